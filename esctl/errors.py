@@ -1,0 +1,25 @@
+"""Errors meant for people: one line of message, one line of hint."""
+
+
+class EsctlError(Exception):
+    """Report a problem a person can act on.
+
+    `message` names the file, line or option at fault; `hint` says what to do next (may be empty).
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(EsctlError):
+    """Report a wrong option, timespec, mapping or projection (exit code 2)."""
+
+
+class InputError(EsctlError):
+    """Report a source or store that cannot be read or judged (exit code 3)."""
+
+
+class NotFoundError(EsctlError):
+    """Report a named entity or event that does not exist (exit code 4)."""

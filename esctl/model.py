@@ -1,0 +1,132 @@
+"""Frozen values that pass between layers. No behaviour beyond small pure helpers, no imports from other layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as AbstractMapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+MARK = "\ue000"
+"""First character of a JSON string that stands for an exact number (see docs/architecture.md, "Exact text")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far one source was read, and what its bytes were.
+
+    `offset` counts bytes of the decompressed stream that are accounted for: `header`, all records, and `tail`.
+    For tabular sources (parquet, arrow) it counts rows.
+    """
+
+    offset: int
+    sha256: str  # of the decompressed bytes [0, offset), lower-case hex
+    head_size: int  # min(offset, 65536) when the source was first read
+    head_sha256: str  # of the bytes [0, head_size)
+    format: str  # jsonl | json | json-document | csv | tsv | parquet | arrow
+    records: int  # records delivered so far from this source
+    sampled: int = 0  # records in the first commit of the source: what mapping detection may look at
+    header: str = ""  # base64 of the bytes before the first record's own (CSV header line, with any BOM)
+    tail: str = ""  # base64 of the blank bytes after the last record
+    dialect: AbstractMapping[str, str] = field(default_factory=dict)  # delimiter, records_path, null: what parsing needs
+
+
+@dataclass(frozen=True, slots=True)
+class Stanza:
+    """Where one family of records keeps each envelope field.
+
+    A value is a tuple of alternatives, the first present wins; an alternative is a path ("data.id"), a template
+    ("{data.table}/{data.pk}") or a constant ("=text"). An empty tuple means: not mapped.
+    """
+
+    name: str  # preset name or "custom"
+    id: tuple[str, ...] = ()
+    id_parts: tuple[str, ...] = ()  # several paths that together make the id (CloudEvents: source, id)
+    type: tuple[str, ...] = ()
+    time: tuple[str, ...] = ()
+    entity: tuple[str, ...] = ()
+    kind: tuple[str, ...] = ()
+    actor: tuple[str, ...] = ()
+    correlation: tuple[str, ...] = ()
+    causation: tuple[str, ...] = ()
+    sequence: tuple[str, ...] = ()  # several paths, compared left to right
+    data: tuple[str, ...] = ()  # () = the record without its mapped top-level fields
+    entities: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (role, alternatives), in mapping order
+    aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    order: Literal["time", "position", "sequence"] = "time"
+    unwrap: str = ""  # path of the object that is the event inside each record ("event"), "" = the record itself
+
+
+@dataclass(frozen=True, slots=True)
+class MappingConfig:
+    """The user's [mapping] of esctl.toml, or nothing (then presets and detection decide per source).
+
+    `sources` are (glob, stanza) pairs tried in file order before `default`.
+    """
+
+    default: Stanza | None = None
+    sources: tuple[tuple[str, Stanza], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AsOf:
+    """A parsed point: an instant, a position, a sequence, a version or an event."""
+
+    text: str
+    kind: Literal["time", "position", "sequence", "version", "event"]
+    inclusive: bool = True
+    instant: int | None = None  # microseconds since the epoch, UTC
+    number: int | None = None  # position or version
+    value: str = ""  # sequence text ("9", "5,2") or event id
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of an answer: its name and how its values are to be shown."""
+
+    name: str
+    kind: Literal["text", "integer", "number", "boolean", "time", "json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A question's answer as a DuckDB SELECT, not yet run.
+
+    `session` is an `esctl.engine.duckdb.Session`. SQL types by column kind: text VARCHAR, integer BIGINT or HUGEINT,
+    number DECIMAL or DOUBLE, boolean BOOLEAN, time TIMESTAMP (naive, UTC), json VARCHAR holding compact JSON text that may
+    contain marked numbers. `flat_sql`/`flat_columns` give the same rows with one column per field (`state.balance`) for csv,
+    tsv, parquet and arrow; empty when there is no difference.
+    """
+
+    session: Any
+    sql: str
+    columns: tuple[Column, ...]
+    flat_sql: str = ""
+    flat_columns: tuple[Column, ...] = ()
+    notes: tuple[str, ...] = ()  # lines for stderr
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What an answer rests on."""
+
+    position: int
+    root: str
+    at: str
+    mapping: str
+    projection: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class IngestSummary:
+    """Counts of one ingest run; keys of the JSON document are these names."""
+
+    records: int
+    new: int
+    duplicates: int
+    conflicts: int
+    invalid: int
+    head: int
+    seconds: float
+    events_per_second: float
