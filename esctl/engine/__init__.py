@@ -1,0 +1,1 @@
+"""DuckDB: opening it, quoting for it."""

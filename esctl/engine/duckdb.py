@@ -1,0 +1,75 @@
+"""Open DuckDB. No other module does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.errors import EsctlError, InputError, UsageError
+
+if TYPE_CHECKING:
+    import duckdb
+
+EVENT_ERROR = "esctl-event:"
+"""Start of the message of an `error()` call inside a compiled query; what follows is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One DuckDB connection for the questions of one command."""
+
+    connection: duckdb.DuckDBPyConnection
+
+
+def connect(
+    memory_limit: str | None = None, threads: int | None = None, temporary: Path | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB with UTC as its zone and no extension that is not built in.
+
+    `memory_limit` is DuckDB's notation ("1GiB"); `temporary` is where it may spill.
+    Raises UsageError for a memory limit that DuckDB cannot read.
+    """
+    import duckdb
+
+    connection = duckdb.connect(
+        config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "allow_community_extensions": "false"}
+    )
+    connection.execute("SET TimeZone='UTC'")
+    if threads:
+        connection.execute(f"SET threads={int(threads)}")
+    if temporary is not None:
+        connection.execute("SET temp_directory=?", [str(temporary)])
+    if memory_limit:
+        try:
+            connection.execute("SET memory_limit=?", [memory_limit])
+        except duckdb.Error as error:
+            raise UsageError(f"--memory-limit {memory_limit!r} is no size", 'write it like "2GiB" or "512MB"') from error
+    return connection
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn DuckDB's errors about the data of a log into ours: one line that a person can act on."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise explain(error) from error
+
+
+def explain(error: Exception) -> EsctlError:
+    """Say what an error of DuckDB means to the user."""
+    text = str(error)
+    if EVENT_ERROR in text:
+        message, _, hint = text.split(EVENT_ERROR, 1)[1].partition("\x1f")
+        return UsageError(message.strip(), hint.strip())
+    first = text.splitlines()[0] if text else type(error).__name__
+    if "Out of Memory" in text:
+        return InputError(f"not enough memory: {first}", "give more with --memory-limit")
+    if "IO Error" in text or "Invalid Input Error: No magic bytes" in text:
+        return InputError(f"cannot read the index: {first}", "rebuild it with: esctl reindex")
+    return EsctlError(f"DuckDB: {first}")

@@ -1,0 +1,33 @@
+"""Quote names and values for DuckDB SQL."""
+
+from __future__ import annotations
+
+
+def identifier(name: str) -> str:
+    """Quote a column or relation name."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str | int | bool | None) -> str:
+    """Quote a value; text may hold any character."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if "\x00" in value:
+        parts = value.split("\x00")
+        return "(" + " || chr(0) || ".join(literal(part) for part in parts) + ")"
+    return "'" + value.replace("'", "''") + "'"
+
+
+def text_list(values: list[str] | tuple[str, ...]) -> str:
+    """Write a list of texts as a DuckDB list literal."""
+    return "[" + ", ".join(literal(value) for value in values) + "]"
+
+
+def like_pattern(glob: str) -> str:
+    """Translate a glob of `*` and `?` into a LIKE pattern with `\\` as its escape, as a quoted literal."""
+    escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return literal(escaped.replace("*", "%").replace("?", "_")) + " ESCAPE '\\'"

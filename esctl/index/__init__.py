@@ -1,0 +1,1 @@
+"""What esctl understands of the evidence: typed, sorted, rebuildable."""

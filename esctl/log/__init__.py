@@ -1,0 +1,1 @@
+"""The evidence: segments, commits and the tree over them."""

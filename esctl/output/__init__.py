@@ -1,0 +1,1 @@
+"""An answer, written as table, JSON, CSV, Markdown, Parquet or Arrow."""

@@ -1,0 +1,1 @@
+"""Fold rules and how they compile to SQL."""

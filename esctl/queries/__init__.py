@@ -1,0 +1,1 @@
+"""One question each: from a store and its bounds to an answer."""

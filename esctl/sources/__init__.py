@@ -1,0 +1,1 @@
+"""Bytes in, batches of records out."""
