@@ -1,0 +1,241 @@
+"""The Merkle tree over all records: RFC 6962 section 2.1, proofs as checked in RFC 9162 sections 2.1.3 and 2.1.4.
+
+Leaf index = position - 1. A hash is 32 bytes; many hashes are passed as one `bytes`, 32 each, because a million
+separate objects would cost more than the hashing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+HASH = 32
+BLOCK_LEVEL = 12
+BLOCK = 1 << BLOCK_LEVEL
+"""Leaves in an aligned block whose root a commit keeps."""
+
+EMPTY_ROOT = sha256(b"").digest()
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Hash one leaf: SHA-256(0x00 || leaf), RFC 6962 section 2.1."""
+    return sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash an inner node: SHA-256(0x01 || left || right), RFC 6962 section 2.1."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+def _pair_up(nodes: bytes) -> bytes:
+    digest, mark = sha256, b"\x01"
+    return b"".join([digest(mark + nodes[i : i + 64]).digest() for i in range(0, len(nodes) - HASH, 64)])
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """The right edge of a tree of `size` leaves: the roots of its complete subtrees, largest first.
+
+    All that is needed to go on appending: one hash for each bit set in `size`.
+    """
+
+    size: int = 0
+    nodes: tuple[bytes, ...] = ()
+
+    def append(self, hashes: bytes, level: int = 0) -> Frontier:
+        """Add leaf hashes (32 bytes each), or roots of complete subtrees of 2**level leaves.
+
+        Raises ValueError if the length is no multiple of 32, or the size is no multiple of 2**level.
+        """
+        return self.extend(hashes, level)[0]
+
+    def extend(self, hashes: bytes, level: int = 0) -> tuple[Frontier, tuple[bytes, ...]]:
+        """Add hashes as `append` does; give besides the roots of the aligned 4,096-leaf blocks that this completed."""
+        if len(hashes) % HASH or self.size % (1 << level):
+            raise ValueError("hashes must be whole, and subtrees aligned")
+        held = dict(zip(_bits(self.size), self.nodes, strict=True))
+        count = len(hashes) // HASH
+        blocks: tuple[bytes, ...] = ()
+        edge: dict[int, bytes] = {}
+        incoming, at = bytes(hashes), level
+        while incoming or held:
+            if at == BLOCK_LEVEL:
+                blocks = tuple(split(incoming))
+            nodes = held.pop(at, b"") + incoming
+            if len(nodes) % (2 * HASH):
+                edge[at] = nodes[-HASH:]
+            incoming = _pair_up(nodes)
+            at += 1
+        size = self.size + (count << level)
+        return Frontier(size, tuple(edge[bit] for bit in sorted(edge, reverse=True))), blocks
+
+    def root(self) -> bytes:
+        """Give the tree's root; of the empty tree, the hash of nothing."""
+        if not self.nodes:
+            return EMPTY_ROOT
+        root = self.nodes[-1]
+        for node in reversed(self.nodes[:-1]):
+            root = node_hash(node, root)
+        return root
+
+    def to_json(self) -> dict[str, Any]:
+        """Give `size`, `root` and `frontier` (largest subtree first) with hashes in lower-case hex."""
+        return {"size": self.size, "root": self.root().hex(), "frontier": [node.hex() for node in self.nodes]}
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> Frontier:
+        """Read what `to_json` wrote. Raises ValueError, KeyError or TypeError for anything else."""
+        size, nodes = tree["size"], tuple(bytes.fromhex(node) for node in tree["frontier"])
+        fits = type(size) is int and size >= 0 and [len(node) for node in nodes] == [HASH] * size.bit_count()
+        if not fits:
+            raise ValueError("the frontier does not fit the tree's size")
+        frontier = cls(size, nodes)
+        if frontier.root().hex() != tree["root"]:
+            raise ValueError("the root is not that of the frontier")
+        return frontier
+
+
+def _bits(size: int) -> list[int]:
+    """Levels of the complete subtrees of a tree, largest first."""
+    return [bit for bit in range(size.bit_length() - 1, -1, -1) if size >> bit & 1]
+
+
+def split(hashes: bytes) -> list[bytes]:
+    """Cut hashes laid end to end into single ones."""
+    return [hashes[i : i + HASH] for i in range(0, len(hashes), HASH)]
+
+
+def block_roots(hashes: bytes) -> tuple[bytes, ...]:
+    """Give the roots of the complete 4,096-leaf blocks of leaf hashes that start on a block."""
+    return Frontier().extend(hashes)[1]
+
+
+def tree_root(hashes: bytes) -> bytes:
+    """Give the root of the tree over these leaf hashes."""
+    return Frontier().append(hashes).root()
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What proofs are made from: leaf hashes on demand, and the roots of complete blocks.
+
+    `leaves(start, stop)` gives the hashes of leaf indexes [start, stop), 32 bytes each; `blocks` is every complete
+    block's root, in order. So a proof costs the leaves of a block or two, however large the log.
+    """
+
+    leaves: Callable[[int, int], bytes]
+    blocks: Sequence[bytes] = ()
+
+    def root(self, start: int, stop: int) -> bytes:
+        """Give the root over leaves [start, stop), where start is aligned as RFC 6962 splits a tree."""
+        first, last = start >> BLOCK_LEVEL, stop >> BLOCK_LEVEL
+        if start % BLOCK or first >= last or last > len(self.blocks):
+            return tree_root(self.leaves(start, stop))
+        edge = Frontier().append(b"".join(self.blocks[first:last]), BLOCK_LEVEL)
+        rest = last << BLOCK_LEVEL
+        return edge.append(self.leaves(rest, stop)).root() if rest < stop else edge.root()
+
+
+def memory_tree(hashes: bytes) -> Tree:
+    """Make a tree of leaf hashes that are in memory."""
+    return Tree(lambda start, stop: hashes[start * HASH : stop * HASH])
+
+
+def _left_size(size: int) -> int:
+    """Largest power of two smaller than size (RFC 6962's k)."""
+    return 1 << (size - 1).bit_length() - 1
+
+
+def inclusion_proof(tree: Tree, index: int, size: int) -> tuple[bytes, ...]:
+    """Prove that leaf `index` (from 0) is in the tree of the first `size` leaves (RFC 6962 section 2.1.1, PATH).
+
+    Raises ValueError if index is outside the tree.
+    """
+    if not 0 <= index < size:
+        raise ValueError(f"leaf {index} is not in a tree of {size}")
+    path: list[bytes] = []
+    start, stop = 0, size
+    while stop - start > 1:
+        middle = start + _left_size(stop - start)
+        if index < middle:
+            path.append(tree.root(middle, stop))
+            stop = middle
+        else:
+            path.append(tree.root(start, middle))
+            start = middle
+    return tuple(reversed(path))
+
+
+def consistency_proof(tree: Tree, old: int, new: int) -> tuple[bytes, ...]:
+    """Prove that the tree of `new` leaves only adds to that of `old` (RFC 6962 section 2.1.2, PROOF).
+
+    Raises ValueError unless 0 < old <= new.
+    """
+    if not 0 < old <= new:
+        raise ValueError(f"no proof from a tree of {old} to one of {new}")
+    path: list[bytes] = []
+    start, stop, whole = 0, new, True
+    while stop > old:
+        middle = start + _left_size(stop - start)
+        if old <= middle:
+            path.append(tree.root(middle, stop))
+            stop = middle
+        else:
+            path.append(tree.root(start, middle))
+            start, whole = middle, False
+    if not whole:
+        path.append(tree.root(start, stop))
+    return tuple(reversed(path))
+
+
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """Judge whether the proof leads from a leaf hash to the root (RFC 9162 section 2.1.3.2)."""
+    if not 0 <= index < size or any(len(step) != HASH for step in (leaf, *proof)):
+        return False
+    position, last, result = index, size - 1, leaf
+    for step in proof:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            result = node_hash(step, result)
+            while not position & 1 and position:
+                position, last = position >> 1, last >> 1
+        else:
+            result = node_hash(result, step)
+        position, last = position >> 1, last >> 1
+    return last == 0 and result == root
+
+
+def verify_consistency(old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> bool:
+    """Judge whether the proof shows that the old tree is a beginning of the new one (RFC 9162 section 2.1.4.2).
+
+    An old tree of no leaves proves nothing and is refused.
+    """
+    if not 0 < old <= new or any(len(step) != HASH for step in proof):
+        return False
+    if old == new:
+        return not proof and old_root == new_root
+    steps = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
+    if not steps:
+        return False
+    position, last = old - 1, new - 1
+    while position & 1:
+        position, last = position >> 1, last >> 1
+    return _walk_consistency(position, last, steps, (old_root, new_root))
+
+
+def _walk_consistency(position: int, last: int, steps: Sequence[bytes], roots: tuple[bytes, bytes]) -> bool:
+    before = after = steps[0]
+    for step in steps[1:]:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            before, after = node_hash(step, before), node_hash(step, after)
+            while not position & 1 and position:
+                position, last = position >> 1, last >> 1
+        else:
+            after = node_hash(after, step)
+        position, last = position >> 1, last >> 1
+    return last == 0 and (before, after) == roots

@@ -1,0 +1,18 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_logs() -> Path:
+    """Folder of real logs with oracles: $ESCTL_REAL_LOGS, else ../shared/real beside the checkout; skips without."""
+    named = os.environ.get("ESCTL_REAL_LOGS")
+    folder = Path(named) if named else Path(__file__).resolve().parents[2] / "shared" / "real"
+    if not folder.is_dir():
+        pytest.skip(f"no real logs in {folder}: set ESCTL_REAL_LOGS")
+    return folder
