@@ -1,0 +1,62 @@
+# Two commands are enough on a fresh machine: `make demo` and `make test`.
+# Paths are relative throughout, so the checkout may lie in a folder with spaces in its name.
+
+VENV = .venv
+PYTHON = $(VENV)/bin/python
+LOWEST = .venv-lowest
+
+.PHONY: help demo test test-lowest lint format samples examples dist clean
+
+help:
+	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
+	@echo "make test         run the whole test suite"
+	@echo "make lint         ruff, mypy --strict, import-linter"
+	@echo "make format       let ruff mend layout and imports"
+	@echo "make samples      write sample_logs/ anew (the same bytes)"
+	@echo "make examples     write the outputs shown in the READMEs anew"
+	@echo "make test-lowest  run the suite with the lowest versions pyproject.toml allows"
+	@echo "make dist         build wheel and sdist"
+	@echo "make clean        remove everything made here"
+
+$(VENV)/.demo: pyproject.toml
+	@sh .ci/venv $(VENV) -e .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml
+	@sh .ci/venv $(VENV) -e '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo
+	@PATH="$$PWD/$(VENV)/bin:$$PATH" sh sample_logs/demo.sh build/demo
+
+test: $(VENV)/.dev
+	$(PYTHON) -m pytest -n 2
+
+lint: $(VENV)/.dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy --strict
+	$(VENV)/bin/lint-imports
+
+format: $(VENV)/.dev
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+samples:
+	python3 sample_logs/generate.py
+
+examples: $(VENV)/.dev
+	$(PYTHON) docs/update_examples.py
+
+test-lowest: pyproject.toml
+	@mkdir -p build
+	@python3 .ci/lowest.py > build/lowest.txt
+	@sh .ci/venv $(LOWEST) -c build/lowest.txt -e '.[dev]'
+	$(LOWEST)/bin/python -m pytest -n 2
+
+dist: $(VENV)/.dev
+	$(PYTHON) -m build --outdir dist
+
+clean:
+	rm -rf build dist $(VENV) $(LOWEST) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
