@@ -30,7 +30,7 @@ demo: $(VENV)/.demo
 	@PATH="$$PWD/$(VENV)/bin:$$PATH" sh sample_logs/demo.sh build/demo
 
 test: $(VENV)/.dev
-	$(PYTHON) -m pytest -n 2
+	$(PYTHON) -m pytest -n 2 --dist loadgroup
 
 lint: $(VENV)/.dev
 	$(PYTHON) -m ruff check .
@@ -46,13 +46,13 @@ samples:
 	python3 sample_logs/generate.py
 
 examples: $(VENV)/.dev
-	$(PYTHON) docs/update_examples.py
+	$(PYTHON) tests/readme_examples.py
 
 test-lowest: pyproject.toml
 	@mkdir -p build
 	@python3 .ci/lowest.py > build/lowest.txt
 	@sh .ci/venv $(LOWEST) -c build/lowest.txt -e '.[dev]'
-	$(LOWEST)/bin/python -m pytest -n 2
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadgroup
 
 dist: $(VENV)/.dev
 	$(PYTHON) -m build --outdir dist
