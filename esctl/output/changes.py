@@ -1,0 +1,53 @@
+"""Show `[{"field": ..., "before": ..., "after": ...}]` the way people read a change."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One field's change; None where the field was absent, else JSON text."""
+
+    field: str
+    before: str | None
+    after: str | None
+
+
+class _Number(str):
+    """A number of a JSON text, digit by digit as it stood there."""
+
+
+def parse_changes(text: str) -> list[Change] | None:
+    """Read JSON text as a list of changes; None where it is anything else."""
+    if not text.startswith("[{") or '"field"' not in text:
+        return None
+    try:
+        items = json.loads(text, parse_int=_Number, parse_float=_Number)
+        changes = [_change(item) for item in items]
+    except (ValueError, RecursionError):
+        return None
+    return [change for change in changes if change] if all(changes) else None
+
+
+def _change(item: Any) -> Change | None:
+    if not isinstance(item, dict) or not item.keys() <= {"field", "before", "after"}:
+        return None
+    field = item.get("field")
+    if not isinstance(field, str) or len(item) < 2:
+        return None
+    before, after = (compact(item[key]) if key in item else None for key in ("before", "after"))
+    return Change(field, before, after)
+
+
+def compact(value: Any) -> str:
+    """Write a parsed value as compact JSON, numbers as they were."""
+    if isinstance(value, _Number):
+        return value
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{compact(key)}:{compact(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(compact, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,79 @@
+"""Which columns of an answer are written, and the SELECT that gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from esctl.errors import UsageError
+from esctl.model import Answer, Column
+from esctl.output.target import FLAT_FORMATS, Target
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The rows of `sql` (with `width` columns) reduced to `picked`: (index in the row, column)."""
+
+    sql: str
+    width: int
+    picked: tuple[tuple[int, Column], ...]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns that are written, in their order."""
+        return tuple(column for _, column in self.picked)
+
+    @property
+    def cells(self) -> list[tuple[str, Column]]:
+        """The SQL name of each written cell with its column."""
+        return [(f"r.c{index}", column) for index, column in self.picked]
+
+    def select(self, expressions: Sequence[str], limit: int | None) -> str:
+        """Give the SELECT of `expressions` over the rows, in their order.
+
+        Columns are renamed c0, c1, ...: names come from data, and may differ in nothing but case.
+        """
+        names = ", ".join(f"c{index}" for index in range(self.width))
+        bound = "" if limit is None else f" limit {int(limit)}"
+        return f"select {', '.join(expressions)} from (\n{self.sql}\n) r({names}){bound}"
+
+
+def select_columns(answer: Answer, target: Target) -> Selection:
+    """Pick the columns that `target` asks for, by name; fields of a state (`state.balance`) in every format.
+
+    A name that is no column but a prefix (`state` where there are `state.*`) stands for all of these.
+    Raises UsageError for an unknown name.
+    """
+    nested = Selection(answer.sql, len(answer.columns), tuple(enumerate(answer.columns)))
+    flat = nested
+    if answer.flat_sql:
+        flat = Selection(answer.flat_sql, len(answer.flat_columns), tuple(enumerate(answer.flat_columns)))
+    base = flat if target.format in FLAT_FORMATS else nested
+    wanted = target.columns
+    if not wanted and target.format in ("table", "markdown"):
+        wanted = target.table_columns
+    if not wanted:
+        return base
+    if any(not _named(base, name) for name in wanted) and all(_named(flat, name) for name in wanted):
+        base = flat
+    picked = tuple(cell for name in wanted for cell in _named(base, name) or _unknown(name, base, flat))
+    return Selection(base.sql, base.width, picked)
+
+
+def _named(selection: Selection, name: str) -> list[tuple[int, Column]]:
+    tests: tuple[Callable[[str], bool], ...] = (lambda c: c == name, lambda c: c.startswith(name + "."))
+    for test in tests:
+        if found := [cell for cell in selection.picked if test(cell[1].name)]:
+            return found
+    return []
+
+
+def _unknown(name: str, base: Selection, flat: Selection) -> list[tuple[int, Column]]:
+    names = list(dict.fromkeys(column.name for column in base.columns + flat.columns))
+    close = get_close_matches(name, names, n=1)
+    shown = names[:20] + (["..."] if len(names) > 20 else [])
+    raise UsageError(
+        f"unknown column {name!r} in --columns",
+        f"did you mean {close[0]}?" if close else "the columns are: " + ", ".join(shown),
+    )

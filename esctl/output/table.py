@@ -1,0 +1,174 @@
+"""A table for people: rich, readable at 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import StringIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from esctl.model import Column
+from esctl.output.cells import text_sql
+from esctl.output.changes import parse_changes
+from esctl.output.rows import Row, pieces
+from esctl.output.selection import Selection
+from esctl.output.target import Target, Written
+from esctl.output.text import visible
+from esctl.output.zone import Zone
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+TABLE_ROWS = 1000
+"""Rows a table shows when no limit is given: it has to be measured before it is drawn."""
+
+_LONGEST_TEXT = 2000
+_LONGEST_JSON = 500
+_GAP = 2  # characters between columns
+_LEAST = {"text": 10, "json": 16}
+_STYLES = {"before": "red strike", "after": "green"}
+
+
+def write_table(
+    selection: Selection, connection: Any, target: Target, zone: Zone, sink: BinaryIO, title: str = ""
+) -> Written:
+    """Write rows as one table, or where too many columns share the width, as one block of lines a row.
+
+    Columns without any value are left out (and named below) unless they were asked for.
+    """
+    limit = TABLE_ROWS if target.limit is None else target.limit
+    texts = [text_sql(expr, column, zone, rfc3339=False) for expr, column in selection.cells]
+    rows: list[Row] = []
+    with pieces(connection, selection.select(texts, limit + 1)) as found:
+        for piece in found:
+            rows += piece
+    written = Written(min(len(rows), limit), len(rows) > limit)
+    rows = rows[:limit]
+    kept = [i for i in range(len(texts)) if target.columns or not rows or any(row[i] is not None for row in rows)]
+    columns = [selection.columns[i] for i in kept]
+    heads = [_head(column, zone) for column in columns]
+    cells = [[_cell(row[i], selection.columns[i]) for i in kept] for row in rows]
+    empty = [visible(c.name) for i, c in enumerate(selection.columns) if i not in kept]
+
+    console = _console(target)
+    if title:
+        _print(console, _text(visible(title), "bold"))
+    if _fits(columns, heads, cells, target.width):
+        console.print(_grid(columns, heads, cells))
+    else:
+        _print_blocks(console, heads, cells)
+    _print(console, _text(_footer(written, target, empty), "dim"))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    sink.write("".join(line.rstrip(" ") + "\n" for line in text.split("\n")[:-1]).encode())
+    return written
+
+
+def _console(target: Target) -> Console:
+    from rich.console import Console
+
+    return Console(
+        file=StringIO(),
+        width=target.width,
+        force_terminal=target.color,
+        color_system="standard" if target.color else None,
+        no_color=False,
+        legacy_windows=False,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        _environ={},
+    )
+
+
+def _print(console: Console, text: Text) -> None:
+    console.print(text, overflow="fold")
+
+
+def _text(text: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(text, style=style)
+
+
+def _head(column: Column, zone: Zone) -> str:
+    return visible(f"{column.name} ({zone.name})" if column.kind == "time" else column.name)
+
+
+def _cell(value: str | None, column: Column) -> Text:
+    if value is None:
+        return _text("")
+    if column.kind == "json" and (changes := parse_changes(value)) is not None:
+        lines = [_change(visible(c.field), c.before, c.after) for c in changes]
+        return _text("\n").join(lines)
+    style = _STYLES.get(column.name, "") if column.kind in ("json", "text") else ""
+    return _text(_shortened(value, _LONGEST_JSON if column.kind == "json" else _LONGEST_TEXT), style)
+
+
+def _change(field: str, before: str | None, after: str | None) -> Text:
+    line = _text(f"{field}: ")
+    if before is not None:
+        line.append(_shortened(before, _LONGEST_JSON), style=_STYLES["before"])
+        line.append(" ")
+    line.append("-> " if after is not None else "-> (removed)")
+    if after is not None:
+        line.append(_shortened(after, _LONGEST_JSON), style=_STYLES["after"])
+    return line
+
+
+def _shortened(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return visible(text)
+    return f"{visible(text[:longest])}… ({len(text) - longest} characters more)"
+
+
+def _fits(columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]], width: int) -> bool:
+    """Say whether every column can have its least width: numbers and times whole, text enough to be read."""
+    from rich.cells import cell_len
+
+    total = _GAP * (len(columns) - 1)
+    for index, (column, head) in enumerate(zip(columns, heads, strict=True)):
+        whole = max([cell_len(head), *(max(map(cell_len, row[index].plain.split("\n"))) for row in cells)])
+        least = _LEAST.get(column.kind)
+        total += whole if least is None else min(whole, max(least, cell_len(head)))
+    return total <= width
+
+
+def _grid(columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]]) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for column, head in zip(columns, heads, strict=True):
+        right = column.kind in ("integer", "number")
+        free = column.kind in _LEAST
+        least = min(len(head), 20) if free else None
+        table.add_column(
+            _text(head), justify="right" if right else "left", overflow="fold", no_wrap=not free, min_width=least
+        )
+    for row in cells:
+        table.add_row(*row)
+    return table
+
+
+def _print_blocks(console: Console, heads: Sequence[str], cells: Sequence[Sequence[Text]]) -> None:
+    from rich.table import Table
+
+    for row in cells:
+        block = Table.grid(padding=(0, _GAP, 0, 0))
+        block.add_column(style="bold", no_wrap=True, max_width=console.width // 3)
+        block.add_column(overflow="fold")
+        for head, cell in zip(heads, row, strict=True):
+            if cell.plain:
+                block.add_row(_text(head), cell)
+        console.print(block)
+        console.print()
+
+
+def _footer(written: Written, target: Target, empty: Sequence[str]) -> str:
+    count = f"{written.rows:,} row" + ("" if written.rows == 1 else "s")
+    if written.more and target.limit is None:
+        count = f"the first {count}; all of them: --limit N, or -f jsonl"
+    elif written.more:
+        count = f"the first {count}, as --limit says"
+    return count + (f" · empty: {', '.join(empty)}" if empty else "")

@@ -1,0 +1,49 @@
+"""Write an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from esctl.errors import UsageError
+from esctl.model import Answer
+from esctl.output.arrow import write_arrow
+from esctl.output.delimited import write_csv, write_tsv
+from esctl.output.json import write_json
+from esctl.output.jsonl import write_jsonl
+from esctl.output.markdown import write_markdown
+from esctl.output.parquet import write_parquet
+from esctl.output.selection import Selection, select_columns
+from esctl.output.sink import open_sink
+from esctl.output.table import write_table
+from esctl.output.target import Format, Target, Written
+from esctl.output.zone import Zone, find_zone
+
+_Writer = Callable[[Selection, Any, Target, Zone, BinaryIO], Written]
+_WRITERS: dict[Format, _Writer] = {
+    "json": write_json,
+    "jsonl": write_jsonl,
+    "csv": write_csv,
+    "tsv": write_tsv,
+    "markdown": write_markdown,
+    "parquet": write_parquet,
+    "arrow": write_arrow,
+}
+
+
+def write(answer: Answer, target: Target) -> Written:
+    """Run an answer's SELECT and write its rows, as they come, to the target.
+
+    Only a table holds its rows in memory (and is bounded). Raises UsageError for an unknown column, zone or an output
+    path that cannot be opened, InputError where the index or the output device fails, BrokenPipeError when the reader
+    has gone.
+    """
+    if target.limit is not None and target.limit < 0:
+        raise UsageError(f"--limit {target.limit} is negative", "give 0 or more")
+    connection = answer.session.connection
+    selection = select_columns(answer, target)
+    zone = find_zone(target.tz, connection)
+    with open_sink(target.destination) as sink:
+        if target.format == "table":
+            return write_table(selection, connection, target, zone, sink, answer.title)
+        return _WRITERS[target.format](selection, connection, target, zone, sink)
