@@ -1,0 +1,230 @@
+"""Records to events: the envelope as a [mapping] table finds it, roles, duplicates, conflicts."""
+
+from __future__ import annotations
+
+import json as _json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+from .times import read_time
+from .values import BLANK, MISSING, NUMBER, ConfigError, canonical_number, is_number, parse, to_text
+
+Path = tuple[str | int, ...]
+Record = Mapping[str, Any] | str | bytes
+
+
+@dataclass(frozen=True)
+class Event:
+    """One record as one entity sees it: role rows of an event share its position; `entity` None concerns nobody."""
+
+    position: int
+    recorded_at: int
+    time: int
+    type: str | None = None
+    kind: str = "entity"
+    entity: str | None = None
+    role: str = ""
+    actor: str | None = None
+    id: str | None = None
+    sequence: tuple[Any, ...] | None = None
+    correlation: str | None = None
+    causation: str | None = None
+    data: Any = MISSING
+    duplicate_of: int | None = None  # the first position with this id, for conflicts too
+    conflict: bool = False  # its bytes are not those of the first
+    invalid: str | None = None
+
+    @property
+    def folded(self) -> bool:
+        return self.invalid is None and self.duplicate_of is None and self.entity is not None
+
+
+def dump(record: Record) -> bytes:
+    """Give a record's bytes, no line terminator: texts and bytes as they are, dicts as JSON with exact decimals."""
+    if isinstance(record, bytes):
+        return record
+    return (record if isinstance(record, str) else _dumps(record)).encode()
+
+
+def _dumps(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{_dumps(key)}: {_dumps(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_dumps, value)) + "]"
+    if isinstance(value, Decimal):
+        return str(value)  # as written: 1.50 and 1E+3 are the JSON texts wanted
+    return _json.dumps(value, ensure_ascii=False)
+
+
+_SEGMENT = re.compile(r'"(?P<quoted>(?:[^"\\]|\\.)*)"|\[(?P<index>\d+)\]|(?P<plain>[^."\[\]]+)')
+
+
+def parse_path(text: str) -> Path:
+    """Read a dotted path: `data."odd name"`, `items[0].price`."""
+    parts: list[str | int] = []
+    at = 0
+    while at < len(text):
+        if parts and text[at] == ".":
+            at += 1
+        match = _SEGMENT.match(text, at)
+        if match is None:
+            raise ConfigError(f"{text!r} is no path")
+        at = match.end()
+        if match["index"] is not None:
+            parts.append(int(match["index"]))
+        else:
+            quoted = match["quoted"]
+            parts.append(match["plain"] if quoted is None else re.sub(r"\\(.)", r"\1", quoted))
+    return tuple(parts)
+
+
+def follow(value: Any, path: Path) -> Any:
+    """Give what a path leads to, MISSING where it leads nowhere."""
+    for part in path:
+        if isinstance(part, int):
+            found = isinstance(value, list) and part < len(value)
+        else:
+            found = isinstance(value, dict) and part in value
+        if not found:
+            return MISSING
+        value = value[part]
+    return value
+
+
+class Envelope:
+    """A [mapping] table: finds each envelope field of a record."""
+
+    def __init__(self, mapping: Mapping[str, Any]) -> None:
+        self.mapping = mapping
+        self.roles: dict[str, Any] = {"": mapping["entity"]} if "entity" in mapping else {}
+        self.roles |= mapping.get("entities", {})
+        self.order: str = mapping.get("order") or ("sequence" if "sequence" in mapping else "time")
+        if self.order not in ("time", "position", "sequence"):
+            raise ConfigError(f"unknown order {self.order!r}")
+
+    def rows(self, position: int, recorded_at: int, raw: bytes) -> list[Event]:
+        """Read one record: one row per role whose path is there, else one row without an entity."""
+        bare = Event(position, recorded_at, recorded_at)
+        try:
+            record = parse(raw.decode("utf-8").removeprefix("\ufeff"))
+            time = self._value(record, "time")
+            event = replace(bare, time=recorded_at if time is None else read_time(time))
+        except (ValueError, OverflowError, RecursionError) as problem:
+            return [replace(bare, invalid=str(problem) or "not JSON")]
+        event = replace(
+            event,
+            type=to_text(self._value(record, "type")),
+            actor=to_text(self._value(record, "actor")),
+            correlation=to_text(self._value(record, "correlation")),
+            causation=to_text(self._value(record, "causation")),
+            id=self._id(record),
+            sequence=self._sequence(record),
+            data=self._data(record),
+        )
+        concerned = [(role, to_text(find(record, value))) for role, value in self.roles.items()]
+        rows = [self._concerning(event, record, role, entity) for role, entity in concerned if entity is not None]
+        return rows or [event]
+
+    def _concerning(self, event: Event, record: Any, role: str, entity: str) -> Event:
+        kind = to_text(self._value(record, "kind"))
+        return replace(event, entity=entity, role=role, kind=kind if kind is not None else kind_of(entity))
+
+    def _value(self, record: Any, key: str) -> Any:
+        return find(record, self.mapping[key]) if key in self.mapping else None
+
+    def _id(self, record: Any) -> str | None:
+        mapped = self.mapping.get("id", [])
+        parts = [to_text(find(record, part)) for part in (mapped if isinstance(mapped, list) else [mapped])]
+        return " ".join(part for part in parts if part is not None) if parts and None not in parts else None
+
+    def _sequence(self, record: Any) -> tuple[Any, ...] | None:
+        mapped = self.mapping.get("sequence", [])
+        parts = tuple(find(record, part) for part in (mapped if isinstance(mapped, list) else [mapped]))
+        return parts if parts and None not in parts else None
+
+    def _data(self, record: Any) -> Any:
+        if "data" in self.mapping:
+            mapped = self.mapping["data"]
+            found = [follow(record, _record_path(path)) for path in (mapped if isinstance(mapped, list) else [mapped])]
+            return next((value for value in found if value is not MISSING), MISSING)
+        if not isinstance(record, dict):
+            return record
+        mapped = {path[0] for path in self._paths() if len(path) == 1}
+        return {key: value for key, value in record.items() if key not in mapped}
+
+    def _paths(self) -> list[Path]:
+        keys = ("id", "type", "time", "entity", "kind", "actor", "correlation", "causation", "sequence")
+        values = [self.mapping[key] for key in keys if key in self.mapping] + list(self.roles.values())
+        flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
+        return [path for item in flat for path in _paths_of(item)]
+
+
+def _record_path(text: str) -> Path:
+    path = parse_path(text)
+    return path[1:] if path[0] == "record" else path
+
+
+def _paths_of(value: Any) -> list[Path]:
+    if not isinstance(value, str):
+        return []
+    return [_record_path(name) for name in re.findall(r"\{([^}]+)\}", value) or [value]]
+
+
+def find(record: Any, value: Any) -> Any:
+    """Give what a mapping value finds, None for absent or JSON null.
+
+    A value is a path, a template with paths in braces, a list of these (the first present) or {const = text}.
+    """
+    if isinstance(value, Mapping):
+        return value["const"]
+    if isinstance(value, list):
+        return next((found for item in value if (found := find(record, item)) is not None), None)
+    if "{" in value:
+        names = re.findall(r"\{([^}]+)\}", value)
+        texts = [to_text(follow(record, _record_path(name))) for name in names]
+        if None in texts:
+            return None
+        filled = iter(texts)
+        return re.sub(r"\{[^}]+\}", lambda _: next(filled) or "", value)
+    found = follow(record, _record_path(value))
+    return None if found is MISSING else found
+
+
+_KIND = re.compile(r"([A-Za-z][A-Za-z0-9_]*)[-/:](\d+|[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12})")
+
+
+def kind_of(entity: str) -> str:
+    """Give the word before the separator where a number or UUID follows, else "entity"."""
+    match = _KIND.fullmatch(entity)
+    return match[1] if match else "entity"
+
+
+def sequence_key(parts: tuple[Any, ...]) -> tuple[tuple[int, Any], ...]:
+    """Order sequences left to right: numbers (also those written as text) by value, then texts by code point."""
+    return tuple(_part_key(part) for part in parts)
+
+
+def _part_key(part: Any) -> tuple[int, Any]:
+    text = canonical_number(part) if is_number(part) else to_text(part)
+    assert text is not None
+    return (0, Decimal(text)) if NUMBER.fullmatch(text) else (1, text)
+
+
+def read_events(envelope: Envelope, records: Sequence[Record], recorded_at: Sequence[int]) -> list[Event]:
+    """Read records in order of arrival (positions from 1); an id seen before makes a duplicate or a conflict."""
+    first: dict[str, tuple[int, bytes]] = {}
+    rows: list[Event] = []
+    for position, (record, at) in enumerate(zip(records, recorded_at, strict=True), start=1):
+        raw = dump(record)
+        trimmed = raw.removeprefix(b"\xef\xbb\xbf").strip(BLANK.encode())
+        made = envelope.rows(position, at, raw)
+        key = made[0].id
+        if key is not None:
+            seen, content = first.setdefault(key, (position, trimmed))
+            if seen != position:
+                made = [replace(row, duplicate_of=seen, conflict=content != trimmed) for row in made]
+        rows += made
+    return rows
