@@ -1,0 +1,278 @@
+"""Turn record bytes into JSON text that DuckDB's JSON functions read exactly, or say why a record is invalid.
+
+One pass of DuckDB over the batch finds the few texts that need care; only those go through Python (see
+docs/architecture.md, "Exact text").
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from esctl.engine.duckdb import connect
+from esctl.engine.quoting import literal, text_list
+from esctl.index.strict import MAX_DEPTH, Examined, examine
+from esctl.model import MARK, Cursor
+
+if TYPE_CHECKING:
+    import duckdb
+
+_TABLE = "esctl_judge"
+_CHUNK_ROWS = 16_384
+_SAMPLED = 64
+_MOST_PATHS = 200
+_BOM = "\ufeff"
+_BLANK = " \t\r\n"
+
+_VALUE_START = r"(?:^|[:,\[])\s*"
+_VALUE_END = r"\s*(?:[,\]}]|$)"
+# 16 or more digits around a decimal point: RE2 cannot count across it, so each split is spelled out.
+_SPLITS = [rf"[0-9]{{{whole}}}\.[0-9]{{{16 - whole},}}" for whole in range(1, 16)]
+_LONG_FRACTION = "|".join([*_SPLITS, r"[0-9]{16,}\.[0-9]+"])
+_OTHER_NUMBER = r"-?[0-9]{20,}|-?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+|-?0\.0000[0-9]*|-0(?:\.0*)?|-?(?i:nan|inf|infinity)"
+_STRUCTURE = rf',\s*[\]}}]|"(?:\x{{{ord(MARK):X}}}|\\u(?i:{ord(MARK):x}))'
+_ANY = rf"{_VALUE_START}(?:-?(?:{_LONG_FRACTION})|{_OTHER_NUMBER}){_VALUE_END}|{_STRUCTURE}"
+_NOT_ONLY_LONG = rf"{_VALUE_START}(?:{_OTHER_NUMBER}){_VALUE_END}|{_STRUCTURE}"
+_SQUEEZE = r"([,:])\s+"
+
+_INDEX_LIKE = re.compile(r"[-+#]?[0-9]*\Z")
+
+_STRING_BODY = r'(?:[^"\\]|\\.)*"'
+_CANONICAL = r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?"
+_MARKED = rf'"{MARK}({_CANONICAL})"|("){MARK}({_STRING_BODY})|("{_STRING_BODY})'
+_MARKED_PYTHON = re.compile(_MARKED, re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Texts of a batch, row by row: JSON text or null; the reason why there is none, or null; whether it was rewritten.
+
+    A record without bytes (a tombstone) has neither text nor reason. `text` is large_string, `invalid` string.
+    """
+
+    text: pa.Array
+    invalid: pa.Array
+    marked: pa.Array
+
+
+def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection | None = None) -> Judged:
+    """Judge a batch of records by RFC 8259 and make their text exact for DuckDB.
+
+    `raws` is a binary array (null: no bytes); `cursor` says how its source is written (CSV rows become JSON objects).
+    Without a `connection` one is opened for this call.
+    """
+    if isinstance(raws, pa.ChunkedArray):
+        raws = raws.combine_chunks()
+    texts, reasons = _read_rows(raws, cursor) if cursor.format in ("csv", "tsv") else _decode(raws)
+    texts = _trim(texts)
+    connection = connection or connect()
+    suspects = _suspects(connection, texts)
+    examined = {row: _examine(texts[row].as_py(), valid) for row, valid in suspects.items()}
+    return _assemble(texts, reasons, examined)
+
+
+def _read_rows(raws: pa.Array, cursor: Cursor) -> tuple[pa.Array, dict[int, str]]:
+    from esctl.sources.tabular import rows_to_json
+
+    texts, reasons = rows_to_json(raws, cursor)
+    known = pc.indices_nonzero(pc.is_valid(reasons)).to_pylist()
+    return texts.cast(pa.large_string()), {row: reasons[row].as_py() for row in known}
+
+
+def _decode(raws: pa.Array) -> tuple[pa.Array, dict[int, str]]:
+    """Give the records as text; one that is not UTF-8 becomes null with a reason."""
+    try:
+        return raws.cast(pa.large_string()), {}
+    except pa.ArrowInvalid:
+        pass
+    parts: list[pa.Array] = []
+    reasons: dict[int, str] = {}
+    step = 1024
+    for start in range(0, len(raws), step):
+        part = raws.slice(start, step)
+        try:
+            parts.append(part.cast(pa.large_string()))
+        except pa.ArrowInvalid:
+            parts.append(_decode_each(part, start, reasons))
+    return pa.concat_arrays(parts), reasons
+
+
+def _decode_each(raws: pa.Array, start: int, reasons: dict[int, str]) -> pa.Array:
+    texts: list[str | None] = []
+    for row, raw in enumerate(raws.to_pylist(), start):
+        try:
+            texts.append(None if raw is None else raw.decode())
+        except UnicodeDecodeError as error:
+            texts.append(None)
+            reasons[row] = f"no UTF-8 at byte {error.start}"
+    return pa.array(texts, pa.large_string())
+
+
+def _trim(texts: pa.Array) -> pa.Array:
+    texts = pc.ascii_trim(texts, _BLANK)
+    with_bom = pc.starts_with(texts, _BOM)
+    if not pc.any(with_bom).as_py():
+        return texts
+    without = pc.replace_substring_regex(texts, rf"\A[{_BOM}{_BLANK}]+", "", max_replacements=1)
+    return pc.if_else(with_bom, without, texts)
+
+
+def _suspects(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> dict[int, bool]:
+    """Find the rows that Python must look at; the value says whether DuckDB takes the text for JSON."""
+    table = pa.table({"row": pa.array(np.arange(len(texts), dtype=np.int64)), "j": texts})
+    # DuckDB hands whole Arrow batches to its threads: one batch would keep one core busy.
+    connection.register(_TABLE, pa.Table.from_batches(table.to_batches(max_chunksize=_CHUNK_ROWS)))
+    try:
+        found = dict(connection.execute(_suspects_sql()).fetchall())
+        if not _objects_are_plain(connection, _object_paths(texts)):
+            found = dict.fromkeys(_rows_with_repeats(connection), True) | found
+    finally:
+        connection.unregister(_TABLE)
+    return found
+
+
+def _suspects_sql() -> str:
+    squeeze = f"{literal(_SQUEEZE)}, '\\1', 'g'"
+    same = f"regexp_replace(json_extract(j, '$')::VARCHAR, {squeeze}) = regexp_replace(j, {squeeze})"
+    brackets = "2 * strlen(j) - strlen(replace(j, '[', '')) - strlen(replace(j, '{', ''))"
+    # Doubles are often printed with 16 or 17 digits; where DuckDB prints the very same text, nothing is lost. CASE,
+    # because a projected AND computes both sides for every row.
+    suspect = (
+        f"CASE WHEN NOT json_valid(j) THEN true WHEN regexp_matches(j, {literal(_ANY)}) "
+        f"THEN CASE WHEN regexp_matches(j, {literal(_NOT_ONLY_LONG)}) THEN true ELSE NOT ({same}) END "
+        f"WHEN strlen(j) > {2 * MAX_DEPTH} THEN {brackets} > {MAX_DEPTH} ELSE false END"
+    )
+    return f'SELECT "row", json_valid(j) FROM {_TABLE} WHERE j IS NOT NULL AND ({suspect})'
+
+
+def _object_paths(texts: pa.Array) -> list[str]:
+    """Give JSON Pointers of the objects seen in a few texts of the batch, outside arrays; the root is ""."""
+    paths: dict[str, None] = {"": None}
+    for row in range(0, len(texts), max(1, len(texts) // _SAMPLED)):
+        try:
+            value = json.loads(texts[row].as_py() or "null")
+        except (ValueError, RecursionError):
+            continue
+        todo = [("", value)]
+        while todo and len(paths) < _MOST_PATHS:
+            path, value = todo.pop()
+            if isinstance(value, dict):
+                paths[path] = None
+                # A key of digits would also reach into arrays, where two spellings could count one object twice.
+                named = ((key, child) for key, child in value.items() if not _INDEX_LIKE.match(key))
+                todo += [(f"{path}/{_escape(key)}", child) for key, child in named]
+    return list(paths)
+
+
+def _escape(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _objects_are_plain(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> bool:
+    """Say whether all objects of the batch are at the paths given and none has a key twice.
+
+    A record has as many objects as opening braces, or fewer (braces in strings, empty objects): only equality is proof.
+    """
+    keys = f"json_keys(j, {text_list(paths)})"
+    counted = "strlen(j) - strlen(replace(j, '{', ''))"
+    shapes = f"SELECT {keys} AS k, {counted} AS objects FROM {_TABLE} WHERE json_valid(j) GROUP BY ALL"
+    odd = f"{_repeats_sql('k')} OR len(list_filter(k, lambda x: len(x) > 0)) <> objects"
+    return not connection.execute(f"SELECT 1 FROM ({shapes}) WHERE {odd} LIMIT 1").fetchall()
+
+
+def _rows_with_repeats(connection: duckdb.DuckDBPyConnection) -> list[int]:
+    """Find the rows that have a key twice in some object (`$..*` reaches all objects but the root)."""
+    keys = (
+        "CASE WHEN NOT contains(j, '{') OR NOT json_valid(j) THEN NULL "
+        "ELSE list_prepend(json_keys(j), json_keys(j, '$..*')) END"
+    )
+    repeats = _repeats_sql("k")
+    shapes = f"SELECT count(*) FROM (SELECT {keys} AS k FROM {_TABLE} GROUP BY k) WHERE {repeats}"
+    if not connection.execute(shapes).fetchall()[0][0]:
+        return []
+    rows = f'SELECT "row" FROM (SELECT "row", {keys} AS k FROM {_TABLE}) WHERE {repeats}'
+    return [row for (row,) in connection.execute(rows).fetchall()]
+
+
+def _repeats_sql(keys: str) -> str:
+    return f"coalesce(len(list_filter({keys}, lambda x: len(list_distinct(x)) < len(x))) > 0, false)"
+
+
+def _examine(text: str, valid: bool) -> Examined:
+    examined = examine(text)
+    if examined.reason is None and not valid:
+        return Examined(None, reason="no JSON")
+    return examined
+
+
+def _assemble(texts: pa.Array, reasons: dict[int, str], examined: dict[int, Examined]) -> Judged:
+    reasons = reasons | {row: found.reason for row, found in examined.items() if found.reason is not None}
+    changed = sorted(row for row, found in examined.items() if found.marked or found.reason is not None)
+    marked = np.zeros(len(texts), dtype=bool)
+    marked[[row for row, found in examined.items() if found.marked]] = True
+    if changed:
+        mask = np.zeros(len(texts), dtype=bool)
+        mask[changed] = True
+        replacements = pa.array([examined[row].text for row in changed], pa.large_string())
+        texts = pc.replace_with_mask(texts, pa.array(mask), replacements)
+    return Judged(texts, _sparse(reasons, len(texts)), pa.array(marked))
+
+
+def _sparse(values: dict[int, str], length: int) -> pa.Array:
+    if not values:
+        return pa.nulls(length, pa.string())
+    rows = sorted(values)
+    mask = np.zeros(length, dtype=bool)
+    mask[rows] = True
+    given = pa.array([values[row] for row in rows], pa.string())
+    return pc.replace_with_mask(pa.nulls(length, pa.string()), pa.array(mask), given)
+
+
+def canonical_json_sql(expr: str) -> str:
+    """Write SQL that drops the trailing zeros of fractions in JSON text (`1.0` becomes `1`), outside strings.
+
+    `expr` gives JSON text (VARCHAR or JSON) of a judged record, so numbers have no exponent; the result is VARCHAR.
+    """
+    end = r"(\s*(?:[,\]}]|$))"
+    tail = rf"\.[0-9]*0{end}"
+    pattern = rf'("{_STRING_BODY})|(\.[0-9]*[1-9])0+{end}|\.0+{end}'
+    text = f"({expr})::VARCHAR"
+    return (
+        f"CASE WHEN regexp_matches({text}, {literal(tail)}) "
+        f"THEN regexp_replace({text}, {literal(pattern)}, '\\1\\2\\3\\4', 'gs') ELSE {text} END"
+    )
+
+
+def unmark_json_sql(expr: str) -> str:
+    """Write SQL that turns marked JSON text into real JSON text (VARCHAR)."""
+    text = f"({expr})::VARCHAR"
+    return (
+        f"CASE WHEN contains({text}, {literal(MARK)}) "
+        f"THEN regexp_replace({text}, {literal(_MARKED)}, '\\1\\2\\3\\4', 'gs') ELSE {text} END"
+    )
+
+
+def unmark_text_sql(expr: str) -> str:
+    """Write SQL that undoes the mark of one extracted string: the number's text, or the string as it was.
+
+    `expr` gives what `json_extract_string` returned.
+    """
+    return f"CASE WHEN starts_with({expr}, {literal(MARK)}) THEN substr({expr}, 2) ELSE {expr} END"
+
+
+def is_number_mark_sql(expr: str) -> str:
+    """Write SQL that is true where an extracted string stands for a number rather than for itself."""
+    return f"(starts_with({expr}, {literal(MARK)}) AND NOT starts_with({expr}, {literal(MARK * 2)}))"
+
+
+def unmark(text: str) -> str:
+    """Turn marked JSON text into real JSON text."""
+    if MARK not in text:
+        return text
+    return _MARKED_PYTHON.sub(lambda found: "".join(group or "" for group in found.groups()), text)
