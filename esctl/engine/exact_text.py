@@ -13,7 +13,7 @@ _TOKEN = (
     r"|-(0)(?:\.0*)?([,\]}]|$)"
     r"|(-?[0-9]+(?:\.[0-9]*[1-9])?)\.?0*"
 )
-# Found in a tenth of the time that the pass takes: a fraction that ends in 0, or a negative zero, perhaps inside a string.
+# A cheap look for what needs the pass: a fraction that ends in 0, or a negative zero (perhaps inside a string).
 _UNTIDY = r"\.[0-9]*0(?:[,\]}eE]|$)|-0(?:[,\]}.]|$)"
 _SHOWN = r"\1\2\3\4\5\6\7"
 

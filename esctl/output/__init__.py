@@ -1,6 +1,21 @@
 """An answer, written as table, JSON, CSV, Markdown, Parquet or Arrow."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from esctl.output.target import FORMATS, Format, Target, Written, choose_format
-from esctl.output.write import write
+
+if TYPE_CHECKING:
+    from esctl.output.writing import write
 
 __all__ = ["FORMATS", "Format", "Target", "Written", "choose_format", "write"]
+
+
+def __getattr__(name: str) -> Any:
+    # The writers are loaded with the first answer: `esctl --help` has none.
+    if name == "write":
+        from esctl.output.writing import write
+
+        return write
+    raise AttributeError(f"module 'esctl.output' has no attribute {name!r}")

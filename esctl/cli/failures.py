@@ -1,0 +1,83 @@
+"""Turn whatever ends a command into its exit code and at most two lines on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from typer.exceptions import TyperException
+
+from esctl.cli import diagnostics
+from esctl.errors import EsctlError, InputError, NotFoundError, UsageError
+
+USAGE, INPUT, NOT_FOUND, BUG, INTERRUPTED, BROKEN_PIPE = 2, 3, 4, 70, 130, 141
+_CODES: tuple[tuple[type[EsctlError], int], ...] = (
+    (UsageError, USAGE),
+    (InputError, INPUT),
+    (NotFoundError, NOT_FOUND),
+)
+
+
+@contextmanager
+def exit_codes(debug: Callable[[], bool]) -> Iterator[None]:
+    """Report any error of the block and leave with its exit code (typer.Exit); Exit and SystemExit pass."""
+    try:
+        yield
+    except (typer.Exit, SystemExit, GeneratorExit):
+        raise
+    except BaseException as problem:
+        code = report(problem, debug())
+        raise typer.Exit(code) from None
+
+
+def report(problem: BaseException, debug: bool) -> int:
+    """Say on stderr what went wrong, and give the exit code of DESIGN's table: 2, 3, 4, 70, 130 or 141."""
+    if isinstance(problem, OSError) and problem.errno == errno.EPIPE:
+        silence_stdout()
+        return BROKEN_PIPE
+    if isinstance(problem, (KeyboardInterrupt, typer.Abort)):
+        diagnostics.note("esctl: interrupted")
+        return INTERRUPTED
+    if debug:
+        diagnostics.show_traceback(problem)
+    message, hint, code = _explain(problem)
+    diagnostics.error(message, hint)
+    return code
+
+
+def silence_stdout() -> None:
+    """Point stdout at the null device, so that Python's last flush of it finds a reader."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def _explain(problem: BaseException) -> tuple[str, str, int]:
+    if isinstance(problem, EsctlError):
+        code = next((code for kind, code in _CODES if isinstance(problem, kind)), BUG)
+        return problem.message, problem.hint, code
+    if isinstance(problem, TyperException):
+        return *_explain_usage(problem), USAGE
+    if isinstance(problem, OSError) and problem.strerror:
+        place = f"{problem.filename}: " if problem.filename else ""
+        return f"{place}{problem.strerror}", "", INPUT
+    text = f"{type(problem).__name__}: {problem}" if str(problem) else type(problem).__name__
+    return f"unexpected {text}", "this is a bug in esctl: run it again with --debug and report what it shows", BUG
+
+
+def _explain_usage(problem: TyperException) -> tuple[str, str]:
+    context: Any = getattr(problem, "ctx", None)
+    see_help = f"see: {context.command_path} --help" if context is not None else "see: esctl --help"
+    if (name := getattr(problem, "option_name", None)) and hasattr(problem, "possibilities"):
+        close = sorted(problem.possibilities or ())
+        return f"unknown option {name}", f"did you mean {' or '.join(close)}?" if close else see_help
+    message, _, guess = problem.format_message().partition("Did you mean ")
+    message = message.strip().rstrip(".")
+    return message[:1].lower() + message[1:], f"did you mean {guess}" if guess else see_help

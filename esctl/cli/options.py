@@ -1,0 +1,229 @@
+"""The options that every command shares, usable before and after the command's name."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_type_hints
+
+import typer
+from typer.core import TyperGroup
+
+from esctl.errors import UsageError
+from esctl.output.target import FORMATS
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+PANEL = "Shared options"
+DEBUG_KEY = "esctl.debug"
+"""Where a context notes that a traceback is wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """The shared options as given: on the command line, else by ESCTL_* variables; None or empty where neither did."""
+
+    store: Path | None = None
+    config: Path | None = None
+    format: str | None = None  # the flag alone: ESCTL_FORMAT comes after the suffix of `output`
+    output: Path | None = None
+    columns: tuple[str, ...] = ()
+    limit: int | None = None
+    tz: str | None = None
+    quiet: bool = False
+    verbose: int = 0
+    color: str | None = None  # auto | always | never
+    no_pager: bool = False
+    memory_limit: str | None = None
+    debug: bool = False
+
+
+def complete_format(incomplete: str) -> list[str]:
+    """Complete an output format."""
+    return [name for name in FORMATS if name.startswith(incomplete)]
+
+
+def _option(kind: Any, *names: str, **settings: Any) -> tuple[Any, tuple[str, ...], dict[str, Any]]:
+    return kind, names, settings
+
+
+_OPTIONS = {
+    "store": _option(
+        Path | None, "--store", metavar="PATH", help="The store; by default .esctl, found upward. [env: ESCTL_STORE]"
+    ),
+    "config": _option(
+        Path | None,
+        "--config",
+        metavar="PATH",
+        help="The esctl.toml; by default the one beside the store. [env: ESCTL_CONFIG]",
+    ),
+    "format": _option(
+        str | None,
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        autocompletion=complete_format,
+        help="table, json, jsonl, csv, tsv, markdown, parquet or arrow; by default by the suffix of --output, "
+        "else a table on a terminal and jsonl in a pipe. [env: ESCTL_FORMAT]",
+    ),
+    "output": _option(
+        Path | None, "--output", "-o", metavar="PATH", help="Write to a file, which appears when it is whole."
+    ),
+    "columns": _option(
+        str | None, "--columns", metavar="A,B,...", help="The columns to show, in this order. [env: ESCTL_COLUMNS]"
+    ),
+    "limit": _option(int | None, "--limit", metavar="N", help="At most N rows. [env: ESCTL_LIMIT]"),
+    "tz": _option(
+        str | None,
+        "--tz",
+        metavar="ZONE",
+        help="Read times without a zone, and show all times, in this zone (Europe/Vienna, +05:45); "
+        "by default UTC. [env: ESCTL_TZ]",
+    ),
+    "quiet": _option(bool, "--quiet", "-q", help="No notes on stderr. [env: ESCTL_QUIET]"),
+    "verbose": _option(int, "--verbose", "-v", count=True, help="More on stderr; repeat for more."),
+    "color": _option(
+        str | None,
+        "--color",
+        metavar="WHEN",
+        help="auto, always or never; NO_COLOR and CLICOLOR_FORCE count too. [env: ESCTL_COLOR]",
+    ),
+    "no_pager": _option(bool, "--no-pager", help="Never page a table. [env: ESCTL_NO_PAGER]"),
+    "memory_limit": _option(
+        str | None, "--memory-limit", metavar="SIZE", help='Such as "2GiB". [env: ESCTL_MEMORY_LIMIT]'
+    ),
+    "debug": _option(bool, "--debug", help="Show tracebacks. [env: ESCTL_DEBUG]"),
+}
+
+# ESCTL_FORMAT ranks below a suffix; an ESCTL_OUTPUT would let every command write over the same file.
+_WITHOUT_VARIABLE = frozenset({"format", "output", "verbose"})
+
+
+def _parameter(name: str, variables: bool) -> inspect.Parameter:
+    kind, names, settings = _OPTIONS[name]
+    variable = f"ESCTL_{name.upper()}" if variables and name not in _WITHOUT_VARIABLE else None
+    option = typer.Option(
+        *names,
+        envvar=variable,
+        show_envvar=False,
+        show_default=False,
+        rich_help_panel=PANEL,
+        **settings,
+    )
+    default = {bool: False, int: 0}.get(kind)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
+
+
+def _context_parameter(name: str) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+
+
+def _disguise(wrapper: Any, parameters: list[inspect.Parameter]) -> None:
+    wrapper.__signature__ = inspect.Signature(parameters)
+    wrapper.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    if hasattr(wrapper, "__wrapped__"):
+        del wrapper.__wrapped__
+
+
+def command(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
+    """Give a command the shared options: they reach it, with those given before its name, as its first argument.
+
+    The function's other parameters are Typer's as usual. Raises UsageError for a value no option takes.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    own = [
+        parameter.replace(annotation=hints.get(parameter.name, parameter.annotation))
+        for parameter in list(inspect.signature(function).parameters.values())[1:]
+    ]
+    taken = {parameter.name for parameter in own}
+    shared_names = [name for name in _OPTIONS if name not in taken]
+
+    @functools.wraps(function)
+    def run(esctl_context: typer.Context, **values: Any) -> R:
+        given = {name: values.pop(name) for name in shared_names}
+        shared = merge(_outer(esctl_context), from_values(given))
+        if shared.debug:
+            esctl_context.meta[DEBUG_KEY] = True
+        return function(shared, **values)  # type: ignore[call-arg]
+
+    positional = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    shared_parameters = [_parameter(name, variables=False) for name in shared_names]
+    _disguise(run, [_context_parameter("esctl_context"), *positional, *shared_parameters])
+    return run
+
+
+def root(version: Callable[[], None]) -> Callable[..., None]:
+    """Make the callback of `esctl` itself: the shared options before the command's name, and `--version`."""
+
+    def show_version(wanted: bool) -> None:
+        if wanted:
+            version()
+            raise typer.Exit(0)
+
+    def callback(esctl_context: typer.Context, version: bool = False, **values: Any) -> None:
+        esctl_context.obj = shared = from_values(values)
+        if shared.debug:
+            esctl_context.meta[DEBUG_KEY] = True
+
+    flag = typer.Option("--version", is_eager=True, callback=show_version, help="Show the version.")
+    first = inspect.Parameter(
+        "version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, flag]
+    )
+    shared_parameters = [_parameter(name, variables=True) for name in _OPTIONS]
+    _disguise(callback, [_context_parameter("esctl_context"), first, *shared_parameters])
+    return callback
+
+
+def from_values(values: Mapping[str, Any]) -> Shared:
+    """Check option values and gather them. Raises UsageError for a value that is not possible."""
+    given = {name: value for name, value in values.items() if value is not None}
+    if "columns" in given:
+        given["columns"] = parse_columns(given["columns"])
+    if given.get("color") not in (None, "auto", "always", "never"):
+        raise UsageError(f"--color {given['color']!r} is not possible", "it is auto, always or never")
+    if given.get("limit", 0) < 0:
+        raise UsageError(f"--limit {given['limit']} is negative", "give 0 or more")
+    return Shared(**given)
+
+
+def parse_columns(text: str) -> tuple[str, ...]:
+    """Split a comma-separated list of names; a name that holds a comma is quoted as in CSV."""
+    row = next(csv.reader([text], skipinitialspace=True), [])
+    return tuple(name.strip() for name in row if name.strip())
+
+
+def merge(outer: Shared, inner: Shared) -> Shared:
+    """Let options after the command's name override those before it."""
+    changes = {
+        f.name: getattr(inner, f.name) for f in fields(Shared) if getattr(inner, f.name) not in (None, False, ())
+    }
+    changes["verbose"] = outer.verbose + inner.verbose
+    return replace(outer, **changes)
+
+
+class HelpfulGroup(TyperGroup):
+    """A group that without any argument shows its help, as talk (stderr) and as a wrong call (exit code 2)."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, or show the help where there is nothing to parse."""
+        if not args and not ctx.resilient_parsing:
+            typer.echo(ctx.get_help(), err=True)
+            raise typer.Exit(2)
+        return super().parse_args(ctx, args)
+
+
+def subcommands(help_line: str) -> typer.Typer:
+    """Make the Typer of a command that has commands of its own (`config show`); add them with `.command(name)`."""
+    app = typer.Typer(cls=HelpfulGroup, help=help_line, rich_markup_mode=None, add_completion=False)
+    app.callback(help=help_line)(lambda: None)
+    return app
+
+
+def _outer(context: typer.Context) -> Shared:
+    found = context.find_object(Shared)
+    return found if found is not None else Shared()
