@@ -1,0 +1,167 @@
+"""Read times in every form that logs use, in SQL for columns and in Python for options, with one meaning.
+
+Both follow the same patterns and steps: RFC 3339 (any fraction, cut to microseconds), ISO 8601 basic, dates, epoch
+numbers by magnitude, RFC 2822 and HTTP dates (RFC 9110), the common log format, asctime.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from esctl.engine.quoting import literal
+from esctl.errors import UsageError
+
+_DATE = r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
+_OFFSET = r"(?:Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
+_ZONED = rf"{_DATE}[T ]{_CLOCK}{_OFFSET}"
+_LOCAL = rf"{_DATE}(?:[T ]{_CLOCK})?"
+_BASIC_DAY = r"(?:1[89]|2[01])[0-9]{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12][0-9]|3[01])"
+_BASIC = rf"{_BASIC_DAY}(?:(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9])?"
+_EPOCH = r"-?[0-9]{1,19}(?:\.[0-9]+)?"
+_EPOCH_PARTS = r"^-?([0-9]+)(?:\.([0-9]+))?$"
+
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_MONTH = rf"({'|'.join(_MONTHS)})"
+
+_STEPS: tuple[tuple[str, str], ...] = (
+    (r"^(?:MON|TUE|WED|THU|FRI|SAT|SUN)[A-Z]*,? +", ""),
+    (r" *\([A-Z]+\)$", ""),
+    (r" *(?:GMT|UTC|UT)$", "Z"),
+    (r" +([+-][0-9:]+)$", r"\1"),
+    (rf"^([0-9]{{1,2}})[/ -]{_MONTH}[A-Z]*[/ -]([0-9]{{4}})[: ]", r"\3-\2-\1 "),
+    (rf"^{_MONTH}[A-Z]* +([0-9]{{1,2}}),? ([0-9:.]+) ([0-9]{{4}})", r"\4-\1-\2 \3"),
+    (r"^([0-9]{4})([0-9]{2})([0-9]{2})(?:[T ]?([0-9]{2}):?([0-9]{2}):?([0-9]{2}))", r"\1-\2-\3 \4:\5:\6"),
+    (r"^([0-9]{4})([0-9]{2})([0-9]{2})$", r"\1-\2-\3"),
+    (r"^([0-9]{4}-[A-Z0-9]+)-([0-9]) ", r"\1-0\2 "),
+)
+"""Replacements, in order, that turn upper-case text of the other forms into RFC 3339 (read by RE2 and `re` alike)."""
+
+_SCALES = ((10**11, 10**3), (10**14, 10**6), (10**17, 10**9))
+"""Epoch numbers below the first are seconds, then milliseconds, microseconds; beside it, nano-units per microsecond."""
+_NANOSECONDS = 10**12
+
+_YEAR_ZERO = "0000"
+
+
+def time_sql(expr: str, tz: str) -> str:
+    """Write SQL that reads text as an instant: a naive TIMESTAMP in UTC, NULL where it cannot be read.
+
+    `expr` gives VARCHAR; `tz` is the IANA zone of times that name none (ambiguous ones are the later, skipped ones move
+    on by the gap, as ICU does). Fractions are cut, never rounded.
+    """
+    simple = _iso_sql(expr, tz)
+    other = f"list_transform([{_normal_sql(expr)}], lambda s: CASE {_iso_sql('s', tz)} END)[1]"
+    return (
+        f"CASE WHEN {expr} IS NULL THEN NULL {simple} "
+        f"WHEN regexp_full_match({expr}, {literal(_EPOCH)}) AND NOT regexp_full_match({expr}, {literal(_BASIC)}) "
+        f"THEN {_epoch_sql(expr)} ELSE {other} END"
+    )
+
+
+def _iso_sql(text: str, tz: str) -> str:
+    local = f"TRY_CAST({text} AS TIMESTAMP)"
+    if tz != "UTC":
+        local = f"timezone('UTC', timezone({literal(tz)}, {local}))"
+    known = f"NOT starts_with({text}, {literal(_YEAR_ZERO)})"
+    return (
+        f"WHEN regexp_full_match({text}, {literal(_ZONED)}) AND {known} "
+        f"THEN timezone('UTC', TRY_CAST({text} AS TIMESTAMPTZ)) "
+        f"WHEN regexp_full_match({text}, {literal(_LOCAL)}) AND {known} THEN {local}"
+    )
+
+
+def _normal_sql(expr: str) -> str:
+    sql = f"upper(trim({expr}))"
+    for pattern, replacement in _STEPS:
+        sql = f"regexp_replace({sql}, {literal(pattern)}, {literal(replacement)})"
+    for number, month in enumerate(_MONTHS, 1):
+        sql = f"replace({sql}, '-{month}-', '-{number:02d}-')"
+    return sql
+
+
+def _epoch_sql(expr: str) -> str:
+    pattern = literal(_EPOCH_PARTS)
+    whole = f"regexp_extract({expr}, {pattern}, 1)"
+    nano = f"CAST({whole} || rpad(substr(regexp_extract({expr}, {pattern}, 2), 1, 9), 9, '0') AS HUGEINT)"
+    per = "CASE " + " ".join(f"WHEN n < {limit * 10**9} THEN {scale}" for limit, scale in _SCALES)
+    per = f"({per} ELSE {_NANOSECONDS} END)::HUGEINT"
+    floor = f"CASE WHEN starts_with({expr}, '-') THEN -((n + {per} - 1) // {per}) ELSE n // {per} END"
+    return f"list_transform([{nano}], lambda n: make_timestamp(CAST({floor} AS BIGINT)))[1]"
+
+
+def parse_instant(text: str, tz: str) -> int:
+    """Read one time as `time_sql` does, in microseconds since the epoch.
+
+    Raises UsageError when it cannot be read or the zone is unknown.
+    """
+    zone = find_zone(tz)
+    found = _iso(text, zone)
+    if found is None and re.fullmatch(_EPOCH, text) and not re.fullmatch(_BASIC, text):
+        found = _epoch(text)
+    if found is None:
+        found = _iso(_normal(text), zone)
+    if found is None:
+        raise UsageError(f"{text!r} is no time", "write it like 2026-11-23T02:40:10Z or 2026-11-23")
+    return found
+
+
+@lru_cache(maxsize=16)
+def find_zone(tz: str) -> ZoneInfo:
+    """Look an IANA zone up by name; raises UsageError for an unknown one."""
+    try:
+        return ZoneInfo(tz)
+    except (KeyError, ValueError, OSError) as error:
+        raise UsageError(
+            f"{tz!r} is no time zone", "name one of the IANA zones, such as UTC or Europe/Berlin"
+        ) from error
+
+
+def _iso(text: str, zone: ZoneInfo) -> int | None:
+    zoned = re.fullmatch(_ZONED, text)
+    if text.startswith(_YEAR_ZERO) or not (zoned or re.fullmatch(_LOCAL, text)):
+        return None
+    offset = re.search(rf"{_OFFSET}\Z", text) if zoned else None
+    body = text[: offset.start()] if offset else text
+    clock, _, fraction = body.partition(".")
+    try:
+        naive = datetime.datetime.fromisoformat(clock)
+    except ValueError:
+        return None
+    micros = _micros(naive) + int(fraction[:6].ljust(6, "0"))
+    if offset:
+        return micros - _offset_seconds(offset[0]) * 1_000_000
+    # Of two possible offsets ICU takes the smaller one: the later instant, or the one past the gap.
+    offsets = [naive.replace(tzinfo=zone, fold=fold).utcoffset() or datetime.timedelta() for fold in (0, 1)]
+    return micros - min(offsets) // datetime.timedelta(microseconds=1)
+
+
+def _micros(naive: datetime.datetime) -> int:
+    return (naive - datetime.datetime(1970, 1, 1)) // datetime.timedelta(microseconds=1)  # noqa: DTZ001 - both naive
+
+
+def _offset_seconds(offset: str) -> int:
+    if offset == "Z":
+        return 0
+    digits = offset[1:].replace(":", "").ljust(4, "0")
+    seconds = int(digits[:2]) * 3600 + int(digits[2:]) * 60
+    return -seconds if offset[0] == "-" else seconds
+
+
+def _normal(text: str) -> str:
+    text = text.strip(" ").upper()
+    for pattern, replacement in _STEPS:
+        text = re.sub(pattern.replace("$", r"\Z"), replacement, text, count=1)
+    for number, month in enumerate(_MONTHS, 1):
+        text = text.replace(f"-{month}-", f"-{number:02d}-")
+    return text
+
+
+def _epoch(text: str) -> int:
+    whole, _, fraction = text.removeprefix("-").partition(".")
+    nano = int(whole + fraction[:9].ljust(9, "0"))
+    per = next((scale for limit, scale in _SCALES if nano < limit * 10**9), _NANOSECONDS)
+    return -((nano + per - 1) // per) if text.startswith("-") else nano // per
