@@ -1,1 +1,1 @@
-"""Bytes in, batches of records out."""
+"""Bytes in, Arrow batches of records out."""

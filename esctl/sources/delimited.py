@@ -1,0 +1,306 @@
+"""CSV and TSV (RFC 4180): where rows end, what the header says, and rows as JSON objects."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import csv as arrow_csv
+
+from esctl.model import Cursor
+from esctl.sources.feed import Bytes, Feed
+from esctl.sources.jsonwrite import objects, quoted
+from esctl.sources.pieces import BOM, NOWHERE, Offsets, Piece, slices_of
+
+_QUOTE = 34
+_NEWLINE = 10
+_RETURN = 13
+_LINE_ENDS = b"\r\n"
+_QUOTED = re.compile(rb'"((?:[^"]++|"")*+)"(.*)', re.DOTALL)
+_FEW_ROWS = 256
+
+
+class DelimitedReader:
+    """Cut a feed into rows, about `size` bytes at a time, as Pieces; blank lines belong to the row after them.
+
+    `columns` is the number of cells a row has, None when the header line is still to be read. An unterminated last
+    row is a record when it has that many cells or `final`; else it stays unread, counted in `pending`.
+    """
+
+    def __init__(self, feed: Feed, size: int, final: bool, delimiter: str, columns: int | None) -> None:
+        self.pending = 0
+        self._feed = feed
+        self._size = size
+        self._final = final
+        self._delimiter = delimiter
+        self._columns = columns
+
+    def __iter__(self) -> Iterator[Piece]:
+        feed = self._feed
+        more = True
+        while more:
+            more = feed.fill(self._size)
+            ends = row_ends(feed.window, self._delimiter)
+            if len(ends) and self._columns is None:
+                yield self._header(int(ends[0]))
+                ends = row_ends(feed.window, self._delimiter)
+            if len(ends):
+                yield self._rows(ends)
+            feed.check(len(feed.window), feed.base)
+        if len(feed.window):
+            yield from self._last()
+
+    def _header(self, end: int) -> Piece:
+        text = self._feed.window[:end].tobytes()
+        self._columns = len(header_names(text, self._delimiter))
+        upto = self._feed.base + end
+        return Piece(slices_of(self._feed.window, np.zeros(1, np.int64)), NOWHERE, NOWHERE, upto, header=text)
+
+    def _rows(self, ends: Offsets) -> Piece:
+        feed = self._feed
+        bounds = np.concatenate([np.zeros(1, np.int64), ends])
+        worst = int(np.diff(bounds).argmax())
+        feed.check(int(bounds[worst + 1] - bounds[worst]), feed.base + int(bounds[worst]))
+        absolute = bounds + feed.base
+        return Piece(slices_of(feed.window, bounds), absolute[:-1], absolute[1:], int(absolute[-1]))
+
+    def _last(self) -> Iterator[Piece]:
+        rest = self._feed.window.tobytes()
+        lead = len(rest) - len(_unled(rest))
+        cells = split_row(rest[lead:], self._delimiter)
+        if lead == len(rest):
+            upto = self._feed.end
+            yield Piece(slices_of(self._feed.window, np.zeros(1, np.int64)), NOWHERE, NOWHERE, upto, tail=rest)
+        elif self._columns is None and self._final:
+            yield self._header(len(rest))
+        elif self._columns is not None and (self._final or (cells is not None and len(cells) == self._columns)):
+            yield self._rows(np.array([len(rest)], np.int64))
+        else:
+            self.pending = len(rest)
+
+
+def _unled(row: bytes) -> bytes:
+    """Leave out the blank lines before a row."""
+    return row.removeprefix(BOM).lstrip(_LINE_ENDS)
+
+
+def row_ends(window: Bytes, delimiter: str) -> Offsets:
+    """Give the offsets just after the newline of each row that is complete; blank lines belong to the next row."""
+    marks = np.flatnonzero((window == _NEWLINE) | (window == _QUOTE))
+    is_quote = window[marks] == _QUOTE
+    if is_quote.any():
+        inside = np.cumsum(is_quote) & 1
+        opening = marks[is_quote & (inside == 1)]
+        if not _at_cell_start(window, opening, delimiter):
+            return _row_ends_by_cell(window, delimiter)
+        newlines = marks[~is_quote & (inside == 0)]
+    else:
+        newlines = marks
+    if not len(newlines):
+        return NOWHERE
+    starts = np.concatenate([[0], newlines[:-1] + 1])
+    return _without_blank(window, starts, newlines)
+
+
+def _at_cell_start(window: Bytes, opening: Offsets, delimiter: str) -> bool:
+    before = window[np.maximum(opening - 1, 0)]
+    fine = (before == ord(delimiter)) | (before == _NEWLINE) | (before == _QUOTE) | (opening == 0)
+    bom = len(BOM) if window[: len(BOM)].tobytes() == BOM else 0
+    return bool((fine | (opening == bom)).all())
+
+
+def _row_ends_by_cell(window: Bytes, delimiter: str) -> Offsets:
+    text = window.tobytes()
+    pattern, ends = _row_pattern(delimiter), []
+    found = pattern.match(text, len(BOM) if text.startswith(BOM) else 0)
+    while found:
+        ends.append(found.end())
+        found = pattern.match(text, found.end())
+    newlines = np.array(ends, np.int64) - 1
+    if not len(newlines):
+        return NOWHERE
+    return _without_blank(window, np.concatenate([[0], newlines[:-1] + 1]), newlines)
+
+
+def _without_blank(window: Bytes, starts: Offsets, newlines: Offsets) -> Offsets:
+    if window[: len(BOM)].tobytes() == BOM:
+        starts[0] = len(BOM)
+    first = window[starts]
+    empty = (first == _NEWLINE) | ((first == _RETURN) & (newlines == starts + 1))
+    ends: Offsets = newlines[~empty] + 1
+    return ends
+
+
+@lru_cache(maxsize=8)
+def _cell(delimiter: str) -> bytes:
+    stop = rb"[^\n" + re.escape(delimiter).encode() + rb"]*+"
+    return rb'(?:"(?:[^"]++|"")*+"' + stop + rb"|(?!\")" + stop + rb")"
+
+
+@lru_cache(maxsize=8)
+def _row_pattern(delimiter: str) -> re.Pattern[bytes]:
+    cell = _cell(delimiter)
+    return re.compile(cell + rb"(?:" + re.escape(delimiter).encode() + cell + rb")*+\n")
+
+
+@lru_cache(maxsize=8)
+def _cell_pattern(delimiter: str) -> re.Pattern[bytes]:
+    return re.compile(rb"(" + _cell(delimiter) + rb")(" + re.escape(delimiter).encode() + rb"|\Z)")
+
+
+def split_row(row: bytes, delimiter: str) -> list[bytes | None] | None:
+    """Split one row into its cells, unquoted; an empty cell without quotes is None. None when a quote is not closed."""
+    text = row[:-1] if row.endswith(b"\n") else row
+    text = text[:-1] if text.endswith(b"\r") else text
+    cells: list[bytes | None] = []
+    position = 0
+    pattern = _cell_pattern(delimiter)
+    while True:
+        found = pattern.match(text, position)
+        if found is None:
+            return None
+        cells.append(_unquoted(found[1]))
+        position = found.end()
+        if not found[2]:
+            return cells
+
+
+def _unquoted(cell: bytes) -> bytes | None:
+    found = _QUOTED.match(cell)
+    if found is None:
+        return cell or None
+    return found[1].replace(b'""', b'"') + found[2]
+
+
+def header_names(header: bytes, delimiter: str) -> list[str]:
+    """Name the columns: an empty name becomes column_1 (its number), a repeated one name_2, name_3, ..."""
+    cells = split_row(_unled(header), delimiter) or [header]
+    names: list[str] = []
+    taken: set[str] = set()
+    for number, cell in enumerate(cells, 1):
+        plain = (cell or b"").decode(errors="replace").strip() or f"column_{number}"
+        name, count = plain, 1
+        while name in taken:
+            count += 1
+            name = f"{plain}_{count}"
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def rows_to_json(raws: Any, cursor: Cursor) -> tuple[Any, Any]:
+    """Turn CSV rows into JSON objects of texts; returns (texts, reasons), two large_string arrays as long as `raws`.
+
+    A cell that is empty and has no quotes is a missing member; one equal to `cursor.dialect["null"]` is null. A row
+    that cannot be read (wrong number of cells, quote not closed, not UTF-8) is a null text with its reason.
+    """
+    delimiter = cursor.dialect.get("delimiter", ",")
+    names = header_names(base64.b64decode(cursor.header), delimiter)
+    null = cursor.dialect.get("null")
+    raws = raws.combine_chunks() if isinstance(raws, pa.ChunkedArray) else raws
+    return _rows(raws.cast(pa.large_binary()), names, delimiter, null)
+
+
+def _rows(raws: Any, names: list[str], delimiter: str, null: str | None) -> tuple[Any, Any]:
+    texts = _by_column(raws, names, delimiter, null)
+    if texts is not None:
+        return texts, pa.nulls(len(raws), pa.large_string())
+    if len(raws) > _FEW_ROWS:
+        # Halving keeps all but the neighbourhood of an odd row on the fast path.
+        half = len(raws) // 2
+        parts = [_rows(part, names, delimiter, null) for part in (raws[:half], raws[half:])]
+        return pa.concat_arrays([part[0] for part in parts]), pa.concat_arrays([part[1] for part in parts])
+    rows = [_one_row(raw, names, delimiter, null) for raw in raws.to_pylist()]
+    return (
+        pa.array([text for text, _ in rows], pa.large_string()),
+        pa.array([reason for _, reason in rows], pa.large_string()),
+    )
+
+
+def _one_row(raw: bytes | None, names: list[str], delimiter: str, null: str | None) -> tuple[str | None, str | None]:
+    if raw is None:
+        return None, None
+    cells = split_row(_unled(raw), delimiter)
+    if cells is None:
+        return None, "a quote is not closed"
+    if len(cells) != len(names):
+        return None, f"{len(cells)} cells where the header has {len(names)}"
+    try:
+        texts = [None if cell is None else cell.decode() for cell in cells]
+    except UnicodeDecodeError:
+        return None, "not UTF-8"
+    members: dict[str, str | None] = {}
+    for name, text in zip(names, texts, strict=True):
+        if null is not None and (text or "") == null:
+            members[name] = None
+        elif text is not None:
+            members[name] = text
+    return json.dumps(members, ensure_ascii=False, separators=(",", ":")), None
+
+
+def _by_column(raws: Any, names: list[str], delimiter: str, null: str | None) -> Any | None:
+    """Do the same with Arrow's CSV reader; None when a row is not plain enough for both to read it alike."""
+    joined = _joined(raws)
+    if joined is None or not _plain(np.frombuffer(joined, np.uint8), delimiter):
+        return None
+    columns = [str(number) for number in range(len(names))]
+    try:
+        table = arrow_csv.read_csv(
+            pa.BufferReader(joined),
+            arrow_csv.ReadOptions(column_names=columns, block_size=max(len(joined), 1 << 16)),
+            arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(columns, pa.large_string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    if table.num_rows != len(raws):
+        return None
+    values = [_member(table.column(column).combine_chunks(), null) for column in columns]
+    return objects(names, values)
+
+
+def _joined(raws: Any) -> bytes | None:
+    """Put rows one after another; None when a row is missing or has a quote that it does not close."""
+    if not len(raws) or raws.null_count:
+        return None
+    offsets = np.frombuffer(raws.buffers()[1], np.int64)[raws.offset : raws.offset + len(raws) + 1]
+    data = raws.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
+    quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == _QUOTE)
+    if (np.searchsorted(quotes, offsets - offsets[0]) % 2).any():
+        return None
+    text = _unled(data.to_pybytes())
+    return text if text.endswith(b"\n") else text + b"\n"
+
+
+def _plain(text: Bytes, delimiter: str) -> bool:
+    """Tell whether quotes stand at both ends of cells only and every carriage return belongs to a line end."""
+    returns = np.flatnonzero(text == _RETURN)
+    if len(returns) and not (text[np.minimum(returns + 1, len(text) - 1)] == _NEWLINE).all():
+        return False
+    quotes = np.flatnonzero(text == _QUOTE)
+    if not len(quotes):
+        return True
+    if len(quotes) % 2 or not _at_cell_start(text, quotes[0::2], delimiter):
+        return False
+    after = text[np.minimum(quotes[1::2] + 1, len(text) - 1)]
+    return bool(((after == ord(delimiter)) | (after == _NEWLINE) | (after == _RETURN) | (after == _QUOTE)).all())
+
+
+def _member(column: Any, null: str | None) -> Any:
+    text = quoted(column)
+    if null is None:
+        return text
+    is_null = pc.equal(pc.fill_null(column, ""), null)
+    return pc.if_else(is_null, pa.scalar("null", pa.large_string()), text)

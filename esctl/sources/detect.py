@@ -1,0 +1,109 @@
+"""The format of a source, told from its first bytes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+
+from esctl.sources.jsontext import first_value, is_json, is_json_object
+from esctl.sources.pieces import BLANKS, BOM
+from esctl.sources.shape import CUSTOMARY, wrapped_key
+
+HEAD = 1 << 20
+"""Bytes of a source that `sniff` wants to see."""
+
+_LINES_LOOKED_AT = 50
+_DELIMITERS = ",;\t|"
+_NAME = re.compile(r"[^\W\d][\w .:/@#()%$\[\]-]{0,127}")
+_PLAIN_NAME = re.compile(r"[^\W\d][\w.-]{0,127}")
+_ODD_ROWS = 0.2  # so many rows may have more or fewer cells than the header
+
+
+def sniff(head: bytes, whole: bool = True) -> str:
+    """Tell the format from the first bytes (`whole`: that is all): jsonl, json, csv, tsv, parquet or arrow.
+
+    What is none of these is jsonl: each line is then kept as an invalid record.
+    """
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith((b"ARROW1\x00\x00", b"FEA1")) or _is_arrow_stream(head):
+        return "arrow"
+    text = head.removeprefix(BOM).lstrip(BLANKS + b"\x1e")
+    if not text:
+        return "jsonl"
+    lines = _lines(text, whole)
+    if text[:1] in b"[{":
+        return _json_or_lines(text, lines, whole)
+    if is_json(lines[0]) or any(is_json_object(line) for line in lines[1:]):
+        return "jsonl"
+    delimiter = sniff_delimiter(head, whole)
+    return "jsonl" if delimiter is None else "tsv" if delimiter == "\t" else "csv"
+
+
+def _is_arrow_stream(head: bytes) -> bool:
+    # Arrow IPC stream: a continuation marker, the metadata's length, then a flatbuffer's small root offset.
+    return head.startswith(b"\xff\xff\xff\xff") and len(head) >= 12 and head[6:8] == b"\0\0" and head[9:12] == b"\0\0\0"
+
+
+def _lines(text: bytes, whole: bool) -> list[bytes]:
+    """Give the first lines that are not blank; the last of them only when it is complete."""
+    lines = text.split(b"\n", 4 * _LINES_LOOKED_AT)
+    cut_off = not whole or len(lines) > 4 * _LINES_LOOKED_AT
+    if cut_off and len(lines) > 1:
+        lines.pop()
+    return [line for line in lines if line.strip(BLANKS)][:_LINES_LOOKED_AT]
+
+
+def _json_or_lines(text: bytes, lines: list[bytes], whole: bool) -> str:
+    first, alone = lines[0], len(lines) == 1
+    if is_json(first):
+        wraps = wrapped_key(first.strip(BLANKS)) == CUSTOMARY
+        return "json" if wraps or (alone and first.startswith(b"[")) else "jsonl"
+    if alone and not whole and len(first) == len(text):
+        # One line longer than the head: an array or the customary wrapper, else a very long record.
+        return "json" if text.startswith(b"[") or wrapped_key(text) == CUSTOMARY else "jsonl"
+    value = first_value(text.decode(errors="replace"))
+    later_objects = any(is_json_object(line) for line in lines[1:] if line.startswith(b"{"))
+    first_length = len(first.decode(errors="replace"))
+    if value.state == "complete":
+        concatenated = text.decode(errors="replace")[value.end :].lstrip()[:1] in ("{", "[", "")
+        on_first_line = value.end <= first_length
+        return "jsonl" if on_first_line and (later_objects or not concatenated) else "json"
+    if value.state == "incomplete":
+        return "jsonl" if whole and later_objects and text.startswith(b"{") else "json"
+    return "jsonl" if later_objects or value.end <= first_length else "json"
+
+
+def sniff_delimiter(text: bytes, whole: bool) -> str | None:
+    """Find the delimiter of a CSV text with a header of names, or None when it is no such text."""
+    if b"\0" in text:
+        return None
+    decoded = text.removeprefix(BOM).lstrip(b"\r\n").decode(errors="replace")
+    candidates = [(width, delimiter) for delimiter in _DELIMITERS if (width := _columns(decoded, delimiter, whole)) > 1]
+    return max(candidates, key=lambda pair: pair[0])[1] if candidates else None
+
+
+def _columns(text: str, delimiter: str, whole: bool) -> int:
+    """Count the columns that a text has with a delimiter; 0 when it does not look like a table."""
+    rows = []
+    try:
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
+            if row:
+                rows.append(row)
+            if len(rows) > _LINES_LOOKED_AT:
+                break
+        else:
+            if not whole and len(rows) > 1:
+                rows.pop()
+    except csv.Error:
+        return 0
+    header, body = rows[0], rows[1:]
+    pattern = _NAME if body else _PLAIN_NAME
+    named = [cell.strip() for cell in header[1:] if cell.strip()] + [
+        cell.strip() for cell in header[:1] if cell.strip()
+    ]
+    if len(header) < 2 or len(named) < max(1, len(header) - 1) or not all(map(pattern.fullmatch, named)):
+        return 0
+    odd = sum(len(row) != len(header) for row in body)
+    return len(header) if odd <= _ODD_ROWS * len(body) else 0

@@ -1,0 +1,36 @@
+"""A whole file as one record, whatever it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from esctl.sources.feed import Feed
+from esctl.sources.pieces import Piece, slices_of
+
+
+class DocumentReader:
+    """Give everything that is left of a feed as one record, also when that is nothing."""
+
+    def __init__(self, feed: Feed, size: int) -> None:
+        self.pending = 0
+        self._feed = feed
+        self._size = size
+
+    def __iter__(self) -> Iterator[Piece]:
+        feed = self._feed
+        while feed.fill(self._size):
+            pass
+        feed.check(len(feed.window), feed.base)
+        bounds = np.array([0, len(feed.window)], np.int64)
+        yield Piece(slices_of(feed.window, bounds), bounds[:1] + feed.base, bounds[1:] + feed.base, feed.end)
+
+
+class NothingReader:
+    """Give nothing: the source is known as a whole."""
+
+    pending = 0
+
+    def __iter__(self) -> Iterator[Piece]:
+        return iter(())

@@ -1,0 +1,176 @@
+"""Arrow values -> JSON text that loses nothing.
+
+Numbers are written in full (floats by their shortest text), decimals and integers of any size as numbers, NaN and
+the infinities as the strings "NaN", "Infinity", "-Infinity". Binary is base64 (RFC 4648), times are RFC 3339 (with Z
+where the column has a zone), durations are counts of the column's unit. Nulls are kept as null.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.types as pt
+
+from esctl.sources.jsonwrite import objects, quoted, wrapped
+
+Array = Any
+
+_TEXT = pa.large_string()
+_NULL = pa.scalar("null", _TEXT)
+
+
+def rows_as_json(batch: Any) -> Array:
+    """Write each row of a record batch as a JSON object (large_string)."""
+    columns = [_text(column) for column in batch.columns]
+    if not columns:
+        return pa.array(["{}"] * batch.num_rows, _TEXT)
+    return objects(batch.schema.names, columns)
+
+
+def _text(values: Array) -> Array:
+    """Write each value as JSON text, nulls as `null`."""
+    for applies, write in _WRITERS:
+        if applies(values.type):
+            return pc.fill_null(write(values), _NULL)
+    return pc.fill_null(_by_value(values), _NULL)
+
+
+def _plain(values: Array) -> Array:
+    return values.cast(_TEXT)
+
+
+def _float(values: Array) -> Array:
+    texts = _plain(values.cast(pa.float32()) if pt.is_float16(values.type) else values)
+    for odd, written in (("nan", '"NaN"'), ("-nan", '"NaN"'), ("inf", '"Infinity"'), ("-inf", '"-Infinity"')):
+        texts = pc.if_else(pc.equal(texts, odd), pa.scalar(written, _TEXT), texts)
+    return texts
+
+
+def _string(values: Array) -> Array:
+    try:
+        values.validate(full=True)
+    except pa.ArrowInvalid:
+        # A hostile file may hold anything: what is not UTF-8 is shown as such, not as another text.
+        raws = values.cast(pa.large_binary()).to_pylist()
+        values = pa.array([raw if raw is None else raw.decode(errors="backslashreplace") for raw in raws], _TEXT)
+    return quoted(values.cast(_TEXT))
+
+
+def _binary(values: Array) -> Array:
+    return pa.array(
+        [raw if raw is None else f'"{base64.b64encode(raw).decode()}"' for raw in values.to_pylist()], _TEXT
+    )
+
+
+def _timestamp(values: Array) -> Array:
+    if values.type.tz is not None:
+        values = values.cast(pa.timestamp(values.type.unit, "UTC"))
+    return _instant(values)
+
+
+def _instant(values: Array) -> Array:
+    texts = pc.replace_substring(_plain(values), " ", "T", max_replacements=1)
+    if pc.any(pc.match_substring(texts, "<")).as_py():
+        # Beyond what a calendar of four-digit years can say: the count itself.
+        counts = _plain(values.cast(pa.int64()))
+        return pc.if_else(pc.match_substring(texts, "<"), counts, quoted(texts))
+    return wrapped('"', pc.replace_substring_regex(texts, r"\.0+(Z?)$", r"\1"), '"')
+
+
+def _clock(values: Array) -> Array:
+    return wrapped('"', pc.replace_substring_regex(_plain(values), r"\.0+$", ""), '"')
+
+
+def _duration(values: Array) -> Array:
+    return _plain(values.cast(pa.int64()))
+
+
+def _dictionary(values: Array) -> Array:
+    return _text(values.dictionary_decode())
+
+
+def _run_ends(values: Array) -> Array:
+    return _text(pc.run_end_decode(values))
+
+
+def _struct(values: Array) -> Array:
+    names = [values.type.field(index).name for index in range(values.type.num_fields)]
+    if not names:
+        return pc.if_else(values.is_valid(), pa.scalar("{}", _TEXT), pa.scalar(None, _TEXT))
+    texts = objects(names, [_text(child) for child in values.flatten()])
+    return pc.if_else(values.is_valid(), texts, pa.scalar(None, _TEXT))
+
+
+def _list(values: Array) -> Array:
+    return _joined(values, _text(values.flatten()), "[", "]")
+
+
+def _joined(values: Array, items: Array, before: str, after: str) -> Array:
+    lengths = pc.fill_null(pc.list_value_length(values), 0).cast(pa.int64())
+    ends = pc.cumulative_sum(lengths)
+    offsets = pa.concat_arrays([pa.array([0], pa.int64()), ends])
+    texts = wrapped(before, pc.binary_join(pa.LargeListArray.from_arrays(offsets, items), ","), after)
+    return pc.if_else(values.is_valid(), texts, pa.scalar(None, _TEXT))
+
+
+def _map(values: Array) -> Array:
+    entries = pa.ListArray.from_arrays(
+        values.offsets, pa.StructArray.from_arrays([values.keys, values.items], ["k", "v"])
+    )
+    flat = entries.flatten() if not values.null_count else _entries_of_valid(values)
+    keys, items = flat.field("k"), flat.field("v")
+    if pt.is_string(keys.type) or pt.is_large_string(keys.type):
+        pairs = pc.binary_join_element_wise(_text(keys), _text(items), pa.scalar(":", _TEXT))
+        return _joined(_as_list(values), pairs, "{", "}")
+    return _joined(_as_list(values), objects(["key", "value"], [_text(keys), _text(items)]), "[", "]")
+
+
+def _as_list(values: Array) -> Array:
+    item = pa.struct([("key", values.type.key_type), ("value", values.type.item_type)])
+    return values.cast(pa.list_(item))
+
+
+def _entries_of_valid(values: Array) -> Array:
+    flat = _as_list(values).flatten()
+    return pa.StructArray.from_arrays([flat.field("key"), flat.field("value")], ["k", "v"])
+
+
+def _extension(values: Array) -> Array:
+    if values.type.extension_name == "arrow.uuid":
+        raws = values.storage.to_pylist()
+        return pa.array([raw if raw is None else f'"{uuid.UUID(bytes=raw)}"' for raw in raws], _TEXT)
+    return _text(values.storage)
+
+
+def _by_value(values: Array) -> Array:
+    """Write the kinds that no kernel knows (unions, intervals) one by one."""
+    return pa.array([None if value is None else json.dumps(value, default=str) for value in values.to_pylist()], _TEXT)
+
+
+def _any_of(*tests: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda kind: any(test(kind) for test in tests)
+
+
+_WRITERS: tuple[tuple[Callable[[Any], bool], Callable[[Array], Array]], ...] = (
+    (lambda kind: isinstance(kind, pa.BaseExtensionType), _extension),
+    (_any_of(pt.is_boolean, pt.is_integer, pt.is_decimal), _plain),
+    (pt.is_floating, _float),
+    (_any_of(pt.is_string, pt.is_large_string, pt.is_string_view), _string),
+    (_any_of(pt.is_binary, pt.is_large_binary, pt.is_fixed_size_binary, pt.is_binary_view), _binary),
+    (pt.is_timestamp, _timestamp),
+    (pt.is_date, _instant),
+    (pt.is_time, _clock),
+    (pt.is_duration, _duration),
+    (pt.is_dictionary, _dictionary),
+    (pt.is_run_end_encoded, _run_ends),
+    (pt.is_struct, _struct),
+    (pt.is_map, _map),
+    (_any_of(pt.is_list, pt.is_large_list, pt.is_fixed_size_list, pt.is_list_view, pt.is_large_list_view), _list),
+    (pt.is_null, lambda values: pa.nulls(len(values), _TEXT)),
+)

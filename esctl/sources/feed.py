@@ -1,0 +1,89 @@
+"""A decompressed stream as one growing window of bytes, hashed as it is consumed."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from esctl.errors import InputError
+from esctl.sources.files import ByteStream
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class Feed:
+    """The unread part of a stream: `window` holds the bytes from absolute offset `base` on.
+
+    A window is never written again once it was handed out, so Arrow arrays may point into it.
+    """
+
+    def __init__(self, stream: ByteStream, limit: int, ahead: bytes = b"", ended: bool = False) -> None:
+        self.stream: ByteStream = stream
+        self.limit = limit
+        self.window: Bytes = np.frombuffer(ahead, np.uint8)
+        self.base = 0
+        self.ended = ended
+        self._hash = hashlib.sha256()
+        self._hashed = 0
+
+    @property
+    def end(self) -> int:
+        """Absolute offset just after the window."""
+        return self.base + len(self.window)
+
+    def fill(self, size: int) -> bool:
+        """Add about `size` bytes (more when the window is already larger); False when the stream has no more."""
+        if self.ended:
+            return False
+        held = len(self.window)
+        # As much again as is held: a record of n bytes then costs O(n) however small the chunks are.
+        grown = np.empty(held + max(size, held, 1), np.uint8)
+        grown[:held] = self.window
+        got = self.stream.readinto(grown[held:].data)
+        self.window = grown[: held + got]
+        self.ended = got < len(grown) - held
+        return got > 0
+
+    def check(self, size: int, offset: int) -> None:
+        """Raise InputError when a record of `size` bytes at `offset` is over the limit."""
+        if size > self.limit:
+            raise InputError(
+                f"{self.stream.name}: the record at byte {offset} is longer than {self.limit} bytes",
+                "raise the limit with --max-record, or name the format with --input-format",
+            )
+
+    def release(self, upto: int) -> None:
+        """Forget the bytes before the absolute offset `upto`."""
+        self._hash_to(upto)
+        self.window = self.window[upto - self.base :]
+        self.base = upto
+
+    def digest(self, upto: int) -> str:
+        """Give the SHA-256 (hex) of the stream's bytes [0, upto); `upto` never goes back."""
+        self._hash_to(upto)
+        return self._hash.copy().hexdigest()
+
+    def skip_to(self, offset: int, size: int) -> bool:
+        """Read and hash up to `offset`, keeping at most `size` bytes at a time; False when the stream ends before."""
+        while self.end < offset:
+            self.release(self.end)
+            got = np.empty(min(size, offset - self.base), np.uint8)
+            count = self.stream.readinto(got.data)
+            self.window = got[:count]
+            if count < len(got):
+                self.ended = True
+                return False
+        self.release(offset)
+        return True
+
+    def rewind(self, held: bytes) -> None:
+        """Put `held`, the bytes just before the window, back in front of it (they stay hashed)."""
+        self.window = np.concatenate([np.frombuffer(held, np.uint8), self.window])
+        self.base -= len(held)
+
+    def _hash_to(self, upto: int) -> None:
+        if upto > self._hashed:
+            self._hash.update(self.window[self._hashed - self.base : upto - self.base].data)
+            self._hashed = upto

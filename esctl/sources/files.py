@@ -1,0 +1,207 @@
+"""Names on the command line -> sources -> decompressed byte streams."""
+
+from __future__ import annotations
+
+import bz2
+import difflib
+import glob
+import gzip
+import io
+import lzma
+import os
+import stat
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from esctl.errors import InputError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+STDIN = "-"
+SKIPPED_IN_FOLDERS = frozenset({"esctl.toml"})
+_LONGEST_ZSTD_WINDOW = 31
+_DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file or stdin: `name` as it is recorded, `path` None for stdin."""
+
+    name: str
+    path: Path | None
+
+    @property
+    def reopenable(self) -> bool:
+        """Tell whether reading it twice gives the same bytes (false for stdin, pipes, sockets)."""
+        return self.path is not None and stat.S_ISREG(self.path.stat().st_mode)
+
+
+def expand(arguments: Sequence[str]) -> list[Source]:
+    """Turn files, globs, folders and "-" into sources, in the order given, each once.
+
+    Folders are read recursively, sorted, without hidden files. Raises InputError for what does not exist.
+    """
+    found: dict[str, Source] = {}
+    for argument in arguments:
+        for source in _expand_one(argument):
+            found.setdefault(source.name, source)
+    return list(found.values())
+
+
+def _expand_one(argument: str) -> Iterator[Source]:
+    if argument == STDIN:
+        yield Source(STDIN, None)
+        return
+    if os.path.lexists(argument):
+        yield from _expand_path(argument)
+        return
+    matches = sorted(glob.glob(argument, recursive=True)) if glob.has_magic(argument) else []
+    if not matches:
+        raise InputError(f"{argument}: no such file or folder", _missing_hint(argument))
+    for match in matches:
+        yield from _expand_path(match)
+
+
+def _expand_path(text: str) -> Iterator[Source]:
+    path = Path(text)
+    if not path.is_dir():
+        yield Source(_normalised(text), path)
+        return
+    for folder, folders, names in os.walk(text):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            if not name.startswith(".") and name not in SKIPPED_IN_FOLDERS:
+                file = os.path.join(folder, name)
+                yield Source(_normalised(file), Path(file))
+
+
+def _normalised(text: str) -> str:
+    return os.path.normpath(text).replace(os.sep, "/")
+
+
+def _missing_hint(argument: str) -> str:
+    if glob.has_magic(argument):
+        return "the pattern matches nothing; patterns are relative to the working directory"
+    folder, name = os.path.split(argument)
+    try:
+        neighbours = os.listdir(folder or ".")
+    except OSError:
+        return f"the folder {folder} cannot be read" if folder else ""
+    close = difflib.get_close_matches(name, neighbours, n=1)
+    if not close:
+        return "give a file, a folder, a glob or - for stdin"
+    return f"did you mean {os.path.join(folder, close[0])}?"
+
+
+class ByteStream:
+    """A decompressed stream that reports damage as InputError and knows how much of the file it has read."""
+
+    def __init__(self, name: str, raw: IO[bytes], size: int | None, plain: bool = False) -> None:
+        self.name = name
+        self.size = size
+        """Bytes of the file as it lies on disk, None where that is unknown."""
+        self._raw = _Counting(raw)
+        buffered = io.BufferedReader(self._raw, 1 << 20)
+        self._packing, opener = _decoder(b"" if plain else buffered.peek(16)[:16])
+        self._stream: IO[bytes] = opener(cast(IO[bytes], buffered))
+
+    @property
+    def done(self) -> int:
+        """Bytes of the file on disk read so far, for progress."""
+        return self._raw.count
+
+    @property
+    def compressed(self) -> bool:
+        """Tell whether the bytes had to be unpacked."""
+        return bool(self._packing)
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill `view` as far as the stream goes; fewer bytes than asked for mean the end."""
+        filled = 0
+        readinto = cast(Callable[[memoryview], int | None], cast(Any, self._stream).readinto)
+        while filled < len(view):
+            try:
+                got = readinto(view[filled:])
+            except _DAMAGE as error:
+                raise self._damaged(error) from error
+            if not got:
+                break
+            filled += got
+        return filled
+
+    def read(self, size: int) -> bytes:
+        """Read up to `size` bytes; fewer mean the end."""
+        buffer = bytearray(size)
+        return bytes(memoryview(buffer)[: self.readinto(memoryview(buffer))])
+
+    def close(self) -> None:
+        """Close the stream, except stdin."""
+        self._raw.close()
+
+    def _damaged(self, error: Exception) -> InputError:
+        if self._packing:
+            return InputError(
+                f"{self.name}: damaged or cut-off {self._packing} data: {error}",
+                "records before the damage may be complete; unpack it by hand or fetch the file again",
+            )
+        return InputError(f"{self.name}: cannot be read: {error}")
+
+
+class _Counting(io.RawIOBase):
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._inner = raw
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        got = cast(int, cast(Any, self._inner).readinto(buffer)) or 0
+        self.count += got
+        return got
+
+    def close(self) -> None:
+        if not self.closed and self._inner is not sys.stdin.buffer:
+            self._inner.close()
+        super().close()
+
+
+def _decoder(magic: bytes) -> tuple[str, Callable[[IO[bytes]], IO[bytes]]]:
+    if magic.startswith(b"\x1f\x8b\x08"):
+        return "gzip", lambda raw: cast(IO[bytes], gzip.GzipFile(fileobj=raw))
+    if magic[:4] == b"\x28\xb5\x2f\xfd" or (magic[1:4] == b"\x2a\x4d\x18" and magic[0] & 0xF0 == 0x50):
+        options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _LONGEST_ZSTD_WINDOW}
+        return "zstd", lambda raw: cast(IO[bytes], zstd.ZstdFile(raw, options=options))
+    if magic[:3] == b"BZh" and magic[4:10] in (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90"):
+        return "bzip2", lambda raw: cast(IO[bytes], bz2.BZ2File(raw))
+    if magic.startswith(b"\xfd7zXZ\x00"):
+        return "xz", lambda raw: cast(IO[bytes], lzma.LZMAFile(raw))
+    return "", lambda raw: raw
+
+
+def open_stream(source: Source) -> ByteStream:
+    """Open a source for reading, decompressed by its magic bytes (gz, zst, bz2, xz), never by its suffix.
+
+    Raises InputError when it cannot be opened; damage found later raises InputError from `readinto`.
+    """
+    if source.path is None:
+        return ByteStream(source.name, cast(IO[bytes], sys.stdin.buffer), None)
+    return open_path(source.name, source.path)
+
+
+def open_path(name: str, path: Path, plain: bool = False) -> ByteStream:
+    """Open the file at `path` under the name used in messages, unpacked unless `plain`. Raises InputError."""
+    try:
+        raw = path.open("rb", buffering=0)
+        details = os.fstat(raw.fileno())
+        size = details.st_size if stat.S_ISREG(details.st_mode) else None
+        return ByteStream(name, raw, size, plain)
+    except OSError as error:
+        raise InputError(f"{name}: cannot be opened: {error.strerror or error}", "check its permissions") from error

@@ -1,0 +1,144 @@
+"""What stands between the bracketed values of a JSON stream: blanks and commas, or scalars and garbage to be kept."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from esctl.sources.feed import Bytes
+from esctl.sources.jsontext import first_value
+from esctl.sources.pieces import BLANKS, Offsets
+
+Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+_SEPARATOR = b"\x1e"  # RFC 7464, JSON text sequences
+_COMMA = 44
+_STRING = rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)'
+_ARRAY_TOKEN = re.compile(rb',|(?:[^,"\\]++|\\.|' + _STRING + rb"|\\\Z)++", re.DOTALL)
+_LINE_TOKEN = re.compile(rb'(?:[^\n"\\]++|\\.|' + _STRING + rb"|\\\Z)++", re.DOTALL)
+_IS_BLANK = np.zeros(256, np.bool_)
+_IS_BLANK[list(BLANKS)] = True
+
+
+class Span(NamedTuple):
+    """A record found in a gap: offsets in the window, and whether it is an element of an array."""
+
+    start: int
+    end: int
+    inside: bool
+
+
+class Gaps(NamedTuple):
+    """Gaps of arrays: gap i is [froms[i], tos[i]); `fresh` follows the opening bracket, `closing` precedes the closing.
+
+    `froms` may be one longer than the rest: then the last gap is not over at the end of the window.
+    """
+
+    froms: Offsets
+    tos: Offsets
+    fresh: Flags
+    closing: Flags
+
+
+def region_spans(window: Bytes, gaps: Gaps, ended: bool, final: bool) -> list[Span]:
+    """Find the scalars and stray commas between the bracketed elements of arrays."""
+    count = len(gaps.tos)
+    expected = ~gaps.fresh[:count] & ~gaps.closing
+    spans: list[Span] = []
+    for index in _odd(window, gaps.froms[:count], gaps.tos, expected):
+        text = window[gaps.froms[index] : gaps.tos[index]].tobytes()
+        pieces = _array_pieces(text, bool(gaps.fresh[index]), bool(gaps.closing[index]))
+        spans += [_moved(piece, int(gaps.froms[index]), True) for piece in pieces]
+    if len(gaps.froms) > count:
+        start = int(gaps.froms[-1])
+        text = window[start:].tobytes()
+        spans += [_moved(piece, start, True) for piece in _unfinished(text, bool(gaps.fresh[-1]), ended, final)]
+    return spans
+
+
+def outer_spans(window: Bytes, froms: Offsets, tos: Offsets, ended: bool, final: bool) -> tuple[list[Span], bool]:
+    """Find what stands outside any bracket, line by line; and tell whether that was all up to the window's end."""
+    count = len(tos)
+    spans: list[Span] = []
+    for index in _odd(window, froms[:count], tos, np.zeros(count, np.bool_)):
+        text = window[froms[index] : tos[index]].tobytes()
+        spans += [_moved(piece, int(froms[index]), False) for piece in _lines(text)]
+    if len(froms) == count:
+        return spans, True
+    start = int(froms[-1])
+    text = window[start:].tobytes()
+    pieces = list(_lines(text))
+    whole = True
+    if pieces and pieces[-1][1] >= len(text.rstrip(BLANKS)) and not text.endswith(b"\n"):
+        whole = ended and (final or not _may_go_on(text[pieces[-1][0] :]))
+        pieces = pieces if whole else pieces[:-1]
+    return spans + [_moved(piece, start, False) for piece in pieces], whole
+
+
+def _odd(window: Bytes, froms: Offsets, tos: Offsets, expected: Flags) -> list[int]:
+    """Give the gaps that hold anything but blanks and, where it is expected, one comma."""
+    sizes = tos - froms
+    total = int(sizes.sum())
+    if not total:
+        return []
+    gap = np.repeat(np.arange(len(sizes)), sizes)
+    first = np.cumsum(sizes) - sizes
+    text = window[np.arange(total) + np.repeat(froms - first, sizes)]
+    marked = ~_IS_BLANK[text]
+    marks = np.bincount(gap[marked], minlength=len(sizes))
+    commas = np.bincount(gap[text == _COMMA], minlength=len(sizes))
+    plain = (marks == 0) | (expected & (marks == 1) & (commas == 1))
+    return [int(index) for index in np.flatnonzero(~plain)]
+
+
+def _array_pieces(text: bytes, fresh: bool, closing: bool) -> Iterator[tuple[int, int]]:
+    """Give scalars, and each comma that has no value before it or (before the closing bracket) after it."""
+    valued, last_comma = not fresh, None
+    for token in _ARRAY_TOKEN.finditer(text):
+        if token.group() == b",":
+            if not valued:
+                yield token.span()
+            valued, last_comma = False, token.span()
+            continue
+        trimmed = _trim(text, token.start(), token.end())
+        if trimmed:
+            yield trimmed
+            valued, last_comma = True, None
+    if closing and last_comma and not valued:
+        yield last_comma
+
+
+def _unfinished(text: bytes, fresh: bool, ended: bool, final: bool) -> list[tuple[int, int]]:
+    pieces = list(_array_pieces(text, fresh, ended and final))
+    if not pieces or pieces[-1][1] < len(text.rstrip(BLANKS)):
+        return pieces
+    start, end = pieces[-1]
+    if text[start:end] == b",":
+        return pieces
+    kept = ended and (final or not _may_go_on(text[start:end]))
+    return pieces if kept else pieces[:-1]
+
+
+def _may_go_on(text: bytes) -> bool:
+    return first_value(text.decode(errors="replace")).state == "incomplete"
+
+
+def _lines(text: bytes) -> Iterator[tuple[int, int]]:
+    for token in _LINE_TOKEN.finditer(text):
+        trimmed = _trim(text, token.start(), token.end(), BLANKS + _SEPARATOR)
+        if trimmed:
+            yield trimmed
+
+
+def _trim(text: bytes, start: int, end: int, blanks: bytes = BLANKS) -> tuple[int, int] | None:
+    part = text[start:end]
+    start += len(part) - len(part.lstrip(blanks))
+    end -= len(part) - len(part.rstrip(blanks))
+    return (start, end) if start < end else None
+
+
+def _moved(span: tuple[int, int], by: int, inside: bool) -> Span:
+    return Span(span[0] + by, span[1] + by, inside)

@@ -1,0 +1,75 @@
+"""Small strict questions about JSON text (RFC 8259), asked of heads and last lines only."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Literal, NamedTuple
+
+from esctl.sources.pieces import BLANKS
+
+_DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse(name))
+_SPACE = re.compile(r"[ \t\r\n]*")
+_CUT_LITERAL = re.compile(r"t(r(u)?)?|f(a(l(s)?)?)?|n(u(l)?)?|-")
+_ESCAPE_SPAN = 12  # \uXXXX\uXXXX
+
+
+def _refuse(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def is_json(text: bytes) -> bool:
+    """Tell whether the bytes are exactly one JSON value, blanks around it allowed."""
+    try:
+        json.loads(text.strip(BLANKS).decode(), parse_constant=_refuse)
+    except RecursionError:
+        return _balanced(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_json_object(text: bytes) -> bool:
+    """Tell whether the bytes are exactly one JSON object."""
+    return text.lstrip(BLANKS).startswith(b"{") and is_json(text)
+
+
+def _balanced(text: bytes) -> bool:
+    # Nested deeper than Python's parser goes: brackets that close decide; whoever reads the record judges the rest.
+    bare = re.sub(rb'"(?:[^"\\]|\\.)*"', b"", text, flags=re.DOTALL).strip(BLANKS)
+    depth = 0
+    for position, byte in enumerate(re.findall(rb"[\[\]{}]", bare)):
+        depth += 1 if byte in b"[{" else -1
+        if depth < 0 or (depth == 0 and position == 0):
+            return False
+    return depth == 0 and bare[-1:] in (b"]", b"}")
+
+
+class Prefix(NamedTuple):
+    """How the first JSON value of a text goes: `end` is where it ends, breaks, or the end of the text."""
+
+    state: Literal["complete", "incomplete", "broken"]
+    end: int
+
+
+def first_value(text: str) -> Prefix:
+    """Parse the first JSON value of a text that may be cut off anywhere."""
+    start = _SPACE.match(text).end()  # type: ignore[union-attr]  # the pattern matches the empty string
+    try:
+        _, end = _DECODER.raw_decode(text, start)
+    except RecursionError:
+        return Prefix("incomplete", len(text))
+    except json.JSONDecodeError as error:
+        return Prefix("incomplete", len(text)) if _cut_off(text, error) else Prefix("broken", error.pos)
+    except ValueError:
+        return Prefix("broken", start)
+    return Prefix("complete", end)
+
+
+def _cut_off(text: str, error: json.JSONDecodeError) -> bool:
+    if error.msg.startswith("Unterminated string"):
+        return True
+    rest = text[error.pos :].strip(" \t\r\n")
+    if "escape" in error.msg:
+        return len(text) - error.pos < _ESCAPE_SPAN and '"' not in rest
+    return not rest or _CUT_LITERAL.fullmatch(rest) is not None

@@ -1,0 +1,47 @@
+"""Arrow arrays -> JSON text, vectorised and exact."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Array = Any  # pyarrow ships no types: Array or ChunkedArray
+
+_CONTROLS = [chr(code) for code in range(32)]
+_SPECIAL = r'["\\\x00-\x1f]'
+
+
+def quoted(texts: Array) -> Array:
+    """Write strings as JSON strings (RFC 8259, section 7); nulls stay null."""
+    texts = texts.cast(pa.large_string())
+    if pc.any(pc.match_substring_regex(texts, _SPECIAL)).as_py():
+        texts = pc.replace_substring(texts, "\\", "\\\\")
+        texts = pc.replace_substring(texts, '"', '\\"')
+        if pc.any(pc.match_substring_regex(texts, r"[\x00-\x1f]")).as_py():
+            texts = _controls_escaped(texts)
+    return wrapped('"', texts, '"')
+
+
+def _controls_escaped(texts: Array) -> Array:
+    for control in _CONTROLS:
+        if pc.any(pc.match_substring(texts, control)).as_py():
+            texts = pc.replace_substring(texts, control, json.dumps(control)[1:-1])
+    return texts
+
+
+def wrapped(before: str, texts: Array, after: str) -> Array:
+    """Put text before and after each value; nulls stay null."""
+    kind = texts.type
+    parts = (pa.scalar(before, kind), texts, pa.scalar(after, kind), pa.scalar("", kind))
+    return pc.binary_join_element_wise(*parts)
+
+
+def objects(names: list[str], values: list[Array]) -> Array:
+    """Write one JSON object per row from the JSON texts of its members; a null text means: no such member."""
+    keys = [json.dumps(name, ensure_ascii=False) for name in names]
+    members = [wrapped(f"{key}:", text, "") for key, text in zip(keys, values, strict=True)]
+    joined = pc.binary_join_element_wise(*members, pa.scalar(",", pa.large_string()), null_handling="skip")
+    return wrapped("{", joined, "}")

@@ -1,0 +1,95 @@
+"""JSON Lines: each line is a record, with its terminator and the blank lines before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from esctl.sources.feed import Bytes, Feed
+from esctl.sources.jsontext import is_json
+from esctl.sources.pieces import BLANKS, BOM, NOWHERE, Offsets, Piece, slices_of
+
+_NEWLINE = 10
+_RETURN = 13
+
+
+class LineReader:
+    """Cut a feed into lines, about `size` bytes at a time, as Pieces.
+
+    An unterminated last line is a record when it is JSON or `final`; else it stays unread, counted in `pending`.
+    """
+
+    def __init__(self, feed: Feed, size: int, final: bool) -> None:
+        self.pending = 0
+        self._feed = feed
+        self._size = size
+        self._final = final
+
+    def __iter__(self) -> Iterator[Piece]:
+        feed = self._feed
+        more = True
+        while more:
+            more = feed.fill(self._size)
+            bounds = _record_ends(feed.window, feed.base)
+            if len(bounds):
+                yield self._cut(bounds)
+            feed.check(len(feed.window), feed.base)
+        if len(feed.window):
+            yield from self._last()
+
+    def _cut(self, ends: Offsets) -> Piece:
+        feed = self._feed
+        bounds = np.concatenate([np.zeros(1, np.int64), ends])
+        sizes = np.diff(bounds)
+        if sizes.max() > feed.limit:
+            worst = int(sizes.argmax())
+            feed.check(int(sizes[worst]), feed.base + int(bounds[worst]))
+        raws = slices_of(feed.window, bounds)
+        absolute = bounds + feed.base
+        return Piece(raws, absolute[:-1], absolute[1:], int(absolute[-1]))
+
+    def _last(self) -> Iterator[Piece]:
+        feed = self._feed
+        rest = feed.window.tobytes()
+        cut = rest.rfind(b"\n") + 1
+        bom = len(BOM) if feed.base == 0 and cut == 0 and rest.startswith(BOM) else 0
+        line = rest[cut + bom :]
+        blank = not line.strip(BLANKS)
+        if not blank and (self._final or is_json(line)):
+            yield self._cut(np.array([len(rest)], np.int64))
+            return
+        tail = rest if blank else rest[:cut]
+        self.pending = len(rest) - len(tail)
+        if tail:
+            yield Piece(slices_of(feed.window, np.zeros(1, np.int64)), NOWHERE, NOWHERE, feed.base + len(tail), tail)
+
+
+def _record_ends(window: Bytes, base: int) -> Offsets:
+    newlines = np.flatnonzero(window == _NEWLINE)
+    if not len(newlines):
+        return NOWHERE
+    starts = np.empty_like(newlines)
+    starts[0] = 0
+    starts[1:] = newlines[:-1] + 1
+    if base == 0 and window[: len(BOM)].tobytes() == BOM:
+        starts[0] = len(BOM)
+    blank = blank_lines(window, starts, newlines)
+    ends = newlines + 1
+    return ends if blank is None else ends[~blank]
+
+
+def blank_lines(window: Bytes, starts: Offsets, newlines: Offsets) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+    """Tell which of the lines [starts, newlines) hold nothing but JSON whitespace; None when none does."""
+    first = window[starts]
+    suspects = np.flatnonzero(first <= 32)
+    if not len(suspects):
+        return None
+    blank = np.zeros(len(starts), np.bool_)
+    empty = (first[suspects] == _NEWLINE) | (
+        (first[suspects] == _RETURN) & (newlines[suspects] == starts[suspects] + 1)
+    )
+    blank[suspects[empty]] = True
+    for index in suspects[~empty].tolist():
+        blank[index] = not window[starts[index] : newlines[index]].tobytes().strip(BLANKS)
+    return blank if blank.any() else None

@@ -1,0 +1,346 @@
+"""One source from where it was left: which source it is, its format, its batches of records with their cursors."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import IO, Any, Protocol, cast
+
+import numpy as np
+import pyarrow as pa
+
+from esctl.errors import InputError, UsageError
+from esctl.model import Cursor
+from esctl.sources import columnar, delimited, detect
+from esctl.sources.documents import DocumentReader, NothingReader
+from esctl.sources.feed import Feed
+from esctl.sources.files import ByteStream, Source, open_path, open_stream
+from esctl.sources.generations import HEAD_SIZE, Candidate, candidates, matching, next_name
+from esctl.sources.lines import LineReader
+from esctl.sources.pieces import Piece, batch_of
+from esctl.sources.shape import Shape, find_shape, format_path, parse_path
+from esctl.sources.values import ValueReader
+
+FORMATS = ("jsonl", "json", "json-document", "csv", "tsv", "parquet", "arrow")
+COLUMNAR = frozenset({"parquet", "arrow"})
+_SKIP = 8 << 20
+_EMPTY_HASH = hashlib.sha256().hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How sources are to be read. Sizes in bytes; `null` is the CSV cell text that means JSON null."""
+
+    input_format: str = "auto"
+    records_path: str | None = None
+    final: bool = False
+    batch_bytes: int = 64 << 20
+    batch_rows: int = 250_000
+    null: str | None = None
+    max_record_bytes: int = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A batch of records and the cursor that holds once they are kept; a last batch may be empty: the cursor moved."""
+
+    batch: pa.RecordBatch
+    cursor: Cursor
+
+
+class _Reader(Protocol):
+    pending: int
+
+    def __iter__(self) -> Iterator[Piece]: ...
+
+
+class _Consumed(Protocol):
+    """The bytes behind a reader, as far as a cursor needs them."""
+
+    @property
+    def stream(self) -> ByteStream: ...
+
+    def digest(self, upto: int) -> str: ...
+
+    def release(self, upto: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _WholeFile:
+    """The bytes of a parquet or arrow file: hashed once, as a whole."""
+
+    stream: ByteStream
+    sha256: str
+
+    def digest(self, upto: int) -> str:
+        return self.sha256
+
+    def release(self, upto: int) -> None: ...
+
+
+class Reading:
+    """What is new in one source. Iterate it once, for Deliveries; `pending_bytes` is known afterwards.
+
+    `name` is the source name to record, `format` the format read, `size` and `done` the bytes of the file on disk and
+    how many of them were read (for progress; `size` None where unknown).
+    """
+
+    def __init__(self, name: str, consumed: _Consumed, reader: _Reader, start: Cursor, head: bytes, rows: int) -> None:
+        self.name = name
+        self.format = start.format
+        self._feed = consumed
+        self._reader = reader
+        self._cursor = start
+        self._head = head
+        self._rows = rows
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes at the end of the source that are in no record yet."""
+        return self._reader.pending
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the file on disk."""
+        return self._feed.stream.size
+
+    @property
+    def done(self) -> int:
+        """Bytes of the file on disk read so far."""
+        return self._feed.stream.done
+
+    def close(self) -> None:
+        """Close the source."""
+        self._feed.stream.close()
+
+    def __iter__(self) -> Iterator[Delivery]:
+        try:
+            yield from self._deliveries()
+        finally:
+            self.close()
+
+    def _deliveries(self) -> Iterator[Delivery]:
+        last = self._cursor
+        moved = False
+        for piece in self._reader:
+            count = len(piece.starts)
+            for start in range(0, count, self._rows):
+                stop = min(start + self._rows, count)
+                last = self._advanced(last, piece, start, stop)
+                yield Delivery(batch_of(piece.starts[start:stop], piece.raws.slice(start, stop - start)), last)
+            if not count:
+                last = self._advanced(last, piece, 0, 0)
+            moved = not count
+            self._feed.release(piece.upto)
+        if moved and last != self._cursor:
+            yield Delivery(columnar.EMPTY, last)
+
+    def _advanced(self, last: Cursor, piece: Piece, start: int, stop: int) -> Cursor:
+        ended = stop == len(piece.starts)
+        offset = piece.upto if ended else int(piece.ends[stop - 1])
+        dialect = dict(last.dialect)
+        if "shape" in dialect:
+            inside = piece.inside_end if ended else bool(piece.inside[stop - 1])
+            dialect["inside"] = "1" if inside else "0"
+        head_size, head_hash = last.head_size, last.head_sha256
+        if self._head:
+            head_size = min(offset, HEAD_SIZE)
+            head_hash = hashlib.sha256(self._head[:head_size]).hexdigest()
+        return replace(
+            last,
+            offset=offset,
+            sha256=self._feed.digest(offset),
+            head_size=head_size,
+            head_sha256=head_hash,
+            records=last.records + stop - start,
+            header=_packed(piece.header) or last.header,
+            tail=_packed(piece.tail) if ended else "",
+            dialect=dialect,
+        )
+
+
+def _packed(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def read(source: Source, options: SourceOptions, cursors: Mapping[str, Cursor]) -> Reading:
+    """Begin to read what is new in a source, given the cursors of all sources of the store.
+
+    A known source whose read prefix is unchanged is continued, also under another name; one whose prefix has changed
+    is read anew as the next generation (`name#2`). Stdin is compared with what stdin gave before only. Raises
+    InputError when the source cannot be read, UsageError when the options do not fit together.
+    """
+    _check(options)
+    stream = open_stream(source)
+    try:
+        return _read(source, stream, options, cursors)
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _check(options: SourceOptions) -> None:
+    if options.input_format not in ("auto", *FORMATS):
+        raise UsageError(f"--input-format {options.input_format}: no such format", f"one of auto, {', '.join(FORMATS)}")
+    if options.records_path and options.input_format not in ("auto", "json"):
+        raise UsageError(
+            f"--records-path does not go with --input-format {options.input_format}",
+            "it names an array in JSON objects",
+        )
+
+
+def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: Mapping[str, Cursor]) -> Reading:
+    head = stream.read(detect.HEAD)
+    whole = len(head) < detect.HEAD
+    feed = Feed(stream, options.max_record_bytes, head, whole)
+    input_format = _format(head, whole, options)
+    if input_format in COLUMNAR:
+        return _read_columnar(source, feed, input_format, options, cursors)
+    found = [
+        candidate
+        for candidate in candidates(source.name, head[:HEAD_SIZE], cursors, source.reopenable)
+        if _agrees(candidate.cursor, options)
+    ]
+    if found:
+        reopen = _reopener(source, feed)
+        known, feed = _continued(feed, reopen, found)
+        if known is not None:
+            return _resumed(known, feed, options)
+    name = next_name(source.name, cursors)
+    start = _first_cursor(input_format, head, whole, options)
+    return Reading(name, feed, _reader(feed, start, options), start, head[:HEAD_SIZE], options.batch_rows)
+
+
+def _format(head: bytes, whole: bool, options: SourceOptions) -> str:
+    if options.input_format != "auto":
+        return options.input_format
+    sniffed = detect.sniff(head, whole)
+    return "json" if sniffed == "jsonl" and options.records_path else sniffed
+
+
+def _agrees(cursor: Cursor, options: SourceOptions) -> bool:
+    """Tell whether a source read as the cursor says may be continued under these options."""
+    if cursor.format in COLUMNAR or options.input_format not in ("auto", cursor.format):
+        return False
+    if options.records_path is None:
+        return True
+    return cursor.dialect.get("records_path") == format_path(parse_path(options.records_path))
+
+
+def _reopener(source: Source, feed: Feed) -> Callable[[], ByteStream]:
+    """Give a way to read the stream again from its beginning; what cannot be opened twice is copied to disk."""
+    path = source.path
+    if path is not None and source.reopenable:
+        return lambda: open_path(source.name, path)
+    spool = _spooled(feed)
+
+    def reopen() -> ByteStream:
+        return ByteStream(source.name, _again(spool), None, plain=True)
+
+    feed.stream = reopen()
+    feed.window = feed.window[:0]
+    feed.ended = False
+    return reopen
+
+
+def _spooled(feed: Feed) -> IO[bytes]:
+    spool = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # lives as long as the last stream that reads it
+    spool.write(feed.window.data)
+    while block := feed.stream.read(_SKIP):
+        spool.write(block)
+    feed.stream.close()
+    return cast(IO[bytes], spool)
+
+
+def _again(spool: IO[bytes]) -> IO[bytes]:
+    spool.seek(0)
+    return cast(IO[bytes], os.fdopen(os.dup(spool.fileno()), "rb", buffering=0))
+
+
+def _continued(feed: Feed, reopen: Callable[[], ByteStream], found: list[Candidate]) -> tuple[Candidate | None, Feed]:
+    """Find the source that the feed continues, and give a feed that stands where it was left (or at 0)."""
+    agreed = matching(feed, found, _SKIP)
+    known = agreed[0] if agreed else None
+    offset = known.cursor.offset if known else 0
+    if feed.base != offset or feed.digest(offset) != (known.cursor.sha256 if known else _EMPTY_HASH):
+        feed.stream.close()
+        feed = Feed(reopen(), feed.limit)
+        if not feed.skip_to(offset, _SKIP) or (known and feed.digest(offset) != known.cursor.sha256):
+            raise InputError(f"{feed.stream.name}: changed while it was read", "read it again when it is at rest")
+    return known, feed
+
+
+def _resumed(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
+    cursor = known.cursor
+    if options.null is not None and "delimiter" in cursor.dialect:
+        cursor = replace(cursor, dialect={**cursor.dialect, "null": options.null})
+    feed.rewind(base64.b64decode(cursor.tail))
+    reader = NothingReader() if cursor.format == "json-document" else _reader(feed, cursor, options)
+    return Reading(known.name, feed, reader, cursor, b"", options.batch_rows)
+
+
+def _first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOptions) -> Cursor:
+    dialect: dict[str, str] = {}
+    if input_format == "json":
+        shape = find_shape(head, options.records_path)
+        dialect = {"shape": shape.kind, "inside": "0"}
+        if shape.path:
+            dialect["records_path"] = format_path(shape.path)
+    elif input_format in ("csv", "tsv"):
+        usual = "\t" if input_format == "tsv" else ","
+        dialect["delimiter"] = detect.sniff_delimiter(head, whole) or usual
+        if options.null is not None:
+            dialect["null"] = options.null
+    return Cursor(0, _EMPTY_HASH, 0, _EMPTY_HASH, input_format, 0, dialect=dialect)
+
+
+def _reader(feed: Feed, cursor: Cursor, options: SourceOptions) -> _Reader:
+    size, final, dialect = options.batch_bytes, options.final, cursor.dialect
+    if cursor.format == "json-document":
+        return DocumentReader(feed, size)
+    if cursor.format == "json":
+        path = parse_path(dialect.get("records_path", ""))
+        return ValueReader(feed, size, final, Shape(dialect["shape"], path), dialect["inside"] == "1")
+    if cursor.format in ("csv", "tsv"):
+        header = base64.b64decode(cursor.header)
+        delimiter = dialect["delimiter"]
+        columns = len(delimited.header_names(header, delimiter)) if header else None
+        return delimited.DelimitedReader(feed, size, final, delimiter, columns)
+    return LineReader(feed, size, final)
+
+
+def _read_columnar(
+    source: Source, feed: Feed, input_format: str, options: SourceOptions, cursors: Mapping[str, Cursor]
+) -> Reading:
+    path, opener = source.path, _arrow_opener(source, feed)
+    head = feed.window[:HEAD_SIZE].tobytes()
+    while feed.fill(_SKIP):
+        feed.release(feed.end)
+    sha256 = feed.digest(feed.end)
+    known = [
+        candidate
+        for candidate in candidates(source.name, head, cursors, path is not None)
+        if (candidate.cursor.format, candidate.cursor.sha256) == (input_format, sha256)
+    ]
+    if known:
+        name, start = known[0].name, known[0].cursor
+    else:
+        name = next_name(source.name, cursors)
+        start = Cursor(0, sha256, len(head), hashlib.sha256(head).hexdigest(), input_format, 0)
+    reader = columnar.ColumnarReader(source.name, opener, input_format, start.offset, options.batch_bytes)
+    return Reading(name, _WholeFile(feed.stream, sha256), reader, start, b"", options.batch_rows)
+
+
+def _arrow_opener(source: Source, feed: Feed) -> Callable[[], Any]:
+    path = source.path
+    if path is not None and source.reopenable and not feed.stream.compressed:
+        return lambda: pa.OSFile(str(path))
+    spool = _spooled(feed)
+    feed.stream = ByteStream(source.name, _again(spool), None, plain=True)
+    feed.window = np.frombuffer(feed.stream.read(HEAD_SIZE), np.uint8)
+    feed.ended = False
+    return lambda: pa.PythonFile(_again(spool), mode="r")

@@ -1,0 +1,8 @@
+"""Tables: CSV and TSV rows, parquet and arrow rows."""
+
+from __future__ import annotations
+
+from esctl.sources.columnar import ColumnarReader
+from esctl.sources.delimited import DelimitedReader, rows_to_json
+
+__all__ = ["ColumnarReader", "DelimitedReader", "rows_to_json"]

@@ -1,0 +1,208 @@
+"""JSON values in a stream: elements of arrays, of wrapped arrays, or values one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pyarrow.compute as pc
+
+from esctl.sources.feed import Bytes, Feed
+from esctl.sources.gaps import Gaps, Span, outer_spans, region_spans
+from esctl.sources.jsonscan import Brackets, State, scan
+from esctl.sources.jsontext import first_value
+from esctl.sources.pieces import BLANKS, BOM, Offsets, Piece, slices_of
+from esctl.sources.shape import Shape, array_openings
+
+_LARGEST_CHUNK = 16 << 20  # a chunk's brackets take several times its own size in the worst case
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What one window gave: spans (start, end, whether inside an array), and the point to go on from."""
+
+    starts: Offsets
+    ends: Offsets
+    inside: np.ndarray[tuple[int], np.dtype[np.bool_]]
+    resume: int
+    resume_inside: bool
+    open_value: int | None  # where a value begins that the window does not end
+
+
+class ValueReader:
+    """Cut a feed into JSON values, about `size` bytes at a time, as Pieces.
+
+    `inside` tells that the feed begins within an array whose elements are records. What no bracket encloses (scalars,
+    garbage) becomes records of its own: nothing is left out but blanks, commas, and the wrapping around the arrays.
+    An unfinished value at the end of the stream stays unread, counted in `pending`, unless `final`; one that is
+    broken is a record.
+    """
+
+    def __init__(self, feed: Feed, size: int, final: bool, shape: Shape, inside: bool = False) -> None:
+        self.pending = 0
+        self._feed = feed
+        self._size = min(size, _LARGEST_CHUNK)
+        self._final = final
+        self._shape = shape
+        self._inside = inside
+
+    def __iter__(self) -> Iterator[Piece]:
+        feed = self._feed
+        feed.fill(self._size)
+        while not feed.ended:
+            yield from self._deliver(self._cut(False))
+            feed.check(len(feed.window), feed.base)
+            feed.fill(self._size)
+        if len(feed.window):
+            cut = self._cut(True)
+            yield from self._deliver(self._with_rest(cut))
+            self.pending = len(feed.window.tobytes().strip(BLANKS))
+
+    def _deliver(self, cut: _Cut) -> Iterator[Piece]:
+        feed = self._feed
+        if not len(cut.starts) and not cut.resume:
+            return
+        bounds = np.empty(2 * len(cut.starts), np.int64)
+        bounds[0::2], bounds[1::2] = cut.starts, cut.ends
+        if len(bounds):
+            sizes = cut.ends - cut.starts
+            worst = int(sizes.argmax())
+            feed.check(int(sizes[worst]), feed.base + int(cut.starts[worst]))
+        else:
+            bounds = np.zeros(1, np.int64)
+        raws = pc.take(slices_of(feed.window, bounds), np.arange(0, len(bounds) - 1, 2))
+        self._inside = cut.resume_inside
+        upto = feed.base + cut.resume
+        starts, ends = cut.starts + feed.base, cut.ends + feed.base
+        yield Piece(raws, starts, ends, upto, inside=cut.inside, inside_end=cut.resume_inside)
+
+    def _cut(self, ended: bool) -> _Cut:
+        window, depth = self._feed.window, self._shape.depth
+        brackets, _ = scan(window, depth, State(depth if self._inside else 0))
+        regions = _regions(window, brackets, self._shape, self._inside)
+        elements = _pairs(brackets, depth, regions) if self._shape.kind != "values" else _NO_PAIRS
+        documents = _documents(brackets, regions)
+        begin = len(BOM) if self._feed.base == 0 and window[: len(BOM)].tobytes() == BOM else 0
+        froms = documents.ends if self._inside else np.concatenate([[begin], documents.ends])
+        outer, whole = outer_spans(window, froms, documents.starts, ended, self._final)
+        inner = region_spans(window, _array_gaps(regions, elements), ended, self._final)
+        cut = _assemble(elements, documents, inner + outer)
+        at_top = len(froms) > len(documents.starts)
+        if ended and (self._final or (at_top and whole)):
+            array_open = bool(len(regions.end)) and int(regions.end[-1]) < 0
+            cut = replace(cut, resume=len(window), resume_inside=array_open)
+        return cut
+
+    def _with_rest(self, cut: _Cut) -> _Cut:
+        window, start = self._feed.window, cut.open_value
+        if start is None:
+            return cut
+        text = window[start:].tobytes().decode(errors="replace")
+        if not self._final and first_value(text).state == "incomplete":
+            return cut
+        end = len(window)
+        starts, ends = np.append(cut.starts, start), np.append(cut.ends, end)
+        return _Cut(starts, ends, np.append(cut.inside, False), end, False, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Regions:
+    """Arrays whose elements are records: bracket index and offset of both ends (index len/offset -1: still open)."""
+
+    first: Offsets
+    last: Offsets
+    begin: Offsets
+    end: Offsets
+    continued: bool
+
+    def holding(self, indexes: Offsets) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Tell which brackets lie within an array."""
+        if not len(self.first):
+            return np.zeros(len(indexes), np.bool_)
+        which = np.searchsorted(self.first, indexes) - 1
+        return (which >= 0) & (indexes < self.last[np.maximum(which, 0)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairs:
+    starts: Offsets
+    ends: Offsets
+    open: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Documents:
+    """Top-level values: all of them for the gaps between, and those that are records as a whole."""
+
+    starts: Offsets
+    ends: Offsets
+    whole: _Pairs
+    continued: bool
+
+
+_NONE = np.empty(0, np.int64)
+_NO_PAIRS = _Pairs(_NONE, _NONE)
+
+
+def _regions(window: Bytes, brackets: Brackets, shape: Shape, inside: bool) -> _Regions:
+    first = array_openings(window, brackets, shape)
+    begin = brackets.at[first] + 1
+    if inside:
+        first, begin = np.concatenate([[-1], first]), np.concatenate([[0], begin])
+    closing = np.flatnonzero((brackets.after == shape.depth - 1) & (brackets.before == shape.depth))
+    which = np.searchsorted(closing, first, side="right")
+    padded = np.append(closing, len(brackets.at))
+    last = padded[which]
+    end = np.append(brackets.at, -1)[last]
+    return _Regions(first, last, begin, end, inside)
+
+
+def _pairs(brackets: Brackets, depth: int, regions: _Regions) -> _Pairs:
+    opens = np.flatnonzero((brackets.before == depth) & (brackets.after == depth + 1))
+    closes = np.flatnonzero((brackets.before == depth + 1) & (brackets.after == depth))
+    opens, closes = opens[regions.holding(opens)], closes[regions.holding(closes)]
+    starts, ends = brackets.at[opens], brackets.at[closes] + 1
+    unended = int(starts[-1]) if len(starts) > len(ends) else None
+    return _Pairs(starts[: len(ends)], ends, unended)
+
+
+def _documents(brackets: Brackets, regions: _Regions) -> _Documents:
+    opens = np.flatnonzero((brackets.before == 0) & (brackets.after == 1))
+    closes = np.flatnonzero((brackets.before == 1) & (brackets.after == 0))
+    closed = closes[int(regions.continued) :]
+    wraps = np.zeros(len(opens), np.bool_)
+    outer = np.searchsorted(opens, regions.first, side="right") - 1
+    wraps[outer[outer >= 0]] = True
+    starts = brackets.at[opens]
+    unended = int(starts[-1]) if len(opens) > len(closed) and not wraps[-1] else None
+    whole = ~wraps[: len(closed)]
+    records = _Pairs(starts[: len(closed)][whole], brackets.at[closed][whole] + 1, unended)
+    return _Documents(starts, brackets.at[closes] + 1, records, regions.continued)
+
+
+def _array_gaps(regions: _Regions, elements: _Pairs) -> Gaps:
+    closed = regions.end[regions.end >= 0]
+    opened = np.array([] if elements.open is None else [elements.open], np.int64)
+    froms = np.sort(np.concatenate([regions.begin, elements.ends]))
+    tos = np.sort(np.concatenate([elements.starts, opened, closed]))
+    fresh = np.isin(froms, regions.begin[int(regions.continued) :])
+    return Gaps(froms, tos, fresh, np.isin(tos, closed))
+
+
+def _assemble(elements: _Pairs, documents: _Documents, spans: list[Span]) -> _Cut:
+    extra = np.array([(span.start, span.end) for span in spans], np.int64).reshape(-1, 2)
+    whole = documents.whole
+    starts = np.concatenate([elements.starts, whole.starts, extra[:, 0]])
+    ends = np.concatenate([elements.ends, whole.ends, extra[:, 1]])
+    odd = np.array([span.inside for span in spans], np.bool_)
+    inside = np.concatenate([np.ones(len(elements.starts), np.bool_), np.zeros(len(whole.starts), np.bool_), odd])
+    order = np.argsort(starts, kind="stable")
+    starts, ends, inside = starts[order], ends[order], inside[order]
+    points = [(0, documents.continued)]
+    if len(ends):
+        points.append((int(ends[-1]), bool(inside[-1])))
+    if len(documents.ends):
+        points.append((int(documents.ends[-1]), False))
+    resume, resume_inside = max(points)
+    return _Cut(starts, ends, inside, resume, resume_inside, elements.open if whole.open is None else whole.open)
