@@ -1,0 +1,209 @@
+"""The commit log: numbered, hash-chained files that say what a store consists of.
+
+A commit is durable before its name appears, and its name can appear only once: two writers cannot both make commit n.
+Every hundredth commit a summary is kept beside, so that opening reads about a hundred files however old the store.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from esctl.errors import InputError, UsageError
+from esctl.log.files import Filesystem, entries, explained, read_regular, write_exclusive, write_replacing
+from esctl.log.snapshot import (
+    FORMAT,
+    Commit,
+    Snapshot,
+    commit_from_json,
+    commit_name,
+    commit_to_json,
+    empty,
+    from_line,
+    identity,
+    replay,
+    snapshot_from_json,
+    snapshot_to_json,
+    to_line,
+)
+
+SUMMARY_EVERY = 100
+_COMMIT_NAME = re.compile(r"(\d{20})\.json", re.ASCII)
+_SUMMARY_NAME = re.compile(r"summary-(\d{20})\.json", re.ASCII)
+_LARGEST_FILE = 1 << 30
+_FOLDERS = ("commits", "log")
+_DAMAGED = "the store is damaged: restore it from a copy"
+
+
+class CommitConflictError(Exception):
+    """Tell a writer that another one made the commit it was about to make."""
+
+
+class CommitLog:
+    """The commits of one store. Make it with `open_log` or `create_store`; reading changes no file."""
+
+    def __init__(self, path: Path, empty_snapshot: Snapshot, files: Filesystem) -> None:
+        self.path = path
+        self.folder = path / "commits"
+        self._empty = empty_snapshot
+        self._files = files
+
+    @property
+    def store_id(self) -> str:
+        """The store's UUID."""
+        return self._empty.store_id
+
+    @property
+    def erasable(self) -> bool:
+        """Whether records are salted, so that they can be redacted."""
+        return self._empty.erasable
+
+    def read(self, upto: int | None = None, *, summaries: bool = True) -> Snapshot:
+        """Give the store as its last commit left it, or as commit number `upto` did.
+
+        Without `summaries` every commit file is read. Raises InputError, naming the file, for a commit that is missing,
+        unreadable or does not follow from the one before.
+        """
+        names = entries(self.folder)
+        last = self._last_seq(names)
+        stop = last if upto is None else upto
+        if stop > last:
+            raise InputError(f"{self.folder / commit_name(stop)} is missing", _DAMAGED)
+        start = self._newest_summary(names, stop) if summaries else self._empty
+        return replay(start, [self._read_commit(seq) for seq in range(start.seq + 1, stop + 1)])
+
+    def append(self, snapshot: Snapshot, commit: Commit) -> Snapshot:
+        """Make a commit durable; what it names must be so already. Gives the store as it is after.
+
+        Raises CommitConflictError if another writer made this commit first, InputError if it cannot be written.
+        """
+        data = to_line(commit_to_json(commit))
+        after = replay(snapshot, [(commit, sha256(data).hexdigest())])
+        target = self.folder / commit_name(commit.seq)
+        with explained(f"write {target}"):
+            try:
+                write_exclusive(self._files, target, data, commit_name(commit.seq))
+            except FileExistsError as error:
+                raise CommitConflictError(target) from error
+        if after.seq % SUMMARY_EVERY == 0:
+            self._write_summary(after)
+        return after
+
+    def has(self, seq: int) -> bool:
+        """Tell whether commit number `seq` was made."""
+        return (self.folder / commit_name(seq)).exists()
+
+    def mend_summary(self, snapshot: Snapshot) -> None:
+        """Write the newest summary that there should be, if it is missing or damaged. For writers only."""
+        due = snapshot.seq - snapshot.seq % SUMMARY_EVERY
+        if due and self._read_summary(due) is None:
+            self._write_summary(self.read(due))
+
+    def _write_summary(self, snapshot: Snapshot) -> None:
+        body = snapshot_to_json(snapshot)
+        data = to_line(body | {"sha256": sha256(to_line(body)).hexdigest()})
+        name = f"summary-{commit_name(snapshot.seq)}"
+        with explained(f"write {self.folder / name}"):
+            write_replacing(self._files, self.folder / name, data, name)
+
+    def _newest_summary(self, names: Iterable[str], stop: int) -> Snapshot:
+        for seq in sorted(_numbers(_SUMMARY_NAME, names), reverse=True):
+            found = self._read_summary(seq) if seq <= stop else None
+            if found is not None:
+                return found
+        return self._empty
+
+    def _read_summary(self, seq: int) -> Snapshot | None:
+        """Read a summary; None for one that is missing, damaged or of another store: it can be derived again."""
+        try:
+            value = from_line(read_regular(self.folder / f"summary-{commit_name(seq)}", _LARGEST_FILE))
+            claimed = value.pop("sha256")
+            summary = snapshot_from_json(self._empty, value)
+            intact = claimed == sha256(to_line(value)).hexdigest()
+            commit, digest = self._read_commit(seq)
+        except (OSError, InputError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        told = (summary.seq, summary.commit_sha256, summary.tree, summary.at)
+        return summary if intact and told == (seq, digest, commit.tree, commit.at) else None
+
+    def _read_commit(self, seq: int) -> tuple[Commit, str]:
+        path = self.folder / commit_name(seq)
+        try:
+            data = read_regular(path, _LARGEST_FILE)
+            return commit_from_json(from_line(data)), sha256(data).hexdigest()
+        except FileNotFoundError as error:
+            raise InputError(f"{path} is missing", _DAMAGED) from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path} is no commit file: {_reason(error)}", _DAMAGED) from error
+
+    def _last_seq(self, names: list[str]) -> int:
+        present = set(_numbers(_COMMIT_NAME, names))
+        last = max(present, default=0)
+        missing = next((seq for seq in range(1, last + 1) if seq not in present), 0)
+        newest_summary = max(_numbers(_SUMMARY_NAME, names), default=0)
+        if missing or newest_summary > last:
+            raise InputError(f"{self.folder / commit_name(missing or last + 1)} is missing", _DAMAGED)
+        return last
+
+
+def open_log(path: Path, files: Filesystem | None = None) -> CommitLog:
+    """Open the commit log of the store in this folder.
+
+    Raises InputError if there is none, or one of a format this version does not know.
+    """
+    try:
+        value = from_line(read_regular(path / "format.json", 1 << 20))
+        version, store_id, erasable = value["format"], str(value.get("store_id")), value.get("erasable")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError(f"there is no store in {path}", "make one with: esctl ingest FILE") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path / 'format.json'} is not readable: {_reason(error)}", _DAMAGED) from error
+    if type(version) is not int or version != FORMAT:
+        hint = "use the version of esctl that wrote it, or a newer one"
+        raise InputError(f"{path} has the format {version!r}; this esctl knows {FORMAT}", hint)
+    if type(erasable) is not bool or not _is_uuid(store_id):
+        raise InputError(f"{path / 'format.json'} is not readable: no store_id or erasable", _DAMAGED)
+    return CommitLog(path, empty(path, store_id, erasable), files or Filesystem())
+
+
+def create_store(path: Path, erasable: bool = False, files: Filesystem | None = None) -> CommitLog:
+    """Make a store in this folder, or open the one that is there. Safe to run twice at once, or again after a crash.
+
+    Raises UsageError if the store there is not erasable as asked, InputError if it cannot be made.
+    """
+    files = files or Filesystem()
+    target = path / "format.json"
+    if not target.exists():
+        with explained(f"make a store in {path}"):
+            for folder in (path, *(path / name for name in _FOLDERS)):
+                folder.mkdir(parents=True, exist_ok=True)
+            if list(_numbers(_COMMIT_NAME, entries(path / "commits"))):
+                raise InputError(f"{target} is missing, though there are commits", _DAMAGED)
+            data = to_line(identity(str(uuid.uuid4()), erasable))
+            with suppress(FileExistsError):  # another process made the store meanwhile: use that one
+                write_exclusive(files, target, data, "format.json")
+            files.sync_folder(path.parent)
+    log = open_log(path, files)
+    if log.erasable != erasable:
+        state = "is" if log.erasable else "is not"
+        raise UsageError(f"the store in {path} {state} erasable", "that is settled when a store is made")
+    return log
+
+
+def _numbers(pattern: re.Pattern[str], names: Iterable[str]) -> Iterable[int]:
+    return (int(match[1]) for name in names if (match := pattern.fullmatch(name)))
+
+
+def _is_uuid(value: str) -> bool:
+    try:
+        return str(uuid.UUID(value)) == value
+    except ValueError:
+        return False
+
+
+def _reason(error: Exception) -> str:
+    return f"no {error}" if isinstance(error, KeyError) else str(error)

@@ -1,0 +1,137 @@
+"""The few operating-system calls that change a store, in one place, so that tests can fail or end each of them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from esctl.errors import InputError
+
+try:
+    from fcntl import F_FULLFSYNC  # type: ignore[attr-defined,unused-ignore]
+    from fcntl import fcntl as _control
+except ImportError:
+    F_FULLFSYNC = None
+
+TEMPORARY = ".tmp-"
+
+
+class Filesystem:
+    """Calls that change a store's files. A test passes a subclass that raises or ends the process before one."""
+
+    def create(self, path: Path) -> BinaryIO:
+        """Open a new file for writing; it must not exist."""
+        return path.open("xb")
+
+    def write(self, file: BinaryIO, data: bytes | memoryview) -> None:
+        """Write all of the data."""
+        file.write(data)
+
+    def sync(self, file: BinaryIO) -> None:
+        """Bring a file's bytes to the disk."""
+        file.flush()
+        self._sync(file.fileno())
+
+    def sync_folder(self, path: Path) -> None:
+        """Bring a folder's names to the disk."""
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            self._sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Give a file its final name."""
+        os.rename(old, new)
+
+    def link(self, old: Path, new: Path) -> None:
+        """Give a file a second name. Raises FileExistsError if that name is taken."""
+        os.link(old, new)
+
+    def unlink(self, path: Path) -> None:
+        """Remove a file; one that is gone already is fine."""
+        path.unlink(missing_ok=True)
+
+    @staticmethod
+    def _sync(descriptor: int) -> None:
+        if F_FULLFSYNC is not None:  # on macOS fsync leaves the bytes in the drive's own cache
+            with suppress(OSError):
+                _control(descriptor, F_FULLFSYNC)
+                return
+        os.fsync(descriptor)
+
+
+def temporary_name(folder: Path, label: str) -> Path:
+    """Name a file that is still being written; the label says what it is to become."""
+    return folder / f"{TEMPORARY}{label}.{secrets.token_hex(4)}"
+
+
+def write_exclusive(files: Filesystem, path: Path, data: bytes, label: str) -> None:
+    """Write a whole file, durable before its name appears; never over another.
+
+    Raises FileExistsError if the name is taken, OSError if the disk is full.
+    """
+    _write(files, path, data, label, files.link)
+
+
+def write_replacing(files: Filesystem, path: Path, data: bytes, label: str) -> None:
+    """Write a whole file in place of an older one. For what can be derived again."""
+    _write(files, path, data, label, files.rename)
+
+
+def _write(files: Filesystem, path: Path, data: bytes, label: str, publish: Callable[[Path, Path], None]) -> None:
+    temporary = temporary_name(path.parent, label)
+    try:
+        with files.create(temporary) as file:
+            files.write(file, data)
+            files.sync(file)
+        publish(temporary, path)
+    finally:
+        with suppress(OSError):
+            files.unlink(temporary)
+    files.sync_folder(path.parent)
+
+
+@contextmanager
+def explained(doing: str) -> Iterator[None]:
+    """Turn an OSError into an InputError that says what could not be done, and why."""
+    try:
+        yield
+    except OSError as error:
+        hints = {
+            "PermissionError": "the store must be writable by you",
+            "OSError": "is there space left, and does the disk support hard links?",
+        }
+        hint = hints.get(type(error).__name__, "")
+        raise InputError(f"cannot {doing}: {error.strerror or error}", hint) from error
+
+
+def entries(folder: Path) -> list[str]:
+    """List the names of a folder's regular files; none if it does not exist."""
+    try:
+        with os.scandir(folder) as found:
+            return [entry.name for entry in found if entry.is_file(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Read a whole regular file of at most `limit` bytes.
+
+    Raises FileNotFoundError if it does not exist and InputError for what is no such file.
+    """
+    try:
+        about = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
+    if not stat.S_ISREG(about.st_mode) or about.st_size > limit:
+        raise InputError(f"{path} is no file of at most {limit:,} bytes", "something else was put in the store's place")
+    with explained(f"read {path}"):
+        return path.read_bytes()

@@ -1,0 +1,192 @@
+"""Segments: immutable Parquet files of records, and the leaf of the tree that each record makes."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from esctl.engine.duckdb import connect
+from esctl.log.files import Filesystem, explained, temporary_name
+from esctl.log.snapshot import SegmentEntry
+
+if TYPE_CHECKING:
+    import duckdb
+
+HEADERS = pa.list_(pa.struct([("name", pa.string()), ("value", pa.binary())]))
+INSTANT = pa.timestamp("us", tz="UTC")
+SCHEMA = pa.schema(
+    [
+        pa.field("position", pa.int64(), nullable=False),
+        pa.field("recorded_at", INSTANT, nullable=False),
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("key", pa.binary()),
+        pa.field("headers", HEADERS),
+        pa.field("source_time", INSTANT),
+        pa.field("raw", pa.large_binary()),
+        pa.field("salt", pa.binary()),
+        pa.field("erased_leaf", pa.binary()),
+    ]
+)
+"""Columns of a segment, in memory and on disk."""
+
+DELIVERED = ("offset", "key", "headers", "source_time", "raw")
+"""Columns that come from a source; the log adds the others."""
+
+ROW_GROUP = 65_536
+SEGMENT_ROWS = 1_000_000
+SEGMENT_RAW_BYTES = 256 << 20
+SALT = 16
+
+_LINE = "chr(10)"
+# concat_ws skips nulls, so no part of a leaf may be null: hence the coalesce around each length.
+_PREFIXED = "coalesce(encode(octet_length({0}) || ':') || {0}, '-:'::BLOB)"
+_HEADERS_BYTES = f"""
+    list_reduce(
+        list_transform(headers, lambda h: {_PREFIXED.format("encode(h.name)")} || {_PREFIXED.format('h."value"')}),
+        lambda a, b: a || b, ''::BLOB)"""
+
+
+def leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None = None) -> bytes:
+    """Give the tree's leaf hash of every record, in the table's order, 32 bytes each.
+
+    The table has SCHEMA's columns in ascending order of position. The leaf is UTF-8 text, lines ended by LF: the words
+    `esctl/record/1`; position; recorded_at in microseconds since the epoch; offset; source_time likewise or `-`; then,
+    in lower-case hex or `-` where null, SHA-256 of salt || key, of salt || headers, of salt || raw, of salt || source.
+    Headers are laid end to end, name then value, each as `<length in bytes>:<bytes>`, a null value as `-:`. The leaf
+    hash is SHA-256(0x00 || leaf) (RFC 6962). An erased record brings its own in `erased_leaf`.
+    """
+    if not table.num_rows:
+        return b""
+    connection = connection or connect()
+    names = [column for column in SCHEMA.names if table[column].null_count < table.num_rows]
+    known = table.select(names)
+    if "salt" not in names:
+        known = known.set_column(names.index("source"), "source", _source_hashes(table["source"]))
+    hashed = connection.from_arrow(known).project(f"position, {_leaf_sql(set(names))} AS leaf").to_arrow_table()
+    return _in_order(hashed)
+
+
+def _leaf_sql(present: set[str]) -> str:
+    """Build the expression of a leaf hash; columns that are null throughout are not in `present`."""
+
+    def digest(column: str, content: str) -> str:
+        if column not in present:
+            return "'-'"
+        salted = f"coalesce(salt, ''::BLOB) || {content}" if "salt" in present else content
+        return f"CASE WHEN {column} IS NULL THEN '-' ELSE sha256({salted}) END"
+
+    parts = [
+        "chr(0) || 'esctl/record/1'",
+        "position",
+        "epoch_us(recorded_at)",
+        '"offset"',
+        "coalesce(epoch_us(source_time)::VARCHAR, '-')" if "source_time" in present else "'-'",
+        digest("key", "key"),
+        digest("headers", _HEADERS_BYTES),
+        digest("raw", "raw"),
+        (digest("source", "encode(source)") if "salt" in present else "source") + f" || {_LINE}",
+    ]
+    leaf = f"unhex(sha256(concat_ws({_LINE}, {', '.join(parts)})))"
+    return f"coalesce(erased_leaf, {leaf})" if "erased_leaf" in present else leaf
+
+
+def _source_hashes(sources: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Hash each different source name once: a file's name would else be hashed a million times."""
+    encoded = sources.combine_chunks().dictionary_encode()
+    hashed = pa.array([sha256(name.encode()).hexdigest() for name in encoded.dictionary.to_pylist()], pa.string())
+    return pa.DictionaryArray.from_arrays(encoded.indices, hashed)
+
+
+def _in_order(hashed: pa.Table) -> bytes:
+    positions = hashed["position"].to_numpy()
+    leaves = hashed["leaf"].combine_chunks().cast(pa.binary(32))
+    packed = np.frombuffer(leaves.buffers()[1], dtype="V32", count=len(leaves), offset=leaves.offset * 32)
+    if not (np.diff(positions) > 0).all():  # DuckDB keeps an Arrow table's order only where it is told to
+        packed = packed[np.argsort(positions, kind="stable")]
+    return packed.tobytes()
+
+
+class _HashingSink:
+    """A file that hashes what is written to it, so that a segment need not be read again."""
+
+    def __init__(self, files: Filesystem, file: Any) -> None:
+        self._files, self._file = files, file
+        self.digest, self.size, self.closed = sha256(), 0, False
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self.digest.update(view)
+        self.size += len(view)
+        self._files.write(self._file, view)
+        return len(view)
+
+    def tell(self) -> int:
+        return self.size
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        """Leave the file open: it is synced after the Parquet writer has closed this."""
+        self.closed = True
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+def write_segment(folder: Path, table: pa.Table, files: Filesystem | None = None) -> SegmentEntry:
+    """Write a table of SCHEMA, not empty and dense in position, as one durable segment.
+
+    The entry is still without block roots. Raises InputError if it cannot be written; nothing but a temporary file is
+    then left, at worst.
+    """
+    files = files or Filesystem()
+    first, last = table["position"][0].as_py(), table["position"][-1].as_py()
+    label = f"{first:020d}-{last:020d}"
+    target = folder / f"{label}.{secrets.token_hex(4)}.parquet"
+    temporary = temporary_name(folder, label)
+    with explained(f"write {target}"):
+        try:
+            with files.create(temporary) as file:
+                sink = _HashingSink(files, file)
+                _write_parquet(table, sink)
+                files.sync(file)
+            files.rename(temporary, target)
+        except BaseException:
+            with suppress(OSError):
+                files.unlink(temporary)
+            raise
+        files.sync_folder(folder)
+    times = pc.min_max(table["recorded_at"].cast(pa.int64())).as_py()
+    return SegmentEntry(target.name, sink.size, sink.digest.hexdigest(), first, last, times["min"], times["max"])
+
+
+def _write_parquet(table: pa.Table, sink: _HashingSink) -> None:
+    # Raw has no dictionary (records differ) and no statistics (a minimum would be a copy of a record).
+    numbers = ("position", "recorded_at", "offset", "source_time")
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=ROW_GROUP,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=["source"],
+        column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
+        write_statistics=[*numbers, "source"],
+        write_page_checksum=True,
+    )

@@ -1,0 +1,321 @@
+"""What a store consists of at one commit, and how commits add up to it. Pure: reads and writes no file."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from esctl.errors import InputError
+from esctl.log.merkle import HASH, Frontier
+from esctl.model import Cursor
+
+FORMAT = 1
+SEGMENT_NAME = re.compile(r"(\d{20})-(\d{20})\.[0-9a-f]{8}\.parquet", re.ASCII)
+_HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_RESTORE_HINT = "the store is damaged: restore it from a copy"
+
+Kind = Literal["append", "compact", "redact"]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentEntry:
+    """One segment as a commit names it. Positions are inclusive, times microseconds since the epoch (UTC)."""
+
+    file: str
+    size: int  # of the file, in bytes
+    sha256: str
+    first: int
+    last: int
+    min_recorded_at: int
+    max_recorded_at: int
+    blocks: tuple[bytes, ...] = ()  # roots of the aligned 4,096-leaf blocks whose last leaf is in here
+
+    def with_blocks(self, blocks: tuple[bytes, ...]) -> SegmentEntry:
+        """Give the same entry with these block roots."""
+        return replace(self, blocks=blocks)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One atomic step of a store, as one commit file says it."""
+
+    seq: int
+    kind: Kind
+    at: int  # microseconds since the epoch
+    prev: str  # SHA-256 of the commit file before; of the store's identity for the first
+    tree: Frontier
+    add: tuple[SegmentEntry, ...] = ()
+    remove: tuple[str, ...] = ()
+    cursors: Mapping[str, Cursor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A store at one commit: everything a reader needs to know, without opening a segment."""
+
+    path: Path  # the store's folder
+    store_id: str
+    erasable: bool
+    seq: int  # number of the commit, 0 for a store without any
+    at: int  # its time, microseconds since the epoch; 0 without any commit
+    commit_sha256: str  # what the next commit's `prev` must be
+    tree: Frontier
+    segments: tuple[SegmentEntry, ...]  # in order of position
+    cursors: Mapping[str, Cursor]  # by source name
+
+    @property
+    def head(self) -> int:
+        """Position of the last record, 0 when there is none."""
+        return self.tree.size
+
+    @property
+    def root(self) -> str:
+        """Root of the tree over all records, lower-case hex."""
+        return self.tree.root().hex()
+
+    @property
+    def blocks(self) -> tuple[bytes, ...]:
+        """Roots of all complete aligned 4,096-leaf blocks, in order."""
+        return tuple(block for segment in self.segments for block in segment.blocks)
+
+
+def identity(store_id: str, erasable: bool) -> dict[str, Any]:
+    """Give the content of format.json."""
+    return {"format": FORMAT, "store_id": store_id, "erasable": erasable}
+
+
+def empty(path: Path, store_id: str, erasable: bool) -> Snapshot:
+    """Give the snapshot of a store without commits; its chain starts from the store's identity."""
+    first = sha256(to_line(identity(store_id, erasable))).hexdigest()
+    return Snapshot(path, store_id, erasable, 0, 0, first, Frontier(), (), MappingProxyType({}))
+
+
+def format_instant(microseconds: int) -> str:
+    """Write microseconds since the epoch as RFC 3339 in UTC with six digits of fraction."""
+    return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_instant(text: str) -> int:
+    """Read what `format_instant` wrote. Raises ValueError or TypeError for anything else."""
+    moment = datetime.fromisoformat(text)
+    if len(text) != len("2024-01-01T00:00:00.000000Z") or moment.tzinfo != UTC:
+        raise ValueError(f"not a time as written here: {text!r}")
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def to_line(value: Mapping[str, Any]) -> bytes:
+    """Write one line of JSON, keys sorted, ASCII: the same value gives the same bytes."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def from_line(data: bytes) -> dict[str, Any]:
+    """Read one JSON object. Raises ValueError for anything else."""
+    try:
+        value = json.loads(data)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def commit_to_json(commit: Commit) -> dict[str, Any]:
+    """Give a commit file's content."""
+    return {
+        "seq": commit.seq,
+        "kind": commit.kind,
+        "at": format_instant(commit.at),
+        "prev": commit.prev,
+        "add": [_entry_to_json(entry) for entry in commit.add],
+        "remove": list(commit.remove),
+        "tree": commit.tree.to_json(),
+        "cursors": _cursors_to_json(commit.cursors),
+    }
+
+
+def commit_from_json(value: Mapping[str, Any]) -> Commit:
+    """Read a commit file's content. Raises ValueError, KeyError or TypeError for anything else."""
+    kind = value["kind"]
+    if kind not in ("append", "compact", "redact"):
+        raise ValueError(f"unknown kind of commit: {kind!r}")
+    return Commit(
+        seq=_whole(value["seq"]),
+        kind=kind,
+        at=parse_instant(value["at"]),
+        prev=_hash_text(value["prev"]),
+        tree=Frontier.from_json(value["tree"]),
+        add=tuple(_entry_from_json(entry) for entry in value["add"]),
+        remove=tuple(str(name) for name in value["remove"]),
+        cursors=_cursors_from_json(value["cursors"]),
+    )
+
+
+def snapshot_to_json(snapshot: Snapshot) -> dict[str, Any]:
+    """Give a summary file's content, except for its own digest."""
+    return {
+        "seq": snapshot.seq,
+        "at": format_instant(snapshot.at),
+        "commit_sha256": snapshot.commit_sha256,
+        "tree": snapshot.tree.to_json(),
+        "segments": [_entry_to_json(entry) for entry in snapshot.segments],
+        "cursors": _cursors_to_json(snapshot.cursors),
+    }
+
+
+def snapshot_from_json(base: Snapshot, value: Mapping[str, Any]) -> Snapshot:
+    """Read a summary of the store whose empty snapshot is `base`. Raises ValueError, KeyError or TypeError."""
+    segments = tuple(_entry_from_json(entry) for entry in value["segments"])
+    tree = Frontier.from_json(value["tree"])
+    _check_dense(segments, tree.size)
+    return Snapshot(
+        base.path,
+        base.store_id,
+        base.erasable,
+        _whole(value["seq"]),
+        parse_instant(value["at"]),
+        _hash_text(value["commit_sha256"]),
+        tree,
+        segments,
+        MappingProxyType(_cursors_from_json(value["cursors"])),
+    )
+
+
+def replay(snapshot: Snapshot, commits: Sequence[tuple[Commit, str]]) -> Snapshot:
+    """Add commits, each with the SHA-256 of its file, to a snapshot.
+
+    Raises InputError, naming the commit, if one does not follow from what is before it.
+    """
+    segments, cursors = list(snapshot.segments), dict(snapshot.cursors)
+    seq, at, prev, tree = snapshot.seq, snapshot.at, snapshot.commit_sha256, snapshot.tree
+    for commit, digest in commits:
+        name = snapshot.path / "commits" / commit_name(seq + 1)
+        if commit.seq != seq + 1 or commit.prev != prev:
+            raise InputError(f"{name} does not follow the commit before it", _RESTORE_HINT)
+        try:
+            segments = _next_segments(segments, tree, commit)
+            if commit.at <= at:
+                raise ValueError("its time goes back")
+        except ValueError as error:
+            raise InputError(f"{name} contradicts the commits before it: {error}", _RESTORE_HINT) from error
+        cursors.update(commit.cursors)
+        seq, at, prev, tree = commit.seq, commit.at, digest, commit.tree
+    return Snapshot(
+        snapshot.path,
+        snapshot.store_id,
+        snapshot.erasable,
+        seq,
+        at,
+        prev,
+        tree,
+        tuple(segments),
+        MappingProxyType(cursors),
+    )
+
+
+def commit_name(seq: int) -> str:
+    """Name the file of a commit."""
+    return f"{seq:020d}.json"
+
+
+def _next_segments(segments: list[SegmentEntry], tree: Frontier, commit: Commit) -> list[SegmentEntry]:
+    if commit.kind == "append":
+        if commit.remove:
+            raise ValueError("an append removes nothing")
+        _check_dense(commit.add, commit.tree.size, tree.size)
+        segments.extend(commit.add)
+        return segments
+    gone = set(commit.remove)
+    kept = [segment for segment in segments if segment.file not in gone]
+    if len(kept) + len(gone) != len(segments) or commit.tree != tree:
+        raise ValueError("only segments that are there can be replaced, and by the same records")
+    replaced = sorted([*kept, *commit.add], key=lambda segment: segment.first)
+    _check_dense(replaced, tree.size)
+    return replaced
+
+
+def _check_dense(segments: Sequence[SegmentEntry], head: int, before: int = 0) -> None:
+    """Raise ValueError unless the segments cover the positions (before, head], each once."""
+    reached = before
+    for segment in segments:
+        if segment.first != reached + 1:
+            raise ValueError(f"position {reached + 1} is not in {segment.file}, which comes next")
+        reached = segment.last
+    if reached != head:
+        raise ValueError(f"the segments end at position {reached}, the tree at {head}")
+
+
+def _entry_to_json(entry: SegmentEntry) -> dict[str, Any]:
+    return {
+        "file": entry.file,
+        "bytes": entry.size,
+        "sha256": entry.sha256,
+        "first": entry.first,
+        "last": entry.last,
+        "min_recorded_at": format_instant(entry.min_recorded_at),
+        "max_recorded_at": format_instant(entry.max_recorded_at),
+        "blocks": [block.hex() for block in entry.blocks],
+    }
+
+
+def _entry_from_json(value: Mapping[str, Any]) -> SegmentEntry:
+    named = SEGMENT_NAME.fullmatch(value["file"])
+    blocks = tuple(bytes.fromhex(block) for block in value["blocks"])
+    if not named or any(len(block) != HASH for block in blocks):
+        raise ValueError("not the name of a segment, or not a hash")
+    first, last = _whole(value["first"]), _whole(value["last"])
+    if (first, last) != (int(named[1]), int(named[2])) or not 0 < first <= last:
+        raise ValueError("a segment's name must tell its positions")
+    return SegmentEntry(
+        value["file"],
+        _whole(value["bytes"]),
+        _hash_text(value["sha256"]),
+        first,
+        last,
+        parse_instant(value["min_recorded_at"]),
+        parse_instant(value["max_recorded_at"]),
+        blocks,
+    )
+
+
+def _cursors_to_json(cursors: Mapping[str, Cursor]) -> dict[str, Any]:
+    # A Cursor's dialect may be any mapping, which asdict would copy with its own class.
+    return {
+        name: {part.name: getattr(cursor, part.name) for part in fields(Cursor)} | {"dialect": dict(cursor.dialect)}
+        for name, cursor in cursors.items()
+    }
+
+
+def _cursors_from_json(value: Mapping[str, Any]) -> dict[str, Cursor]:
+    return {name: _cursor_from_json(cursor) for name, cursor in value.items()}
+
+
+_CURSOR_TYPES: Mapping[str, type] = {
+    part.name: {"int": int, "str": str}.get(str(part.type), dict) for part in fields(Cursor)
+}
+
+
+def _cursor_from_json(value: Mapping[str, Any]) -> Cursor:
+    for name, given in value.items():
+        if type(given) is not _CURSOR_TYPES.get(name):
+            raise ValueError(f"{name!r} is not a part of a cursor, or of another type")
+    return Cursor(**value)
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError(f"not a count: {value!r}")
+    return value
+
+
+def _hash_text(value: Any) -> str:
+    if not isinstance(value, str) or not _HEX64.fullmatch(value):
+        raise ValueError("not a SHA-256 in hex")
+    return value

@@ -1,0 +1,370 @@
+"""Append records to a store: one writer at a time, each commit all or nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+from esctl.errors import InputError
+from esctl.log.commits import CommitConflictError, open_log
+from esctl.log.files import TEMPORARY, Filesystem, entries, explained
+from esctl.log.merkle import Frontier
+from esctl.log.segment import (
+    DELIVERED,
+    INSTANT,
+    SALT,
+    SCHEMA,
+    SEGMENT_RAW_BYTES,
+    SEGMENT_ROWS,
+    leaf_hashes,
+    write_segment,
+)
+from esctl.log.snapshot import SEGMENT_NAME, Commit, SegmentEntry, Snapshot
+from esctl.model import Cursor
+
+if TYPE_CHECKING:
+    import duckdb
+
+_ATTEMPTS = 100
+_UNFINISHED = re.compile(re.escape(TEMPORARY) + r"(?:summary-)?(\d{20})[-.].*", re.ASCII)
+_HOLDER = "lock.pid"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Records of one source, in order, and how far that source is then read.
+
+    Batches have the columns `offset` and `raw`, and may have `key`, `headers` and `source_time`. There may be none: a
+    cursor can move over blank bytes.
+    """
+
+    source: str
+    batches: Sequence[pa.RecordBatch | pa.Table]
+    cursor: Cursor
+
+
+@dataclass(slots=True)
+class _Staged:
+    """Segments written but in no commit yet, and the tree with them."""
+
+    recorded_at: int
+    tree: Frontier
+    segments: list[SegmentEntry] = field(default_factory=list)
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+
+
+def system_clock() -> int:
+    """Give the time now in microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+class LogWriter:
+    """The one writer of a store, from `with` to its end.
+
+    Raises InputError on entry if another process holds the store's lock for longer than `timeout` seconds.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        timeout: float = 10.0,
+        clock: Callable[[], int] = system_clock,
+        files: Filesystem | None = None,
+        connection: duckdb.DuckDBPyConnection | None = None,
+    ) -> None:
+        self.path = path
+        self._files = files or Filesystem()
+        self._log = open_log(path, self._files)
+        self._clock = clock
+        self._timeout = timeout
+        self._lock = FileLock(path / "lock")
+        self._snapshot: Snapshot | None = None
+        self._staged: _Staged | None = None
+        self._connection = connection
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        self._acquire()
+        try:
+            self._snapshot = self._log.read()
+            self._log.mend_summary(self._snapshot)
+            sweep(self._snapshot, self._files)
+            self._pool = ThreadPoolExecutor(1, "segment")
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.abandon()
+            if self._pool:
+                self._pool.shutdown()
+            if kind is None:
+                sweep(self.snapshot, self._files)
+        finally:
+            self._release()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The store as this writer last committed or read it."""
+        if self._snapshot is None:
+            raise RuntimeError("a LogWriter is used inside `with`")
+        return self._snapshot
+
+    def append(self, parts: Sequence[Part]) -> Snapshot:
+        """Make one commit of these records; once it returns they are durable.
+
+        Nothing to record and no cursor moved: no commit. Raises InputError if it cannot be written, or if another
+        process that passed the lock by has read the same source meanwhile.
+        """
+        if self._staged is not None:
+            raise RuntimeError("staged records are to be committed or abandoned first")
+        for _ in range(_ATTEMPTS):
+            self.stage(parts)
+            try:
+                return self._commit_staged()
+            except CommitConflictError:
+                self._reload({part.source for part in parts})
+        raise InputError(f"another process keeps writing to {self.path}", "run one ingest at a time")
+
+    def stage(self, parts: Sequence[Part]) -> None:
+        """Write segments that become part of the log only with `commit`."""
+        if self._staged is None:
+            now = max(self.snapshot.at + 1, self._clock())
+            self._staged = _Staged(now, self.snapshot.tree)
+        staged = self._staged
+        try:
+            for table in _segment_tables(parts):
+                self._write(staged, self._complete(table, staged))
+        except BaseException:
+            self.abandon()
+            raise
+        for part in parts:
+            if part.cursor != self.snapshot.cursors.get(part.source):
+                staged.cursors[part.source] = part.cursor
+
+    def commit(self) -> Snapshot:
+        """Make everything staged one commit, with one `recorded_at`.
+
+        Raises as `append` does.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._commit_staged()
+            except CommitConflictError:
+                self._restage()
+        raise InputError(f"another process keeps writing to {self.path}", "run one ingest at a time")
+
+    def abandon(self) -> None:
+        """Remove what is staged and not committed."""
+        staged, self._staged = self._staged, None
+        if staged is not None:
+            self._discard(staged.segments)
+
+    def _commit_staged(self) -> Snapshot:
+        staged, before = self._staged, self.snapshot
+        if staged is None or not (staged.segments or staged.cursors):
+            self._staged = None
+            return before
+        commit = Commit(
+            seq=before.seq + 1,
+            kind="append",
+            at=staged.recorded_at,
+            prev=before.commit_sha256,
+            tree=staged.tree,
+            add=tuple(staged.segments),
+            cursors=staged.cursors,
+        )
+        self._staged = None
+        try:
+            self._snapshot = self._log.append(before, commit)
+        except CommitConflictError:
+            self._staged = staged
+            raise
+        except BaseException:
+            if not self._log.has(commit.seq):  # it may fail after it was made, and then its segments are evidence
+                self._discard(staged.segments)
+            raise
+        return self._snapshot
+
+    def _reload(self, sources: Iterable[str]) -> None:
+        """Take up the commits of a writer that passed the lock by, and drop what was staged on top of the old head."""
+        before = self.snapshot.cursors
+        self.abandon()
+        self._snapshot = self._log.read()
+        for source in sources:
+            if self._snapshot.cursors.get(source) != before.get(source):
+                raise InputError(
+                    f"another process has read {source} into {self.path} meanwhile",
+                    "nothing was recorded twice; run the same command again",
+                )
+
+    def _restage(self) -> None:
+        staged = self._staged
+        if staged is None:
+            raise RuntimeError("nothing is staged")
+        self._staged = None
+        try:
+            self._reload(staged.cursors)
+            now = max(self.snapshot.at + 1, staged.recorded_at)
+            again = self._staged = _Staged(now, self.snapshot.tree, cursors=staged.cursors)
+            for segment in staged.segments:
+                with explained(f"read {segment.file}"):
+                    table = pq.read_table(self.path / "log" / segment.file, schema=SCHEMA)
+                self._write(again, _positioned(table, again))
+        except BaseException:
+            self.abandon()
+            raise
+        finally:
+            self._discard(staged.segments)
+
+    def _complete(self, table: pa.Table, staged: _Staged) -> pa.Table:
+        """Add what the log knows of records: position, time, salt."""
+        count = table.num_rows
+        if self._log.erasable:
+            bounds = pa.py_buffer(np.arange(0, (count + 1) * SALT, SALT, dtype=np.int32))
+            salts = pa.Array.from_buffers(pa.binary(), count, [None, bounds, pa.py_buffer(os.urandom(count * SALT))])
+            table = table.set_column(SCHEMA.get_field_index("salt"), "salt", salts)
+        return _positioned(table, staged)
+
+    def _write(self, staged: _Staged, table: pa.Table) -> None:
+        """Write one segment while its leaves are hashed: both leave Python, so they share two cores."""
+        if self._pool is None:
+            raise RuntimeError("a LogWriter is used inside `with`")
+        writing = self._pool.submit(write_segment, self.path / "log", table, self._files)
+        try:
+            tree, blocks = staged.tree.extend(leaf_hashes(table, self._duckdb()))
+        except BaseException:
+            with suppress(Exception):
+                self._discard([writing.result()])
+            raise
+        staged.segments.append(writing.result().with_blocks(blocks))
+        staged.tree = tree
+
+    def _duckdb(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            from esctl.engine.duckdb import connect
+
+            self._connection = connect()
+        return self._connection
+
+    def _discard(self, segments: Iterable[SegmentEntry]) -> None:
+        for segment in segments:
+            with suppress(OSError):
+                self._files.unlink(self.path / "log" / segment.file)
+
+    def _acquire(self) -> None:
+        holder = self.path / _HOLDER
+        with explained(f"lock {self.path}"):
+            try:
+                self._lock.acquire(timeout=self._timeout)
+            except Timeout as error:
+                raise InputError(
+                    f"{self.path} is being written by {_holder_text(holder)}", "wait until it is done, or stop it"
+                ) from error
+        with suppress(OSError):
+            holder.write_text(str(os.getpid()))
+
+    def _release(self) -> None:
+        with suppress(OSError):
+            (self.path / _HOLDER).unlink(missing_ok=True)
+        self._lock.release()
+
+
+def _holder_text(holder: Path) -> str:
+    try:
+        text = holder.read_text()[:20]
+    except (OSError, ValueError):
+        text = ""
+    return f"process {text}" if text.isdecimal() and text.isascii() else "another process"
+
+
+def sweep(snapshot: Snapshot, files: Filesystem) -> None:
+    """Remove what interrupted writers left: temporary files, and segments at positions that others have taken since.
+
+    A segment that no commit names but that starts after the head may be about to be committed, so it stays.
+    """
+    named = {segment.file for segment in snapshot.segments}
+    stale = [
+        snapshot.path / "log" / name
+        for name in entries(snapshot.path / "log")
+        if (found := SEGMENT_NAME.fullmatch(name) or _UNFINISHED.fullmatch(name))
+        and name not in named
+        and int(found[1]) <= snapshot.head
+    ]
+    stale += [
+        snapshot.path / "commits" / name
+        for name in entries(snapshot.path / "commits")
+        if (found := _UNFINISHED.fullmatch(name)) and int(found[1]) <= snapshot.seq
+    ]
+    unborn = f"{TEMPORARY}format.json."
+    stale += [snapshot.path / name for name in entries(snapshot.path) if name.startswith(unborn)]
+    for path in stale:
+        with suppress(OSError):
+            files.unlink(path)
+
+
+def _segment_tables(parts: Sequence[Part]) -> Iterable[pa.Table]:
+    """Bring parts into the log's columns and cut them into tables of a segment's size."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for part in parts:
+        for delivered in part.batches:
+            for batch in _in_columns(delivered, part.source).to_batches(max_chunksize=SEGMENT_ROWS):
+                bytes_here = _raw_bytes(batch)
+                if waiting and (rows + batch.num_rows > SEGMENT_ROWS or size + bytes_here > SEGMENT_RAW_BYTES):
+                    yield pa.Table.from_batches(waiting)
+                    waiting, rows, size = [], 0, 0
+                waiting.append(batch)
+                rows, size = rows + batch.num_rows, size + bytes_here
+    if rows:
+        yield pa.Table.from_batches(waiting)
+
+
+def _in_columns(delivered: pa.RecordBatch | pa.Table, source: str) -> pa.Table:
+    count = delivered.num_rows
+    present: Mapping[str, pa.ChunkedArray] = {
+        name: delivered.column(name) for name in DELIVERED if name in delivered.schema.names
+    }
+    try:
+        present = {**present, "source": pa.repeat(source, count)}
+    except UnicodeEncodeError as error:
+        raise InputError(f"the source name {source!r} is no Unicode text", "rename the file") from error
+    zeros = pa.repeat(0, count)
+    filled = {"position": zeros, "recorded_at": zeros.cast(INSTANT), **present}
+    columns = [
+        filled[column.name].cast(column.type) if column.name in filled else pa.nulls(count, column.type)
+        for column in SCHEMA
+    ]
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _raw_bytes(batch: pa.RecordBatch) -> int:
+    raw = batch.column("raw")
+    bounds = np.frombuffer(raw.buffers()[1], dtype=np.int64)
+    return int(bounds[raw.offset + len(raw)] - bounds[raw.offset]) if len(raw) else 0
+
+
+def _positioned(table: pa.Table, staged: _Staged) -> pa.Table:
+    count = table.num_rows
+    first = staged.tree.size + 1
+    positions = pa.array(np.arange(first, first + count, dtype=np.int64))
+    times = pa.repeat(pa.scalar(staged.recorded_at, pa.int64()), count).cast(INSTANT)
+    return table.set_column(0, SCHEMA.field("position"), positions).set_column(1, SCHEMA.field("recorded_at"), times)
