@@ -17,7 +17,8 @@ from log_helpers import NOW, Failing, Unsynced, as_header, check, cursor, part, 
 
 from esctl.errors import InputError, UsageError
 from esctl.log import commits, files
-from esctl.log.commits import CommitConflictError, create_store, open_log
+from esctl.log.commits import create_store, open_log
+from esctl.log.files import ConflictError
 from esctl.log.snapshot import (
     Commit,
     Snapshot,
@@ -244,7 +245,7 @@ def test_only_one_of_two_makes_a_commit(tmp_path: Path) -> None:
     before = many(tmp_path / "s", 1)
     log = open_log(tmp_path / "s")
     after = log.append(before, moved(before, "winner"))
-    with pytest.raises(CommitConflictError):
+    with pytest.raises(ConflictError):
         log.append(before, moved(before, "loser"))
     assert reopened(tmp_path / "s") == after
     assert not list((tmp_path / "s" / "commits").glob(".tmp*"))

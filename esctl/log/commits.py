@@ -14,7 +14,15 @@ from hashlib import sha256
 from pathlib import Path
 
 from esctl.errors import InputError, UsageError
-from esctl.log.files import Filesystem, entries, explained, read_regular, write_exclusive, write_replacing
+from esctl.log.files import (
+    ConflictError,
+    Filesystem,
+    entries,
+    explained,
+    read_regular,
+    write_exclusive,
+    write_replacing,
+)
 from esctl.log.snapshot import (
     FORMAT,
     Commit,
@@ -37,10 +45,6 @@ _SUMMARY_NAME = re.compile(r"summary-(\d{20})\.json", re.ASCII)
 _LARGEST_FILE = 1 << 30
 _FOLDERS = ("commits", "log")
 _DAMAGED = "the store is damaged: restore it from a copy"
-
-
-class CommitConflictError(Exception):
-    """Tell a writer that another one made the commit it was about to make."""
 
 
 class CommitLog:
@@ -79,16 +83,13 @@ class CommitLog:
     def append(self, snapshot: Snapshot, commit: Commit) -> Snapshot:
         """Make a commit durable; what it names must be so already. Gives the store as it is after.
 
-        Raises CommitConflictError if another writer made this commit first, InputError if it cannot be written.
+        Raises ConflictError if another writer made this commit first, InputError if it cannot be written.
         """
         data = to_line(commit_to_json(commit))
         after = replay(snapshot, [(commit, sha256(data).hexdigest())])
         target = self.folder / commit_name(commit.seq)
         with explained(f"write {target}"):
-            try:
-                write_exclusive(self._files, target, data, commit_name(commit.seq))
-            except FileExistsError as error:
-                raise CommitConflictError(target) from error
+            write_exclusive(self._files, target, data, commit_name(commit.seq))
         if after.seq % SUMMARY_EVERY == 0:
             self._write_summary(after)
         return after
@@ -107,7 +108,7 @@ class CommitLog:
         body = snapshot_to_json(snapshot)
         data = to_line(body | {"sha256": sha256(to_line(body)).hexdigest()})
         name = f"summary-{commit_name(snapshot.seq)}"
-        with explained(f"write {self.folder / name}"):
+        with explained(f"write {self.folder / name}"), suppress(ConflictError):  # then another writer makes the same
             write_replacing(self._files, self.folder / name, data, name)
 
     def _newest_summary(self, names: Iterable[str], stop: int) -> Snapshot:
@@ -184,7 +185,7 @@ def create_store(path: Path, erasable: bool = False, files: Filesystem | None = 
             if list(_numbers(_COMMIT_NAME, entries(path / "commits"))):
                 raise InputError(f"{target} is missing, though there are commits", _DAMAGED)
             data = to_line(identity(str(uuid.uuid4()), erasable))
-            with suppress(FileExistsError):  # another process made the store meanwhile: use that one
+            with suppress(ConflictError):  # another process made the store meanwhile: use that one
                 write_exclusive(files, target, data, "format.json")
             files.sync_folder(path.parent)
     log = open_log(path, files)

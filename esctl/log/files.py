@@ -21,6 +21,10 @@ except ImportError:
 TEMPORARY = ".tmp-"
 
 
+class ConflictError(Exception):
+    """Tell a writer that another one took the place it was writing for."""
+
+
 class Filesystem:
     """Calls that change a store's files. A test passes a subclass that raises or ends the process before one."""
 
@@ -71,10 +75,22 @@ def temporary_name(folder: Path, label: str) -> Path:
     return folder / f"{TEMPORARY}{label}.{secrets.token_hex(4)}"
 
 
+def publish(call: Callable[[Path, Path], None], temporary: Path, path: Path) -> None:
+    """Give a temporary file its name by `call` (a Filesystem's link or rename).
+
+    Raises ConflictError if the name is taken, or if the temporary file is gone: then another writer has swept it up,
+    which it does only with files for places that are taken.
+    """
+    try:
+        call(temporary, path)
+    except (FileExistsError, FileNotFoundError) as error:
+        raise ConflictError(path) from error
+
+
 def write_exclusive(files: Filesystem, path: Path, data: bytes, label: str) -> None:
     """Write a whole file, durable before its name appears; never over another.
 
-    Raises FileExistsError if the name is taken, OSError if the disk is full.
+    Raises ConflictError if the name is taken, OSError if the disk is full.
     """
     _write(files, path, data, label, files.link)
 
@@ -84,13 +100,13 @@ def write_replacing(files: Filesystem, path: Path, data: bytes, label: str) -> N
     _write(files, path, data, label, files.rename)
 
 
-def _write(files: Filesystem, path: Path, data: bytes, label: str, publish: Callable[[Path, Path], None]) -> None:
+def _write(files: Filesystem, path: Path, data: bytes, label: str, call: Callable[[Path, Path], None]) -> None:
     temporary = temporary_name(path.parent, label)
     try:
         with files.create(temporary) as file:
             files.write(file, data)
             files.sync(file)
-        publish(temporary, path)
+        publish(call, temporary, path)
     finally:
         with suppress(OSError):
             files.unlink(temporary)

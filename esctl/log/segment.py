@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from esctl.engine.duckdb import connect
-from esctl.log.files import Filesystem, explained, temporary_name
+from esctl.log.files import Filesystem, explained, publish, temporary_name
 from esctl.log.snapshot import SegmentEntry
 
 if TYPE_CHECKING:
@@ -152,8 +152,8 @@ class _HashingSink:
 def write_segment(folder: Path, table: pa.Table, files: Filesystem | None = None) -> SegmentEntry:
     """Write a table of SCHEMA, not empty and dense in position, as one durable segment.
 
-    The entry is still without block roots. Raises InputError if it cannot be written; nothing but a temporary file is
-    then left, at worst.
+    The entry is still without block roots. Raises InputError if it cannot be written (nothing but a temporary file is
+    then left, at worst), ConflictError if another writer has taken these positions.
     """
     files = files or Filesystem()
     first, last = table["position"][0].as_py(), table["position"][-1].as_py()
@@ -166,7 +166,7 @@ def write_segment(folder: Path, table: pa.Table, files: Filesystem | None = None
                 sink = _HashingSink(files, file)
                 _write_parquet(table, sink)
                 files.sync(file)
-            files.rename(temporary, target)
+            publish(files.rename, temporary, target)
         except BaseException:
             with suppress(OSError):
                 files.unlink(temporary)

@@ -19,8 +19,8 @@ import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from esctl.errors import InputError
-from esctl.log.commits import CommitConflictError, open_log
-from esctl.log.files import TEMPORARY, Filesystem, entries, explained
+from esctl.log.commits import CommitLog, open_log
+from esctl.log.files import TEMPORARY, ConflictError, Filesystem, entries, explained
 from esctl.log.merkle import Frontier
 from esctl.log.segment import (
     DELIVERED,
@@ -100,9 +100,8 @@ class LogWriter:
     def __enter__(self) -> Self:
         self._acquire()
         try:
-            self._snapshot = self._log.read()
+            self._snapshot = sweep(self._log, self._files)
             self._log.mend_summary(self._snapshot)
-            sweep(self._snapshot, self._files)
             self._pool = ThreadPoolExecutor(1, "segment")
         except BaseException:
             self._release()
@@ -117,7 +116,7 @@ class LogWriter:
             if self._pool:
                 self._pool.shutdown()
             if kind is None:
-                sweep(self.snapshot, self._files)
+                sweep(self._log, self._files)
         finally:
             self._release()
 
@@ -137,15 +136,24 @@ class LogWriter:
         if self._staged is not None:
             raise RuntimeError("staged records are to be committed or abandoned first")
         for _ in range(_ATTEMPTS):
-            self.stage(parts)
             try:
+                self._stage(parts)
                 return self._commit_staged()
-            except CommitConflictError:
+            except ConflictError:
                 self._reload({part.source for part in parts})
-        raise InputError(f"another process keeps writing to {self.path}", "run one ingest at a time")
+        raise self._busy()
 
     def stage(self, parts: Sequence[Part]) -> None:
-        """Write segments that become part of the log only with `commit`."""
+        """Write segments that become part of the log only with `commit`.
+
+        Raises InputError if they cannot be written; all that was staged is then gone.
+        """
+        try:
+            self._stage(parts)
+        except ConflictError as error:
+            raise self._busy() from error
+
+    def _stage(self, parts: Sequence[Part]) -> None:
         if self._staged is None:
             now = max(self.snapshot.at + 1, self._clock())
             self._staged = _Staged(now, self.snapshot.tree)
@@ -168,9 +176,9 @@ class LogWriter:
         for _ in range(_ATTEMPTS):
             try:
                 return self._commit_staged()
-            except CommitConflictError:
+            except ConflictError:
                 self._restage()
-        raise InputError(f"another process keeps writing to {self.path}", "run one ingest at a time")
+        raise self._busy()
 
     def abandon(self) -> None:
         """Remove what is staged and not committed."""
@@ -195,7 +203,7 @@ class LogWriter:
         self._staged = None
         try:
             self._snapshot = self._log.append(before, commit)
-        except CommitConflictError:
+        except ConflictError:
             self._staged = staged
             raise
         except BaseException:
@@ -229,11 +237,17 @@ class LogWriter:
                 with explained(f"read {segment.file}"):
                     table = pq.read_table(self.path / "log" / segment.file, schema=SCHEMA)
                 self._write(again, _positioned(table, again))
+        except ConflictError as error:
+            self.abandon()
+            raise self._busy() from error
         except BaseException:
             self.abandon()
             raise
         finally:
             self._discard(staged.segments)
+
+    def _busy(self) -> InputError:
+        return InputError(f"another process keeps writing to {self.path}", "run one ingest at a time")
 
     def _complete(self, table: pa.Table, staged: _Staged) -> pa.Table:
         """Add what the log knows of records: position, time, salt."""
@@ -296,29 +310,32 @@ def _holder_text(holder: Path) -> str:
     return f"process {text}" if text.isdecimal() and text.isascii() else "another process"
 
 
-def sweep(snapshot: Snapshot, files: Filesystem) -> None:
+def sweep(log: CommitLog, files: Filesystem) -> Snapshot:
     """Remove what interrupted writers left: temporary files, and segments at positions that others have taken since.
 
-    A segment that no commit names but that starts after the head may be about to be committed, so it stays.
+    A segment that no commit names but that starts after the head may be about to be committed, so it stays. Gives the
+    store as it was then.
     """
+    names = {folder: entries(log.path / folder) for folder in ("log", "commits", ".")}
+    snapshot = log.read()  # after the listing: what this does not name, no commit will
     named = {segment.file for segment in snapshot.segments}
     stale = [
-        snapshot.path / "log" / name
-        for name in entries(snapshot.path / "log")
+        log.path / "log" / name
+        for name in names["log"]
         if (found := SEGMENT_NAME.fullmatch(name) or _UNFINISHED.fullmatch(name))
         and name not in named
         and int(found[1]) <= snapshot.head
     ]
     stale += [
-        snapshot.path / "commits" / name
-        for name in entries(snapshot.path / "commits")
+        log.path / "commits" / name
+        for name in names["commits"]
         if (found := _UNFINISHED.fullmatch(name)) and int(found[1]) <= snapshot.seq
     ]
-    unborn = f"{TEMPORARY}format.json."
-    stale += [snapshot.path / name for name in entries(snapshot.path) if name.startswith(unborn)]
+    stale += [log.path / name for name in names["."] if name.startswith(f"{TEMPORARY}format.json.")]
     for path in stale:
         with suppress(OSError):
             files.unlink(path)
+    return snapshot
 
 
 def _segment_tables(parts: Sequence[Part]) -> Iterable[pa.Table]:
