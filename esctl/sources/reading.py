@@ -7,10 +7,10 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import IO, Any, Protocol, cast
 
-import numpy as np
 import pyarrow as pa
 
 from esctl.errors import InputError, UsageError
@@ -206,8 +206,8 @@ def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: M
         if _agrees(candidate.cursor, options)
     ]
     if found:
-        reopen = _reopener(source, feed)
-        known, feed = _continued(feed, reopen, found)
+        with ExitStack() as spools:
+            known, feed = _continued(feed, _reopener(source, feed, spools), found)
         if known is not None:
             return _resumed(known, feed, options)
     name = next_name(source.name, cursors)
@@ -231,29 +231,26 @@ def _agrees(cursor: Cursor, options: SourceOptions) -> bool:
     return cursor.dialect.get("records_path") == format_path(parse_path(options.records_path))
 
 
-def _reopener(source: Source, feed: Feed) -> Callable[[], ByteStream]:
+def _reopener(source: Source, feed: Feed, spools: ExitStack) -> Callable[[], ByteStream]:
     """Give a way to read the stream again from its beginning; what cannot be opened twice is copied to disk."""
     path = source.path
     if path is not None and source.reopenable:
         return lambda: open_path(source.name, path)
-    spool = _spooled(feed)
-
-    def reopen() -> ByteStream:
-        return ByteStream(source.name, _again(spool), None, plain=True)
-
-    feed.stream = reopen()
-    feed.window = feed.window[:0]
-    feed.ended = False
-    return reopen
+    spool = spools.enter_context(_spooled(feed))
+    return lambda: ByteStream(source.name, _again(spool), None, plain=True)
 
 
 def _spooled(feed: Feed) -> IO[bytes]:
-    spool = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115  # lives as long as the last stream that reads it
+    """Copy a stream to a nameless file, and let the feed begin again there."""
+    spool = cast(IO[bytes], tempfile.TemporaryFile(buffering=0))  # noqa: SIM115  # the caller closes it
     spool.write(feed.window.data)
     while block := feed.stream.read(_SKIP):
         spool.write(block)
     feed.stream.close()
-    return cast(IO[bytes], spool)
+    feed.stream = ByteStream(feed.stream.name, _again(spool), None, plain=True)
+    feed.window = feed.window[:0]
+    feed.ended = False
+    return spool
 
 
 def _again(spool: IO[bytes]) -> IO[bytes]:
@@ -339,8 +336,7 @@ def _arrow_opener(source: Source, feed: Feed) -> Callable[[], Any]:
     path = source.path
     if path is not None and source.reopenable and not feed.stream.compressed:
         return lambda: pa.OSFile(str(path))
-    spool = _spooled(feed)
-    feed.stream = ByteStream(source.name, _again(spool), None, plain=True)
-    feed.window = np.frombuffer(feed.stream.read(HEAD_SIZE), np.uint8)
-    feed.ended = False
-    return lambda: pa.PythonFile(_again(spool), mode="r")
+    with _spooled(feed) as spool:
+        file = pa.PythonFile(_again(spool), mode="r")
+    feed.fill(HEAD_SIZE)
+    return lambda: file
