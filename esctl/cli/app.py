@@ -82,12 +82,9 @@ class LazyGroup(HelpfulGroup):
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command, errors reported in two lines, and write out what is left in stdout's buffer."""
+        """Run the command, errors reported in two lines."""
         with failures.exit_codes(lambda: bool(ctx.params.get("debug") or ctx.meta.get(DEBUG_KEY))):
-            result = super().invoke(ctx)
-            if sys.stdout is not None:
-                sys.stdout.flush()
-            return result
+            return super().invoke(ctx)
 
 
 def load_command(name: str, module: Any, line: str) -> Any:
@@ -130,12 +127,16 @@ def main() -> None:
 
 
 def run(group: LazyGroup) -> None:
-    """Run a command line to its exit code; a reader that left before the last bytes is no error message."""
+    """Run a command line to its exit code, and see that the last bytes of its output arrive too."""
+    code: Any = 0
     try:
-        try:
-            group.main(prog_name="esctl")
-        finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+        group.main(prog_name="esctl")
+    except SystemExit as end:
+        code = end.code
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError as problem:
-        sys.exit(failures.report(problem, debug=False))
+        code = code or failures.report(problem, debug=False)
+        failures.silence_stdout()
+    sys.exit(code)

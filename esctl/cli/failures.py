@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import Any
 
 import typer
@@ -37,7 +38,7 @@ def exit_codes(debug: Callable[[], bool]) -> Iterator[None]:
 
 
 def report(problem: BaseException, debug: bool) -> int:
-    """Say on stderr what went wrong, and give the exit code of DESIGN's table: 2, 3, 4, 70, 130 or 141."""
+    """Say on stderr what went wrong, and give its exit code: 2, 3, 4, 70, 130 or 141."""
     if isinstance(problem, OSError) and problem.errno == errno.EPIPE:
         silence_stdout()
         return BROKEN_PIPE
@@ -76,8 +77,8 @@ def _explain_usage(problem: TyperException) -> tuple[str, str]:
     context: Any = getattr(problem, "ctx", None)
     see_help = f"see: {context.command_path} --help" if context is not None else "see: esctl --help"
     if (name := getattr(problem, "option_name", None)) and hasattr(problem, "possibilities"):
-        close = sorted(problem.possibilities or ())
-        return f"unknown option {name}", f"did you mean {' or '.join(close)}?" if close else see_help
+        close = get_close_matches(name, problem.possibilities or (), n=1)
+        return f"unknown option {name}", f"did you mean {close[0]}?" if close else see_help
     message, _, guess = problem.format_message().partition("Did you mean ")
     message = message.strip().rstrip(".")
     return message[:1].lower() + message[1:], f"did you mean {guess}" if guess else see_help

@@ -199,8 +199,10 @@ def parse_columns(text: str) -> tuple[str, ...]:
 
 def merge(outer: Shared, inner: Shared) -> Shared:
     """Let options after the command's name override those before it."""
+    values = {field.name: getattr(inner, field.name) for field in fields(Shared)}
+    # By identity: a limit of 0 equals False, and is given.
     changes = {
-        f.name: getattr(inner, f.name) for f in fields(Shared) if getattr(inner, f.name) not in (None, False, ())
+        name: value for name, value in values.items() if value is not None and value is not False and value != ()
     }
     changes["verbose"] = outer.verbose + inner.verbose
     return replace(outer, **changes)

@@ -8,7 +8,7 @@ from esctl.model import MARK
 # a marked number, a string that really begins with MARK, any other string, a negative zero, a number.
 _TOKEN = (
     rf'"{MARK}(-?[0-9][0-9.eE+-]*)"'
-    rf'|("){MARK}({MARK}(?:[^"\\]|\\.)*")'
+    rf'|("){MARK}((?:[^"\\]|\\.)*")'
     r'|("(?:[^"\\]|\\.)*")'
     r"|-(0)(?:\.0*)?([,\]}]|$)"
     r"|(-?[0-9]+(?:\.[0-9]*[1-9])?)\.?0*"

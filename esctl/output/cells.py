@@ -81,7 +81,8 @@ def field_sql(expr: str, column: Column, zone: Zone, delimiter: str) -> str:
     if column.kind not in ("text", "json"):
         return f"coalesce({text}, '')"
     if column.kind == "text":
-        text = f"case when contains({literal(_FORMULA_STARTS)}, left({text}, 1)) then '''' || {text} else {text} end"
+        formula = f"{text} <> '' and contains({literal(_FORMULA_STARTS)}, left({text}, 1))"
+        text = f"case when {formula} then '''' || {text} else {text} end"
     if delimiter == "\t":
         text = f"replace(replace(replace({text}, chr(9), '\\t'), chr(10), '\\n'), chr(13), '\\r')"
     special = literal(f'["{delimiter}\n\r]')

@@ -36,7 +36,7 @@ def _change(item: Any) -> Change | None:
     if not isinstance(item, dict) or not item.keys() <= {"field", "before", "after"}:
         return None
     field = item.get("field")
-    if not isinstance(field, str) or len(item) < 2:
+    if not isinstance(field, str) or isinstance(field, _Number) or len(item) < 2:
         return None
     before, after = (compact(item[key]) if key in item else None for key in ("before", "after"))
     return Change(field, before, after)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from esctl.engine.duckdb import explained
+from esctl.engine.duckdb import explain, explained
 from esctl.output.cells import arrow_sql
 from esctl.output.selection import Selection
 
@@ -39,10 +39,11 @@ def _cast(reader: Any, schema: Any) -> Iterator[Any]:
     import pyarrow as pa
 
     while True:
-        with explained():
-            try:
-                batch = reader.read_next_batch()
-            except StopIteration:
-                return
+        try:
+            batch = reader.read_next_batch()
+        except StopIteration:
+            return
+        except (OSError, pa.ArrowException) as error:  # how DuckDB's own errors come through Arrow
+            raise explain(error) from error
         arrays = [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)]
         yield pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -161,7 +161,7 @@ def _print_blocks(console: Console, heads: Sequence[str], cells: Sequence[Sequen
         for head, cell in zip(heads, row, strict=True):
             if cell.plain:
                 block.add_row(_text(head), cell)
-        console.print(block)
+        console.print(block if block.row_count else _text("(no values)", "dim"))
         console.print()
 
 
