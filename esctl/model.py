@@ -65,6 +65,7 @@ class MappingConfig:
 
     default: Stanza | None = None
     sources: tuple[tuple[str, Stanza], ...] = ()
+    overrides: tuple[str, ...] = ()  # `--map key=path`, applied to whichever stanza a source gets
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,18 @@ class Session:
     """One DuckDB connection for the questions of one command."""
 
     connection: duckdb.DuckDBPyConnection
+    folder: Path  # temporary files of this session
+
+
+def open_session(memory_limit: str | None = None, threads: int | None = None) -> Session:
+    """Open a session for one command; what DuckDB spills goes to a temporary folder that ends with the process."""
+    import atexit
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="esctl-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Session(connect(memory_limit, threads, folder), folder)
 
 
 def connect(

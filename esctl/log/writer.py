@@ -29,7 +29,7 @@ from esctl.log.segment import (
     SCHEMA,
     SEGMENT_RAW_BYTES,
     SEGMENT_ROWS,
-    leaf_hashes,
+    iter_leaf_hashes,
     write_segment,
 )
 from esctl.log.snapshot import SEGMENT_NAME, Commit, SegmentEntry, Snapshot
@@ -263,8 +263,12 @@ class LogWriter:
         if self._pool is None:
             raise RuntimeError("a LogWriter is used inside `with`")
         writing = self._pool.submit(write_segment, self.path / "log", table, self._files)
+        tree: Frontier = staged.tree
+        blocks: tuple[bytes, ...] = ()
         try:
-            tree, blocks = staged.tree.extend(leaf_hashes(table, self._duckdb()))
+            for hashes in iter_leaf_hashes(table, self._duckdb()):
+                tree, completed = tree.extend(hashes)
+                blocks += completed
         except BaseException:
             with suppress(Exception):
                 self._discard([writing.result()])

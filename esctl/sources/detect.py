@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from itertools import islice
 
 from esctl.sources.jsontext import first_value, is_json, is_json_object
 from esctl.sources.pieces import BLANKS, BOM
@@ -14,6 +15,7 @@ HEAD = 1 << 20
 """Bytes of a source that `sniff` wants to see."""
 
 _LINES_LOOKED_AT = 50
+_ROWS = 50
 _DELIMITERS = ",;\t|"
 _NAME = re.compile(r"[^\W\d][\w .:/@#()%$\[\]-]{0,127}")
 _PLAIN_NAME = re.compile(r"[^\W\d][\w.-]{0,127}")
@@ -75,35 +77,31 @@ def _json_or_lines(text: bytes, lines: list[bytes], whole: bool) -> str:
     return "jsonl" if later_objects or value.end <= first_length else "json"
 
 
-def sniff_delimiter(text: bytes, whole: bool) -> str | None:
-    """Find the delimiter of a CSV text with a header of names, or None when it is no such text."""
-    if b"\0" in text:
+def sniff_delimiter(text: bytes, whole: bool, named: bool = True) -> str | None:
+    """Find the delimiter of a CSV text, or None when it is no such text; `named`: its header must look like names."""
+    if named and b"\0" in text:
         return None
     decoded = text.removeprefix(BOM).lstrip(b"\r\n").decode(errors="replace")
-    candidates = [(width, delimiter) for delimiter in _DELIMITERS if (width := _columns(decoded, delimiter, whole)) > 1]
-    return max(candidates, key=lambda pair: pair[0])[1] if candidates else None
+    widths = {delimiter: _columns(decoded, delimiter, whole, named) for delimiter in _DELIMITERS}
+    best = max(widths, key=lambda delimiter: widths[delimiter])
+    return best if widths[best] > 1 else None
 
 
-def _columns(text: str, delimiter: str, whole: bool) -> int:
+def _columns(text: str, delimiter: str, whole: bool, named: bool) -> int:
     """Count the columns that a text has with a delimiter; 0 when it does not look like a table."""
-    rows = []
     try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-            if row:
-                rows.append(row)
-            if len(rows) > _LINES_LOOKED_AT:
-                break
-        else:
-            if not whole and len(rows) > 1:
-                rows.pop()
+        rows = [row for row in islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), _ROWS) if row]
     except csv.Error:
         return 0
-    header, body = rows[0], rows[1:]
-    pattern = _NAME if body else _PLAIN_NAME
-    named = [cell.strip() for cell in header[1:] if cell.strip()] + [
-        cell.strip() for cell in header[:1] if cell.strip()
-    ]
-    if len(header) < 2 or len(named) < max(1, len(header) - 1) or not all(map(pattern.fullmatch, named)):
+    if not whole and 1 < len(rows) < _ROWS:
+        rows.pop()
+    if not rows or (named and not _names(rows[0], _NAME if len(rows) > 1 else _PLAIN_NAME)):
         return 0
-    odd = sum(len(row) != len(header) for row in body)
-    return len(header) if odd <= _ODD_ROWS * len(body) else 0
+    odd = sum(len(row) != len(rows[0]) for row in rows[1:])
+    return len(rows[0]) if odd <= _ODD_ROWS * len(rows) else 0
+
+
+def _names(header: list[str], pattern: re.Pattern[str]) -> bool:
+    """Tell whether a row looks like names of columns; one of them may be empty (as pandas writes its index)."""
+    names = [cell.strip() for cell in header if cell.strip()]
+    return len(names) >= max(1, len(header) - 1) and all(map(pattern.fullmatch, names))

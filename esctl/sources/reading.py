@@ -289,7 +289,7 @@ def _first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOp
             dialect["records_path"] = format_path(shape.path)
     elif input_format in ("csv", "tsv"):
         usual = "\t" if input_format == "tsv" else ","
-        dialect["delimiter"] = detect.sniff_delimiter(head, whole) or usual
+        dialect["delimiter"] = detect.sniff_delimiter(head, whole, named=False) or usual
         if options.null is not None:
             dialect["null"] = options.null
     return Cursor(0, _EMPTY_HASH, 0, _EMPTY_HASH, input_format, 0, dialect=dialect)

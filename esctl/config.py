@@ -1,0 +1,80 @@
+"""Settings and where each came from: flag > ESCTL_* > esctl.toml > default."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from esctl.errors import InputError, UsageError
+
+STORE = ".esctl"
+FILE = "esctl.toml"
+SECTIONS = ("mapping", "projections", "output")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One value with its origin (`default`, a flag, a variable or a file)."""
+
+    name: str
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """An esctl.toml as read. `path` is None where there is none."""
+
+    path: Path | None = None
+    mapping: Mapping[str, Any] = field(default_factory=dict)
+    projections: Mapping[str, Any] = field(default_factory=dict)
+    output: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Name the file in errors."""
+        return str(self.path) if self.path is not None else FILE
+
+
+def find_store(given: Path | None, start: Path | None = None) -> Path | None:
+    """Find the store: the one given, else `.esctl` in the working directory or above it. None if there is none."""
+    if given is not None:
+        return given
+    here = (start or Path.cwd()).resolve()
+    return next((folder / STORE for folder in (here, *here.parents) if (folder / STORE / "format.json").is_file()), None)
+
+
+def find_config(given: Path | None, store: Path | None, start: Path | None = None) -> Path | None:
+    """Find esctl.toml: the one given, else beside the store, else in the working directory or above it."""
+    if given is not None:
+        return given
+    if store is not None and (store.absolute().parent / FILE).is_file():
+        return store.absolute().parent / FILE
+    here = (start or Path.cwd()).resolve()
+    return next((folder / FILE for folder in (here, *here.parents) if (folder / FILE).is_file()), None)
+
+
+def read_config(path: Path | None) -> Config:
+    """Read an esctl.toml. Raises UsageError for TOML that is wrong or has an unknown section, InputError if unreadable."""
+    if path is None:
+        return Config()
+    try:
+        document = tomllib.loads(path.read_bytes().decode("utf-8"))
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file", "write one with: esctl init") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"{path}: {error}", "it must be TOML (https://toml.io)") from None
+    for section, body in document.items():
+        if section not in SECTIONS:
+            import difflib
+
+            near = difflib.get_close_matches(section, SECTIONS, 1)
+            raise UsageError(f"{path}: unknown section [{section}]", f"did you mean [{near[0]}]?" if near else f"sections are: {', '.join(SECTIONS)}")
+        if not isinstance(body, dict):
+            raise UsageError(f"{path}: [{section}] is no table")
+    return Config(path, document.get("mapping", {}), document.get("projections", {}), document.get("output", {}))

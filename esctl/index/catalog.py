@@ -1,0 +1,131 @@
+"""The manifest: which index files count, what positions they cover, what is in them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from esctl.errors import InputError
+from esctl.index.layout import PayloadColumn
+from esctl.model import Stanza
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFile:
+    """One Parquet file of the index. Counts of events count positions; `rows` counts role rows too."""
+
+    file: str
+    bytes: int
+    rows: int
+    events: int
+    first: int  # positions covered: every event of [first, last] that is not in another file
+    last: int
+    columns: tuple[PayloadColumn, ...]
+    untyped: int  # rows whose payload stands in `data`
+    orderings: tuple[str, ...]
+    sequence_key: str  # none | bigint | text
+    unsequenced: int  # rows folded by sequence that have none
+    roles: bool
+    duplicates: int
+    conflicts: int
+    invalid: int
+    homeless: int  # valid events that name no entity
+    fields: tuple[str, ...]  # top-level payload fields seen
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What the index of one mapping consists of. Covers the positions [1, head] without a gap."""
+
+    head: int = 0
+    files: tuple[IndexFile, ...] = ()
+    stanzas: tuple[Stanza, ...] = ()
+    sources: Mapping[str, int] = field(default_factory=dict)  # source -> number of its stanza
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """List the payload fields seen anywhere, in order of first sight."""
+        return tuple(dict.fromkeys(name for file in self.files for name in file.fields))
+
+    @property
+    def events(self) -> int:
+        """Count the events, whatever became of them."""
+        return sum(file.events for file in self.files)
+
+
+def read_manifest(folder: Path) -> Manifest | None:
+    """Read the manifest of an index folder; None if there is none or it is of another format.
+
+    Raises InputError if it is damaged.
+    """
+    path = folder / MANIFEST
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable index manifest", "rebuild the index with: esctl reindex") from error
+    if document.get("format") != FORMAT:
+        return None
+    try:
+        return Manifest(
+            head=document["head"],
+            files=tuple(_file(entry) for entry in document["files"]),
+            stanzas=tuple(_stanza(entry) for entry in document["stanzas"]),
+            sources=dict(document["sources"]),
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path}: not a readable index manifest", "rebuild the index with: esctl reindex") from error
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Replace the manifest atomically and durably."""
+    document = {"format": FORMAT, **asdict(manifest)}
+    temporary = folder / f".tmp-{MANIFEST}-{os.getpid()}"
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(document, file, separators=(",", ":"), sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(folder / MANIFEST)
+
+
+def with_file(manifest: Manifest, file: IndexFile) -> Manifest:
+    """Add a file that continues the manifest's positions."""
+    return replace(manifest, head=file.last, files=(*manifest.files, file))
+
+
+def with_sources(manifest: Manifest, assigned: Mapping[str, Stanza]) -> Manifest:
+    """Record the stanza of new sources; equal stanzas share one number."""
+    stanzas = list(manifest.stanzas)
+    sources = dict(manifest.sources)
+    for name, stanza in assigned.items():
+        if stanza not in stanzas:
+            stanzas.append(stanza)
+        sources[name] = stanzas.index(stanza)
+    return replace(manifest, stanzas=tuple(stanzas), sources=sources)
+
+
+def stanza_digest(stanza: Stanza) -> str:
+    """Name a stanza by its content."""
+    return hashlib.sha256(json.dumps(asdict(stanza), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _file(entry: dict[str, Any]) -> IndexFile:
+    columns = tuple(PayloadColumn(**column) for column in entry["columns"])
+    return IndexFile(**{**entry, "columns": columns, "orderings": tuple(entry["orderings"]), "fields": tuple(entry["fields"])})
+
+
+def _stanza(entry: dict[str, Any]) -> Stanza:
+    return Stanza(**{f.name: _tuples(entry[f.name]) for f in fields(Stanza) if f.name in entry})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

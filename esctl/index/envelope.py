@@ -1,0 +1,153 @@
+"""SQL that reads the envelope (id, type, time, entity, ...) of a record through a stanza."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from esctl.engine.quoting import literal, text_list
+from esctl.index.mapping import json_pointer, parse_path
+from esctl.index.times import time_sql
+from esctl.model import Stanza
+
+IDENTIFIER_TAIL = r"(?:[0-9]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{24,64}|[A-Z]+-?[0-9]+)"
+KIND_PATTERN = rf"^([A-Za-z][A-Za-z0-9_.-]*?)[-/:_#]{IDENTIFIER_TAIL}$"
+"""The word before a separator where the rest is a number, a UUID, a ULID, a long hex id or letters and a number."""
+
+NOT_KIND = "entity"
+
+
+@dataclass(slots=True)
+class Extractor:
+    """Collects the JSON Pointers a query needs, so that one parse of the record reads them all."""
+
+    pointers: list[str] = field(default_factory=list)
+
+    def text(self, path: str) -> str:
+        """Give the SQL for the text at a path (numbers and containers as their JSON text, null as NULL)."""
+        pointer = json_pointer(record_path(path))
+        if pointer not in self.pointers:
+            self.pointers.append(pointer)
+        return f"x[{self.pointers.index(pointer) + 1}]"
+
+    def sql(self) -> str:
+        """Give the SQL of the list `x` of all texts."""
+        return f"json_extract_string(j, {text_list(self.pointers)})" if self.pointers else "[]::VARCHAR[]"
+
+
+def record_path(path: str) -> tuple[str | int, ...]:
+    """Parse a mapping path; a leading `record` means the record itself."""
+    parts = parse_path(path)
+    return parts[1:] if parts and parts[0] == "record" else parts
+
+
+def first_of(extractor: Extractor, alternatives: Sequence[str]) -> str:
+    """Give the SQL for the first alternative that is present; NULL for none. Empty text counts as absent."""
+    if not alternatives:
+        return "CAST(NULL AS VARCHAR)"
+    values = [f"nullif({one_of(extractor, alternative)}, '')" for alternative in alternatives]
+    return values[0] if len(values) == 1 else f"coalesce({', '.join(values)})"
+
+
+def one_of(extractor: Extractor, alternative: str) -> str:
+    """Give the SQL for a path, a template (`{a}/{b}`) or a constant (`=text`)."""
+    if alternative.startswith("="):
+        return literal(alternative[1:])
+    if "{" not in alternative:
+        return extractor.text(alternative)
+    pieces = re.split(r"\{([^{}]*)\}", alternative)
+    sql = [extractor.text(piece) if i % 2 else literal(piece) for i, piece in enumerate(pieces) if piece]
+    return "(" + " || ".join(sql) + ")"
+
+
+def kind_sql(entity: str) -> str:
+    """Give the SQL for the default kind of an entity: `account` of `account-42`, else `entity`."""
+    return f"coalesce(nullif(regexp_extract({entity}, {literal(KIND_PATTERN)}, 1), ''), {literal(NOT_KIND)})"
+
+
+def sequence_parts(extractor: Extractor, stanza: Stanza) -> list[str]:
+    """Give the SQL of each part of the sequence, as text."""
+    return [first_of(extractor, [path]) for path in stanza.sequence]
+
+
+def sequence_display(parts: Sequence[str]) -> str:
+    """Write a sequence as users see it: its parts joined by commas; NULL where the first part is missing."""
+    if not parts:
+        return "CAST(NULL AS VARCHAR)"
+    rest = "".join(f" || ',' || coalesce({part}, '')" for part in parts[1:])
+    return f"({parts[0]}{rest})"
+
+
+def sequence_text_key(parts: Sequence[str]) -> str:
+    """Encode a sequence as text whose byte order is its order: numbers by value, before texts by code point."""
+    keys = [f"coalesce({sortable_text(part)}, '')" for part in parts]
+    return f"CASE WHEN {parts[0]} IS NOT NULL THEN {' || chr(1) || '.join(keys)} END"
+
+
+def sortable_text(text: str) -> str:
+    """Encode one part of a sequence (SQL text) so that byte order is its order."""
+    number = f"regexp_matches({text}, '^-?[0-9]+([.][0-9]+)?$')"
+    whole = f"ltrim(regexp_extract({text}, '^-?([0-9]+)', 1), '0')"
+    fraction = f"rtrim(regexp_extract({text}, '[.]([0-9]+)$', 1), '0')"
+    body = f"{whole} || '.' || {fraction}"
+    up = f"'2' || lpad(CAST(length({whole}) AS VARCHAR), 5, '0') || {body}"
+    down = f"'1' || lpad(CAST(99999 - length({whole}) AS VARCHAR), 5, '0') || translate({body}, '0123456789', '9876543210') || '~'"
+    negative = f"(starts_with({text}, '-') AND {body} <> '.')"
+    return f"CASE WHEN {number} THEN (CASE WHEN {negative} THEN {down} ELSE {up} END) ELSE '3' || {text} END"
+
+
+@dataclass(frozen=True, slots=True)
+class EnvelopeSql:
+    """SQL over columns `j` (the event's JSON text), `x` (extracted texts), `recorded_at`, `source_time`, `marked`."""
+
+    extracted: str  # the list x
+    columns: tuple[tuple[str, str], ...]  # (name, SQL)
+    entities: tuple[tuple[str, str, str], ...]  # (role or '', entity SQL, kind SQL), in mapping order
+    sequence: tuple[str, ...]  # SQL of the parts
+
+
+def envelope_sql(stanza: Stanza, tz: str) -> EnvelopeSql:
+    """Compile a stanza to SQL. `tz` is the zone of times that name none."""
+    extractor = Extractor()
+    parts = [first_of(extractor, [part]) for part in stanza.id_parts]
+    identity = first_of(extractor, stanza.id) if stanza.id else (parts[-1] if parts else "CAST(NULL AS VARCHAR)")
+    others = [part for part in parts if part != identity]
+    time_text = first_of(extractor, stanza.time)
+    kind = first_of(extractor, stanza.kind)
+    roles = [("", first_of(extractor, stanza.entity))] if stanza.entity else []
+    roles += [(role, first_of(extractor, alternatives)) for role, alternatives in stanza.entities]
+    sequence = sequence_parts(extractor, stanza)
+    columns = (
+        ("id", identity if not others else f"CASE WHEN {' AND '.join(f'{o} IS NOT NULL' for o in others)} THEN {identity} END"),
+        ("scope", " || '\x1f' || ".join(others) if others else "CAST(NULL AS VARCHAR)"),
+        ("type", first_of(extractor, stanza.type)),
+        ("time_text", time_text),
+        ("event_time", time_sql(time_text, tz) if stanza.time else "CAST(NULL AS TIMESTAMP)"),
+        ("actor", first_of(extractor, stanza.actor)),
+        ("correlation", first_of(extractor, stanza.correlation)),
+        ("causation", first_of(extractor, stanza.causation)),
+        ("sequence", sequence_display(sequence)),
+    )
+    entities = tuple(
+        (role, entity, f"coalesce({kind}, {kind_sql(entity)})" if stanza.kind else kind_sql(entity)) for role, entity in roles
+    )
+    return EnvelopeSql(extractor.sql(), columns, entities, tuple(sequence))
+
+
+def payload_paths(stanza: Stanza) -> tuple[tuple[str | int, ...], ...]:
+    """Give the alternatives for the payload's place; empty when it is the record without its mapped fields."""
+    return tuple(record_path(path) for path in stanza.data)
+
+
+def mapped_fields(stanza: Stanza) -> tuple[str, ...]:
+    """List the record's top-level fields that the stanza maps whole, so that the rest is the payload."""
+    groups = [stanza.id, stanza.id_parts, stanza.type, stanza.time, stanza.entity, stanza.kind, stanza.actor]
+    groups += [stanza.correlation, stanza.causation, stanza.sequence, *(paths for _, paths in stanza.entities)]
+    names: dict[str, None] = {}
+    for path in (path for group in groups for path in group):
+        for text in re.findall(r"\{([^{}]*)\}", path) if "{" in path else [path]:
+            parts = () if text.startswith("=") else record_path(text)
+            if len(parts) == 1 and isinstance(parts[0], str):
+                names[parts[0]] = None
+    return tuple(names)

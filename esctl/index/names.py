@@ -1,0 +1,96 @@
+"""Names that logs give to the envelope fields, best first, in lower case and bare (`event_id` is `eventid`)."""
+
+from __future__ import annotations
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+ID = _names(
+    """
+    eventid eventuuid eventidentifier eventguid evtid id uuid guid messageid msgid messageuuid uid recordid
+    logid
+    """
+)
+
+TYPE = _names(
+    """
+    type eventtype eventname eventkind event messagetype msgtype name action activity operation op verb topic
+    kind category method status
+    """
+)
+
+TIME = _names(
+    """
+    time timestamp eventtime eventtimestamp occurredat occurredon occurred happenedat ts datetime date eventdate
+    createdat createdon created committedat recordedat loggedat publishedat receivedat at when epoch timeepoch
+    unixtime logtime monotonictime transactiontime transactiondate updatedat
+    """
+)
+
+ENTITY = _names(
+    """
+    stream streamid streamname aggregateid aggregate aggregateuuid aggregateidentifier entityid entity
+    entityname entitykey subject subjectid originatorid objectid object resourceid resource resourcename
+    targetid documentid docid partitionkey key pk
+    """
+)
+
+THINGS = _names(
+    """
+    account customer order user client member package path file filename filepath device sensor machine host
+    product item sku invoice ticket issue case patient contract booking shipment payment cart wallet card loan
+    policy claim project task job document page repo repository room vehicle asset player team company tenant
+    organization employee student subscription
+    """
+)
+"""Things that logs are about: a field so named, alone or with `id`, `no`, `key`, ..., may be the entity."""
+
+ACTOR = _names(
+    """
+    actor actorid actorname user userid username useremail author authorname performedby createdby changedby
+    modifiedby updatedby doneby by principal principalid who agent operator operatorid initiator initiatedby
+    requestedby committer employee employeeid login email
+    """
+)
+
+SEQUENCE = _names(
+    """
+    seq sequence sequenceno seqno seqnum sequencenumber sequenceid seqid globalsequence globalposition globalseq
+    offset lsn scn position eventnumber globalindex notificationid
+    """
+)
+
+CORRELATION = _names(
+    """
+    correlationid correlation traceid requestid transactionid txid txnid sagaid processid conversationid
+    sessionid workflowid
+    """
+)
+
+CAUSATION = _names(
+    """
+    causationid causation causedby causeid parentid parenteventid parenteventuuid
+    """
+)
+
+DATA = _names(
+    """
+    data payload body eventdata eventpayload content details detail attributes properties props state values
+    """
+)
+
+META = _names(
+    """
+    metadata meta headers header envelope context eventmetadata
+    """
+)
+"""Objects in which an envelope is kept."""
+
+INSIDE_ACTOR = _names(
+    """
+    id login username name email arn
+    """
+)
+"""How an actor that is an object is named inside."""

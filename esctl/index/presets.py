@@ -1,0 +1,329 @@
+"""The event formats that are known by name: where each keeps its envelope, and what gives it away.
+
+A new preset is one more entry of PRESETS. The first one whose `needs` most records of a sample meet is taken, so the
+more particular come first.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from esctl.model import Stanza
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A known format.
+
+    `needs`: every group must have a path that is present (dotted, no quoting). `sequences`: where the order may be
+    kept, one alternative (of one or more parts) after the other; the first that all sampled events have is mapped.
+    """
+
+    stanza: Stanza
+    needs: tuple[tuple[str, ...], ...]
+    sequences: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """The stanza for a sample, and how many of its records have the format."""
+
+    stanza: Stanza
+    matching: int
+
+
+_CLOUDEVENTS = Preset(
+    Stanza(
+        "cloudevents",
+        id_parts=("source", "id"),
+        type=("type",),
+        time=("time",),
+        entity=("subject", "source"),
+        actor=("authid", "actor", "actorid", "userid", "user", "principal"),
+        correlation=("correlationid",),
+        causation=("causationid",),
+        data=("data", "data_base64"),
+    ),
+    needs=(("specversion",), ("type",), ("source",), ("id",)),
+)
+"""https://github.com/cloudevents/spec (JSON format 1.0; extensions: correlation, auth context)."""
+
+_CLOUDTRAIL = Preset(
+    Stanza(
+        "cloudtrail",
+        id=("eventID",),
+        type=("eventName",),
+        time=("eventTime",),
+        entity=(
+            "resources[0].ARN",
+            "resources[0].arn",
+            *(
+                f"requestParameters.{name}"
+                for name in (
+                    "instanceId", "instancesSet.items[0].instanceId", "bucketName", "userName", "roleName", "roleArn",
+                    "groupName", "policyArn", "functionName", "secretId", "keyId", "trailName", "dBInstanceIdentifier",
+                    "dBSnapshotIdentifier", "dBClusterIdentifier", "snapshotId", "imageId", "volumeId", "groupId",
+                    "vpcId", "subnetId", "networkInterfaceId", "tableName", "queueUrl", "topicArn", "stackName",
+                    "clusterName", "logGroupName", "repositoryName", "hostedZoneId", "resolverQueryLogConfigId",
+                    "modelId", "commandId", "sessionId", "target", "name", "resourceArn", "arn",
+                )
+            ),
+            "eventSource",
+        ),
+        actor=(
+            "userIdentity.arn",
+            "userIdentity.userName",
+            "userIdentity.principalId",
+            "userIdentity.invokedBy",
+            "userIdentity.accountId",
+            "userIdentity.type",
+        ),
+        correlation=("requestID", "sharedEventID"),
+        data=("record",),
+    ),
+    needs=(("eventName",), ("eventSource",), ("eventTime",), ("eventVersion", "awsRegion")),
+)  # fmt: skip
+"""https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html"""
+
+_KUBERNETES = Preset(
+    Stanza(
+        "kubernetes_audit",
+        id_parts=("auditID", "stage"),
+        type=("{verb}.{objectRef.resource}/{objectRef.subresource}", "{verb}.{objectRef.resource}", "verb"),
+        time=("stageTimestamp", "requestReceivedTimestamp", "timestamp"),
+        entity=(
+            "{objectRef.resource}/{objectRef.namespace}/{objectRef.name}",
+            "{objectRef.resource}/{objectRef.name}",
+            "{objectRef.resource}/{objectRef.namespace}",
+            "objectRef.resource",
+            "requestURI",
+        ),
+        kind=("objectRef.resource",),
+        actor=("user.username", "user.uid"),
+        correlation=("auditID",),
+        data=("record",),
+    ),
+    needs=(("auditID",), ("verb",), ("stage", "requestURI")),
+)
+"""https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/"""
+
+_HEADERS = ("X-GitHub-Event", "x-github-event", "X-Github-Event")
+_GITHUB_WEBHOOKS = Preset(
+    Stanza(
+        "github_webhooks",
+        id=("headers.X-GitHub-Delivery", "headers.x-github-delivery", "headers.X-Github-Delivery"),
+        type=tuple(f"{{headers.{name}}}.{{body.action}}" for name in _HEADERS)
+        + tuple(f"headers.{name}" for name in _HEADERS),
+        entity=(
+            "body.repository.full_name",
+            "body.organization.login",
+            "body.installation.account.login",
+            "body.enterprise.slug",
+            "body.marketplace_purchase.account.login",
+            "body.sponsorship.sponsorable.login",
+            "body.sender.login",
+        ),
+        actor=("body.sender.login", "body.pusher.name"),
+        data=("body",),
+        order="position",
+    ),
+    needs=(tuple(f"headers.{name}" for name in _HEADERS), ("body",)),
+)
+"""https://docs.github.com/en/webhooks/webhook-events-and-payloads; deliveries have no time that all share."""
+
+_GITHUB_EVENTS = Preset(
+    Stanza(
+        "github_events",
+        id=("id",),
+        type=("type",),
+        time=("created_at",),
+        entity=("repo.name", "org.login"),
+        actor=("actor.login",),
+        data=("payload",),
+    ),
+    needs=(("id",), ("type",), ("actor.login",), ("repo.name",), ("payload",), ("created_at",)),
+)
+"""https://docs.github.com/en/rest/activity/events (and GH Archive)."""
+
+_EVENTSOURCING = Preset(
+    Stanza(
+        "eventsourcing",
+        id=("id", "notification_id"),
+        type=("topic",),
+        time=("state.timestamp._data_", "state.timestamp", "timestamp"),
+        entity=("originator_id",),
+        data=("state",),
+        sequence=("originator_version",),
+        order="sequence",
+    ),
+    needs=(("originator_id",), ("originator_version",), ("topic",), ("state",)),
+    sequences=(("id",), ("notification_id",), ("originator_version",)),
+)
+"""https://eventsourcing.readthedocs.io (StoredEvent and Notification)."""
+
+_MARTEN = Preset(
+    Stanza(
+        "marten",
+        id=("id", "Id"),
+        type=("type", "eventTypeName", "EventTypeName"),
+        time=("timestamp", "Timestamp"),
+        entity=("stream_id", "streamKey", "streamId", "StreamKey", "StreamId"),
+        actor=("user_name", "userName", "UserName", "headers.user_name", "headers.user"),
+        correlation=("correlation_id", "correlationId", "CorrelationId"),
+        causation=("causation_id", "causationId", "CausationId"),
+        data=("data", "Data"),
+    ),
+    needs=(
+        ("seq_id", "eventTypeName", "EventTypeName"),
+        ("stream_id", "streamId", "streamKey", "StreamId", "StreamKey"),
+        ("version", "Version"),
+        ("data", "Data"),
+    ),
+    sequences=(("seq_id",), ("sequence",), ("Sequence",)),
+)
+"""https://martendb.io/events/storage (table mt_events) and the JSON of its IEvent."""
+
+_AXON = Preset(
+    Stanza(
+        "axon",
+        id=("eventIdentifier", "event_identifier", "messageIdentifier"),
+        type=("payloadType", "payload_type"),
+        time=("timeStamp", "time_stamp", "timestamp"),
+        entity=("aggregateIdentifier", "aggregate_identifier"),
+        kind=("type", "aggregateType", "aggregate_type"),
+        actor=("metaData.userId", "metaData.user", "metaData.username", "meta_data.userId", "meta_data.user"),
+        correlation=(
+            "metaData.correlationId", "metaData.traceId", "meta_data.correlationId", "meta_data.traceId",
+        ),
+        data=("payload", "payloadData", "payload_data"),
+    ),
+    needs=(
+        ("eventIdentifier", "event_identifier", "messageIdentifier"),
+        ("aggregateIdentifier", "aggregate_identifier"),
+        ("payloadType", "payload_type"),
+    ),
+    sequences=(
+        ("globalIndex",), ("global_index",), ("sequenceNumber",), ("sequence_number",), ("aggregateSequenceNumber",),
+    ),
+)  # fmt: skip
+"""https://docs.axoniq.io/axon-framework-reference (table DomainEventEntry and the event message)."""
+
+_META = ("metadata", "metaData", "userMetadata", "eventMetadata")
+_KURRENTDB = Preset(
+    Stanza(
+        "kurrentdb",
+        id=("eventId", "id"),
+        type=("eventType", "type"),
+        time=("created", "createdEpoch", "createdUtc", "timestamp", "updated"),
+        entity=("streamId", "eventStreamId", "streamName", "stream"),
+        actor=tuple(f"{meta}.{name}" for meta in _META for name in ("$userId", "userId", "user", "username")),
+        correlation=tuple(f"{meta}.$correlationId" for meta in _META),
+        causation=tuple(f"{meta}.$causationId" for meta in _META),
+        data=("data", "eventData"),
+        order="position",
+    ),
+    needs=(
+        ("eventType", "type"),
+        ("streamId", "eventStreamId", "streamName", "stream"),
+        ("eventNumber", "revision", "streamRevision", "eventRevision"),
+        ("data", "eventData"),
+    ),
+    sequences=(("eventNumber",), ("revision",), ("streamRevision",), ("eventRevision",)),
+)
+"""https://docs.kurrent.io (EventStoreDB's feed, client and replicator spellings); the order is a stream's own."""
+
+_OPENTELEMETRY = Preset(
+    Stanza(
+        "opentelemetry",
+        type=(
+            "eventName", "EventName", 'attributes."event.name"', 'Attributes."event.name"',
+            "severityText", "SeverityText", "=log",
+        ),
+        time=("timeUnixNano", "Timestamp", "observedTimeUnixNano", "ObservedTimestamp"),
+        entity=(
+            'resource.attributes."service.name"', 'resource."service.name"', 'Resource."service.name"',
+            'ResourceAttributes."service.name"', "ServiceName", "traceId", "TraceId",
+        ),
+        actor=('attributes."enduser.id"', 'Attributes."enduser.id"', 'attributes."user.id"', 'Attributes."user.id"'),
+        correlation=("traceId", "TraceId"),
+        data=("record",),
+    ),
+    needs=(
+        ("timeUnixNano", "observedTimeUnixNano", "Timestamp"),
+        ("body", "Body", "attributes", "Attributes"),
+        ("severityNumber", "severityText", "SeverityNumber", "SeverityText", "traceId", "TraceId"),
+    ),
+)  # fmt: skip
+"""https://opentelemetry.io/docs/specs/otel/logs/data-model/ (one log record each, in OTLP's or the exporters' names)"""
+
+PRESETS: Mapping[str, Preset] = {
+    preset.stanza.name: preset
+    for preset in (
+        _CLOUDEVENTS,
+        _CLOUDTRAIL,
+        _KUBERNETES,
+        _GITHUB_WEBHOOKS,
+        _GITHUB_EVENTS,
+        _EVENTSOURCING,
+        _MARTEN,
+        _AXON,
+        _KURRENTDB,
+        _OPENTELEMETRY,
+    )
+}
+"""All presets by name, in the order in which they are tried."""
+
+
+def recognise(samples: Sequence[object]) -> Recognised | None:
+    """Find the preset that more than half of the sampled records follow, at their root or one level down.
+
+    Records are parsed JSON. What is found one level down comes with `unwrap` set to that key.
+    """
+    if found := _recognise_at(samples, len(samples), ""):
+        return found
+    records = [sample for sample in samples if isinstance(sample, dict)]
+    keys = Counter(key for record in records for key, value in record.items() if isinstance(value, dict))
+    for key, count in keys.items():
+        if 2 * count > len(samples) and not re.search(r'[."\[\]]', key):
+            inner = [record[key] for record in records if isinstance(record.get(key), dict)]
+            if found := _recognise_at(inner, len(samples), key):
+                return found
+    return None
+
+
+def _recognise_at(samples: Sequence[object], total: int, unwrap: str) -> Recognised | None:
+    for preset in PRESETS.values():
+        matching = [sample for sample in samples if _meets(sample, preset)]
+        if matching and 2 * len(matching) > total:
+            stanza = dataclasses.replace(_fitted(preset, matching), unwrap=unwrap)
+            return Recognised(stanza, len(matching))
+    return None
+
+
+def _meets(sample: object, preset: Preset) -> bool:
+    return all(any(look_up(sample, path.split(".")) is not None for path in group) for group in preset.needs)
+
+
+def _fitted(preset: Preset, samples: Sequence[object]) -> Stanza:
+    for parts in preset.sequences:
+        if all(look_up(sample, part.split(".")) is not None for sample in samples for part in parts):
+            return dataclasses.replace(preset.stanza, sequence=parts, order="sequence")
+    return preset.stanza
+
+
+def look_up(record: object, path: Sequence[str | int]) -> Any:
+    """Give the value at a path of a parsed record, None where there is none."""
+    value: Any = record
+    for part in path:
+        found = (isinstance(value, dict) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
+        )
+        if not found:
+            return None
+        value = value[part]
+    return value

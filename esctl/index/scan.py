@@ -1,0 +1,243 @@
+"""Read the index as a relation of just the columns and payload paths asked for.
+
+Nothing else knows how payloads are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from esctl.engine.quoting import identifier, literal, text_list
+from esctl.index.catalog import IndexFile, Manifest
+from esctl.index.envelope import sortable_text
+from esctl.index.judge import unmark_text_sql
+from esctl.index.layout import PayloadColumn, json_of, json_type_of, text_of
+from esctl.index.mapping import json_pointer
+from esctl.model import MARK
+
+Form = Literal["json", "text", "type", "number"]
+PayloadPath = tuple[str | int, ...]
+
+ENVELOPE: tuple[str, ...] = (
+    "position", "source", "offset", "role", "role_order", "time", "recorded_at", "id", "scope", "stanza", "type", "kind",
+    "entity", "actor", "correlation", "causation", "sequence", "sequence_key", "ordering", "invalid", "duplicate_of", "conflict",
+)  # fmt: skip
+
+EVENT_COLUMNS: tuple[str, ...] = (
+    "type", "time", "recorded_at", "id", "actor", "entity", "kind", "role", "position", "correlation", "causation", "sequence",
+)  # fmt: skip
+"""The columns that expressions may name."""
+
+FOLDABLE = "duplicate_of IS NULL AND invalid IS NULL AND entity IS NOT NULL"
+KEY_SHIFT = "9223372036854775808::HUGEINT"  # 2**63
+PLACE = "(position::HUGEINT * 256 + role_order)"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A payload path in one form.
+
+    json: compact JSON text, NULL if missing. text: what a JSON string holds, else its JSON text; NULL if missing or null.
+    type: STRING, NUMBER, BOOLEAN, OBJECT, ARRAY, NULL; SQL NULL if missing. number: as `sql_type`; NULL if it is none.
+    """
+
+    path: PayloadPath
+    form: Form
+    sql_type: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexView:
+    """The index of one mapping at one head."""
+
+    folder: Path
+    manifest: Manifest
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """List the payload fields seen anywhere."""
+        return self.manifest.fields
+
+    def static_type(self, path: PayloadPath) -> str:
+        """Give the JSON type that a top-level field has wherever it is present; empty if that is not known."""
+        kinds = {"boolean": "BOOLEAN", "bigint": "NUMBER", "decimal": "NUMBER", "string": "STRING"}
+        if len(path) != 1 or any(file.untyped for file in self.manifest.files):
+            return ""
+        found = {kinds.get(c.kind, "") for file in self.manifest.files for c in file.columns if c.field == path[0]}
+        return found.pop() if len(found) == 1 else ""
+
+    def columns_of(self, path: PayloadPath) -> list[PayloadColumn]:
+        """List the typed columns that keep a top-level field, one a file."""
+        return [c for file in self.manifest.files for c in file.columns if path and c.field == path[0]]
+
+    @property
+    def has_untyped(self) -> bool:
+        """Say whether any payload stands as JSON text."""
+        return any(file.untyped for file in self.manifest.files)
+
+    @property
+    def orderings(self) -> frozenset[str]:
+        """Say by what the indexed events are folded."""
+        return frozenset(o for file in self.manifest.files for o in file.orderings)
+
+    @property
+    def has_roles(self) -> bool:
+        """Say whether an event may have more than one row."""
+        return any(file.roles for file in self.manifest.files)
+
+    @property
+    def has_text_sequences(self) -> bool:
+        """Say whether sequences are compared as encoded text."""
+        return any(file.sequence_key == "text" for file in self.manifest.files)
+
+    def key(self) -> str:
+        """Give the SQL of the fold key: unique per row of an entity, ordered as events are folded."""
+        return self._key(PLACE)
+
+    def event_key(self) -> str:
+        """Give the SQL of the fold key without the role: equal for the rows of one event."""
+        return self._key("(position::HUGEINT * 256)")
+
+    def _key(self, place: str) -> str:
+        by_time = f"epoch_us(time)::HUGEINT * {KEY_SHIFT} + {place}"
+        by_number = f"sequence_key::HUGEINT * {KEY_SHIFT} + {place}"
+        orderings = self.orderings
+        if orderings <= {"time"}:
+            return by_time
+        if orderings == {"position"}:
+            return place
+        if not self.has_text_sequences:
+            if orderings == {"sequence"}:
+                return by_number
+            return f"CASE ordering WHEN 'time' THEN {by_time} WHEN 'sequence' THEN {by_number} ELSE {place} END"
+        number = f"CASE ordering WHEN 'time' THEN {by_time} ELSE {place} END"
+        return f"{{'s': CASE ordering WHEN 'sequence' THEN sequence_key ELSE '' END, 'n': {number}}}"
+
+    def relation(
+        self, columns: Iterable[str], reads: Mapping[str, Read] | None = None, where: Sequence[str] = (), extra: str = ""
+    ) -> str:
+        """Write a SELECT of envelope columns and payload reads (alias -> read).
+
+        `where` are conditions over envelope columns as stored (`time`, `recorded_at`: TIMESTAMPTZ); `extra` is more SQL for
+        the select list, over the same columns. Times come out as naive UTC TIMESTAMP.
+        """
+        names = list(columns)
+        aliases = dict(reads or {})
+        selects = [self._select(files, names, aliases, where, extra) for files in self._alike()]
+        return "\nUNION ALL ".join(selects) if selects else self._empty(names, aliases, extra)
+
+    def _alike(self) -> list[list[IndexFile]]:
+        groups: dict[object, list[IndexFile]] = {}
+        for file in self.manifest.files:
+            groups.setdefault((file.columns, file.untyped == 0, file.sequence_key), []).append(file)
+        return list(groups.values())
+
+    def _select(
+        self, files: Sequence[IndexFile], names: Sequence[str], reads: Mapping[str, Read], where: Sequence[str], extra: str
+    ) -> str:
+        items = [f"{self._envelope(name, files[0])} AS {identifier(name)}" for name in names]
+        items += [f"{_read(read, files[0])} AS {identifier(alias)}" for alias, read in reads.items()]
+        items += [extra] if extra else []
+        paths = text_list([str(self.folder / file.file) for file in files])
+        source = f"read_parquet({paths})"
+        if self.has_text_sequences and files[0].sequence_key != "text":
+            source = f"(SELECT * REPLACE ({self._envelope('sequence_key', files[0])} AS sequence_key) FROM {source})"
+        filters = f" WHERE {' AND '.join(f'({condition})' for condition in where)}" if where else ""
+        return f"SELECT {', '.join(items)} FROM {source}{filters}"
+
+    def _envelope(self, name: str, file: IndexFile) -> str:
+        if name in ("time", "recorded_at"):
+            return f"make_timestamp(epoch_us({name}))"
+        if name == "sequence_key":
+            if not self.has_text_sequences:
+                return "sequence_key" if file.sequence_key == "bigint" else "CAST(NULL AS BIGINT)"
+            if file.sequence_key == "bigint":
+                return sortable_text("CAST(sequence_key AS VARCHAR)")
+        return identifier(name)
+
+    def _empty(self, names: Sequence[str], reads: Mapping[str, Read], extra: str) -> str:
+        types = {"position": "BIGINT", "offset": "BIGINT", "role_order": "UTINYINT", "time": "TIMESTAMPTZ",
+                 "recorded_at": "TIMESTAMPTZ", "stanza": "USMALLINT", "sequence_key": "BIGINT", "duplicate_of": "BIGINT",
+                 "conflict": "BOOLEAN"}  # fmt: skip
+        stored = ", ".join(f"CAST(NULL AS {types.get(name, 'VARCHAR')}) AS {identifier(name)}" for name in ENVELOPE)
+        items = [
+            f"make_timestamp(epoch_us({name})) AS {name}" if name in ("time", "recorded_at") else identifier(name)
+            for name in names
+        ]
+        items += [f"CAST(NULL AS VARCHAR) AS {identifier(alias)}" for alias in reads]
+        items += [extra] if extra else []
+        return f"SELECT {', '.join(items)} FROM (SELECT {stored}) WHERE false"
+
+
+def _read(read: Read, file: IndexFile) -> str:
+    if read.form == "number":
+        return _read_number(read, file)
+    typed = _typed_read(read, file.columns)
+    if file.untyped == 0:
+        return typed or "CAST(NULL AS VARCHAR)"
+    untyped = read_json("data", read.path, read.form, marked=True)
+    if typed is None:
+        return untyped
+    return f"CASE WHEN data IS NULL THEN {typed} ELSE {untyped} END"
+
+
+def _read_number(read: Read, file: IndexFile) -> str:
+    column = next((column for column in file.columns if (column.field,) == read.path), None)
+    if column is None or column.kind not in ("bigint", "decimal"):
+        return f"try_cast({_read(Read(read.path, 'text'), file)} AS {read.sql_type})"
+    typed = f"CAST({identifier(column.name)} AS {read.sql_type})"
+    if file.untyped == 0:
+        return typed
+    text = read_json("data", read.path, "text", marked=True)
+    return f"CASE WHEN data IS NULL THEN {typed} ELSE try_cast({text} AS {read.sql_type}) END"
+
+
+def _typed_read(read: Read, columns: Sequence[PayloadColumn]) -> str | None:
+    if not read.path:
+        return _whole(columns, read.form)
+    column = next((column for column in columns if column.field == read.path[0]), None)
+    if column is None:
+        return None
+    if len(read.path) == 1:
+        return {"json": json_of, "text": text_of, "type": json_type_of}[read.form](column)
+    if column.kind != "container":
+        return None
+    return read_json(identifier(column.name), read.path[1:], read.form, marked=False)
+
+
+def read_json(holder: str, path: PayloadPath, form: Form, *, marked: bool) -> str:
+    """Read a path of a JSON text column in SQL. `marked`: its numbers may be marked strings."""
+    pointer = literal(json_pointer(path))
+    if form == "json":
+        return f"CAST(json_extract({holder}, {pointer}) AS VARCHAR)"
+    text = f"json_extract_string({holder}, {pointer})"
+    if form == "text":
+        return unmark_text_sql(text) if marked else text
+    kind = f"json_type({holder}, {pointer})"
+    if marked:
+        number = f"({kind} = 'VARCHAR' AND {text}[1] = {literal(MARK)} AND {text}[2] <> {literal(MARK)})"
+        kind = f"CASE WHEN {number} THEN 'DOUBLE' ELSE {kind} END"
+    return f"""CASE {kind} WHEN 'VARCHAR' THEN 'STRING' WHEN 'UBIGINT' THEN 'NUMBER' WHEN 'BIGINT' THEN 'NUMBER'
+        WHEN 'DOUBLE' THEN 'NUMBER' WHEN 'HUGEINT' THEN 'NUMBER' ELSE {kind} END"""
+
+
+def _whole(columns: Sequence[PayloadColumn], form: Form) -> str | None:
+    if not columns:
+        return None
+    present = " OR ".join(f"{identifier(column.name)} IS NOT NULL" for column in columns)
+    if form == "type":
+        return f"CASE WHEN {present} THEN 'OBJECT' END"
+    members = [
+        f"CASE WHEN {identifier(column.name)} IS NOT NULL THEN {literal(_key(column.field))} || {json_of(column)} END"
+        for column in columns
+    ]
+    return f"CASE WHEN {present} THEN '{{' || concat_ws(',', {', '.join(members)}) || '}}' END"
+
+
+def _key(field: str) -> str:
+    import json
+
+    return json.dumps(field, ensure_ascii=False) + ":"

@@ -1,0 +1,351 @@
+"""Bring an index up to date with the log: build what is missing, merge what is small."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.errors import InputError
+from esctl.index.catalog import IndexFile, Manifest, read_manifest, with_file, with_sources, write_manifest
+from esctl.index.scan import IndexView
+from esctl.log.snapshot import Snapshot
+from esctl.model import Cursor, MappingConfig, Stanza
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from esctl.index.builder import Built, Group
+    from esctl.index.detect import Detection
+
+CHUNK_ROWS = 250_000
+CHUNK_BYTES = 96 << 20
+ROW_GROUP = 65_536
+SMALL_ROWS = 1_000_000
+"""Files with fewer rows are merged once there are `MOST_SMALL` of them in a row."""
+MOST_SMALL = 8
+LINGER_SECONDS = 600
+"""How long a merged file stays for readers that opened the manifest before."""
+
+DICTIONARY = ["kind", "entity", "type", "actor", "role", "source", "ordering", "scope"]
+DELTA = {"position": "DELTA_BINARY_PACKED", "offset": "DELTA_BINARY_PACKED"}
+SAMPLE_RECORDS = 1000
+
+Detected = Callable[[str, "Detection"], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Updater:
+    """Builds one mapping's index of a store. `detected` is told what was recognised in each new source."""
+
+    connection: duckdb.DuckDBPyConnection
+    config: MappingConfig
+    folder: Path
+    detected: Detected | None = None
+
+    def run(self, snapshot: Snapshot) -> IndexView:
+        """Bring the index up to the snapshot's head and give a view of it.
+
+        A store that cannot be written gets its missing part in a temporary folder.
+        """
+        manifest = read_manifest(self.folder) or Manifest()
+        if _current(manifest, snapshot):
+            return IndexView(self.folder, manifest)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            writable = os.access(self.folder, os.W_OK)
+        except OSError:
+            writable = False
+        if not writable:
+            return self._beside(snapshot, manifest)
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self.folder / "lock", timeout=600):
+                return IndexView(self.folder, self._extend(snapshot))
+        except Timeout:
+            raise InputError(f"{self.folder}: another process has been building the index for ten minutes", "wait for it") from None
+
+    def preview(self, snapshot: Snapshot, source: str, batch: pa.RecordBatch, cursor: Cursor) -> Built:
+        """Build the index rows that a batch would get if it were kept now, and keep nothing."""
+        import numpy as np
+        import pyarrow as pa
+
+        from esctl.index.builder import Earlier, build
+        from esctl.log.segment import SCHEMA
+
+        count = batch.num_rows
+        columns = {name: batch[name] for name in batch.schema.names}
+        columns["position"] = pa.array(np.arange(snapshot.head + 1, snapshot.head + 1 + count))
+        columns["recorded_at"] = pa.array(np.full(count, snapshot.at + 1), pa.timestamp("us", tz="UTC"))
+        columns["source"] = pa.array([source]).take(pa.array(np.zeros(count, dtype=np.int64)))
+        names = ("position", "recorded_at", "source", "offset", "source_time", "raw")
+        table = pa.table({name: columns[name].cast(SCHEMA.field(name).type) for name in names})
+        manifest = self.run(snapshot).manifest
+        if source not in manifest.sources:
+            manifest = with_sources(manifest, {source: self._configured_or_detected(source, batch["raw"], cursor)})
+        chunk, groups = judged_chunk(self.connection, table, {source: cursor}, manifest)
+        files = [str(self.folder / file.file) for file in manifest.files]
+        return build(self.connection, chunk, groups, Earlier(files, trimmed_raws(snapshot, table)))
+
+    def _configured_or_detected(self, source: str, raws: pa.Array, cursor: Cursor) -> Stanza:
+        from esctl.index.detect import detect
+        from esctl.index.mapping import stanza_for
+        from esctl.index.samples import values_of
+
+        sample = raws.slice(0, SAMPLE_RECORDS)
+        return self._overridden(stanza_for(self.config, source) or detect(values_of(sample, cursor)).stanza)
+
+    def _beside(self, snapshot: Snapshot, manifest: Manifest) -> IndexView:
+        folder = Path(tempfile.mkdtemp(prefix="esctl-index-"))
+        import atexit
+
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        for file in manifest.files:
+            (folder / file.file).symlink_to((self.folder / file.file).resolve())
+        if manifest.files:
+            write_manifest(folder, manifest)
+        return IndexView(folder, replace(self, folder=folder)._extend(snapshot))
+
+    def _extend(self, snapshot: Snapshot) -> Manifest:
+        manifest = read_manifest(self.folder) or Manifest()
+        if manifest.head > snapshot.head:
+            if manifest.head <= _newest_head(snapshot):
+                return manifest
+            manifest = Manifest()  # of a log that is no more: begin anew
+        _sweep(self.folder, manifest)
+        for table in _chunks(snapshot, manifest.head + 1):
+            manifest = self._add(snapshot, manifest, table)
+            write_manifest(self.folder, manifest)
+        merged = self._merged(manifest)
+        if merged is not manifest:
+            write_manifest(self.folder, merged)
+        return merged
+
+    def _add(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Manifest:
+        from esctl.index.builder import Earlier, build
+
+        manifest = self._assign(snapshot, manifest, table)
+        chunk, groups = judged_chunk(self.connection, table, snapshot.cursors, manifest)
+        earlier = Earlier([str(self.folder / file.file) for file in manifest.files], trimmed_raws(snapshot, table))
+        reuse = manifest.files[-1].columns if manifest.files else ()
+        built = build(self.connection, chunk, groups, earlier, reuse)
+        first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
+        name, size = _write(self.folder, [built.table], first, last)
+        return with_file(manifest, _entry(built, name, size, first, last))
+
+    def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Manifest:
+        import pyarrow.compute as pc
+
+        new = {}
+        for source in pc.unique(table["source"]).to_pylist():
+            if source not in manifest.sources:
+                new[source] = self._stanza(snapshot, source, table)
+        return with_sources(manifest, new) if new else manifest
+
+    def _stanza(self, snapshot: Snapshot, source: str, table: pa.Table) -> Stanza:
+        import pyarrow.compute as pc
+
+        from esctl.index.detect import detect
+        from esctl.index.mapping import stanza_for
+        from esctl.index.samples import sample_values
+
+        configured = stanza_for(self.config, source)
+        if configured is not None:
+            return self._overridden(configured)
+        first = int(pc.min(table["position"].filter(pc.equal(table["source"], source))).as_py())
+        cursor = snapshot.cursors[source]
+        detection = detect(sample_values(snapshot, cursor, first, min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)))
+        if self.detected is not None:
+            self.detected(source, detection)
+        return self._overridden(detection.stanza)
+
+    def _overridden(self, stanza: Stanza) -> Stanza:
+        from esctl.index.mapping import override
+
+        return override(stanza, self.config.overrides) if self.config.overrides else stanza
+
+    def _merged(self, manifest: Manifest) -> Manifest:
+        """Merge runs of small neighbouring files that are alike."""
+        files: list[IndexFile] = []
+        for alike, run in groupby(manifest.files, key=_likeness):
+            group = list(run)
+            files += [self._merge(group)] if alike and len(group) >= MOST_SMALL else group
+        return manifest if len(files) == len(manifest.files) else replace(manifest, files=tuple(files))
+
+    def _merge(self, files: Sequence[IndexFile]) -> IndexFile:
+        from esctl.engine.quoting import text_list
+
+        paths = text_list([str(self.folder / file.file) for file in files])
+        sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
+        reader = self.connection.execute(sql).to_arrow_reader(ROW_GROUP)
+        import pyarrow as pa
+
+        tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
+        name, size = _write(self.folder, tables, files[0].first, files[-1].last)
+        return replace(
+            files[0],
+            file=name,
+            bytes=size,
+            last=files[-1].last,
+            fields=tuple(dict.fromkeys(field for file in files for field in file.fields)),
+            orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
+            roles=any(file.roles for file in files),
+            **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
+        )
+
+
+_SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless")
+
+
+def _chunks(snapshot: Snapshot, first: int) -> Iterator[pa.Table]:
+    """Read the log from a position on in tables of about CHUNK_ROWS rows or CHUNK_BYTES, small segments together."""
+    import pyarrow as pa
+
+    from esctl.log.reader import iter_batches
+
+    held: list[pa.RecordBatch] = []
+    for batch in iter_batches(snapshot, first, snapshot.head, CHUNK_ROWS // 4):
+        held.append(batch)
+        if sum(b.num_rows for b in held) >= CHUNK_ROWS or sum(b.nbytes for b in held) >= CHUNK_BYTES:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def _current(manifest: Manifest, snapshot: Snapshot) -> bool:
+    if manifest.head == snapshot.head:
+        return True
+    # Somebody else may have committed and indexed since the snapshot was read: what it covers is still in there.
+    return snapshot.head < manifest.head <= _newest_head(snapshot)
+
+
+def _newest_head(snapshot: Snapshot) -> int:
+    from esctl.log.commits import open_log
+
+    return open_log(snapshot.path).read().head
+
+
+def _likeness(file: IndexFile) -> tuple[object, ...] | None:
+    """Files with the same likeness can be merged; None: large enough."""
+    return (file.columns, file.sequence_key) if file.rows < SMALL_ROWS else None
+
+
+def _entry(built: Built, name: str, size: int, first: int, last: int) -> IndexFile:
+    return IndexFile(
+        file=name, bytes=size, rows=built.table.num_rows, events=built.events, first=first, last=last, columns=built.columns,
+        untyped=built.untyped, orderings=built.orderings, sequence_key=built.sequence_key, unsequenced=built.unsequenced,
+        roles=built.roles, duplicates=built.duplicates, conflicts=built.conflicts, invalid=built.invalid,
+        homeless=built.homeless, fields=built.fields,
+    )  # fmt: skip
+
+
+def judged_chunk(
+    connection: duckdb.DuckDBPyConnection, table: pa.Table, cursors: Mapping[str, Cursor], manifest: Manifest
+) -> tuple[pa.Table, list[Group]]:
+    """Judge the records of log rows and say how each is read: the chunk and groups that `builder.build` takes."""
+    import numpy as np
+    import pyarrow as pa
+
+    from esctl.index.builder import Group
+    from esctl.index.judge import judge
+
+    groups: dict[tuple[int, str], Group] = {}
+    texts, reasons, marks, numbers = [], [], [], []
+    for source, start, stop in _runs(table):
+        cursor, stanza = cursors[source], manifest.sources[source]
+        tz = cursor.dialect.get("tz", "UTC")
+        group = groups.setdefault((stanza, tz), Group(len(groups), manifest.stanzas[stanza], stanza, tz))
+        for raw in table["raw"].slice(start, stop - start).chunks:
+            judged = judge(raw, cursor, connection)
+            texts.append(judged.text)
+            reasons.append(judged.invalid)
+            marks.append(judged.marked)
+        numbers.append(np.full(stop - start, group.number, dtype=np.int32))
+    columns = {name: table[name] for name in ("position", "recorded_at", "source_time", "source", "offset")}
+    columns["text"] = pa.chunked_array(texts)
+    columns["invalid"] = pa.chunked_array(reasons, type=reasons[0].type)
+    columns["marked"] = pa.chunked_array(marks)
+    columns["grp"] = pa.array(np.concatenate(numbers))
+    return pa.table(columns), list(groups.values())
+
+
+def _runs(table: pa.Table) -> list[tuple[str, int, int]]:
+    """Cut log rows where the source changes: (source, start, stop)."""
+    import numpy as np
+    import pyarrow as pa
+
+    column = table["source"].combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0)
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
+    names = encoded.dictionary.to_pylist()
+    return [(names[codes[a]], int(a), int(b)) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+
+
+def trimmed_raws(snapshot: Snapshot, table: pa.Table) -> Callable[[Sequence[int]], Mapping[int, bytes]]:
+    """Give a function that fetches records' bytes without blanks around them, from these rows or from the log."""
+
+    def fetch(positions: Sequence[int]) -> Mapping[int, bytes]:
+        import pyarrow as pa
+
+        from esctl.log.reader import raw_of
+
+        first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
+        wanted = sorted(set(positions))
+        here = [position for position in wanted if first <= position <= last]
+        raws = table["raw"].take(pa.array([position - first for position in here], pa.int64())).to_pylist()
+        found = dict(zip(here, raws, strict=True))
+        found.update(raw_of(snapshot, [position for position in wanted if position < first]))
+        return {position: trimmed(raw) for position, raw in found.items()}
+
+    return fetch
+
+
+def trimmed(raw: bytes | None) -> bytes:
+    """Give a record's bytes without BOM and blanks around them."""
+    return (raw or b"").removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n").removeprefix(b"\xef\xbb\xbf")
+
+
+def _write(folder: Path, tables: object, first: int, last: int) -> tuple[str, int]:
+    import pyarrow.parquet as pq
+
+    name = f"{first:020d}-{last:020d}.{secrets.token_hex(4)}.parquet"
+    temporary = folder / f".tmp-{name}"
+    writer = None
+    try:
+        for table in tables:  # type: ignore[attr-defined]
+            if writer is None:
+                writer = pq.ParquetWriter(
+                    temporary, table.schema, compression="zstd", compression_level=1, use_dictionary=DICTIONARY,
+                    column_encoding=DELTA, write_page_checksum=True,
+                )  # fmt: skip
+            writer.write_table(table, ROW_GROUP)
+        if writer is not None:
+            writer.close()
+        os.replace(temporary, folder / name)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot write the index: {error.strerror or error}", "make room, then run the command again") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return name, (folder / name).stat().st_size
+
+
+def _sweep(folder: Path, manifest: Manifest) -> None:
+    """Remove index files that the manifest does not name and no reader can still need."""
+    named = {file.file for file in manifest.files}
+    horizon = time.time() - LINGER_SECONDS
+    for path in folder.glob("*.parquet"):
+        if path.name not in named and path.stat().st_mtime < horizon:
+            path.unlink(missing_ok=True)

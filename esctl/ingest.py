@@ -1,0 +1,194 @@
+"""Sources -> log -> index: the pipeline of `esctl ingest`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from esctl.errors import InputError
+from esctl.model import Cursor, IngestSummary
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from esctl.index.builder import Built
+    from esctl.index.detect import Detection
+    from esctl.index.update import Updater
+    from esctl.log.snapshot import Snapshot
+    from esctl.log.writer import LogWriter, Part
+    from esctl.sources.files import Source
+    from esctl.sources.reading import Delivery, Reading, SourceOptions
+
+COMMIT_BYTES = 64 << 20
+COMMIT_ROWS = 250_000
+SAMPLED = 1000
+
+
+class Observer(Protocol):
+    """What is told of the progress."""
+
+    def __call__(self, read: int, records: int) -> None:
+        """Take bytes read and records kept since the last call."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """How to ingest. `tz` is the zone of times that name none."""
+
+    source: SourceOptions
+    strict: bool = False
+    skip_duplicates: bool = False
+    tz: str = "UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name."""
+
+    summary: IngestSummary
+    detections: tuple[tuple[str, Detection], ...]
+    pending: tuple[tuple[str, int], ...]
+    skipped: int
+    snapshot: Snapshot
+
+
+@dataclass(slots=True)
+class _Run:
+    writer: LogWriter
+    updater: Updater
+    options: IngestOptions
+    observe: Observer
+    records: int = 0
+    skipped: int = 0
+    parts: list[Part] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
+    pending: list[tuple[str, int]] = field(default_factory=list)
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+
+
+def ingest(
+    store: Path,
+    sources: Sequence[Source],
+    options: IngestOptions,
+    updater: Callable[[Callable[[str, Detection], None]], Updater],
+    observe: Observer,
+    connection: duckdb.DuckDBPyConnection,
+) -> Outcome:
+    """Read what is new in the sources into the store, and bring its index up to date.
+
+    Killed anywhere, the store stays whole and the same call resumes. Raises InputError for a source that cannot be read, and
+    with `strict` for the first invalid record, naming it; then nothing is kept.
+    """
+    from esctl.log.writer import LogWriter
+
+    started = time.monotonic()
+    found: list[tuple[str, Detection]] = []
+    with LogWriter(store, connection=connection) as writer:
+        before = writer.snapshot
+        build = updater(lambda name, detection: found.append((name, detection)))
+        base = build.run(before).manifest
+        run = _Run(writer, build, options, observe, cursors=dict(before.cursors))
+        for source in sources:
+            _read_source(run, source)
+        _flush(run)
+        if options.strict:
+            writer.commit()
+        snapshot = writer.snapshot
+    view = build.run(snapshot)
+    seconds = time.monotonic() - started
+    now = [file for file in view.manifest.files]
+    summary = IngestSummary(
+        records=run.records,
+        new=snapshot.head - before.head,
+        duplicates=sum(f.duplicates for f in now) - sum(f.duplicates for f in base.files) + run.skipped,
+        conflicts=sum(f.conflicts for f in now) - sum(f.conflicts for f in base.files),
+        invalid=sum(f.invalid for f in now) - sum(f.invalid for f in base.files),
+        head=snapshot.head,
+        seconds=round(seconds, 3),
+        events_per_second=round((snapshot.head - before.head) / max(seconds, 0.001)),
+    )
+    return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot)
+
+
+def _read_source(run: _Run, source: Source) -> None:
+    from esctl.sources.reading import read
+
+    reading = read(source, run.options.source, run.cursors)
+    done = 0
+    for delivery in reading:
+        _keep(run, reading, delivery)
+        run.observe(reading.done - done, delivery.batch.num_rows)
+        done = reading.done
+    if reading.pending_bytes:
+        run.pending.append((reading.name, reading.pending_bytes))
+
+
+def _keep(run: _Run, reading: Reading, delivery: Delivery) -> None:
+    from esctl.log.writer import Part
+
+    known = run.cursors.get(reading.name)
+    sampled = known.sampled if known is not None and known.sampled else min(delivery.batch.num_rows, SAMPLED)
+    dialect = dict(delivery.cursor.dialect)
+    if run.options.tz != "UTC":
+        dialect["tz"] = run.options.tz
+    elif known is not None and "tz" in known.dialect:
+        dialect["tz"] = known.dialect["tz"]
+    cursor = replace(delivery.cursor, sampled=sampled, dialect=dialect)
+    batch = delivery.batch
+    run.records += batch.num_rows
+    if run.options.strict or run.options.skip_duplicates:
+        batch = _checked(run, reading, batch, cursor)
+    run.cursors[reading.name] = cursor
+    run.parts.append(Part(reading.name, [batch], cursor))
+    run.rows += batch.num_rows
+    run.bytes += batch.nbytes
+    if run.rows >= COMMIT_ROWS or run.bytes >= COMMIT_BYTES:
+        _flush(run)
+
+
+def _flush(run: _Run) -> None:
+    """Make what was read durable, then understand it."""
+    if not run.parts:
+        return
+    if run.options.strict:
+        run.writer.stage(run.parts)
+    else:
+        run.updater.run(run.writer.append(run.parts))
+    run.parts, run.rows, run.bytes = [], 0, 0
+
+
+def _checked(run: _Run, reading: Reading, batch: pa.RecordBatch, cursor: Cursor) -> pa.RecordBatch:
+    """Look at a batch before it is kept: refuse invalid records (strict), leave duplicates out."""
+    import pyarrow as pa
+
+    if run.options.skip_duplicates:
+        _flush(run)  # so that duplicates of what was just read are found
+    built = run.updater.preview(run.writer.snapshot, reading.name, batch, cursor)
+    if run.options.strict and built.invalid:
+        raise _refusal(reading.name, built)
+    if not run.options.skip_duplicates or not built.duplicate_positions:
+        return batch
+    gone = {position - run.writer.snapshot.head - 1 for position in built.duplicate_positions}
+    run.skipped += len(gone)
+    return batch.filter(pa.array([row not in gone for row in range(batch.num_rows)]))
+
+
+def _refusal(name: str, built: Built) -> InputError:
+    import pyarrow.compute as pc
+
+    bad = built.table.filter(pc.is_valid(built.table["invalid"])).sort_by("position").slice(0, 1).to_pylist()[0]
+    return InputError(
+        f"{name}: invalid record at offset {bad['offset']}: {bad['invalid']}",
+        "nothing was ingested; without --strict invalid records are kept and counted",
+    )
+
+
+def no_progress() -> nullcontext[Observer]:
+    """Give an observer that says nothing."""
+    return nullcontext(lambda read, records: None)

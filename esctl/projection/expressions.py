@@ -1,0 +1,461 @@
+"""Compile an SQL scalar expression over an event's columns and payload to DuckDB SQL.
+
+Only what is known here is let through: a statement, subquery, table, aggregate or unknown function is refused. A path takes
+the type of its context; see `values.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from esctl.engine.quoting import literal
+from esctl.errors import UsageError
+from esctl.projection.values import (
+    FLOATING, INTEGER, MOST_DIGITS, NULL, Shape, Value, event_error, from_json, json_text, to_boolean, to_number, to_text,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+Path = tuple[str | int, ...]
+Resolve = Callable[[Path], Value]
+"""Gives the value of a name: `("data", "amount")`, `("type",)`. Raises UsageError for a name that does not exist."""
+
+COMPARISONS = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
+TEXT_FUNCTIONS = {"Lower": "lower", "Upper": "upper"}
+TESTS = {"StartsWith": "starts_with", "EndsWith": "ends_with", "Contains": "contains"}
+
+
+class Expression:
+    """A parsed expression, ready to be compiled against names."""
+
+    def __init__(self, text: str, where: str) -> None:
+        self.text = text
+        self.where = where
+        self._plain = _plain_path(text)
+        if self._plain is None:
+            self._tree = parse(text, where)
+
+    @property
+    def tree(self) -> exp.Expression:
+        """Give the parsed tree."""
+        if self._plain is not None and not hasattr(self, "_tree"):
+            self._tree = parse(self.text, self.where)
+        return self._tree
+
+    def compile(self, resolve: Resolve) -> Value:
+        """Compile to SQL. Raises UsageError naming where the expression stands."""
+        try:
+            return resolve(self._plain) if self._plain else _Compiler(resolve).value(self.tree)
+        except UsageError as error:
+            raise UsageError(f"{self.where}: {error.message}", error.hint) from None
+
+    @property
+    def path(self) -> Path | None:
+        """Give the path if the expression is nothing else."""
+        return self._plain or path_of(self.tree)
+
+    def paths(self) -> list[Path]:
+        """List the names that the expression mentions."""
+        found: list[Path] = []
+
+        def resolve(path: Path) -> Value:
+            found.append(path)
+            return NULL
+
+        try:
+            _Compiler(resolve).value(self.tree)
+        except UsageError:
+            return found
+        return found
+
+
+def _plain_path(text: str) -> Path | None:
+    """Read a dotted path of plain words without the SQL parser, whose import costs a tenth of a second."""
+    import re
+
+    words = text.strip()
+    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", words) or words.lower() in ("true", "false", "null"):
+        return None
+    return tuple(words.split("."))
+
+
+def parse(text: str, where: str) -> exp.Expression:
+    """Parse one scalar expression. Raises UsageError if it is none."""
+    import sqlglot
+
+    try:
+        trees = sqlglot.parse(_quote_members(text))
+    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+        raise UsageError(f"{where}: {text!r} is no SQL expression", _first_line(error)) from None
+    if len(trees) != 1 or trees[0] is None:
+        raise UsageError(f"{where}: {text!r} is not one SQL expression", 'write text in single quotes: "\'open\'"')
+    return trees[0]
+
+
+def _first_line(error: Exception) -> str:
+    import re
+
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()[0] if str(error) else ""
+
+
+def _quote_members(text: str) -> str:
+    """Quote every bare word after a dot, so that a field may be called `list`, `order` or `case`."""
+    import sqlglot
+    from sqlglot.tokens import TokenType
+
+    out, last, after_dot = [], 0, False
+    for token in sqlglot.tokenize(text):
+        word = token.text.replace("_", "a").isalnum() and token.token_type not in (TokenType.NUMBER, TokenType.STRING)
+        if after_dot and word and token.token_type != TokenType.IDENTIFIER:
+            out += [text[last : token.start], f'"{token.text}"']
+            last = token.end + 1
+        after_dot = token.token_type == TokenType.DOT
+    return "".join([*out, text[last:]])
+
+
+def path_of(node: exp.Expression) -> Path | None:
+    """Read a node as a dotted path; None if it is something else."""
+    from sqlglot import exp
+
+    if isinstance(node, exp.Column):
+        parts = [part.name for part in node.parts]
+        return tuple(parts) if all(isinstance(part, exp.Identifier) for part in node.parts) else None
+    if isinstance(node, exp.Dot):
+        head = path_of(node.this)
+        return (*head, node.expression.name) if head and isinstance(node.expression, exp.Identifier) else None
+    if isinstance(node, exp.Bracket) and len(node.expressions) == 1:
+        head, key = path_of(node.this), node.expressions[0]
+        if head and isinstance(key, exp.Literal):
+            return (*head, key.name if key.is_string else int(key.name))
+    return None
+
+
+class _Compiler:
+    def __init__(self, resolve: Resolve) -> None:
+        self.resolve = resolve
+
+    def value(self, node: exp.Expression) -> Value:
+        path = path_of(node)
+        if path is not None:
+            return self.resolve(path)
+        name = type(node).__name__
+        handler = getattr(self, f"_{name.lower()}", None)
+        if name in COMPARISONS:
+            return self._compare(COMPARISONS[name], self.value(node.this), self.value(node.expression))
+        if name in TEXT_FUNCTIONS:
+            return Value(f"{TEXT_FUNCTIONS[name]}({to_text(self.value(node.this)).sql})", "text")
+        if name in TESTS:
+            sql = f"{TESTS[name]}({self._text(node.this)}, {self._text(node.expression)})"
+            return Value(sql, "boolean")
+        if handler is None:
+            raise UsageError(f"{node.sql()[:60]!r} is not allowed in an expression", "a scalar expression over the event: data.x, type, time, actor, ...")
+        result: Value = handler(node)
+        return result
+
+    def _text(self, node: exp.Expression) -> str:
+        return to_text(self.value(node)).sql
+
+    def _paren(self, node: exp.Paren) -> Value:
+        return self.value(node.this)
+
+    def _literal(self, node: exp.Literal) -> Value:
+        if node.is_string:
+            return Value(literal(node.name), "text")
+        return number_literal(node.name)
+
+    def _boolean(self, node: exp.Boolean) -> Value:
+        return Value("true" if node.this else "false", "boolean")
+
+    def _null(self, node: exp.Null) -> Value:
+        return NULL
+
+    def _neg(self, node: exp.Neg) -> Value:
+        number = to_number(self.value(node.this))
+        return Value(f"(-{number.sql})", "number", number.shape)
+
+    def _and(self, node: exp.And) -> Value:
+        return Value(f"({to_boolean(self.value(node.this)).sql} AND {to_boolean(self.value(node.expression)).sql})", "boolean")
+
+    def _or(self, node: exp.Or) -> Value:
+        return Value(f"({to_boolean(self.value(node.this)).sql} OR {to_boolean(self.value(node.expression)).sql})", "boolean")
+
+    def _not(self, node: exp.Not) -> Value:
+        return Value(f"(NOT {to_boolean(self.value(node.this)).sql})", "boolean")
+
+    def _is(self, node: exp.Is) -> Value:
+        left, right = self.value(node.this), self.value(node.expression)
+        if right.type == "boolean":
+            return Value(f"({to_boolean(left).sql} IS NOT DISTINCT FROM {right.sql})", "boolean")
+        if right.type != "null":
+            raise UsageError("IS takes NULL, TRUE or FALSE")
+        return Value(f"({_nullable(left)} IS NULL)", "boolean")
+
+    def _between(self, node: exp.Between) -> Value:
+        value = self.value(node.this)
+        low = self._compare(">=", value, self.value(node.args["low"]))
+        high = self._compare("<=", value, self.value(node.args["high"]))
+        return Value(f"({low.sql} AND {high.sql})", "boolean")
+
+    def _in(self, node: exp.In) -> Value:
+        if not node.expressions:
+            raise UsageError("IN takes a list of values in parentheses")
+        value = self.value(node.this)
+        tests = [self._compare("=", value, self.value(item)).sql for item in node.expressions]
+        return Value(f"({' OR '.join(tests)})", "boolean")
+
+    def _like(self, node: exp.Like) -> Value:
+        return Value(f"({self._text(node.this)} LIKE {self._text(node.expression)})", "boolean")
+
+    def _compare(self, operator: str, left: Value, right: Value) -> Value:
+        return Value(compare(operator, left, right), "boolean")
+
+    def _add(self, node: exp.Add) -> Value:
+        return self._arithmetic(node, "+")
+
+    def _sub(self, node: exp.Sub) -> Value:
+        return self._arithmetic(node, "-")
+
+    def _mul(self, node: exp.Mul) -> Value:
+        return self._arithmetic(node, "*")
+
+    def _mod(self, node: exp.Mod) -> Value:
+        return self._arithmetic(node, "%")
+
+    def _div(self, node: exp.Div) -> Value:
+        left, right = to_number(self.value(node.this)), to_number(self.value(node.expression))
+        divisor = f"nullif(CAST({right.sql} AS DOUBLE), 0)"
+        return Value(f"(CAST({left.sql} AS DOUBLE) / {divisor})", "number", FLOATING)
+
+    def _arithmetic(self, node: exp.Binary, operator: str) -> Value:
+        left, right = to_number(self.value(node.this)), to_number(self.value(node.expression))
+        a, b = left.shape or INTEGER, right.shape or INTEGER
+        if a.is_float or b.is_float:
+            return Value(f"(CAST({left.sql} AS DOUBLE) {operator} CAST({right.sql} AS DOUBLE))", "number", FLOATING)
+        if operator == "*":
+            shape = Shape(a.whole + b.whole, a.scale + b.scale)
+            sql = f"(CAST({left.sql} AS {a.sql_type}) * CAST({right.sql} AS {b.sql_type}))"
+        else:
+            joined = a.join(b)
+            shape = Shape(joined.whole + (operator != "%"), joined.scale)
+            divisor = f"nullif(CAST({right.sql} AS {shape.sql_type}), 0)" if operator == "%" else f"CAST({right.sql} AS {shape.sql_type})"
+            sql = f"(CAST({left.sql} AS {shape.sql_type}) {operator} {divisor})"
+        if not shape.fits:
+            raise UsageError(
+                f"{node.sql()[:60]!r} needs {shape.whole + shape.scale} digits, more than {MOST_DIGITS}",
+                "narrow an operand: cast(data.x as decimal(18,2))",
+            )
+        return Value(sql, "number", shape)
+
+    def _dpipe(self, node: exp.DPipe) -> Value:
+        return Value(f"({self._text(node.this)} || {self._text(node.expression)})", "text")
+
+    def _concat(self, node: exp.Concat) -> Value:
+        return Value(f"concat({', '.join(self._text(item) for item in node.expressions)})", "text")
+
+    def _trim(self, node: exp.Trim) -> Value:
+        function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or "").upper(), "trim")
+        return Value(f"{function}({self._text(node.this)})", "text")
+
+    def _length(self, node: exp.Length) -> Value:
+        return Value(f"CAST(length({self._text(node.this)}) AS DECIMAL(10,0))", "number", Shape(10, 0))
+
+    def _substring(self, node: exp.Substring) -> Value:
+        args = [self._text(node.this)]
+        args += [f"CAST({to_number(self.value(node.args[key])).sql} AS BIGINT)" for key in ("start", "length") if node.args.get(key)]
+        return Value(f"substr({', '.join(args)})", "text")
+
+    def _replace(self, node: exp.Replace) -> Value:
+        new = node.args.get("replacement")
+        return Value(f"replace({self._text(node.this)}, {self._text(node.expression)}, {self._text(new) if new else literal('')})", "text")
+
+    def _abs(self, node: exp.Abs) -> Value:
+        number = to_number(self.value(node.this))
+        return Value(f"abs({number.sql})", "number", number.shape)
+
+    def _round(self, node: exp.Round) -> Value:
+        number = to_number(self.value(node.this))
+        decimals = node.args.get("decimals")
+        places = int(decimals.name) if decimals is not None and decimals.name.isdigit() else 0
+        shape = number.shape or INTEGER
+        if shape.is_float:
+            return Value(f"round({number.sql}, {places})", "number", FLOATING)
+        places = min(places, shape.scale)
+        narrow = Shape(shape.whole + 1, places)
+        return Value(f"CAST(round({number.sql}, {places}) AS {narrow.sql_type})", "number", narrow)
+
+    def _floor(self, node: exp.Floor) -> Value:
+        return self._whole_number("floor", node)
+
+    def _ceil(self, node: exp.Ceil) -> Value:
+        return self._whole_number("ceil", node)
+
+    def _whole_number(self, function: str, node: exp.Func) -> Value:
+        number = to_number(self.value(node.this))
+        shape = number.shape or INTEGER
+        if shape.is_float:
+            return Value(f"{function}({number.sql})", "number", FLOATING)
+        narrow = Shape(shape.whole + 1, 0)
+        return Value(f"CAST({function}({number.sql}) AS {narrow.sql_type})", "number", narrow)
+
+    def _coalesce(self, node: exp.Coalesce) -> Value:
+        values = unify([self.value(item) for item in (node.this, *node.expressions)])
+        items = [_nullable(value) for value in values]
+        return _like_first(values, f"coalesce({', '.join(items)})")
+
+    def _greatest(self, node: exp.Greatest) -> Value:
+        return self._extreme("greatest", node)
+
+    def _least(self, node: exp.Least) -> Value:
+        return self._extreme("least", node)
+
+    def _extreme(self, function: str, node: exp.Func) -> Value:
+        values = unify([self.value(item) for item in (node.this, *node.expressions)], prefer="number")
+        return _like_first(values, f"{function}({', '.join(value.sql for value in values)})")
+
+    def _nullif(self, node: exp.Nullif) -> Value:
+        left, right = self.value(node.this), self.value(node.expression)
+        return _like_first([left], f"CASE WHEN {compare('=', left, right)} THEN NULL ELSE {left.sql} END")
+
+    def _case(self, node: exp.Case) -> Value:
+        subject = self.value(node.this) if node.this is not None else None
+        tests, values = [], []
+        for branch in node.args["ifs"]:
+            test = self.value(branch.this)
+            tests.append(compare("=", subject, test) if subject is not None else to_boolean(test).sql)
+            values.append(self.value(branch.args["true"]))
+        default = node.args.get("default")
+        values = unify([*values, self.value(default) if default is not None else NULL])
+        branches = " ".join(f"WHEN {test} THEN {value.sql}" for test, value in zip(tests, values[:-1], strict=True))
+        return _like_first(values, f"CASE {branches} ELSE {values[-1].sql} END")
+
+    def _cast(self, node: exp.Cast) -> Value:
+        return convert(self.value(node.this), node.to.sql("duckdb"))
+
+    def _trycast(self, node: exp.TryCast) -> Value:
+        return convert(self.value(node.this), node.to.sql("duckdb"), lenient=True)
+
+    def _struct(self, node: exp.Struct) -> Value:
+        members = []
+        for item in node.expressions:
+            key = item.this.name
+            value = f"coalesce({json_text(self.value(item.expression))}, 'null')"
+            members.append(f"{literal(_json_string(key) + ':')} || {value}")
+        return Value("('{' || " + (" || ',' || ".join(members) or "''") + " || '}')", "json")
+
+    def _array(self, node: exp.Array) -> Value:
+        items = [f"coalesce({json_text(self.value(item))}, 'null')" for item in node.expressions]
+        return Value("('[' || " + (" || ',' || ".join(items) or "''") + " || ']')", "json")
+
+
+def _json_string(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+def number_literal(text: str) -> Value:
+    """Read a number literal exactly."""
+    from decimal import Decimal
+
+    plain = format(Decimal(text), "f")
+    whole, _, fraction = plain.lstrip("-").partition(".")
+    shape = Shape(max(len(whole.lstrip("0")), 1), len(fraction))
+    if not shape.fits:
+        raise UsageError(f"the number {text[:50]} has more than {MOST_DIGITS} digits")
+    return Value(f"CAST({literal(plain)} AS {shape.sql_type})", "number", shape)
+
+
+def compare(operator: str, left: Value, right: Value) -> str:
+    """Compare by the stronger of the two types: number, time, boolean, text; two paths row by row."""
+    types = {left.type, right.type}
+    if "number" in types:
+        return f"({to_number(left).sql} {operator} {to_number(right).sql})"
+    if "time" in types:
+        return f"({_to_time(left).sql} {operator} {_to_time(right).sql})"
+    if "boolean" in types:
+        return f"({to_boolean(left).sql} {operator} {to_boolean(right).sql})"
+    if left.type == right.type == "dynamic":
+        if left.static and right.static and "NUMBER" not in (left.static, right.static):
+            return f"({left.text} {operator} {right.text})"
+        both = f"({left.json_type} = 'NUMBER' AND {right.json_type} = 'NUMBER')"
+        return f"(CASE WHEN {both} THEN {left.number} {operator} {right.number} ELSE {left.text} {operator} {right.text} END)"
+    return f"({to_text(left).sql} {operator} {to_text(right).sql})"
+
+
+def _to_time(value: Value) -> Value:
+    from esctl.index.times import time_sql
+
+    if value.type == "time":
+        return value
+    text = to_text(value).sql
+    return Value(time_sql(text, "UTC"), "time")
+
+
+def _nullable(value: Value) -> str:
+    """Give SQL that is NULL where the value is missing or JSON null."""
+    return f"CASE WHEN {value.json_type} <> 'NULL' THEN {value.sql} END" if value.type == "dynamic" else value.sql
+
+
+def unify(values: Sequence[Value], prefer: str = "") -> list[Value]:
+    """Give values of one type: numbers if one is a number, else text if one is text, ..., else JSON."""
+    types = {value.type for value in values} - {"null"}
+    if types <= {"number", "dynamic"} and ("number" in types or prefer == "number"):
+        numbers = [to_number(value) for value in values]
+        shape = numbers[0].shape or INTEGER
+        for number in numbers[1:]:
+            shape = shape.join(number.shape or INTEGER)
+        return [Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape) for number in numbers]
+    if types <= {"text", "dynamic"} and "text" in types:
+        return [to_text(value) for value in values]
+    if len(types) == 1 and "dynamic" not in types:
+        return [Value(value.sql, next(iter(types)), value.shape) for value in values]
+    return [Value(json_text(value), "json") for value in values]
+
+
+def _like_first(values: Sequence[Value], sql: str) -> Value:
+    first = values[0]
+    if first.type in ("dynamic", "json"):
+        return from_json(f"({sql})", "the expression", first.shape)
+    return Value(f"({sql})", first.type, first.shape)
+
+
+def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
+    """Convert to a declared type; lost digits are an error naming the event (NULL if `lenient`)."""
+    import re
+
+    name = sql_type.upper().replace(" ", "")
+    number = re.fullmatch(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)", name)
+    if number or name in ("BIGINT", "INT", "INTEGER", "HUGEINT", "DECIMAL"):
+        precision, scale = (int(number[1]), int(number[2])) if number else (19, 0)
+        if not 0 <= scale <= precision <= MOST_DIGITS:
+            raise UsageError(f"{sql_type} is no decimal type that can be held")
+        return _to_decimal(value, Shape(precision - scale, scale), lenient=lenient)
+    if name == "DOUBLE":
+        return Value(f"CAST({to_number(value).sql} AS DOUBLE)", "number", FLOATING)
+    if name in ("VARCHAR", "TEXT", "STRING"):
+        return to_text(value)
+    if name in ("BOOLEAN", "BOOL"):
+        return to_boolean(value)
+    if name.startswith("TIMESTAMP"):
+        return _to_time(value)
+    raise UsageError(f"unknown type {sql_type!r}", "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp")
+
+
+def _to_decimal(value: Value, shape: Shape, *, lenient: bool) -> Value:
+    if lenient and value.type in ("dynamic", "text"):
+        return Value(f"try_cast({to_text(value).sql} AS {shape.sql_type})", "number", shape)
+    number = to_number(value)
+    own = number.shape or INTEGER
+    if own.is_float or (own.whole <= shape.whole and own.scale <= shape.scale):
+        return Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape)
+    cast = f"try_cast({number.sql} AS {shape.sql_type})"
+    wrong = "NULL" if lenient else event_error(f"{{}} does not fit {shape.sql_type.lower()} exactly", f"CAST({number.sql} AS VARCHAR)")
+    sql = f"CASE WHEN {number.sql} IS NULL OR {cast} = {number.sql} THEN {cast} ELSE {wrong} END"
+    return Value(sql, "number", shape)
+
+
+def compile_tree(node: exp.Expression, resolve: Resolve) -> Value:
+    """Compile a parsed node of an expression."""
+    return _Compiler(resolve).value(node)

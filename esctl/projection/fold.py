@@ -1,0 +1,329 @@
+"""Rules -> plan: per field, what one event does to its cell.
+
+The algebra: per field a cell is (reset, base, acc). `set` makes (k, v, nothing), `add x` makes (none, -, x). Joining an earlier
+cell with a later one: the later one's reset wins and starts over, else accumulations add up. That join is associative over
+contiguous ranges of the fold order. A plan gives the three parts as SQL over one event's row; `sql.py` folds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from esctl.engine.quoting import like_pattern, literal
+from esctl.errors import UsageError
+from esctl.index.scan import PayloadPath
+from esctl.projection.expressions import Expression, convert, path_of
+from esctl.projection.reads import TOO_WIDE, Reads
+from esctl.projection.spec import Operation, Projection, Rule, family
+from esctl.projection.values import QUOTIENT_SCALE, Shape, Value, event_error, from_json, json_text, to_boolean, to_number
+
+MOST_FIELDS = 500
+"""A state with more fields than this is folded as a stream."""
+
+Keys = Callable[[PayloadPath], Sequence[str]]
+"""Lists the keys that objects at a payload path have had."""
+
+
+class NeedsStreamError(Exception):
+    """Say that a projection cannot be folded set-wise: too many fields, too wide numbers, a deep patch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one operation does to one field, if its guard holds for the event."""
+
+    order: int
+    guard: str
+    exact_type: str | None  # the guard implies this type
+    kind: Literal["set", "unset", "sum", "min", "max", "append", "remove"]
+    value: Value | None = None
+    json: str = ""  # of the value, for set, append and remove
+
+    def excludes(self, other: Step) -> bool:
+        """Say whether no event can take both steps."""
+        return self.exact_type is not None and other.exact_type is not None and self.exact_type != other.exact_type
+
+
+@dataclass(frozen=True, slots=True)
+class FieldPlan:
+    """SQL over one event's row for one field's cell.
+
+    `reset`: whether the event starts the cell anew; `base`: the JSON text it starts with (NULL: absent). `acc`: what it adds
+    (NULL: nothing), of `family` sum, min, max or list; a list's acc is a LIST of {remove, json}.
+    """
+
+    name: str
+    reset: str
+    base: str
+    family: str = ""
+    acc: str = ""
+    shape: Shape | None = None  # of the accumulated number
+    numeric: bool = True  # min and max of texts or times are not
+    declared: str = ""
+    removes: bool = False  # a list from which elements are removed
+
+    @property
+    def resets(self) -> bool:
+        """Say whether any event can reset the field."""
+        return self.reset != "false"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A projection compiled against an index, as SQL over the columns of `reads`."""
+
+    reads: Reads
+    fields: tuple[FieldPlan, ...]
+    dead: str  # whether the event deletes the entity
+    checks: tuple[str, ...]  # SQL that is NULL or raises an error naming the event
+
+
+@dataclass(slots=True)
+class _Builder:
+    projection: Projection
+    reads: Reads
+    keys: Keys
+    steps: dict[str, list[Step]] = field(default_factory=dict)
+    dead: list[str] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
+    replaced: list[tuple[int, str, str | None, dict[str, Value]]] = field(default_factory=list)
+    order: int = 0
+
+
+def plan(projection: Projection, reads: Reads, keys: Keys) -> Plan:
+    """Compile a projection's rules. Raises UsageError for a wrong one, NeedsStreamError for one that is no set-wise fold."""
+    builder = _Builder(projection, reads, keys)
+    for rule in projection.rules:
+        guard = guard_sql(rule, reads)
+        for operation in rule.operations:
+            builder.order += 1
+            _take(builder, rule, guard, operation)
+    _spread_replacements(builder)
+    if len(builder.steps) > MOST_FIELDS:
+        raise NeedsStreamError
+    types = dict(projection.types)
+    fields = tuple(_field_plan(name, sorted(steps, key=lambda s: s.order), types.get(name, "")) for name, steps in builder.steps.items())
+    return Plan(reads, fields, _any(builder.dead), tuple(builder.checks))
+
+
+def guard_sql(rule: Rule, reads: Reads) -> str:
+    """Write when a rule matches an event's row; never NULL."""
+    tests = []
+    if rule.pattern != "*":
+        reads.columns["type"] = None
+        test = f"type LIKE {like_pattern(rule.pattern)}" if rule.is_glob else f"type = {literal(rule.pattern)}"
+        tests.append(f"coalesce({test}, false)")
+    if rule.role is not None:
+        reads.columns["role"] = None
+        tests.append(f"coalesce(role = {literal(rule.role)}, false)" if rule.role else "role IS NULL")
+    if rule.when is not None:
+        condition = to_boolean(rule.when.compile(reads.resolve)).sql
+        # The type is tested first: a value of another type's event must not be read as a boolean or number.
+        matched = " AND ".join(tests) or "true"
+        return f"(CASE WHEN {matched} THEN coalesce({condition}, false) ELSE false END)"
+    return "(" + " AND ".join(tests) + ")" if tests else "true"
+
+
+def _take(builder: _Builder, rule: Rule, guard: str, operation: Operation) -> None:
+    exact = None if rule.is_glob else rule.pattern
+    if operation.name == "delete":
+        builder.dead.append(guard)
+    elif operation.name == "merge_patch":
+        raise NeedsStreamError
+    elif operation.name in ("merge", "replace"):
+        _take_object(builder, guard, exact, operation)
+    else:
+        step = _step(builder, guard, exact, operation)
+        builder.steps.setdefault(operation.field, []).append(step)
+
+
+def _step(builder: _Builder, guard: str, exact: str | None, operation: Operation) -> Step:
+    if operation.value is None:
+        return Step(builder.order, guard, exact, "unset")
+    expression, name = operation.value, operation.name
+    value = expression.compile(builder.reads.resolve)
+    declared = dict(builder.projection.types).get(operation.field, "")
+    present = f"({guard} AND {value.sql} IS NOT NULL)" if value.type == "dynamic" and expression.path else guard
+    if name == "set":
+        json = set_json(value, declared, bare=expression.path is not None)
+        return Step(builder.order, present, exact, "set", value, json)
+    if family(name) == "list":
+        kind: Literal["append", "remove"] = "append" if name == "append" else "remove"
+        return Step(builder.order, present, exact, kind, value, f"coalesce({json_text(value)}, 'null')")
+    if name == "count":
+        counted = _truthy(value)
+        return Step(builder.order, f"(CASE WHEN {guard} THEN {counted} ELSE false END)", exact, "sum", Value("1", "number", Shape(1, 0)))
+    return _accumulation(builder.order, guard, exact, name, value, declared, expression.where)
+
+
+def _accumulation(order: int, guard: str, exact: str | None, name: str, value: Value, declared: str, where: str) -> Step:
+    kind: Literal["sum", "min", "max"] = "sum" if name in ("add", "subtract") else "min" if name == "min" else "max"
+    if kind != "sum" and value.type in ("text", "time"):
+        return Step(order, f"({guard} AND {value.sql} IS NOT NULL)", exact, kind, value)
+    if value.shape == TOO_WIDE:
+        raise NeedsStreamError
+    try:
+        number = convert(value, declared) if declared and value.type != "null" else to_number(value)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.message}", error.hint) from None
+    shape = number.shape or Shape(19, 0)
+    if shape.is_float:
+        shape = Shape(38 - QUOTIENT_SCALE, QUOTIENT_SCALE)
+        number = Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape)
+    if name == "subtract":
+        number = Value(f"(-{number.sql})", "number", shape)
+    present = f"{value.json_type} <> 'NULL'" if value.type == "dynamic" and not value.static else f"{value.sql} IS NOT NULL"
+    return Step(order, f"({guard} AND coalesce({present}, false))", exact, kind, number)
+
+
+def _truthy(value: Value) -> str:
+    if value.type == "boolean":
+        return f"coalesce({value.sql}, false)"
+    if value.type == "dynamic":
+        return f"coalesce({value.json_type} <> 'NULL' AND NOT ({value.json_type} = 'BOOLEAN' AND {value.text} = 'false'), false)"
+    return f"({value.sql} IS NOT NULL)"
+
+
+def set_json(value: Value, declared: str, *, bare: bool) -> str:
+    """Write what `set` makes of a value as JSON text; NULL only for a bare path that is missing."""
+    if declared and value.type not in ("null", "json"):
+        converted = convert(value, declared)
+        text = json_text(converted)
+        if value.type == "dynamic":
+            return f"CASE WHEN {value.json_type} = 'NULL' THEN 'null' ELSE {text} END"
+        return f"coalesce({text}, 'null')"
+    text = json_text(value)
+    return text if bare and value.type == "dynamic" else f"coalesce({text}, 'null')"
+
+
+def _take_object(builder: _Builder, guard: str, exact: str | None, operation: Operation) -> None:
+    expression = operation.value
+    assert expression is not None
+    value = expression.compile(builder.reads.resolve)
+    if value.type == "dynamic":
+        kind = value.json_type
+        wrong = event_error(f"{operation.name} takes an object, and {value.label or 'the value'} is {{}}", f"left({value.sql}, 60)")
+        if builder.reads.view.has_untyped or expression.path != ("data",):
+            builder.checks.append(f"CASE WHEN {guard} AND {kind} NOT IN ('OBJECT', 'NULL') THEN {wrong} END")
+        if operation.name == "replace":
+            guard = f"({guard} AND coalesce({kind} = 'OBJECT', false))"
+    members = _members(builder, expression, value)
+    if len(members) > MOST_FIELDS:
+        raise NeedsStreamError
+    if operation.name == "replace":
+        builder.replaced.append((builder.order, guard, exact, members))
+        for name in members:
+            builder.steps.setdefault(name, [])
+        return
+    for name, member in members.items():
+        bare = member.type == "dynamic"
+        present = f"({guard} AND {member.sql} IS NOT NULL)" if bare else guard
+        json = set_json(member, dict(builder.projection.types).get(name, ""), bare=bare)
+        builder.steps.setdefault(name, []).append(Step(builder.order, present, exact, "set", member, json))
+
+
+def _members(builder: _Builder, expression: Expression, value: Value) -> dict[str, Value]:
+    path = expression.path
+    if path is not None and path[0] == "data":
+        inner = tuple(path[1:])
+        names = builder.reads.view.fields if not inner else builder.keys(inner)
+        if len(names) > MOST_FIELDS:
+            raise NeedsStreamError
+        return {name: builder.reads.payload((*inner, name)) for name in names}
+    from sqlglot import exp
+
+    tree = expression.tree
+    if isinstance(tree, exp.Struct):
+        compiler = {item.this.name: item.expression for item in tree.expressions}
+        return {name: _compile_node(builder, node) for name, node in compiler.items()}
+    if value.type == "dynamic":
+        raise NeedsStreamError
+    raise UsageError(f"{expression.where}: {expression.text!r} is no object", "merge takes a path or {'key': value}")
+
+
+def _compile_node(builder: _Builder, node: object) -> Value:
+    from esctl.projection.expressions import compile_tree
+
+    value = compile_tree(node, builder.reads.resolve)
+    if path_of(node) is None or value.type != "dynamic":
+        return value
+    # Inside a literal object a missing path is null, as any other expression without a value is.
+    return from_json(f"coalesce({value.sql}, 'null')", value.label, value.shape)
+
+
+def _spread_replacements(builder: _Builder) -> None:
+    """Make each `replace` set or unset every field of the plan."""
+    types = dict(builder.projection.types)
+    for order, guard, exact, members in builder.replaced:
+        for name, steps in builder.steps.items():
+            member = members.get(name)
+            json = "CAST(NULL AS VARCHAR)" if member is None else set_json(member, types.get(name, ""), bare=member.type == "dynamic")
+            steps.append(Step(order, guard, exact, "set", member, json))
+
+
+def _any(guards: Iterable[str]) -> str:
+    items = list(dict.fromkeys(guards))
+    return "(" + " OR ".join(items) + ")" if items else "false"
+
+
+def _field_plan(name: str, steps: Sequence[Step], declared: str) -> FieldPlan:
+    resets = [step for step in steps if step.kind in ("set", "unset")]
+    accs = [step for step in steps if step not in resets]
+    branches = "".join(f" WHEN {s.guard} THEN {s.json if s.kind == 'set' else 'NULL'}" for s in reversed(resets))
+    base = f"CASE{branches} END" if resets else "CAST(NULL AS VARCHAR)"
+    reset = _any(step.guard for step in resets)
+    if not accs:
+        return FieldPlan(name, reset, base, shape=_joined_shape(steps), declared=declared)
+    active = [(_active(step, resets), step) for step in accs]
+    if accs[0].kind in ("append", "remove"):
+        return FieldPlan(name, reset, base, "list", _list_acc(active), removes=any(step.kind == "remove" for step in accs))
+    shape = _joined_shape(steps)
+    numeric = all(step.value is not None and step.value.type == "number" for step in accs)
+    kind = accs[0].kind
+    return FieldPlan(name, reset, base, kind, _number_acc(active, kind, shape, numeric), shape, numeric, declared)
+
+
+def _joined_shape(steps: Sequence[Step]) -> Shape:
+    shape = Shape(1, 0)
+    for step in steps:
+        own = step.value.shape if step.value is not None else None
+        if own is not None and own != TOO_WIDE and not own.is_float:
+            shape = shape.join(own)
+    return shape
+
+
+def _active(step: Step, resets: Sequence[Step]) -> str:
+    """Write when a step counts: its guard holds and no later reset of the same event undoes it."""
+    later = [reset.guard for reset in resets if reset.order > step.order and not step.excludes(reset)]
+    return f"({step.guard} AND NOT {_any(later)})" if later else step.guard
+
+
+def _number_acc(active: Sequence[tuple[str, Step]], kind: str, shape: Shape, numeric: bool) -> str:
+    def cast(step: Step) -> str:
+        assert step.value is not None
+        return f"CAST({step.value.sql} AS {shape.sql_type})" if numeric else _acc_text(step.value)
+
+    disjoint = all(a.excludes(b) for i, (_, a) in enumerate(active) for _, b in active[i + 1 :])
+    if disjoint:
+        return "CASE" + "".join(f" WHEN {guard} THEN {cast(step)}" for guard, step in active) + " END"
+    items = [f"CASE WHEN {guard} THEN {cast(step)} END" for guard, step in active]
+    if kind != "sum":
+        return f"{'least' if kind == 'min' else 'greatest'}({', '.join(items)})"
+    total = " + ".join(f"coalesce({item}, 0)" for item in items)
+    return f"CASE WHEN {_any(guard for guard, _ in active)} THEN CAST({total} AS {shape.sql_type}) END"
+
+
+def _acc_text(value: Value) -> str:
+    from esctl.projection.values import to_text
+
+    return to_text(value).sql
+
+
+def _list_acc(active: Sequence[tuple[str, Step]]) -> str:
+    items = []
+    for guard, step in active:
+        remove = "true" if step.kind == "remove" else "false"
+        items.append(f"CASE WHEN {guard} THEN [{{'remove': {remove}, 'json': {step.json}}}] ELSE [] END")
+    return items[0] if len(items) == 1 else f"list_concat({', '.join(items)})"

@@ -1,0 +1,72 @@
+"""JSON text of states and values in Python, numbers exact."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import Any
+
+from esctl.errors import UsageError
+from esctl.model import MARK
+
+MOST_PLAIN_DIGITS = 100
+EXACT_DIGITS = 15
+
+
+def loads(text: str) -> Any:
+    """Parse JSON text as the index keeps it: fractions as Decimal, marked numbers unmarked."""
+    value = json.loads(text, parse_float=Decimal)
+    return _unmarked(value) if MARK in text else value
+
+
+def _unmarked(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith(MARK):
+        return value[1:] if value[1:2] == MARK else _number(value[1:])
+    if isinstance(value, list):
+        return [_unmarked(item) for item in value]
+    if isinstance(value, dict):
+        # A key is never marked: only values are numbers.
+        return {key: _unmarked(item) for key, item in value.items()}
+    return value
+
+
+def _number(text: str) -> int | Decimal:
+    number = Decimal(text)
+    return int(number) if number == number.to_integral_value() and abs(number.adjusted()) < MOST_PLAIN_DIGITS else number
+
+
+def dumps(value: Any) -> str:
+    """Write compact JSON text; numbers without trailing zeros, strings that begin with the mark escaped.
+
+    Raises UsageError for a value that JSON cannot hold.
+    """
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, str):
+        return json.dumps(MARK + value if value.startswith(MARK) else value, ensure_ascii=False)
+    if isinstance(value, int | float | Decimal):
+        return _number_text(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(str(key), ensure_ascii=False)}:{dumps(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(dumps(item) for item in value) + "]"
+    raise UsageError(f"a state cannot hold a {type(value).__name__}", "use text, numbers, booleans, lists and objects")
+
+
+def _number_text(value: float | Decimal) -> str:
+    number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+    if not number.is_finite():
+        raise UsageError(f"a state cannot hold {number}", "JSON has no such number")
+    sign, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)
+    if not any(digits):
+        return "0"
+    shown = "".join(map(str, digits)).strip("0")
+    if abs(number.adjusted()) < MOST_PLAIN_DIGITS:
+        text = format(number, "f")
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+    else:
+        text = f"{'-' * sign}{shown[0]}{'.' + shown[1:] if shown[1:] else ''}e{number.adjusted():+d}"
+    # What DuckDB's JSON functions would round, or write with an exponent, is marked.
+    exact = len(text.replace("-", "").replace(".", "")) <= EXACT_DIGITS and -4 <= number.adjusted()
+    return text if exact else f'"{MARK}{text}"'

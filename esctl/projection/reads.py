@@ -1,0 +1,131 @@
+"""Resolve the names of expressions against an index, and remember which columns and paths a query needs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from esctl.engine.duckdb import explained
+from esctl.engine.quoting import identifier
+from esctl.errors import UsageError
+from esctl.index.scan import EVENT_COLUMNS, IndexView, PayloadPath, Read
+from esctl.projection.values import INTEGER, NUMBER_TEXT, Shape, Value
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from esctl.projection.expressions import Path
+
+TOO_WIDE = Shape(1000, 0)
+"""Shape of numbers that no DECIMAL holds."""
+
+
+@dataclass(slots=True)
+class Reads:
+    """The columns and payload reads of one query, by alias."""
+
+    view: IndexView
+    shapes: dict[PayloadPath, Shape]
+    columns: dict[str, None] = field(default_factory=dict)
+    aliases: dict[Read, str] = field(default_factory=dict)
+
+    def alias(self, read: Read) -> str:
+        """Ask for a payload read; give its quoted alias."""
+        return identifier(self.aliases.setdefault(read, f"read{len(self.aliases)}"))
+
+    def by_alias(self) -> dict[str, Read]:
+        """Give the reads as `IndexView.relation` takes them."""
+        return {alias: read for read, alias in self.aliases.items()}
+
+    def resolve(self, path: Path) -> Value:
+        """Give the value of a name in an expression."""
+        head = path[0]
+        if head == "data":
+            return self.payload(tuple(path[1:]))
+        if len(path) == 1 and head in EVENT_COLUMNS:
+            return self._column(str(head))
+        near = difflib.get_close_matches(str(head), ("data", *EVENT_COLUMNS), 1)
+        if not near and head in self.view.fields:
+            near = [f"data.{head}"]
+        dotted = ".".join(str(part) for part in path)
+        names = "data.<field>, " + ", ".join(EVENT_COLUMNS)
+        raise UsageError(f"unknown name {dotted!r}", f"did you mean {near[0]}?" if near else f"names are: {names}")
+
+    def payload(self, path: PayloadPath) -> Value:
+        """Give the dynamic value of a payload path. Raises UsageError for a field that no event has ever had."""
+        fields = self.view.fields
+        if path and fields and path[0] not in fields:
+            near = difflib.get_close_matches(str(path[0]), fields, 1)
+            hint = f"did you mean data.{near[0]}?" if near else "see the fields with: esctl types"
+            raise UsageError(f"no event has ever had the field data.{path[0]}", hint)
+        shape = self.shapes.get(path, INTEGER)
+        return Value(
+            self.alias(Read(path, "json")),
+            "dynamic",
+            shape,
+            text=self.alias(Read(path, "text")),
+            json_type=self.alias(Read(path, "type")),
+            number=self.alias(Read(path, "number", shape.sql_type)),
+            static=self.view.static_type(path),
+            label=".".join(["data", *(str(part) for part in path)]),
+        )
+
+    def _column(self, name: str) -> Value:
+        self.columns[name] = None
+        if name in ("time", "recorded_at"):
+            return Value(name, "time")
+        if name == "position":
+            return Value("CAST(position AS DECIMAL(19,0))", "number", INTEGER)
+        if name == "sequence":
+            number = f"regexp_matches(sequence, '{NUMBER_TEXT}')"
+            json = f"CASE WHEN {number} THEN sequence ELSE CAST(to_json(sequence) AS VARCHAR) END"
+            kind = f"CASE WHEN {number} THEN 'NUMBER' WHEN sequence IS NOT NULL THEN 'STRING' END"
+            return Value(json, "dynamic", INTEGER, "sequence", kind, "try_cast(sequence AS DECIMAL(38,0))", "", "sequence")
+        return Value(identifier(name), "text")
+
+
+def measure(connection: duckdb.DuckDBPyConnection, view: IndexView, paths: Iterable[PayloadPath]) -> dict[PayloadPath, Shape]:
+    """Find how many digits the numbers at payload paths have, in one scan at most."""
+    shapes: dict[PayloadPath, Shape] = {}
+    unknown: list[PayloadPath] = []
+    for path in dict.fromkeys(paths):
+        known = _shape_of_columns(view, path)
+        if known is not None:
+            shapes[path] = known
+        else:
+            unknown.append(path)
+    if unknown:
+        shapes.update(_measured(connection, view, unknown))
+    return shapes
+
+
+def _shape_of_columns(view: IndexView, path: PayloadPath) -> Shape | None:
+    if view.static_type(path) != "NUMBER":
+        return None
+    shape = Shape(1, 0)
+    for column in view.columns_of(path):
+        if column.kind == "decimal" and column.precision > 18:
+            return None
+        shape = shape.join(Shape(column.precision - column.scale, column.scale) if column.kind == "decimal" else INTEGER)
+    return shape
+
+
+def _measured(connection: duckdb.DuckDBPyConnection, view: IndexView, paths: list[PayloadPath]) -> dict[PayloadPath, Shape]:
+    reads = {f"t{i}": Read(path, "text") for i, path in enumerate(paths)}
+    items = ", ".join(
+        f"""max(length(ltrim(regexp_extract(t{i}, '^-?([0-9]+)', 1), '0'))) FILTER (regexp_matches(t{i}, '{NUMBER_TEXT}')),
+            max(length(rtrim(regexp_extract(t{i}, '[.]([0-9]+)$', 1), '0'))) FILTER (regexp_matches(t{i}, '{NUMBER_TEXT}')),
+            bool_or(regexp_matches(t{i}, '^-?[0-9.]+[eE]'))"""
+        for i in range(len(paths))
+    )
+    with explained():
+        row = connection.execute(f"SELECT {items} FROM ({view.relation([], reads)})").fetchone()
+    assert row is not None
+    found = {}
+    for i, path in enumerate(paths):
+        whole, scale, exponent = row[3 * i : 3 * i + 3]
+        shape = Shape(max(whole or 1, 1), scale or 0)
+        found[path] = shape if shape.fits and not exponent else TOO_WIDE
+    return found

@@ -1,0 +1,200 @@
+"""Read [projections.*] of esctl.toml into rules; every mistake is one error that names file and key."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from esctl.errors import UsageError
+from esctl.projection.expressions import Expression
+
+ADDITIVE = ("add", "subtract", "count")
+LISTS = ("append", "remove")
+FIELD_OPERATIONS = ("set", *ADDITIVE, "min", "max", *LISTS)
+OBJECT_OPERATIONS = ("merge", "merge_patch", "replace")
+OPERATIONS = (*FIELD_OPERATIONS, "unset", *OBJECT_OPERATIONS, "delete")
+RULE_KEYS = (*OPERATIONS, "when")
+PROJECTION_KEYS = ("entities", "kinds", "types", "on", "sql", "python")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a rule. `field` is empty for those on the whole state, `value` is None for unset and delete."""
+
+    name: str
+    field: str = ""
+    value: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What events of one type do; `role` None matches every role."""
+
+    pattern: str
+    role: str | None
+    when: Expression | None
+    operations: tuple[Operation, ...]
+    where: str
+
+    @property
+    def is_glob(self) -> bool:
+        """Say whether the pattern has wildcards."""
+        return "*" in self.pattern or "?" in self.pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """Named fold rules. The default projection (`rules` empty, no sql, no python) merges `data`."""
+
+    name: str
+    entities: str = ""  # glob, "" = all
+    kinds: tuple[str, ...] = ()
+    types: tuple[tuple[str, str], ...] = ()
+    rules: tuple[Rule, ...] = ()
+    sql: str = ""
+    python: str = ""
+    digest: str = ""
+
+    @property
+    def claims_all(self) -> bool:
+        """Say whether the projection is for every entity."""
+        return not self.entities and not self.kinds
+
+
+def family(operation: str) -> str:
+    """Name the accumulation that operations of this name share; empty for those that do not accumulate."""
+    if operation in ADDITIVE:
+        return "sum"
+    return "list" if operation in LISTS else operation if operation in ("min", "max") else ""
+
+
+DEFAULT = Projection(
+    name="(merge)",
+    rules=(Rule("*", None, None, (Operation("merge", "", Expression("data", "the default projection")),), "the default projection"),),
+    digest="merge",
+)
+"""Merge the payload of every event, last write wins per key."""
+
+
+def parse_projections(table: Mapping[str, Any], file: str) -> tuple[Projection, ...]:
+    """Read the [projections] table of a configuration file. Raises UsageError naming `file` and key."""
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{file}: [projections] is no table")
+    return tuple(parse_projection(name, body, file) for name, body in table.items())
+
+
+def parse_projection(name: str, body: Any, file: str) -> Projection:
+    """Read one projection."""
+    where = f"{file}: projections.{name}"
+    if not isinstance(body, Mapping):
+        raise UsageError(f"{where} is no table")
+    _check_keys(body, PROJECTION_KEYS, where)
+    ways = [key for key in ("on", "sql", "python") if key in body]
+    if len(ways) > 1:
+        raise UsageError(f"{where}: has both {ways[0]} and {ways[1]}", "a projection is written in one way")
+    rules = tuple(
+        _rule(pattern, rule, f'{where}.on."{pattern}"') for pattern, rule in _table(body.get("on", {}), f"{where}.on").items()
+    )
+    types = {field: _text(kind, f"{where}.types.{field}") for field, kind in _table(body.get("types", {}), f"{where}.types").items()}
+    for field, kind in types.items():
+        _check_type(kind, f"{where}.types.{field}")
+    _check_families(rules, where)
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    projection = Projection(
+        name=name,
+        entities=_text(body.get("entities", ""), f"{where}.entities"),
+        kinds=_texts(body.get("kinds", []), f"{where}.kinds"),
+        types=tuple(types.items()),
+        rules=rules or (DEFAULT.rules if not ways else ()),
+        sql=_text(body.get("sql", ""), f"{where}.sql"),
+        python=_text(body.get("python", ""), f"{where}.python"),
+        digest=digest,
+    )
+    return projection
+
+
+def _rule(pattern: str, body: Any, where: str) -> Rule:
+    table = _table(body, where)
+    _check_keys(table, RULE_KEYS, where)
+    match = re.fullmatch(r"(.*?)(?:\[([^\[\]]*)\])?", pattern, re.DOTALL)
+    assert match is not None
+    operations: list[Operation] = []
+    for name, value in table.items():
+        if name != "when":
+            operations += _operations(name, value, f"{where}.{name}")
+    when = Expression(_text(table["when"], f"{where}.when"), f"{where}.when") if "when" in table else None
+    return Rule(match[1], match[2], when, tuple(operations), where)
+
+
+def _operations(name: str, value: Any, where: str) -> list[Operation]:
+    if name == "delete":
+        if value is not True:
+            raise UsageError(f"{where} is {value!r}", "write delete = true")
+        return [Operation("delete")]
+    if name == "unset":
+        return [Operation("unset", field) for field in _texts(value, where)]
+    if name in OBJECT_OPERATIONS:
+        return [Operation(name, "", Expression(_text(value, where), where))]
+    if name == "count" and isinstance(value, str):
+        value = {value: True}
+    if name == "count" and isinstance(value, list):
+        value = dict.fromkeys(value, True)
+    fields = _table(value, where)
+    return [Operation(name, field, Expression(_expression(item, f"{where}.{field}"), f"{where}.{field}")) for field, item in fields.items()]
+
+
+def _expression(value: Any, where: str) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    return _text(value, where)
+
+
+def _check_families(rules: tuple[Rule, ...], where: str) -> None:
+    families: dict[str, str] = {}
+    for rule in rules:
+        for operation in rule.operations:
+            kind = family(operation.name)
+            if kind and families.setdefault(operation.field, kind) != kind:
+                raise UsageError(
+                    f"{where}: field {operation.field!r} is accumulated in two ways ({families[operation.field]} and {kind})",
+                    "use one accumulating operation per field",
+                )
+
+
+def _check_type(kind: str, where: str) -> None:
+    if not re.fullmatch(r"(?i)(decimal|numeric)\(\s*\d+\s*,\s*\d+\s*\)|bigint|integer|int|hugeint|double|varchar|text|boolean|timestamp", kind.strip()):
+        raise UsageError(f"{where}: unknown type {kind!r}", "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp")
+
+
+def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in table:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            what = "operation" if known is RULE_KEYS else "key"
+            raise UsageError(f"{where}: unknown {what} {key!r}", f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}")
+
+
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where} is no table")
+    return value
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{where} is {value!r}, not a text")
+    return value
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise UsageError(f"{where} is no list of texts")
+    return tuple(items)

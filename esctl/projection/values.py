@@ -1,0 +1,180 @@
+"""Typed SQL values: what an expression gives, and how one type is read as another, exactly.
+
+A `Dynamic` value is JSON whose type is only known row by row (a path). Numbers carry their shape: digits before and after
+the point, so that a DECIMAL wide enough is known before anything runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from esctl.engine.duckdb import EVENT_ERROR
+from esctl.engine.quoting import literal
+from esctl.errors import UsageError
+
+MOST_DIGITS = 38
+FLOAT = -1  # `whole` of a number that is a DOUBLE
+NUMBER_TEXT = r"^-?[0-9]+([.][0-9]+)?$"
+QUOTIENT_SCALE = 12
+"""Digits after the point kept of an inexact number (a quotient) when it is accumulated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Digits before and after the decimal point."""
+
+    whole: int
+    scale: int
+
+    @property
+    def is_float(self) -> bool:
+        """Say whether the number is a DOUBLE."""
+        return self.whole == FLOAT
+
+    @property
+    def fits(self) -> bool:
+        """Say whether a DECIMAL can hold it."""
+        return self.whole + self.scale <= MOST_DIGITS
+
+    @property
+    def sql_type(self) -> str:
+        """Give the DuckDB type."""
+        return "DOUBLE" if self.is_float else f"DECIMAL({min(max(self.whole + self.scale, 1), MOST_DIGITS)},{self.scale})"
+
+    def join(self, other: Shape) -> Shape:
+        """Give a shape that holds the numbers of both."""
+        if self.is_float or other.is_float:
+            return FLOATING
+        return Shape(max(self.whole, other.whole), max(self.scale, other.scale))
+
+
+FLOATING = Shape(FLOAT, 0)
+INTEGER = Shape(19, 0)
+
+Type = Literal["number", "text", "boolean", "time", "dynamic", "json", "null"]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """An SQL expression with its type.
+
+    dynamic: `sql` is JSON text (NULL: missing), `text`, `json_type` and `number` read it in other ways, `static` is its JSON
+    type where every row has that one, `label` is how the user wrote it. json: JSON text that is only carried.
+    """
+
+    sql: str
+    type: Type
+    shape: Shape | None = None
+    text: str = ""
+    json_type: str = ""
+    number: str = ""
+    static: str = ""
+    label: str = ""
+
+
+NULL = Value("NULL", "null")
+
+
+def event_error(message: str, *parts: str, position: str = "position") -> str:
+    """Write an `error()` call that names the event of the row; `parts` are SQL texts put into `{}` of the message."""
+    pieces = message.split("{}")
+    sql = f"{literal(f'{EVENT_ERROR}event @')} || CAST({position} AS VARCHAR) || ': '"
+    for i, piece in enumerate(pieces):
+        sql += f" || {literal(piece)}"
+        if i < len(parts):
+            sql += f" || coalesce({parts[i]}, 'null')"
+    return f"error({sql})"
+
+
+def to_number(value: Value) -> Value:
+    """Read a value as an exact number; a row whose value is none is an error naming its event."""
+    if value.type == "number":
+        return value
+    if value.type == "null":
+        return Value("CAST(NULL AS DECIMAL(1,0))", "number", Shape(1, 0))
+    if value.type == "text":
+        cast = f"try_cast({value.sql} AS DECIMAL(38,10))"
+        wrong = event_error("{} is no number", f"to_json(left({value.sql}, 60))")
+        return Value(f"CASE WHEN {value.sql} IS NOT NULL AND {cast} IS NULL THEN {wrong} ELSE {cast} END", "number", Shape(28, 10))
+    if value.type == "dynamic":
+        shape = value.shape or Shape(28, 10)
+        if value.static == "NUMBER":
+            return Value(value.number, "number", shape)
+        wrong = event_error(value.label + " is no number: {}", f"left({value.sql}, 60)")
+        numeric = f"({value.json_type} = 'NUMBER' OR ({value.json_type} = 'STRING' AND regexp_matches({value.text}, {literal(NUMBER_TEXT)})))"
+        sql = f"CASE WHEN {numeric} THEN {value.number} WHEN {value.json_type} IS NOT NULL AND {value.json_type} <> 'NULL' THEN {wrong} END"
+        return Value(sql, "number", shape)
+    raise UsageError(f"a {value.type} value is no number")
+
+
+def to_text(value: Value) -> Value:
+    """Read a value as text: numbers without trailing zeros, containers as JSON."""
+    if value.type == "text":
+        return value
+    if value.type == "dynamic":
+        return Value(value.text, "text")
+    if value.type == "null":
+        return Value("CAST(NULL AS VARCHAR)", "text")
+    if value.type == "json":
+        return Value(value.sql, "text")
+    if value.type == "time":
+        return Value(time_text(value.sql), "text")
+    return Value(json_text(value), "text")
+
+
+def to_boolean(value: Value) -> Value:
+    """Read a value as true or false; anything else in a row is an error naming its event."""
+    if value.type == "boolean":
+        return value
+    if value.type == "null":
+        return Value("CAST(NULL AS BOOLEAN)", "boolean")
+    if value.type == "dynamic":
+        truth = f"({value.text} = 'true')"
+        if value.static == "BOOLEAN":
+            return Value(truth, "boolean")
+        wrong = event_error(value.label + " is neither true nor false: {}", f"left({value.sql}, 60)")
+        sql = f"CASE WHEN {value.json_type} = 'BOOLEAN' THEN {truth} WHEN {value.json_type} <> 'NULL' THEN {wrong} END"
+        return Value(sql, "boolean")
+    raise UsageError(f"a {value.type} value is neither true nor false")
+
+
+def json_text(value: Value) -> str:
+    """Write a value as JSON text; SQL NULL stays NULL."""
+    if value.type in ("dynamic", "json"):
+        return value.sql
+    if value.type == "null":
+        return "CAST(NULL AS VARCHAR)"
+    if value.type == "text":
+        return f"CAST(to_json({value.sql}) AS VARCHAR)"
+    if value.type == "boolean":
+        return f"CAST({value.sql} AS VARCHAR)"
+    if value.type == "time":
+        return f"'\"' || {time_text(value.sql)} || '\"'"
+    return number_text(value.sql, value.shape or INTEGER)
+
+
+def number_text(sql: str, shape: Shape) -> str:
+    """Write a number as JSON text without trailing zeros."""
+    if shape.is_float:
+        plain = f"regexp_replace(CAST({sql} AS VARCHAR), '[.]0$', '')"
+        return f"CASE WHEN isfinite({sql}) THEN {plain} END"
+    text = f"CAST({sql} AS VARCHAR)"
+    return f"rtrim(rtrim({text}, '0'), '.')" if shape.scale else text
+
+
+def time_text(sql: str) -> str:
+    """Write a UTC TIMESTAMP as RFC 3339 text, with a fraction only where there is one."""
+    return f"strftime({sql}, CASE WHEN date_part('microseconds', {sql}) % 1000000 = 0 THEN '%Y-%m-%dT%H:%M:%SZ' ELSE '%Y-%m-%dT%H:%M:%S.%fZ' END)"
+
+
+def from_json(sql: str, label: str, shape: Shape | None = None) -> Value:
+    """Make a dynamic value of any SQL that gives (possibly marked) JSON text."""
+    from esctl.index.scan import read_json
+
+    text = read_json(sql, (), "text", marked=True)
+    shape = shape or Shape(28, 10)
+    return Value(
+        sql, "dynamic", shape, text=text, json_type=read_json(sql, (), "type", marked=True),
+        number=f"CAST({text} AS {shape.sql_type})", label=label,
+    )  # fmt: skip

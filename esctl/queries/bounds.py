@@ -1,0 +1,100 @@
+"""Bounds on events: which ones an answer rests on, as SQL conditions on the quantity each names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from esctl.engine.duckdb import explained
+from esctl.engine.quoting import literal
+from esctl.errors import NotFoundError, UsageError
+from esctl.index.envelope import sequence_text_key
+from esctl.index.scan import FOLDABLE, IndexView
+from esctl.model import AsOf
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """SQL conditions over stored envelope columns, and how many events of each entity count (0: all)."""
+
+    conditions: tuple[str, ...] = ()
+    first_versions: int | None = None
+
+
+def instant_literal(microseconds: int) -> str:
+    """Write an instant as a TIMESTAMPTZ."""
+    return f"make_timestamptz({int(microseconds)})"
+
+
+def bound(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf | None, clock: str = "time") -> Bound:
+    """Turn an as-of into conditions; `clock` is the column that an instant bounds (`time` or `recorded_at`).
+
+    Raises NotFoundError if it names an event that does not exist.
+    """
+    if at is None:
+        return Bound()
+    less = "<=" if at.inclusive else "<"
+    if at.kind == "time":
+        return Bound((f"{clock} {less} {instant_literal(at.instant or 0)}",))
+    if at.kind == "position":
+        return Bound((f"position {less} {int(at.number or 0)}",))
+    if at.kind == "version":
+        return Bound((), max((at.number or 0) - (not at.inclusive), 0))
+    if at.kind == "sequence":
+        return Bound((_sequence_condition(view, at, less),))
+    return Bound((_event_condition(connection, view, at, less, clock),))
+
+
+def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
+    if not any(file.sequence_key != "none" for file in view.manifest.files):
+        raise UsageError(f"{at.text}: no event has a sequence", 'map it in esctl.toml: sequence = "<path>"')
+    if not view.has_text_sequences:
+        try:
+            return f"sequence_key {less} {int(at.value)}"
+        except ValueError:
+            raise UsageError(f"{at.text}: the sequences of this store are whole numbers", "write it like seq:9") from None
+    parts = [literal(part.strip()) for part in at.value.split(",")]
+    key = sequence_text_key(parts)
+    if not at.inclusive:
+        return f"sequence_key < {key}"
+    # A bound on the first parts of a sequence takes in all that begin with them.
+    return f"(sequence_key <= {key} OR starts_with(sequence_key, {key} || chr(1)))"
+
+
+def _event_condition(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf, less: str, clock: str) -> str:
+    columns = ["kind", "entity", clock]
+    found = view.relation(columns, None, [f"id = {literal(at.value)}", FOLDABLE], f"{view.key()} AS key, {view.event_key()} AS event_key")
+    with explained():
+        rows = connection.execute(
+            f"SELECT kind, entity, epoch_us(max({clock})), CAST(max(event_key) AS VARCHAR) FROM ({found}) GROUP BY ALL"
+        ).fetchall()
+    if not rows:
+        raise NotFoundError(f"no event has the id {at.value!r}", "list ids with: esctl log --columns id,type,entity")
+    last = max(row[2] for row in rows)
+    key = "HUGEINT" if "{" not in rows[0][3] else "STRUCT(s VARCHAR, n HUGEINT)"
+    own = " ".join(
+        f"WHEN entity = {literal(entity)} AND kind = {literal(kind)} THEN {view.event_key()} {less} CAST({literal(value)} AS {key})"
+        for kind, entity, _, value in rows
+    )
+    return f"CASE {own} ELSE {clock} {less} {instant_literal(last)} END"
+
+
+def entity_conditions(names: Sequence[str]) -> str:
+    """Write the condition that an entity is one of these names or matches one of these globs."""
+    from esctl.engine.quoting import like_pattern
+
+    exact = [name for name in names if not is_glob(name)]
+    tests = [f"entity IN ({', '.join(literal(name) for name in exact)})"] if exact else []
+    tests += [f"entity LIKE {like_pattern(name)}" for name in names if is_glob(name)]
+    return "(" + " OR ".join(tests) + ")" if tests else "true"
+
+
+def is_glob(name: str) -> bool:
+    """Say whether a name has wildcards."""
+    return "*" in name or "?" in name
+
+

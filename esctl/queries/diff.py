@@ -1,0 +1,95 @@
+"""diff: what differs between the states at two points, and which events did it."""
+
+from __future__ import annotations
+
+from esctl.engine.quoting import literal
+from esctl.index.scan import FOLDABLE
+from esctl.model import Answer, AsOf, Column
+from esctl.queries.bounds import bound, entity_conditions
+from esctl.queries.replay import States, states
+from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows
+from esctl.queries.trail import trail
+from esctl.projection.reads import Reads
+
+COLUMNS = (
+    Column("entity", "text"),
+    Column("kind", "text"),
+    Column("change", "text"),
+    Column("field", "text"),
+    Column("before", "json"),
+    Column("after", "json"),
+    Column("positions", "json"),
+)
+SUMMARY_COLUMNS = (
+    Column("kind", "text"),
+    Column("change", "text"),
+    Column("entities", "integer"),
+    Column("fields", "integer"),
+)
+
+
+def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
+    """Answer with one row per entity and field that differs between the states at `a` and at `b`.
+
+    Where `a` is the later one, before and after change places. `positions` are the events between the two that touched it.
+    """
+    check_entities(scope)
+    check_order(scope)
+    rows = " UNION ALL ".join(_differences(scope, claim, a, b) for claim in claims(scope))
+    if summary:
+        sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
+            GROUP BY ALL ORDER BY kind, change"""
+        return Answer(scope.session, sql, SUMMARY_COLUMNS, title="differences")
+    return Answer(scope.session, f"SELECT * FROM ({rows}) ORDER BY kind, entity, field", COLUMNS, title="differences")
+
+
+def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
+    between = _between(scope, a, b)
+    narrowed = Claim(claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT (kind, entity) FROM ({between}))")
+    before, after = _fields(states(scope, narrowed, a)), _fields(states(scope, narrowed, b))
+    joined = f"""SELECT coalesce(x.entity, y.entity) AS entity, coalesce(x.kind, y.kind) AS kind, coalesce(x.field, y.field) AS field,
+        x.value AS before, y.value AS after, x.entity IS NOT NULL AS was, y.entity IS NOT NULL AS is_now
+        FROM ({before}) x FULL JOIN ({after}) y ON x.entity = y.entity AND x.kind = y.kind AND x.field = y.field"""
+    lives = f"""SELECT *, bool_or(was) OVER (PARTITION BY kind, entity) AS before_there,
+        bool_or(is_now) OVER (PARTITION BY kind, entity) AS after_there FROM ({joined})"""
+    change = "CASE WHEN NOT before_there THEN 'created' WHEN NOT after_there THEN 'deleted' ELSE 'changed' END"
+    # An entity without any field has one row with an empty name, so that its creation or deletion is not lost.
+    differing = f"""SELECT entity, kind, {change} AS change, nullif(field, '') AS field, before, after FROM ({lives})
+        WHERE before IS DISTINCT FROM after OR (field = '' AND NOT (before_there AND after_there))"""
+    touched = _touched(scope, narrowed, a, b, between)
+    listed = """'[' || array_to_string(list(DISTINCT t.position ORDER BY t.position)
+        FILTER (t.position IS NOT NULL AND (d.field IS NULL OR t.field = d.field)), ',') || ']'"""
+    return f"""SELECT d.entity, d.kind, d.change, d.field, d.before, d.after, coalesce({listed}, '[]') AS positions
+        FROM ({differing}) d LEFT JOIN ({touched}) t ON t.entity = d.entity AND t.kind = d.kind GROUP BY ALL"""
+
+
+def _fields(part: States) -> str:
+    """Turn states into rows of (kind, entity, field, value), and one with an empty field name each."""
+    if part.fields and part.fields[0][0] == "*":
+        names = "SELECT kind, entity, unnest(list_prepend('', json_keys(state))) AS field, state FROM states"
+        value = "json_extract(state, '/' || replace(replace(field, '~', '~0'), '/', '~1'))"
+        return f"""WITH states AS (SELECT * FROM ({part.sql}) WHERE NOT deleted)
+            SELECT kind, entity, field, CASE WHEN field <> '' THEN CAST({value} AS VARCHAR) END AS value FROM ({names})"""
+    items = ", ".join(["{'field': '', 'value': CAST(NULL AS VARCHAR)}", *(f"{{'field': {literal(name)}, 'value': {column}}}" for name, column, _ in part.fields)])
+    return f"""SELECT kind, entity, f.field AS field, f.value AS value
+        FROM (SELECT kind, entity, unnest([{items}]) AS f FROM ({part.sql}) WHERE NOT deleted) WHERE f.value IS NOT NULL OR f.field = ''"""
+
+
+def _between(scope: Scope, a: AsOf, b: AsOf) -> str:
+    """Select the events in one of the bounds and not in the other: kind, entity, position."""
+    first, second = bound(scope.connection, scope.view, a), bound(scope.connection, scope.view, b)
+    if first.first_versions is None and second.first_versions is None:
+        known = bound(scope.connection, scope.view, scope.known_at, "recorded_at").conditions
+        apart = f"({' AND '.join(first.conditions) or 'true'}) <> ({' AND '.join(second.conditions) or 'true'})"
+        return scope.view.relation(["kind", "entity", "position"], None, [FOLDABLE, entity_conditions(scope.entities), *known, apart])
+    nothing = Reads(scope.view, {})
+    one, other = (f"SELECT kind, entity, position FROM ({event_rows(scope, nothing, [], point).sql})" for point in (a, b))
+    return f"(({one}) EXCEPT ({other})) UNION (({other}) EXCEPT ({one}))"
+
+
+def _touched(scope: Scope, claim: Claim, a: AsOf, b: AsOf, between: str) -> str:
+    """Select which fields the events between two points touched: kind, entity, position, field."""
+    rows = " UNION ".join(
+        f"SELECT kind, entity, position, unnest(fields) AS field FROM ({trail(scope, claim, point).sql})" for point in (a, b)
+    )
+    return f"SELECT * FROM ({rows}) WHERE (kind, entity, position) IN (SELECT (kind, entity, position) FROM ({between}))"

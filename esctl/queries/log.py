@@ -1,0 +1,82 @@
+"""log and show: the events themselves, whatever became of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from esctl.engine.quoting import literal
+from esctl.index.scan import Read
+from esctl.model import Answer, Column
+from esctl.projection.expressions import Expression
+from esctl.projection.reads import Reads, measure
+from esctl.projection.values import to_boolean
+from esctl.queries.audit import Filters, filter_conditions
+from esctl.queries.bounds import bound, entity_conditions
+from esctl.queries.scope import Scope, check_entities
+
+COLUMNS = (
+    Column("position", "integer"), Column("source", "text"), Column("offset", "integer"), Column("time", "time"),
+    Column("recorded_at", "time"), Column("id", "text"), Column("type", "text"), Column("kind", "text"), Column("entity", "text"),
+    Column("role", "text"), Column("actor", "text"), Column("sequence", "text"), Column("correlation", "text"),
+    Column("causation", "text"), Column("data", "json"), Column("invalid", "text"), Column("duplicate_of", "integer"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilters:
+    """Which events to list. `where` is an SQL predicate over an event's columns and `data`."""
+
+    filters: Filters = Filters()
+    where: str = ""
+    only: str = ""  # invalid | duplicates | conflicts
+
+
+_ONLY = {
+    "": "",
+    "invalid": "invalid IS NOT NULL",
+    "duplicates": "duplicate_of IS NOT NULL AND NOT conflict",
+    "conflicts": "conflict",
+}
+
+
+def log(scope: Scope, wanted: EventFilters) -> Answer:
+    """Answer with the events in order of position, one row per event and entity that it concerns."""
+    check_entities(scope)
+    conditions = [*filter_conditions(scope, wanted.filters), *bound(scope.connection, scope.view, scope.known_at, "recorded_at").conditions]
+    conditions += [_ONLY[wanted.only]] if wanted.only else []
+    conditions += [entity_conditions(scope.entities)] if scope.entities else []
+    return _listed(scope, conditions, wanted.where)
+
+
+def show(scope: Scope, event: str) -> tuple[str, list[int]]:
+    """Find the positions of an event: `@123`, `id:evt-9` or an id. Returns the name it is shown under and the positions."""
+    name = event.strip()
+    if name.startswith("@") and name[1:].isdigit():
+        condition = f"position = {int(name[1:])}"
+    else:
+        condition = f"id = {literal(name.removeprefix('id:'))}"
+    rows = scope.view.relation(["position"], None, [condition])
+    found = scope.connection.execute(f"SELECT DISTINCT position FROM ({rows}) ORDER BY 1").fetchall()
+    return name, [position for (position,) in found]
+
+
+def events_at(scope: Scope, positions: list[int]) -> Answer:
+    """Answer with the rows of the events at some positions."""
+    return _listed(scope, [f"position IN ({', '.join(str(int(p)) for p in positions) or 'NULL'})"], "")
+
+
+def _listed(scope: Scope, conditions: list[str], where: str) -> Answer:
+    test = ""
+    reads = Reads(scope.view, {})
+    if where:
+        expression = Expression(where, "--where")
+        paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
+        reads = Reads(scope.view, measure(scope.connection, scope.view, paths))
+        test = f" WHERE {to_boolean(expression.compile(reads.resolve)).sql}"
+    names = [column.name for column in COLUMNS if column.name != "data"]
+    payload = {"data": Read((), "json"), **reads.by_alias()}
+    rows = scope.view.relation([*names, "role_order"], payload, conditions)
+    listed = ", ".join(f'"{column.name}"' for column in COLUMNS)
+    return Answer(scope.session, f"SELECT {listed} FROM ({rows}){test} ORDER BY position, role_order", COLUMNS, title="events")
+
+

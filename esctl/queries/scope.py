@@ -1,0 +1,178 @@
+"""What a question is asked of: an index at a head, the projections, the bounds, the entities."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pathlib import Path
+
+from esctl.engine.duckdb import Session, explained
+from esctl.engine.quoting import like_pattern, literal
+from esctl.errors import NotFoundError, UsageError
+from esctl.index.scan import FOLDABLE, IndexView, PayloadPath, Read
+from esctl.model import AsOf
+from esctl.projection.fold import Plan, plan
+from esctl.projection.reads import Reads, measure
+from esctl.projection.spec import DEFAULT, Projection
+from esctl.projection.sql import EventRows
+from esctl.queries.bounds import Bound, bound, entity_conditions, is_glob
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The ground of a question. `entities` are names or globs; empty: all."""
+
+    session: Session
+    view: IndexView
+    projections: tuple[Projection, ...] = ()
+    projection: str = ""  # -p: only this one
+    entities: tuple[str, ...] = ()
+    known_at: AsOf | None = None
+    tz: str = "UTC"
+    config: Path | None = None  # the esctl.toml, beside which a python projection may live
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Give the connection that the question runs on."""
+        return self.session.connection
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A projection and the SQL condition on (kind, entity) of the entities it folds."""
+
+    projection: Projection
+    condition: str
+
+
+def claims(scope: Scope) -> list[Claim]:
+    """Share the entities out: to the projection asked for, else to the first that claims each, the rest to the default."""
+    if scope.projection:
+        chosen = find_projection(scope.projections, scope.projection)
+        return [Claim(chosen, _claimed(chosen))]
+    shared: list[Claim] = []
+    taken: list[str] = []
+    for projection in (*scope.projections, DEFAULT):
+        own = _claimed(projection)
+        shared.append(Claim(projection, " AND ".join([own, *(f"NOT {other}" for other in taken)])))
+        if projection.claims_all:
+            break
+        taken.append(own)
+    return shared
+
+
+def find_projection(projections: Sequence[Projection], name: str) -> Projection:
+    """Find a projection by name. Raises UsageError if there is none."""
+    for projection in projections:
+        if projection.name == name:
+            return projection
+    near = difflib.get_close_matches(name, [projection.name for projection in projections], 1)
+    known = ", ".join(projection.name for projection in projections) or "none; write one with: esctl init"
+    raise UsageError(f"no projection {name!r}", f"did you mean {near[0]}?" if near else f"known: {known}")
+
+
+def _claimed(projection: Projection) -> str:
+    tests = [f"entity LIKE {like_pattern(projection.entities)}"] if projection.entities else []
+    if projection.kinds:
+        tests.append(f"kind IN ({', '.join(literal(kind) for kind in projection.kinds)})")
+    return "(" + (" AND ".join(tests) or "true") + ")"
+
+
+def check_entities(scope: Scope) -> None:
+    """Make sure that every entity named (not by a glob) exists. Raises NotFoundError with the nearest names."""
+    names = [name for name in scope.entities if not is_glob(name)]
+    if not names:
+        return
+    known = scope.view.relation(["entity"], None, [entity_conditions(names), "invalid IS NULL"])
+    with explained():
+        found = {name for (name,) in scope.connection.execute(f"SELECT DISTINCT entity FROM ({known})").fetchall()}
+    missing = [name for name in names if name not in found]
+    if not missing:
+        return
+    everything = scope.view.relation(["entity"], None, ["entity IS NOT NULL"])
+    near = f"""SELECT entity FROM (SELECT DISTINCT entity FROM ({everything}))
+        ORDER BY jaro_winkler_similarity(lower(entity), lower({literal(missing[0])})) DESC, entity LIMIT 1"""
+    with explained():
+        row = scope.connection.execute(near).fetchone()
+    raise NotFoundError(f"no entity {missing[0]!r}", f"did you mean {row[0]}?" if row else "the store has no entities; ingest some events")
+
+
+def check_order(scope: Scope) -> None:
+    """Make sure that each entity has one fold order. Raises UsageError naming `order =` otherwise."""
+    if any(file.unsequenced for file in scope.view.manifest.files):
+        lacking = scope.view.relation(["position", "entity"], None, ["ordering = 'sequence'", "sequence IS NULL", FOLDABLE])
+        with explained():
+            row = scope.connection.execute(f"SELECT position, entity FROM ({lacking}) ORDER BY position LIMIT 1").fetchone()
+        if row:
+            raise UsageError(
+                f"event @{row[0]} of {row[1]!r} has no sequence, and events are folded by sequence",
+                'set order = "time" or order = "position" in [mapping] of esctl.toml',
+            )
+    if len(scope.view.orderings) < 2:
+        return
+    orders = scope.view.relation(["kind", "entity", "ordering"], None, [FOLDABLE])
+    mixed = f"SELECT entity, string_agg(DISTINCT ordering, ' and ' ORDER BY ordering) FROM ({orders}) GROUP BY kind, entity HAVING count(DISTINCT ordering) > 1 ORDER BY 1 LIMIT 1"
+    with explained():
+        row = scope.connection.execute(mixed).fetchone()
+    if row:
+        raise UsageError(
+            f"entity {row[0]!r} is fed by sources with different orders ({row[1]})",
+            "set the same order = in each [mapping.sources] stanza that feeds it",
+        )
+
+
+def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
+    """Give a function that lists the keys objects at a payload path have had, most frequent first."""
+
+    def keys(path: PayloadPath) -> Sequence[str]:
+        rows = scope.view.relation([], {"j": Read(path, "json")})
+        sql = f"SELECT k FROM (SELECT unnest(json_keys(j)) AS k FROM ({rows}) WHERE json_type(j) = 'OBJECT') GROUP BY k ORDER BY count(*) DESC, k"
+        with explained():
+            return [name for (name,) in scope.connection.execute(sql).fetchall()]
+
+    return keys
+
+
+def plan_for(scope: Scope, projection: Projection) -> Plan:
+    """Compile a projection against the scope's index."""
+    paths = {path for rule in projection.rules for path in _payload_paths(projection, rule)}
+    reads = Reads(scope.view, measure(scope.connection, scope.view, paths))
+    return plan(projection, reads, payload_keys(scope))
+
+
+def _payload_paths(projection: Projection, rule: object) -> list[PayloadPath]:
+    from esctl.projection.spec import Rule
+
+    assert isinstance(rule, Rule)
+    expressions = [operation.value for operation in rule.operations if operation.value is not None and operation.name != "merge"]
+    expressions += [rule.when] if rule.when else []
+    return [tuple(path[1:]) for expression in expressions for path in expression.paths() if path[0] == "data" and len(path) > 1]
+
+
+def event_rows(scope: Scope, reads: Reads, conditions: Sequence[str], at: AsOf | None, columns: Sequence[str] = ()) -> EventRows:
+    """Select the events to fold: valid, no duplicates, of the scope's entities, within its bounds."""
+    limit = bound(scope.connection, scope.view, at)
+    known = bound(scope.connection, scope.view, scope.known_at, "recorded_at")
+    where = [FOLDABLE, entity_conditions(scope.entities), *conditions, *limit.conditions, *known.conditions]
+    names = list(dict.fromkeys(["kind", "entity", "position", "time", *reads.columns, *columns]))
+    keys = f"{scope.view.key()} AS key, {scope.view.event_key()} AS event_key"
+    sql = scope.view.relation(names, reads.by_alias(), [test for test in where if test != "true"], keys)
+    return EventRows(_first_versions(sql, limit), scope.view.has_roles, scope.view.manifest.events)
+
+
+def _first_versions(sql: str, limit: Bound) -> str:
+    if limit.first_versions is None:
+        return sql
+    rank = "dense_rank() OVER (PARTITION BY kind, entity ORDER BY event_key)"
+    return f"SELECT * FROM ({sql}) QUALIFY {rank} <= {limit.first_versions}"
+
+
+def narrowed(scope: Scope, entities: Sequence[str]) -> Scope:
+    """Give the scope for other entities."""
+    return replace(scope, entities=tuple(entities))

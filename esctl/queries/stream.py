@@ -1,0 +1,230 @@
+"""States and trails of projections that are folded event by event, streamed through a temporary Parquet file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+from esctl.engine.duckdb import explained
+from esctl.engine.quoting import literal
+from esctl.errors import UsageError
+from esctl.index.scan import EVENT_COLUMNS, Read
+from esctl.model import AsOf
+from esctl.projection.expressions import Expression
+from esctl.projection.fold import guard_sql, set_json
+from esctl.projection.jsontext import dumps, loads
+from esctl.projection.reads import Reads, measure
+from esctl.projection.spec import Projection
+from esctl.projection.stepping import State, StepOperation, Stepped, differences, rule_step, steps
+from esctl.projection.values import Value, json_text
+from esctl.queries.scope import Claim, Scope, event_rows
+
+BATCH = 5000
+STATE_FIELDS = (("*", "state", None),)
+"""The fields of a streamed state are not known beforehand: `state` holds them all."""
+
+_FIXED = ("kind", "entity", "position", "time", "recorded_at", "role", "type", "actor", "id", "correlation", "causation")
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    sql: str  # sorted by kind, entity and fold key
+    step: Callable[[State | None, tuple[Any, ...]], State | None]
+
+
+def stream_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, tuple[tuple[str, str, None], ...]]:
+    """Give the SQL of states (kind, entity, version, position, time, deleted, state) and their one field `*`."""
+    import pyarrow as pa
+
+    schema = pa.schema(
+        [("kind", pa.string()), ("entity", pa.string()), ("version", pa.int64()), ("position", pa.int64()),
+         ("time", pa.timestamp("us")), ("deleted", pa.bool_()), ("state", pa.string())]
+    )  # fmt: skip
+    return _spooled(scope, schema, _state_rows(_lives(scope, _source(scope, claim, at)))), STATE_FIELDS
+
+
+def _state_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
+    last: Stepped | None = None
+    for stepped in lives:
+        if last is not None and last.row[:2] != stepped.row[:2]:
+            yield _state_row(last)
+        last = stepped
+    if last is not None:
+        yield _state_row(last)
+
+
+def _state_row(stepped: Stepped) -> tuple[Any, ...]:
+    row = stepped.row
+    text = None if stepped.after is None else dumps(stepped.after)
+    return (row[0], row[1], stepped.version, row[2], row[3], stepped.after is None, text)
+
+
+def stream_trail(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str], fields: Sequence[str]) -> str:
+    """Give the SQL of trails, with the columns of `queries.trail.Trail`."""
+    import pyarrow as pa
+
+    text = pa.string()
+    schema = pa.schema(
+        [("kind", text), ("entity", text), ("key_s", text), ("key_n", text), ("version", pa.int64()), ("position", pa.int64()),
+         ("time", pa.timestamp("us")), ("recorded_at", pa.timestamp("us")), ("role", text), ("type", text), ("actor", text),
+         ("id", text), ("correlation", text), ("causation", text), ("changes", text), ("fields", pa.list_(text))]
+    )  # fmt: skip
+    source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at)
+    rows = _trail_rows(_lives(scope, source), set(fields))
+    key = "{'s': key_s, 'n': CAST(key_n AS HUGEINT)}" if scope.view.has_text_sequences else "CAST(key_n AS HUGEINT)"
+    rest = "version, position, time, recorded_at, role, type, actor, id, correlation, causation, changes, fields"
+    return f"SELECT kind, entity, {key} AS key, {rest} FROM ({_spooled(scope, schema, rows)})"
+
+
+def _trail_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[Any, ...]]:
+    for stepped in lives:
+        row = stepped.row
+        changes = [c for c in differences(stepped.before, stepped.after or {}) if not fields or c["field"] in fields]
+        names = [change["field"] for change in changes]
+        yield (row[0], row[1], row[11], row[12], stepped.version, row[2], row[3], *row[4:11], dumps(changes), names)
+
+
+def _lives(scope: Scope, source: _Source) -> Iterator[Stepped]:
+    cursor = scope.connection.cursor()
+    cursor.execute("SET TimeZone='UTC'")
+    with explained():
+        cursor.execute(source.sql)
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        while True:
+            with explained():
+                batch = cursor.fetchmany(BATCH)
+            if not batch:
+                return
+            yield from batch
+
+    return steps(rows(), source.step, lambda row: row[:2], lambda row: row[2])
+
+
+def _spooled(scope: Scope, schema: Any, rows: Iterable[tuple[Any, ...]]) -> str:
+    """Write rows to a temporary Parquet file and give the SQL that reads them: memory stays bounded."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = scope.session.folder / f"{secrets.token_hex(8)}.parquet"
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        held: list[tuple[Any, ...]] = []
+        for row in rows:
+            held.append(row)
+            if len(held) >= BATCH:
+                writer.write_table(_table(pa, schema, held))
+                held = []
+        writer.write_table(_table(pa, schema, held))
+    return f"SELECT * FROM read_parquet({literal(str(path))})"
+
+
+def _table(pa: Any, schema: Any, rows: list[tuple[Any, ...]]) -> Any:
+    columns = zip(*rows, strict=True) if rows else [() for _ in schema]
+    return pa.table([pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+
+
+def _source(scope: Scope, claim: Claim, at: AsOf | None) -> _Source:
+    projection = claim.projection
+    return _python_source(scope, claim, at) if projection.python else _rule_source(scope, claim, at)
+
+
+def _fixed_columns(scope: Scope) -> list[str]:
+    key = ["key.s", "CAST(key.n AS VARCHAR)"] if scope.view.has_text_sequences else ["NULL", "CAST(key AS VARCHAR)"]
+    return [*_FIXED, *key]
+
+
+def _sorted(scope: Scope, items: Sequence[str], rows: str) -> str:
+    return f"SELECT {', '.join([*_fixed_columns(scope), *items])} FROM ({rows}) ORDER BY kind, entity, key"
+
+
+def _rule_source(scope: Scope, claim: Claim, at: AsOf | None) -> _Source:
+    projection = claim.projection
+    paths = [tuple(path[1:]) for rule in projection.rules if rule.when for path in rule.when.paths() if path[0] == "data"]
+    reads = Reads(scope.view, measure(scope.connection, scope.view, [path for path in paths if path]))
+    items: list[str] = []
+    operations: list[StepOperation] = []
+    base = len(_fixed_columns(scope))
+    declared = dict(projection.types)
+    for rule in projection.rules:
+        guard = guard_sql(rule, reads)
+        for operation in rule.operations:
+            value = _operation_value(operation.value, reads, operation.name, declared.get(operation.field, ""))
+            operations.append(
+                StepOperation(operation.name, operation.field, base + len(items), base + len(items) + 1, bool(declared.get(operation.field)))
+            )
+            items += [guard, f"CASE WHEN {guard} THEN {value} END"]
+    rows = event_rows(scope, reads, [claim.condition], at, _FIXED)
+    return _Source(_sorted(scope, items, rows.sql), rule_step(operations, 2))
+
+
+def _operation_value(expression: Expression | None, reads: Reads, name: str, declared: str) -> str:
+    if expression is None:
+        return "CAST(NULL AS VARCHAR)"
+    value: Value = expression.compile(reads.resolve)
+    if name == "count":
+        truth = f"({value.sql})" if value.type == "boolean" else f"({json_text(value)} NOT IN ('false', 'null'))"
+        return f"CASE WHEN {truth} THEN '1' END"
+    if name == "set":
+        return set_json(value, declared, bare=expression.path is not None)
+    text = json_text(value)
+    return text if value.type == "dynamic" else f"coalesce({text}, 'null')"
+
+
+def _python_source(scope: Scope, claim: Claim, at: AsOf | None) -> _Source:
+    fold = load_function(claim.projection, scope.config)
+    reads = Reads(scope.view, {})
+    data = reads.alias(Read((), "json"))
+    rows = event_rows(scope, reads, [claim.condition], at, [*_FIXED, *EVENT_COLUMNS])
+    place = len(_fixed_columns(scope))
+
+    def step(state: State | None, row: tuple[Any, ...]) -> State | None:
+        event = dict(zip(_FIXED, row, strict=False))
+        for clock in ("time", "recorded_at"):
+            event[clock] = event[clock].replace(tzinfo=UTC)
+        event["sequence"] = row[place]
+        event["data"] = None if row[place + 1] is None else loads(row[place + 1])
+        try:
+            after = fold(dict(state or {}), event)
+        except Exception as error:
+            raise UsageError(
+                f"projections.{claim.projection.name}.python failed at event @{row[2]}: {type(error).__name__}: {error}",
+                "see it whole with --debug",
+            ) from error
+        if after is not None and not isinstance(after, dict):
+            raise UsageError(f"projections.{claim.projection.name}.python gave a {type(after).__name__}", "give a dict, or None to delete")
+        return after
+
+    return _Source(_sorted(scope, ["sequence", data], rows.sql), step)
+
+
+def load_function(projection: Projection, config: Path | None) -> Callable[[State, dict[str, Any]], State | None]:
+    """Load `module:function`, the module being importable or a file beside esctl.toml. Raises UsageError."""
+    name, _, attribute = projection.python.partition(":")
+    where = f"projections.{projection.name}.python"
+    if not name or not attribute:
+        raise UsageError(f"{where} is {projection.python!r}", 'write it like "rules:fold"')
+    beside = (config.absolute().parent if config is not None else Path.cwd()) / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
+    try:
+        if beside.is_file():
+            spec = importlib.util.spec_from_file_location(f"esctl_projection_{projection.name}", beside)
+            assert spec is not None and spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[spec.name] = module
+            spec.loader.exec_module(module)
+        else:
+            module = importlib.import_module(name)
+        function = getattr(module, attribute)
+    except Exception as error:
+        raise UsageError(f"{where}: cannot load {projection.python!r}: {error}", "a module or file beside esctl.toml, and a function in it") from error
+    if not callable(function):
+        raise UsageError(f"{where}: {attribute!r} is no function")
+    result: Callable[[State, dict[str, Any]], State | None] = function
+    return result
+

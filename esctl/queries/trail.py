@@ -1,0 +1,58 @@
+"""The trail of each entity: what every event changed. Shared by audit and diff."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from esctl.engine.quoting import literal
+from esctl.model import AsOf
+from esctl.projection.fold import NeedsStreamError
+from esctl.projection.sql import TRAIL_COLUMNS, trail_sql
+from esctl.queries.scope import Claim, Scope, event_rows, plan_for
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """Rows per event's row: kind, entity, key, version, TRAIL_COLUMNS, changes (JSON text), fields (list of names touched)."""
+
+    sql: str
+
+
+def trail(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str] = (), fields: Sequence[str] = ()) -> Trail:
+    """Fold one projection's entities event by event. `fields`: only their changes."""
+    try:
+        if claim.projection.python or claim.projection.sql:
+            raise NeedsStreamError
+        plan = plan_for(scope, claim.projection)
+        envelope = [name for name in TRAIL_COLUMNS if name not in ("position", "time")]
+        rows = event_rows(scope, plan.reads, [claim.condition, *conditions], at, envelope)
+        changes, touched = [], []
+        for i, field in enumerate(plan.fields):
+            if fields and field.name not in fields:
+                continue
+            changes.append(change_sql(field.name, f"before{i}", f"after{i}"))
+            touched.append(f"CASE WHEN touched{i} AND (before{i} IS NOT NULL OR after{i} IS NOT NULL) THEN {literal(field.name)} END")
+        listed = f"concat_ws(',', {', '.join(changes)})" if changes else "''"
+        names = f"list_filter([{', '.join(touched)}]::VARCHAR[], lambda n: n IS NOT NULL)"
+        checks = "".join(f" + coalesce(check{i}::BIGINT, 0)" for i in range(len(plan.checks)))
+        columns = ", ".join(TRAIL_COLUMNS)
+        return Trail(
+            f"SELECT kind, entity, key, version{checks} AS version, {columns}, '[' || {listed} || ']' AS changes, {names} AS fields "
+            f"FROM ({trail_sql(plan, rows)})"
+        )
+    except NeedsStreamError:
+        from esctl.queries.stream import stream_trail
+
+        return Trail(stream_trail(scope, claim, at, conditions, fields))
+
+
+def change_sql(field: str, before: str, after: str) -> str:
+    """Write one change as JSON text, without the key of a side that is absent; NULL where nothing changed."""
+    name = literal('{"field":' + json.dumps(field, ensure_ascii=False))
+    parts = [
+        f"CASE WHEN {sql} IS NOT NULL THEN {literal(f',{chr(34)}{key}{chr(34)}:')} || {sql} ELSE '' END"
+        for key, sql in (("before", before), ("after", after))
+    ]
+    return f"CASE WHEN {before} IS DISTINCT FROM {after} THEN {name} || {parts[0]} || {parts[1]} || '}}' END"

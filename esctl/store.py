@@ -1,0 +1,280 @@
+"""The store: where evidence and index live, and the face that the command line and notebooks ask."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from esctl.config import STORE, Config, find_config, find_store, read_config
+from esctl.errors import InputError, NotFoundError, UsageError
+from esctl.model import Answer, AsOf, MappingConfig
+from esctl.timespec import format_instant, parse_as_of
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas
+    import pyarrow as pa
+
+    from esctl.engine.duckdb import Session
+    from esctl.index.scan import IndexView
+    from esctl.index.update import Detected, Updater
+    from esctl.log.snapshot import Snapshot
+    from esctl.projection.spec import Projection
+    from esctl.queries.scope import Scope
+
+OVERRIDES = "mapping.json"
+"""Keeps what `--map` said, for the commands that follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """An answer to work with in Python."""
+
+    answer: Answer
+
+    def arrow(self) -> pa.Table:
+        """Give the answer as an Arrow table, a column per field of a state (`state.balance`)."""
+        from esctl.output import to_arrow
+
+        return to_arrow(self.answer)
+
+    def df(self) -> pandas.DataFrame:
+        """Give the answer as a pandas DataFrame (needs the extra `pandas`)."""
+        return self.arrow().to_pandas()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Give the answer as the dicts that `-f json` prints, numbers with a fraction as Decimal."""
+        from esctl.output import to_rows
+
+        return to_rows(self.answer)
+
+
+class Store:
+    """A store and the configuration it is read with. Open it with `Store.open`."""
+
+    def __init__(self, path: Path, config: Config, memory_limit: str | None = None, tz: str = "UTC", threads: int | None = None) -> None:
+        self.path = path
+        self.config = config
+        self.tz = tz
+        self._memory_limit = memory_limit
+        self._threads = threads
+
+    @classmethod
+    def open(
+        cls,
+        path: Path | str | None = None,
+        config: Path | str | None = None,
+        *,
+        memory_limit: str | None = None,
+        tz: str = "UTC",
+        threads: int | None = None,
+    ) -> Store:
+        """Open an existing store: the one at `path`, else the `.esctl` found upward from the working directory.
+
+        Raises InputError if there is none or it cannot be read, UsageError for a wrong configuration.
+        """
+        found = find_store(Path(path) if path is not None else None)
+        if found is None:
+            raise InputError(f"there is no store: no {STORE} here or in a folder above", "make one with: esctl ingest FILE")
+        file = find_config(Path(config) if config is not None else None, found)
+        store = cls(found, read_config(file), memory_limit, tz, threads)
+        store.snapshot  # noqa: B018  # a store that is none, or damaged, is told at once
+        return store
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The evidence as it was when first asked for."""
+        from esctl.log.commits import open_log
+
+        return open_log(self.path).read()
+
+    @cached_property
+    def session(self) -> Session:
+        """The DuckDB session of this store's questions."""
+        from esctl.engine.duckdb import open_session
+
+        return open_session(self._memory_limit, self._threads)
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The session's connection."""
+        return self.session.connection
+
+    @cached_property
+    def mapping(self) -> MappingConfig:
+        """The mapping in force: esctl.toml's, with what `--map` said when it was last given."""
+        return replace(_mapping_of(self.config), overrides=self.overrides)
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What `--map` said when it was last given."""
+        try:
+            return tuple(json.loads((self.path / OVERRIDES).read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            return ()
+        except (OSError, ValueError) as error:
+            raise InputError(f"{self.path / OVERRIDES} is not readable", "mend it with: esctl reindex --map KEY=PATH") from error
+
+    def set_overrides(self, overrides: Sequence[str]) -> None:
+        """Keep `--map` options for all commands to come; checked first."""
+        from esctl.index.mapping import override
+
+        override(_mapping_of(self.config).default, overrides)
+        temporary = self.path / f".tmp-{OVERRIDES}"
+        temporary.write_text(json.dumps(list(overrides)) + "\n", encoding="utf-8")
+        temporary.replace(self.path / OVERRIDES)
+        self.__dict__.pop("mapping", None)
+
+    @property
+    def index_folder(self) -> Path:
+        """Where the index of the mapping in force is."""
+        from esctl.index.mapping import mapping_hash
+
+        return self.path / "index" / mapping_hash(self.mapping)
+
+    def updater(self, detected: Detected | None = None) -> Updater:
+        """Give what builds this store's index."""
+        from esctl.index.update import Updater
+
+        return Updater(self.connection, self.mapping, self.index_folder, detected)
+
+    @cached_property
+    def view(self) -> IndexView:
+        """The index, brought up to date with the snapshot."""
+        from esctl.engine.duckdb import explained
+
+        with explained():
+            return self.updater().run(self.snapshot)
+
+    @cached_property
+    def projections(self) -> tuple[Projection, ...]:
+        """The projections of esctl.toml."""
+        from esctl.projection.spec import parse_projections
+
+        return parse_projections(self.config.projections, self.config.name)
+
+    def point(self, text: str, option: str, *, inclusive: bool = True) -> AsOf:
+        """Read a point in time or order as the options do."""
+        return parse_as_of(text, option, inclusive=inclusive, tz=self.tz)
+
+    def scope(self, entities: Sequence[str] = (), projection: str = "", known_at: str = "") -> Scope:
+        """Give the ground of a question about some entities (names or globs; none: all)."""
+        from esctl.queries.scope import Scope
+
+        known = self.point(known_at, "--known-at") if known_at else None
+        return Scope(self.session, self.view, self.projections, projection, tuple(entities), known, self.tz, self.config.path)
+
+    def replay(
+        self, *entities: str, at: str = "", before: str = "", known_at: str = "", projection: str = "", where: str = "", deleted: bool = False
+    ) -> Relation:
+        """Give the state of each entity at a point in time. Arguments as the options of `esctl replay`."""
+        from esctl.queries.replay import replay
+
+        return Relation(replay(self.scope(entities, projection, known_at), self.bound(at, before), where, deleted=deleted))
+
+    def bound(self, at: str = "", before: str = "") -> AsOf | None:
+        """Read `--at` or `--before`. Raises UsageError for both."""
+        if at and before:
+            raise UsageError("--at and --before are both given", "give one of them")
+        if before:
+            return self.point(before, "--before", inclusive=False)
+        return self.point(at, "--at") if at else None
+
+    def diff(self, a: str, b: str, *entities: str, known_at: str = "", projection: str = "") -> Relation:
+        """Give what differs between two points. Arguments as those of `esctl diff`."""
+        from esctl.queries.diff import diff
+
+        scope = self.scope(entities, projection, known_at)
+        return Relation(diff(scope, self.point(a, "A"), self.point(b, "B")))
+
+    def audit(
+        self, *entities: str, actor: str = "", type: str = "", start: str = "", end: str = "", field: str = "", at: str = "",
+        known_at: str = "", projection: str = "",
+    ) -> Relation:  # fmt: skip
+        """Give the trail. Arguments as the options of `esctl audit` (`start`: --from, `end`: --to)."""
+        from esctl.queries.audit import Filters, audit
+
+        filters = Filters(
+            actors=(actor,) if actor else (), types=(type,) if type else (), fields=(field,) if field else (),
+            start=self.point(start, "--from", inclusive=False) if start else None,
+            end=self.point(end, "--to") if end else None,
+        )  # fmt: skip
+        return Relation(audit(self.scope(entities, projection, known_at), self.bound(at), filters))
+
+    def events(self, *entities: str) -> Relation:
+        """Give the events, as `esctl log` does."""
+        from esctl.queries.log import EventFilters, log
+
+        return Relation(log(self.scope(entities), EventFilters()))
+
+    def entities(self) -> Relation:
+        """Give the entities, as `esctl entities` does."""
+        from esctl.queries.entities import entities
+
+        return Relation(entities(self.scope()))
+
+    def types(self) -> Relation:
+        """Give the event types, as `esctl types` does."""
+        from esctl.queries.types import types
+
+        return Relation(types(self.scope()))
+
+    def names(self, what: Literal["entity", "type", "projection"], prefix: str, limit: int) -> list[str]:
+        """List up to `limit` names that begin with a prefix, for completion."""
+        if what == "projection":
+            return [projection.name for projection in self.projections if projection.name.startswith(prefix)][:limit]
+        from esctl.engine.quoting import literal
+
+        rows = self.view.relation([what], None, [f"starts_with({what}, {literal(prefix)})"])
+        found = self.connection.execute(f"SELECT DISTINCT {what} FROM ({rows}) ORDER BY 1 LIMIT {int(limit)}").fetchall()
+        return [name for (name,) in found]
+
+    def describe(self, at: AsOf | None, known_at: AsOf | None = None) -> list[str]:
+        """Say what a bound was resolved to, and whether it lies after the last event."""
+        if at is None or not self.view.manifest.files:
+            return []
+        from esctl.queries.status import last_instant
+
+        if at.kind != "time" or at.instant is None:
+            return []
+        word = "at" if at.inclusive else "before"
+        notes = [f"{word} {format_instant(at.instant)}, position {self.snapshot.head}"]
+        last = last_instant(self.scope())
+        if last is not None and at.instant > last:
+            notes.append(f"note: the last event is of {format_instant(last)}")
+        return notes
+
+    def not_empty(self) -> None:
+        """Raise NotFoundError if the store holds no event."""
+        if not self.snapshot.head:
+            raise NotFoundError(f"the store {self.path} is empty", "read a log into it with: esctl ingest FILE")
+
+
+def create(path: Path | None, config: Path | None, *, erasable: bool, memory_limit: str | None = None, tz: str = "UTC") -> Store:
+    """Open a store for writing, and make it if it is not there yet: at `path`, else `.esctl` found upward, else here."""
+    from esctl.log.commits import create_store
+
+    found = find_store(path) or Path(STORE)
+    file = find_config(config, found)
+    settings = read_config(file)
+    _mapping_of(settings)  # a wrong mapping is told before anything is made
+    if not (found / "format.json").is_file() or erasable:
+        create_store(found, erasable)
+    return Store(found, settings, memory_limit, tz)
+
+
+def _mapping_of(config: Config) -> MappingConfig:
+    from esctl.index.mapping import parse_mapping
+
+    return parse_mapping(config.mapping, config.name) if config.mapping else MappingConfig()
+
+
+def reopened(store: Store) -> Store:
+    """Give the store anew, at its present head."""
+    return Store(store.path, store.config, store._memory_limit, store.tz, store._threads)
+
+

@@ -1,0 +1,92 @@
+"""`--at` text -> AsOf."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from esctl.errors import UsageError
+from esctl.model import AsOf
+
+HINT = "a time (2024-02-01T14:03:00Z), a date, @123, seq:9, version:5, id:evt-9, now, '2h ago' or yesterday"
+_AGO = re.compile(r"(\d+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)\s+ago", re.IGNORECASE)
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}")
+
+
+def utc_now() -> datetime:
+    """Give the time now."""
+    return datetime.now(UTC)
+
+
+def parse_as_of(
+    text: str, option: str = "--at", *, inclusive: bool = True, tz: str = "UTC", now: Callable[[], datetime] = utc_now
+) -> AsOf:
+    """Read a point in time or order.
+
+    A date alone is its end where the bound is inclusive (`--at`, `--to`), its start where it is not (`--before`, `--from`).
+    Raises UsageError naming `option`.
+    """
+    spec = text.strip()
+    try:
+        ordinal = _ordinal(text, spec, inclusive)
+        if ordinal is not None:
+            return ordinal
+        return AsOf(text, "time", inclusive, instant=_instant(spec, inclusive, tz, now))
+    except (ValueError, OverflowError, UsageError):
+        raise UsageError(f"{option} {text!r} is no point in time", f"write {HINT}") from None
+
+
+def _ordinal(text: str, spec: str, inclusive: bool) -> AsOf | None:
+    if spec.startswith("@"):
+        return AsOf(text, "position", inclusive, number=_natural(spec[1:]))
+    head, colon, rest = spec.partition(":")
+    if not colon:
+        return None
+    if head == "seq" and rest:
+        return AsOf(text, "sequence", inclusive, value=rest)
+    if head == "version":
+        return AsOf(text, "version", inclusive, number=_natural(rest))
+    if head == "id" and rest:
+        return AsOf(text, "event", inclusive, value=rest)
+    return None
+
+
+def _natural(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise ValueError(text)
+    return int(text)
+
+
+def _instant(spec: str, inclusive: bool, tz: str, now: Callable[[], datetime]) -> int:
+    ago = _AGO.fullmatch(spec)
+    if ago:
+        return _microseconds(now() - timedelta(**{_UNITS[ago[2][0].lower()]: int(ago[1])}))
+    if spec.lower() == "now":
+        return _microseconds(now())
+    if spec.lower() in ("today", "yesterday"):
+        from esctl.index.times import find_zone
+
+        day = now().astimezone(find_zone(tz)).date() - timedelta(days=spec.lower() == "yesterday")
+        spec = day.isoformat()
+    return _written(spec, inclusive, tz)
+
+
+def _written(spec: str, inclusive: bool, tz: str) -> int:
+    from esctl.index.times import parse_instant
+
+    if _DATE.fullmatch(spec) and inclusive:
+        day = datetime.strptime(spec, "%Y-%m-%d" if "-" in spec else "%Y%m%d") + timedelta(days=1)
+        return parse_instant(day.strftime("%Y-%m-%d"), tz) - 1
+    return parse_instant(spec, tz)
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def format_instant(microseconds: int) -> str:
+    """Write microseconds since the epoch as RFC 3339 in UTC."""
+    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{moment.microsecond:06d}" if moment.microsecond else "") + "Z"
