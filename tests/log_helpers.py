@@ -194,7 +194,7 @@ def stray_files(snapshot: Snapshot) -> list[str]:
     return sorted(name for name in found - named if ".tmp-" in name or not name.startswith("commits/"))
 
 
-ROWS = 1500
+ROWS = 1100
 LINES = [b'{"id":%d}\n' % number for number in range(4 * ROWS)]
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from log_helpers import NOW, Failing, reference_leaves
 
 from esctl.errors import InputError
-from esctl.log.segment import SCHEMA, leaf_hashes, write_segment
+from esctl.log import segment
+from esctl.log.segment import SCHEMA, iter_leaf_hashes, leaf_hashes, write_segment
 
 instants = st.integers(-(10**15), 4 * 10**15)
 headers = st.lists(
@@ -97,6 +98,16 @@ def test_order_is_kept_where_duckdb_does_not() -> None:
     records = table([row(raw=b"%d" % number) for number in range(5000)])
     records = pa.Table.from_batches(records.to_batches(max_chunksize=100))
     assert leaf_hashes(records, connection) == reference_leaves(records)
+
+
+def test_pieces_and_slices_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    raws = [None if number % 7 == 0 else b"%d" % number * (number % 5) for number in range(1000)]
+    whole = table([row(raw=raw, source=f"s{at % 3}") for at, raw in enumerate(raws)])
+    records = pa.concat_tables([whole.slice(3, 300), whole.slice(303)])
+    monkeypatch.setattr(segment, "ROW_GROUP", 128)
+    pieces = list(iter_leaf_hashes(records))
+    assert [len(piece) // 32 for piece in pieces] == [128] * 7 + [101]
+    assert b"".join(pieces) == reference_leaves(whole)[3 * 32 :]
 
 
 def test_no_records_no_hashes() -> None:

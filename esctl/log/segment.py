@@ -89,8 +89,8 @@ def iter_leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | No
 def _prepared(table: pa.Table) -> tuple[pa.Table, str]:
     """Give the columns that are not null throughout, and the expression of a leaf over them.
 
-    Without salts `raw` and `source` come hashed. OpenSSL, which uses the processor's SHA instructions, hashes a record in
-    half the time DuckDB takes; and a source's name need not be hashed a million times.
+    Without salts `raw` and `source` come hashed: OpenSSL uses the processor's SHA instructions, so it hashes records in
+    a fraction of the time that DuckDB takes; and a source's name need not be hashed a million times.
     """
     names = [column for column in SCHEMA.names if table[column].null_count < table.num_rows]
     known = table.select(names)
