@@ -128,6 +128,7 @@ def main() -> None:
 
 def run(group: LazyGroup) -> None:
     """Run a command line to its exit code, and see that the last bytes of its output arrive too."""
+    failures.watch_interrupts()
     code: Any = 0
     try:
         group.main(prog_name="esctl")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from types import FrameType
 from typing import Any
 
 import typer
@@ -25,6 +28,24 @@ _CODES: tuple[tuple[type[EsctlError], int], ...] = (
 )
 
 
+_interrupts: list[int] = []
+
+
+def watch_interrupts() -> None:
+    """Remember Ctrl-C: DuckDB answers it with errors of its own, without a trace of KeyboardInterrupt.
+
+    SIGTERM ends a command the same way (143), so that it too leaves no half-written file.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        _interrupts.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGTERM, interrupt)
+
+
 @contextmanager
 def exit_codes(debug: Callable[[], bool]) -> Iterator[None]:
     """Report any error of the block and leave with its exit code (typer.Exit); Exit and SystemExit pass."""
@@ -38,13 +59,13 @@ def exit_codes(debug: Callable[[], bool]) -> Iterator[None]:
 
 
 def report(problem: BaseException, debug: bool) -> int:
-    """Say on stderr what went wrong, and give its exit code: 2, 3, 4, 70, 130 or 141."""
+    """Say on stderr what went wrong, and give its exit code: 2, 3, 4, 70, 130, 141 or 143."""
     if isinstance(problem, OSError) and problem.errno == errno.EPIPE:
         silence_stdout()
         return BROKEN_PIPE
-    if isinstance(problem, (KeyboardInterrupt, typer.Abort)):
+    if isinstance(problem, (KeyboardInterrupt, typer.Abort)) or _interrupts:
         diagnostics.note("esctl: interrupted")
-        return INTERRUPTED
+        return 128 + _interrupts[0] if _interrupts else INTERRUPTED
     if debug:
         diagnostics.show_traceback(problem)
     message, hint, code = _explain(problem)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from esctl.errors import EsctlError, InputError, UsageError
 
@@ -60,6 +60,12 @@ def connect(
         except duckdb.Error as error:
             raise UsageError(f"--memory-limit {memory_limit!r} is no size", 'write it like "2GiB" or "512MB"') from error
     return connection
+
+
+def single_row(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+    """Run a query of at most one row and give it; nothing is left unfetched, which would block the connection."""
+    rows = connection.execute(sql, list(parameters)).fetchall()
+    return rows[0] if rows else None
 
 
 @contextmanager

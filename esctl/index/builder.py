@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from esctl.engine.duckdb import single_row
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope import EnvelopeSql, envelope_sql, mapped_fields, payload_paths, sequence_text_key
 from esctl.index.judge import canonical_json_sql, unmark_text_sql
@@ -96,7 +97,7 @@ def _columns(
 
 
 def _fits(connection: duckdb.DuckDBPyConnection) -> bool:
-    row = connection.execute("SELECT count(*) FILTER (data IS NOT NULL AND NOT marked), count(*) FROM event").fetchone()
+    row = single_row(connection, "SELECT count(*) FILTER (data IS NOT NULL AND NOT marked), count(*) FROM event")
     return row is not None and row[0] * 10 <= row[1]
 
 
@@ -149,9 +150,9 @@ class _Payload:
         holder = self.holder(event)
         if not self.excluded:
             return f"json_extract({holder}, {literal(self.prefix)})"
-        member = "to_json(k) || ':' || json_extract(p, '/' || replace(replace(k, '~', '~0'), '/', '~1'))"
-        kept = f"list_filter(json_keys(p), lambda k: k NOT IN ({', '.join(literal(name) for name in self.excluded)}))"
-        rebuilt = f"'{{' || array_to_string(list_transform({kept}, lambda k: {member}), ',') || '}}'".replace("(p", f"({holder}")
+        member = f"to_json(k) || ':' || json_extract({holder}, '/' || replace(replace(k, '~', '~0'), '/', '~1'))"
+        kept = f"list_filter(json_keys({holder}), lambda k: k NOT IN ({self._excluded_list()}))"
+        rebuilt = f"'{{' || array_to_string(list_transform({kept}, lambda k: {member}), ',') || '}}'"
         return f"CASE WHEN json_type({holder}) = 'OBJECT' THEN {rebuilt} ELSE json_extract({holder}, '') END"
 
     def key_count(self, holder: str) -> str:
@@ -159,7 +160,10 @@ class _Payload:
         keys = f"json_keys({holder}, {literal(self.prefix)})"
         if not self.excluded:
             return f"len({keys})"
-        return f"len(list_filter({keys}, lambda k: k NOT IN ({', '.join(literal(name) for name in self.excluded)})))"
+        return f"len(list_filter({keys}, lambda k: k NOT IN ({self._excluded_list()})))"
+
+    def _excluded_list(self) -> str:
+        return ", ".join(literal(name) for name in self.excluded)
 
 
 def _event_text(stanza: Stanza) -> str:
@@ -172,9 +176,14 @@ def _event_text(stanza: Stanza) -> str:
 def _create_events(
     connection: duckdb.DuckDBPyConnection, groups: Sequence[Group], columns: Sequence[PayloadColumn]
 ) -> None:
-    widest = max((len(envelope_sql(group.stanza, group.tz).entities) for group in groups), default=1)
-    selects = [_group_select(group, columns, max(widest, 1)) for group in groups]
+    widest = _widest(groups)
+    selects = [_group_select(group, columns, widest) for group in groups]
     connection.execute("CREATE OR REPLACE TEMP TABLE event AS " + "\nUNION ALL ".join(selects))
+
+
+def _widest(groups: Sequence[Group]) -> int:
+    """Count the roles of the stanza that has most; at least one."""
+    return max(1, *(bool(group.stanza.entity) + len(group.stanza.entities) for group in groups))
 
 
 def _group_select(group: Group, columns: Sequence[PayloadColumn], widest: int) -> str:
@@ -272,22 +281,22 @@ def _finish(
 ) -> Built:
     sequence_key = _sequence_key_kind(connection)
     key = {"bigint": "CAST(sequence AS BIGINT)", "text": "sequence_key", "none": "CAST(NULL AS VARCHAR)"}[sequence_key]
-    roles = [i for i in range(8192) if _has_column(connection, f"entity_{i}")]
+    roles = range(_widest(groups))
     rows = " UNION ALL ".join(_role_select(i, roles, key, columns) for i in roles)
-    table = connection.execute(f"SELECT * FROM ({rows}) ORDER BY kind, entity, position, role_order").to_arrow_table()
+    table = connection.sql(f"SELECT * FROM ({rows}) ORDER BY kind, entity, position, role_order").to_arrow_table()
     entityless = " AND ".join(f"entity_{i} IS NULL" for i in roles)
-    row = connection.execute(f"""SELECT count(*), count(*) FILTER (data IS NOT NULL), list(DISTINCT ordering),
+    row = single_row(connection, f"""SELECT count(*), count(*) FILTER (data IS NOT NULL), list(DISTINCT ordering),
         count(*) FILTER (ordering = 'sequence' AND sequence IS NULL AND invalid IS NULL AND duplicate_of IS NULL
                          AND NOT ({entityless})),
         count(*) FILTER (duplicate_of IS NOT NULL AND NOT conflict), count(*) FILTER (invalid IS NOT NULL),
         count(*) FILTER (invalid IS NULL AND {entityless}), bool_or({" OR ".join(f"role_{i} IS NOT NULL" for i in roles)})
-        FROM event""").fetchone()
+        FROM event""")
     assert row is not None
     untyped_fields = connection.execute(
         "SELECT DISTINCT unnest(json_keys(data)) FROM event WHERE json_type(data) = 'OBJECT' ORDER BY 1"
     ).fetchall()
     counts = ", ".join(f"count({identifier(column.name)})" for column in columns)
-    seen = connection.execute(f"SELECT {counts} FROM event").fetchone() if columns else ()
+    seen = single_row(connection, f"SELECT {counts} FROM event") if columns else ()
     typed_fields = [column.field for column, count in zip(columns, seen or (), strict=True) if count]
     duplicate_rows = connection.execute("SELECT position FROM repeated WHERE NOT conflict ORDER BY 1").fetchall()
     return Built(
@@ -309,22 +318,15 @@ def _finish(
 
 
 def _sequence_key_kind(connection: duckdb.DuckDBPyConnection) -> str:
-    row = connection.execute(f"""SELECT count(sequence),
+    row = single_row(connection, f"""SELECT count(sequence),
         count(sequence) FILTER (NOT regexp_matches(sequence, '^(0|-?[1-9][0-9]*)$')
-                                OR abs(coalesce(try_cast(sequence AS HUGEINT), {BIGINT_SEQUENCE})) >= {BIGINT_SEQUENCE}) FROM event""").fetchone()
+                                OR abs(coalesce(try_cast(sequence AS HUGEINT), {BIGINT_SEQUENCE})) >= {BIGINT_SEQUENCE}) FROM event""")
     if row is None or row[0] == 0:
         return "none"
     return "text" if row[1] else "bigint"
 
 
-def _has_column(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    row = connection.execute(
-        "SELECT count(*) FROM duckdb_columns() WHERE table_name = 'event' AND column_name = ?", [name]
-    ).fetchone()
-    return row is not None and row[0] > 0
-
-
-def _role_select(role: int, roles: Sequence[int], key: str, columns: Sequence[PayloadColumn]) -> str:
+def _role_select(role: int, roles: range, key: str, columns: Sequence[PayloadColumn]) -> str:
     names = ", ".join(["", *(identifier(column.name) for column in columns)])
     rest = " AND ".join(f"entity_{i} IS NULL" for i in roles)
     homeless = f" OR ({rest})" if role == 0 else ""

@@ -86,7 +86,7 @@ class _Field:
 def detect(samples: Sequence[object]) -> Detection:
     """Find the mapping of a source from its first records (parsed JSON).
 
-    A known format comes before the plain envelope. Without an entity, `stanza.entity` and `stanza.entities` are empty and
+    A known format comes before the plain envelope. Without an entity, `stanza.entity` and `.entities` are empty and
     `candidates` name the fields to choose from.
     """
     known = recognise(samples)
@@ -373,7 +373,7 @@ def _reads_as_time(value: Any) -> bool:
 
 
 def _is_unique(search: _Search, each: _Field) -> bool:
-    """Say whether a field is an id: the same value again only with the same record (a duplicate), rare conflicts apart."""
+    """Say whether a field is an id: a value comes again only in a duplicate, rare conflicts apart."""
     contents: dict[str, set[str]] = {}
     for number, value in each.values.items():
         record = json.dumps(search.records[number], sort_keys=True, default=str)

@@ -156,6 +156,8 @@ def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) ->
         changes.setdefault("entity", ())
     elif base and "entity" in changes:
         changes["entities"] = ()
+    if changes.get("sequence"):
+        changes.setdefault("order", "sequence")
     stanza = dataclasses.replace(base or Stanza(CUSTOM), **changes)
     if stanza.order == "sequence" and not stanza.sequence:
         hint = f"add sequence = PATH beside {where}.order"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from esctl.engine.duckdb import explained
+from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS, IndexView, PayloadPath, Read
@@ -121,7 +121,7 @@ def _measured(connection: duckdb.DuckDBPyConnection, view: IndexView, paths: lis
         for i in range(len(paths))
     )
     with explained():
-        row = connection.execute(f"SELECT {items} FROM ({view.relation([], reads)})").fetchone()
+        row = single_row(connection, f"SELECT {items} FROM ({view.relation([], reads)})")
     assert row is not None
     found = {}
     for i, path in enumerate(paths):

@@ -38,7 +38,8 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     check_entities(scope)
     check_order(scope)
     parts = [states(scope, claim, at) for claim in claims(scope)]
-    selected = [_selected(part, where, deleted=deleted) for part in parts]
+    known = frozenset(name for part in parts for name, _, _ in part.fields)
+    selected = [_selected(part, where, known, deleted=deleted) for part in parts]
     rows = " UNION ALL ".join(f"SELECT entity, kind, {_state(part)} AS state, version, position, time FROM ({sql})" for part, sql in zip(parts, selected, strict=True))
     flat_sql, flat_columns = _flat(parts, selected)
     order = "ORDER BY kind, entity"
@@ -67,15 +68,18 @@ def _fields(plan: Plan) -> tuple[tuple[str, str, Shape | None], ...]:
     return tuple((field.name, field_column(i), field.shape) for i, field in enumerate(plan.fields))
 
 
-def _selected(part: States, where: str, *, deleted: bool) -> str:
+def _selected(part: States, where: str, known: frozenset[str], *, deleted: bool) -> str:
     tests = [] if deleted else ["NOT deleted"]
     if where:
-        tests.append(predicate(where, part))
+        tests.append(predicate(where, part, known))
     return f"SELECT * FROM ({part.sql})" + (f" WHERE {' AND '.join(tests)}" if tests else "")
 
 
-def predicate(where: str, part: States) -> str:
-    """Compile a predicate on the state: names are its fields, and entity, kind, version, position, time."""
+def predicate(where: str, part: States, known: frozenset[str]) -> str:
+    """Compile a predicate on the state: names are its fields, and entity, kind, version, position, time.
+
+    A field that only other projections have (`known`) is missing here; one that none has raises UsageError.
+    """
     by_name = {name: (column, shape) for name, column, shape in part.fields}
 
     def resolve(path: Path) -> Value:
@@ -91,10 +95,11 @@ def predicate(where: str, part: States) -> str:
             return Value(f"CAST({head} AS DECIMAL(19,0))", "number", Shape(19, 0))
         if len(names) == 1 and head == "time":
             return Value("time", "time")
-        if not part.fields or "*" in by_name:
+        if "*" in by_name:
             return from_json(_member("state", names), head)
-        # Another projection's field, or a misspelt one: told apart by the caller, who knows them all.
-        raise UsageError(f"the state has no field {head!r}", f"fields are: {', '.join(sorted(by_name)) or 'none'}")
+        if head in known or "*" in known:
+            return from_json("CAST(NULL AS VARCHAR)", head)
+        raise UsageError(f"the state has no field {head!r}", f"fields are: {', '.join(sorted(known)) or 'none'}")
 
     return to_boolean(Expression(where, "--where").compile(resolve)).sql
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pathlib import Path
 
-from esctl.engine.duckdb import Session, explained
+from esctl.engine.duckdb import explained, Session, single_row
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.scan import FOLDABLE, IndexView, PayloadPath, Read
@@ -99,7 +99,7 @@ def check_entities(scope: Scope) -> None:
     near = f"""SELECT entity FROM (SELECT DISTINCT entity FROM ({everything}))
         ORDER BY jaro_winkler_similarity(lower(entity), lower({literal(missing[0])})) DESC, entity LIMIT 1"""
     with explained():
-        row = scope.connection.execute(near).fetchone()
+        row = single_row(scope.connection, near)
     raise NotFoundError(f"no entity {missing[0]!r}", f"did you mean {row[0]}?" if row else "the store has no entities; ingest some events")
 
 
@@ -108,7 +108,7 @@ def check_order(scope: Scope) -> None:
     if any(file.unsequenced for file in scope.view.manifest.files):
         lacking = scope.view.relation(["position", "entity"], None, ["ordering = 'sequence'", "sequence IS NULL", FOLDABLE])
         with explained():
-            row = scope.connection.execute(f"SELECT position, entity FROM ({lacking}) ORDER BY position LIMIT 1").fetchone()
+            row = single_row(scope.connection, f"SELECT position, entity FROM ({lacking}) ORDER BY position LIMIT 1")
         if row:
             raise UsageError(
                 f"event @{row[0]} of {row[1]!r} has no sequence, and events are folded by sequence",
@@ -119,7 +119,7 @@ def check_order(scope: Scope) -> None:
     orders = scope.view.relation(["kind", "entity", "ordering"], None, [FOLDABLE])
     mixed = f"SELECT entity, string_agg(DISTINCT ordering, ' and ' ORDER BY ordering) FROM ({orders}) GROUP BY kind, entity HAVING count(DISTINCT ordering) > 1 ORDER BY 1 LIMIT 1"
     with explained():
-        row = scope.connection.execute(mixed).fetchone()
+        row = single_row(scope.connection, mixed)
     if row:
         raise UsageError(
             f"entity {row[0]!r} is fed by sources with different orders ({row[1]})",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from esctl.engine.duckdb import explained
+from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
 from esctl.log.snapshot import Snapshot
 from esctl.model import Answer, Column
@@ -42,5 +42,5 @@ def last_instant(scope: Scope) -> int | None:
     """Give the latest event's time in microseconds since the epoch; None without events."""
     rows = scope.view.relation(["time"], None, ["invalid IS NULL"])
     with explained():
-        row = scope.connection.execute(f"SELECT epoch_us(max(time)) FROM ({rows})").fetchone()
+        row = single_row(scope.connection, f"SELECT epoch_us(max(time)) FROM ({rows})")
     return row[0] if row else None

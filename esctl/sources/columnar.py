@@ -58,7 +58,7 @@ class ColumnarReader:
 
 
 def _parquet_batches(source: Any, skip: int) -> Iterator[Any]:
-    with pq.ParquetFile(source) as file:
+    with source, pq.ParquetFile(source) as file:
         groups = list(range(file.num_row_groups))
         while groups and file.metadata.row_group(groups[0]).num_rows <= skip:
             skip -= file.metadata.row_group(groups.pop(0)).num_rows

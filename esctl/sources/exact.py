@@ -115,30 +115,19 @@ def _joined(values: Array, items: Array, before: str, after: str) -> Array:
     lengths = pc.fill_null(pc.list_value_length(values), 0).cast(pa.int64())
     ends = pc.cumulative_sum(lengths)
     offsets = pa.concat_arrays([pa.array([0], pa.int64()), ends])
-    texts = wrapped(before, pc.binary_join(pa.LargeListArray.from_arrays(offsets, items), ","), after)
+    joined = pc.binary_join(pa.LargeListArray.from_arrays(offsets, items), pa.scalar(",", _TEXT))
+    texts = wrapped(before, joined, after)
     return pc.if_else(values.is_valid(), texts, pa.scalar(None, _TEXT))
 
 
 def _map(values: Array) -> Array:
-    entries = pa.ListArray.from_arrays(
-        values.offsets, pa.StructArray.from_arrays([values.keys, values.items], ["k", "v"])
-    )
-    flat = entries.flatten() if not values.null_count else _entries_of_valid(values)
-    keys, items = flat.field("k"), flat.field("v")
-    if pt.is_string(keys.type) or pt.is_large_string(keys.type):
-        pairs = pc.binary_join_element_wise(_text(keys), _text(items), pa.scalar(":", _TEXT))
-        return _joined(_as_list(values), pairs, "{", "}")
-    return _joined(_as_list(values), objects(["key", "value"], [_text(keys), _text(items)]), "[", "]")
-
-
-def _as_list(values: Array) -> Array:
-    item = pa.struct([("key", values.type.key_type), ("value", values.type.item_type)])
-    return values.cast(pa.list_(item))
-
-
-def _entries_of_valid(values: Array) -> Array:
-    flat = _as_list(values).flatten()
-    return pa.StructArray.from_arrays([flat.field("key"), flat.field("value")], ["k", "v"])
+    kind = values.type
+    lists = values.cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
+    keys, items = lists.flatten().flatten()
+    if pt.is_string(kind.key_type) or pt.is_large_string(kind.key_type):
+        members = pc.binary_join_element_wise(_text(keys), _text(items), pa.scalar(":", _TEXT))
+        return _joined(lists, members, "{", "}")
+    return _joined(lists, objects(["key", "value"], [_text(keys), _text(items)]), "[", "]")
 
 
 def _extension(values: Array) -> Array:

@@ -10,7 +10,7 @@ from esctl.sources.pieces import BLANKS
 
 _DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse(name))
 _SPACE = re.compile(r"[ \t\r\n]*")
-_CUT_LITERAL = re.compile(r"t(r(u)?)?|f(a(l(s)?)?)?|n(u(l)?)?|-")
+_CUT_LITERAL = re.compile(r"t(r(u)?)?|f(a(l(s)?)?)?|n(u(l)?)?|-|\.|[eE][+-]?")
 _ESCAPE_SPAN = 12  # \uXXXX\uXXXX
 
 
@@ -72,4 +72,5 @@ def _cut_off(text: str, error: json.JSONDecodeError) -> bool:
     rest = text[error.pos :].strip(" \t\r\n")
     if "escape" in error.msg:
         return len(text) - error.pos < _ESCAPE_SPAN and '"' not in rest
+    # A number is read up to where it no longer is one: "1.5e" breaks at its "e".
     return not rest or _CUT_LITERAL.fullmatch(rest) is not None
