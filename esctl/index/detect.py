@@ -144,7 +144,9 @@ def _plain_envelope(records: list[dict[str, Any]]) -> Detection:
         data=(data.text,) if data else (),
         order=order,  # type: ignore[arg-type]
     )
-    search.rows.append(Choice("order", order, why[order]))
+    sequence = search.found.get("sequence")
+    finer = f'; order = "sequence" would fold by {sequence.text}' if sequence and order == "time" else ""
+    search.rows.append(Choice("order", order, why[order] + finer))
     return Detection(stanza, tuple(search.rows), () if stanza.entity else _candidates(search))
 
 

@@ -253,11 +253,11 @@ def to_toml(stanza: Stanza) -> str:
         value, parts = getattr(stanza, key), stanza.id_parts if key == "id" else ()
         if value != getattr(base, key) or (key == "id" and parts != base.id_parts):
             lines.append(f"{key} = {_write_field(key, value, parts)}")
-    lines += [
-        f"{key} = {_quote(getattr(stanza, key))}"
-        for key in ("order", "unwrap")
-        if getattr(stanza, key) != getattr(base, key)
-    ]
+    implied = "sequence" if stanza.sequence and stanza.sequence != base.sequence else base.order
+    if stanza.order != implied:
+        lines.append(f"order = {_quote(stanza.order)}")
+    if stanza.unwrap != base.unwrap:
+        lines.append(f"unwrap = {_quote(stanza.unwrap)}")
     for key in _TABLES:
         if getattr(stanza, key) != getattr(base, key):
             lines += ["", f"[mapping.{key}]"]

@@ -126,6 +126,7 @@ _GITHUB_WEBHOOKS = Preset(
             "body.enterprise.slug",
             "body.marketplace_purchase.account.login",
             "body.sponsorship.sponsorable.login",
+            "body.security_advisory.ghsa_id",
             "body.sender.login",
         ),
         actor=("body.sender.login", "body.pusher.name"),
