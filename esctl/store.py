@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from esctl.engine.duckdb import Session
+    from esctl.index.detect import Detection
     from esctl.index.scan import IndexView
     from esctl.index.update import Detected, Updater
     from esctl.log.snapshot import Snapshot
@@ -278,3 +279,14 @@ def reopened(store: Store) -> Store:
     return Store(store.path, store.config, store._memory_limit, store.tz, store._threads)
 
 
+
+
+def rebuild_index(store: Store) -> list[tuple[str, Detection]]:
+    """Build the index of the mapping in force anew from the evidence; gives what was recognised in each source."""
+    import shutil
+
+    found: list[tuple[str, Detection]] = []
+    shutil.rmtree(store.index_folder, ignore_errors=True)
+    store.__dict__.pop("view", None)
+    store.updater(lambda name, detection: found.append((name, detection))).run(store.snapshot)
+    return found

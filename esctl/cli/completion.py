@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+import typer
 
 from esctl.cli.options import Shared
 from esctl.output.text import visible
-
-if TYPE_CHECKING:
-    import typer
 
 _MOST = 200
 

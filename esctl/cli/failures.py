@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -41,9 +42,26 @@ def watch_interrupts() -> None:
         _interrupts.append(number)
         raise KeyboardInterrupt
 
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGINT, interrupt)
-        signal.signal(signal.SIGTERM, interrupt)
+    if threading.current_thread() is not threading.main_thread():
+        return
+    receive, send = os.pipe()
+    os.set_blocking(send, False)
+    signal.set_wakeup_fd(send, warn_on_full_buffer=False)
+    threading.Thread(target=_stop_queries, args=(receive,), daemon=True).start()
+    signal.signal(signal.SIGINT, interrupt)
+    signal.signal(signal.SIGTERM, interrupt)
+
+
+def _stop_queries(receive: int) -> None:
+    """Stop queries for every signal, again and again until Python's own handler has had its turn."""
+    from esctl.engine.interrupts import interrupt_all
+
+    signals = 0
+    while os.read(receive, 1):
+        signals += 1
+        while len(_interrupts) < signals:
+            interrupt_all()
+            time.sleep(0.02)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from esctl.engine import interrupts
 from esctl.errors import EsctlError, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def connect(
     connection = duckdb.connect(
         config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "allow_community_extensions": "false"}
     )
+    interrupts.register(connection)
     connection.execute("SET TimeZone='UTC'")
     if threads:
         connection.execute(f"SET threads={int(threads)}")

@@ -50,7 +50,7 @@ class PayloadColumn:
         if self.kind == "bigint":
             return f"({json_type} IN ('BIGINT', 'UBIGINT') AND {value} IS NOT NULL)"
         # Unmarked numbers have at most 15 significant digits, so two different ones are different doubles.
-        exact = f"CAST({value} AS DOUBLE) = CAST({text} AS DOUBLE)"
+        exact = f"CAST({value} AS DOUBLE) = try_cast({text} AS DOUBLE)"
         return f"({json_type} IN ('BIGINT', 'UBIGINT', 'DOUBLE') AND coalesce({exact}, false))"
 
 

@@ -22,6 +22,7 @@ _NUMBER = r"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 _CHARACTERS = r'[^"\\\x00-\x1f]*+'
 _STRING = rf'"{_CHARACTERS}(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{{4}}){_CHARACTERS})*+"'
 _TOKEN = re.compile(rf"[ \t\n\r]*+(?:([\[\]{{}},:])|({_STRING})|({_NUMBER})|(true|false|null))")
+_NEXT_NUMBER = re.compile(r'(?:[^"0-9-]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+(-?[0-9][0-9.eE+-]*+)', re.DOTALL)
 _PARTS = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?\Z")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _ESCAPED_MARK = f"\\u{ord(MARK):04x}"
@@ -88,6 +89,24 @@ def examine(text: str) -> Examined:
         blanks = len(text) - len(text[position:].lstrip(_BLANK)) - position
         return Examined(None, reason=f"{refusal} at byte {len(text[: position + blanks].encode('utf-8', 'replace'))}")
     return Examined("".join(scan.out) if scan.changed else text, scan.changed)
+
+
+def mark_numbers(text: str) -> Examined:
+    """Mark the numbers of a text that is known to be JSON, with nothing else in it to care for."""
+    pieces: list[str] = []
+    copied = position = 0
+    while found := _NEXT_NUMBER.match(text, position):
+        start, position = found.span(1)
+        number = found[1]
+        if needs_mark(number):
+            try:
+                pieces += (text[copied:start], f'"{MARK}{canonical_number(number)}"')
+            except ValueError as error:
+                return Examined(None, reason=f"{error} at byte {len(text[:start].encode())}")
+            copied = position
+    if not pieces:
+        return Examined(text)
+    return Examined("".join((*pieces, text[copied:])), True)
 
 
 def _finish(scan: _Scan, text: str, position: int) -> None:
@@ -187,19 +206,21 @@ def _refuse_lone_surrogate(token: str) -> None:
 def needs_mark(number: str) -> bool:
     """Say whether a JSON number may not come back from DuckDB's JSON functions as it was.
 
-    True: any exponent; over 15 significant digits with a fraction; a fraction below 1e-4 (printed with an exponent); 20
-    or more integer digits; a negative zero.
+    True: any exponent; over 15 significant digits with a fraction, unless they are what a double prints; a fraction below
+    1e-4 (printed with an exponent); 20 or more integer digits; a negative zero.
     """
-    digits = number.lstrip("-")
+    digits = number.removeprefix("-")
     if "e" in digits or "E" in digits:
         return True
     whole, point, fraction = digits.partition(".")
     significant = (whole + fraction).lstrip("0")
     if not significant:
-        return number.startswith("-")
+        return number[0] == "-"
     if not point:
         return len(digits) > 19
-    return len(significant) > 15 or (whole == "0" and fraction.startswith("0000"))
+    if whole == "0" and fraction.startswith("0000"):
+        return True
+    return len(significant) > 15 and repr(float(number)) != number
 
 
 def canonical_number(number: str) -> str:

@@ -48,6 +48,7 @@ ROW_GROUP = 65_536
 SEGMENT_ROWS = 1_000_000
 SEGMENT_RAW_BYTES = 256 << 20
 SALT = 16
+_WINDOW = 256  # records copied at once to be hashed: few enough to stay in the processor's cache
 
 _LINE = "chr(10)"
 # concat_ws skips nulls, so no part of a leaf may be null: hence the coalesce around each length.
@@ -89,8 +90,8 @@ def iter_leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | No
 def _prepared(table: pa.Table) -> tuple[pa.Table, str]:
     """Give the columns that are not null throughout, and the expression of a leaf over them.
 
-    Without salts `raw` and `source` come hashed: OpenSSL uses the processor's SHA instructions, so it hashes records in
-    a fraction of the time that DuckDB takes; and a source's name need not be hashed a million times.
+    Without salts `raw` and `source` come hashed: OpenSSL uses the processor's SHA instructions (measured: 0.6 us for
+    300 bytes and 3.3 us for 5,000; DuckDB 0.8 and 11), and a source's name need not be hashed a million times.
     """
     names = [column for column in SCHEMA.names if table[column].null_count < table.num_rows]
     known = table.select(names)
@@ -138,18 +139,21 @@ def _source_hashes(sources: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _raw_hashes(raws: pa.ChunkedArray) -> pa.ChunkedArray:
     """Hash each record's bytes, as hex text; `-` for null."""
-    digest = sha256
     hashed = []
     for raw in raws.chunks:
         bounds = np.frombuffer(raw.buffers()[1], np.int64, len(raw) + 1, raw.offset * 8)
-        content = raw.buffers()[2]
-        data = content[int(bounds[0]) : int(bounds[-1])].to_pybytes() if content else b""
-        ends = (bounds - bounds[0]).tolist()
-        text = "".join([digest(data[start:end]).hexdigest() for start, end in pairwise(ends)])
+        content = raw.buffers()[2] or pa.py_buffer(b"")
+        text = "".join(_hex_hashes(content, bounds[at : at + _WINDOW + 1]) for at in range(0, len(raw), _WINDOW))
         each = pa.py_buffer(np.arange(0, len(raw) * 64 + 1, 64, dtype=np.int32))
         hexes = pa.StringArray.from_buffers(len(raw), each, pa.py_buffer(text.encode()))
         hashed.append(pc.if_else(raw.is_null(), "-", hexes) if raw.null_count else hexes)
     return pa.chunked_array(hashed, pa.string())
+
+
+def _hex_hashes(content: pa.Buffer, bounds: np.ndarray[Any, np.dtype[np.int64]]) -> str:
+    digest, first = sha256, int(bounds[0])
+    data = content[first : int(bounds[-1])].to_pybytes()
+    return "".join([digest(data[start:end]).hexdigest() for start, end in pairwise((bounds - first).tolist())])
 
 
 def _in_order(hashed: pa.Table) -> bytes:

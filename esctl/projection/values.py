@@ -165,7 +165,9 @@ def number_text(sql: str, shape: Shape) -> str:
 
 def time_text(sql: str) -> str:
     """Write a UTC TIMESTAMP as RFC 3339 text, with a fraction only where there is one."""
-    return f"strftime({sql}, CASE WHEN date_part('microseconds', {sql}) % 1000000 = 0 THEN '%Y-%m-%dT%H:%M:%SZ' ELSE '%Y-%m-%dT%H:%M:%S.%fZ' END)"
+    whole = f"date_part('microseconds', {sql}) % 1000000 = 0"
+    fraction = f"CASE WHEN {whole} THEN '' ELSE strftime({sql}, '.%f') END"
+    return f"(strftime({sql}, '%Y-%m-%dT%H:%M:%S') || {fraction} || 'Z')"
 
 
 def from_json(sql: str, label: str, shape: Shape | None = None) -> Value:

@@ -49,13 +49,14 @@ def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
     before, after = _fields(states(scope, narrowed, a)), _fields(states(scope, narrowed, b))
     joined = f"""SELECT coalesce(x.entity, y.entity) AS entity, coalesce(x.kind, y.kind) AS kind, coalesce(x.field, y.field) AS field,
         x.value AS before, y.value AS after, x.entity IS NOT NULL AS was, y.entity IS NOT NULL AS is_now
-        FROM ({before}) x FULL JOIN ({after}) y ON x.entity = y.entity AND x.kind = y.kind AND x.field = y.field"""
+        FROM ({before}) x FULL JOIN ({after}) y ON x.entity = y.entity AND x.kind = y.kind AND x.field IS NOT DISTINCT FROM y.field"""
     lives = f"""SELECT *, bool_or(was) OVER (PARTITION BY kind, entity) AS before_there,
-        bool_or(is_now) OVER (PARTITION BY kind, entity) AS after_there FROM ({joined})"""
+        bool_or(is_now) OVER (PARTITION BY kind, entity) AS after_there,
+        count(field) OVER (PARTITION BY kind, entity) AS fields FROM ({joined})"""
     change = "CASE WHEN NOT before_there THEN 'created' WHEN NOT after_there THEN 'deleted' ELSE 'changed' END"
-    # An entity without any field has one row with an empty name, so that its creation or deletion is not lost.
-    differing = f"""SELECT entity, kind, {change} AS change, nullif(field, '') AS field, before, after FROM ({lives})
-        WHERE before IS DISTINCT FROM after OR (field = '' AND NOT (before_there AND after_there))"""
+    # An entity without any field has one row without a name, so that its creation or deletion is not lost.
+    differing = f"""SELECT entity, kind, {change} AS change, field, before, after FROM ({lives})
+        WHERE before IS DISTINCT FROM after OR (fields = 0 AND NOT (before_there AND after_there))"""
     touched = _touched(scope, narrowed, a, b, between)
     listed = """'[' || array_to_string(list(DISTINCT t.position ORDER BY t.position)
         FILTER (t.position IS NOT NULL AND (d.field IS NULL OR t.field = d.field)), ',') || ']'"""
@@ -64,15 +65,15 @@ def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
 
 
 def _fields(part: States) -> str:
-    """Turn states into rows of (kind, entity, field, value), and one with an empty field name each."""
+    """Turn states into rows of (kind, entity, field, value), and one without a field name each."""
     if part.fields and part.fields[0][0] == "*":
-        names = "SELECT kind, entity, unnest(list_prepend('', json_keys(state))) AS field, state FROM states"
+        names = "SELECT kind, entity, unnest(list_prepend(NULL, json_keys(state))) AS field, state FROM states"
         value = "json_extract(state, '/' || replace(replace(field, '~', '~0'), '/', '~1'))"
         return f"""WITH states AS (SELECT * FROM ({part.sql}) WHERE NOT deleted)
-            SELECT kind, entity, field, CASE WHEN field <> '' THEN CAST({value} AS VARCHAR) END AS value FROM ({names})"""
-    items = ", ".join(["{'field': '', 'value': CAST(NULL AS VARCHAR)}", *(f"{{'field': {literal(name)}, 'value': {column}}}" for name, column, _ in part.fields)])
+            SELECT kind, entity, field, CASE WHEN field IS NOT NULL THEN CAST({value} AS VARCHAR) END AS value FROM ({names})"""
+    items = ", ".join(["{'field': CAST(NULL AS VARCHAR), 'value': CAST(NULL AS VARCHAR)}", *(f"{{'field': {literal(name)}, 'value': {column}}}" for name, column, _ in part.fields)])
     return f"""SELECT kind, entity, f.field AS field, f.value AS value
-        FROM (SELECT kind, entity, unnest([{items}]) AS f FROM ({part.sql}) WHERE NOT deleted) WHERE f.value IS NOT NULL OR f.field = ''"""
+        FROM (SELECT kind, entity, unnest([{items}]) AS f FROM ({part.sql}) WHERE NOT deleted) WHERE f.value IS NOT NULL OR f.field IS NULL"""
 
 
 def _between(scope: Scope, a: AsOf, b: AsOf) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.index.scan import Read
 from esctl.model import Answer, Column
@@ -29,6 +31,7 @@ class EventFilters:
     filters: Filters = Filters()
     where: str = ""
     only: str = ""  # invalid | duplicates | conflicts
+    source: str = ""
 
 
 _ONLY = {
@@ -45,19 +48,28 @@ def log(scope: Scope, wanted: EventFilters) -> Answer:
     conditions = [*filter_conditions(scope, wanted.filters), *bound(scope.connection, scope.view, scope.known_at, "recorded_at").conditions]
     conditions += [_ONLY[wanted.only]] if wanted.only else []
     conditions += [entity_conditions(scope.entities)] if scope.entities else []
+    conditions += [f"source = {literal(wanted.source)}"] if wanted.source else []
     return _listed(scope, conditions, wanted.where)
 
 
-def show(scope: Scope, event: str) -> tuple[str, list[int]]:
-    """Find the positions of an event: `@123`, `id:evt-9` or an id. Returns the name it is shown under and the positions."""
+def find_event(scope: Scope, event: str) -> list[int]:
+    """Find the positions of an event named `@123`, `id:evt-9` or by its id."""
     name = event.strip()
     if name.startswith("@") and name[1:].isdigit():
         condition = f"position = {int(name[1:])}"
     else:
         condition = f"id = {literal(name.removeprefix('id:'))}"
     rows = scope.view.relation(["position"], None, [condition])
-    found = scope.connection.execute(f"SELECT DISTINCT position FROM ({rows}) ORDER BY 1").fetchall()
-    return name, [position for (position,) in found]
+    with explained():
+        found = scope.connection.execute(f"SELECT DISTINCT position FROM ({rows}) ORDER BY 1").fetchall()
+    return [position for (position,) in found]
+
+
+def with_raw(answer: Answer, raws: Mapping[int, str | None]) -> Answer:
+    """Add a column `raw` with the text of each event's record."""
+    pairs = ", ".join(f"({int(position)}, {literal(text)})" for position, text in raws.items())
+    sql = f"SELECT e.*, r.raw FROM ({answer.sql}) e JOIN (VALUES {pairs}) r(position, raw) USING (position) ORDER BY position, role"
+    return replace(answer, sql=sql, columns=(*answer.columns, Column("raw", "text")), title="event")
 
 
 def events_at(scope: Scope, positions: list[int]) -> Answer:

@@ -25,6 +25,7 @@ def status(scope: Scope, snapshot: Snapshot) -> Answer:
         {"source": name, "format": cursor.format, "records": cursor.records, "bytes": cursor.offset}
         for name, cursor in snapshot.cursors.items()
     ]
+    listed = json.dumps(sources, ensure_ascii=False, separators=(",", ":"))
     rows = scope.view.relation(["kind", "entity", "type", "time"], None, ["invalid IS NULL"])
     values = [
         f"{literal(str(snapshot.path))} AS store", f"{snapshot.head}::BIGINT AS head", f"{literal(snapshot.root)} AS root",
@@ -33,7 +34,7 @@ def status(scope: Scope, snapshot: Snapshot) -> Answer:
         f"{sum(f.duplicates for f in files)}::BIGINT AS duplicates", f"{sum(f.conflicts for f in files)}::BIGINT AS conflicts",
         f"{sum(f.invalid for f in files)}::BIGINT AS invalid", f"{sum(f.homeless for f in files)}::BIGINT AS without_entity",
         f"{sum(s.size for s in snapshot.segments)}::BIGINT AS log_bytes", f"{sum(f.bytes for f in files)}::BIGINT AS index_bytes",
-        f"{literal(json.dumps(sources, ensure_ascii=False))} AS sources",
+        f"{literal(listed)} AS sources",
     ]  # fmt: skip
     return Answer(scope.session, f"SELECT {', '.join(values)} FROM ({rows})", COLUMNS, title="store")
 

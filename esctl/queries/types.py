@@ -68,4 +68,4 @@ def _add(found: dict[str | None, dict[str, set[str]]], kind: str | None, name: s
 
 
 def _object(fields: dict[str, set[str]]) -> str:
-    return json.dumps({name: "|".join(sorted(kinds)) for name, kinds in sorted(fields.items())}, ensure_ascii=False)
+    return json.dumps({name: "|".join(sorted(kinds)) for name, kinds in sorted(fields.items())}, ensure_ascii=False, separators=(",", ":"))

@@ -93,7 +93,7 @@ def _columns(text: str, delimiter: str, whole: bool, named: bool) -> int:
         rows = [row for row in islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), _ROWS) if row]
     except csv.Error:
         return 0
-    if not whole and 1 < len(rows) < _ROWS:
+    if not (whole and text.endswith("\n")) and 1 < len(rows) < _ROWS:
         rows.pop()
     if not rows or (named and not _names(rows[0], _NAME if len(rows) > 1 else _PLAIN_NAME)):
         return 0

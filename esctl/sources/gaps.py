@@ -16,7 +16,7 @@ Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 _SEPARATOR = b"\x1e"  # RFC 7464, JSON text sequences
 _COMMA = 44
-_STRING = rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)'
+_STRING = rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'
 _ARRAY_TOKEN = re.compile(rb',|(?:[^,"\\]++|\\.|' + _STRING + rb"|\\\Z)++", re.DOTALL)
 _LINE_TOKEN = re.compile(rb'(?:[^\n"\\]++|\\.|' + _STRING + rb"|\\\Z)++", re.DOTALL)
 _IS_BLANK = np.zeros(256, np.bool_)
@@ -101,7 +101,7 @@ def _array_pieces(text: bytes, fresh: bool, closing: bool) -> Iterator[tuple[int
         if token.group() == b",":
             if not valued:
                 yield token.span()
-            valued, last_comma = False, token.span()
+            valued, last_comma = False, token.span() if valued else None
             continue
         trimmed = _trim(text, token.start(), token.end())
         if trimmed:

@@ -10,13 +10,14 @@ import pyarrow.compute as pc
 
 Array = Any  # pyarrow ships no types: Array or ChunkedArray
 
+_TEXT = pa.large_string()
 _CONTROLS = [chr(code) for code in range(32)]
 _SPECIAL = r'["\\\x00-\x1f]'
 
 
 def quoted(texts: Array) -> Array:
     """Write strings as JSON strings (RFC 8259, section 7); nulls stay null."""
-    texts = texts.cast(pa.large_string())
+    texts = texts.cast(_TEXT)
     if pc.any(pc.match_substring_regex(texts, _SPECIAL)).as_py():
         texts = pc.replace_substring(texts, "\\", "\\\\")
         texts = pc.replace_substring(texts, '"', '\\"')
@@ -42,6 +43,7 @@ def wrapped(before: str, texts: Array, after: str) -> Array:
 def objects(names: list[str], values: list[Array]) -> Array:
     """Write one JSON object per row from the JSON texts of its members; a null text means: no such member."""
     keys = [json.dumps(name, ensure_ascii=False) for name in names]
-    members = [wrapped(f"{key}:", text, "") for key, text in zip(keys, values, strict=True)]
-    joined = pc.binary_join_element_wise(*members, pa.scalar(",", pa.large_string()), null_handling="skip")
-    return wrapped("{", joined, "}")
+    members = [wrapped(f",{key}:", text, "") for key, text in zip(keys, values, strict=True)]
+    # Not null_handling="skip": pyarrow 26 then loses the rows in which everything is null.
+    joined = pc.binary_join_element_wise(*members, pa.scalar("", _TEXT), null_handling="replace", null_replacement="")
+    return pc.replace_substring(wrapped("{", joined, "}"), "{,", "{", max_replacements=1)

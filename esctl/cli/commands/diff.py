@@ -1,0 +1,36 @@
+"""esctl diff."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from esctl.cli.completion import complete_entity, complete_projection
+from esctl.cli.opening import echo_bound, open_store, show
+from esctl.cli.options import Shared, command
+
+TABLE = ("entity", "change", "field", "before", "after", "positions")
+
+
+@command
+def run(
+    shared: Shared,
+    a: Annotated[str, typer.Argument(metavar="A", help="The one point: a time, a date (its end), @POSITION, seq:N, version:N, id:EVENT.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The other point.")],
+    entities: Annotated[list[str] | None, typer.Argument(metavar="[ENTITY]...", help="Names or globs; all entities otherwise.", autocompletion=complete_entity)] = None,
+    known_at: Annotated[str, typer.Option("--known-at", metavar="T", help="Take only what esctl had recorded by T.")] = "",
+    projection: Annotated[str, typer.Option("-p", "--projection", metavar="NAME", help="Fold with this projection.", autocompletion=complete_projection)] = "",
+    summary: Annotated[bool, typer.Option("--summary", help="Count the differences instead of listing them.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when anything differs.")] = False,
+) -> None:
+    """Give what differs between the states at two points, and the events that did it."""
+    from esctl.queries.diff import diff
+
+    store = open_store(shared)
+    first, second = store.point(a, "A"), store.point(b, "B")
+    answer = diff(store.scope(entities or (), projection, known_at), first, second, summary=summary)
+    echo_bound(store, shared, first)
+    echo_bound(store, shared, second)
+    if show(answer, shared, store, () if summary else TABLE) and exit_code:
+        raise typer.Exit(1)

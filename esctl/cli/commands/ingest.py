@@ -1,0 +1,101 @@
+"""esctl ingest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esctl.cli import diagnostics
+from esctl.cli.options import Shared, command
+
+if TYPE_CHECKING:
+    from esctl.ingest import Outcome
+    from esctl.model import Answer
+    from esctl.sources.files import Source
+    from esctl.store import Store
+
+
+@command
+def run(
+    shared: Shared,
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Files, globs, folders, or - for stdin; plain or .gz .zst .bz2 .xz.")],
+    input_format: Annotated[str, typer.Option("--input-format", metavar="FORMAT", help="auto, jsonl, json, json-document, csv, tsv, parquet or arrow.")] = "auto",
+    records_path: Annotated[str | None, typer.Option("--records-path", metavar="KEY", help="Where the array of records is in a wrapping object.")] = None,
+    mapping: Annotated[list[str] | None, typer.Option("--map", metavar="KEY=PATH", help="Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail. Kept for the commands that follow.")] = None,
+    null: Annotated[str | None, typer.Option("--null", metavar="TEXT", help="The CSV cell text that means null.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="All or nothing: one invalid record and nothing is kept.")] = False,
+    final: Annotated[bool, typer.Option("--final", help="Take an unfinished last line as it is.")] = False,
+    skip_duplicates: Annotated[bool, typer.Option("--skip-duplicates", help="Leave events that are known already out of the log.")] = False,
+    max_record: Annotated[str, typer.Option("--max-record", metavar="SIZE", help="The longest record taken.")] = "256MiB",
+    erasable: Annotated[bool, typer.Option("--erasable", help="Make a new store in which records can be erased later.")] = False,
+) -> None:
+    """Read logs into the store, exactly once; what is known already is not taken in again."""
+    from esctl.cli.ingesting import report_detections, report_entities
+    from esctl.cli.opening import zone
+    from esctl.ingest import IngestOptions, ingest
+    from esctl.sources.files import expand
+    from esctl.sources.reading import SourceOptions
+    from esctl.store import create, reopened
+
+    found = expand(sources)
+    options = IngestOptions(
+        SourceOptions(input_format, records_path, final, null=null, max_record_bytes=parse_size(max_record)),
+        strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared),
+    )  # fmt: skip
+    store = create(shared.store, shared.config, erasable=erasable, memory_limit=shared.memory_limit, tz=zone(shared))
+    if mapping is not None:
+        store.set_overrides(mapping)
+    with diagnostics.progress("ingest", _total(found), shared.quiet) as advance:
+        outcome = ingest(store.path, found, options, store.updater, advance, store.connection)
+    report_detections(outcome.detections, shared.quiet)
+    _report(outcome, shared, store)
+    report_entities(reopened(store), outcome.detections)
+
+
+def _total(sources: list[Source]) -> int | None:
+    sizes = [source.path.stat().st_size if source.path is not None and source.path.is_file() else None for source in sources]
+    return None if None in sizes else sum(size or 0 for size in sizes)
+
+
+def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
+    from esctl.cli.render import render
+    from esctl.cli.opening import output_settings
+
+    for name, count in outcome.pending:
+        diagnostics.note(f"{name}: {count} bytes of an unfinished last line wait for the rest (or --final)", shared.quiet)
+    if outcome.skipped:
+        diagnostics.note(f"{outcome.skipped} duplicates were left out: their sources can no longer be exported whole", shared.quiet)
+    summary = outcome.summary
+    for count, what, option in (
+        (summary.invalid, "invalid records", "--invalid"),
+        (summary.conflicts, "conflicting events", "--conflicts"),
+    ):
+        if count:
+            diagnostics.note(f"note: {count} {what}: esctl log {option}", shared.quiet)
+    render(summary_answer(outcome, store), shared, (), output_settings(store))
+
+
+def summary_answer(outcome: Outcome, store: Store) -> Answer:
+    """Give the summary as an answer of one row."""
+    from dataclasses import asdict
+
+    from esctl.model import Answer, Column
+
+    values = asdict(outcome.summary)
+    items = ", ".join(f"CAST({value!r} AS {'DECIMAL(18,3)' if name == 'seconds' else 'BIGINT'}) AS {name}" for name, value in values.items())
+    columns = tuple(Column(name, "number" if name == "seconds" else "integer") for name in values)
+    return Answer(store.session, f"SELECT {items}", columns, title="ingested")
+
+
+def parse_size(text: str) -> int:
+    """Read a size such as 256MiB in bytes. Raises UsageError."""
+    import re
+
+    from esctl.errors import UsageError
+
+    match = re.fullmatch(r"(\d+)\s*([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise UsageError(f"--max-record {text!r} is no size", 'write it like "256MiB"')
+    unit = 1024 if match[3] else 1000
+    return int(int(match[1]) * unit ** " KMGT".index(match[2].upper() or " "))

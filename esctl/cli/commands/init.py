@@ -1,0 +1,37 @@
+"""esctl init."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from esctl.cli import diagnostics
+from esctl.cli.opening import open_store
+from esctl.cli.options import Shared, command
+from esctl.errors import UsageError
+
+
+@command
+def run(
+    shared: Shared,
+    force: Annotated[bool, typer.Option("--force", help="Write over an esctl.toml that is there.")] = False,
+) -> None:
+    """Write a commented esctl.toml with the recognised mapping and a starter projection."""
+    from esctl.config import FILE
+    from esctl.queries.starter import starter
+
+    store = open_store(shared)
+    text = starter(store.scope(), store.view.manifest)
+    if shared.output is not None and str(shared.output) == "-":
+        sys.stdout.write(text)
+        return
+    path = shared.output or shared.config or store.path.absolute().parent / FILE
+    if path.exists() and not force:
+        raise UsageError(f"{path} is there already", "write it elsewhere with -o PATH, to stdout with -o -, or over it with --force")
+    temporary = Path(f"{path}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+    diagnostics.note(f"wrote {path}", shared.quiet)

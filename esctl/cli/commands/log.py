@@ -1,0 +1,46 @@
+"""esctl log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from esctl.cli.completion import complete_entity, complete_type
+from esctl.cli.opening import echo_bound, open_store, show
+from esctl.cli.options import Shared, command
+from esctl.errors import UsageError
+
+TABLE = ("position", "time", "type", "entity", "actor", "data")
+TABLE_INVALID = ("position", "source", "offset", "invalid")
+TABLE_REPEATED = ("position", "duplicate_of", "source", "id", "type", "entity")
+
+
+@command
+def run(
+    shared: Shared,
+    entities: Annotated[list[str] | None, typer.Argument(metavar="[ENTITY]...", help="Names or globs; all events otherwise.", autocompletion=complete_entity)] = None,
+    actor: Annotated[list[str] | None, typer.Option("--actor", metavar="NAME", help="Only events by this actor (glob; repeat for more).")] = None,
+    type: Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="Only events of this type (glob; repeat for more).", autocompletion=complete_type)] = None,
+    start: Annotated[str, typer.Option("--from", metavar="T", help="Only events from T on (a date: from its start).")] = "",
+    end: Annotated[str, typer.Option("--to", metavar="T", help="Only events up to and including T (a date: to its end).")] = "",
+    where: Annotated[str, typer.Option("--where", metavar="CONDITION", help="Only events for which this SQL condition on data.<field>, type, time, ... holds.")] = "",
+    known_at: Annotated[str, typer.Option("--known-at", metavar="T", help="Only what esctl had recorded by T.")] = "",
+    invalid: Annotated[bool, typer.Option("--invalid", help="Only records that could not be read, with the reason.")] = False,
+    duplicates: Annotated[bool, typer.Option("--duplicates", help="Only events delivered again.")] = False,
+    conflicts: Annotated[bool, typer.Option("--conflicts", help="Only events whose id was seen before with other bytes.")] = False,
+) -> None:
+    """List events in the order of arrival, whatever became of them."""
+    from esctl.cli.filters import filters
+    from esctl.queries.log import EventFilters, log
+
+    store = open_store(shared)
+    chosen = [name for name, wanted in (("invalid", invalid), ("duplicates", duplicates), ("conflicts", conflicts)) if wanted]
+    if len(chosen) > 1:
+        raise UsageError(f"--{chosen[0]} and --{chosen[1]} are both given", "give one of them")
+    only = chosen[0] if chosen else ""
+    wanted = filters(store, actor, type, start, end)
+    answer = log(store.scope(entities or (), "", known_at), EventFilters(wanted, where, only))
+    for point in (wanted.start, wanted.end):
+        echo_bound(store, shared, point)
+    show(answer, shared, store, TABLE_INVALID if invalid else TABLE_REPEATED if only else TABLE)

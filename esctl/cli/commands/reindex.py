@@ -1,0 +1,27 @@
+"""esctl reindex."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from esctl.cli.opening import open_store
+from esctl.cli.options import Shared, command
+
+
+@command
+def run(
+    shared: Shared,
+    mapping: Annotated[list[str] | None, typer.Option("--map", metavar="KEY=PATH", help="Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail. Replaces what --map said before.")] = None,
+) -> None:
+    """Understand the evidence anew, under the mapping as it is now."""
+    from esctl.cli.ingesting import report_detections, report_entities
+    from esctl.store import rebuild_index
+
+    store = open_store(shared)
+    if mapping is not None:
+        store.set_overrides(mapping)
+    found = rebuild_index(store)
+    report_detections(found, shared.quiet)
+    report_entities(store, found)

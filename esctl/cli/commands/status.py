@@ -1,0 +1,15 @@
+"""esctl status."""
+
+from __future__ import annotations
+
+from esctl.cli.opening import open_store, show
+from esctl.cli.options import Shared, command
+
+
+@command
+def run(shared: Shared) -> None:
+    """Show what the store holds: head, tree root, sources, time range, counts, sizes."""
+    from esctl.queries.status import status
+
+    store = open_store(shared)
+    show(status(store.scope(), store.snapshot), shared, store)

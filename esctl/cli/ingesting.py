@@ -1,0 +1,45 @@
+"""What ingest and reindex say on stderr about mappings and sources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from esctl.cli import diagnostics
+from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from esctl.index.detect import Detection
+    from esctl.store import Store
+
+
+def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> None:
+    """Say what was recognised in new sources, sources that are alike together."""
+    if quiet:
+        return
+    alike: dict[object, tuple[list[str], Detection]] = {}
+    for name, detection in found:
+        alike.setdefault(detection.stanza, ([], detection))[0].append(name)
+    for names, detection in alike.values():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        diagnostics.note(f"mapping of {names[0]}{more}: {detection.stanza.name}")
+        width = max((len(choice.field) for choice in detection.rows), default=0)
+        for choice in detection.rows:
+            diagnostics.note(f"  {choice.field:<{width}}  {choice.path}  ({choice.why})")
+
+
+def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> None:
+    """Raise UsageError, with candidates and sample values, where no entity is known in any of the new sources."""
+    manifest = store.view.manifest
+    stanzas = [manifest.stanzas[manifest.sources[name]] for name, _ in found if name in manifest.sources]
+    candidates = [(name, candidate) for name, detection in found for candidate in detection.candidates]
+    if not candidates or any(stanza.entity or stanza.entities for stanza in stanzas):
+        return
+    name, _ = candidates[0]
+    listed = "; ".join(
+        f"{candidate.path} ({candidate.distinct} values: {', '.join(candidate.samples[:3])})" for source, candidate in candidates[:4] if source == name
+    )
+    raise UsageError(
+        f"{name}: the events are kept, but no field was recognised as the entity; candidates: {listed}",
+        f"say which it is: esctl reindex --map entity={candidates[0][1].path}",
+    )

@@ -1,0 +1,67 @@
+"""Every setting with its origin: flag > ESCTL_* > esctl.toml > default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from esctl.cli.options import Shared
+from esctl.config import Config, Setting, find_config, find_store, read_config
+
+if TYPE_CHECKING:
+    from esctl.model import Answer
+
+DEFAULTS = {"store": ".esctl, found upward", "config": "esctl.toml beside the store", "format": "table on a terminal, jsonl in a pipe",
+            "tz": "UTC", "color": "auto", "memory_limit": "80% of memory", "limit": "", "columns": "", "quiet": "false",
+            "no_pager": "false", "debug": "false"}  # fmt: skip
+
+
+def settings(shared: Shared) -> list[Setting]:
+    """List the settings in force."""
+    store = find_store(shared.store)
+    path = find_config(shared.config, store)
+    config = read_config(path)
+    listed = [_setting(name, default, shared, config) for name, default in DEFAULTS.items()]
+    return [*listed, *_found(store is not None and str(store), path and str(path)), *_flat("mapping", config.mapping, config), *_flat("projections", config.projections, config)]
+
+
+def _setting(name: str, default: str, shared: Shared, config: Config) -> Setting:
+    value = getattr(shared, name)
+    variable = f"ESCTL_{name.upper()}"
+    if value not in (None, False, ()):
+        text = ",".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+        from_variable = variable in os.environ and os.environ[variable] == text
+        return Setting(name, text, variable if from_variable else f"--{name.replace('_', '-')}")
+    if os.environ.get(variable):
+        return Setting(name, os.environ[variable], variable)
+    if name in config.output:
+        return Setting(name, str(config.output[name]), config.name)
+    return Setting(name, default, "default")
+
+
+def _found(store: str | bool, config: str | None) -> Iterator[Setting]:
+    yield Setting("store found", str(store) if store else "none", "search")
+    yield Setting("config found", config or "none", "search")
+
+
+def _flat(prefix: str, value: object, config: Config) -> Iterator[Setting]:
+    import json
+
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(f"{prefix}.{key}", item, config)
+    else:
+        yield Setting(prefix, value if isinstance(value, str) else json.dumps(value, default=str), config.name)
+
+
+def settings_answer(shared: Shared) -> Answer:
+    """Give the settings as an answer: setting, value, origin."""
+    from esctl.engine.duckdb import open_session
+    from esctl.engine.quoting import literal
+    from esctl.model import Answer, Column
+
+    rows = ", ".join(f"({i}, {literal(s.name)}, {literal(s.value)}, {literal(s.origin)})" for i, s in enumerate(settings(shared)))
+    sql = f"SELECT setting, value, origin FROM (VALUES {rows}) t(i, setting, value, origin) ORDER BY i"
+    columns = (Column("setting", "text"), Column("value", "text"), Column("origin", "text"))
+    return Answer(open_session(), sql, columns, title="settings")

@@ -1,0 +1,64 @@
+"""A starter esctl.toml from what was ingested."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from esctl.index.catalog import Manifest
+from esctl.index.mapping import to_toml
+from esctl.queries.scope import Scope
+from esctl.queries.types import field_types
+
+MOST_TYPES = 40
+_HEADER = """# How esctl reads these logs, and what it folds them into. Written by `esctl init`; yours to change.
+# Paths are dotted ("data.amount"), odd names quoted (data."user name"). After a change of [mapping]: esctl reindex
+"""
+_RULES = """
+# --- projections: named folds. Without one, replay merges each entity's payloads. ---
+# Operations: set, unset, add, subtract, min, max, count, append, remove, merge, merge_patch, replace, delete; `when` = condition.
+# Values are SQL expressions over the event: data.x, type, time, actor, id, ... ; text in single quotes: "'open'".
+"""
+
+
+def starter(scope: Scope, manifest: Manifest) -> str:
+    """Write a commented esctl.toml: the mapping in force, and a projection for each kind of entity."""
+    parts = [_HEADER, *_mappings(manifest), _RULES]
+    rows = scope.view.relation(["kind", "type"], None, ["entity IS NOT NULL", "invalid IS NULL", "type IS NOT NULL"])
+    found = scope.connection.execute(
+        f"SELECT kind, type, count(*) FROM ({rows}) GROUP BY ALL ORDER BY kind, count(*) DESC, type"
+    ).fetchall()
+    fields = field_types(scope)
+    kinds: dict[str, list[tuple[str, int]]] = {}
+    for kind, name, count in found:
+        kinds.setdefault(kind, []).append((name, count))
+    for kind, types in list(kinds.items())[:MOST_TYPES]:
+        parts.append(_projection(kind, types, fields))
+    return "\n".join(parts)
+
+
+def _mappings(manifest: Manifest) -> list[str]:
+    by_stanza: dict[int, list[str]] = {}
+    for source, number in manifest.sources.items():
+        by_stanza.setdefault(number, []).append(source)
+    if len(by_stanza) == 1:
+        return [f"[mapping]\n{to_toml(manifest.stanzas[next(iter(by_stanza))])}"]
+    return [
+        f"[mapping.sources.{json.dumps(source, ensure_ascii=False)}]\n{to_toml(manifest.stanzas[number])}"
+        for number, sources in by_stanza.items()
+        for source in sources
+    ]
+
+
+def _projection(kind: str, types: list[tuple[str, int]], fields: Mapping[str | None, Mapping[str, set[str]]]) -> str:
+    name = json.dumps(kind, ensure_ascii=False)
+    lines = [f"[projections.{name}]", f"kinds = [{name}]", ""]
+    for kind_type, count in types[:MOST_TYPES]:
+        header = f"[projections.{name}.on.{json.dumps(kind_type, ensure_ascii=False)}]"
+        seen = ", ".join(f"{field} ({'|'.join(sorted(kinds))})" for field, kinds in list(fields.get(kind_type, {}).items())[:12])
+        lines += [f"# {count} events; fields: {_one_line(seen) or 'none'}", header, 'merge = "data"', ""]
+    return "\n".join(lines)
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
