@@ -47,6 +47,17 @@ def fail(shared: Shared, kind: str, message: str = "it \x1b[31mfailed\nbadly", h
     raise KINDS[kind](message, hint)
 
 
+def busy(shared: Shared) -> None:
+    """Run a query without an end, after saying so."""
+    from esctl.engine.duckdb import connect, explained
+
+    connection = connect()
+    sys.stdout.write("running\n")
+    sys.stdout.flush()
+    with explained():
+        connection.execute("select count(*) from range(1000000000000) t(i) where hash(i) = 3").fetchall()
+
+
 def given(shared: Shared) -> None:
     """Show the shared options as they arrived."""
     sys.stdout.write(f"{shared}\n")
@@ -79,6 +90,7 @@ nested.command("given")(command(given))
 TABLE = {
     "rows": register("rows", run=command(rows)),
     "fail": register("fail", run=command(fail)),
+    "busy": register("busy", run=command(busy)),
     "given": register("given", run=command(given)),
     "bar": register("bar", run=command(bar)),
     "nested": register("nested", app=nested),

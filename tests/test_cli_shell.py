@@ -243,7 +243,17 @@ def test_other_ends_have_their_codes() -> None:
     assert run("absent").returncode == 70
 
 
-def test_ctrl_c_ends_with_130() -> None:
+def test_ctrl_c_in_the_middle_of_a_query_ends_with_130() -> None:
+    process = subprocess.Popen([*SHELL, "busy"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=surroundings())
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"running\n"
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    _, talk = process.communicate(timeout=60)
+    assert (process.returncode, talk) == (130, b"esctl: interrupted\n")
+
+
+def test_ctrl_c_while_writing_ends_with_130() -> None:
     process = subprocess.Popen(
         [*SHELL, "rows", "300000000", "-q"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=surroundings()
     )
@@ -261,7 +271,7 @@ def test_ctrl_c_ends_with_130() -> None:
     ("arguments", "message", "hint"),
     [
         (["rosw"], "unknown command 'rosw'", "did you mean rows?"),
-        (["\x1b[31m"], "unknown command '\\x1b[31m'", "the commands are: rows, fail, given, bar, nested, absent"),
+        (["\x1b[31m"], "unknown command '\\x1b[31m'", "the commands are: rows, fail, busy, given, bar, nested, absent"),
         (["rows", "--colunms", "n"], "unknown option --colunms", "did you mean --columns?"),
         (["--frmat", "csv", "rows"], "unknown option --frmat", "did you mean --format?"),
         (["rows", "-f", "jsonk"], "unknown format 'jsonk' in --format", "did you mean json?"),
@@ -294,15 +304,16 @@ def test_an_output_file_takes_its_format_from_its_suffix(tmp_path: Path) -> None
     assert run("rows", "-q", ESCTL_FORMAT="csv").stdout.startswith("n,entity,time,odd\n")
 
 
-def test_a_killed_writer_leaves_the_older_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_writer_leaves_the_older_file(tmp_path: Path, number: int, code: int) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("older")
     process = subprocess.Popen([*SHELL, "rows", "300000000", "-q", "-o", str(path)], env=surroundings())
     deadline = time.monotonic() + 60
     while len(list(tmp_path.iterdir())) == 1 and time.monotonic() < deadline:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    process.send_signal(number)
+    assert process.wait(timeout=60) == code
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.jsonl"]
     assert path.read_text() == "older"
 

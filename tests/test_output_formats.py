@@ -259,6 +259,15 @@ def test_tables_keep_their_width(width: int) -> None:
         assert max(map(cell_len, lines)) <= width
 
 
+def test_before_is_struck_and_after_green_where_colour_is_wanted() -> None:
+    columns = (Column("field", "text"), Column("before", "json"), Column("after", "json"))
+    answer = Answer(session(), "select 'balance', '1.50', '2'", columns)
+    text = written(answer, Target(color=True)).decode()
+    assert re.search("\x1b\\[9;31m1\\.5", text)
+    assert re.search("\x1b\\[32m2", text)
+    assert "\x1b" not in written(answer, Target()).decode()
+
+
 def test_changes_that_are_none_are_shown_as_json() -> None:
     deep = "[" * 5000 + "]" * 5000
     broken = '[{"field":1,"before":2}]'

@@ -30,6 +30,7 @@ _CODES: tuple[tuple[type[EsctlError], int], ...] = (
 
 
 _interrupts: list[int] = []
+_reported = threading.Event()
 
 
 def watch_interrupts() -> None:
@@ -53,15 +54,20 @@ def watch_interrupts() -> None:
 
 
 def _stop_queries(receive: int) -> None:
-    """Stop queries for every signal, again and again until Python's own handler has had its turn."""
+    """Stop queries for every signal, until Python's own handler has had its turn and for a second after it.
+
+    One call is not enough: the query may be about to begin, or DuckDB may wait for its threads after it saw the signal.
+    """
     from esctl.engine.interrupts import interrupt_all
 
     signals = 0
     while os.read(receive, 1):
         signals += 1
-        while len(_interrupts) < signals:
+        left = 50
+        while left and not _reported.is_set():
             interrupt_all()
             time.sleep(0.02)
+            left -= len(_interrupts) >= signals
 
 
 @contextmanager
@@ -78,6 +84,7 @@ def exit_codes(debug: Callable[[], bool]) -> Iterator[None]:
 
 def report(problem: BaseException, debug: bool) -> int:
     """Say on stderr what went wrong, and give its exit code: 2, 3, 4, 70, 130, 141 or 143."""
+    _reported.set()
     if isinstance(problem, OSError) and problem.errno == errno.EPIPE:
         silence_stdout()
         return BROKEN_PIPE
