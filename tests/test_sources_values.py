@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from esctl.errors import InputError
@@ -173,6 +173,9 @@ def test_broken_json_gives_the_same_records_for_any_chunks_and_drops_nothing(
     data: bytes, start: bytes, size: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     data = start + data
+    assume(
+        not data.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")) and data[1:4] != b"\x2a\x4d\x18"
+    )
     folder = tmp_path_factory.mktemp("broken")
     whole = take(folder, data, input_format="json", final=True)
     cut = take(folder, data, input_format="json", final=True, batch_bytes=size)
@@ -296,6 +299,7 @@ def test_a_line_longer_than_the_head_is_told_from_its_beginning() -> None:
     assert sniff(b'{"Records":[{"a":1},{"a":', whole=False) == "json"
     assert sniff(b'[{"a":1},{"a":', whole=False) == "json"
     assert sniff(b'{"a":"xxxxxx', whole=False) == "jsonl"
+    assert sniff(b'{"a":1} {"b":2} {"c":', whole=False) == "json"
 
 
 @given(st.binary(max_size=200))

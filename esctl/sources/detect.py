@@ -62,10 +62,10 @@ def _json_or_lines(text: bytes, lines: list[bytes], whole: bool) -> str:
     if is_json(first):
         wraps = wrapped_key(first.strip(BLANKS)) == CUSTOMARY
         return "json" if wraps or (alone and first.startswith(b"[")) else "jsonl"
-    if alone and not whole and len(first) == len(text):
+    value = first_value(text.decode(errors="replace"))
+    if alone and not whole and len(first) == len(text) and value.state == "incomplete":
         # One line longer than the head: an array or the customary wrapper, else a very long record.
         return "json" if text.startswith(b"[") or wrapped_key(text) == CUSTOMARY else "jsonl"
-    value = first_value(text.decode(errors="replace"))
     later_objects = any(is_json_object(line) for line in lines[1:] if line.startswith(b"{"))
     first_length = len(first.decode(errors="replace"))
     if value.state == "complete":
