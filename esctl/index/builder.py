@@ -10,7 +10,7 @@ from esctl.engine.duckdb import single_row
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope import EnvelopeSql, envelope_sql, mapped_fields, payload_paths, sequence_text_key
 from esctl.index.judge import canonical_json_sql, unmark_text_sql
-from esctl.index.layout import FieldSample, PayloadColumn, choose_columns
+from esctl.index.layout import FieldSample, PayloadColumn, choose_columns, json_kind_sql
 from esctl.index.mapping import json_pointer
 from esctl.model import Stanza
 
@@ -51,7 +51,7 @@ class Built:
     conflicts: int
     invalid: int
     homeless: int
-    fields: tuple[str, ...]
+    fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload field, the JSON types it has
     duplicate_positions: tuple[int, ...]  # duplicates proper, not conflicts
 
 
@@ -292,12 +292,9 @@ def _finish(
         count(*) FILTER (invalid IS NULL AND {entityless}), bool_or({" OR ".join(f"role_{i} IS NOT NULL" for i in roles)})
         FROM event""")
     assert row is not None
-    untyped_fields = connection.execute(
-        "SELECT DISTINCT unnest(json_keys(data)) FROM event WHERE json_type(data) = 'OBJECT' ORDER BY 1"
-    ).fetchall()
-    counts = ", ".join(f"count({identifier(column.name)})" for column in columns)
-    seen = single_row(connection, f"SELECT {counts} FROM event") if columns else ()
-    typed_fields = [column.field for column, count in zip(columns, seen or (), strict=True) if count]
+    fields = {name: {kind} for name, kind in _typed_fields(connection, columns)}
+    for name, kinds in connection.execute(_UNTYPED_FIELDS).fetchall():
+        fields.setdefault(name, set()).update(kinds)
     duplicate_rows = connection.execute("SELECT position FROM repeated WHERE NOT conflict ORDER BY 1").fetchall()
     return Built(
         table=table,
@@ -312,9 +309,24 @@ def _finish(
         conflicts=conflicts,
         invalid=row[5],
         homeless=row[6],
-        fields=tuple(dict.fromkeys([*typed_fields, *(name for (name,) in untyped_fields)])),
+        fields=tuple((name, tuple(sorted(kinds))) for name, kinds in fields.items()),
         duplicate_positions=tuple(position for (position,) in duplicate_rows),
     )
+
+
+_POINTER = "'/' || replace(replace(k, '~', '~0'), '/', '~1')"
+_UNTYPED_FIELDS = f"""SELECT k, list(DISTINCT kind ORDER BY kind) FROM (
+    SELECT k, {json_kind_sql(f"json_type(data, {_POINTER})", f"json_extract_string(data, {_POINTER})")} AS kind
+    FROM (SELECT data, unnest(json_keys(data)) AS k FROM event WHERE json_type(data) = 'OBJECT')) GROUP BY k ORDER BY k"""
+
+
+def _typed_fields(connection: duckdb.DuckDBPyConnection, columns: Sequence[PayloadColumn]) -> list[tuple[str, str]]:
+    if not columns:
+        return []
+    counts = ", ".join(f"count({identifier(column.name)})" for column in columns)
+    row = single_row(connection, f"SELECT {counts} FROM event")
+    assert row is not None
+    return [(column.field, column.json_kind) for column, count in zip(columns, row, strict=True) if count]
 
 
 def _sequence_key_kind(connection: duckdb.DuckDBPyConnection) -> str:

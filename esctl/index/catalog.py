@@ -15,7 +15,7 @@ from esctl.index.layout import PayloadColumn
 from esctl.model import Stanza
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class IndexFile:
     conflicts: int
     invalid: int
     homeless: int  # valid events that name no entity
-    fields: tuple[str, ...]  # top-level payload fields seen
+    fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload fields seen, with the JSON types they had
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,11 @@ class Manifest:
     @property
     def fields(self) -> tuple[str, ...]:
         """List the payload fields seen anywhere, in order of first sight."""
-        return tuple(dict.fromkeys(name for file in self.files for name in file.fields))
+        return tuple(dict.fromkeys(name for file in self.files for name, _ in file.fields))
+
+    def kinds(self, name: str) -> frozenset[str]:
+        """Give the JSON types that a payload field had anywhere: STRING, NUMBER, BOOLEAN, CONTAINER, NULL."""
+        return frozenset(kind for file in self.files for field, kinds in file.fields if field == name for kind in kinds)
 
     @property
     def events(self) -> int:
@@ -120,7 +124,7 @@ def stanza_digest(stanza: Stanza) -> str:
 
 def _file(entry: dict[str, Any]) -> IndexFile:
     columns = tuple(PayloadColumn(**column) for column in entry["columns"])
-    return IndexFile(**{**entry, "columns": columns, "orderings": tuple(entry["orderings"]), "fields": tuple(entry["fields"])})
+    return IndexFile(**{**entry, "columns": columns, "orderings": tuple(entry["orderings"]), "fields": _tuples(entry["fields"])})
 
 
 def _stanza(entry: dict[str, Any]) -> Stanza:

@@ -17,13 +17,14 @@ import pyarrow.compute as pc
 
 from esctl.engine.duckdb import connect
 from esctl.engine.quoting import literal, text_list
-from esctl.index.strict import MAX_DEPTH, Examined, examine
+from esctl.index.strict import MAX_DEPTH, Examined, examine, mark_numbers
 from esctl.model import MARK, Cursor
 
 if TYPE_CHECKING:
     import duckdb
 
 _TABLE = "esctl_judge"
+_NUMBERS, _CLOSER, _REFUSED = 1, 2, 3
 _CHUNK_ROWS = 16_384
 _SAMPLED = 64
 _MOST_PATHS = 200
@@ -35,15 +36,17 @@ _VALUE_END = r"\s*(?:[,\]}]|$)"
 # 16 or more digits around a decimal point: RE2 cannot count across it, so each split is spelled out.
 _SPLITS = [rf"[0-9]{{{whole}}}\.[0-9]{{{16 - whole},}}" for whole in range(1, 16)]
 _LONG_FRACTION = "|".join([*_SPLITS, r"[0-9]{16,}\.[0-9]+"])
-_OTHER_NUMBER = r"-?[0-9]{20,}|-?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+|-?0\.0000[0-9]*|-0(?:\.0*)?|-?(?i:nan|inf|infinity)"
-_STRUCTURE = rf',\s*[\]}}]|"(?:\x{{{ord(MARK):X}}}|\\u(?i:{ord(MARK):x}))'
-_ANY = rf"{_VALUE_START}(?:-?(?:{_LONG_FRACTION})|{_OTHER_NUMBER}){_VALUE_END}|{_STRUCTURE}"
-_NOT_ONLY_LONG = rf"{_VALUE_START}(?:{_OTHER_NUMBER}){_VALUE_END}|{_STRUCTURE}"
+_OTHER_NUMBER = r"-?[0-9]{20,}|-?[0-9]+(?:\.[0-9]+)?[eE][+-]?[0-9]+|-?0\.0000[0-9]*|-0(?:\.0*)?"
+_NO_NUMBER = r"-?(?i:nan|inf|infinity)"
+_COMMA_OR_MARK = rf',\s*[\]}}]|"(?:\x{{{ord(MARK):X}}}|\\u(?i:{ord(MARK):x}))'
+_STRUCTURE = rf"{_VALUE_START}{_NO_NUMBER}{_VALUE_END}|{_COMMA_OR_MARK}"
+_ANY = rf"{_VALUE_START}(?:-?(?:{_LONG_FRACTION})|{_OTHER_NUMBER}|{_NO_NUMBER}){_VALUE_END}|{_COMMA_OR_MARK}"
+_NOT_ONLY_LONG = rf"{_VALUE_START}(?:{_OTHER_NUMBER}){_VALUE_END}"
 _SQUEEZE = r"([,:])\s+"
 
 _INDEX_LIKE = re.compile(r"[-+#]?[0-9]*\Z")
 
-_STRING_BODY = r'(?:[^"\\]|\\.)*"'
+_STRING_BODY = r'[^"\\]*(?:\\.[^"\\]*)*"'
 _CANONICAL = r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?"
 _MARKED = rf'"{MARK}({_CANONICAL})"|("){MARK}({_STRING_BODY})|("{_STRING_BODY})'
 _MARKED_PYTHON = re.compile(_MARKED, re.DOTALL)
@@ -73,7 +76,7 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
     texts = _trim(texts)
     connection = connection or connect()
     suspects = _suspects(connection, texts)
-    examined = {row: _examine(texts[row].as_py(), valid) for row, valid in suspects.items()}
+    examined = {row: _examine(texts[row].as_py(), why) for row, why in suspects.items()}
     return _assemble(texts, reasons, examined)
 
 
@@ -123,15 +126,15 @@ def _trim(texts: pa.Array) -> pa.Array:
     return pc.if_else(with_bom, without, texts)
 
 
-def _suspects(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> dict[int, bool]:
-    """Find the rows that Python must look at; the value says whether DuckDB takes the text for JSON."""
+def _suspects(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> dict[int, int]:
+    """Find the rows that Python must look at, and why: _NUMBERS, _CLOSER or _REFUSED."""
     table = pa.table({"row": pa.array(np.arange(len(texts), dtype=np.int64)), "j": texts})
     # DuckDB hands whole Arrow batches to its threads: one batch would keep one core busy.
     connection.register(_TABLE, pa.Table.from_batches(table.to_batches(max_chunksize=_CHUNK_ROWS)))
     try:
         found = dict(connection.execute(_suspects_sql()).fetchall())
         if not _objects_are_plain(connection, _object_paths(texts)):
-            found = dict.fromkeys(_rows_with_repeats(connection), True) | found
+            found |= dict.fromkeys(_rows_with_repeats(connection), _CLOSER)
     finally:
         connection.unregister(_TABLE)
     return found
@@ -141,14 +144,17 @@ def _suspects_sql() -> str:
     squeeze = f"{literal(_SQUEEZE)}, '\\1', 'g'"
     same = f"regexp_replace(json_extract(j, '$')::VARCHAR, {squeeze}) = regexp_replace(j, {squeeze})"
     brackets = "2 * strlen(j) - strlen(replace(j, '[', '')) - strlen(replace(j, '{', ''))"
+    deep = f"CASE WHEN strlen(j) > {2 * MAX_DEPTH} THEN {brackets} > {MAX_DEPTH} ELSE false END"
     # Doubles are often printed with 16 or 17 digits; where DuckDB prints the very same text, nothing is lost. CASE,
     # because a projected AND computes both sides for every row.
-    suspect = (
-        f"CASE WHEN NOT json_valid(j) THEN true WHEN regexp_matches(j, {literal(_ANY)}) "
-        f"THEN CASE WHEN regexp_matches(j, {literal(_NOT_ONLY_LONG)}) THEN true ELSE NOT ({same}) END "
-        f"WHEN strlen(j) > {2 * MAX_DEPTH} THEN {brackets} > {MAX_DEPTH} ELSE false END"
+    why = (
+        f"CASE WHEN NOT json_valid(j) THEN {_REFUSED} WHEN {deep} THEN {_CLOSER} "
+        f"WHEN NOT regexp_matches(j, {literal(_ANY)}) THEN 0 "
+        f"WHEN regexp_matches(j, {literal(_STRUCTURE)}) THEN {_CLOSER} "
+        f"WHEN regexp_matches(j, {literal(_NOT_ONLY_LONG)}) THEN {_NUMBERS} "
+        f"WHEN {same} THEN 0 ELSE {_NUMBERS} END"
     )
-    return f'SELECT "row", json_valid(j) FROM {_TABLE} WHERE j IS NOT NULL AND ({suspect})'
+    return f'SELECT "row", why FROM (SELECT "row", {why} AS why FROM {_TABLE} WHERE j IS NOT NULL) WHERE why > 0'
 
 
 def _object_paths(texts: pa.Array) -> list[str]:
@@ -204,9 +210,11 @@ def _repeats_sql(keys: str) -> str:
     return f"coalesce(len(list_filter({keys}, lambda x: len(list_distinct(x)) < len(x))) > 0, false)"
 
 
-def _examine(text: str, valid: bool) -> Examined:
+def _examine(text: str, why: int) -> Examined:
+    if why == _NUMBERS:
+        return mark_numbers(text)
     examined = examine(text)
-    if examined.reason is None and not valid:
+    if examined.reason is None and why == _REFUSED:
         return Examined(None, reason="no JSON")
     return examined
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from esctl.engine.quoting import identifier, literal
+from esctl.model import MARK
 
 Kind = Literal["boolean", "bigint", "decimal", "string", "container"]
 
@@ -37,6 +38,11 @@ class PayloadColumn:
         if self.kind == "decimal":
             return f"DECIMAL({self.precision},{self.scale})"
         return {"boolean": "BOOLEAN", "bigint": "BIGINT"}.get(self.kind, "VARCHAR")
+
+    @property
+    def json_kind(self) -> str:
+        """Name the JSON type of its values: STRING, NUMBER, BOOLEAN, or CONTAINER (an object or an array)."""
+        return {"boolean": "BOOLEAN", "string": "STRING", "container": "CONTAINER"}.get(self.kind, "NUMBER")
 
     def holds(self, text: str, json_type: str) -> str:
         """Write the SQL condition that the column would keep this value exactly (`text`, `json_type`: SQL)."""
@@ -114,6 +120,14 @@ def _kind(json_type: str) -> Kind:
     if json_type == "BOOLEAN":
         return "boolean"
     return "container" if json_type in ("OBJECT", "ARRAY") else "string"
+
+
+def json_kind_sql(json_type: str, text: str) -> str:
+    """Give the kind of a value that may be a marked number, as `PayloadColumn.json_kind` names it, or NULL for null."""
+    number = f"({text}[1] = {literal(MARK)} AND {text}[2] <> {literal(MARK)})"
+    return f"""CASE {json_type} WHEN 'VARCHAR' THEN CASE WHEN {number} THEN 'NUMBER' ELSE 'STRING' END
+        WHEN 'OBJECT' THEN 'CONTAINER' WHEN 'ARRAY' THEN 'CONTAINER' WHEN 'BOOLEAN' THEN 'BOOLEAN' WHEN 'NULL' THEN 'NULL'
+        ELSE 'NUMBER' END"""
 
 
 def trimmed_decimal(value: str) -> str:

@@ -242,11 +242,11 @@ def _did_you_mean(name: str, choices: Sequence[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(choices)}"
 
 
-def to_toml(stanza: Stanza) -> str:
-    """Write a stanza as the `[mapping]` part of an `esctl.toml`; what a preset already says is left to it."""
+def to_toml(stanza: Stanza, table: str = "mapping") -> str:
+    """Write a stanza as the `[mapping]` part (or another table) of an `esctl.toml`; what a preset says is left to it."""
     preset = PRESETS.get(stanza.name)
     base = preset.stanza if preset else Stanza(CUSTOM)
-    lines = ["[mapping]"]
+    lines = [f"[{table}]"]
     if preset:
         lines.append(f"preset = {_quote(stanza.name)}")
     for key in FIELDS:
@@ -260,7 +260,7 @@ def to_toml(stanza: Stanza) -> str:
         lines.append(f"unwrap = {_quote(stanza.unwrap)}")
     for key in _TABLES:
         if getattr(stanza, key) != getattr(base, key):
-            lines += ["", f"[mapping.{key}]"]
+            lines += ["", f"[{table}.{key}]"]
             lines += [f"{_key(role)} = {_write_values(paths)}" for role, paths in getattr(stanza, key)]
     return "\n".join(lines) + "\n"
 

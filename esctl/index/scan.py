@@ -62,12 +62,9 @@ class IndexView:
         return self.manifest.fields
 
     def static_type(self, path: PayloadPath) -> str:
-        """Give the JSON type that a top-level field has wherever it is present; empty if that is not known."""
-        kinds = {"boolean": "BOOLEAN", "bigint": "NUMBER", "decimal": "NUMBER", "string": "STRING"}
-        if len(path) != 1 or any(file.untyped for file in self.manifest.files):
-            return ""
-        found = {kinds.get(c.kind, "") for file in self.manifest.files for c in file.columns if c.field == path[0]}
-        return found.pop() if len(found) == 1 else ""
+        """Give the JSON type that a top-level field has wherever it is neither missing nor null; empty if it has several."""
+        found = self.manifest.kinds(str(path[0])) - {"NULL"} if len(path) == 1 else frozenset()
+        return next(iter(found)) if len(found) == 1 and "CONTAINER" not in found else ""
 
     def columns_of(self, path: PayloadPath) -> list[PayloadColumn]:
         """List the typed columns that keep a top-level field, one a file."""

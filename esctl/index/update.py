@@ -196,7 +196,7 @@ class Updater:
             file=name,
             bytes=size,
             last=files[-1].last,
-            fields=tuple(dict.fromkeys(field for file in files for field in file.fields)),
+            fields=_all_fields(files),
             orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
             roles=any(file.roles for file in files),
             **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
@@ -233,6 +233,14 @@ def _newest_head(snapshot: Snapshot) -> int:
     from esctl.log.commits import open_log
 
     return open_log(snapshot.path).read().head
+
+
+def _all_fields(files: Sequence[IndexFile]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found: dict[str, set[str]] = {}
+    for file in files:
+        for name, kinds in file.fields:
+            found.setdefault(name, set()).update(kinds)
+    return tuple((name, tuple(sorted(kinds))) for name, kinds in found.items())
 
 
 def _likeness(file: IndexFile) -> tuple[object, ...] | None:

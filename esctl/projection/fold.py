@@ -63,6 +63,7 @@ class FieldPlan:
     numeric: bool = True  # min and max of texts or times are not
     declared: str = ""
     removes: bool = False  # a list from which elements are removed
+    number: bool = False  # whenever it has a value other than null, that is a number
 
     @property
     def resets(self) -> bool:
@@ -174,7 +175,9 @@ def _accumulation(order: int, guard: str, exact: str | None, name: str, value: V
         number = Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape)
     if name == "subtract":
         number = Value(f"(-{number.sql})", "number", shape)
-    present = f"{value.json_type} <> 'NULL'" if value.type == "dynamic" and not value.static else f"{value.sql} IS NOT NULL"
+    present = f"{value.sql} IS NOT NULL"
+    if value.type == "dynamic":
+        present = f"{value.number} IS NOT NULL" if value.static == "NUMBER" else f"{value.json_type} <> 'NULL'"
     return Step(order, f"({guard} AND coalesce({present}, false))", exact, kind, number)
 
 
@@ -275,14 +278,26 @@ def _field_plan(name: str, steps: Sequence[Step], declared: str) -> FieldPlan:
     base = f"CASE{branches} END" if resets else "CAST(NULL AS VARCHAR)"
     reset = _any(step.guard for step in resets)
     if not accs:
-        return FieldPlan(name, reset, base, shape=_joined_shape(steps), declared=declared)
+        return FieldPlan(name, reset, base, shape=_joined_shape(steps), declared=declared, number=_sets_numbers(resets, declared))
     active = [(_active(step, resets), step) for step in accs]
     if accs[0].kind in ("append", "remove"):
         return FieldPlan(name, reset, base, "list", _list_acc(active), removes=any(step.kind == "remove" for step in accs))
     shape = _joined_shape(steps)
     numeric = all(step.value is not None and step.value.type == "number" for step in accs)
     kind = accs[0].kind
-    return FieldPlan(name, reset, base, kind, _number_acc(active, kind, shape, numeric), shape, numeric, declared)
+    number = numeric and (_sets_numbers(resets, declared) or not any(step.kind == "set" for step in resets))
+    return FieldPlan(name, reset, base, kind, _number_acc(active, kind, shape, numeric), shape, numeric, declared, number=number)
+
+
+def _sets_numbers(resets: Sequence[Step], declared: str) -> bool:
+    sets = [step.value for step in resets if step.kind == "set" and step.value is not None]
+    if declared:
+        return declared.lower().startswith(("decimal", "numeric", "bigint", "int", "hugeint"))
+    # A quotient's text need not fit a DECIMAL.
+    return bool(sets) and all(
+        value.shape is not None and not value.shape.is_float and value.shape.fits and (value.type == "number" or value.static == "NUMBER")
+        for value in sets
+    )
 
 
 def _joined_shape(steps: Sequence[Step]) -> Shape:

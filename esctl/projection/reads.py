@@ -102,7 +102,7 @@ def measure(connection: duckdb.DuckDBPyConnection, view: IndexView, paths: Itera
 
 
 def _shape_of_columns(view: IndexView, path: PayloadPath) -> Shape | None:
-    if view.static_type(path) != "NUMBER":
+    if view.static_type(path) != "NUMBER" or view.has_untyped:
         return None
     shape = Shape(1, 0)
     for column in view.columns_of(path):

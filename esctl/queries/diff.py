@@ -66,12 +66,12 @@ def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
 
 def _fields(part: States) -> str:
     """Turn states into rows of (kind, entity, field, value), and one without a field name each."""
-    if part.fields and part.fields[0][0] == "*":
+    if part.streamed:
         names = "SELECT kind, entity, unnest(list_prepend(NULL, json_keys(state))) AS field, state FROM states"
         value = "json_extract(state, '/' || replace(replace(field, '~', '~0'), '/', '~1'))"
         return f"""WITH states AS (SELECT * FROM ({part.sql}) WHERE NOT deleted)
             SELECT kind, entity, field, CASE WHEN field IS NOT NULL THEN CAST({value} AS VARCHAR) END AS value FROM ({names})"""
-    items = ", ".join(["{'field': CAST(NULL AS VARCHAR), 'value': CAST(NULL AS VARCHAR)}", *(f"{{'field': {literal(name)}, 'value': {column}}}" for name, column, _ in part.fields)])
+    items = ", ".join(["{'field': CAST(NULL AS VARCHAR), 'value': CAST(NULL AS VARCHAR)}", *(f"{{'field': {literal(field.name)}, 'value': {field.column}}}" for field in part.fields)])
     return f"""SELECT kind, entity, f.field AS field, f.value AS value
         FROM (SELECT kind, entity, unnest([{items}]) AS f FROM ({part.sql}) WHERE NOT deleted) WHERE f.value IS NOT NULL OR f.field IS NULL"""
 

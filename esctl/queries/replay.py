@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Literal
 
 from esctl.engine.quoting import identifier, literal
+from esctl.index.scan import read_json
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.expressions import Expression, Path
 from esctl.projection.fold import NeedsStreamError, Plan
-from esctl.projection.sql import field_column, states_sql
+from esctl.projection.sql import field_column, states_sql, total_shape
 from esctl.projection.values import Shape, Value, from_json, to_boolean
-from esctl.projection.spec import Projection
 from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for
 from esctl.errors import UsageError
 
@@ -26,11 +27,29 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
+class StateField:
+    """A field of states and its column of JSON text. `number`: the type of a field that is a number wherever it is set."""
+
+    name: str
+    column: str
+    shape: Shape | None = None  # that holds its numbers
+    number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class States:
     """The states one projection gives: SQL with kind, entity, version, position, time, deleted and a column per field."""
 
     sql: str
-    fields: tuple[tuple[str, str, Shape | None], ...]  # (field, column, shape of its numbers if it is always a number)
+    fields: tuple[StateField, ...]
+
+    @property
+    def streamed(self) -> bool:
+        """Say whether the fields are not known beforehand: the one column `state` holds them all."""
+        return self.fields == STREAMED
+
+
+STREAMED = (StateField("*", "state"),)
 
 
 def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bool = False) -> Answer:
@@ -38,7 +57,7 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     check_entities(scope)
     check_order(scope)
     parts = [states(scope, claim, at) for claim in claims(scope)]
-    known = frozenset(name for part in parts for name, _, _ in part.fields)
+    known = frozenset(field.name for part in parts for field in part.fields)
     selected = [_selected(part, where, known, deleted=deleted) for part in parts]
     rows = " UNION ALL ".join(f"SELECT entity, kind, {_state(part)} AS state, version, position, time FROM ({sql})" for part, sql in zip(parts, selected, strict=True))
     flat_sql, flat_columns = _flat(parts, selected)
@@ -50,22 +69,25 @@ def states(scope: Scope, claim: Claim, at: AsOf | None) -> States:
     """Fold one projection's entities up to a bound."""
     try:
         if claim.projection.sql:
-            from esctl.projection.relation import relation_states
+            from esctl.queries.relation import relation_states
 
             return States(*relation_states(scope, claim, at))
         if claim.projection.python:
             raise NeedsStreamError
         plan = plan_for(scope, claim.projection)
         rows = event_rows(scope, plan.reads, [claim.condition], at)
-        return States(states_sql(plan, rows), _fields(plan))
+        return States(states_sql(plan, rows), _fields(plan, rows.count))
     except NeedsStreamError:
         from esctl.queries.stream import stream_states
 
-        return States(*stream_states(scope, claim, at))
+        return States(stream_states(scope, claim, at), STREAMED)
 
 
-def _fields(plan: Plan) -> tuple[tuple[str, str, Shape | None], ...]:
-    return tuple((field.name, field_column(i), field.shape) for i, field in enumerate(plan.fields))
+def _fields(plan: Plan, events: int) -> tuple[StateField, ...]:
+    return tuple(
+        StateField(field.name, field_column(i), field.shape, (field.declared or total_shape(field, events).sql_type) if field.number else "")
+        for i, field in enumerate(plan.fields)
+    )
 
 
 def _selected(part: States, where: str, known: frozenset[str], *, deleted: bool) -> str:
@@ -80,22 +102,22 @@ def predicate(where: str, part: States, known: frozenset[str]) -> str:
 
     A field that only other projections have (`known`) is missing here; one that none has raises UsageError.
     """
-    by_name = {name: (column, shape) for name, column, shape in part.fields}
+    by_name = {field.name: field for field in part.fields}
 
     def resolve(path: Path) -> Value:
         names = tuple(path[1:]) if path[0] == "state" and len(path) > 1 and "state" not in by_name else tuple(path)
         head = str(names[0])
         if head in by_name:
-            column, shape = by_name[head]
-            inner = column if len(names) == 1 else _member(column, names[1:])
-            return from_json(inner, ".".join(str(name) for name in path), shape)
+            field = by_name[head]
+            inner = field.column if len(names) == 1 else _member(field.column, names[1:])
+            return from_json(inner, ".".join(str(name) for name in path), field.shape)
         if len(names) == 1 and head in ("entity", "kind"):
             return Value(head, "text")
         if len(names) == 1 and head in ("version", "position"):
             return Value(f"CAST({head} AS DECIMAL(19,0))", "number", Shape(19, 0))
         if len(names) == 1 and head == "time":
             return Value("time", "time")
-        if "*" in by_name:
+        if part.streamed:
             return from_json(_member("state", names), head)
         if head in known or "*" in known:
             return from_json("CAST(NULL AS VARCHAR)", head)
@@ -111,35 +133,44 @@ def _member(column: str, names: Path) -> str:
 
 
 def _state(part: States) -> str:
-    if len(part.fields) == 1 and part.fields[0][0] == "*":
+    if part.streamed:
         return "CASE WHEN NOT deleted THEN state END"
     members = [
-        f"CASE WHEN {column} IS NOT NULL THEN {literal(json.dumps(name, ensure_ascii=False) + ':')} || {column} END"
-        for name, column, _ in part.fields
+        f"CASE WHEN {field.column} IS NOT NULL THEN {literal(json.dumps(field.name, ensure_ascii=False) + ':')} || {field.column} END"
+        for field in part.fields
     ]
     body = f"concat_ws(',', {', '.join(members)})" if members else "''"
     return f"CASE WHEN NOT deleted THEN '{{' || {body} || '}}' END"
 
 
 def _flat(parts: list[States], selected: list[str]) -> tuple[str, tuple[Column, ...]]:
-    kinds: dict[str, Column] = {}
+    kinds: dict[str, list[StateField]] = {}
     for part in parts:
-        for name, _, _ in part.fields:
-            kinds.setdefault(name, Column(f"state.{name}", "text"))
+        for field in part.fields:
+            kinds.setdefault(field.name, []).append(field)
+    columns = {name: Column(_flat_name(name), _flat_kind(fields)) for name, fields in kinds.items()}
     selects = []
     for part, sql in zip(parts, selected, strict=True):
-        own = {name: column for name, column, _ in part.fields}
-        items = [f"{_flat_value(own.get(name), part)} AS {identifier(column.name)}" for name, column in kinds.items()]
+        own = {field.name: field for field in part.fields}
+        items = [f"{_flat_value(own.get(name), column)} AS {identifier(column.name)}" for name, column in columns.items()]
         selects.append(f"SELECT entity, kind, {', '.join([*items, ''])}version, position, time FROM ({sql})")
-    columns = (*COLUMNS[:2], *kinds.values(), *COLUMNS[3:])
-    return f"SELECT * FROM ({' UNION ALL '.join(selects)})", columns
+    return f"SELECT * FROM ({' UNION ALL '.join(selects)})", (*COLUMNS[:2], *columns.values(), *COLUMNS[3:])
 
 
-def _flat_value(column: str | None, part: States) -> str:
-    if column is None:
-        return "CAST(NULL AS VARCHAR)"
-    from esctl.index.scan import read_json
-
-    return read_json(column, (), "text", marked=True)
+def _flat_name(field: str) -> str:
+    return "state" if field == "*" else f"state.{field}"
 
 
+def _flat_kind(fields: list[StateField]) -> Literal["json", "number", "text"]:
+    if fields[0].name == "*":
+        return "json"
+    return "number" if all(field.number == fields[0].number != "" for field in fields) else "text"
+
+
+def _flat_value(field: StateField | None, column: Column) -> str:
+    if field is None:
+        return "NULL"
+    if column.kind == "json":
+        return f"CASE WHEN NOT deleted THEN {field.column} END"
+    text = read_json(field.column, (), "text", marked=True)
+    return f"CAST({text} AS {field.number})" if column.kind == "number" else text

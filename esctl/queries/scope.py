@@ -64,7 +64,17 @@ def claims(scope: Scope) -> list[Claim]:
         if projection.claims_all:
             break
         taken.append(own)
-    return shared
+    return _inhabited(scope, shared) if len(shared) > 1 else shared
+
+
+def _inhabited(scope: Scope, shared: list[Claim]) -> list[Claim]:
+    """Leave out the claims that no entity of the scope falls under; one stays."""
+    known = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities)])
+    tests = ", ".join(f"bool_or({claim.condition})" for claim in shared)
+    with explained():
+        row = single_row(scope.connection, f"SELECT {tests} FROM (SELECT DISTINCT kind, entity FROM ({known}))")
+    assert row is not None
+    return [claim for claim, found in zip(shared, row, strict=True) if found] or shared[-1:]
 
 
 def find_projection(projections: Sequence[Projection], name: str) -> Projection:

@@ -42,9 +42,9 @@ def _mappings(manifest: Manifest) -> list[str]:
     for source, number in manifest.sources.items():
         by_stanza.setdefault(number, []).append(source)
     if len(by_stanza) == 1:
-        return [f"[mapping]\n{to_toml(manifest.stanzas[next(iter(by_stanza))])}"]
+        return [to_toml(manifest.stanzas[next(iter(by_stanza))])]
     return [
-        f"[mapping.sources.{json.dumps(source, ensure_ascii=False)}]\n{to_toml(manifest.stanzas[number])}"
+        to_toml(manifest.stanzas[number], f"mapping.sources.{json.dumps(source, ensure_ascii=False)}")
         for number, sources in by_stanza.items()
         for source in sources
     ]

@@ -27,9 +27,6 @@ from esctl.projection.values import Value, json_text
 from esctl.queries.scope import Claim, Scope, event_rows
 
 BATCH = 5000
-STATE_FIELDS = (("*", "state", None),)
-"""The fields of a streamed state are not known beforehand: `state` holds them all."""
-
 _FIXED = ("kind", "entity", "position", "time", "recorded_at", "role", "type", "actor", "id", "correlation", "causation")
 
 
@@ -39,15 +36,15 @@ class _Source:
     step: Callable[[State | None, tuple[Any, ...]], State | None]
 
 
-def stream_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, tuple[tuple[str, str, None], ...]]:
-    """Give the SQL of states (kind, entity, version, position, time, deleted, state) and their one field `*`."""
+def stream_states(scope: Scope, claim: Claim, at: AsOf | None) -> str:
+    """Give the SQL of states: kind, entity, version, position, time, deleted, state."""
     import pyarrow as pa
 
     schema = pa.schema(
         [("kind", pa.string()), ("entity", pa.string()), ("version", pa.int64()), ("position", pa.int64()),
          ("time", pa.timestamp("us")), ("deleted", pa.bool_()), ("state", pa.string())]
     )  # fmt: skip
-    return _spooled(scope, schema, _state_rows(_lives(scope, _source(scope, claim, at)))), STATE_FIELDS
+    return _spooled(scope, schema, _state_rows(_lives(scope, _source(scope, claim, at))))
 
 
 def _state_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
