@@ -44,7 +44,9 @@ def find_store(given: Path | None, start: Path | None = None) -> Path | None:
     if given is not None:
         return given
     here = (start or Path.cwd()).resolve()
-    return next((folder / STORE for folder in (here, *here.parents) if (folder / STORE / "format.json").is_file()), None)
+    return next(
+        (folder / STORE for folder in (here, *here.parents) if (folder / STORE / "format.json").is_file()), None
+    )
 
 
 def find_config(given: Path | None, store: Path | None, start: Path | None = None) -> Path | None:
@@ -74,7 +76,10 @@ def read_config(path: Path | None) -> Config:
             import difflib
 
             near = difflib.get_close_matches(section, SECTIONS, 1)
-            raise UsageError(f"{path}: unknown section [{section}]", f"did you mean [{near[0]}]?" if near else f"sections are: {', '.join(SECTIONS)}")
+            raise UsageError(
+                f"{path}: unknown section [{section}]",
+                f"did you mean [{near[0]}]?" if near else f"sections are: {', '.join(SECTIONS)}",
+            )
         if not isinstance(body, dict):
             raise UsageError(f"{path}: [{section}] is no table")
     return Config(path, document.get("mapping", {}), document.get("projections", {}), document.get("output", {}))

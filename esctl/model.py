@@ -27,7 +27,9 @@ class Cursor:
     sampled: int = 0  # records in the first commit of the source: what mapping detection may look at
     header: str = ""  # base64 of the bytes before the first record's own (CSV header line, with any BOM)
     tail: str = ""  # base64 of the blank bytes after the last record
-    dialect: AbstractMapping[str, str] = field(default_factory=dict)  # delimiter, records_path, null: what parsing needs
+    dialect: AbstractMapping[str, str] = field(
+        default_factory=dict
+    )  # delimiter, records_path, null: what parsing needs
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,9 @@ class Relation:
 class Store:
     """A store and the configuration it is read with. Open it with `Store.open`."""
 
-    def __init__(self, path: Path, config: Config, memory_limit: str | None = None, tz: str = "UTC", threads: int | None = None) -> None:
+    def __init__(
+        self, path: Path, config: Config, memory_limit: str | None = None, tz: str = "UTC", threads: int | None = None
+    ) -> None:
         self.path = path
         self.config = config
         self.tz = tz
@@ -80,7 +82,9 @@ class Store:
         """
         found = find_store(Path(path) if path is not None else None)
         if found is None:
-            raise InputError(f"there is no store: no {STORE} here or in a folder above", "make one with: esctl ingest FILE")
+            raise InputError(
+                f"there is no store: no {STORE} here or in a folder above", "make one with: esctl ingest FILE"
+            )
         file = find_config(Path(config) if config is not None else None, found)
         store = cls(found, read_config(file), memory_limit, tz, threads)
         store.snapshot  # noqa: B018  # a store that is none, or damaged, is told at once
@@ -118,7 +122,9 @@ class Store:
         except FileNotFoundError:
             return ()
         except (OSError, ValueError) as error:
-            raise InputError(f"{self.path / OVERRIDES} is not readable", "mend it with: esctl reindex --map KEY=PATH") from error
+            raise InputError(
+                f"{self.path / OVERRIDES} is not readable", "mend it with: esctl reindex --map KEY=PATH"
+            ) from error
 
     def set_overrides(self, overrides: Sequence[str]) -> None:
         """Keep `--map` options for all commands to come; checked first."""
@@ -167,15 +173,26 @@ class Store:
         from esctl.queries.scope import Scope
 
         known = self.point(known_at, "--known-at") if known_at else None
-        return Scope(self.session, self.view, self.projections, projection, tuple(entities), known, self.tz, self.config.path)
+        return Scope(
+            self.session, self.view, self.projections, projection, tuple(entities), known, self.tz, self.config.path
+        )
 
     def replay(
-        self, *entities: str, at: str = "", before: str = "", known_at: str = "", projection: str = "", where: str = "", deleted: bool = False
+        self,
+        *entities: str,
+        at: str = "",
+        before: str = "",
+        known_at: str = "",
+        projection: str = "",
+        where: str = "",
+        deleted: bool = False,
     ) -> Relation:
         """Give the state of each entity at a point in time. Arguments as the options of `esctl replay`."""
         from esctl.queries.replay import replay
 
-        return Relation(replay(self.scope(entities, projection, known_at), self.bound(at, before), where, deleted=deleted))
+        return Relation(
+            replay(self.scope(entities, projection, known_at), self.bound(at, before), where, deleted=deleted)
+        )
 
     def bound(self, at: str = "", before: str = "") -> AsOf | None:
         """Read `--at` or `--before`. Raises UsageError for both."""
@@ -231,7 +248,9 @@ class Store:
         from esctl.engine.quoting import literal
 
         rows = self.view.relation([what], None, [f"starts_with({what}, {literal(prefix)})"])
-        found = self.connection.execute(f"SELECT DISTINCT {what} FROM ({rows}) ORDER BY 1 LIMIT {int(limit)}").fetchall()
+        found = self.connection.execute(
+            f"SELECT DISTINCT {what} FROM ({rows}) ORDER BY 1 LIMIT {int(limit)}"
+        ).fetchall()
         return [name for (name,) in found]
 
     def describe(self, at: AsOf | None, known_at: AsOf | None = None) -> list[str]:
@@ -255,7 +274,9 @@ class Store:
             raise NotFoundError(f"the store {self.path} is empty", "read a log into it with: esctl ingest FILE")
 
 
-def create(path: Path | None, config: Path | None, *, erasable: bool, memory_limit: str | None = None, tz: str = "UTC") -> Store:
+def create(
+    path: Path | None, config: Path | None, *, erasable: bool, memory_limit: str | None = None, tz: str = "UTC"
+) -> Store:
     """Open a store for writing, and make it if it is not there yet: at `path`, else `.esctl` found upward, else here."""
     from esctl.log.commits import create_store
 
@@ -277,8 +298,6 @@ def _mapping_of(config: Config) -> MappingConfig:
 def reopened(store: Store) -> Store:
     """Give the store anew, at its present head."""
     return Store(store.path, store.config, store._memory_limit, store.tz, store._threads)
-
-
 
 
 def rebuild_index(store: Store) -> list[tuple[str, Detection]]:

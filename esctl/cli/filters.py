@@ -10,7 +10,12 @@ if TYPE_CHECKING:
 
 
 def filters(
-    store: Store, actors: list[str] | None, types: list[str] | None, start: str, end: str, fields: list[str] | None = None
+    store: Store,
+    actors: list[str] | None,
+    types: list[str] | None,
+    start: str,
+    end: str,
+    fields: list[str] | None = None,
 ) -> Filters:
     """Read the filter options."""
     from esctl.queries.audit import Filters

@@ -37,7 +37,9 @@ def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> Non
         return
     name, _ = candidates[0]
     listed = "; ".join(
-        f"{candidate.path} ({candidate.distinct} values: {', '.join(candidate.samples[:3])})" for source, candidate in candidates[:4] if source == name
+        f"{candidate.path} ({candidate.distinct} values: {', '.join(candidate.samples[:3])})"
+        for source, candidate in candidates[:4]
+        if source == name
     )
     raise UsageError(
         f"{name}: the events are kept, but no field was recognised as the entity; candidates: {listed}",

@@ -23,14 +23,25 @@ def settings(shared: Shared) -> list[Setting]:
     path = find_config(shared.config, store)
     config = read_config(path)
     listed = [_setting(name, default, shared, config) for name, default in DEFAULTS.items()]
-    return [*listed, *_found(store is not None and str(store), path and str(path)), *_flat("mapping", config.mapping, config), *_flat("projections", config.projections, config)]
+    return [
+        *listed,
+        *_found(store is not None and str(store), path and str(path)),
+        *_flat("mapping", config.mapping, config),
+        *_flat("projections", config.projections, config),
+    ]
 
 
 def _setting(name: str, default: str, shared: Shared, config: Config) -> Setting:
     value = getattr(shared, name)
     variable = f"ESCTL_{name.upper()}"
     if value not in (None, False, ()):
-        text = ",".join(value) if isinstance(value, tuple) else str(value).lower() if isinstance(value, bool) else str(value)
+        text = (
+            ",".join(value)
+            if isinstance(value, tuple)
+            else str(value).lower()
+            if isinstance(value, bool)
+            else str(value)
+        )
         from_variable = variable in os.environ and os.environ[variable] == text
         return Setting(name, text, variable if from_variable else f"--{name.replace('_', '-')}")
     if os.environ.get(variable):
@@ -61,7 +72,9 @@ def settings_answer(shared: Shared) -> Answer:
     from esctl.engine.quoting import literal
     from esctl.model import Answer, Column
 
-    rows = ", ".join(f"({i}, {literal(s.name)}, {literal(s.value)}, {literal(s.origin)})" for i, s in enumerate(settings(shared)))
+    rows = ", ".join(
+        f"({i}, {literal(s.name)}, {literal(s.value)}, {literal(s.origin)})" for i, s in enumerate(settings(shared))
+    )
     sql = f"SELECT setting, value, origin FROM (VALUES {rows}) t(i, setting, value, origin) ORDER BY i"
     columns = (Column("setting", "text"), Column("value", "text"), Column("origin", "text"))
     return Answer(open_session(), sql, columns, title="settings")

@@ -48,7 +48,11 @@ def connect(
     import duckdb
 
     connection = duckdb.connect(
-        config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false", "allow_community_extensions": "false"}
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+        }
     )
     interrupts.register(connection)
     connection.execute("SET TimeZone='UTC'")
@@ -60,11 +64,15 @@ def connect(
         try:
             connection.execute("SET memory_limit=?", [memory_limit])
         except duckdb.Error as error:
-            raise UsageError(f"--memory-limit {memory_limit!r} is no size", 'write it like "2GiB" or "512MB"') from error
+            raise UsageError(
+                f"--memory-limit {memory_limit!r} is no size", 'write it like "2GiB" or "512MB"'
+            ) from error
     return connection
 
 
-def single_row(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()) -> tuple[Any, ...] | None:
+def single_row(
+    connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()
+) -> tuple[Any, ...] | None:
     """Run a query of at most one row and give it; nothing is left unfetched, which would block the connection."""
     rows = connection.execute(sql, list(parameters)).fetchall()
     return rows[0] if rows else None

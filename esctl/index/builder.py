@@ -196,7 +196,8 @@ def _group_select(group: Group, columns: Sequence[PayloadColumn], widest: int) -
     held = [column.holds(f"v[{i}]", f"t[{i}]") for i, column in enumerate(own, 1)]
     kept = " + ".join(f"CAST(t[{i}] IS NOT NULL AND {condition} AS INTEGER)" for i, condition in enumerate(held, 1))
     typed = [
-        f"CASE WHEN fits THEN {_typed_value(column, i)} END AS {identifier(column.name)}" for i, column in enumerate(own, 1)
+        f"CASE WHEN fits THEN {_typed_value(column, i)} END AS {identifier(column.name)}"
+        for i, column in enumerate(own, 1)
     ]
     by_name = dict(zip((column.name for column in own), typed, strict=True))
     typed = [by_name.get(c.name, f"CAST(NULL AS {c.sql_type}) AS {identifier(c.name)}") for c in columns]
@@ -243,9 +244,13 @@ def _entity_columns(envelope: EnvelopeSql, widest: int) -> str:
     for i in range(widest):
         if i < len(envelope.entities):
             role = literal(envelope.entities[i][0] or None)
-            parts.append(f"e{i} AS entity_{i}, CASE WHEN e{i} IS NOT NULL THEN k{i} END AS kind_{i}, CAST({role} AS VARCHAR) AS role_{i}")
+            parts.append(
+                f"e{i} AS entity_{i}, CASE WHEN e{i} IS NOT NULL THEN k{i} END AS kind_{i}, CAST({role} AS VARCHAR) AS role_{i}"
+            )
         else:
-            parts.append(f"CAST(NULL AS VARCHAR) AS entity_{i}, CAST(NULL AS VARCHAR) AS kind_{i}, CAST(NULL AS VARCHAR) AS role_{i}")
+            parts.append(
+                f"CAST(NULL AS VARCHAR) AS entity_{i}, CAST(NULL AS VARCHAR) AS kind_{i}, CAST(NULL AS VARCHAR) AS role_{i}"
+            )
     return ", ".join(parts)
 
 
@@ -285,12 +290,15 @@ def _finish(
     rows = " UNION ALL ".join(_role_select(i, roles, key, columns) for i in roles)
     table = connection.sql(f"SELECT * FROM ({rows}) ORDER BY kind, entity, position, role_order").to_arrow_table()
     entityless = " AND ".join(f"entity_{i} IS NULL" for i in roles)
-    row = single_row(connection, f"""SELECT count(*), count(*) FILTER (data IS NOT NULL), list(DISTINCT ordering),
+    row = single_row(
+        connection,
+        f"""SELECT count(*), count(*) FILTER (data IS NOT NULL), list(DISTINCT ordering),
         count(*) FILTER (ordering = 'sequence' AND sequence IS NULL AND invalid IS NULL AND duplicate_of IS NULL
                          AND NOT ({entityless})),
         count(*) FILTER (duplicate_of IS NOT NULL AND NOT conflict), count(*) FILTER (invalid IS NOT NULL),
         count(*) FILTER (invalid IS NULL AND {entityless}), bool_or({" OR ".join(f"role_{i} IS NOT NULL" for i in roles)})
-        FROM event""")
+        FROM event""",
+    )
     assert row is not None
     fields = {name: {kind} for name, kind in _typed_fields(connection, columns)}
     for name, kinds in connection.execute(_UNTYPED_FIELDS).fetchall():
@@ -330,9 +338,12 @@ def _typed_fields(connection: duckdb.DuckDBPyConnection, columns: Sequence[Paylo
 
 
 def _sequence_key_kind(connection: duckdb.DuckDBPyConnection) -> str:
-    row = single_row(connection, f"""SELECT count(sequence),
+    row = single_row(
+        connection,
+        f"""SELECT count(sequence),
         count(sequence) FILTER (NOT regexp_matches(sequence, '^(0|-?[1-9][0-9]*)$')
-                                OR abs(coalesce(try_cast(sequence AS HUGEINT), {BIGINT_SEQUENCE})) >= {BIGINT_SEQUENCE}) FROM event""")
+                                OR abs(coalesce(try_cast(sequence AS HUGEINT), {BIGINT_SEQUENCE})) >= {BIGINT_SEQUENCE}) FROM event""",
+    )
     if row is None or row[0] == 0:
         return "none"
     return "text" if row[1] else "bigint"

@@ -124,7 +124,9 @@ def stanza_digest(stanza: Stanza) -> str:
 
 def _file(entry: dict[str, Any]) -> IndexFile:
     columns = tuple(PayloadColumn(**column) for column in entry["columns"])
-    return IndexFile(**{**entry, "columns": columns, "orderings": tuple(entry["orderings"]), "fields": _tuples(entry["fields"])})
+    return IndexFile(
+        **{**entry, "columns": columns, "orderings": tuple(entry["orderings"]), "fields": _tuples(entry["fields"])}
+    )
 
 
 def _stanza(entry: dict[str, Any]) -> Stanza:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from esctl.errors import UsageError
@@ -14,7 +15,7 @@ from esctl.index import names
 from esctl.index.mapping import CUSTOM, format_path
 from esctl.index.presets import Recognised, recognise
 from esctl.index.times import parse_instant
-from esctl.model import Stanza
+from esctl.model import MARK, Stanza
 
 PLAIN = CUSTOM
 """Name of the stanza of a plain envelope."""
@@ -64,7 +65,7 @@ class _Field:
 
     @property
     def scalars(self) -> list[Any]:
-        return [value for value in self.values.values() if isinstance(value, str | int | float) or _is_number(value)]
+        return [value for value in self.values.values() if isinstance(value, str) or _is_number(value)]
 
     @property
     def is_scalar(self) -> bool:
@@ -203,10 +204,15 @@ class _Search:
 
 def _walk(record: dict[str, Any]) -> Iterable[tuple[tuple[str, ...], Any]]:
     for key, value in record.items():
-        yield (key,), value
+        yield (key,), _unmarked(value)
         if isinstance(value, dict):
             for inner, deep in value.items():
-                yield (key, inner), deep
+                yield (key, inner), _unmarked(deep)
+
+
+def _unmarked(value: Any) -> Any:
+    """Samples come from judged text, where an exact number may stand as a string."""
+    return value[1:] if isinstance(value, str) and value.startswith(MARK) else value
 
 
 def _find_time(search: _Search) -> _Field | None:
@@ -338,7 +344,7 @@ def _describe(each: _Field) -> str:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) or type(value).__name__ == "Decimal"
+    return isinstance(value, int | float | Decimal)
 
 
 def _all_integers(each: _Field) -> bool:
@@ -350,7 +356,13 @@ def _all_integers(each: _Field) -> bool:
 
 
 def _is_decimal(each: _Field) -> bool:
-    return any(_is_number(value) and (isinstance(value, bool) or value != int(value)) for value in each.scalars)
+    return any(isinstance(value, bool) or _has_fraction(value) for value in each.scalars)
+
+
+def _has_fraction(value: object) -> bool:
+    if isinstance(value, float):
+        return not value.is_integer()
+    return isinstance(value, Decimal) and value != value.to_integral_value()
 
 
 def _identifies(each: _Field) -> bool:

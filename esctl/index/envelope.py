@@ -12,7 +12,7 @@ from esctl.index.times import time_sql
 from esctl.model import Stanza
 
 IDENTIFIER_TAIL = r"(?:[0-9]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{24,64}|[A-Z]+-?[0-9]+)"
-KIND_PATTERN = rf"^([A-Za-z][A-Za-z0-9_.-]*?)[-/:_#]{IDENTIFIER_TAIL}$"
+KIND_PATTERN = rf"^([A-Za-z][A-Za-z0-9_]*)[-/:]{IDENTIFIER_TAIL}$"
 """The word before a separator where the rest is a number, a UUID, a ULID, a long hex id or letters and a number."""
 
 NOT_KIND = "entity"
@@ -119,7 +119,12 @@ def envelope_sql(stanza: Stanza, tz: str) -> EnvelopeSql:
     roles += [(role, first_of(extractor, alternatives)) for role, alternatives in stanza.entities]
     sequence = sequence_parts(extractor, stanza)
     columns = (
-        ("id", identity if not others else f"CASE WHEN {' AND '.join(f'{o} IS NOT NULL' for o in others)} THEN {identity} END"),
+        (
+            "id",
+            identity
+            if not others
+            else f"CASE WHEN {' AND '.join(f'{o} IS NOT NULL' for o in others)} THEN {identity} END",
+        ),
         ("scope", " || '\x1f' || ".join(others) if others else "CAST(NULL AS VARCHAR)"),
         ("type", first_of(extractor, stanza.type)),
         ("time_text", time_text),
@@ -130,7 +135,8 @@ def envelope_sql(stanza: Stanza, tz: str) -> EnvelopeSql:
         ("sequence", sequence_display(sequence)),
     )
     entities = tuple(
-        (role, entity, f"coalesce({kind}, {kind_sql(entity)})" if stanza.kind else kind_sql(entity)) for role, entity in roles
+        (role, entity, f"coalesce({kind}, {kind_sql(entity)})" if stanza.kind else kind_sql(entity))
+        for role, entity in roles
     )
     return EnvelopeSql(extractor.sql(), columns, entities, tuple(sequence))
 

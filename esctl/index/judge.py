@@ -76,7 +76,8 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
     texts = _trim(texts)
     connection = connection or connect()
     suspects = _suspects(connection, texts)
-    examined = {row: _examine(texts[row].as_py(), why) for row, why in suspects.items()}
+    taken = texts.take(pa.array(list(suspects), pa.int64())).to_pylist()
+    examined = {row: _examine(text, why) for (row, why), text in zip(suspects.items(), taken, strict=True)}
     return _assemble(texts, reasons, examined)
 
 

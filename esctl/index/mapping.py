@@ -88,6 +88,8 @@ def parse_mapping(table: Mapping[str, Any], file: str = "esctl.toml") -> Mapping
 
     Raises UsageError naming the file and the key at fault.
     """
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{file}: mapping is no table", "write [mapping] and below it: id = PATH, type = PATH, ...")
     own = {key: value for key, value in table.items() if key != "sources"}
     stanzas = table.get("sources", {})
     if not isinstance(stanzas, Mapping):

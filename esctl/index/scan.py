@@ -114,7 +114,11 @@ class IndexView:
         return f"{{'s': CASE ordering WHEN 'sequence' THEN sequence_key ELSE '' END, 'n': {number}}}"
 
     def relation(
-        self, columns: Iterable[str], reads: Mapping[str, Read] | None = None, where: Sequence[str] = (), extra: str = ""
+        self,
+        columns: Iterable[str],
+        reads: Mapping[str, Read] | None = None,
+        where: Sequence[str] = (),
+        extra: str = "",
     ) -> str:
         """Write a SELECT of envelope columns and payload reads (alias -> read).
 
@@ -133,7 +137,12 @@ class IndexView:
         return list(groups.values())
 
     def _select(
-        self, files: Sequence[IndexFile], names: Sequence[str], reads: Mapping[str, Read], where: Sequence[str], extra: str
+        self,
+        files: Sequence[IndexFile],
+        names: Sequence[str],
+        reads: Mapping[str, Read],
+        where: Sequence[str],
+        extra: str,
     ) -> str:
         items = [f"{self._envelope(name, files[0])} AS {identifier(name)}" for name in names]
         items += [f"{_read(read, files[0])} AS {identifier(alias)}" for alias, read in reads.items()]

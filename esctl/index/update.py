@@ -72,7 +72,9 @@ class Updater:
             with FileLock(self.folder / "lock", timeout=600):
                 return IndexView(self.folder, self._extend(snapshot))
         except Timeout:
-            raise InputError(f"{self.folder}: another process has been building the index for ten minutes", "wait for it") from None
+            raise InputError(
+                f"{self.folder}: another process has been building the index for ten minutes", "wait for it"
+            ) from None
 
     def preview(self, snapshot: Snapshot, source: str, batch: pa.RecordBatch, cursor: Cursor) -> Built:
         """Build the index rows that a batch would get if it were kept now, and keep nothing."""
@@ -163,7 +165,9 @@ class Updater:
             return self._overridden(configured)
         first = int(pc.min(table["position"].filter(pc.equal(table["source"], source))).as_py())
         cursor = snapshot.cursors[source]
-        detection = detect(sample_values(snapshot, cursor, first, min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)))
+        detection = detect(
+            sample_values(snapshot, cursor, first, min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS))
+        )
         if self.detected is not None:
             self.detected(source, detection)
         return self._overridden(detection.stanza)
@@ -344,7 +348,9 @@ def _write(folder: Path, tables: object, first: int, last: int) -> tuple[str, in
             writer.close()
         os.replace(temporary, folder / name)
     except OSError as error:
-        raise InputError(f"{folder}: cannot write the index: {error.strerror or error}", "make room, then run the command again") from error
+        raise InputError(
+            f"{folder}: cannot write the index: {error.strerror or error}", "make room, then run the command again"
+        ) from error
     finally:
         temporary.unlink(missing_ok=True)
     return name, (folder / name).stat().st_size

@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.projection.values import (
-    FLOATING, INTEGER, MOST_DIGITS, NULL, Shape, Value, event_error, from_json, json_text, to_boolean, to_number, to_text,
+    FLOATING,
+    INTEGER,
+    MOST_DIGITS,
+    NULL,
+    Shape,
+    Value,
+    event_error,
+    from_json,
+    json_text,
+    to_boolean,
+    to_number,
+    to_text,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -90,7 +101,7 @@ def parse(text: str, where: str) -> exp.Expression:
     except (sqlglot.errors.SqlglotError, RecursionError) as error:
         raise UsageError(f"{where}: {text!r} is no SQL expression", _first_line(error)) from None
     if len(trees) != 1 or trees[0] is None:
-        raise UsageError(f"{where}: {text!r} is not one SQL expression", 'write text in single quotes: "\'open\'"')
+        raise UsageError(f"{where}: {text!r} is not one SQL expression", "write text in single quotes: \"'open'\"")
     return trees[0]
 
 
@@ -150,7 +161,10 @@ class _Compiler:
             sql = f"{TESTS[name]}({self._text(node.this)}, {self._text(node.expression)})"
             return Value(sql, "boolean")
         if handler is None:
-            raise UsageError(f"{node.sql()[:60]!r} is not allowed in an expression", "a scalar expression over the event: data.x, type, time, actor, ...")
+            raise UsageError(
+                f"{node.sql()[:60]!r} is not allowed in an expression",
+                "a scalar expression over the event: data.x, type, time, actor, ...",
+            )
         result: Value = handler(node)
         return result
 
@@ -176,10 +190,14 @@ class _Compiler:
         return Value(f"(-{number.sql})", "number", number.shape)
 
     def _and(self, node: exp.And) -> Value:
-        return Value(f"({to_boolean(self.value(node.this)).sql} AND {to_boolean(self.value(node.expression)).sql})", "boolean")
+        return Value(
+            f"({to_boolean(self.value(node.this)).sql} AND {to_boolean(self.value(node.expression)).sql})", "boolean"
+        )
 
     def _or(self, node: exp.Or) -> Value:
-        return Value(f"({to_boolean(self.value(node.this)).sql} OR {to_boolean(self.value(node.expression)).sql})", "boolean")
+        return Value(
+            f"({to_boolean(self.value(node.this)).sql} OR {to_boolean(self.value(node.expression)).sql})", "boolean"
+        )
 
     def _not(self, node: exp.Not) -> Value:
         return Value(f"(NOT {to_boolean(self.value(node.this)).sql})", "boolean")
@@ -239,7 +257,11 @@ class _Compiler:
         else:
             joined = a.join(b)
             shape = Shape(joined.whole + (operator != "%"), joined.scale)
-            divisor = f"nullif(CAST({right.sql} AS {shape.sql_type}), 0)" if operator == "%" else f"CAST({right.sql} AS {shape.sql_type})"
+            divisor = (
+                f"nullif(CAST({right.sql} AS {shape.sql_type}), 0)"
+                if operator == "%"
+                else f"CAST({right.sql} AS {shape.sql_type})"
+            )
             sql = f"(CAST({left.sql} AS {shape.sql_type}) {operator} {divisor})"
         if not shape.fits:
             raise UsageError(
@@ -263,12 +285,19 @@ class _Compiler:
 
     def _substring(self, node: exp.Substring) -> Value:
         args = [self._text(node.this)]
-        args += [f"CAST({to_number(self.value(node.args[key])).sql} AS BIGINT)" for key in ("start", "length") if node.args.get(key)]
+        args += [
+            f"CAST({to_number(self.value(node.args[key])).sql} AS BIGINT)"
+            for key in ("start", "length")
+            if node.args.get(key)
+        ]
         return Value(f"substr({', '.join(args)})", "text")
 
     def _replace(self, node: exp.Replace) -> Value:
         new = node.args.get("replacement")
-        return Value(f"replace({self._text(node.this)}, {self._text(node.expression)}, {self._text(new) if new else literal('')})", "text")
+        return Value(
+            f"replace({self._text(node.this)}, {self._text(node.expression)}, {self._text(new) if new else literal('')})",
+            "text",
+        )
 
     def _abs(self, node: exp.Abs) -> Value:
         number = to_number(self.value(node.this))
@@ -451,7 +480,11 @@ def _to_decimal(value: Value, shape: Shape, *, lenient: bool) -> Value:
     if own.is_float or (own.whole <= shape.whole and own.scale <= shape.scale):
         return Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape)
     cast = f"try_cast({number.sql} AS {shape.sql_type})"
-    wrong = "NULL" if lenient else event_error(f"{{}} does not fit {shape.sql_type.lower()} exactly", f"CAST({number.sql} AS VARCHAR)")
+    wrong = (
+        "NULL"
+        if lenient
+        else event_error(f"{{}} does not fit {shape.sql_type.lower()} exactly", f"CAST({number.sql} AS VARCHAR)")
+    )
     sql = f"CASE WHEN {number.sql} IS NULL OR {cast} = {number.sql} THEN {cast} ELSE {wrong} END"
     return Value(sql, "number", shape)
 

@@ -17,7 +17,16 @@ from esctl.index.scan import PayloadPath
 from esctl.projection.expressions import Expression, convert, path_of
 from esctl.projection.reads import TOO_WIDE, Reads
 from esctl.projection.spec import Operation, Projection, Rule, family
-from esctl.projection.values import QUOTIENT_SCALE, Shape, Value, event_error, from_json, json_text, to_boolean, to_number
+from esctl.projection.values import (
+    QUOTIENT_SCALE,
+    Shape,
+    Value,
+    event_error,
+    from_json,
+    json_text,
+    to_boolean,
+    to_number,
+)
 
 MOST_FIELDS = 500
 """A state with more fields than this is folded as a stream."""
@@ -105,7 +114,10 @@ def plan(projection: Projection, reads: Reads, keys: Keys) -> Plan:
     if len(builder.steps) > MOST_FIELDS:
         raise NeedsStreamError
     types = dict(projection.types)
-    fields = tuple(_field_plan(name, sorted(steps, key=lambda s: s.order), types.get(name, "")) for name, steps in builder.steps.items())
+    fields = tuple(
+        _field_plan(name, sorted(steps, key=lambda s: s.order), types.get(name, ""))
+        for name, steps in builder.steps.items()
+    )
     return Plan(reads, fields, _any(builder.dead), tuple(builder.checks))
 
 
@@ -155,11 +167,19 @@ def _step(builder: _Builder, guard: str, exact: str | None, operation: Operation
         return Step(builder.order, present, exact, kind, value, f"coalesce({json_text(value)}, 'null')")
     if name == "count":
         counted = _truthy(value)
-        return Step(builder.order, f"(CASE WHEN {guard} THEN {counted} ELSE false END)", exact, "sum", Value("1", "number", Shape(1, 0)))
+        return Step(
+            builder.order,
+            f"(CASE WHEN {guard} THEN {counted} ELSE false END)",
+            exact,
+            "sum",
+            Value("1", "number", Shape(1, 0)),
+        )
     return _accumulation(builder.order, guard, exact, name, value, declared, expression.where)
 
 
-def _accumulation(order: int, guard: str, exact: str | None, name: str, value: Value, declared: str, where: str) -> Step:
+def _accumulation(
+    order: int, guard: str, exact: str | None, name: str, value: Value, declared: str, where: str
+) -> Step:
     kind: Literal["sum", "min", "max"] = "sum" if name in ("add", "subtract") else "min" if name == "min" else "max"
     if kind != "sum" and value.type in ("text", "time"):
         return Step(order, f"({guard} AND {value.sql} IS NOT NULL)", exact, kind, value)
@@ -207,7 +227,9 @@ def _take_object(builder: _Builder, guard: str, exact: str | None, operation: Op
     value = expression.compile(builder.reads.resolve)
     if value.type == "dynamic":
         kind = value.json_type
-        wrong = event_error(f"{operation.name} takes an object, and {value.label or 'the value'} is {{}}", f"left({value.sql}, 60)")
+        wrong = event_error(
+            f"{operation.name} takes an object, and {value.label or 'the value'} is {{}}", f"left({value.sql}, 60)"
+        )
         if builder.reads.view.has_untyped or expression.path != ("data",):
             builder.checks.append(f"CASE WHEN {guard} AND {kind} NOT IN ('OBJECT', 'NULL') THEN {wrong} END")
         if operation.name == "replace":
@@ -262,7 +284,11 @@ def _spread_replacements(builder: _Builder) -> None:
     for order, guard, exact, members in builder.replaced:
         for name, steps in builder.steps.items():
             member = members.get(name)
-            json = "CAST(NULL AS VARCHAR)" if member is None else set_json(member, types.get(name, ""), bare=member.type == "dynamic")
+            json = (
+                "CAST(NULL AS VARCHAR)"
+                if member is None
+                else set_json(member, types.get(name, ""), bare=member.type == "dynamic")
+            )
             steps.append(Step(order, guard, exact, "set", member, json))
 
 
@@ -278,15 +304,21 @@ def _field_plan(name: str, steps: Sequence[Step], declared: str) -> FieldPlan:
     base = f"CASE{branches} END" if resets else "CAST(NULL AS VARCHAR)"
     reset = _any(step.guard for step in resets)
     if not accs:
-        return FieldPlan(name, reset, base, shape=_joined_shape(steps), declared=declared, number=_sets_numbers(resets, declared))
+        return FieldPlan(
+            name, reset, base, shape=_joined_shape(steps), declared=declared, number=_sets_numbers(resets, declared)
+        )
     active = [(_active(step, resets), step) for step in accs]
     if accs[0].kind in ("append", "remove"):
-        return FieldPlan(name, reset, base, "list", _list_acc(active), removes=any(step.kind == "remove" for step in accs))
+        return FieldPlan(
+            name, reset, base, "list", _list_acc(active), removes=any(step.kind == "remove" for step in accs)
+        )
     shape = _joined_shape(steps)
     numeric = all(step.value is not None and step.value.type == "number" for step in accs)
     kind = accs[0].kind
     number = numeric and (_sets_numbers(resets, declared) or not any(step.kind == "set" for step in resets))
-    return FieldPlan(name, reset, base, kind, _number_acc(active, kind, shape, numeric), shape, numeric, declared, number=number)
+    return FieldPlan(
+        name, reset, base, kind, _number_acc(active, kind, shape, numeric), shape, numeric, declared, number=number
+    )
 
 
 def _sets_numbers(resets: Sequence[Step], declared: str) -> bool:
@@ -295,7 +327,10 @@ def _sets_numbers(resets: Sequence[Step], declared: str) -> bool:
         return declared.lower().startswith(("decimal", "numeric", "bigint", "int", "hugeint"))
     # A quotient's text need not fit a DECIMAL.
     return bool(sets) and all(
-        value.shape is not None and not value.shape.is_float and value.shape.fits and (value.type == "number" or value.static == "NUMBER")
+        value.shape is not None
+        and not value.shape.is_float
+        and value.shape.fits
+        and (value.type == "number" or value.static == "NUMBER")
         for value in sets
     )
 

@@ -32,7 +32,9 @@ def _unmarked(value: Any) -> Any:
 
 def _number(text: str) -> int | Decimal:
     number = Decimal(text)
-    return int(number) if number == number.to_integral_value() and abs(number.adjusted()) < MOST_PLAIN_DIGITS else number
+    return (
+        int(number) if number == number.to_integral_value() and abs(number.adjusted()) < MOST_PLAIN_DIGITS else number
+    )
 
 
 def dumps(value: Any) -> str:
@@ -47,7 +49,11 @@ def dumps(value: Any) -> str:
     if isinstance(value, int | float | Decimal):
         return _number_text(value)
     if isinstance(value, dict):
-        return "{" + ",".join(f"{json.dumps(str(key), ensure_ascii=False)}:{dumps(item)}" for key, item in value.items()) + "}"
+        return (
+            "{"
+            + ",".join(f"{json.dumps(str(key), ensure_ascii=False)}:{dumps(item)}" for key, item in value.items())
+            + "}"
+        )
     if isinstance(value, list | tuple):
         return "[" + ",".join(dumps(item) for item in value) + "]"
     raise UsageError(f"a state cannot hold a {type(value).__name__}", "use text, numbers, booleans, lists and objects")
@@ -68,5 +74,5 @@ def _number_text(value: float | Decimal) -> str:
     else:
         text = f"{'-' * sign}{shown[0]}{'.' + shown[1:] if shown[1:] else ''}e{number.adjusted():+d}"
     # What DuckDB's JSON functions would round, or write with an exponent, is marked.
-    exact = len(text.replace("-", "").replace(".", "")) <= EXACT_DIGITS and -4 <= number.adjusted()
+    exact = len(text.replace("-", "").replace(".", "")) <= EXACT_DIGITS and number.adjusted() >= -4
     return text if exact else f'"{MARK}{text}"'

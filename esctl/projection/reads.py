@@ -82,11 +82,15 @@ class Reads:
             number = f"regexp_matches(sequence, '{NUMBER_TEXT}')"
             json = f"CASE WHEN {number} THEN sequence ELSE CAST(to_json(sequence) AS VARCHAR) END"
             kind = f"CASE WHEN {number} THEN 'NUMBER' WHEN sequence IS NOT NULL THEN 'STRING' END"
-            return Value(json, "dynamic", INTEGER, "sequence", kind, "try_cast(sequence AS DECIMAL(38,0))", "", "sequence")
+            return Value(
+                json, "dynamic", INTEGER, "sequence", kind, "try_cast(sequence AS DECIMAL(38,0))", "", "sequence"
+            )
         return Value(identifier(name), "text")
 
 
-def measure(connection: duckdb.DuckDBPyConnection, view: IndexView, paths: Iterable[PayloadPath]) -> dict[PayloadPath, Shape]:
+def measure(
+    connection: duckdb.DuckDBPyConnection, view: IndexView, paths: Iterable[PayloadPath]
+) -> dict[PayloadPath, Shape]:
     """Find how many digits the numbers at payload paths have, in one scan at most."""
     shapes: dict[PayloadPath, Shape] = {}
     unknown: list[PayloadPath] = []
@@ -108,11 +112,15 @@ def _shape_of_columns(view: IndexView, path: PayloadPath) -> Shape | None:
     for column in view.columns_of(path):
         if column.kind == "decimal" and column.precision > 18:
             return None
-        shape = shape.join(Shape(column.precision - column.scale, column.scale) if column.kind == "decimal" else INTEGER)
+        shape = shape.join(
+            Shape(column.precision - column.scale, column.scale) if column.kind == "decimal" else INTEGER
+        )
     return shape
 
 
-def _measured(connection: duckdb.DuckDBPyConnection, view: IndexView, paths: list[PayloadPath]) -> dict[PayloadPath, Shape]:
+def _measured(
+    connection: duckdb.DuckDBPyConnection, view: IndexView, paths: list[PayloadPath]
+) -> dict[PayloadPath, Shape]:
     reads = {f"t{i}": Read(path, "text") for i, path in enumerate(paths)}
     items = ", ".join(
         f"""max(length(ltrim(regexp_extract(t{i}, '^-?([0-9]+)', 1), '0'))) FILTER (regexp_matches(t{i}, '{NUMBER_TEXT}')),

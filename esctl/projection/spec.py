@@ -75,7 +75,15 @@ def family(operation: str) -> str:
 
 DEFAULT = Projection(
     name="(merge)",
-    rules=(Rule("*", None, None, (Operation("merge", "", Expression("data", "the default projection")),), "the default projection"),),
+    rules=(
+        Rule(
+            "*",
+            None,
+            None,
+            (Operation("merge", "", Expression("data", "the default projection")),),
+            "the default projection",
+        ),
+    ),
     digest="merge",
 )
 """Merge the payload of every event, last write wins per key."""
@@ -98,9 +106,13 @@ def parse_projection(name: str, body: Any, file: str) -> Projection:
     if len(ways) > 1:
         raise UsageError(f"{where}: has both {ways[0]} and {ways[1]}", "a projection is written in one way")
     rules = tuple(
-        _rule(pattern, rule, f'{where}.on."{pattern}"') for pattern, rule in _table(body.get("on", {}), f"{where}.on").items()
+        _rule(pattern, rule, f'{where}.on."{pattern}"')
+        for pattern, rule in _table(body.get("on", {}), f"{where}.on").items()
     )
-    types = {field: _text(kind, f"{where}.types.{field}") for field, kind in _table(body.get("types", {}), f"{where}.types").items()}
+    types = {
+        field: _text(kind, f"{where}.types.{field}")
+        for field, kind in _table(body.get("types", {}), f"{where}.types").items()
+    }
     for field, kind in types.items():
         _check_type(kind, f"{where}.types.{field}")
     _check_families(rules, where)
@@ -145,7 +157,10 @@ def _operations(name: str, value: Any, where: str) -> list[Operation]:
     if name == "count" and isinstance(value, list):
         value = dict.fromkeys(value, True)
     fields = _table(value, where)
-    return [Operation(name, field, Expression(_expression(item, f"{where}.{field}"), f"{where}.{field}")) for field, item in fields.items()]
+    return [
+        Operation(name, field, Expression(_expression(item, f"{where}.{field}"), f"{where}.{field}"))
+        for field, item in fields.items()
+    ]
 
 
 def _expression(value: Any, where: str) -> str:
@@ -169,8 +184,13 @@ def _check_families(rules: tuple[Rule, ...], where: str) -> None:
 
 
 def _check_type(kind: str, where: str) -> None:
-    if not re.fullmatch(r"(?i)(decimal|numeric)\(\s*\d+\s*,\s*\d+\s*\)|bigint|integer|int|hugeint|double|varchar|text|boolean|timestamp", kind.strip()):
-        raise UsageError(f"{where}: unknown type {kind!r}", "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp")
+    if not re.fullmatch(
+        r"(?i)(decimal|numeric)\(\s*\d+\s*,\s*\d+\s*\)|bigint|integer|int|hugeint|double|varchar|text|boolean|timestamp",
+        kind.strip(),
+    ):
+        raise UsageError(
+            f"{where}: unknown type {kind!r}", "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp"
+        )
 
 
 def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
@@ -178,7 +198,10 @@ def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) ->
         if key not in known:
             near = difflib.get_close_matches(key, known, 1)
             what = "operation" if known is RULE_KEYS else "key"
-            raise UsageError(f"{where}: unknown {what} {key!r}", f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}")
+            raise UsageError(
+                f"{where}: unknown {what} {key!r}",
+                f"did you mean {near[0]}?" if near else f"one of: {', '.join(known)}",
+            )
 
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:

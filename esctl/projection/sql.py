@@ -47,12 +47,21 @@ def states_sql(plan: Plan, rows: EventRows) -> str:
     version = "count(DISTINCT position)" if rows.roles else "count(*)"
     # Counting the checks, which are NULL, keeps DuckDB from leaving them out.
     checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
-    items = ["kind", "entity", f"{version}{checks} AS version", "arg_max(position, key) AS position", "arg_max(time, key) AS time"]
+    items = [
+        "kind",
+        "entity",
+        f"{version}{checks} AS version",
+        "arg_max(position, key) AS position",
+        "arg_max(time, key) AS time",
+    ]
     items += ["max(key) AS last_key", f"max(key) FILTER ({'dead' if plan.dead != 'false' else 'false'}) AS dead_at"]
     for i, field in enumerate(plan.fields):
         items += _aggregates(i, field, i in folded, dead=plan.dead != "false")
     outer = ["kind", "entity", "version", "position", "time", "(dead_at IS NOT NULL AND dead_at = last_key) AS deleted"]
-    outer += [f"{_final(i, field, rows.count, plan.dead != 'false', i in folded)} AS {field_column(i)}" for i, field in enumerate(plan.fields)]
+    outer += [
+        f"{_final(i, field, rows.count, plan.dead != 'false', i in folded)} AS {field_column(i)}"
+        for i, field in enumerate(plan.fields)
+    ]
     return f"""WITH cell AS ({_cells(plan, rows)}){limits}
         SELECT {", ".join(outer)} FROM (SELECT {", ".join(items)} FROM cell{join} GROUP BY kind, entity)"""
 
@@ -119,7 +128,11 @@ def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, ev
         total = f"CAST({acc} AS {shape.sql_type}) + {start}" if field.resets else f"CAST({acc} AS {shape.sql_type})"
     else:
         better = "least" if field.family == "min" else "greatest"
-        total = f"{better}(CAST({acc} AS {shape.sql_type}), {start})" if field.resets else f"CAST({acc} AS {shape.sql_type})"
+        total = (
+            f"{better}(CAST({acc} AS {shape.sql_type}), {start})"
+            if field.resets
+            else f"CAST({acc} AS {shape.sql_type})"
+        )
     text = number_text(_declared(total, field, shape, position), shape)
     if not field.resets:
         return f"CASE WHEN {count} > 0 THEN {text} END"
@@ -131,7 +144,9 @@ def _declared(total: str, field: FieldPlan, shape: Shape, position: str) -> str:
     if not field.declared or not field.declared.lower().startswith(("decimal", "numeric", "bigint", "int")):
         return total
     kind = "HUGEINT" if field.declared.lower() == "hugeint" else field.declared
-    overflow = event_error(f"{field.name} is {{}}, which does not fit {field.declared}", f"CAST({total} AS VARCHAR)", position=position)
+    overflow = event_error(
+        f"{field.name} is {{}}, which does not fit {field.declared}", f"CAST({total} AS VARCHAR)", position=position
+    )
     return f"CASE WHEN try_cast({total} AS {kind}) IS NULL THEN {overflow} ELSE {total} END"
 
 
@@ -177,7 +192,9 @@ def trail_sql(plan: Plan, rows: EventRows) -> str:
     life = f"""SELECT *, dense_rank() OVER ({over} ORDER BY event_key) AS version,
         count(*) FILTER (dead) OVER ({over} ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS life FROM ({cells})"""
     fields = list(enumerate(plan.fields))
-    spans = [f"count(*) FILTER (reset{i}) OVER ({over}, life ORDER BY key) AS span{i}" for i, field in fields if field.resets]
+    spans = [
+        f"count(*) FILTER (reset{i}) OVER ({over}, life ORDER BY key) AS span{i}" for i, field in fields if field.resets
+    ]
     spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({life})"
     values = [item for i, field in fields for item in _windows(i, field, over)]
     valued = f"SELECT * {_but_bases(plan)}{''.join(', ' + item for item in values)} FROM ({spanned})"
@@ -191,7 +208,9 @@ def trail_sql(plan: Plan, rows: EventRows) -> str:
 
 
 def _but_bases(plan: Plan) -> str:
-    columns = [f"base{i}" for i, _ in enumerate(plan.fields)] + [f"acc{i}" for i, field in enumerate(plan.fields) if field.family]
+    columns = [f"base{i}" for i, _ in enumerate(plan.fields)] + [
+        f"acc{i}" for i, field in enumerate(plan.fields) if field.family
+    ]
     return f"EXCLUDE ({', '.join(columns)})" if columns else ""
 
 
@@ -204,7 +223,9 @@ def _windows(i: int, field: FieldPlan, over: str) -> list[str]:
     if field.family:
         filled = f"len(acc{i}) > 0" if field.family == "list" else f"acc{i} IS NOT NULL"
         touched += f" OR {filled}"
-        total = f"flatten(list(acc{i}) OVER {span})" if field.family == "list" else f"{field.family}(acc{i}) OVER {span}"
+        total = (
+            f"flatten(list(acc{i}) OVER {span})" if field.family == "list" else f"{field.family}(acc{i}) OVER {span}"
+        )
         items += [f"{total} AS acc{i}", f"count(*) FILTER ({filled}) OVER {span} AS count{i}"]
     return [*items, f"({touched}) AS touched{i}"]
 

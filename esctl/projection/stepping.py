@@ -58,7 +58,10 @@ def _apply(state: State, operation: StepOperation, value: Any, position: int) ->
             state[field] = _accumulated(state, operation, value, position)
     elif name in ("append", "remove"):
         if not isinstance(state.get(field, []), list):
-            raise _wrong(position, f"{field} is no list to {name} to" if name == "append" else f"{field} is no list to remove from")
+            raise _wrong(
+                position,
+                f"{field} is no list to {name} to" if name == "append" else f"{field} is no list to remove from",
+            )
         old = state.get(field, [])
         state[field] = [*old, value] if name == "append" else [item for item in old if not same(item, value)]
     elif value is not None:
@@ -148,7 +151,12 @@ class Stepped:
     after: State | None
 
 
-def steps(rows: Iterator[Row], step: Callable[[State | None, Row], State | None], entity: Callable[[Row], Any], event: Callable[[Row], Any]) -> Iterator[Stepped]:
+def steps(
+    rows: Iterator[Row],
+    step: Callable[[State | None, Row], State | None],
+    entity: Callable[[Row], Any],
+    event: Callable[[Row], Any],
+) -> Iterator[Stepped]:
     """Fold rows that are sorted by entity and fold key."""
     current, state, version, last = object(), DELETED, 0, object()
     for row in rows:

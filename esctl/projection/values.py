@@ -40,7 +40,9 @@ class Shape:
     @property
     def sql_type(self) -> str:
         """Give the DuckDB type."""
-        return "DOUBLE" if self.is_float else f"DECIMAL({min(max(self.whole + self.scale, 1), MOST_DIGITS)},{self.scale})"
+        return (
+            "DOUBLE" if self.is_float else f"DECIMAL({min(max(self.whole + self.scale, 1), MOST_DIGITS)},{self.scale})"
+        )
 
     def join(self, other: Shape) -> Shape:
         """Give a shape that holds the numbers of both."""
@@ -96,7 +98,11 @@ def to_number(value: Value) -> Value:
     if value.type == "text":
         cast = f"try_cast({value.sql} AS DECIMAL(38,10))"
         wrong = event_error("{} is no number", f"to_json(left({value.sql}, 60))")
-        return Value(f"CASE WHEN {value.sql} IS NOT NULL AND {cast} IS NULL THEN {wrong} ELSE {cast} END", "number", Shape(28, 10))
+        return Value(
+            f"CASE WHEN {value.sql} IS NOT NULL AND {cast} IS NULL THEN {wrong} ELSE {cast} END",
+            "number",
+            Shape(28, 10),
+        )
     if value.type == "dynamic":
         shape = value.shape or Shape(28, 10)
         if value.static == "NUMBER":

@@ -81,5 +81,7 @@ def _shown(scope: Scope, filters: Filters) -> list[str]:
 
 def one_of(column: str, names: Sequence[str]) -> str:
     """Write the condition that a column is one of some names or matches one of some globs; empty for none."""
-    tests = [f"{column} LIKE {like_pattern(name)}" if is_glob(name) else f"{column} = {literal(name)}" for name in names]
+    tests = [
+        f"{column} LIKE {like_pattern(name)}" if is_glob(name) else f"{column} = {literal(name)}" for name in names
+    ]
     return "(" + " OR ".join(tests) + ")" if tests else ""

@@ -56,7 +56,9 @@ def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
         try:
             return f"sequence_key {less} {int(at.value)}"
         except ValueError:
-            raise UsageError(f"{at.text}: the sequences of this store are whole numbers", "write it like seq:9") from None
+            raise UsageError(
+                f"{at.text}: the sequences of this store are whole numbers", "write it like seq:9"
+            ) from None
     parts = [literal(part.strip()) for part in at.value.split(",")]
     key = sequence_text_key(parts)
     if not at.inclusive:
@@ -67,7 +69,9 @@ def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
 
 def _event_condition(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf, less: str, clock: str) -> str:
     columns = ["kind", "entity", clock]
-    found = view.relation(columns, None, [f"id = {literal(at.value)}", FOLDABLE], f"{view.key()} AS key, {view.event_key()} AS event_key")
+    found = view.relation(
+        columns, None, [f"id = {literal(at.value)}", FOLDABLE], f"{view.key()} AS key, {view.event_key()} AS event_key"
+    )
     with explained():
         rows = connection.execute(
             f"SELECT kind, entity, epoch_us(max({clock})), CAST(max(event_key) AS VARCHAR) FROM ({found}) GROUP BY ALL"
@@ -96,5 +100,3 @@ def entity_conditions(names: Sequence[str]) -> str:
 def is_glob(name: str) -> bool:
     """Say whether a name has wildcards."""
     return "*" in name or "?" in name
-
-

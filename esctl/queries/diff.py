@@ -5,11 +5,11 @@ from __future__ import annotations
 from esctl.engine.quoting import literal
 from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, AsOf, Column
+from esctl.projection.reads import Reads
 from esctl.queries.bounds import bound, entity_conditions
 from esctl.queries.replay import States, states
 from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows
 from esctl.queries.trail import trail
-from esctl.projection.reads import Reads
 
 COLUMNS = (
     Column("entity", "text"),
@@ -45,7 +45,9 @@ def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
 
 def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
     between = _between(scope, a, b)
-    narrowed = Claim(claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT (kind, entity) FROM ({between}))")
+    narrowed = Claim(
+        claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT (kind, entity) FROM ({between}))"
+    )
     before, after = _fields(states(scope, narrowed, a)), _fields(states(scope, narrowed, b))
     joined = f"""SELECT coalesce(x.entity, y.entity) AS entity, coalesce(x.kind, y.kind) AS kind, coalesce(x.field, y.field) AS field,
         x.value AS before, y.value AS after, x.entity IS NOT NULL AS was, y.entity IS NOT NULL AS is_now
@@ -71,7 +73,12 @@ def _fields(part: States) -> str:
         value = "json_extract(state, '/' || replace(replace(field, '~', '~0'), '/', '~1'))"
         return f"""WITH states AS (SELECT * FROM ({part.sql}) WHERE NOT deleted)
             SELECT kind, entity, field, CASE WHEN field IS NOT NULL THEN CAST({value} AS VARCHAR) END AS value FROM ({names})"""
-    items = ", ".join(["{'field': CAST(NULL AS VARCHAR), 'value': CAST(NULL AS VARCHAR)}", *(f"{{'field': {literal(field.name)}, 'value': {field.column}}}" for field in part.fields)])
+    items = ", ".join(
+        [
+            "{'field': CAST(NULL AS VARCHAR), 'value': CAST(NULL AS VARCHAR)}",
+            *(f"{{'field': {literal(field.name)}, 'value': {field.column}}}" for field in part.fields),
+        ]
+    )
     return f"""SELECT kind, entity, f.field AS field, f.value AS value
         FROM (SELECT kind, entity, unnest([{items}]) AS f FROM ({part.sql}) WHERE NOT deleted) WHERE f.value IS NOT NULL OR f.field IS NULL"""
 
@@ -82,15 +89,22 @@ def _between(scope: Scope, a: AsOf, b: AsOf) -> str:
     if first.first_versions is None and second.first_versions is None:
         known = bound(scope.connection, scope.view, scope.known_at, "recorded_at").conditions
         apart = f"({' AND '.join(first.conditions) or 'true'}) <> ({' AND '.join(second.conditions) or 'true'})"
-        return scope.view.relation(["kind", "entity", "position"], None, [FOLDABLE, entity_conditions(scope.entities), *known, apart])
+        return scope.view.relation(
+            ["kind", "entity", "position"], None, [FOLDABLE, entity_conditions(scope.entities), *known, apart]
+        )
     nothing = Reads(scope.view, {})
-    one, other = (f"SELECT kind, entity, position FROM ({event_rows(scope, nothing, [], point).sql})" for point in (a, b))
+    one, other = (
+        f"SELECT kind, entity, position FROM ({event_rows(scope, nothing, [], point).sql})" for point in (a, b)
+    )
     return f"(({one}) EXCEPT ({other})) UNION (({other}) EXCEPT ({one}))"
 
 
 def _touched(scope: Scope, claim: Claim, a: AsOf, b: AsOf, between: str) -> str:
     """Select which fields the events between two points touched: kind, entity, position, field."""
     rows = " UNION ".join(
-        f"SELECT kind, entity, position, unnest(fields) AS field FROM ({trail(scope, claim, point).sql})" for point in (a, b)
+        f"SELECT kind, entity, position, unnest(fields) AS field FROM ({trail(scope, claim, point).sql})"
+        for point in (a, b)
     )
-    return f"SELECT * FROM ({rows}) WHERE (kind, entity, position) IN (SELECT (kind, entity, position) FROM ({between}))"
+    return (
+        f"SELECT * FROM ({rows}) WHERE (kind, entity, position) IN (SELECT (kind, entity, position) FROM ({between}))"
+    )

@@ -45,7 +45,10 @@ _ONLY = {
 def log(scope: Scope, wanted: EventFilters) -> Answer:
     """Answer with the events in order of position, one row per event and entity that it concerns."""
     check_entities(scope)
-    conditions = [*filter_conditions(scope, wanted.filters), *bound(scope.connection, scope.view, scope.known_at, "recorded_at").conditions]
+    conditions = [
+        *filter_conditions(scope, wanted.filters),
+        *bound(scope.connection, scope.view, scope.known_at, "recorded_at").conditions,
+    ]
     conditions += [_ONLY[wanted.only]] if wanted.only else []
     conditions += [entity_conditions(scope.entities)] if scope.entities else []
     conditions += [f"source = {literal(wanted.source)}"] if wanted.source else []
@@ -89,6 +92,6 @@ def _listed(scope: Scope, conditions: list[str], where: str) -> Answer:
     payload = {"data": Read((), "json"), **reads.by_alias()}
     rows = scope.view.relation([*names, "role_order"], payload, conditions)
     listed = ", ".join(f'"{column.name}"' for column in COLUMNS)
-    return Answer(scope.session, f"SELECT {listed} FROM ({rows}){test} ORDER BY position, role_order", COLUMNS, title="events")
-
-
+    return Answer(
+        scope.session, f"SELECT {listed} FROM ({rows}){test} ORDER BY position, role_order", COLUMNS, title="events"
+    )

@@ -17,7 +17,23 @@ if TYPE_CHECKING:
     from esctl.queries.replay import StateField
 
 OWN = ("entity", "kind", "version", "position", "time")
-FORBIDDEN = ("read_", "query", "getenv", "glob", "sniff_", "parquet_", "duckdb_", "pragma_", "current_setting", "which_secret", "getvariable", "sql_auto", "json_execute", "json_serialize", "from_substrait")
+FORBIDDEN = (
+    "read_",
+    "query",
+    "getenv",
+    "glob",
+    "sniff_",
+    "parquet_",
+    "duckdb_",
+    "pragma_",
+    "current_setting",
+    "which_secret",
+    "getvariable",
+    "sql_auto",
+    "json_execute",
+    "json_serialize",
+    "from_substrait",
+)
 
 
 def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, tuple[StateField, ...]]:
@@ -61,12 +77,29 @@ def check_select(text: str, where: str) -> str:
     tree: Any = trees[0]
     names = {"events", *(cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE))}
     for node in tree.walk():
-        if isinstance(node, exp.Insert | exp.Update | exp.Delete | exp.Create | exp.Drop | exp.Command | exp.Copy | exp.Attach | exp.Pragma | exp.Set | exp.Into):
+        if isinstance(
+            node,
+            exp.Insert
+            | exp.Update
+            | exp.Delete
+            | exp.Create
+            | exp.Drop
+            | exp.Command
+            | exp.Copy
+            | exp.Attach
+            | exp.Pragma
+            | exp.Set
+            | exp.Into,
+        ):
             raise UsageError(f"{where} does more than select", "a projection only reads")
-        if isinstance(node, exp.Table) and (not isinstance(node.this, exp.Identifier) or node.db or node.name.lower() not in names):
+        if isinstance(node, exp.Table) and (
+            not isinstance(node.this, exp.Identifier) or node.db or node.name.lower() not in names
+        ):
             raise UsageError(f"{where} reads {node.sql('duckdb')[:60]!r}", "the only table is events")
         if isinstance(node, exp.Func) and _function_name(node).startswith(FORBIDDEN):
-            raise UsageError(f"{where} calls {_function_name(node)}", "files and settings are out of reach of a projection")
+            raise UsageError(
+                f"{where} calls {_function_name(node)}", "files and settings are out of reach of a projection"
+            )
     return text.strip().rstrip(";")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from esctl.engine.quoting import identifier, literal
+from esctl.errors import UsageError
 from esctl.index.scan import read_json
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.expressions import Expression, Path
@@ -14,7 +15,6 @@ from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.sql import field_column, states_sql, total_shape
 from esctl.projection.values import Shape, Value, from_json, to_boolean
 from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for
-from esctl.errors import UsageError
 
 COLUMNS = (
     Column("entity", "text"),
@@ -59,10 +59,15 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     parts = [states(scope, claim, at) for claim in claims(scope)]
     known = frozenset(field.name for part in parts for field in part.fields)
     selected = [_selected(part, where, known, deleted=deleted) for part in parts]
-    rows = " UNION ALL ".join(f"SELECT entity, kind, {_state(part)} AS state, version, position, time FROM ({sql})" for part, sql in zip(parts, selected, strict=True))
+    rows = " UNION ALL ".join(
+        f"SELECT entity, kind, {_state(part)} AS state, version, position, time FROM ({sql})"
+        for part, sql in zip(parts, selected, strict=True)
+    )
     flat_sql, flat_columns = _flat(parts, selected)
     order = "ORDER BY kind, entity"
-    return Answer(scope.session, f"SELECT * FROM ({rows}) {order}", COLUMNS, f"{flat_sql} {order}", flat_columns, title="states")
+    return Answer(
+        scope.session, f"SELECT * FROM ({rows}) {order}", COLUMNS, f"{flat_sql} {order}", flat_columns, title="states"
+    )
 
 
 def states(scope: Scope, claim: Claim, at: AsOf | None) -> States:
@@ -85,7 +90,12 @@ def states(scope: Scope, claim: Claim, at: AsOf | None) -> States:
 
 def _fields(plan: Plan, events: int) -> tuple[StateField, ...]:
     return tuple(
-        StateField(field.name, field_column(i), field.shape, (field.declared or total_shape(field, events).sql_type) if field.number else "")
+        StateField(
+            field.name,
+            field_column(i),
+            field.shape,
+            (field.declared or total_shape(field, events).sql_type) if field.number else "",
+        )
         for i, field in enumerate(plan.fields)
     )
 
@@ -152,7 +162,9 @@ def _flat(parts: list[States], selected: list[str]) -> tuple[str, tuple[Column, 
     selects = []
     for part, sql in zip(parts, selected, strict=True):
         own = {field.name: field for field in part.fields}
-        items = [f"{_flat_value(own.get(name), column)} AS {identifier(column.name)}" for name, column in columns.items()]
+        items = [
+            f"{_flat_value(own.get(name), column)} AS {identifier(column.name)}" for name, column in columns.items()
+        ]
         selects.append(f"SELECT entity, kind, {', '.join([*items, ''])}version, position, time FROM ({sql})")
     return f"SELECT * FROM ({' UNION ALL '.join(selects)})", (*COLUMNS[:2], *columns.values(), *COLUMNS[3:])
 

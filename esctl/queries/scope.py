@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pathlib import Path
-
-from esctl.engine.duckdb import explained, Session, single_row
+from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.scan import FOLDABLE, IndexView, PayloadPath, Read
@@ -110,13 +109,18 @@ def check_entities(scope: Scope) -> None:
         ORDER BY jaro_winkler_similarity(lower(entity), lower({literal(missing[0])})) DESC, entity LIMIT 1"""
     with explained():
         row = single_row(scope.connection, near)
-    raise NotFoundError(f"no entity {missing[0]!r}", f"did you mean {row[0]}?" if row else "the store has no entities; ingest some events")
+    raise NotFoundError(
+        f"no entity {missing[0]!r}",
+        f"did you mean {row[0]}?" if row else "the store has no entities; ingest some events",
+    )
 
 
 def check_order(scope: Scope) -> None:
     """Make sure that each entity has one fold order. Raises UsageError naming `order =` otherwise."""
     if any(file.unsequenced for file in scope.view.manifest.files):
-        lacking = scope.view.relation(["position", "entity"], None, ["ordering = 'sequence'", "sequence IS NULL", FOLDABLE])
+        lacking = scope.view.relation(
+            ["position", "entity"], None, ["ordering = 'sequence'", "sequence IS NULL", FOLDABLE]
+        )
         with explained():
             row = single_row(scope.connection, f"SELECT position, entity FROM ({lacking}) ORDER BY position LIMIT 1")
         if row:
@@ -160,12 +164,21 @@ def _payload_paths(projection: Projection, rule: object) -> list[PayloadPath]:
     from esctl.projection.spec import Rule
 
     assert isinstance(rule, Rule)
-    expressions = [operation.value for operation in rule.operations if operation.value is not None and operation.name != "merge"]
+    expressions = [
+        operation.value for operation in rule.operations if operation.value is not None and operation.name != "merge"
+    ]
     expressions += [rule.when] if rule.when else []
-    return [tuple(path[1:]) for expression in expressions for path in expression.paths() if path[0] == "data" and len(path) > 1]
+    return [
+        tuple(path[1:])
+        for expression in expressions
+        for path in expression.paths()
+        if path[0] == "data" and len(path) > 1
+    ]
 
 
-def event_rows(scope: Scope, reads: Reads, conditions: Sequence[str], at: AsOf | None, columns: Sequence[str] = ()) -> EventRows:
+def event_rows(
+    scope: Scope, reads: Reads, conditions: Sequence[str], at: AsOf | None, columns: Sequence[str] = ()
+) -> EventRows:
     """Select the events to fold: valid, no duplicates, of the scope's entities, within its bounds."""
     limit = bound(scope.connection, scope.view, at)
     known = bound(scope.connection, scope.view, scope.known_at, "recorded_at")

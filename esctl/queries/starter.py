@@ -55,7 +55,9 @@ def _projection(kind: str, types: list[tuple[str, int]], fields: Mapping[str | N
     lines = [f"[projections.{name}]", f"kinds = [{name}]", ""]
     for kind_type, count in types[:MOST_TYPES]:
         header = f"[projections.{name}.on.{json.dumps(kind_type, ensure_ascii=False)}]"
-        seen = ", ".join(f"{field} ({'|'.join(sorted(kinds))})" for field, kinds in list(fields.get(kind_type, {}).items())[:12])
+        seen = ", ".join(
+            f"{field} ({'|'.join(sorted(kinds))})" for field, kinds in list(fields.get(kind_type, {}).items())[:12]
+        )
         lines += [f"# {count} events; fields: {_one_line(seen) or 'none'}", header, 'merge = "data"', ""]
     return "\n".join(lines)
 

@@ -27,7 +27,19 @@ from esctl.projection.values import Value, json_text
 from esctl.queries.scope import Claim, Scope, event_rows
 
 BATCH = 5000
-_FIXED = ("kind", "entity", "position", "time", "recorded_at", "role", "type", "actor", "id", "correlation", "causation")
+_FIXED = (
+    "kind",
+    "entity",
+    "position",
+    "time",
+    "recorded_at",
+    "role",
+    "type",
+    "actor",
+    "id",
+    "correlation",
+    "causation",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +136,9 @@ def _spooled(scope: Scope, schema: Any, rows: Iterable[tuple[Any, ...]]) -> str:
 
 def _table(pa: Any, schema: Any, rows: list[tuple[Any, ...]]) -> Any:
     columns = zip(*rows, strict=True) if rows else [() for _ in schema]
-    return pa.table([pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)], schema=schema)
+    return pa.table(
+        [pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
 
 
 def _source(scope: Scope, claim: Claim, at: AsOf | None) -> _Source:
@@ -143,7 +157,9 @@ def _sorted(scope: Scope, items: Sequence[str], rows: str) -> str:
 
 def _rule_source(scope: Scope, claim: Claim, at: AsOf | None) -> _Source:
     projection = claim.projection
-    paths = [tuple(path[1:]) for rule in projection.rules if rule.when for path in rule.when.paths() if path[0] == "data"]
+    paths = [
+        tuple(path[1:]) for rule in projection.rules if rule.when for path in rule.when.paths() if path[0] == "data"
+    ]
     reads = Reads(scope.view, measure(scope.connection, scope.view, [path for path in paths if path]))
     items: list[str] = []
     operations: list[StepOperation] = []
@@ -154,7 +170,13 @@ def _rule_source(scope: Scope, claim: Claim, at: AsOf | None) -> _Source:
         for operation in rule.operations:
             value = _operation_value(operation.value, reads, operation.name, declared.get(operation.field, ""))
             operations.append(
-                StepOperation(operation.name, operation.field, base + len(items), base + len(items) + 1, bool(declared.get(operation.field)))
+                StepOperation(
+                    operation.name,
+                    operation.field,
+                    base + len(items),
+                    base + len(items) + 1,
+                    bool(declared.get(operation.field)),
+                )
             )
             items += [guard, f"CASE WHEN {guard} THEN {value} END"]
     rows = event_rows(scope, reads, [claim.condition], at, _FIXED)
@@ -195,7 +217,10 @@ def _python_source(scope: Scope, claim: Claim, at: AsOf | None) -> _Source:
                 "see it whole with --debug",
             ) from error
         if after is not None and not isinstance(after, dict):
-            raise UsageError(f"projections.{claim.projection.name}.python gave a {type(after).__name__}", "give a dict, or None to delete")
+            raise UsageError(
+                f"projections.{claim.projection.name}.python gave a {type(after).__name__}",
+                "give a dict, or None to delete",
+            )
         return after
 
     return _Source(_sorted(scope, ["sequence", data], rows.sql), step)
@@ -207,7 +232,9 @@ def load_function(projection: Projection, config: Path | None) -> Callable[[Stat
     where = f"projections.{projection.name}.python"
     if not name or not attribute:
         raise UsageError(f"{where} is {projection.python!r}", 'write it like "rules:fold"')
-    beside = (config.absolute().parent if config is not None else Path.cwd()) / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
+    beside = (config.absolute().parent if config is not None else Path.cwd()) / (
+        name if name.endswith(".py") else f"{name.replace('.', '/')}.py"
+    )
     try:
         if beside.is_file():
             spec = importlib.util.spec_from_file_location(f"esctl_projection_{projection.name}", beside)
@@ -219,9 +246,11 @@ def load_function(projection: Projection, config: Path | None) -> Callable[[Stat
             module = importlib.import_module(name)
         function = getattr(module, attribute)
     except Exception as error:
-        raise UsageError(f"{where}: cannot load {projection.python!r}: {error}", "a module or file beside esctl.toml, and a function in it") from error
+        raise UsageError(
+            f"{where}: cannot load {projection.python!r}: {error}",
+            "a module or file beside esctl.toml, and a function in it",
+        ) from error
     if not callable(function):
         raise UsageError(f"{where}: {attribute!r} is no function")
     result: Callable[[State, dict[str, Any]], State | None] = function
     return result
-

@@ -20,7 +20,9 @@ class Trail:
     sql: str
 
 
-def trail(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str] = (), fields: Sequence[str] = ()) -> Trail:
+def trail(
+    scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str] = (), fields: Sequence[str] = ()
+) -> Trail:
     """Fold one projection's entities event by event. `fields`: only their changes."""
     try:
         if claim.projection.python or claim.projection.sql:
@@ -33,7 +35,9 @@ def trail(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str]
             if fields and field.name not in fields:
                 continue
             changes.append(change_sql(field.name, f"before{i}", f"after{i}"))
-            touched.append(f"CASE WHEN touched{i} AND (before{i} IS NOT NULL OR after{i} IS NOT NULL) THEN {literal(field.name)} END")
+            touched.append(
+                f"CASE WHEN touched{i} AND (before{i} IS NOT NULL OR after{i} IS NOT NULL) THEN {literal(field.name)} END"
+            )
         listed = f"concat_ws(',', {', '.join(changes)})" if changes else "''"
         names = f"list_filter([{', '.join(touched)}]::VARCHAR[], lambda n: n IS NOT NULL)"
         checks = "".join(f" + coalesce(check{i}::BIGINT, 0)" for i in range(len(plan.checks)))

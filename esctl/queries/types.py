@@ -24,8 +24,15 @@ VALID = "duplicate_of IS NULL AND invalid IS NULL"
 def types(scope: Scope) -> Answer:
     """Answer with each event type; `fields` is an object of field name to JSON type, several joined by `|`."""
     rows = scope.view.relation(["type", "kind", "entity", "position", "time"], None, [VALID])
-    listed = ", ".join(f"({literal(name)}, {literal(_object(fields))})" for name, fields in sorted(field_types(scope).items(), key=lambda item: item[0] or ""))
-    fields = f"(SELECT * FROM (VALUES {listed}) t(type, fields))" if listed else "(SELECT NULL::VARCHAR AS type, NULL::VARCHAR AS fields WHERE false)"
+    listed = ", ".join(
+        f"({literal(name)}, {literal(_object(fields))})"
+        for name, fields in sorted(field_types(scope).items(), key=lambda item: item[0] or "")
+    )
+    fields = (
+        f"(SELECT * FROM (VALUES {listed}) t(type, fields))"
+        if listed
+        else "(SELECT NULL::VARCHAR AS type, NULL::VARCHAR AS fields WHERE false)"
+    )
     sql = f"""SELECT e.type AS type, count, first, last, entities, coalesce(f.fields, '{{}}') AS fields FROM (
             SELECT type, count(DISTINCT position) AS count, min(time) AS first, max(time) AS last,
                    count(DISTINCT CASE WHEN entity IS NOT NULL THEN {{'k': kind, 'e': entity}} END) AS entities FROM ({rows}) GROUP BY type
@@ -43,7 +50,9 @@ def field_types(scope: Scope) -> dict[str | None, dict[str, set[str]]]:
         lists = ", ".join(f"list(DISTINCT {identifier(alias)})" for alias in reads)
         rows = view.relation(["type", "data"], reads, [VALID])
         with explained():
-            for kind, *values in scope.connection.execute(f"SELECT type, {lists} FROM ({rows}) GROUP BY type").fetchall():
+            for kind, *values in scope.connection.execute(
+                f"SELECT type, {lists} FROM ({rows}) GROUP BY type"
+            ).fetchall():
                 for name, kinds in zip(typed, values, strict=True):
                     _add(found, kind, name, [k for k in kinds or () if k])
     untyped = [name for name in view.fields if name not in set(typed)]
@@ -68,4 +77,8 @@ def _add(found: dict[str | None, dict[str, set[str]]], kind: str | None, name: s
 
 
 def _object(fields: dict[str, set[str]]) -> str:
-    return json.dumps({name: "|".join(sorted(kinds)) for name, kinds in sorted(fields.items())}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(
+        {name: "|".join(sorted(kinds)) for name, kinds in sorted(fields.items())},
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )

@@ -16,11 +16,28 @@ TABLE = ("entity", "change", "field", "before", "after", "positions")
 @command
 def run(
     shared: Shared,
-    a: Annotated[str, typer.Argument(metavar="A", help="The one point: a time, a date (its end), @POSITION, seq:N, version:N, id:EVENT.")],
+    a: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help="The one point: a time, a date (its end), @POSITION, seq:N, version:N, id:EVENT."
+        ),
+    ],
     b: Annotated[str, typer.Argument(metavar="B", help="The other point.")],
-    entities: Annotated[list[str] | None, typer.Argument(metavar="[ENTITY]...", help="Names or globs; all entities otherwise.", autocompletion=complete_entity)] = None,
-    known_at: Annotated[str, typer.Option("--known-at", metavar="T", help="Take only what esctl had recorded by T.")] = "",
-    projection: Annotated[str, typer.Option("-p", "--projection", metavar="NAME", help="Fold with this projection.", autocompletion=complete_projection)] = "",
+    entities: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ENTITY]...", help="Names or globs; all entities otherwise.", autocompletion=complete_entity
+        ),
+    ] = None,
+    known_at: Annotated[
+        str, typer.Option("--known-at", metavar="T", help="Take only what esctl had recorded by T.")
+    ] = "",
+    projection: Annotated[
+        str,
+        typer.Option(
+            "-p", "--projection", metavar="NAME", help="Fold with this projection.", autocompletion=complete_projection
+        ),
+    ] = "",
     summary: Annotated[bool, typer.Option("--summary", help="Count the differences instead of listing them.")] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when anything differs.")] = False,
 ) -> None:

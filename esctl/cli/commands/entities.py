@@ -14,7 +14,10 @@ from esctl.cli.options import Shared, command
 @command
 def run(
     shared: Shared,
-    entities: Annotated[list[str] | None, typer.Argument(metavar="[ENTITY]...", help="Names or globs; all otherwise.", autocompletion=complete_entity)] = None,
+    entities: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ENTITY]...", help="Names or globs; all otherwise.", autocompletion=complete_entity),
+    ] = None,
 ) -> None:
     """List entities with their events and when the first and last happened."""
     from esctl.queries.entities import entities as list_entities

@@ -15,7 +15,9 @@ from esctl.errors import NotFoundError, UsageError
 def run(
     shared: Shared,
     raw: Annotated[bool, typer.Option("--raw", help="Write a source's bytes exactly as they were ingested.")] = False,
-    source: Annotated[str, typer.Option("--source", metavar="NAME", help="The source, as `esctl status` names it.")] = "",
+    source: Annotated[
+        str, typer.Option("--source", metavar="NAME", help="The source, as `esctl status` names it.")
+    ] = "",
 ) -> None:
     """Give back the events, or a source byte for byte."""
     store = open_store(shared)
@@ -27,13 +29,18 @@ def run(
     names = list(store.snapshot.cursors)
     if not source:
         if len(names) != 1:
-            raise UsageError("--raw needs --source", f"sources are: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "")
+            raise UsageError(
+                "--raw needs --source",
+                f"sources are: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "",
+            )
         source = names[0]
     if source not in store.snapshot.cursors:
         from difflib import get_close_matches
 
         near = get_close_matches(source, names, 1)
-        raise NotFoundError(f"no source {source!r}", f"did you mean {near[0]}?" if near else "list sources with: esctl status")
+        raise NotFoundError(
+            f"no source {source!r}", f"did you mean {near[0]}?" if near else "list sources with: esctl status"
+        )
     from esctl.cli.bytes_out import write_bytes
     from esctl.log.reader import export_raw
 

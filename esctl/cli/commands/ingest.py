@@ -19,16 +19,44 @@ if TYPE_CHECKING:
 @command
 def run(
     shared: Shared,
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE...", help="Files, globs, folders, or - for stdin; plain or .gz .zst .bz2 .xz.")],
-    input_format: Annotated[str, typer.Option("--input-format", metavar="FORMAT", help="auto, jsonl, json, json-document, csv, tsv, parquet or arrow.")] = "auto",
-    records_path: Annotated[str | None, typer.Option("--records-path", metavar="KEY", help="Where the array of records is in a wrapping object.")] = None,
-    mapping: Annotated[list[str] | None, typer.Option("--map", metavar="KEY=PATH", help="Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail. Kept for the commands that follow.")] = None,
-    null: Annotated[str | None, typer.Option("--null", metavar="TEXT", help="The CSV cell text that means null.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="All or nothing: one invalid record and nothing is kept.")] = False,
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE...", help="Files, globs, folders, or - for stdin; plain or .gz .zst .bz2 .xz."),
+    ],
+    input_format: Annotated[
+        str,
+        typer.Option(
+            "--input-format", metavar="FORMAT", help="auto, jsonl, json, json-document, csv, tsv, parquet or arrow."
+        ),
+    ] = "auto",
+    records_path: Annotated[
+        str | None,
+        typer.Option("--records-path", metavar="KEY", help="Where the array of records is in a wrapping object."),
+    ] = None,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="KEY=PATH",
+            help="Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail. Kept for the commands that follow.",
+        ),
+    ] = None,
+    null: Annotated[
+        str | None, typer.Option("--null", metavar="TEXT", help="The CSV cell text that means null.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="All or nothing: one invalid record and nothing is kept.")
+    ] = False,
     final: Annotated[bool, typer.Option("--final", help="Take an unfinished last line as it is.")] = False,
-    skip_duplicates: Annotated[bool, typer.Option("--skip-duplicates", help="Leave events that are known already out of the log.")] = False,
-    max_record: Annotated[str, typer.Option("--max-record", metavar="SIZE", help="The longest record taken.")] = "256MiB",
-    erasable: Annotated[bool, typer.Option("--erasable", help="Make a new store in which records can be erased later.")] = False,
+    skip_duplicates: Annotated[
+        bool, typer.Option("--skip-duplicates", help="Leave events that are known already out of the log.")
+    ] = False,
+    max_record: Annotated[
+        str, typer.Option("--max-record", metavar="SIZE", help="The longest record taken.")
+    ] = "256MiB",
+    erasable: Annotated[
+        bool, typer.Option("--erasable", help="Make a new store in which records can be erased later.")
+    ] = False,
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.cli.ingesting import report_detections, report_entities
@@ -54,18 +82,24 @@ def run(
 
 
 def _total(sources: list[Source]) -> int | None:
-    sizes = [source.path.stat().st_size if source.path is not None and source.path.is_file() else None for source in sources]
+    sizes = [
+        source.path.stat().st_size if source.path is not None and source.path.is_file() else None for source in sources
+    ]
     return None if None in sizes else sum(size or 0 for size in sizes)
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
-    from esctl.cli.render import render
     from esctl.cli.opening import output_settings
+    from esctl.cli.render import render
 
     for name, count in outcome.pending:
-        diagnostics.note(f"{name}: {count} bytes of an unfinished last line wait for the rest (or --final)", shared.quiet)
+        diagnostics.note(
+            f"{name}: {count} bytes of an unfinished last line wait for the rest (or --final)", shared.quiet
+        )
     if outcome.skipped:
-        diagnostics.note(f"{outcome.skipped} duplicates were left out: their sources can no longer be exported whole", shared.quiet)
+        diagnostics.note(
+            f"{outcome.skipped} duplicates were left out: their sources can no longer be exported whole", shared.quiet
+        )
     summary = outcome.summary
     for count, what, option in (
         (summary.invalid, "invalid records", "--invalid"),
@@ -83,7 +117,10 @@ def summary_answer(outcome: Outcome, store: Store) -> Answer:
     from esctl.model import Answer, Column
 
     values = asdict(outcome.summary)
-    items = ", ".join(f"CAST({value!r} AS {'DECIMAL(18,3)' if name == 'seconds' else 'BIGINT'}) AS {name}" for name, value in values.items())
+    items = ", ".join(
+        f"CAST({value!r} AS {'DECIMAL(18,3)' if name == 'seconds' else 'BIGINT'}) AS {name}"
+        for name, value in values.items()
+    )
     columns = tuple(Column(name, "number" if name == "seconds" else "integer") for name in values)
     return Answer(store.session, f"SELECT {items}", columns, title="ingested")
 

@@ -30,7 +30,9 @@ def run(
         return
     path = shared.output or shared.config or store.path.absolute().parent / FILE
     if path.exists() and not force:
-        raise UsageError(f"{path} is there already", "write it elsewhere with -o PATH, to stdout with -o -, or over it with --force")
+        raise UsageError(
+            f"{path} is there already", "write it elsewhere with -o PATH, to stdout with -o -, or over it with --force"
+        )
     temporary = Path(f"{path}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)

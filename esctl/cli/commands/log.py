@@ -19,23 +19,56 @@ TABLE_REPEATED = ("position", "duplicate_of", "source", "id", "type", "entity")
 @command
 def run(
     shared: Shared,
-    entities: Annotated[list[str] | None, typer.Argument(metavar="[ENTITY]...", help="Names or globs; all events otherwise.", autocompletion=complete_entity)] = None,
-    actor: Annotated[list[str] | None, typer.Option("--actor", metavar="NAME", help="Only events by this actor (glob; repeat for more).")] = None,
-    type: Annotated[list[str] | None, typer.Option("--type", metavar="TYPE", help="Only events of this type (glob; repeat for more).", autocompletion=complete_type)] = None,
-    start: Annotated[str, typer.Option("--from", metavar="T", help="Only events from T on (a date: from its start).")] = "",
-    end: Annotated[str, typer.Option("--to", metavar="T", help="Only events up to and including T (a date: to its end).")] = "",
-    where: Annotated[str, typer.Option("--where", metavar="CONDITION", help="Only events for which this SQL condition on data.<field>, type, time, ... holds.")] = "",
+    entities: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ENTITY]...", help="Names or globs; all events otherwise.", autocompletion=complete_entity
+        ),
+    ] = None,
+    actor: Annotated[
+        list[str] | None,
+        typer.Option("--actor", metavar="NAME", help="Only events by this actor (glob; repeat for more)."),
+    ] = None,
+    type: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Only events of this type (glob; repeat for more).",
+            autocompletion=complete_type,
+        ),
+    ] = None,
+    start: Annotated[
+        str, typer.Option("--from", metavar="T", help="Only events from T on (a date: from its start).")
+    ] = "",
+    end: Annotated[
+        str, typer.Option("--to", metavar="T", help="Only events up to and including T (a date: to its end).")
+    ] = "",
+    where: Annotated[
+        str,
+        typer.Option(
+            "--where",
+            metavar="CONDITION",
+            help="Only events for which this SQL condition on data.<field>, type, time, ... holds.",
+        ),
+    ] = "",
     known_at: Annotated[str, typer.Option("--known-at", metavar="T", help="Only what esctl had recorded by T.")] = "",
-    invalid: Annotated[bool, typer.Option("--invalid", help="Only records that could not be read, with the reason.")] = False,
+    invalid: Annotated[
+        bool, typer.Option("--invalid", help="Only records that could not be read, with the reason.")
+    ] = False,
     duplicates: Annotated[bool, typer.Option("--duplicates", help="Only events delivered again.")] = False,
-    conflicts: Annotated[bool, typer.Option("--conflicts", help="Only events whose id was seen before with other bytes.")] = False,
+    conflicts: Annotated[
+        bool, typer.Option("--conflicts", help="Only events whose id was seen before with other bytes.")
+    ] = False,
 ) -> None:
     """List events in the order of arrival, whatever became of them."""
     from esctl.cli.filters import filters
     from esctl.queries.log import EventFilters, log
 
     store = open_store(shared)
-    chosen = [name for name, wanted in (("invalid", invalid), ("duplicates", duplicates), ("conflicts", conflicts)) if wanted]
+    chosen = [
+        name for name, wanted in (("invalid", invalid), ("duplicates", duplicates), ("conflicts", conflicts)) if wanted
+    ]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} are both given", "give one of them")
     only = chosen[0] if chosen else ""

@@ -13,7 +13,14 @@ from esctl.cli.options import Shared, command
 @command
 def run(
     shared: Shared,
-    mapping: Annotated[list[str] | None, typer.Option("--map", metavar="KEY=PATH", help="Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail. Replaces what --map said before.")] = None,
+    mapping: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="KEY=PATH",
+            help="Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail. Replaces what --map said before.",
+        ),
+    ] = None,
 ) -> None:
     """Understand the evidence anew, under the mapping as it is now."""
     from esctl.cli.ingesting import report_detections, report_entities
