@@ -51,7 +51,8 @@ class Relation:
         """Give the answer as the dicts that `-f json` prints, numbers with a fraction as Decimal."""
         from esctl.output import to_rows
 
-        return to_rows(self.answer)
+        rows: list[dict[str, Any]] = to_rows(self.answer)
+        return rows
 
 
 class Store:

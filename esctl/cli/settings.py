@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.cli.options import Shared
@@ -25,7 +26,7 @@ def settings(shared: Shared) -> list[Setting]:
     listed = [_setting(name, default, shared, config) for name, default in DEFAULTS.items()]
     return [
         *listed,
-        *_found(store is not None and str(store), path and str(path)),
+        *_found(store, path),
         *_flat("mapping", config.mapping, config),
         *_flat("projections", config.projections, config),
     ]
@@ -51,9 +52,9 @@ def _setting(name: str, default: str, shared: Shared, config: Config) -> Setting
     return Setting(name, default, "default")
 
 
-def _found(store: str | bool, config: str | None) -> Iterator[Setting]:
-    yield Setting("store found", str(store) if store else "none", "search")
-    yield Setting("config found", config or "none", "search")
+def _found(store: Path | None, config: Path | None) -> Iterator[Setting]:
+    yield Setting("store found", str(store or "none"), "search")
+    yield Setting("config found", str(config or "none"), "search")
 
 
 def _flat(prefix: str, value: object, config: Config) -> Iterator[Setting]:

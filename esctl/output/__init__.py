@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from esctl.output.target import FORMATS, Format, Target, Written, choose_format
 
 if TYPE_CHECKING:
+    from esctl.output.frames import to_arrow, to_rows
     from esctl.output.writing import write
 
-__all__ = ["FORMATS", "Format", "Target", "Written", "choose_format", "write"]
+__all__ = ["FORMATS", "Format", "Target", "Written", "choose_format", "to_arrow", "to_rows", "write"]
 
 
 def __getattr__(name: str) -> Any:
@@ -18,4 +19,8 @@ def __getattr__(name: str) -> Any:
         from esctl.output.writing import write
 
         return write
+    if name in ("to_arrow", "to_rows"):
+        from esctl.output import frames
+
+        return getattr(frames, name)
     raise AttributeError(f"module 'esctl.output' has no attribute {name!r}")
