@@ -11,6 +11,7 @@ import zstandard
 
 from esctl.index.detect import Detection, detect
 from esctl.index.mapping import parse_mapping, to_toml
+from esctl.model import MARK
 
 
 def events(count: int = 40, **more: Any) -> list[object]:
@@ -171,3 +172,8 @@ def head(path: Path, size: int) -> list[object]:
     if path.suffix == ".zst":
         content = zstandard.ZstdDecompressor().stream_reader(content, read_across_frames=True).read()
     return [json.loads(line) for line in content.decode().splitlines()[:size]]
+
+
+def test_exact_numbers_of_judged_text_are_read_as_numbers() -> None:
+    found = mapped(detect(events(time=None, ts=f"{MARK}1700000000.12345678901")))
+    assert found["time"] == "ts"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +24,7 @@ from esctl.index.judge import (
     unmark_json_sql,
     unmark_text_sql,
 )
-from esctl.index.strict import canonical_number, examine
+from esctl.index.strict import canonical_number, examine, mark_numbers
 from esctl.model import MARK, Cursor
 
 JSONL = Cursor(offset=0, sha256="", head_size=0, head_sha256="", format="jsonl", records=0)
@@ -104,6 +105,21 @@ def test_python_undoes_marks_as_sql_does(text: str) -> None:
     written = judged(text.encode()).text[0].as_py()
     assert exact(unmark(written)) == exact(text)
     assert one(unmark_json_sql("j"), written) == unmark(written)
+
+
+@settings(max_examples=300, deadline=None)
+@given(json_text())
+def test_marking_numbers_alone_is_marking_where_there_is_nothing_else(text: str) -> None:
+    whole = examine(text)
+    if (
+        MARK not in text
+        and "\\ue000" not in text
+        and whole.text is not None
+        and exact(unmark(whole.text)) == exact(text)
+    ):
+        alone = mark_numbers(text)
+        assert alone.text is not None
+        assert exact(unmark(alone.text)) == exact(text)
 
 
 @settings(max_examples=200, deadline=None)
@@ -278,3 +294,18 @@ def test_json_test_suite(real_logs: Path) -> None:
             wrong.append(file.name)
     assert len(files) > 300
     assert wrong == []
+
+
+def test_csv_rows_become_objects_of_texts() -> None:
+    header = base64.b64encode(b"id,name,amount\n").decode()
+    cursor = Cursor(0, "", 0, "", "csv", 0, header=header, dialect={"delimiter": ","})
+    result = judge(
+        pa.array([b'1,"a,b",12.50\n', f"2,{MARK}5,\n".encode(), b"3,x,1,2\n", b"4,\xff,1\n"]), cursor, CONNECTION
+    )
+    assert result.text.to_pylist() == [
+        '{"id":"1","name":"a,b","amount":"12.50"}',
+        f'{{"id":"2","name":"{MARK * 2}5"}}',
+        None,
+        None,
+    ]
+    assert [bool(reason) for reason in result.invalid.to_pylist()] == [False, False, True, True]

@@ -186,6 +186,7 @@ def test_sources_are_tried_in_file_order() -> None:
         ('mapping.order = "sequence"', "no sequence is mapped", "sequence = PATH"),
         ('mapping.entities = "a"', "esctl.toml: mapping.entities is no table", "[mapping.entities]"),
         ('mapping.entities.from = ""', "esctl.toml: mapping.entities.from is no path", ""),
+        ("mapping = 1", "esctl.toml: mapping is no table", "[mapping]"),
         ("mapping.sources = 1", "esctl.toml: mapping.sources is no table", ""),
         ('[mapping.sources."a/*"]\nid = 1', 'esctl.toml: mapping.sources."a/*".id is no path', ""),
     ],

@@ -245,7 +245,7 @@ def _did_you_mean(name: str, choices: Sequence[str]) -> str:
 
 
 def to_toml(stanza: Stanza, table: str = "mapping") -> str:
-    """Write a stanza as the `[mapping]` part (or another table) of an `esctl.toml`; what a preset says is left to it."""
+    """Write a stanza as the `[mapping]` (or another) table of an `esctl.toml`; what a preset says is left to it."""
     preset = PRESETS.get(stanza.name)
     base = preset.stanza if preset else Stanza(CUSTOM)
     lines = [f"[{table}]"]
