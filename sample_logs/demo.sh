@@ -18,17 +18,17 @@ run() {
 ESCTL_NO_PAGER=1
 export ESCTL_NO_PAGER
 
-say "A bank's ledger, a quarter of a year: into the evidence log."
-run "esctl ingest bank.jsonl"
+say "The logs of four systems, a quarter of a year: into the evidence log."
+run "esctl ingest *.jsonl shop/"
 
-say "What happened in it?"
-run "esctl types"
+say "What happened in them?"
+run "esctl types --columns type,count,first,last"
 
-say "A customer disputes a charge of 4,950.00 on 5 March. What was the account the evening before, and what is it now?"
+say "A customer disputes a charge of 4,950.00 on 5 March. What was the account before, and what after?"
 run "esctl replay account-017 --at 2024-03-04"
-run "esctl replay account-017"
+run "esctl replay account-017 --at 2024-03-05"
 
-say "What did the day of the charge change? Only the balance, so it seems."
+say "What did the day of the charge change? Nothing else, so it seems."
 run "esctl diff 2024-03-04 2024-03-05 account-017"
 
 say "And how did it get there? The limit and the address were changed for the charge, and changed back."
@@ -37,4 +37,4 @@ run "esctl audit account-017 --from 2024-03-05 --to 2024-03-08"
 say "Who else was touched by the same actor in March?"
 run "esctl audit --actor svc-backoffice --from 2024-03-01"
 
-printf '\n# The store is in %s/.esctl; sample_logs/README.md has three more stories.\n' "$here"
+printf '\n# The store is in %s/.esctl; sample_logs/README.md tells the other stories.\n' "$here"

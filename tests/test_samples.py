@@ -118,6 +118,17 @@ def test_the_night_of_account_017() -> None:
     assert elsewhere == {"account-017", "account-041"}
 
 
+def test_the_balances_shown_in_the_readme() -> None:
+    balances: dict[str, Decimal] = {}
+    seen: dict[str, Decimal] = {}
+    for event in events("bank.jsonl"):
+        for account, amount in movements(event):
+            balances[account] = balances.get(account, Decimal(0)) + amount
+        seen[event["id"]] = balances.get("account-017", Decimal(0))
+    assert (seen["evt-03493"], seen["evt-03494"]) == (Decimal("26276.90"), Decimal("21326.90"))
+    assert sum(balances.values()) == Decimal("644613.93")
+
+
 def test_the_amounts_are_written_with_their_cents() -> None:
     amounts = re.findall(r'"amount":([^,}]+)', (SAMPLES / "bank.jsonl").read_text(encoding="utf-8"))
     assert len(amounts) > 4_000

@@ -146,7 +146,9 @@ class Bank:
             actor = self.chance.one(["api", self.teller()])
             self.emit(when, "AddressChanged", account.name, actor, {"address": account.address})
         elif what < 990:
-            account.owner += " & Partners" if int(account.name[-3:]) % 5 == 0 else " (joint)"
+            suffix = " & Partners" if int(account.name[-3:]) % 5 == 0 else " (joint)"
+            joint = account.owner.endswith(suffix)
+            account.owner = account.owner.removesuffix(suffix) if joint else account.owner + suffix
             self.emit(when, "OwnerChanged", account.name, self.teller(), {"owner": account.owner})
         elif account.charges:
             self.reverse(account, when)
@@ -210,7 +212,7 @@ class Bank:
         job, actor, account = "job-20240305-nightly", "svc-backoffice", self.accounts["account-017"]
 
         def step(minutes: int, kind: str, data: Event, cause: str = "") -> str:
-            later = when + timedelta(minutes=minutes, milliseconds=137 * minutes)
+            later = when + timedelta(minutes=minutes, seconds=7 * minutes % 60)
             return self.emit(later, kind, account.name, actor, data, correlation=job, causation=cause)
 
         first = step(0, "DailyLimitChanged", {"daily_limit": cents(500_000)})
