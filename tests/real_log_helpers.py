@@ -58,8 +58,8 @@ def states(store: Store, **bounds: Any) -> dict[str, dict[str, Any]]:
 
 
 def json_lines(path: Path) -> Rows:
-    """Read a JSON Lines file, decompressed by its suffix."""
-    return [json.loads(line) for line in text_of(path).split("\n") if line]
+    """Read a JSON Lines file, decompressed by its suffix, with exact numbers."""
+    return [json.loads(line, parse_float=Decimal) for line in text_of(path).split("\n") if line]
 
 
 def text_of(path: Path) -> str:

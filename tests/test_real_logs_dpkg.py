@@ -1,4 +1,4 @@
-"""A Debian package log: the state must be what dpkg-query said, and nothing may be invented for packages without events."""
+"""A Debian package log: the state must be what dpkg-query said, and packages without events must not be invented."""
 
 from __future__ import annotations
 

@@ -151,7 +151,7 @@ def test_trails_number_the_versions_as_the_library_does(store: Store, folder: Pa
 
 def test_other_exports_of_the_same_events(folder: Path, tmp_path: Path) -> None:
     """Delivered out of order, with keys in another order and the id under the name that notifications give it."""
-    lines = []
+    lines: list[str] = []
     for event in json_lines(folder / "events.jsonl"):
         renamed = {("notification_id" if key == "id" else key): value for key, value in reversed(event.items())}
         lines.append(json.dumps(renamed, ensure_ascii=len(lines) % 2 == 0))

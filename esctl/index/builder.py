@@ -10,8 +10,8 @@ from esctl.engine.duckdb import single_row
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope import EnvelopeSql, envelope_sql, mapped_fields, payload_paths, sequence_text_key
 from esctl.index.judge import canonical_json_sql, unmark_text_sql
-from esctl.index.layout import FieldSample, PayloadColumn, choose_columns, json_kind_sql
-from esctl.index.mapping import json_pointer
+from esctl.index.layout import FieldSample, PayloadColumn, choose_columns, json_kind_sql, null_mark
+from esctl.index.mapping import json_pointer, parse_path
 from esctl.model import Stanza
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class _Payload:
 def _event_text(stanza: Stanza) -> str:
     if not stanza.unwrap:
         return "text"
-    pointer = literal(json_pointer(tuple(stanza.unwrap.split("."))))
+    pointer = literal(json_pointer(parse_path(stanza.unwrap)))
     return f"coalesce(CASE WHEN json_type(text, {pointer}) = 'OBJECT' THEN json_extract(text, {pointer}) END, text)"
 
 
@@ -194,7 +194,12 @@ def _group_select(group: Group, columns: Sequence[PayloadColumn], widest: int) -
     texts = f"json_extract_string(h, {pointers})" if own else "[]::VARCHAR[]"
     types = f"json_type(h, {pointers})" if own else "[]::VARCHAR[]"
     held = [column.holds(f"v[{i}]", f"t[{i}]") for i, column in enumerate(own, 1)]
-    kept = " + ".join(f"CAST(t[{i}] IS NOT NULL AND {condition} AS INTEGER)" for i, condition in enumerate(held, 1))
+    kept = " + ".join(
+        f"CAST(t[{i}] IS NOT NULL AND (t[{i}] = 'NULL' OR {condition}) AS INTEGER)" for i, condition in enumerate(held, 1)
+    )
+    nulls = " || ".join(
+        f"CASE WHEN t[{i}] = 'NULL' THEN {literal(null_mark(columns, column))} ELSE '' END" for i, column in enumerate(own, 1)
+    )
     typed = [
         f"CASE WHEN fits THEN {_typed_value(column, i)} END AS {identifier(column.name)}"
         for i, column in enumerate(own, 1)
@@ -213,7 +218,8 @@ def _group_select(group: Group, columns: Sequence[PayloadColumn], widest: int) -
         {group.stanza_number}::USMALLINT AS stanza, {literal(group.stanza.order)} AS ordering,
         CAST(NULL AS BIGINT) AS duplicate_of, false AS conflict,
         {_entity_columns(envelope, widest)},
-        CASE WHEN NOT fits THEN {canonical_json_sql("p")} END AS data{names}
+        CASE WHEN NOT fits THEN {canonical_json_sql("p")} END AS data,
+        CASE WHEN fits THEN nullif({nulls or "''"}, '') END AS nulls{names}
     FROM (SELECT *, coalesce(NOT marked AND keys > 0 AND ({kept or "0"}) = keys, false) AS fits,
             CASE WHEN fits THEN NULL ELSE {payload.whole("j")} END AS p
         FROM (SELECT *, {envelope_columns}, {sequence_key} AS sequence_key,
@@ -300,7 +306,9 @@ def _finish(
         FROM event""",
     )
     assert row is not None
-    fields = {name: {kind} for name, kind in _typed_fields(connection, columns)}
+    fields: dict[str, set[str]] = {}
+    for name, kind in _typed_fields(connection, columns):
+        fields.setdefault(name, set()).add(kind)
     for name, kinds in connection.execute(_UNTYPED_FIELDS).fetchall():
         fields.setdefault(name, set()).update(kinds)
     duplicate_rows = connection.execute("SELECT position FROM repeated WHERE NOT conflict ORDER BY 1").fetchall()
@@ -329,12 +337,15 @@ _UNTYPED_FIELDS = f"""SELECT k, list(DISTINCT kind ORDER BY kind) FROM (
 
 
 def _typed_fields(connection: duckdb.DuckDBPyConnection, columns: Sequence[PayloadColumn]) -> list[tuple[str, str]]:
+    """List the fields seen in the typed columns, each with its JSON type, and with NULL where it was null."""
     if not columns:
         return []
     counts = ", ".join(f"count({identifier(column.name)})" for column in columns)
     row = single_row(connection, f"SELECT {counts} FROM event")
     assert row is not None
-    return [(column.field, column.json_kind) for column, count in zip(columns, row, strict=True) if count]
+    null = "".join(marks for (marks,) in connection.execute("SELECT DISTINCT nulls FROM event WHERE nulls IS NOT NULL").fetchall())
+    found = [(column.field, column.json_kind) for column, count in zip(columns, row, strict=True) if count]
+    return found + [(column.field, "NULL") for column in columns if null_mark(columns, column) in null]
 
 
 def _sequence_key_kind(connection: duckdb.DuckDBPyConnection) -> str:
@@ -357,4 +368,4 @@ def _role_select(role: int, roles: range, key: str, columns: Sequence[PayloadCol
     return f"""SELECT position, source, "offset", role_{role} AS role, {role}::UTINYINT AS role_order,
         timezone('UTC', time) AS time, timezone('UTC', recorded_at) AS recorded_at, id, scope, stanza, type,
         kind_{role} AS kind, entity_{role} AS entity, actor, correlation, causation, sequence, {key} AS sequence_key, ordering,
-        invalid, duplicate_of, conflict, data{names} FROM event{where}"""
+        invalid, duplicate_of, conflict, data, nulls{names} FROM event{where}"""

@@ -15,7 +15,7 @@ from esctl.index.layout import PayloadColumn
 from esctl.model import Stanza
 
 MANIFEST = "manifest.json"
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)

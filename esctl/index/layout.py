@@ -75,8 +75,7 @@ def choose_columns(samples: Iterable[FieldSample], records: int) -> tuple[Payloa
     """Choose the typed columns for a batch from a sample of `records` records; most frequent fields first."""
     by_field: dict[str, list[FieldSample]] = {}
     for sample in samples:
-        if sample.json_type != "NULL":
-            by_field.setdefault(sample.field, []).append(sample)
+        by_field.setdefault(sample.field, []).append(sample)
     chosen = [
         (sum(s.count for s in seen), _column(field, seen))
         for field, seen in by_field.items()
@@ -95,13 +94,13 @@ def choose_columns(samples: Iterable[FieldSample], records: int) -> tuple[Payloa
 
 def _column(field: str, seen: Sequence[FieldSample]) -> PayloadColumn:
     counts: dict[Kind, int] = {}
-    for sample in seen:
+    for sample in (sample for sample in seen if sample.json_type != "NULL"):
         kind = _kind(sample.json_type)
         counts[kind] = counts.get(kind, 0) + sample.count
     numbers = counts.pop("bigint", 0) + counts.get("decimal", 0)
     if numbers:
         counts["decimal"] = numbers
-    best = max(counts, key=lambda kind: counts[kind])
+    best: Kind = max(counts, key=lambda kind: counts[kind]) if counts else "string"
     if best != "decimal":
         return PayloadColumn(field, best)
     if not any(_kind(sample.json_type) == "decimal" for sample in seen):
@@ -128,6 +127,14 @@ def json_kind_sql(json_type: str, text: str) -> str:
     return f"""CASE {json_type} WHEN 'VARCHAR' THEN CASE WHEN {number} THEN 'NUMBER' ELSE 'STRING' END
         WHEN 'OBJECT' THEN 'CONTAINER' WHEN 'ARRAY' THEN 'CONTAINER' WHEN 'BOOLEAN' THEN 'BOOLEAN' WHEN 'NULL' THEN 'NULL'
         ELSE 'NUMBER' END"""
+
+
+def null_mark(columns: Sequence[PayloadColumn], column: PayloadColumn) -> str:
+    """Give what the index column `nulls` contains where this field of a typed payload is JSON null.
+
+    `nulls` lists the numbers of these columns (`,3,,7,`): a typed column alone cannot tell null from missing.
+    """
+    return f",{columns.index(column)},"
 
 
 def trimmed_decimal(value: str) -> str:

@@ -14,7 +14,7 @@ from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.catalog import IndexFile, Manifest
 from esctl.index.envelope import sortable_text
 from esctl.index.judge import unmark_text_sql
-from esctl.index.layout import PayloadColumn, json_of, json_type_of, text_of
+from esctl.index.layout import PayloadColumn, json_of, json_type_of, null_mark, text_of
 from esctl.index.mapping import json_pointer
 from esctl.model import MARK
 
@@ -133,7 +133,7 @@ class IndexView:
     def _alike(self) -> list[list[IndexFile]]:
         groups: dict[object, list[IndexFile]] = {}
         for file in self.manifest.files:
-            groups.setdefault((file.columns, file.untyped == 0, file.sequence_key), []).append(file)
+            groups.setdefault((file.columns, file.untyped == 0, file.sequence_key, _null_fields(file)), []).append(file)
         return list(groups.values())
 
     def _select(
@@ -181,7 +181,7 @@ class IndexView:
 def _read(read: Read, file: IndexFile) -> str:
     if read.form == "number":
         return _read_number(read, file)
-    typed = _typed_read(read, file.columns)
+    typed = _typed_read(read, file)
     if file.untyped == 0:
         return typed or "CAST(NULL AS VARCHAR)"
     untyped = read_json("data", read.path, read.form, marked=True)
@@ -201,17 +201,37 @@ def _read_number(read: Read, file: IndexFile) -> str:
     return f"CASE WHEN data IS NULL THEN {typed} ELSE try_cast({text} AS {read.sql_type}) END"
 
 
-def _typed_read(read: Read, columns: Sequence[PayloadColumn]) -> str | None:
+def _typed_read(read: Read, file: IndexFile) -> str | None:
     if not read.path:
-        return _whole(columns, read.form)
-    column = next((column for column in columns if column.field == read.path[0]), None)
+        return _whole(file, read.form)
+    column = next((column for column in file.columns if column.field == read.path[0]), None)
     if column is None:
         return None
     if len(read.path) == 1:
-        return {"json": json_of, "text": text_of, "type": json_type_of}[read.form](column)
+        return _column_read(column, read.form, file)
     if column.kind != "container":
         return None
     return read_json(identifier(column.name), read.path[1:], read.form, marked=False)
+
+
+def _column_read(column: PayloadColumn, form: Form, file: IndexFile) -> str:
+    value = {"json": json_of, "text": text_of, "type": json_type_of}[form](column)
+    if form == "text" or not _may_be_null(column, file):
+        return value
+    null = "'null'" if form == "json" else "'NULL'"
+    return f"CASE WHEN {_is_null(column, file)} THEN {null} ELSE {value} END"
+
+
+def _null_fields(file: IndexFile) -> frozenset[str]:
+    return frozenset(name for name, kinds in file.fields if "NULL" in kinds)
+
+
+def _may_be_null(column: PayloadColumn, file: IndexFile) -> bool:
+    return any(name == column.field and "NULL" in kinds for name, kinds in file.fields)
+
+
+def _is_null(column: PayloadColumn, file: IndexFile) -> str:
+    return f"contains(nulls, {literal(null_mark(file.columns, column))})"
 
 
 def read_json(holder: str, path: PayloadPath, form: Form, *, marked: bool) -> str:
@@ -230,16 +250,14 @@ def read_json(holder: str, path: PayloadPath, form: Form, *, marked: bool) -> st
         WHEN 'DOUBLE' THEN 'NUMBER' WHEN 'HUGEINT' THEN 'NUMBER' ELSE {kind} END"""
 
 
-def _whole(columns: Sequence[PayloadColumn], form: Form) -> str | None:
+def _whole(file: IndexFile, form: Form) -> str | None:
+    columns = file.columns
     if not columns:
         return None
-    present = " OR ".join(f"{identifier(column.name)} IS NOT NULL" for column in columns)
+    present = " OR ".join(["nulls IS NOT NULL", *(f"{identifier(column.name)} IS NOT NULL" for column in columns)])
     if form == "type":
         return f"CASE WHEN {present} THEN 'OBJECT' END"
-    members = [
-        f"CASE WHEN {identifier(column.name)} IS NOT NULL THEN {literal(_key(column.field))} || {json_of(column)} END"
-        for column in columns
-    ]
+    members = [f"{literal(_key(column.field))} || {_column_read(column, 'json', file)}" for column in columns]
     return f"CASE WHEN {present} THEN '{{' || concat_ws(',', {', '.join(members)}) || '}}' END"
 
 

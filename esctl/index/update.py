@@ -35,7 +35,7 @@ MOST_SMALL = 8
 LINGER_SECONDS = 600
 """How long a merged file stays for readers that opened the manifest before."""
 
-DICTIONARY = ["kind", "entity", "type", "actor", "role", "source", "ordering", "scope"]
+DICTIONARY = ["kind", "entity", "type", "actor", "role", "source", "ordering", "scope", "nulls"]
 DELTA = {"position": "DELTA_BINARY_PACKED", "offset": "DELTA_BINARY_PACKED"}
 SAMPLE_RECORDS = 1000
 

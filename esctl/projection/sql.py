@@ -193,7 +193,9 @@ def trail_sql(plan: Plan, rows: EventRows) -> str:
         count(*) FILTER (dead) OVER ({over} ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS life FROM ({cells})"""
     fields = list(enumerate(plan.fields))
     spans = [
-        f"count(*) FILTER (reset{i}) OVER ({over}, life ORDER BY key) AS span{i}" for i, field in fields if field.resets
+        f"count(*) FILTER (reset{i}) OVER ({over}, life ORDER BY key) AS span{i}"
+        for i, field in fields
+        if field.resets and field.family
     ]
     spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({life})"
     values = [item for i, field in fields for item in _windows(i, field, over)]
@@ -215,11 +217,15 @@ def _but_bases(plan: Plan) -> str:
 
 
 def _windows(i: int, field: FieldPlan, over: str) -> list[str]:
-    span = f"({over}, life{f', span{i}' if field.resets else ''} ORDER BY key)"
+    span = f"({over}, life{f', span{i}' if field.resets and field.family else ''} ORDER BY key)"
     touched = f"reset{i} OR dead"
     items = []
     if field.resets:
-        items.append(f"CASE WHEN span{i} > 0 THEN first_value(base{i}) OVER {span} END AS base{i}")
+        # One window for all fields: a partition per field would sort and copy the whole row once for each.
+        lasting = (
+            f"last_value(CASE WHEN reset{i} THEN {{'v': base{i}}} END IGNORE NULLS) OVER ({over}, life ORDER BY key)"
+        )
+        items.append(f"struct_extract({lasting}, 'v') AS base{i}")
     if field.family:
         filled = f"len(acc{i}) > 0" if field.family == "list" else f"acc{i} IS NOT NULL"
         touched += f" OR {filled}"
