@@ -182,16 +182,20 @@ def updated(text: str, runs: Sequence[Run]) -> str:
 
 
 def main() -> None:
-    """Write the outputs of all READMEs anew."""
+    """Write the outputs of all READMEs anew; where an example fails, leave its README alone and exit with 1."""
+    failed = False
     for readme in READMES:
         with tempfile.TemporaryDirectory() as folder:
             runs = run(readme, Path(folder))
-        path = ROOT / readme
-        good = [done for done in runs if done.code == 0]
-        path.write_text(updated(path.read_text(encoding="utf-8"), good), encoding="utf-8")
-        for done in runs:
-            if done.code:
-                sys.stderr.write(f"{readme}:{done.example.line}: exit {done.code}: {done.example.command}\n")
+        wrong = [done for done in runs if done.code]
+        for done in wrong:
+            sys.stderr.write(f"{readme}:{done.example.line}: exit {done.code}: {done.example.command}\n")
+        if wrong:
+            failed = True
+        else:
+            path = ROOT / readme
+            path.write_text(updated(path.read_text(encoding="utf-8"), runs), encoding="utf-8")
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

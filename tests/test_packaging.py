@@ -40,7 +40,15 @@ def test_unknown_names_of_the_package_are_attribute_errors() -> None:
 
 def test_every_dependency_has_a_lower_bound() -> None:
     for requirement in PROJECT["dependencies"]:
-        assert re.match(r"[a-z0-9-]+>=\d", requirement), requirement
+        assert re.match(r"[a-z0-9.-]+>=\d", requirement), requirement
+
+
+def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
+    pattern = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
+    imported = {name for path in (ROOT / "esctl").rglob("*.py") for name in pattern.findall(path.read_text("utf-8"))}
+    needed = {re.split(r"[.>]", requirement)[0] for requirement in PROJECT["dependencies"]}
+    elsewhere = {"esctl", "pandas", "compression"}  # an extra; the standard library from Python 3.14 on
+    assert imported - sys.stdlib_module_names - elsewhere == needed
 
 
 def test_the_changelog_begins_with_what_is_not_yet_released() -> None:
