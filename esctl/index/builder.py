@@ -195,10 +195,12 @@ def _group_select(group: Group, columns: Sequence[PayloadColumn], widest: int) -
     types = f"json_type(h, {pointers})" if own else "[]::VARCHAR[]"
     held = [column.holds(f"v[{i}]", f"t[{i}]") for i, column in enumerate(own, 1)]
     kept = " + ".join(
-        f"CAST(t[{i}] IS NOT NULL AND (t[{i}] = 'NULL' OR {condition}) AS INTEGER)" for i, condition in enumerate(held, 1)
+        f"CAST(t[{i}] IS NOT NULL AND (t[{i}] = 'NULL' OR {condition}) AS INTEGER)"
+        for i, condition in enumerate(held, 1)
     )
     nulls = " || ".join(
-        f"CASE WHEN t[{i}] = 'NULL' THEN {literal(null_mark(columns, column))} ELSE '' END" for i, column in enumerate(own, 1)
+        f"CASE WHEN t[{i}] = 'NULL' THEN {literal(null_mark(columns, column))} ELSE '' END"
+        for i, column in enumerate(own, 1)
     )
     typed = [
         f"CASE WHEN fits THEN {_typed_value(column, i)} END AS {identifier(column.name)}"
@@ -343,7 +345,9 @@ def _typed_fields(connection: duckdb.DuckDBPyConnection, columns: Sequence[Paylo
     counts = ", ".join(f"count({identifier(column.name)})" for column in columns)
     row = single_row(connection, f"SELECT {counts} FROM event")
     assert row is not None
-    null = "".join(marks for (marks,) in connection.execute("SELECT DISTINCT nulls FROM event WHERE nulls IS NOT NULL").fetchall())
+    null = "".join(
+        marks for (marks,) in connection.execute("SELECT DISTINCT nulls FROM event WHERE nulls IS NOT NULL").fetchall()
+    )
     found = [(column.field, column.json_kind) for column, count in zip(columns, row, strict=True) if count]
     return found + [(column.field, "NULL") for column in columns if null_mark(columns, column) in null]
 

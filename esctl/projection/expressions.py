@@ -6,11 +6,12 @@ the type of its context; see `values.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
+from esctl.projection.conversions import compare, convert, like_first, nullable, number_literal, unify
 from esctl.projection.values import (
     FLOATING,
     INTEGER,
@@ -18,8 +19,6 @@ from esctl.projection.values import (
     NULL,
     Shape,
     Value,
-    event_error,
-    from_json,
     json_text,
     to_boolean,
     to_number,
@@ -49,7 +48,7 @@ class Expression:
             self._tree = parse(text, where)
 
     @property
-    def tree(self) -> exp.Expression:
+    def tree(self) -> exp.Expr:
         """Give the parsed tree."""
         if self._plain is not None and not hasattr(self, "_tree"):
             self._tree = parse(self.text, self.where)
@@ -92,7 +91,7 @@ def _plain_path(text: str) -> Path | None:
     return tuple(words.split("."))
 
 
-def parse(text: str, where: str) -> exp.Expression:
+def parse(text: str, where: str) -> exp.Expr:
     """Parse one scalar expression. Raises UsageError if it is none."""
     import sqlglot
 
@@ -114,7 +113,7 @@ def _first_line(error: Exception) -> str:
 def _quote_members(text: str) -> str:
     """Quote every bare word after a dot, so that a field may be called `list`, `order` or `case`."""
     import sqlglot
-    from sqlglot.tokens import TokenType
+    from sqlglot import TokenType
 
     out, last, after_dot = [], 0, False
     for token in sqlglot.tokenize(text):
@@ -126,7 +125,7 @@ def _quote_members(text: str) -> str:
     return "".join([*out, text[last:]])
 
 
-def path_of(node: exp.Expression) -> Path | None:
+def path_of(node: exp.Expr) -> Path | None:
     """Read a node as a dotted path; None if it is something else."""
     from sqlglot import exp
 
@@ -147,7 +146,7 @@ class _Compiler:
     def __init__(self, resolve: Resolve) -> None:
         self.resolve = resolve
 
-    def value(self, node: exp.Expression) -> Value:
+    def value(self, node: exp.Expr) -> Value:
         path = path_of(node)
         if path is not None:
             return self.resolve(path)
@@ -168,7 +167,7 @@ class _Compiler:
         result: Value = handler(node)
         return result
 
-    def _text(self, node: exp.Expression) -> str:
+    def _text(self, node: exp.Expr) -> str:
         return to_text(self.value(node)).sql
 
     def _paren(self, node: exp.Paren) -> Value:
@@ -208,7 +207,7 @@ class _Compiler:
             return Value(f"({to_boolean(left).sql} IS NOT DISTINCT FROM {right.sql})", "boolean")
         if right.type != "null":
             raise UsageError("IS takes NULL, TRUE or FALSE")
-        return Value(f"({_nullable(left)} IS NULL)", "boolean")
+        return Value(f"({nullable(left)} IS NULL)", "boolean")
 
     def _between(self, node: exp.Between) -> Value:
         value = self.value(node.this)
@@ -330,8 +329,8 @@ class _Compiler:
 
     def _coalesce(self, node: exp.Coalesce) -> Value:
         values = unify([self.value(item) for item in (node.this, *node.expressions)])
-        items = [_nullable(value) for value in values]
-        return _like_first(values, f"coalesce({', '.join(items)})")
+        items = [nullable(value) for value in values]
+        return like_first(values, f"coalesce({', '.join(items)})")
 
     def _greatest(self, node: exp.Greatest) -> Value:
         return self._extreme("greatest", node)
@@ -341,11 +340,11 @@ class _Compiler:
 
     def _extreme(self, function: str, node: exp.Func) -> Value:
         values = unify([self.value(item) for item in (node.this, *node.expressions)], prefer="number")
-        return _like_first(values, f"{function}({', '.join(value.sql for value in values)})")
+        return like_first(values, f"{function}({', '.join(value.sql for value in values)})")
 
     def _nullif(self, node: exp.Nullif) -> Value:
         left, right = self.value(node.this), self.value(node.expression)
-        return _like_first([left], f"CASE WHEN {compare('=', left, right)} THEN NULL ELSE {left.sql} END")
+        return like_first([left], f"CASE WHEN {compare('=', left, right)} THEN NULL ELSE {left.sql} END")
 
     def _case(self, node: exp.Case) -> Value:
         subject = self.value(node.this) if node.this is not None else None
@@ -357,7 +356,7 @@ class _Compiler:
         default = node.args.get("default")
         values = unify([*values, self.value(default) if default is not None else NULL])
         branches = " ".join(f"WHEN {test} THEN {value.sql}" for test, value in zip(tests, values[:-1], strict=True))
-        return _like_first(values, f"CASE {branches} ELSE {values[-1].sql} END")
+        return like_first(values, f"CASE {branches} ELSE {values[-1].sql} END")
 
     def _cast(self, node: exp.Cast) -> Value:
         return convert(self.value(node.this), node.to.sql("duckdb"))
@@ -384,111 +383,6 @@ def _json_string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def number_literal(text: str) -> Value:
-    """Read a number literal exactly."""
-    from decimal import Decimal
-
-    plain = format(Decimal(text), "f")
-    whole, _, fraction = plain.lstrip("-").partition(".")
-    shape = Shape(max(len(whole.lstrip("0")), 1), len(fraction))
-    if not shape.fits:
-        raise UsageError(f"the number {text[:50]} has more than {MOST_DIGITS} digits")
-    return Value(f"CAST({literal(plain)} AS {shape.sql_type})", "number", shape)
-
-
-def compare(operator: str, left: Value, right: Value) -> str:
-    """Compare by the stronger of the two types: number, time, boolean, text; two paths row by row."""
-    types = {left.type, right.type}
-    if "number" in types:
-        return f"({to_number(left).sql} {operator} {to_number(right).sql})"
-    if "time" in types:
-        return f"({_to_time(left).sql} {operator} {_to_time(right).sql})"
-    if "boolean" in types:
-        return f"({to_boolean(left).sql} {operator} {to_boolean(right).sql})"
-    if left.type == right.type == "dynamic":
-        if left.static and right.static and "NUMBER" not in (left.static, right.static):
-            return f"({left.text} {operator} {right.text})"
-        both = f"({left.json_type} = 'NUMBER' AND {right.json_type} = 'NUMBER')"
-        return f"(CASE WHEN {both} THEN {left.number} {operator} {right.number} ELSE {left.text} {operator} {right.text} END)"
-    return f"({to_text(left).sql} {operator} {to_text(right).sql})"
-
-
-def _to_time(value: Value) -> Value:
-    from esctl.index.times import time_sql
-
-    if value.type == "time":
-        return value
-    text = to_text(value).sql
-    return Value(time_sql(text, "UTC"), "time")
-
-
-def _nullable(value: Value) -> str:
-    """Give SQL that is NULL where the value is missing or JSON null."""
-    return f"CASE WHEN {value.json_type} <> 'NULL' THEN {value.sql} END" if value.type == "dynamic" else value.sql
-
-
-def unify(values: Sequence[Value], prefer: str = "") -> list[Value]:
-    """Give values of one type: numbers if one is a number, else text if one is text, ..., else JSON."""
-    types = {value.type for value in values} - {"null"}
-    if types <= {"number", "dynamic"} and ("number" in types or prefer == "number"):
-        numbers = [to_number(value) for value in values]
-        shape = numbers[0].shape or INTEGER
-        for number in numbers[1:]:
-            shape = shape.join(number.shape or INTEGER)
-        return [Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape) for number in numbers]
-    if types <= {"text", "dynamic"} and "text" in types:
-        return [to_text(value) for value in values]
-    if len(types) == 1 and "dynamic" not in types:
-        return [Value(value.sql, next(iter(types)), value.shape) for value in values]
-    return [Value(json_text(value), "json") for value in values]
-
-
-def _like_first(values: Sequence[Value], sql: str) -> Value:
-    first = values[0]
-    if first.type in ("dynamic", "json"):
-        return from_json(f"({sql})", "the expression", first.shape)
-    return Value(f"({sql})", first.type, first.shape)
-
-
-def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
-    """Convert to a declared type; lost digits are an error naming the event (NULL if `lenient`)."""
-    import re
-
-    name = sql_type.upper().replace(" ", "")
-    number = re.fullmatch(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)", name)
-    if number or name in ("BIGINT", "INT", "INTEGER", "HUGEINT", "DECIMAL"):
-        precision, scale = (int(number[1]), int(number[2])) if number else (19, 0)
-        if not 0 <= scale <= precision <= MOST_DIGITS:
-            raise UsageError(f"{sql_type} is no decimal type that can be held")
-        return _to_decimal(value, Shape(precision - scale, scale), lenient=lenient)
-    if name == "DOUBLE":
-        return Value(f"CAST({to_number(value).sql} AS DOUBLE)", "number", FLOATING)
-    if name in ("VARCHAR", "TEXT", "STRING"):
-        return to_text(value)
-    if name in ("BOOLEAN", "BOOL"):
-        return to_boolean(value)
-    if name.startswith("TIMESTAMP"):
-        return _to_time(value)
-    raise UsageError(f"unknown type {sql_type!r}", "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp")
-
-
-def _to_decimal(value: Value, shape: Shape, *, lenient: bool) -> Value:
-    if lenient and value.type in ("dynamic", "text"):
-        return Value(f"try_cast({to_text(value).sql} AS {shape.sql_type})", "number", shape)
-    number = to_number(value)
-    own = number.shape or INTEGER
-    if own.is_float or (own.whole <= shape.whole and own.scale <= shape.scale):
-        return Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape)
-    cast = f"try_cast({number.sql} AS {shape.sql_type})"
-    wrong = (
-        "NULL"
-        if lenient
-        else event_error(f"{{}} does not fit {shape.sql_type.lower()} exactly", f"CAST({number.sql} AS VARCHAR)")
-    )
-    sql = f"CASE WHEN {number.sql} IS NULL OR {cast} = {number.sql} THEN {cast} ELSE {wrong} END"
-    return Value(sql, "number", shape)
-
-
-def compile_tree(node: exp.Expression, resolve: Resolve) -> Value:
+def compile_tree(node: exp.Expr, resolve: Resolve) -> Value:
     """Compile a parsed node of an expression."""
     return _Compiler(resolve).value(node)

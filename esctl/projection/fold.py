@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
 from esctl.index.scan import PayloadPath
-from esctl.projection.expressions import Expression, convert, path_of
+from esctl.projection.conversions import convert
+from esctl.projection.expressions import Expression, path_of
 from esctl.projection.reads import TOO_WIDE, Reads
 from esctl.projection.spec import Operation, Projection, Rule, family
 from esctl.projection.values import (
@@ -27,6 +28,9 @@ from esctl.projection.values import (
     to_boolean,
     to_number,
 )
+
+if TYPE_CHECKING:
+    from sqlglot import exp
 
 MOST_FIELDS = 500
 """A state with more fields than this is folded as a stream."""
@@ -268,7 +272,7 @@ def _members(builder: _Builder, expression: Expression, value: Value) -> dict[st
     raise UsageError(f"{expression.where}: {expression.text!r} is no object", "merge takes a path or {'key': value}")
 
 
-def _compile_node(builder: _Builder, node: object) -> Value:
+def _compile_node(builder: _Builder, node: exp.Expr) -> Value:
     from esctl.projection.expressions import compile_tree
 
     value = compile_tree(node, builder.reads.resolve)

@@ -68,7 +68,8 @@ def _apply(state: State, operation: StepOperation, value: Any, position: int) ->
         if not isinstance(value, dict):
             raise _wrong(position, f"{name} takes an object")
         if name == "merge_patch":
-            return merge_patch(state, value)
+            patched: State = merge_patch(state, value)
+            return patched
         return dict(value) if name == "replace" else {**state, **value}
     return state
 
@@ -165,7 +166,7 @@ def steps(
             current, state, version, last = name, DELETED, 0, object()
         version += event(row) != last
         last = event(row)
-        before = state or {}
+        before: State = state or {}
         state = step(state, row)
         yield Stepped(row, version, before, state)
 

@@ -1,0 +1,128 @@
+"""What values of two types have in common: comparison, one type for several values, declared types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from esctl.engine.quoting import literal
+from esctl.errors import UsageError
+from esctl.projection.values import (
+    FLOATING,
+    INTEGER,
+    MOST_DIGITS,
+    Shape,
+    Value,
+    event_error,
+    from_json,
+    json_text,
+    to_boolean,
+    to_number,
+    to_text,
+)
+
+
+def number_literal(text: str) -> Value:
+    """Read a number literal exactly."""
+    from decimal import Decimal
+
+    plain = format(Decimal(text), "f")
+    whole, _, fraction = plain.lstrip("-").partition(".")
+    shape = Shape(max(len(whole.lstrip("0")), 1), len(fraction))
+    if not shape.fits:
+        raise UsageError(f"the number {text[:50]} has more than {MOST_DIGITS} digits")
+    return Value(f"CAST({literal(plain)} AS {shape.sql_type})", "number", shape)
+
+
+def compare(operator: str, left: Value, right: Value) -> str:
+    """Compare by the stronger of the two types: number, time, boolean, text; two paths row by row."""
+    types = {left.type, right.type}
+    if "number" in types:
+        return f"({to_number(left).sql} {operator} {to_number(right).sql})"
+    if "time" in types:
+        return f"({to_time(left).sql} {operator} {to_time(right).sql})"
+    if "boolean" in types:
+        return f"({to_boolean(left).sql} {operator} {to_boolean(right).sql})"
+    if left.type == right.type == "dynamic":
+        if left.static and right.static and "NUMBER" not in (left.static, right.static):
+            return f"({left.text} {operator} {right.text})"
+        both = f"({left.json_type} = 'NUMBER' AND {right.json_type} = 'NUMBER')"
+        return f"(CASE WHEN {both} THEN {left.number} {operator} {right.number} ELSE {left.text} {operator} {right.text} END)"
+    return f"({to_text(left).sql} {operator} {to_text(right).sql})"
+
+
+def to_time(value: Value) -> Value:
+    """Read a value as an instant; text in any form that logs use."""
+    from esctl.index.times import time_sql
+
+    if value.type == "time":
+        return value
+    text = to_text(value).sql
+    return Value(time_sql(text, "UTC"), "time")
+
+
+def nullable(value: Value) -> str:
+    """Give SQL that is NULL where the value is missing or JSON null."""
+    return f"CASE WHEN {value.json_type} <> 'NULL' THEN {value.sql} END" if value.type == "dynamic" else value.sql
+
+
+def unify(values: Sequence[Value], prefer: str = "") -> list[Value]:
+    """Give values of one type: numbers if one is a number, else text if one is text, ..., else JSON."""
+    types = {value.type for value in values} - {"null"}
+    if types <= {"number", "dynamic"} and ("number" in types or prefer == "number"):
+        numbers = [to_number(value) for value in values]
+        shape = numbers[0].shape or INTEGER
+        for number in numbers[1:]:
+            shape = shape.join(number.shape or INTEGER)
+        return [Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape) for number in numbers]
+    if types <= {"text", "dynamic"} and "text" in types:
+        return [to_text(value) for value in values]
+    if len(types) == 1 and "dynamic" not in types:
+        return [Value(value.sql, next(iter(types)), value.shape) for value in values]
+    return [Value(json_text(value), "json") for value in values]
+
+
+def like_first(values: Sequence[Value], sql: str) -> Value:
+    """Give SQL over unified values the type that they have."""
+    first = values[0]
+    if first.type in ("dynamic", "json"):
+        return from_json(f"({sql})", "the expression", first.shape)
+    return Value(f"({sql})", first.type, first.shape)
+
+
+def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
+    """Convert to a declared type; lost digits are an error naming the event (NULL if `lenient`)."""
+    import re
+
+    name = sql_type.upper().replace(" ", "")
+    number = re.fullmatch(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)", name)
+    if number or name in ("BIGINT", "INT", "INTEGER", "HUGEINT", "DECIMAL"):
+        precision, scale = (int(number[1]), int(number[2])) if number else (19, 0)
+        if not 0 <= scale <= precision <= MOST_DIGITS:
+            raise UsageError(f"{sql_type} is no decimal type that can be held")
+        return _to_decimal(value, Shape(precision - scale, scale), lenient=lenient)
+    if name == "DOUBLE":
+        return Value(f"CAST({to_number(value).sql} AS DOUBLE)", "number", FLOATING)
+    if name in ("VARCHAR", "TEXT", "STRING"):
+        return to_text(value)
+    if name in ("BOOLEAN", "BOOL"):
+        return to_boolean(value)
+    if name.startswith("TIMESTAMP"):
+        return to_time(value)
+    raise UsageError(f"unknown type {sql_type!r}", "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp")
+
+
+def _to_decimal(value: Value, shape: Shape, *, lenient: bool) -> Value:
+    if lenient and value.type in ("dynamic", "text"):
+        return Value(f"try_cast({to_text(value).sql} AS {shape.sql_type})", "number", shape)
+    number = to_number(value)
+    own = number.shape or INTEGER
+    if own.is_float or (own.whole <= shape.whole and own.scale <= shape.scale):
+        return Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape)
+    cast = f"try_cast({number.sql} AS {shape.sql_type})"
+    wrong = (
+        "NULL"
+        if lenient
+        else event_error(f"{{}} does not fit {shape.sql_type.lower()} exactly", f"CAST({number.sql} AS VARCHAR)")
+    )
+    sql = f"CASE WHEN {number.sql} IS NULL OR {cast} = {number.sql} THEN {cast} ELSE {wrong} END"
+    return Value(sql, "number", shape)
