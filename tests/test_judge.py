@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esctl.engine.duckdb import connect
+from esctl.engine.exact_text import unmark_text_sql
 from esctl.index.judge import (
     Judged,
     _objects_are_plain,
@@ -22,7 +23,6 @@ from esctl.index.judge import (
     judge,
     unmark,
     unmark_json_sql,
-    unmark_text_sql,
 )
 from esctl.index.strict import canonical_number, examine, mark_numbers
 from esctl.model import MARK, Cursor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from esctl.engine.quoting import literal
 from esctl.model import MARK
 
 # One pass, leftmost alternative first, so that nothing inside a string is ever taken for a number:
@@ -30,3 +31,11 @@ def printable_json_sql(expr: str) -> str:
         f"then regexp_replace({line}, '{_TOKEN}', '{_SHOWN}', 'g') "
         f"when contains({expr}, chr(10)) or contains({expr}, chr(13)) then {line} else {expr} end"
     )
+
+
+def unmark_text_sql(expr: str) -> str:
+    """Write SQL that undoes the mark of one extracted string: the number's text, or the string as it was.
+
+    `expr` gives what `json_extract_string` returned.
+    """
+    return f"CASE WHEN starts_with({expr}, {literal(MARK)}) THEN substr({expr}, 2) ELSE {expr} END"

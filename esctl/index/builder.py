@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from esctl.engine.duckdb import single_row
+from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope import EnvelopeSql, envelope_sql, mapped_fields, payload_paths, sequence_text_key
-from esctl.index.judge import canonical_json_sql, unmark_text_sql
+from esctl.index.judge import canonical_json_sql
 from esctl.index.layout import FieldSample, PayloadColumn, choose_columns, json_kind_sql, null_mark
 from esctl.index.mapping import json_pointer, parse_path
 from esctl.model import Stanza

@@ -267,14 +267,6 @@ def unmark_json_sql(expr: str) -> str:
     )
 
 
-def unmark_text_sql(expr: str) -> str:
-    """Write SQL that undoes the mark of one extracted string: the number's text, or the string as it was.
-
-    `expr` gives what `json_extract_string` returned.
-    """
-    return f"CASE WHEN starts_with({expr}, {literal(MARK)}) THEN substr({expr}, 2) ELSE {expr} END"
-
-
 def is_number_mark_sql(expr: str) -> str:
     """Write SQL that is true where an extracted string stands for a number rather than for itself."""
     return f"(starts_with({expr}, {literal(MARK)}) AND NOT starts_with({expr}, {literal(MARK * 2)}))"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.catalog import IndexFile, Manifest
 from esctl.index.envelope import sortable_text
-from esctl.index.judge import unmark_text_sql
 from esctl.index.layout import PayloadColumn, json_of, json_type_of, null_mark, text_of
 from esctl.index.mapping import json_pointer
 from esctl.model import MARK

@@ -68,6 +68,8 @@ class Expression:
 
     def paths(self) -> list[Path]:
         """List the names that the expression mentions."""
+        if self._plain is not None:
+            return [self._plain]
         found: list[Path] = []
 
         def resolve(path: Path) -> Value:
