@@ -43,6 +43,15 @@ Detected = Callable[[str, "Detection"], None]
 
 
 @dataclass(frozen=True, slots=True)
+class JudgedRows:
+    """Judged log rows, row by row: JSON text or null, the reason why there is none, whether it was rewritten."""
+
+    text: pa.ChunkedArray
+    invalid: pa.ChunkedArray
+    marked: pa.ChunkedArray
+
+
+@dataclass(frozen=True, slots=True)
 class Updater:
     """Builds one mapping's index of a store. `detected` is told what was recognised in each new source."""
 
@@ -94,7 +103,8 @@ class Updater:
         manifest = self.run(snapshot).manifest
         if source not in manifest.sources:
             manifest = with_sources(manifest, {source: self._configured_or_detected(source, batch["raw"], cursor)})
-        chunk, groups = judged_chunk(self.connection, table, {source: cursor}, manifest)
+        judged = judge_rows(self.connection, table, {source: cursor})
+        chunk, groups = judged_chunk(table, judged, {source: cursor}, manifest)
         files = [str(self.folder / file.file) for file in manifest.files]
         return build(self.connection, chunk, groups, Earlier(files, trimmed_raws(snapshot, table)))
 
@@ -104,7 +114,8 @@ class Updater:
         from esctl.index.samples import values_of
 
         sample = raws.slice(0, SAMPLE_RECORDS)
-        return self._overridden(stanza_for(self.config, source) or detect(values_of(sample, cursor)).stanza)
+        configured = stanza_for(self.config, source)
+        return self._overridden(configured or detect(values_of(sample, cursor, self.connection)).stanza)
 
     def _beside(self, snapshot: Snapshot, manifest: Manifest) -> IndexView:
         folder = Path(tempfile.mkdtemp(prefix="esctl-index-"))
@@ -135,8 +146,9 @@ class Updater:
     def _add(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Manifest:
         from esctl.index.builder import Earlier, build
 
-        manifest = self._assign(snapshot, manifest, table)
-        chunk, groups = judged_chunk(self.connection, table, snapshot.cursors, manifest)
+        judged = judge_rows(self.connection, table, snapshot.cursors)
+        manifest = self._assign(snapshot, manifest, table, judged.text)
+        chunk, groups = judged_chunk(table, judged, snapshot.cursors, manifest)
         earlier = Earlier([str(self.folder / file.file) for file in manifest.files], trimmed_raws(snapshot, table))
         reuse = manifest.files[-1].columns if manifest.files else ()
         built = build(self.connection, chunk, groups, earlier, reuse)
@@ -144,30 +156,28 @@ class Updater:
         name, size = _write(self.folder, [built.table], first, last)
         return with_file(manifest, _entry(built, name, size, first, last))
 
-    def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Manifest:
-        import pyarrow.compute as pc
-
-        new = {}
-        for source in pc.unique(table["source"]).to_pylist():
-            if source not in manifest.sources:
-                new[source] = self._stanza(snapshot, source, table)
+    def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray) -> Manifest:
+        new: dict[str, Stanza] = {}
+        for source, row, _ in _runs(table):
+            if source not in manifest.sources and source not in new:
+                new[source] = self._stanza(snapshot, source, row, table, texts)
         return with_sources(manifest, new) if new else manifest
 
-    def _stanza(self, snapshot: Snapshot, source: str, table: pa.Table) -> Stanza:
-        import pyarrow.compute as pc
-
+    def _stanza(self, snapshot: Snapshot, source: str, row: int, table: pa.Table, texts: pa.ChunkedArray) -> Stanza:
         from esctl.index.detect import detect
         from esctl.index.mapping import stanza_for
-        from esctl.index.samples import sample_values
+        from esctl.index.samples import parsed, sample_values
 
         configured = stanza_for(self.config, source)
         if configured is not None:
             return self._overridden(configured)
-        first = int(pc.min(table["position"].filter(pc.equal(table["source"], source))).as_py())
         cursor = snapshot.cursors[source]
-        detection = detect(
-            sample_values(snapshot, cursor, first, min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS))
-        )
+        count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)
+        if row + count <= table.num_rows:
+            sample = parsed(texts.slice(row, count))
+        else:
+            sample = sample_values(snapshot, cursor, int(table["position"][row].as_py()), count, self.connection)
+        detection = detect(sample)
         if self.detected is not None:
             self.detected(source, detection)
         return self._overridden(detection.stanza)
@@ -261,33 +271,48 @@ def _entry(built: Built, name: str, size: int, first: int, last: int) -> IndexFi
     )  # fmt: skip
 
 
+def judge_rows(connection: duckdb.DuckDBPyConnection, table: pa.Table, cursors: Mapping[str, Cursor]) -> JudgedRows:
+    """Judge the records of log rows; neighbouring sources that are written alike at once."""
+    import pyarrow as pa
+
+    from esctl.index.judge import judge
+
+    found = []
+    for _, alike in groupby(_runs(table), key=lambda run: _writing(cursors[run[0]])):
+        runs = list(alike)
+        start, stop = runs[0][1], runs[-1][2]
+        found += [judge(raw, cursors[runs[0][0]], connection) for raw in table["raw"].slice(start, stop - start).chunks]
+    return JudgedRows(
+        pa.chunked_array([judged.text for judged in found]),
+        pa.chunked_array([judged.invalid for judged in found]),
+        pa.chunked_array([judged.marked for judged in found]),
+    )
+
+
+def _writing(cursor: Cursor) -> tuple[str, ...]:
+    """Give what the text of a record depends on beside its bytes."""
+    if cursor.format in ("csv", "tsv"):
+        return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
+    return ("json",)
+
+
 def judged_chunk(
-    connection: duckdb.DuckDBPyConnection, table: pa.Table, cursors: Mapping[str, Cursor], manifest: Manifest
+    table: pa.Table, judged: JudgedRows, cursors: Mapping[str, Cursor], manifest: Manifest
 ) -> tuple[pa.Table, list[Group]]:
-    """Judge the records of log rows and say how each is read: the chunk and groups that `builder.build` takes."""
+    """Say how each judged log row is read: the chunk and groups that `builder.build` takes."""
     import numpy as np
     import pyarrow as pa
 
     from esctl.index.builder import Group
-    from esctl.index.judge import judge
 
     groups: dict[tuple[int, str], Group] = {}
-    texts, reasons, marks, numbers = [], [], [], []
+    numbers = np.empty(table.num_rows, dtype=np.int32)
     for source, start, stop in _runs(table):
-        cursor, stanza = cursors[source], manifest.sources[source]
-        tz = cursor.dialect.get("tz", "UTC")
+        stanza, tz = manifest.sources[source], cursors[source].dialect.get("tz", "UTC")
         group = groups.setdefault((stanza, tz), Group(len(groups), manifest.stanzas[stanza], stanza, tz))
-        for raw in table["raw"].slice(start, stop - start).chunks:
-            judged = judge(raw, cursor, connection)
-            texts.append(judged.text)
-            reasons.append(judged.invalid)
-            marks.append(judged.marked)
-        numbers.append(np.full(stop - start, group.number, dtype=np.int32))
+        numbers[start:stop] = group.number
     columns = {name: table[name] for name in ("position", "recorded_at", "source_time", "source", "offset")}
-    columns["text"] = pa.chunked_array(texts)
-    columns["invalid"] = pa.chunked_array(reasons, type=reasons[0].type)
-    columns["marked"] = pa.chunked_array(marks)
-    columns["grp"] = pa.array(np.concatenate(numbers))
+    columns |= {"text": judged.text, "invalid": judged.invalid, "marked": judged.marked, "grp": pa.array(numbers)}
     return pa.table(columns), list(groups.values())
 
 

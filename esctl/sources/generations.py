@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -27,29 +26,45 @@ def candidates(name: str, head: bytes, cursors: Mapping[str, Cursor], foreign: b
     First the generations of `name` itself, newest first; then, where `foreign`, sources of other names, the one read
     furthest first.
     """
-    own = [Candidate(known, cursors[known]) for known in reversed(generations(name, cursors))]
-    names = {candidate.name for candidate in own}
-    others = [
-        Candidate(known, cursor)
-        for known, cursor in cursors.items()
-        # Without a record a cursor holds nothing that could be known again (an empty file, a header alone).
-        if foreign and known not in names and cursor.records and cursor.offset
-    ]
-    others.sort(key=lambda other: (-other.cursor.offset, other.name))
-    return [candidate for candidate in own + others if _same_head(head, candidate.cursor)]
+    names = list(reversed(generations(name, cursors)))
+    own = [Candidate(known, cursors[known]) for known in names]
+    others: list[Candidate] = []
+    if foreign:
+        digests = _digests(head, {cursor.head_size for cursor in cursors.values()})
+        others = [
+            Candidate(known, cursor)
+            for known, cursor in cursors.items()
+            # Without a record a cursor holds nothing that could be known again (an empty file, a header alone).
+            if digests.get(cursor.head_size) == cursor.head_sha256
+            and cursor.records
+            and cursor.offset
+            and known not in names
+        ]
+        others.sort(key=lambda other: (-other.cursor.offset, other.name))
+    sizes = _digests(head, {candidate.cursor.head_size for candidate in own})
+    same = [one for one in own if sizes.get(one.cursor.head_size) == one.cursor.head_sha256]
+    return same + others
 
 
-def _same_head(head: bytes, cursor: Cursor) -> bool:
-    if len(head) < cursor.head_size:
-        return False
-    return hashlib.sha256(head[: cursor.head_size]).hexdigest() == cursor.head_sha256
+def _digests(head: bytes, sizes: set[int]) -> dict[int, str]:
+    """Hash the first bytes of a head for each size, in one pass: a store may know thousands of sources."""
+    found, hashed, done = {}, hashlib.sha256(), 0
+    for size in sorted(sizes):
+        if size > len(head):
+            break
+        hashed.update(head[done:size])
+        found[size], done = hashed.copy().hexdigest(), size
+    return found
 
 
 def generations(name: str, cursors: Mapping[str, Cursor]) -> list[str]:
     """List the names under which `name` is known, oldest first: itself, then name#2, name#3, ..."""
-    pattern = re.compile(re.escape(name) + r"#([1-9][0-9]*)")
-    numbered = [(int(found[1]), known) for known in cursors if (found := pattern.fullmatch(known))]
-    return [name] * (name in cursors) + [known for _, known in sorted(numbered)]
+    found = [name] * (name in cursors)
+    number = 2
+    while f"{name}#{number}" in cursors:
+        found.append(f"{name}#{number}")
+        number += 1
+    return found
 
 
 def next_name(name: str, cursors: Mapping[str, Cursor]) -> str:
