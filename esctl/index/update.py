@@ -115,7 +115,7 @@ class Updater:
 
         sample = raws.slice(0, SAMPLE_RECORDS)
         configured = stanza_for(self.config, source)
-        return self._overridden(configured or detect(values_of(sample, cursor, self.connection)).stanza)
+        return self._overridden(configured or _whole(detect(values_of(sample, cursor, self.connection)), cursor).stanza)
 
     def _beside(self, snapshot: Snapshot, manifest: Manifest) -> IndexView:
         folder = Path(tempfile.mkdtemp(prefix="esctl-index-"))
@@ -177,7 +177,7 @@ class Updater:
             sample = parsed(texts.slice(row, count))
         else:
             sample = sample_values(snapshot, cursor, int(table["position"][row].as_py()), count, self.connection)
-        detection = detect(sample)
+        detection = _whole(detect(sample), cursor)
         if self.detected is not None:
             self.detected(source, detection)
         return self._overridden(detection.stanza)
@@ -215,6 +215,13 @@ class Updater:
             roles=any(file.roles for file in files),
             **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
         )
+
+
+def _whole(detection: Detection, cursor: Cursor) -> Detection:
+    """Leave a document its own payload: from a single record it is a guess what its fields are for."""
+    if cursor.format != "json-document" or detection.stanza.data:
+        return detection
+    return replace(detection, stanza=replace(detection.stanza, data=("record",)))
 
 
 _SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless")
