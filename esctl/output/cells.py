@@ -29,11 +29,12 @@ def number_sql(expr: str) -> str:
 def time_sql(expr: str, zone: Zone, rfc3339: bool = True) -> str:
     """Give the SQL of a time's text: RFC 3339, or for people `2024-02-01 14:03:00` without the offset.
 
-    Fractions of a second are left out when zero, else six digits.
+    Fractions of a second are left out when zero, else six digits; for people three where these are enough.
     """
     local = zone.local_sql(expr)
     text = f"strftime({local}, '%Y-%m-%d{'T' if rfc3339 else ' '}%H:%M:%S')"
-    fraction = f"case when microsecond({expr}) % 1000000 = 0 then '' else strftime({expr}, '.%f') end"
+    short = "" if rfc3339 else f"when microsecond({expr}) % 1000 = 0 then strftime({expr}, '.%g') "
+    fraction = f"case when microsecond({expr}) % 1000000 = 0 then '' {short}else strftime({expr}, '.%f') end"
     suffix = f" || {zone.suffix_sql(expr)}" if rfc3339 else ""
     return f"case when isfinite({expr}) then {text} || {fraction}{suffix} end"
 

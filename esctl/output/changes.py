@@ -1,4 +1,4 @@
-"""Show `[{"field": ..., "before": ..., "after": ...}]` the way people read a change."""
+"""Read JSON that people are shown in lines: `[{"field": ..., "before": ..., "after": ...}]`, and objects."""
 
 from __future__ import annotations
 
@@ -30,6 +30,29 @@ def parse_changes(text: str) -> list[Change] | None:
     except (ValueError, RecursionError):
         return None
     return [change for change in changes if change] if all(changes) else None
+
+
+def parse_object(text: str) -> list[tuple[str, str]] | None:
+    """Read JSON text as the fields of an object, each with its value as JSON text; None where it is anything else."""
+    if not text.startswith("{"):
+        return None
+    try:
+        fields = json.loads(text, parse_int=_Number, parse_float=_Number)
+        return [(name, compact(value)) for name, value in fields.items()]
+    except (ValueError, RecursionError):
+        return None
+
+
+def parse_items(text: str) -> list[str] | None:
+    """Read JSON text as a list of several objects, each as JSON text; None where it is anything else."""
+    if not text.startswith("[{"):
+        return None
+    try:
+        items = json.loads(text, parse_int=_Number, parse_float=_Number)
+        several = len(items) > 1 and all(isinstance(item, dict) for item in items)
+        return [compact(item) for item in items] if several else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def _change(item: Any) -> Change | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from esctl.model import Column
 from esctl.output.cells import text_sql
-from esctl.output.changes import parse_changes
+from esctl.output.changes import parse_changes, parse_items, parse_object
 from esctl.output.rows import Row, pieces
 from esctl.output.selection import Selection
 from esctl.output.target import Target, Written
@@ -26,7 +26,8 @@ TABLE_ROWS = 1000
 _LONGEST_TEXT = 2000
 _LONGEST_JSON = 500
 _GAP = 2  # characters between columns
-_LEAST = {"text": 10, "json": 16}
+_MOST_LINES = 40
+_LEAST = {"text": 12, "json": 20}
 _STYLES = {"before": "red strike", "after": "green"}
 
 
@@ -49,13 +50,14 @@ def write_table(
     columns = [selection.columns[i] for i in kept]
     heads = [_head(column, zone) for column in columns]
     cells = [[_cell(row[i], selection.columns[i]) for i in kept] for row in rows]
+    narrow_heads, narrow_cells = _narrowed(columns, heads, cells, target.width)
     empty = [visible(c.name) for i, c in enumerate(selection.columns) if i not in kept]
 
     console = _console(target)
     if title:
         _print(console, _text(visible(title), "bold"))
-    if _fits(columns, heads, cells, target.width):
-        console.print(_grid(columns, heads, cells))
+    if _fits(columns, narrow_heads, narrow_cells, target.width):
+        console.print(_grid(columns, narrow_heads, narrow_cells))
     else:
         _print_blocks(console, heads, cells)
     _print(console, _text(_footer(written, target, empty), "dim"))
@@ -98,11 +100,20 @@ def _head(column: Column, zone: Zone) -> str:
 def _cell(value: str | None, column: Column) -> Text:
     if value is None:
         return _text("")
-    if column.kind == "json" and (changes := parse_changes(value)) is not None:
-        lines = [_change(visible(c.field), c.before, c.after) for c in changes]
-        return _text("\n").join(lines)
+    if column.kind == "json" and (lines := _lines(value)):
+        left = [_text(f"… ({len(lines) - _MOST_LINES} more)")] if len(lines) > _MOST_LINES else []
+        return _text("\n").join([*lines[:_MOST_LINES], *left])
     style = _STYLES.get(column.name, "") if column.kind in ("json", "text") else ""
     return _text(_shortened(value, _LONGEST_JSON if column.kind == "json" else _LONGEST_TEXT), style)
+
+
+def _lines(value: str) -> list[Text]:
+    """Set changes, the fields of an object and a list of objects below one another; anything else gives none."""
+    if (changes := parse_changes(value)) is not None:
+        return [_change(visible(c.field), c.before, c.after) for c in changes]
+    if (fields := parse_object(value)) is not None:
+        return [_text(f"{visible(name)}: {_shortened(item, _LONGEST_JSON)}") for name, item in fields]
+    return [_text(_shortened(item, _LONGEST_JSON)) for item in parse_items(value) or ()]
 
 
 def _change(field: str, before: str | None, after: str | None) -> Text:
@@ -122,15 +133,38 @@ def _shortened(text: str, longest: int) -> str:
     return f"{visible(text[:longest])}… ({len(text) - longest} characters more)"
 
 
-def _fits(columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]], width: int) -> bool:
-    """Say whether every column can have its least width: numbers and times whole, text enough to be read."""
+def _width(text: Text | str) -> int:
     from rich.cells import cell_len
 
+    plain = text if isinstance(text, str) else text.plain
+    return max(map(cell_len, plain.split("\n")))
+
+
+def _widths(heads: Sequence[str], cells: Sequence[Sequence[Text]]) -> list[int]:
+    return [max([_width(head), *(_width(row[index]) for row in cells)]) for index, head in enumerate(heads)]
+
+
+def _narrowed(
+    columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]], width: int
+) -> tuple[Sequence[str], Sequence[Sequence[Text]]]:
+    """Set the time of day below the date where the rows are wider than the table may be."""
+    if sum(_widths(heads, cells)) + _GAP * (len(columns) - 1) <= width:
+        return heads, cells
+    times = [column.kind == "time" for column in columns]
+    narrow_heads = [head.replace(" (", "\n(") if time else head for head, time in zip(heads, times, strict=True)]
+    narrow_cells = [
+        [_text(cell.plain.replace(" ", "\n")) if time else cell for cell, time in zip(row, times, strict=True)]
+        for row in cells
+    ]
+    return narrow_heads, narrow_cells
+
+
+def _fits(columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]], width: int) -> bool:
+    """Say whether every column can have its least width: numbers and times whole, text enough to be read."""
     total = _GAP * (len(columns) - 1)
-    for index, (column, head) in enumerate(zip(columns, heads, strict=True)):
-        whole = max([cell_len(head), *(max(map(cell_len, row[index].plain.split("\n"))) for row in cells)])
+    for column, head, whole in zip(columns, heads, _widths(heads, cells), strict=True):
         least = _LEAST.get(column.kind)
-        total += whole if least is None else min(whole, max(least, cell_len(head)))
+        total += whole if least is None else min(whole, max(least, _width(head)))
     return total <= width
 
 
