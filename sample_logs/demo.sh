@@ -14,9 +14,10 @@ run() {
     eval "$1"
 }
 
-# A pager would stop the walk at its first table.
+# The walk is for eyes, whatever it is piped into; a pager would stop it at its first table.
+ESCTL_FORMAT=table
 ESCTL_NO_PAGER=1
-export ESCTL_NO_PAGER
+export ESCTL_FORMAT ESCTL_NO_PAGER
 
 say "The logs of four systems, a quarter of a year: into the evidence log."
 run "esctl ingest *.jsonl shop/"
