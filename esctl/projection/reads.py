@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -89,9 +89,9 @@ class Reads:
 
 
 def measure(
-    connection: duckdb.DuckDBPyConnection, view: IndexView, paths: Iterable[PayloadPath]
+    connection: duckdb.DuckDBPyConnection, view: IndexView, paths: Iterable[PayloadPath], where: Sequence[str] = ()
 ) -> dict[PayloadPath, Shape]:
-    """Find how many digits the numbers at payload paths have, in one scan at most."""
+    """Find how many digits the numbers at payload paths have in the rows asked about, in one scan at most."""
     shapes: dict[PayloadPath, Shape] = {}
     unknown: list[PayloadPath] = []
     for path in dict.fromkeys(paths):
@@ -101,7 +101,7 @@ def measure(
         else:
             unknown.append(path)
     if unknown:
-        shapes.update(_measured(connection, view, unknown))
+        shapes.update(_measured(connection, view, unknown, where))
     return shapes
 
 
@@ -119,7 +119,7 @@ def _shape_of_columns(view: IndexView, path: PayloadPath) -> Shape | None:
 
 
 def _measured(
-    connection: duckdb.DuckDBPyConnection, view: IndexView, paths: list[PayloadPath]
+    connection: duckdb.DuckDBPyConnection, view: IndexView, paths: list[PayloadPath], where: Sequence[str]
 ) -> dict[PayloadPath, Shape]:
     reads = {f"t{i}": Read(path, "text") for i, path in enumerate(paths)}
     items = ", ".join(
@@ -129,7 +129,7 @@ def _measured(
         for i in range(len(paths))
     )
     with explained():
-        row = single_row(connection, f"SELECT {items} FROM ({view.relation([], reads)})")
+        row = single_row(connection, f"SELECT {items} FROM ({view.relation([], reads, where)})")
     assert row is not None
     found = {}
     for i, path in enumerate(paths):

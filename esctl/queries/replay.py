@@ -56,7 +56,7 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     """Answer with one state per entity at `at`, optionally only those for which a predicate on the state holds."""
     check_entities(scope)
     check_order(scope)
-    parts = [states(scope, claim, at) for claim in claims(scope)]
+    parts = [states(scope, claim, at, calculating=bool(where)) for claim in claims(scope)]
     known = frozenset(field.name for part in parts for field in part.fields)
     selected = [_selected(part, where, known, deleted=deleted) for part in parts]
     rows = " UNION ALL ".join(
@@ -70,8 +70,8 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     )
 
 
-def states(scope: Scope, claim: Claim, at: AsOf | None) -> States:
-    """Fold one projection's entities up to a bound."""
+def states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> States:
+    """Fold one projection's entities up to a bound. `calculating`: a predicate will be put to the fields."""
     try:
         if claim.projection.sql:
             from esctl.queries.relation import relation_states
@@ -79,7 +79,7 @@ def states(scope: Scope, claim: Claim, at: AsOf | None) -> States:
             return States(*relation_states(scope, claim, at))
         if claim.projection.python:
             raise NeedsStreamError
-        plan = plan_for(scope, claim.projection)
+        plan = plan_for(scope, claim.projection, calculating=calculating)
         rows = event_rows(scope, plan.reads, [claim.condition], at)
         return States(states_sql(plan, rows), _fields(plan, rows.count))
     except NeedsStreamError:

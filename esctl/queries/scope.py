@@ -15,7 +15,7 @@ from esctl.index.scan import FOLDABLE, IndexView, PayloadPath, Read
 from esctl.model import AsOf
 from esctl.projection.fold import Plan, plan
 from esctl.projection.reads import Reads, measure
-from esctl.projection.spec import DEFAULT, Projection
+from esctl.projection.spec import DEFAULT, Projection, family
 from esctl.projection.sql import EventRows
 from esctl.queries.bounds import Bound, bound, entity_conditions, is_glob
 
@@ -153,27 +153,27 @@ def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
     return keys
 
 
-def plan_for(scope: Scope, projection: Projection) -> Plan:
-    """Compile a projection against the scope's index."""
-    paths = {path for rule in projection.rules for path in _payload_paths(projection, rule)}
-    reads = Reads(scope.view, measure(scope.connection, scope.view, paths))
-    return plan(projection, reads, payload_keys(scope))
+def plan_for(scope: Scope, projection: Projection, *, calculating: bool = False) -> Plan:
+    """Compile a projection against the scope's index. `calculating`: something else will reckon with its fields."""
+    paths = _measured_paths(scope.view, projection, calculating)
+    shapes = measure(scope.connection, scope.view, paths, [FOLDABLE, entity_conditions(scope.entities)])
+    return plan(projection, Reads(scope.view, shapes), payload_keys(scope))
 
 
-def _payload_paths(projection: Projection, rule: object) -> list[PayloadPath]:
-    from esctl.projection.spec import Rule
-
-    assert isinstance(rule, Rule)
-    expressions = [
-        operation.value for operation in rule.operations if operation.value is not None and operation.name != "merge"
-    ]
-    expressions += [rule.when] if rule.when else []
-    return [
-        tuple(path[1:])
-        for expression in expressions
-        for path in expression.paths()
-        if path[0] == "data" and len(path) > 1
-    ]
+def _measured_paths(view: IndexView, projection: Projection, calculating: bool) -> list[PayloadPath]:
+    """List the payload paths whose digits matter: all but those of texts, objects and the like that are only carried."""
+    operations = [operation for rule in projection.rules for operation in rule.operations]
+    reckoned = {operation.field for operation in operations if family(operation.name) not in ("", "list")}
+    reckoned.update(field for field, _ in projection.types)
+    paths = [path for rule in projection.rules if rule.when for path in rule.when.paths()]
+    for operation in operations:
+        if operation.value is None or operation.name == "merge":
+            continue
+        carried = operation.value.path is not None and operation.field not in reckoned and not calculating
+        paths += [
+            path for path in operation.value.paths() if not carried or view.static_type(tuple(path[1:])) == "NUMBER"
+        ]
+    return [tuple(path[1:]) for path in paths if path[0] == "data" and len(path) > 1]
 
 
 def event_rows(
