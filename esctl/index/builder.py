@@ -200,8 +200,7 @@ def _group_select(group: Group, columns: Sequence[PayloadColumn], widest: int) -
         for i, condition in enumerate(held, 1)
     )
     nulls = " || ".join(
-        f"CASE WHEN t[{i}] = 'NULL' THEN {literal(null_mark(columns, column))} ELSE '' END"
-        for i, column in enumerate(own, 1)
+        f"CASE WHEN t[{i}] = 'NULL' THEN {literal(null_mark(column))} ELSE '' END" for i, column in enumerate(own, 1)
     )
     typed = [
         f"CASE WHEN fits THEN {_typed_value(column, i)} END AS {identifier(column.name)}"
@@ -350,7 +349,7 @@ def _typed_fields(connection: duckdb.DuckDBPyConnection, columns: Sequence[Paylo
         marks for (marks,) in connection.execute("SELECT DISTINCT nulls FROM event WHERE nulls IS NOT NULL").fetchall()
     )
     found = [(column.field, column.json_kind) for column, count in zip(columns, row, strict=True) if count]
-    return found + [(column.field, "NULL") for column in columns if null_mark(columns, column) in null]
+    return found + [(column.field, "NULL") for column in columns if null_mark(column) in null]
 
 
 def _sequence_key_kind(connection: duckdb.DuckDBPyConnection) -> str:

@@ -15,7 +15,7 @@ from esctl.index.layout import PayloadColumn
 from esctl.model import Stanza
 
 MANIFEST = "manifest.json"
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +77,16 @@ def read_manifest(folder: Path) -> Manifest | None:
         return None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable index manifest", "rebuild the index with: esctl reindex") from error
-    if document.get("format") != FORMAT:
-        return None
     try:
+        if document["format"] != FORMAT:
+            return None
         return Manifest(
-            head=document["head"],
+            head=int(document["head"]),
             files=tuple(_file(entry) for entry in document["files"]),
             stanzas=tuple(_stanza(entry) for entry in document["stanzas"]),
             sources=dict(document["sources"]),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(f"{path}: not a readable index manifest", "rebuild the index with: esctl reindex") from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -129,12 +130,12 @@ def json_kind_sql(json_type: str, text: str) -> str:
         ELSE 'NUMBER' END"""
 
 
-def null_mark(columns: Sequence[PayloadColumn], column: PayloadColumn) -> str:
+def null_mark(column: PayloadColumn) -> str:
     """Give what the index column `nulls` contains where this field of a typed payload is JSON null.
 
-    `nulls` lists the numbers of these columns (`,3,,7,`): a typed column alone cannot tell null from missing.
+    `nulls` lists such fields as JSON strings (`,"note",,"parent",`): a typed column alone cannot tell null from missing.
     """
-    return f",{columns.index(column)},"
+    return f",{json.dumps(column.field, ensure_ascii=False)},"
 
 
 def trimmed_decimal(value: str) -> str:

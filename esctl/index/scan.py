@@ -127,40 +127,35 @@ class IndexView:
         """
         names = list(columns)
         aliases = dict(reads or {})
-        selects = [self._select(files, names, aliases, where, extra) for files in self._alike()]
+        selects = [self._select(layout, names, aliases, where, extra) for layout in _layouts(self.manifest.files)]
         return "\nUNION ALL ".join(selects) if selects else self._empty(names, aliases, extra)
-
-    def _alike(self) -> list[list[IndexFile]]:
-        groups: dict[object, list[IndexFile]] = {}
-        for file in self.manifest.files:
-            groups.setdefault((file.columns, file.untyped == 0, file.sequence_key, _null_fields(file)), []).append(file)
-        return list(groups.values())
 
     def _select(
         self,
-        files: Sequence[IndexFile],
+        layout: _Layout,
         names: Sequence[str],
         reads: Mapping[str, Read],
         where: Sequence[str],
         extra: str,
     ) -> str:
-        items = [f"{self._envelope(name, files[0])} AS {identifier(name)}" for name in names]
-        items += [f"{_read(read, files[0])} AS {identifier(alias)}" for alias, read in reads.items()]
+        items = [f"{self._envelope(name, layout)} AS {identifier(name)}" for name in names]
+        items += [f"{_read(read, layout)} AS {identifier(alias)}" for alias, read in reads.items()]
         items += [extra] if extra else []
-        paths = text_list([str(self.folder / file.file) for file in files])
-        source = f"read_parquet({paths})"
-        if self.has_text_sequences and files[0].sequence_key != "text":
-            source = f"(SELECT * REPLACE ({self._envelope('sequence_key', files[0])} AS sequence_key) FROM {source})"
+        paths = text_list([str(self.folder / file.file) for file in layout.files])
+        by_name = ", union_by_name = true" if layout.is_mixed else ""
+        source = f"read_parquet({paths}{by_name})"
+        if self.has_text_sequences and layout.sequence_key != "text":
+            source = f"(SELECT * REPLACE ({self._envelope('sequence_key', layout)} AS sequence_key) FROM {source})"
         filters = f" WHERE {' AND '.join(f'({condition})' for condition in where)}" if where else ""
         return f"SELECT {', '.join(items)} FROM {source}{filters}"
 
-    def _envelope(self, name: str, file: IndexFile) -> str:
+    def _envelope(self, name: str, layout: _Layout) -> str:
         if name in ("time", "recorded_at"):
             return f"make_timestamp(epoch_us({name}))"
         if name == "sequence_key":
             if not self.has_text_sequences:
-                return "sequence_key" if file.sequence_key == "bigint" else "CAST(NULL AS BIGINT)"
-            if file.sequence_key == "bigint":
+                return "sequence_key" if layout.sequence_key == "bigint" else "CAST(NULL AS BIGINT)"
+            if layout.sequence_key == "bigint":
                 return sortable_text("CAST(sequence_key AS VARCHAR)")
         return identifier(name)
 
@@ -178,11 +173,59 @@ class IndexView:
         return f"SELECT {', '.join(items)} FROM (SELECT {stored}) WHERE false"
 
 
-def _read(read: Read, file: IndexFile) -> str:
+@dataclass(slots=True)
+class _Layout:
+    """Files that one scan can read: no two of them keep a field in columns of different types."""
+
+    files: list[IndexFile]
+    columns: dict[str, PayloadColumn]  # by lower-case name, as DuckDB compares names
+    sequence_key: str
+
+    def takes(self, file: IndexFile) -> bool:
+        """Say whether a file can be read in the same scan."""
+        same = all(self.columns.get(column.name.lower(), column) == column for column in file.columns)
+        return same and file.sequence_key == self.sequence_key
+
+    def add(self, file: IndexFile) -> None:
+        """Read a file in the same scan."""
+        self.files.append(file)
+        self.columns.update({column.name.lower(): column for column in file.columns})
+
+    @property
+    def is_mixed(self) -> bool:
+        """Say whether the files have different columns."""
+        return any(file.columns != self.files[0].columns for file in self.files)
+
+    @property
+    def has_untyped(self) -> bool:
+        """Say whether a payload may stand in `data`."""
+        return any(file.untyped for file in self.files)
+
+    def column(self, field: str | int) -> PayloadColumn | None:
+        """Find the typed column of a payload field."""
+        return next((column for column in self.columns.values() if column.field == field), None)
+
+    def is_nullable(self, column: PayloadColumn) -> bool:
+        """Say whether the field may be JSON null."""
+        return any(name == column.field and "NULL" in kinds for file in self.files for name, kinds in file.fields)
+
+
+def _layouts(files: Sequence[IndexFile]) -> list[_Layout]:
+    layouts: list[_Layout] = []
+    for file in files:
+        layout = next((layout for layout in layouts if layout.takes(file)), None)
+        if layout is None:
+            layout = _Layout([], {}, file.sequence_key)
+            layouts.append(layout)
+        layout.add(file)
+    return layouts
+
+
+def _read(read: Read, layout: _Layout) -> str:
     if read.form == "number":
-        return _read_number(read, file)
-    typed = _typed_read(read, file)
-    if file.untyped == 0:
+        return _read_number(read, layout)
+    typed = _typed_read(read, layout)
+    if not layout.has_untyped:
         return typed or "CAST(NULL AS VARCHAR)"
     untyped = read_json("data", read.path, read.form, marked=True)
     if typed is None:
@@ -190,48 +233,36 @@ def _read(read: Read, file: IndexFile) -> str:
     return f"CASE WHEN data IS NULL THEN {typed} ELSE {untyped} END"
 
 
-def _read_number(read: Read, file: IndexFile) -> str:
-    column = next((column for column in file.columns if (column.field,) == read.path), None)
+def _read_number(read: Read, layout: _Layout) -> str:
+    column = layout.column(read.path[0]) if len(read.path) == 1 else None
     if column is None or column.kind not in ("bigint", "decimal"):
-        return f"try_cast({_read(Read(read.path, 'text'), file)} AS {read.sql_type})"
+        return f"try_cast({_read(Read(read.path, 'text'), layout)} AS {read.sql_type})"
     typed = f"CAST({identifier(column.name)} AS {read.sql_type})"
-    if file.untyped == 0:
+    if not layout.has_untyped:
         return typed
     text = read_json("data", read.path, "text", marked=True)
     return f"CASE WHEN data IS NULL THEN {typed} ELSE try_cast({text} AS {read.sql_type}) END"
 
 
-def _typed_read(read: Read, file: IndexFile) -> str | None:
+def _typed_read(read: Read, layout: _Layout) -> str | None:
     if not read.path:
-        return _whole(file, read.form)
-    column = next((column for column in file.columns if column.field == read.path[0]), None)
+        return _whole(layout, read.form)
+    column = layout.column(read.path[0])
     if column is None:
         return None
     if len(read.path) == 1:
-        return _column_read(column, read.form, file)
+        return _column_read(column, read.form, layout)
     if column.kind != "container":
         return None
     return read_json(identifier(column.name), read.path[1:], read.form, marked=False)
 
 
-def _column_read(column: PayloadColumn, form: Form, file: IndexFile) -> str:
+def _column_read(column: PayloadColumn, form: Form, layout: _Layout) -> str:
     value = {"json": json_of, "text": text_of, "type": json_type_of}[form](column)
-    if form == "text" or not _may_be_null(column, file):
+    if form == "text" or not layout.is_nullable(column):
         return value
     null = "'null'" if form == "json" else "'NULL'"
-    return f"CASE WHEN {_is_null(column, file)} THEN {null} ELSE {value} END"
-
-
-def _null_fields(file: IndexFile) -> frozenset[str]:
-    return frozenset(name for name, kinds in file.fields if "NULL" in kinds)
-
-
-def _may_be_null(column: PayloadColumn, file: IndexFile) -> bool:
-    return any(name == column.field and "NULL" in kinds for name, kinds in file.fields)
-
-
-def _is_null(column: PayloadColumn, file: IndexFile) -> str:
-    return f"contains(nulls, {literal(null_mark(file.columns, column))})"
+    return f"CASE WHEN contains(nulls, {literal(null_mark(column))}) THEN {null} ELSE {value} END"
 
 
 def read_json(holder: str, path: PayloadPath, form: Form, *, marked: bool) -> str:
@@ -250,14 +281,14 @@ def read_json(holder: str, path: PayloadPath, form: Form, *, marked: bool) -> st
         WHEN 'DOUBLE' THEN 'NUMBER' WHEN 'HUGEINT' THEN 'NUMBER' ELSE {kind} END"""
 
 
-def _whole(file: IndexFile, form: Form) -> str | None:
-    columns = file.columns
+def _whole(layout: _Layout, form: Form) -> str | None:
+    columns = sorted(layout.columns.values(), key=lambda column: column.field)
     if not columns:
         return None
     present = " OR ".join(["nulls IS NOT NULL", *(f"{identifier(column.name)} IS NOT NULL" for column in columns)])
     if form == "type":
         return f"CASE WHEN {present} THEN 'OBJECT' END"
-    members = [f"{literal(_key(column.field))} || {_column_read(column, 'json', file)}" for column in columns]
+    members = [f"{literal(_key(column.field))} || {_column_read(column, 'json', layout)}" for column in columns]
     return f"CASE WHEN {present} THEN '{{' || concat_ws(',', {', '.join(members)}) || '}}' END"
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from esctl.index.builder import Built, Group
     from esctl.index.detect import Detection
 
-CHUNK_ROWS = 250_000
-CHUNK_BYTES = 96 << 20
+CHUNK_ROWS = 500_000
+CHUNK_BYTES = 128 << 20
 ROW_GROUP = 65_536
 SMALL_ROWS = 1_000_000
 """Files with fewer rows are merged once there are `MOST_SMALL` of them in a row."""

@@ -239,3 +239,15 @@ def _windows(i: int, field: FieldPlan, over: str) -> list[str]:
 def _after(i: int, field: FieldPlan, count: int) -> str:
     base = f"base{i}" if field.resets else "CAST(NULL AS VARCHAR)"
     return compose(field, base, f"acc{i}", f"count{i}", "position", count) if field.family else base
+
+
+def touched_sql(plan: Plan, rows: EventRows) -> str:
+    """Write which fields each event's operations concern: kind, entity, position, field. A deletion concerns all."""
+    names = []
+    for i, field in enumerate(plan.fields):
+        tests = ["dead", f"reset{i}"]
+        if field.family:
+            tests.append(f"len(acc{i}) > 0" if field.family == "list" else f"acc{i} IS NOT NULL")
+        names.append(f"CASE WHEN {' OR '.join(tests)} THEN {literal(field.name)} END")
+    listed = f"unnest([{', '.join(names)}]::VARCHAR[])"
+    return f"SELECT DISTINCT * FROM (SELECT kind, entity, position, {listed} AS field FROM ({_cells(plan, rows)})) WHERE field IS NOT NULL"

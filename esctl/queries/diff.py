@@ -5,10 +5,12 @@ from __future__ import annotations
 from esctl.engine.quoting import literal
 from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, AsOf, Column
+from esctl.projection.fold import NeedsStreamError
 from esctl.projection.reads import Reads
+from esctl.projection.sql import touched_sql
 from esctl.queries.bounds import bound, entity_conditions
 from esctl.queries.replay import States, states
-from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows
+from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for
 from esctl.queries.trail import trail
 
 COLUMNS = (
@@ -44,9 +46,13 @@ def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
 
 
 def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
-    between = _between(scope, a, b)
+    apart = _apart(scope, a, b)
+    known = bound(scope.connection, scope.view, scope.known_at, "recorded_at").conditions
+    events = scope.view.relation(
+        ["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities), *known, *apart]
+    )
     narrowed = Claim(
-        claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT (kind, entity) FROM ({between}))"
+        claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT DISTINCT (kind, entity) FROM ({events}))"
     )
     before, after = _fields(states(scope, narrowed, a)), _fields(states(scope, narrowed, b))
     joined = f"""SELECT coalesce(x.entity, y.entity) AS entity, coalesce(x.kind, y.kind) AS kind, coalesce(x.field, y.field) AS field,
@@ -59,7 +65,7 @@ def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
     # An entity without any field has one row without a name, so that its creation or deletion is not lost.
     differing = f"""SELECT entity, kind, {change} AS change, field, before, after FROM ({lives})
         WHERE before IS DISTINCT FROM after OR (fields = 0 AND NOT (before_there AND after_there))"""
-    touched = _touched(scope, narrowed, a, b, between)
+    touched = _touched(scope, claim, a, b, apart)
     listed = """'[' || array_to_string(list(DISTINCT t.position ORDER BY t.position)
         FILTER (t.position IS NOT NULL AND (d.field IS NULL OR t.field = d.field)), ',') || ']'"""
     return f"""SELECT d.entity, d.kind, d.change, d.field, d.before, d.after, coalesce({listed}, '[]') AS positions
@@ -83,28 +89,30 @@ def _fields(part: States) -> str:
         FROM (SELECT kind, entity, unnest([{items}]) AS f FROM ({part.sql}) WHERE NOT deleted) WHERE f.value IS NOT NULL OR f.field IS NULL"""
 
 
-def _between(scope: Scope, a: AsOf, b: AsOf) -> str:
-    """Select the events in one of the bounds and not in the other: kind, entity, position."""
+def _apart(scope: Scope, a: AsOf, b: AsOf) -> list[str]:
+    """Write the conditions of the events that are in one of the bounds and not in the other."""
     first, second = bound(scope.connection, scope.view, a), bound(scope.connection, scope.view, b)
     if first.first_versions is None and second.first_versions is None:
-        known = bound(scope.connection, scope.view, scope.known_at, "recorded_at").conditions
-        apart = f"({' AND '.join(first.conditions) or 'true'}) <> ({' AND '.join(second.conditions) or 'true'})"
-        return scope.view.relation(
-            ["kind", "entity", "position"], None, [FOLDABLE, entity_conditions(scope.entities), *known, apart]
-        )
+        return [f"({' AND '.join(first.conditions) or 'true'}) <> ({' AND '.join(second.conditions) or 'true'})"]
     nothing = Reads(scope.view, {})
     one, other = (
         f"SELECT kind, entity, position FROM ({event_rows(scope, nothing, [], point).sql})" for point in (a, b)
     )
-    return f"(({one}) EXCEPT ({other})) UNION (({other}) EXCEPT ({one}))"
+    events = f"(({one}) EXCEPT ({other})) UNION (({other}) EXCEPT ({one}))"
+    return [f"(kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"]
 
 
-def _touched(scope: Scope, claim: Claim, a: AsOf, b: AsOf, between: str) -> str:
+def _touched(scope: Scope, claim: Claim, a: AsOf, b: AsOf, apart: list[str]) -> str:
     """Select which fields the events between two points touched: kind, entity, position, field."""
-    rows = " UNION ".join(
-        f"SELECT kind, entity, position, unnest(fields) AS field FROM ({trail(scope, claim, point).sql})"
-        for point in (a, b)
-    )
-    return (
-        f"SELECT * FROM ({rows}) WHERE (kind, entity, position) IN (SELECT (kind, entity, position) FROM ({between}))"
-    )
+    try:
+        if claim.projection.python or claim.projection.sql:
+            raise NeedsStreamError
+        plan = plan_for(scope, claim.projection)
+        return touched_sql(plan, event_rows(scope, plan.reads, [claim.condition, *apart], None))
+    except NeedsStreamError:
+        rows = " UNION ".join(
+            f"SELECT kind, entity, position, unnest(fields) AS field FROM ({trail(scope, claim, point).sql})"
+            for point in (a, b)
+        )
+        events = scope.view.relation(["kind", "entity", "position"], None, [FOLDABLE, *apart])
+        return f"SELECT * FROM ({rows}) WHERE (kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"
