@@ -55,6 +55,7 @@ class IndexView:
 
     folder: Path
     manifest: Manifest
+    upto: int | None = None  # leaves out what was recorded after the reader's own snapshot
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -146,7 +147,8 @@ class IndexView:
         source = f"read_parquet({paths}{by_name})"
         if self.has_text_sequences and layout.sequence_key != "text":
             source = f"(SELECT * REPLACE ({self._envelope('sequence_key', layout)} AS sequence_key) FROM {source})"
-        filters = f" WHERE {' AND '.join(f'({condition})' for condition in where)}" if where else ""
+        conditions = [*where, *([] if self.upto is None else [f"position <= {self.upto}"])]
+        filters = f" WHERE {' AND '.join(f'({condition})' for condition in conditions)}" if conditions else ""
         return f"SELECT {', '.join(items)} FROM {source}{filters}"
 
     def _envelope(self, name: str, layout: _Layout) -> str:

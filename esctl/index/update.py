@@ -67,7 +67,7 @@ class Updater:
         """
         manifest = read_manifest(self.folder) or Manifest()
         if _current(manifest, snapshot):
-            return IndexView(self.folder, manifest)
+            return _view(self.folder, manifest, snapshot)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             writable = os.access(self.folder, os.W_OK)
@@ -79,7 +79,7 @@ class Updater:
 
         try:
             with FileLock(self.folder / "lock", timeout=600):
-                return IndexView(self.folder, self._extend(snapshot))
+                return _view(self.folder, self._extend(snapshot), snapshot)
         except Timeout:
             raise InputError(
                 f"{self.folder}: another process has been building the index for ten minutes", "wait for it"
@@ -241,6 +241,10 @@ def _chunks(snapshot: Snapshot, first: int) -> Iterator[pa.Table]:
             held = []
     if held:
         yield pa.Table.from_batches(held)
+
+
+def _view(folder: Path, manifest: Manifest, snapshot: Snapshot) -> IndexView:
+    return IndexView(folder, manifest, snapshot.head if manifest.head > snapshot.head else None)
 
 
 def _current(manifest: Manifest, snapshot: Snapshot) -> bool:
