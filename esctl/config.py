@@ -13,6 +13,8 @@ from esctl.errors import InputError, UsageError
 STORE = ".esctl"
 FILE = "esctl.toml"
 SECTIONS = ("mapping", "projections", "output")
+OUTPUT = ("format", "tz", "color")
+COLORS = ("auto", "always", "never")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +55,17 @@ def find_config(given: Path | None, store: Path | None, start: Path | None = Non
     """Find esctl.toml: the one given, else beside the store, else in the working directory or above it."""
     if given is not None:
         return given
-    if store is not None and (store.absolute().parent / FILE).is_file():
+    if store is not None and (store.absolute().parent / FILE).exists():
         return store.absolute().parent / FILE
     here = (start or Path.cwd()).resolve()
-    return next((folder / FILE for folder in (here, *here.parents) if (folder / FILE).is_file()), None)
+    return next((folder / FILE for folder in (here, *here.parents) if (folder / FILE).exists()), None)
 
 
 def read_config(path: Path | None) -> Config:
-    """Read an esctl.toml. Raises UsageError for TOML that is wrong or has an unknown section, InputError if unreadable."""
+    """Read an esctl.toml.
+
+    Raises UsageError for TOML that is wrong or has an unknown section or setting, InputError if it is unreadable.
+    """
     if path is None:
         return Config()
     try:
@@ -68,18 +73,31 @@ def read_config(path: Path | None) -> Config:
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file", "write one with: esctl init") from None
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from error
+        raise InputError(f"{path}: {error.strerror}", "it must be a file that you may read") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{path}: {error}", "it must be TOML (https://toml.io)") from None
     for section, body in document.items():
         if section not in SECTIONS:
-            import difflib
-
-            near = difflib.get_close_matches(section, SECTIONS, 1)
-            raise UsageError(
-                f"{path}: unknown section [{section}]",
-                f"did you mean [{near[0]}]?" if near else f"sections are: {', '.join(SECTIONS)}",
-            )
+            hint = _nearest(section, SECTIONS, "sections are", "[{}]")
+            raise UsageError(f"{path}: unknown section [{section}]", hint)
         if not isinstance(body, dict):
-            raise UsageError(f"{path}: [{section}] is no table")
+            raise UsageError(f"{path}: [{section}] is no table", f"write [{section}] on a line of its own")
+    _check_output(document.get("output", {}), path)
     return Config(path, document.get("mapping", {}), document.get("projections", {}), document.get("output", {}))
+
+
+def _check_output(table: Mapping[str, Any], path: Path) -> None:
+    for key, value in table.items():
+        if key not in OUTPUT:
+            raise UsageError(f"{path}: output.{key} is no setting", _nearest(key, OUTPUT, "settings are", "{}"))
+        if not isinstance(value, str):
+            raise UsageError(f"{path}: output.{key} is {value!r}, not a text", f'write {key} = "..."')
+    if table.get("color", "auto") not in COLORS:
+        raise UsageError(f"{path}: output.color is {table['color']!r}", "it is auto, always or never")
+
+
+def _nearest(word: str, known: tuple[str, ...], listed: str, form: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, known, 1)
+    return f"did you mean {form.format(near[0])}?" if near else f"{listed}: {', '.join(known)}"

@@ -82,8 +82,8 @@ def ingest(
 ) -> Outcome:
     """Read what is new in the sources into the store, and bring its index up to date.
 
-    Killed anywhere, the store stays whole and the same call resumes. Raises InputError for a source that cannot be read, and
-    with `strict` for the first invalid record, naming it; then nothing is kept.
+    Killed anywhere, the store stays whole and the same call resumes. Raises InputError for a source that cannot be
+    read, and with `strict` for the first invalid record, naming it; then nothing is kept.
     """
     from esctl.log.writer import LogWriter
 
@@ -102,7 +102,7 @@ def ingest(
         snapshot = writer.snapshot
     view = build.run(snapshot)
     seconds = time.monotonic() - started
-    now = [file for file in view.manifest.files]
+    now = view.manifest.files
     summary = IngestSummary(
         records=run.records,
         new=snapshot.head - before.head,

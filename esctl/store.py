@@ -211,9 +211,17 @@ class Store:
         return Relation(diff(scope, self.point(a, "A"), self.point(b, "B")))
 
     def audit(
-        self, *entities: str, actor: str = "", type: str = "", start: str = "", end: str = "", field: str = "", at: str = "",
-        known_at: str = "", projection: str = "",
-    ) -> Relation:  # fmt: skip
+        self,
+        *entities: str,
+        actor: str = "",
+        type: str = "",  # noqa: A002  # as the option
+        start: str = "",
+        end: str = "",
+        field: str = "",
+        at: str = "",
+        known_at: str = "",
+        projection: str = "",
+    ) -> Relation:
         """Give the trail. Arguments as the options of `esctl audit` (`start`: --from, `end`: --to)."""
         from esctl.queries.audit import Filters, audit
 
@@ -278,7 +286,7 @@ class Store:
 def create(
     path: Path | None, config: Path | None, *, erasable: bool, memory_limit: str | None = None, tz: str = "UTC"
 ) -> Store:
-    """Open a store for writing, and make it if it is not there yet: at `path`, else `.esctl` found upward, else here."""
+    """Open a store for writing, and make it if there is none: at `path`, else `.esctl` found upward, else here."""
     from esctl.log.commits import create_store
 
     found = find_store(path) or Path(STORE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from esctl.errors import UsageError
 from esctl.model import AsOf
@@ -25,7 +25,8 @@ def parse_as_of(
 ) -> AsOf:
     """Read a point in time or order.
 
-    A date alone is its end where the bound is inclusive (`--at`, `--to`), its start where it is not (`--before`, `--from`).
+    A date alone is its end where the bound is inclusive (`--at`, `--to`), its start where it is not (`--before`,
+    `--from`).
     Raises UsageError naming `option`.
     """
     spec = text.strip()
@@ -77,8 +78,8 @@ def _written(spec: str, inclusive: bool, tz: str) -> int:
     from esctl.index.times import parse_instant
 
     if _DATE.fullmatch(spec) and inclusive:
-        day = datetime.strptime(spec, "%Y-%m-%d" if "-" in spec else "%Y%m%d") + timedelta(days=1)
-        return parse_instant(day.strftime("%Y-%m-%d"), tz) - 1
+        day = date.fromisoformat(spec) + timedelta(days=1)
+        return parse_instant(day.isoformat(), tz) - 1
     return parse_instant(spec, tz)
 
 

@@ -16,3 +16,11 @@ def real_logs() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real logs in {folder}: set ESCTL_REAL_LOGS")
     return folder
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the sample logs, their esctl.toml and a store they were ingested into: for reading only."""
+    from cli_harness import ingest_samples
+
+    return ingest_samples(tmp_path_factory.mktemp("samples"))

@@ -27,7 +27,11 @@ _CODES: tuple[tuple[type[EsctlError], int], ...] = (
     (InputError, INPUT),
     (NotFoundError, NOT_FOUND),
 )
-
+_GENERAL_HINTS = {
+    USAGE: "the README tells how mappings and projections are written; esctl COMMAND --help how commands are",
+    INPUT: "see what is there with: esctl status",
+    NOT_FOUND: "see what is there with: esctl status",
+}
 
 _interrupts: list[int] = []
 _reported = threading.Event()
@@ -109,7 +113,7 @@ def silence_stdout() -> None:
 def _explain(problem: BaseException) -> tuple[str, str, int]:
     if isinstance(problem, EsctlError):
         code = next((code for kind, code in _CODES if isinstance(problem, kind)), BUG)
-        return problem.message, problem.hint, code
+        return problem.message, problem.hint or _GENERAL_HINTS.get(code, ""), code
     if isinstance(problem, TyperException):
         return *_explain_usage(problem), USAGE
     if isinstance(problem, OSError) and problem.strerror:

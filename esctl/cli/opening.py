@@ -16,7 +16,10 @@ def open_store(shared: Shared) -> Store:
     """Open the store and its configuration."""
     from esctl.store import Store
 
-    return Store.open(shared.store, shared.config, memory_limit=shared.memory_limit, tz=zone(shared))
+    store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit, tz=zone(shared))
+    # A time that is typed is meant in the zone that times are shown in.
+    store.tz = shared.tz or output_settings(store).get("tz") or "UTC"
+    return store
 
 
 def zone(shared: Shared) -> str:
@@ -34,6 +37,14 @@ def show(answer: Answer, shared: Shared, store: Store, table_columns: tuple[str,
     from esctl.cli.render import render
 
     return render(answer, shared, table_columns, output_settings(store)).rows
+
+
+def is_any(answer: Answer) -> bool:
+    """Say whether an answer has any row."""
+    from esctl.engine.duckdb import explained, single_row
+
+    with explained():
+        return single_row(answer.session.connection, f"SELECT 1 FROM ({answer.sql}) LIMIT 1") is not None
 
 
 def echo_bound(store: Store, shared: Shared, at: AsOf | None) -> None:

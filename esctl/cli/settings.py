@@ -13,9 +13,19 @@ from esctl.config import Config, Setting, find_config, find_store, read_config
 if TYPE_CHECKING:
     from esctl.model import Answer
 
-DEFAULTS = {"store": ".esctl, found upward", "config": "esctl.toml beside the store", "format": "table on a terminal, jsonl in a pipe",
-            "tz": "UTC", "color": "auto", "memory_limit": "80% of memory", "limit": "", "columns": "", "quiet": "false",
-            "no_pager": "false", "debug": "false"}  # fmt: skip
+DEFAULTS = {
+    "store": ".esctl, found upward",
+    "config": "esctl.toml beside the store",
+    "format": "table on a terminal, jsonl in a pipe",
+    "tz": "UTC",
+    "color": "auto",
+    "memory_limit": "80% of memory",
+    "limit": "",
+    "columns": "",
+    "quiet": "false",
+    "no_pager": "false",
+    "debug": "false",
+}
 
 
 def settings(shared: Shared) -> list[Setting]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 EVENT_ERROR = "esctl-event:"
 """Start of the message of an `error()` call inside a compiled query; what follows is for the user."""
+HINT = "\x1f"
+"""Between such a message and its hint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +95,11 @@ def explain(error: Exception) -> EsctlError:
     """Say what an error of DuckDB means to the user."""
     text = str(error)
     if EVENT_ERROR in text:
-        message, _, hint = text.split(EVENT_ERROR, 1)[1].partition("\x1f")
+        message, _, hint = text.split(EVENT_ERROR, 1)[1].partition(HINT)
         return UsageError(message.strip(), hint.strip())
     first = text.splitlines()[0] if text else type(error).__name__
     if "Out of Memory" in text:
         return InputError(f"not enough memory: {first}", "give more with --memory-limit")
-    if "IO Error" in text or "Invalid Input Error: No magic bytes" in text:
+    if "IO Error" in text or ("Invalid Input Error" in text and ".parquet'" in text):
         return InputError(f"cannot read the index: {first}", "rebuild it with: esctl reindex")
-    return EsctlError(f"DuckDB: {first}")
+    return EsctlError(f"DuckDB: {first}", "this is a bug in esctl: run it again with --debug and report what it shows")

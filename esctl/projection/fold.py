@@ -25,6 +25,7 @@ from esctl.projection.values import (
     event_error,
     from_json,
     json_text,
+    placed,
     to_boolean,
     to_number,
 )
@@ -113,7 +114,8 @@ def plan(projection: Projection, reads: Reads, keys: Keys) -> Plan:
         guard = guard_sql(rule, reads)
         for operation in rule.operations:
             builder.order += 1
-            _take(builder, rule, guard, operation)
+            with placed(operation.value.where if operation.value else rule.where):
+                _take(builder, rule, guard, operation)
     _spread_replacements(builder)
     if len(builder.steps) > MOST_FIELDS:
         raise NeedsStreamError
@@ -136,7 +138,8 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
         reads.columns["role"] = None
         tests.append(f"coalesce(role = {literal(rule.role)}, false)" if rule.role else "role IS NULL")
     if rule.when is not None:
-        condition = to_boolean(rule.when.compile(reads.resolve)).sql
+        with placed(rule.when.where):
+            condition = to_boolean(rule.when.compile(reads.resolve)).sql
         # The type is tested first: a value of another type's event must not be read as a boolean or number.
         matched = " AND ".join(tests) or "true"
         return f"(CASE WHEN {matched} THEN coalesce({condition}, false) ELSE false END)"

@@ -6,10 +6,13 @@ the point, so that a DECIMAL wide enough is known before anything runs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Literal
 
-from esctl.engine.duckdb import EVENT_ERROR
+from esctl.engine.duckdb import EVENT_ERROR, HINT
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 
@@ -18,6 +21,18 @@ FLOAT = -1  # `whole` of a number that is a DOUBLE
 NUMBER_TEXT = r"^-?[0-9]+([.][0-9]+)?$"
 QUOTIENT_SCALE = 12
 """Digits after the point kept of an inexact number (a quotient) when it is accumulated."""
+
+_place = ContextVar("place", default="")
+
+
+@contextmanager
+def placed(where: str) -> Iterator[None]:
+    """Let the errors compiled in the block say where in a configuration their expression stands."""
+    token = _place.set(where)
+    try:
+        yield
+    finally:
+        _place.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +94,18 @@ NULL = Value("NULL", "null")
 
 
 def event_error(message: str, *parts: str, position: str = "position") -> str:
-    """Write an `error()` call that names the event of the row; `parts` are SQL texts put into `{}` of the message."""
+    """Write an `error()` call that names the event of the row, and as its hint where the expression stands (`placed`).
+
+    `parts` are SQL texts put into `{}` of the message.
+    """
     pieces = message.split("{}")
     sql = f"{literal(f'{EVENT_ERROR}event @')} || CAST({position} AS VARCHAR) || ': '"
     for i, piece in enumerate(pieces):
         sql += f" || {literal(piece)}"
         if i < len(parts):
             sql += f" || coalesce({parts[i]}, 'null')"
+    if _place.get():
+        sql += f" || {literal(f'{HINT}see {_place.get()}')}"
     return f"error({sql})"
 
 

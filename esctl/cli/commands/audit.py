@@ -26,7 +26,7 @@ def run(
         list[str] | None,
         typer.Option("--actor", metavar="NAME", help="Only events by this actor (glob; repeat for more)."),
     ] = None,
-    type: Annotated[
+    type: Annotated[  # noqa: A002  # the option is --type
         list[str] | None,
         typer.Option(
             "--type",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli.completion import complete_entity, complete_projection
-from esctl.cli.opening import echo_bound, open_store, show
+from esctl.cli.opening import echo_bound, is_any, open_store, show
 from esctl.cli.options import Shared, command
 
 TABLE = ("entity", "change", "field", "before", "after", "positions")
@@ -49,5 +49,6 @@ def run(
     answer = diff(store.scope(entities or (), projection, known_at), first, second, summary=summary)
     echo_bound(store, shared, first)
     echo_bound(store, shared, second)
-    if show(answer, shared, store, () if summary else TABLE) and exit_code:
+    written = show(answer, shared, store, () if summary else TABLE)
+    if exit_code and (written or (shared.limit == 0 and is_any(answer))):
         raise typer.Exit(1)

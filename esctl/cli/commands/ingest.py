@@ -38,7 +38,8 @@ def run(
         typer.Option(
             "--map",
             metavar="KEY=PATH",
-            help="Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail. Kept for the commands that follow.",
+            help="Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail. "
+            "Kept for the commands that follow.",
         ),
     ] = None,
     null: Annotated[

@@ -18,7 +18,8 @@ def run(
         typer.Option(
             "--map",
             metavar="KEY=PATH",
-            help="Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail. Replaces what --map said before.",
+            help="Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail. "
+            "Replaces what --map said before.",
         ),
     ] = None,
 ) -> None:

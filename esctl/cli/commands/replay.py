@@ -27,7 +27,8 @@ def run(
         typer.Option(
             "--at",
             metavar="T",
-            help="Take events up to and including T: a time, a date (its end), @POSITION, seq:N, version:N, id:EVENT, now, '2h ago'.",
+            help="Take events up to and including T: a time, a date (its end), @POSITION, seq:N, version:N, id:EVENT, "
+            "now, '2h ago'.",
         ),
     ] = "",
     before: Annotated[str, typer.Option("--before", metavar="T", help="Take events before T.")] = "",
