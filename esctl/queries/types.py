@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 from esctl.engine.duckdb import explained
-from esctl.engine.quoting import identifier, literal
-from esctl.index.scan import Read
-from esctl.model import Answer, Column
+from esctl.engine.quoting import identifier, literal, text_list
+from esctl.index.mapping import json_pointer
+from esctl.index.scan import IndexView, Read
+from esctl.model import MARK, Answer, Column
 from esctl.queries.scope import Scope
 
 COLUMNS = (
@@ -44,28 +45,34 @@ def field_types(scope: Scope) -> dict[str | None, dict[str, set[str]]]:
     """Give the payload fields of each event type with their JSON types."""
     found: dict[str | None, dict[str, set[str]]] = {}
     view = scope.view
-    typed = [name for name in view.fields if view.columns_of((name,))]
-    if typed:
+    if typed := [name for name in view.fields if view.columns_of((name,))]:
         reads = {f"f{i}": Read((name,), "type") for i, name in enumerate(typed)}
         lists = ", ".join(f"list(DISTINCT {identifier(alias)})" for alias in reads)
-        rows = view.relation(["type", "data"], reads, [VALID])
+        rows = view.relation(["type"], reads, [VALID, "data IS NULL"])
         with explained():
-            for kind, *values in scope.connection.execute(
-                f"SELECT type, {lists} FROM ({rows}) GROUP BY type"
-            ).fetchall():
-                for name, kinds in zip(typed, values, strict=True):
-                    _add(found, kind, name, [k for k in kinds or () if k])
-    untyped = [name for name in view.fields if name not in set(typed)]
-    if untyped:
-        rows = view.relation(["type"], {"j": Read((), "json")}, [VALID, "data IS NOT NULL"])
-        names = ", ".join(literal(name) for name in untyped)
-        pointer = "'/' || replace(replace(k, '~', '~0'), '/', '~1')"
-        sql = f"""SELECT type, k, list(DISTINCT json_type(j, {pointer})) FROM (SELECT type, j, unnest(json_keys(j)) AS k FROM ({rows})
-            WHERE json_type(j) = 'OBJECT') WHERE k IN ({names}) GROUP BY ALL"""
+            grouped = scope.connection.execute(f"SELECT type, {lists} FROM ({rows}) GROUP BY type").fetchall()
+        for kind, *values in grouped:
+            for name, kinds in zip(typed, values, strict=True):
+                _add(found, kind, name, [k for k in kinds or () if k])
+    if view.has_untyped and view.fields:
         with explained():
-            for kind, name, kinds in scope.connection.execute(sql).fetchall():
-                _add(found, kind, name, kinds)
+            listed = scope.connection.execute(_untyped_sql(view)).fetchall()
+        for kind, number, json_type in listed:
+            _add(found, kind, view.fields[number], [json_type])
     return found
+
+
+def _untyped_sql(view: IndexView) -> str:
+    """Select (type, number of the field, JSON type) of payloads kept as text, parsing each once for all fields."""
+    pointers = text_list([json_pointer((name,)) for name in view.fields])
+    rows = view.relation(["type"], {"j": Read((), "json")}, [VALID, "data IS NOT NULL"])
+    marked = f"starts_with(x.v, {literal(MARK)}) AND NOT starts_with(x.v, {literal(MARK * 2)})"
+    texts = f"CASE WHEN contains(j, {literal(MARK)}) THEN json_extract_string(j, {pointers}) ELSE [] END"
+    pairs = f"""list_transform(list_zip(json_type(j, {pointers}), {texts}),
+        lambda p: {{'t': p[1], 'v': p[2]}})"""
+    kinds = f"list_transform({pairs}, lambda x: CASE WHEN x.t = 'VARCHAR' AND {marked} THEN 'DOUBLE' ELSE x.t END)"
+    unnested = f"SELECT type, unnest(range({len(view.fields)})) AS number, unnest({kinds}) AS kind FROM ({rows})"
+    return f"SELECT DISTINCT type, number, kind FROM ({unnested}) WHERE kind IS NOT NULL"
 
 
 _NAMES = {"UBIGINT": "number", "BIGINT": "number", "DOUBLE": "number", "HUGEINT": "number", "VARCHAR": "string"}
