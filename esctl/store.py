@@ -129,9 +129,7 @@ class Store:
 
     def set_overrides(self, overrides: Sequence[str]) -> None:
         """Keep `--map` options for all commands to come; checked first."""
-        from esctl.index.mapping import override
-
-        override(_mapping_of(self.config).default, overrides)
+        _check_overrides(self.config, overrides)
         temporary = self.path / f".tmp-{OVERRIDES}"
         temporary.write_text(json.dumps(list(overrides)) + "\n", encoding="utf-8")
         temporary.replace(self.path / OVERRIDES)
@@ -284,7 +282,13 @@ class Store:
 
 
 def create(
-    path: Path | None, config: Path | None, *, erasable: bool, memory_limit: str | None = None, tz: str = "UTC"
+    path: Path | None,
+    config: Path | None,
+    *,
+    erasable: bool,
+    overrides: Sequence[str] | None = None,
+    memory_limit: str | None = None,
+    tz: str = "UTC",
 ) -> Store:
     """Open a store for writing, and make it if there is none: at `path`, else `.esctl` found upward, else here."""
     from esctl.log.commits import create_store
@@ -292,10 +296,19 @@ def create(
     found = find_store(path) or Path(STORE)
     file = find_config(config, found)
     settings = read_config(file)
-    _mapping_of(settings)  # a wrong mapping is told before anything is made
+    _check_overrides(settings, overrides or ())  # a wrong mapping is told before anything is made
     if not (found / "format.json").is_file() or erasable:
         create_store(found, erasable)
-    return Store(found, settings, memory_limit, tz)
+    store = Store(found, settings, memory_limit, tz)
+    if overrides is not None:
+        store.set_overrides(overrides)
+    return store
+
+
+def _check_overrides(config: Config, overrides: Sequence[str]) -> None:
+    from esctl.index.mapping import override
+
+    override(_mapping_of(config).default, overrides)
 
 
 def _mapping_of(config: Config) -> MappingConfig:

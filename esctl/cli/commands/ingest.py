@@ -72,9 +72,10 @@ def run(
         SourceOptions(input_format, records_path, final, null=null, max_record_bytes=parse_size(max_record)),
         strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared),
     )  # fmt: skip
-    store = create(shared.store, shared.config, erasable=erasable, memory_limit=shared.memory_limit, tz=zone(shared))
-    if mapping is not None:
-        store.set_overrides(mapping)
+    store = create(
+        shared.store, shared.config, erasable=erasable, overrides=mapping, memory_limit=shared.memory_limit,
+        tz=zone(shared),
+    )  # fmt: skip
     with diagnostics.progress("ingest", _total(found), shared.quiet) as advance:
         outcome = ingest(store.path, found, options, store.updater, advance, store.connection)
     report_detections(outcome.detections, shared.quiet)
