@@ -260,15 +260,18 @@ class Store:
         ).fetchall()
         return [name for (name,) in found]
 
-    def describe(self, at: AsOf | None, known_at: AsOf | None = None) -> list[str]:
-        """Say what a bound was resolved to, and whether it lies after the last event."""
+    def describe(self, at: AsOf | None) -> list[str]:
+        """Say which instant and position a bound was resolved to, and whether it lies after the last event."""
         if at is None or not self.view.manifest.files:
             return []
-        from esctl.queries.status import last_instant
+        from esctl.queries.status import last_instant, placed_at
 
+        word = "at" if at.inclusive else "before"
+        if at.kind in ("position", "event"):
+            found = placed_at(self.scope(), at)
+            return [f"{word} {format_instant(found[0])}, position {found[1]}"] if found else []
         if at.kind != "time" or at.instant is None:
             return []
-        word = "at" if at.inclusive else "before"
         notes = [f"{word} {format_instant(at.instant)}, position {self.snapshot.head}"]
         last = last_instant(self.scope())
         if last is not None and at.instant > last:

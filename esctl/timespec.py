@@ -27,9 +27,13 @@ def parse_as_of(
 
     A date alone is its end where the bound is inclusive (`--at`, `--to`), its start where it is not (`--before`,
     `--from`).
-    Raises UsageError naming `option`.
+    Raises UsageError naming `option`, or the zone if it is none.
     """
     spec = text.strip()
+    if tz != "UTC":
+        from esctl.index.times import find_zone
+
+        find_zone(tz)
     try:
         ordinal = _ordinal(text, spec, inclusive)
         if ordinal is not None:

@@ -7,9 +7,10 @@ numbers by magnitude, RFC 2822 and HTTP dates (RFC 9110), the common log format,
 from __future__ import annotations
 
 import datetime
+import difflib
 import re
 from functools import lru_cache
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
@@ -65,7 +66,9 @@ def time_sql(expr: str, tz: str) -> str:
 def _iso_sql(text: str, tz: str) -> str:
     local = f"TRY_CAST({text} AS TIMESTAMP)"
     if tz != "UTC":
-        local = f"timezone('UTC', timezone({literal(tz)}, {local}))"
+        minutes = _fixed_minutes(tz)
+        zoned = f"timezone('UTC', timezone({literal(tz)}, {local}))"
+        local = zoned if minutes is None else f"({local} - to_minutes({minutes}))"
     known = f"NOT starts_with({text}, {literal(_YEAR_ZERO)})"
     return (
         f"WHEN regexp_full_match({text}, {literal(_ZONED)}) AND {known} "
@@ -110,17 +113,25 @@ def parse_instant(text: str, tz: str) -> int:
 
 
 @lru_cache(maxsize=16)
-def find_zone(tz: str) -> ZoneInfo:
-    """Look an IANA zone up by name; raises UsageError for an unknown one."""
+def find_zone(tz: str) -> datetime.tzinfo:
+    """Look an IANA zone up by name, or read an offset such as `+05:45`; raises UsageError for what is neither."""
+    minutes = _fixed_minutes(tz)
+    if minutes is not None:
+        return datetime.timezone(datetime.timedelta(minutes=minutes))
     try:
         return ZoneInfo(tz)
     except (KeyError, ValueError, OSError) as error:
-        raise UsageError(
-            f"{tz!r} is no time zone", "name one of the IANA zones, such as UTC or Europe/Berlin"
-        ) from error
+        near = difflib.get_close_matches(tz, available_timezones(), n=1)
+        hint = f"did you mean {near[0]}?" if near else "write an IANA name (Europe/Vienna) or an offset (+05:45)"
+        raise UsageError(f"unknown time zone {tz!r}", hint) from error
 
 
-def _iso(text: str, zone: ZoneInfo) -> int | None:
+def _fixed_minutes(tz: str) -> int | None:
+    match = re.fullmatch(r"([+-])([01][0-9]|2[0-3]):?([0-5][0-9])", tz)
+    return (int(match[2]) * 60 + int(match[3])) * (-1 if match[1] == "-" else 1) if match else None
+
+
+def _iso(text: str, zone: datetime.tzinfo) -> int | None:
     zoned = re.fullmatch(_ZONED, text)
     if text.startswith(_YEAR_ZERO) or not (zoned or re.fullmatch(_LOCAL, text)):
         return None

@@ -7,7 +7,7 @@ import json
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
 from esctl.log.snapshot import Snapshot
-from esctl.model import Answer, Column
+from esctl.model import Answer, AsOf, Column
 from esctl.queries.scope import Scope
 
 COLUMNS = (
@@ -45,3 +45,14 @@ def last_instant(scope: Scope) -> int | None:
     with explained():
         row = single_row(scope.connection, f"SELECT epoch_us(max(time)) FROM ({rows})")
     return row[0] if row else None
+
+
+def placed_at(scope: Scope, at: AsOf) -> tuple[int, int] | None:
+    """Give the time (microseconds since the epoch) and position of the event that a bound names; None if it names none."""
+    named = f"id = {literal(at.value)}" if at.kind == "event" else f"position = {int(at.number or 0)}"
+    rows = scope.view.relation(["time", "position"], None, [named, "invalid IS NULL", "duplicate_of IS NULL"])
+    with explained():
+        row = single_row(
+            scope.connection, f"SELECT epoch_us(time), position FROM ({rows}) ORDER BY time DESC, position DESC LIMIT 1"
+        )
+    return (row[0], row[1]) if row else None

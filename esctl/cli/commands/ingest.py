@@ -62,11 +62,13 @@ def run(
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.cli.ingesting import report_detections, report_entities
     from esctl.cli.opening import zone
+    from esctl.index.times import find_zone
     from esctl.ingest import IngestOptions, ingest
     from esctl.sources.files import expand
     from esctl.sources.reading import SourceOptions
     from esctl.store import create, reopened
 
+    find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
     found = expand(sources)
     options = IngestOptions(
         SourceOptions(input_format, records_path, final, null=null, max_record_bytes=parse_size(max_record)),
