@@ -12,10 +12,11 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,6 @@ from reference.mapping import Record, dump
 
 from esctl.engine.duckdb import Session, explained, open_session
 from esctl.errors import EsctlError, UsageError
-from esctl.index.catalog import Manifest
 from esctl.index.mapping import parse_mapping
 from esctl.index.scan import IndexView, Read
 from esctl.index.update import Updater
@@ -144,7 +144,9 @@ class Engine:
     def payloads(self) -> dict[int, Any]:
         """Give each valid event's payload by position, put together again from the index; Ellipsis where it is missing."""
         rows = self.view.relation(["position", "invalid"], {"j": Read((), "json")})
-        found = session().connection.execute(f"SELECT DISTINCT position, j FROM ({rows}) WHERE invalid IS NULL").fetchall()
+        found = (
+            session().connection.execute(f"SELECT DISTINCT position, j FROM ({rows}) WHERE invalid IS NULL").fetchall()
+        )
         assert len(dict(found)) == len(found)
         return {position: exact(text, ...) for position, text in found}
 
@@ -193,26 +195,27 @@ def _unmarked(value: Any) -> Any:
 
 
 @contextmanager
-def engine(log: Log, batches: Sequence[int] | None = None) -> Iterator[Engine]:
-    """Ingest a log in batches (its own, or others of the same total) and index it commit by commit."""
+def engine(log: Log, *, eager: bool = False) -> Iterator[Engine]:
+    """Ingest a log in batches and index it at the end, or after each batch."""
     with store_folder() as folder:
         path = folder / "store"
         files = Unsynced()
         create_store(path, False, files=files)
         config = parse_mapping(log.mapping)
         updater = Updater(session().connection, config, path / "index" / "test")
-        view = IndexView(updater.folder, Manifest())
         start, offset = 0, 0
         clock = _Clock()
         with LogWriter(path, clock=clock, files=files, connection=session().connection) as writer:
-            for size in batches or log.batches:
+            for size in log.batches:
                 records = log.records[start : start + size]
                 clock.now = log.recorded_at[start]
                 part = _part(records, offset, start + size)
-                view = updater.run(writer.append([part]))
+                writer.append([part])
+                if eager:
+                    updater.run(writer.snapshot)
                 start, offset = start + size, part.cursor.offset
             snapshot = writer.snapshot
-        yield Engine(view, snapshot, updater, projection_of(log))
+        yield Engine(updater.run(snapshot), snapshot, updater, projection_of(log))
 
 
 class _Clock:
@@ -236,38 +239,67 @@ def projection_of(log: Log) -> Projection | None:
     return None if log.projection is None else parse_projection(PROJECTION, dict(log.projection), "esctl.toml")
 
 
-def disagreements(log: Log, made: Engine) -> list[str]:
+def disagreements(log: Log, made: Engine, ask: Sequence[str] = ("replay", "audit", "diff")) -> list[str]:
     """Hold every answer to the reference's; give what differs, in words."""
     reference = Reference(log.projection, log.mapping)
     reference.events(log.records, log.recorded_at)
     found: list[str] = []
-    for bounds in log.bounds:
-        found += _judged(f"replay {bounds}", lambda b=bounds: reference.replay(**b), lambda b=bounds: made.replay(b), _states_differ)
-        found += _judged(f"audit {bounds}", lambda b=bounds: _trails(reference, b), lambda b=bounds: made.audit(b), _trails_differ)
-    for a, b in _pairs(log.bounds):
+    for b in log.bounds if "replay" in ask else ():
         found += _judged(
-            f"diff {a} {b}",
-            lambda a=a, b=b: (reference.diff(a, b), reference.changes(a, b)),
-            lambda a=a, b=b: made.diff(a, b),
-            _diffs_differ,
+            reference, f"replay {b}", partial(reference.replay, **b), partial(made.replay, b), _states_differ
+        )
+    for b in log.bounds if "audit" in ask else ():
+        found += _judged(
+            reference, f"audit {b}", partial(_trails, reference, b), partial(made.audit, b), _trails_differ
+        )
+    for a, b in _pairs(log.bounds) if "diff" in ask else ():
+        differ = partial(_diffs_differ, reference)
+        found += _judged(
+            reference, f"diff {a} {b}", partial(_changes, reference, a, b), partial(made.diff, a, b), differ
         )
     return found
 
 
-def _judged(what: str, expected: Callable[[], Any], given: Callable[[], Any], differ: Callable[[Any, Any], list[str]]) -> list[str]:
+class UnknownFieldError(Exception):
+    """The engine refuses a projection that names a field no event has had; the reference just finds it missing."""
+
+
+def _judged(
+    reference: Reference,
+    what: str,
+    expected: Callable[[], Any],
+    given: Callable[[], Any],
+    differ: Callable[[Any, Any], list[str]],
+) -> list[str]:
+    given = partial(_answered, reference, given)
     try:
         wanted = expected()
     except FoldError as problem:
         return [f"{what}: {line}" for line in _error_differs(problem, given)]
     try:
         return [f"{what}: {line}" for line in differ(wanted, given())]
+    except UnknownFieldError:
+        return []
     except EsctlError as problem:
         return [f"{what}: an error where there is an answer: {problem.message}"]
+
+
+def _answered(reference: Reference, given: Callable[[], Any]) -> Any:
+    try:
+        return given()
+    except UsageError as error:
+        named = re.search(r"no event has ever had the field data\.(.*)", error.message, re.DOTALL)
+        fields = {name for row in reference.rows if isinstance(row.data, dict) for name in row.data}
+        if named and named[1] not in fields:
+            raise UnknownFieldError from error
+        raise
 
 
 def _error_differs(problem: FoldError, given: Callable[[], Any]) -> list[str]:
     try:
         given()
+    except UnknownFieldError:
+        return []
     except UsageError as error:
         return [] if re.search(r"event @\d+", error.message) else [f"the error names no event: {error.message}"]
     return [] if problem.shadowed else [f"an answer where there is an error: {problem}"]
@@ -284,6 +316,14 @@ def _states_differ(wanted: Mapping[Entity, ReferenceState], given: Mapping[Entit
     return found
 
 
+def _changes(whole: Reference, a: Bounds, b: Bounds) -> tuple[Any, Any]:
+    """Give the diff of the entities with events in between: the engine looks at no others, nor at their errors."""
+    chosen = {entity for entity, _ in whole._included(a) ^ whole._included(b)}
+    reference = copy(whole)
+    reference.rows = [row for row in whole.rows if (row.kind, row.entity) in chosen]
+    return reference.diff(a, b), reference.changes(a, b)
+
+
 def _trails(reference: Reference, bounds: Bounds) -> dict[Entity, list[AuditRow]]:
     trails: dict[Entity, list[AuditRow]] = {}
     for entity in dict.fromkeys(row.entity for row in reference.rows if row.folded and row.entity is not None):
@@ -298,7 +338,9 @@ _ENVELOPE = ("position", "time", "recorded_at", "role", "type", "actor", "id", "
 def _trails_differ(wanted: Mapping[Entity, list[AuditRow]], given: Mapping[Entity, list[Row]]) -> list[str]:
     found = [f"{entity}: {'missing' if entity in wanted else 'unexpected'}" for entity in wanted.keys() ^ given.keys()]
     for entity in wanted.keys() & given.keys():
-        xs, ys = ([[getattr(row, name) for name in _ENVELOPE] for row in rows] for rows in (wanted[entity], given[entity]))
+        xs, ys = (
+            [[getattr(row, name) for name in _ENVELOPE] for row in rows] for rows in (wanted[entity], given[entity])
+        )
         if xs != ys:
             found.append(f"{entity}: {xs} is {ys}")
             continue
@@ -319,7 +361,16 @@ def _pairs(bounds: Sequence[Bounds]) -> Iterator[tuple[Bounds, Bounds]]:
             yield a, b
 
 
-def _diffs_differ(wanted: tuple[Any, Any], given: list[tuple[Any, ...]]) -> list[str]:
+def _clears(reference: Reference, position: int, field: str) -> bool:
+    """Say whether an event may remove a field: the engine's diff names it even where the field was not there."""
+    rows = [row for row in reference.rows if row.position == position]
+    rules = [rule for rule in reference.projection.rules if any(rule.matches(row) for row in rows)]
+    operations = [operation for rule in rules for operation in rule.operations]
+    whole = ("delete", "replace", "merge_patch")
+    return any(op.name in whole or (op.name == "unset" and op.field == field) for op in operations)
+
+
+def _diffs_differ(reference: Reference, wanted: tuple[Any, Any], given: list[tuple[Any, ...]]) -> list[str]:
     fields, changes = wanted
     told = {(row[0], row[1]): row[2] for row in given}
     found = [] if told == changes else [f"changes {changes} are {told}"]
@@ -330,6 +381,7 @@ def _diffs_differ(wanted: tuple[Any, Any], given: list[tuple[Any, ...]]) -> list
         sides = [... if side is MISSING else side for side in (x.before, x.after)]
         if not all(a is b or same(a, b) for a, b in zip(sides, (before, after), strict=True)):
             found.append(f"{key}: {sides} is {[before, after]}")
-        if x.positions != positions:
+        extra = set(positions) - set(x.positions)
+        if set(x.positions) - set(positions) or not all(_clears(reference, position, key[1]) for position in extra):
             found.append(f"{key}: positions {x.positions} are {positions}")
     return found

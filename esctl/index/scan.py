@@ -91,6 +91,11 @@ class IndexView:
         """Say whether sequences are compared as encoded text."""
         return any(file.sequence_key == "text" for file in self.manifest.files)
 
+    @property
+    def has_struct_keys(self) -> bool:
+        """Say whether fold keys are structs of a text and a number, for sequences that no number holds."""
+        return self.has_text_sequences and "sequence" in self.orderings
+
     def key(self) -> str:
         """Give the SQL of the fold key: unique per row of an entity, ordered as events are folded."""
         return self._key(PLACE)
@@ -107,7 +112,7 @@ class IndexView:
             return by_time
         if orderings == {"position"}:
             return place
-        if not self.has_text_sequences:
+        if not self.has_struct_keys:
             if orderings == {"sequence"}:
                 return by_number
             return f"CASE ordering WHEN 'time' THEN {by_time} WHEN 'sequence' THEN {by_number} ELSE {place} END"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
@@ -46,7 +47,7 @@ def compare(operator: str, left: Value, right: Value) -> str:
         if left.static and right.static and "NUMBER" not in (left.static, right.static):
             return f"({left.text} {operator} {right.text})"
         both = f"({left.json_type} = 'NUMBER' AND {right.json_type} = 'NUMBER')"
-        return f"(CASE WHEN {both} THEN {left.number} {operator} {right.number} ELSE {left.text} {operator} {right.text} END)"
+        return f"(CASE WHEN {both} THEN {to_number(left).sql} {operator} {to_number(right).sql} ELSE {left.text} {operator} {right.text} END)"
     return f"({to_text(left).sql} {operator} {to_text(right).sql})"
 
 
@@ -57,7 +58,11 @@ def to_time(value: Value) -> Value:
     if value.type == "time":
         return value
     text = to_text(value).sql
-    return Value(time_sql(text, "UTC"), "time")
+    time = time_sql(text, "UTC")
+    if value.type == "null":
+        return Value(time, "time")
+    wrong = event_error("{} is no time", f"CAST(to_json(left({text}, 60)) AS VARCHAR)")
+    return Value(f"CASE WHEN {text} IS NOT NULL AND {time} IS NULL THEN {wrong} ELSE {time} END", "time")
 
 
 def nullable(value: Value) -> str:
@@ -66,27 +71,44 @@ def nullable(value: Value) -> str:
 
 
 def unify(values: Sequence[Value], prefer: str = "") -> list[Value]:
-    """Give values of one type: numbers if one is a number, else text if one is text, ..., else JSON."""
+    """Give values of one type: the first of number, time, boolean, text that one of them has, else `prefer`, else JSON."""
     types = {value.type for value in values} - {"null"}
-    if types <= {"number", "dynamic"} and ("number" in types or prefer == "number"):
+    kind = next((kind for kind in ("number", "time", "boolean", "text") if kind in types), prefer)
+    if kind == "number":
         numbers = [to_number(value) for value in values]
         shape = numbers[0].shape or INTEGER
         for number in numbers[1:]:
             shape = shape.join(number.shape or INTEGER)
         return [Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape) for number in numbers]
-    if types <= {"text", "dynamic"} and "text" in types:
-        return [to_text(value) for value in values]
-    if len(types) == 1 and "dynamic" not in types:
-        return [Value(value.sql, next(iter(types)), value.shape) for value in values]
+    if kind:
+        return [{"time": to_time, "boolean": to_boolean, "text": to_text}[kind](value) for value in values]
+    if types == {"dynamic"}:
+        return [_dynamic(value) for value in values]
     return [Value(json_text(value), "json") for value in values]
 
 
-def like_first(values: Sequence[Value], sql: str) -> Value:
-    """Give SQL over unified values the type that they have."""
+def _dynamic(value: Value) -> Value:
+    """Give a path's value with nothing told of JSON null and missing apart."""
+    if value.type == "null":
+        none = "CAST(NULL AS VARCHAR)"
+        return Value(none, "dynamic", Shape(1, 0), none, none, f"CAST(NULL AS {Shape(1, 0).sql_type})", "", "null")
+    kind = f"nullif({value.json_type}, 'NULL')"
+    return replace(value, sql=nullable(value), json_type=kind)
+
+
+def combined(values: Sequence[Value], combine: Callable[[Sequence[str]], str]) -> Value:
+    """Choose among unified values: `combine` writes the choice from the SQL of each."""
     first = values[0]
-    if first.type in ("dynamic", "json"):
-        return from_json(f"({sql})", "the expression", first.shape)
-    return Value(f"({sql})", first.type, first.shape)
+    if first.type == "json":
+        return from_json(f"({combine([value.sql for value in values])})", "the expression")
+    if first.type != "dynamic":
+        return Value(f"({combine([value.sql for value in values])})", first.type, first.shape)
+    shape = first.shape or INTEGER
+    for value in values[1:]:
+        shape = shape.join(value.shape or INTEGER)
+    forms = [combine([getattr(value, form) for value in values]) for form in ("sql", "text", "json_type", "number")]
+    text, json_type, number = forms[1:]
+    return Value(f"({forms[0]})", "dynamic", shape, text, json_type, number, label="the expression")
 
 
 def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
@@ -112,9 +134,7 @@ def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
 
 
 def _to_decimal(value: Value, shape: Shape, *, lenient: bool) -> Value:
-    if lenient and value.type in ("dynamic", "text"):
-        return Value(f"try_cast({to_text(value).sql} AS {shape.sql_type})", "number", shape)
-    number = to_number(value)
+    number = to_number(value, lenient=lenient)
     own = number.shape or INTEGER
     if own.is_float or (own.whole <= shape.whole and own.scale <= shape.scale):
         return Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape)

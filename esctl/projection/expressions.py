@@ -6,12 +6,12 @@ the type of its context; see `values.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
-from esctl.projection.conversions import compare, convert, like_first, nullable, number_literal, unify
+from esctl.projection.conversions import combined, compare, convert, nullable, number_literal, unify
 from esctl.projection.values import (
     FLOATING,
     INTEGER,
@@ -19,7 +19,7 @@ from esctl.projection.values import (
     NULL,
     Shape,
     Value,
-    json_text,
+    element_json,
     to_boolean,
     to_number,
     to_text,
@@ -191,14 +191,20 @@ class _Compiler:
         return Value(f"(-{number.sql})", "number", number.shape)
 
     def _and(self, node: exp.And) -> Value:
-        return Value(
-            f"({to_boolean(self.value(node.this)).sql} AND {to_boolean(self.value(node.expression)).sql})", "boolean"
-        )
+        return self._connected(node, "AND")
 
     def _or(self, node: exp.Or) -> Value:
-        return Value(
-            f"({to_boolean(self.value(node.this)).sql} OR {to_boolean(self.value(node.expression)).sql})", "boolean"
-        )
+        return self._connected(node, "OR")
+
+    def _connected(self, node: exp.Connector, operator: str) -> Value:
+        tests = [to_boolean(self.value(item)).sql for item in node.flatten()]
+        sql = f" {operator} ".join(tests)
+        if any("error(" in test for test in tests[1:]):
+            # DuckDB computes both sides; what a left side settles must not raise an error on the right.
+            settled = "NOT " if operator == "AND" else ""
+            answer = "false" if operator == "AND" else "true"
+            sql = "CASE " + " ".join(f"WHEN {settled}{test} THEN {answer}" for test in tests[:-1]) + f" ELSE {sql} END"
+        return Value(f"({sql})", "boolean")
 
     def _not(self, node: exp.Not) -> Value:
         return Value(f"(NOT {to_boolean(self.value(node.this)).sql})", "boolean")
@@ -331,8 +337,7 @@ class _Compiler:
 
     def _coalesce(self, node: exp.Coalesce) -> Value:
         values = unify([self.value(item) for item in (node.this, *node.expressions)])
-        items = [nullable(value) for value in values]
-        return like_first(values, f"coalesce({', '.join(items)})")
+        return combined(values, lambda items: f"coalesce({', '.join(items)})")
 
     def _greatest(self, node: exp.Greatest) -> Value:
         return self._extreme("greatest", node)
@@ -342,11 +347,11 @@ class _Compiler:
 
     def _extreme(self, function: str, node: exp.Func) -> Value:
         values = unify([self.value(item) for item in (node.this, *node.expressions)], prefer="number")
-        return like_first(values, f"{function}({', '.join(value.sql for value in values)})")
+        return combined(values, lambda items: f"{function}({', '.join(items)})")
 
     def _nullif(self, node: exp.Nullif) -> Value:
-        left, right = self.value(node.this), self.value(node.expression)
-        return like_first([left], f"CASE WHEN {compare('=', left, right)} THEN NULL ELSE {left.sql} END")
+        left, right = unify([self.value(node.this), self.value(node.expression)])
+        return combined([left], lambda items: f"CASE WHEN {compare('=', left, right)} THEN NULL ELSE {items[0]} END")
 
     def _case(self, node: exp.Case) -> Value:
         subject = self.value(node.this) if node.this is not None else None
@@ -357,8 +362,12 @@ class _Compiler:
             values.append(self.value(branch.args["true"]))
         default = node.args.get("default")
         values = unify([*values, self.value(default) if default is not None else NULL])
-        branches = " ".join(f"WHEN {test} THEN {value.sql}" for test, value in zip(tests, values[:-1], strict=True))
-        return like_first(values, f"CASE {branches} ELSE {values[-1].sql} END")
+
+        def combine(items: Sequence[str]) -> str:
+            branches = " ".join(f"WHEN {test} THEN {item}" for test, item in zip(tests, items[:-1], strict=True))
+            return f"CASE {branches} ELSE {items[-1]} END"
+
+        return combined(values, combine)
 
     def _cast(self, node: exp.Cast) -> Value:
         return convert(self.value(node.this), node.to.sql("duckdb"))
@@ -370,12 +379,12 @@ class _Compiler:
         members = []
         for item in node.expressions:
             key = item.this.name
-            value = f"coalesce({json_text(self.value(item.expression))}, 'null')"
+            value = element_json(self.value(item.expression))
             members.append(f"{literal(_json_string(key) + ':')} || {value}")
         return Value("('{' || " + (" || ',' || ".join(members) or "''") + " || '}')", "json")
 
     def _array(self, node: exp.Array) -> Value:
-        items = [f"coalesce({json_text(self.value(item))}, 'null')" for item in node.expressions]
+        items = [element_json(self.value(item)) for item in node.expressions]
         return Value("('[' || " + (" || ',' || ".join(items) or "''") + " || ']')", "json")
 
 

@@ -8,20 +8,22 @@ contiguous ranges of the fold order. A plan gives the three parts as SQL over on
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
 from esctl.index.scan import PayloadPath
 from esctl.projection.conversions import convert
-from esctl.projection.expressions import Expression, path_of
+from esctl.projection.expressions import Expression
+from esctl.projection.layers import Layers
 from esctl.projection.reads import TOO_WIDE, Reads
 from esctl.projection.spec import Operation, Projection, Rule, family
 from esctl.projection.values import (
     QUOTIENT_SCALE,
     Shape,
     Value,
+    element_json,
     event_error,
     from_json,
     json_text,
@@ -54,6 +56,7 @@ class Step:
     kind: Literal["set", "unset", "sum", "min", "max", "append", "remove"]
     value: Value | None = None
     json: str = ""  # of the value, for set, append and remove
+    drops: bool = False  # a set whose value may be missing, which removes the field
 
     def excludes(self, other: Step) -> bool:
         """Say whether no event can take both steps."""
@@ -77,6 +80,7 @@ class FieldPlan:
     numeric: bool = True  # min and max of texts or times are not
     declared: str = ""
     removes: bool = False  # a list from which elements are removed
+    touch: str = "false"  # whether the event has an operation on the field other than to remove it
     number: bool = False  # whenever it has a value other than null, that is a number
 
     @property
@@ -87,9 +91,10 @@ class FieldPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A projection compiled against an index, as SQL over the columns of `reads`."""
+    """A projection compiled against an index, as SQL over the columns of `reads` and `layers`."""
 
     reads: Reads
+    layers: Layers
     fields: tuple[FieldPlan, ...]
     dead: str  # whether the event deletes the entity
     checks: tuple[str, ...]  # SQL that is NULL or raises an error naming the event
@@ -100,6 +105,7 @@ class _Builder:
     projection: Projection
     reads: Reads
     keys: Keys
+    layers: Layers = field(default_factory=Layers)
     steps: dict[str, list[Step]] = field(default_factory=dict)
     dead: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
@@ -111,7 +117,7 @@ def plan(projection: Projection, reads: Reads, keys: Keys) -> Plan:
     """Compile a projection's rules. Raises UsageError for a wrong one, NeedsStreamError for one that is no set-wise fold."""
     builder = _Builder(projection, reads, keys)
     for rule in projection.rules:
-        guard = guard_sql(rule, reads)
+        guard = builder.layers.guard(guard_sql(rule, reads))
         for operation in rule.operations:
             builder.order += 1
             with placed(operation.value.where if operation.value else rule.where):
@@ -124,7 +130,7 @@ def plan(projection: Projection, reads: Reads, keys: Keys) -> Plan:
         _field_plan(name, sorted(steps, key=lambda s: s.order), types.get(name, ""))
         for name, steps in builder.steps.items()
     )
-    return Plan(reads, fields, _any(builder.dead), tuple(builder.checks))
+    return Plan(reads, builder.layers, fields, _any(builder.dead), tuple(builder.checks))
 
 
 def guard_sql(rule: Rule, reads: Reads) -> str:
@@ -165,31 +171,29 @@ def _step(builder: _Builder, guard: str, exact: str | None, operation: Operation
     expression, name = operation.value, operation.name
     value = expression.compile(builder.reads.resolve)
     declared = dict(builder.projection.types).get(operation.field, "")
-    present = f"({guard} AND {value.sql} IS NOT NULL)" if value.type == "dynamic" and expression.path else guard
+    bare = value.type == "dynamic" and expression.path is not None
+    present = f"({guard} AND {value.sql} IS NOT NULL)" if bare else guard
     if name == "set":
-        json = set_json(value, declared, bare=expression.path is not None)
+        json = builder.layers.value(guard, set_json(value, declared, bare=bare))
         return Step(builder.order, present, exact, "set", value, json)
     if family(name) == "list":
         kind: Literal["append", "remove"] = "append" if name == "append" else "remove"
-        return Step(builder.order, present, exact, kind, value, f"coalesce({json_text(value)}, 'null')")
+        element = builder.layers.value(guard, element_json(value))
+        return Step(builder.order, present, exact, kind, value, element)
     if name == "count":
-        counted = _truthy(value)
-        return Step(
-            builder.order,
-            f"(CASE WHEN {guard} THEN {counted} ELSE false END)",
-            exact,
-            "sum",
-            Value("1", "number", Shape(1, 0)),
-        )
-    return _accumulation(builder.order, guard, exact, name, value, declared, expression.where)
+        counted = builder.layers.value(guard, f"CASE WHEN {truthy(value)} THEN true END")
+        return Step(builder.order, f"({counted} IS NOT NULL)", exact, "sum", Value("1", "number", Shape(1, 0)))
+    return _accumulation(builder, guard, exact, operation, value)
 
 
-def _accumulation(
-    order: int, guard: str, exact: str | None, name: str, value: Value, declared: str, where: str
-) -> Step:
+def _accumulation(builder: _Builder, guard: str, exact: str | None, operation: Operation, value: Value) -> Step:
+    assert operation.value is not None
+    order, name, where = builder.order, operation.name, operation.value.where
+    declared = dict(builder.projection.types).get(operation.field, "")
     kind: Literal["sum", "min", "max"] = "sum" if name in ("add", "subtract") else "min" if name == "min" else "max"
     if kind != "sum" and value.type in ("text", "time"):
-        return Step(order, f"({guard} AND {value.sql} IS NOT NULL)", exact, kind, value)
+        held = replace(value, sql=builder.layers.value(guard, value.sql))
+        return Step(order, f"({guard} AND {held.sql} IS NOT NULL)", exact, kind, held)
     if value.shape == TOO_WIDE:
         raise NeedsStreamError
     try:
@@ -202,13 +206,14 @@ def _accumulation(
         number = Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape)
     if name == "subtract":
         number = Value(f"(-{number.sql})", "number", shape)
-    present = f"{value.sql} IS NOT NULL"
-    if value.type == "dynamic":
-        present = f"{value.number} IS NOT NULL" if value.static == "NUMBER" else f"{value.json_type} <> 'NULL'"
-    return Step(order, f"({guard} AND coalesce({present}, false))", exact, kind, number)
+    if value.static == "NUMBER" and number.sql == value.number:
+        return Step(order, f"({guard} AND {number.sql} IS NOT NULL)", exact, kind, number)
+    amount = replace(number, sql=builder.layers.value(guard, number.sql))
+    return Step(order, f"({guard} AND {amount.sql} IS NOT NULL)", exact, kind, amount)
 
 
-def _truthy(value: Value) -> str:
+def truthy(value: Value) -> str:
+    """Write whether `count` counts a value: present, and neither null nor false."""
     if value.type == "boolean":
         return f"coalesce({value.sql}, false)"
     if value.type == "dynamic":
@@ -232,15 +237,17 @@ def _take_object(builder: _Builder, guard: str, exact: str | None, operation: Op
     expression = operation.value
     assert expression is not None
     value = expression.compile(builder.reads.resolve)
-    if value.type == "dynamic":
-        kind = value.json_type
+    if value.type == "dynamic" and (builder.reads.view.has_untyped or expression.path != ("data",)):
         wrong = event_error(
             f"{operation.name} takes an object, and {value.label or 'the value'} is {{}}", f"left({value.sql}, 60)"
         )
-        if builder.reads.view.has_untyped or expression.path != ("data",):
-            builder.checks.append(f"CASE WHEN {guard} AND {kind} NOT IN ('OBJECT', 'NULL') THEN {wrong} END")
-        if operation.name == "replace":
-            guard = f"({guard} AND coalesce({kind} = 'OBJECT', false))"
+        kind = value.json_type
+        test = f"CASE WHEN {kind} = 'OBJECT' THEN true WHEN {kind} <> 'NULL' THEN {wrong} END"
+        guard = f"({builder.layers.value(guard, test)} IS NOT NULL)"
+        builder.checks.append(f"CASE WHEN {guard} THEN NULL END")
+    elif value.type == "dynamic" and operation.name == "replace":
+        guard = builder.layers.value(guard, f"CASE WHEN {value.json_type} = 'OBJECT' THEN true END")
+        guard = f"({guard} IS NOT NULL)"
     members = _members(builder, expression, value)
     if len(members) > MOST_FIELDS:
         raise NeedsStreamError
@@ -252,7 +259,7 @@ def _take_object(builder: _Builder, guard: str, exact: str | None, operation: Op
     for name, member in members.items():
         bare = member.type == "dynamic"
         present = f"({guard} AND {member.sql} IS NOT NULL)" if bare else guard
-        json = set_json(member, dict(builder.projection.types).get(name, ""), bare=bare)
+        json = builder.layers.value(guard, set_json(member, dict(builder.projection.types).get(name, ""), bare=bare))
         builder.steps.setdefault(name, []).append(Step(builder.order, present, exact, "set", member, json))
 
 
@@ -279,7 +286,7 @@ def _compile_node(builder: _Builder, node: exp.Expr) -> Value:
     from esctl.projection.expressions import compile_tree
 
     value = compile_tree(node, builder.reads.resolve)
-    if path_of(node) is None or value.type != "dynamic":
+    if value.type != "dynamic":
         return value
     # Inside a literal object a missing path is null, as any other expression without a value is.
     return from_json(f"coalesce({value.sql}, 'null')", value.label, value.shape)
@@ -294,9 +301,9 @@ def _spread_replacements(builder: _Builder) -> None:
             json = (
                 "CAST(NULL AS VARCHAR)"
                 if member is None
-                else set_json(member, types.get(name, ""), bare=member.type == "dynamic")
+                else builder.layers.value(guard, set_json(member, types.get(name, ""), bare=member.type == "dynamic"))
             )
-            steps.append(Step(order, guard, exact, "set", member, json))
+            steps.append(Step(order, guard, exact, "set", member, json, drops=True))
 
 
 def _any(guards: Iterable[str]) -> str:
@@ -308,24 +315,32 @@ def _field_plan(name: str, steps: Sequence[Step], declared: str) -> FieldPlan:
     resets = [step for step in steps if step.kind in ("set", "unset")]
     accs = [step for step in steps if step not in resets]
     branches = "".join(f" WHEN {s.guard} THEN {s.json if s.kind == 'set' else 'NULL'}" for s in reversed(resets))
-    base = f"CASE{branches} END" if resets else "CAST(NULL AS VARCHAR)"
-    reset = _any(step.guard for step in resets)
+    shape = _joined_shape(steps)
+    plain = FieldPlan(
+        name,
+        reset=_any(step.guard for step in resets),
+        base=f"CASE{branches} END" if resets else "CAST(NULL AS VARCHAR)",
+        shape=shape,
+        declared=declared,
+        touch=_any(_touch(step) for step in steps if step.kind != "unset"),
+        number=_sets_numbers(resets, declared),
+    )
     if not accs:
-        return FieldPlan(
-            name, reset, base, shape=_joined_shape(steps), declared=declared, number=_sets_numbers(resets, declared)
-        )
+        return plain
     active = [(_active(step, resets), step) for step in accs]
     if accs[0].kind in ("append", "remove"):
-        return FieldPlan(
-            name, reset, base, "list", _list_acc(active), removes=any(step.kind == "remove" for step in accs)
-        )
-    shape = _joined_shape(steps)
+        removes = any(step.kind == "remove" for step in accs)
+        return replace(plain, family="list", acc=_list_acc(active), removes=removes, shape=None, number=False)
     numeric = all(step.value is not None and step.value.type == "number" for step in accs)
     kind = accs[0].kind
-    number = numeric and (_sets_numbers(resets, declared) or not any(step.kind == "set" for step in resets))
-    return FieldPlan(
-        name, reset, base, kind, _number_acc(active, kind, shape, numeric), shape, numeric, declared, number=number
-    )
+    number = numeric and (plain.number or not any(step.kind == "set" for step in resets))
+    acc = _number_acc(active, kind, shape, numeric)
+    return replace(plain, family=kind, acc=acc, numeric=numeric, number=number)
+
+
+def _touch(step: Step) -> str:
+    # `replace` removes the fields that its object lacks.
+    return f"({step.guard} AND {step.json} IS NOT NULL)" if step.kind == "set" and step.drops else step.guard
 
 
 def _sets_numbers(resets: Sequence[Step], declared: str) -> bool:

@@ -60,7 +60,7 @@ class Reads:
             near = difflib.get_close_matches(str(path[0]), fields, 1)
             hint = f"did you mean data.{near[0]}?" if near else "see the fields with: esctl types"
             raise UsageError(f"no event has ever had the field data.{path[0]}", hint)
-        shape = self.shapes.get(path, INTEGER)
+        shape = self.shapes.get(path, TOO_WIDE)
         return Value(
             self.alias(Read(path, "json")),
             "dynamic",
@@ -122,18 +122,22 @@ def _measured(
     connection: duckdb.DuckDBPyConnection, view: IndexView, paths: list[PayloadPath], where: Sequence[str]
 ) -> dict[PayloadPath, Shape]:
     reads = {f"t{i}": Read(path, "text") for i, path in enumerate(paths)}
-    items = ", ".join(
-        f"""max(length(ltrim(regexp_extract(t{i}, '^-?([0-9]+)', 1), '0'))) FILTER (regexp_matches(t{i}, '{NUMBER_TEXT}')),
-            max(length(rtrim(regexp_extract(t{i}, '[.]([0-9]+)$', 1), '0'))) FILTER (regexp_matches(t{i}, '{NUMBER_TEXT}')),
-            bool_or(regexp_matches(t{i}, '^-?[0-9.]+[eE]'))"""
-        for i in range(len(paths))
-    )
+    items = ", ".join(f"{_digits(f't{i}')}" for i in range(len(paths)))
     with explained():
         row = single_row(connection, f"SELECT {items} FROM ({view.relation([], reads, where)})")
     assert row is not None
     found = {}
     for i, path in enumerate(paths):
-        whole, scale, exponent = row[3 * i : 3 * i + 3]
-        shape = Shape(max(whole or 1, 1), scale or 0)
-        found[path] = shape if shape.fits and not exponent else TOO_WIDE
+        whole, scale = row[2 * i : 2 * i + 2]
+        shape = Shape(max(whole or 1, 1), max(scale or 0, 0))
+        found[path] = shape if shape.fits else TOO_WIDE
     return found
+
+
+def _digits(text: str) -> str:
+    """Write how many digits numbers in a column of texts have before and after the point at most."""
+    exponent = f"coalesce(try_cast(regexp_extract({text}, '[eE]([+-]?[0-9]+)$', 1) AS INTEGER), 0)"
+    whole = f"length(ltrim(regexp_extract({text}, '^-?([0-9]+)', 1), '0')) + {exponent}"
+    scale = f"length(rtrim(regexp_extract({text}, '^-?[0-9]+[.]([0-9]+)', 1), '0')) - {exponent}"
+    numeric = f"FILTER (regexp_matches({text}, '{NUMBER_TEXT}'))"
+    return f"max({whole}) {numeric}, max({scale}) {numeric}"

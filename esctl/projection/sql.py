@@ -20,6 +20,11 @@ class EventRows:
     roles: bool  # an event may have several rows of one entity
     count: int  # no more rows than this
 
+    @property
+    def event(self) -> str:
+        """Name the column that orders events; the rows of one event share it."""
+        return "event_key" if self.roles else "key"
+
 
 TRAIL_COLUMNS = ("position", "time", "recorded_at", "role", "type", "actor", "id", "correlation", "causation")
 
@@ -41,77 +46,81 @@ def total_shape(field: FieldPlan, count: int) -> Shape:
 
 def states_sql(plan: Plan, rows: EventRows) -> str:
     """Write the states: kind, entity, version, position, time, deleted, field0, field1, ... (JSON text, NULL where absent)."""
-    folded = [i for i, field in enumerate(plan.fields) if field.family and (field.resets or plan.dead != "false")]
-    limits = _limits(plan, folded)
+    dies = plan.dead != "false"
+    folded = [i for i, field in enumerate(plan.fields) if field.family and (field.resets or dies)]
+    limits = _limits(plan, folded, rows)
     join = " LEFT JOIN limits USING (kind, entity)" if limits else ""
     version = "count(DISTINCT position)" if rows.roles else "count(*)"
     # Counting the checks, which are NULL, keeps DuckDB from leaving them out.
     checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
-    items = [
-        "kind",
-        "entity",
-        f"{version}{checks} AS version",
-        "arg_max(position, key) AS position",
-        "arg_max(time, key) AS time",
-    ]
-    items += ["max(key) AS last_key", f"max(key) FILTER ({'dead' if plan.dead != 'false' else 'false'}) AS dead_at"]
+    items = ["kind", "entity", f"{version}{checks} AS version", "arg_max(position, key) AS position"]
+    items += ["arg_max(time, key) AS time"]
+    if dies:
+        items += [f"max({rows.event}) AS last_event", f"max({rows.event}) FILTER (dead) AS dead_at"]
     for i, field in enumerate(plan.fields):
-        items += _aggregates(i, field, i in folded, dead=plan.dead != "false")
-    outer = ["kind", "entity", "version", "position", "time", "(dead_at IS NOT NULL AND dead_at = last_key) AS deleted"]
-    outer += [
-        f"{_final(i, field, rows.count, plan.dead != 'false', i in folded)} AS {field_column(i)}"
-        for i, field in enumerate(plan.fields)
-    ]
-    return f"""WITH cell AS ({_cells(plan, rows)}){limits}
-        SELECT {", ".join(outer)} FROM (SELECT {", ".join(items)} FROM cell{join} GROUP BY kind, entity)"""
+        items += _aggregates(i, field, i in folded, rows, dies=dies)
+    folds = f"SELECT {', '.join(items)} FROM cell{join} GROUP BY kind, entity"
+    starts = [f"{_start(i, field, dies=dies)} AS start{i}" for i, field in enumerate(plan.fields)]
+    started = f"SELECT *{''.join(', ' + item for item in starts)} FROM ({folds})"
+    outer = ["kind", "entity", "version", "position", "time"]
+    outer.append(f"{'(dead_at IS NOT NULL AND dead_at = last_event)' if dies else 'false'} AS deleted")
+    for i, field in enumerate(plan.fields):
+        value = (
+            compose(field, f"start{i}", f"acc{i}", f"count{i}", f"first{i}", rows.count)
+            if field.family
+            else f"start{i}"
+        )
+        outer.append(f"{value} AS {field_column(i)}")
+    cells = _cells(plan, rows, ("position", "time", *(["event_key"] if rows.roles else [])))
+    return f"WITH cell AS ({cells}){limits} SELECT {', '.join(outer)} FROM ({started})"
 
 
-def _cells(plan: Plan, rows: EventRows, columns: Sequence[str] = ("position", "time")) -> str:
+def _cells(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: bool = False) -> str:
     items = ["kind", "entity", "key", *columns, f"{plan.dead} AS dead"]
     for i, field in enumerate(plan.fields):
         items.append(f"{field.reset} AS reset{i}")
         items.append(f"{field.base} AS base{i}")
-        if field.family:
-            items.append(f"{field.acc} AS acc{i}")
+        items += [f"{field.acc} AS acc{i}"] if field.family else []
+        items += [f"{field.touch} AS touch{i}"] if touch else []
     items += [f"{check} AS check{i}" for i, check in enumerate(plan.checks)]
-    return f"SELECT {', '.join(items)} FROM ({rows.sql})"
+    return f"SELECT {', '.join(items)} FROM ({plan.layers.over(rows.sql)})"
 
 
-def _limits(plan: Plan, folded: Sequence[int]) -> str:
+def _limits(plan: Plan, folded: Sequence[int], rows: EventRows) -> str:
     """Write pass 1: the last deletion, and the last reset of each field that accumulates."""
     if not folded:
         return ""
-    items = ["kind", "entity", f"max(key) FILTER ({'dead' if plan.dead != 'false' else 'false'}) AS dead_key"]
-    items += [f"max(key) FILTER (reset{i}) AS from{i}" for i in folded]
+    items = ["kind", "entity"]
+    items += [f"max({rows.event}) FILTER (dead) AS dead_before"] if plan.dead != "false" else []
+    items += [f"max(key) FILTER (reset{i}) AS from{i}" for i in folded if plan.fields[i].resets]
     return f", limits AS (SELECT {', '.join(items)} FROM cell GROUP BY kind, entity)"
 
 
-def _aggregates(i: int, field: FieldPlan, limited: bool, *, dead: bool) -> list[str]:
+def _aggregates(i: int, field: FieldPlan, limited: bool, rows: EventRows, *, dies: bool) -> list[str]:
     items = []
     if field.resets:
         items.append(f"arg_max_null(base{i}, key) FILTER (reset{i}) AS base{i}")
-        if dead or field.family:
-            items.append(f"max(key) FILTER (reset{i}) AS reset_at{i}")
+        if dies:
+            items.append(f"max({rows.event}) FILTER (reset{i}) AS reset_at{i}")
     if not field.family:
         return items
-    alive = "true"
-    if limited:
-        alive = f"(dead_key IS NULL OR key > dead_key) AND (from{i} IS NULL OR key >= from{i})"
+    alive = [f"(dead_before IS NULL OR {rows.event} > dead_before)"] if limited and dies else []
+    alive += [f"(from{i} IS NULL OR key >= from{i})"] if limited and field.resets else []
+    filled = " AND ".join([f"len(acc{i}) > 0" if field.family == "list" else f"acc{i} IS NOT NULL", *alive])
     if field.family == "list":
-        filled = f"len(acc{i}) > 0 AND {alive}"
         items.append(f"flatten(list(acc{i} ORDER BY key) FILTER ({filled})) AS acc{i}")
     else:
-        filled = f"acc{i} IS NOT NULL AND {alive}"
         items.append(f"{field.family}(acc{i}) FILTER ({filled}) AS acc{i}")
     items += [f"count(*) FILTER ({filled}) AS count{i}", f"min(position) FILTER ({filled}) AS first{i}"]
     return items
 
 
-def _final(i: int, field: FieldPlan, count: int, dead: bool, limited: bool) -> str:
-    base = f"base{i}" if field.resets else "CAST(NULL AS VARCHAR)"
-    if field.resets and dead:
-        base = f"CASE WHEN dead_at IS NULL OR reset_at{i} > dead_at THEN base{i} END"
-    return compose(field, base, f"acc{i}", f"count{i}", f"first{i}", count) if field.family else base
+def _start(i: int, field: FieldPlan, *, dies: bool) -> str:
+    """Write what a field was last set to in the present incarnation."""
+    if not field.resets:
+        return "CAST(NULL AS VARCHAR)"
+    # A deletion takes effect at the end of its event, whatever else the event did.
+    return f"CASE WHEN dead_at IS NULL OR reset_at{i} > dead_at THEN base{i} END" if dies else f"base{i}"
 
 
 def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, events: int) -> str:
@@ -182,31 +191,61 @@ def _reduced(start: str, acc: str) -> str:
 
 
 def trail_sql(plan: Plan, rows: EventRows) -> str:
-    """Write the trail: a row per event's row, with kind, entity, key, version, dead and TRAIL_COLUMNS.
+    """Write the trail: a row per event and entity, with kind, entity, key, version, dead and TRAIL_COLUMNS.
 
     after0, before0, ...: each field's JSON text after and before the event (NULL: absent); touched0, ...: whether an operation
-    of the event concerned it.
+    of the event concerned it. Where an entity has several roles in an event, `role` is the first.
     """
-    over = "PARTITION BY kind, entity"
-    cells = _cells(plan, rows, (*TRAIL_COLUMNS, "event_key"))
-    life = f"""SELECT *, dense_rank() OVER ({over} ORDER BY event_key) AS version,
-        count(*) FILTER (dead) OVER ({over} ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS life FROM ({cells})"""
     fields = list(enumerate(plan.fields))
     spans = [
-        f"count(*) FILTER (reset{i}) OVER ({over}, life ORDER BY key) AS span{i}"
+        f"count(*) FILTER (reset{i}) OVER ({_OVER}, life ORDER BY key) AS span{i}"
         for i, field in fields
         if field.resets and field.family
     ]
-    spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({life})"
-    values = [item for i, field in fields for item in _windows(i, field, over)]
+    spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({_lives(plan, rows)})"
+    values = [item for i, field in fields for item in _windows(i, field)]
     valued = f"SELECT * {_but_bases(plan)}{''.join(', ' + item for item in values)} FROM ({spanned})"
-    afters = [f"CASE WHEN NOT dead THEN {_after(i, field, rows.count)} END AS after{i}" for i, field in fields]
-    checks = "".join(f", check{i}" for i in range(len(plan.checks)))
-    touched = "".join(f", touched{i}" for i, _ in fields)
-    names = "kind, entity, key, version, life, dead, " + ", ".join(TRAIL_COLUMNS)
-    after = f"SELECT {names}{checks}{touched}{''.join(', ' + item for item in afters)} FROM ({valued})"
-    befores = "".join(f", lag(after{i}) OVER ({over}, life ORDER BY key) AS before{i}" for i, _ in fields)
-    return f"SELECT *{befores} FROM ({after})"
+    names = ["kind", "entity", "key", rows.event, "version", "life", "dead", *TRAIL_COLUMNS]
+    names += [f"check{i}" for i in range(len(plan.checks))]
+    names += [f"(reset{i} OR dead) AS clear{i}" for i, _ in fields]
+    names += [f"touch{i}" for i, _ in fields]
+    names += [f"{_after(i, field, rows.count)} AS value{i}" for i, field in fields]
+    events = f"SELECT {', '.join(dict.fromkeys(names))} FROM ({valued})"
+    if rows.roles:
+        events = _one_row_per_event(plan, events)
+    after = "".join(f", CASE WHEN NOT dead THEN value{i} END AS after{i}" for i, _ in fields)
+    before = "".join(f", lag(after{i}) OVER ({_OVER}, life ORDER BY {rows.event}) AS before{i}" for i, _ in fields)
+    touched = "".join(f", (touch{i} OR (clear{i} AND before{i} IS NOT NULL)) AS touched{i}" for i, _ in fields)
+    return f"SELECT *{touched} FROM (SELECT *{before} FROM (SELECT *{after} FROM ({events})))"
+
+
+_OVER = "PARTITION BY kind, entity"
+
+
+def _lives(plan: Plan, rows: EventRows) -> str:
+    """Number each entity's events and incarnations."""
+    cells = _cells(plan, rows, (*TRAIL_COLUMNS, "event_key"), touch=True)
+    version = f"dense_rank() OVER ({_OVER} ORDER BY event_key) AS version"
+    if plan.dead == "false":
+        return f"SELECT *, {version}, 0 AS life FROM ({cells})"
+    if rows.roles:
+        cells = f"SELECT * REPLACE (bool_or(dead) OVER ({_OVER}, event_key) AS dead) FROM ({cells})"
+        earlier = "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP"
+    else:
+        earlier = "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
+    life = f"count(*) FILTER (dead) OVER ({_OVER} ORDER BY {rows.event} {earlier}) AS life"
+    return f"SELECT *, {version}, {life} FROM ({cells})"
+
+
+def _one_row_per_event(plan: Plan, events: str) -> str:
+    same = ["kind", "entity", "event_key", "version", "life"]
+    items = [*same, "max(key) AS key", "bool_or(dead) AS dead"]
+    items += [f"arg_min_null({name}, key) AS {name}" for name in TRAIL_COLUMNS]
+    items += [f"any_value(check{i}) AS check{i}" for i in range(len(plan.checks))]
+    for i, _ in enumerate(plan.fields):
+        items += [f"bool_or(clear{i}) AS clear{i}", f"bool_or(touch{i}) AS touch{i}"]
+        items.append(f"arg_max_null(value{i}, key) AS value{i}")
+    return f"SELECT {', '.join(items)} FROM ({events}) GROUP BY {', '.join(same)}"
 
 
 def _but_bases(plan: Plan) -> str:
@@ -216,24 +255,22 @@ def _but_bases(plan: Plan) -> str:
     return f"EXCLUDE ({', '.join(columns)})" if columns else ""
 
 
-def _windows(i: int, field: FieldPlan, over: str) -> list[str]:
-    span = f"({over}, life{f', span{i}' if field.resets and field.family else ''} ORDER BY key)"
-    touched = f"reset{i} OR dead"
+def _windows(i: int, field: FieldPlan) -> list[str]:
+    span = f"({_OVER}, life{f', span{i}' if field.resets and field.family else ''} ORDER BY key)"
     items = []
     if field.resets:
         # One window for all fields: a partition per field would sort and copy the whole row once for each.
         lasting = (
-            f"last_value(CASE WHEN reset{i} THEN {{'v': base{i}}} END IGNORE NULLS) OVER ({over}, life ORDER BY key)"
+            f"last_value(CASE WHEN reset{i} THEN {{'v': base{i}}} END IGNORE NULLS) OVER ({_OVER}, life ORDER BY key)"
         )
         items.append(f"struct_extract({lasting}, 'v') AS base{i}")
     if field.family:
         filled = f"len(acc{i}) > 0" if field.family == "list" else f"acc{i} IS NOT NULL"
-        touched += f" OR {filled}"
         total = (
             f"flatten(list(acc{i}) OVER {span})" if field.family == "list" else f"{field.family}(acc{i}) OVER {span}"
         )
         items += [f"{total} AS acc{i}", f"count(*) FILTER ({filled}) OVER {span} AS count{i}"]
-    return [*items, f"({touched}) AS touched{i}"]
+    return items
 
 
 def _after(i: int, field: FieldPlan, count: int) -> str:
@@ -243,11 +280,9 @@ def _after(i: int, field: FieldPlan, count: int) -> str:
 
 def touched_sql(plan: Plan, rows: EventRows) -> str:
     """Write which fields each event's operations concern: kind, entity, position, field. A deletion concerns all."""
-    names = []
-    for i, field in enumerate(plan.fields):
-        tests = ["dead", f"reset{i}"]
-        if field.family:
-            tests.append(f"len(acc{i}) > 0" if field.family == "list" else f"acc{i} IS NOT NULL")
-        names.append(f"CASE WHEN {' OR '.join(tests)} THEN {literal(field.name)} END")
+    names = [
+        f"CASE WHEN dead OR reset{i} OR touch{i} THEN {literal(field.name)} END" for i, field in enumerate(plan.fields)
+    ]
     listed = f"unnest([{', '.join(names)}]::VARCHAR[])"
-    return f"SELECT DISTINCT * FROM (SELECT kind, entity, position, {listed} AS field FROM ({_cells(plan, rows)})) WHERE field IS NOT NULL"
+    cells = _cells(plan, rows, ("position",), touch=True)
+    return f"SELECT DISTINCT * FROM (SELECT kind, entity, position, {listed} AS field FROM ({cells})) WHERE field IS NOT NULL"

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
+from itertools import groupby
 from typing import Any
 
 from esctl.errors import UsageError
-from esctl.projection.jsontext import loads
+from esctl.index.judge import unmark
+from esctl.projection.jsontext import dumps, loads
 from esctl.projection.values import NUMBER_TEXT
 
 Row = tuple[Any, ...]
 State = dict[str, Any]
-
-DELETED = None
-"""The state of an entity that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,85 +26,136 @@ class StepOperation:
     field: str
     guard: int
     value: int
-    numeric: bool  # the field is declared a number: text is converted
 
 
-def rule_step(operations: Sequence[StepOperation], position: int) -> Callable[[State | None, Row], State | None]:
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What one row of an event did: the state after it, the fields its operations concerned, whether it deletes."""
+
+    state: State
+    touched: frozenset[str]
+    deletes: bool
+
+
+Step = Callable[[State, Row], Applied]
+
+
+def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], position: int) -> Step:
     """Give the step of a rule projection; `position` is the column with the event's position."""
 
-    def step(state: State | None, row: Row) -> State | None:
-        after: State = dict(state or {})
-        dead = False
+    def step(state: State, row: Row) -> Applied:
+        after: State = dict(state)
+        touched: set[str] = set()
+        deletes = False
         for operation in operations:
             if not row[operation.guard]:
                 continue
             if operation.name == "delete":
-                dead = True
+                deletes = True
             elif operation.name == "unset":
+                touched |= {operation.field} & after.keys()
                 after.pop(operation.field, None)
             elif row[operation.value] is not None:
-                after = _apply(after, operation, loads(row[operation.value]), row[position])
-        return DELETED if dead else after
+                try:
+                    after = _apply(after, operation, loads(row[operation.value]), types, touched)
+                except ValueError as error:
+                    raise UsageError(f"event @{row[position]}: {error}") from None
+        return Applied(after, frozenset(touched), deletes)
 
     return step
 
 
-def _apply(state: State, operation: StepOperation, value: Any, position: int) -> State:
+def _apply(state: State, operation: StepOperation, value: Any, types: Mapping[str, str], touched: set[str]) -> State:
     name, field = operation.name, operation.field
+    if name in ("merge", "merge_patch", "replace"):
+        return _apply_object(name, state, value, types, touched)
     if name == "set":
         state[field] = value
-    elif name in ("add", "subtract", "count", "min", "max"):
-        if value is not None:
-            state[field] = _accumulated(state, operation, value, position)
     elif name in ("append", "remove"):
-        if not isinstance(state.get(field, []), list):
-            raise _wrong(
-                position,
-                f"{field} is no list to {name} to" if name == "append" else f"{field} is no list to remove from",
-            )
         old = state.get(field, [])
+        if not isinstance(old, list):
+            raise ValueError(f"{field} is no list to {name} {'to' if name == 'append' else 'from'}")
         state[field] = [*old, value] if name == "append" else [item for item in old if not same(item, value)]
-    elif value is not None:
-        if not isinstance(value, dict):
-            raise _wrong(position, f"{name} takes an object")
-        if name == "merge_patch":
-            patched: State = merge_patch(state, value)
-            return patched
-        return dict(value) if name == "replace" else {**state, **value}
+    elif value is None:
+        return state
+    else:
+        state[field] = _accumulated(state, operation, value, types.get(field, ""))
+    touched.add(field)
     return state
 
 
-def _accumulated(state: State, operation: StepOperation, value: Any, position: int) -> Any:
-    name, field = operation.name, operation.field
-    if name in ("min", "max") and isinstance(value, str) and not operation.numeric:
-        better = min if name == "min" else max
-        return better(state[field], value) if field in state else value
+def _apply_object(name: str, state: State, value: Any, types: Mapping[str, str], touched: set[str]) -> State:
+    if value is None:
+        return state
+    if not isinstance(value, dict):
+        raise ValueError(f"{name} takes an object")
+    if name == "merge_patch":
+        after = merge_patch(state, value)
+        new = {field for field in value if field in state or field in after}
+    else:
+        after = dict(value) if name == "replace" else {**state, **value}
+        new = set(value) | (set(state) if name == "replace" else set())
+    for field in new & types.keys() & after.keys():
+        after[field] = declared(after[field], types[field])
+    touched |= new
+    result: State = after
+    return result
+
+
+def declared(value: Any, kind: str) -> Any:
+    """Convert a value to a declared type. Raises ValueError for lost digits, overflow or another kind of value."""
+    name = kind.strip().lower()
+    if value is None or isinstance(value, list):
+        return value
+    if name in ("varchar", "text"):
+        return value if isinstance(value, str) else unmark(dumps(value))
+    if name == "boolean":
+        if not isinstance(value, bool):
+            raise ValueError(f"{dumps(value)[:60]} is neither true nor false")
+        return value
+    decimal = re.fullmatch(r"(?:decimal|numeric)\(\s*(\d+)\s*,\s*(\d+)\s*\)", name)
+    if not decimal and name not in _BITS:
+        return value
     number = _number(value)
     if number is None:
-        raise _wrong(position, f"{value!r} is no number")
+        raise ValueError(f"{dumps(value)[:60]} is no number")
+    scaled = Decimal(number).scaleb(int(decimal[2]) if decimal else 0, _EXACT)
+    fits = abs(scaled) < 10 ** int(decimal[1]) if decimal else -(2 ** _BITS[name]) <= scaled < 2 ** _BITS[name]
+    if scaled != scaled.to_integral_value() or not fits:
+        raise ValueError(f"{dumps(value)[:60]} does not fit {name}")
+    return number
+
+
+_BITS = {"int": 31, "integer": 31, "bigint": 63, "hugeint": 127}
+_EXACT = Context(prec=10_000)
+
+
+def _accumulated(state: State, operation: StepOperation, value: Any, kind: str) -> Any:
+    name, field = operation.name, operation.field
+    if name in ("min", "max") and isinstance(value, str) and _number(value) is None:
+        better = min if name == "min" else max
+        old = state.get(field, value)
+        if not isinstance(old, str):
+            raise ValueError(f"{field} is no text: {dumps(old)[:60]}")
+        return better(old, value)
+    number = _number(declared(value, kind))
+    if number is None:
+        raise ValueError(f"{dumps(value)[:60]} is no number")
     if field not in state:
-        return -number if name == "subtract" else number
+        return declared(-number if name == "subtract" else number, kind)
     old = state[field]
     if isinstance(old, bool) or not isinstance(old, int | Decimal):
-        raise _wrong(position, f"{field} is no number to add to: {old!r}")
-    if name == "min":
-        return min(old, number)
-    if name == "max":
-        return max(old, number)
-    return _sum(old, -number if name == "subtract" else number)
+        raise ValueError(f"{field} is no number to add to: {dumps(old)[:60]}")
+    if name in ("min", "max"):
+        return (min if name == "min" else max)(old, number)
+    return declared(_sum(old, -number if name == "subtract" else number), kind)
 
 
 def _sum(a: int | Decimal, b: int | Decimal) -> int | Decimal:
-    import decimal
-
-    with decimal.localcontext() as context:
-        context.prec = 10_000
-        return a + b
+    return a + b if isinstance(a, int) and isinstance(b, int) else _EXACT.add(Decimal(a), Decimal(b))
 
 
 def _number(value: Any) -> int | Decimal | None:
-    import re
-
     if isinstance(value, bool):
         return None
     if isinstance(value, int | Decimal):
@@ -138,37 +189,39 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return result
 
 
-def _wrong(position: int, message: str) -> UsageError:
-    return UsageError(f"event @{position}: {message}")
-
-
 @dataclass(frozen=True, slots=True)
 class Stepped:
-    """One step of an entity's life. `before` is empty at the start of an incarnation; `after` None when deleted."""
+    """One event of an entity. `before` is empty at the start of an incarnation; `after` None when deleted.
+
+    `row` is the event's first row: the one of its first role.
+    """
 
     row: Row
     version: int
     before: State
     after: State | None
+    touched: frozenset[str]
 
 
 def steps(
-    rows: Iterator[Row],
-    step: Callable[[State | None, Row], State | None],
-    entity: Callable[[Row], Any],
-    event: Callable[[Row], Any],
+    rows: Iterator[Row], step: Step, entity: Callable[[Row], Any], event: Callable[[Row], Any]
 ) -> Iterator[Stepped]:
-    """Fold rows that are sorted by entity and fold key."""
-    current, state, version, last = object(), DELETED, 0, object()
-    for row in rows:
-        name = entity(row)
-        if name != current:
-            current, state, version, last = name, DELETED, 0, object()
-        version += event(row) != last
-        last = event(row)
-        before: State = state or {}
-        state = step(state, row)
-        yield Stepped(row, version, before, state)
+    """Fold rows that are sorted by entity and fold key; a deletion takes effect at the end of its event."""
+    for _, life in groupby(rows, key=entity):
+        state: State | None = None
+        for version, (_, group) in enumerate(groupby(life, key=event), start=1):
+            before = after = state or {}
+            first, touched, deletes = None, frozenset[str](), False
+            for row in group:
+                first = first or row
+                applied = step(after, row)
+                after = applied.state
+                touched |= applied.touched
+                deletes |= applied.deletes
+            assert first is not None
+            touched |= after.keys() if deletes else set()
+            state = None if deletes else after
+            yield Stepped(first, version, before, state, touched)
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:

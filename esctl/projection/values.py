@@ -15,10 +15,15 @@ from typing import Literal
 from esctl.engine.duckdb import EVENT_ERROR, HINT
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
+from esctl.model import MARK
 
 MOST_DIGITS = 38
 FLOAT = -1  # `whole` of a number that is a DOUBLE
-NUMBER_TEXT = r"^-?[0-9]+([.][0-9]+)?$"
+NUMBER_TEXT = r"^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
+HELD_TEXT = r"^-?[0-9]{1,28}([.][0-9]{1,10})?$"
+"""Numbers that DECIMAL(38,10) holds."""
+EXACT_DIGITS = 15
+"""Numbers of more digits stand marked inside JSON text (see docs/architecture.md, "Exact text")."""
 QUOTIENT_SCALE = 12
 """Digits after the point kept of an inexact number (a quotient) when it is accumulated."""
 
@@ -109,29 +114,44 @@ def event_error(message: str, *parts: str, position: str = "position") -> str:
     return f"error({sql})"
 
 
-def to_number(value: Value) -> Value:
-    """Read a value as an exact number; a row whose value is none is an error naming its event."""
+def to_number(value: Value, *, lenient: bool = False) -> Value:
+    """Read a value as an exact number; a row whose value is none is an error naming its event (NULL if `lenient`)."""
     if value.type == "number":
         return value
     if value.type == "null":
         return Value("CAST(NULL AS DECIMAL(1,0))", "number", Shape(1, 0))
     if value.type == "text":
         cast = f"try_cast({value.sql} AS DECIMAL(38,10))"
-        wrong = event_error("{} is no number", f"to_json(left({value.sql}, 60))")
-        return Value(
-            f"CASE WHEN {value.sql} IS NOT NULL AND {cast} IS NULL THEN {wrong} ELSE {cast} END",
-            "number",
-            Shape(28, 10),
+        wrong = (
+            "NULL" if lenient else event_error("{} is no number", f"CAST(to_json(left({value.sql}, 60)) AS VARCHAR)")
         )
+        numeric = f"regexp_matches({value.sql}, {literal(NUMBER_TEXT)}) AND {cast} IS NOT NULL"
+        sql = f"CASE WHEN {numeric} THEN {cast} WHEN {value.sql} IS NOT NULL THEN {wrong} END"
+        return Value(sql, "number", Shape(28, 10))
     if value.type == "dynamic":
-        shape = value.shape or Shape(28, 10)
-        if value.static == "NUMBER":
-            return Value(value.number, "number", shape)
-        wrong = event_error(value.label + " is no number: {}", f"left({value.sql}, 60)")
-        numeric = f"({value.json_type} = 'NUMBER' OR ({value.json_type} = 'STRING' AND regexp_matches({value.text}, {literal(NUMBER_TEXT)})))"
-        sql = f"CASE WHEN {numeric} THEN {value.number} WHEN {value.json_type} IS NOT NULL AND {value.json_type} <> 'NULL' THEN {wrong} END"
-        return Value(sql, "number", shape)
+        return _dynamic_number(value, lenient=lenient)
     raise UsageError(f"a {value.type} value is no number")
+
+
+def _dynamic_number(value: Value, *, lenient: bool) -> Value:
+    shape = value.shape or Shape(28, 10)
+    if value.static == "NUMBER" and shape.fits:
+        return Value(value.number, "number", shape)
+    wrong = "NULL" if lenient else event_error(value.label + " is no number: {}", f"left({value.sql}, 60)")
+    kind = value.json_type
+    plain, number = f"regexp_matches({value.text}, {literal(NUMBER_TEXT)})", value.number
+    if not shape.fits:
+        shape = Shape(MOST_DIGITS - 10, 10)
+        plain, number = (
+            f"regexp_matches({value.text}, {literal(HELD_TEXT)})",
+            f"try_cast({value.text} AS {shape.sql_type})",
+        )
+        sql = (
+            f"CASE WHEN {kind} IN ('NUMBER', 'STRING') AND {plain} THEN {number} WHEN {kind} <> 'NULL' THEN {wrong} END"
+        )
+        return Value(sql, "number", shape)
+    sql = f"CASE WHEN {kind} = 'NUMBER' OR ({kind} = 'STRING' AND {plain}) THEN {number} WHEN {kind} <> 'NULL' THEN {wrong} END"
+    return Value(sql, "number", shape)
 
 
 def to_text(value: Value) -> Value:
@@ -178,6 +198,16 @@ def json_text(value: Value) -> str:
     if value.type == "time":
         return f"'\"' || {time_text(value.sql)} || '\"'"
     return number_text(value.sql, value.shape or INTEGER)
+
+
+def element_json(value: Value) -> str:
+    """Write a value as JSON text to stand inside a list or object: numbers that DuckDB would read as DOUBLE are marked."""
+    text = json_text(value)
+    shape = value.shape or INTEGER
+    if value.type == "number" and not shape.is_float and shape.whole + shape.scale > EXACT_DIGITS:
+        digits = f"length(replace(replace({text}, '-', ''), '.', ''))"
+        text = f"CASE WHEN {digits} > {EXACT_DIGITS} THEN {literal(chr(34) + MARK)} || {text} || '\"' ELSE {text} END"
+    return f"coalesce({text}, 'null')"
 
 
 def number_text(sql: str, shape: Shape) -> str:

@@ -11,7 +11,7 @@ from esctl.projection.sql import touched_sql
 from esctl.queries.bounds import bound, entity_conditions
 from esctl.queries.replay import States, states
 from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for
-from esctl.queries.trail import trail
+from esctl.queries.trail import differ, trail
 
 COLUMNS = (
     Column("entity", "text"),
@@ -64,7 +64,7 @@ def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
     change = "CASE WHEN NOT before_there THEN 'created' WHEN NOT after_there THEN 'deleted' ELSE 'changed' END"
     # An entity without any field has one row without a name, so that its creation or deletion is not lost.
     differing = f"""SELECT entity, kind, {change} AS change, field, before, after FROM ({lives})
-        WHERE before IS DISTINCT FROM after OR (fields = 0 AND NOT (before_there AND after_there))"""
+        WHERE {differ("before", "after")} OR (fields = 0 AND NOT (before_there AND after_there))"""
     touched = _touched(scope, claim, a, b, apart)
     listed = """'[' || array_to_string(list(DISTINCT t.position ORDER BY t.position)
         FILTER (t.position IS NOT NULL AND (d.field IS NULL OR t.field = d.field)), ',') || ']'"""
@@ -110,9 +110,7 @@ def _touched(scope: Scope, claim: Claim, a: AsOf, b: AsOf, apart: list[str]) -> 
         plan = plan_for(scope, claim.projection)
         return touched_sql(plan, event_rows(scope, plan.reads, [claim.condition, *apart], None))
     except NeedsStreamError:
-        rows = " UNION ".join(
-            f"SELECT kind, entity, position, unnest(fields) AS field FROM ({trail(scope, claim, point).sql})"
-            for point in (a, b)
-        )
+        trails = trail(scope, claim, a, also=b).sql
+        rows = f"SELECT kind, entity, position, unnest(fields) AS field FROM ({trails})"
         events = scope.view.relation(["kind", "entity", "position"], None, [FOLDABLE, *apart])
         return f"SELECT * FROM ({rows}) WHERE (kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"

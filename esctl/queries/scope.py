@@ -17,7 +17,7 @@ from esctl.projection.fold import Plan, plan
 from esctl.projection.reads import Reads, measure
 from esctl.projection.spec import DEFAULT, Projection, family
 from esctl.projection.sql import EventRows
-from esctl.queries.bounds import Bound, bound, entity_conditions, is_glob
+from esctl.queries.bounds import bound, entity_conditions, is_glob
 
 if TYPE_CHECKING:
     import duckdb
@@ -155,19 +155,19 @@ def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
 
 def plan_for(scope: Scope, projection: Projection, *, calculating: bool = False) -> Plan:
     """Compile a projection against the scope's index. `calculating`: something else will reckon with its fields."""
-    paths = _measured_paths(scope.view, projection, calculating)
+    paths = measured_paths(scope.view, projection, calculating)
     shapes = measure(scope.connection, scope.view, paths, [FOLDABLE, entity_conditions(scope.entities)])
     return plan(projection, Reads(scope.view, shapes), payload_keys(scope))
 
 
-def _measured_paths(view: IndexView, projection: Projection, calculating: bool) -> list[PayloadPath]:
+def measured_paths(view: IndexView, projection: Projection, calculating: bool = False) -> list[PayloadPath]:
     """List the payload paths whose digits matter: all but those of texts, objects and the like that are only carried."""
     operations = [operation for rule in projection.rules for operation in rule.operations]
     reckoned = {operation.field for operation in operations if family(operation.name) not in ("", "list")}
     reckoned.update(field for field, _ in projection.types)
     paths = [path for rule in projection.rules if rule.when for path in rule.when.paths()]
     for operation in operations:
-        if operation.value is None or operation.name == "merge":
+        if operation.value is None or (operation.field == "" and operation.value.path is not None):
             continue
         carried = operation.value.path is not None and operation.field not in reckoned and not calculating
         paths += [
@@ -177,23 +177,38 @@ def _measured_paths(view: IndexView, projection: Projection, calculating: bool) 
 
 
 def event_rows(
-    scope: Scope, reads: Reads, conditions: Sequence[str], at: AsOf | None, columns: Sequence[str] = ()
+    scope: Scope,
+    reads: Reads,
+    conditions: Sequence[str],
+    at: AsOf | None,
+    columns: Sequence[str] = (),
+    also: AsOf | None = None,
 ) -> EventRows:
-    """Select the events to fold: valid, no duplicates, of the scope's entities, within its bounds."""
-    limit = bound(scope.connection, scope.view, at)
+    """Select the events to fold: valid, no duplicates, of the scope's entities, within its bounds.
+
+    `also`: those within this bound too, in it or in `at`.
+    """
+    limits = [bound(scope.connection, scope.view, point) for point in (at, also) if point is not None]
     known = bound(scope.connection, scope.view, scope.known_at, "recorded_at")
-    where = [FOLDABLE, entity_conditions(scope.entities), *conditions, *limit.conditions, *known.conditions]
+    where = [FOLDABLE, entity_conditions(scope.entities), *conditions, *known.conditions]
+    tests = [" AND ".join(limit.conditions) or "true" for limit in limits]
+    extra = [f"{scope.view.key()} AS key", f"{scope.view.event_key()} AS event_key"]
+    versions = any(limit.first_versions is not None for limit in limits)
+    if versions:
+        # A version counts events before any other bound is looked at, and the other bounds are on columns as stored.
+        extra += [f"({test}) AS within{i}" for i, test in enumerate(tests)]
+    elif tests:
+        where.append("(" + " OR ".join(f"({test})" for test in tests) + ")")
     names = list(dict.fromkeys(["kind", "entity", "position", "time", *reads.columns, *columns]))
-    keys = f"{scope.view.key()} AS key, {scope.view.event_key()} AS event_key"
-    sql = scope.view.relation(names, reads.by_alias(), [test for test in where if test != "true"], keys)
-    return EventRows(_first_versions(sql, limit), scope.view.has_roles, scope.view.manifest.events)
-
-
-def _first_versions(sql: str, limit: Bound) -> str:
-    if limit.first_versions is None:
-        return sql
-    rank = "dense_rank() OVER (PARTITION BY kind, entity ORDER BY event_key)"
-    return f"SELECT * FROM ({sql}) QUALIFY {rank} <= {limit.first_versions}"
+    sql = scope.view.relation(names, reads.by_alias(), [test for test in where if test != "true"], ", ".join(extra))
+    if versions:
+        rank = "dense_rank() OVER (PARTITION BY kind, entity ORDER BY event_key)"
+        within = [
+            f"within{i}" if limit.first_versions is None else f"(within{i} AND {rank} <= {limit.first_versions})"
+            for i, limit in enumerate(limits)
+        ]
+        sql = f"SELECT * FROM ({sql}) QUALIFY {' OR '.join(within)}"
+    return EventRows(sql, scope.view.has_roles, scope.view.manifest.events)
 
 
 def narrowed(scope: Scope, entities: Sequence[str]) -> Scope:

@@ -18,13 +18,13 @@ from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS, Read
 from esctl.model import AsOf
 from esctl.projection.expressions import Expression
-from esctl.projection.fold import guard_sql, set_json
+from esctl.projection.fold import guard_sql, set_json, truthy
 from esctl.projection.jsontext import dumps, loads
 from esctl.projection.reads import Reads, measure
 from esctl.projection.spec import Projection
-from esctl.projection.stepping import State, StepOperation, Stepped, differences, rule_step, steps
+from esctl.projection.stepping import Applied, State, Step, StepOperation, Stepped, differences, rule_step, steps
 from esctl.projection.values import Value, json_text
-from esctl.queries.scope import Claim, Scope, event_rows
+from esctl.queries.scope import Claim, Scope, event_rows, measured_paths
 
 BATCH = 5000
 _FIXED = (
@@ -45,7 +45,7 @@ _FIXED = (
 @dataclass(frozen=True, slots=True)
 class _Source:
     sql: str  # sorted by kind, entity and fold key
-    step: Callable[[State | None, tuple[Any, ...]], State | None]
+    step: Step
 
 
 def stream_states(scope: Scope, claim: Claim, at: AsOf | None) -> str:
@@ -75,7 +75,14 @@ def _state_row(stepped: Stepped) -> tuple[Any, ...]:
     return (row[0], row[1], stepped.version, row[2], row[3], stepped.after is None, text)
 
 
-def stream_trail(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str], fields: Sequence[str]) -> str:
+def stream_trail(
+    scope: Scope,
+    claim: Claim,
+    at: AsOf | None,
+    conditions: Sequence[str],
+    fields: Sequence[str],
+    also: AsOf | None = None,
+) -> str:
     """Give the SQL of trails, with the columns of `queries.trail.Trail`."""
     import pyarrow as pa
 
@@ -85,9 +92,9 @@ def stream_trail(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequen
          ("time", pa.timestamp("us")), ("recorded_at", pa.timestamp("us")), ("role", text), ("type", text), ("actor", text),
          ("id", text), ("correlation", text), ("causation", text), ("changes", text), ("fields", pa.list_(text))]
     )  # fmt: skip
-    source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at)
+    source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at, also)
     rows = _trail_rows(_lives(scope, source), set(fields))
-    key = "{'s': key_s, 'n': CAST(key_n AS HUGEINT)}" if scope.view.has_text_sequences else "CAST(key_n AS HUGEINT)"
+    key = "{'s': key_s, 'n': CAST(key_n AS HUGEINT)}" if scope.view.has_struct_keys else "CAST(key_n AS HUGEINT)"
     rest = "version, position, time, recorded_at, role, type, actor, id, correlation, causation, changes, fields"
     return f"SELECT kind, entity, {key} AS key, {rest} FROM ({_spooled(scope, schema, rows)})"
 
@@ -96,7 +103,7 @@ def _trail_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[An
     for stepped in lives:
         row = stepped.row
         changes = [c for c in differences(stepped.before, stepped.after or {}) if not fields or c["field"] in fields]
-        names = [change["field"] for change in changes]
+        names = sorted(stepped.touched & set(fields) if fields else stepped.touched)
         yield (row[0], row[1], row[11], row[12], stepped.version, row[2], row[3], *row[4:11], dumps(changes), names)
 
 
@@ -141,13 +148,13 @@ def _table(pa: Any, schema: Any, rows: list[tuple[Any, ...]]) -> Any:
     )
 
 
-def _source(scope: Scope, claim: Claim, at: AsOf | None) -> _Source:
-    projection = claim.projection
-    return _python_source(scope, claim, at) if projection.python else _rule_source(scope, claim, at)
+def _source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None = None) -> _Source:
+    made = _python_source if claim.projection.python else _rule_source
+    return made(scope, claim, at, also)
 
 
 def _fixed_columns(scope: Scope) -> list[str]:
-    key = ["key.s", "CAST(key.n AS VARCHAR)"] if scope.view.has_text_sequences else ["NULL", "CAST(key AS VARCHAR)"]
+    key = ["key.s", "CAST(key.n AS VARCHAR)"] if scope.view.has_struct_keys else ["NULL", "CAST(key AS VARCHAR)"]
     return [*_FIXED, *key]
 
 
@@ -155,12 +162,9 @@ def _sorted(scope: Scope, items: Sequence[str], rows: str) -> str:
     return f"SELECT {', '.join([*_fixed_columns(scope), *items])} FROM ({rows}) ORDER BY kind, entity, key"
 
 
-def _rule_source(scope: Scope, claim: Claim, at: AsOf | None) -> _Source:
+def _rule_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None) -> _Source:
     projection = claim.projection
-    paths = [
-        tuple(path[1:]) for rule in projection.rules if rule.when for path in rule.when.paths() if path[0] == "data"
-    ]
-    reads = Reads(scope.view, measure(scope.connection, scope.view, [path for path in paths if path]))
+    reads = Reads(scope.view, measure(scope.connection, scope.view, measured_paths(scope.view, projection)))
     items: list[str] = []
     operations: list[StepOperation] = []
     base = len(_fixed_columns(scope))
@@ -169,48 +173,41 @@ def _rule_source(scope: Scope, claim: Claim, at: AsOf | None) -> _Source:
         guard = guard_sql(rule, reads)
         for operation in rule.operations:
             value = _operation_value(operation.value, reads, operation.name, declared.get(operation.field, ""))
-            operations.append(
-                StepOperation(
-                    operation.name,
-                    operation.field,
-                    base + len(items),
-                    base + len(items) + 1,
-                    bool(declared.get(operation.field)),
-                )
-            )
+            operations.append(StepOperation(operation.name, operation.field, base + len(items), base + len(items) + 1))
             items += [guard, f"CASE WHEN {guard} THEN {value} END"]
-    rows = event_rows(scope, reads, [claim.condition], at, _FIXED)
-    return _Source(_sorted(scope, items, rows.sql), rule_step(operations, 2))
+    rows = event_rows(scope, reads, [claim.condition], at, _FIXED, also)
+    return _Source(_sorted(scope, items, rows.sql), rule_step(operations, declared, 2))
 
 
-def _operation_value(expression: Expression | None, reads: Reads, name: str, declared: str) -> str:
+def _operation_value(expression: Expression | None, reads: Reads, name: str, kind: str) -> str:
+    """Write an operation's value as JSON text; NULL where there is nothing to do."""
     if expression is None:
         return "CAST(NULL AS VARCHAR)"
     value: Value = expression.compile(reads.resolve)
     if name == "count":
-        truth = f"({value.sql})" if value.type == "boolean" else f"({json_text(value)} NOT IN ('false', 'null'))"
-        return f"CASE WHEN {truth} THEN '1' END"
+        return f"CASE WHEN {truthy(value)} THEN '1' END"
+    bare = expression.path is not None and value.type == "dynamic"
     if name == "set":
-        return set_json(value, declared, bare=expression.path is not None)
+        return set_json(value, kind, bare=bare)
     text = json_text(value)
-    return text if value.type == "dynamic" else f"coalesce({text}, 'null')"
+    return text if bare else f"coalesce({text}, 'null')"
 
 
-def _python_source(scope: Scope, claim: Claim, at: AsOf | None) -> _Source:
+def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None) -> _Source:
     fold = load_function(claim.projection, scope.config)
     reads = Reads(scope.view, {})
     data = reads.alias(Read((), "json"))
-    rows = event_rows(scope, reads, [claim.condition], at, [*_FIXED, *EVENT_COLUMNS])
+    rows = event_rows(scope, reads, [claim.condition], at, [*_FIXED, *EVENT_COLUMNS], also)
     place = len(_fixed_columns(scope))
 
-    def step(state: State | None, row: tuple[Any, ...]) -> State | None:
+    def step(state: State, row: tuple[Any, ...]) -> Applied:
         event = dict(zip(_FIXED, row, strict=False))
         for clock in ("time", "recorded_at"):
             event[clock] = event[clock].replace(tzinfo=UTC)
         event["sequence"] = row[place]
         event["data"] = None if row[place + 1] is None else loads(row[place + 1])
         try:
-            after = fold(dict(state or {}), event)
+            after = fold(dict(state), event)
         except Exception as error:
             raise UsageError(
                 f"projections.{claim.projection.name}.python failed at event @{row[2]}: {type(error).__name__}: {error}",
@@ -221,7 +218,8 @@ def _python_source(scope: Scope, claim: Claim, at: AsOf | None) -> _Source:
                 f"projections.{claim.projection.name}.python gave a {type(after).__name__}",
                 "give a dict, or None to delete",
             )
-        return after
+        changed = frozenset(change["field"] for change in differences(state, after or {}))
+        return Applied(after or {}, changed, after is None)
 
     return _Source(_sorted(scope, ["sequence", data], rows.sql), step)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from esctl.engine.quoting import literal
+from esctl.index.judge import unmark_json_sql
 from esctl.model import AsOf
 from esctl.projection.fold import NeedsStreamError
 from esctl.projection.sql import TRAIL_COLUMNS, trail_sql
@@ -15,29 +16,32 @@ from esctl.queries.scope import Claim, Scope, event_rows, plan_for
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """Rows per event's row: kind, entity, key, version, TRAIL_COLUMNS, changes (JSON text), fields (list of names touched)."""
+    """A row per event and entity: kind, entity, key, version, TRAIL_COLUMNS, changes (JSON text), fields (list of names touched)."""
 
     sql: str
 
 
 def trail(
-    scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str] = (), fields: Sequence[str] = ()
+    scope: Scope,
+    claim: Claim,
+    at: AsOf | None,
+    conditions: Sequence[str] = (),
+    fields: Sequence[str] = (),
+    also: AsOf | None = None,
 ) -> Trail:
-    """Fold one projection's entities event by event. `fields`: only their changes."""
+    """Fold one projection's entities event by event. `fields`: only their changes; `also`: events of this bound too."""
     try:
         if claim.projection.python or claim.projection.sql:
             raise NeedsStreamError
         plan = plan_for(scope, claim.projection)
         envelope = [name for name in TRAIL_COLUMNS if name not in ("position", "time")]
-        rows = event_rows(scope, plan.reads, [claim.condition, *conditions], at, envelope)
+        rows = event_rows(scope, plan.reads, [claim.condition, *conditions], at, envelope, also)
         changes, touched = [], []
         for i, field in enumerate(plan.fields):
             if fields and field.name not in fields:
                 continue
             changes.append(change_sql(field.name, f"before{i}", f"after{i}"))
-            touched.append(
-                f"CASE WHEN touched{i} AND (before{i} IS NOT NULL OR after{i} IS NOT NULL) THEN {literal(field.name)} END"
-            )
+            touched.append(f"CASE WHEN touched{i} THEN {literal(field.name)} END")
         listed = f"concat_ws(',', {', '.join(changes)})" if changes else "''"
         names = f"list_filter([{', '.join(touched)}]::VARCHAR[], lambda n: n IS NOT NULL)"
         checks = "".join(f" + coalesce(check{i}::BIGINT, 0)" for i in range(len(plan.checks)))
@@ -49,7 +53,7 @@ def trail(
     except NeedsStreamError:
         from esctl.queries.stream import stream_trail
 
-        return Trail(stream_trail(scope, claim, at, conditions, fields))
+        return Trail(stream_trail(scope, claim, at, conditions, fields, also))
 
 
 def change_sql(field: str, before: str, after: str) -> str:
@@ -59,4 +63,10 @@ def change_sql(field: str, before: str, after: str) -> str:
         f"CASE WHEN {sql} IS NOT NULL THEN {literal(f',{chr(34)}{key}{chr(34)}:')} || {sql} ELSE '' END"
         for key, sql in (("before", before), ("after", after))
     ]
-    return f"CASE WHEN {before} IS DISTINCT FROM {after} THEN {name} || {parts[0]} || {parts[1]} || '}}' END"
+    return f"CASE WHEN {differ(before, after)} THEN {name} || {parts[0]} || {parts[1]} || '}}' END"
+
+
+def differ(before: str, after: str) -> str:
+    """Write whether two columns of JSON text differ by value: a number may be marked in one and plain in the other."""
+    unmarked = f"{unmark_json_sql(before)} IS DISTINCT FROM {unmark_json_sql(after)}"
+    return f"CASE WHEN {before} IS NOT DISTINCT FROM {after} THEN false ELSE {unmarked} END"

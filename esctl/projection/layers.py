@@ -1,0 +1,42 @@
+"""Columns that a compiled projection computes once per event, one layer upon the other."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Layers:
+    """Columns computed once per event and then only named: guards, and values that hold only where a guard does.
+
+    What is spelled out again at each use grows with every use, and DuckDB plans it each time. A value is computed inside
+    CASE, which alone keeps an `error()` from being raised for an event that the guard excludes.
+    """
+
+    names: dict[str, str] = field(default_factory=dict)  # SQL -> name
+    levels: dict[str, int] = field(default_factory=dict)  # name -> layer
+
+    def guard(self, sql: str) -> str:
+        """Name a condition that is never NULL."""
+        return sql if sql in ("true", "false") else self._name(sql, "guard")
+
+    def value(self, guard: str, sql: str) -> str:
+        """Name a value, NULL where the guard does not hold; a bare column stays as it is."""
+        if re.fullmatch(r'"read[0-9]+"|[a-z_]+|NULL', sql):
+            return sql
+        return self._name(sql if guard == "true" else f"CASE WHEN {guard} THEN {sql} END", "value")
+
+    def _name(self, sql: str, prefix: str) -> str:
+        if sql not in self.names:
+            name = self.names[sql] = f"{prefix}{len(self.names)}"
+            used = re.findall(r"\b(?:guard|value)[0-9]+\b", sql)
+            self.levels[name] = 1 + max((self.levels.get(other, 0) for other in used), default=0)
+        return self.names[sql]
+
+    def over(self, rows: str) -> str:
+        """Add the columns to a SELECT of events."""
+        for level in sorted(set(self.levels.values())):
+            items = [f"{sql} AS {name}" for sql, name in self.names.items() if self.levels[name] == level]
+            rows = f"SELECT *, {', '.join(items)} FROM ({rows})"
+        return rows
