@@ -52,7 +52,7 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with (folder / "big.jsonl").open("w") as file:
         for i in range(LINES):
             file.write(
-                f'{{"id":"e{i}","type":"Added","time":"2024-01-01T{i // 3600 % 24:02d}:{i // 60 % 60:02d}:{i % 60:02d}Z",'
+                f'{{"id":"e{i}","type":"Added","time":"2024-01-01T{i // 3600:02d}:{i // 60 % 60:02d}:{i % 60:02d}Z",'
                 f'"stream":"thing-{i % 500}","data":{{"n":{i}}}}}\n'
             )
     good("ingest", "big.jsonl", "-q", cwd=folder)
@@ -94,7 +94,8 @@ def test_ctrl_c_while_a_replay_runs_ends_with_130(big: Path) -> None:
     config = big / "slow.toml"
     # One state a row of a product that takes minutes: it cannot be done before the signal comes.
     config.write_text(
-        '[projections.slow]\nsql = "select a.entity, count(*) as n from events a, events b, events c group by a.entity"\n'
+        "[projections.slow]\n"
+        'sql = "select a.entity, count(*) as n from events a, events b, events c group by a.entity"\n'
     )
     process = subprocess.Popen(
         [*ESCTL, "--config", str(config), "replay", "--at", "2024-01-03"],
@@ -124,16 +125,20 @@ def test_ctrl_c_while_rows_are_written_ends_with_130(big: Path) -> None:
     assert (process.returncode, talk) == (130, b"esctl: interrupted\n")
 
 
-def test_an_interrupt_inside_exec_is_handled_like_any_other() -> None:
-    # As it happens when Ctrl-C comes while a dataclass is being made in an import.
-    program = (
-        "import os, signal, sys\n"
+def test_an_interrupt_inside_exec_is_handled_like_any_other(tmp_path: Path) -> None:
+    # As it happens when Ctrl-C comes while a dataclass is being made in an import; `python -m` alone minds it.
+    (tmp_path / "interrupted.py").write_text(
+        "import sys\n"
         "from esctl.cli import app\n"
-        "def version():\n"
-        "    exec('os.kill(os.getpid(), signal.SIGINT)', globals())\n"
-        "app.print_version = version\n"
+        "app.print_version = lambda: exec('raise KeyboardInterrupt')\n"
         "sys.argv[1:] = ['--version']\n"
         "app.main()\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, env=surroundings(), check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"],
+        cwd=tmp_path,
+        capture_output=True,
+        env=surroundings(),
+        check=False,
+    )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"esctl: interrupted\n")

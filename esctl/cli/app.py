@@ -140,7 +140,7 @@ def run(group: LazyGroup) -> None:
     except OSError as problem:
         code = code or failures.report(problem, debug=False)
         failures.silence_stdout()
-    # CPython takes an interrupt that passed through exec() of a text (a dataclass being made in an import) for unhandled,
-    # caught or not, and dies of the signal instead of exiting with our code; the next exec() clears that.
+    # CPython takes an interrupt that passed through exec() of a text (a dataclass being made in an import) for
+    # unhandled, caught or not, and `python -m` then dies of the signal; the next exec() clears that.
     exec("pass")
     sys.exit(code)
