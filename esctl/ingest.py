@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from esctl.sources.files import Source
     from esctl.sources.reading import Delivery, Reading, SourceOptions
 
-COMMIT_BYTES = 64 << 20
-COMMIT_ROWS = 250_000
+COMMIT_BYTES = 48 << 20
+COMMIT_ROWS = 500_000
 SAMPLED = 1000
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from esctl.engine import interrupts
+from esctl.engine.sizes import parse_size
 from esctl.errors import EsctlError, InputError, UsageError
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 EVENT_ERROR = "esctl-event:"
 """Start of the message of an `error()` call inside a compiled query; what follows is for the user."""
+DUCKDB_SHARE = 0.7
+"""Of the memory that a process may use; records and Arrow tables need the rest."""
 HINT = "\x1f"
 """Between such a message and its hint."""
 
@@ -44,8 +47,8 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB with UTC as its zone and no extension that is not built in.
 
-    `memory_limit` is DuckDB's notation ("1GiB"); `temporary` is where it may spill.
-    Raises UsageError for a memory limit that DuckDB cannot read.
+    `memory_limit` ("1GiB") is meant for the process: DuckDB gets `DUCKDB_SHARE` of it. `temporary` is where it may spill.
+    Raises UsageError for a memory limit that is no size.
     """
     import duckdb
 
@@ -63,12 +66,8 @@ def connect(
     if temporary is not None:
         connection.execute("SET temp_directory=?", [str(temporary)])
     if memory_limit:
-        try:
-            connection.execute("SET memory_limit=?", [memory_limit])
-        except duckdb.Error as error:
-            raise UsageError(
-                f"--memory-limit {memory_limit!r} is no size", 'write it like "2GiB" or "512MB"'
-            ) from error
+        given = parse_size(memory_limit, "--memory-limit")
+        connection.execute("SET memory_limit=?", [f"{int(given * DUCKDB_SHARE)}B"])
     return connection
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from esctl.index.detect import Detection
 
 CHUNK_ROWS = 500_000
-CHUNK_BYTES = 128 << 20
+CHUNK_BYTES = 48 << 20
 ROW_GROUP = 65_536
 SMALL_ROWS = 1_000_000
 """Files with fewer rows are merged once there are `MOST_SMALL` of them in a row."""
@@ -228,15 +228,15 @@ _SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", 
 
 
 def _chunks(snapshot: Snapshot, first: int) -> Iterator[pa.Table]:
-    """Read the log from a position on in tables of about CHUNK_ROWS rows or CHUNK_BYTES, small segments together."""
+    """Read the log from a position on, a segment at a time, small ones together until there is half a chunk."""
     import pyarrow as pa
 
     from esctl.log.reader import iter_batches
 
     held: list[pa.RecordBatch] = []
-    for batch in iter_batches(snapshot, first, snapshot.head, CHUNK_ROWS // 4):
+    for batch in iter_batches(snapshot, first, snapshot.head, CHUNK_ROWS):
         held.append(batch)
-        if sum(b.num_rows for b in held) >= CHUNK_ROWS or sum(b.nbytes for b in held) >= CHUNK_BYTES:
+        if 2 * sum(b.num_rows for b in held) >= CHUNK_ROWS or 2 * sum(b.nbytes for b in held) >= CHUNK_BYTES:
             yield pa.Table.from_batches(held)
             held = []
     if held:

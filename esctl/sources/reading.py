@@ -38,8 +38,8 @@ class SourceOptions:
     input_format: str = "auto"
     records_path: str | None = None
     final: bool = False
-    batch_bytes: int = 64 << 20
-    batch_rows: int = 250_000
+    batch_bytes: int = 48 << 20
+    batch_rows: int = 500_000
     null: str | None = None
     max_record_bytes: int = 256 << 20
 

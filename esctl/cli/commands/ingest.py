@@ -63,6 +63,7 @@ def run(
     from esctl.cli.ingesting import report_detections, report_entities
     from esctl.cli.opening import zone
     from esctl.index.times import find_zone
+    from esctl.engine.sizes import parse_size
     from esctl.ingest import IngestOptions, ingest
     from esctl.sources.files import expand
     from esctl.sources.reading import SourceOptions
@@ -71,7 +72,7 @@ def run(
     find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
     found = expand(sources)
     options = IngestOptions(
-        SourceOptions(input_format, records_path, final, null=null, max_record_bytes=parse_size(max_record)),
+        SourceOptions(input_format, records_path, final, null=null, max_record_bytes=parse_size(max_record, "--max-record")),
         strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared),
     )  # fmt: skip
     store = create(
@@ -127,16 +128,3 @@ def summary_answer(outcome: Outcome, store: Store) -> Answer:
     )
     columns = tuple(Column(name, "number" if name == "seconds" else "integer") for name in values)
     return Answer(store.session, f"SELECT {items}", columns, title="ingested")
-
-
-def parse_size(text: str) -> int:
-    """Read a size such as 256MiB in bytes. Raises UsageError."""
-    import re
-
-    from esctl.errors import UsageError
-
-    match = re.fullmatch(r"(\d+)\s*([KMGT]?)(i?)B?", text.strip(), re.IGNORECASE)
-    if match is None:
-        raise UsageError(f"--max-record {text!r} is no size", 'write it like "256MiB"')
-    unit = 1024 if match[3] else 1000
-    return int(int(match[1]) * unit ** " KMGT".index(match[2].upper() or " "))
