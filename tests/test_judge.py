@@ -14,16 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esctl.engine.duckdb import connect
-from esctl.engine.exact_text import unmark_text_sql
-from esctl.index.judge import (
-    Judged,
-    _objects_are_plain,
-    canonical_json_sql,
-    is_number_mark_sql,
-    judge,
-    unmark,
-    unmark_json_sql,
-)
+from esctl.engine.exact_text import canonical_json_sql, is_number_mark_sql, unmark, unmark_json_sql, unmark_text_sql
+from esctl.index.judge import Judged, _objects_are_plain, judge
 from esctl.index.strict import canonical_number, examine, mark_numbers
 from esctl.model import MARK, Cursor
 

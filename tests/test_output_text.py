@@ -13,8 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esctl.engine.duckdb import connect
-from esctl.engine.exact_text import printable_json_sql
-from esctl.index.judge import unmark
+from esctl.engine.exact_text import printable_json_sql, unmark
 from esctl.model import MARK
 from esctl.output.changes import Change, parse_changes
 from esctl.output.text import escape_json, visible, visible_lines

@@ -1,6 +1,9 @@
-"""SQL that turns JSON text kept inside esctl into the JSON text people are shown."""
+"""Exact JSON text as esctl keeps it (docs/architecture.md, "Exact text"): writing it, reading it, showing it."""
 
 from __future__ import annotations
+
+import json
+import re
 
 from esctl.engine.quoting import literal
 from esctl.model import MARK
@@ -18,11 +21,31 @@ _TOKEN = (
 _UNTIDY = r"\.[0-9]*0(?:[,\]}eE]|$)|-0(?:[,\]}.]|$)"
 _SHOWN = r"\1\2\3\4\5\6\7"
 
+_STRING_BODY = r'[^"\\]*(?:\\.[^"\\]*)*"'
+_CANONICAL = r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?"
+_MARKED = rf'"{MARK}({_CANONICAL})"|("){MARK}({_STRING_BODY})|("{_STRING_BODY})'
+_MARKED_PYTHON = re.compile(_MARKED, re.DOTALL)
+
+
+def json_string(text: str) -> str:
+    """Write a string, or a member's name, as JSON text."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def pointer_token(name: str) -> str:
+    """Escape a member's name for a JSON Pointer (RFC 6901, section 3)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def pointer_sql(name: str) -> str:
+    """Write SQL for the JSON Pointer of a top-level member; `name` is SQL for its name."""
+    return f"'/' || replace(replace({name}, '~', '~0'), '/', '~1')"
+
 
 def printable_json_sql(expr: str) -> str:
     """Give the SQL for JSON text as it is printed: numbers unmarked, without trailing zeros, `-0` as `0`, on one line.
 
-    `expr` is SQL for compact JSON text (VARCHAR or NULL) as docs/architecture.md, "Exact text", describes it.
+    `expr` is SQL for compact JSON text (VARCHAR or NULL).
     """
     # A raw line end in JSON text can only be space between tokens, but it would break a line-oriented format.
     line = f"translate({expr}, chr(10) || chr(13), '  ')"
@@ -33,9 +56,45 @@ def printable_json_sql(expr: str) -> str:
     )
 
 
+def canonical_json_sql(expr: str) -> str:
+    """Write SQL that drops the trailing zeros of fractions in JSON text (`1.0` becomes `1`), outside strings.
+
+    `expr` gives JSON text (VARCHAR or JSON) of a judged record, so numbers have no exponent; the result is VARCHAR.
+    """
+    end = r"(\s*(?:[,\]}]|$))"
+    tail = rf"\.[0-9]*0{end}"
+    pattern = rf'("{_STRING_BODY})|(\.[0-9]*[1-9])0+{end}|\.0+{end}'
+    text = f"({expr})::VARCHAR"
+    return (
+        f"CASE WHEN regexp_matches({text}, {literal(tail)}) "
+        f"THEN regexp_replace({text}, {literal(pattern)}, '\\1\\2\\3\\4', 'gs') ELSE {text} END"
+    )
+
+
+def is_number_mark_sql(expr: str) -> str:
+    """Write SQL that is true where an extracted string stands for a number rather than for itself."""
+    return f"(starts_with({expr}, {literal(MARK)}) AND NOT starts_with({expr}, {literal(MARK * 2)}))"
+
+
 def unmark_text_sql(expr: str) -> str:
     """Write SQL that undoes the mark of one extracted string: the number's text, or the string as it was.
 
     `expr` gives what `json_extract_string` returned.
     """
     return f"CASE WHEN starts_with({expr}, {literal(MARK)}) THEN substr({expr}, 2) ELSE {expr} END"
+
+
+def unmark_json_sql(expr: str) -> str:
+    """Write SQL that turns marked JSON text into real JSON text (VARCHAR)."""
+    text = f"({expr})::VARCHAR"
+    return (
+        f"CASE WHEN contains({text}, {literal(MARK)}) "
+        f"THEN regexp_replace({text}, {literal(_MARKED)}, '\\1\\2\\3\\4', 'gs') ELSE {text} END"
+    )
+
+
+def unmark(text: str) -> str:
+    """Turn marked JSON text into real JSON text."""
+    if MARK not in text:
+        return text
+    return _MARKED_PYTHON.sub(lambda found: "".join(group or "" for group in found.groups()), text)

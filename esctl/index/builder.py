@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from esctl.engine.duckdb import single_row
-from esctl.engine.exact_text import unmark_text_sql
+from esctl.engine.exact_text import canonical_json_sql, pointer_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope import EnvelopeSql, envelope_sql, mapped_fields, payload_paths, sequence_text_key
-from esctl.index.judge import canonical_json_sql
 from esctl.index.layout import FieldSample, PayloadColumn, choose_columns, json_kind_sql, null_mark
 from esctl.index.mapping import json_pointer, parse_path
 from esctl.model import Stanza
@@ -73,12 +72,12 @@ def build(
 ) -> Built:
     """Build the index rows of a chunk.
 
-    `chunk`: position, recorded_at, source_time, source, offset, text, invalid, marked, grp. `reuse` is the layout of the
-    file before: taken again when at least nine rows in ten fit it, so that files stay alike.
+    `chunk`: position, recorded_at, source_time, source, offset, text, invalid, marked, grp. `reuse` is the layout of
+    the file before: taken again when at least nine rows in ten fit it, so that files stay alike.
     """
     connection.register("chunk", chunk)
     try:
-        columns = _columns(connection, groups, reuse)
+        columns = reuse or _sampled_columns(connection, groups)
         _create_events(connection, groups, columns)
         if reuse and columns == reuse and not _fits(connection):
             columns = _sampled_columns(connection, groups)
@@ -91,12 +90,6 @@ def build(
             connection.execute(f"DROP TABLE IF EXISTS {name}")
 
 
-def _columns(
-    connection: duckdb.DuckDBPyConnection, groups: Sequence[Group], reuse: tuple[PayloadColumn, ...]
-) -> tuple[PayloadColumn, ...]:
-    return reuse or _sampled_columns(connection, groups)
-
-
 def _fits(connection: duckdb.DuckDBPyConnection) -> bool:
     row = single_row(connection, "SELECT count(*) FILTER (data IS NOT NULL AND NOT marked), count(*) FROM event")
     return row is not None and row[0] * 10 <= row[1]
@@ -104,6 +97,8 @@ def _fits(connection: duckdb.DuckDBPyConnection) -> bool:
 
 def _sampled_columns(connection: duckdb.DuckDBPyConnection, groups: Sequence[Group]) -> tuple[PayloadColumn, ...]:
     records, samples = 0, []
+    whole_part = "regexp_extract(e.atom::VARCHAR, '^-?([0-9]+)', 1)"
+    fraction = "regexp_extract(e.atom::VARCHAR, '[.]([0-9]+)$', 1)"
     for group in groups:
         payload = _Payload(group.stanza)
         sql = f"""
@@ -113,9 +108,8 @@ def _sampled_columns(connection: duckdb.DuckDBPyConnection, groups: Sequence[Gro
             ), payload AS MATERIALIZED (SELECT {payload.whole("j")} AS p FROM sampled),
             objects AS (SELECT p FROM payload WHERE json_type(p) = 'OBJECT')
             SELECT e.key, e.type, count(*),
-                   max(length(regexp_extract(e.atom::VARCHAR, '^-?([0-9]+)', 1))) FILTER (e.type IN ('BIGINT', 'UBIGINT', 'DOUBLE')),
-                   max(length(rtrim(regexp_extract(e.atom::VARCHAR, '[.]([0-9]+)$', 1), '0')))
-                       FILTER (e.type = 'DOUBLE'),
+                   max(length({whole_part})) FILTER (e.type IN ('BIGINT', 'UBIGINT', 'DOUBLE')),
+                   max(length(rtrim({fraction}, '0'))) FILTER (e.type = 'DOUBLE'),
                    (SELECT count(*) FROM payload)
             FROM objects, json_each(objects.p) e GROUP BY ALL"""
         rows = connection.execute(sql).fetchall()
@@ -151,7 +145,7 @@ class _Payload:
         holder = self.holder(event)
         if not self.excluded:
             return f"json_extract({holder}, {literal(self.prefix)})"
-        member = f"to_json(k) || ':' || json_extract({holder}, '/' || replace(replace(k, '~', '~0'), '/', '~1'))"
+        member = f"to_json(k) || ':' || json_extract({holder}, {pointer_sql('k')})"
         kept = f"list_filter(json_keys({holder}), lambda k: k NOT IN ({self._excluded_list()}))"
         rebuilt = f"'{{' || array_to_string(list_transform({kept}, lambda k: {member}), ',') || '}}'"
         return f"CASE WHEN json_type({holder}) = 'OBJECT' THEN {rebuilt} ELSE json_extract({holder}, '') END"
@@ -229,7 +223,8 @@ def _group_select(group: Group, columns: Sequence[PayloadColumn], widest: int) -
             FROM (SELECT *, CASE WHEN marked THEN {unmarked} ELSE {envelope.extracted} END AS x,
                         {texts} AS v, {types} AS t, {payload.key_count("h")} AS keys
                 FROM (SELECT *, {payload.holder("j")} AS h
-                    FROM (SELECT * REPLACE (recorded_at::TIMESTAMP AS recorded_at, source_time::TIMESTAMP AS source_time),
+                    FROM (SELECT * REPLACE (recorded_at::TIMESTAMP AS recorded_at,
+                                            source_time::TIMESTAMP AS source_time),
                                  CASE WHEN invalid IS NULL THEN {_event_text(group.stanza)} END AS j
                           FROM chunk WHERE grp = {group.number})))))"""
 
@@ -250,15 +245,12 @@ def _entity_values(envelope: EnvelopeSql) -> str:
 def _entity_columns(envelope: EnvelopeSql, widest: int) -> str:
     parts = []
     for i in range(widest):
+        entity = kind = role = "NULL"
         if i < len(envelope.entities):
+            entity, kind = f"e{i}", f"CASE WHEN e{i} IS NOT NULL THEN k{i} END"
             role = literal(envelope.entities[i][0] or None)
-            parts.append(
-                f"e{i} AS entity_{i}, CASE WHEN e{i} IS NOT NULL THEN k{i} END AS kind_{i}, CAST({role} AS VARCHAR) AS role_{i}"
-            )
-        else:
-            parts.append(
-                f"CAST(NULL AS VARCHAR) AS entity_{i}, CAST(NULL AS VARCHAR) AS kind_{i}, CAST(NULL AS VARCHAR) AS role_{i}"
-            )
+        named = {"entity": entity, "kind": kind, "role": role}
+        parts += [f"CAST({sql} AS VARCHAR) AS {name}_{i}" for name, sql in named.items()]
     return ", ".join(parts)
 
 
@@ -266,7 +258,9 @@ def _mark_duplicates(connection: duckdb.DuckDBPyConnection, earlier: Earlier) ->
     """Set `duplicate_of` and `conflict` on the events whose id was seen before. Returns how many are conflicts."""
     known = "SELECT stanza, scope, id, position FROM event WHERE id IS NOT NULL AND invalid IS NULL"
     if earlier.files:
-        known += f""" UNION ALL SELECT DISTINCT f.stanza, f.scope, f.id, f.position FROM read_parquet({text_list(list(earlier.files))}) f
+        files = text_list(list(earlier.files))
+        known += f""" UNION ALL
+            SELECT DISTINCT f.stanza, f.scope, f.id, f.position FROM read_parquet({files}) f
             SEMI JOIN event ON f.id = event.id
             WHERE f.duplicate_of IS NULL AND f.invalid IS NULL"""
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE repeated AS
@@ -280,9 +274,8 @@ def _mark_duplicates(connection: duckdb.DuckDBPyConnection, earlier: Earlier) ->
     raws = earlier.raws([position for pair in pairs for position in pair])
     conflicts = [position for position, first in pairs if raws[position] != raws[first]]
     connection.execute("UPDATE repeated SET conflict = true WHERE position IN (SELECT unnest(?))", [conflicts])
-    connection.execute(
-        "UPDATE event SET duplicate_of = r.first, conflict = r.conflict FROM repeated r WHERE event.position = r.position"
-    )
+    connection.execute("""UPDATE event SET duplicate_of = r.first, conflict = r.conflict
+        FROM repeated r WHERE event.position = r.position""")
     return len(conflicts)
 
 
@@ -297,45 +290,64 @@ def _finish(
     roles = range(_widest(groups))
     rows = " UNION ALL ".join(_role_select(i, roles, key, columns) for i in roles)
     table = connection.sql(f"SELECT * FROM ({rows}) ORDER BY kind, entity, position, role_order").to_arrow_table()
-    entityless = " AND ".join(f"entity_{i} IS NULL" for i in roles)
+    entityless = _entityless(roles)
+    has_role = " OR ".join(f"role_{i} IS NOT NULL" for i in roles)
+    foldable = f"invalid IS NULL AND duplicate_of IS NULL AND NOT ({entityless})"
     row = single_row(
         connection,
-        f"""SELECT count(*), count(*) FILTER (data IS NOT NULL), list(DISTINCT ordering),
-        count(*) FILTER (ordering = 'sequence' AND sequence IS NULL AND invalid IS NULL AND duplicate_of IS NULL
-                         AND NOT ({entityless})),
-        count(*) FILTER (duplicate_of IS NOT NULL AND NOT conflict), count(*) FILTER (invalid IS NOT NULL),
-        count(*) FILTER (invalid IS NULL AND {entityless}), bool_or({" OR ".join(f"role_{i} IS NOT NULL" for i in roles)})
+        f"""SELECT count(*),
+        count(*) FILTER (data IS NOT NULL),
+        list(DISTINCT ordering),
+        count(*) FILTER (ordering = 'sequence' AND sequence IS NULL AND {foldable}),
+        bool_or({has_role}),
+        count(*) FILTER (duplicate_of IS NOT NULL AND NOT conflict),
+        count(*) FILTER (invalid IS NOT NULL),
+        count(*) FILTER (invalid IS NULL AND {entityless})
         FROM event""",
     )
     assert row is not None
-    fields: dict[str, set[str]] = {}
-    for name, kind in _typed_fields(connection, columns):
-        fields.setdefault(name, set()).add(kind)
-    for name, kinds in connection.execute(_UNTYPED_FIELDS).fetchall():
-        fields.setdefault(name, set()).update(kinds)
+    events, untyped, orderings, unsequenced, has_roles, duplicates, invalid, homeless = row
     duplicate_rows = connection.execute("SELECT position FROM repeated WHERE NOT conflict ORDER BY 1").fetchall()
     return Built(
         table=table,
         columns=columns,
-        events=row[0],
-        untyped=row[1],
-        orderings=tuple(sorted(row[2] or ())),
+        events=events,
+        untyped=untyped,
+        orderings=tuple(sorted(orderings or ())),
         sequence_key=sequence_key,
-        unsequenced=row[3],
-        roles=bool(row[7]),
-        duplicates=row[4],
+        unsequenced=unsequenced,
+        roles=bool(has_roles),
+        duplicates=duplicates,
         conflicts=conflicts,
-        invalid=row[5],
-        homeless=row[6],
-        fields=tuple((name, tuple(sorted(kinds))) for name, kinds in fields.items()),
+        invalid=invalid,
+        homeless=homeless,
+        fields=_fields(connection, columns),
         duplicate_positions=tuple(position for (position,) in duplicate_rows),
     )
 
 
-_POINTER = "'/' || replace(replace(k, '~', '~0'), '/', '~1')"
+def _entityless(roles: range) -> str:
+    """Write whether an event names no entity in any role."""
+    return " AND ".join(f"entity_{i} IS NULL" for i in roles)
+
+
+def _fields(
+    connection: duckdb.DuckDBPyConnection, columns: Sequence[PayloadColumn]
+) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """List the payload fields seen, each with the JSON types it had."""
+    seen: dict[str, set[str]] = {}
+    for name, kind in _typed_fields(connection, columns):
+        seen.setdefault(name, set()).add(kind)
+    for name, kinds in connection.execute(_UNTYPED_FIELDS).fetchall():
+        seen.setdefault(name, set()).update(kinds)
+    return tuple((name, tuple(sorted(kinds))) for name, kinds in seen.items())
+
+
+_FIELD_TYPE, _FIELD_TEXT = (f"{read}(data, {pointer_sql('k')})" for read in ("json_type", "json_extract_string"))
 _UNTYPED_FIELDS = f"""SELECT k, list(DISTINCT kind ORDER BY kind) FROM (
-    SELECT k, {json_kind_sql(f"json_type(data, {_POINTER})", f"json_extract_string(data, {_POINTER})")} AS kind
-    FROM (SELECT data, unnest(json_keys(data)) AS k FROM event WHERE json_type(data) = 'OBJECT')) GROUP BY k ORDER BY k"""
+    SELECT k, {json_kind_sql(_FIELD_TYPE, _FIELD_TEXT)} AS kind
+    FROM (SELECT data, unnest(json_keys(data)) AS k FROM event WHERE json_type(data) = 'OBJECT')
+) GROUP BY k ORDER BY k"""
 
 
 def _typed_fields(connection: duckdb.DuckDBPyConnection, columns: Sequence[PayloadColumn]) -> list[tuple[str, str]]:
@@ -353,12 +365,9 @@ def _typed_fields(connection: duckdb.DuckDBPyConnection, columns: Sequence[Paylo
 
 
 def _sequence_key_kind(connection: duckdb.DuckDBPyConnection) -> str:
-    row = single_row(
-        connection,
-        f"""SELECT count(sequence),
-        count(sequence) FILTER (NOT regexp_matches(sequence, '^(0|-?[1-9][0-9]*)$')
-                                OR abs(coalesce(try_cast(sequence AS HUGEINT), {BIGINT_SEQUENCE})) >= {BIGINT_SEQUENCE}) FROM event""",
-    )
+    magnitude = f"abs(coalesce(try_cast(sequence AS HUGEINT), {BIGINT_SEQUENCE}))"
+    no_bigint = f"NOT regexp_matches(sequence, '^(0|-?[1-9][0-9]*)$') OR {magnitude} >= {BIGINT_SEQUENCE}"
+    row = single_row(connection, f"SELECT count(sequence), count(sequence) FILTER ({no_bigint}) FROM event")
     if row is None or row[0] == 0:
         return "none"
     return "text" if row[1] else "bigint"
@@ -366,10 +375,10 @@ def _sequence_key_kind(connection: duckdb.DuckDBPyConnection) -> str:
 
 def _role_select(role: int, roles: range, key: str, columns: Sequence[PayloadColumn]) -> str:
     names = ", ".join(["", *(identifier(column.name) for column in columns)])
-    rest = " AND ".join(f"entity_{i} IS NULL" for i in roles)
-    homeless = f" OR ({rest})" if role == 0 else ""
+    homeless = f" OR ({_entityless(roles)})" if role == 0 else ""
     where = "" if len(roles) == 1 else f" WHERE entity_{role} IS NOT NULL{homeless}"
     return f"""SELECT position, source, "offset", role_{role} AS role, {role}::UTINYINT AS role_order,
         timezone('UTC', time) AS time, timezone('UTC', recorded_at) AS recorded_at, id, scope, stanza, type,
-        kind_{role} AS kind, entity_{role} AS entity, actor, correlation, causation, sequence, {key} AS sequence_key, ordering,
-        invalid, duplicate_of, conflict, data, nulls{names} FROM event{where}"""
+        kind_{role} AS kind, entity_{role} AS entity, actor, correlation, causation,
+        sequence, {key} AS sequence_key, ordering, invalid, duplicate_of, conflict, data, nulls{names}
+        FROM event{where}"""

@@ -11,7 +11,9 @@ from esctl.index.mapping import json_pointer, parse_path
 from esctl.index.times import time_sql
 from esctl.model import Stanza
 
-IDENTIFIER_TAIL = r"(?:[0-9]+|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-9A-HJKMNP-TV-Z]{26}|[0-9a-f]{24,64}|[A-Z]+-?[0-9]+)"
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_ULID = r"[0-9A-HJKMNP-TV-Z]{26}"
+IDENTIFIER_TAIL = rf"(?:[0-9]+|{_UUID}|{_ULID}|[0-9a-f]{{24,64}}|[A-Z]+-?[0-9]+)"
 KIND_PATTERN = rf"^([A-Za-z][A-Za-z0-9_]*)[-/:]{IDENTIFIER_TAIL}$"
 """The word before a separator where the rest is a number, a UUID, a ULID, a long hex id or letters and a number."""
 
@@ -92,7 +94,9 @@ def sortable_text(text: str) -> str:
     fraction = f"rtrim(regexp_extract({text}, '[.]([0-9]+)$', 1), '0')"
     body = f"{whole} || '.' || {fraction}"
     up = f"'2' || lpad(CAST(length({whole}) AS VARCHAR), 5, '0') || {body}"
-    down = f"'1' || lpad(CAST(99999 - length({whole}) AS VARCHAR), 5, '0') || translate({body}, '0123456789', '9876543210') || '~'"
+    # Of two negative numbers the longer is the smaller: length and digits are turned round.
+    complement = f"translate({body}, '0123456789', '9876543210')"
+    down = f"'1' || lpad(CAST(99999 - length({whole}) AS VARCHAR), 5, '0') || {complement} || '~'"
     negative = f"(starts_with({text}, '-') AND {body} <> '.')"
     return f"CASE WHEN {number} THEN (CASE WHEN {negative} THEN {down} ELSE {up} END) ELSE '3' || {text} END"
 
@@ -113,18 +117,16 @@ def envelope_sql(stanza: Stanza, tz: str) -> EnvelopeSql:
     parts = [first_of(extractor, [part]) for part in stanza.id_parts]
     identity = first_of(extractor, stanza.id) if stanza.id else (parts[-1] if parts else "CAST(NULL AS VARCHAR)")
     others = [part for part in parts if part != identity]
+    if others:
+        complete = " AND ".join(f"{part} IS NOT NULL" for part in others)
+        identity = f"CASE WHEN {complete} THEN {identity} END"
     time_text = first_of(extractor, stanza.time)
     kind = first_of(extractor, stanza.kind)
     roles = [("", first_of(extractor, stanza.entity))] if stanza.entity else []
     roles += [(role, first_of(extractor, alternatives)) for role, alternatives in stanza.entities]
     sequence = sequence_parts(extractor, stanza)
     columns = (
-        (
-            "id",
-            identity
-            if not others
-            else f"CASE WHEN {' AND '.join(f'{o} IS NOT NULL' for o in others)} THEN {identity} END",
-        ),
+        ("id", identity),
         ("scope", " || '\x1f' || ".join(others) if others else "CAST(NULL AS VARCHAR)"),
         ("type", first_of(extractor, stanza.type)),
         ("time_text", time_text),

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from esctl.engine.duckdb import connect
+from esctl.engine.exact_text import pointer_token
 from esctl.engine.quoting import literal, text_list
 from esctl.index.strict import MAX_DEPTH, Examined, examine, mark_numbers
 from esctl.model import MARK, Cursor
@@ -45,11 +46,6 @@ _NOT_ONLY_LONG = rf"{_VALUE_START}(?:{_OTHER_NUMBER}){_VALUE_END}"
 _SQUEEZE = r"([,:])\s+"
 
 _INDEX_LIKE = re.compile(r"[-+#]?[0-9]*\Z")
-
-_STRING_BODY = r'[^"\\]*(?:\\.[^"\\]*)*"'
-_CANONICAL = r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?"
-_MARKED = rf'"{MARK}({_CANONICAL})"|("){MARK}({_STRING_BODY})|("{_STRING_BODY})'
-_MARKED_PYTHON = re.compile(_MARKED, re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +169,8 @@ def _object_paths(texts: pa.Array) -> list[str]:
                 paths[path] = None
                 # A key of digits would also reach into arrays, where two spellings could count one object twice.
                 named = ((key, child) for key, child in value.items() if not _INDEX_LIKE.match(key))
-                todo += [(f"{path}/{_escape(key)}", child) for key, child in named]
+                todo += [(f"{path}/{pointer_token(key)}", child) for key, child in named]
     return list(paths)
-
-
-def _escape(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _objects_are_plain(connection: duckdb.DuckDBPyConnection, paths: list[str]) -> bool:
@@ -241,39 +233,3 @@ def _sparse(values: dict[int, str], length: int) -> pa.Array:
     mask[rows] = True
     given = pa.array([values[row] for row in rows], pa.string())
     return pc.replace_with_mask(pa.nulls(length, pa.string()), pa.array(mask), given)
-
-
-def canonical_json_sql(expr: str) -> str:
-    """Write SQL that drops the trailing zeros of fractions in JSON text (`1.0` becomes `1`), outside strings.
-
-    `expr` gives JSON text (VARCHAR or JSON) of a judged record, so numbers have no exponent; the result is VARCHAR.
-    """
-    end = r"(\s*(?:[,\]}]|$))"
-    tail = rf"\.[0-9]*0{end}"
-    pattern = rf'("{_STRING_BODY})|(\.[0-9]*[1-9])0+{end}|\.0+{end}'
-    text = f"({expr})::VARCHAR"
-    return (
-        f"CASE WHEN regexp_matches({text}, {literal(tail)}) "
-        f"THEN regexp_replace({text}, {literal(pattern)}, '\\1\\2\\3\\4', 'gs') ELSE {text} END"
-    )
-
-
-def unmark_json_sql(expr: str) -> str:
-    """Write SQL that turns marked JSON text into real JSON text (VARCHAR)."""
-    text = f"({expr})::VARCHAR"
-    return (
-        f"CASE WHEN contains({text}, {literal(MARK)}) "
-        f"THEN regexp_replace({text}, {literal(_MARKED)}, '\\1\\2\\3\\4', 'gs') ELSE {text} END"
-    )
-
-
-def is_number_mark_sql(expr: str) -> str:
-    """Write SQL that is true where an extracted string stands for a number rather than for itself."""
-    return f"(starts_with({expr}, {literal(MARK)}) AND NOT starts_with({expr}, {literal(MARK * 2)}))"
-
-
-def unmark(text: str) -> str:
-    """Turn marked JSON text into real JSON text."""
-    if MARK not in text:
-        return text
-    return _MARKED_PYTHON.sub(lambda found: "".join(group or "" for group in found.groups()), text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from esctl.engine.exact_text import is_number_mark_sql, json_string
 from esctl.engine.quoting import identifier, literal
-from esctl.model import MARK
 
 Kind = Literal["boolean", "bigint", "decimal", "string", "container"]
 
@@ -124,18 +123,21 @@ def _kind(json_type: str) -> Kind:
 
 def json_kind_sql(json_type: str, text: str) -> str:
     """Give the kind of a value that may be a marked number, as `PayloadColumn.json_kind` names it, or NULL for null."""
-    number = f"({text}[1] = {literal(MARK)} AND {text}[2] <> {literal(MARK)})"
-    return f"""CASE {json_type} WHEN 'VARCHAR' THEN CASE WHEN {number} THEN 'NUMBER' ELSE 'STRING' END
-        WHEN 'OBJECT' THEN 'CONTAINER' WHEN 'ARRAY' THEN 'CONTAINER' WHEN 'BOOLEAN' THEN 'BOOLEAN' WHEN 'NULL' THEN 'NULL'
+    return f"""CASE {json_type}
+        WHEN 'VARCHAR' THEN CASE WHEN {is_number_mark_sql(text)} THEN 'NUMBER' ELSE 'STRING' END
+        WHEN 'OBJECT' THEN 'CONTAINER'
+        WHEN 'ARRAY' THEN 'CONTAINER'
+        WHEN 'BOOLEAN' THEN 'BOOLEAN'
+        WHEN 'NULL' THEN 'NULL'
         ELSE 'NUMBER' END"""
 
 
 def null_mark(column: PayloadColumn) -> str:
     """Give what the index column `nulls` contains where this field of a typed payload is JSON null.
 
-    `nulls` lists such fields as JSON strings (`,"note",,"parent",`): a typed column alone cannot tell null from missing.
+    `nulls` lists such fields as JSON strings (`,"note",,"parent",`): null and missing are one in a typed column.
     """
-    return f",{json.dumps(column.field, ensure_ascii=False)},"
+    return f",{json_string(column.field)},"
 
 
 def trimmed_decimal(value: str) -> str:

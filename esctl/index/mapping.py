@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from esctl.engine.exact_text import pointer_token
 from esctl.errors import UsageError
 from esctl.index.presets import PRESETS
 from esctl.model import MARK, MappingConfig, Stanza
@@ -79,7 +80,7 @@ def json_pointer(path: Iterable[str | int]) -> str:
         name = str(part)
         if name.startswith(MARK):
             name = MARK + name
-        pointer += "/" + name.replace("~", "~0").replace("/", "~1")
+        pointer += "/" + pointer_token(name)
     return pointer
 
 

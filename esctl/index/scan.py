@@ -10,26 +10,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from esctl.engine.exact_text import unmark_text_sql
+from esctl.engine.exact_text import is_number_mark_sql, json_string, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.catalog import IndexFile, Manifest
 from esctl.index.envelope import sortable_text
 from esctl.index.layout import PayloadColumn, json_of, json_type_of, null_mark, text_of
 from esctl.index.mapping import json_pointer
-from esctl.model import MARK
 
 Form = Literal["json", "text", "type", "number"]
 PayloadPath = tuple[str | int, ...]
 
 ENVELOPE: tuple[str, ...] = (
-    "position", "source", "offset", "role", "role_order", "time", "recorded_at", "id", "scope", "stanza", "type", "kind",
-    "entity", "actor", "correlation", "causation", "sequence", "sequence_key", "ordering", "invalid", "duplicate_of", "conflict",
+    "position", "source", "offset", "role", "role_order", "time", "recorded_at", "id", "scope", "stanza", "type",
+    "kind", "entity", "actor", "correlation", "causation", "sequence", "sequence_key", "ordering", "invalid",
+    "duplicate_of", "conflict",
 )  # fmt: skip
 
 EVENT_COLUMNS: tuple[str, ...] = (
-    "type", "time", "recorded_at", "id", "actor", "entity", "kind", "role", "position", "correlation", "causation", "sequence",
+    "type", "time", "recorded_at", "id", "actor", "entity", "kind", "role", "position", "correlation", "causation",
+    "sequence",
 )  # fmt: skip
 """The columns that expressions may name."""
+
+_STORED_TYPES = {
+    "position": "BIGINT", "offset": "BIGINT", "role_order": "UTINYINT", "time": "TIMESTAMPTZ",
+    "recorded_at": "TIMESTAMPTZ", "stanza": "USMALLINT", "sequence_key": "BIGINT", "duplicate_of": "BIGINT",
+    "conflict": "BOOLEAN",
+}  # fmt: skip
+"""Of the envelope columns that are not text."""
 
 FOLDABLE = "duplicate_of IS NULL AND invalid IS NULL AND entity IS NOT NULL"
 KEY_SHIFT = "9223372036854775808::HUGEINT"  # 2**63
@@ -40,8 +48,10 @@ PLACE = "(position::HUGEINT * 256 + role_order)"
 class Read:
     """A payload path in one form.
 
-    json: compact JSON text, NULL if missing. text: what a JSON string holds, else its JSON text; NULL if missing or null.
-    type: STRING, NUMBER, BOOLEAN, OBJECT, ARRAY, NULL; SQL NULL if missing. number: as `sql_type`; NULL if it is none.
+    json: compact JSON text, NULL if missing.
+    text: what a JSON string holds, else its JSON text; NULL if missing or null.
+    type: STRING, NUMBER, BOOLEAN, OBJECT, ARRAY, NULL; SQL NULL if missing.
+    number: as `sql_type`; NULL if it is none.
     """
 
     path: PayloadPath
@@ -63,7 +73,7 @@ class IndexView:
         return self.manifest.fields
 
     def static_type(self, path: PayloadPath) -> str:
-        """Give the JSON type that a top-level field has wherever it is neither missing nor null; empty if it has several."""
+        """Give the JSON type a top-level field has wherever it is neither missing nor null; empty if it has several."""
         found = self.manifest.kinds(str(path[0])) - {"NULL"} if len(path) == 1 else frozenset()
         return next(iter(found)) if len(found) == 1 and "CONTAINER" not in found else ""
 
@@ -128,8 +138,8 @@ class IndexView:
     ) -> str:
         """Write a SELECT of envelope columns and payload reads (alias -> read).
 
-        `where` are conditions over envelope columns as stored (`time`, `recorded_at`: TIMESTAMPTZ); `extra` is more SQL for
-        the select list, over the same columns. Times come out as naive UTC TIMESTAMP.
+        `where` are conditions over envelope columns as stored (`time`, `recorded_at`: TIMESTAMPTZ); `extra` is more
+        SQL for the select list, over the same columns. Times come out as naive UTC TIMESTAMP.
         """
         names = list(columns)
         aliases = dict(reads or {})
@@ -167,14 +177,11 @@ class IndexView:
         return identifier(name)
 
     def _empty(self, names: Sequence[str], reads: Mapping[str, Read], extra: str) -> str:
-        types = {"position": "BIGINT", "offset": "BIGINT", "role_order": "UTINYINT", "time": "TIMESTAMPTZ",
-                 "recorded_at": "TIMESTAMPTZ", "stanza": "USMALLINT", "sequence_key": "BIGINT", "duplicate_of": "BIGINT",
-                 "conflict": "BOOLEAN"}  # fmt: skip
-        stored = ", ".join(f"CAST(NULL AS {types.get(name, 'VARCHAR')}) AS {identifier(name)}" for name in ENVELOPE)
-        items = [
-            f"make_timestamp(epoch_us({name})) AS {name}" if name in ("time", "recorded_at") else identifier(name)
-            for name in names
-        ]
+        stored = ", ".join(
+            f"CAST(NULL AS {_STORED_TYPES.get(name, 'VARCHAR')}) AS {identifier(name)}" for name in ENVELOPE
+        )
+        nothing = _Layout([], {}, "none")
+        items = [f"{self._envelope(name, nothing)} AS {identifier(name)}" for name in names]
         items += [f"CAST(NULL AS VARCHAR) AS {identifier(alias)}" for alias in reads]
         items += [extra] if extra else []
         return f"SELECT {', '.join(items)} FROM (SELECT {stored}) WHERE false"
@@ -282,8 +289,7 @@ def read_json(holder: str, path: PayloadPath, form: Form, *, marked: bool) -> st
         return unmark_text_sql(text) if marked else text
     kind = f"json_type({holder}, {pointer})"
     if marked:
-        number = f"({kind} = 'VARCHAR' AND {text}[1] = {literal(MARK)} AND {text}[2] <> {literal(MARK)})"
-        kind = f"CASE WHEN {number} THEN 'DOUBLE' ELSE {kind} END"
+        kind = f"CASE WHEN {kind} = 'VARCHAR' AND {is_number_mark_sql(text)} THEN 'DOUBLE' ELSE {kind} END"
     return f"""CASE {kind} WHEN 'VARCHAR' THEN 'STRING' WHEN 'UBIGINT' THEN 'NUMBER' WHEN 'BIGINT' THEN 'NUMBER'
         WHEN 'DOUBLE' THEN 'NUMBER' WHEN 'HUGEINT' THEN 'NUMBER' ELSE {kind} END"""
 
@@ -295,11 +301,7 @@ def _whole(layout: _Layout, form: Form) -> str | None:
     present = " OR ".join(["nulls IS NOT NULL", *(f"{identifier(column.name)} IS NOT NULL" for column in columns)])
     if form == "type":
         return f"CASE WHEN {present} THEN 'OBJECT' END"
-    members = [f"{literal(_key(column.field))} || {_column_read(column, 'json', layout)}" for column in columns]
+    members = [
+        f"{literal(json_string(column.field) + ':')} || {_column_read(column, 'json', layout)}" for column in columns
+    ]
     return f"CASE WHEN {present} THEN '{{' || concat_ws(',', {', '.join(members)}) || '}}' END"
-
-
-def _key(field: str) -> str:
-    import json
-
-    return json.dumps(field, ensure_ascii=False) + ":"

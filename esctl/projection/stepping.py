@@ -9,8 +9,8 @@ from decimal import Context, Decimal
 from itertools import groupby
 from typing import Any
 
+from esctl.engine.exact_text import unmark
 from esctl.errors import UsageError
-from esctl.index.judge import unmark
 from esctl.projection.jsontext import dumps, loads
 from esctl.projection.values import NUMBER_TEXT
 

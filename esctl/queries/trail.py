@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from esctl.engine.exact_text import unmark_json_sql
 from esctl.engine.quoting import literal
-from esctl.index.judge import unmark_json_sql
 from esctl.model import AsOf
 from esctl.projection.fold import NeedsStreamError
 from esctl.projection.sql import TRAIL_COLUMNS, trail_sql
