@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from esctl.engine.duckdb import explained
-from esctl.engine.quoting import literal
+from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.envelope import sequence_text_key
 from esctl.index.scan import FOLDABLE, IndexView
@@ -68,29 +68,32 @@ def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
 
 
 def _event_condition(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf, less: str, clock: str) -> str:
-    columns = ["kind", "entity", clock]
-    found = view.relation(
-        columns, None, [f"id = {literal(at.value)}", FOLDABLE], f"{view.key()} AS key, {view.event_key()} AS event_key"
-    )
+    named = [f"id = {literal(at.value)}", FOLDABLE]
+    found = view.relation(["kind", "entity", clock], None, named, f"{view.event_key()} AS event_key")
     with explained():
         rows = connection.execute(
-            f"SELECT kind, entity, epoch_us(max({clock})), CAST(max(event_key) AS VARCHAR) FROM ({found}) GROUP BY ALL"
+            f"SELECT kind, entity, epoch_us(max({clock})), max(event_key) FROM ({found}) GROUP BY ALL"
         ).fetchall()
     if not rows:
         raise NotFoundError(f"no event has the id {at.value!r}", "list ids with: esctl log --columns id,type,entity")
-    last = max(row[2] for row in rows)
-    key = "HUGEINT" if "{" not in rows[0][3] else "STRUCT(s VARCHAR, n HUGEINT)"
+    last = max(instant for _, _, instant, _ in rows)
     own = " ".join(
-        f"WHEN entity = {literal(entity)} AND kind = {literal(kind)} THEN {view.event_key()} {less} CAST({literal(value)} AS {key})"
-        for kind, entity, _, value in rows
+        f"""WHEN entity = {literal(entity)} AND kind = {literal(kind)}
+            THEN {view.event_key()} {less} {_key_literal(key)}"""
+        for kind, entity, _, key in rows
     )
     return f"CASE {own} ELSE {clock} {less} {instant_literal(last)} END"
 
 
+def _key_literal(key: int | Mapping[str, Any]) -> str:
+    """Write a fold key as it was fetched."""
+    if isinstance(key, int):
+        return f"{key}::HUGEINT"
+    return f"{{'s': {literal(key['s'])}, 'n': {key['n']}::HUGEINT}}"
+
+
 def entity_conditions(names: Sequence[str]) -> str:
     """Write the condition that an entity is one of these names or matches one of these globs."""
-    from esctl.engine.quoting import like_pattern
-
     exact = [name for name in names if not is_glob(name)]
     tests = [f"entity IN ({', '.join(literal(name) for name in exact)})"] if exact else []
     tests += [f"entity LIKE {like_pattern(name)}" for name in names if is_glob(name)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from esctl.engine.exact_text import pointer_sql
 from esctl.engine.quoting import literal
 from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, AsOf, Column
@@ -33,7 +34,8 @@ SUMMARY_COLUMNS = (
 def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
     """Answer with one row per entity and field that differs between the states at `a` and at `b`.
 
-    Where `a` is the later one, before and after change places. `positions` are the events between the two that touched it.
+    Where `a` is the later one, before and after change places. `positions` are the events between the two that touched
+    the field.
     """
     check_entities(scope)
     check_order(scope)
@@ -55,9 +57,11 @@ def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
         claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT DISTINCT (kind, entity) FROM ({events}))"
     )
     before, after = _fields(states(scope, narrowed, a)), _fields(states(scope, narrowed, b))
-    joined = f"""SELECT coalesce(x.entity, y.entity) AS entity, coalesce(x.kind, y.kind) AS kind, coalesce(x.field, y.field) AS field,
-        x.value AS before, y.value AS after, x.entity IS NOT NULL AS was, y.entity IS NOT NULL AS is_now
-        FROM ({before}) x FULL JOIN ({after}) y ON x.entity = y.entity AND x.kind = y.kind AND x.field IS NOT DISTINCT FROM y.field"""
+    names = ", ".join(f"coalesce(x.{name}, y.{name}) AS {name}" for name in ("entity", "kind", "field"))
+    joined = f"""SELECT {names}, x.value AS before, y.value AS after, x.entity IS NOT NULL AS was,
+        y.entity IS NOT NULL AS is_now
+        FROM ({before}) x FULL JOIN ({after}) y
+        ON x.entity = y.entity AND x.kind = y.kind AND x.field IS NOT DISTINCT FROM y.field"""
     lives = f"""SELECT *, bool_or(was) OVER (PARTITION BY kind, entity) AS before_there,
         bool_or(is_now) OVER (PARTITION BY kind, entity) AS after_there,
         count(field) OVER (PARTITION BY kind, entity) AS fields FROM ({joined})"""
@@ -75,18 +79,15 @@ def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
 def _fields(part: States) -> str:
     """Turn states into rows of (kind, entity, field, value), and one without a field name each."""
     if part.streamed:
-        names = "SELECT kind, entity, unnest(list_prepend(NULL, json_keys(state))) AS field, state FROM states"
-        value = "json_extract(state, '/' || replace(replace(field, '~', '~0'), '/', '~1'))"
-        return f"""WITH states AS (SELECT * FROM ({part.sql}) WHERE NOT deleted)
-            SELECT kind, entity, field, CASE WHEN field IS NOT NULL THEN CAST({value} AS VARCHAR) END AS value FROM ({names})"""
-    items = ", ".join(
-        [
-            "{'field': CAST(NULL AS VARCHAR), 'value': CAST(NULL AS VARCHAR)}",
-            *(f"{{'field': {literal(field.name)}, 'value': {field.column}}}" for field in part.fields),
-        ]
-    )
-    return f"""SELECT kind, entity, f.field AS field, f.value AS value
-        FROM (SELECT kind, entity, unnest([{items}]) AS f FROM ({part.sql}) WHERE NOT deleted) WHERE f.value IS NOT NULL OR f.field IS NULL"""
+        named = f"""SELECT kind, entity, unnest(list_prepend(NULL, json_keys(state))) AS field, state
+            FROM ({part.sql}) WHERE NOT deleted"""
+        value = f"CAST(json_extract(state, {pointer_sql('field')}) AS VARCHAR)"
+        return f"SELECT kind, entity, field, CASE WHEN field IS NOT NULL THEN {value} END AS value FROM ({named})"
+    items = ["{'field': CAST(NULL AS VARCHAR), 'value': CAST(NULL AS VARCHAR)}"]
+    items += [f"{{'field': {literal(field.name)}, 'value': {field.column}}}" for field in part.fields]
+    listed = f"SELECT kind, entity, unnest([{', '.join(items)}]) AS f FROM ({part.sql}) WHERE NOT deleted"
+    return f"""SELECT kind, entity, f.field AS field, f.value AS value FROM ({listed})
+        WHERE f.value IS NOT NULL OR f.field IS NULL"""
 
 
 def _apart(scope: Scope, a: AsOf, b: AsOf) -> list[str]:
@@ -113,4 +114,5 @@ def _touched(scope: Scope, claim: Claim, a: AsOf, b: AsOf, apart: list[str]) -> 
         trails = trail(scope, claim, a, also=b).sql
         rows = f"SELECT kind, entity, position, unnest(fields) AS field FROM ({trails})"
         events = scope.view.relation(["kind", "entity", "position"], None, [FOLDABLE, *apart])
-        return f"SELECT * FROM ({rows}) WHERE (kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"
+        return f"""SELECT * FROM ({rows})
+            WHERE (kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"""

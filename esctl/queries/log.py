@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
@@ -18,9 +19,10 @@ from esctl.queries.scope import Scope, check_entities
 
 COLUMNS = (
     Column("position", "integer"), Column("source", "text"), Column("offset", "integer"), Column("time", "time"),
-    Column("recorded_at", "time"), Column("id", "text"), Column("type", "text"), Column("kind", "text"), Column("entity", "text"),
-    Column("role", "text"), Column("actor", "text"), Column("sequence", "text"), Column("correlation", "text"),
-    Column("causation", "text"), Column("data", "json"), Column("invalid", "text"), Column("duplicate_of", "integer"),
+    Column("recorded_at", "time"), Column("id", "text"), Column("type", "text"), Column("kind", "text"),
+    Column("entity", "text"), Column("role", "text"), Column("actor", "text"), Column("sequence", "text"),
+    Column("correlation", "text"), Column("causation", "text"), Column("data", "json"), Column("invalid", "text"),
+    Column("duplicate_of", "integer"),
 )  # fmt: skip
 
 
@@ -28,7 +30,7 @@ COLUMNS = (
 class EventFilters:
     """Which events to list. `where` is an SQL predicate over an event's columns and `data`."""
 
-    filters: Filters = Filters()
+    filters: Filters = field(default_factory=Filters)
     where: str = ""
     only: str = ""  # invalid | duplicates | conflicts
     source: str = ""
@@ -57,11 +59,10 @@ def log(scope: Scope, wanted: EventFilters) -> Answer:
 
 def find_event(scope: Scope, event: str) -> list[int]:
     """Find the positions of an event named `@123`, `id:evt-9` or by its id."""
-    name = event.strip()
-    if name.startswith("@") and name[1:].isdigit():
-        condition = f"position = {int(name[1:])}"
+    if re.fullmatch(r"@[0-9]{1,18}", event):
+        condition = f"position = {int(event[1:])}"
     else:
-        condition = f"id = {literal(name.removeprefix('id:'))}"
+        condition = f"id IN ({literal(event)}, {literal(event.removeprefix('id:'))})"
     rows = scope.view.relation(["position"], None, [condition])
     with explained():
         found = scope.connection.execute(f"SELECT DISTINCT position FROM ({rows}) ORDER BY 1").fetchall()
@@ -71,7 +72,8 @@ def find_event(scope: Scope, event: str) -> list[int]:
 def with_raw(answer: Answer, raws: Mapping[int, str | None]) -> Answer:
     """Add a column `raw` with the text of each event's record."""
     pairs = ", ".join(f"({int(position)}, {literal(text)})" for position, text in raws.items())
-    sql = f"SELECT e.*, r.raw FROM ({answer.sql}) e JOIN (VALUES {pairs}) r(position, raw) USING (position) ORDER BY position, role"
+    sql = f"""SELECT e.*, r.raw FROM ({answer.sql}) e JOIN (VALUES {pairs}) r(position, raw) USING (position)
+        ORDER BY position, role"""
     return replace(answer, sql=sql, columns=(*answer.columns, Column("raw", "text")), title="event")
 
 

@@ -53,13 +53,22 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
     columns = {name: kind for name, kind, *_ in described}
     if "entity" not in columns:
         raise UsageError(f"{where}: the query gives no column entity", "select entity, ... from events group by entity")
-    kinds = "s.kind" if "kind" in columns else "l.kind"
+    kind, same_kind = ("s.kind", " AND s.kind = l.kind") if "kind" in columns else ("l.kind", "")
     named = [name for name in columns if name not in OWN]
     items = [f"{_json(f's.{identifier(name)}', columns[name])} AS field{i}" for i, name in enumerate(named)]
-    last = f"""SELECT kind, entity, count(DISTINCT position) AS version, arg_max(position, key) AS position, arg_max(time, key) AS time
+    last = f"""SELECT kind, entity, count(DISTINCT position) AS version,
+        arg_max(position, key) AS position, arg_max(time, key) AS time
         FROM ({rows.sql}) GROUP BY kind, entity"""
-    sql = f"""SELECT {kinds} AS kind, s.entity AS entity, l.version, l.position, l.time, false AS deleted{"".join(", " + item for item in items)}
-        FROM ({query}) s JOIN ({last}) l ON s.entity = l.entity{" AND s.kind = l.kind" if "kind" in columns else ""}"""
+    selected = [
+        f"{kind} AS kind",
+        "s.entity AS entity",
+        "l.version",
+        "l.position",
+        "l.time",
+        "false AS deleted",
+        *items,
+    ]
+    sql = f"SELECT {', '.join(selected)} FROM ({query}) s JOIN ({last}) l ON s.entity = l.entity{same_kind}"
     return sql, tuple(StateField(name, f"field{i}", Shape(28, 10)) for i, name in enumerate(named))
 
 

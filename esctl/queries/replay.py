@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Literal
 
+from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import identifier, literal
 from esctl.errors import UsageError
 from esctl.index.scan import read_json
@@ -28,7 +28,7 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class StateField:
-    """A field of states and its column of JSON text. `number`: the type of a field that is a number wherever it is set."""
+    """A field of states and its column of JSON text. `number`: its SQL type, if it is a number whenever it is set."""
 
     name: str
     column: str
@@ -38,7 +38,7 @@ class StateField:
 
 @dataclass(frozen=True, slots=True)
 class States:
-    """The states one projection gives: SQL with kind, entity, version, position, time, deleted and a column per field."""
+    """The states of one projection: SQL with kind, entity, version, position, time, deleted and a column per field."""
 
     sql: str
     fields: tuple[StateField, ...]
@@ -119,7 +119,7 @@ def predicate(where: str, part: States, known: frozenset[str]) -> str:
         head = str(names[0])
         if head in by_name:
             field = by_name[head]
-            inner = field.column if len(names) == 1 else _member(field.column, names[1:])
+            inner = field.column if len(names) == 1 else read_json(field.column, names[1:], "json", marked=True)
             return from_json(inner, ".".join(str(name) for name in path), field.shape)
         if len(names) == 1 and head in ("entity", "kind"):
             return Value(head, "text")
@@ -128,7 +128,7 @@ def predicate(where: str, part: States, known: frozenset[str]) -> str:
         if len(names) == 1 and head == "time":
             return Value("time", "time")
         if part.streamed:
-            return from_json(_member("state", names), head)
+            return from_json(read_json("state", names, "json", marked=True), head)
         if head in known or "*" in known:
             return from_json("CAST(NULL AS VARCHAR)", head)
         raise UsageError(f"the state has no field {head!r}", f"fields are: {', '.join(sorted(known)) or 'none'}")
@@ -136,17 +136,11 @@ def predicate(where: str, part: States, known: frozenset[str]) -> str:
     return to_boolean(Expression(where, "--where").compile(resolve)).sql
 
 
-def _member(column: str, names: Path) -> str:
-    from esctl.index.mapping import json_pointer
-
-    return f"CAST(json_extract({column}, {literal(json_pointer(names))}) AS VARCHAR)"
-
-
 def _state(part: States) -> str:
     if part.streamed:
         return "CASE WHEN NOT deleted THEN state END"
     members = [
-        f"CASE WHEN {field.column} IS NOT NULL THEN {literal(json.dumps(field.name, ensure_ascii=False) + ':')} || {field.column} END"
+        f"CASE WHEN {field.column} IS NOT NULL THEN {literal(json_string(field.name) + ':')} || {field.column} END"
         for field in part.fields
     ]
     body = f"concat_ws(',', {', '.join(members)})" if members else "''"

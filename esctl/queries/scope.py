@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,7 @@ class Claim:
 
 
 def claims(scope: Scope) -> list[Claim]:
-    """Share the entities out: to the projection asked for, else to the first that claims each, the rest to the default."""
+    """Share the entities out: to the projection asked for, else each to the first that claims it, or to the default."""
     if scope.projection:
         chosen = find_projection(scope.projections, scope.projection)
         return [Claim(chosen, _claimed(chosen))]
@@ -131,7 +131,8 @@ def check_order(scope: Scope) -> None:
     if len(scope.view.orderings) < 2:
         return
     orders = scope.view.relation(["kind", "entity", "ordering"], None, [FOLDABLE])
-    mixed = f"SELECT entity, string_agg(DISTINCT ordering, ' and ' ORDER BY ordering) FROM ({orders}) GROUP BY kind, entity HAVING count(DISTINCT ordering) > 1 ORDER BY 1 LIMIT 1"
+    mixed = f"""SELECT entity, string_agg(DISTINCT ordering, ' and ' ORDER BY ordering) FROM ({orders})
+        GROUP BY kind, entity HAVING count(DISTINCT ordering) > 1 ORDER BY 1 LIMIT 1"""
     with explained():
         row = single_row(scope.connection, mixed)
     if row:
@@ -146,7 +147,8 @@ def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
 
     def keys(path: PayloadPath) -> Sequence[str]:
         rows = scope.view.relation([], {"j": Read(path, "json")})
-        sql = f"SELECT k FROM (SELECT unnest(json_keys(j)) AS k FROM ({rows}) WHERE json_type(j) = 'OBJECT') GROUP BY k ORDER BY count(*) DESC, k"
+        listed = f"SELECT unnest(json_keys(j)) AS k FROM ({rows}) WHERE json_type(j) = 'OBJECT'"
+        sql = f"SELECT k FROM ({listed}) GROUP BY k ORDER BY count(*) DESC, k"
         with explained():
             return [name for (name,) in scope.connection.execute(sql).fetchall()]
 
@@ -161,7 +163,7 @@ def plan_for(scope: Scope, projection: Projection, *, calculating: bool = False)
 
 
 def measured_paths(view: IndexView, projection: Projection, calculating: bool = False) -> list[PayloadPath]:
-    """List the payload paths whose digits matter: all but those of texts, objects and the like that are only carried."""
+    """List the payload paths whose digits matter: all but those that are only carried and may be no numbers."""
     operations = [operation for rule in projection.rules for operation in rule.operations]
     reckoned = {operation.field for operation in operations if family(operation.name) not in ("", "list")}
     reckoned.update(field for field, _ in projection.types)
@@ -209,8 +211,3 @@ def event_rows(
         ]
         sql = f"SELECT * FROM ({sql}) QUALIFY {' OR '.join(within)}"
     return EventRows(sql, scope.view.has_roles, scope.view.manifest.events)
-
-
-def narrowed(scope: Scope, entities: Sequence[str]) -> Scope:
-    """Give the scope for other entities."""
-    return replace(scope, entities=tuple(entities))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 from esctl.index.catalog import Manifest
-from esctl.index.mapping import to_toml
+from esctl.index.mapping import to_toml, toml_string
 from esctl.queries.scope import Scope
 from esctl.queries.types import field_types
 
@@ -16,7 +15,8 @@ _HEADER = """# How esctl reads these logs, and what it folds them into. Written 
 """
 _RULES = """
 # --- projections: named folds. Without one, replay merges each entity's payloads. ---
-# Operations: set, unset, add, subtract, min, max, count, append, remove, merge, merge_patch, replace, delete; `when` = condition.
+# Operations: set, unset, add, subtract, min, max, count, append, remove, merge, merge_patch, replace, delete;
+# `when` is a condition.
 # Values are SQL expressions over the event: data.x, type, time, actor, id, ... ; text in single quotes: "'open'".
 """
 
@@ -44,17 +44,17 @@ def _mappings(manifest: Manifest) -> list[str]:
     if len(by_stanza) == 1:
         return [to_toml(manifest.stanzas[next(iter(by_stanza))])]
     return [
-        to_toml(manifest.stanzas[number], f"mapping.sources.{json.dumps(source, ensure_ascii=False)}")
+        to_toml(manifest.stanzas[number], f"mapping.sources.{toml_string(source)}")
         for number, sources in by_stanza.items()
         for source in sources
     ]
 
 
 def _projection(kind: str, types: list[tuple[str, int]], fields: Mapping[str | None, Mapping[str, set[str]]]) -> str:
-    name = json.dumps(kind, ensure_ascii=False)
+    name = toml_string(kind)
     lines = [f"[projections.{name}]", f"kinds = [{name}]", ""]
     for kind_type, count in types[:MOST_TYPES]:
-        header = f"[projections.{name}.on.{json.dumps(kind_type, ensure_ascii=False)}]"
+        header = f"[projections.{name}.on.{toml_string(kind_type)}]"
         seen = ", ".join(
             f"{field} ({'|'.join(sorted(kinds))})" for field, kinds in list(fields.get(kind_type, {}).items())[:12]
         )

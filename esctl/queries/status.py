@@ -11,10 +11,10 @@ from esctl.model import Answer, AsOf, Column
 from esctl.queries.scope import Scope
 
 COLUMNS = (
-    Column("store", "text"), Column("head", "integer"), Column("root", "text"), Column("entities", "integer"), Column("types", "integer"),
-    Column("first", "time"), Column("last", "time"), Column("duplicates", "integer"), Column("conflicts", "integer"),
-    Column("invalid", "integer"), Column("without_entity", "integer"), Column("log_bytes", "integer"),
-    Column("index_bytes", "integer"), Column("sources", "json"),
+    Column("store", "text"), Column("head", "integer"), Column("root", "text"), Column("entities", "integer"),
+    Column("types", "integer"), Column("first", "time"), Column("last", "time"), Column("duplicates", "integer"),
+    Column("conflicts", "integer"), Column("invalid", "integer"), Column("without_entity", "integer"),
+    Column("log_bytes", "integer"), Column("index_bytes", "integer"), Column("sources", "json"),
 )  # fmt: skip
 
 
@@ -27,16 +27,27 @@ def status(scope: Scope, snapshot: Snapshot) -> Answer:
     ]
     listed = json.dumps(sources, ensure_ascii=False, separators=(",", ":"))
     rows = scope.view.relation(["kind", "entity", "type", "time"], None, ["invalid IS NULL"])
-    values = [
-        f"{literal(str(snapshot.path))} AS store", f"{snapshot.head}::BIGINT AS head", f"{literal(snapshot.root)} AS root",
-        "count(DISTINCT CASE WHEN entity IS NOT NULL THEN {'k': kind, 'e': entity} END) AS entities", "count(DISTINCT type) AS types",
-        "min(time) AS first", "max(time) AS last",
-        f"{sum(f.duplicates for f in files)}::BIGINT AS duplicates", f"{sum(f.conflicts for f in files)}::BIGINT AS conflicts",
-        f"{sum(f.invalid for f in files)}::BIGINT AS invalid", f"{sum(f.homeless for f in files)}::BIGINT AS without_entity",
-        f"{sum(s.size for s in snapshot.segments)}::BIGINT AS log_bytes", f"{sum(f.bytes for f in files)}::BIGINT AS index_bytes",
-        f"{literal(listed)} AS sources",
-    ]  # fmt: skip
-    return Answer(scope.session, f"SELECT {', '.join(values)} FROM ({rows})", COLUMNS, title="store")
+    known: dict[str, str | int] = {
+        "store": str(snapshot.path),
+        "head": snapshot.head,
+        "root": snapshot.root,
+        "duplicates": sum(file.duplicates for file in files),
+        "conflicts": sum(file.conflicts for file in files),
+        "invalid": sum(file.invalid for file in files),
+        "without_entity": sum(file.homeless for file in files),
+        "log_bytes": sum(segment.size for segment in snapshot.segments),
+        "index_bytes": sum(file.bytes for file in files),
+        "sources": listed,
+    }
+    values = {name: f"{literal(value)}{'::BIGINT' * isinstance(value, int)}" for name, value in known.items()}
+    values |= {
+        "entities": "count(DISTINCT CASE WHEN entity IS NOT NULL THEN {'k': kind, 'e': entity} END)",
+        "types": "count(DISTINCT type)",
+        "first": "min(time)",
+        "last": "max(time)",
+    }
+    items = ", ".join(f"{values[column.name]} AS {column.name}" for column in COLUMNS)
+    return Answer(scope.session, f"SELECT {items} FROM ({rows})", COLUMNS, title="store")
 
 
 def last_instant(scope: Scope) -> int | None:
@@ -48,7 +59,7 @@ def last_instant(scope: Scope) -> int | None:
 
 
 def placed_at(scope: Scope, at: AsOf) -> tuple[int, int] | None:
-    """Give the time (microseconds since the epoch) and position of the event that a bound names; None if it names none."""
+    """Give the time (microseconds since the epoch) and position of the event a bound names; None if there is none."""
     named = f"id = {literal(at.value)}" if at.kind == "event" else f"position = {int(at.number or 0)}"
     rows = scope.view.relation(["time", "position"], None, [named, "invalid IS NULL", "duplicate_of IS NULL"])
     with explained():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from esctl.engine.duckdb import explained
@@ -86,11 +87,12 @@ def stream_trail(
     """Give the SQL of trails, with the columns of `queries.trail.Trail`."""
     import pyarrow as pa
 
-    text = pa.string()
+    text, instant = pa.string(), pa.timestamp("us")
     schema = pa.schema(
-        [("kind", text), ("entity", text), ("key_s", text), ("key_n", text), ("version", pa.int64()), ("position", pa.int64()),
-         ("time", pa.timestamp("us")), ("recorded_at", pa.timestamp("us")), ("role", text), ("type", text), ("actor", text),
-         ("id", text), ("correlation", text), ("causation", text), ("changes", text), ("fields", pa.list_(text))]
+        [("kind", text), ("entity", text), ("key_s", text), ("key_n", text), ("version", pa.int64()),
+         ("position", pa.int64()), ("time", instant), ("recorded_at", instant), ("role", text), ("type", text),
+         ("actor", text), ("id", text), ("correlation", text), ("causation", text), ("changes", text),
+         ("fields", pa.list_(text))]
     )  # fmt: skip
     source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at, also)
     rows = _trail_rows(_lives(scope, source), set(fields))
@@ -195,6 +197,7 @@ def _operation_value(expression: Expression | None, reads: Reads, name: str, kin
 
 def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None) -> _Source:
     fold = load_function(claim.projection, scope.config)
+    where = f"projections.{claim.projection.name}.python"
     reads = Reads(scope.view, {})
     data = reads.alias(Read((), "json"))
     rows = event_rows(scope, reads, [claim.condition], at, [*_FIXED, *EVENT_COLUMNS], also)
@@ -210,14 +213,10 @@ def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | Non
             after = fold(dict(state), event)
         except Exception as error:
             raise UsageError(
-                f"projections.{claim.projection.name}.python failed at event @{row[2]}: {type(error).__name__}: {error}",
-                "see it whole with --debug",
+                f"{where} failed at event @{row[2]}: {type(error).__name__}: {error}", "see it whole with --debug"
             ) from error
         if after is not None and not isinstance(after, dict):
-            raise UsageError(
-                f"projections.{claim.projection.name}.python gave a {type(after).__name__}",
-                "give a dict, or None to delete",
-            )
+            raise UsageError(f"{where} gave a {type(after).__name__}", "give a dict, or None to delete")
         changed = frozenset(change["field"] for change in differences(state, after or {}))
         return Applied(after or {}, changed, after is None)
 
@@ -235,11 +234,7 @@ def load_function(projection: Projection, config: Path | None) -> Callable[[Stat
     )
     try:
         if beside.is_file():
-            spec = importlib.util.spec_from_file_location(f"esctl_projection_{projection.name}", beside)
-            assert spec is not None and spec.loader is not None
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[spec.name] = module
-            spec.loader.exec_module(module)
+            module = _module_of(beside, f"esctl_projection_{projection.name}")
         else:
             module = importlib.import_module(name)
         function = getattr(module, attribute)
@@ -252,3 +247,13 @@ def load_function(projection: Projection, config: Path | None) -> Callable[[Stat
         raise UsageError(f"{where}: {attribute!r} is no function")
     result: Callable[[State, dict[str, Any]], State | None] = function
     return result
+
+
+def _module_of(file: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from esctl.engine.exact_text import unmark_json_sql
+from esctl.engine.exact_text import json_string, unmark_json_sql
 from esctl.engine.quoting import literal
 from esctl.model import AsOf
 from esctl.projection.fold import NeedsStreamError
@@ -16,7 +15,10 @@ from esctl.queries.scope import Claim, Scope, event_rows, plan_for
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """A row per event and entity: kind, entity, key, version, TRAIL_COLUMNS, changes (JSON text), fields (list of names touched)."""
+    """A row per event and entity: kind, entity, key, version, TRAIL_COLUMNS, changes (JSON text), fields.
+
+    `fields` lists the names of the fields touched.
+    """
 
     sql: str
 
@@ -46,10 +48,8 @@ def trail(
         names = f"list_filter([{', '.join(touched)}]::VARCHAR[], lambda n: n IS NOT NULL)"
         checks = "".join(f" + coalesce(check{i}::BIGINT, 0)" for i in range(len(plan.checks)))
         columns = ", ".join(TRAIL_COLUMNS)
-        return Trail(
-            f"SELECT kind, entity, key, version{checks} AS version, {columns}, '[' || {listed} || ']' AS changes, {names} AS fields "
-            f"FROM ({trail_sql(plan, rows)})"
-        )
+        return Trail(f"""SELECT kind, entity, key, version{checks} AS version, {columns},
+            '[' || {listed} || ']' AS changes, {names} AS fields FROM ({trail_sql(plan, rows)})""")
     except NeedsStreamError:
         from esctl.queries.stream import stream_trail
 
@@ -58,7 +58,7 @@ def trail(
 
 def change_sql(field: str, before: str, after: str) -> str:
     """Write one change as JSON text, without the key of a side that is absent; NULL where nothing changed."""
-    name = literal('{"field":' + json.dumps(field, ensure_ascii=False))
+    name = literal('{"field":' + json_string(field))
     parts = [
         f"CASE WHEN {sql} IS NOT NULL THEN {literal(f',{chr(34)}{key}{chr(34)}:')} || {sql} ELSE '' END"
         for key, sql in (("before", before), ("after", after))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from esctl.engine.duckdb import explained
+from esctl.engine.exact_text import is_number_mark_sql
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.mapping import json_pointer
 from esctl.index.scan import IndexView, Read
@@ -36,7 +37,8 @@ def types(scope: Scope) -> Answer:
     )
     sql = f"""SELECT e.type AS type, count, first, last, entities, coalesce(f.fields, '{{}}') AS fields FROM (
             SELECT type, count(DISTINCT position) AS count, min(time) AS first, max(time) AS last,
-                   count(DISTINCT CASE WHEN entity IS NOT NULL THEN {{'k': kind, 'e': entity}} END) AS entities FROM ({rows}) GROUP BY type
+                   count(DISTINCT CASE WHEN entity IS NOT NULL THEN {{'k': kind, 'e': entity}} END) AS entities
+            FROM ({rows}) GROUP BY type
         ) e LEFT JOIN {fields} f ON f.type IS NOT DISTINCT FROM e.type ORDER BY e.type NULLS LAST"""
     return Answer(scope.session, sql, COLUMNS, title="event types")
 
@@ -66,11 +68,11 @@ def _untyped_sql(view: IndexView) -> str:
     """Select (type, number of the field, JSON type) of payloads kept as text, parsing each once for all fields."""
     pointers = text_list([json_pointer((name,)) for name in view.fields])
     rows = view.relation(["type"], {"j": Read((), "json")}, [VALID, "data IS NOT NULL"])
-    marked = f"starts_with(x.v, {literal(MARK)}) AND NOT starts_with(x.v, {literal(MARK * 2)})"
     texts = f"CASE WHEN contains(j, {literal(MARK)}) THEN json_extract_string(j, {pointers}) ELSE [] END"
     pairs = f"""list_transform(list_zip(json_type(j, {pointers}), {texts}),
         lambda p: {{'t': p[1], 'v': p[2]}})"""
-    kinds = f"list_transform({pairs}, lambda x: CASE WHEN x.t = 'VARCHAR' AND {marked} THEN 'DOUBLE' ELSE x.t END)"
+    kind = f"CASE WHEN x.t = 'VARCHAR' AND {is_number_mark_sql('x.v')} THEN 'DOUBLE' ELSE x.t END"
+    kinds = f"list_transform({pairs}, lambda x: {kind})"
     unnested = f"SELECT type, unnest(range({len(view.fields)})) AS number, unnest({kinds}) AS kind FROM ({rows})"
     return f"SELECT DISTINCT type, number, kind FROM ({unnested}) WHERE kind IS NOT NULL"
 
