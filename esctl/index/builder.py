@@ -77,10 +77,10 @@ def build(
     """
     connection.register("chunk", chunk)
     try:
-        columns = reuse or _sampled_columns(connection, groups)
+        columns = reuse or _sampled_columns(connection, groups, chunk.num_rows)
         _create_events(connection, groups, columns)
         if reuse and columns == reuse and not _fits(connection):
-            columns = _sampled_columns(connection, groups)
+            columns = _sampled_columns(connection, groups, chunk.num_rows)
             _create_events(connection, groups, columns)
         conflicts = _mark_duplicates(connection, earlier)
         return _finish(connection, groups, columns, conflicts)
@@ -95,8 +95,12 @@ def _fits(connection: duckdb.DuckDBPyConnection) -> bool:
     return row is not None and row[0] * 10 <= row[1]
 
 
-def _sampled_columns(connection: duckdb.DuckDBPyConnection, groups: Sequence[Group]) -> tuple[PayloadColumn, ...]:
+def _sampled_columns(
+    connection: duckdb.DuckDBPyConnection, groups: Sequence[Group], rows_held: int
+) -> tuple[PayloadColumn, ...]:
     records, samples = 0, []
+    # From all over the chunk: a log often begins with events of one type.
+    spread = f"hash(position) % {max(rows_held // SAMPLE, 1)} = 0"
     whole_part = "regexp_extract(e.atom::VARCHAR, '^-?([0-9]+)', 1)"
     fraction = "regexp_extract(e.atom::VARCHAR, '[.]([0-9]+)$', 1)"
     for group in groups:
@@ -104,7 +108,7 @@ def _sampled_columns(connection: duckdb.DuckDBPyConnection, groups: Sequence[Gro
         sql = f"""
             WITH sampled AS (
                 SELECT {_event_text(group.stanza)} AS j FROM chunk
-                WHERE grp = {group.number} AND NOT marked AND invalid IS NULL AND text IS NOT NULL LIMIT {SAMPLE}
+                WHERE grp = {group.number} AND NOT marked AND invalid IS NULL AND text IS NOT NULL AND {spread}
             ), payload AS MATERIALIZED (SELECT {payload.whole("j")} AS p FROM sampled),
             objects AS (SELECT p FROM payload WHERE json_type(p) = 'OBJECT')
             SELECT e.key, e.type, count(*),
