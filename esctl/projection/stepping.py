@@ -120,7 +120,7 @@ def declared(value: Any, kind: str) -> Any:
     if number is None:
         raise ValueError(f"{dumps(value)[:60]} is no number")
     scaled = Decimal(number).scaleb(int(decimal[2]) if decimal else 0, _EXACT)
-    fits = abs(scaled) < 10 ** int(decimal[1]) if decimal else -(2 ** _BITS[name]) <= scaled < 2 ** _BITS[name]
+    fits = scaled.copy_abs() < 10 ** int(decimal[1]) if decimal else -(2 ** _BITS[name]) <= scaled < 2 ** _BITS[name]
     if scaled != scaled.to_integral_value() or not fits:
         raise ValueError(f"{dumps(value)[:60]} does not fit {name}")
     return number
@@ -142,13 +142,18 @@ def _accumulated(state: State, operation: StepOperation, value: Any, kind: str) 
     if number is None:
         raise ValueError(f"{dumps(value)[:60]} is no number")
     if field not in state:
-        return declared(-number if name == "subtract" else number, kind)
+        return declared(_negated(number) if name == "subtract" else number, kind)
     old = state[field]
     if isinstance(old, bool) or not isinstance(old, int | Decimal):
         raise ValueError(f"{field} is no number to add to: {dumps(old)[:60]}")
     if name in ("min", "max"):
         return (min if name == "min" else max)(old, number)
-    return declared(_sum(old, -number if name == "subtract" else number), kind)
+    return declared(_sum(old, _negated(number) if name == "subtract" else number), kind)
+
+
+def _negated(number: int | Decimal) -> int | Decimal:
+    # Unary minus would round to the 28 digits of Python's default context.
+    return number.copy_negate() if isinstance(number, Decimal) else -number
 
 
 def _sum(a: int | Decimal, b: int | Decimal) -> int | Decimal:
