@@ -1,6 +1,6 @@
 """The engine in one process on small drawn logs: records -> log -> index -> answers, as plain values to compare.
 
-One DuckDB connection serves all examples; stores live in memory where the machine has a RAM disk, and nothing is synced.
+One DuckDB connection serves all examples; stores live in memory where there is a RAM disk, and nothing is synced.
 """
 
 from __future__ import annotations
@@ -101,17 +101,19 @@ class Engine:
     snapshot: Snapshot
     updater: Updater
     projection: Projection | None
+    config: Path | None = None  # the esctl.toml, were there one: python projections lie beside it
 
     def rebuilt(self) -> Engine:
         """Give the engine with its index deleted and built again."""
         shutil.rmtree(self.view.folder)
         return replace(self, view=self.updater.run(self.snapshot))
 
-    def scope(self, known_at: int | None = None, projections: Sequence[Projection] | None = None) -> Scope:
+    def scope(self, known_at: int | None = None) -> Scope:
+        """Give the ground of a question: this projection, all entities."""
         own = (self.projection,) if self.projection else ()
         known = None if known_at is None else AsOf("known", "time", instant=known_at)
-        named = PROJECTION if self.projection else ""
-        return Scope(session(), self.view, own if projections is None else tuple(projections), named, known_at=known)
+        name = PROJECTION if self.projection else ""
+        return Scope(session(), self.view, own, name, known_at=known, config=self.config)
 
     def replay(self, bounds: Bounds, where: str = "") -> dict[tuple[str, str], State]:
         """Give the states by (kind, entity), deleted ones too."""
@@ -142,7 +144,7 @@ class Engine:
         ]
 
     def payloads(self) -> dict[int, Any]:
-        """Give each valid event's payload by position, put together again from the index; Ellipsis where it is missing."""
+        """Give each valid event's payload by position, put together from the index; Ellipsis where it is missing."""
         rows = self.view.relation(["position", "invalid"], {"j": Read((), "json")})
         found = (
             session().connection.execute(f"SELECT DISTINCT position, j FROM ({rows}) WHERE invalid IS NULL").fetchall()
