@@ -46,8 +46,9 @@ def compare(operator: str, left: Value, right: Value) -> str:
     if left.type == right.type == "dynamic":
         if left.static and right.static and "NUMBER" not in (left.static, right.static):
             return f"({left.text} {operator} {right.text})"
-        both = f"({left.json_type} = 'NUMBER' AND {right.json_type} = 'NUMBER')"
-        return f"(CASE WHEN {both} THEN {to_number(left).sql} {operator} {to_number(right).sql} ELSE {left.text} {operator} {right.text} END)"
+        both_numbers = f"({left.json_type} = 'NUMBER' AND {right.json_type} = 'NUMBER')"
+        numbers = f"{to_number(left).sql} {operator} {to_number(right).sql}"
+        return f"(CASE WHEN {both_numbers} THEN {numbers} ELSE {left.text} {operator} {right.text} END)"
     return f"({to_text(left).sql} {operator} {to_text(right).sql})"
 
 
@@ -71,7 +72,7 @@ def nullable(value: Value) -> str:
 
 
 def unify(values: Sequence[Value], prefer: str = "") -> list[Value]:
-    """Give values of one type: the first of number, time, boolean, text that one of them has, else `prefer`, else JSON."""
+    """Give values of one type: the first of number, time, boolean, text that any has, else `prefer`, else JSON."""
     types = {value.type for value in values} - {"null"}
     kind = next((kind for kind in ("number", "time", "boolean", "text") if kind in types), prefer)
     if kind == "number":

@@ -1,7 +1,7 @@
 """Compile an SQL scalar expression over an event's columns and payload to DuckDB SQL.
 
-Only what is known here is let through: a statement, subquery, table, aggregate or unknown function is refused. A path takes
-the type of its context; see `values.py`.
+Only what is known here is let through: a statement, subquery, table, aggregate or unknown function is refused. A path
+takes the type of its context; see `values.py`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.projection.conversions import combined, compare, convert, nullable, number_literal, unify
@@ -300,11 +301,9 @@ class _Compiler:
         return Value(f"substr({', '.join(args)})", "text")
 
     def _replace(self, node: exp.Replace) -> Value:
-        new = node.args.get("replacement")
-        return Value(
-            f"replace({self._text(node.this)}, {self._text(node.expression)}, {self._text(new) if new else literal('')})",
-            "text",
-        )
+        replacement = node.args.get("replacement")
+        new = self._text(replacement) if replacement else literal("")
+        return Value(f"replace({self._text(node.this)}, {self._text(node.expression)}, {new})", "text")
 
     def _abs(self, node: exp.Abs) -> Value:
         number = to_number(self.value(node.this))
@@ -380,18 +379,12 @@ class _Compiler:
         for item in node.expressions:
             key = item.this.name
             value = element_json(self.value(item.expression))
-            members.append(f"{literal(_json_string(key) + ':')} || {value}")
+            members.append(f"{literal(json_string(key) + ':')} || {value}")
         return Value("('{' || " + (" || ',' || ".join(members) or "''") + " || '}')", "json")
 
     def _array(self, node: exp.Array) -> Value:
         items = [element_json(self.value(item)) for item in node.expressions]
         return Value("('[' || " + (" || ',' || ".join(items) or "''") + " || ']')", "json")
-
-
-def _json_string(text: str) -> str:
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
 
 
 def compile_tree(node: exp.Expr, resolve: Resolve) -> Value:

@@ -1,8 +1,9 @@
 """Rules -> plan: per field, what one event does to its cell.
 
-The algebra: per field a cell is (reset, base, acc). `set` makes (k, v, nothing), `add x` makes (none, -, x). Joining an earlier
-cell with a later one: the later one's reset wins and starts over, else accumulations add up. That join is associative over
-contiguous ranges of the fold order. A plan gives the three parts as SQL over one event's row; `sql.py` folds them.
+The algebra: per field a cell is (reset, base, acc). `set` makes (k, v, nothing), `add x` makes (none, -, x). Joining an
+earlier cell with a later one: the later one's reset wins and starts over, else accumulations add up. That join is
+associative over contiguous ranges of the fold order. A plan gives the three parts as SQL over one event's row; `sql.py`
+folds them.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ class Step:
 class FieldPlan:
     """SQL over one event's row for one field's cell.
 
-    `reset`: whether the event starts the cell anew; `base`: the JSON text it starts with (NULL: absent). `acc`: what it adds
-    (NULL: nothing), of `family` sum, min, max or list; a list's acc is a LIST of {remove, json}.
+    `reset`: whether the event starts the cell anew; `base`: the JSON text it starts with (NULL: absent). `acc`: what it
+    adds (NULL: nothing), of `family` sum, min, max or list; a list's acc is a LIST of {remove, json}.
     """
 
     name: str
@@ -114,7 +115,10 @@ class _Builder:
 
 
 def plan(projection: Projection, reads: Reads, keys: Keys) -> Plan:
-    """Compile a projection's rules. Raises UsageError for a wrong one, NeedsStreamError for one that is no set-wise fold."""
+    """Compile a projection's rules.
+
+    Raises UsageError for a wrong one, NeedsStreamError for one that is no set-wise fold.
+    """
     builder = _Builder(projection, reads, keys)
     for rule in projection.rules:
         guard = builder.layers.guard(guard_sql(rule, reads))
@@ -217,7 +221,8 @@ def truthy(value: Value) -> str:
     if value.type == "boolean":
         return f"coalesce({value.sql}, false)"
     if value.type == "dynamic":
-        return f"coalesce({value.json_type} <> 'NULL' AND NOT ({value.json_type} = 'BOOLEAN' AND {value.text} = 'false'), false)"
+        is_false = f"({value.json_type} = 'BOOLEAN' AND {value.text} = 'false')"
+        return f"coalesce({value.json_type} <> 'NULL' AND NOT {is_false}, false)"
     return f"({value.sql} IS NOT NULL)"
 
 
@@ -275,8 +280,7 @@ def _members(builder: _Builder, expression: Expression, value: Value) -> dict[st
 
     tree = expression.tree
     if isinstance(tree, exp.Struct):
-        compiler = {item.this.name: item.expression for item in tree.expressions}
-        return {name: _compile_node(builder, node) for name, node in compiler.items()}
+        return {member.this.name: _compile_node(builder, member.expression) for member in tree.expressions}
     if value.type == "dynamic":
         raise NeedsStreamError
     raise UsageError(f"{expression.where}: {expression.text!r} is no object", "merge takes a path or {'key': value}")

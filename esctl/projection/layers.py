@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 class Layers:
     """Columns computed once per event and then only named: guards, and values that hold only where a guard does.
 
-    What is spelled out again at each use grows with every use, and DuckDB plans it each time. A value is computed inside
-    CASE, which alone keeps an `error()` from being raised for an event that the guard excludes.
+    What is spelled out again at each use grows with every use, and DuckDB plans it each time. A value is computed
+    inside CASE, which alone keeps an `error()` from being raised for an event that the guard excludes.
     """
 
     names: dict[str, str] = field(default_factory=dict)  # SQL -> name

@@ -117,7 +117,7 @@ def parse_projection(name: str, body: Any, file: str) -> Projection:
         _check_type(kind, f"{where}.types.{field}")
     _check_families(rules, where)
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    projection = Projection(
+    return Projection(
         name=name,
         entities=_text(body.get("entities", ""), f"{where}.entities"),
         kinds=_texts(body.get("kinds", []), f"{where}.kinds"),
@@ -127,7 +127,6 @@ def parse_projection(name: str, body: Any, file: str) -> Projection:
         python=_text(body.get("python", ""), f"{where}.python"),
         digest=digest,
     )
-    return projection
 
 
 def _rule(pattern: str, body: Any, where: str) -> Rule:
@@ -176,9 +175,10 @@ def _check_families(rules: tuple[Rule, ...], where: str) -> None:
     for rule in rules:
         for operation in rule.operations:
             kind = family(operation.name)
-            if kind and families.setdefault(operation.field, kind) != kind:
+            other = families.setdefault(operation.field, kind) if kind else kind
+            if other != kind:
                 raise UsageError(
-                    f"{where}: field {operation.field!r} is accumulated in two ways ({families[operation.field]} and {kind})",
+                    f"{where}: field {operation.field!r} is accumulated in two ways ({other} and {kind})",
                     "use one accumulating operation per field",
                 )
 

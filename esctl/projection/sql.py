@@ -45,7 +45,7 @@ def total_shape(field: FieldPlan, count: int) -> Shape:
 
 
 def states_sql(plan: Plan, rows: EventRows) -> str:
-    """Write the states: kind, entity, version, position, time, deleted, field0, field1, ... (JSON text, NULL where absent)."""
+    """Write the states: kind, entity, version, position, time, deleted, field0, field1, ... (JSON text or NULL)."""
     dies = plan.dead != "false"
     folded = [i for i, field in enumerate(plan.fields) if field.family and (field.resets or dies)]
     limits = _limits(plan, folded, rows)
@@ -130,41 +130,38 @@ def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, ev
     if not field.numeric:
         better = "least" if field.family == "min" else "greatest"
         text = read_json(base, (), "text", marked=True)
-        return f"CASE WHEN {count} = 0 THEN {base} ELSE CAST(to_json({better}({acc}, coalesce({text}, {acc}))) AS VARCHAR) END"
+        best = f"{better}({acc}, coalesce({text}, {acc}))"
+        return f"CASE WHEN {count} = 0 THEN {base} ELSE CAST(to_json({best}) AS VARCHAR) END"
     shape = total_shape(field, events)
+    alone = f"CAST({acc} AS {shape.sql_type})"
+    if not field.resets:
+        return f"CASE WHEN {count} > 0 THEN {number_text(_declared(alone, field, position), shape)} END"
     start = _base_number(base, field.name, shape, position)
     if field.family == "sum":
-        total = f"CAST({acc} AS {shape.sql_type}) + {start}" if field.resets else f"CAST({acc} AS {shape.sql_type})"
+        total = f"{alone} + {start}"
     else:
-        better = "least" if field.family == "min" else "greatest"
-        total = (
-            f"{better}(CAST({acc} AS {shape.sql_type}), {start})"
-            if field.resets
-            else f"CAST({acc} AS {shape.sql_type})"
-        )
-    text = number_text(_declared(total, field, shape, position), shape)
-    if not field.resets:
-        return f"CASE WHEN {count} > 0 THEN {text} END"
-    alone = number_text(f"CAST({acc} AS {shape.sql_type})", shape)
-    return f"CASE WHEN {count} = 0 THEN {base} WHEN {base} IS NULL THEN {alone} ELSE {text} END"
+        total = f"{'least' if field.family == 'min' else 'greatest'}({alone}, {start})"
+    text = number_text(_declared(total, field, position), shape)
+    return f"CASE WHEN {count} = 0 THEN {base} WHEN {base} IS NULL THEN {number_text(alone, shape)} ELSE {text} END"
 
 
-def _declared(total: str, field: FieldPlan, shape: Shape, position: str) -> str:
-    if not field.declared or not field.declared.lower().startswith(("decimal", "numeric", "bigint", "int")):
+def _declared(total: str, field: FieldPlan, position: str) -> str:
+    if not field.declared.lower().startswith(("decimal", "numeric", "bigint", "int")):
         return total
-    kind = "HUGEINT" if field.declared.lower() == "hugeint" else field.declared
     overflow = event_error(
         f"{field.name} is {{}}, which does not fit {field.declared}", f"CAST({total} AS VARCHAR)", position=position
     )
-    return f"CASE WHEN try_cast({total} AS {kind}) IS NULL THEN {overflow} ELSE {total} END"
+    return f"CASE WHEN try_cast({total} AS {field.declared}) IS NULL THEN {overflow} ELSE {total} END"
 
 
 def _base_number(base: str, name: str, shape: Shape, position: str) -> str:
     wrong = event_error(f"{name} is no number to add to: {{}}", f"left({base}, 60)", position=position)
     marked = f"({base}[1:2] = {literal(chr(34) + MARK)} AND {base}[3:3] <> {literal(MARK)})"
     text = read_json(base, (), "text", marked=True)
-    return f"""CASE WHEN {base}[1:1] IN ('-','0','1','2','3','4','5','6','7','8','9') THEN CAST({base} AS {shape.sql_type})
-        WHEN {marked} THEN CAST({text} AS {shape.sql_type}) ELSE {wrong} END"""
+    return f"""CASE
+        WHEN {base}[1:1] IN ('-','0','1','2','3','4','5','6','7','8','9') THEN CAST({base} AS {shape.sql_type})
+        WHEN {marked} THEN CAST({text} AS {shape.sql_type})
+        ELSE {wrong} END"""
 
 
 def _composed_list(field: FieldPlan, base: str, acc: str, count: str, position: str) -> str:
@@ -183,7 +180,8 @@ def _composed_list(field: FieldPlan, base: str, acc: str, count: str, position: 
 
 
 def _reduced(start: str, acc: str) -> str:
-    steps = f"list_transform({acc}, lambda e: {{'kept': CASE WHEN e.remove THEN [] ELSE [e.json] END, 'gone': CASE WHEN e.remove THEN e.json END}})"
+    kept_or_gone = "{'kept': CASE WHEN e.remove THEN [] ELSE [e.json] END, 'gone': CASE WHEN e.remove THEN e.json END}"
+    steps = f"list_transform({acc}, lambda e: {kept_or_gone})"
     kept = "CASE WHEN x.gone IS NULL THEN s.kept ELSE list_filter(s.kept, lambda e: e <> x.gone) END"
     step = f"{{'kept': list_concat({kept}, x.kept), 'gone': CAST(NULL AS VARCHAR)}}"
     first = f"{{'kept': {start}, 'gone': CAST(NULL AS VARCHAR)}}"
@@ -193,8 +191,8 @@ def _reduced(start: str, acc: str) -> str:
 def trail_sql(plan: Plan, rows: EventRows) -> str:
     """Write the trail: a row per event and entity, with kind, entity, key, version, dead and TRAIL_COLUMNS.
 
-    after0, before0, ...: each field's JSON text after and before the event (NULL: absent); touched0, ...: whether an operation
-    of the event concerned it. Where an entity has several roles in an event, `role` is the first.
+    after0, before0, ...: each field's JSON text after and before the event (NULL: absent); touched0, ...: whether an
+    operation of the event concerned it. Where an entity has several roles in an event, `role` is the first.
     """
     fields = list(enumerate(plan.fields))
     spans = [
@@ -284,5 +282,5 @@ def touched_sql(plan: Plan, rows: EventRows) -> str:
         f"CASE WHEN dead OR reset{i} OR touch{i} THEN {literal(field.name)} END" for i, field in enumerate(plan.fields)
     ]
     listed = f"unnest([{', '.join(names)}]::VARCHAR[])"
-    cells = _cells(plan, rows, ("position",), touch=True)
-    return f"SELECT DISTINCT * FROM (SELECT kind, entity, position, {listed} AS field FROM ({cells})) WHERE field IS NOT NULL"
+    touches = f"SELECT kind, entity, position, {listed} AS field FROM ({_cells(plan, rows, ('position',), touch=True)})"
+    return f"SELECT DISTINCT * FROM ({touches}) WHERE field IS NOT NULL"

@@ -1,7 +1,7 @@
 """Typed SQL values: what an expression gives, and how one type is read as another, exactly.
 
-A `Dynamic` value is JSON whose type is only known row by row (a path). Numbers carry their shape: digits before and after
-the point, so that a DECIMAL wide enough is known before anything runs.
+A dynamic value is JSON whose type is only known row by row (a path). Numbers carry their shape: digits before and
+after the point, so that a DECIMAL wide enough is known before anything runs.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ Type = Literal["number", "text", "boolean", "time", "dynamic", "json", "null"]
 class Value:
     """An SQL expression with its type.
 
-    dynamic: `sql` is JSON text (NULL: missing), `text`, `json_type` and `number` read it in other ways, `static` is its JSON
-    type where every row has that one, `label` is how the user wrote it. json: JSON text that is only carried.
+    dynamic: `sql` is JSON text (NULL: missing), `text`, `json_type` and `number` read it in other ways, `static` is its
+    JSON type where every row has that one, `label` is how the user wrote it. json: JSON text that is only carried.
     """
 
     sql: str
@@ -138,20 +138,14 @@ def _dynamic_number(value: Value, *, lenient: bool) -> Value:
     if value.static == "NUMBER" and shape.fits:
         return Value(value.number, "number", shape)
     wrong = "NULL" if lenient else event_error(value.label + " is no number: {}", f"left({value.sql}, 60)")
-    kind = value.json_type
-    plain, number = f"regexp_matches({value.text}, {literal(NUMBER_TEXT)})", value.number
-    if not shape.fits:
+    kind, number = value.json_type, value.number
+    if shape.fits:
+        numeric = f"{kind} = 'NUMBER' OR ({kind} = 'STRING' AND regexp_matches({value.text}, {literal(NUMBER_TEXT)}))"
+    else:
         shape = Shape(MOST_DIGITS - 10, 10)
-        plain, number = (
-            f"regexp_matches({value.text}, {literal(HELD_TEXT)})",
-            f"try_cast({value.text} AS {shape.sql_type})",
-        )
-        sql = (
-            f"CASE WHEN {kind} IN ('NUMBER', 'STRING') AND {plain} THEN {number} WHEN {kind} <> 'NULL' THEN {wrong} END"
-        )
-        return Value(sql, "number", shape)
-    sql = f"CASE WHEN {kind} = 'NUMBER' OR ({kind} = 'STRING' AND {plain}) THEN {number} WHEN {kind} <> 'NULL' THEN {wrong} END"
-    return Value(sql, "number", shape)
+        numeric = f"{kind} IN ('NUMBER', 'STRING') AND regexp_matches({value.text}, {literal(HELD_TEXT)})"
+        number = f"try_cast({value.text} AS {shape.sql_type})"
+    return Value(f"CASE WHEN {numeric} THEN {number} WHEN {kind} <> 'NULL' THEN {wrong} END", "number", shape)
 
 
 def to_text(value: Value) -> Value:
@@ -201,7 +195,7 @@ def json_text(value: Value) -> str:
 
 
 def element_json(value: Value) -> str:
-    """Write a value as JSON text to stand inside a list or object: numbers that DuckDB would read as DOUBLE are marked."""
+    """Write a value as JSON text inside a list or object, where numbers that DuckDB would read as DOUBLE are marked."""
     text = json_text(value)
     shape = value.shape or INTEGER
     if value.type == "number" and not shape.is_float and shape.whole + shape.scale > EXACT_DIGITS:
