@@ -54,7 +54,7 @@ def _ordinal(text: str, spec: str, inclusive: bool) -> AsOf | None:
     if head == "version":
         return AsOf(text, "version", inclusive, number=_natural(rest))
     if head == "id" and rest:
-        return AsOf(text, "event", inclusive, value=rest)
+        return AsOf(text, "event", inclusive, value=text.lstrip()[len("id:") :])
     return None
 
 

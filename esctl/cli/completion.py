@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import typer
 
-from esctl.cli.options import Shared
 from esctl.output.text import visible
 
 _MOST = 200
@@ -37,15 +36,20 @@ def _names(what: Literal["entity", "type", "projection"], context: typer.Context
     try:
         from esctl.store import Store
 
-        names = Store.open(_store_path(context)).names(what, prefix, _MOST)
+        store = Store.open(_given(context, "store"), _given(context, "config"))
+        names = store.names(what, prefix, _MOST)
         # A shell splits candidates at line ends and shows them raw: only names that are harmless as they are.
         return [name for name in names if name.startswith(prefix) and visible(name) == name]
     except Exception:
         return []
 
 
-def _store_path(context: typer.Context) -> Path | None:
-    given = context.params.get("store")
-    outer = context.find_object(Shared)
-    found = given or (outer.store if outer else None) or os.environ.get("ESCTL_STORE")
+def _given(context: typer.Context, name: str) -> Path | None:
+    """Give a path option as it stands on the command line, before or after the command's name, else its variable."""
+    level: Any = context
+    while level is not None:
+        if level.params.get(name):
+            return Path(level.params[name])
+        level = level.parent
+    found = os.environ.get(f"ESCTL_{name.upper()}")
     return Path(found) if found else None

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from esctl.index.detect import Detection
     from esctl.store import Store
 
+LONGEST = 60
+"""Characters of a path or sample value that are shown."""
+
 
 def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> None:
     """Say what was recognised in new sources, sources that are alike together."""
@@ -37,7 +40,7 @@ def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> Non
         return
     name, _ = candidates[0]
     listed = "; ".join(
-        f"{candidate.path} ({candidate.distinct} values: {', '.join(candidate.samples[:3])})"
+        f"{_short(candidate.path)} ({candidate.distinct} values: {', '.join(map(_short, candidate.samples[:3]))})"
         for source, candidate in candidates[:4]
         if source == name
     )
@@ -45,3 +48,7 @@ def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> Non
         f"{name}: the events are kept, but no field was recognised as the entity; candidates: {listed}",
         f"say which it is: esctl reindex --map entity={candidates[0][1].path}",
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

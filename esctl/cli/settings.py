@@ -53,7 +53,7 @@ def _setting(name: str, default: str, shared: Shared, config: Config) -> Setting
             if isinstance(value, bool)
             else str(value)
         )
-        from_variable = variable in os.environ and os.environ[variable] == text
+        from_variable = bool(os.environ.get(variable)) and (value is True or os.environ[variable] == text)
         return Setting(name, text, variable if from_variable else f"--{name.replace('_', '-')}")
     if os.environ.get(variable):
         return Setting(name, os.environ[variable], variable)

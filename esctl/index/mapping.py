@@ -251,16 +251,16 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
     base = preset.stanza if preset else Stanza(CUSTOM)
     lines = [f"[{table}]"]
     if preset:
-        lines.append(f"preset = {_quote(stanza.name)}")
+        lines.append(f"preset = {toml_string(stanza.name)}")
     for key in FIELDS:
         value, parts = getattr(stanza, key), stanza.id_parts if key == "id" else ()
         if value != getattr(base, key) or (key == "id" and parts != base.id_parts):
             lines.append(f"{key} = {_write_field(key, value, parts)}")
     implied = "sequence" if stanza.sequence and stanza.sequence != base.sequence else base.order
     if stanza.order != implied:
-        lines.append(f"order = {_quote(stanza.order)}")
+        lines.append(f"order = {toml_string(stanza.order)}")
     if stanza.unwrap != base.unwrap:
-        lines.append(f"unwrap = {_quote(stanza.unwrap)}")
+        lines.append(f"unwrap = {toml_string(stanza.unwrap)}")
     for key in _TABLES:
         if getattr(stanza, key) != getattr(base, key):
             lines += ["", f"[{table}.{key}]"]
@@ -277,14 +277,22 @@ def _write_field(key: str, value: tuple[str, ...], parts: tuple[str, ...]) -> st
 
 
 def _write_values(values: tuple[str, ...]) -> str:
-    written = [f"{{ const = {_quote(value[1:])} }}" if value.startswith("=") else _quote(value) for value in values]
+    written = [
+        f"{{ const = {toml_string(value[1:])} }}" if value.startswith("=") else toml_string(value) for value in values
+    ]
     return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
 
 
-def _quote(text: str) -> str:
-    """Write a TOML basic string: JSON's escapes, and DEL, which JSON leaves alone."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+def toml_string(text: str) -> str:
+    """Write a TOML basic string (TOML 1.0): every character that is no plain sign, or could act, is escaped."""
+    return "".join(map(_toml_character, json.dumps(text, ensure_ascii=False)))
+
+
+def _toml_character(character: str) -> str:
+    if character.isprintable():
+        return character
+    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
 
 
 def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _quote(name)
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_string(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 
 from esctl.index.catalog import Manifest
@@ -44,7 +45,7 @@ def _mappings(manifest: Manifest) -> list[str]:
     if len(by_stanza) == 1:
         return [to_toml(manifest.stanzas[next(iter(by_stanza))])]
     return [
-        to_toml(manifest.stanzas[number], f"mapping.sources.{toml_string(source)}")
+        to_toml(manifest.stanzas[number], f"mapping.sources.{toml_string(glob.escape(source))}")
         for number, sources in by_stanza.items()
         for source in sources
     ]
@@ -54,7 +55,7 @@ def _projection(kind: str, types: list[tuple[str, int]], fields: Mapping[str | N
     name = toml_string(kind)
     lines = [f"[projections.{name}]", f"kinds = [{name}]", ""]
     for kind_type, count in types[:MOST_TYPES]:
-        header = f"[projections.{name}.on.{toml_string(kind_type)}]"
+        header = f"[projections.{name}.on.{toml_string(_pattern(kind_type))}]"
         seen = ", ".join(
             f"{field} ({'|'.join(sorted(kinds))})" for field, kinds in list(fields.get(kind_type, {}).items())[:12]
         )
@@ -64,3 +65,9 @@ def _projection(kind: str, types: list[tuple[str, int]], fields: Mapping[str | N
 
 def _one_line(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _pattern(kind_type: str) -> str:
+    # A bracket at the end would be taken for a role. That `?` and `*` match more than they should does no harm here:
+    # to merge the same payload twice is to merge it once.
+    return kind_type.replace("[", "?") if kind_type.endswith("]") else kind_type

@@ -13,5 +13,7 @@ def show_settings(shared: Shared) -> None:
     """Show every setting with its value and origin."""
     from esctl.cli.render import render
     from esctl.cli.settings import settings_answer
+    from esctl.config import find_config, find_store, read_config
 
-    render(settings_answer(shared), shared)
+    config = read_config(find_config(shared.config, find_store(shared.store)))
+    render(settings_answer(shared), shared, (), config.output)
