@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from esctl.errors import InputError
 from esctl.index.catalog import IndexFile, Manifest, read_manifest, with_file, with_sources, write_manifest
+from esctl.index.rows import judge_rows, judged_chunk, runs_of, trimmed_raws
 from esctl.index.scan import IndexView
+from esctl.index.storage import ROW_GROUP, sweep, write_file
 from esctl.log.snapshot import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
 
@@ -23,32 +23,17 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from esctl.index.builder import Built, Group
+    from esctl.index.builder import Built
     from esctl.index.detect import Detection
 
 CHUNK_ROWS = 500_000
 CHUNK_BYTES = 48 << 20
-ROW_GROUP = 65_536
 SMALL_ROWS = 1_000_000
 """Files with fewer rows are merged once there are `MOST_SMALL` of them in a row."""
 MOST_SMALL = 8
-LINGER_SECONDS = 600
-"""How long a merged file stays for readers that opened the manifest before."""
-
-DICTIONARY = ["kind", "entity", "type", "actor", "role", "source", "ordering", "scope", "nulls", "invalid"]
-DELTA = {"position": "DELTA_BINARY_PACKED", "offset": "DELTA_BINARY_PACKED"}
 SAMPLE_RECORDS = 1000
 
 Detected = Callable[[str, "Detection"], None]
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedRows:
-    """Judged log rows, row by row: JSON text or null, the reason why there is none, whether it was rewritten."""
-
-    text: pa.ChunkedArray
-    invalid: pa.ChunkedArray
-    marked: pa.ChunkedArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +119,7 @@ class Updater:
             if manifest.head <= _newest_head(snapshot):
                 return manifest
             manifest = Manifest()  # of a log that is no more: begin anew
-        _sweep(self.folder, manifest)
+        sweep(self.folder, manifest)
         for table in _chunks(snapshot, manifest.head + 1):
             manifest = self._add(snapshot, manifest, table)
             write_manifest(self.folder, manifest)
@@ -153,12 +138,12 @@ class Updater:
         reuse = manifest.files[-1].columns if manifest.files else ()
         built = build(self.connection, chunk, groups, earlier, reuse)
         first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
-        name, size = _write(self.folder, [built.table], first, last)
+        name, size = write_file(self.folder, [built.table], first, last)
         return with_file(manifest, _entry(built, name, size, first, last))
 
     def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray) -> Manifest:
         new: dict[str, Stanza] = {}
-        for source, row, _ in _runs(table):
+        for source, row, _ in runs_of(table):
             if source not in manifest.sources and source not in new:
                 new[source] = self._stanza(snapshot, source, row, table, texts)
         return with_sources(manifest, new) if new else manifest
@@ -204,7 +189,7 @@ class Updater:
         import pyarrow as pa
 
         tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
-        name, size = _write(self.folder, tables, files[0].first, files[-1].last)
+        name, size = write_file(self.folder, tables, files[0].first, files[-1].last)
         return replace(
             files[0],
             file=name,
@@ -275,139 +260,8 @@ def _likeness(file: IndexFile) -> tuple[object, ...] | None:
 
 def _entry(built: Built, name: str, size: int, first: int, last: int) -> IndexFile:
     return IndexFile(
-        file=name, bytes=size, rows=built.table.num_rows, events=built.events, first=first, last=last, columns=built.columns,
-        untyped=built.untyped, orderings=built.orderings, sequence_key=built.sequence_key, unsequenced=built.unsequenced,
-        roles=built.roles, duplicates=built.duplicates, conflicts=built.conflicts, invalid=built.invalid,
-        homeless=built.homeless, fields=built.fields,
+        file=name, bytes=size, rows=built.table.num_rows, events=built.events, first=first, last=last,
+        columns=built.columns, untyped=built.untyped, orderings=built.orderings, sequence_key=built.sequence_key,
+        unsequenced=built.unsequenced, roles=built.roles, duplicates=built.duplicates, conflicts=built.conflicts,
+        invalid=built.invalid, homeless=built.homeless, fields=built.fields,
     )  # fmt: skip
-
-
-def judge_rows(connection: duckdb.DuckDBPyConnection, table: pa.Table, cursors: Mapping[str, Cursor]) -> JudgedRows:
-    """Judge the records of log rows; neighbouring sources that are written alike at once."""
-    import pyarrow as pa
-
-    from esctl.index.judge import judge
-
-    found = []
-    for _, alike in groupby(_runs(table), key=lambda run: _writing(cursors[run[0]])):
-        runs = list(alike)
-        start, stop = runs[0][1], runs[-1][2]
-        found += [judge(raw, cursors[runs[0][0]], connection) for raw in table["raw"].slice(start, stop - start).chunks]
-    return JudgedRows(
-        pa.chunked_array([judged.text for judged in found]),
-        pa.chunked_array([judged.invalid for judged in found]),
-        pa.chunked_array([judged.marked for judged in found]),
-    )
-
-
-def _writing(cursor: Cursor) -> tuple[str, ...]:
-    """Give what the text of a record depends on beside its bytes."""
-    if cursor.format in ("csv", "tsv"):
-        return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
-    return ("json",)
-
-
-def judged_chunk(
-    table: pa.Table, judged: JudgedRows, cursors: Mapping[str, Cursor], manifest: Manifest
-) -> tuple[pa.Table, list[Group]]:
-    """Say how each judged log row is read: the chunk and groups that `builder.build` takes."""
-    import numpy as np
-    import pyarrow as pa
-
-    from esctl.index.builder import Group
-
-    groups: dict[tuple[int, str], Group] = {}
-    numbers = np.empty(table.num_rows, dtype=np.int32)
-    for source, start, stop in _runs(table):
-        stanza, tz = manifest.sources[source], cursors[source].dialect.get("tz", "UTC")
-        group = groups.setdefault((stanza, tz), Group(len(groups), manifest.stanzas[stanza], stanza, tz))
-        numbers[start:stop] = group.number
-    columns = {name: table[name] for name in ("position", "recorded_at", "source_time", "source", "offset")}
-    columns |= {"text": judged.text, "invalid": judged.invalid, "marked": judged.marked, "grp": pa.array(numbers)}
-    return pa.table(columns), list(groups.values())
-
-
-def _runs(table: pa.Table) -> list[tuple[str, int, int]]:
-    """Cut log rows where the source changes: (source, start, stop)."""
-    import numpy as np
-    import pyarrow as pa
-
-    column = table["source"].combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0)
-    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    codes = encoded.indices.to_numpy(zero_copy_only=False)
-    starts = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
-    names = encoded.dictionary.to_pylist()
-    return [(names[codes[a]], int(a), int(b)) for a, b in zip(starts[:-1], starts[1:], strict=True)]
-
-
-def trimmed_raws(snapshot: Snapshot, table: pa.Table) -> Callable[[Sequence[int]], Mapping[int, bytes]]:
-    """Give a function that fetches records' bytes without blanks around them, from these rows or from the log."""
-
-    def fetch(positions: Sequence[int]) -> Mapping[int, bytes]:
-        import pyarrow as pa
-
-        from esctl.log.reader import raw_of
-
-        first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
-        wanted = sorted(set(positions))
-        here = [position for position in wanted if first <= position <= last]
-        raws = table["raw"].take(pa.array([position - first for position in here], pa.int64())).to_pylist()
-        found = dict(zip(here, raws, strict=True))
-        found.update(raw_of(snapshot, [position for position in wanted if position < first]))
-        return {position: trimmed(raw) for position, raw in found.items()}
-
-    return fetch
-
-
-def trimmed(raw: bytes | None) -> bytes:
-    """Give a record's bytes without BOM and blanks around them."""
-    return (raw or b"").removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n").removeprefix(b"\xef\xbb\xbf")
-
-
-def _with_statistics(schema: pa.Schema) -> list[str]:
-    """List the columns whose statistics help a reader to skip row groups.
-
-    Not texts without a dictionary: where such a column has few values, DuckDB 2.0.0 takes its statistics to say that all its
-    rows are null, and `IS NULL` is true for every one of them.
-    """
-    import pyarrow as pa
-
-    texts = (pa.string(), pa.large_string(), pa.string_view())
-    return [field.name for field in schema if field.name in DICTIONARY or field.type not in texts]
-
-
-def _write(folder: Path, tables: object, first: int, last: int) -> tuple[str, int]:
-    import pyarrow.parquet as pq
-
-    name = f"{first:020d}-{last:020d}.{secrets.token_hex(4)}.parquet"
-    temporary = folder / f".tmp-{name}"
-    writer = None
-    try:
-        for table in tables:  # type: ignore[attr-defined]
-            if writer is None:
-                writer = pq.ParquetWriter(
-                    temporary, table.schema, compression="zstd", compression_level=1, use_dictionary=DICTIONARY,
-                    column_encoding=DELTA, write_page_checksum=True, write_statistics=_with_statistics(table.schema),
-                )  # fmt: skip
-            writer.write_table(table, ROW_GROUP)
-        if writer is not None:
-            writer.close()
-        os.replace(temporary, folder / name)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot write the index: {error.strerror or error}", "make room, then run the command again"
-        ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return name, (folder / name).stat().st_size
-
-
-def _sweep(folder: Path, manifest: Manifest) -> None:
-    """Remove index files that the manifest does not name and no reader can still need."""
-    named = {file.file for file in manifest.files}
-    horizon = time.time() - LINGER_SECONDS
-    for path in folder.glob("*.parquet"):
-        if path.name not in named and path.stat().st_mtime < horizon:
-            path.unlink(missing_ok=True)

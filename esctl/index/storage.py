@@ -1,0 +1,74 @@
+"""Write and remove the Parquet files of an index."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.errors import InputError
+from esctl.index.catalog import Manifest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROW_GROUP = 65_536
+LINGER_SECONDS = 600
+"""How long a merged file stays for readers that opened the manifest before."""
+
+DICTIONARY = ["kind", "entity", "type", "actor", "role", "source", "ordering", "scope", "nulls", "invalid"]
+DELTA = {"position": "DELTA_BINARY_PACKED", "offset": "DELTA_BINARY_PACKED"}
+
+
+def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) -> tuple[str, int]:
+    """Write an index file of the positions [first, last] atomically; gives its name and size in bytes.
+
+    Raises InputError where the folder cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    name = f"{first:020d}-{last:020d}.{secrets.token_hex(4)}.parquet"
+    temporary = folder / f".tmp-{name}"
+    writer = None
+    try:
+        for table in tables:
+            if writer is None:
+                writer = pq.ParquetWriter(
+                    temporary, table.schema, compression="zstd", compression_level=1, use_dictionary=DICTIONARY,
+                    column_encoding=DELTA, write_page_checksum=True, write_statistics=_with_statistics(table.schema),
+                )  # fmt: skip
+            writer.write_table(table, ROW_GROUP)
+        if writer is not None:
+            writer.close()
+        os.replace(temporary, folder / name)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot write the index: {error.strerror or error}", "make room, then run the command again"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return name, (folder / name).stat().st_size
+
+
+def _with_statistics(schema: pa.Schema) -> list[str]:
+    """List the columns whose statistics help a reader to skip row groups.
+
+    Not texts without a dictionary: where such a column has few values, DuckDB 2.0.0 takes its statistics to say that
+    all its rows are null, and `IS NULL` is true for every one of them.
+    """
+    import pyarrow as pa
+
+    texts = (pa.string(), pa.large_string(), pa.string_view())
+    return [field.name for field in schema if field.name in DICTIONARY or field.type not in texts]
+
+
+def sweep(folder: Path, manifest: Manifest) -> None:
+    """Remove index files that the manifest does not name and no reader can still need."""
+    named = {file.file for file in manifest.files}
+    horizon = time.time() - LINGER_SECONDS
+    for path in folder.glob("*.parquet"):
+        if path.name not in named and path.stat().st_mtime < horizon:
+            path.unlink(missing_ok=True)
