@@ -5,7 +5,7 @@ VENV = .venv
 PYTHON = $(VENV)/bin/python
 LOWEST = .venv-lowest
 
-.PHONY: help demo test test-lowest lint format samples examples dist clean
+.PHONY: help demo test test-lowest lint format samples examples bench dist clean
 
 help:
 	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
@@ -15,6 +15,7 @@ help:
 	@echo "make samples      write sample_logs/ anew (the same bytes)"
 	@echo "make examples     write the outputs shown in the READMEs anew"
 	@echo "make test-lowest  run the suite with the lowest versions pyproject.toml allows"
+	@echo "make bench N=1000000  time esctl against DuckDB SQL by hand and a plain script"
 	@echo "make dist         build wheel and sdist"
 	@echo "make clean        remove everything made here"
 
@@ -53,6 +54,9 @@ test-lowest: pyproject.toml
 	@python3 .ci/lowest.py > build/lowest.txt
 	@sh .ci/venv $(LOWEST) -c build/lowest.txt -e '.[dev]'
 	$(LOWEST)/bin/python -m pytest -n 2 --dist loadgroup
+
+bench: $(VENV)/.dev
+	$(PYTHON) bench/run.py $(N)
 
 dist: $(VENV)/.dev
 	$(PYTHON) -m build --outdir dist
