@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -187,8 +186,3 @@ def _refusal(name: str, built: Built) -> InputError:
         f"{name}: invalid record at offset {bad['offset']}: {bad['invalid']}",
         "nothing was ingested; without --strict invalid records are kept and counted",
     )
-
-
-def no_progress() -> nullcontext[Observer]:
-    """Give an observer that says nothing."""
-    return nullcontext(lambda read, records: None)

@@ -27,9 +27,7 @@ class Cursor:
     sampled: int = 0  # records in the first commit of the source: what mapping detection may look at
     header: str = ""  # base64 of the bytes before the first record's own (CSV header line, with any BOM)
     tail: str = ""  # base64 of the blank bytes after the last record
-    dialect: AbstractMapping[str, str] = field(
-        default_factory=dict
-    )  # delimiter, records_path, null: what parsing needs
+    dialect: AbstractMapping[str, str] = field(default_factory=dict)  # delimiter, null, ...: what parsing needs
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +93,9 @@ class Answer:
     """A question's answer as a DuckDB SELECT, not yet run.
 
     `session` is an `esctl.engine.duckdb.Session`. SQL types by column kind: text VARCHAR, integer BIGINT or HUGEINT,
-    number DECIMAL or DOUBLE, boolean BOOLEAN, time TIMESTAMP (naive, UTC), json VARCHAR holding compact JSON text that may
-    contain marked numbers. `flat_sql`/`flat_columns` give the same rows with one column per field (`state.balance`) for csv,
-    tsv, parquet and arrow; empty when there is no difference.
+    number DECIMAL or DOUBLE, boolean BOOLEAN, time TIMESTAMP (naive, UTC), json VARCHAR holding compact JSON text that
+    may contain marked numbers. `flat_sql` and `flat_columns` give the same rows with one column per field
+    (`state.balance`) for csv, tsv, parquet and arrow; empty when there is no difference.
     """
 
     session: Any

@@ -47,7 +47,7 @@ def connect(
 ) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB with UTC as its zone and no extension that is not built in.
 
-    `memory_limit` ("1GiB") is meant for the process: DuckDB gets `DUCKDB_SHARE` of it. `temporary` is where it may spill.
+    `memory_limit` ("1GiB") is meant for the process: DuckDB gets `DUCKDB_SHARE` of it. It may spill to `temporary`.
     Raises UsageError for a memory limit that is no size.
     """
     import duckdb

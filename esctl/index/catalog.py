@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -115,11 +114,6 @@ def with_sources(manifest: Manifest, assigned: Mapping[str, Stanza]) -> Manifest
             stanzas.append(stanza)
         sources[name] = stanzas.index(stanza)
     return replace(manifest, stanzas=tuple(stanzas), sources=sources)
-
-
-def stanza_digest(stanza: Stanza) -> str:
-    """Name a stanza by its content."""
-    return hashlib.sha256(json.dumps(asdict(stanza), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _file(entry: dict[str, Any]) -> IndexFile:

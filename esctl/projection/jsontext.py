@@ -6,11 +6,13 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from esctl.engine.exact_text import json_string
 from esctl.errors import UsageError
+from esctl.index.strict import PLAIN_DIGITS, canonical_number
 from esctl.model import MARK
 
-MOST_PLAIN_DIGITS = 100
 EXACT_DIGITS = 15
+"""Significant digits that a DOUBLE surely keeps."""
 
 
 def loads(text: str) -> Any:
@@ -32,9 +34,8 @@ def _unmarked(value: Any) -> Any:
 
 def _number(text: str) -> int | Decimal:
     number = Decimal(text)
-    return (
-        int(number) if number == number.to_integral_value() and abs(number.adjusted()) < MOST_PLAIN_DIGITS else number
-    )
+    is_whole = number == number.to_integral_value() and abs(number.adjusted()) < PLAIN_DIGITS
+    return int(number) if is_whole else number
 
 
 def dumps(value: Any) -> str:
@@ -45,15 +46,11 @@ def dumps(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, str):
-        return json.dumps(MARK + value if value.startswith(MARK) else value, ensure_ascii=False)
+        return json_string(MARK + value if value.startswith(MARK) else value)
     if isinstance(value, int | float | Decimal):
         return _number_text(value)
     if isinstance(value, dict):
-        return (
-            "{"
-            + ",".join(f"{json.dumps(str(key), ensure_ascii=False)}:{dumps(item)}" for key, item in value.items())
-            + "}"
-        )
+        return "{" + ",".join(f"{json_string(str(key))}:{dumps(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ",".join(dumps(item) for item in value) + "]"
     raise UsageError(f"a state cannot hold a {type(value).__name__}", "use text, numbers, booleans, lists and objects")
@@ -63,16 +60,7 @@ def _number_text(value: float | Decimal) -> str:
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite():
         raise UsageError(f"a state cannot hold {number}", "JSON has no such number")
-    sign, digits, exponent = number.as_tuple()
-    assert isinstance(exponent, int)
-    if not any(digits):
-        return "0"
-    shown = "".join(map(str, digits)).strip("0")
-    if abs(number.adjusted()) < MOST_PLAIN_DIGITS:
-        text = format(number, "f")
-        text = text.rstrip("0").rstrip(".") if "." in text else text
-    else:
-        text = f"{'-' * sign}{shown[0]}{'.' + shown[1:] if shown[1:] else ''}e{number.adjusted():+d}"
+    text = canonical_number(str(number).replace("E", "e"))
     # What DuckDB's JSON functions would round, or write with an exponent, is marked.
     exact = len(text.replace("-", "").replace(".", "")) <= EXACT_DIGITS and number.adjusted() >= -4
     return text if exact else f'"{MARK}{text}"'
