@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from esctl.cli.completion import complete_entity, complete_projection
+from esctl.cli.arguments import Entities, KnownAt, ProjectionName
 from esctl.cli.opening import echo_bound, is_any, open_store, show
 from esctl.cli.options import Shared, command
 
@@ -23,21 +23,9 @@ def run(
         ),
     ],
     b: Annotated[str, typer.Argument(metavar="B", help="The other point.")],
-    entities: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[ENTITY]...", help="Names or globs; all entities otherwise.", autocompletion=complete_entity
-        ),
-    ] = None,
-    known_at: Annotated[
-        str, typer.Option("--known-at", metavar="T", help="Take only what esctl had recorded by T.")
-    ] = "",
-    projection: Annotated[
-        str,
-        typer.Option(
-            "-p", "--projection", metavar="NAME", help="Fold with this projection.", autocompletion=complete_projection
-        ),
-    ] = "",
+    entities: Entities = None,
+    known_at: KnownAt = "",
+    projection: ProjectionName = "",
     summary: Annotated[bool, typer.Option("--summary", help="Count the differences instead of listing them.")] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when anything differs.")] = False,
 ) -> None:

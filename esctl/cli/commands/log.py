@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from esctl.cli.completion import complete_entity, complete_type
+from esctl.cli.arguments import Actors, Entities, From, KnownAt, To, Types
 from esctl.cli.opening import echo_bound, open_store, show
 from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
@@ -19,31 +19,11 @@ TABLE_REPEATED = ("position", "duplicate_of", "source", "id", "type", "entity")
 @command
 def run(
     shared: Shared,
-    entities: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[ENTITY]...", help="Names or globs; all events otherwise.", autocompletion=complete_entity
-        ),
-    ] = None,
-    actor: Annotated[
-        list[str] | None,
-        typer.Option("--actor", metavar="NAME", help="Only events by this actor (glob; repeat for more)."),
-    ] = None,
-    type: Annotated[  # noqa: A002  # the option is --type
-        list[str] | None,
-        typer.Option(
-            "--type",
-            metavar="TYPE",
-            help="Only events of this type (glob; repeat for more).",
-            autocompletion=complete_type,
-        ),
-    ] = None,
-    start: Annotated[
-        str, typer.Option("--from", metavar="T", help="Only events from T on (a date: from its start).")
-    ] = "",
-    end: Annotated[
-        str, typer.Option("--to", metavar="T", help="Only events up to and including T (a date: to its end).")
-    ] = "",
+    entities: Entities = None,
+    actor: Actors = None,
+    type: Types = None,  # noqa: A002  # the option is --type
+    start: From = "",
+    end: To = "",
     where: Annotated[
         str,
         typer.Option(
@@ -52,7 +32,7 @@ def run(
             help="Only events for which this SQL condition on data.<field>, type, time, ... holds.",
         ),
     ] = "",
-    known_at: Annotated[str, typer.Option("--known-at", metavar="T", help="Only what esctl had recorded by T.")] = "",
+    known_at: KnownAt = "",
     invalid: Annotated[
         bool, typer.Option("--invalid", help="Only records that could not be read, with the reason.")
     ] = False,

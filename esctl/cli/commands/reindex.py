@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from esctl.cli.arguments import MAP_HELP
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
 
@@ -18,8 +19,7 @@ def run(
         typer.Option(
             "--map",
             metavar="KEY=PATH",
-            help="Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail. "
-            "Replaces what --map said before.",
+            help=f"{MAP_HELP} Replaces what --map said before.",
         ),
     ] = None,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from esctl.cli.completion import complete_entity, complete_projection
+from esctl.cli.arguments import Before, Entities, KnownAt, ProjectionName
 from esctl.cli.opening import echo_bound, open_store, show
 from esctl.cli.options import Shared, command
 
@@ -16,12 +16,7 @@ TABLE = ("entity", "state", "version", "time")
 @command
 def run(
     shared: Shared,
-    entities: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[ENTITY]...", help="Names or globs; all entities otherwise.", autocompletion=complete_entity
-        ),
-    ] = None,
+    entities: Entities = None,
     at: Annotated[
         str,
         typer.Option(
@@ -31,20 +26,9 @@ def run(
             "now, '2h ago'.",
         ),
     ] = "",
-    before: Annotated[str, typer.Option("--before", metavar="T", help="Take events before T.")] = "",
-    known_at: Annotated[
-        str, typer.Option("--known-at", metavar="T", help="Take only what esctl had recorded by T.")
-    ] = "",
-    projection: Annotated[
-        str,
-        typer.Option(
-            "-p",
-            "--projection",
-            metavar="NAME",
-            help="Fold with this projection; otherwise each entity with the first that claims it.",
-            autocompletion=complete_projection,
-        ),
-    ] = "",
+    before: Before = "",
+    known_at: KnownAt = "",
+    projection: ProjectionName = "",
     where: Annotated[
         str,
         typer.Option(

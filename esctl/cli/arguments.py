@@ -1,0 +1,41 @@
+"""Arguments and options that several commands have, each said once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from esctl.cli.completion import complete_entity, complete_projection, complete_type
+
+Entities = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ENTITY]...", help="Names or globs; all otherwise.", autocompletion=complete_entity),
+]
+At = Annotated[str, typer.Option("--at", metavar="T", help="Fold events up to and including T only.")]
+Before = Annotated[str, typer.Option("--before", metavar="T", help="Fold events before T only.")]
+KnownAt = Annotated[str, typer.Option("--known-at", metavar="T", help="Take only what esctl had recorded by T.")]
+ProjectionName = Annotated[
+    str,
+    typer.Option(
+        "-p",
+        "--projection",
+        metavar="NAME",
+        help="Fold with this projection; otherwise each entity with the first that claims it.",
+        autocompletion=complete_projection,
+    ),
+]
+Actors = Annotated[
+    list[str] | None,
+    typer.Option("--actor", metavar="NAME", help="Only events by this actor (glob; repeat for more)."),
+]
+Types = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type", metavar="TYPE", help="Only events of this type (glob; repeat for more).", autocompletion=complete_type
+    ),
+]
+From = Annotated[str, typer.Option("--from", metavar="T", help="Only events from T on (a date: from its start).")]
+To = Annotated[str, typer.Option("--to", metavar="T", help="Only events up to and including T (a date: to its end).")]
+
+MAP_HELP = "Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail."
