@@ -62,8 +62,8 @@ def run(
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.cli.ingesting import report_detections, report_entities
     from esctl.cli.opening import zone
-    from esctl.index.times import find_zone
     from esctl.engine.sizes import parse_size
+    from esctl.index.times import find_zone
     from esctl.ingest import IngestOptions, ingest
     from esctl.sources.files import expand
     from esctl.sources.reading import SourceOptions
@@ -71,8 +71,9 @@ def run(
 
     find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
     found = expand(sources)
+    longest = parse_size(max_record, "--max-record")
     options = IngestOptions(
-        SourceOptions(input_format, records_path, final, null=null, max_record_bytes=parse_size(max_record, "--max-record")),
+        SourceOptions(input_format, records_path, final, null=null, max_record_bytes=longest),
         strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared),
     )  # fmt: skip
     store = create(
