@@ -76,18 +76,13 @@ def test_colour_is_decided_by_rank(choice: str, environ: dict[str, str], termina
     assert color_wanted(choice, environ, terminal) is wanted
 
 
-class FakeContext(SimpleNamespace):
-    def find_object(self, kind: type) -> Any:
-        return self.outer
-
-
 def fake_store(monkeypatch: pytest.MonkeyPatch, names: Any) -> list[Any]:
     calls: list[Any] = []
 
     class Store:
         @classmethod
-        def open(cls, path: Path | None) -> Store:
-            calls.append(path)
+        def open(cls, path: Path | None, config: Path | None) -> Store:
+            calls.append((path, config))
             return cls()
 
         def names(self, what: str, prefix: str, limit: int) -> list[str]:
@@ -102,11 +97,12 @@ def fake_store(monkeypatch: pytest.MonkeyPatch, names: Any) -> list[Any]:
 
 def test_names_are_completed_from_the_store(monkeypatch: pytest.MonkeyPatch) -> None:
     calls = fake_store(monkeypatch, lambda: ["acc-1", "acc-\x1b[31m", "acc-\n2", "other"])
-    context: Any = FakeContext(params={"store": None}, outer=Shared(store=Path("here")))
+    outer = SimpleNamespace(params={"store": "here", "config": "c.toml"}, parent=None)
+    context: Any = SimpleNamespace(params={"store": None}, parent=outer)
     assert completion.complete_entity(context, "acc") == ["acc-1"]
     assert completion.complete_type(context, "acc") == ["acc-1"]
     assert completion.complete_projection(context, "o") == ["other"]
-    assert calls[:2] == [Path("here"), ("entity", "acc", 200)]
+    assert calls[:2] == [(Path("here"), Path("c.toml")), ("entity", "acc", 200)]
 
 
 def test_completion_is_silent_whatever_happens(monkeypatch: pytest.MonkeyPatch, capfd: Any) -> None:
@@ -114,6 +110,6 @@ def test_completion_is_silent_whatever_happens(monkeypatch: pytest.MonkeyPatch, 
         raise RuntimeError("broken")
 
     fake_store(monkeypatch, fail)
-    context: Any = FakeContext(params={}, outer=None)
+    context: Any = SimpleNamespace(params={}, parent=None)
     assert completion.complete_entity(context, "a") == []
     assert capfd.readouterr() == ("", "")
