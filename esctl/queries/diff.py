@@ -69,7 +69,7 @@ def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
     # An entity without any field has one row without a name, so that its creation or deletion is not lost.
     differing = f"""SELECT entity, kind, {change} AS change, field, before, after FROM ({lives})
         WHERE {differ("before", "after")} OR (fields = 0 AND NOT (before_there AND after_there))"""
-    touched = _touched(scope, claim, a, b, apart)
+    touched = _touched(scope, claim, narrowed, a, b, apart)
     listed = """'[' || array_to_string(list(DISTINCT t.position ORDER BY t.position)
         FILTER (t.position IS NOT NULL AND (d.field IS NULL OR t.field = d.field)), ',') || ']'"""
     return f"""SELECT d.entity, d.kind, d.change, d.field, d.before, d.after, coalesce({listed}, '[]') AS positions
@@ -103,15 +103,18 @@ def _apart(scope: Scope, a: AsOf, b: AsOf) -> list[str]:
     return [f"(kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"]
 
 
-def _touched(scope: Scope, claim: Claim, a: AsOf, b: AsOf, apart: list[str]) -> str:
-    """Select which fields the events between two points touched: kind, entity, position, field."""
+def _touched(scope: Scope, claim: Claim, narrowed: Claim, a: AsOf, b: AsOf, apart: list[str]) -> str:
+    """Select which fields the events between two points touched: kind, entity, position, field.
+
+    `narrowed`: the claim on just the entities with such events, for folds that need their whole lives.
+    """
     try:
         if claim.projection.python or claim.projection.sql:
             raise NeedsStreamError
         plan = plan_for(scope, claim.projection)
         return touched_sql(plan, event_rows(scope, plan.reads, [claim.condition, *apart], None))
     except NeedsStreamError:
-        trails = trail(scope, claim, a, also=b).sql
+        trails = trail(scope, narrowed, a, also=b).sql
         rows = f"SELECT kind, entity, position, unnest(fields) AS field FROM ({trails})"
         events = scope.view.relation(["kind", "entity", "position"], None, [FOLDABLE, *apart])
         return f"""SELECT * FROM ({rows})
