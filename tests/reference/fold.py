@@ -222,8 +222,10 @@ class Reference:
                 life.state.pop(operation.field, None)  # so that what follows is judged by itself
                 continue
             touched |= done
-            if operation.name in ("set", "unset", "merge"):
+            if operation.name in ("set", "merge"):
                 life.lost -= done
+            elif operation.name == "unset":
+                life.lost.discard(operation.field)
             elif operation.name == "replace" and done:
                 life.lost.clear()
         return any(operation.name == "delete" for operation in rule.operations)
