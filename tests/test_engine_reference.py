@@ -105,23 +105,25 @@ def test_batches_do_not_matter(number: int) -> None:
 
 
 def test_files_of_the_index_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(update, "CHUNK_ROWS", 3)
-    files: Counter[int] = Counter()
+    monkeypatch.setattr(update, "CHUNK_ROWS", 4)
+    merged: Counter[bool] = Counter()
 
     def check(log: Log) -> None:
         log = replace(log, bounds=log.bounds[-1:])
+        files = []
         for most in (100, 2):
             monkeypatch.setattr(update, "MOST_SMALL", most)
             with engine(log, eager=True) as made:
-                files[len(made.view.manifest.files)] += 1
+                files.append(len(made.view.manifest.files))
                 assert not disagreements(log, made, ["replay"])
                 payloads = made.payloads()
                 again = made.rebuilt()
                 assert not disagreements(log, again, ["replay"])
                 assert again.payloads() == payloads
+        merged.update([files[1] < files[0]])
 
-    hold(check, 20, 400, segmented())
-    assert {1, 2, 3, 4} <= files.keys()
+    hold(check, 15, 400, segmented())
+    assert merged[True] > 3
 
 
 @pytest.mark.parametrize("number", range(2))
