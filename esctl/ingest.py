@@ -99,7 +99,7 @@ def ingest(
         if options.strict:
             writer.commit()
         snapshot = writer.snapshot
-    view = build.run(snapshot)
+        view = build.run(snapshot)  # before another writer adds to what is counted
     seconds = time.monotonic() - started
     now = view.manifest.files
     summary = IngestSummary(
@@ -132,17 +132,18 @@ def _keep(run: _Run, reading: Reading, delivery: Delivery) -> None:
     from esctl.log.writer import Part
 
     known = run.cursors.get(reading.name)
-    sampled = known.sampled if known is not None and known.sampled else min(delivery.batch.num_rows, SAMPLED)
     dialect = dict(delivery.cursor.dialect)
     if run.options.tz != "UTC":
         dialect["tz"] = run.options.tz
     elif known is not None and "tz" in known.dialect:
         dialect["tz"] = known.dialect["tz"]
-    cursor = replace(delivery.cursor, sampled=sampled, dialect=dialect)
+    cursor = replace(delivery.cursor, dialect=dialect)
     batch = delivery.batch
     run.records += batch.num_rows
     if run.options.strict or run.options.skip_duplicates:
         batch = _checked(run, reading, batch, cursor)
+    sampled = known.sampled if known is not None and known.sampled else min(batch.num_rows, SAMPLED)
+    cursor = replace(cursor, sampled=sampled)
     run.cursors[reading.name] = cursor
     run.parts.append(Part(reading.name, [batch], cursor))
     run.rows += batch.num_rows

@@ -326,11 +326,11 @@ def reopened(store: Store) -> Store:
 
 
 def rebuild_index(store: Store) -> list[tuple[str, Detection]]:
-    """Build the index of the mapping in force anew from the evidence; gives what was recognised in each source."""
-    import shutil
+    """Build the index of the mapping in force anew from the evidence; gives what was recognised in each source.
 
+    Raises InputError where the store cannot be written.
+    """
     found: list[tuple[str, Detection]] = []
-    shutil.rmtree(store.index_folder, ignore_errors=True)
     store.__dict__.pop("view", None)
-    store.updater(lambda name, detection: found.append((name, detection))).run(store.snapshot)
+    store.updater(lambda name, detection: found.append((name, detection))).rebuild(store.snapshot)
     return found

@@ -71,6 +71,14 @@ def connect(
     return connection
 
 
+def second_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Open a cursor to stream rows from while the connection runs other queries."""
+    cursor = connection.cursor()
+    interrupts.register(cursor)
+    cursor.execute("SET TimeZone='UTC'")
+    return cursor
+
+
 def single_row(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()
 ) -> tuple[Any, ...] | None:

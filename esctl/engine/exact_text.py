@@ -28,8 +28,14 @@ _MARKED_PYTHON = re.compile(_MARKED, re.DOTALL)
 
 
 def json_string(text: str) -> str:
-    """Write a string, or a member's name, as JSON text."""
-    return json.dumps(text, ensure_ascii=False)
+    """Write a string, or a member's name, as JSON text; one that begins with MARK gets another in front."""
+    return json.dumps(MARK + text if text.startswith(MARK) else text, ensure_ascii=False)
+
+
+def json_string_sql(expr: str) -> str:
+    """Write SQL for a text as JSON text, as `json_string` does; SQL NULL stays NULL."""
+    escaped = f"CASE WHEN starts_with({expr}, {literal(MARK)}) THEN {literal(MARK)} || {expr} ELSE {expr} END"
+    return f"CAST(to_json({escaped}) AS VARCHAR)"
 
 
 def pointer_token(name: str) -> str:
@@ -38,7 +44,7 @@ def pointer_token(name: str) -> str:
 
 
 def pointer_sql(name: str) -> str:
-    """Write SQL for the JSON Pointer of a top-level member; `name` is SQL for its name."""
+    """Write SQL for the JSON Pointer of a top-level member; `name` is SQL for its name as `json_keys` gives it."""
     return f"'/' || replace(replace({name}, '~', '~0'), '/', '~1')"
 
 

@@ -348,7 +348,7 @@ def _fields(
 
 
 _FIELD_TYPE, _FIELD_TEXT = (f"{read}(data, {pointer_sql('k')})" for read in ("json_type", "json_extract_string"))
-_UNTYPED_FIELDS = f"""SELECT k, list(DISTINCT kind ORDER BY kind) FROM (
+_UNTYPED_FIELDS = f"""SELECT {unmark_text_sql("k")}, list(DISTINCT kind ORDER BY kind) FROM (
     SELECT k, {json_kind_sql(_FIELD_TYPE, _FIELD_TEXT)} AS kind
     FROM (SELECT data, unnest(json_keys(data)) AS k FROM event WHERE json_type(data) = 'OBJECT')
 ) GROUP BY k ORDER BY k"""

@@ -99,7 +99,13 @@ class IndexView:
     @property
     def has_text_sequences(self) -> bool:
         """Say whether sequences are compared as encoded text."""
-        return any(file.sequence_key == "text" for file in self.manifest.files)
+        return self._sequence_key == "text"
+
+    @property
+    def _sequence_key(self) -> str:
+        """Name the form in which sequences of all files are compared: none, bigint or text."""
+        forms = {file.sequence_key for file in self.manifest.files}
+        return next((form for form in ("text", "bigint") if form in forms), "none")
 
     @property
     def has_struct_keys(self) -> bool:
@@ -154,34 +160,29 @@ class IndexView:
         where: Sequence[str],
         extra: str,
     ) -> str:
-        items = [f"{self._envelope(name, layout)} AS {identifier(name)}" for name in names]
+        items = [f"{_envelope(name)} AS {identifier(name)}" for name in names]
         items += [f"{_read(read, layout)} AS {identifier(alias)}" for alias, read in reads.items()]
         items += [extra] if extra else []
         paths = text_list([str(self.folder / file.file) for file in layout.files])
         by_name = ", union_by_name = true" if layout.is_mixed else ""
         source = f"read_parquet({paths}{by_name})"
-        if self.has_text_sequences and layout.sequence_key != "text":
-            source = f"(SELECT * REPLACE ({self._envelope('sequence_key', layout)} AS sequence_key) FROM {source})"
+        if layout.sequence_key != self._sequence_key:
+            source = f"(SELECT * REPLACE ({self._common_sequence_key(layout)} AS sequence_key) FROM {source})"
         conditions = [*where, *([] if self.upto is None else [f"position <= {self.upto}"])]
         filters = f" WHERE {' AND '.join(f'({condition})' for condition in conditions)}" if conditions else ""
         return f"SELECT {', '.join(items)} FROM {source}{filters}"
 
-    def _envelope(self, name: str, layout: _Layout) -> str:
-        if name in ("time", "recorded_at"):
-            return f"make_timestamp(epoch_us({name}))"
-        if name == "sequence_key":
-            if not self.has_text_sequences:
-                return "sequence_key" if layout.sequence_key == "bigint" else "CAST(NULL AS BIGINT)"
-            if layout.sequence_key == "bigint":
-                return sortable_text("CAST(sequence_key AS VARCHAR)")
-        return identifier(name)
+    def _common_sequence_key(self, layout: _Layout) -> str:
+        """Write a layout's sequence key in the form in which those of all files are compared."""
+        if layout.sequence_key == "none":
+            return f"CAST(NULL AS {'VARCHAR' if self.has_text_sequences else 'BIGINT'})"
+        return sortable_text("CAST(sequence_key AS VARCHAR)")
 
     def _empty(self, names: Sequence[str], reads: Mapping[str, Read], extra: str) -> str:
         stored = ", ".join(
             f"CAST(NULL AS {_STORED_TYPES.get(name, 'VARCHAR')}) AS {identifier(name)}" for name in ENVELOPE
         )
-        nothing = _Layout([], {}, "none")
-        items = [f"{self._envelope(name, nothing)} AS {identifier(name)}" for name in names]
+        items = [f"{_envelope(name)} AS {identifier(name)}" for name in names]
         items += [f"CAST(NULL AS VARCHAR) AS {identifier(alias)}" for alias in reads]
         items += [extra] if extra else []
         return f"SELECT {', '.join(items)} FROM (SELECT {stored}) WHERE false"
@@ -222,6 +223,10 @@ class _Layout:
     def is_nullable(self, column: PayloadColumn) -> bool:
         """Say whether the field may be JSON null."""
         return any(name == column.field and "NULL" in kinds for file in self.files for name, kinds in file.fields)
+
+
+def _envelope(name: str) -> str:
+    return f"make_timestamp(epoch_us({name}))" if name in ("time", "recorded_at") else identifier(name)
 
 
 def _layouts(files: Sequence[IndexFile]) -> list[_Layout]:

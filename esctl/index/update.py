@@ -6,13 +6,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.errors import InputError
-from esctl.index.catalog import IndexFile, Manifest, read_manifest, with_file, with_sources, write_manifest
+from esctl.index.catalog import MANIFEST, IndexFile, Manifest, read_manifest, with_file, with_sources, write_manifest
 from esctl.index.rows import judge_rows, judged_chunk, runs_of, trimmed_raws
 from esctl.index.scan import IndexView
 from esctl.index.storage import ROW_GROUP, sweep, write_file
@@ -31,6 +32,7 @@ CHUNK_BYTES = 48 << 20
 SMALL_ROWS = 1_000_000
 """Files with fewer rows are merged once there are `MOST_SMALL` of them in a row."""
 MOST_SMALL = 8
+LOCK_SECONDS = 600
 SAMPLE_RECORDS = 1000
 
 Detected = Callable[[str, "Detection"], None]
@@ -60,11 +62,31 @@ class Updater:
             writable = False
         if not writable:
             return self._beside(snapshot, manifest)
+        with self._locked():
+            return _view(self.folder, self._extend(snapshot), snapshot)
+
+    def rebuild(self, snapshot: Snapshot) -> IndexView:
+        """Build the index anew from the evidence. The files of the old one linger for those who read them.
+
+        Raises InputError where the store cannot be written.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                (self.folder / MANIFEST).unlink(missing_ok=True)
+                return _view(self.folder, self._extend(snapshot), snapshot)
+        except PermissionError as error:
+            raise InputError(
+                f"{self.folder}: cannot write the index: {error.strerror}", "the store must be writable to be reindexed"
+            ) from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
         try:
-            with FileLock(self.folder / "lock", timeout=600):
-                return _view(self.folder, self._extend(snapshot), snapshot)
+            with FileLock(self.folder / "lock", timeout=LOCK_SECONDS):
+                yield
         except Timeout:
             raise InputError(
                 f"{self.folder}: another process has been building the index for ten minutes", "wait for it"

@@ -119,7 +119,7 @@ def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
     name = sql_type.upper().replace(" ", "")
     number = re.fullmatch(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)", name)
     if number or name in ("BIGINT", "INT", "INTEGER", "HUGEINT", "DECIMAL"):
-        precision, scale = (int(number[1]), int(number[2])) if number else (19, 0)
+        precision, scale = (int(number[1]), int(number[2])) if number else (MOST_DIGITS if name == "HUGEINT" else 19, 0)
         if not 0 <= scale <= precision <= MOST_DIGITS:
             raise UsageError(f"{sql_type} is no decimal type that can be held")
         return _to_decimal(value, Shape(precision - scale, scale), lenient=lenient)

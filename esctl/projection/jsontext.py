@@ -27,8 +27,8 @@ def _unmarked(value: Any) -> Any:
     if isinstance(value, list):
         return [_unmarked(item) for item in value]
     if isinstance(value, dict):
-        # A key is never marked: only values are numbers.
-        return {key: _unmarked(item) for key, item in value.items()}
+        # A key stands for no number, but one that begins with the mark is escaped as any string is.
+        return {key.removeprefix(MARK): _unmarked(item) for key, item in value.items()}
     return value
 
 
@@ -46,7 +46,7 @@ def dumps(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, str):
-        return json_string(MARK + value if value.startswith(MARK) else value)
+        return json_string(value)
     if isinstance(value, int | float | Decimal):
         return _number_text(value)
     if isinstance(value, dict):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from esctl.engine.duckdb import explained, single_row
+from esctl.engine.exact_text import json_string_sql
 from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS, IndexView, PayloadPath, Read
@@ -80,7 +81,7 @@ class Reads:
             return Value("CAST(position AS DECIMAL(19,0))", "number", INTEGER)
         if name == "sequence":
             number = f"regexp_matches(sequence, '{NUMBER_TEXT}')"
-            json = f"CASE WHEN {number} THEN sequence ELSE CAST(to_json(sequence) AS VARCHAR) END"
+            json = f"CASE WHEN {number} THEN sequence ELSE {json_string_sql('sequence')} END"
             kind = f"CASE WHEN {number} THEN 'NUMBER' WHEN sequence IS NOT NULL THEN 'STRING' END"
             return Value(
                 json, "dynamic", INTEGER, "sequence", kind, "try_cast(sequence AS DECIMAL(38,0))", "", "sequence"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from esctl.engine.exact_text import json_string_sql
 from esctl.engine.quoting import literal
 from esctl.index.scan import read_json
 from esctl.model import MARK
@@ -131,7 +132,7 @@ def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, ev
         better = "least" if field.family == "min" else "greatest"
         text = read_json(base, (), "text", marked=True)
         best = f"{better}({acc}, coalesce({text}, {acc}))"
-        return f"CASE WHEN {count} = 0 THEN {base} ELSE CAST(to_json({best}) AS VARCHAR) END"
+        return f"CASE WHEN {count} = 0 THEN {base} ELSE {json_string_sql(best)} END"
     shape = total_shape(field, events)
     alone = f"CAST({acc} AS {shape.sql_type})"
     if not field.resets:
@@ -141,8 +142,8 @@ def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, ev
         total = f"{alone} + {start}"
     else:
         total = f"{'least' if field.family == 'min' else 'greatest'}({alone}, {start})"
-    text = number_text(_declared(total, field, position), shape)
-    return f"CASE WHEN {count} = 0 THEN {base} WHEN {base} IS NULL THEN {number_text(alone, shape)} ELSE {text} END"
+    fresh, text = (number_text(_declared(number, field, position), shape) for number in (alone, total))
+    return f"CASE WHEN {count} = 0 THEN {base} WHEN {base} IS NULL THEN {fresh} ELSE {text} END"
 
 
 def _declared(total: str, field: FieldPlan, position: str) -> str:

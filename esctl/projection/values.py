@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from esctl.engine.duckdb import EVENT_ERROR, HINT
+from esctl.engine.exact_text import json_string_sql
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.model import MARK
@@ -186,7 +187,7 @@ def json_text(value: Value) -> str:
     if value.type == "null":
         return "CAST(NULL AS VARCHAR)"
     if value.type == "text":
-        return f"CAST(to_json({value.sql}) AS VARCHAR)"
+        return json_string_sql(value.sql)
     if value.type == "boolean":
         return f"CAST({value.sql} AS VARCHAR)"
     if value.type == "time":

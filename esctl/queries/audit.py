@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from esctl.engine.quoting import like_pattern, literal
+from esctl.errors import UsageError
 from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, AsOf, Column
 from esctl.queries.bounds import bound, entity_conditions, is_glob
@@ -64,6 +65,11 @@ def filter_conditions(scope: Scope, filters: Filters) -> list[str]:
     """Write the filters as conditions over stored envelope columns."""
     tests = [one_of("actor", filters.actors), one_of("type", filters.types)]
     for point, later in ((filters.start, True), (filters.end, False)):
+        if point is not None and point.kind == "version":
+            raise UsageError(
+                f"{point.text!r} is no bound of a list of events: each entity has its own versions",
+                "give a time, @POSITION, seq:N or id:EVENT",
+            )
         if point is not None:
             conditions = " AND ".join(bound(scope.connection, scope.view, point).conditions)
             tests.append(f"NOT ({conditions})" if later else conditions)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from esctl.engine.duckdb import explained
+from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.envelope import sequence_text_key
@@ -30,23 +30,46 @@ def instant_literal(microseconds: int) -> str:
     return f"make_timestamptz({int(microseconds)})"
 
 
-def bound(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf | None, clock: str = "time") -> Bound:
-    """Turn an as-of into conditions; `clock` is the column that an instant bounds (`time` or `recorded_at`).
-
-    Raises NotFoundError if it names an event that does not exist.
-    """
+def bound(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf | None) -> Bound:
+    """Turn an as-of into conditions. Raises NotFoundError if it names an event that does not exist."""
     if at is None:
         return Bound()
     less = "<=" if at.inclusive else "<"
     if at.kind == "time":
-        return Bound((f"{clock} {less} {instant_literal(at.instant or 0)}",))
+        return Bound((f"time {less} {instant_literal(at.instant or 0)}",))
     if at.kind == "position":
         return Bound((f"position {less} {int(at.number or 0)}",))
     if at.kind == "version":
         return Bound((), max((at.number or 0) - (not at.inclusive), 0))
     if at.kind == "sequence":
         return Bound((_sequence_condition(view, at, less),))
-    return Bound((_event_condition(connection, view, at, less, clock),))
+    return Bound((_event_condition(connection, view, at, less),))
+
+
+def known_conditions(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf | None) -> tuple[str, ...]:
+    """Turn an as-of into conditions on what the log held then, whenever it happened.
+
+    Raises NotFoundError if it names an event that does not exist, UsageError if it names no place in the log.
+    """
+    if at is None:
+        return ()
+    less = "<=" if at.inclusive else "<"
+    if at.kind == "time":
+        return (f"recorded_at {less} {instant_literal(at.instant or 0)}",)
+    if at.kind == "position":
+        return (f"position {less} {int(at.number or 0)}",)
+    if at.kind != "event":
+        raise UsageError(f"--known-at {at.text!r} is no place in the log", "give a time, @POSITION or id:EVENT")
+    rows = view.relation(["position"], None, [f"id = {literal(at.value)}", FOLDABLE])
+    with explained():
+        found = single_row(connection, f"SELECT max(position) FROM ({rows})")
+    if found is None or found[0] is None:
+        raise _no_event(at)
+    return (f"position {less} {found[0]}",)
+
+
+def _no_event(at: AsOf) -> NotFoundError:
+    return NotFoundError(f"no event has the id {at.value!r}", "list ids with: esctl log --columns id,type,entity")
 
 
 def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
@@ -67,22 +90,22 @@ def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
     return f"(sequence_key <= {key} OR starts_with(sequence_key, {key} || chr(1)))"
 
 
-def _event_condition(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf, less: str, clock: str) -> str:
+def _event_condition(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf, less: str) -> str:
     named = [f"id = {literal(at.value)}", FOLDABLE]
-    found = view.relation(["kind", "entity", clock], None, named, f"{view.event_key()} AS event_key")
+    found = view.relation(["kind", "entity", "time"], None, named, f"{view.event_key()} AS event_key")
     with explained():
         rows = connection.execute(
-            f"SELECT kind, entity, epoch_us(max({clock})), max(event_key) FROM ({found}) GROUP BY ALL"
+            f"SELECT kind, entity, epoch_us(max(time)), max(event_key) FROM ({found}) GROUP BY ALL"
         ).fetchall()
     if not rows:
-        raise NotFoundError(f"no event has the id {at.value!r}", "list ids with: esctl log --columns id,type,entity")
+        raise _no_event(at)
     last = max(instant for _, _, instant, _ in rows)
     own = " ".join(
         f"""WHEN entity = {literal(entity)} AND kind = {literal(kind)}
             THEN {view.event_key()} {less} {_key_literal(key)}"""
         for kind, entity, _, key in rows
     )
-    return f"CASE {own} ELSE {clock} {less} {instant_literal(last)} END"
+    return f"CASE {own} ELSE time {less} {instant_literal(last)} END"
 
 
 def _key_literal(key: int | Mapping[str, Any]) -> str:

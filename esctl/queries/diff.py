@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from esctl.engine.exact_text import pointer_sql
+from esctl.engine.exact_text import pointer_sql, unmark_text_sql
 from esctl.engine.quoting import literal
 from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.fold import NeedsStreamError
 from esctl.projection.reads import Reads
 from esctl.projection.sql import touched_sql
-from esctl.queries.bounds import bound, entity_conditions
+from esctl.queries.bounds import bound, entity_conditions, known_conditions
 from esctl.queries.replay import States, states
 from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for
 from esctl.queries.trail import differ, trail
@@ -49,7 +49,7 @@ def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
 
 def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
     apart = _apart(scope, a, b)
-    known = bound(scope.connection, scope.view, scope.known_at, "recorded_at").conditions
+    known = known_conditions(scope.connection, scope.view, scope.known_at)
     events = scope.view.relation(
         ["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities), *known, *apart]
     )
@@ -79,10 +79,10 @@ def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
 def _fields(part: States) -> str:
     """Turn states into rows of (kind, entity, field, value), and one without a field name each."""
     if part.streamed:
-        named = f"""SELECT kind, entity, unnest(list_prepend(NULL, json_keys(state))) AS field, state
+        named = f"""SELECT kind, entity, unnest(list_prepend(NULL, json_keys(state))) AS k, state
             FROM ({part.sql}) WHERE NOT deleted"""
-        value = f"CAST(json_extract(state, {pointer_sql('field')}) AS VARCHAR)"
-        return f"SELECT kind, entity, field, CASE WHEN field IS NOT NULL THEN {value} END AS value FROM ({named})"
+        value = f"CASE WHEN k IS NOT NULL THEN CAST(json_extract(state, {pointer_sql('k')}) AS VARCHAR) END"
+        return f"SELECT kind, entity, {unmark_text_sql('k')} AS field, {value} AS value FROM ({named})"
     items = ["{'field': CAST(NULL AS VARCHAR), 'value': CAST(NULL AS VARCHAR)}"]
     items += [f"{{'field': {literal(field.name)}, 'value': {field.column}}}" for field in part.fields]
     listed = f"SELECT kind, entity, unnest([{', '.join(items)}]) AS f FROM ({part.sql}) WHERE NOT deleted"
@@ -94,7 +94,9 @@ def _apart(scope: Scope, a: AsOf, b: AsOf) -> list[str]:
     """Write the conditions of the events that are in one of the bounds and not in the other."""
     first, second = bound(scope.connection, scope.view, a), bound(scope.connection, scope.view, b)
     if first.first_versions is None and second.first_versions is None:
-        return [f"({' AND '.join(first.conditions) or 'true'}) <> ({' AND '.join(second.conditions) or 'true'})"]
+        # An event without a sequence is in no bound by sequence.
+        one, other = (f"coalesce({' AND '.join(limit.conditions) or 'true'}, false)" for limit in (first, second))
+        return [f"{one} <> {other}"]
     nothing = Reads(scope.view, {})
     one, other = (
         f"SELECT kind, entity, position FROM ({event_rows(scope, nothing, [], point).sql})" for point in (a, b)

@@ -14,7 +14,7 @@ from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
 from esctl.projection.values import to_boolean
 from esctl.queries.audit import Filters, filter_conditions
-from esctl.queries.bounds import bound, entity_conditions
+from esctl.queries.bounds import entity_conditions, known_conditions
 from esctl.queries.scope import Scope, check_entities
 
 COLUMNS = (
@@ -49,7 +49,7 @@ def log(scope: Scope, wanted: EventFilters) -> Answer:
     check_entities(scope)
     conditions = [
         *filter_conditions(scope, wanted.filters),
-        *bound(scope.connection, scope.view, scope.known_at, "recorded_at").conditions,
+        *known_conditions(scope.connection, scope.view, scope.known_at),
     ]
     conditions += [_ONLY[wanted.only]] if wanted.only else []
     conditions += [entity_conditions(scope.entities)] if scope.entities else []
@@ -72,7 +72,8 @@ def find_event(scope: Scope, event: str) -> list[int]:
 def with_raw(answer: Answer, raws: Mapping[int, str | None]) -> Answer:
     """Add a column `raw` with the text of each event's record."""
     pairs = ", ".join(f"({int(position)}, {literal(text)})" for position, text in raws.items())
-    sql = f"""SELECT e.*, r.raw FROM ({answer.sql}) e JOIN (VALUES {pairs}) r(position, raw) USING (position)
+    sql = f"""SELECT e.*, CAST(r.raw AS VARCHAR) AS raw
+        FROM ({answer.sql}) e JOIN (VALUES {pairs}) r(position, raw) USING (position)
         ORDER BY position, role"""
     return replace(answer, sql=sql, columns=(*answer.columns, Column("raw", "text")), title="event")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from esctl.engine.duckdb import explained
+from esctl.engine.exact_text import json_string_sql
 from esctl.engine.quoting import identifier, literal
 from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS
@@ -84,7 +85,9 @@ def check_select(text: str, where: str) -> str:
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise UsageError(f"{where} is not one SELECT", "select entity, ... from events group by entity")
     tree: Any = trees[0]
-    names = {"events", *(cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE))}
+    # DuckDB reads a file of a table's name where no table has it, as outside the scope of a CTE.
+    ctes = (cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE))
+    names = {"events", *(name for name in ctes if name.isidentifier())}
     for node in tree.walk():
         if isinstance(
             node,
@@ -136,7 +139,7 @@ def _typed(value: Value) -> str:
 
 def _json(column: str, kind: str) -> str:
     if kind == "VARCHAR":
-        return f"CAST(to_json({column}) AS VARCHAR)"
+        return json_string_sql(column)
     if kind.startswith("TIMESTAMP"):
         return f"'\"' || {time_text(f'CAST({column} AS TIMESTAMP)')} || '\"'"
     if kind in ("DOUBLE", "FLOAT"):

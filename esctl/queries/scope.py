@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.engine.duckdb import Session, explained, single_row
+from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.scan import FOLDABLE, IndexView, PayloadPath, Read
@@ -17,7 +18,7 @@ from esctl.projection.fold import Plan, plan
 from esctl.projection.reads import Reads, measure
 from esctl.projection.spec import DEFAULT, Projection, family
 from esctl.projection.sql import EventRows
-from esctl.queries.bounds import bound, entity_conditions, is_glob
+from esctl.queries.bounds import bound, entity_conditions, is_glob, known_conditions
 
 if TYPE_CHECKING:
     import duckdb
@@ -148,7 +149,7 @@ def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
     def keys(path: PayloadPath) -> Sequence[str]:
         rows = scope.view.relation([], {"j": Read(path, "json")})
         listed = f"SELECT unnest(json_keys(j)) AS k FROM ({rows}) WHERE json_type(j) = 'OBJECT'"
-        sql = f"SELECT k FROM ({listed}) GROUP BY k ORDER BY count(*) DESC, k"
+        sql = f"SELECT {unmark_text_sql('k')} FROM ({listed}) GROUP BY k ORDER BY count(*) DESC, k"
         with explained():
             return [name for (name,) in scope.connection.execute(sql).fetchall()]
 
@@ -191,8 +192,8 @@ def event_rows(
     `also`: those within this bound too, in it or in `at`.
     """
     limits = [bound(scope.connection, scope.view, point) for point in (at, also) if point is not None]
-    known = bound(scope.connection, scope.view, scope.known_at, "recorded_at")
-    where = [FOLDABLE, entity_conditions(scope.entities), *conditions, *known.conditions]
+    known = known_conditions(scope.connection, scope.view, scope.known_at)
+    where = [FOLDABLE, entity_conditions(scope.entities), *conditions, *known]
     tests = [" AND ".join(limit.conditions) or "true" for limit in limits]
     extra = [f"{scope.view.key()} AS key", f"{scope.view.event_key()} AS event_key"]
     versions = any(limit.first_versions is not None for limit in limits)

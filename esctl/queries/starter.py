@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 from collections.abc import Mapping
 
+from esctl.engine.duckdb import explained
 from esctl.index.catalog import Manifest
 from esctl.index.mapping import to_toml, toml_string
 from esctl.queries.scope import Scope
@@ -25,10 +26,11 @@ _RULES = """
 def starter(scope: Scope, manifest: Manifest) -> str:
     """Write a commented esctl.toml: the mapping in force, and a projection for each kind of entity."""
     parts = [_HEADER, *_mappings(manifest), _RULES]
-    rows = scope.view.relation(["kind", "type"], None, ["entity IS NOT NULL", "invalid IS NULL", "type IS NOT NULL"])
-    found = scope.connection.execute(
-        f"SELECT kind, type, count(*) FROM ({rows}) GROUP BY ALL ORDER BY kind, count(*) DESC, type"
-    ).fetchall()
+    named = ["entity IS NOT NULL", "invalid IS NULL", "type IS NOT NULL"]
+    rows = scope.view.relation(["kind", "type", "position"], None, named)
+    counts = f"SELECT kind, type, count(DISTINCT position) AS events FROM ({rows}) GROUP BY ALL"
+    with explained():
+        found = scope.connection.execute(f"{counts} ORDER BY kind, events DESC, type").fetchall()
     fields = field_types(scope)
     kinds: dict[str, list[tuple[str, int]]] = {}
     for kind, name, count in found:

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from esctl.engine.duckdb import explained
+from esctl.engine.duckdb import explained, second_cursor
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS, Read
@@ -110,8 +110,7 @@ def _trail_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[An
 
 
 def _lives(scope: Scope, source: _Source) -> Iterator[Stepped]:
-    cursor = scope.connection.cursor()
-    cursor.execute("SET TimeZone='UTC'")
+    cursor = second_cursor(scope.connection)
     with explained():
         cursor.execute(source.sql)
 

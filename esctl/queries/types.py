@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 from esctl.engine.duckdb import explained
-from esctl.engine.exact_text import is_number_mark_sql
+from esctl.engine.exact_text import is_number_mark_sql, json_string
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.mapping import json_pointer
 from esctl.index.scan import IndexView, Read
@@ -86,8 +84,5 @@ def _add(found: dict[str | None, dict[str, set[str]]], kind: str | None, name: s
 
 
 def _object(fields: dict[str, set[str]]) -> str:
-    return json.dumps(
-        {name: "|".join(sorted(kinds)) for name, kinds in sorted(fields.items())},
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
+    members = (f"{json_string(name)}:{json_string('|'.join(sorted(kinds)))}" for name, kinds in sorted(fields.items()))
+    return "{" + ",".join(members) + "}"
