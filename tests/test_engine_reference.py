@@ -62,7 +62,7 @@ def test_states_are_those_of_the_reference(number: int) -> None:
         with engine(log) as made:
             assert not disagreements(replace(log, bounds=log.bounds[-2:]), made, ["replay"])
 
-    hold(check, 200, number)
+    hold(check, 210, number)
     assert not LABELS - RARE - seen.keys()
 
 
@@ -81,7 +81,7 @@ def test_diffs_are_those_of_the_reference(number: int) -> None:
         with engine(log) as made:
             assert not disagreements(replace(log, bounds=log.bounds[:2]), made, ["diff"])
 
-    hold(check, 75, 200 + number)
+    hold(check, 50, 200 + number)
 
 
 @st.composite
@@ -101,7 +101,7 @@ def test_batches_do_not_matter(number: int) -> None:
         with engine(log, eager=True) as made:
             assert not disagreements(log, made, ["replay", "audit"])
 
-    hold(check, 60, 300 + number, segmented())
+    hold(check, 40, 300 + number, segmented())
 
 
 def test_files_of_the_index_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_payloads_come_back_as_they_were(number: int) -> None:
                 found = given[position]
                 assert found is ... if data is MISSING else found is not ... and same(found, data), (data, found)
 
-    hold(check, 120, 500 + number, logs(max_records=30))
+    hold(check, 150, 500 + number, logs(max_records=30))
 
 
 def test_a_stream_folds_as_a_set_does(monkeypatch: pytest.MonkeyPatch) -> None:
