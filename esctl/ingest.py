@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from esctl.index.builder import Built
+    from esctl.index.catalog import IndexFile, Manifest
     from esctl.index.detect import Detection
     from esctl.index.update import Updater
     from esctl.log.snapshot import Snapshot
@@ -100,19 +101,24 @@ def ingest(
             writer.commit()
         snapshot = writer.snapshot
         view = build.run(snapshot)  # before another writer adds to what is counted
-    seconds = time.monotonic() - started
-    now = view.manifest.files
-    summary = IngestSummary(
-        records=run.records,
-        new=snapshot.head - before.head,
-        duplicates=sum(f.duplicates for f in now) - sum(f.duplicates for f in base.files) + run.skipped,
-        conflicts=sum(f.conflicts for f in now) - sum(f.conflicts for f in base.files),
-        invalid=sum(f.invalid for f in now) - sum(f.invalid for f in base.files),
-        head=snapshot.head,
-        seconds=round(seconds, 3),
-        events_per_second=round((snapshot.head - before.head) / max(seconds, 0.001)),
-    )
+    summary = _summary(run, before.head, snapshot.head, base, view.manifest, time.monotonic() - started)
     return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot)
+
+
+def _summary(run: _Run, old_head: int, head: int, before: Manifest, after: Manifest, seconds: float) -> IngestSummary:
+    def added(count: Callable[[IndexFile], int]) -> int:
+        return sum(map(count, after.files)) - sum(map(count, before.files))
+
+    return IngestSummary(
+        records=run.records,
+        new=head - old_head,
+        duplicates=added(lambda file: file.duplicates) + run.skipped,
+        conflicts=added(lambda file: file.conflicts),
+        invalid=added(lambda file: file.invalid),
+        head=head,
+        seconds=round(seconds, 3),
+        events_per_second=round((head - old_head) / max(seconds, 0.001)),
+    )
 
 
 def _read_source(run: _Run, source: Source) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from esctl.config import STORE, Config, find_config, find_store, read_config
-from esctl.errors import InputError, NotFoundError, UsageError
+from esctl.errors import InputError, UsageError
 from esctl.model import Answer, AsOf, MappingConfig
 from esctl.timespec import format_instant, parse_as_of
 
@@ -277,11 +277,6 @@ class Store:
         if last is not None and at.instant > last:
             notes.append(f"note: the last event is of {format_instant(last)}")
         return notes
-
-    def not_empty(self) -> None:
-        """Raise NotFoundError if the store holds no event."""
-        if not self.snapshot.head:
-            raise NotFoundError(f"the store {self.path} is empty", "read a log into it with: esctl ingest FILE")
 
 
 def create(

@@ -8,13 +8,14 @@ folds them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
 from esctl.index.scan import PayloadPath
+from esctl.projection.cells import FieldPlan, Step, any_of, field_plan
 from esctl.projection.conversions import convert
 from esctl.projection.expressions import Expression
 from esctl.projection.layers import Layers
@@ -45,49 +46,6 @@ Keys = Callable[[PayloadPath], Sequence[str]]
 
 class NeedsStreamError(Exception):
     """Say that a projection cannot be folded set-wise: too many fields, too wide numbers, a deep patch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one operation does to one field, if its guard holds for the event."""
-
-    order: int
-    guard: str
-    exact_type: str | None  # the guard implies this type
-    kind: Literal["set", "unset", "sum", "min", "max", "append", "remove"]
-    value: Value | None = None
-    json: str = ""  # of the value, for set, append and remove
-    drops: bool = False  # a set whose value may be missing, which removes the field
-
-    def excludes(self, other: Step) -> bool:
-        """Say whether no event can take both steps."""
-        return self.exact_type is not None and other.exact_type is not None and self.exact_type != other.exact_type
-
-
-@dataclass(frozen=True, slots=True)
-class FieldPlan:
-    """SQL over one event's row for one field's cell.
-
-    `reset`: whether the event starts the cell anew; `base`: the JSON text it starts with (NULL: absent). `acc`: what it
-    adds (NULL: nothing), of `family` sum, min, max or list; a list's acc is a LIST of {remove, json}.
-    """
-
-    name: str
-    reset: str
-    base: str
-    family: str = ""
-    acc: str = ""
-    shape: Shape | None = None  # of the accumulated number
-    numeric: bool = True  # min and max of texts or times are not
-    declared: str = ""
-    removes: bool = False  # a list from which elements are removed
-    touch: str = "false"  # whether the event has an operation on the field other than to remove it
-    number: bool = False  # whenever it has a value other than null, that is a number
-
-    @property
-    def resets(self) -> bool:
-        """Say whether any event can reset the field."""
-        return self.reset != "false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +89,10 @@ def plan(projection: Projection, reads: Reads, keys: Keys) -> Plan:
         raise NeedsStreamError
     types = dict(projection.types)
     fields = tuple(
-        _field_plan(name, sorted(steps, key=lambda s: s.order), types.get(name, ""))
+        field_plan(name, sorted(steps, key=lambda s: s.order), types.get(name, ""))
         for name, steps in builder.steps.items()
     )
-    return Plan(reads, builder.layers, fields, _any(builder.dead), tuple(builder.checks))
+    return Plan(reads, builder.layers, fields, any_of(builder.dead), tuple(builder.checks))
 
 
 def guard_sql(rule: Rule, reads: Reads) -> str:
@@ -301,105 +259,8 @@ def _spread_replacements(builder: _Builder) -> None:
     types = dict(builder.projection.types)
     for order, guard, exact, members in builder.replaced:
         for name, steps in builder.steps.items():
-            member = members.get(name)
-            json = (
-                "CAST(NULL AS VARCHAR)"
-                if member is None
-                else builder.layers.value(guard, set_json(member, types.get(name, ""), bare=member.type == "dynamic"))
-            )
+            member, json = members.get(name), "CAST(NULL AS VARCHAR)"
+            if member is not None:
+                value = set_json(member, types.get(name, ""), bare=member.type == "dynamic")
+                json = builder.layers.value(guard, value)
             steps.append(Step(order, guard, exact, "set", member, json, drops=True))
-
-
-def _any(guards: Iterable[str]) -> str:
-    items = list(dict.fromkeys(guards))
-    return "(" + " OR ".join(items) + ")" if items else "false"
-
-
-def _field_plan(name: str, steps: Sequence[Step], declared: str) -> FieldPlan:
-    resets = [step for step in steps if step.kind in ("set", "unset")]
-    accs = [step for step in steps if step not in resets]
-    branches = "".join(f" WHEN {s.guard} THEN {s.json if s.kind == 'set' else 'NULL'}" for s in reversed(resets))
-    shape = _joined_shape(steps)
-    plain = FieldPlan(
-        name,
-        reset=_any(step.guard for step in resets),
-        base=f"CASE{branches} END" if resets else "CAST(NULL AS VARCHAR)",
-        shape=shape,
-        declared=declared,
-        touch=_any(_touch(step) for step in steps if step.kind != "unset"),
-        number=_sets_numbers(resets, declared),
-    )
-    if not accs:
-        return plain
-    active = [(_active(step, resets), step) for step in accs]
-    if accs[0].kind in ("append", "remove"):
-        removes = any(step.kind == "remove" for step in accs)
-        return replace(plain, family="list", acc=_list_acc(active), removes=removes, shape=None, number=False)
-    numeric = all(step.value is not None and step.value.type == "number" for step in accs)
-    kind = accs[0].kind
-    number = numeric and (plain.number or not any(step.kind == "set" for step in resets))
-    acc = _number_acc(active, kind, shape, numeric)
-    return replace(plain, family=kind, acc=acc, numeric=numeric, number=number)
-
-
-def _touch(step: Step) -> str:
-    # `replace` removes the fields that its object lacks.
-    return f"({step.guard} AND {step.json} IS NOT NULL)" if step.kind == "set" and step.drops else step.guard
-
-
-def _sets_numbers(resets: Sequence[Step], declared: str) -> bool:
-    sets = [step.value for step in resets if step.kind == "set" and step.value is not None]
-    if declared:
-        return declared.lower().startswith(("decimal", "numeric", "bigint", "int", "hugeint"))
-    # A quotient's text need not fit a DECIMAL.
-    return bool(sets) and all(
-        value.shape is not None
-        and not value.shape.is_float
-        and value.shape.fits
-        and (value.type == "number" or value.static == "NUMBER")
-        for value in sets
-    )
-
-
-def _joined_shape(steps: Sequence[Step]) -> Shape:
-    shape = Shape(1, 0)
-    for step in steps:
-        own = step.value.shape if step.value is not None else None
-        if own is not None and own != TOO_WIDE and not own.is_float:
-            shape = shape.join(own)
-    return shape
-
-
-def _active(step: Step, resets: Sequence[Step]) -> str:
-    """Write when a step counts: its guard holds and no later reset of the same event undoes it."""
-    later = [reset.guard for reset in resets if reset.order > step.order and not step.excludes(reset)]
-    return f"({step.guard} AND NOT {_any(later)})" if later else step.guard
-
-
-def _number_acc(active: Sequence[tuple[str, Step]], kind: str, shape: Shape, numeric: bool) -> str:
-    def cast(step: Step) -> str:
-        assert step.value is not None
-        return f"CAST({step.value.sql} AS {shape.sql_type})" if numeric else _acc_text(step.value)
-
-    disjoint = all(a.excludes(b) for i, (_, a) in enumerate(active) for _, b in active[i + 1 :])
-    if disjoint:
-        return "CASE" + "".join(f" WHEN {guard} THEN {cast(step)}" for guard, step in active) + " END"
-    items = [f"CASE WHEN {guard} THEN {cast(step)} END" for guard, step in active]
-    if kind != "sum":
-        return f"{'least' if kind == 'min' else 'greatest'}({', '.join(items)})"
-    total = " + ".join(f"coalesce({item}, 0)" for item in items)
-    return f"CASE WHEN {_any(guard for guard, _ in active)} THEN CAST({total} AS {shape.sql_type}) END"
-
-
-def _acc_text(value: Value) -> str:
-    from esctl.projection.values import to_text
-
-    return to_text(value).sql
-
-
-def _list_acc(active: Sequence[tuple[str, Step]]) -> str:
-    items = []
-    for guard, step in active:
-        remove = "true" if step.kind == "remove" else "false"
-        items.append(f"CASE WHEN {guard} THEN [{{'remove': {remove}, 'json': {step.json}}}] ELSE [] END")
-    return items[0] if len(items) == 1 else f"list_concat({', '.join(items)})"

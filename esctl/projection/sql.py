@@ -9,7 +9,8 @@ from esctl.engine.exact_text import json_string_sql
 from esctl.engine.quoting import literal
 from esctl.index.scan import read_json
 from esctl.model import MARK
-from esctl.projection.fold import FieldPlan, NeedsStreamError, Plan
+from esctl.projection.cells import FieldPlan
+from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.values import MOST_DIGITS, Shape, event_error, number_text
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esctl.cli import diagnostics
+from esctl.cli.arguments import MAP_HELP
 from esctl.cli.options import Shared, command
 
 if TYPE_CHECKING:
@@ -16,48 +17,47 @@ if TYPE_CHECKING:
     from esctl.store import Store
 
 
+Sources = Annotated[
+    list[str],
+    typer.Argument(metavar="SOURCE...", help="Files, globs, folders, or - for stdin; plain or .gz .zst .bz2 .xz."),
+]
+InputFormat = Annotated[
+    str,
+    typer.Option(
+        "--input-format", metavar="FORMAT", help="auto, jsonl, json, json-document, csv, tsv, parquet or arrow."
+    ),
+]
+RecordsPath = Annotated[
+    str | None,
+    typer.Option("--records-path", metavar="KEY", help="Where the array of records is in a wrapping object."),
+]
+Map = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="KEY=PATH", help=f"{MAP_HELP} Kept for the commands that follow."),
+]
+Null = Annotated[str | None, typer.Option("--null", metavar="TEXT", help="The CSV cell text that means null.")]
+Strict = Annotated[bool, typer.Option("--strict", help="All or nothing: one invalid record and nothing is kept.")]
+Final = Annotated[bool, typer.Option("--final", help="Take an unfinished last line as it is.")]
+SkipDuplicates = Annotated[
+    bool, typer.Option("--skip-duplicates", help="Leave events that are known already out of the log.")
+]
+MaxRecord = Annotated[str, typer.Option("--max-record", metavar="SIZE", help="The longest record taken.")]
+Erasable = Annotated[bool, typer.Option("--erasable", help="Make a new store in which records can be erased later.")]
+
+
 @command
 def run(
     shared: Shared,
-    sources: Annotated[
-        list[str],
-        typer.Argument(metavar="SOURCE...", help="Files, globs, folders, or - for stdin; plain or .gz .zst .bz2 .xz."),
-    ],
-    input_format: Annotated[
-        str,
-        typer.Option(
-            "--input-format", metavar="FORMAT", help="auto, jsonl, json, json-document, csv, tsv, parquet or arrow."
-        ),
-    ] = "auto",
-    records_path: Annotated[
-        str | None,
-        typer.Option("--records-path", metavar="KEY", help="Where the array of records is in a wrapping object."),
-    ] = None,
-    mapping: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="KEY=PATH",
-            help="Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail. "
-            "Kept for the commands that follow.",
-        ),
-    ] = None,
-    null: Annotated[
-        str | None, typer.Option("--null", metavar="TEXT", help="The CSV cell text that means null.")
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="All or nothing: one invalid record and nothing is kept.")
-    ] = False,
-    final: Annotated[bool, typer.Option("--final", help="Take an unfinished last line as it is.")] = False,
-    skip_duplicates: Annotated[
-        bool, typer.Option("--skip-duplicates", help="Leave events that are known already out of the log.")
-    ] = False,
-    max_record: Annotated[
-        str, typer.Option("--max-record", metavar="SIZE", help="The longest record taken.")
-    ] = "256MiB",
-    erasable: Annotated[
-        bool, typer.Option("--erasable", help="Make a new store in which records can be erased later.")
-    ] = False,
+    sources: Sources,
+    input_format: InputFormat = "auto",
+    records_path: RecordsPath = None,
+    mapping: Map = None,
+    null: Null = None,
+    strict: Strict = False,
+    final: Final = False,
+    skip_duplicates: SkipDuplicates = False,
+    max_record: MaxRecord = "256MiB",
+    erasable: Erasable = False,
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.cli.ingesting import report_detections, report_entities
