@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
 
+from esctl.engine.duckdb import connect, second_cursor
+from esctl.engine.interrupts import interrupt_all
 from esctl.errors import UsageError
 from esctl.ingest import IngestOptions, Outcome, ingest
 from esctl.model import MARK
@@ -171,3 +174,28 @@ def test_a_query_reads_no_file_under_the_name_of_another_scope(tmp_path: Path) -
     store = kept(tmp_path, [event(1)], toml=toml)
     with pytest.raises(UsageError, match="reads"):
         store.replay(projection="p").rows()
+
+
+# --- interrupts ------------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupt_stops_what_streams_beside_the_connection() -> None:
+    import duckdb
+
+    cursor = second_cursor(connect(threads=1))
+    stopped: list[type[Exception]] = []
+
+    def stream() -> None:
+        try:
+            cursor.execute("SELECT sum(hash(range)) FROM range(1000000000000)").fetchall()
+        except duckdb.Error as error:
+            stopped.append(type(error))
+
+    thread = Thread(target=stream, daemon=True)
+    thread.start()
+    for _ in range(200):
+        interrupt_all()
+        thread.join(0.1)
+        if not thread.is_alive():
+            break
+    assert stopped == [duckdb.InterruptException]
