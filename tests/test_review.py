@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -199,3 +202,17 @@ def test_an_interrupt_stops_what_streams_beside_the_connection() -> None:
         if not thread.is_alive():
             break
     assert stopped == [duckdb.InterruptException]
+
+
+def test_a_projection_without_a_trail_says_so(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").write_text(
+        '{"id":"1","type":"T","time":"2024-01-01T00:00:00Z","entity":"a-1","data":{"x":1}}\n'
+    )
+    text = '[projections.n]\nsql = "select entity, count(*) as n from events group by entity"\n'
+    (tmp_path / "esctl.toml").write_text(text)
+    for words in (["ingest", "log.jsonl", "-q"], ["audit"], ["diff", "@0", "@1"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "esctl", *words], cwd=tmp_path, capture_output=True, text=True, check=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        )  # fmt: skip
+        assert ("projection n is an SQL query" in done.stderr) == (words[0] != "ingest")

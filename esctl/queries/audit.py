@@ -10,7 +10,7 @@ from esctl.errors import UsageError
 from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, AsOf, Column
 from esctl.queries.bounds import bound, entity_conditions, is_glob
-from esctl.queries.scope import Scope, check_entities, check_order, claims
+from esctl.queries.scope import Scope, check_entities, check_order, claims, trailless_notes
 from esctl.queries.trail import trail
 
 COLUMNS = (
@@ -58,7 +58,7 @@ def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None) 
     where = f" WHERE {' AND '.join(shown)}" if shown else ""
     names = ", ".join(column.name for column in COLUMNS)
     sql = f"SELECT {names} FROM ({' UNION ALL '.join(parts)}){where} ORDER BY key, kind, entity"
-    return Answer(scope.session, sql, COLUMNS, title="trail")
+    return Answer(scope.session, sql, COLUMNS, notes=trailless_notes(scope), title="trail")
 
 
 def filter_conditions(scope: Scope, filters: Filters) -> list[str]:

@@ -11,7 +11,7 @@ from esctl.projection.reads import Reads
 from esctl.projection.sql import touched_sql
 from esctl.queries.bounds import bound, entity_conditions, known_conditions
 from esctl.queries.replay import States, states
-from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for
+from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for, trailless_notes
 from esctl.queries.trail import differ, trail
 
 COLUMNS = (
@@ -44,7 +44,13 @@ def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
         sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
             GROUP BY ALL ORDER BY kind, change"""
         return Answer(scope.session, sql, SUMMARY_COLUMNS, title="differences")
-    return Answer(scope.session, f"SELECT * FROM ({rows}) ORDER BY kind, entity, field", COLUMNS, title="differences")
+    return Answer(
+        scope.session,
+        f"SELECT * FROM ({rows}) ORDER BY kind, entity, field",
+        COLUMNS,
+        notes=trailless_notes(scope),
+        title="differences",
+    )
 
 
 def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:

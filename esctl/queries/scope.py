@@ -77,6 +77,14 @@ def _inhabited(scope: Scope, shared: list[Claim]) -> list[Claim]:
     return [claim for claim, found in zip(shared, row, strict=True) if found] or shared[-1:]
 
 
+def trailless_notes(scope: Scope) -> tuple[str, ...]:
+    """Say which projections of the scope give states but no changes per event."""
+    names = [claim.projection.name for claim in claims(scope) if claim.projection.sql]
+    return tuple(
+        f"note: projection {name} is an SQL query: it gives states, not what each event changed" for name in names
+    )
+
+
 def find_projection(projections: Sequence[Projection], name: str) -> Projection:
     """Find a projection by name. Raises UsageError if there is none."""
     for projection in projections:
