@@ -89,6 +89,21 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Findings:
+    """How each row of an answer reads as a finding of a check, for `-f sarif` and `-f junit`.
+
+    `rule`, `message` and `place` are SQL over the answer's columns: the id of the rule that is broken, one line of
+    text, and what it is about (an entity, an event, a file). `rules` are the ids that were checked, each with a line
+    that describes it.
+    """
+
+    rules: tuple[tuple[str, str], ...]
+    rule: str
+    message: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A question's answer as a DuckDB SELECT, not yet run.
 
@@ -105,18 +120,20 @@ class Answer:
     flat_columns: tuple[Column, ...] = ()
     notes: tuple[str, ...] = ()  # lines for stderr
     title: str = ""
+    findings: Findings | None = None  # of the answers of checks
 
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What an answer rests on."""
+    """What an answer rests on. The same basis gives the same answer."""
 
-    position: int
-    root: str
-    at: str
-    mapping: str
+    position: int  # of the last record
+    root: str  # of the tree over all records up to it, lower-case hex
+    bounds: AbstractMapping[str, str]  # by option (`at`, `known_at`, `a`, `from`, ...), in UTC
+    without: tuple[str, ...]  # the events supposed away, as they were asked for
+    mapping: str  # digests of what the records were read and folded with
     projection: str
-    version: str
+    version: str  # of esctl
 
 
 @dataclass(frozen=True, slots=True)

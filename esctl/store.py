@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from esctl.config import STORE, Config, find_config, find_store, read_config
 from esctl.errors import InputError, UsageError
-from esctl.model import Answer, AsOf, MappingConfig
-from esctl.timespec import format_instant, parse_as_of
+from esctl.model import Answer, AsOf, Basis, MappingConfig
+from esctl.timespec import bound_name, format_instant, parse_as_of, written
 
 if TYPE_CHECKING:
     import duckdb
@@ -64,6 +64,8 @@ class Store:
         self.path = path
         self.config = config
         self.tz = tz
+        self.points: dict[str, str] = {}  # the bounds asked for, by option, as a basis writes them
+        self.basis: Basis | None = None  # that every answer must rest on
         self._memory_limit = memory_limit
         self._threads = threads
 
@@ -159,22 +161,80 @@ class Store:
     @cached_property
     def projections(self) -> tuple[Projection, ...]:
         """The projections of esctl.toml."""
-        from esctl.projection.spec import parse_projections
+        return _projections_of(self.config)
 
-        return parse_projections(self.config.projections, self.config.name)
+    def on_basis(self, basis: Basis) -> Store:
+        """Give this store as it was on a basis; every answer will rest on just that.
+
+        Raises InputError if it does not hold that basis any more, UsageError if it is read under another mapping.
+        """
+        from esctl.queries.basis import held
+
+        store = reopened(self)
+        store.__dict__["snapshot"] = held(basis, self.path, self.snapshot, self.mapping)
+        store.basis = basis
+        return store
 
     def point(self, text: str, option: str, *, inclusive: bool = True) -> AsOf:
-        """Read a point in time or order as the options do."""
-        return parse_as_of(text, option, inclusive=inclusive, tz=self.tz)
+        """Read a point in time or order as the options do.
 
-    def scope(self, entities: Sequence[str] = (), projection: str = "", known_at: str = "") -> Scope:
-        """Give the ground of a question about some entities (names or globs; none: all)."""
+        Raises UsageError for one that is none, and for one that is not that of the basis this store is bound to.
+        """
+        return self._agreed(parse_as_of(text, option, inclusive=inclusive, tz=self.tz), option)
+
+    def given(self, text: str, option: str, *, inclusive: bool = True) -> AsOf | None:
+        """Read a point that may be left out; then it is that of the basis, where there is one."""
+        name = bound_name(option)
+        if not text and self.basis is not None and name in self.basis.bounds:
+            text = self.basis.bounds[name]
+        return self.point(text, option, inclusive=inclusive) if text else None
+
+    def _agreed(self, at: AsOf, option: str) -> AsOf:
+        name, text = bound_name(option), written(at)
+        if self.basis is not None and self.basis.bounds.get(name) != text:
+            fixed = self.basis.bounds.get(name)
+            raise UsageError(
+                f"{option} is {text}, and the basis has {fixed or 'no such bound'}",
+                "leave it out: the basis settles it",
+            )
+        self.points[name] = text
+        return at
+
+    def scope(
+        self,
+        entities: Sequence[str] = (),
+        projection: str = "",
+        known_at: str = "",
+        without: Sequence[str] = (),
+        projection_file: Path | None = None,
+    ) -> Scope:
+        """Give the ground of a question about some entities (names or globs; none: all).
+
+        `without`: events supposed away (see `queries.whatif`); `projection_file`: another esctl.toml to fold with.
+        """
         from esctl.queries.scope import Scope
 
-        known = self.point(known_at, "--known-at") if known_at else None
-        return Scope(
-            self.session, self.view, self.projections, projection, tuple(entities), known, self.tz, self.config.path
-        )
+        known = self.given(known_at, "--known-at")
+        config = self.config if projection_file is None else read_config(projection_file)
+        projections = self.projections if projection_file is None else _projections_of(config)
+        scope = Scope(self.session, self.view, projections, projection, tuple(entities), known, self.tz, config.path)
+        if not without:
+            return scope
+        from esctl.queries.whatif import supposed
+
+        return supposed(scope, without)
+
+    def basis_of(self, scope: Scope) -> Basis:
+        """Say what an answer over a scope rests on, with the bounds asked for so far.
+
+        Raises UsageError if it is not the basis that this store is bound to.
+        """
+        from esctl.queries.basis import basis_of, check_projection
+
+        found = basis_of(scope, self.snapshot, self.mapping, self.points)
+        if self.basis is not None:
+            check_projection(self.basis, found)
+        return found
 
     def replay(
         self,
@@ -197,9 +257,9 @@ class Store:
         """Read `--at` or `--before`. Raises UsageError for both."""
         if at and before:
             raise UsageError("--at and --before are both given", "give one of them")
-        if before:
-            return self.point(before, "--before", inclusive=False)
-        return self.point(at, "--at") if at else None
+        if at:
+            return self.point(at, "--at")
+        return self.given(before, "--before", inclusive=False) or self.given("", "--at")
 
     def diff(self, a: str, b: str, *entities: str, known_at: str = "", projection: str = "") -> Relation:
         """Give what differs between two points. Arguments as those of `esctl diff`."""
@@ -225,8 +285,7 @@ class Store:
 
         filters = Filters(
             actors=(actor,) if actor else (), types=(type,) if type else (), fields=(field,) if field else (),
-            start=self.point(start, "--from", inclusive=False) if start else None,
-            end=self.point(end, "--to") if end else None,
+            start=self.given(start, "--from", inclusive=False), end=self.given(end, "--to"),
         )  # fmt: skip
         return Relation(audit(self.scope(entities, projection, known_at), self.bound(at), filters))
 
@@ -313,6 +372,12 @@ def _mapping_of(config: Config) -> MappingConfig:
     from esctl.index.mapping import parse_mapping
 
     return parse_mapping(config.mapping, config.name) if config.mapping else MappingConfig()
+
+
+def _projections_of(config: Config) -> tuple[Projection, ...]:
+    from esctl.projection.spec import parse_projections
+
+    return parse_projections(config.projections, config.name)
 
 
 def reopened(store: Store) -> Store:

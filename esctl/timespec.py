@@ -91,6 +91,18 @@ def _microseconds(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
+def written(at: AsOf) -> str:
+    """Write a point so that it is read as the same one at any time and in any zone."""
+    if at.kind == "time" and at.instant is not None:
+        return format_instant(at.instant)
+    return at.text.strip() if at.kind != "event" else f"id:{at.value}"
+
+
+def bound_name(option: str) -> str:
+    """Name a bound as a basis does: `--known-at` is `known_at`, the argument `A` is `a`."""
+    return option.removeprefix("--").replace("-", "_").lower()
+
+
 def format_instant(microseconds: int) -> str:
     """Write microseconds since the epoch as RFC 3339 in UTC."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)

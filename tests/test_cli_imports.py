@@ -111,7 +111,7 @@ ACCOUNTS = [f"account-{number:03d}" for number in range(10, 20)]
     [
         ("esctl re", ["replay", "reindex"]),
         ("esctl replay --bef", ["--before"]),
-        ("esctl replay --proj", ["--projection"]),
+        ("esctl replay --proj", ["--projection", "--projection-file"]),
         ("esctl replay account-01", ACCOUNTS),
         ("esctl audit account-01", ACCOUNTS),
         ("esctl diff @1 @2 account-01", ACCOUNTS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,6 +25,19 @@ ProjectionName = Annotated[
         help="Fold with this projection; otherwise each entity with the first that claims it.",
         autocompletion=complete_projection,
     ),
+]
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without",
+        metavar="EVENT",
+        help="Suppose that this event (its id, @POSITION), or all with 'type=X and actor=Y' or any SQL condition, "
+        "never happened (repeat for more).",
+    ),
+]
+ProjectionFile = Annotated[
+    Path | None,
+    typer.Option("--projection-file", metavar="FILE", help="Fold with the projections of this file instead."),
 ]
 Actors = Annotated[
     list[str] | None,

@@ -24,6 +24,6 @@ def filters(
         actors=tuple(actors or ()),
         types=tuple(types or ()),
         fields=tuple(fields or ()),
-        start=store.point(start, "--from", inclusive=False) if start else None,
-        end=store.point(end, "--to") if end else None,
+        start=store.given(start, "--from", inclusive=False),
+        end=store.given(end, "--to"),
     )

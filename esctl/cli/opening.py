@@ -8,18 +8,25 @@ from esctl.cli import diagnostics
 from esctl.cli.options import Shared
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from esctl.model import Answer, AsOf
+    from esctl.queries.scope import Scope
     from esctl.store import Store
 
 
 def open_store(shared: Shared) -> Store:
-    """Open the store and its configuration."""
+    """Open the store and its configuration, on the basis of `--basis-from` where it is given."""
     from esctl.store import Store
 
     store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit, tz=zone(shared))
     # A time that is typed is meant in the zone that times are shown in.
     store.tz = shared.tz or output_settings(store).get("tz") or "UTC"
-    return store
+    if shared.basis_from is None:
+        return store
+    from esctl.queries.basis import read_basis
+
+    return store.on_basis(read_basis(shared.basis_from))
 
 
 def zone(shared: Shared) -> str:
@@ -37,6 +44,46 @@ def show(answer: Answer, shared: Shared, store: Store, table_columns: tuple[str,
     from esctl.cli.render import render
 
     return render(answer, shared, table_columns, output_settings(store)).rows
+
+
+def tell(
+    answer: Answer,
+    shared: Shared,
+    store: Store,
+    scope: Scope,
+    table_columns: tuple[str, ...] = (),
+    points: Sequence[AsOf | None] = (),
+    at: AsOf | None = None,
+) -> int:
+    """Write the answer to a question; gives the number of rows.
+
+    Says on stderr to what its points (`at`, the bound of what is folded, first) were resolved, which events are
+    supposed away, which findings lie in its scope, and its basis where it is wanted.
+    """
+    if not shared.quiet:
+        from esctl.queries.findings import findings_note
+
+        for point in (at, *points):
+            echo_bound(store, shared, point)
+        for skipped in scope.without:
+            diagnostics.note(f"without {skipped.text}: {skipped.count} event{'s' * (skipped.count != 1)}")
+        if line := findings_note(scope, at):
+            diagnostics.note(line)
+    if shared.basis or shared.basis_from is not None:
+        _tell_basis(shared, store, scope)
+    return show(answer, shared, store, table_columns)
+
+
+def _tell_basis(shared: Shared, store: Store, scope: Scope) -> None:
+    from esctl.cli.render import choose_target
+    from esctl.queries.basis import to_json, to_lines
+
+    basis = store.basis_of(scope)
+    if not shared.basis:
+        return
+    plain = choose_target(shared, (), output_settings(store)).format in ("table", "markdown")
+    for line in to_lines(basis) if plain else [to_json(basis)]:
+        diagnostics.note(line)
 
 
 def is_any(answer: Answer) -> bool:

@@ -41,6 +41,8 @@ class Shared:
     no_pager: bool = False
     memory_limit: str | None = None
     debug: bool = False
+    basis: bool = False  # of questions only, as is the next
+    basis_from: Path | None = None
 
 
 def complete_format(incomplete: str) -> list[str]:
@@ -100,12 +102,22 @@ _OPTIONS = {
     "debug": _option(bool, "--debug", help="Show tracebacks. [env: ESCTL_DEBUG]"),
 }
 
+_QUESTION_OPTIONS = {
+    "basis": _option(
+        bool, "--basis", help="Say on stderr what the answer rests on; as one line of JSON in all but -f table."
+    ),
+    "basis_from": _option(
+        Path | None, "--basis-from", metavar="FILE", help="Answer on exactly the basis in this file, or fail."
+    ),
+}
+"""Options of the commands that ask the store something."""
+
 # ESCTL_FORMAT ranks below a suffix; an ESCTL_OUTPUT would let every command write over the same file.
 _WITHOUT_VARIABLE = frozenset({"format", "output", "verbose"})
 
 
 def _parameter(name: str, variables: bool) -> inspect.Parameter:
-    kind, names, settings = _OPTIONS[name]
+    kind, names, settings = {**_OPTIONS, **_QUESTION_OPTIONS}[name]
     variable = f"ESCTL_{name.upper()}" if variables and name not in _WITHOUT_VARIABLE else None
     option = typer.Option(
         *names,
@@ -135,13 +147,22 @@ def command(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
 
     The function's other parameters are Typer's as usual. Raises UsageError for a value no option takes.
     """
+    return _with_options(function, _OPTIONS)
+
+
+def question(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
+    """Give a command the shared options as `command` does, and those of questions: `--basis`, `--basis-from`."""
+    return _with_options(function, {**_OPTIONS, **_QUESTION_OPTIONS})
+
+
+def _with_options(function: Callable[Concatenate[Shared, P], R], options: Mapping[str, Any]) -> Callable[..., R]:
     hints = get_type_hints(function, include_extras=True)
     own = [
         parameter.replace(annotation=hints.get(parameter.name, parameter.annotation))
         for parameter in list(inspect.signature(function).parameters.values())[1:]
     ]
     taken = {parameter.name for parameter in own}
-    shared_names = [name for name in _OPTIONS if name not in taken]
+    shared_names = [name for name in options if name not in taken]
 
     @functools.wraps(function)
     def run(esctl_context: typer.Context, **values: Any) -> R:

@@ -107,6 +107,6 @@ def explain(error: Exception) -> EsctlError:
     first = text.splitlines()[0] if text else type(error).__name__
     if "Out of Memory" in text:
         return InputError(f"not enough memory: {first}", "give more with --memory-limit")
-    if "IO Error" in text or ("Invalid Input Error" in text and ".parquet'" in text):
+    if "IO Error" in text or ".parquet'" in first:
         return InputError(f"cannot read the index: {first}", "rebuild it with: esctl reindex")
     return EsctlError(f"DuckDB: {first}", "this is a bug in esctl: run it again with --debug and report what it shows")

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
-from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, AsOf, Column
-from esctl.queries.bounds import bound, entity_conditions, is_glob
-from esctl.queries.scope import Scope, check_entities, check_order, claims, trailless_notes
+from esctl.queries.bounds import bound, is_glob
+from esctl.queries.scope import Scope, check_entities, check_order, claims, counted, trailless_notes
 from esctl.queries.trail import trail
 
 COLUMNS = (
@@ -49,7 +48,7 @@ def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None) 
     touched = []
     if rows:
         # Only entities with an event that will be shown are folded, but these from their beginning.
-        events = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities), *rows])
+        events = scope.view.relation(["kind", "entity"], None, [*counted(scope), *rows])
         touched = [f"(kind, entity) IN (SELECT (kind, entity) FROM ({events}))"]
     parts = [trail(scope, claim, at, touched, wanted.fields).sql for claim in claims(scope)]
     shown = _shown(scope, wanted)
@@ -81,7 +80,7 @@ def _shown(scope: Scope, filters: Filters) -> list[str]:
     matching = filter_conditions(scope, filters)
     if not matching:
         return []
-    events = scope.view.relation(["position"], None, [FOLDABLE, *matching])
+    events = scope.view.relation(["position"], None, [*counted(scope), *matching])
     return [f"position IN (SELECT position FROM ({events}))"]
 
 

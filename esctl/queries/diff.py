@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 from esctl.engine.exact_text import pointer_sql, unmark_text_sql
 from esctl.engine.quoting import literal
 from esctl.index.scan import FOLDABLE
@@ -11,7 +13,17 @@ from esctl.projection.reads import Reads
 from esctl.projection.sql import touched_sql
 from esctl.queries.bounds import bound, entity_conditions, known_conditions
 from esctl.queries.replay import States, states
-from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for, trailless_notes
+from esctl.queries.scope import (
+    Claim,
+    Scope,
+    check_entities,
+    check_order,
+    claims,
+    counted,
+    event_rows,
+    plan_for,
+    trailless_notes,
+)
 from esctl.queries.trail import differ, trail
 
 COLUMNS = (
@@ -31,15 +43,38 @@ SUMMARY_COLUMNS = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of two things compared: what a scope gives at a point (None: at the end)."""
+
+    scope: Scope
+    at: AsOf | None = None
+
+
 def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
     """Answer with one row per entity and field that differs between the states at `a` and at `b`.
 
     Where `a` is the later one, before and after change places. `positions` are the events between the two that touched
     the field.
     """
-    check_entities(scope)
-    check_order(scope)
-    rows = " UNION ALL ".join(_differences(scope, claim, a, b) for claim in claims(scope))
+    return compare(Side(scope, a), Side(scope, b), summary=summary)
+
+
+def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
+    """Answer as `diff` does with what differs between two sides, which may also be known at other times or supposed.
+
+    Where the sides are folded with other projections every event counts, and `positions` is empty.
+    """
+    scope = before.scope
+    for side in (before, after):
+        check_entities(side.scope)
+        check_order(side.scope)
+    if (scope.projections, scope.projection) == (after.scope.projections, after.scope.projection):
+        rows = " UNION ALL ".join(_differences(before, after, claim) for claim in claims(scope))
+    else:
+        none = "SELECT '' AS kind, '' AS entity, 0 AS position, '' AS field WHERE false"
+        one, other = (_all_fields(side, claims(side.scope)) for side in (before, after))
+        rows = _joined(one, other, none)
     if summary:
         sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
             GROUP BY ALL ORDER BY kind, change"""
@@ -53,16 +88,23 @@ def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
     )
 
 
-def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
-    apart = _apart(scope, a, b)
-    known = known_conditions(scope.connection, scope.view, scope.known_at)
-    events = scope.view.relation(
-        ["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities), *known, *apart]
-    )
+def _differences(before: Side, after: Side, claim: Claim) -> str:
+    scope = before.scope
+    apart = _apart(before, after)
+    events = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities), *apart])
     narrowed = Claim(
         claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT DISTINCT (kind, entity) FROM ({events}))"
     )
-    before, after = _fields(states(scope, narrowed, a)), _fields(states(scope, narrowed, b))
+    one, other = (_all_fields(side, [narrowed]) for side in (before, after))
+    return _joined(one, other, _touched(before, after, claim, narrowed, apart))
+
+
+def _all_fields(side: Side, shared: list[Claim]) -> str:
+    return " UNION ALL ".join(_fields(states(side.scope, claim, side.at)) for claim in shared)
+
+
+def _joined(before: str, after: str, touched: str) -> str:
+    """Select what differs between two lists of fields, each with the events in `touched` that concern it."""
     names = ", ".join(f"coalesce(x.{name}, y.{name}) AS {name}" for name in ("entity", "kind", "field"))
     joined = f"""SELECT {names}, x.value AS before, y.value AS after, x.entity IS NOT NULL AS was,
         y.entity IS NOT NULL AS is_now
@@ -75,7 +117,6 @@ def _differences(scope: Scope, claim: Claim, a: AsOf, b: AsOf) -> str:
     # An entity without any field has one row without a name, so that its creation or deletion is not lost.
     differing = f"""SELECT entity, kind, {change} AS change, field, before, after FROM ({lives})
         WHERE {differ("before", "after")} OR (fields = 0 AND NOT (before_there AND after_there))"""
-    touched = _touched(scope, claim, narrowed, a, b, apart)
     listed = """'[' || array_to_string(list(DISTINCT t.position ORDER BY t.position)
         FILTER (t.position IS NOT NULL AND (d.field IS NULL OR t.field = d.field)), ',') || ']'"""
     return f"""SELECT d.entity, d.kind, d.change, d.field, d.before, d.after, coalesce({listed}, '[]') AS positions
@@ -96,34 +137,51 @@ def _fields(part: States) -> str:
         WHERE f.value IS NOT NULL OR f.field IS NULL"""
 
 
-def _apart(scope: Scope, a: AsOf, b: AsOf) -> list[str]:
-    """Write the conditions of the events that are in one of the bounds and not in the other."""
-    first, second = bound(scope.connection, scope.view, a), bound(scope.connection, scope.view, b)
-    if first.first_versions is None and second.first_versions is None:
+def _apart(before: Side, after: Side) -> list[str]:
+    """Write the conditions of the events that are in one of the sides and not in the other."""
+    limits = [bound(side.scope.connection, side.scope.view, side.at) for side in (before, after)]
+    if all(limit.first_versions is None for limit in limits):
         # An event without a sequence is in no bound by sequence.
-        one, other = (f"coalesce({' AND '.join(limit.conditions) or 'true'}, false)" for limit in (first, second))
+        one, other = (
+            f"coalesce({' AND '.join([*limit.conditions, *_known(side.scope)]) or 'true'}, false)"
+            for side, limit in zip((before, after), limits, strict=True)
+        )
         return [f"{one} <> {other}"]
-    nothing = Reads(scope.view, {})
+    nothing = Reads(before.scope.view, {})
     one, other = (
-        f"SELECT kind, entity, position FROM ({event_rows(scope, nothing, [], point).sql})" for point in (a, b)
+        f"SELECT kind, entity, position FROM ({event_rows(side.scope, nothing, [], side.at).sql})"
+        for side in (before, after)
     )
     events = f"(({one}) EXCEPT ({other})) UNION (({other}) EXCEPT ({one}))"
     return [f"(kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"]
 
 
-def _touched(scope: Scope, claim: Claim, narrowed: Claim, a: AsOf, b: AsOf, apart: list[str]) -> str:
-    """Select which fields the events between two points touched: kind, entity, position, field.
+def _known(scope: Scope) -> list[str]:
+    known = known_conditions(scope.connection, scope.view, scope.known_at)
+    return [*known, *(skipped.condition for skipped in scope.without)]
+
+
+def _touched(before: Side, after: Side, claim: Claim, narrowed: Claim, apart: list[str]) -> str:
+    """Select which fields the events between two sides touched: kind, entity, position, field.
 
     `narrowed`: the claim on just the entities with such events, for folds that need their whole lives.
     """
+    one, other = before.scope, after.scope
+    # What is in just one side must be in the scope of both.
+    scope = replace(
+        one,
+        known_at=one.known_at if one.known_at == other.known_at else None,
+        without=one.without if one.without == other.without else (),
+    )
     try:
         if claim.projection.python or claim.projection.sql:
             raise NeedsStreamError
         plan = plan_for(scope, claim.projection)
         return touched_sql(plan, event_rows(scope, plan.reads, [claim.condition, *apart], None))
     except NeedsStreamError:
-        trails = trail(scope, narrowed, a, also=b).sql
+        bounded = None not in (before.at, after.at)
+        trails = trail(scope, narrowed, before.at if bounded else None, also=after.at if bounded else None).sql
         rows = f"SELECT kind, entity, position, unnest(fields) AS field FROM ({trails})"
-        events = scope.view.relation(["kind", "entity", "position"], None, [FOLDABLE, *apart])
+        events = scope.view.relation(["kind", "entity", "position"], None, [*counted(scope), *apart])
         return f"""SELECT * FROM ({rows})
             WHERE (kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, Column
-from esctl.queries.bounds import entity_conditions
-from esctl.queries.scope import Scope, check_entities
+from esctl.queries.scope import Scope, check_entities, counted
 
 COLUMNS = (
     Column("entity", "text"),
@@ -19,9 +17,7 @@ COLUMNS = (
 def entities(scope: Scope) -> Answer:
     """Answer with each entity, how many events it has (duplicates left out) and when the first and last happened."""
     check_entities(scope)
-    rows = scope.view.relation(
-        ["entity", "kind", "position", "time"], None, [FOLDABLE, entity_conditions(scope.entities)]
-    )
+    rows = scope.view.relation(["entity", "kind", "position", "time"], None, counted(scope))
     count = "count(DISTINCT position)" if scope.view.has_roles else "count(*)"
     sql = f"""SELECT entity, kind, {count} AS events, min(time) AS first, max(time) AS last FROM ({rows})
         GROUP BY kind, entity ORDER BY kind, entity"""

@@ -81,14 +81,15 @@ def states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = F
             raise NeedsStreamError
         plan = plan_for(scope, claim.projection, calculating=calculating)
         rows = event_rows(scope, plan.reads, [claim.condition], at)
-        return States(states_sql(plan, rows), _fields(plan, rows.count))
+        return States(states_sql(plan, rows), state_fields(plan, rows.count))
     except NeedsStreamError:
         from esctl.queries.stream import stream_states
 
         return States(stream_states(scope, claim, at), STREAMED)
 
 
-def _fields(plan: Plan, events: int) -> tuple[StateField, ...]:
+def state_fields(plan: Plan, events: int) -> tuple[StateField, ...]:
+    """List a plan's fields, each with the type that its numbers surely fit over so many events."""
     return tuple(
         StateField(
             field.name,

@@ -25,6 +25,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """Events supposed never to have happened: how they were asked for, the condition that keeps them out, how many."""
+
+    text: str
+    condition: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Scope:
     """The ground of a question. `entities` are names or globs; empty: all."""
 
@@ -36,6 +45,7 @@ class Scope:
     known_at: AsOf | None = None
     tz: str = "UTC"
     config: Path | None = None  # the esctl.toml, beside which a python projection may live
+    without: tuple[Skipped, ...] = ()
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -49,6 +59,17 @@ class Claim:
 
     projection: Projection
     condition: str
+
+
+def counted(scope: Scope) -> list[str]:
+    """Write the conditions of the events a question counts.
+
+    Valid, no duplicates, of the scope's entities, known by its `known_at`, not supposed away.
+    """
+    known = known_conditions(scope.connection, scope.view, scope.known_at)
+    supposed = [skipped.condition for skipped in scope.without]
+    tests = [FOLDABLE, entity_conditions(scope.entities), *known, *supposed]
+    return [test for test in tests if test != "true"]
 
 
 def claims(scope: Scope) -> list[Claim]:
@@ -167,7 +188,7 @@ def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
 def plan_for(scope: Scope, projection: Projection, *, calculating: bool = False) -> Plan:
     """Compile a projection against the scope's index. `calculating`: something else will reckon with its fields."""
     paths = measured_paths(scope.view, projection, calculating)
-    shapes = measure(scope.connection, scope.view, paths, [FOLDABLE, entity_conditions(scope.entities)])
+    shapes = measure(scope.connection, scope.view, paths, counted(scope))
     return plan(projection, Reads(scope.view, shapes), payload_keys(scope))
 
 
@@ -200,8 +221,7 @@ def event_rows(
     `also`: those within this bound too, in it or in `at`.
     """
     limits = [bound(scope.connection, scope.view, point) for point in (at, also) if point is not None]
-    known = known_conditions(scope.connection, scope.view, scope.known_at)
-    where = [FOLDABLE, entity_conditions(scope.entities), *conditions, *known]
+    where = [*counted(scope), *conditions]
     tests = [" AND ".join(limit.conditions) or "true" for limit in limits]
     extra = [f"{scope.view.key()} AS key", f"{scope.view.event_key()} AS event_key"]
     versions = any(limit.first_versions is not None for limit in limits)

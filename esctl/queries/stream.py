@@ -96,9 +96,34 @@ def stream_trail(
     )  # fmt: skip
     source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at, also)
     rows = _trail_rows(_lives(scope, source), set(fields))
-    key = "{'s': key_s, 'n': CAST(key_n AS HUGEINT)}" if scope.view.has_struct_keys else "CAST(key_n AS HUGEINT)"
     rest = "version, position, time, recorded_at, role, type, actor, id, correlation, causation, changes, fields"
-    return f"SELECT kind, entity, {key} AS key, {rest} FROM ({_spooled(scope, schema, rows)})"
+    return f"SELECT kind, entity, {_key(scope)} AS key, {rest} FROM ({_spooled(scope, schema, rows)})"
+
+
+def stream_history(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str]) -> str:
+    """Give the SQL of `queries.history.history`, with the one column `state` for all fields."""
+    import pyarrow as pa
+
+    text, instant = pa.string(), pa.timestamp("us")
+    schema = pa.schema(
+        [("kind", text), ("entity", text), ("key_s", text), ("key_n", text), ("version", pa.int64()),
+         ("deleted", pa.bool_()), ("position", pa.int64()), ("time", instant), ("recorded_at", instant),
+         ("role", text), ("type", text), ("actor", text), ("id", text), ("correlation", text), ("state", text)]
+    )  # fmt: skip
+    source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at)
+    rows = _history_rows(_lives(scope, source))
+    return f"SELECT {_key(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({_spooled(scope, schema, rows)})"
+
+
+def _history_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
+    for stepped in lives:
+        row, dead = stepped.row, stepped.after is None
+        state = None if stepped.after is None else dumps(stepped.after)
+        yield (row[0], row[1], row[11], row[12], stepped.version, dead, row[2], row[3], *row[4:10], state)
+
+
+def _key(scope: Scope) -> str:
+    return "{'s': key_s, 'n': CAST(key_n AS HUGEINT)}" if scope.view.has_struct_keys else "CAST(key_n AS HUGEINT)"
 
 
 def _trail_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[Any, ...]]:
@@ -228,11 +253,9 @@ def load_function(projection: Projection, config: Path | None) -> Callable[[Stat
     where = f"projections.{projection.name}.python"
     if not name or not attribute:
         raise UsageError(f"{where} is {projection.python!r}", 'write it like "rules:fold"')
-    beside = (config.absolute().parent if config is not None else Path.cwd()) / (
-        name if name.endswith(".py") else f"{name.replace('.', '/')}.py"
-    )
+    beside = module_file(projection, config)
     try:
-        if beside.is_file():
+        if beside is not None:
             module = _module_of(beside, f"esctl_projection_{projection.name}")
         else:
             module = importlib.import_module(name)
@@ -246,6 +269,14 @@ def load_function(projection: Projection, config: Path | None) -> Callable[[Stat
         raise UsageError(f"{where}: {attribute!r} is no function")
     result: Callable[[State, dict[str, Any]], State | None] = function
     return result
+
+
+def module_file(projection: Projection, config: Path | None) -> Path | None:
+    """Find the file of a `python =` projection's module beside esctl.toml; None where it must be imported."""
+    name = projection.python.partition(":")[0]
+    folder = config.absolute().parent if config is not None else Path.cwd()
+    beside = folder / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
+    return beside if beside.is_file() else None
 
 
 def _module_of(file: Path, name: str) -> ModuleType:

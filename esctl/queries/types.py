@@ -8,6 +8,7 @@ from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.mapping import json_pointer
 from esctl.index.scan import IndexView, Read
 from esctl.model import MARK, Answer, Column
+from esctl.queries.bounds import known_conditions
 from esctl.queries.scope import Scope
 
 COLUMNS = (
@@ -23,7 +24,7 @@ VALID = "duplicate_of IS NULL AND invalid IS NULL"
 
 def types(scope: Scope) -> Answer:
     """Answer with each event type; `fields` is an object of field name to JSON type, several joined by `|`."""
-    rows = scope.view.relation(["type", "kind", "entity", "position", "time"], None, [VALID])
+    rows = scope.view.relation(["type", "kind", "entity", "position", "time"], None, _valid(scope))
     listed = ", ".join(
         f"({literal(name)}, {literal(_object(fields))})"
         for name, fields in sorted(field_types(scope).items(), key=lambda item: item[0] or "")
@@ -41,6 +42,10 @@ def types(scope: Scope) -> Answer:
     return Answer(scope.session, sql, COLUMNS, title="event types")
 
 
+def _valid(scope: Scope) -> list[str]:
+    return [VALID, *known_conditions(scope.connection, scope.view, scope.known_at)]
+
+
 def field_types(scope: Scope) -> dict[str | None, dict[str, set[str]]]:
     """Give the payload fields of each event type with their JSON types."""
     found: dict[str | None, dict[str, set[str]]] = {}
@@ -48,7 +53,7 @@ def field_types(scope: Scope) -> dict[str | None, dict[str, set[str]]]:
     if typed := [name for name in view.fields if view.columns_of((name,))]:
         reads = {f"f{i}": Read((name,), "type") for i, name in enumerate(typed)}
         lists = ", ".join(f"list(DISTINCT {identifier(alias)})" for alias in reads)
-        rows = view.relation(["type"], reads, [VALID, "data IS NULL"])
+        rows = view.relation(["type"], reads, [*_valid(scope), "data IS NULL"])
         with explained():
             grouped = scope.connection.execute(f"SELECT type, {lists} FROM ({rows}) GROUP BY type").fetchall()
         for kind, *values in grouped:
@@ -56,16 +61,16 @@ def field_types(scope: Scope) -> dict[str | None, dict[str, set[str]]]:
                 _add(found, kind, name, [k for k in kinds or () if k])
     if view.has_untyped and view.fields:
         with explained():
-            listed = scope.connection.execute(_untyped_sql(view)).fetchall()
+            listed = scope.connection.execute(_untyped_sql(view, _valid(scope))).fetchall()
         for kind, number, json_type in listed:
             _add(found, kind, view.fields[number], [json_type])
     return found
 
 
-def _untyped_sql(view: IndexView) -> str:
+def _untyped_sql(view: IndexView, valid: list[str]) -> str:
     """Select (type, number of the field, JSON type) of payloads kept as text, parsing each once for all fields."""
     pointers = text_list([json_pointer((name,)) for name in view.fields])
-    rows = view.relation(["type"], {"j": Read((), "json")}, [VALID, "data IS NOT NULL"])
+    rows = view.relation(["type"], {"j": Read((), "json")}, [*valid, "data IS NOT NULL"])
     texts = f"CASE WHEN contains(j, {literal(MARK)}) THEN json_extract_string(j, {pointers}) ELSE [] END"
     pairs = f"""list_transform(list_zip(json_type(j, {pointers}), {texts}),
         lambda p: {{'t': p[1], 'v': p[2]}})"""

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import Actors, At, Before, Entities, From, KnownAt, ProjectionName, To, Types
-from esctl.cli.opening import echo_bound, open_store, show
-from esctl.cli.options import Shared, command
+from esctl.cli.opening import open_store, tell
+from esctl.cli.options import Shared, question
 
 TABLE = ("position", "time", "entity", "type", "actor", "changes")
 
 
-@command
+@question
 def run(
     shared: Shared,
     entities: Entities = None,
@@ -41,7 +41,5 @@ def run(
     store = open_store(shared)
     bound = store.bound(at, before)
     wanted = filters(store, actor, type, start, end, field)
-    answer = audit(store.scope(entities or (), projection, known_at), bound, wanted)
-    for point in (bound, wanted.start, wanted.end):
-        echo_bound(store, shared, point)
-    show(answer, shared, store, TABLE)
+    scope = store.scope(entities or (), projection, known_at)
+    tell(audit(scope, bound, wanted), shared, store, scope, TABLE, (wanted.start, wanted.end), bound)

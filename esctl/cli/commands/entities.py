@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from esctl.cli.arguments import Entities
-from esctl.cli.opening import open_store, show
-from esctl.cli.options import Shared, command
+from esctl.cli.arguments import Entities, KnownAt
+from esctl.cli.opening import open_store, tell
+from esctl.cli.options import Shared, question
 
 
-@command
+@question
 def run(
     shared: Shared,
     entities: Entities = None,
+    known_at: KnownAt = "",
 ) -> None:
     """List entities with their events and when the first and last happened."""
     from esctl.queries.entities import entities as list_entities
 
     store = open_store(shared)
-    show(list_entities(store.scope(entities or ())), shared, store)
+    scope = store.scope(entities or (), known_at=known_at)
+    tell(list_entities(scope), shared, store, scope)

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import Actors, Entities, From, KnownAt, To, Types
-from esctl.cli.opening import echo_bound, open_store, show
-from esctl.cli.options import Shared, command
+from esctl.cli.opening import open_store, tell
+from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
 
 TABLE = ("position", "time", "type", "entity", "actor", "data")
@@ -16,7 +16,7 @@ TABLE_INVALID = ("position", "source", "offset", "invalid")
 TABLE_REPEATED = ("position", "duplicate_of", "source", "id", "type", "entity")
 
 
-@command
+@question
 def run(
     shared: Shared,
     entities: Entities = None,
@@ -53,7 +53,7 @@ def run(
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} are both given", "give one of them")
     only = chosen[0] if chosen else ""
     wanted = filters(store, actor, type, start, end)
-    answer = log(store.scope(entities or (), "", known_at), EventFilters(wanted, where, only))
-    for point in (wanted.start, wanted.end):
-        echo_bound(store, shared, point)
-    show(answer, shared, store, TABLE_INVALID if invalid else TABLE_REPEATED if only else TABLE)
+    scope = store.scope(entities or (), "", known_at)
+    answer = log(scope, EventFilters(wanted, where, only))
+    table = TABLE_INVALID if invalid else TABLE_REPEATED if only else TABLE
+    tell(answer, shared, store, scope, table, (wanted.start, wanted.end))

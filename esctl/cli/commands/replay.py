@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from esctl.cli.arguments import Before, Entities, KnownAt, ProjectionName
-from esctl.cli.opening import echo_bound, open_store, show
-from esctl.cli.options import Shared, command
+from esctl.cli.arguments import Before, Entities, KnownAt, ProjectionFile, ProjectionName, Without
+from esctl.cli.opening import open_store, tell
+from esctl.cli.options import Shared, question
 
 TABLE = ("entity", "state", "version", "time")
 
 
-@command
+@question
 def run(
     shared: Shared,
     entities: Entities = None,
@@ -36,12 +36,13 @@ def run(
         ),
     ] = "",
     deleted: Annotated[bool, typer.Option("--deleted", help="Show deleted entities too, with a null state.")] = False,
+    without: Without = None,
+    projection_file: ProjectionFile = None,
 ) -> None:
     """Give the state of entities at a point in time, one row each."""
     from esctl.queries.replay import replay
 
     store = open_store(shared)
     bound = store.bound(at, before)
-    answer = replay(store.scope(entities or (), projection, known_at), bound, where, deleted=deleted)
-    echo_bound(store, shared, bound)
-    show(answer, shared, store, TABLE)
+    scope = store.scope(entities or (), projection, known_at, without or (), projection_file)
+    tell(replay(scope, bound, where, deleted=deleted), shared, store, scope, TABLE, at=bound)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from esctl.cli.opening import open_store, show
-from esctl.cli.options import Shared, command
+from esctl.cli.arguments import KnownAt
+from esctl.cli.opening import open_store, tell
+from esctl.cli.options import Shared, question
 
 TABLE = ("type", "count", "entities", "first", "last", "fields")
 
 
-@command
-def run(shared: Shared) -> None:
+@question
+def run(shared: Shared, known_at: KnownAt = "") -> None:
     """List event types with their counts, first and last time, entities and fields."""
     from esctl.queries.types import types
 
     store = open_store(shared)
-    show(types(store.scope()), shared, store, TABLE)
+    scope = store.scope(known_at=known_at)
+    tell(types(scope), shared, store, scope, TABLE)
