@@ -155,8 +155,9 @@ class Store:
         """The index, brought up to date with the snapshot."""
         from esctl.engine.duckdb import explained
 
+        updater = self.updater()
         with explained():
-            return self.updater().run(self.snapshot)
+            return updater.run(self.snapshot) if self.basis is None else updater.at(self.snapshot)
 
     @cached_property
     def projections(self) -> tuple[Projection, ...]:
