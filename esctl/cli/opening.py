@@ -10,7 +10,7 @@ from esctl.cli.options import Shared
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from esctl.model import Answer, AsOf
+    from esctl.model import Answer, AsOf, Basis
     from esctl.queries.scope import Scope
     from esctl.store import Store
 
@@ -70,15 +70,14 @@ def tell(
         if line := findings_note(scope, at):
             diagnostics.note(line)
     if shared.basis or shared.basis_from is not None:
-        _tell_basis(shared, store, scope)
+        _tell_basis(shared, store, store.basis_of(scope, (at, *points)))
     return show(answer, shared, store, table_columns)
 
 
-def _tell_basis(shared: Shared, store: Store, scope: Scope) -> None:
+def _tell_basis(shared: Shared, store: Store, basis: Basis) -> None:
     from esctl.cli.render import choose_target
     from esctl.queries.basis import to_json, to_lines
 
-    basis = store.basis_of(scope)
     if not shared.basis:
         return
     plain = choose_target(shared, (), output_settings(store)).format in ("table", "markdown")
