@@ -101,7 +101,7 @@ def test_junit_has_a_case_for_each_rule_which_fails_where_a_row_breaks_it() -> N
         {"classname": "checks", "name": "x"},
     )
     assert len(passed) == 0
-    assert failed[0].attrib == {"type": "late", "message": "2 of: is late"}
+    assert failed[0].attrib == {"type": "late", "message": "is late"}
     assert failed[0].text == "account-1: came late\ntoo"
 
 

@@ -52,9 +52,8 @@ def _case(suite: str, name: str, case: _Case) -> str:
     if not case.broken:
         return f"{opening}/>"
     more = [f"and {case.broken - len(case.lines)} more"] if case.broken > len(case.lines) else []
-    message = f"{case.broken} of: {case.description or name}"
     text = "\n".join(escape(visible(line)) for line in [*case.lines, *more])
-    return f"{opening}><failure type={_attribute(name)} message={_attribute(message)}>{text}</failure></testcase>"
+    return f"{opening}><failure type={_attribute(name)} message={_attribute(case.description or name)}>{text}</failure></testcase>"
 
 
 def _attribute(text: str) -> str:
