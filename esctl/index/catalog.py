@@ -14,7 +14,7 @@ from esctl.index.layout import PayloadColumn
 from esctl.model import Stanza
 
 MANIFEST = "manifest.json"
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)

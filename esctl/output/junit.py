@@ -53,7 +53,8 @@ def _case(suite: str, name: str, case: _Case) -> str:
         return f"{opening}/>"
     more = [f"and {case.broken - len(case.lines)} more"] if case.broken > len(case.lines) else []
     text = "\n".join(escape(visible(line)) for line in [*case.lines, *more])
-    return f"{opening}><failure type={_attribute(name)} message={_attribute(case.description or name)}>{text}</failure></testcase>"
+    told = f"type={_attribute(name)} message={_attribute(case.description or name)}"
+    return f"{opening}><failure {told}>{text}</failure></testcase>"
 
 
 def _attribute(text: str) -> str:

@@ -137,13 +137,18 @@ def clock(ground: Ground) -> str:
 
     What has no time of its own (it is that of its recording) tells nothing of a clock.
     """
-    rows = ground.events(EVENT, [FIRST_DELIVERY, "time <> recorded_at"], "role_order")
+    conditions = [FIRST_DELIVERY, "time <> recorded_at"]
+    times = ground.scope.view.relation(["source", "position", "role_order", "time"], None, [*conditions, *ground.known])
     before = "OVER (PARTITION BY source ORDER BY position, role_order)"
-    back = "(epoch_us(earlier) - epoch_us(time))"
+    steps = f"""SELECT position, role_order, time, lag(time) {before} AS earlier, lag(position) {before} AS neighbour
+        FROM ({times})"""
+    back = "(epoch_us(earlier) - epoch_us(e.time))"
     detail = f"{span(back)} || ' back from @' || neighbour || ', the record before it'"
-    return f"""SELECT {", ".join(EVENT)}, {detail} AS detail, CAST({back} AS DOUBLE) AS weight
-        FROM (SELECT *, lag(time) {before} AS earlier, lag(position) {before} AS neighbour FROM ({rows}))
-        WHERE time < earlier AND wanted"""
+    return f"""SELECT {named("e", f"{detail} AS detail", f"CAST({back} AS DOUBLE) AS weight")}
+        FROM ({ground.events(EVENT, conditions, "role_order")}) e
+        JOIN (SELECT * FROM ({steps}) WHERE time < earlier) s
+        ON e.position = s.position AND e.role_order = s.role_order
+        WHERE e.wanted"""
 
 
 def no_creation(ground: Ground) -> str:
