@@ -68,8 +68,10 @@ def _starting(name: str) -> list[str]:
     alike = ", ".join(literal(each) for each in sorted(names))
     aliases = ", ".join(literal(each) for each in sorted(names | {_trace_id(name)}))
     return [
-        f"id IN ({alike}) OR correlation IN ({alike}) OR causation IN ({alike})",
+        f"id IN ({alike}) OR correlation IN ({alike})",
         f"len(list_filter(aliases, lambda a: a.value IN ({aliases}))) > 0",
+        # Of an event that is not in the log what it caused still tells.
+        f"causation IN ({alike}) AND causation NOT IN (SELECT id FROM tie_pool WHERE id IS NOT NULL)",
     ]
 
 
