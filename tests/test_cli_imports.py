@@ -119,7 +119,7 @@ ACCOUNTS = [f"account-{number:03d}" for number in range(10, 20)]
         ("esctl audit --type Account", ["AccountClosed", "AccountOpened", "AccountReopened"]),
         ("esctl replay -p a", ["account"]),
         ("esctl replay -p ", ["account", "sku", "order", "sensor"]),
-        ("esctl replay -f j", ["json", "jsonl"]),
+        ("esctl replay -f j", ["json", "jsonl", "junit"]),
         ("esctl config s", ["show"]),
         ("esctl replay odd", ["odd name", "odd'quote"]),
         ("esctl replay nothing-", []),

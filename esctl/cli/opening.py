@@ -54,11 +54,13 @@ def tell(
     table_columns: tuple[str, ...] = (),
     points: Sequence[AsOf | None] = (),
     at: AsOf | None = None,
+    *,
+    noted: bool = True,
 ) -> int:
     """Write the answer to a question; gives the number of rows.
 
     Says on stderr to what its points (`at`, the bound of what is folded, first) were resolved, which events are
-    supposed away, which findings lie in its scope, and its basis where it is wanted.
+    supposed away, which findings lie in its scope (where `noted`), and its basis where it is wanted.
     """
     if not shared.quiet:
         from esctl.queries.findings import findings_note
@@ -67,7 +69,7 @@ def tell(
             echo_bound(store, shared, point)
         for skipped in scope.without:
             diagnostics.note(f"without {skipped.text}: {skipped.count} event{'s' * (skipped.count != 1)}")
-        if line := findings_note(scope, at):
+        if noted and (line := findings_note(scope, at)):
             diagnostics.note(line)
     if shared.basis or shared.basis_from is not None:
         _tell_basis(shared, store, store.basis_of(scope, (at, *points)))

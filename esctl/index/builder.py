@@ -214,7 +214,7 @@ def _group_select(group: Group, columns: Sequence[PayloadColumn], widest: int) -
         coalesce(invalid, CASE WHEN time_text IS NOT NULL AND event_time IS NULL
                                THEN 'unreadable time ' || to_json(left(time_text, 60)) END) AS invalid,
         coalesce(event_time, source_time, recorded_at) AS time,
-        id, scope, type, actor, correlation, causation, sequence, sequence_key,
+        id, scope, type, actor, correlation, causation, aliases, sequence, sequence_key,
         {group.stanza_number}::USMALLINT AS stanza, {literal(group.stanza.order)} AS ordering,
         CAST(NULL AS BIGINT) AS duplicate_of, false AS conflict,
         {_entity_columns(envelope, widest)},
@@ -391,6 +391,6 @@ def _role_select(role: int, roles: range, key: str, columns: Sequence[PayloadCol
     where = "" if len(roles) == 1 else f" WHERE entity_{role} IS NOT NULL{homeless}"
     return f"""SELECT position, source, "offset", role_{role} AS role, {role}::UTINYINT AS role_order,
         timezone('UTC', time) AS time, timezone('UTC', recorded_at) AS recorded_at, id, scope, stanza, type,
-        kind_{role} AS kind, entity_{role} AS entity, actor, correlation, causation,
+        kind_{role} AS kind, entity_{role} AS entity, actor, correlation, causation, aliases,
         sequence, {key} AS sequence_key, ordering, invalid, duplicate_of, conflict, data, nulls{names}
         FROM event{where}"""

@@ -13,7 +13,7 @@ from typing import Literal
 from esctl.engine.exact_text import is_number_mark_sql, json_string, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.catalog import IndexFile, Manifest
-from esctl.index.envelope import sortable_text
+from esctl.index.envelope import ALIASES_TYPE, sortable_text
 from esctl.index.layout import PayloadColumn, json_of, json_type_of, null_mark, text_of
 from esctl.index.mapping import json_pointer
 
@@ -22,8 +22,8 @@ PayloadPath = tuple[str | int, ...]
 
 ENVELOPE: tuple[str, ...] = (
     "position", "source", "offset", "role", "role_order", "time", "recorded_at", "id", "scope", "stanza", "type",
-    "kind", "entity", "actor", "correlation", "causation", "sequence", "sequence_key", "ordering", "invalid",
-    "duplicate_of", "conflict",
+    "kind", "entity", "actor", "correlation", "causation", "aliases", "sequence", "sequence_key", "ordering",
+    "invalid", "duplicate_of", "conflict",
 )  # fmt: skip
 
 EVENT_COLUMNS: tuple[str, ...] = (
@@ -35,7 +35,7 @@ EVENT_COLUMNS: tuple[str, ...] = (
 _STORED_TYPES = {
     "position": "BIGINT", "offset": "BIGINT", "role_order": "UTINYINT", "time": "TIMESTAMPTZ",
     "recorded_at": "TIMESTAMPTZ", "stanza": "USMALLINT", "sequence_key": "BIGINT", "duplicate_of": "BIGINT",
-    "conflict": "BOOLEAN",
+    "conflict": "BOOLEAN", "aliases": ALIASES_TYPE,
 }  # fmt: skip
 """Of the envelope columns that are not text."""
 
