@@ -87,7 +87,7 @@ def _takes(i: int, field: FieldPlan) -> str:
 def _running(i: int, field: FieldPlan) -> list[str]:
     so_far = "OVER (PARTITION BY kind, entity ORDER BY key)"
     items = [f"count(*) FILTER (takes{i}) {so_far} AS made{i}"]
-    items.append(f"coalesce(key = from{i}, false) AS set{i}" if field.resets else f"false AS set{i}")
+    items.append(f"(start{i} IS NOT NULL AND key = from{i}) AS set{i}" if field.resets else f"false AS set{i}")
     if field.family:
         taken = f"FILTER (takes{i} AND {has_acc(i, field)}) {so_far}"
         total = f"flatten(list(acc{i}) {taken})" if field.family == "list" else f"{field.family}(acc{i}) {taken}"

@@ -142,7 +142,7 @@ def _trace_aggregates(i: int, field: FieldPlan, filled: str) -> list[str]:
 
 
 def _traces(i: int, field: FieldPlan) -> list[str]:
-    """Write by0 (key of the row that last concerned field 0), anew0 (it set it anew), made0 (rows it is made of)."""
+    """Write by0 (key of the row that last concerned field 0), anew0 (it set it), made0 (rows it is made of)."""
     if not field.family:
         return [f"reset_key{i} AS by{i}", f"true AS anew{i}", f"1::BIGINT AS made{i}"]
     if not field.resets:
@@ -151,7 +151,7 @@ def _traces(i: int, field: FieldPlan) -> list[str]:
     set_apart = f"(start{i} IS NOT NULL AND NOT coalesce(mixed{i}, false))"
     return [
         f"coalesce(last_key{i}, reset_key{i}) AS by{i}",
-        f"(last_key{i} IS NULL OR last_key{i} = reset_key{i}) AS anew{i}",
+        f"(start{i} IS NOT NULL AND (last_key{i} IS NULL OR last_key{i} = reset_key{i})) AS anew{i}",
         f"count{i} + {set_apart}::BIGINT AS made{i}",
     ]
 

@@ -32,12 +32,12 @@ class StepOperation:
 class Applied:
     """What one row of an event did: the state after it, the fields its operations concerned, whether it deletes.
 
-    `anew`: those of the fields that were set or removed, whatever they were before.
+    `resets`: the fields that were set (True) or removed (False) whatever they were before, last.
     """
 
     state: State
     touched: frozenset[str]
-    anew: frozenset[str]
+    resets: Mapping[str, bool]
     deletes: bool
 
 
@@ -50,7 +50,7 @@ def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], pos
     def step(state: State, row: Row) -> Applied:
         after: State = dict(state)
         touched: set[str] = set()
-        anew: set[str] = set()
+        resets: dict[str, bool] = {}
         deletes = False
         for operation in operations:
             if not row[operation.guard]:
@@ -58,31 +58,32 @@ def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], pos
             if operation.name == "delete":
                 deletes = True
             elif operation.name == "unset":
-                found = {operation.field} & after.keys()
-                touched |= found
-                anew |= found
+                touched |= {operation.field} & after.keys()
+                resets[operation.field] = False
                 after.pop(operation.field, None)
             elif row[operation.value] is not None:
                 try:
                     value = loads(row[operation.value])
-                    anew |= _set_anew(after, operation, value)
+                    resets |= _resets(after, operation, value)
                     after = _apply(after, operation, value, types, touched)
                 except ValueError as error:
                     raise UsageError(f"event @{row[position]}: {error}") from None
-        return Applied(after, frozenset(touched), frozenset(anew), deletes)
+        return Applied(after, frozenset(touched), resets, deletes)
 
     return step
 
 
-def _set_anew(state: State, operation: StepOperation, value: Any) -> set[str]:
-    """Name the fields that an operation sets or removes, whatever they are; a patch may go into an object instead."""
+def _resets(state: State, operation: StepOperation, value: Any) -> dict[str, bool]:
+    """Say which fields an operation sets (True) or removes (False); a patch of an object in an object does neither."""
     if operation.name == "set":
-        return {operation.field}
+        return {operation.field: True}
     if operation.name not in ("merge", "merge_patch", "replace") or not isinstance(value, dict):
-        return set()
+        return {}
     if operation.name == "merge_patch":
-        return {key for key, item in value.items() if not (isinstance(item, dict) and isinstance(state.get(key), dict))}
-    return {*value, *(state if operation.name == "replace" else ())}
+        deep = {key for key, item in value.items() if isinstance(item, dict) and isinstance(state.get(key), dict)}
+        return {key: item is not None for key, item in value.items() if key not in deep}
+    gone = dict.fromkeys(state, False) if operation.name == "replace" else {}
+    return gone | dict.fromkeys(value, True)
 
 
 def _apply(state: State, operation: StepOperation, value: Any, types: Mapping[str, str], touched: set[str]) -> State:

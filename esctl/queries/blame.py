@@ -89,7 +89,8 @@ def _last_touches(touches: str, *, every: bool) -> str:
     lives = """SELECT kind, entity, max(key) AS born, arg_max(dead, key) AS gone
         FROM touch WHERE field IS NULL GROUP BY kind, entity"""
     field = "PARTITION BY kind, entity, field"
-    living = f"""SELECT kind, entity, field, value, key, anew, max(key) FILTER (anew) OVER ({field}) AS since
+    living = f"""SELECT kind, entity, field, value, key, coalesce(resets, false) AS anew,
+        max(key) FILTER (resets IS NOT NULL) OVER ({field}) AS since
         FROM touch JOIN life USING (kind, entity) WHERE NOT gone AND field IS NOT NULL AND key >= born"""
     made = f"""SELECT * EXCLUDE (since), row_number() OVER ({field} ORDER BY key) AS made,
         max(key) OVER ({field}) AS last FROM ({living})
