@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "diff": ("esctl.cli.commands.diff", "Give what changed between two points in time."),
     "audit": ("esctl.cli.commands.audit", "Give the trail: when, who, what event, what it changed."),
     "blame": ("esctl.cli.commands.blame", "Give each field of a state with the event that made it."),
+    "revert": ("esctl.cli.commands.revert", "Give the changes that take entities back to an earlier state."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),

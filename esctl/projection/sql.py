@@ -317,10 +317,16 @@ def _after(i: int, field: FieldPlan, count: int) -> str:
 
 
 def touched_sql(plan: Plan, rows: EventRows) -> str:
-    """Write which fields each event's operations concern: kind, entity, position, field. A deletion concerns all."""
-    names = [
-        f"CASE WHEN dead OR reset{i} OR touch{i} THEN {literal(field.name)} END" for i, field in enumerate(plan.fields)
+    """Write which fields each event's operations concern: kind, entity, position, field, resets.
+
+    A deletion concerns all. `resets`: the field is set or removed, whatever it was.
+    """
+    touches = [
+        f"""CASE WHEN dead OR reset{i} OR touch{i} THEN {{'field': {literal(field.name)},
+            'resets': dead OR reset{i}}} END"""
+        for i, field in enumerate(plan.fields)
     ]
-    listed = f"unnest([{', '.join(names)}]::VARCHAR[])"
-    touches = f"SELECT kind, entity, position, {listed} AS field FROM ({cells_sql(plan, rows, ('position',), touch=True)})"
-    return f"SELECT DISTINCT * FROM ({touches}) WHERE field IS NOT NULL"
+    none = "{'field': CAST(NULL AS VARCHAR), 'resets': false}"
+    cells = cells_sql(plan, rows, ("position",), touch=True)
+    listed = f"SELECT kind, entity, position, unnest([{', '.join([none, *touches])}]) AS f FROM ({cells})"
+    return f"SELECT DISTINCT kind, entity, position, f.field, f.resets FROM ({listed}) WHERE f.field IS NOT NULL"
