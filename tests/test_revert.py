@@ -11,12 +11,16 @@ from functools import partial
 from typing import Any
 
 import pytest
+from drawn_values import EXACT_NUMBERS
 from engine_harness import Bounds, Engine, Entity, _judged, exact, fetch
 from engine_harness import engine as made_engine
+from hypothesis import strategies as st
+from hypothesis.strategies import DrawFn
 from reference import Reference, same
 from reference.values import EXACT
 from strategies import Log
 from test_blame import ENVELOPE
+from test_blame import disagreements as blame_disagreements
 from test_engine_reference import hold
 
 from esctl.errors import EsctlError
@@ -121,8 +125,45 @@ def test_reverting_gives_the_states_of_then() -> None:
             assert not disagreements(log, made)
             seen.update(operations(made, log.bounds[1]))
 
-    hold(check, 90, 1000)
+    hold(check, 70, 1000)
+    assert seen.keys() >= OPERATIONS - {"add"}
+
+
+SUMS = {
+    "Set": {"set": {"n": "data.n", "last": "data.n"}},
+    "Add": {"add": {"n": "data.n", "m": "data.n * 2"}, "count": {"times": True}},
+    "Subtract": {"subtract": {"n": "data.n"}},
+    "Unset": {"unset": ["n"]},
+    "Closed": {"delete": True},
+}
+
+
+@st.composite
+def sums(draw: DrawFn) -> Log:
+    """Draw a log of two things that are mostly added to, and a position in the middle of it."""
+    kinds = st.sampled_from(["Add", "Add", "Add", "Subtract", "Subtract", "Set", "Unset", "Closed"])
+    numbers = st.sampled_from([n for n in EXACT_NUMBERS if abs(n) < 10**20])
+    records = tuple(
+        {"id": f"e{n}", "type": draw(kinds), "time": "2024-01-01T00:00:00Z", "stream": f"thing-{draw(st.integers(1, 2))}",
+         "data": {"n": draw(numbers)}}
+        for n in range(1, draw(st.integers(4, 12)))
+    )  # fmt: skip
+    bounds = ({}, {"position": draw(st.integers(1, len(records)))})
+    return Log(records, ENVELOPE, {"on": SUMS}, bounds, (len(records),), (0,) * len(records))
+
+
+def test_reverting_sums_gives_the_sums_of_then() -> None:
+    seen: Counter[str] = Counter()
+
+    def check(log: Log) -> None:
+        with made_engine(log) as made:
+            assert not disagreements(log, made)
+            assert not blame_disagreements(log, made)
+            seen.update(operations(made, log.bounds[1]))
+
+    hold(check, 50, 1020, sums())
     assert seen.keys() == OPERATIONS
+    assert seen["add"] > 30
 
 
 def operations(made: Engine, bounds: Mapping[str, Any]) -> list[str]:
@@ -142,7 +183,7 @@ def test_a_stream_reverts_as_a_set_does_but_by_setting(monkeypatch: pytest.Monke
             assert not disagreements(log, made)
             seen.update(operations(made, log.bounds[1]))
 
-    hold(check, 50, 1010)
+    hold(check, 30, 1010)
     assert seen["set"] > 10
     assert "add" not in seen
 

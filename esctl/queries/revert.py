@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from esctl.engine.exact_text import json_string_sql
+from esctl.engine.exact_text import json_string_sql, unmark_json_sql
 from esctl.engine.quoting import literal
-from esctl.index.scan import read_json
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.fold import NeedsStreamError
 from esctl.projection.sql import total_shape
@@ -84,14 +83,12 @@ def _added(scope: Scope, claim: Claim) -> str:
         shapes = {field.name: total_shape(field, scope.view.manifest.events) for field in sums}
     except NeedsStreamError:
         return "CAST(NULL AS VARCHAR)"
-    amounts = "".join(
-        f" WHEN field = {literal(name)} THEN {_amount(shape)}" for name, shape in shapes.items() if shape.whole < 38
-    )
+    amounts = "".join(f" WHEN field = {literal(name)} THEN {_amount(shape)}" for name, shape in shapes.items())
     return f"CASE{amounts} END" if amounts else "CAST(NULL AS VARCHAR)"
 
 
 def _amount(shape: Shape) -> str:
-    before, after = (read_json(side, (), "text", marked=True) for side in ("before", "after"))
+    before, after = unmark_json_sql("before"), unmark_json_sql("after")
     wider = Shape(shape.whole + 1, shape.scale)
     if not wider.fits:
         return "CAST(NULL AS VARCHAR)"
