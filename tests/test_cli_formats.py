@@ -249,3 +249,14 @@ def test_columns_that_are_not_there_are_refused(samples: Path) -> None:
     message, hint = refused("replay", "account-013", "--columns", "ballance", code=2, cwd=samples)
     assert "'ballance'" in message
     assert "state.balance" in hint
+
+
+def test_a_sum_of_many_digits_is_exact_as_a_cell_and_in_a_condition(tmp_path: Path) -> None:
+    amount = '{"id":"%s","type":"Added","time":"2024-01-0%sT00:00:00Z","stream":"thing-1","data":{"n":%s}}\n'
+    lines = amount % (1, 1, "12345678901234567890.12345678") + amount % (2, 2, "1")
+    (tmp_path / "a.jsonl").write_text(lines, encoding="utf-8")
+    (tmp_path / "esctl.toml").write_text('[projections.p.on.Added]\nadd = { n = "data.n" }\n', encoding="utf-8")
+    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+    for where, rows in (("true", 1), ("n > 12345678901234567891.1", 1), ("n > 12345678901234567891.2", 0)):
+        done = good("replay", "--where", where, "-f", "csv", "--columns", "state.n", cwd=tmp_path)
+        assert done.text.splitlines()[1:] == ["12345678901234567891.12345678"] * rows

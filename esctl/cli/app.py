@@ -28,6 +28,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "audit": ("esctl.cli.commands.audit", "Give the trail: when, who, what event, what it changed."),
     "trace": ("esctl.cli.commands.trace", "Give the events that are tied to one, as a tree and in order of time."),
     "doctor": ("esctl.cli.commands.doctor", "Look for what is wrong with the log."),
+    "blame": ("esctl.cli.commands.blame", "Give each field of a state with the event that made it."),
+    "revert": ("esctl.cli.commands.revert", "Give the changes that take entities back to an earlier state."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),

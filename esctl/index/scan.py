@@ -290,6 +290,9 @@ def read_json(holder: str, path: PayloadPath, form: Form, *, marked: bool) -> st
     if form == "json":
         return f"CAST(json_extract({holder}, {pointer}) AS VARCHAR)"
     text = f"json_extract_string({holder}, {pointer})"
+    if not path:
+        # A number by itself is its own text; DuckDB would read it as a DOUBLE.
+        text = f"CASE WHEN ascii({holder}) BETWEEN 45 AND 57 THEN {holder} ELSE {text} END"
     if form == "text":
         return unmark_text_sql(text) if marked else text
     kind = f"json_type({holder}, {pointer})"
