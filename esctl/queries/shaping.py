@@ -13,7 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from esctl.engine.exact_text import json_string, json_string_sql
+from esctl.engine.exact_text import json_string, json_string_sql, unmark_json_sql
 from esctl.engine.quoting import identifier, literal
 from esctl.errors import UsageError
 from esctl.index.scan import read_json
@@ -125,10 +125,15 @@ def _text(text: str, known: Mapping[str, Column], option: str) -> str:
         else:
             column = _column(token[1], known, option)
             name = identifier(column.name)
-            shown = read_json(name, (), "text", marked=True) if column.kind == "json" else f"CAST({name} AS VARCHAR)"
-            parts.append(f"coalesce({shown}, '')")
+            parts.append(f"coalesce({_shown(name) if column.kind == 'json' else f'CAST({name} AS VARCHAR)'}, '')")
     parts.append(literal(text[end:]))
     return "(" + " || ".join(parts) + ")"
+
+
+def _shown(json: str) -> str:
+    """Write SQL for JSON text among other text: a string without its quotes."""
+    string = read_json(json, (), "text", marked=True)
+    return f"CASE WHEN starts_with({json}, '\"') THEN {string} ELSE {unmark_json_sql(json)} END"
 
 
 def _column(name: str, known: Mapping[str, Column], option: str) -> Column:
