@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 import esctl
 from esctl.engine.duckdb import EVENT_ERROR, Session, explain
-from esctl.engine.sandbox import FAILED, KIND, Request
+from esctl.engine.quoting import literal
+from esctl.engine.sandbox import FAILED, Request
 from esctl.engine.sizes import parse_size
 from esctl.errors import EsctlError, InputError, UsageError
 from esctl.model import Column
@@ -51,21 +51,19 @@ class Result:
 
     sql: str
     columns: tuple[Column, ...]
-    rows: int
 
 
 class Sandbox:
     """A child process that waits for one query. Start it early: it loads what it needs meanwhile."""
 
     def __init__(self) -> None:
-        self._errors: IO[bytes] = tempfile.TemporaryFile()
         here = str(Path(esctl.__file__).parent.parent)
         kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "esctl.engine.sandbox"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._errors,
+            stderr=subprocess.PIPE,
             env={**kept, "PYTHONPATH": here},
         )
         self._late = False
@@ -79,59 +77,57 @@ class Sandbox:
         """End the child, whatever it does."""
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._errors):
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             with suppress(OSError):
                 if stream is not None:
                     stream.close()
 
-    def run(
-        self, session: Session, setup: Sequence[str], query: str, paths: Sequence[str], limits: Limits
-    ) -> Result:
+    def run(self, session: Session, setup: Sequence[str], query: str, paths: Sequence[str], limits: Limits) -> Result:
         """Run a query to its end and give its rows; nothing is given of a query that fails midway.
 
         Raises UsageError with what DuckDB says of it, InputError where it passes a limit.
         """
         seconds = max(1, int(limits.seconds * (os.cpu_count() or 1)) + 1)
         request = Request(tuple(setup), query, tuple(paths), limits.bytes, seconds, limits.rows)
-        spool = session.folder / f"{secrets.token_hex(8)}.arrow"
+        spool = session.folder / f"{secrets.token_hex(8)}.parquet"
         deadline = threading.Timer(limits.seconds, self._kill)
         deadline.start()
         try:
-            self._exchange(request, spool)
+            told = self._exchange(request, spool)
         finally:
             deadline.cancel()
-        self._check(self._process.wait(), limits)
-        return _result(session, spool)
+        code = self._process.wait()
+        if code != 0:
+            raise self._explained(code, told, limits)
+        columns = tuple(Column(name, kind) for name, kind in json.loads(told))
+        return Result(f"SELECT * FROM read_parquet({literal(str(spool))})", columns)
 
-    def _exchange(self, request: Request, spool: Path) -> None:
+    def _exchange(self, request: Request, spool: Path) -> str:
+        """Hand the request over and keep the rows that come; gives what the child says of them."""
         process = self._process
-        assert process.stdin is not None and process.stdout is not None  # noqa: PT018  # both are pipes
+        if process.stdin is None or process.stdout is None or process.stderr is None:
+            raise AssertionError("all three are pipes")
         with suppress(BrokenPipeError), process.stdin as stream:
             stream.write(json.dumps(asdict(request)).encode())
-        import pyarrow as pa  # noqa: F401  # while the child is at work
-
         with spool.open("wb") as file:
             shutil.copyfileobj(process.stdout, file, 1 << 20)
+        return process.stderr.read().decode("utf-8", "replace")
 
     def _kill(self) -> None:
         self._late = True
         self._process.kill()
 
-    def _check(self, code: int, limits: Limits) -> None:
-        if code == 0:
-            return
+    def _explained(self, code: int, told: str, limits: Limits) -> EsctlError:
         if self._late or code == -signal.SIGXCPU:
-            raise InputError(
+            return InputError(
                 f"the query was not done after {limits.seconds:g} seconds",
                 "give it more with --timeout SECONDS, or ask for less",
             )
-        self._errors.seek(0)
-        told = self._errors.read().decode("utf-8", "replace")
         if code == FAILED and told.startswith("{"):
-            raise _explained(json.loads(told))
+            return _explained(json.loads(told))
         if code < 0 or "MemoryError" in told:
-            raise InputError("the query needs more memory than it may take", _MORE_MEMORY)
-        raise EsctlError(f"the query's process ended with {code}: {told.strip().splitlines()[-1:]}")
+            return InputError("the query needs more memory than it may take", _MORE_MEMORY)
+        return EsctlError(f"the query's process ended with {code}: {' '.join(told.splitlines()[-1:])}")
 
 
 _MORE_MEMORY = "give more with --memory-limit SIZE, or ask for less"
@@ -151,16 +147,5 @@ def _explained(told: dict[str, str]) -> EsctlError:
 
 def _suggestion(text: str) -> str:
     lines = [line.strip() for line in text.splitlines()[1:]]
-    found = next((line for line in lines if line.startswith(("Candidate", "Did you mean"))), "")
+    found = next((line for line in lines if re.match(r"(Candidate.*:|Did you mean) \S", line)), "")
     return found or "see the columns with: esctl sql 'describe events'"
-
-
-def _result(session: Session, spool: Path) -> Result:
-    import pyarrow as pa
-
-    with pa.memory_map(str(spool)) as source, pa.ipc.open_stream(source) as stream:
-        table = stream.read_all()
-    columns = tuple(Column(field.name, field.metadata[KIND].decode()) for field in table.schema)
-    name = f"result_{spool.stem}"
-    session.connection.register(name, table.rename_columns([f"c{i}" for i in range(len(columns))]))
-    return Result(f"SELECT * FROM {name}", columns, table.num_rows)

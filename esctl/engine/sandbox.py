@@ -1,7 +1,7 @@
 """The child process that a user's SQL runs in: it reads the files it is told of, and nothing else.
 
-Run as `python -P -m esctl.engine.sandbox` by `esctl.engine.isolated`: a request as JSON on stdin, Arrow IPC on stdout, on
-failure one JSON document on stderr.
+Run as `python -P -m esctl.engine.sandbox` by `esctl.engine.isolated`: a request as JSON on stdin, rows as Parquet on
+stdout, one JSON document on stderr: the columns, or what went wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from esctl.engine.duckdb import connect
-from esctl.engine.plain import plain
+from esctl.engine.plain import Kind, plain
 from esctl.engine.quoting import text_list
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 FAILED = 3
 """Exit code of a query that DuckDB reports an error for."""
-KIND = b"esctl.kind"
-"""Metadata of a result's field: the kind of its column."""
-BATCH_ROWS = 65_536
+ROOM, ROOM_PER_CORE = 1 << 30, 256 << 20
+"""Address space beyond the memory that is used: code, stacks, and what allocators reserve for each thread."""
+
+_OUTPUT = "/dev/stdout"
+_LONGEST_TEXT = 8000  # of an error: a pipe that nobody reads yet holds it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +49,17 @@ def main() -> None:
     # An interrupt is the parent's to answer: it ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import duckdb
-    import pyarrow as pa
 
     request = Request(**json.load(sys.stdin.buffer))
     try:
         limit_process(request)
-        connection = open_locked(request)
-        _write(connection, request)
-    except (duckdb.Error, pa.ArrowException, MemoryError, RecursionError, OSError) as error:
-        told = {"type": type(error).__name__, "text": str(error)}
-        sys.stderr.write(json.dumps(told))
-        sys.stderr.flush()
-        # What is left of a failed query is not waited for.
-        os._exit(FAILED)
+        told: Any = _write(open_locked(request), request)
+    except (duckdb.Error, MemoryError, RecursionError, OSError) as error:
+        told = {"type": type(error).__name__, "text": str(error)[:_LONGEST_TEXT]}
+    sys.stderr.write(json.dumps(told))
+    sys.stderr.flush()
+    # What is left of a failed query is not waited for.
+    os._exit(0 if isinstance(told, list) else FAILED)
 
 
 def limit_process(request: Request) -> None:
@@ -68,7 +68,7 @@ def limit_process(request: Request) -> None:
         resource.RLIMIT_FSIZE: 0,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_CPU: request.seconds,
-        resource.RLIMIT_AS: _address_space() + request.memory,
+        resource.RLIMIT_AS: _address_space() + ROOM + ROOM_PER_CORE * (os.cpu_count() or 1) + request.memory,
     }
     for kind, most in bounds.items():
         hard = resource.getrlimit(kind)[1]
@@ -91,7 +91,7 @@ def open_locked(request: Request) -> duckdb.DuckDBPyConnection:
     connection = connect(f"{request.memory}")
     connection.execute("SET temp_directory=''")
     connection.execute("SET python_enable_replacements=false")
-    connection.execute(f"SET allowed_paths={text_list(request.paths)}")
+    connection.execute(f"SET allowed_paths={text_list([*request.paths, _OUTPUT])}")
     connection.execute("SET enable_external_access=false")
     for statement in request.setup:
         connection.execute(statement)
@@ -99,24 +99,16 @@ def open_locked(request: Request) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _write(connection: duckdb.DuckDBPyConnection, request: Request) -> None:
-    import pyarrow as pa
-
+def _write(connection: duckdb.DuckDBPyConnection, request: Request) -> list[tuple[str, Kind]]:
+    """Write the rows as columns c0, c1, ...; gives the name and kind of each."""
     relation = connection.sql(request.query)
-    names = _unique(relation.columns)
     cells = [plain(f"c{i}", kind) for i, kind in enumerate(relation.types)]
     items = ", ".join(f"{cell.sql} AS c{i}" for i, cell in enumerate(cells))
     columns = ", ".join(f"c{i}" for i in range(len(cells)))
     limit = "" if request.rows is None else f" LIMIT {int(request.rows)}"
-    reader = connection.sql(f"SELECT {items} FROM ({request.query}) r({columns}){limit}").to_arrow_reader(BATCH_ROWS)
-    schema = pa.schema(
-        pa.field(name, field.type, metadata={KIND: cell.kind.encode()})
-        for name, field, cell in zip(names, reader.schema, cells, strict=True)
-    )
-    with pa.ipc.new_stream(sys.stdout.buffer, schema) as writer:
-        for batch in reader:
-            writer.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
-    sys.stdout.buffer.flush()
+    rows = f"SELECT {items} FROM ({request.query}) r({columns}){limit}"
+    connection.execute(f"COPY ({rows}) TO '{_OUTPUT}' (FORMAT parquet)")
+    return [(name, cell.kind) for name, cell in zip(_unique(relation.columns), cells, strict=True)]
 
 
 def _unique(names: Iterable[str]) -> list[str]:

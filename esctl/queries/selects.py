@@ -1,4 +1,4 @@
-"""What a SELECT written by a user may do: read some relations, call functions that look at nothing but their arguments."""
+"""What a SELECT written by a user may do: read some relations, call functions that look at their arguments alone."""
 
 from __future__ import annotations
 

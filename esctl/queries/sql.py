@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from esctl.engine.duckdb import single_row
 from esctl.engine.exact_text import unmark_json_sql
 from esctl.engine.isolated import Limits, Sandbox
 from esctl.engine.quoting import identifier, literal
@@ -69,7 +70,8 @@ def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> Asked:
     paths = [str(view.folder / file.file) for file in view.manifest.files]
     paths += [str(path) for path in scope.session.folder.glob("*.parquet")]
     result = sandbox.run(scope.session, setup, select.wrapped, paths, limits)
-    notes = (UNORDERED,) if result.rows > 1 and not select.is_ordered else ()
+    several = single_row(scope.connection, f"SELECT count(*) > 1 FROM ({result.sql})")
+    notes = (UNORDERED,) if several == (True,) and not select.is_ordered else ()
     answer = Answer(scope.session, result.sql, result.columns, notes=notes, title="rows")
     return Asked(answer, tuple(dict.fromkeys(points.values())))
 
@@ -149,9 +151,9 @@ def _events(scope: Scope, select: Select) -> str:
 
 
 def mentioned_fields(select: Select, fields: Sequence[str]) -> tuple[str, ...]:
-    """List the payload fields that a query may read: DuckDB works out a STRUCT whole, whichever part of it is asked for.
+    """List the payload fields that a query may read: all of them, unless every mention of `data` names a known one.
 
-    All of them, unless every mention of `data` names a known field of it.
+    DuckDB works out a STRUCT whole, whichever part of it is asked for.
     """
     known = {name.lower() for name in fields}
     names: set[str] = set()
