@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "replay": ("esctl.cli.commands.replay", "Give the state of entities at a point in time."),
     "diff": ("esctl.cli.commands.diff", "Give what changed between two points in time."),
     "audit": ("esctl.cli.commands.audit", "Give the trail: when, who, what event, what it changed."),
+    "reconcile": ("esctl.cli.commands.reconcile", "Compare a system's own table with the log's state."),
     "sql": ("esctl.cli.commands.sql", "Ask a SELECT of your own over events and states."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),

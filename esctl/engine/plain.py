@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from esctl.engine.exact_text import json_string, json_string_sql, mark_json_sql, time_text
 from esctl.engine.quoting import identifier, literal
@@ -79,7 +79,8 @@ def _json(expr: str, kind: DuckDBPyType, depth: int) -> str:
 
 def _nested(expr: str, kind: DuckDBPyType, depth: int) -> str:
     item = f"x{depth}"
-    parts = dict(kind.children)
+    children: list[tuple[str, Any]] = list(kind.children)
+    parts = dict(children)
     if kind.id in ("list", "array"):
         inner = _or_null(_json(item, parts["child"], depth + 1))
         values = expr if kind.id == "list" else f"CAST({expr} AS {parts['child']}[])"
@@ -91,7 +92,7 @@ def _nested(expr: str, kind: DuckDBPyType, depth: int) -> str:
         return f"'{{' || array_to_string({entries}, ',') || '}}'"
     members = [
         f"{literal(json_string(name) + ':')} || {_or_null(_json(f'{expr}.{identifier(name)}', part, depth + 1))}"
-        for name, part in kind.children
+        for name, part in children
     ]
     return "'{' || " + " || ',' || ".join(members) + " || '}'"
 

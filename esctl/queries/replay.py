@@ -55,7 +55,7 @@ class States:
         return self.fields == STREAMED
 
 
-STREAMED = (StateField("*", "state"),)
+STREAMED = (StateField("*", "state", static="CONTAINER"),)
 
 
 def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bool = False) -> Answer:

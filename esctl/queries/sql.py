@@ -21,7 +21,7 @@ from esctl.queries.entities import entities
 from esctl.queries.history import history
 from esctl.queries.log import COLUMNS as LOG_COLUMNS
 from esctl.queries.payload import number_fields, payload_struct
-from esctl.queries.replay import StateField, replay, states
+from esctl.queries.replay import STREAMED, StateField, replay, states
 from esctl.queries.scope import Claim, Scope, check_order, claim_of
 from esctl.queries.selects import checked_select, is_source
 from esctl.queries.typed import field_value
@@ -46,19 +46,34 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """A query, with the points in time that its relations stand for."""
+class Compiled:
+    """A query ready to be run: statements that make its relations, the SELECT, the files that these read.
 
-    answer: Answer
+    `points` are the points in time that its relations stand for.
+    """
+
+    setup: tuple[str, ...]
+    select: Select
+    paths: tuple[str, ...]
     points: tuple[AsOf, ...]
 
 
-def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> Asked:
-    """Answer a query, run in a process of its own.
+def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answer, tuple[AsOf, ...]]:
+    """Answer a query, run in a process of its own; gives also the points in time that it speaks of.
 
     Raises UsageError for what is not one SELECT over the relations, or where DuckDB refuses it; InputError where it
     passes its limits.
     """
+    compiled = compile_query(scope, text)
+    select = compiled.select
+    result = sandbox.run(scope.session, compiled.setup, select.wrapped, compiled.paths, limits)
+    several = single_row(scope.connection, f"SELECT count(*) > 1 FROM ({result.sql})")
+    notes = (UNORDERED,) if several == (True,) and not select.is_ordered else ()
+    return Answer(scope.session, result.sql, result.columns, notes=notes, title="rows"), compiled.points
+
+
+def compile_query(scope: Scope, text: str) -> Compiled:
+    """Check a query and write what it reads. Raises UsageError as `sql` does."""
     view = replace(scope.view, folder=scope.view.folder.resolve())
     scope = replace(scope, view=view)
     named = _projections(scope)
@@ -68,12 +83,8 @@ def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> Asked:
     points = {call: _point(scope, call) for call in calls if call.point is not None}
     setup = [*_relations(scope, select), *_functions(scope, named, points, calls)]
     paths = [str(view.folder / file.file) for file in view.manifest.files]
-    paths += [str(path) for path in scope.session.folder.glob("*.parquet")]
-    result = sandbox.run(scope.session, setup, select.wrapped, paths, limits)
-    several = single_row(scope.connection, f"SELECT count(*) > 1 FROM ({result.sql})")
-    notes = (UNORDERED,) if several == (True,) and not select.is_ordered else ()
-    answer = Answer(scope.session, result.sql, result.columns, notes=notes, title="rows")
-    return Asked(answer, tuple(dict.fromkeys(points.values())))
+    spooled = [str(path) for path in scope.session.folder.glob("*.parquet")]
+    return Compiled(tuple(setup), select, (*paths, *spooled), tuple(dict.fromkeys(points.values())))
 
 
 def _projections(scope: Scope) -> dict[str, Projection]:
@@ -193,13 +204,13 @@ def _functions(
 
 
 def _overloads(made: Sequence[tuple[Call, str]]) -> list[str]:
-    bare = [f"() AS TABLE SELECT * FROM {view}" for call, view in made if call.point is None]
+    bare = [f"() AS TABLE (SELECT * FROM {view})" for call, view in made if call.point is None]
     chosen = [
         f"SELECT * FROM {view} WHERE CAST(esctl_point AS VARCHAR) = {literal(call.point)}"
         for call, view in made
         if call.point is not None
     ]
-    return bare + ([f"(esctl_point) AS TABLE {' UNION ALL '.join(chosen)}"] if chosen else [])
+    return bare + ([f"(esctl_point) AS TABLE ({' UNION ALL '.join(chosen)})"] if chosen else [])
 
 
 def _called(scope: Scope, named: dict[str, Projection], name: str, at: AsOf | None) -> str:
@@ -231,7 +242,7 @@ def _fields(fields: Sequence[StateField], taken: Sequence[str]) -> list[str]:
     names = {name.lower() for name in taken}
     items = []
     for field in fields:
-        name, number = "state" if field.name == "*" else field.name, 1
+        name, number = "state" if field in STREAMED else field.name, 1
         while name.lower() in names or not name:
             name = f"state.{field.name}" if number == 1 else f"state.{field.name}_{number}"
             number += 1

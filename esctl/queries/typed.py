@@ -18,7 +18,7 @@ def field_value(field: StateField) -> str:
         return f"CAST({field_text(field)} AS {field.number})"
     if field.static == "BOOLEAN":
         return f"CASE {column} WHEN 'true' THEN true WHEN 'false' THEN false END"
-    if field.static == "CONTAINER" or field.name == "*":
+    if field.static == "CONTAINER":
         return f"CAST(nullif({unmark_json_sql(column)}, 'null') AS JSON)"
     return field_text(field)
 

@@ -36,5 +36,5 @@ def run(
         store = open_store(shared)
         text = sys.stdin.read() if query == "-" else query
         scope = store.scope((), projection, known_at)
-        asked = sql(scope, text, Limits(shared.memory_limit, timeout, shared.limit), sandbox)
-    tell(asked.answer, shared, store, scope, points=asked.points)
+        answer, points = sql(scope, text, Limits(shared.memory_limit, timeout, shared.limit), sandbox)
+    tell(answer, shared, store, scope, points=points)
