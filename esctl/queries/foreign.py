@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import secrets
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from esctl.engine.exact_text import json_string, unmark_text_sql
 from esctl.engine.quoting import literal
 from esctl.errors import InputError, UsageError
 from esctl.index.scan import read_json
+from esctl.model import Cursor
 
 if TYPE_CHECKING:
     from esctl.engine.duckdb import Session
@@ -63,6 +65,7 @@ def read_foreign(session: Session, path: Path, null: str | None = None) -> Forei
     spool = session.folder / f"{secrets.token_hex(8)}.parquet"
     schema = pa.schema([("row", pa.int64()), ("j", pa.large_string())])
     count = 0
+    columns: tuple[str, ...] = ()
     with pq.ParquetWriter(spool, schema, compression="zstd") as writer:
         for delivery in reading:
             judged = judge(delivery.batch.column("raw"), delivery.cursor, session.connection)
@@ -70,9 +73,20 @@ def read_foreign(session: Session, path: Path, null: str | None = None) -> Forei
             rows = pa.array(range(count + 1, count + 1 + len(judged.text)), pa.int64())
             writer.write_table(pa.table([rows, judged.text.cast(pa.large_string())], schema=schema))
             count += len(judged.text)
+            columns = _header(delivery.cursor)
     sql = f"SELECT * FROM read_parquet({literal(str(spool))})"
     _check_objects(session, path, sql)
-    return ForeignTable(str(path), sql, _keys(session, sql, ()), reading.format in ("csv", "tsv"))
+    delimited = reading.format in ("csv", "tsv")
+    return ForeignTable(str(path), sql, columns if delimited else _keys(session, sql, ()), delimited)
+
+
+def _header(cursor: Cursor) -> tuple[str, ...]:
+    """List the columns of CSV, also those without any value."""
+    from esctl.sources.delimited import header_names
+
+    if cursor.format not in ("csv", "tsv"):
+        return ()
+    return tuple(header_names(base64.b64decode(cursor.header), cursor.dialect.get("delimiter", ",")))
 
 
 def _refuse_invalid(path: Path, judged: Any, before: int) -> None:
@@ -107,6 +121,8 @@ def key_sql(table: ForeignTable, key: str) -> str:
 
     Raises UsageError where a column it names is not there.
     """
+    if not table.columns:
+        return "CAST(NULL AS VARCHAR)"  # of no row
     holes = key_columns(key)
     for name in holes:
         if name not in table.columns:
@@ -162,8 +178,6 @@ def _with_parsed_states(session: Session, table: ForeignTable) -> ForeignTable:
     import pyarrow.parquet as pq
 
     from esctl.index.judge import judge
-    from esctl.model import Cursor
-
     held = f"SELECT row, {read_json('j', (STATE,), 'text', marked=True)} AS state FROM ({table.sql})"
     texts = f"SELECT * FROM ({held}) WHERE starts_with(state, '{{')"
     is_text = f"json_type(j, '/{STATE}') = 'VARCHAR'"
