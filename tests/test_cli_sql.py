@@ -22,6 +22,20 @@ def test_a_projection_at_a_time_is_what_replay_gives(store: Path) -> None:
     assert done.err.startswith("at 2024-02-01T23:59:59.999999Z, position 7150\n")
 
 
+def test_fields_have_their_types_in_a_nested_object_too(store: Path) -> None:
+    types = "typeof(id) as id, typeof(total) as total, typeof(status) as status"
+    row = good("sql", f'select {types} from "order"() limit 1', cwd=store).row
+    assert row["id"].startswith("DECIMAL")
+    assert row["total"].startswith("DECIMAL")
+    assert row["status"] == "VARCHAR"
+
+
+def test_a_condition_can_reckon_with_merged_fields(tmp_path: Path) -> None:
+    write_lines(tmp_path / "events.jsonl", [plain_event(i, f"x-{i}", n=100 * i + 0.5) for i in (1, 2)])
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    assert [row["entity"] for row in good("replay", "--where", "n > 150", cwd=tmp_path).rows] == ["x-2"]
+
+
 def test_relations_are_those_of_the_commands(store: Path) -> None:
     for name in ("entities", "types"):
         assert good("sql", f"from {name}", cwd=store).rows == good(name, cwd=store).rows
@@ -32,8 +46,8 @@ def test_relations_are_those_of_the_commands(store: Path) -> None:
 
 
 def test_values_of_every_type_can_be_printed(store: Path) -> None:
-    query = """select 1::utinyint as a, 18446744073709551615::ubigint as b, 1000000000000000000000000000000::hugeint as c, 5::bignum as d,
-        1.50::decimal(9,2) as e, 0.1::double as f, 'nan'::double as g, true as h, 'x' as i, '\\xab'::blob as j,
+    query = """select 1::utinyint as a, 18446744073709551615::ubigint as b, 1000000000000000000000000000000::hugeint as c,
+        5::bignum as d,        1.50::decimal(9,2) as e, 0.1::double as f, 'nan'::double as g, true as h, 'x' as i, '\\xab'::blob as j,
         '101'::bit as k, date '2024-01-02' as l, time '10:00' as m, timestamp '2024-01-02 03:04:05.6' as n,
         timestamptz '2024-01-02 03:04:05+02' as o, interval '1 day 2 hours' as p, 'b'::enum('a', 'b') as q,
         [1.50::decimal(9,2), null] as r, {'x': [{'y': 'q"'}], 'z': 12345678901234567890.25::decimal(30,2)} as s,

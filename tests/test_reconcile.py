@@ -75,6 +75,8 @@ def test_what_was_changed_is_found_and_nothing_else(number: int, tmp_path: Path)
             rows, expected = perturbed(states, dice.randrange)
             known = {name for row in rows for name in row["state"]}
             expected = {row for row in expected if not row[3] or row[3] in known}
+            if made.projection and made.projection.entities:  # a glob that takes in no unheard-of entity
+                expected -= {("thing", "unheard-of", "extra", "")}
             path = tmp_path / "told.jsonl"
             path.write_bytes(b"".join(dump(row) + b"\n" for row in rows) or b"\n")
             if rows:

@@ -227,6 +227,7 @@ def small(**data: Any) -> Log:
 
 def test_only_fields_that_a_query_names_are_worked_out() -> None:
     with engine(small(amount=1, note="x")) as made:
+
         def columns(query: str) -> str:
             return compile_query(made.scope(), query).setup[0]
 

@@ -178,6 +178,7 @@ def _with_parsed_states(session: Session, table: ForeignTable) -> ForeignTable:
     import pyarrow.parquet as pq
 
     from esctl.index.judge import judge
+
     held = f"SELECT row, {read_json('j', (STATE,), 'text', marked=True)} AS state FROM ({table.sql})"
     texts = f"SELECT * FROM ({held}) WHERE starts_with(state, '{{')"
     is_text = f"json_type(j, '/{STATE}') = 'VARCHAR'"

@@ -16,7 +16,7 @@ from esctl.errors import NotFoundError, UsageError
 from esctl.index.scan import FOLDABLE, IndexView, PayloadPath, Read
 from esctl.model import AsOf
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
-from esctl.projection.reads import Reads, measure
+from esctl.projection.reads import Reads, measure, nested_types
 from esctl.projection.spec import DEFAULT, Projection, family
 from esctl.projection.sql import EventRows
 from esctl.queries.bounds import bound, entity_conditions, is_glob, known_conditions
@@ -196,7 +196,10 @@ def plan_for(scope: Scope, projection: Projection, *, calculating: bool = False)
     paths = measured_paths(scope.view, projection, calculating)
     paths += _member_paths(scope.view, projection, keys) if calculating else []
     shapes = measure(scope.connection, scope.view, paths, counted(scope))
-    return plan(projection, Reads(scope.view, shapes), keys)
+    reads = Reads(scope.view, shapes)
+    if calculating:
+        reads.nested_types.update(nested_types(scope.connection, scope.view, paths, counted(scope)))
+    return plan(projection, reads, keys)
 
 
 def _member_paths(view: IndexView, projection: Projection, keys: Keys) -> list[PayloadPath]:
