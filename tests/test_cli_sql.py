@@ -46,10 +46,12 @@ def test_relations_are_those_of_the_commands(store: Path) -> None:
 
 
 def test_values_of_every_type_can_be_printed(store: Path) -> None:
-    query = """select 1::utinyint as a, 18446744073709551615::ubigint as b, 1000000000000000000000000000000::hugeint as c,
-        5::bignum as d,        1.50::decimal(9,2) as e, 0.1::double as f, 'nan'::double as g, true as h, 'x' as i, '\\xab'::blob as j,
-        '101'::bit as k, date '2024-01-02' as l, time '10:00' as m, timestamp '2024-01-02 03:04:05.6' as n,
-        timestamptz '2024-01-02 03:04:05+02' as o, interval '1 day 2 hours' as p, 'b'::enum('a', 'b') as q,
+    query = """select 1::utinyint as a, 18446744073709551615::ubigint as b,
+        1000000000000000000000000000000::hugeint as c,
+        5::bignum as d, 1.50::decimal(9,2) as e, 0.1::double as f, 'nan'::double as g, true as h, 'x' as i,
+        '\\xab'::blob as j, '101'::bit as k, date '2024-01-02' as l, time '10:00' as m,
+        timestamp '2024-01-02 03:04:05.6' as n, timestamptz '2024-01-02 03:04:05+02' as o,
+        interval '1 day 2 hours' as p, 'b'::enum('a', 'b') as q,
         [1.50::decimal(9,2), null] as r, {'x': [{'y': 'q"'}], 'z': 12345678901234567890.25::decimal(30,2)} as s,
         map {'k': 1} as t, [1, 2]::int[2] as u, null as v, '{"n": 12345678901234567890.5}'::json as w,
         '6b9c3a3e-6d0b-4b1e-8e1e-2f1f6f6f6f6f'::uuid as x, timestamp '2024-01-02' as y, 'inf'::timestamp as z"""
@@ -93,8 +95,8 @@ def test_a_query_can_come_from_stdin(store: Path) -> None:
 
 def test_limits(store: Path) -> None:
     assert len(good("sql", "from entities order by all", "--limit", "3", cwd=store).rows) == 3
-    message, hint = refused("sql", "select count(*) from range(1000000000000) a, range(9) b where a.range % 7 = b.range",
-                            "--timeout", "1", code=3, cwd=store)  # fmt: skip
+    endless = "select count(*) from range(1000000000000) a, range(9) b where a.range % 7 = b.range"
+    message, hint = refused("sql", endless, "--timeout", "1", code=3, cwd=store)
     assert "not done after 1 seconds" in message
     assert "--timeout" in hint
     message, hint = refused(
@@ -143,7 +145,7 @@ def test_streamed_and_sql_projections(tmp_path: Path) -> None:
     (tmp_path / "rules.py").write_text("def fold(state, event):\n    return {**state, 'n': event['data']['n']}\n")
     (tmp_path / "esctl.toml").write_text(
         '[projections.py]\npython = "rules:fold"\n'
-        '[projections.sums]\nsql = "select entity, sum(data.n) as total, max(data.deep) as deep from events group by 1"\n'
+        '[projections.sums]\nsql = "select entity, sum(data.n) as total, max(data.deep) deep from events group by 1"\n'
         '[projections.patch.on."*"]\nmerge_patch = "data"\n'
     )
     good("ingest", "events.jsonl", "-q", cwd=tmp_path)

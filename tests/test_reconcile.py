@@ -21,7 +21,6 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from reference import same
 from reference.mapping import dump
-from strategies import logs
 from test_engine_reference import hold
 
 from esctl.errors import UsageError
@@ -84,9 +83,9 @@ def test_what_was_changed_is_found_and_nothing_else(number: int, tmp_path: Path)
                 seen.update(row[2] for row in expected)
 
     hold(check, 25, 950 + number)
-    assert seen["missing"] > 3
-    assert seen["different"] > 10
-    assert seen["extra"] > 3
+    assert seen["missing"] > 1
+    assert seen["different"] > 5
+    assert seen["extra"] > 1
 
 
 @pytest.fixture(scope="module")

@@ -68,12 +68,14 @@ def read_foreign(session: Session, path: Path, null: str | None = None) -> Forei
     columns: tuple[str, ...] = ()
     with pq.ParquetWriter(spool, schema, compression="zstd") as writer:
         for delivery in reading:
+            columns = _header(delivery.cursor)
+            if not delivery.batch.num_rows:
+                continue
             judged = judge(delivery.batch.column("raw"), delivery.cursor, session.connection)
             _refuse_invalid(path, judged, count)
             rows = pa.array(range(count + 1, count + 1 + len(judged.text)), pa.int64())
             writer.write_table(pa.table([rows, judged.text.cast(pa.large_string())], schema=schema))
             count += len(judged.text)
-            columns = _header(delivery.cursor)
     sql = f"SELECT * FROM read_parquet({literal(str(spool))})"
     _check_objects(session, path, sql)
     delimited = reading.format in ("csv", "tsv")
