@@ -109,7 +109,7 @@ ACCOUNTS = [f"account-{number:03d}" for number in range(10, 20)]
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("esctl re", ["replay", "reindex"]),
+        ("esctl re", ["replay", "reconcile", "reindex"]),
         ("esctl replay --bef", ["--before"]),
         ("esctl replay --proj", ["--projection", "--projection-file"]),
         ("esctl replay account-01", ACCOUNTS),

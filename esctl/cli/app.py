@@ -30,6 +30,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "doctor": ("esctl.cli.commands.doctor", "Look for what is wrong with the log."),
     "blame": ("esctl.cli.commands.blame", "Give each field of a state with the event that made it."),
     "revert": ("esctl.cli.commands.revert", "Give the changes that take entities back to an earlier state."),
+    "reconcile": ("esctl.cli.commands.reconcile", "Compare a system's own table with the log's state."),
+    "sql": ("esctl.cli.commands.sql", "Ask a SELECT of your own over events and states."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),

@@ -73,9 +73,12 @@ class IndexView:
         return self.manifest.fields
 
     def static_type(self, path: PayloadPath) -> str:
-        """Give the JSON type a top-level field has wherever it is neither missing nor null; empty if it has several."""
+        """Give the JSON type a top-level field has wherever it is neither missing nor null; empty if it has several.
+
+        Objects and arrays are CONTAINER.
+        """
         found = self.manifest.kinds(str(path[0])) - {"NULL"} if len(path) == 1 else frozenset()
-        return next(iter(found)) if len(found) == 1 and "CONTAINER" not in found else ""
+        return next(iter(found)) if len(found) == 1 else ""
 
     def columns_of(self, path: PayloadPath) -> list[PayloadColumn]:
         """List the typed columns that keep a top-level field, one a file."""
