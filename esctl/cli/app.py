@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "replay": ("esctl.cli.commands.replay", "Give the state of entities at a point in time."),
     "diff": ("esctl.cli.commands.diff", "Give what changed between two points in time."),
     "audit": ("esctl.cli.commands.audit", "Give the trail: when, who, what event, what it changed."),
+    "when": ("esctl.cli.commands.when", "Give the moments at which a condition on the state turned true."),
+    "series": ("esctl.cli.commands.series", "Give an aggregate over the states along a grid of times."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),
