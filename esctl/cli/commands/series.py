@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from esctl.cli import diagnostics
 from esctl.cli.arguments import Entities, KnownAt, ProjectionName
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import announce, open_store, output_settings, tell
 from esctl.cli.options import Shared, question
+from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from esctl.model import Answer
+    from esctl.store import Store
+
+HEIGHT = 16
+"""Lines of a plot, its axes aside: it fits a terminal of 24 with the command above it."""
 
 
 @question
@@ -44,4 +54,22 @@ def run(
     bounds = store.given(start, "--from", inclusive=False), store.given(end, "--to")
     scope = store.scope(entities or (), projection, known_at)
     answer = series(scope, Sampling(expression, every, by, *bounds))
-    tell(answer, shared, store, scope, (), bounds)
+    if not plot:
+        tell(answer, shared, store, scope, (), bounds)
+        return
+    announce(shared, store, scope, bounds)
+    _draw(answer, expression, shared, store)
+
+
+def _draw(answer: Answer, label: str, shared: Shared, store: Store) -> None:
+    from esctl.cli.bytes_out import write_bytes
+    from esctl.cli.render import choose_target
+    from esctl.output.plot import plot
+
+    if shared.format is not None:
+        raise UsageError("--plot and --format are both given", "give one of them")
+    target = choose_target(replace(shared, format="table"), (), output_settings(store))
+    for line in answer.notes:
+        diagnostics.note(line, shared.quiet)
+    drawn = plot(answer, label, target.width, HEIGHT, target.tz, color=target.color)
+    write_bytes([drawn.encode()], shared.output)
