@@ -164,7 +164,9 @@ def test_values_are_those_of_the_reference() -> None:
             seen.update(["returns"] * returns(told.reference))
 
     hold(check, 90, 950)
-    assert seen.keys() >= {"by ", "by kind", "by entity", "by field", "numeric", "sequence", "position", "returns"}, seen
+    assert seen.keys() >= {"by ", "by kind", "by entity", "by field", "numeric", "sequence", "position", "returns"}, (
+        seen
+    )
     assert seen["returns"] > 5
 
 

@@ -92,13 +92,19 @@ def picked(found: Mapping[Entity, list[Interval]], which: str) -> list[tuple[Any
 
 
 def point(text: str, value: int, inclusive: bool) -> AsOf:
-    return AsOf(text, "time", inclusive, instant=value) if text == "time" else AsOf(text, "position", inclusive, number=value)
+    return (
+        AsOf(text, "time", inclusive, instant=value)
+        if text == "time"
+        else AsOf(text, "position", inclusive, number=value)
+    )
 
 
 BOUNDS = (("time", INSTANTS[1], INSTANTS[3]), ("position", 3, 6), ("time", INSTANTS[2], INSTANTS[2]))
 
 
-def agrees(scope: Scope, steps: Mapping[Entity, Sequence[Step]], asked: Sequence[Predicate], seen: Counter[str]) -> None:
+def agrees(
+    scope: Scope, steps: Mapping[Entity, Sequence[Step]], asked: Sequence[Predicate], seen: Counter[str]
+) -> None:
     """Ask for the first, last and all moments of predicates, in turn after each event, unbounded and bounded."""
     number = sum(map(len, steps.values()))
     for i, predicate in enumerate(asked, number):

@@ -86,7 +86,9 @@ def _replayed(scope: Scope, claim: Claim, points: Sequence[int], apart: str) -> 
     for (low,) in found:
         changed = f"{claim.condition} AND (kind, entity) IN (SELECT (kind, entity) FROM ({apart}) WHERE low = {low})"
         part = states(scope, Claim(claim.projection, changed), _at(points[low]), calculating=True)
-        parts.append(States(_kept(scope, f"SELECT *, {low}::BIGINT AS low, {low} AS key FROM ({part.sql})"), part.fields))
+        parts.append(
+            States(_kept(scope, f"SELECT *, {low}::BIGINT AS low, {low} AS key FROM ({part.sql})"), part.fields)
+        )
     return States(" UNION ALL ".join(part.sql for part in parts), parts[0].fields)
 
 

@@ -12,7 +12,7 @@ from esctl.cli.opening import is_any, open_store, tell
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
 
-TABLE = ("entity", "start", "end", "type", "actor", "end_type", "end_actor")
+TABLE = ("entity", "start", "end", "type", "actor")
 
 
 @question
