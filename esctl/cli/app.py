@@ -32,6 +32,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "revert": ("esctl.cli.commands.revert", "Give the changes that take entities back to an earlier state."),
     "reconcile": ("esctl.cli.commands.reconcile", "Compare a system's own table with the log's state."),
     "sql": ("esctl.cli.commands.sql", "Ask a SELECT of your own over events and states."),
+    "when": ("esctl.cli.commands.when", "Give the moments at which a condition on the state turned true."),
+    "series": ("esctl.cli.commands.series", "Give an aggregate over the states along a grid of times."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),

@@ -57,10 +57,24 @@ def tell(
     *,
     noted: bool = True,
 ) -> int:
-    """Write the answer to a question; gives the number of rows.
+    """Write the answer to a question, and on stderr what it rests on; gives the number of rows."""
+    announce(shared, store, scope, points, at, noted=noted)
+    return show(answer, shared, store, table_columns)
 
-    Says on stderr to what its points (`at`, the bound of what is folded, first) were resolved, which events are
-    supposed away, which findings lie in its scope (where `noted`), and its basis where it is wanted.
+
+def announce(
+    shared: Shared,
+    store: Store,
+    scope: Scope,
+    points: Sequence[AsOf | None] = (),
+    at: AsOf | None = None,
+    *,
+    noted: bool = True,
+) -> None:
+    """Say on stderr what an answer rests on.
+
+    To what its points (`at`, the bound of what is folded, first) were resolved, which events are supposed away, which
+    findings lie in its scope (where `noted`), and its basis where it is wanted.
     """
     if not shared.quiet:
         from esctl.queries.findings import findings_note
@@ -73,7 +87,6 @@ def tell(
             diagnostics.note(line)
     if shared.basis or shared.basis_from is not None:
         _tell_basis(shared, store, store.basis_of(scope, (at, *points)))
-    return show(answer, shared, store, table_columns)
 
 
 def _tell_basis(shared: Shared, store: Store, basis: Basis) -> None:

@@ -27,8 +27,8 @@ def to_arrow(answer: Answer) -> pa.Table:
         return pa.Table.from_batches(list(batches), schema)
 
 
-def to_rows(answer: Answer) -> list[dict[str, Any]]:
-    """Give an answer as the dicts that JSON Lines hold; numbers with a fraction are Decimal."""
+def to_rows(answer: Answer, tz: str = "UTC") -> list[dict[str, Any]]:
+    """Give an answer as the dicts that JSON Lines hold, times in a zone; numbers with a fraction are Decimal."""
     buffer = io.BytesIO()
-    write(answer, Target("jsonl", buffer))
+    write(answer, Target("jsonl", buffer, tz=tz))
     return [json.loads(line, parse_float=Decimal) for line in buffer.getvalue().splitlines()]

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from esctl.engine.duckdb import EVENT_ERROR
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.projection.values import (
     FLOATING,
     INTEGER,
     MOST_DIGITS,
+    QUOTIENT_SCALE,
     Shape,
     Value,
     event_error,
@@ -132,6 +134,54 @@ def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
     if name.startswith("TIMESTAMP"):
         return to_time(value)
     raise UsageError(f"unknown type {sql_type!r}", "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp")
+
+
+def decimal(number: Value) -> Value:
+    """Give a number as a DECIMAL; a DOUBLE is rounded, so that no sum depends on the order of addition."""
+    if number.shape is None or not number.shape.is_float:
+        return number
+    return Value(f"CAST({number.sql} AS {QUOTIENT.sql_type})", "number", QUOTIENT)
+
+
+QUOTIENT = Shape(20, QUOTIENT_SCALE)
+"""Of what `quotient` and `decimal` give: more can still be reckoned from it."""
+
+
+def quotient(left: Value, right: Value) -> Value:
+    """Divide two numbers exactly, rounded half away from zero; NULL where the divisor is zero.
+
+    Raises UsageError where the division needs more than 38 digits.
+    """
+    left, right = decimal(left), decimal(right)
+    a, b = left.shape or INTEGER, right.shape or INTEGER
+    scale = max(a.scale, b.scale)
+    half = QUOTIENT_SCALE // 2
+    if a.whole + scale > MOST_DIGITS or b.whole + scale + half > MOST_DIGITS:
+        raise UsageError(
+            f"a division needs more than {MOST_DIGITS} digits", "narrow an operand: cast(x as decimal(18,2))"
+        )
+
+    def units(number: Value, shape: Shape) -> str:
+        text = f"CAST(CAST({number.sql} AS {Shape(shape.whole, scale).sql_type}) AS VARCHAR)"
+        return f"CAST(replace({text}, '.', '') AS HUGEINT)"
+
+    # Long division in two steps, each of half the digits: no product leaves a HUGEINT.
+    step = 10**half
+    start = f"{{'a': {units(left, a)}, 'b': {units(right, b)}}}"
+    first = "{'less': (v.a < 0) <> (v.b < 0), 'b': abs(v.b), 'q': abs(v.a) // abs(v.b), 'r': abs(v.a) % abs(v.b)}"
+    more = f"{{'less': v.less, 'b': v.b, 'q': v.q, 'f': v.r * {step} // v.b, 'r': v.r * {step} % v.b}}"
+    rest = f"(v.r * {step} % v.b)"
+    last = f"""{{'less': v.less, 'q': v.q,
+        'f': v.f * {step} + v.r * {step} // v.b + CAST({rest} >= v.b - {rest} AS HUGEINT)}}"""
+    limit = f"{10**QUOTIENT.whole - 1}::HUGEINT"
+    wrong = f"error({literal(f'{EVENT_ERROR}a quotient has more than {QUOTIENT.whole} digits before the point')})"
+    text = f"lpad(CAST(v.q * {step**2}::HUGEINT + v.f AS VARCHAR), {QUOTIENT.whole + QUOTIENT_SCALE}, '0')"
+    size = f"CAST(left({text}, {QUOTIENT.whole}) || '.' || right({text}, {QUOTIENT_SCALE}) AS {QUOTIENT.sql_type})"
+    value = f"CASE WHEN v.q > {limit} THEN {wrong} WHEN v.less THEN -{size} ELSE {size} END"
+    nested = f"[{start}]"
+    for each in (f"CASE WHEN v.b <> 0 THEN {first} END", more, last, value):
+        nested = f"list_transform({nested}, lambda v: {each})"
+    return Value(f"({nested})[1]", "number", QUOTIENT)
 
 
 def _to_decimal(value: Value, shape: Shape, *, lenient: bool) -> Value:

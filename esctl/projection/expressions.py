@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
-from esctl.projection.conversions import combined, compare, convert, nullable, number_literal, unify
+from esctl.projection.conversions import combined, compare, convert, nullable, number_literal, quotient, unify
 from esctl.projection.values import (
     FLOATING,
     INTEGER,
@@ -146,8 +146,9 @@ def path_of(node: exp.Expr) -> Path | None:
 
 
 class _Compiler:
-    def __init__(self, resolve: Resolve) -> None:
+    def __init__(self, resolve: Resolve, *, exact: bool = False) -> None:
         self.resolve = resolve
+        self.exact = exact
 
     def value(self, node: exp.Expr) -> Value:
         path = path_of(node)
@@ -251,6 +252,8 @@ class _Compiler:
 
     def _div(self, node: exp.Div) -> Value:
         left, right = to_number(self.value(node.this)), to_number(self.value(node.expression))
+        if self.exact:
+            return quotient(left, right)
         divisor = f"nullif(CAST({right.sql} AS DOUBLE), 0)"
         return Value(f"(CAST({left.sql} AS DOUBLE) / {divisor})", "number", FLOATING)
 
@@ -387,6 +390,6 @@ class _Compiler:
         return Value("('[' || " + (" || ',' || ".join(items) or "''") + " || ']')", "json")
 
 
-def compile_tree(node: exp.Expr, resolve: Resolve) -> Value:
-    """Compile a parsed node of an expression."""
-    return _Compiler(resolve).value(node)
+def compile_tree(node: exp.Expr, resolve: Resolve, *, exact: bool = False) -> Value:
+    """Compile a parsed node of an expression. `exact`: divisions give decimals (see `conversions.quotient`)."""
+    return _Compiler(resolve, exact=exact).value(node)

@@ -236,20 +236,7 @@ def trail_sql(plan: Plan, rows: EventRows) -> str:
     operation of the event concerned it. Where an entity has several roles in an event, `role` is the first.
     """
     fields = list(enumerate(plan.fields))
-    spans = [
-        f"count(*) FILTER (reset{i}) OVER ({_OVER}, life ORDER BY key) AS span{i}"
-        for i, field in fields
-        if field.resets and field.family
-    ]
-    spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({_lives(plan, rows)})"
-    values = [item for i, field in fields for item in _windows(i, field)]
-    valued = f"SELECT * {_but_bases(plan)}{''.join(', ' + item for item in values)} FROM ({spanned})"
-    names = ["kind", "entity", "key", rows.event, "version", "life", "dead", *TRAIL_COLUMNS]
-    names += [f"check{i}" for i in range(len(plan.checks))]
-    names += [f"(reset{i} OR dead) AS clear{i}" for i, _ in fields]
-    names += [f"touch{i}" for i, _ in fields]
-    names += [f"{_after(i, field, rows.count)} AS value{i}" for i, field in fields]
-    events = f"SELECT {', '.join(dict.fromkeys(names))} FROM ({valued})"
+    events = _values(plan, rows)
     if rows.roles:
         events = _one_row_per_event(plan, events)
     after = "".join(f", CASE WHEN NOT dead THEN value{i} END AS after{i}" for i, _ in fields)
@@ -258,7 +245,41 @@ def trail_sql(plan: Plan, rows: EventRows) -> str:
     return f"SELECT *{touched} FROM (SELECT *{before} FROM (SELECT *{after} FROM ({events})))"
 
 
+def history_sql(plan: Plan, rows: EventRows) -> str:
+    """Write the states that events left: kind, entity, key, version, dead, check0, ..., TRAIL_COLUMNS, after0, ...
+
+    As `trail_sql` with nothing of what was before, which is cheaper: the last row of an event has all its effects.
+    """
+    events = _values(plan, rows)
+    if rows.roles:
+        first = f"first_value(role) OVER ({_OVER}, event_key ORDER BY key)"
+        events = f"SELECT * REPLACE ({first} AS role) FROM ({events})"
+        events = f"SELECT * FROM ({events}) WHERE closes"
+    after = "".join(f", CASE WHEN NOT dead THEN value{i} END AS after{i}" for i, _ in enumerate(plan.fields))
+    return f"SELECT *{after} FROM ({events})"
+
+
 _OVER = "PARTITION BY kind, entity"
+
+
+def _values(plan: Plan, rows: EventRows) -> str:
+    """Fold up to and including each row: value0, value1, ...; `closes`: the row is the last of its event."""
+    fields = list(enumerate(plan.fields))
+    spans = [
+        f"count(*) FILTER (reset{i}) OVER ({_OVER}, life ORDER BY key) AS span{i}"
+        for i, field in fields
+        if field.resets and field.family
+    ]
+    spans.append(f"lead(event_key) OVER ({_OVER}, life ORDER BY key) IS DISTINCT FROM event_key AS closes")
+    spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({_lives(plan, rows)})"
+    values = [item for i, field in fields for item in _windows(i, field)]
+    valued = f"SELECT * {_but_bases(plan)}{''.join(', ' + item for item in values)} FROM ({spanned})"
+    names = ["kind", "entity", "key", rows.event, "version", "life", "dead", "closes", *TRAIL_COLUMNS]
+    names += [f"check{i}" for i in range(len(plan.checks))]
+    names += [f"(reset{i} OR dead) AS clear{i}" for i, _ in fields]
+    names += [f"touch{i}" for i, _ in fields]
+    names += [f"{_after(i, field, rows.count)} AS value{i}" for i, field in fields]
+    return f"SELECT {', '.join(dict.fromkeys(names))} FROM ({valued})"
 
 
 def _lives(plan: Plan, rows: EventRows) -> str:

@@ -224,3 +224,10 @@ def from_json(sql: str, label: str, shape: Shape | None = None) -> Value:
         sql, "dynamic", shape, text=text, json_type=read_json(sql, (), "type", marked=True),
         number=f"CAST({text} AS {shape.sql_type})", label=label,
     )  # fmt: skip
+
+
+def number_from_json(sql: str, label: str, shape: Shape) -> Value:
+    """Make a dynamic value of SQL that gives JSON text of a (possibly marked) number or null, read without a parser."""
+    text = f"nullif(trim({sql}, {literal(chr(34) + MARK)}), 'null')"
+    kind = f"CASE WHEN {sql} = 'null' THEN 'NULL' WHEN {sql} IS NOT NULL THEN 'NUMBER' END"
+    return Value(sql, "dynamic", shape, text, kind, f"CAST({text} AS {shape.sql_type})", "NUMBER", label)

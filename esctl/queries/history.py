@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from esctl.errors import UsageError
 from esctl.model import AsOf
 from esctl.projection.fold import NeedsStreamError
-from esctl.projection.sql import TRAIL_COLUMNS, field_column, trail_sql
+from esctl.projection.sql import TRAIL_COLUMNS, field_column, history_sql
 from esctl.queries.replay import STREAMED, States, state_fields
 from esctl.queries.scope import Claim, Scope, claims, event_rows, plan_for
 
@@ -37,7 +37,7 @@ def history(
         checks = "".join(f" OR check{i} IS NOT NULL" for i in range(len(plan.checks)))
         fields = "".join(f", after{i} AS {field_column(i)}" for i in range(len(plan.fields)))
         sql = f"""SELECT kind, entity, key, version, (dead{checks}) AS deleted, {", ".join(EVENT)}{fields}
-            FROM ({trail_sql(plan, rows)})"""
+            FROM ({history_sql(plan, rows)})"""
         return States(sql, state_fields(plan, rows.count))
     except NeedsStreamError:
         from esctl.queries.stream import stream_history

@@ -10,10 +10,12 @@ from esctl.engine.quoting import identifier, literal
 from esctl.errors import UsageError
 from esctl.index.scan import read_json
 from esctl.model import Answer, AsOf, Column
-from esctl.projection.expressions import Expression, Path
+from esctl.projection.cells import FieldPlan
+from esctl.projection.conversions import convert
+from esctl.projection.expressions import Expression, Path, Resolve
 from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.sql import field_column, states_sql, total_shape
-from esctl.projection.values import Shape, Value, from_json, to_boolean
+from esctl.projection.values import NULL, Shape, Value, from_json, number_from_json, to_boolean
 from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for
 from esctl.queries.typed import field_text, field_value
 
@@ -100,12 +102,19 @@ def state_fields(plan: Plan, events: int) -> tuple[StateField, ...]:
         StateField(
             field.name,
             field_column(i),
-            field.shape,
+            _value_shape(field, events),
             (field.declared or total_shape(field, events).sql_type) if field.number else "",
             field.static,
         )
         for i, field in enumerate(plan.fields)
     )
+
+
+def _value_shape(field: FieldPlan, events: int) -> Shape | None:
+    """Give the digits of a field's numbers, which for a total are more than those of what was added."""
+    if field.number and field.declared:
+        return convert(NULL, field.declared).shape
+    return total_shape(field, events) if field.family == "sum" else field.shape
 
 
 def _selected(part: States, where: str, known: frozenset[str], *, deleted: bool) -> str:
@@ -115,8 +124,13 @@ def _selected(part: States, where: str, known: frozenset[str], *, deleted: bool)
     return f"SELECT * FROM ({part.sql})" + (f" WHERE {' AND '.join(tests)}" if tests else "")
 
 
-def predicate(where: str, part: States, known: frozenset[str]) -> str:
-    """Compile a predicate on the state: names are its fields, and entity, kind, version, position, time.
+def predicate(where: str, part: States, known: frozenset[str], option: str = "--where") -> str:
+    """Compile a predicate on the state to SQL. Raises UsageError, naming `option`, for one that is none."""
+    return to_boolean(Expression(where, option).compile(state_names(part, known))).sql
+
+
+def state_names(part: States, known: frozenset[str]) -> Resolve:
+    """Give the values of names in an expression on the state: its fields, and entity, kind, version, position, time.
 
     A field that only other projections have (`known`) is missing here; one that none has raises UsageError.
     """
@@ -126,9 +140,7 @@ def predicate(where: str, part: States, known: frozenset[str]) -> str:
         names = tuple(path[1:]) if path[0] == "state" and len(path) > 1 and "state" not in by_name else tuple(path)
         head = str(names[0])
         if head in by_name:
-            field = by_name[head]
-            inner = field.column if len(names) == 1 else read_json(field.column, names[1:], "json", marked=True)
-            return from_json(inner, ".".join(str(name) for name in path), field.shape)
+            return _field_value(by_name[head], names[1:], ".".join(str(name) for name in path))
         if len(names) == 1 and head in ("entity", "kind"):
             return Value(head, "text")
         if len(names) == 1 and head in ("version", "position"):
@@ -141,7 +153,15 @@ def predicate(where: str, part: States, known: frozenset[str]) -> str:
             return from_json("CAST(NULL AS VARCHAR)", head)
         raise UsageError(f"the state has no field {head!r}", f"fields are: {', '.join(sorted(known)) or 'none'}")
 
-    return to_boolean(Expression(where, "--where").compile(resolve)).sql
+    return resolve
+
+
+def _field_value(field: StateField, inner: Path, label: str) -> Value:
+    if inner:
+        return from_json(read_json(field.column, inner, "json", marked=True), label, field.shape)
+    if field.number and field.shape is not None and field.shape.fits:
+        return number_from_json(field.column, label, field.shape)
+    return from_json(field.column, label, field.shape)
 
 
 def _state(part: States) -> str:

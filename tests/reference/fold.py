@@ -81,7 +81,7 @@ class _Life:
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """One event applied: its role rows, the states around it, the fields it touched."""
 
     rows: tuple[Event, ...]
@@ -124,6 +124,10 @@ class Reference:
         """Give the entity's trail in fold order, one row per event."""
         folds = self._folds(self._included(bounds))
         return [_audit_row(step) for (_, name), steps in folds if name == entity for step in steps]
+
+    def steps(self, **bounds: Any) -> dict[Entity, list[Step]]:
+        """Give what each event of each entity left it in, in fold order."""
+        return dict(self._folds(self._included(bounds)))
 
     def diff(self, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[tuple[str, str], FieldDiff]:
         """Give what differs from bounds `a` to bounds `b`, per entity and field of its live states."""
@@ -175,10 +179,10 @@ class Reference:
             chosen |= {(entity, position) for position in kept[: bounds.get("version", len(kept))]}
         return chosen
 
-    def _folds(self, chosen: Chosen) -> Iterator[tuple[Entity, list[_Step]]]:
+    def _folds(self, chosen: Chosen) -> Iterator[tuple[Entity, list[Step]]]:
         """Fold each entity that has one of the chosen events over just these."""
         failed: list[tuple[_Life, tuple[int, str, str]]] = []
-        folded: list[tuple[Entity, list[_Step]]] = []
+        folded: list[tuple[Entity, list[Step]]] = []
         for entity, events in self._histories():
             life = _Life()
             steps = [self._step(life, rows) for rows in events if (entity, rows[0].position) in chosen]
@@ -188,7 +192,7 @@ class Reference:
             raise FoldError(*failed[0][1], shadowed=not any(life.lost for life, _ in failed))
         return iter(folded)
 
-    def _step(self, life: _Life, rows: tuple[Event, ...]) -> _Step:
+    def _step(self, life: _Life, rows: tuple[Event, ...]) -> Step:
         if life.deleted:
             life.state, life.deleted, life.lost = {}, False, set()
         before = dict(life.state)
@@ -202,7 +206,7 @@ class Reference:
         if deletes:
             touched |= set(life.state)
             life.state, life.deleted, life.lost = {}, True, set()
-        return _Step(rows, before, dict(life.state), frozenset(touched), life.version, deletes)
+        return Step(rows, before, dict(life.state), frozenset(touched), life.version, deletes)
 
     def _applies(self, rule: Rule, row: Event, life: _Life) -> bool:
         try:
@@ -264,13 +268,13 @@ def entity_changes(before: Mapping[Entity, State], after: Mapping[Entity, State]
     return changes
 
 
-def _touching(steps: Iterable[_Step], name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _touching(steps: Iterable[Step], name: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     touching = [step for step in steps if name in step.touched]
     changing = [s for s in touching if not same(s.before.get(name, MISSING), s.after.get(name, MISSING))]
     return tuple(sorted(s.rows[0].position for s in touching)), tuple(sorted(s.rows[0].position for s in changing))
 
 
-def _audit_row(step: _Step) -> AuditRow:
+def _audit_row(step: Step) -> AuditRow:
     changes = []
     for name in sorted({**step.before, **step.after}):
         x, y = step.before.get(name, MISSING), step.after.get(name, MISSING)

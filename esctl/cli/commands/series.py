@@ -1,0 +1,75 @@
+"""esctl series."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esctl.cli import diagnostics
+from esctl.cli.arguments import Entities, KnownAt, ProjectionName
+from esctl.cli.opening import announce, open_store, output_settings, tell
+from esctl.cli.options import Shared, question
+from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from esctl.model import Answer
+    from esctl.store import Store
+
+HEIGHT = 16
+"""Lines of a plot, its axes aside: it fits a terminal of 24 with the command above it."""
+
+
+@question
+def run(
+    shared: Shared,
+    expression: Annotated[
+        str,
+        typer.Argument(
+            metavar="EXPR",
+            help="An aggregate over the states: sum(balance), count(*) filter (status = 'open'), "
+            "max(total), sum(a) / count(*).",
+        ),
+    ],
+    entities: Entities = None,
+    every: Annotated[
+        str, typer.Option("--every", metavar="STEP", help="The step of the grid: 15m, 1h, 1d, 1w, 1mo, 1y.")
+    ] = "1d",
+    by: Annotated[
+        str, typer.Option("--by", metavar="FIELD", help="One value per field, entity, kind or expression over these.")
+    ] = "",
+    start: Annotated[
+        str, typer.Option("--from", metavar="T", help="Only points from T on (a date: from its start).")
+    ] = "",
+    end: Annotated[str, typer.Option("--to", metavar="T", help="Only points up to T (a date: to its end).")] = "",
+    known_at: KnownAt = "",
+    projection: ProjectionName = "",
+    plot: Annotated[bool, typer.Option("--plot", help="Draw it in the terminal (needs the extra `plot`).")] = False,
+) -> None:
+    """Give an aggregate over the states of all entities at each point of a grid of times."""
+    from esctl.queries.series import Sampling, series
+
+    store = open_store(shared)
+    bounds = store.given(start, "--from", inclusive=False), store.given(end, "--to")
+    scope = store.scope(entities or (), projection, known_at)
+    answer = series(scope, Sampling(expression, every, by, *bounds))
+    if not plot:
+        tell(answer, shared, store, scope, (), bounds)
+        return
+    announce(shared, store, scope, bounds)
+    _draw(answer, expression, shared, store)
+
+
+def _draw(answer: Answer, label: str, shared: Shared, store: Store) -> None:
+    from esctl.cli.bytes_out import write_bytes
+    from esctl.cli.render import choose_target
+    from esctl.output.plot import plot
+
+    if shared.format is not None:
+        raise UsageError("--plot and --format are both given", "give one of them")
+    target = choose_target(replace(shared, format="table"), (), output_settings(store))
+    for line in answer.notes:
+        diagnostics.note(line, shared.quiet)
+    drawn = plot(answer, label, target.width, HEIGHT, target.tz, color=target.color)
+    write_bytes([drawn.encode()], shared.output)

@@ -1,0 +1,75 @@
+"""esctl when."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from esctl.cli import diagnostics
+from esctl.cli.arguments import Entities, KnownAt, ProjectionFile, ProjectionName, Without
+from esctl.cli.opening import is_any, open_store, tell
+from esctl.cli.options import Shared, question
+from esctl.errors import UsageError
+
+TABLE = ("entity", "start", "end", "type", "actor")
+
+
+@question
+def run(
+    shared: Shared,
+    predicate: Annotated[
+        str,
+        typer.Argument(
+            metavar="PREDICATE",
+            help="An SQL condition on the state: its fields, entity, kind, version, position, time.",
+        ),
+    ],
+    entities: Entities = None,
+    first: Annotated[bool, typer.Option("--first", help="The first moment it turned true, of each entity.")] = False,
+    last: Annotated[bool, typer.Option("--last", help="The last moment it turned true, of each entity.")] = False,
+    every: Annotated[bool, typer.Option("--every", help="Every interval in which it held.")] = False,
+    start: Annotated[
+        str, typer.Option("--from", metavar="T", help="Only moments it turned true from T on (a date: from its start).")
+    ] = "",
+    end: Annotated[
+        str, typer.Option("--to", metavar="T", help="Only moments it turned true up to T (a date: to its end).")
+    ] = "",
+    each_event: Annotated[
+        bool,
+        typer.Option("--each-event", help="Look after each event, not after the last of several at the same time."),
+    ] = False,
+    count: Annotated[bool, typer.Option("--count", help="Count the entities and intervals instead.")] = False,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when it ever held.")] = False,
+    known_at: KnownAt = "",
+    projection: ProjectionName = "",
+    without: Without = None,
+    projection_file: ProjectionFile = None,
+) -> None:
+    """Give the moments at which a condition on the state turned true, by which event, and for how long."""
+    from esctl.queries import when
+
+    store = open_store(shared)
+    which = _which(first, last, every or count)
+    bounds = store.given(start, "--from", inclusive=False), store.given(end, "--to")
+    scope = store.scope(entities or (), projection, known_at, without or (), projection_file)
+    wanted = when.Moments(predicate, which, *bounds, each_event)
+    answer = when.when(scope, wanted)
+    if count:
+        written = tell(when.count(answer), shared, store, scope, (), bounds)
+    else:
+        written = tell(answer, shared, store, scope, TABLE, bounds)
+    if not exit_code:
+        return
+    if written and not count:
+        raise typer.Exit(1)
+    if is_any(when.held(scope, wanted)):
+        if start and not is_any(answer):
+            diagnostics.note("note: it held at --from already, and did not turn true after it", shared.quiet)
+        raise typer.Exit(1)
+
+
+def _which(first: bool, last: bool, every: bool) -> Literal["first", "last", "every"]:
+    if first + last + every > 1:
+        raise UsageError("more than one of --first, --last, --every and --count is given", "give one of them")
+    return "every" if every else "last" if last else "first"

@@ -1,0 +1,163 @@
+"""Aggregate expressions over states, such as `sum(balance) / count(*) filter (status = 'open')`, taken apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from esctl.engine.exact_text import unmark_json_sql
+from esctl.errors import UsageError
+from esctl.projection.conversions import decimal, nullable, quotient, unify
+from esctl.projection.expressions import Path, Resolve, compile_tree, parse
+from esctl.projection.values import INTEGER, MOST_DIGITS, Shape, Value, json_text, to_boolean, to_number
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+Kind = Literal["count", "sum", "avg", "min", "max", "distinct"]
+HINT = "count(*), count(x), count(distinct x), sum(x), avg(x), min(x), max(x), any of them with filter (...)"
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One aggregate of an expression: of `argument` (None: of rows), where `condition` holds."""
+
+    kind: Kind
+    argument: exp.Expr | None
+    condition: exp.Expr | None
+
+    @property
+    def additive(self) -> bool:
+        """Say whether a state's part in it can be taken away again."""
+        return self.kind in ("count", "sum", "avg")
+
+
+@dataclass(frozen=True, slots=True)
+class AggregateExpression:
+    """A parsed expression: its aggregates, and the tree over their names."""
+
+    text: str
+    aggregates: Mapping[str, Aggregate]  # by how they are written
+    tree: exp.Expr
+
+    def inputs(self, resolve: Resolve) -> list[Value]:
+        """Compile what each aggregate takes of one state: NULL where the state has no part in it."""
+        with _placed():
+            return [_input(aggregate, resolve) for aggregate in self.aggregates.values()]
+
+    def result(self, totals: Sequence[Value]) -> Value:
+        """Compile the expression over the values of its aggregates."""
+
+        def resolve(path: Path) -> Value:
+            name = ".".join(str(part) for part in path)
+            if name not in self.aggregates:
+                raise UsageError(f"{name!r} stands outside an aggregate", f"aggregates are: {HINT}")
+            return totals[list(self.aggregates).index(name)]
+
+        with _placed():
+            return compile_tree(self.tree, resolve, exact=True)
+
+
+@contextmanager
+def _placed() -> Iterator[None]:
+    """Say in errors which argument is at fault."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(f"EXPR: {error.message}", error.hint) from None
+
+
+def parse_aggregates(text: str) -> AggregateExpression:
+    """Parse an aggregate expression. Raises UsageError for anything else."""
+    from sqlglot import exp
+
+    found: dict[str, Aggregate] = {}
+
+    def taken(node: exp.Expr) -> exp.Expr:
+        if not isinstance(node, exp.Filter | exp.AggFunc):
+            return node
+        found[node.sql()] = _aggregate(node)
+        return exp.column(node.sql(), quoted=True)
+
+    tree = parse(_spelled_out(text), "EXPR").transform(taken)
+    if not found:
+        raise UsageError(f"EXPR: {text!r} has no aggregate", f"aggregates are: {HINT}")
+    return AggregateExpression(text, found, tree)
+
+
+def _spelled_out(text: str) -> str:
+    """Put the WHERE into a FILTER without one."""
+    import sqlglot
+
+    try:
+        tokens = sqlglot.tokenize(text)
+    except sqlglot.errors.SqlglotError:
+        return text  # the parser says what is wrong
+    for name, bracket, first in reversed(list(zip(tokens, tokens[1:], tokens[2:], strict=False))):
+        if name.text.lower() == "filter" and bracket.text == "(" and first.text.lower() != "where":
+            text = f"{text[: first.start]}where {text[first.start :]}"
+    return text
+
+
+def _aggregate(node: exp.Expr) -> Aggregate:
+    from sqlglot import exp
+
+    call, condition = (node.this, node.expression.this) if isinstance(node, exp.Filter) else (node, None)
+    kinds: dict[type[exp.Expr], Kind] = {exp.Sum: "sum", exp.Avg: "avg", exp.Min: "min", exp.Max: "max"}
+    argument = call.this
+    if type(call) in kinds and argument is not None and not call.expressions:
+        return Aggregate(kinds[type(call)], argument, condition)
+    if isinstance(call, exp.Count) and argument is not None and not call.expressions:
+        if isinstance(argument, exp.Star):
+            return Aggregate("count", None, condition)
+        if not isinstance(argument, exp.Distinct):
+            return Aggregate("count", argument, condition)
+        if len(argument.expressions) == 1:
+            return Aggregate("distinct", argument.expressions[0], condition)
+    raise UsageError(f"EXPR: {node.sql()[:60]!r} is no aggregate that can be sampled", f"aggregates are: {HINT}")
+
+
+def _input(aggregate: Aggregate, resolve: Resolve) -> Value:
+    value = _of_kind(aggregate, resolve)
+    if aggregate.condition is None:
+        return value
+    test = to_boolean(compile_tree(aggregate.condition, resolve, exact=True)).sql
+    return Value(f"CASE WHEN {test} THEN {value.sql} END", value.type, value.shape)
+
+
+def _of_kind(aggregate: Aggregate, resolve: Resolve) -> Value:
+    if aggregate.argument is None:
+        return Value("true", "boolean")
+    value = compile_tree(aggregate.argument, resolve, exact=True)
+    if aggregate.kind == "count":
+        return Value(f"CASE WHEN {nullable(value)} IS NOT NULL THEN true END", "boolean")
+    if aggregate.kind == "distinct":
+        return Value(unmark_json_sql(nullable(value) if value.type == "dynamic" else json_text(value)), "text")
+    if aggregate.kind in ("min", "max") and value.type in ("text", "time", "boolean"):
+        return value
+    return decimal(to_number(value))
+
+
+def unified(inputs: Sequence[Sequence[Value]]) -> list[list[Value]]:
+    """Give the inputs of several projections' states the same types, aggregate by aggregate."""
+    columns = [unify(column) for column in zip(*inputs, strict=True)]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def total(aggregate: Aggregate, number: int, value: Value, states: int) -> Value:
+    """Give an aggregate's value over columns `n<number>` and `x<number>`: how many states have part in it, their total.
+
+    `states`: no more than so many states are ever added up.
+    """
+    digits = len(str(max(states, 1)))
+    amount = Value(f"CAST(coalesce(n{number}, 0) AS DECIMAL({digits},0))", "number", Shape(digits, 0))
+    if aggregate.kind in ("count", "distinct"):
+        return amount
+    if aggregate.kind in ("min", "max"):
+        return Value(f"x{number}", value.type, value.shape)
+    own = value.shape or INTEGER
+    shape = Shape(min(own.whole + digits, MOST_DIGITS - own.scale), own.scale)
+    added = Value(f"CASE WHEN n{number} > 0 THEN CAST(x{number} AS {shape.sql_type}) END", "number", shape)
+    return added if aggregate.kind == "sum" else quotient(added, amount)
