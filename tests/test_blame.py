@@ -143,7 +143,7 @@ def test_a_python_projection_is_blamed_on_what_changed_a_field_last(tmp_path: Pa
                 return
             found = asked(made, {}, every=False)
             assert asked(made, {}, every=True) == found
-        for kind, entity in states:
+        for _kind, entity in states:
             changes = [(row.position, change) for row in reference.audit(entity) for change in row.changes]
             last = {change["field"]: position for position, change in changes}
             assert {field: rows[0][3] for (_, name, field), rows in found.items() if name == entity} == last

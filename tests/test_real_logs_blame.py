@@ -54,14 +54,14 @@ def test_every_file_of_a_history_is_blamed_on_its_last_event(history: git.Histor
 
 
 def test_what_a_version_changed_is_blamed_on_it(store: Store, folder: Path) -> None:
-    states = {
-        (line["_id"], line["_version"]): library.dumped(line) for line in json_lines(folder / "versions.jsonl")
-    }
+    states = {(line["_id"], line["_version"]): library.dumped(line) for line in json_lines(folder / "versions.jsonl")}
     events = {event["id"]: event["originator_version"] for event in json_lines(folder / "events.jsonl")}
     compared = 0
     for (entity, version), state in states.items():
         rows = blamed(store, entity, at=f"version:{version}")
-        values = library.aggregate({"entity": entity, "version": version, "state": {r["field"]: r["value"] for r in rows}})
+        values = library.aggregate(
+            {"entity": entity, "version": version, "state": {r["field"]: r["value"] for r in rows}}
+        )
         assert values == state
         by_field = {row["field"]: events[row["position"]] for row in rows}
         assert max(by_field.values()) == by_field["_modified_on"] == version
@@ -74,7 +74,15 @@ def test_what_a_version_changed_is_blamed_on_it(store: Store, folder: Path) -> N
 
 
 OPENED = {
-    "BankAccount.Opened": ("full_name", "email_address", "balance", "overdraft_limit", "is_closed", "_class", "_created_on"),
+    "BankAccount.Opened": (
+        "full_name",
+        "email_address",
+        "balance",
+        "overdraft_limit",
+        "is_closed",
+        "_class",
+        "_created_on",
+    ),
     "Dog.Registered": ("name", "tricks", "_class", "_created_on"),
 }
 SETS = {"BankAccount.OverdraftLimitSet": "overdraft_limit", "BankAccount.Closed": "is_closed", "Dog.Renamed": "name"}
@@ -106,9 +114,7 @@ def test_contributions_are_the_events_since_a_field_was_set(store: Store, folder
 
 
 @pytest.mark.parametrize("every", [False, True])
-def test_a_stream_gives_the_same_blame(
-    store: Store, monkeypatch: pytest.MonkeyPatch, every: bool
-) -> None:
+def test_a_stream_gives_the_same_blame(store: Store, monkeypatch: pytest.MonkeyPatch, every: bool) -> None:
     whole = blamed(store, every=every)
     monkeypatch.setattr(fold, "MOST_FIELDS", -1)
     assert blamed(store, every=every) == whole

@@ -144,8 +144,10 @@ def sums(draw: DrawFn) -> Log:
     kinds = st.sampled_from(["Add", "Add", "Add", "Subtract", "Subtract", "Set", "Unset", "Closed"])
     numbers = st.sampled_from([n for n in EXACT_NUMBERS if abs(n) < 10**20])
     records = tuple(
-        {"id": f"e{n}", "type": draw(kinds), "time": "2024-01-01T00:00:00Z", "stream": f"thing-{draw(st.integers(1, 2))}",
-         "data": {"n": draw(numbers)}}
+        {
+            "id": f"e{n}", "type": draw(kinds), "time": "2024-01-01T00:00:00Z",
+            "stream": f"thing-{draw(st.integers(1, 2))}", "data": {"n": draw(numbers)},
+        }  # fmt: skip
         for n in range(1, draw(st.integers(4, 12)))
     )  # fmt: skip
     bounds = ({}, {"position": draw(st.integers(1, len(records)))})
@@ -216,7 +218,10 @@ def test_only_a_sum_that_was_only_added_to_is_added_to() -> None:
     )  # fmt: skip
     assert reverted(rules, add, add, ("Unset", {}), to=2)[0][:3] == ("set", "n", Decimal("0.2"))
     assert reverted(rules, one, ("Closed", {}), add, to=1)[0][:3] == ("set", "n", 1)
-    assert [row[:3] for row in reverted(rules, one, add, to=1)] == [("add", "n", Decimal("-0.1")), ("unset", "top", ...)]
+    assert [row[:3] for row in reverted(rules, one, add, to=1)] == [
+        ("add", "n", Decimal("-0.1")),
+        ("unset", "top", ...),
+    ]
 
 
 def test_an_entity_comes_before_its_fields_and_goes_as_a_whole() -> None:

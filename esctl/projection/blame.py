@@ -23,7 +23,9 @@ def blame_sql(plan: Plan, rows: EventRows) -> str:
     ]
     listed = f"CASE WHEN deleted THEN [{_gone('dead_key')}] ELSE [{', '.join([_nothing('dead_key'), *fields])}] END"
     # Asking for the version keeps the plan's checks from being left out.
-    listed = f"SELECT kind, entity, unnest({listed}) AS f FROM ({states_sql(plan, rows, traced=True)}) WHERE version > 0"
+    listed = (
+        f"SELECT kind, entity, unnest({listed}) AS f FROM ({states_sql(plan, rows, traced=True)}) WHERE version > 0"
+    )
     return f"{_UNPACKED} FROM ({listed}) WHERE f.key IS NOT NULL AND (f.field IS NULL OR f.value IS NOT NULL)"
 
 
@@ -38,13 +40,14 @@ def contributions_sql(plan: Plan, rows: EventRows) -> str:
     taking = "".join(f", {_takes(i, field)} AS takes{i}" for i, field in fields)
     running = "".join(f", {item}" for i, field in fields for item in _running(i, field))
     members = [
-        f"CASE WHEN takes{i} THEN {_member(literal(field.name), _value(i, field, rows), 'key', f'set{i}', f'made{i}')} END"
-        for i, field in fields
+        _member(literal(field.name), _value(i, field, rows), "key", f"set{i}", f"made{i}") for i, field in fields
     ]
+    members = [f"CASE WHEN takes{i} THEN {member} END" for i, member in enumerate(members)]
     listed = f"""SELECT kind, entity, unnest([{", ".join([_nothing("key"), *members])}]) AS f
         FROM (SELECT *{running} FROM (SELECT *{taking} FROM ({alive})))"""
+    ended = f"SELECT kind, entity, {_gone('dead_key')} AS f FROM ends WHERE dead_at = last_event"
     return f"""WITH cell AS ({cells}), ends AS ({_ends(plan, rows)}) {_UNPACKED} FROM ({listed}) WHERE f.key IS NOT NULL
-        UNION ALL {_UNPACKED} FROM (SELECT kind, entity, {_gone("dead_key")} AS f FROM ends WHERE dead_at = last_event)"""
+        UNION ALL {_UNPACKED} FROM ({ended})"""
 
 
 def _member(field: str, value: str, key: str, anew: str, made: str) -> str:

@@ -79,13 +79,15 @@ def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
             else f"start{i}"
         )
         outer.append(f"{value} AS {field_column(i)}")
-    outer += ["dead_key", *(item for i, field in enumerate(plan.fields) for item in _traces(i, field))] if traced else []
+    outer += (
+        ["dead_key", *(item for i, field in enumerate(plan.fields) for item in _traces(i, field))] if traced else []
+    )
     cells = cells_sql(plan, rows, ("position", "time", *(["event_key"] if rows.roles else [])))
     return f"WITH cell AS ({cells}){limits} SELECT {', '.join(outer)} FROM ({started})"
 
 
 def cells_sql(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: bool = False) -> str:
-    """Write what every row of an event does: kind, entity, key, dead, and reset0, base0, acc0, ... of the plan's fields."""
+    """Write what every row of an event does: kind, entity, key, dead, and reset0, base0, acc0, ... for the fields."""
     items = ["kind", "entity", "key", *columns, f"{plan.dead} AS dead"]
     for i, field in enumerate(plan.fields):
         items.append(f"{field.reset} AS reset{i}")

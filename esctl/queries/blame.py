@@ -50,7 +50,9 @@ def blame(scope: Scope, at: AsOf | None = None, fields: Sequence[str] = (), *, e
     parts = [_blamed(scope, claim, at, fields, every=every) for claim in claims(scope) if not claim.projection.sql]
     _check_fields(fields, parts)
     events = scope.view.relation(["kind", "entity", *_EVENT], None, counted(scope), f"{scope.view.key()} AS key")
-    none = f"SELECT kind, entity, type AS field, type AS value, key, false AS anew, 0 AS made FROM ({events}) WHERE false"
+    none = (
+        f"SELECT kind, entity, type AS field, type AS value, key, false AS anew, 0 AS made FROM ({events}) WHERE false"
+    )
     rows = " UNION ALL ".join(f"({part.sql})" for part in parts) or none
     change = "CASE WHEN b.field IS NULL THEN 'deleted' WHEN b.anew THEN 'set' ELSE 'contributed' END"
     sql = f"""SELECT b.entity, b.kind, b.field, b.value, {change} AS change, b.made AS contributions,

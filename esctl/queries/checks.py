@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from esctl.engine.exact_text import json_string_sql
+from esctl.engine.exact_text import json_string_sql, time_text
 from esctl.engine.quoting import like_pattern, literal
 from esctl.index.scan import FOLDABLE, Read
 from esctl.projection.spec import Projection
-from esctl.projection.values import time_text
 from esctl.queries.audit import Filters, filter_conditions
 from esctl.queries.bounds import entity_conditions, known_conditions
 from esctl.queries.scope import Scope, claims

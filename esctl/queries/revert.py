@@ -37,10 +37,12 @@ def revert(scope: Scope, to: AsOf) -> Answer:
     undone = scope.view.relation(
         ["kind", "entity", "position", "id"], None, [*counted(scope), *apart_conditions(now, then)]
     )
+    known = "FILTER (u.position IS NOT NULL)"
     listed = ", ".join(
-        f"'[' || coalesce(string_agg({item}, ',' ORDER BY u.position) FILTER (u.position IS NOT NULL), '') || ']' AS {name}"
+        f"'[' || coalesce(string_agg({item}, ',' ORDER BY u.position) {known}, '') || ']' AS {name}"
         for name, item in (
-            ("undoes", "CAST(u.position AS VARCHAR)"), ("undoes_ids", f"coalesce({json_string_sql('u.id')}, 'null')")
+            ("undoes", "CAST(u.position AS VARCHAR)"),
+            ("undoes_ids", f"coalesce({json_string_sql('u.id')}, 'null')"),
         )
     )
     sql = f"""WITH undone AS (SELECT DISTINCT * FROM ({undone})), changes AS ({rows}), lives AS ({_LIVES}),

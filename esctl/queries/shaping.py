@@ -33,9 +33,7 @@ def read_template(text: str, option: str) -> dict[str, Any]:
     try:
         content = text if inline else Path(text).read_text(encoding="utf-8")
         toml = not inline and Path(text).suffix.lower() == ".toml"
-        parsed = (
-            tomllib.loads(content, parse_float=Decimal) if toml else json.loads(content, parse_float=Decimal)
-        )
+        parsed = tomllib.loads(content, parse_float=Decimal) if toml else json.loads(content, parse_float=Decimal)
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{where}: {error}", _HINT) from error
     if not isinstance(parsed, dict) or not parsed:
@@ -43,7 +41,9 @@ def read_template(text: str, option: str) -> dict[str, Any]:
     return parsed
 
 
-_HINT = """write it like '{"type": "Corrected", "stream": "{entity}", "data": {"{field}": "{value}"}}', or name a file"""
+_HINT = (
+    """write it like '{"type": "Corrected", "stream": "{entity}", "data": {"{field}": "{value}"}}', or name a file"""
+)
 
 
 def shaped(answer: Answer, template: Mapping[str, Any], option: str) -> Answer:
@@ -53,7 +53,8 @@ def shaped(answer: Answer, template: Mapping[str, Any], option: str) -> Answer:
     text, `{{` and `}}` braces. Raises UsageError naming `option` for a placeholder that is no column.
     """
     known = {column.name: column for column in answer.columns}
-    items, columns = [], []
+    items: list[str] = []
+    columns: list[Column] = []
     for name, value in template.items():
         if _TOKEN.search(name):
             raise UsageError(f"{option}: the name {name!r} has a placeholder", "names further in may have one")

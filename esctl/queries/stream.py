@@ -126,7 +126,8 @@ def stream_touches(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence
     """Give the SQL of all operations on fields: kind, entity, key, field, value, resets, dead, in each incarnation.
 
     `value` is the field's JSON text after the row of the event, NULL where that removed it; `resets`: it was set (true)
-    or removed (false) whatever it was, else NULL. A row without a field is where an incarnation begins, or, where it is `dead`, ends.
+    or removed (false) whatever it was, else NULL. A row without a field is where an incarnation begins, or, where it is
+    `dead`, ends.
     `fields`: only these.
     """
     import pyarrow as pa

@@ -24,9 +24,7 @@ def run(
     ] = None,
     entities: Annotated[
         list[str] | None,
-        typer.Option(
-            "--entities", metavar="GLOB", help="All entities that match too: '*' for all (repeat for more)."
-        ),
+        typer.Option("--entities", metavar="GLOB", help="All entities that match too: '*' for all (repeat for more)."),
     ] = None,
     field: Annotated[
         list[str] | None, typer.Option("--field", metavar="FIELD", help="Only this field (repeat for more).")
