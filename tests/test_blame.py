@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from drawn_values import HOUR, JANUARY
-from engine_harness import Bounds, Engine, Entity, _judged, as_of, engine, exact, fetch, micros
+from engine_harness import Bounds, Engine, Entity, as_of, engine, exact, fetch, judged, micros
 from reference import FoldError, Reference, same
 from reference.blame import Blame, blame
 from strategies import Log
@@ -79,7 +79,7 @@ def disagreements(log: Log, made: Engine, everies: tuple[bool, ...] = (False, Tr
         for every in everies:
             ask = partial(asked, made, bounds, every)
             what = f"blame {bounds} {'--all' if every else ''}"
-            found += _judged(reference, what, partial(wanted, reference, bounds), ask, partial(differences, every))
+            found += judged(reference, what, partial(wanted, reference, bounds), ask, partial(differences, every))
     return found
 
 

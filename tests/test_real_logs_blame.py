@@ -13,7 +13,8 @@ from real_log_helpers import Rows, json_lines, rows_of
 
 from esctl.projection import fold
 from esctl.queries.blame import blame
-from esctl.store import Relation, Store
+from esctl.questions import Relation
+from esctl.store import Store
 
 history = git.history
 folder = library.folder

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from drawn_values import EXACT_NUMBERS
-from engine_harness import Bounds, Engine, Entity, _judged, exact, fetch
+from engine_harness import Bounds, Engine, Entity, exact, fetch, judged
 from engine_harness import engine as made_engine
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
@@ -104,7 +104,7 @@ def disagreements(log: Log, made: Engine) -> list[str]:
     found: list[str] = []
     for bounds in log.bounds[1:]:
         wanted, given = partial(Expected, reference, bounds), partial(asked, made, bounds)
-        found += _judged(reference, f"revert {bounds}", wanted, given, differences)
+        found += judged(reference, f"revert {bounds}", wanted, given, differences)
     return found
 
 
@@ -143,13 +143,12 @@ def sums(draw: DrawFn) -> Log:
     """Draw a log of two things that are mostly added to, and a position in the middle of it."""
     kinds = st.sampled_from(["Add", "Add", "Add", "Subtract", "Subtract", "Set", "Unset", "Closed"])
     numbers = st.sampled_from([n for n in EXACT_NUMBERS if abs(n) < 10**20])
+    things = st.integers(1, 2)
+    same = {"time": "2024-01-01T00:00:00Z"}
     records = tuple(
-        {
-            "id": f"e{n}", "type": draw(kinds), "time": "2024-01-01T00:00:00Z",
-            "stream": f"thing-{draw(st.integers(1, 2))}", "data": {"n": draw(numbers)},
-        }  # fmt: skip
+        {**same, "id": f"e{n}", "type": draw(kinds), "stream": f"thing-{draw(things)}", "data": {"n": draw(numbers)}}
         for n in range(1, draw(st.integers(4, 12)))
-    )  # fmt: skip
+    )
     bounds = ({}, {"position": draw(st.integers(1, len(records)))})
     return Log(records, ENVELOPE, {"on": SUMS}, bounds, (len(records),), (0,) * len(records))
 
