@@ -20,6 +20,8 @@ COMMANDS = {
     "replay": ["replay", "account-013", "account-017"],
     "diff": ["diff", "2024-02-01", "2024-02-03", "account-013"],
     "audit": ["audit", "account-013", "--limit", "5"],
+    "blame": ["blame", "account-013", "account-009"],
+    "revert": ["revert", "account-013", "account-009", "--to", "2024-01-20"],
     "log": ["log", "account-013", "--limit", "5"],
     "types": ["types"],
     "entities": ["entities", "account-01*"],

@@ -60,6 +60,8 @@ def test_one_entity_of_an_index_that_is_up_to_date_needs_duckdb_alone(tmp_path: 
     for arguments in (
         ["replay", "account-013"],
         ["replay", "account-013", "--at", "2024-02-01", "-f", "csv"],
+        ["blame", "account-013", "--all"],
+        ["revert", "account-013", "--to", "2024-02-01"],
         ["log", "account-013"],
         ["entities"],
     ):
@@ -109,7 +111,7 @@ ACCOUNTS = [f"account-{number:03d}" for number in range(10, 20)]
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("esctl re", ["replay", "reconcile", "reindex"]),
+        ("esctl re", ["replay", "revert", "reconcile", "reindex"]),
         ("esctl replay --bef", ["--before"]),
         ("esctl replay --proj", ["--projection", "--projection-file"]),
         ("esctl replay account-01", ACCOUNTS),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from esctl.engine.exact_text import json_string, json_string_sql, unmark_json_sql
 from esctl.engine.quoting import identifier, literal
@@ -58,20 +58,23 @@ def shaped(answer: Answer, template: Mapping[str, Any], option: str) -> Answer:
     for name, value in template.items():
         if _TOKEN.search(name):
             raise UsageError(f"{option}: the name {name!r} has a placeholder", "names further in may have one")
-        text = _only_text(value, known)
-        sql = _text(value, known, option) if text else _json(value, known, option)
-        columns.append(Column(name, "text" if text else "json"))
+        sql, kind = _cell(value, known, option)
+        columns.append(Column(name, kind))
         items.append(f"{sql} AS {identifier(f'c{len(items)}')}")
     # The answer's own order is kept: its rows are to be applied one after the other.
     sql = f"SELECT {', '.join(items)} FROM ({answer.sql})"
     return replace(answer, sql=sql, columns=tuple(columns), flat_sql="", flat_columns=())
 
 
-def _only_text(value: Any, known: Mapping[str, Column]) -> bool:
+def _cell(value: Any, known: Mapping[str, Column], option: str) -> tuple[str, Literal["text", "json"]]:
+    """Write SQL for a member of the template; what can only be text is no JSON text, for formats of cells."""
     if not isinstance(value, str):
-        return False
+        return _json(value, known, option), "json"
     alone = _alone(value)
-    return alone is None or (alone in known and known[alone].kind == "text")
+    if alone is None:
+        return _text(value, known, option), "text"
+    column = _column(alone, known, option)
+    return (identifier(column.name), "text") if column.kind == "text" else (_json(value, known, option), "json")
 
 
 def _alone(text: str) -> str | None:
