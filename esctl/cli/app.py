@@ -26,6 +26,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "replay": ("esctl.cli.commands.replay", "Give the state of entities at a point in time."),
     "diff": ("esctl.cli.commands.diff", "Give what changed between two points in time."),
     "audit": ("esctl.cli.commands.audit", "Give the trail: when, who, what event, what it changed."),
+    "checkpoint": ("esctl.cli.commands.checkpoint", "Sign the head of the log, to be kept elsewhere."),
+    "key": ("esctl.cli.commands.key", "Make and show the keys that checkpoints are signed with."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),
