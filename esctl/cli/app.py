@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "replay": ("esctl.cli.commands.replay", "Give the state of entities at a point in time."),
     "diff": ("esctl.cli.commands.diff", "Give what changed between two points in time."),
     "audit": ("esctl.cli.commands.audit", "Give the trail: when, who, what event, what it changed."),
+    "verify": ("esctl.cli.commands.verify", "Check that nothing in the store was changed."),
     "checkpoint": ("esctl.cli.commands.checkpoint", "Sign the head of the log, to be kept elsewhere."),
     "key": ("esctl.cli.commands.key", "Make and show the keys that checkpoints are signed with."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
