@@ -89,7 +89,7 @@ class Updater:
         manifest = Manifest()
         for file in like.files:
             written: list[IndexFile] = []
-            for table in _chunks(snapshot, file.first, file.last):
+            for table in _chunks(snapshot, file.first, min(file.last, snapshot.head)):
                 manifest = self._add(snapshot, manifest, table, file.columns)
                 written.append(manifest.files[-1])
             if len(written) > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _MOST = 100
 """Blocks that are looked at row by row."""
+_SAID = ("source", "id", "type", "kind", "entity", "role", "actor", "correlation", "causation", "sequence", "invalid")
+"""Columns of what an event says, beside its payload."""
 _COUNTS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless", "roles")
 
 
@@ -49,8 +51,7 @@ def compare_index(snapshot: Snapshot, mapping: MappingConfig) -> tuple[Sequence[
     there = read_manifest(folder)
     if there is None:
         return (), "there is no index of the mapping in force", 0
-    if there.head > snapshot.head:
-        return (), "the index covers more than the log", 0
+    there = replace(there, files=tuple(file for file in there.files if file.first <= snapshot.head))
     temporary = Path(tempfile.mkdtemp(prefix="esctl-verify-"))
     try:
         connection = connect(temporary=temporary)
@@ -58,7 +59,7 @@ def compare_index(snapshot: Snapshot, mapping: MappingConfig) -> tuple[Sequence[
         with explained():
             again = updater.rebuild_as(snapshot, there)
             found = list(_differences(connection, folder, there, temporary, again))
-        return found, "", there.head
+        return found, "", min(there.head, snapshot.head)
     except EsctlError as error:
         raise InputError(error.message, error.hint) from error
     finally:
@@ -70,6 +71,8 @@ def _differences(
 ) -> Iterator[Difference]:
     told = set[int]()
     for old, new in zip(there.files, again.files, strict=True):
+        if old.last != new.last:
+            continue  # it covers more than the log, which was told of already
         if message := _other_counts(old, new):
             told.add((old.first - 1) // BLOCK)
             yield Difference((old.first - 1) // BLOCK, old.first, "changed", message, f"index/{folder.name}/{old.file}")
@@ -81,12 +84,9 @@ def _differences(
         yield Difference(
             0, 1, "changed", f"it reads {', '.join(sorted(odd))} by another mapping", f"index/{folder.name}"
         )
-    views = IndexView(folder, there), IndexView(temporary, again)
+    views = IndexView(folder, there, again.head), IndexView(temporary, again)
     old_rows, new_rows = (_rows(view) for view in views)
-    sums = [
-        f"SELECT ((position - 1) >> {BLOCK_LEVEL}) AS block, count(*) AS n, sum(h) AS h FROM ({_hashed(rows)}) GROUP BY 1"
-        for rows in (old_rows, new_rows)
-    ]
+    sums = [_block_sums(rows) for rows in (old_rows, new_rows)]
     blocks = connection.execute(
         f"""SELECT block FROM ({sums[0]}) a FULL JOIN ({sums[1]}) b USING (block)
         WHERE (a.n, a.h) IS DISTINCT FROM (b.n, b.h) ORDER BY 1 LIMIT {_MOST}"""
@@ -110,9 +110,11 @@ def _rows(view: IndexView) -> str:
     return view.relation(ENVELOPE, {"payload": Read((), "json")})
 
 
-def _hashed(rows: str) -> str:
+def _block_sums(rows: str) -> str:
+    """Write a content hash of each block: the sum of the hashes of its rows, which no order changes."""
     columns = ", ".join(identifier(name) for name in (*ENVELOPE, "payload"))
-    return f"SELECT position, hash({columns})::HUGEINT AS h FROM ({rows})"
+    return f"""SELECT ((position - 1) >> {BLOCK_LEVEL}) AS block, count(*) AS n, sum(hash({columns})::HUGEINT) AS h
+        FROM ({rows}) GROUP BY 1"""
 
 
 def _first_difference(
@@ -124,25 +126,25 @@ def _first_difference(
         f"SELECT min(position) FROM (({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old}))"
     ).fetchone()
     position = int(row[0]) if row is not None and row[0] is not None else block * BLOCK + 1
-    places = [_places(connection, rows) for rows in (old, new)]
+    contents = [_contents(connection, rows) for rows in (old, new)]
     file = next((file.file for file in there.files if file.first <= position <= file.last), "")
-    return Difference(
-        block, position, _kind(position, *places), "the index does not say what the records say",
-        f"index/{folder.name}/{file}",
-    )  # fmt: skip
+    kind = _kind(position, *contents)
+    message = f"index and records differ, as if one had been {kind}"
+    return Difference(block, position, kind, message, f"index/{folder.name}/{file}")
 
 
-def _places(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[int, tuple[str, int]]:
-    found = connection.execute(f'SELECT DISTINCT position, source, "offset" FROM ({rows})').fetchall()
-    return {position: (source, offset) for position, source, offset in found}
+def _contents(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[int, int]:
+    """Hash what each record of a block says, wherever it stands."""
+    columns = ", ".join(identifier(name) for name in (*_SAID, "payload"))
+    found = connection.execute(f"SELECT position, sum(hash({columns})::HUGEINT) FROM ({rows}) GROUP BY 1").fetchall()
+    return {position: int(content) for position, content in found}
 
 
-def _kind(at: int, indexed: dict[int, tuple[str, int]], logged: dict[int, tuple[str, int]]) -> Kind:
-    """Say what happened to the records, by where in its source the index and the log have each of them."""
-    if logged.get(at) == indexed.get(at):
-        return "changed"
-    if logged.get(at) is not None and logged.get(at) == indexed.get(at + 1):
-        return "removed" if indexed.get(at) not in logged.values() else "reordered"
-    if logged.get(at + 1) is not None and logged.get(at + 1) == indexed.get(at):
-        return "inserted" if logged.get(at) not in indexed.values() else "reordered"
-    return "reordered" if logged.get(at) in indexed.values() else "changed"
+def _kind(at: int, indexed: dict[int, int], logged: dict[int, int]) -> Kind:
+    """Say what happened to the records, by where the index and the log have what each of them says."""
+    here, was = logged.get(at), indexed.get(at)
+    if here is not None and here == indexed.get(at + 1):
+        return "reordered" if was in logged.values() else "removed"
+    if was is not None and was == logged.get(at + 1):
+        return "reordered" if here in indexed.values() else "inserted"
+    return "reordered" if here in indexed.values() and here != was else "changed"

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +21,9 @@ from esctl.ledger.sources import SourceHashes
 from esctl.log.merkle import BLOCK, HASH, Frontier
 from esctl.log.segment import SCHEMA, leaf_hashes
 from esctl.log.snapshot import Commit, SegmentEntry
+
+if TYPE_CHECKING:
+    import duckdb
 
 _AHEAD = 2
 """Segments read and hashed at once: as many as two cores keep busy."""
@@ -71,17 +76,20 @@ def recompute(path: Path, segments: Sequence[SegmentEntry], commits: Sequence[Co
 
 
 def _in_order(path: Path, segments: Sequence[SegmentEntry]) -> Iterator[Read]:
+    connections: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
+    for _ in range(_AHEAD):
+        connections.put(connect(threads=1))
     with ThreadPoolExecutor(_AHEAD) as pool:
         waiting: deque[Future[Read]] = deque()
         for entry in segments:
-            waiting.append(pool.submit(_read, path, entry))
+            waiting.append(pool.submit(_read, path, entry, connections))
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _read(path: Path, entry: SegmentEntry) -> Read:
+def _read(path: Path, entry: SegmentEntry, connections: SimpleQueue[duckdb.DuckDBPyConnection]) -> Read:
     try:
         with pq.ParquetFile(path / "log" / entry.file, page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(SCHEMA):
@@ -93,7 +101,11 @@ def _read(path: Path, entry: SegmentEntry) -> Read:
     problem = _order_problem(table["position"].to_numpy(), entry)
     if problem is not None:
         return Read(entry, table, b"", problem)
-    return Read(entry, table, leaf_hashes(table, connect(threads=1)), None)
+    connection = connections.get()
+    try:
+        return Read(entry, table, leaf_hashes(table, connection), None)
+    finally:
+        connections.put(connection)
 
 
 def _order_problem(positions: Positions, entry: SegmentEntry) -> Finding | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.errors import InputError
-from esctl.ledger.chain import Chain, walk
+from esctl.ledger.chain import walk
 from esctl.ledger.files import check_index_files, check_segments
 from esctl.ledger.findings import Check
 from esctl.ledger.heads import Heads, check_checkpoints, check_pin, check_since
