@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
-from drawn_values import HOUR, INSTANTS, JANUARY
+from drawn_values import HOUR, INSTANTS
 from engine_harness import Engine, as_of, engine, fetch, micros
 from reference import FoldError, Reference, State, canonical_json
 from reference.values import to_text
@@ -89,7 +89,7 @@ def folded(log: Log, made: Engine) -> Folded | None:
         return None
 
     def numeric(name: str) -> bool:
-        return all(v is None or isinstance(v, int | Decimal) and not isinstance(v, bool) for v in values[name])
+        return all(v is None or (isinstance(v, int | Decimal) and not isinstance(v, bool)) for v in values[name])
 
     name = max(sorted(values), key=lambda name: (numeric(name), len(values[name])))
     return Folded(reference, name, numeric(name), not any(isinstance(v, list | dict) for v in values[name]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -142,7 +143,7 @@ def interval_labels(spans: Sequence[Interval], steps: Mapping[Entity, Sequence[S
         yield "open" if interval.ended is None else "deleted" if interval.ended.deletes else "closed"
     for trail in steps.values():
         times = [step.rows[0].time for step in trail]
-        if any(a == b for a, b in zip(times, times[1:], strict=False)):
+        if any(a == b for a, b in itertools.pairwise(times)):
             yield "tied"
         if any(len(step.rows) > 1 for step in trail):
             yield "roles"
