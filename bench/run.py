@@ -56,11 +56,13 @@ def contestants(log: Path, middle: str, later: str) -> dict[str, dict[str, list[
         {name: str(WORK / f"{name}.jsonl") for name in ("esctl", "by_hand", "script")},
     )
     arguments = {"replay": [middle], "replay_one": [middle, ONE], "diff": [middle, later], "audit_one": [ONE]}
+    arguments["blame"] = [middle]
     ours = {
         "replay": ["replay", "--at", middle],
         "replay_one": ["replay", ONE, "--at", middle],
         "diff": ["diff", middle, later],
         "audit_one": ["audit", ONE],
+        "blame": ["blame", "--entities", "*", "--at", middle],
     }
     jobs = {
         "ingest": {
@@ -72,8 +74,9 @@ def contestants(log: Path, middle: str, later: str) -> dict[str, dict[str, list[
         jobs[job] = {
             "esctl": [*esctl, *ours[job], "-o", out["esctl"]],
             "by_hand": [*by_hand, job, str(log), parquet, out["by_hand"], *given],
-            "script": [*script, job, str(log), out["script"], *given],
         }
+        if job != "blame":
+            jobs[job]["script"] = [*script, job, str(log), out["script"], *given]
     jobs["--help"] = {
         "esctl": [sys.executable, "-m", "esctl", "--help"],
         "by_hand": [sys.executable, "-c", "import duckdb"],
@@ -94,7 +97,10 @@ def answer(job: str, name: str) -> list[tuple[object, ...]]:
         for text in file:
             row = json.loads(text, parse_float=Decimal)
             state = row.get("state", row)
-            if job in ("replay", "replay_one"):
+            if job == "blame":
+                value = Decimal(row["value"]).normalize() if row["field"] == "balance" else row["value"]
+                rows.append((row["entity"], row["field"], value, row["contributions"], row["id"]))
+            elif job in ("replay", "replay_one"):
                 balance = state.get("balance")
                 rows.append(
                     (
@@ -112,6 +118,7 @@ def answer(job: str, name: str) -> list[tuple[object, ...]]:
 def compare(log: Path, repeats: int, middle: str, later: str, show: Callable[[str], None]) -> None:
     """Run all jobs and show the table."""
     show(f"{'job':<12}{'esctl s':>9}{'by hand s':>11}{'script s':>10}{'ratio':>7}{'MiB':>7}")
+    seconds: dict[str, float] = {}
     for job, commands in contestants(log, middle, later).items():
         runs: dict[str, list[Run]] = {name: [] for name in commands}
         for _ in range(repeats):
@@ -123,9 +130,11 @@ def compare(log: Path, repeats: int, middle: str, later: str, show: Callable[[st
             raise SystemExit(f"{job}: the contestants answer differently")
         median = {name: statistics.median(run.seconds for run in found) for name, found in runs.items()}
         ours, theirs = median["esctl"], median["by_hand"]
+        seconds[job] = ours
         script = f"{median['script']:>10.2f}" if "script" in median else " " * 10
         memory = max(run.memory for run in runs["esctl"])
         show(f"{job:<12}{ours:>9.2f}{theirs:>11.2f}{script}{ours / theirs:>7.2f}{memory:>7.0f}")
+    show(f"blame of all in {seconds['blame'] / seconds['replay']:.2f} times the time of replay")
     sizes = {
         name: sum(f.stat().st_size for f in Path(WORK / name).rglob("*") if f.is_file())
         for name in ("store/log", "store/index")

@@ -78,6 +78,7 @@ class AsOf:
     instant: int | None = None  # microseconds since the epoch, UTC
     number: int | None = None  # position or version
     value: str = ""  # sequence text ("9", "5,2") or event id
+    option: str = field(default="", compare=False)  # or argument, that it was given as
 
 
 @dataclass(frozen=True, slots=True)

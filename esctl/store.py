@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from esctl.config import STORE, Config, find_config, find_store, read_config
 from esctl.errors import InputError, UsageError
-from esctl.model import Answer, AsOf, Basis, MappingConfig
+from esctl.model import AsOf, Basis, MappingConfig
+from esctl.questions import Questions
 from esctl.timespec import bound_name, format_instant, parse_as_of, written
 
 if TYPE_CHECKING:
     import duckdb
-    import pandas
-    import pyarrow as pa
 
     from esctl.engine.duckdb import Session
     from esctl.index.detect import Detection
@@ -31,31 +30,7 @@ OVERRIDES = "mapping.json"
 """Keeps what `--map` said, for the commands that follow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
-    """An answer to work with in Python."""
-
-    answer: Answer
-
-    def arrow(self) -> pa.Table:
-        """Give the answer as an Arrow table, a column per field of a state (`state.balance`)."""
-        from esctl.output import to_arrow
-
-        return to_arrow(self.answer)
-
-    def df(self) -> pandas.DataFrame:
-        """Give the answer as a pandas DataFrame (needs the extra `pandas`)."""
-        return self.arrow().to_pandas()
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Give the answer as the dicts that `-f json` prints, numbers with a fraction as Decimal."""
-        from esctl.output import to_rows
-
-        rows: list[dict[str, Any]] = to_rows(self.answer)
-        return rows
-
-
-class Store:
+class Store(Questions):
     """A store and the configuration it is read with. Open it with `Store.open`."""
 
     def __init__(
@@ -64,7 +39,6 @@ class Store:
         self.path = path
         self.config = config
         self.tz = tz
-        self.points: dict[str, str] = {}  # the bounds asked for, by option, as a basis writes them
         self.basis: Basis | None = None  # that every answer must rest on
         self._memory_limit = memory_limit
         self._threads = threads
@@ -155,8 +129,9 @@ class Store:
         """The index, brought up to date with the snapshot."""
         from esctl.engine.duckdb import explained
 
+        updater = self.updater()
         with explained():
-            return self.updater().run(self.snapshot)
+            return updater.run(self.snapshot) if self.basis is None else updater.at(self.snapshot)
 
     @cached_property
     def projections(self) -> tuple[Projection, ...]:
@@ -197,7 +172,6 @@ class Store:
                 f"{option} is {text}, and the basis has {fixed or 'no such bound'}",
                 "leave it out: the basis settles it",
             )
-        self.points[name] = text
         return at
 
     def scope(
@@ -224,34 +198,17 @@ class Store:
 
         return supposed(scope, without)
 
-    def basis_of(self, scope: Scope) -> Basis:
-        """Say what an answer over a scope rests on, with the bounds asked for so far.
+    def basis_of(self, scope: Scope, points: Sequence[AsOf | None] = ()) -> Basis:
+        """Say what an answer over a scope, within the bounds at some points, rests on.
 
         Raises UsageError if it is not the basis that this store is bound to.
         """
         from esctl.queries.basis import basis_of, check_projection
 
-        found = basis_of(scope, self.snapshot, self.mapping, self.points)
+        found = basis_of(scope, self.snapshot, self.mapping, points)
         if self.basis is not None:
             check_projection(self.basis, found)
         return found
-
-    def replay(
-        self,
-        *entities: str,
-        at: str = "",
-        before: str = "",
-        known_at: str = "",
-        projection: str = "",
-        where: str = "",
-        deleted: bool = False,
-    ) -> Relation:
-        """Give the state of each entity at a point in time. Arguments as the options of `esctl replay`."""
-        from esctl.queries.replay import replay
-
-        return Relation(
-            replay(self.scope(entities, projection, known_at), self.bound(at, before), where, deleted=deleted)
-        )
 
     def bound(self, at: str = "", before: str = "") -> AsOf | None:
         """Read `--at` or `--before`. Raises UsageError for both."""
@@ -260,52 +217,6 @@ class Store:
         if at:
             return self.point(at, "--at")
         return self.given(before, "--before", inclusive=False) or self.given("", "--at")
-
-    def diff(self, a: str, b: str, *entities: str, known_at: str = "", projection: str = "") -> Relation:
-        """Give what differs between two points. Arguments as those of `esctl diff`."""
-        from esctl.queries.diff import diff
-
-        scope = self.scope(entities, projection, known_at)
-        return Relation(diff(scope, self.point(a, "A"), self.point(b, "B")))
-
-    def audit(
-        self,
-        *entities: str,
-        actor: str = "",
-        type: str = "",  # noqa: A002  # as the option
-        start: str = "",
-        end: str = "",
-        field: str = "",
-        at: str = "",
-        known_at: str = "",
-        projection: str = "",
-    ) -> Relation:
-        """Give the trail. Arguments as the options of `esctl audit` (`start`: --from, `end`: --to)."""
-        from esctl.queries.audit import Filters, audit
-
-        filters = Filters(
-            actors=(actor,) if actor else (), types=(type,) if type else (), fields=(field,) if field else (),
-            start=self.given(start, "--from", inclusive=False), end=self.given(end, "--to"),
-        )  # fmt: skip
-        return Relation(audit(self.scope(entities, projection, known_at), self.bound(at), filters))
-
-    def events(self, *entities: str) -> Relation:
-        """Give the events, as `esctl log` does."""
-        from esctl.queries.log import EventFilters, log
-
-        return Relation(log(self.scope(entities), EventFilters()))
-
-    def entities(self) -> Relation:
-        """Give the entities, as `esctl entities` does."""
-        from esctl.queries.entities import entities
-
-        return Relation(entities(self.scope()))
-
-    def types(self) -> Relation:
-        """Give the event types, as `esctl types` does."""
-        from esctl.queries.types import types
-
-        return Relation(types(self.scope()))
 
     def names(self, what: Literal["entity", "type", "projection"], prefix: str, limit: int) -> list[str]:
         """List up to `limit` names that begin with a prefix, for completion."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 from esctl.errors import UsageError
@@ -36,9 +37,8 @@ def parse_as_of(
         find_zone(tz)
     try:
         ordinal = _ordinal(text, spec, inclusive)
-        if ordinal is not None:
-            return ordinal
-        return AsOf(text, "time", inclusive, instant=_instant(spec, inclusive, tz, now))
+        point = ordinal or AsOf(text, "time", inclusive, instant=_instant(spec, inclusive, tz, now))
+        return replace(point, option=option)
     except (ValueError, OverflowError, UsageError):
         raise UsageError(f"{option} {text!r} is no point in time", f"write {HINT}") from None
 
@@ -99,7 +99,7 @@ def written(at: AsOf) -> str:
 
 
 def bound_name(option: str) -> str:
-    """Name a bound as a basis does: `--known-at` is `known_at`, the argument `A` is `a`."""
+    """Name a bound as a basis does: that of `--known-at` is `known_at`, that of the argument `A` is `a`."""
     return option.removeprefix("--").replace("-", "_").lower()
 
 

@@ -39,9 +39,10 @@ from esctl.log.writer import LogWriter, Part
 from esctl.model import MARK, Answer, AsOf, Cursor
 from esctl.projection.spec import Projection, parse_projection
 from esctl.queries.audit import audit
-from esctl.queries.diff import diff
+from esctl.queries.diff import Side, compare, diff
 from esctl.queries.replay import replay
 from esctl.queries.scope import Scope
+from esctl.queries.whatif import supposed
 
 SOURCE = "drawn.jsonl"
 PROJECTION = "p"
@@ -102,6 +103,7 @@ class Engine:
     updater: Updater
     projection: Projection | None
     config: Path | None = None  # the esctl.toml, were there one: python projections lie beside it
+    without: tuple[str, ...] = ()  # events supposed away
 
     def rebuilt(self) -> Engine:
         """Give the engine with its index deleted and built again."""
@@ -113,7 +115,7 @@ class Engine:
         own = (self.projection,) if self.projection else ()
         known = None if known_at is None else AsOf("known", "time", instant=known_at)
         name = PROJECTION if self.projection else ""
-        return Scope(session(), self.view, own, name, known_at=known, config=self.config)
+        return supposed(Scope(session(), self.view, own, name, known_at=known, config=self.config), self.without)
 
     def replay(self, bounds: Bounds, where: str = "") -> dict[tuple[str, str], State]:
         """Give the states by (kind, entity), deleted ones too."""
@@ -137,11 +139,18 @@ class Engine:
     def diff(self, a: Bounds, b: Bounds) -> list[tuple[Any, ...]]:
         """Give the rows of diff as (kind, entity, change, field, before, after, positions)."""
         scope = self.scope(a.get("known_at"))
-        rows = fetch(diff(scope, self._point(a), self._point(b)))
-        return [
-            (kind, entity, change, field, exact(before, ...), exact(after, ...), tuple(exact(positions)))
-            for entity, kind, change, field, before, after, positions in rows
-        ]
+        return _differences(diff(scope, self._point(a), self._point(b)))
+
+    def diff_known(self, a: Bounds, b: Bounds) -> list[tuple[Any, ...]]:
+        """Give what differs between the same point as known at two times, in rows as those of `diff`."""
+        sides = [Side(self.scope(bounds.get("known_at")), as_of(bounds)) for bounds in (a, b)]
+        return _differences(compare(*sides))
+
+    def diff_without(self, bounds: Bounds, without: tuple[str, ...]) -> list[tuple[Any, ...]]:
+        """Give what differs between what is and what would be without some events, in rows as those of `diff`."""
+        made = replace(self, without=without)
+        known, point = bounds.get("known_at"), as_of(bounds)
+        return _differences(compare(Side(self.scope(known), point), Side(made.scope(known), point)))
 
     def payloads(self) -> dict[int, Any]:
         """Give each valid event's payload by position, put together from the index; Ellipsis where it is missing."""
@@ -154,6 +163,13 @@ class Engine:
 
     def _point(self, bounds: Bounds) -> AsOf:
         return as_of(bounds) or AsOf("all", "position", number=self.snapshot.head)
+
+
+def _differences(answer: Answer) -> list[tuple[Any, ...]]:
+    return [
+        (kind, entity, change, field, exact(before, ...), exact(after, ...), tuple(exact(positions)))
+        for entity, kind, change, field, before, after, positions in fetch(answer)
+    ]
 
 
 def as_of(bounds: Bounds) -> AsOf | None:
@@ -247,16 +263,14 @@ def disagreements(log: Log, made: Engine, ask: Sequence[str] = ("replay", "audit
     reference.events(log.records, log.recorded_at)
     found: list[str] = []
     for b in log.bounds if "replay" in ask else ():
-        found += _judged(
-            reference, f"replay {b}", partial(reference.replay, **b), partial(made.replay, b), _states_differ
+        found += judged(
+            reference, f"replay {b}", partial(reference.replay, **b), partial(made.replay, b), states_differ
         )
     for b in log.bounds if "audit" in ask else ():
-        found += _judged(
-            reference, f"audit {b}", partial(_trails, reference, b), partial(made.audit, b), _trails_differ
-        )
+        found += judged(reference, f"audit {b}", partial(_trails, reference, b), partial(made.audit, b), _trails_differ)
     for a, b in _pairs(log.bounds) if "diff" in ask else ():
-        differ = partial(_diffs_differ, reference)
-        found += _judged(
+        differ = partial(diffs_differ, reference)
+        found += judged(
             reference, f"diff {a} {b}", partial(_changes, reference, a, b), partial(made.diff, a, b), differ
         )
     return found
@@ -266,7 +280,7 @@ class UnknownFieldError(Exception):
     """The engine refuses a projection that names a field no event has had; the reference just finds it missing."""
 
 
-def _judged(
+def judged(
     reference: Reference,
     what: str,
     expected: Callable[[], Any],
@@ -307,7 +321,7 @@ def _error_differs(problem: FoldError, given: Callable[[], Any]) -> list[str]:
     return [] if problem.shadowed else [f"an answer where there is an error: {problem}"]
 
 
-def _states_differ(wanted: Mapping[Entity, ReferenceState], given: Mapping[Entity, State]) -> list[str]:
+def states_differ(wanted: Mapping[Entity, ReferenceState], given: Mapping[Entity, State]) -> list[str]:
     found = [f"{entity}: {'missing' if entity in wanted else 'unexpected'}" for entity in wanted.keys() ^ given.keys()]
     for entity in wanted.keys() & given.keys():
         x, y = wanted[entity], given[entity]
@@ -372,7 +386,7 @@ def _clears(reference: Reference, position: int, field: str) -> bool:
     return any(op.name in whole or (op.name == "unset" and op.field == field) for op in operations)
 
 
-def _diffs_differ(reference: Reference, wanted: tuple[Any, Any], given: list[tuple[Any, ...]]) -> list[str]:
+def diffs_differ(reference: Reference, wanted: tuple[Any, Any], given: list[tuple[Any, ...]]) -> list[str]:
     fields, changes = wanted
     told = {(row[0], row[1]): row[2] for row in given}
     found = [] if told == changes else [f"changes {changes} are {told}"]

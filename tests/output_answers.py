@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 from esctl.engine.duckdb import connect
 from esctl.engine.quoting import identifier, literal
-from esctl.model import MARK, Answer, Column
+from esctl.model import MARK, Answer, Column, Findings
 from esctl.output import Target, write
 
 # What a log can do to a terminal, a spreadsheet, a Markdown page or a parser.
@@ -36,6 +36,8 @@ HOSTILE_TEXTS = (
 
 HOSTILE_NAME = 'n\x1b[1m"q",|=\u202e\n'
 
+RULES = (("hostile", "text that acts {0} [x](y) <b>"), ("kept", "what no row breaks"))
+
 
 def session() -> SimpleNamespace:
     """Give the one thing of a session that the printers use."""
@@ -52,6 +54,7 @@ def hostile_answer() -> Answer:
         session(),
         f"select * from (values {rows}) order by 1",
         (Column("n", "integer"), Column(HOSTILE_NAME, "text"), Column("j", "json")),
+        findings=Findings(RULES, "'hostile'", identifier(HOSTILE_NAME), identifier(HOSTILE_NAME)),
     )
 
 

@@ -15,9 +15,10 @@ from typing import Any
 from esctl.ingest import IngestOptions, ingest
 from esctl.model import IngestSummary
 from esctl.output import Target, write
+from esctl.questions import Relation
 from esctl.sources.files import expand
 from esctl.sources.reading import SourceOptions
-from esctl.store import Relation, Store, create, reopened
+from esctl.store import Store, create, reopened
 
 Rows = list[dict[str, Any]]
 

@@ -12,7 +12,7 @@ import typer
 from esctl.cli import app, diagnostics
 from esctl.cli.options import Shared, command, subcommands
 from esctl.errors import EsctlError, InputError, NotFoundError, UsageError
-from esctl.model import Answer, Column
+from esctl.model import Answer, Column, Findings
 
 KINDS = {"usage": UsageError, "input": InputError, "missing": NotFoundError, "other": EsctlError}
 
@@ -29,7 +29,12 @@ def rows(
     sql = f"select i, 'entity-' || i, timestamp '2024-01-01' + to_seconds(i), '\x1b[31mx' from range({count}) t(i)"
     columns = (Column("n", "integer"), Column("entity", "text"), Column("time", "time"), Column("odd", "text"))
     answer = Answer(
-        SimpleNamespace(connection=connect()), sql, columns, notes=("rests on\x1b[31m position 7",), title="Rows"
+        SimpleNamespace(connection=connect()),
+        sql,
+        columns,
+        notes=("rests on\x1b[31m position 7",),
+        title="Rows",
+        findings=Findings((("odd", "what is odd"),), "'odd'", "odd", "entity"),
     )
     render(answer, shared, table_columns=tuple(table.split(",")) if table else ())
 

@@ -91,6 +91,8 @@ def test_wrong_usage_is_2(small: Path, arguments: list[str], at_fault: str, hint
         (["log", "thing-3"], "'thing-3'", "thing-"),
         (["entities", "thing-3"], "'thing-3'", "thing-"),
         (["diff", "@1", "@5", "thing-3"], "'thing-3'", "thing-"),
+        (["blame", "thing-3"], "'thing-3'", "thing-"),
+        (["revert", "thing-3", "--to", "@1"], "'thing-3'", "thing-"),
         (["show", "evt-99"], "'evt-99'", "esctl log"),
         (["show", "@99"], "'@99'", "esctl log"),
         (["replay", "--at", "id:evt-99"], "'evt-99'", "esctl log"),
@@ -105,10 +107,24 @@ def test_what_does_not_exist_is_4(small: Path, arguments: list[str], at_fault: s
 
 @pytest.mark.parametrize(
     "command",
-    ["replay", "diff", "audit", "log", "types", "entities", "status", "show", "export", "reindex", "init"],
+    [
+        "replay",
+        "diff",
+        "audit",
+        "blame",
+        "revert",
+        "log",
+        "types",
+        "entities",
+        "status",
+        "show",
+        "export",
+        "reindex",
+        "init",
+    ],
 )
 def test_no_store_is_3(tmp_path: Path, command: str) -> None:
-    more = {"diff": ["@1", "@2"], "show": ["@1"]}.get(command, [])
+    more = {"diff": ["@1", "@2"], "show": ["@1"], "blame": ["*"], "revert": ["*", "--to", "@1"]}.get(command, [])
     message, hint = refused(command, *more, code=3, cwd=tmp_path)
     assert "no store" in message
     assert "esctl ingest FILE" in hint

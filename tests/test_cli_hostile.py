@@ -81,6 +81,8 @@ COMMANDS = [
     ["replay"],
     ["audit"],
     ["diff", "@0", "@99"],
+    ["blame", "*"],
+    ["revert", "*", "--to", "@0"],
     ["log"],
     ["types"],
     ["entities"],
@@ -146,6 +148,8 @@ def test_what_was_named_can_be_asked_for(hostile: Path) -> None:
     expected = {text: state(HOSTILE.index(text), text) for text in EXACT}
     states = {row["entity"]: row["state"] for row in good("replay", "--", *EXACT, cwd=hostile).rows}
     assert states == expected
+    fields = {(row["entity"], row["field"]): row["value"] for row in good("blame", "--", *EXACT, cwd=hostile).rows}
+    assert fields == {(text, name): value for text, fields in expected.items() for name, value in fields.items()}
     globs = {row["entity"] for row in good("replay", "--", "nul ? inside", "long x*", "100%_like*", cwd=hostile).rows}
     assert globs == set(HOSTILE) - set(EXACT)
     for option, prefix, column in (("--type", "type ", "type"), ("--actor", "by ", "actor")):

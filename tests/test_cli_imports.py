@@ -60,6 +60,8 @@ def test_one_entity_of_an_index_that_is_up_to_date_needs_duckdb_alone(tmp_path: 
     for arguments in (
         ["replay", "account-013"],
         ["replay", "account-013", "--at", "2024-02-01", "-f", "csv"],
+        ["blame", "account-013", "--all"],
+        ["revert", "account-013", "--to", "2024-02-01"],
         ["log", "account-013"],
         ["entities"],
     ):
@@ -109,7 +111,7 @@ ACCOUNTS = [f"account-{number:03d}" for number in range(10, 20)]
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("esctl re", ["replay", "reindex"]),
+        ("esctl re", ["replay", "revert", "reconcile", "reindex"]),
         ("esctl replay --bef", ["--before"]),
         ("esctl replay --proj", ["--projection", "--projection-file"]),
         ("esctl replay account-01", ACCOUNTS),
@@ -119,7 +121,7 @@ ACCOUNTS = [f"account-{number:03d}" for number in range(10, 20)]
         ("esctl audit --type Account", ["AccountClosed", "AccountOpened", "AccountReopened"]),
         ("esctl replay -p a", ["account"]),
         ("esctl replay -p ", ["account", "sku", "order", "sensor"]),
-        ("esctl replay -f j", ["json", "jsonl"]),
+        ("esctl replay -f j", ["json", "jsonl", "junit"]),
         ("esctl config s", ["show"]),
         ("esctl replay odd", ["odd name", "odd'quote"]),
         ("esctl replay nothing-", []),

@@ -29,9 +29,9 @@ from output_answers import (
 
 from esctl.engine.duckdb import EVENT_ERROR
 from esctl.errors import UsageError
-from esctl.model import Answer, Column
+from esctl.model import Answer, Column, Findings
 from esctl.output import FORMATS, Target, write
-from esctl.output.target import BINARY_FORMATS, Format
+from esctl.output.target import BINARY_FORMATS, FINDINGS_FORMATS, Format
 
 TEXT_FORMATS = [name for name in FORMATS if name not in BINARY_FORMATS]
 
@@ -208,7 +208,8 @@ def test_a_limit_holds_in_every_format(form: Format) -> None:
 def test_an_error_in_the_data_is_explained_in_every_format(form: Format) -> None:
     # The row of the error comes late: it is met while rows are fetched.
     sql = f"select case when i < 300000 then i else error('{EVENT_ERROR}evt-9: no number') end from range(300001) t(i)"
-    answer = Answer(session(), sql, (Column("i", "integer"),))
+    findings = Findings((), "'odd'", "'odd'", "i") if form in FINDINGS_FORMATS else None
+    answer = Answer(session(), sql, (Column("i", "integer"),), findings=findings)
     with pytest.raises(UsageError, match="evt-9: no number"):
         write(answer, Target(format=form, limit=400_000, destination=io.BytesIO()))
     assert answer.session.connection.execute("select 7").fetchall() == [(7,)]

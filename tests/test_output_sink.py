@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def test_a_failed_answer_leaves_nothing_and_keeps_the_older_file(tmp_path: Path,
     path = tmp_path / "answer"
     path.write_text("older")
     answer = hostile_answer()
-    broken = type(answer)(answer.session, "select error('no') , 'x', 'y'", answer.columns)
+    broken = replace(answer, sql="select 1, error('no'), 'y'")
     with pytest.raises(Exception, match="no"):
         write(broken, Target(format=form, destination=path))
     assert [entry.name for entry in tmp_path.iterdir()] == ["answer"]

@@ -19,9 +19,10 @@ from esctl.engine.interrupts import interrupt_all
 from esctl.errors import UsageError
 from esctl.ingest import IngestOptions, Outcome, ingest
 from esctl.model import MARK
+from esctl.questions import Relation
 from esctl.sources.files import expand
 from esctl.sources.reading import SourceOptions
-from esctl.store import Relation, Store, create, rebuild_index
+from esctl.store import Store, create, rebuild_index
 
 ENVELOPE = {"id": "i", "type": "t", "time": "at", "entity": "e", "data": "d"}
 Event = Mapping[str, Any]

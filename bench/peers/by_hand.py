@@ -43,6 +43,32 @@ LINES = """SELECT '{"entity":"' || entity || '","owner":' || coalesce(to_json(ow
     ',"address":' || coalesce(to_json(address), 'null') || ',"balance":' || coalesce(balance::VARCHAR, 'null') || '}'
     FROM states"""
 
+# Which event last had a hand in each field, and of how many the value is made; a closed account blames its closing.
+BLAME = """
+    starts AS (SELECT entity, max(time) FILTER (type IN ('AccountOpened', 'AccountReopened')) AS opened,
+                      max(time) FILTER (type = 'AccountClosed') AS closed, max(time) AS last FROM r GROUP BY entity),
+    alive AS (SELECT r.*, {{'id': id, 'type': type, 'time': time, 'actor': actor}} AS event, closed, last,
+                     (closed IS NULL OR time > closed) AS lives, (opened IS NULL OR time >= opened) AS counts,
+                     type IN ('AccountOpened', 'AccountReopened') AS opens
+              FROM r JOIN starts USING (entity)),
+    b AS (SELECT entity, any_value(closed) = any_value(last) AS gone, arg_max(event, time) AS final,
+            arg_max(event, time) FILTER (lives AND owner IS NOT NULL) AS owner_by,
+            arg_max(owner, time) FILTER (lives AND owner IS NOT NULL) AS owner,
+            arg_max(event, time) FILTER (lives AND address IS NOT NULL) AS address_by,
+            arg_max(address, time) FILTER (lives AND address IS NOT NULL) AS address,
+            arg_max(event, time) FILTER (lives AND counts AND (opens OR delta IS NOT NULL)) AS balance_by,
+            count(*) FILTER (lives AND counts AND (opens OR delta IS NOT NULL)) AS made,
+            coalesce(sum(delta) FILTER (lives AND counts), 0) AS balance
+          FROM alive GROUP BY entity),
+    f AS (SELECT entity, unnest(CASE WHEN gone THEN [{{'field': NULL, 'value': NULL, 'made': 0, 'by': final}}] ELSE [
+            {{'field': 'owner', 'value': to_json(owner)::VARCHAR, 'made': 1, 'by': owner_by}},
+            {{'field': 'address', 'value': to_json(address)::VARCHAR, 'made': 1, 'by': address_by}},
+            {{'field': 'balance', 'value': balance::VARCHAR, 'made': made, 'by': balance_by}}] END) AS x FROM b)
+    SELECT '{{"entity":"' || entity || '","field":' || coalesce(to_json(x.field), 'null') || ',"value":' ||
+        coalesce(x.value, 'null') || ',"contributions":' || x.made || ',"id":"' || x.by.id || '","type":"' ||
+        x.by.type || '","time":"' || strftime(x.by.time, '%Y-%m-%dT%H:%M:%S.%fZ') || '","actor":"' || x.by.actor ||
+        '"}}' FROM f WHERE x.by IS NOT NULL ORDER BY entity, x.field"""
+
 
 def main(job: str, log: str, parquet: str, out: str, *arguments: str) -> None:
     """Do one job."""
@@ -58,6 +84,8 @@ def query(job: str, parquet: str, arguments: tuple[str, ...]) -> str:
     """Write the query of a job."""
     if job == "replay":
         return f"WITH {ROWS.format(parquet=parquet, bound=_until(arguments[0]))}, {STATES} {LINES}"
+    if job == "blame":
+        return f"WITH {ROWS.format(parquet=parquet, bound=_until(arguments[0]))}, {BLAME.format()}"
     if job == "replay_one":
         mine = f'list_contains([data.account, data."from", data."to"], \'{arguments[1]}\') AND {_until(arguments[0])}'
         return f"WITH {ROWS.format(parquet=parquet, bound=mine)}, {STATES} {LINES} WHERE entity = '{arguments[1]}'"

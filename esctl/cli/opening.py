@@ -10,7 +10,7 @@ from esctl.cli.options import Shared
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from esctl.model import Answer, AsOf
+    from esctl.model import Answer, AsOf, Basis
     from esctl.queries.scope import Scope
     from esctl.store import Store
 
@@ -54,19 +54,27 @@ def tell(
     table_columns: tuple[str, ...] = (),
     points: Sequence[AsOf | None] = (),
     at: AsOf | None = None,
+    *,
+    noted: bool = True,
 ) -> int:
     """Write the answer to a question, and on stderr what it rests on; gives the number of rows."""
-    announce(shared, store, scope, points, at)
+    announce(shared, store, scope, points, at, noted=noted)
     return show(answer, shared, store, table_columns)
 
 
 def announce(
-    shared: Shared, store: Store, scope: Scope, points: Sequence[AsOf | None] = (), at: AsOf | None = None
+    shared: Shared,
+    store: Store,
+    scope: Scope,
+    points: Sequence[AsOf | None] = (),
+    at: AsOf | None = None,
+    *,
+    noted: bool = True,
 ) -> None:
     """Say on stderr what an answer rests on.
 
     To what its points (`at`, the bound of what is folded, first) were resolved, which events are supposed away, which
-    findings lie in its scope, and its basis where it is wanted.
+    findings lie in its scope (where `noted`), and its basis where it is wanted.
     """
     if not shared.quiet:
         from esctl.queries.findings import findings_note
@@ -75,17 +83,16 @@ def announce(
             echo_bound(store, shared, point)
         for skipped in scope.without:
             diagnostics.note(f"without {skipped.text}: {skipped.count} event{'s' * (skipped.count != 1)}")
-        if line := findings_note(scope, at):
+        if noted and (line := findings_note(scope, at)):
             diagnostics.note(line)
     if shared.basis or shared.basis_from is not None:
-        _tell_basis(shared, store, scope)
+        _tell_basis(shared, store, store.basis_of(scope, (at, *points)))
 
 
-def _tell_basis(shared: Shared, store: Store, scope: Scope) -> None:
+def _tell_basis(shared: Shared, store: Store, basis: Basis) -> None:
     from esctl.cli.render import choose_target
     from esctl.queries.basis import to_json, to_lines
 
-    basis = store.basis_of(scope)
     if not shared.basis:
         return
     plain = choose_target(shared, (), output_settings(store)).format in ("table", "markdown")

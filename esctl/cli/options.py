@@ -70,8 +70,8 @@ _OPTIONS = {
         "-f",
         metavar="FORMAT",
         autocompletion=complete_format,
-        help="table, json, jsonl, csv, tsv, markdown, parquet or arrow; by default by the suffix of --output, "
-        "else a table on a terminal and jsonl in a pipe. [env: ESCTL_FORMAT]",
+        help="table, json, jsonl, csv, tsv, markdown, parquet or arrow, for checks sarif or junit too; by default by "
+        "the suffix of --output, else a table on a terminal and jsonl in a pipe. [env: ESCTL_FORMAT]",
     ),
     "output": _option(
         Path | None, "--output", "-o", metavar="PATH", help="Write to a file, which appears when it is whole."

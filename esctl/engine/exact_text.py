@@ -24,6 +24,7 @@ _SHOWN = r"\1\2\3\4\5\6\7"
 _STRING_BODY = r'[^"\\]*(?:\\.[^"\\]*)*"'
 _CANONICAL = r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?"
 _MARKED = rf'"{MARK}({_CANONICAL})"|("){MARK}({_STRING_BODY})|("{_STRING_BODY})'
+_UNMARKED = rf'(")({MARK})({_STRING_BODY})|("{_STRING_BODY})'
 _MARKED_PYTHON = re.compile(_MARKED, re.DOTALL)
 
 
@@ -97,6 +98,21 @@ def unmark_json_sql(expr: str) -> str:
         f"CASE WHEN contains({text}, {literal(MARK)}) "
         f"THEN regexp_replace({text}, {literal(_MARKED)}, '\\1\\2\\3\\4', 'gs') ELSE {text} END"
     )
+
+
+def mark_json_sql(expr: str) -> str:
+    """Write SQL that turns real JSON text into marked JSON text: strings that begin with MARK get another in front."""
+    return (
+        f"CASE WHEN contains({expr}, {literal(MARK)}) "
+        f"THEN regexp_replace({expr}, {literal(_UNMARKED)}, '\\1\\2\\2\\3\\4', 'gs') ELSE {expr} END"
+    )
+
+
+def time_text(sql: str) -> str:
+    """Write a UTC TIMESTAMP as RFC 3339 text, with a fraction only where there is one."""
+    whole = f"date_part('microseconds', {sql}) % 1000000 = 0"
+    fraction = f"CASE WHEN {whole} THEN '' ELSE strftime({sql}, '.%f') END"
+    return f"(strftime({sql}, '%Y-%m-%dT%H:%M:%S') || {fraction} || 'Z')"
 
 
 def unmark(text: str) -> str:

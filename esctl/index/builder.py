@@ -214,11 +214,11 @@ def _group_select(group: Group, columns: Sequence[PayloadColumn], widest: int) -
         coalesce(invalid, CASE WHEN time_text IS NOT NULL AND event_time IS NULL
                                THEN 'unreadable time ' || to_json(left(time_text, 60)) END) AS invalid,
         coalesce(event_time, source_time, recorded_at) AS time,
-        id, scope, type, actor, correlation, causation, sequence, sequence_key,
+        id, scope, type, actor, correlation, causation, aliases, sequence, sequence_key,
         {group.stanza_number}::USMALLINT AS stanza, {literal(group.stanza.order)} AS ordering,
         CAST(NULL AS BIGINT) AS duplicate_of, false AS conflict,
         {_entity_columns(envelope, widest)},
-        CASE WHEN NOT fits THEN {canonical_json_sql("p")} END AS data,
+        CASE WHEN NOT fits THEN {canonical_json_sql(_by_name("p"))} END AS data,
         CASE WHEN fits THEN nullif({nulls or "''"}, '') END AS nulls{names}
     FROM (SELECT *, coalesce(NOT marked AND keys > 0 AND ({kept or "0"}) = keys, false) AS fits,
             CASE WHEN fits THEN NULL ELSE {payload.whole("j")} END AS p
@@ -231,6 +231,14 @@ def _group_select(group: Group, columns: Sequence[PayloadColumn], widest: int) -
                                             source_time::TIMESTAMP AS source_time),
                                  CASE WHEN invalid IS NULL THEN {_event_text(group.stanza)} END AS j
                           FROM chunk WHERE grp = {group.number})))))"""
+
+
+def _by_name(payload: str) -> str:
+    """Write a payload's members in the order of their names, as those of typed rows are read."""
+    names = f"list_sort(json_keys({payload}))"
+    member = f"to_json(k)::VARCHAR || ':' || json_extract({payload}, {pointer_sql('k')})::VARCHAR"
+    ordered = f"'{{' || array_to_string(list_transform({names}, lambda k: {member}), ',') || '}}'"
+    return f"CASE WHEN json_type({payload}) = 'OBJECT' THEN {ordered} ELSE {payload}::VARCHAR END"
 
 
 def _typed_value(column: PayloadColumn, number: int) -> str:
@@ -383,6 +391,6 @@ def _role_select(role: int, roles: range, key: str, columns: Sequence[PayloadCol
     where = "" if len(roles) == 1 else f" WHERE entity_{role} IS NOT NULL{homeless}"
     return f"""SELECT position, source, "offset", role_{role} AS role, {role}::UTINYINT AS role_order,
         timezone('UTC', time) AS time, timezone('UTC', recorded_at) AS recorded_at, id, scope, stanza, type,
-        kind_{role} AS kind, entity_{role} AS entity, actor, correlation, causation,
+        kind_{role} AS kind, entity_{role} AS entity, actor, correlation, causation, aliases,
         sequence, {key} AS sequence_key, ordering, invalid, duplicate_of, conflict, data, nulls{names}
         FROM event{where}"""

@@ -14,7 +14,7 @@ from esctl.index.layout import PayloadColumn
 from esctl.model import Stanza
 
 MANIFEST = "manifest.json"
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class Manifest:
 
     @property
     def fields(self) -> tuple[str, ...]:
-        """List the payload fields seen anywhere, in order of first sight."""
-        return tuple(dict.fromkeys(name for file in self.files for name, _ in file.fields))
+        """List the payload fields seen anywhere, by name: however the index was built, the order is the same."""
+        return tuple(sorted({name for file in self.files for name, _ in file.fields}))
 
     def kinds(self, name: str) -> frozenset[str]:
         """Give the JSON types that a payload field had anywhere: STRING, NUMBER, BOOLEAN, CONTAINER, NULL."""

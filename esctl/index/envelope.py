@@ -19,6 +19,12 @@ KIND_PATTERN = rf"^([A-Za-z][A-Za-z0-9_]*)[-/:]{IDENTIFIER_TAIL}$"
 
 NOT_KIND = "entity"
 
+ALIASES_TYPE = "STRUCT(name VARCHAR, value VARCHAR)[]"
+"""Of the index column `aliases`: the further ids of an event, in mapping order; NULL where it has none."""
+TRACEPARENT = "traceparent"
+"""The alias whose value is read as W3C Trace Context says: what ties is its trace id."""
+_TRACE_ID = "^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
+
 
 @dataclass(slots=True)
 class Extractor:
@@ -101,6 +107,22 @@ def sortable_text(text: str) -> str:
     return f"CASE WHEN {number} THEN (CASE WHEN {negative} THEN {down} ELSE {up} END) ELSE '3' || {text} END"
 
 
+def aliases_sql(extractor: Extractor, aliases: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Give the SQL for the list of an event's aliases that are present; NULL for none."""
+    if not aliases:
+        return f"CAST(NULL AS {ALIASES_TYPE})"
+    items = [
+        f"{{'name': {literal(name)}, 'value': {_alias(name, first_of(extractor, paths))}}}" for name, paths in aliases
+    ]
+    return f"nullif(list_filter([{', '.join(items)}], lambda a: a.value IS NOT NULL), [])"
+
+
+def _alias(name: str, value: str) -> str:
+    if name != TRACEPARENT:
+        return value
+    return f"coalesce(nullif(regexp_extract({value}, {literal(_TRACE_ID)}, 1), ''), {value})"
+
+
 @dataclass(frozen=True, slots=True)
 class EnvelopeSql:
     """SQL over columns `j` (the event's JSON text), `x` (extracted texts), `recorded_at`, `source_time`, `marked`."""
@@ -134,6 +156,7 @@ def envelope_sql(stanza: Stanza, tz: str) -> EnvelopeSql:
         ("actor", first_of(extractor, stanza.actor)),
         ("correlation", first_of(extractor, stanza.correlation)),
         ("causation", first_of(extractor, stanza.causation)),
+        ("aliases", aliases_sql(extractor, stanza.aliases)),
         ("sequence", sequence_display(sequence)),
     )
     entities = tuple(

@@ -48,10 +48,11 @@ _CLOUDEVENTS = Preset(
         correlation=("correlationid",),
         causation=("causationid",),
         data=("data", "data_base64"),
+        aliases=(("traceparent", ("traceparent",)),),
     ),
     needs=(("specversion",), ("type",), ("source",), ("id",)),
 )
-"""https://github.com/cloudevents/spec (JSON format 1.0; extensions: correlation, auth context)."""
+"""https://github.com/cloudevents/spec (JSON format 1.0; extensions: correlation, auth context, distributed tracing)."""
 
 _CLOUDTRAIL = Preset(
     Stanza(
@@ -85,6 +86,7 @@ _CLOUDTRAIL = Preset(
         ),
         correlation=("requestID", "sharedEventID"),
         data=("record",),
+        aliases=(("request", ("requestID",)), ("shared_event", ("sharedEventID",))),
     ),
     needs=(("eventName",), ("eventSource",), ("eventTime",), ("eventVersion", "awsRegion")),
 )  # fmt: skip
@@ -253,6 +255,7 @@ _OPENTELEMETRY = Preset(
         actor=('attributes."enduser.id"', 'Attributes."enduser.id"', 'attributes."user.id"', 'Attributes."user.id"'),
         correlation=("traceId", "TraceId"),
         data=("record",),
+        aliases=(("traceparent", ("traceId", "TraceId")),),  # tied to events that carry the header itself
     ),
     needs=(
         ("timeUnixNano", "observedTimeUnixNano", "Timestamp"),

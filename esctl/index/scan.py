@@ -13,7 +13,7 @@ from typing import Literal
 from esctl.engine.exact_text import is_number_mark_sql, json_string, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.catalog import IndexFile, Manifest
-from esctl.index.envelope import sortable_text
+from esctl.index.envelope import ALIASES_TYPE, sortable_text
 from esctl.index.layout import PayloadColumn, json_of, json_type_of, null_mark, text_of
 from esctl.index.mapping import json_pointer
 
@@ -22,8 +22,8 @@ PayloadPath = tuple[str | int, ...]
 
 ENVELOPE: tuple[str, ...] = (
     "position", "source", "offset", "role", "role_order", "time", "recorded_at", "id", "scope", "stanza", "type",
-    "kind", "entity", "actor", "correlation", "causation", "sequence", "sequence_key", "ordering", "invalid",
-    "duplicate_of", "conflict",
+    "kind", "entity", "actor", "correlation", "causation", "aliases", "sequence", "sequence_key", "ordering",
+    "invalid", "duplicate_of", "conflict",
 )  # fmt: skip
 
 EVENT_COLUMNS: tuple[str, ...] = (
@@ -35,7 +35,7 @@ EVENT_COLUMNS: tuple[str, ...] = (
 _STORED_TYPES = {
     "position": "BIGINT", "offset": "BIGINT", "role_order": "UTINYINT", "time": "TIMESTAMPTZ",
     "recorded_at": "TIMESTAMPTZ", "stanza": "USMALLINT", "sequence_key": "BIGINT", "duplicate_of": "BIGINT",
-    "conflict": "BOOLEAN",
+    "conflict": "BOOLEAN", "aliases": ALIASES_TYPE,
 }  # fmt: skip
 """Of the envelope columns that are not text."""
 
@@ -73,9 +73,12 @@ class IndexView:
         return self.manifest.fields
 
     def static_type(self, path: PayloadPath) -> str:
-        """Give the JSON type a top-level field has wherever it is neither missing nor null; empty if it has several."""
+        """Give the JSON type a top-level field has wherever it is neither missing nor null; empty if it has several.
+
+        Objects and arrays are CONTAINER.
+        """
         found = self.manifest.kinds(str(path[0])) - {"NULL"} if len(path) == 1 else frozenset()
-        return next(iter(found)) if len(found) == 1 and "CONTAINER" not in found else ""
+        return next(iter(found)) if len(found) == 1 else ""
 
     def columns_of(self, path: PayloadPath) -> list[PayloadColumn]:
         """List the typed columns that keep a top-level field, one a file."""
@@ -290,6 +293,9 @@ def read_json(holder: str, path: PayloadPath, form: Form, *, marked: bool) -> st
     if form == "json":
         return f"CAST(json_extract({holder}, {pointer}) AS VARCHAR)"
     text = f"json_extract_string({holder}, {pointer})"
+    if not path:
+        # A number by itself is its own text; DuckDB would read it as a DOUBLE.
+        text = f"CASE WHEN ascii({holder}) BETWEEN 45 AND 57 THEN {holder} ELSE {text} END"
     if form == "text":
         return unmark_text_sql(text) if marked else text
     kind = f"json_type({holder}, {pointer})"

@@ -62,7 +62,8 @@ def _with_statistics(schema: pa.Schema) -> list[str]:
     import pyarrow as pa
 
     texts = (pa.string(), pa.large_string(), pa.string_view())
-    return [field.name for field in schema if field.name in DICTIONARY or field.type not in texts]
+    plain = [field for field in schema if not pa.types.is_nested(field.type)]
+    return [field.name for field in plain if field.name in DICTIONARY or field.type not in texts]
 
 
 def sweep(folder: Path, manifest: Manifest) -> None:

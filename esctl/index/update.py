@@ -65,6 +65,20 @@ class Updater:
         with self._locked():
             return _view(self.folder, self._extend(snapshot), snapshot)
 
+    def at(self, snapshot: Snapshot) -> IndexView:
+        """Give the index as if the log ended with the snapshot: nothing that came later shows in it.
+
+        What the store's own index holds beyond is left out in a temporary folder; a file that reaches across the end
+        is built again.
+        """
+        manifest = read_manifest(self.folder) or Manifest()
+        if manifest.head <= snapshot.head:
+            return self.run(snapshot)
+        kept = tuple(file for file in manifest.files if file.last <= snapshot.head)
+        sources = {name: number for name, number in manifest.sources.items() if name in snapshot.cursors}
+        before = replace(manifest, head=kept[-1].last if kept else 0, files=kept, sources=sources)
+        return self._beside(snapshot, before)
+
     def rebuild(self, snapshot: Snapshot) -> IndexView:
         """Build the index anew from the evidence. The files of the old one linger for those who read them.
 

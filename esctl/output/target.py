@@ -10,11 +10,13 @@ from typing import BinaryIO, Literal, get_args
 
 from esctl.errors import UsageError
 
-Format = Literal["table", "json", "jsonl", "csv", "tsv", "markdown", "parquet", "arrow"]
+Format = Literal["table", "json", "jsonl", "csv", "tsv", "markdown", "parquet", "arrow", "sarif", "junit"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 BINARY_FORMATS: frozenset[Format] = frozenset({"parquet", "arrow"})
 FLAT_FORMATS: frozenset[Format] = frozenset({"csv", "tsv", "parquet", "arrow"})
 """Formats of cells: a state's fields are columns of their own in these."""
+FINDINGS_FORMATS: frozenset[Format] = frozenset({"sarif", "junit"})
+"""Formats of checks: only an answer that has findings can be written so."""
 
 SUFFIXES: Mapping[str, Format] = {
     ".json": "json",
@@ -27,6 +29,8 @@ SUFFIXES: Mapping[str, Format] = {
     ".parquet": "parquet",
     ".arrow": "arrow",
     ".feather": "arrow",
+    ".sarif": "sarif",
+    ".xml": "junit",
 }
 _COMPRESSED = frozenset({".gz", ".zst", ".bz2", ".xz", ".zip"})
 

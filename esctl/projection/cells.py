@@ -46,6 +46,7 @@ class FieldPlan:
     removes: bool = False  # a list from which elements are removed
     touch: str = "false"  # whether the event has an operation on the field other than to remove it
     number: bool = False  # whenever it has a value other than null, that is a number
+    static: str = ""  # else the JSON type of all such values, where it is one: STRING, BOOLEAN, CONTAINER
 
     @property
     def resets(self) -> bool:
@@ -73,18 +74,21 @@ def field_plan(name: str, steps: Sequence[Step], declared: str) -> FieldPlan:
         declared=declared,
         touch=any_of(_touch(step) for step in steps if step.kind != "unset"),
         number=_sets_numbers(resets, declared),
+        static=_static(resets, declared),
     )
     if not accs:
         return plain
     active = [(_active(step, resets), step) for step in accs]
     if accs[0].kind in ("append", "remove"):
         removes = any(step.kind == "remove" for step in accs)
-        return replace(plain, family="list", acc=_list_acc(active), removes=removes, shape=None, number=False)
+        acc = _list_acc(active)
+        return replace(plain, family="list", acc=acc, removes=removes, shape=None, number=False, static="CONTAINER")
     numeric = all(step.value is not None and step.value.type == "number" for step in accs)
     kind = accs[0].kind
     number = numeric and (plain.number or not any(step.kind == "set" for step in resets))
     acc = _number_acc(active, kind, shape, numeric)
-    return replace(plain, family=kind, acc=acc, numeric=numeric, number=number)
+    static = "" if numeric or any(step.kind == "set" for step in resets) else "STRING"
+    return replace(plain, family=kind, acc=acc, numeric=numeric, number=number, static=static)
 
 
 def _touch(step: Step) -> str:
@@ -104,6 +108,19 @@ def _sets_numbers(resets: Sequence[Step], declared: str) -> bool:
         and (value.type == "number" or value.static == "NUMBER")
         for value in sets
     )
+
+
+_STATIC = {"text": "STRING", "time": "STRING", "boolean": "BOOLEAN", "json": "CONTAINER"}
+
+
+def _static(resets: Sequence[Step], declared: str) -> str:
+    if declared:
+        return {"varchar": "STRING", "text": "STRING", "timestamp": "STRING", "boolean": "BOOLEAN"}.get(
+            declared.strip().lower(), ""
+        )
+    values = [step.value for step in resets if step.kind == "set" and step.value is not None]
+    found = {_STATIC.get(value.type, value.static) for value in values if value.type != "null"}
+    return next(iter(found)) if len(found) == 1 else ""
 
 
 def _joined_shape(steps: Sequence[Step]) -> Shape:

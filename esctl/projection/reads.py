@@ -31,6 +31,7 @@ class Reads:
     shapes: dict[PayloadPath, Shape]
     columns: dict[str, None] = field(default_factory=dict)
     aliases: dict[Read, str] = field(default_factory=dict)
+    nested_types: dict[PayloadPath, str] = field(default_factory=dict)  # as `nested_types` finds them
 
     def alias(self, read: Read) -> str:
         """Ask for a payload read; give its quoted alias."""
@@ -69,7 +70,7 @@ class Reads:
             text=self.alias(Read(path, "text")),
             json_type=self.alias(Read(path, "type")),
             number=self.alias(Read(path, "number", shape.sql_type)),
-            static=self.view.static_type(path),
+            static=self.view.static_type(path) or self.nested_types.get(path, ""),
             label=".".join(["data", *(str(part) for part in path)]),
         )
 
@@ -104,6 +105,21 @@ def measure(
     if unknown:
         shapes.update(_measured(connection, view, unknown, where))
     return shapes
+
+
+def nested_types(
+    connection: duckdb.DuckDBPyConnection, view: IndexView, paths: Iterable[PayloadPath], where: Sequence[str] = ()
+) -> dict[PayloadPath, str]:
+    """Find the one JSON type that nested paths have in the rows asked about, as `IndexView.static_type` names it."""
+    nested = [path for path in dict.fromkeys(paths) if len(path) > 1]
+    if not nested:
+        return {}
+    reads = {f"t{i}": Read(path, "type") for i, path in enumerate(nested)}
+    items = ", ".join(f"list(DISTINCT {alias}) FILTER ({alias} <> 'NULL')" for alias in reads)
+    with explained():
+        row = single_row(connection, f"SELECT {items} FROM ({view.relation([], reads, where)})")
+    kinds = [{"CONTAINER" if t in ("OBJECT", "ARRAY") else t for t in types or ()} for types in row or ()]
+    return {path: next(iter(found)) for path, found in zip(nested, kinds, strict=True) if len(found) == 1}
 
 
 def _shape_of_columns(view: IndexView, path: PayloadPath) -> Shape | None:

@@ -46,8 +46,11 @@ def total_shape(field: FieldPlan, count: int) -> Shape:
     return shape if shape.fits else Shape(MOST_DIGITS - shape.scale, shape.scale)
 
 
-def states_sql(plan: Plan, rows: EventRows) -> str:
-    """Write the states: kind, entity, version, position, time, deleted, field0, field1, ... (JSON text or NULL)."""
+def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
+    """Write the states: kind, entity, version, position, time, deleted, field0, field1, ... (JSON text or NULL).
+
+    `traced`: with which rows did it, as the columns of `_traces`.
+    """
     dies = plan.dead != "false"
     folded = [i for i, field in enumerate(plan.fields) if field.family and (field.resets or dies)]
     limits = _limits(plan, folded, rows)
@@ -59,10 +62,13 @@ def states_sql(plan: Plan, rows: EventRows) -> str:
     items += ["arg_max(time, key) AS time"]
     if dies:
         items += [f"max({rows.event}) AS last_event", f"max({rows.event}) FILTER (dead) AS dead_at"]
+    items += ["max(key) FILTER (dead) AS dead_key"] if traced else []
     for i, field in enumerate(plan.fields):
-        items += _aggregates(i, field, i in folded, rows, dies=dies)
+        filled = _filled(i, field, i in folded, rows, dies=dies)
+        items += _aggregates(i, field, filled, rows, dies=dies)
+        items += _trace_aggregates(i, field, filled) if traced else []
     folds = f"SELECT {', '.join(items)} FROM cell{join} GROUP BY kind, entity"
-    starts = [f"{_start(i, field, dies=dies)} AS start{i}" for i, field in enumerate(plan.fields)]
+    starts = [f"{start_sql(i, field, dies=dies)} AS start{i}" for i, field in enumerate(plan.fields)]
     started = f"SELECT *{''.join(', ' + item for item in starts)} FROM ({folds})"
     outer = ["kind", "entity", "version", "position", "time"]
     outer.append(f"{'(dead_at IS NOT NULL AND dead_at = last_event)' if dies else 'false'} AS deleted")
@@ -73,11 +79,15 @@ def states_sql(plan: Plan, rows: EventRows) -> str:
             else f"start{i}"
         )
         outer.append(f"{value} AS {field_column(i)}")
-    cells = _cells(plan, rows, ("position", "time", *(["event_key"] if rows.roles else [])))
+    outer += (
+        ["dead_key", *(item for i, field in enumerate(plan.fields) for item in _traces(i, field))] if traced else []
+    )
+    cells = cells_sql(plan, rows, ("position", "time", *(["event_key"] if rows.roles else [])))
     return f"WITH cell AS ({cells}){limits} SELECT {', '.join(outer)} FROM ({started})"
 
 
-def _cells(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: bool = False) -> str:
+def cells_sql(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: bool = False) -> str:
+    """Write what every row of an event does: kind, entity, key, dead, and reset0, base0, acc0, ... for the fields."""
     items = ["kind", "entity", "key", *columns, f"{plan.dead} AS dead"]
     for i, field in enumerate(plan.fields):
         items.append(f"{field.reset} AS reset{i}")
@@ -98,7 +108,19 @@ def _limits(plan: Plan, folded: Sequence[int], rows: EventRows) -> str:
     return f", limits AS (SELECT {', '.join(items)} FROM cell GROUP BY kind, entity)"
 
 
-def _aggregates(i: int, field: FieldPlan, limited: bool, rows: EventRows, *, dies: bool) -> list[str]:
+def _filled(i: int, field: FieldPlan, limited: bool, rows: EventRows, *, dies: bool) -> str:
+    """Write whether a row accumulates to what a field is in the end."""
+    alive = [f"(dead_before IS NULL OR {rows.event} > dead_before)"] if limited and dies else []
+    alive += [f"(from{i} IS NULL OR key >= from{i})"] if limited and field.resets else []
+    return " AND ".join([has_acc(i, field), *alive])
+
+
+def has_acc(i: int, field: FieldPlan) -> str:
+    """Write whether a row accumulates to a field."""
+    return f"len(acc{i}) > 0" if field.family == "list" else f"acc{i} IS NOT NULL"
+
+
+def _aggregates(i: int, field: FieldPlan, filled: str, rows: EventRows, *, dies: bool) -> list[str]:
     items = []
     if field.resets:
         items.append(f"arg_max_null(base{i}, key) FILTER (reset{i}) AS base{i}")
@@ -106,9 +128,6 @@ def _aggregates(i: int, field: FieldPlan, limited: bool, rows: EventRows, *, die
             items.append(f"max({rows.event}) FILTER (reset{i}) AS reset_at{i}")
     if not field.family:
         return items
-    alive = [f"(dead_before IS NULL OR {rows.event} > dead_before)"] if limited and dies else []
-    alive += [f"(from{i} IS NULL OR key >= from{i})"] if limited and field.resets else []
-    filled = " AND ".join([f"len(acc{i}) > 0" if field.family == "list" else f"acc{i} IS NOT NULL", *alive])
     if field.family == "list":
         items.append(f"flatten(list(acc{i} ORDER BY key) FILTER ({filled})) AS acc{i}")
     else:
@@ -117,7 +136,29 @@ def _aggregates(i: int, field: FieldPlan, limited: bool, rows: EventRows, *, die
     return items
 
 
-def _start(i: int, field: FieldPlan, *, dies: bool) -> str:
+def _trace_aggregates(i: int, field: FieldPlan, filled: str) -> list[str]:
+    items = [f"max(key) FILTER (reset{i}) AS reset_key{i}"] if field.resets else []
+    items += [f"max(key) FILTER ({filled}) AS last_key{i}"] if field.family else []
+    items += [f"bool_or(reset{i}) FILTER ({filled}) AS mixed{i}"] if field.family and field.resets else []
+    return items
+
+
+def _traces(i: int, field: FieldPlan) -> list[str]:
+    """Write by0 (key of the row that last concerned field 0), anew0 (it set it), made0 (rows it is made of)."""
+    if not field.family:
+        return [f"reset_key{i} AS by{i}", f"true AS anew{i}", f"1::BIGINT AS made{i}"]
+    if not field.resets:
+        return [f"last_key{i} AS by{i}", f"false AS anew{i}", f"count{i} AS made{i}"]
+    # The row that set it counts once, also where it adds to it as well.
+    set_apart = f"(start{i} IS NOT NULL AND NOT coalesce(mixed{i}, false))"
+    return [
+        f"coalesce(last_key{i}, reset_key{i}) AS by{i}",
+        f"(start{i} IS NOT NULL AND (last_key{i} IS NULL OR last_key{i} = reset_key{i})) AS anew{i}",
+        f"count{i} + {set_apart}::BIGINT AS made{i}",
+    ]
+
+
+def start_sql(i: int, field: FieldPlan, *, dies: bool) -> str:
     """Write what a field was last set to in the present incarnation."""
     if not field.resets:
         return "CAST(NULL AS VARCHAR)"
@@ -245,7 +286,7 @@ def _values(plan: Plan, rows: EventRows) -> str:
 
 def _lives(plan: Plan, rows: EventRows) -> str:
     """Number each entity's events and incarnations."""
-    cells = _cells(plan, rows, (*TRAIL_COLUMNS, "event_key"), touch=True)
+    cells = cells_sql(plan, rows, (*TRAIL_COLUMNS, "event_key"), touch=True)
     version = f"dense_rank() OVER ({_OVER} ORDER BY event_key) AS version"
     if plan.dead == "false":
         return f"SELECT *, {version}, 0 AS life FROM ({cells})"
@@ -286,11 +327,10 @@ def _windows(i: int, field: FieldPlan) -> list[str]:
         )
         items.append(f"struct_extract({lasting}, 'v') AS base{i}")
     if field.family:
-        filled = f"len(acc{i}) > 0" if field.family == "list" else f"acc{i} IS NOT NULL"
         total = (
             f"flatten(list(acc{i}) OVER {span})" if field.family == "list" else f"{field.family}(acc{i}) OVER {span}"
         )
-        items += [f"{total} AS acc{i}", f"count(*) FILTER ({filled}) OVER {span} AS count{i}"]
+        items += [f"{total} AS acc{i}", f"count(*) FILTER ({has_acc(i, field)}) OVER {span} AS count{i}"]
     return items
 
 
@@ -300,10 +340,16 @@ def _after(i: int, field: FieldPlan, count: int) -> str:
 
 
 def touched_sql(plan: Plan, rows: EventRows) -> str:
-    """Write which fields each event's operations concern: kind, entity, position, field. A deletion concerns all."""
-    names = [
-        f"CASE WHEN dead OR reset{i} OR touch{i} THEN {literal(field.name)} END" for i, field in enumerate(plan.fields)
+    """Write which fields each event's operations concern: kind, entity, position, field, resets.
+
+    A deletion concerns all. `resets`: the field is set or removed, whatever it was.
+    """
+    touches = [
+        f"""CASE WHEN dead OR reset{i} OR touch{i} THEN {{'field': {literal(field.name)},
+            'resets': dead OR reset{i}}} END"""
+        for i, field in enumerate(plan.fields)
     ]
-    listed = f"unnest([{', '.join(names)}]::VARCHAR[])"
-    touches = f"SELECT kind, entity, position, {listed} AS field FROM ({_cells(plan, rows, ('position',), touch=True)})"
-    return f"SELECT DISTINCT * FROM ({touches}) WHERE field IS NOT NULL"
+    none = "{'field': CAST(NULL AS VARCHAR), 'resets': false}"
+    cells = cells_sql(plan, rows, ("position",), touch=True)
+    listed = f"SELECT kind, entity, position, unnest([{', '.join([none, *touches])}]) AS f FROM ({cells})"
+    return f"SELECT DISTINCT kind, entity, position, f.field, f.resets FROM ({listed}) WHERE f.field IS NOT NULL"

@@ -30,10 +30,14 @@ class StepOperation:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """What one row of an event did: the state after it, the fields its operations concerned, whether it deletes."""
+    """What one row of an event did: the state after it, the fields its operations concerned, whether it deletes.
+
+    `resets`: the fields that were set (True) or removed (False) whatever they were before, last.
+    """
 
     state: State
     touched: frozenset[str]
+    resets: Mapping[str, bool]
     deletes: bool
 
 
@@ -46,6 +50,7 @@ def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], pos
     def step(state: State, row: Row) -> Applied:
         after: State = dict(state)
         touched: set[str] = set()
+        resets: dict[str, bool] = {}
         deletes = False
         for operation in operations:
             if not row[operation.guard]:
@@ -54,15 +59,31 @@ def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], pos
                 deletes = True
             elif operation.name == "unset":
                 touched |= {operation.field} & after.keys()
+                resets[operation.field] = False
                 after.pop(operation.field, None)
             elif row[operation.value] is not None:
                 try:
-                    after = _apply(after, operation, loads(row[operation.value]), types, touched)
+                    value = loads(row[operation.value])
+                    resets |= _resets(after, operation, value)
+                    after = _apply(after, operation, value, types, touched)
                 except ValueError as error:
                     raise UsageError(f"event @{row[position]}: {error}") from None
-        return Applied(after, frozenset(touched), deletes)
+        return Applied(after, frozenset(touched), resets, deletes)
 
     return step
+
+
+def _resets(state: State, operation: StepOperation, value: Any) -> dict[str, bool]:
+    """Say which fields an operation sets (True) or removes (False); a patch of an object in an object does neither."""
+    if operation.name == "set":
+        return {operation.field: True}
+    if operation.name not in ("merge", "merge_patch", "replace") or not isinstance(value, dict):
+        return {}
+    if operation.name == "merge_patch":
+        deep = {key for key, item in value.items() if isinstance(item, dict) and isinstance(state.get(key), dict)}
+        return {key: item is not None for key, item in value.items() if key not in deep}
+    gone = dict.fromkeys(state, False) if operation.name == "replace" else {}
+    return gone | dict.fromkeys(value, True)
 
 
 def _apply(state: State, operation: StepOperation, value: Any, types: Mapping[str, str], touched: set[str]) -> State:
@@ -198,7 +219,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
 class Stepped:
     """One event of an entity. `before` is empty at the start of an incarnation; `after` None when deleted.
 
-    `row` is the event's first row: the one of its first role.
+    `row` is the event's first row: the one of its first role; `parts` are all of them and what each did.
     """
 
     row: Row
@@ -206,6 +227,7 @@ class Stepped:
     before: State
     after: State | None
     touched: frozenset[str]
+    parts: tuple[tuple[Row, Applied], ...]
 
 
 def steps(
@@ -216,17 +238,15 @@ def steps(
         state: State | None = None
         for version, (_, group) in enumerate(groupby(life, key=event), start=1):
             before = after = state or {}
-            first, touched, deletes = None, frozenset[str](), False
+            parts: list[tuple[Row, Applied]] = []
             for row in group:
-                first = first or row
                 applied = step(after, row)
                 after = applied.state
-                touched |= applied.touched
-                deletes |= applied.deletes
-            assert first is not None
-            touched |= after.keys() if deletes else set()
+                parts.append((row, applied))
+            deletes = any(applied.deletes for _, applied in parts)
+            touched = frozenset[str]().union(*(applied.touched for _, applied in parts), after if deletes else ())
             state = None if deletes else after
-            yield Stepped(first, version, before, state, touched)
+            yield Stepped(parts[0][0], version, before, state, touched, tuple(parts))
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from esctl.engine.duckdb import EVENT_ERROR, HINT
-from esctl.engine.exact_text import json_string_sql
+from esctl.engine.exact_text import json_string_sql, time_text
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.model import MARK
@@ -212,13 +212,6 @@ def number_text(sql: str, shape: Shape) -> str:
         return f"CASE WHEN isfinite({sql}) THEN {plain} END"
     text = f"CAST({sql} AS VARCHAR)"
     return f"rtrim(rtrim({text}, '0'), '.')" if shape.scale else text
-
-
-def time_text(sql: str) -> str:
-    """Write a UTC TIMESTAMP as RFC 3339 text, with a fraction only where there is one."""
-    whole = f"date_part('microseconds', {sql}) % 1000000 = 0"
-    fraction = f"CASE WHEN {whole} THEN '' ELSE strftime({sql}, '.%f') END"
-    return f"(strftime({sql}, '%Y-%m-%dT%H:%M:%S') || {fraction} || 'Z')"
 
 
 def from_json(sql: str, label: str, shape: Shape | None = None) -> Value:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,8 +14,9 @@ from esctl.errors import InputError, UsageError
 from esctl.index.mapping import mapping_hash
 from esctl.log.commits import CommitLog, open_log
 from esctl.log.snapshot import Snapshot
-from esctl.model import Basis, MappingConfig
+from esctl.model import AsOf, Basis, MappingConfig
 from esctl.projection.spec import Projection
+from esctl.timespec import bound_name, written
 
 if TYPE_CHECKING:
     from esctl.queries.scope import Scope
@@ -24,12 +25,13 @@ _FIXED = tuple(field.name for field in fields(Basis) if field.name != "bounds")
 _HINT = "write one with: esctl replay --basis -f json 2> FILE"
 
 
-def basis_of(scope: Scope, snapshot: Snapshot, mapping: MappingConfig, bounds: Mapping[str, str]) -> Basis:
-    """Say what answers over a scope rest on."""
+def basis_of(scope: Scope, snapshot: Snapshot, mapping: MappingConfig, points: Sequence[AsOf | None]) -> Basis:
+    """Say what an answer over a scope, within some bounds, rests on."""
+    given = [point for point in (*points, scope.known_at) if point is not None]
     return Basis(
         snapshot.head,
         snapshot.root,
-        dict(bounds),
+        {bound_name(point.option): written(point) for point in given},
         tuple(skipped.text for skipped in scope.without),
         mapping_hash(mapping),
         projections_hash(scope.projections, scope.projection, scope.config),

@@ -70,27 +70,32 @@ def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
         check_entities(side.scope)
         check_order(side.scope)
     if (scope.projections, scope.projection) == (after.scope.projections, after.scope.projection):
-        rows = " UNION ALL ".join(_differences(before, after, claim) for claim in claims(scope))
+        rows = " UNION ALL ".join(differences(before, after, claim) for claim in claims(scope))
     else:
-        none = "SELECT '' AS kind, '' AS entity, 0 AS position, '' AS field WHERE false"
+        none = "SELECT '' AS kind, '' AS entity, 0::BIGINT AS position, '' AS field, true AS resets WHERE false"
         one, other = (_all_fields(side, claims(side.scope)) for side in (before, after))
         rows = _joined(one, other, none)
     if summary:
         sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
             GROUP BY ALL ORDER BY kind, change"""
         return Answer(scope.session, sql, SUMMARY_COLUMNS, title="differences")
+    listed = "'[' || array_to_string(positions, ',') || ']' AS positions"
     return Answer(
         scope.session,
-        f"SELECT * FROM ({rows}) ORDER BY kind, entity, field",
+        f"SELECT * EXCLUDE (resets) REPLACE ({listed}) FROM ({rows}) ORDER BY kind, entity, field",
         COLUMNS,
         notes=trailless_notes(scope),
         title="differences",
     )
 
 
-def _differences(before: Side, after: Side, claim: Claim) -> str:
+def differences(before: Side, after: Side, claim: Claim) -> str:
+    """Select what differs in the entities of a claim: entity, kind, change, field, before, after, positions, resets.
+
+    `positions` is a list; `resets`: one of these events set or removed the field, or it is not known that none did.
+    """
     scope = before.scope
-    apart = _apart(before, after)
+    apart = apart_conditions(before, after)
     events = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities), *apart])
     narrowed = Claim(
         claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT DISTINCT (kind, entity) FROM ({events}))"
@@ -117,9 +122,10 @@ def _joined(before: str, after: str, touched: str) -> str:
     # An entity without any field has one row without a name, so that its creation or deletion is not lost.
     differing = f"""SELECT entity, kind, {change} AS change, field, before, after FROM ({lives})
         WHERE {differ("before", "after")} OR (fields = 0 AND NOT (before_there AND after_there))"""
-    listed = """'[' || array_to_string(list(DISTINCT t.position ORDER BY t.position)
-        FILTER (t.position IS NOT NULL AND (d.field IS NULL OR t.field = d.field)), ',') || ']'"""
-    return f"""SELECT d.entity, d.kind, d.change, d.field, d.before, d.after, coalesce({listed}, '[]') AS positions
+    own = "FILTER (t.position IS NOT NULL AND (d.field IS NULL OR t.field = d.field))"
+    listed = f"coalesce(list(DISTINCT t.position ORDER BY t.position) {own}, [])"
+    return f"""SELECT d.entity, d.kind, d.change, d.field, d.before, d.after, {listed} AS positions,
+        coalesce(bool_or(t.resets) {own}, true) AS resets
         FROM ({differing}) d LEFT JOIN ({touched}) t ON t.entity = d.entity AND t.kind = d.kind GROUP BY ALL"""
 
 
@@ -137,7 +143,7 @@ def _fields(part: States) -> str:
         WHERE f.value IS NOT NULL OR f.field IS NULL"""
 
 
-def _apart(before: Side, after: Side) -> list[str]:
+def apart_conditions(before: Side, after: Side) -> list[str]:
     """Write the conditions of the events that are in one of the sides and not in the other."""
     limits = [bound(side.scope.connection, side.scope.view, side.at) for side in (before, after)]
     if all(limit.first_versions is None for limit in limits):
@@ -162,7 +168,7 @@ def _known(scope: Scope) -> list[str]:
 
 
 def _touched(before: Side, after: Side, claim: Claim, narrowed: Claim, apart: list[str]) -> str:
-    """Select which fields the events between two sides touched: kind, entity, position, field.
+    """Select which fields the events between two sides touched: kind, entity, position, field, resets.
 
     `narrowed`: the claim on just the entities with such events, for folds that need their whole lives.
     """
@@ -181,7 +187,7 @@ def _touched(before: Side, after: Side, claim: Claim, narrowed: Claim, apart: li
     except NeedsStreamError:
         bounded = None not in (before.at, after.at)
         trails = trail(scope, narrowed, before.at if bounded else None, also=after.at if bounded else None).sql
-        rows = f"SELECT kind, entity, position, unnest(fields) AS field FROM ({trails})"
+        rows = f"SELECT kind, entity, position, unnest(fields) AS field, true AS resets FROM ({trails})"
         events = scope.view.relation(["kind", "entity", "position"], None, [*counted(scope), *apart])
         return f"""SELECT * FROM ({rows})
             WHERE (kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"""

@@ -2,39 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from esctl.engine.duckdb import explained
-from esctl.engine.exact_text import json_string_sql
-from esctl.engine.quoting import identifier, literal
+from esctl.engine.exact_text import json_string_sql, mark_json_sql, time_text
+from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS
 from esctl.model import AsOf
 from esctl.projection.reads import Reads, measure
-from esctl.projection.values import Shape, Value, json_text, time_text
+from esctl.projection.values import Shape, Value, json_text
+from esctl.queries.payload import number_fields, payload_struct
 from esctl.queries.scope import Claim, Scope, event_rows
+from esctl.queries.selects import checked_select
 
 if TYPE_CHECKING:
     from esctl.queries.replay import StateField
 
 OWN = ("entity", "kind", "version", "position", "time")
-FORBIDDEN = (
-    "read_",
-    "query",
-    "getenv",
-    "glob",
-    "sniff_",
-    "parquet_",
-    "duckdb_",
-    "pragma_",
-    "current_setting",
-    "which_secret",
-    "getvariable",
-    "sql_auto",
-    "json_execute",
-    "json_serialize",
-    "from_substrait",
-)
 
 
 def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, tuple[StateField, ...]]:
@@ -42,13 +27,12 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
     from esctl.queries.replay import StateField
 
     where = f"projections.{claim.projection.name}.sql"
-    text = check_select(claim.projection.sql, where)
-    fields = scope.view.fields
-    reads = Reads(scope.view, measure(scope.connection, scope.view, [(name,) for name in fields]))
-    data = _struct(reads, fields)
+    select = checked_select(scope.connection, claim.projection.sql, where, ("events",))
+    reads = Reads(scope.view, measure(scope.connection, scope.view, number_fields(scope.view)))
+    data = payload_struct(reads, scope.view.fields)
     rows = event_rows(scope, reads, [claim.condition], at, EVENT_COLUMNS)
     events = f"SELECT {', '.join(EVENT_COLUMNS)}, {data} AS data, key FROM ({rows.sql})"
-    query = f"SELECT * FROM (WITH events AS ({events}) SELECT * FROM (\n{text}\n))"
+    query = f"SELECT * FROM (WITH events AS ({events}) {select.wrapped})"
     with explained():
         described = scope.connection.execute(f"DESCRIBE {query}").fetchall()
     columns = {name: kind for name, kind, *_ in described}
@@ -70,76 +54,23 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
         *items,
     ]
     sql = f"SELECT {', '.join(selected)} FROM ({query}) s JOIN ({last}) l ON s.entity = l.entity{same_kind}"
-    return sql, tuple(StateField(name, f"field{i}", Shape(28, 10)) for i, name in enumerate(named))
+    return sql, tuple(
+        StateField(name, f"field{i}", Shape(28, 10), *_typed(columns[name])) for i, name in enumerate(named)
+    )
 
 
-def check_select(text: str, where: str) -> str:
-    """Let one SELECT over `events` through and nothing else. Raises UsageError naming `where`."""
-    import sqlglot
-    from sqlglot import exp
-
-    try:
-        trees = sqlglot.parse(text, read="duckdb")
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
-        raise UsageError(f"{where} is no SQL query", str(error).splitlines()[0][:200]) from None
-    if len(trees) != 1 or not isinstance(trees[0], exp.Query):
-        raise UsageError(f"{where} is not one SELECT", "select entity, ... from events group by entity")
-    tree: Any = trees[0]
-    # DuckDB reads a file of a table's name where no table has it, as outside the scope of a CTE.
-    ctes = (cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE))
-    names = {"events", *(name for name in ctes if name.isidentifier())}
-    for node in tree.walk():
-        if isinstance(
-            node,
-            exp.Insert
-            | exp.Update
-            | exp.Delete
-            | exp.Create
-            | exp.Drop
-            | exp.Command
-            | exp.Copy
-            | exp.Attach
-            | exp.Pragma
-            | exp.Set
-            | exp.Into,
-        ):
-            raise UsageError(f"{where} does more than select", "a projection only reads")
-        if isinstance(node, exp.Table) and (
-            not isinstance(node.this, exp.Identifier) or node.db or node.name.lower() not in names
-        ):
-            raise UsageError(f"{where} reads {node.sql('duckdb')[:60]!r}", "the only table is events")
-        if isinstance(node, exp.Func) and _function_name(node).startswith(FORBIDDEN):
-            raise UsageError(
-                f"{where} calls {_function_name(node)}", "files and settings are out of reach of a projection"
-            )
-    return text.strip().rstrip(";")
-
-
-def _function_name(node: Any) -> str:
-    from sqlglot import exp
-
-    return str(node.name if isinstance(node, exp.Anonymous) else node.sql_name()).lower()
-
-
-def _struct(reads: Reads, fields: tuple[str, ...]) -> str:
-    items: list[str] = []
-    seen: set[str] = set()
-    for name in fields:
-        if name.lower() not in seen and name:
-            seen.add(name.lower())
-            items.append(f"{literal(name)}: {_typed(reads.payload((name,)))}")
-    return f"{{{', '.join(items)}}}" if items else "NULL"
-
-
-def _typed(value: Value) -> str:
-    if value.static == "NUMBER" and value.shape is not None and value.shape.fits:
-        return value.number
-    return f"({value.text} = 'true')" if value.static == "BOOLEAN" else value.text
+def _typed(kind: str) -> tuple[str, str]:
+    """Give the type of a column's numbers, else the JSON type of its values."""
+    if kind.startswith("DECIMAL") or kind in ("BIGINT", "INTEGER", "HUGEINT", "DOUBLE"):
+        return kind, ""
+    return "", {"BOOLEAN": "BOOLEAN", "VARCHAR": "STRING", "JSON": "CONTAINER"}.get(kind, "")
 
 
 def _json(column: str, kind: str) -> str:
     if kind == "VARCHAR":
         return json_string_sql(column)
+    if kind == "JSON":
+        return mark_json_sql(f"CAST({column} AS VARCHAR)")
     if kind.startswith("TIMESTAMP"):
         return f"'\"' || {time_text(f'CAST({column} AS TIMESTAMP)')} || '\"'"
     if kind in ("DOUBLE", "FLOAT"):

@@ -17,6 +17,7 @@ from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.sql import field_column, states_sql, total_shape
 from esctl.projection.values import NULL, Shape, Value, from_json, number_from_json, to_boolean
 from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for
+from esctl.queries.typed import field_text, field_value
 
 COLUMNS = (
     Column("entity", "text"),
@@ -30,12 +31,17 @@ COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class StateField:
-    """A field of states and its column of JSON text. `number`: its SQL type, if it is a number whenever it is set."""
+    """A field of states and its column of JSON text.
+
+    `number`: its SQL type, if it is a number whenever it is set; else `static`: STRING, BOOLEAN or CONTAINER, if it is
+    always that.
+    """
 
     name: str
     column: str
     shape: Shape | None = None  # that holds its numbers
     number: str = ""
+    static: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,7 @@ class States:
         return self.fields == STREAMED
 
 
-STREAMED = (StateField("*", "state"),)
+STREAMED = (StateField("*", "state", static="CONTAINER"),)
 
 
 def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bool = False) -> Answer:
@@ -98,6 +104,7 @@ def state_fields(plan: Plan, events: int) -> tuple[StateField, ...]:
             field_column(i),
             _value_shape(field, events),
             (field.declared or total_shape(field, events).sql_type) if field.number else "",
+            field.static,
         )
         for i, field in enumerate(plan.fields)
     )
@@ -199,5 +206,4 @@ def _flat_value(field: StateField | None, column: Column) -> str:
         return "NULL"
     if column.kind == "json":
         return f"CASE WHEN NOT deleted THEN {field.column} END"
-    text = read_json(field.column, (), "text", marked=True)
-    return f"CAST({text} AS {field.number})" if column.kind == "number" else text
+    return field_value(field) if column.kind == "number" else field_text(field)

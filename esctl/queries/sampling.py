@@ -52,7 +52,8 @@ def _placed(rows: str, points: Sequence[int]) -> str:
     width = min((after - before for before, after in pairwise(points)), default=1)
     last = (points[-1] - points[0]) // width
     firsts = [bisect_left(points, points[0] + cell * width) for cell in range(last + 1)]
-    cells = f"SELECT unnest(range({last + 1})) AS cell, unnest({firsts}) AS first, unnest({_listed(points, firsts)}) AS edge"
+    edges = _listed(points, firsts)
+    cells = f"SELECT unnest(range({last + 1})) AS cell, unnest({firsts}) AS first, unnest({edges}) AS edge"
     cell = f"least(greatest((epoch_us(r.time) - {points[0]}) // {width}, 0), {last})"
     low = "c.first + CASE WHEN epoch_us(r.time) > c.edge THEN 1 ELSE 0 END"
     return f"SELECT r.*, {low} AS low FROM ({rows}) r JOIN ({cells}) c ON c.cell = {cell}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,8 @@ from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.scan import FOLDABLE, IndexView, PayloadPath, Read
 from esctl.model import AsOf
-from esctl.projection.fold import Plan, plan
-from esctl.projection.reads import Reads, measure
+from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
+from esctl.projection.reads import Reads, measure, nested_types
 from esctl.projection.spec import DEFAULT, Projection, family
 from esctl.projection.sql import EventRows
 from esctl.queries.bounds import bound, entity_conditions, is_glob, known_conditions
@@ -75,8 +76,7 @@ def counted(scope: Scope) -> list[str]:
 def claims(scope: Scope) -> list[Claim]:
     """Share the entities out: to the projection asked for, else each to the first that claims it, or to the default."""
     if scope.projection:
-        chosen = find_projection(scope.projections, scope.projection)
-        return [Claim(chosen, _claimed(chosen))]
+        return [claim_of(find_projection(scope.projections, scope.projection))]
     shared: list[Claim] = []
     taken: list[str] = []
     for projection in (*scope.projections, DEFAULT):
@@ -86,6 +86,11 @@ def claims(scope: Scope) -> list[Claim]:
             break
         taken.append(own)
     return _inhabited(scope, shared) if len(shared) > 1 else shared
+
+
+def claim_of(projection: Projection) -> Claim:
+    """Let a projection fold all the entities it claims, whatever others do."""
+    return Claim(projection, _claimed(projection))
 
 
 def _inhabited(scope: Scope, shared: list[Claim]) -> list[Claim]:
@@ -187,9 +192,26 @@ def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
 
 def plan_for(scope: Scope, projection: Projection, *, calculating: bool = False) -> Plan:
     """Compile a projection against the scope's index. `calculating`: something else will reckon with its fields."""
+    keys = cache(payload_keys(scope))
     paths = measured_paths(scope.view, projection, calculating)
+    paths += _member_paths(scope.view, projection, keys) if calculating else []
     shapes = measure(scope.connection, scope.view, paths, counted(scope))
-    return plan(projection, Reads(scope.view, shapes), payload_keys(scope))
+    reads = Reads(scope.view, shapes)
+    if calculating:
+        reads.nested_types.update(nested_types(scope.connection, scope.view, paths, counted(scope)))
+    return plan(projection, reads, keys)
+
+
+def _member_paths(view: IndexView, projection: Projection, keys: Keys) -> list[PayloadPath]:
+    """List the payload paths of the members of whole objects that are merged or replace a state."""
+    found: list[PayloadPath] = []
+    for operation in (operation for rule in projection.rules for operation in rule.operations):
+        path = operation.value.path if operation.value is not None and not operation.field else None
+        if path is not None and path[0] == "data":
+            inner = tuple(path[1:])
+            names = view.fields if not inner else keys(inner)
+            found += [(*inner, name) for name in names] if len(names) <= MOST_FIELDS else []
+    return found
 
 
 def measured_paths(view: IndexView, projection: Projection, calculating: bool = False) -> list[PayloadPath]:

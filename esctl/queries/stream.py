@@ -122,6 +122,41 @@ def _history_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
         yield (row[0], row[1], row[11], row[12], stepped.version, dead, row[2], row[3], *row[4:10], state)
 
 
+def stream_touches(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence[str] = ()) -> str:
+    """Give the SQL of all operations on fields: kind, entity, key, field, value, resets, dead, in each incarnation.
+
+    `value` is the field's JSON text after the row of the event, NULL where that removed it; `resets`: it was set (true)
+    or removed (false) whatever it was, else NULL. A row without a field is where an incarnation begins, or, where it is
+    `dead`, ends.
+    `fields`: only these.
+    """
+    import pyarrow as pa
+
+    text = pa.string()
+    schema = pa.schema(
+        [("kind", text), ("entity", text), ("key_s", text), ("key_n", text), ("field", text), ("value", text),
+         ("resets", pa.bool_()), ("dead", pa.bool_())]
+    )  # fmt: skip
+    rows = _touch_rows(_lives(scope, _source(scope, claim, at)), set(fields))
+    return f"SELECT {_key(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({_spooled(scope, schema, rows)})"
+
+
+def _touch_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[Any, ...]]:
+    last: Stepped | None = None
+    for stepped in lives:
+        if stepped.after is None:
+            row = next(row for row, applied in reversed(stepped.parts) if applied.deletes)
+            yield (*row[:2], *row[11:13], None, None, None, True)
+        else:
+            if last is None or last.after is None or last.row[:2] != stepped.row[:2]:
+                yield (*stepped.row[:2], *stepped.row[11:13], None, None, None, False)
+            for row, applied in stepped.parts:
+                for name in applied.touched if not fields else applied.touched & fields:
+                    value = dumps(applied.state[name]) if name in applied.state else None
+                    yield (*row[:2], *row[11:13], name, value, applied.resets.get(name), False)
+        last = stepped
+
+
 def _key(scope: Scope) -> str:
     return "{'s': key_s, 'n': CAST(key_n AS HUGEINT)}" if scope.view.has_struct_keys else "CAST(key_n AS HUGEINT)"
 
@@ -242,7 +277,8 @@ def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | Non
         if after is not None and not isinstance(after, dict):
             raise UsageError(f"{where} gave a {type(after).__name__}", "give a dict, or None to delete")
         changed = frozenset(change["field"] for change in differences(state, after or {}))
-        return Applied(after or {}, changed, after is None)
+        resets = {field: field in (after or {}) for field in changed}
+        return Applied(after or {}, changed, resets, after is None)
 
     return _Source(_sorted(scope, ["sequence", data], rows.sql), step)
 

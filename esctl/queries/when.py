@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from esctl.engine.exact_text import time_text
 from esctl.engine.quoting import literal
 from esctl.model import Answer, AsOf, Column, Findings
-from esctl.projection.values import time_text
 from esctl.queries.audit import Filters, filter_conditions
 from esctl.queries.history import historic_claims, history
 from esctl.queries.replay import States, predicate
@@ -96,7 +96,8 @@ def _intervals(scope: Scope, wanted: Moments) -> str:
     turns = f"SELECT *, lag(truth, 1, false) OVER ({_ORDER}) AS was FROM ({moments})"
     # The conditions of bounds are on times as they are stored.
     stored = f"SELECT * REPLACE (timezone('UTC', time) AS time) FROM ({turns}) WHERE truth <> was"
-    placed = f"""SELECT *, {_not_before(scope, wanted.start)} AS after, {_not_before(scope, wanted.start, beyond=True)} AS beyond,
+    after, beyond = (_not_before(scope, wanted.start, beyond=beyond) for beyond in (False, True))
+    placed = f"""SELECT *, {after} AS after, {beyond} AS beyond,
         {_until(scope, wanted.end)} AS until FROM ({stored})"""
     ends = ", ".join(f"lead({name}) OVER turn AS end_{name}" for name in _EVENT)
     paired = f"""SELECT *, {ends}, lead(beyond) OVER turn AS ends_after FROM ({placed})

@@ -72,8 +72,8 @@ def run(
     elif known_at and words and (at or not _is_point(store, words, 1)):
         point = store.given(at, "--at")
         later = store.point(words.pop(0), "B")
-        points = [point]
         before = Side(store.scope(words, projection, known_at, *supposed), point)
+        points = [point, before.scope.known_at]
         after = Side(replace(before.scope, known_at=later), point)
     else:
         first, second = _points(store, words, at)

@@ -1,0 +1,50 @@
+"""esctl blame."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from esctl.cli.arguments import At, Before, KnownAt, ProjectionName
+from esctl.cli.completion import complete_entity
+from esctl.cli.opening import open_store, tell
+from esctl.cli.options import Shared, question
+from esctl.errors import UsageError
+
+TABLE = ("entity", "field", "value", "contributions", "position", "time", "type", "actor")
+
+
+@question
+def run(
+    shared: Shared,
+    entity: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="ENTITY...", help="Names or globs.", autocompletion=complete_entity),
+    ] = None,
+    entities: Annotated[
+        list[str] | None,
+        typer.Option("--entities", metavar="GLOB", help="All entities that match too: '*' for all (repeat for more)."),
+    ] = None,
+    field: Annotated[
+        list[str] | None, typer.Option("--field", metavar="FIELD", help="Only this field (repeat for more).")
+    ] = None,
+    every: Annotated[
+        bool,
+        typer.Option("--all", help="Give every event that a value is made of, with the value after it."),
+    ] = False,
+    at: At = "",
+    before: Before = "",
+    known_at: KnownAt = "",
+    projection: ProjectionName = "",
+) -> None:
+    """Give each field of the state with the event that made it so, when, and by whom."""
+    from esctl.queries.blame import blame
+
+    names = [*(entity or ()), *(entities or ())]
+    if not names:
+        raise UsageError("missing argument 'ENTITY'", "name entities, or give --entities '*' for all")
+    store = open_store(shared)
+    bound = store.bound(at, before)
+    scope = store.scope(names, projection, known_at)
+    tell(blame(scope, bound, field or (), every=every), shared, store, scope, TABLE, at=bound)

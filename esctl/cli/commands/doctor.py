@@ -1,0 +1,86 @@
+"""esctl doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from esctl.cli.arguments import Entities, From, KnownAt, ProjectionName, To
+from esctl.cli.opening import is_any, open_store, tell
+from esctl.cli.options import Shared, question
+
+TABLE = ("check", "count", "examples", "entities", "worst")
+TABLE_LISTED = ("position", "time", "source", "entity", "type", "id", "detail")
+
+
+@question
+def run(
+    shared: Shared,
+    entities: Entities = None,
+    start: From = "",
+    end: To = "",
+    known_at: KnownAt = "",
+    projection: ProjectionName = "",
+    duplicates: Annotated[bool, typer.Option("--duplicates", help="List events delivered again.")] = False,
+    conflicts: Annotated[
+        bool, typer.Option("--conflicts", help="List events with the id of an earlier one and other bytes.")
+    ] = False,
+    invalid: Annotated[bool, typer.Option("--invalid", help="List records that could not be read.")] = False,
+    homeless: Annotated[bool, typer.Option("--homeless", help="List events that name no entity.")] = False,
+    late: Annotated[
+        bool, typer.Option("--late", help="List events of a time before one that was already recorded of their entity.")
+    ] = False,
+    clock: Annotated[
+        bool,
+        typer.Option("--clock", help="List events of a time before that of the record before them in their source."),
+    ] = False,
+    gaps: Annotated[bool, typer.Option("--gaps", help="List where numbers are missing from a sequence.")] = False,
+    future: Annotated[
+        bool, typer.Option("--future", help="List events that happened after they were recorded.")
+    ] = False,
+    no_creation: Annotated[
+        bool, typer.Option("--no-creation", help="List entities that begin otherwise than those of their kind.")
+    ] = False,
+    unhandled: Annotated[
+        bool, typer.Option("--unhandled", help="List events of types that their projection has no rule for.")
+    ] = False,
+    mixed_types: Annotated[
+        bool,
+        typer.Option(
+            "--mixed-types", help="List events in which a field has another JSON type than in most of their type."
+        ),
+    ] = False,
+) -> None:
+    """Look for what is wrong with the log; exit with 1 where something is."""
+    from esctl.cli.filters import filters
+    from esctl.queries.doctor import examine, occurrences, summary
+
+    store = open_store(shared)
+    wanted = filters(store, None, None, start, end)
+    scope = store.scope(entities or (), projection, known_at)
+    points = (wanted.start, wanted.end)
+    asked = {
+        "duplicates": duplicates,
+        "conflicts": conflicts,
+        "invalid": invalid,
+        "homeless": homeless,
+        "late": late,
+        "clock": clock,
+        "gaps": gaps,
+        "future": future,
+        "no-creation": no_creation,
+        "unhandled": unhandled,
+        "mixed-types": mixed_types,
+    }
+    if listed := [name for name, chosen in asked.items() if chosen]:
+        answer = occurrences(scope, wanted, listed)
+        columns = TABLE_LISTED if len(listed) == 1 else ("check", *TABLE_LISTED)
+        written = tell(answer, shared, store, scope, columns, points, noted=False)
+        found = bool(written) or (shared.limit == 0 and is_any(answer))
+    else:
+        results = examine(scope, wanted)
+        tell(summary(scope, results), shared, store, scope, TABLE, points, noted=False)
+        found = any(result.count for result in results)
+    if found:
+        raise typer.Exit(1)

@@ -1,0 +1,56 @@
+"""esctl reconcile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from esctl.cli.arguments import At, Before, Entities, KnownAt, ProjectionName
+from esctl.cli.opening import open_store, tell
+from esctl.cli.options import Shared, question
+
+TABLE = ("entity", "difference", "field", "log", "file", "position", "actor")
+
+
+@question
+def run(
+    shared: Shared,
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What the system has: CSV, TSV, JSON Lines, JSON, Parquet or Arrow.")
+    ],
+    entities: Entities = None,
+    at: At = "",
+    before: Before = "",
+    known_at: KnownAt = "",
+    projection: ProjectionName = "",
+    key: Annotated[
+        str,
+        typer.Option(
+            "--key",
+            metavar="COLUMN",
+            help="Which column names the entity, or a template such as 'orders/{id}'; by default the column entity.",
+        ),
+    ] = "",
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", metavar="FIELD", help="Leave this field out (repeat for more).")
+    ] = None,
+    all_fields: Annotated[
+        bool, typer.Option("--all-fields", help="Compare fields too that only the log or only the file has.")
+    ] = False,
+    null: Annotated[str | None, typer.Option("--null", metavar="TEXT", help="What stands for null in CSV.")] = None,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code/--no-exit-code", help="Exit with 1 when anything differs, as is the default.")
+    ] = True,
+) -> None:
+    """Compare what a system says it has with the state that the log implies."""
+    from esctl.queries.reconcile import Comparison, reconcile
+
+    store = open_store(shared)
+    bound = store.bound(at, before)
+    scope = store.scope(entities or (), projection, known_at)
+    result = reconcile(scope, file, bound, Comparison(key, tuple(ignore or ()), all_fields, null))
+    tell(result.answer, shared, store, scope, TABLE, at=bound)
+    if exit_code and result.differs:
+        raise typer.Exit(1)

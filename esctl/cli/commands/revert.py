@@ -1,0 +1,56 @@
+"""esctl revert."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from esctl.cli.arguments import KnownAt, ProjectionName
+from esctl.cli.completion import complete_entity
+from esctl.cli.opening import open_store, tell
+from esctl.cli.options import Shared, question
+from esctl.errors import UsageError
+
+TABLE = ("entity", "op", "field", "value", "from", "to", "undoes")
+
+
+@question
+def run(
+    shared: Shared,
+    entities: Annotated[
+        list[str],
+        typer.Argument(metavar="ENTITY...", help="Names or globs: '*' for all.", autocompletion=complete_entity),
+    ],
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", metavar="T", help="Back to the state at T: a time, a date (its end), @POSITION, seq:N, id:EVENT."
+        ),
+    ] = "",
+    known_at: KnownAt = "",
+    projection: ProjectionName = "",
+    as_events: Annotated[
+        str,
+        typer.Option(
+            "--as-events",
+            metavar="TEMPLATE",
+            help="Give each change as an event of your own: a TOML or JSON file, or a JSON object, with {entity}, "
+            "{field}, {value}, {op}, ... in its texts.",
+        ),
+    ] = "",
+) -> None:
+    """Give the changes that take entities back to their state at T; nothing is written to the store."""
+    from esctl.queries.revert import revert
+
+    store = open_store(shared)
+    point = store.given(to, "--to")
+    if point is None:
+        raise UsageError("missing option '--to'", "say back to when: --to 2024-03-04")
+    scope = store.scope(entities, projection, known_at)
+    answer = revert(scope, point)
+    if as_events:
+        from esctl.queries.shaping import read_template, shaped
+
+        answer = shaped(answer, read_template(as_events, "--as-events"), "--as-events")
+    tell(answer, shared, store, scope, () if as_events else TABLE, (point,))

@@ -1,0 +1,40 @@
+"""esctl sql."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from esctl.cli.arguments import KnownAt, ProjectionName
+from esctl.cli.opening import open_store, tell
+from esctl.cli.options import Shared, question
+
+
+@question
+def run(
+    shared: Shared,
+    query: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUERY", help="One SELECT over events, entities, types and PROJECTION('2024-02-01'); - reads stdin."
+        ),
+    ],
+    known_at: KnownAt = "",
+    projection: ProjectionName = "",
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Give up after so long; 60 otherwise.")
+    ] = 60,
+) -> None:
+    """Ask a SELECT of your own, in DuckDB's SQL; it can read the store's events and states, and nothing else."""
+    import sys
+
+    from esctl.engine.isolated import Limits, Sandbox
+    from esctl.queries.sql import sql
+
+    with Sandbox() as sandbox:
+        store = open_store(shared)
+        text = sys.stdin.read() if query == "-" else query
+        scope = store.scope((), projection, known_at)
+        answer, points = sql(scope, text, Limits(shared.memory_limit, timeout, shared.limit), sandbox)
+    tell(answer, shared, store, scope, points=points)

@@ -1,0 +1,32 @@
+"""esctl trace."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from esctl.cli.arguments import KnownAt
+from esctl.cli.opening import open_store, tell
+from esctl.cli.options import Shared, question
+
+TABLE = ("position", "time", "tree", "entity", "also", "actor", "id", "link")
+
+
+@question
+def run(
+    shared: Shared,
+    name: Annotated[
+        str, typer.Argument(metavar="ID", help="The id of an event, a correlation id, an alias's value, or @POSITION.")
+    ],
+    known_at: KnownAt = "",
+    depth: Annotated[
+        int | None, typer.Option("--depth", min=0, metavar="N", help="Follow ties over at most N links; 100 otherwise.")
+    ] = None,
+) -> None:
+    """Give the events tied to one by causation, correlation or an alias: a tree, in order of time."""
+    from esctl.queries.trace import MOST_LINKS, trace
+
+    store = open_store(shared)
+    scope = store.scope((), "", known_at)
+    tell(trace(scope, name, MOST_LINKS if depth is None else depth), shared, store, scope, TABLE)

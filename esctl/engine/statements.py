@@ -1,0 +1,78 @@
+"""Parse SQL with DuckDB's own parser: what will run is what was looked at."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from esctl.engine.duckdb import single_row
+from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    import duckdb
+
+LONGEST = 1 << 20
+"""Characters of a query; more is no question of a person."""
+
+Node = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """One SELECT: its text, without a final semicolon, and DuckDB's own syntax tree of it."""
+
+    text: str
+    tree: Node
+
+    @property
+    def wrapped(self) -> str:
+        """Give the text as a subquery: nothing in it can end the statement around it."""
+        return f"SELECT * FROM (\n{self.text}\n)"
+
+    @property
+    def is_ordered(self) -> bool:
+        """Say whether the order of its rows is settled."""
+        return any(modifier["type"] == "ORDER_MODIFIER" for modifier in self.tree["modifiers"])
+
+    def nodes(self) -> Iterator[Node]:
+        """Give every node of the tree, a parent before its children."""
+        waiting: list[Any] = [self.tree]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, dict):
+                yield node
+                waiting += node.values()
+            elif isinstance(node, list):
+                waiting += node
+
+
+def parse_select(connection: duckdb.DuckDBPyConnection, text: str, where: str) -> Select:
+    """Parse a text that must be one SELECT. Raises UsageError naming `where`."""
+    hint = "it must be one SELECT (a PIVOT names its values: ON x IN (...))"
+    if len(text) > LONGEST or "\x00" in text:
+        raise UsageError(f"{where} is no query: it is too long or holds a NUL", hint)
+    body = text.strip().rstrip("; \t\r\n")
+    (node,) = _statements(connection, body, where, hint)
+    select = Select(body, node)
+    _statements(connection, select.wrapped, where, hint)
+    return select
+
+
+def _statements(connection: duckdb.DuckDBPyConnection, text: str, where: str, hint: str) -> list[Node]:
+    """Parse to the query nodes of a single statement."""
+    row = single_row(connection, "SELECT json_serialize_sql(?::VARCHAR)", [text])
+    try:
+        found = json.loads(row[0]) if row else {}
+    except RecursionError:
+        raise UsageError(f"{where} is nested too deeply", "split it with WITH") from None
+    if found.get("error"):
+        message = str(found.get("error_message", "")).splitlines()[0]
+        if found.get("error_type") == "not implemented":
+            raise UsageError(f"{where} is not one SELECT", hint)
+        raise UsageError(f"{where} is no SQL query: {message}", hint)
+    nodes = [statement["node"] for statement in found.get("statements", ())]
+    if len(nodes) != 1:
+        raise UsageError(f"{where} is not one SELECT", hint)
+    return nodes

@@ -1,0 +1,49 @@
+"""The findings of an answer, as the formats of checks report them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from esctl.engine.quoting import identifier
+from esctl.errors import UsageError
+from esctl.model import Answer, Findings
+from esctl.output.rows import pieces
+from esctl.output.target import Format
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One broken rule: its id, one line of text (perhaps empty), and what it is about (perhaps empty)."""
+
+    rule: str
+    message: str
+    place: str
+
+
+def findings_of(answer: Answer, form: Format) -> Findings:
+    """Give how an answer's rows read as findings. Raises UsageError where they do not."""
+    if answer.findings is None:
+        what = answer.title or "this answer"
+        raise UsageError(
+            f"{what} has no findings to report as {form}",
+            "doctor, when, reconcile and verify have some; other answers: -f json",
+        )
+    return answer.findings
+
+
+@contextmanager
+def reported(answer: Answer, findings: Findings, connection: Any, limit: int | None) -> Iterator[Iterator[Finding]]:
+    """Run the answer and give the findings among its rows, in their order."""
+    names = ", ".join(identifier(column.name) for column in answer.columns)
+    parts = ", ".join(f"CAST({sql} AS VARCHAR)" for sql in (findings.rule, findings.message, findings.place))
+    bound = "" if limit is None else f" LIMIT {int(limit)}"
+    with pieces(connection, f"SELECT {parts} FROM (\n{answer.sql}\n) r({names}){bound}") as rows:
+        yield (
+            Finding(rule, message or "", place or "")
+            for piece in rows
+            for rule, message, place in piece
+            if rule is not None
+        )

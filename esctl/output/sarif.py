@@ -1,0 +1,57 @@
+"""SARIF 2.1.0, a result a line: what code hosts and editors show as findings.
+
+https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/sarif-v2.1.0-errata01-os-complete.html
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, BinaryIO
+
+from esctl import __version__
+from esctl.model import Answer
+from esctl.output.findings import Finding, findings_of, reported
+from esctl.output.target import Target, Written
+from esctl.output.text import escape_json
+
+_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
+
+
+def write_sarif(answer: Answer, connection: Any, target: Target, sink: BinaryIO) -> Written:
+    """Write the rules that were checked, and each row that breaks one as a result."""
+    findings = findings_of(answer, "sarif")
+    rules = [{"id": name, "shortDescription": {"text": _message(line)}} for name, line in findings.rules]
+    driver = _json({"name": "esctl", "version": __version__, "rules": rules})
+    sink.write(f'{{"$schema":{_json(_SCHEMA)},"version":"2.1.0","runs":[{{"tool":{{"driver":{driver}}},'.encode())
+    sink.write(b'"results":[')
+    numbers = {name: number for number, (name, _) in enumerate(findings.rules)}
+    descriptions = dict(findings.rules)
+    count = 0
+    with reported(answer, findings, connection, target.limit) as found:
+        for finding in found:
+            line = _json(_result(finding, numbers.get(finding.rule), descriptions.get(finding.rule, "")))
+            sink.write((",\n" if count else "\n").encode() + line.encode())
+            count += 1
+    sink.write(b"\n]}]}\n")
+    return Written(count)
+
+
+def _result(finding: Finding, rule_index: int | None, description: str) -> dict[str, Any]:
+    result: dict[str, Any] = {"ruleId": finding.rule}
+    if rule_index is not None:
+        result["ruleIndex"] = rule_index
+    result |= {"level": "error", "message": {"text": _message(finding.message or description or finding.rule)}}
+    if finding.place:
+        result["locations"] = [{"logicalLocations": [{"fullyQualifiedName": finding.place}]}]
+    return result
+
+
+def _message(text: str) -> str:
+    """Write text so that nothing in it is a placeholder or a link (SARIF 3.11.5, 3.11.6)."""
+    return _LINK.sub(r"\\[", text).replace("{", "{{").replace("}", "}}")
+
+
+def _json(value: Any) -> str:
+    return escape_json(json.dumps(value, ensure_ascii=False, separators=(",", ":")))

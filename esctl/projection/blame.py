@@ -1,0 +1,103 @@
+"""Plan -> SQL: which rows of events made each field of the states."""
+
+from __future__ import annotations
+
+from esctl.engine.quoting import literal
+from esctl.projection.cells import FieldPlan
+from esctl.projection.fold import Plan
+from esctl.projection.sql import EventRows, cells_sql, compose, field_column, has_acc, start_sql, states_sql
+
+_UNPACKED = "SELECT kind, entity, f.field, f.value, f.key, f.anew, f.made"
+
+
+def blame_sql(plan: Plan, rows: EventRows) -> str:
+    """Write a row per field of the states, with the row of an event that last had an operation on it.
+
+    kind, entity, field, value (JSON text), key (of that row), anew (it set the field, whatever that was before), made
+    (of how many rows the value is made: one that set it, those that accumulated since). A deleted entity has one row,
+    without a field, for its deletion.
+    """
+    fields = [
+        _member(literal(field.name), field_column(i), f"by{i}", f"anew{i}", f"made{i}")
+        for i, field in enumerate(plan.fields)
+    ]
+    listed = f"CASE WHEN deleted THEN [{_gone('dead_key')}] ELSE [{', '.join([_nothing('dead_key'), *fields])}] END"
+    # Asking for the version keeps the plan's checks from being left out.
+    listed = (
+        f"SELECT kind, entity, unnest({listed}) AS f FROM ({states_sql(plan, rows, traced=True)}) WHERE version > 0"
+    )
+    return f"{_UNPACKED} FROM ({listed}) WHERE f.key IS NOT NULL AND (f.field IS NULL OR f.value IS NOT NULL)"
+
+
+def contributions_sql(plan: Plan, rows: EventRows) -> str:
+    """Write a row for every row of an event that the value of a field is made of, with its value after it.
+
+    The columns are those of `blame_sql`; `made` counts up to this row.
+    """
+    fields = list(enumerate(plan.fields))
+    cells = cells_sql(plan, rows, ("position", *(["event_key"] if rows.roles else [])))
+    alive = f"SELECT * FROM cell JOIN ends USING (kind, entity) WHERE dead_at IS NULL OR {rows.event} > dead_at"
+    taking = "".join(f", {_takes(i, field)} AS takes{i}" for i, field in fields)
+    running = "".join(f", {item}" for i, field in fields for item in _running(i, field))
+    members = [
+        _member(literal(field.name), _value(i, field, rows), "key", f"set{i}", f"made{i}") for i, field in fields
+    ]
+    members = [f"CASE WHEN takes{i} THEN {member} END" for i, member in enumerate(members)]
+    listed = f"""SELECT kind, entity, unnest([{", ".join([_nothing("key"), *members])}]) AS f
+        FROM (SELECT *{running} FROM (SELECT *{taking} FROM ({alive})))"""
+    ended = f"SELECT kind, entity, {_gone('dead_key')} AS f FROM ends WHERE dead_at = last_event"
+    return f"""WITH cell AS ({cells}), ends AS ({_ends(plan, rows)}) {_UNPACKED} FROM ({listed}) WHERE f.key IS NOT NULL
+        UNION ALL {_UNPACKED} FROM ({ended})"""
+
+
+def _member(field: str, value: str, key: str, anew: str, made: str) -> str:
+    return f"{{'field': {field}, 'value': {value}, 'key': {key}, 'anew': {anew}, 'made': {made}}}"
+
+
+def _gone(key: str) -> str:
+    return _member("CAST(NULL AS VARCHAR)", "CAST(NULL AS VARCHAR)", key, "true", "0::BIGINT")
+
+
+def _nothing(key: str) -> str:
+    """Write no member, so that a list of none has a type."""
+    return f"CASE WHEN false THEN {_gone(key)} END"
+
+
+def _ends(plan: Plan, rows: EventRows) -> str:
+    """Write where each entity's fields begin: the last deletion, and what each was last set to since."""
+    checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
+    items = [f"count(*){checks} AS version", f"max({rows.event}) AS last_event"]
+    items += [f"max({rows.event}) FILTER (dead) AS dead_at", "max(key) FILTER (dead) AS dead_key"]
+    kept = ["kind", "entity", "last_event", "dead_at", "dead_key"]
+    for i, field in enumerate(plan.fields):
+        if field.resets:
+            items += [f"max(key) FILTER (reset{i}) AS from{i}", f"max({rows.event}) FILTER (reset{i}) AS reset_at{i}"]
+            items.append(f"arg_max_null(base{i}, key) FILTER (reset{i}) AS base{i}")
+            kept += [f"from{i}", f"{start_sql(i, field, dies=True)} AS start{i}"]
+    folds = f"SELECT kind, entity, {', '.join(items)} FROM cell GROUP BY kind, entity"
+    return f"SELECT {', '.join(kept)} FROM ({folds}) WHERE version > 0"
+
+
+def _takes(i: int, field: FieldPlan) -> str:
+    """Write whether a field's value is made of this row too."""
+    if not field.resets:
+        return f"({has_acc(i, field)})"
+    sets = f"(key = from{i} AND start{i} IS NOT NULL)"
+    adds = f" OR {has_acc(i, field)}" if field.family else ""
+    return f"coalesce((from{i} IS NULL OR key >= from{i}) AND ({sets}{adds}), false)"
+
+
+def _running(i: int, field: FieldPlan) -> list[str]:
+    so_far = "OVER (PARTITION BY kind, entity ORDER BY key)"
+    items = [f"count(*) FILTER (takes{i}) {so_far} AS made{i}"]
+    items.append(f"(start{i} IS NOT NULL AND key = from{i}) AS set{i}" if field.resets else f"false AS set{i}")
+    if field.family:
+        taken = f"FILTER (takes{i} AND {has_acc(i, field)}) {so_far}"
+        total = f"flatten(list(acc{i}) {taken})" if field.family == "list" else f"{field.family}(acc{i}) {taken}"
+        items += [f"{total} AS total{i}", f"count(*) {taken} AS count{i}"]
+    return items
+
+
+def _value(i: int, field: FieldPlan, rows: EventRows) -> str:
+    start = f"start{i}" if field.resets else "CAST(NULL AS VARCHAR)"
+    return compose(field, start, f"total{i}", f"count{i}", "position", rows.count) if field.family else start

@@ -1,0 +1,87 @@
+"""What a SELECT written by a user may do: read some relations, call functions that look at their arguments alone."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from esctl.engine.statements import Node, Select, parse_select
+from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    import duckdb
+
+QUERIES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE", "CTE_NODE"})
+SOURCES = frozenset(
+    {"BASE_TABLE", "TABLE_FUNCTION", "JOIN", "SUBQUERY", "EMPTY", "EXPRESSION_LIST", "PIVOT", "SHOW_REF"}
+)
+TABLE_FUNCTIONS = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
+"""Of DuckDB's own: those that read only what they are given."""
+
+FORBIDDEN = (
+    "read_", "query", "getenv", "glob", "sniff_", "parquet_", "duckdb_", "pragma_", "current_setting", "which_secret",
+    "getvariable", "sql_auto", "json_execute", "json_serialize", "json_deserialize", "from_substrait", "write_", "pg_",
+    "sleep", "nextval", "currval", "current_query", "in_search_path", "icu_calendar",
+)  # fmt: skip
+"""How the names of functions begin that look at the process, its files or its settings."""
+
+
+def checked_select(
+    connection: duckdb.DuckDBPyConnection,
+    text: str,
+    where: str,
+    relations: Collection[str],
+    functions: Collection[str] = (),
+) -> Select:
+    """Let one SELECT over some relations and table functions through, and nothing else.
+
+    DuckDB's own parser says what is in it, so that no other reading of the text can differ. Raises UsageError naming
+    `where`.
+    """
+    select = parse_select(connection, text, where)
+    nodes = list(select.nodes())
+    own = {entry["key"].lower() for node in nodes for entry in (node.get("cte_map") or {}).get("map", ())}
+    # DuckDB reads a file of a table's name where no table has it, as outside the scope of a CTE.
+    known = {*relations, *(name for name in own if name.isidentifier())}
+    for node in nodes:
+        kind = str(node.get("type"))
+        if "modifiers" in node and kind not in QUERIES:
+            raise UsageError(f"{where} does more than select", "it may only read")
+        if is_source(node):
+            _check_source(node, kind, where, known, relations, functions)
+        if node.get("class") == "PARAMETER":
+            raise UsageError(f"{where} has a parameter", "write the value itself")
+        name = str(node.get("function_name", "")).lower()
+        if name.startswith(FORBIDDEN) and name not in functions:
+            raise UsageError(f"{where} calls {name}", "files, settings and the process are out of reach")
+    return select
+
+
+def is_source(node: Node) -> bool:
+    """Say whether a node stands in a FROM clause."""
+    return "sample" in node and "class" not in node and "modifiers" not in node
+
+
+def _check_source(
+    node: Node,
+    kind: str,
+    where: str,
+    known: Collection[str],
+    relations: Collection[str],
+    functions: Collection[str],
+) -> None:
+    if kind not in SOURCES or (kind == "SHOW_REF" and node["query"] is None):
+        raise UsageError(f"{where} asks DuckDB about itself", f"the relations are: {', '.join(sorted(relations))}")
+    if kind == "BASE_TABLE":
+        name = ".".join(node["qualified_name"]["path"])
+        if name.lower() not in known:
+            raise UsageError(f"{where} reads {name[:60]!r}", _known(relations, functions))
+    if kind == "TABLE_FUNCTION":
+        name = ".".join(node["function"]["qualified_name"]["path"])
+        if name.lower() not in {*TABLE_FUNCTIONS, *functions}:
+            raise UsageError(f"{where} reads {name[:60]!r}()", _known(relations, functions))
+
+
+def _known(relations: Collection[str], functions: Collection[str]) -> str:
+    tables = ", ".join([*relations, *(f"{name}()" for name in functions if not name.endswith("_history"))])
+    return f"the only table is {tables}" if len(relations) == 1 and not functions else f"there are: {tables}"

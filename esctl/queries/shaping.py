@@ -1,0 +1,148 @@
+"""Shape the rows of an answer after a template: a JSON object whose texts may hold placeholders."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, time
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from esctl.engine.exact_text import json_string, json_string_sql, unmark_json_sql
+from esctl.engine.quoting import identifier, literal
+from esctl.errors import UsageError
+from esctl.index.scan import read_json
+from esctl.model import Answer, Column
+from esctl.projection.jsontext import dumps
+
+_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+def read_template(text: str, option: str) -> dict[str, Any]:
+    """Read a template: JSON text that begins with `{`, else the path of a TOML or JSON file.
+
+    Raises UsageError naming `option` for one that is none.
+    """
+    inline = text.lstrip().startswith("{")
+    where = option if inline else f"{option} {text}"
+    try:
+        content = text if inline else Path(text).read_text(encoding="utf-8")
+        toml = not inline and Path(text).suffix.lower() == ".toml"
+        parsed = tomllib.loads(content, parse_float=Decimal) if toml else json.loads(content, parse_float=Decimal)
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{where}: {error}", _HINT) from error
+    if not isinstance(parsed, dict) or not parsed:
+        raise UsageError(f"{where} is no object with members", _HINT)
+    return parsed
+
+
+_HINT = (
+    """write it like '{"type": "Corrected", "stream": "{entity}", "data": {"{field}": "{value}"}}', or name a file"""
+)
+
+
+def shaped(answer: Answer, template: Mapping[str, Any], option: str) -> Answer:
+    """Give each row as the template says: a column per member of it.
+
+    A text that is one placeholder, `"{value}"`, becomes that column's JSON value; placeholders among other text become
+    text, `{{` and `}}` braces. Raises UsageError naming `option` for a placeholder that is no column.
+    """
+    known = {column.name: column for column in answer.columns}
+    items: list[str] = []
+    columns: list[Column] = []
+    for name, value in template.items():
+        if _TOKEN.search(name):
+            raise UsageError(f"{option}: the name {name!r} has a placeholder", "names further in may have one")
+        sql, kind = _cell(value, known, option)
+        columns.append(Column(name, kind))
+        items.append(f"{sql} AS {identifier(f'c{len(items)}')}")
+    # The answer's own order is kept: its rows are to be applied one after the other.
+    sql = f"SELECT {', '.join(items)} FROM ({answer.sql})"
+    return replace(answer, sql=sql, columns=tuple(columns), flat_sql="", flat_columns=())
+
+
+def _cell(value: Any, known: Mapping[str, Column], option: str) -> tuple[str, Literal["text", "json"]]:
+    """Write SQL for a member of the template; what can only be text is no JSON text, for formats of cells."""
+    if not isinstance(value, str):
+        return _json(value, known, option), "json"
+    alone = _alone(value)
+    if alone is None:
+        return _text(value, known, option), "text"
+    column = _column(alone, known, option)
+    return (identifier(column.name), "text") if column.kind == "text" else (_json(value, known, option), "json")
+
+
+def _alone(text: str) -> str | None:
+    """Name the placeholder that is the whole of a text."""
+    found = _TOKEN.fullmatch(text)
+    return found[1] if found else None
+
+
+def _json(value: Any, known: Mapping[str, Column], option: str) -> str:
+    """Write SQL for a value of the template as JSON text."""
+    if isinstance(value, str):
+        alone = _alone(value)
+        if alone is None:
+            return json_string_sql(_text(value, known, option))
+        column = _column(alone, known, option)
+        name = identifier(column.name)
+        return f"coalesce({name if column.kind == 'json' else json_string_sql(name)}, 'null')"
+    if isinstance(value, list):
+        return _joined("[", [_json(item, known, option) for item in value], "]")
+    if isinstance(value, dict):
+        return _object(value, known, option)
+    if isinstance(value, date | time):
+        return literal(json_string(value.isoformat()))
+    return literal(dumps(value))
+
+
+def _object(value: Mapping[str, Any], known: Mapping[str, Column], option: str) -> str:
+    for name in value:
+        if len(value) > 1 and _TOKEN.search(name):
+            raise UsageError(f"{option}: the name {name!r} has a placeholder, and others beside it", "it stands alone")
+    members = [
+        f"{json_string_sql(_text(name, known, option))} || ':' || {_json(item, known, option)}"
+        for name, item in value.items()
+    ]
+    return _joined("{", members, "}")
+
+
+def _joined(opening: str, items: list[str], closing: str) -> str:
+    return "(" + " || ".join([f"'{opening}'", " || ',' || ".join(items) or "''", f"'{closing}'"]) + ")"
+
+
+def _text(text: str, known: Mapping[str, Column], option: str) -> str:
+    """Write SQL for a text with placeholders; a value that is none is empty."""
+    parts, end = [], 0
+    for token in _TOKEN.finditer(text):
+        parts.append(literal(text[end : token.start()]))
+        end = token.end()
+        if token[0] in ("{{", "}}"):
+            parts.append(literal(token[0][0]))
+        elif token[1] is None:
+            raise UsageError(f"{option}: {text!r} has a lone {token[0]!r}", f"write {token[0] * 2} for one")
+        else:
+            column = _column(token[1], known, option)
+            name = identifier(column.name)
+            parts.append(f"coalesce({_shown(name) if column.kind == 'json' else f'CAST({name} AS VARCHAR)'}, '')")
+    parts.append(literal(text[end:]))
+    return "(" + " || ".join(parts) + ")"
+
+
+def _shown(json: str) -> str:
+    """Write SQL for JSON text among other text: a string without its quotes."""
+    string = read_json(json, (), "text", marked=True)
+    return f"CASE WHEN starts_with({json}, '\"') THEN {string} ELSE {unmark_json_sql(json)} END"
+
+
+def _column(name: str, known: Mapping[str, Column], option: str) -> Column:
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"did you mean {{{near[0]}}}?" if near else f"there are: {', '.join(f'{{{each}}}' for each in known)}"
+    raise UsageError(f"{option}: no placeholder {{{name}}}", hint)
