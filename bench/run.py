@@ -144,6 +144,19 @@ def compare(log: Path, repeats: int, middle: str, later: str, show: Callable[[st
     show(f"bytes: log {sizes['store/log']:,}, index {sizes['store/index']:,}, together {share:.2f} of the JSON Lines")
 
 
+def compare_histories(repeats: int, show: Callable[[str], None]) -> None:
+    """Show how long questions about all states there ever were take, as ratios to a replay of the last ones."""
+    esctl = [sys.executable, "-m", "esctl", "--store", str(WORK / "store"), "--config", str(HERE / "esctl.toml"), "-q"]
+    jobs = {"replay": [], "when": ["balance < -900"], "series": ["sum(balance)", "--every", "4h"]}
+    runs: dict[str, list[float]] = {job: [] for job in jobs}
+    for _ in range(repeats):
+        for job, arguments in jobs.items():
+            runs[job].append(timed([*esctl, job, *arguments, "-o", str(WORK / "esctl.jsonl")]).seconds)
+    median = {job: statistics.median(found) for job, found in runs.items()}
+    for job in ("when", "series"):
+        show(f"{job} of all in {median[job] / median['replay']:.2f} times the time of replay")
+
+
 def main() -> None:
     """Generate the log and run the comparison."""
     if sys.argv[1:2] == ["--digest"]:
@@ -157,6 +170,7 @@ def main() -> None:
         generate(count, log)
     points = [_instant(count * share) for share in (0.5, 0.6)]
     compare(log, repeats, points[0], points[1], print)
+    compare_histories(repeats, print)
 
 
 def _instant(number: float) -> str:
