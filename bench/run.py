@@ -118,7 +118,6 @@ def answer(job: str, name: str) -> list[tuple[object, ...]]:
 def compare(log: Path, repeats: int, middle: str, later: str, show: Callable[[str], None]) -> None:
     """Run all jobs and show the table."""
     show(f"{'job':<12}{'esctl s':>9}{'by hand s':>11}{'script s':>10}{'ratio':>7}{'MiB':>7}")
-    seconds: dict[str, float] = {}
     for job, commands in contestants(log, middle, later).items():
         runs: dict[str, list[Run]] = {name: [] for name in commands}
         for _ in range(repeats):
@@ -130,11 +129,9 @@ def compare(log: Path, repeats: int, middle: str, later: str, show: Callable[[st
             raise SystemExit(f"{job}: the contestants answer differently")
         median = {name: statistics.median(run.seconds for run in found) for name, found in runs.items()}
         ours, theirs = median["esctl"], median["by_hand"]
-        seconds[job] = ours
         script = f"{median['script']:>10.2f}" if "script" in median else " " * 10
         memory = max(run.memory for run in runs["esctl"])
         show(f"{job:<12}{ours:>9.2f}{theirs:>11.2f}{script}{ours / theirs:>7.2f}{memory:>7.0f}")
-    show(f"blame of all in {seconds['blame'] / seconds['replay']:.2f} times the time of replay")
     sizes = {
         name: sum(f.stat().st_size for f in Path(WORK / name).rglob("*") if f.is_file())
         for name in ("store/log", "store/index")
@@ -144,17 +141,26 @@ def compare(log: Path, repeats: int, middle: str, later: str, show: Callable[[st
     show(f"bytes: log {sizes['store/log']:,}, index {sizes['store/index']:,}, together {share:.2f} of the JSON Lines")
 
 
-def compare_histories(repeats: int, show: Callable[[str], None]) -> None:
-    """Show how long questions about all states there ever were take, as ratios to a replay of the last ones."""
+def compare_questions(count: int, repeats: int, show: Callable[[str], None]) -> None:
+    """Run the questions over all states beside a full replay of the same store, and show them as ratios to it."""
     esctl = [sys.executable, "-m", "esctl", "--store", str(WORK / "store"), "--config", str(HERE / "esctl.toml"), "-q"]
-    jobs = {"replay": [], "when": ["balance < -900"], "series": ["sum(balance)", "--every", "4h"]}
-    runs: dict[str, list[float]] = {job: [] for job in jobs}
+    steps = {"15m": 900, "1h": 3600, "4h": 14_400, "1d": 86_400, "1w": 604_800, "1mo": 2_592_000, "1y": 31_536_000}
+    step = next(name for name, seconds in steps.items() if count * 0.4 / seconds <= 30)
+    jobs = {
+        "replay": ["replay"],
+        "blame": ["blame", "--entities", "*"],
+        "when": ["when", "balance < -900"],
+        "series": ["series", "sum(balance)", "--every", step],
+    }
+    runs: dict[str, list[Run]] = {job: [] for job in jobs}
     for _ in range(repeats):
-        for job, arguments in jobs.items():
-            runs[job].append(timed([*esctl, job, *arguments, "-o", str(WORK / "esctl.jsonl")]).seconds)
-    median = {job: statistics.median(found) for job, found in runs.items()}
-    for job in ("when", "series"):
-        show(f"{job} of all in {median[job] / median['replay']:.2f} times the time of replay")
+        for job, words in jobs.items():
+            runs[job].append(timed([*esctl, *words, "-o", str(WORK / f"all-{job}.jsonl")]))
+    median = {job: statistics.median(run.seconds for run in found) for job, found in runs.items()}
+    show(f"{'of all':<12}{'esctl s':>9}{'replays':>9}{'MiB':>7}")
+    for job, found in runs.items():
+        ratio, memory = median[job] / median["replay"], max(run.memory for run in found)
+        show(f"{job:<12}{median[job]:>9.2f}{ratio:>9.2f}{memory:>7.0f}")
 
 
 def main() -> None:
@@ -170,7 +176,7 @@ def main() -> None:
         generate(count, log)
     points = [_instant(count * share) for share in (0.5, 0.6)]
     compare(log, repeats, points[0], points[1], print)
-    compare_histories(repeats, print)
+    compare_questions(count, repeats, print)
 
 
 def _instant(number: float) -> str:

@@ -23,3 +23,7 @@ class InputError(EsctlError):
 
 class NotFoundError(EsctlError):
     """Report a named entity or event that does not exist (exit code 4)."""
+
+
+class TamperedError(EsctlError):
+    """Report something that is not what was once vouched for (exit code 1)."""

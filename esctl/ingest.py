@@ -48,13 +48,17 @@ class IngestOptions:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name."""
+    """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name.
+
+    `first`: the store had no commit before.
+    """
 
     summary: IngestSummary
     detections: tuple[tuple[str, Detection], ...]
     pending: tuple[tuple[str, int], ...]
     skipped: int
     snapshot: Snapshot
+    first: bool
 
 
 @dataclass(slots=True)
@@ -102,7 +106,7 @@ def ingest(
         snapshot = writer.snapshot
         view = build.run(snapshot)  # before another writer adds to what is counted
     summary = _summary(run, before.head, snapshot.head, base, view.manifest, time.monotonic() - started)
-    return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot)
+    return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot, before.seq == 0)
 
 
 def _summary(run: _Run, old_head: int, head: int, before: Manifest, after: Manifest, seconds: float) -> IngestSummary:

@@ -10,6 +10,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 ESCTL = [sys.executable, "-m", "esctl"]
 SAMPLES = ROOT / "sample_logs"
+
+USER_FOLDERS = tempfile.TemporaryDirectory(prefix="esctl-user-")
+"""Where the tests' user keeps keys and what was last seen of stores: never the real one's."""
 
 COLUMNS = {
     "replay": ["entity", "kind", "state", "version", "position", "time"],
@@ -125,7 +129,8 @@ def lines(text: str) -> list[str]:
 
 def surroundings(**more: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return {**kept, "PYTHONPATH": str(ROOT), "TERM": "xterm", **more}
+    user = {f"XDG_{kind}_HOME": f"{USER_FOLDERS.name}/{kind.lower()}" for kind in ("CONFIG", "STATE")}
+    return {**kept, **user, "PYTHONPATH": str(ROOT), "TERM": "xterm", **more}
 
 
 def esctl(*arguments: object, cwd: Path, stdin: bytes = b"", command: list[str] = ESCTL, **variables: str) -> Done:

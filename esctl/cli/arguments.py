@@ -51,5 +51,14 @@ Types = Annotated[
 ]
 From = Annotated[str, typer.Option("--from", metavar="T", help="Only events from T on (a date: from its start).")]
 To = Annotated[str, typer.Option("--to", metavar="T", help="Only events up to and including T (a date: to its end).")]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        metavar="KEY",
+        help="A public key that checkpoints must be signed with, as `esctl key show` prints it, or a file of such "
+        "(repeat for more).",
+    ),
+]
 
 MAP_HELP = "Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail."

@@ -19,10 +19,11 @@ import typer
 from typer.exceptions import TyperException
 
 from esctl.cli import diagnostics
-from esctl.errors import EsctlError, InputError, NotFoundError, UsageError
+from esctl.errors import EsctlError, InputError, NotFoundError, TamperedError, UsageError
 
-USAGE, INPUT, NOT_FOUND, BUG, INTERRUPTED, BROKEN_PIPE = 2, 3, 4, 70, 130, 141
+FINDING, USAGE, INPUT, NOT_FOUND, BUG, INTERRUPTED, BROKEN_PIPE = 1, 2, 3, 4, 70, 130, 141
 _CODES: tuple[tuple[type[EsctlError], int], ...] = (
+    (TamperedError, FINDING),
     (UsageError, USAGE),
     (InputError, INPUT),
     (NotFoundError, NOT_FOUND),
@@ -87,7 +88,7 @@ def exit_codes(debug: Callable[[], bool]) -> Iterator[None]:
 
 
 def report(problem: BaseException, debug: bool) -> int:
-    """Say on stderr what went wrong, and give its exit code: 2, 3, 4, 70, 130, 141 or 143."""
+    """Say on stderr what went wrong, and give its exit code: 1, 2, 3, 4, 70, 130, 141 or 143."""
     _reported.set()
     if isinstance(problem, OSError) and problem.errno == errno.EPIPE:
         silence_stdout()

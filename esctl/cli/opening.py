@@ -29,6 +29,22 @@ def open_store(shared: Shared) -> Store:
     return store.on_basis(read_basis(shared.basis_from))
 
 
+def closed_store(shared: Shared) -> Store:
+    """Find the store and its configuration without reading the store: it may be damaged.
+
+    Raises InputError where there is none.
+    """
+    from esctl.config import find_config, find_store, read_config
+    from esctl.errors import InputError
+    from esctl.store import Store
+
+    found = find_store(shared.store)
+    if found is None:
+        raise InputError("there is no store here or in a folder above", "name one with --store")
+    config = read_config(find_config(shared.config, found))
+    return Store(found, config, shared.memory_limit, zone(shared))
+
+
 def zone(shared: Shared) -> str:
     """Give the zone that times without one are read in."""
     return shared.tz or "UTC"

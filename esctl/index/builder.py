@@ -69,17 +69,20 @@ def build(
     groups: Sequence[Group],
     earlier: Earlier,
     reuse: tuple[PayloadColumn, ...] = (),
+    layout: tuple[PayloadColumn, ...] | None = None,
 ) -> Built:
     """Build the index rows of a chunk.
 
     `chunk`: position, recorded_at, source_time, source, offset, text, invalid, marked, grp. `reuse` is the layout of
-    the file before: taken again when at least nine rows in ten fit it, so that files stay alike.
+    the file before: taken again when at least nine rows in ten fit it, so that files stay alike. `layout` is taken
+    whatever fits it.
     """
     connection.register("chunk", chunk)
     try:
-        columns = reuse or _sampled_columns(connection, groups, chunk.num_rows)
+        fixed = reuse or None if layout is None else layout
+        columns = _sampled_columns(connection, groups, chunk.num_rows) if fixed is None else fixed
         _create_events(connection, groups, columns)
-        if reuse and columns == reuse and not _fits(connection):
+        if layout is None and reuse and not _fits(connection):
             columns = _sampled_columns(connection, groups, chunk.num_rows)
             _create_events(connection, groups, columns)
         conflicts = _mark_duplicates(connection, earlier)

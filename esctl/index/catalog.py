@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ from esctl.index.layout import PayloadColumn
 from esctl.model import Stanza
 
 MANIFEST = "manifest.json"
-FORMAT = 5
+FORMAT = 6
+_DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before it, closed by a brace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class IndexFile:
 
     file: str
     bytes: int
+    sha256: str
     rows: int
     events: int
     first: int  # positions covered: every event of [first, last] that is not in another file
@@ -71,21 +74,21 @@ def read_manifest(folder: Path) -> Manifest | None:
     """
     path = folder / MANIFEST
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable index manifest", "rebuild the index with: esctl reindex") from error
-    try:
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text)
         if document["format"] != FORMAT:
             return None
+        if not is_sealed(text):
+            raise ValueError("its digest is another's")
         return Manifest(
             head=int(document["head"]),
             files=tuple(_file(entry) for entry in document["files"]),
             stanzas=tuple(_stanza(entry) for entry in document["stanzas"]),
             sources=dict(document["sources"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except FileNotFoundError:
+        return None
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: not a readable index manifest", "rebuild the index with: esctl reindex") from error
 
 
@@ -94,10 +97,24 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     document = {"format": FORMAT, **asdict(manifest)}
     temporary = folder / f".tmp-{MANIFEST}-{os.getpid()}"
     with temporary.open("w", encoding="utf-8") as file:
-        json.dump(document, file, separators=(",", ":"), sort_keys=True)
+        file.write(_sealed(json.dumps(document, separators=(",", ":"), sort_keys=True)))
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(folder / MANIFEST)
+
+
+def _sealed(body: str) -> str:
+    """Put the digest of a JSON object into it, as its last member."""
+    return body[:-1] + _DIGEST % _digest(body)
+
+
+def is_sealed(text: str) -> bool:
+    """Tell whether a manifest's text is that which was written."""
+    return text == _sealed(text[: -len(_DIGEST % _digest(""))] + "}")
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def with_file(manifest: Manifest, file: IndexFile) -> Manifest:

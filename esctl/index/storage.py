@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 import time
@@ -23,8 +24,8 @@ DICTIONARY = ["kind", "entity", "type", "actor", "role", "source", "ordering", "
 DELTA = {"position": "DELTA_BINARY_PACKED", "offset": "DELTA_BINARY_PACKED"}
 
 
-def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) -> tuple[str, int]:
-    """Write an index file of the positions [first, last] atomically; gives its name and size in bytes.
+def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) -> tuple[str, int, str]:
+    """Write an index file of the positions [first, last] atomically; gives its name, size in bytes and SHA-256.
 
     Raises InputError where the folder cannot be written.
     """
@@ -43,6 +44,9 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
             writer.write_table(table, ROW_GROUP)
         if writer is not None:
             writer.close()
+        with temporary.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            size = file.tell()
         os.replace(temporary, folder / name)
     except OSError as error:
         raise InputError(
@@ -50,7 +54,7 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    return name, (folder / name).stat().st_size
+    return name, size, digest
 
 
 def _with_statistics(schema: pa.Schema) -> list[str]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from esctl.index.builder import Built
     from esctl.index.detect import Detection
+    from esctl.index.layout import PayloadColumn
 
 CHUNK_ROWS = 500_000
 CHUNK_BYTES = 48 << 20
@@ -94,6 +95,21 @@ class Updater:
                 f"{self.folder}: cannot write the index: {error.strerror}", "the store must be writable to be reindexed"
             ) from error
 
+    def rebuild_as(self, snapshot: Snapshot, like: Manifest) -> Manifest:
+        """Build an index in an empty folder, in files that cover and are laid out as those of another one.
+
+        So the two can be compared row by row. Raises as `run` does.
+        """
+        manifest = Manifest()
+        for file in like.files:
+            written: list[IndexFile] = []
+            for table in _chunks(snapshot, file.first, min(file.last, snapshot.head)):
+                manifest = self._add(snapshot, manifest, table, file.columns)
+                written.append(manifest.files[-1])
+            if len(written) > 1:
+                manifest = replace(manifest, files=(*manifest.files[: -len(written)], self._merge(written)))
+        return manifest
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
@@ -156,7 +172,7 @@ class Updater:
                 return manifest
             manifest = Manifest()  # of a log that is no more: begin anew
         sweep(self.folder, manifest)
-        for table in _chunks(snapshot, manifest.head + 1):
+        for table in _chunks(snapshot, manifest.head + 1, snapshot.head):
             manifest = self._add(snapshot, manifest, table)
             write_manifest(self.folder, manifest)
         merged = self._merged(manifest)
@@ -164,7 +180,13 @@ class Updater:
             write_manifest(self.folder, merged)
         return merged
 
-    def _add(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Manifest:
+    def _add(
+        self,
+        snapshot: Snapshot,
+        manifest: Manifest,
+        table: pa.Table,
+        layout: tuple[PayloadColumn, ...] | None = None,
+    ) -> Manifest:
         from esctl.index.builder import Earlier, build
 
         judged = judge_rows(self.connection, table, snapshot.cursors)
@@ -172,10 +194,10 @@ class Updater:
         chunk, groups = judged_chunk(table, judged, snapshot.cursors, manifest)
         earlier = Earlier([str(self.folder / file.file) for file in manifest.files], trimmed_raws(snapshot, table))
         reuse = manifest.files[-1].columns if manifest.files else ()
-        built = build(self.connection, chunk, groups, earlier, reuse)
+        built = build(self.connection, chunk, groups, earlier, reuse, layout)
         first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
-        name, size = write_file(self.folder, [built.table], first, last)
-        return with_file(manifest, _entry(built, name, size, first, last))
+        written = write_file(self.folder, [built.table], first, last)
+        return with_file(manifest, _entry(built, written, first, last))
 
     def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray) -> Manifest:
         new: dict[str, Stanza] = {}
@@ -225,11 +247,12 @@ class Updater:
         import pyarrow as pa
 
         tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
-        name, size = write_file(self.folder, tables, files[0].first, files[-1].last)
+        name, size, digest = write_file(self.folder, tables, files[0].first, files[-1].last)
         return replace(
             files[0],
             file=name,
             bytes=size,
+            sha256=digest,
             last=files[-1].last,
             fields=_all_fields(files),
             orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
@@ -248,14 +271,14 @@ def _whole(detection: Detection, cursor: Cursor) -> Detection:
 _SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless")
 
 
-def _chunks(snapshot: Snapshot, first: int) -> Iterator[pa.Table]:
-    """Read the log from a position on, a segment at a time, small ones together until there is half a chunk."""
+def _chunks(snapshot: Snapshot, first: int, last: int) -> Iterator[pa.Table]:
+    """Read positions [first, last] of the log, a segment at a time, small ones together until there is half a chunk."""
     import pyarrow as pa
 
     from esctl.log.reader import iter_batches
 
     held: list[pa.RecordBatch] = []
-    for batch in iter_batches(snapshot, first, snapshot.head, CHUNK_ROWS):
+    for batch in iter_batches(snapshot, first, last, CHUNK_ROWS):
         held.append(batch)
         if 2 * sum(b.num_rows for b in held) >= CHUNK_ROWS or 2 * sum(b.nbytes for b in held) >= CHUNK_BYTES:
             yield pa.Table.from_batches(held)
@@ -294,9 +317,10 @@ def _likeness(file: IndexFile) -> tuple[object, ...] | None:
     return (file.columns, file.sequence_key) if file.rows < SMALL_ROWS else None
 
 
-def _entry(built: Built, name: str, size: int, first: int, last: int) -> IndexFile:
+def _entry(built: Built, written: tuple[str, int, str], first: int, last: int) -> IndexFile:
+    name, size, digest = written
     return IndexFile(
-        file=name, bytes=size, rows=built.table.num_rows, events=built.events, first=first, last=last,
+        file=name, bytes=size, sha256=digest, rows=built.table.num_rows, events=built.events, first=first, last=last,
         columns=built.columns, untyped=built.untyped, orderings=built.orderings, sequence_key=built.sequence_key,
         unsequenced=built.unsequenced, roles=built.roles, duplicates=built.duplicates, conflicts=built.conflicts,
         invalid=built.invalid, homeless=built.homeless, fields=built.fields,

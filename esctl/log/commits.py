@@ -105,8 +105,7 @@ class CommitLog:
             self._write_summary(self.read(due))
 
     def _write_summary(self, snapshot: Snapshot) -> None:
-        body = snapshot_to_json(snapshot)
-        data = to_line(body | {"sha256": sha256(to_line(body)).hexdigest()})
+        data = summary_line(snapshot)
         name = f"summary-{commit_name(snapshot.seq)}"
         with explained(f"write {self.folder / name}"), suppress(ConflictError):  # then another writer makes the same
             write_replacing(self._files, self.folder / name, data, name)
@@ -149,6 +148,22 @@ class CommitLog:
         if missing or newest_summary > last:
             raise InputError(f"{self.folder / commit_name(missing or last + 1)} is missing", _DAMAGED)
         return last
+
+
+def commit_numbers(names: Iterable[str]) -> Iterable[int]:
+    """Give the numbers of the commit files among the names in a folder."""
+    return _numbers(_COMMIT_NAME, names)
+
+
+def summary_numbers(names: Iterable[str]) -> Iterable[int]:
+    """Give the numbers of the commits that have a summary."""
+    return _numbers(_SUMMARY_NAME, names)
+
+
+def summary_line(snapshot: Snapshot) -> bytes:
+    """Write a summary file: what the commits up to one add up to, with its own digest."""
+    body = snapshot_to_json(snapshot)
+    return to_line(body | {"sha256": sha256(to_line(body)).hexdigest()})
 
 
 def open_log(path: Path, files: Filesystem | None = None) -> CommitLog:

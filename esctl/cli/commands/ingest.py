@@ -12,6 +12,7 @@ from esctl.cli.options import Shared, command
 
 if TYPE_CHECKING:
     from esctl.ingest import Outcome
+    from esctl.ledger.note import SigningKey
     from esctl.model import Answer
     from esctl.sources.files import Source
     from esctl.store import Store
@@ -42,6 +43,10 @@ SkipDuplicates = Annotated[
     bool, typer.Option("--skip-duplicates", help="Leave events that are known already out of the log.")
 ]
 MaxRecord = Annotated[str, typer.Option("--max-record", metavar="SIZE", help="The longest record taken.")]
+Checkpoint = Annotated[
+    bool, typer.Option("--checkpoint", help="Sign the head afterwards, with the only key you have or --key.")
+]
+Key = Annotated[str, typer.Option("--key", metavar="NAME", help="The key for --checkpoint.")]
 Erasable = Annotated[bool, typer.Option("--erasable", help="Make a new store in which records can be erased later.")]
 
 
@@ -58,6 +63,8 @@ def run(
     skip_duplicates: SkipDuplicates = False,
     max_record: MaxRecord = "256MiB",
     erasable: Erasable = False,
+    checkpoint: Checkpoint = False,
+    key: Key = "",
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.cli.ingesting import report_detections, report_entities
@@ -65,10 +72,12 @@ def run(
     from esctl.engine.sizes import parse_size
     from esctl.index.times import find_zone
     from esctl.ingest import IngestOptions, ingest
+    from esctl.ledger.keys import read_key
     from esctl.sources.files import expand
     from esctl.sources.reading import SourceOptions
     from esctl.store import create, reopened
 
+    signing = read_key(key) if checkpoint or key else None
     find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
     found = expand(sources)
     longest = parse_size(max_record, "--max-record")
@@ -84,6 +93,7 @@ def run(
         outcome = ingest(store.path, found, options, store.updater, advance, store.connection)
     report_detections(outcome.detections, shared.quiet)
     _report(outcome, shared, store)
+    _vouch(outcome, signing)
     report_entities(reopened(store), outcome.detections)
 
 
@@ -114,6 +124,17 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
         if count:
             diagnostics.note(f"note: {count} {what}: esctl log {option}", shared.quiet)
     render(summary_answer(outcome, store), shared, (), output_settings(store))
+
+
+def _vouch(outcome: Outcome, key: SigningKey | None) -> None:
+    """Keep the new head as last seen, and sign it where that is wanted."""
+    from esctl.ledger.anchors import make_checkpoint
+    from esctl.ledger.pins import advance
+
+    if not advance(outcome.snapshot, anew=outcome.first):
+        diagnostics.note("warning: the store does not continue what was last seen of it here: esctl verify")
+    if key is not None:
+        make_checkpoint(outcome.snapshot.path, key)
 
 
 def summary_answer(outcome: Outcome, store: Store) -> Answer:

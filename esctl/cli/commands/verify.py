@@ -1,0 +1,42 @@
+"""esctl verify."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from esctl.cli import diagnostics
+from esctl.cli.arguments import Trust
+from esctl.cli.options import Shared, command
+
+TABLE = ("check", "result", "checked", "finding", "position", "file", "message")
+
+
+@command
+def run(
+    shared: Shared,
+    full: Annotated[bool, typer.Option("--full", help="Hash every record again, and compare the index.")] = False,
+    since: Annotated[
+        Path | None,
+        typer.Option("--since", metavar="FILE", help="A checkpoint kept elsewhere: the log must only have grown."),
+    ] = None,
+    trust: Trust = None,
+) -> None:
+    """Check that nothing in the store was changed: exit 0 intact, 1 tampered or damaged, 3 cannot be judged."""
+    from esctl.cli.opening import closed_store, output_settings
+    from esctl.cli.render import render
+    from esctl.ledger.keys import read_verifiers
+    from esctl.ledger.verify import Wanted, verify
+    from esctl.queries.verify import verification
+
+    keys = read_verifiers(trust or ())
+    store = closed_store(shared)
+    verified = verify(store.path, Wanted(full, since, keys, store.mapping if full else None))
+    render(verification(store.session, verified), shared, TABLE, output_settings(store))
+    count = sum(len(check.findings) for check in verified.checks)
+    told = f"{count} finding{'s' * (count != 1)}" if count else "intact"
+    diagnostics.note(f"{told}: {verified.size} records, root {verified.root}", shared.quiet)
+    if not verified.is_intact:
+        raise typer.Exit(1)

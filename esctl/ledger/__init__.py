@@ -1,0 +1,1 @@
+"""Tamper evidence: signed checkpoints, proofs, and what holds a store against them."""

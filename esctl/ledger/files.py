@@ -1,0 +1,116 @@
+"""Hold the files of a store against the sizes and SHA-256 that were written down for them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from esctl.errors import InputError
+from esctl.index.catalog import MANIFEST, Manifest, is_sealed, read_manifest
+from esctl.ledger.chain import Chain
+from esctl.ledger.findings import Check, Finding
+from esctl.log.merkle import BLOCK
+
+Digest = tuple[int, str]
+"""Size and SHA-256 of a file."""
+
+
+def digest_of(path: Path) -> Digest | None:
+    """Hash a file; None for one that is missing or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def digests_of(paths: Iterable[Path]) -> list[Digest | None]:
+    """Hash files, on all cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(digest_of, paths))
+
+
+def check_segments(chain: Chain) -> Check:
+    """Check the segments in force."""
+    known = {entry.sha256: entry.file for commit in chain.commits for entry in commit.add}
+    digests = digests_of(chain.path / "log" / entry.file for entry in chain.segments)
+    findings = []
+    for entry, digest in zip(chain.segments, digests, strict=True):
+        if digest != (entry.size, entry.sha256):
+            kind, message = _judged(digest, (entry.size, entry.sha256), known)
+            place = (f"log/{entry.file}", entry.first, (entry.first - 1) // BLOCK)
+            findings.append(Finding(kind, message, *place))
+    return Check("segments", "the commits", len(digests), tuple(findings))
+
+
+def _judged(digest: Digest | None, expected: Digest, known: dict[str, str]) -> tuple:  # type: ignore[type-arg]
+    if digest is None:
+        return "removed", "it is missing"
+    if digest[1] in known:
+        return "file replaced", f"it is {known[digest[1]]}"
+    if digest[0] != expected[0]:
+        return "changed", f"it has {digest[0]:,} bytes, {expected[0]:,} were committed"
+    return "changed", "it is not what was committed"
+
+
+def check_index_files(chain: Chain) -> Check:
+    """Check the files of all indexes, of whichever mapping."""
+    count, findings, notes = 0, list[Finding](), list[str]()
+    for folder in sorted((chain.path / "index").glob("*")):
+        place = f"index/{folder.name}"
+        try:
+            manifest = _sealed_manifest(folder)
+        except InputError as error:
+            findings.append(Finding("index out of step", _line(error), f"{place}/{MANIFEST}"))
+            continue
+        if manifest is None:
+            continue
+        count += 1 + len(manifest.files)
+        if chain.snapshot is not None and manifest.head > _newest(chain):
+            message = f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
+            findings.append(Finding("rolled back", message, f"{place}/{MANIFEST}", chain.snapshot.head + 1))
+        elif manifest.head < chain.tree.size:
+            notes.append(f"{place} ends at {manifest.head}: the next question brings it up to date")
+        findings += _index_findings(folder, place, manifest)
+    return Check("index files", "the index's manifest", count, tuple(findings), note="; ".join(notes))
+
+
+def _newest(chain: Chain) -> int:
+    """Give the head now: an ingest that runs meanwhile may have moved it."""
+    from esctl.log.commits import open_log
+
+    try:
+        return open_log(chain.path).read().head
+    except InputError:
+        return chain.tree.size
+
+
+def _sealed_manifest(folder: Path) -> Manifest | None:
+    path = folder / MANIFEST
+    try:
+        intact = is_sealed(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        intact = False
+    if not intact:
+        raise InputError(f"{path} is not as it was written")
+    return read_manifest(folder)
+
+
+def _index_findings(folder: Path, place: str, manifest: Manifest) -> Sequence[Finding]:
+    digests = digests_of(folder / file.file for file in manifest.files)
+    known = {file.sha256: file.file for file in manifest.files}
+    found = []
+    for file, digest in zip(manifest.files, digests, strict=True):
+        if digest != (file.bytes, file.sha256):
+            message = _judged(digest, (file.bytes, file.sha256), known)[1].replace("committed", "written")
+            found.append(Finding("index out of step", message, f"{place}/{file.file}", file.first))
+    return found
+
+
+def _line(error: InputError) -> str:
+    return error.message.rpartition("/")[2]

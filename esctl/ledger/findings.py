@@ -1,0 +1,53 @@
+"""What a check of a store found, and against which anchor it was held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal[
+    "changed", "removed", "inserted", "reordered", "rolled back", "file replaced", "index out of step",
+    "signature by an unknown key",
+]  # fmt: skip
+
+RULES: tuple[tuple[str, str], ...] = (
+    ("identity", "format.json is the store's own"),
+    ("commits", "every commit file is there and follows from the one before"),
+    ("summaries", "summaries say what the commits add up to"),
+    ("segments", "every segment has the size and SHA-256 that were committed"),
+    ("index files", "every index file has the size and SHA-256 that its manifest says"),
+    ("checkpoints", "every checkpoint is signed by a known key, and the log only grew since"),
+    ("last seen", "the log only grew since it was last seen here"),
+    ("since", "the log only grew since a checkpoint kept elsewhere"),
+    ("records", "every record hashes to the tree that was committed, in its place"),
+    ("times", "the time of recording never goes back"),
+    ("cursors", "the records of each source are the bytes that were read from it"),
+    ("index", "the index says what the records say"),
+)
+"""What is checked, in order: name and meaning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it was committed, and where it begins. Positions and blocks count as the log does."""
+
+    kind: Kind
+    message: str
+    file: str = ""
+    position: int | None = None
+    block: int | None = None  # of 4,096 records, from 0
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: what it was held against, how many things were looked at, what was found.
+
+    `skipped` says why it could not be judged.
+    """
+
+    rule: str
+    against: str
+    count: int = 0
+    findings: tuple[Finding, ...] = ()
+    skipped: str = ""
+    note: str = ""

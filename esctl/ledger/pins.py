@@ -1,0 +1,97 @@
+"""The head last seen of each store, kept in the user's state folder: what notices that a store went back."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from esctl.errors import InputError
+from esctl.ledger.keys import user_folder
+from esctl.log.commits import open_log
+from esctl.log.snapshot import Snapshot
+
+_LARGEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What was last seen of the store in one place. `keys` are the public keys that signed checkpoints of it."""
+
+    store_id: str
+    seq: int
+    commit: str  # SHA-256 of the commit file
+    size: int
+    root: str
+    keys: tuple[str, ...] = ()
+
+
+def pin_path(store: Path) -> Path:
+    """Find the file that keeps the pin of the store in a folder."""
+    name = sha256(str(store.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return user_folder("XDG_STATE_HOME", ".local/state") / "heads" / f"{name}.json"
+
+
+def read_pin(store: Path) -> Pin | None:
+    """Read what was last seen of the store in a folder; None if nothing was. Raises InputError for a damaged file."""
+    path = pin_path(store)
+    try:
+        value = json.loads(path.read_bytes()[:_LARGEST])
+        return Pin(
+            str(value["store_id"]), int(value["seq"]), str(value["commit"]), int(value["size"]), str(value["root"]),
+            tuple(str(key) for key in value["keys"]),
+        )  # fmt: skip
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"{path} is not readable: what was last seen of the store is not known",
+            "look at the store with: esctl verify --full; then remove that file",
+        ) from error
+
+
+def follows(snapshot: Snapshot, pin: Pin) -> bool:
+    """Tell whether a store, at its head, continues what was last seen of it."""
+    if snapshot.store_id != pin.store_id or snapshot.seq < pin.seq:
+        return False
+    if snapshot.seq > pin.seq:
+        snapshot = open_log(snapshot.path).read(pin.seq)
+    return snapshot.commit_sha256 == pin.commit
+
+
+def advance(snapshot: Snapshot, *, anew: bool = False, keys: Sequence[str] = ()) -> bool:
+    """Keep the head of a store as last seen; False, and what was kept stays, where the store does not continue it.
+
+    `anew`: it had no commit before; then a store of another identity, which was here before, does not count. `keys`
+    are those that signed it. Where the state folder cannot be written nothing is kept.
+    """
+    known = read_pin(snapshot.path)
+    if known is not None and anew and known.store_id != snapshot.store_id:
+        known = None
+    if known is not None and not follows(snapshot, known):
+        return False
+    every = tuple(dict.fromkeys([*(known.keys if known is not None else ()), *keys]))
+    pin = Pin(snapshot.store_id, snapshot.seq, snapshot.commit_sha256, snapshot.head, snapshot.root, every)
+    if pin != known:
+        with suppress(OSError):
+            _write(pin_path(snapshot.path), snapshot.path, pin)
+    return True
+
+
+def _write(path: Path, store: Path, pin: Pin) -> None:
+    told: dict[str, Any] = {
+        "path": str(store.resolve()), "store_id": pin.store_id, "seq": pin.seq, "commit": pin.commit,
+        "size": pin.size, "root": pin.root, "keys": list(pin.keys),
+    }  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(told, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

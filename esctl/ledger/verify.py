@@ -1,0 +1,81 @@
+"""Verify a store: its files against its commits, its commits against every head seen of it, its records against all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.errors import InputError
+from esctl.ledger.chain import walk
+from esctl.ledger.files import check_index_files, check_segments
+from esctl.ledger.findings import Check
+from esctl.ledger.heads import Heads, check_checkpoints, check_pin, check_since
+from esctl.ledger.note import VerifierKey, parse_verifier
+from esctl.ledger.pins import Pin, advance, read_pin
+
+if TYPE_CHECKING:
+    from esctl.model import MappingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to verify, and by what. `mapping`: that of the index to hold against the records."""
+
+    full: bool = False
+    since: Path | None = None
+    trust: tuple[VerifierKey, ...] = ()
+    mapping: MappingConfig | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was checked, and what the log is now."""
+
+    checks: tuple[Check, ...]
+    size: int
+    root: str
+
+    @property
+    def is_intact(self) -> bool:
+        """Say whether nothing was found."""
+        return not any(check.findings for check in self.checks)
+
+
+def verify(path: Path, wanted: Wanted) -> Verified:
+    """Verify the store in a folder, and keep its head as last seen where nothing was found.
+
+    Raises InputError where nothing can be judged: there is no store, `since` is no checkpoint of it, or a key is to be
+    trusted and there is nothing signed.
+    """
+    pin = read_pin(path)
+    trusted = wanted.trust or _pinned(pin)
+    chain = walk(path, pin)
+    records: list[Check] = []
+    roots = chain.roots
+    if wanted.full:
+        from esctl.ledger.full import check_records
+
+        recomputed = check_records(chain, wanted.mapping)
+        records, roots = list(recomputed.checks), {**roots, **recomputed.roots}
+    heads = Heads(chain, roots)
+    checks = [*chain.checks, check_segments(chain), check_index_files(chain), check_checkpoints(heads, trusted)]
+    checks.append(check_pin(heads, pin))
+    if wanted.since is not None:
+        checks.append(check_since(heads, wanted.since, trusted))
+    _demand_signature(wanted, checks)
+    verified = Verified((*checks, *records), chain.tree.size, chain.tree.root().hex())
+    if verified.is_intact and chain.snapshot is not None:
+        advance(chain.snapshot, keys=[key.text for key in wanted.trust])
+    return verified
+
+
+def _pinned(pin: Pin | None) -> tuple[VerifierKey, ...]:
+    return tuple(map(parse_verifier, pin.keys)) if pin is not None else ()
+
+
+def _demand_signature(wanted: Wanted, checks: Sequence[Check]) -> None:
+    signed = next(check.count for check in checks if check.rule == "checkpoints")
+    if wanted.trust and not signed and wanted.since is None:
+        raise InputError("--trust is given, and there is no checkpoint", "sign one with: esctl checkpoint")
