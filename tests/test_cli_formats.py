@@ -22,6 +22,8 @@ COMMANDS = {
     "audit": ["audit", "account-013", "--limit", "5"],
     "blame": ["blame", "account-013", "account-009"],
     "revert": ["revert", "account-013", "account-009", "--to", "2024-01-20"],
+    "when": ["when", "balance < 1000", "account-01*", "--every"],
+    "series": ["series", "sum(balance)", "account-01*", "--every", "1w", "--by", "kind"],
     "log": ["log", "account-013", "--limit", "5"],
     "types": ["types"],
     "entities": ["entities", "account-01*"],

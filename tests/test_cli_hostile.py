@@ -81,6 +81,8 @@ COMMANDS = [
     ["replay"],
     ["audit"],
     ["diff", "@0", "@99"],
+    ["when", "version > 1"],
+    ["series", "count(*)", "--by", "entity", "--every", "1d"],
     ["blame", "*"],
     ["revert", "*", "--to", "@0"],
     ["log"],

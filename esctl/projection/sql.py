@@ -290,13 +290,14 @@ def _lives(plan: Plan, rows: EventRows) -> str:
     version = f"dense_rank() OVER ({_OVER} ORDER BY event_key) AS version"
     if plan.dead == "false":
         return f"SELECT *, {version}, 0 AS life FROM ({cells})"
-    if rows.roles:
-        cells = f"SELECT * REPLACE (bool_or(dead) OVER ({_OVER}, event_key) AS dead) FROM ({cells})"
-        earlier = "RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP"
-    else:
-        earlier = "ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING"
-    life = f"count(*) FILTER (dead) OVER ({_OVER} ORDER BY {rows.event} {earlier}) AS life"
-    return f"SELECT *, {version}, {life} FROM ({cells})"
+    if not rows.roles:
+        earlier = f"OVER ({_OVER} ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+        return f"SELECT *, {version}, count(*) FILTER (dead) {earlier} AS life FROM ({cells})"
+    # Framed by order, not by a partition of their own, which DuckDB would compute by reading all events twice.
+    earlier = f"OVER ({_OVER} ORDER BY event_key RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP)"
+    same = f"OVER ({_OVER} ORDER BY event_key RANGE BETWEEN CURRENT ROW AND CURRENT ROW)"
+    dead = f"bool_or(dead) {same} AS dead"
+    return f"SELECT * REPLACE ({dead}), {version}, count(*) FILTER (dead) {earlier} AS life FROM ({cells})"
 
 
 def _one_row_per_event(plan: Plan, events: str) -> str:

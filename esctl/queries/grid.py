@@ -14,6 +14,7 @@ MOST_POINTS = 100_000
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _DAYS = {"d": 1, "w": 7, "mo": 28, "y": 365}
 _DAY = 86_400
+_CENTURY = 100 * 365 * _DAY
 _MONDAY = date(1970, 1, 5).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,6 +38,8 @@ def parse_step(text: str) -> Step:
     if found is None:
         raise UsageError(f"--every {text!r} is no step of time", "write it like 15m, 1h, 1d, 1w, 1mo or 1y")
     step = Step(int(found[1]), found[2])
+    if step.least_seconds > _CENTURY:
+        raise UsageError(f"--every {text!r} is more than a century", "write it like 15m, 1h, 1d, 1w, 1mo or 1y")
     if step.unit in _SECONDS and _DAY % step.least_seconds:
         raise UsageError(f"--every {text!r} does not divide a day", "give a part of a day (1h, 15m, 6h), or whole days")
     return step
