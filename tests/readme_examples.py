@@ -83,7 +83,7 @@ def environment(folder: Path) -> dict[str, str]:
     esctl = programs / "esctl"
     esctl.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m esctl "$@"\n')
     esctl.chmod(0o755)
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ESCTL_", "CLICOLOR"))}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ESCTL_", "CLICOLOR", "XDG_"))}
     return kept | {
         "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(ROOT),
