@@ -260,7 +260,7 @@ def _check_summaries(path: Path, names: Sequence[str], due: Mapping[int, bytes],
         if seq not in due:
             findings.append(Finding("rolled back", f"it is of commit {seq}, which is not there", file))
         elif _bytes(path / file) != due[seq]:
-            findings.append(Finding("changed", "it does not say what the commits add up to (esctl repair)", file))
+            findings.append(Finding("changed", "it is not what the commits add up to; the next ingest mends it", file))
     missing = len(set(due) - set(present))
     note = f"{missing} missing: written again by the next ingest" if missing else ""
     return Check("summaries", "the commits", len(present), tuple(findings), note=note)
