@@ -36,6 +36,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "series": ("esctl.cli.commands.series", "Give an aggregate over the states along a grid of times."),
     "verify": ("esctl.cli.commands.verify", "Check that nothing in the store was changed."),
     "checkpoint": ("esctl.cli.commands.checkpoint", "Sign the head of the log, to be kept elsewhere."),
+    "prove": ("esctl.cli.commands.prove", "Write the proof that an event is in the log, to be checked anywhere."),
+    "verify-proof": ("esctl.cli.commands.verify_proof", "Check a proof by itself, without store or network."),
     "key": ("esctl.cli.commands.key", "Make and show the keys that checkpoints are signed with."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
