@@ -38,6 +38,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "checkpoint": ("esctl.cli.commands.checkpoint", "Sign the head of the log, to be kept elsewhere."),
     "prove": ("esctl.cli.commands.prove", "Write the proof that an event is in the log, to be checked anywhere."),
     "verify-proof": ("esctl.cli.commands.verify_proof", "Check a proof by itself, without store or network."),
+    "bundle": ("esctl.cli.commands.bundle", "Write records, proofs and states into one archive of evidence."),
+    "verify-bundle": ("esctl.cli.commands.verify_bundle", "Check an archive of evidence by itself."),
     "key": ("esctl.cli.commands.key", "Make and show the keys that checkpoints are signed with."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
