@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_harness import SAMPLES, esctl, good, refused
+from findings_schemas import junit, sarif
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +64,12 @@ def test_several_proofs_go_into_a_folder(folder: Path, tmp_path: Path) -> None:
     single = good("prove", "@9", "-q", cwd=folder, **user)
     assert (tmp_path / "proofs" / names[2]).read_bytes() == single.out
     assert single.err == ""
-    good("prove", "@8", "-o", tmp_path / "proofs", cwd=folder, **user)
-    assert (tmp_path / "proofs" / f"{8:020d}.tlog-proof").exists()
     assert "3 proofs" in refused("prove", *ids, "@9", code=2, cwd=folder, **user)[0]
     assert "is a file" in refused("prove", *ids, "-o", "proof", code=2, cwd=folder, **user)[0]
 
 
-def test_what_cannot_be_proven_is_said(folder: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_proven_is_said(folder: Path) -> None:
     user = mine(folder)
-    assert "no event" in refused("prove", "@0", code=4, cwd=folder, **user)[0]
     assert "no event" in refused("prove", "nonesuch", code=4, cwd=folder, **user)[0]
     assert (
         refused("prove", "@1", "--checkpoint", "3", code=3, cwd=folder, **user)[1] == "sign one with: esctl checkpoint"
@@ -79,9 +77,55 @@ def test_what_cannot_be_proven_is_said(folder: Path, tmp_path: Path) -> None:
     assert "which bytes" in refused("verify-proof", "proof", code=2, cwd=folder, **user)[0]
     assert "no proof" in refused("verify-proof", "event", "--event", "event", code=3, cwd=folder, **user)[0]
     refused("verify-proof", "proof", "--event", "nonesuch", code=3, cwd=folder, **user)
+
+
+def test_a_bundle_is_checked_without_the_store(folder: Path, tmp_path: Path) -> None:
+    user = mine(folder)
+    done = good("bundle", "account-017", "--at", "2024-02-01", "-o", tmp_path / "evidence.zip", cwd=folder, **user)
+    assert done.out == b""
+    assert "99 records of 1 entity in" in done.err
+    done = good("verify-bundle", "evidence.zip", "--trust", folder / "ann.pub", cwd=tmp_path)
+    assert [(row["check"], row["result"]) for row in done.rows] == [
+        (rule, "ok") for rule in ("archive", "files", "checkpoint", "records", "states", "trail")
+    ]
+    assert "not shown by a bundle" in done.err
+    done = esctl("verify-bundle", "evidence.zip", cwd=tmp_path)
+    assert (done.code, done.rows[2]["result"]) == (3, "not checked")
+    assert "--trust" in done.err
+    data = (tmp_path / "evidence.zip").read_bytes()
+    (tmp_path / "evidence.zip").write_bytes(data.replace(b"MoneyDeposited", b"MoneyWithdrawn", 1))
+    done = esctl("verify-bundle", "evidence.zip", "-f", "sarif", "--trust", folder / "ann.pub", cwd=tmp_path)
+    assert (done.code, b'"ruleId":"files"' in done.out.replace(b" ", b"")) == (1, True)
+
+
+def test_what_cannot_be_bundled_is_said(folder: Path, tmp_path: Path) -> None:
+    user = mine(folder)
+    assert "what to bundle" in refused("bundle", "-o", "x.zip", code=2, cwd=folder, **user)[0]
+    assert "is a file" in refused("bundle", "account-017", code=2, cwd=folder, **user)[0]
+    assert "no entity" in refused("bundle", "account-x", "-o", "x.zip", code=4, cwd=folder, **user)[0]
+    assert not (folder / "x.zip").exists()
+    assert "is no bundle" in refused("verify-bundle", "ann.pub", code=3, cwd=folder, **user)[0]
+
+
+def test_the_findings_of_verify_are_reported(folder: Path, tmp_path: Path) -> None:
+    user = mine(folder)
     shutil.copytree(folder / ".esctl", tmp_path / ".esctl")
-    (tmp_path / "more.jsonl").write_text('{"id":"x","type":"T","time":"2024-01-01T00:00:00Z","stream":"s-1"}\n')
-    good("ingest", "more.jsonl", "-q", cwd=tmp_path, **user)
-    message, hint = refused("prove", "x", code=3, cwd=tmp_path, **user)
-    assert "is not covered" in message
-    assert hint == "sign one with: esctl checkpoint"
+    whole = good("verify", "-f", "sarif", cwd=tmp_path, **user)
+    run = sarif(whole.text)
+    assert run["results"] == []
+    assert {rule["id"] for rule in run["tool"]["driver"]["rules"]} >= {"identity", "commits", "segments", "checkpoints"}
+    root = junit(good("verify", "-f", "junit", cwd=tmp_path, **user).text)
+    assert (int(root.attrib["tests"]), root.attrib["failures"]) == (len(run["tool"]["driver"]["rules"]), "0")
+    (segment,) = (tmp_path / ".esctl" / "log").iterdir()
+    data = bytearray(segment.read_bytes())
+    data[len(data) // 2] ^= 1
+    segment.write_bytes(data)
+    done = esctl("verify", "-f", "sarif", cwd=tmp_path, **user)
+    assert done.code == 1
+    (result,) = sarif(done.text)["results"]
+    place = result["locations"][0]["logicalLocations"][0]["fullyQualifiedName"]
+    assert (result["ruleId"], place) == ("segments", f"log/{segment.name} @1")
+    done = esctl("verify", "-o", "report.xml", cwd=tmp_path, **user)
+    assert (done.code, done.out) == (1, b"")
+    failed = [case for case in junit((tmp_path / "report.xml").read_text()).iter("testcase") if len(case)]
+    assert [case.attrib["name"] for case in failed] == ["segments"]
