@@ -8,6 +8,7 @@ import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,7 @@ def read_table(snapshot: Snapshot, first: int, last: int, columns: Sequence[str]
     """
     names = list(columns or SCHEMA.names)
     tables = [_read(snapshot, segment, first, last, names) for segment in segments_for(snapshot, first, last)]
-    return pa.concat_tables(tables) if tables else pa.schema([SCHEMA.field(name) for name in names]).empty_table()
+    return pa.concat_tables(tables) if tables else _nothing(names)
 
 
 def iter_batches(
@@ -71,13 +72,17 @@ def records_at(snapshot: Snapshot, positions: Iterable[int], columns: Sequence[s
     """
     names = list(columns or SCHEMA.names)
     wanted = sorted(set(positions))
-    found = [pa.schema([SCHEMA.field(name) for name in names]).empty_table()]
+    found: list[pa.Table] = []
     for segment in snapshot.segments:
         here = wanted[np.searchsorted(wanted, segment.first) : np.searchsorted(wanted, segment.last, side="right")]
         if here:
             with _open(snapshot, segment) as file:
                 found += _rows_in(file, segment, here, names)
-    return pa.concat_tables(found)
+    return pa.concat_tables(found) if found else _nothing(names)
+
+
+def _nothing(names: list[str]) -> pa.Table:
+    return pa.schema([SCHEMA.field(name) for name in names]).empty_table()
 
 
 def export_raw(snapshot: Snapshot, source: str) -> Iterator[bytes]:
@@ -148,7 +153,13 @@ def _rows_in(file: pq.ParquetFile, segment: SegmentEntry, positions: list[int], 
     starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
     for group in np.unique(np.searchsorted(starts, rows, side="right") - 1):
         inside = rows[(rows >= starts[group]) & (rows < starts[group + 1])]
-        yield file.read_row_group(int(group), columns=names).select(names).take(pa.array(inside - starts[group]))
+        table = file.read_row_group(int(group), columns=names).select(names)
+        yield table.take(_indices(inside - starts[group]))
+
+
+def _indices(rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array:
+    # pa.array() imports pandas where it is installed: half a second for the bytes of one record.
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows.astype(np.int64).tobytes())])
 
 
 def _groups(file: pq.ParquetFile, segment: SegmentEntry, first: int, last: int) -> tuple[list[int], int]:
