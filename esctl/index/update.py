@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from esctl.errors import InputError
 from esctl.index.catalog import MANIFEST, IndexFile, Manifest, read_manifest, with_file, with_sources, write_manifest
 from esctl.index.rows import judge_rows, judged_chunk, runs_of, trimmed_raws
-from esctl.index.scan import IndexView
-from esctl.index.storage import ROW_GROUP, sweep, write_file
+from esctl.index.scan import IndexView, require_files
+from esctl.index.storage import ROW_GROUP, Written, sweep, write_file
 from esctl.log.snapshot import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
 
@@ -241,19 +241,23 @@ class Updater:
     def _merge(self, files: Sequence[IndexFile]) -> IndexFile:
         from esctl.engine.quoting import text_list
 
+        require_files(self.folder, files)  # or damage would be merged into a file that is in order
         paths = text_list([str(self.folder / file.file) for file in files])
         sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
         reader = self.connection.sql(sql).to_arrow_reader(ROW_GROUP)
         import pyarrow as pa
 
         tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
-        name, size, digest = write_file(self.folder, tables, files[0].first, files[-1].last)
+        written = write_file(self.folder, tables, files[0].first, files[-1].last)
         return replace(
             files[0],
-            file=name,
-            bytes=size,
-            sha256=digest,
+            file=written.file,
+            bytes=written.bytes,
+            groups=written.groups,
+            footer=written.footer,
             last=files[-1].last,
+            min_time=min(file.min_time for file in files),
+            max_time=max(file.max_time for file in files),
             fields=_all_fields(files),
             orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
             roles=any(file.roles for file in files),
@@ -317,11 +321,16 @@ def _likeness(file: IndexFile) -> tuple[object, ...] | None:
     return (file.columns, file.sequence_key) if file.rows < SMALL_ROWS else None
 
 
-def _entry(built: Built, written: tuple[str, int, str], first: int, last: int) -> IndexFile:
-    name, size, digest = written
+def _entry(built: Built, written: Written, first: int, last: int) -> IndexFile:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    times = pc.min_max(built.table["time"].cast(pa.int64()))
     return IndexFile(
-        file=name, bytes=size, sha256=digest, rows=built.table.num_rows, events=built.events, first=first, last=last,
-        columns=built.columns, untyped=built.untyped, orderings=built.orderings, sequence_key=built.sequence_key,
-        unsequenced=built.unsequenced, roles=built.roles, duplicates=built.duplicates, conflicts=built.conflicts,
-        invalid=built.invalid, homeless=built.homeless, fields=built.fields,
+        file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer,
+        rows=built.table.num_rows, events=built.events, first=first, last=last, min_time=times["min"].as_py(),
+        max_time=times["max"].as_py(), columns=built.columns, untyped=built.untyped, orderings=built.orderings,
+        sequence_key=built.sequence_key, unsequenced=built.unsequenced, roles=built.roles,
+        duplicates=built.duplicates, conflicts=built.conflicts, invalid=built.invalid, homeless=built.homeless,
+        fields=built.fields,
     )  # fmt: skip

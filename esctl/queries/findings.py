@@ -37,7 +37,7 @@ def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:
         return whole
     conditions = ["(duplicate_of IS NOT NULL OR invalid IS NOT NULL)", entity_conditions(scope.entities)]
     conditions += known_conditions(scope.connection, scope.view, scope.known_at)
-    conditions += bound(scope.connection, scope.view, at).conditions
+    conditions.append(bound(scope.connection, scope.view, at).condition)
     if scope.projection:
         conditions += [claim.condition for claim in claims(scope)]
     rows = scope.view.relation(["position", "conflict", "invalid", "duplicate_of"], None, conditions)
