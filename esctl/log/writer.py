@@ -22,6 +22,7 @@ from esctl.errors import InputError
 from esctl.log.commits import CommitLog, open_log
 from esctl.log.files import TEMPORARY, ConflictError, Filesystem, entries, explained
 from esctl.log.merkle import Frontier
+from esctl.log.replacing import Replacement, replace_segments
 from esctl.log.segment import (
     DELIVERED,
     INSTANT,
@@ -179,6 +180,21 @@ class LogWriter:
             except ConflictError:
                 self._restage()
         raise self._busy()
+
+    def replace(self, wanted: Replacement) -> Snapshot:
+        """Replace segments by others of the same records in one commit, then remove the old ones' files.
+
+        Raises InputError for a segment that is not what was committed, if it cannot be written, or if another process
+        that passed the lock by has written meanwhile.
+        """
+        if self._staged is not None:
+            raise RuntimeError("staged records are to be committed or abandoned first")
+        at = max(self.snapshot.at + 1, self._clock())
+        try:
+            self._snapshot = replace_segments(self._log, self._files, self.snapshot, wanted, at)
+        except ConflictError as error:
+            raise self._busy() from error
+        return self._snapshot
 
     def abandon(self) -> None:
         """Remove what is staged and not committed."""
