@@ -72,6 +72,8 @@ def check_index_files(chain: Chain) -> Check:
         if chain.snapshot is not None and manifest.head > _newest(chain):
             message = f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
             findings.append(Finding("rolled back", message, f"{place}/{MANIFEST}", chain.snapshot.head + 1))
+        elif chain.snapshot is not None and manifest.redactions < len(chain.snapshot.redactions):
+            notes.append(f"{place} was built before records were erased: the next question builds it anew")
         elif manifest.head < chain.tree.size:
             notes.append(f"{place} ends at {manifest.head}: the next question brings it up to date")
         findings += _index_findings(folder, place, manifest)

@@ -45,12 +45,16 @@ class SegmentEntry:
 
 @dataclass(frozen=True, slots=True)
 class Redaction:
-    """The erasure of records: which (inclusive ranges of positions, ascending and apart), when, why, by whom."""
+    """The erasure of records: which (inclusive ranges of positions, ascending and apart), when, why, by whom.
+
+    `mappings`: what had been recognised in their sources, which could not be from what is left.
+    """
 
     at: int  # microseconds since the epoch
     positions: tuple[tuple[int, int], ...]
     reason: str
     actor: str
+    mappings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def count(self, head: int) -> int:
         """Count the records that it erased among the first `head`."""
@@ -344,6 +348,7 @@ def _redaction_to_json(redaction: Redaction) -> dict[str, Any]:
         "positions": [list(range_) for range_ in redaction.positions],
         "reason": redaction.reason,
         "actor": redaction.actor,
+        "mappings": {source: dict(mapping) for source, mapping in redaction.mappings.items()},
     }
 
 
@@ -351,7 +356,8 @@ def _redaction_from_json(value: Mapping[str, Any]) -> Redaction:
     positions = tuple((_whole(first), _whole(last)) for first, last in value["positions"])
     if not isinstance(value["reason"], str) or not isinstance(value["actor"], str):
         raise ValueError("a redaction has a reason and an actor")
-    return Redaction(parse_instant(value["at"]), positions, value["reason"], value["actor"])
+    mappings = {str(source): dict(mapping) for source, mapping in value["mappings"].items()}
+    return Redaction(parse_instant(value["at"]), positions, value["reason"], value["actor"], mappings)
 
 
 def _cursors_to_json(cursors: Mapping[str, Cursor]) -> dict[str, Any]:
