@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -57,9 +56,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(made: Path, tmp_path: Path) -> Iterator[Path]:
+def folder(made: Path, tmp_path: Path) -> Path:
     """A copy of it."""
-    yield shutil.copytree(made, tmp_path / "copy")
+    return shutil.copytree(made, tmp_path / "copy")
 
 
 def test_what_is_erased_is_nowhere_in_the_store(folder: Path) -> None:

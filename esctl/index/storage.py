@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,11 +73,20 @@ def _with_statistics(schema: pa.Schema) -> list[str]:
     return [field.name for field in plain if field.name in DICTIONARY or field.type not in texts]
 
 
+def clear(folder: Path, files: Filesystem) -> None:
+    """Remove all that an index folder holds, its manifest first. Raises InputError where it cannot be written."""
+    _clear(folder, lambda manifest: False, files)
+
+
 def clear_stale(folder: Path, redactions: int, files: Filesystem) -> None:
     """Remove what an index folder holds of records that were erased since, at once, whoever may be reading it.
 
     An index of after the last of so many erasures stays. Raises InputError where the folder cannot be written.
     """
+    _clear(folder, lambda manifest: manifest.redactions >= redactions, files)
+
+
+def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem) -> None:
     from filelock import FileLock
 
     with explained(f"write {folder}"), FileLock(folder / LOCK, timeout=LOCK_SECONDS):
@@ -85,7 +94,7 @@ def clear_stale(folder: Path, redactions: int, files: Filesystem) -> None:
             manifest = read_manifest(folder)
         except InputError:
             manifest = None
-        fresh = manifest is not None and manifest.redactions >= redactions
+        fresh = manifest is not None and is_fresh(manifest)
         kept = {LOCK, *([MANIFEST, *(file.file for file in manifest.files)] if fresh and manifest else [])}
         for name in sorted(set(entries(folder)) - kept, key=lambda name: name != MANIFEST):
             files.unlink(folder / name)
