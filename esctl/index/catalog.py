@@ -18,6 +18,9 @@ from esctl.model import Stanza
 
 MANIFEST = "manifest.json"
 FORMAT = 7
+ERASED = "erased"
+"""What the column `invalid` says of a record that was erased; it counts apart from those that could not be read."""
+IS_ERASED, UNREADABLE = f"invalid = '{ERASED}'", f"invalid <> '{ERASED}'"
 _DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before it, closed by a brace
 
 
@@ -64,6 +67,7 @@ class IndexFile:
     conflicts: int
     invalid: int
     homeless: int  # valid events that name no entity
+    erased: int  # records that were erased, and say nothing any more
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload fields seen, with the JSON types they had
 
     @property
@@ -80,6 +84,7 @@ class Manifest:
     files: tuple[IndexFile, ...] = ()
     stanzas: tuple[Stanza, ...] = ()
     sources: Mapping[str, int] = field(default_factory=dict)  # source -> number of its stanza
+    redactions: int = 0  # erasures after which the records were read
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -112,8 +117,9 @@ def read_manifest(folder: Path) -> Manifest | None:
         return Manifest(
             head=int(document["head"]),
             files=tuple(_file(entry) for entry in document["files"]),
-            stanzas=tuple(_stanza(entry) for entry in document["stanzas"]),
+            stanzas=tuple(stanza_from_json(entry) for entry in document["stanzas"]),
             sources=dict(document["sources"]),
+            redactions=int(document["redactions"]),
         )
     except FileNotFoundError:
         return None
@@ -173,7 +179,8 @@ def _file(entry: dict[str, Any]) -> IndexFile:
     return IndexFile(**{**entry, **parts})
 
 
-def _stanza(entry: dict[str, Any]) -> Stanza:
+def stanza_from_json(entry: Mapping[str, Any]) -> Stanza:
+    """Read a stanza as `asdict` and JSON leave it. Raises TypeError for anything else."""
     return Stanza(**{f.name: _tuples(entry[f.name]) for f in fields(Stanza) if f.name in entry})
 
 
