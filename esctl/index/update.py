@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -117,6 +117,13 @@ class Updater:
             if len(written) > 1:
                 manifest = replace(manifest, files=(*manifest.files[: -len(written)], self._merge(written)))
         return manifest
+
+    def over(self, snapshot: Snapshot, table: pa.Table, stanzas: Mapping[str, Stanza]) -> IndexView:
+        """Build an index of some records that are at hand, in an empty folder; positions between them may be missing.
+
+        `stanzas` and the snapshot's cursors tell how each of their sources is read.
+        """
+        return IndexView(self.folder, self._add(snapshot, with_sources(Manifest(), stanzas), table))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

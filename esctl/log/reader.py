@@ -58,16 +58,26 @@ def iter_batches(
 def raw_of(snapshot: Snapshot, positions: Iterable[int]) -> dict[int, bytes | None]:
     """Give the exact bytes of the records at these positions; None for a tombstone or an erased record.
 
+    Positions outside the log are left out. Raises as `read_table` does.
+    """
+    found = records_at(snapshot, positions, ["position", "raw"])
+    return dict(zip(found["position"].to_pylist(), found["raw"].to_pylist(), strict=True))
+
+
+def records_at(snapshot: Snapshot, positions: Iterable[int], columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the records at these positions, in order, as a table of SCHEMA or of some of its columns.
+
     Reads only the row groups they are in. Positions outside the log are left out. Raises as `read_table` does.
     """
+    names = list(columns or SCHEMA.names)
     wanted = sorted(set(positions))
-    found: dict[int, bytes | None] = {}
+    found = [pa.schema([SCHEMA.field(name) for name in names]).empty_table()]
     for segment in snapshot.segments:
         here = wanted[np.searchsorted(wanted, segment.first) : np.searchsorted(wanted, segment.last, side="right")]
         if here:
             with _open(snapshot, segment) as file:
-                found |= _raw_in(snapshot, segment, file, here)
-    return found
+                found += _rows_in(snapshot, segment, file, here, names)
+    return pa.concat_tables(found)
 
 
 def erased_of(snapshot: Snapshot, source: str) -> list[int]:
@@ -151,20 +161,16 @@ def _read(snapshot: Snapshot, segment: SegmentEntry, first: int, last: int, name
     return table.slice(skip, min(last, segment.last) - max(first, segment.first) + 1)
 
 
-def _raw_in(
-    snapshot: Snapshot, segment: SegmentEntry, file: pq.ParquetFile, positions: list[int]
-) -> dict[int, bytes | None]:
-    found: dict[int, bytes | None] = {}
+def _rows_in(
+    snapshot: Snapshot, segment: SegmentEntry, file: pq.ParquetFile, positions: list[int], names: list[str]
+) -> Iterator[pa.Table]:
     rows = np.array(positions) - segment.first
     starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
     groups = np.unique(np.searchsorted(starts, rows, side="right") - 1).tolist()
     _checked(snapshot, segment, file, groups)
     for group in groups:
         inside = rows[(rows >= starts[group]) & (rows < starts[group + 1])]
-        raw = file.read_row_group(group, columns=["raw"]).column("raw")
-        values = raw.take(pa.array(inside - starts[group])).to_pylist()
-        found |= dict(zip((inside + segment.first).tolist(), values, strict=True))
-    return found
+        yield file.read_row_group(group, columns=names).select(names).take(pa.array(inside - starts[group]))
 
 
 def _groups(file: pq.ParquetFile, segment: SegmentEntry, first: int, last: int) -> tuple[list[int], int]:
