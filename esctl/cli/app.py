@@ -41,6 +41,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "bundle": ("esctl.cli.commands.bundle", "Write records, proofs and states into one archive of evidence."),
     "verify-bundle": ("esctl.cli.commands.verify_bundle", "Check an archive of evidence by itself."),
     "key": ("esctl.cli.commands.key", "Make and show the keys that checkpoints are signed with."),
+    "redact": ("esctl.cli.commands.redact", "Erase records for good, and leave the proof of the rest."),
+    "repair": ("esctl.cli.commands.repair", "Mend what is derived, and say what evidence is lost."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),

@@ -7,7 +7,6 @@ import binascii
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from esctl.errors import InputError, NotFoundError
+from esctl.log.ranges import require
 from esctl.log.segment import SCHEMA
 from esctl.log.snapshot import SegmentEntry, Snapshot
 
@@ -49,7 +49,7 @@ def iter_batches(
         with _open(snapshot, segment) as file:
             groups, start = _groups(file, segment, first, last)
             at = segment.first + start
-            for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=names):
+            for batch in _checked(snapshot, segment, file, groups).iter_batches(rows, groups, names):
                 skip, stop = max(first - at, 0), min(last - at + 1, batch.num_rows)
                 at += batch.num_rows
                 if skip < stop:
@@ -77,7 +77,7 @@ def records_at(snapshot: Snapshot, positions: Iterable[int], columns: Sequence[s
         here = wanted[np.searchsorted(wanted, segment.first) : np.searchsorted(wanted, segment.last, side="right")]
         if here:
             with _open(snapshot, segment) as file:
-                found += _rows_in(file, segment, here, names)
+                found += _rows_in(snapshot, segment, file, here, names)
     return pa.concat_tables(found) if found else _nothing(names)
 
 
@@ -85,16 +85,32 @@ def _nothing(names: list[str]) -> pa.Table:
     return pa.schema([SCHEMA.field(name) for name in names]).empty_table()
 
 
-def export_raw(snapshot: Snapshot, source: str) -> Iterator[bytes]:
+def erased_of(snapshot: Snapshot, source: str) -> list[int]:
+    """List the positions of a source's records that were erased. Raises as `read_table` does."""
+    found: list[int] = []
+    for first, last in (range_ for redaction in snapshot.redactions for range_ in redaction.positions):
+        table = read_table(snapshot, first, last, ["position", "source"])
+        found += table["position"].filter(pc.equal(table["source"], source)).to_pylist()
+    return sorted(found)
+
+
+def export_raw(snapshot: Snapshot, source: str, *, skip_erased: bool = False) -> Iterator[bytes]:
     """Give a source's bytes as they were ingested, in pieces: its header, its records in order, its blank end.
 
-    Raises NotFoundError for a source the log does not know; InputError for an erased record, whose bytes are gone, and
-    as `read_table` does.
+    Raises NotFoundError for a source the log does not know; InputError for an erased record, whose bytes are gone
+    (with `skip_erased` it is left out), and as `read_table` does.
     """
     cursor = snapshot.cursors.get(source)
     if cursor is None:
         near = difflib.get_close_matches(source, snapshot.cursors, 1)
         raise NotFoundError(f"no source {source!r} in the log", f"did you mean {near[0]!r}?" if near else "")
+    erased = erased_of(snapshot, source)
+    if erased and not skip_erased:
+        raise InputError(
+            f"{len(erased)} records of {source} were erased, the first at position {erased[0]}: it cannot be exported "
+            "exactly",
+            "leave them out with --skip-erased",
+        )
     return _pieces(snapshot, source, cursor.header, cursor.tail)
 
 
@@ -104,8 +120,10 @@ def _pieces(snapshot: Snapshot, source: str, header: str, tail: str) -> Iterator
     for segment in snapshot.segments:
         with _open(snapshot, segment) as file:
             groups = [group for group in range(file.num_row_groups) if _may_hold(file, group, source)]
-            for batch in file.iter_batches(row_groups=groups, columns=["position", "source", "raw"]):
+            columns = ["position", "source", "raw", "erased_leaf"]
+            for batch in _checked(snapshot, segment, file, groups).iter_batches(row_groups=groups, columns=columns):
                 own = batch.filter(pc.equal(batch.column("source"), source))
+                own = own.filter(pc.is_null(own.column("erased_leaf")))
                 if own.num_rows:
                     yield _joined(own, source)
     if tail:
@@ -118,7 +136,7 @@ def _joined(records: pa.RecordBatch, source: str) -> bytes:
         position = records.column("position").filter(raw.is_null())[0].as_py()
         raise InputError(
             f"the record at position {position} of {source} has no bytes",
-            "it was erased, or was a tombstone: this source cannot be exported exactly",
+            "it was a tombstone: this source cannot be exported exactly",
         )
     bounds = np.frombuffer(raw.buffers()[1], dtype=np.int64)[raw.offset :]
     start, stop = int(bounds[0]), int(bounds[len(raw)])
@@ -143,17 +161,21 @@ def _may_hold(file: pq.ParquetFile, group: int, source: str) -> bool:
 def _read(snapshot: Snapshot, segment: SegmentEntry, first: int, last: int, names: list[str]) -> pa.Table:
     with _open(snapshot, segment) as file:
         groups, start = _groups(file, segment, first, last)
-        table = file.read_row_groups(groups, columns=names).select(names)
+        table = _checked(snapshot, segment, file, groups).read_row_groups(groups, columns=names).select(names)
     skip = max(first - segment.first - start, 0)
     return table.slice(skip, min(last, segment.last) - max(first, segment.first) + 1)
 
 
-def _rows_in(file: pq.ParquetFile, segment: SegmentEntry, positions: list[int], names: list[str]) -> Iterator[pa.Table]:
+def _rows_in(
+    snapshot: Snapshot, segment: SegmentEntry, file: pq.ParquetFile, positions: list[int], names: list[str]
+) -> Iterator[pa.Table]:
     rows = np.array(positions) - segment.first
     starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
-    for group in np.unique(np.searchsorted(starts, rows, side="right") - 1):
+    groups = np.unique(np.searchsorted(starts, rows, side="right") - 1).tolist()
+    _checked(snapshot, segment, file, groups)
+    for group in groups:
         inside = rows[(rows >= starts[group]) & (rows < starts[group + 1])]
-        table = file.read_row_group(int(group), columns=names).select(names)
+        table = file.read_row_group(group, columns=names).select(names)
         yield table.take(_indices(inside - starts[group]))
 
 
@@ -177,12 +199,14 @@ def _groups(file: pq.ParquetFile, segment: SegmentEntry, first: int, last: int) 
 
 @contextmanager
 def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[pq.ParquetFile]:
+    """Open a segment whose footer is what was committed. What is read of it goes through `_checked` first."""
     path = snapshot.path / "log" / segment.file
-    _check_size(path, segment)
+    require(path, segment.size, segment.ranges[-1:], _DAMAGED)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             whole = file.metadata.num_rows == segment.last - segment.first + 1
-            if not whole or not file.schema_arrow.equals(SCHEMA):
+            parts = file.num_row_groups + 1 == len(segment.ranges)
+            if not (whole and parts and file.schema_arrow.equals(SCHEMA)):
                 raise InputError(f"{path} is not the segment that was committed", _DAMAGED)
             yield file
     except (OSError, pa.ArrowException) as error:
@@ -190,10 +214,8 @@ def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[pq.ParquetFile]
         raise InputError(f"{path} cannot be read: {reason}", _DAMAGED) from error
 
 
-def _check_size(path: Path, segment: SegmentEntry) -> None:
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{path} is missing or cannot be read", _DAMAGED) from error
-    if size != segment.size:
-        raise InputError(f"{path} has {size:,} bytes, {segment.size:,} were committed", _DAMAGED)
+def _checked(snapshot: Snapshot, segment: SegmentEntry, file: pq.ParquetFile, groups: Sequence[int]) -> pq.ParquetFile:
+    """Give the file back once these row groups of it were held against their digests."""
+    ranges = [segment.ranges[group] for group in groups]
+    require(snapshot.path / "log" / segment.file, segment.size, ranges, _DAMAGED)
+    return file
