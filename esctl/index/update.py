@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -24,8 +24,8 @@ from esctl.index.catalog import (
     write_manifest,
 )
 from esctl.index.rows import judge_rows, judged_chunk, runs_of, trimmed_raws
-from esctl.index.scan import IndexView
-from esctl.index.storage import LOCK, LOCK_SECONDS, ROW_GROUP, sweep, write_file
+from esctl.index.scan import IndexView, require_files
+from esctl.index.storage import LOCK, LOCK_SECONDS, ROW_GROUP, Written, sweep, write_file
 from esctl.log.snapshot import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
 
@@ -117,6 +117,13 @@ class Updater:
             if len(written) > 1:
                 manifest = replace(manifest, files=(*manifest.files[: -len(written)], self._merge(written)))
         return manifest
+
+    def over(self, snapshot: Snapshot, table: pa.Table, stanzas: Mapping[str, Stanza]) -> IndexView:
+        """Build an index of some records that are at hand, in an empty folder; positions between them may be missing.
+
+        `stanzas` and the snapshot's cursors tell how each of their sources is read.
+        """
+        return IndexView(self.folder, self._add(snapshot, with_sources(Manifest(), stanzas), table))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -265,19 +272,23 @@ class Updater:
     def _merge(self, files: Sequence[IndexFile]) -> IndexFile:
         from esctl.engine.quoting import text_list
 
+        require_files(self.folder, files)  # or damage would be merged into a file that is in order
         paths = text_list([str(self.folder / file.file) for file in files])
         sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
         reader = self.connection.sql(sql).to_arrow_reader(ROW_GROUP)
         import pyarrow as pa
 
         tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
-        name, size, digest = write_file(self.folder, tables, files[0].first, files[-1].last)
+        written = write_file(self.folder, tables, files[0].first, files[-1].last)
         return replace(
             files[0],
-            file=name,
-            bytes=size,
-            sha256=digest,
+            file=written.file,
+            bytes=written.bytes,
+            groups=written.groups,
+            footer=written.footer,
             last=files[-1].last,
+            min_time=min(file.min_time for file in files),
+            max_time=max(file.max_time for file in files),
             fields=_all_fields(files),
             orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
             roles=any(file.roles for file in files),
@@ -369,12 +380,17 @@ def _likeness(file: IndexFile) -> tuple[object, ...] | None:
     return (file.columns, file.sequence_key) if file.rows < SMALL_ROWS else None
 
 
-def _entry(built: Built, written: tuple[str, int, str], first: int, last: int) -> IndexFile:
-    name, size, digest = written
+def _entry(built: Built, written: Written, first: int, last: int) -> IndexFile:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    times = pc.min_max(built.table["time"].cast(pa.int64()))
     return IndexFile(
-        file=name, bytes=size, sha256=digest, rows=built.table.num_rows, events=built.events, first=first, last=last,
-        columns=built.columns, untyped=built.untyped, orderings=built.orderings, sequence_key=built.sequence_key,
-        unsequenced=built.unsequenced, roles=built.roles, duplicates=built.duplicates, conflicts=built.conflicts,
-        invalid=built.invalid, homeless=built.homeless, erased=built.erased,
+        file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer,
+        rows=built.table.num_rows, events=built.events, first=first, last=last, min_time=times["min"].as_py(),
+        max_time=times["max"].as_py(), columns=built.columns, untyped=built.untyped, orderings=built.orderings,
+        sequence_key=built.sequence_key, unsequenced=built.unsequenced, roles=built.roles,
+        duplicates=built.duplicates, conflicts=built.conflicts, invalid=built.invalid, homeless=built.homeless,
+        erased=built.erased,
         fields=built.fields,
     )  # fmt: skip

@@ -14,6 +14,7 @@ from esctl.ledger.chain import Chain
 from esctl.ledger.findings import Check, Finding
 from esctl.log.files import entries
 from esctl.log.merkle import BLOCK
+from esctl.log.ranges import damage
 
 Digest = tuple[int, str]
 """Size and SHA-256 of a file."""
@@ -122,14 +123,11 @@ def _sealed_manifest(folder: Path) -> Manifest | None:
 
 
 def _index_findings(folder: Path, place: str, manifest: Manifest) -> Sequence[Finding]:
-    digests = digests_of(folder / file.file for file in manifest.files)
-    known = {file.sha256: file.file for file in manifest.files}
-    found = []
-    for file, digest in zip(manifest.files, digests, strict=True):
-        if digest != (file.bytes, file.sha256):
-            message = _judged(digest, (file.bytes, file.sha256), known)[1].replace("committed", "written")
-            found.append(Finding("index out of step", message, f"{place}/{file.file}", file.first))
-    return found
+    return [
+        Finding("index out of step", message, f"{place}/{file.file}", file.first)
+        for file in manifest.files
+        if (message := damage(folder / file.file, file.bytes, file.ranges))
+    ]
 
 
 def _line(error: InputError) -> str:
