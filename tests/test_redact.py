@@ -15,10 +15,12 @@ from cli_harness import good, on_terminal, plain_event, refused, surroundings, w
 from log_helpers import Failing, Unsynced, check, part
 
 from esctl.errors import InputError, NotFoundError, UsageError
+from esctl.ledger.repair import repair
 from esctl.ledger.verify import Wanted as Checked
 from esctl.ledger.verify import verify
 from esctl.log.commits import create_store, open_log
 from esctl.log.files import Filesystem
+from esctl.log.reader import read_table
 from esctl.log.writer import LogWriter
 from esctl.queries.findings import erased_note
 from esctl.queries.redact import select
@@ -325,3 +327,31 @@ def test_an_index_of_before_an_erasure_is_not_read(made: Path, tmp_path: Path) -
     assert store.index_folder not in left
     complete(path)
     assert SECRET.encode() not in told(path)
+
+
+def test_who_still_reads_what_was_replaced_is_told_so(made: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(made, tmp_path / "copy")
+    before = open_log(folder / ".esctl").read()
+    old = Store.open(folder / ".esctl")
+    assert old.snapshot == before
+    gone(folder)
+    with pytest.raises(InputError, match="was replaced meanwhile"):
+        read_table(before, 1, before.head)
+    with pytest.raises(InputError, match="were erased meanwhile"):
+        old.replay()
+
+
+def test_what_an_interrupted_erasure_left_is_repaired(made: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(made, tmp_path / "copy")
+    path = folder / ".esctl"
+    kept = shutil.copytree(path, tmp_path / "kept")
+    store = gone(folder)
+    for place in ("log", "index", "snapshots"):
+        shutil.copytree(kept / place, path / place, dirs_exist_ok=True)
+    checks = {check.rule: check for check in verify(path, Checked()).checks}
+    assert checks["segments"].note.startswith("2 replaced files still lie there")
+    assert "was built before records were erased" in checks["index files"].note
+    repair(path, Store.open(path).updater())
+    assert SECRET.encode() not in told(path)
+    assert repair(path, Store.open(path).updater()) == []
+    assert store.replay().rows() == Store.open(path).replay().rows()
