@@ -62,7 +62,7 @@ def test_a_store_that_nobody_touched_is_intact(store: Path) -> None:
     assert judged.verified.is_intact, judged.files
     assert {check.rule for check in judged.verified.checks if not check.skipped} == {
         "identity", "commits", "summaries", "segments", "index files", "checkpoints", "last seen", "records", "times",
-        "cursors", "index",
+        "cursors", "index", "back-dating",
     }  # fmt: skip
     counts = {check.rule: check.count for check in judged.verified.checks}
     assert counts["records"] == counts["index"] == forgery.FIRST + 300

@@ -45,7 +45,9 @@ def check_segments(chain: Chain) -> Check:
             kind, message = _judged(digest, (entry.size, entry.sha256), known)
             place = (f"log/{entry.file}", entry.first, (entry.first - 1) // BLOCK)
             findings.append(Finding(kind, message, *place))
-    return Check("segments", "the commits", len(digests), tuple(findings))
+    left = {name for commit in chain.commits for name in commit.remove} & set(entries(chain.path / "log"))
+    note = f"{len(left)} replaced files still lie there: removed by the next ingest, or repair" if left else ""
+    return Check("segments", "the commits", len(digests), tuple(findings), note=note)
 
 
 def _judged(digest: Digest | None, expected: Digest, known: dict[str, str]) -> tuple:  # type: ignore[type-arg]
@@ -80,6 +82,13 @@ def check_index_files(chain: Chain) -> Check:
             notes.append(f"{place} ends at {manifest.head}: the next question brings it up to date")
         findings += _index_findings(folder, place, manifest)
     return Check("index files", "the index's manifest", count, tuple(findings), note="; ".join(notes))
+
+
+def unnamed_files(folder: Path) -> list[str]:
+    """List the index files that no manifest names: they linger for those who read them."""
+    manifest = read_manifest(folder)
+    named = {file.file for file in manifest.files} if manifest is not None else set()
+    return [name for name in sorted(entries(folder)) if name.endswith(".parquet") and name not in named]
 
 
 def index_problem(folder: Path, chain: Chain) -> str:

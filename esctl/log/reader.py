@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from esctl.errors import InputError, NotFoundError
+from esctl.log.commits import open_log
 from esctl.log.ranges import require
 from esctl.log.segment import SCHEMA
 from esctl.log.snapshot import SegmentEntry, Snapshot
@@ -201,6 +202,8 @@ def _groups(file: pq.ParquetFile, segment: SegmentEntry, first: int, last: int) 
 def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[pq.ParquetFile]:
     """Open a segment whose footer is what was committed. What is read of it goes through `_checked` first."""
     path = snapshot.path / "log" / segment.file
+    if not path.exists() and _replaced(snapshot, segment):
+        raise InputError(f"{path} was replaced meanwhile", "run the command again")
     require(path, segment.size, segment.ranges[-1:], _DAMAGED)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
@@ -212,6 +215,11 @@ def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[pq.ParquetFile]
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} cannot be read: {reason}", _DAMAGED) from error
+
+
+def _replaced(snapshot: Snapshot, segment: SegmentEntry) -> bool:
+    """Tell whether a commit after the snapshot took the segment away."""
+    return segment.file not in {each.file for each in open_log(snapshot.path).read().segments}
 
 
 def _checked(snapshot: Snapshot, segment: SegmentEntry, file: pq.ParquetFile, groups: Sequence[int]) -> pq.ParquetFile:
