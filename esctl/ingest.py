@@ -190,9 +190,8 @@ def _checked(run: _Run, reading: Reading, batch: pa.RecordBatch, cursor: Cursor)
 
 
 def _refusal(name: str, built: Built) -> InputError:
-    import pyarrow.compute as pc
-
-    bad = built.table.filter(pc.is_valid(built.table["invalid"])).sort_by("position").slice(0, 1).to_pylist()[0]
+    events = built.rows.events
+    bad = events.filter(events["invalid"].is_valid()).select(["offset", "invalid"]).slice(0, 1).to_pylist()[0]
     return InputError(
         f"{name}: invalid record at offset {bad['offset']}: {bad['invalid']}",
         "nothing was ingested; without --strict invalid records are kept and counted",

@@ -127,7 +127,8 @@ class Updater:
         import numpy as np
         import pyarrow as pa
 
-        from esctl.index.builder import Earlier, build
+        from esctl.index.builder import build
+        from esctl.index.duplicates import Earlier
         from esctl.log.segment import SCHEMA
 
         count = batch.num_rows
@@ -187,7 +188,8 @@ class Updater:
         table: pa.Table,
         layout: tuple[PayloadColumn, ...] | None = None,
     ) -> Manifest:
-        from esctl.index.builder import Earlier, build
+        from esctl.index.builder import build
+        from esctl.index.duplicates import Earlier
 
         judged = judge_rows(self.connection, table, snapshot.cursors)
         manifest = self._assign(snapshot, manifest, table, judged.text)
@@ -196,7 +198,7 @@ class Updater:
         reuse = manifest.files[-1].columns if manifest.files else ()
         built = build(self.connection, chunk, groups, earlier, reuse, layout)
         first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
-        written = write_file(self.folder, [built.table], first, last)
+        written = write_file(self.folder, built.rows.tables(ROW_GROUP), first, last)
         return with_file(manifest, _entry(built, written, first, last))
 
     def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray) -> Manifest:
@@ -320,7 +322,7 @@ def _likeness(file: IndexFile) -> tuple[object, ...] | None:
 def _entry(built: Built, written: tuple[str, int, str], first: int, last: int) -> IndexFile:
     name, size, digest = written
     return IndexFile(
-        file=name, bytes=size, sha256=digest, rows=built.table.num_rows, events=built.events, first=first, last=last,
+        file=name, bytes=size, sha256=digest, rows=len(built.rows), events=built.events, first=first, last=last,
         columns=built.columns, untyped=built.untyped, orderings=built.orderings, sequence_key=built.sequence_key,
         unsequenced=built.unsequenced, roles=built.roles, duplicates=built.duplicates, conflicts=built.conflicts,
         invalid=built.invalid, homeless=built.homeless, fields=built.fields,
