@@ -48,10 +48,11 @@ class Updater:
     folder: Path
     detected: Detected | None = None
 
-    def run(self, snapshot: Snapshot) -> IndexView:
+    def run(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> IndexView:
         """Bring the index up to the snapshot's head and give a view of it.
 
-        A store that cannot be written gets its missing part in a temporary folder.
+        `fresh` are its last records, where they are at hand. A store that cannot be written gets its missing part in a
+        temporary folder.
         """
         manifest = read_manifest(self.folder) or Manifest()
         if _current(manifest, snapshot):
@@ -64,7 +65,7 @@ class Updater:
         if not writable:
             return self._beside(snapshot, manifest)
         with self._locked():
-            return _view(self.folder, self._extend(snapshot), snapshot)
+            return _view(self.folder, self._extend(snapshot, fresh), snapshot)
 
     def at(self, snapshot: Snapshot) -> IndexView:
         """Give the index as if the log ended with the snapshot: nothing that came later shows in it.
@@ -166,14 +167,16 @@ class Updater:
             write_manifest(folder, manifest)
         return IndexView(folder, replace(self, folder=folder)._extend(snapshot))
 
-    def _extend(self, snapshot: Snapshot) -> Manifest:
+    def _extend(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> Manifest:
         manifest = read_manifest(self.folder) or Manifest()
         if manifest.head > snapshot.head:
             if manifest.head <= _newest_head(snapshot):
                 return manifest
             manifest = Manifest()  # of a log that is no more: begin anew
         sweep(self.folder, manifest)
-        for table in _chunks(snapshot, manifest.head + 1, snapshot.head):
+        for table in _fresh_chunks(fresh, manifest.head + 1, snapshot) or _chunks(
+            snapshot, manifest.head + 1, snapshot.head
+        ):
             manifest = self._add(snapshot, manifest, table)
             write_manifest(self.folder, manifest)
         merged = self._merged(manifest)
@@ -287,6 +290,17 @@ def _chunks(snapshot: Snapshot, first: int, last: int) -> Iterator[pa.Table]:
             held = []
     if held:
         yield pa.Table.from_batches(held)
+
+
+def _fresh_chunks(fresh: Sequence[pa.Table], first: int, snapshot: Snapshot) -> list[pa.Table]:
+    """Cut records that need not be read from the log into chunks; none where they are not just what is missing."""
+    import pyarrow as pa
+
+    count = sum(table.num_rows for table in fresh)
+    if not count or (fresh[0]["position"][0].as_py(), count) != (first, snapshot.head + 1 - first):
+        return []
+    table = pa.concat_tables(fresh)
+    return [table.slice(start, CHUNK_ROWS) for start in range(0, count, CHUNK_ROWS)]
 
 
 def _view(folder: Path, manifest: Manifest, snapshot: Snapshot) -> IndexView:
