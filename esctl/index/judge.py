@@ -198,7 +198,7 @@ def _object_paths(texts: pa.Array) -> list[str]:
     return list(paths)
 
 
-def _objects_are_plain(connection: duckdb.DuckDBPyConnection, paths: list[str], valid: str) -> bool:
+def _objects_are_plain(connection: duckdb.DuckDBPyConnection, paths: list[str], valid: str = "true") -> bool:
     """Say whether all objects of the batch's `valid` texts (SQL) are at the paths given and none has a key twice.
 
     A record has as many objects as opening braces, or fewer (braces in strings, empty objects): only equality is proof.
