@@ -79,6 +79,13 @@ def second_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConne
     return cursor
 
 
+def refusal() -> type[Exception]:
+    """Name the error with which DuckDB's functions refuse a value, such as a text that is no JSON."""
+    import duckdb
+
+    return duckdb.InvalidInputException
+
+
 def single_row(
     connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[Any] = ()
 ) -> tuple[Any, ...] | None:
