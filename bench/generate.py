@@ -27,8 +27,9 @@ _EVENTS = """
         strftime(TIMESTAMP '2024-01-01' + to_milliseconds(CASE WHEN i > {accounts} + 400 AND hash(i, 'g') % 500 = 0
             THEN (i - 1 - hash(i, 'h') % 398) * {step} + 1 + i % 399 ELSE i * {step} END),
             '%Y-%m-%dT%H:%M:%S.%gZ') AS time,
-        'account-' || CASE WHEN i <= {accounts} THEN i ELSE hash(i, 'a') % {accounts} + 1 END AS account,
-        'account-' || (hash(i, 'b') % {accounts} + 1) AS other,
+        CASE WHEN i <= {accounts} THEN i ELSE hash(i, 'a') % {accounts} + 1 END AS number,
+        'account-' || number AS account,
+        'account-' || ((number + hash(i, 'b') % ({accounts} - 1)) % {accounts} + 1) AS other,
         'teller-' || (hash(i, 'c') % 40) AS actor,
         (hash(i, 'd') % 100000) // 100 || '.' || lpad(((hash(i, 'd') % 100000) % 100)::VARCHAR, 2, '0') AS amount,
         hash(i, 'e') % 300 || ' Mill Lane' AS address,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from esctl.engine.duckdb import single_row
+from esctl.engine.duckdb import relational, single_row
 from esctl.engine.exact_text import canonical_json_sql, pointer_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope import EnvelopeSql, envelope_sql, mapped_fields, payload_paths, sequence_text_key
@@ -77,7 +77,7 @@ def build(
     the file before: taken again when at least nine rows in ten fit it, so that files stay alike. `layout` is taken
     whatever fits it.
     """
-    connection.register("chunk", chunk)
+    relational(connection).register("chunk", chunk)
     try:
         fixed = reuse or None if layout is None else layout
         columns = _sampled_columns(connection, groups, chunk.num_rows) if fixed is None else fixed

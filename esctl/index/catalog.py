@@ -15,7 +15,7 @@ from esctl.index.layout import PayloadColumn
 from esctl.model import Stanza
 
 MANIFEST = "manifest.json"
-FORMAT = 6
+FORMAT = 7
 _DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before it, closed by a brace
 
 
@@ -35,7 +35,8 @@ class IndexFile:
     orderings: tuple[str, ...]
     sequence_key: str  # none | bigint | text
     unsequenced: int  # rows folded by sequence that have none
-    roles: bool
+    roles: bool  # an event may have several rows
+    twice: bool  # of one entity
     duplicates: int
     conflicts: int
     invalid: int

@@ -239,11 +239,12 @@ class Updater:
         return manifest if len(files) == len(manifest.files) else replace(manifest, files=tuple(files))
 
     def _merge(self, files: Sequence[IndexFile]) -> IndexFile:
+        from esctl.engine.duckdb import relational
         from esctl.engine.quoting import text_list
 
         paths = text_list([str(self.folder / file.file) for file in files])
         sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
-        reader = self.connection.sql(sql).to_arrow_reader(ROW_GROUP)
+        reader = relational(self.connection).sql(sql).to_arrow_reader(ROW_GROUP)
         import pyarrow as pa
 
         tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
@@ -257,6 +258,7 @@ class Updater:
             fields=_all_fields(files),
             orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
             roles=any(file.roles for file in files),
+            twice=any(file.twice for file in files),
             **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
         )
 
@@ -317,11 +319,23 @@ def _likeness(file: IndexFile) -> tuple[object, ...] | None:
     return (file.columns, file.sequence_key) if file.rows < SMALL_ROWS else None
 
 
+def _twice(table: pa.Table) -> bool:
+    """Say whether an event has two rows of one entity: in an index file these stand one after the other."""
+    import pyarrow.compute as pc
+
+    names, rows = ["position", "kind", "entity"], max(table.num_rows - 1, 0)
+    one, other = table.select(names).slice(0, rows), table.select(names).slice(1)
+    for name in names:
+        same = pc.fill_null(pc.equal(one[name], other[name]), False)
+        one, other = one.filter(same), other.filter(same)
+    return bool(one.num_rows)
+
+
 def _entry(built: Built, written: tuple[str, int, str], first: int, last: int) -> IndexFile:
     name, size, digest = written
     return IndexFile(
         file=name, bytes=size, sha256=digest, rows=built.table.num_rows, events=built.events, first=first, last=last,
         columns=built.columns, untyped=built.untyped, orderings=built.orderings, sequence_key=built.sequence_key,
-        unsequenced=built.unsequenced, roles=built.roles, duplicates=built.duplicates, conflicts=built.conflicts,
+        unsequenced=built.unsequenced, roles=built.roles, twice=_twice(built.table), duplicates=built.duplicates, conflicts=built.conflicts,
         invalid=built.invalid, homeless=built.homeless, fields=built.fields,
     )  # fmt: skip

@@ -261,4 +261,4 @@ def event_rows(
             for i, limit in enumerate(limits)
         ]
         sql = f"SELECT * FROM ({sql}) QUALIFY {' OR '.join(within)}"
-    return EventRows(sql, scope.view.has_roles, scope.view.manifest.events)
+    return EventRows(sql, scope.view.has_twice, scope.view.manifest.events, scope.view.orderings <= {"time"})
