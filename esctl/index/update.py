@@ -336,6 +336,6 @@ def _entry(built: Built, written: tuple[str, int, str], first: int, last: int) -
     return IndexFile(
         file=name, bytes=size, sha256=digest, rows=built.table.num_rows, events=built.events, first=first, last=last,
         columns=built.columns, untyped=built.untyped, orderings=built.orderings, sequence_key=built.sequence_key,
-        unsequenced=built.unsequenced, roles=built.roles, twice=_twice(built.table), duplicates=built.duplicates, conflicts=built.conflicts,
-        invalid=built.invalid, homeless=built.homeless, fields=built.fields,
+        unsequenced=built.unsequenced, roles=built.roles, twice=_twice(built.table), duplicates=built.duplicates,
+        conflicts=built.conflicts, invalid=built.invalid, homeless=built.homeless, fields=built.fields,
     )  # fmt: skip

@@ -9,7 +9,6 @@ from typing import Literal
 from esctl.projection.reads import TOO_WIDE
 from esctl.projection.values import Shape, Value, to_text
 
-
 Only = tuple[str | None, str | None]
 """The type and the role that an event's row has (None: any)."""
 
