@@ -52,6 +52,11 @@ class Rows:
     def __len__(self) -> int:
         return len(self.event)
 
+    @property
+    def twice(self) -> bool:
+        """Say whether an event has two rows of one entity: these stand one after the other."""
+        return bool(((np.diff(self.event) == 0) & (np.diff(self.named) == 0)).any())
+
     def tables(self, size: int) -> Iterator[pa.Table]:
         """Give the rows in tables of at most `size`."""
         for start in range(0, len(self), size):

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esctl.engine.duckdb import single_row
+from esctl.engine.duckdb import relational, single_row
 from esctl.engine.exact_text import pointer_sql, unmark_text_sql
 from esctl.index.arrange import Rows, arrange
 from esctl.index.catalog import ERASED
@@ -63,7 +63,7 @@ def build(
     whatever fits it.
     """
     roles = max(1, *(len(stanza_roles(group.stanza)) for group in groups))
-    connection.register("chunk", batched(chunk.select(["position", "text", "invalid", "marked", "grp"])))
+    relational(connection).register("chunk", batched(chunk.select(["position", "text", "invalid", "marked", "grp"])))
     try:
         fixed = reuse or None if layout is None else layout
         columns = sampled_columns(connection, groups, chunk.num_rows) if fixed is None else fixed

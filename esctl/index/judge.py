@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esctl.engine.duckdb import connect, refusal
+from esctl.engine.duckdb import connect, refusal, relational
 from esctl.engine.exact_text import pointer_token
 from esctl.engine.quoting import literal, text_list
 from esctl.index.strict import MAX_DEPTH, Examined, examine, mark_numbers
@@ -128,7 +128,7 @@ def _suspects(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> dict[in
     """Find the rows that Python must look at, and why: _NUMBERS, _CLOSER or _REFUSED."""
     table = pa.table({"row": pa.array(np.arange(len(texts), dtype=np.int64)), "j": texts})
     # DuckDB hands whole Arrow batches to its threads: one batch would keep one core busy.
-    connection.register(_TABLE, pa.Table.from_batches(table.to_batches(max_chunksize=_CHUNK_ROWS)))
+    relational(connection).register(_TABLE, pa.Table.from_batches(table.to_batches(max_chunksize=_CHUNK_ROWS)))
     paths = _object_paths(texts)
     try:
         try:

@@ -286,12 +286,13 @@ class Updater:
         return manifest if len(files) == len(manifest.files) else replace(manifest, files=tuple(files))
 
     def _merge(self, files: Sequence[IndexFile]) -> IndexFile:
+        from esctl.engine.duckdb import relational
         from esctl.engine.quoting import text_list
 
         require_files(self.folder, files)  # or damage would be merged into a file that is in order
         paths = text_list([str(self.folder / file.file) for file in files])
         sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
-        reader = self.connection.sql(sql).to_arrow_reader(ROW_GROUP)
+        reader = relational(self.connection).sql(sql).to_arrow_reader(ROW_GROUP)
         import pyarrow as pa
 
         tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
@@ -308,6 +309,7 @@ class Updater:
             fields=_all_fields(files),
             orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
             roles=any(file.roles for file in files),
+            twice=any(file.twice for file in files),
             **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
         )
 
@@ -417,6 +419,7 @@ def _entry(built: Built, written: Written, first: int, last: int) -> IndexFile:
         rows=len(built.rows), events=built.events, first=first, last=last, min_time=times["min"].as_py(),
         max_time=times["max"].as_py(), columns=built.columns, untyped=built.untyped, orderings=built.orderings,
         sequence_key=built.sequence_key, unsequenced=built.unsequenced, roles=built.roles,
-        duplicates=built.duplicates, conflicts=built.conflicts, invalid=built.invalid, homeless=built.homeless,
+        twice=built.rows.twice, duplicates=built.duplicates, conflicts=built.conflicts,
+        invalid=built.invalid, homeless=built.homeless,
         erased=built.erased, fields=built.fields,
     )  # fmt: skip
