@@ -92,14 +92,14 @@ def ingest(
     Killed anywhere, the store stays whole and the same call resumes. Raises InputError for a source that cannot be
     read, and with `strict` for the first invalid record, naming it; then nothing is kept.
     """
-    from esctl.engine.duckdb import relational, second_cursor
+    from esctl.engine.duckdb import second_cursor
     from esctl.index.behind import Behind
     from esctl.log.writer import LogWriter
 
     started = time.monotonic()
     found: list[tuple[str, Detection]] = []
     build = updater(lambda name, detection: found.append((name, detection)))
-    with LogWriter(store, connection=second_cursor(relational(connection))) as writer:
+    with LogWriter(store, connection=second_cursor(connection)) as writer:
         before = writer.snapshot
         base = build.run(before).manifest
         with Behind(build) as behind:
