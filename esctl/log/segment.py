@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from esctl.engine.duckdb import connect
+from esctl.engine.duckdb import connect, relational
 from esctl.log.files import Filesystem, explained, publish, temporary_name
 from esctl.log.plain_leaves import is_plain, plain_leaf_hashes
 from esctl.log.ranges import ByteRange
@@ -84,7 +84,7 @@ def iter_leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | No
 
 def _iter_duckdb_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None) -> Iterator[bytes]:
     """Hash piece by piece: the caller's work on one piece overlaps DuckDB's on the next."""
-    connection = connection or connect()
+    connection = relational(connection or connect())
     starts = range(0, table.num_rows, ROW_GROUP)
     with ThreadPoolExecutor(1, "leaves") as pool:
         waiting: Future[bytes] | None = None
