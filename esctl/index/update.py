@@ -118,12 +118,23 @@ class Updater:
                 manifest = replace(manifest, files=(*manifest.files[: -len(written)], self._merge(written)))
         return manifest
 
-    def over(self, snapshot: Snapshot, table: pa.Table, stanzas: Mapping[str, Stanza]) -> IndexView:
-        """Build an index of some records that are at hand, in an empty folder; positions between them may be missing.
+    def over(
+        self,
+        snapshot: Snapshot,
+        table: pa.Table,
+        stanzas: Mapping[str, Stanza],
+        fields: Mapping[str, tuple[str, ...]],
+    ) -> IndexView:
+        """Build an index of some records of a log, in an empty folder; positions between them may be missing.
 
-        `stanzas` and the snapshot's cursors tell how each of their sources is read.
+        `stanzas` and the snapshot's cursors tell how each of their sources is read, `fields` which payload fields any
+        record of that log had, with the JSON types they had.
         """
-        return IndexView(self.folder, self._add(snapshot, with_sources(Manifest(), stanzas), table))
+        manifest = self._add(snapshot, with_sources(Manifest(), stanzas), table)
+        (file,) = manifest.files
+        known = {**fields, **{name: (*kinds, *fields.get(name, ())) for name, kinds in file.fields}}
+        told = tuple((name, tuple(sorted(set(kinds)))) for name, kinds in known.items())
+        return IndexView(self.folder, replace(manifest, files=(replace(file, fields=told),)))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -7,6 +7,7 @@ import binascii
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -34,7 +35,7 @@ def read_table(snapshot: Snapshot, first: int, last: int, columns: Sequence[str]
     """
     names = list(columns or SCHEMA.names)
     tables = [_read(snapshot, segment, first, last, names) for segment in segments_for(snapshot, first, last)]
-    return pa.concat_tables(tables) if tables else pa.schema([SCHEMA.field(name) for name in names]).empty_table()
+    return pa.concat_tables(tables) if tables else _nothing(names)
 
 
 def iter_batches(
@@ -72,13 +73,17 @@ def records_at(snapshot: Snapshot, positions: Iterable[int], columns: Sequence[s
     """
     names = list(columns or SCHEMA.names)
     wanted = sorted(set(positions))
-    found = [pa.schema([SCHEMA.field(name) for name in names]).empty_table()]
+    found: list[pa.Table] = []
     for segment in snapshot.segments:
         here = wanted[np.searchsorted(wanted, segment.first) : np.searchsorted(wanted, segment.last, side="right")]
         if here:
             with _open(snapshot, segment) as file:
                 found += _rows_in(snapshot, segment, file, here, names)
-    return pa.concat_tables(found)
+    return pa.concat_tables(found) if found else _nothing(names)
+
+
+def _nothing(names: list[str]) -> pa.Table:
+    return pa.schema([SCHEMA.field(name) for name in names]).empty_table()
 
 
 def erased_of(snapshot: Snapshot, source: str) -> list[int]:
@@ -171,7 +176,13 @@ def _rows_in(
     _checked(snapshot, segment, file, groups)
     for group in groups:
         inside = rows[(rows >= starts[group]) & (rows < starts[group + 1])]
-        yield file.read_row_group(group, columns=names).select(names).take(pa.array(inside - starts[group]))
+        table = file.read_row_group(group, columns=names).select(names)
+        yield table.take(_indices(inside - starts[group]))
+
+
+def _indices(rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array:
+    # pa.array() imports pandas where it is installed: half a second for the bytes of one record.
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows.astype(np.int64).tobytes())])
 
 
 def _groups(file: pq.ParquetFile, segment: SegmentEntry, first: int, last: int) -> tuple[list[int], int]:
