@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from esctl.engine.quoting import literal
+from esctl.engine.quoting import literal, text_list
 from esctl.index.mapping import json_pointer, parse_path
 from esctl.model import Stanza
 
@@ -31,14 +31,26 @@ _TRACE_ID = "^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 class Extractor:
     """Collects the JSON Pointers a query needs, so that one parse of the record reads them all."""
 
+    name: str = "x"  # of the list of texts
     pointers: list[str] = field(default_factory=list)
 
     def text(self, path: str) -> str:
         """Give the SQL for the text at a path (numbers and containers as their JSON text, null as NULL)."""
-        pointer = json_pointer(record_path(path))
+        return self.at(json_pointer(record_path(path)))
+
+    def at(self, pointer: str) -> str:
+        """Give the SQL for the text at a JSON Pointer."""
         if pointer not in self.pointers:
             self.pointers.append(pointer)
-        return f"x[{self.pointers.index(pointer) + 1}]"
+        return f"{self.name}_{self.pointers.index(pointer) + 1}"
+
+    def columns(self) -> list[str]:
+        """Write each text of the list as a column: taken out once, however often it is looked at."""
+        return [f"{self.name}[{i}] AS {self.name}_{i}" for i in range(1, len(self.pointers) + 1)]
+
+    def sql(self, json: str) -> str:
+        """Write the list of texts of some JSON text."""
+        return f"json_extract_string({json}, {text_list(self.pointers)})" if self.pointers else "[]::VARCHAR[]"
 
 
 def record_path(path: str) -> tuple[str | int, ...]:
@@ -117,16 +129,14 @@ def _alias(name: str, value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeSql:
-    """SQL over the list `x` of the texts at `pointers` in a record."""
+    """SQL over the texts that an Extractor takes from a record."""
 
-    pointers: tuple[str, ...]
     columns: tuple[tuple[str, str], ...]  # (name, SQL)
     entities: tuple[tuple[str, str], ...]  # (entity SQL, SQL of the kind the record gives it) by role, in mapping order
 
 
-def envelope_sql(stanza: Stanza) -> EnvelopeSql:
+def envelope_sql(stanza: Stanza, extractor: Extractor) -> EnvelopeSql:
     """Compile a stanza to SQL."""
-    extractor = Extractor()
     parts = [first_of(extractor, [part]) for part in stanza.id_parts]
     identity = first_of(extractor, stanza.id) if stanza.id else (parts[-1] if parts else _NOTHING)
     others = [part for part in parts if part != identity]
@@ -148,7 +158,7 @@ def envelope_sql(stanza: Stanza) -> EnvelopeSql:
         ("sequence_key", sequence_text_key(sequence) if sequence else _NOTHING),
     )
     entities = tuple((first_of(extractor, alternatives), kind) for _, alternatives in stanza_roles(stanza))
-    return EnvelopeSql(tuple(extractor.pointers), columns, entities)
+    return EnvelopeSql(columns, entities)
 
 
 def stanza_roles(stanza: Stanza) -> tuple[tuple[str, tuple[str, ...]], ...]:

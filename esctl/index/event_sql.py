@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from esctl.engine.exact_text import canonical_json_sql, pointer_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
-from esctl.index.envelope import EnvelopeSql, envelope_sql, mapped_fields, payload_paths
+from esctl.index.envelope import EnvelopeSql, Extractor, envelope_sql, mapped_fields, payload_paths
 from esctl.index.layout import FieldSample, PayloadColumn, choose_columns, null_mark
 from esctl.index.mapping import json_pointer, parse_path
 from esctl.model import Stanza
@@ -116,35 +116,48 @@ def event_sql(group: Group, columns: Sequence[PayloadColumn], roles: int) -> str
     Columns: `position`, those of `EnvelopeSql`, `entity_<i>` and `kind_<i>` (null where it is the default one) of
     `roles` roles, `data`, `nulls`, and the payload columns.
     """
-    envelope, payload = envelope_sql(group.stanza), Payload(group.stanza)
+    payload, texts = Payload(group.stanza), Extractor()
+    envelope = envelope_sql(group.stanza, texts)
     own = [column for column in columns if column.field not in payload.excluded]
     pointers = [payload.field_pointer(column.field) for column in own]
     # One parse reads envelope and payload, unless the payload has its own JSON text.
-    texts = _texts("j", [*envelope.pointers, *([] if payload.several else pointers)])
-    first, held, apart = len(envelope.pointers) + 1, "x", ""
-    if payload.several:
-        first, held, apart = 1, "v", f", {_texts('h', pointers)} AS v"
-    values = [f"{held}[{i}]" for i in range(first, first + len(own))]
-    typed = dict.fromkeys(columns, "NULL") | dict(zip(own, map(_typed_value, own, values), strict=True))
-    selected = [
+    held = Extractor("v") if payload.several else texts
+    values = list(map(held.at, pointers))
+    lists = [f"{_unmarked(texts.sql('j'))} AS x", f"{_types('h', pointers)} AS t", *_apart(payload, held)]
+    taken = [*texts.columns(), *(held.columns() if payload.several else ()), *_type_columns(own)]
+    return f"""SELECT {", ".join(_selected(envelope, roles, columns, dict(zip(own, values, strict=True))))}
+    FROM (SELECT *, CASE WHEN fits THEN NULL ELSE {payload.whole("j")} END AS p
+        FROM (SELECT *, coalesce(NOT marked AND keys > 0 AND ({_kept(own, values)}) = keys, false) AS fits
+            FROM (SELECT {", ".join(["position", "marked", "j", "keys", "t", *taken])}
+                FROM (SELECT position, marked, j, {", ".join(lists)}, {payload.key_count("h")} AS keys
+                    FROM (SELECT *, {payload.holder("j")} AS h
+                        FROM (SELECT position, marked, {_event_text(group.stanza)} AS j
+                              FROM chunk WHERE grp = {group.number}))))))"""
+
+
+def _selected(
+    envelope: EnvelopeSql, roles: int, columns: Sequence[PayloadColumn], values: dict[PayloadColumn, str]
+) -> list[str]:
+    typed = {column: _typed_value(column, values[column]) if column in values else "NULL" for column in columns}
+    return [
         "position",
         *(f"{sql} AS {name}" for name, sql in envelope.columns),
         *_entity_columns(envelope, roles),
         f"CASE WHEN NOT fits THEN {canonical_json_sql(_by_name('p'))} END AS data",
-        f"CASE WHEN fits AND list_contains(t, 'NULL') THEN {_null_marks(own)} END AS nulls",
+        f"CASE WHEN fits AND list_contains(t, 'NULL') THEN {_null_marks(list(values))} END AS nulls",
         *(
             f"CASE WHEN fits THEN CAST({sql} AS {column.sql_type}) END AS {identifier(column.name)}"
             for column, sql in typed.items()
         ),
     ]
-    return f"""SELECT {", ".join(selected)}
-    FROM (SELECT *, CASE WHEN fits THEN NULL ELSE {payload.whole("j")} END AS p
-        FROM (SELECT *, coalesce(NOT marked AND keys > 0 AND ({_kept(own, values)}) = keys, false) AS fits
-            FROM (SELECT position, marked, j, {_unmarked(texts)} AS x{apart}, {_types("h", pointers)} AS t,
-                         {payload.key_count("h")} AS keys
-                FROM (SELECT *, {payload.holder("j")} AS h
-                    FROM (SELECT position, marked, {_event_text(group.stanza)} AS j
-                          FROM chunk WHERE grp = {group.number})))))"""
+
+
+def _apart(payload: Payload, held: Extractor) -> list[str]:
+    return [f"{held.sql('h')} AS v"] if payload.several else []
+
+
+def _type_columns(own: Sequence[PayloadColumn]) -> list[str]:
+    return [f"t[{i}] AS t_{i}" for i in range(1, len(own) + 1)]
 
 
 def _entity_columns(envelope: EnvelopeSql, roles: int) -> list[str]:
@@ -156,14 +169,10 @@ def _entity_columns(envelope: EnvelopeSql, roles: int) -> list[str]:
 def _kept(own: Sequence[PayloadColumn], values: Sequence[str]) -> str:
     """Count the payload's members that their columns keep exactly."""
     kept = (
-        f"CAST(t[{i}] IS NOT NULL AND (t[{i}] = 'NULL' OR {column.holds(value, f't[{i}]')}) AS INTEGER)"
+        f"CASE WHEN t_{i} IS NULL THEN 0 WHEN t_{i} = 'NULL' OR {column.holds(value, f't_{i}')} THEN 1 ELSE 0 END"
         for i, (column, value) in enumerate(zip(own, values, strict=True), 1)
     )
     return " + ".join(kept) or "0"
-
-
-def _texts(json: str, pointers: list[str]) -> str:
-    return f"json_extract_string({json}, {text_list(pointers)})" if pointers else "[]::VARCHAR[]"
 
 
 def _types(json: str, pointers: list[str]) -> str:
@@ -177,7 +186,7 @@ def _unmarked(texts: str) -> str:
 
 def _null_marks(own: Sequence[PayloadColumn]) -> str:
     marks = (
-        f"CASE WHEN t[{i}] = 'NULL' THEN {literal(null_mark(column))} ELSE '' END" for i, column in enumerate(own, 1)
+        f"CASE WHEN t_{i} = 'NULL' THEN {literal(null_mark(column))} ELSE '' END" for i, column in enumerate(own, 1)
     )
     return " || ".join(marks) or "NULL"
 
