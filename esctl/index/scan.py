@@ -104,6 +104,11 @@ class IndexView:
         return any(file.roles for file in self.manifest.files)
 
     @property
+    def has_twice(self) -> bool:
+        """Say whether an event may have more than one row of the same entity."""
+        return any(file.twice for file in self.manifest.files)
+
+    @property
     def has_text_sequences(self) -> bool:
         """Say whether sequences are compared as encoded text."""
         return self._sequence_key == "text"
