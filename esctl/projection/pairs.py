@@ -10,11 +10,12 @@ SIDES = {"_a": "in_a", "_b": "in_b"}
 """The suffix of a side's columns, and the column of a row that says whether it is in the side."""
 
 
-def pair_sql(plan: Plan, rows: EventRows) -> str:
+def pair_sql(plan: Plan, rows: EventRows, *, few: bool) -> str:
     """Write both states of each entity: kind, entity, there_a, there_b; per field before0, after0, touched0, resets0.
 
     `rows` must give in_a and in_b. Values are JSON text (NULL: absent); `touched0` lists the positions of the rows in
     one side alone that have an operation on the field, `resets0`: one of them sets or removes it, whatever it was.
+    Entities without such rows are left out. `few`: the rows are worth being kept for the second pass.
     """
     dies = plan.dead != "false"
     names = ("position", *SIDES.values(), *(["event_key"] if rows.roles else []))
@@ -23,7 +24,7 @@ def pair_sql(plan: Plan, rows: EventRows) -> str:
     if dies or any(field.family and field.resets for field in plan.fields):
         cells = f"{cells}), limits AS ({limits_sql(plan, rows, SIDES)}"
         source = f"(SELECT *{_alive(rows) if dies else ''} FROM cell LEFT JOIN limits USING (kind, entity))"
-    items, values = ["kind", "entity"], ["kind", "entity", "there_a", "there_b"]
+    items, values = ["kind", "entity", "bool_or(in_a <> in_b) AS apart"], ["kind", "entity", "there_a", "there_b"]
     for side, test in SIDES.items():
         items.append(f"{_there(rows, side, test, dies=dies)} AS there{side}")
         for i, field in enumerate(plan.fields):
@@ -35,7 +36,8 @@ def pair_sql(plan: Plan, rows: EventRows) -> str:
         before, after = (_value(i, field, rows, side) for side in SIDES)
         values += [f"{before} AS before{i}", f"{after} AS after{i}", f"touched{i}", f"resets{i}"]
     folds = f"SELECT {', '.join(items)} FROM {source} GROUP BY kind, entity"
-    return f"WITH cell AS NOT MATERIALIZED ({cells}) SELECT {', '.join(values)} FROM ({folds})"
+    kept = "MATERIALIZED" if few else "NOT MATERIALIZED"
+    return f"WITH cell AS {kept} ({cells}) SELECT {', '.join(values)} FROM ({folds}) WHERE apart"
 
 
 def _alive(rows: EventRows) -> str:

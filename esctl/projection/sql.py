@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from esctl.engine.exact_text import json_string_sql
 from esctl.engine.quoting import literal
-from esctl.index.scan import KEY_SHIFT, read_json
+from esctl.index.scan import read_json
 from esctl.model import MARK
 from esctl.projection.cells import FieldPlan
 from esctl.projection.fold import NeedsStreamError, Plan
@@ -111,11 +111,10 @@ def _placed(rows: EventRows, *, dies: bool) -> list[str]:
     """Write what a fold key made of time, position and role tells of the last event."""
     if not rows.by_time:
         return []
-    place = f"(last_key & ({KEY_SHIFT} - 1))"
     event = "last_key - (last_key & 255)" if rows.roles else "last_key"
     return [
-        f"CAST({place} // 256 AS BIGINT) AS position",
-        f"make_timestamp(CAST((last_key - {place}) // {KEY_SHIFT} AS BIGINT)) AS time",
+        f"CAST(last_key & {2**63 - 1}::HUGEINT AS BIGINT) >> 8 AS position",
+        "make_timestamp(CAST(last_key >> 63 AS BIGINT)) AS time",
         *([f"{event} AS last_event"] if dies else []),
     ]
 
@@ -260,7 +259,7 @@ def _base_number(base: str, name: str, shape: Shape, position: str) -> str:
     marked = f"({base}[1:2] = {literal(chr(34) + MARK)} AND {base}[3:3] <> {literal(MARK)})"
     text = read_json(base, (), "text", marked=True)
     return f"""CASE
-        WHEN {base}[1:1] IN ('-','0','1','2','3','4','5','6','7','8','9') THEN CAST({base} AS {shape.sql_type})
+        WHEN ascii({base}) = 45 OR ascii({base}) BETWEEN 48 AND 57 THEN CAST({base} AS {shape.sql_type})
         WHEN {marked} THEN CAST({text} AS {shape.sql_type})
         ELSE {wrong} END"""
 
