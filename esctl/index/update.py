@@ -166,6 +166,9 @@ class Updater:
         return IndexView(folder, replace(self, folder=folder)._extend(snapshot))
 
     def _extend(self, snapshot: Snapshot) -> Manifest:
+        from esctl.engine.duckdb import relational
+
+        relational(self.connection)
         manifest = read_manifest(self.folder) or Manifest()
         if manifest.head > snapshot.head:
             if manifest.head <= _newest_head(snapshot):
@@ -239,12 +242,11 @@ class Updater:
         return manifest if len(files) == len(manifest.files) else replace(manifest, files=tuple(files))
 
     def _merge(self, files: Sequence[IndexFile]) -> IndexFile:
-        from esctl.engine.duckdb import relational
         from esctl.engine.quoting import text_list
 
         paths = text_list([str(self.folder / file.file) for file in files])
         sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
-        reader = relational(self.connection).sql(sql).to_arrow_reader(ROW_GROUP)
+        reader = self.connection.sql(sql).to_arrow_reader(ROW_GROUP)
         import pyarrow as pa
 
         tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from esctl.engine.duckdb import connect
+from esctl.engine.duckdb import connect, relational
 from esctl.log.files import Filesystem, explained, publish, temporary_name
 from esctl.log.snapshot import SegmentEntry
 
@@ -103,7 +103,7 @@ def _prepared(table: pa.Table) -> tuple[pa.Table, str]:
 
 
 def _hash_leaves(connection: duckdb.DuckDBPyConnection, known: pa.Table, expression: str) -> bytes:
-    return _in_order(connection.from_arrow(known).project(expression).to_arrow_table())
+    return _in_order(relational(connection).from_arrow(known).project(expression).to_arrow_table())
 
 
 def _leaf_sql(present: set[str]) -> str:

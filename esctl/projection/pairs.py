@@ -10,12 +10,12 @@ SIDES = {"_a": "in_a", "_b": "in_b"}
 """The suffix of a side's columns, and the column of a row that says whether it is in the side."""
 
 
-def pair_sql(plan: Plan, rows: EventRows, *, few: bool) -> str:
+def pair_sql(plan: Plan, rows: EventRows) -> str:
     """Write both states of each entity: kind, entity, there_a, there_b; per field before0, after0, touched0, resets0.
 
     `rows` must give in_a and in_b. Values are JSON text (NULL: absent); `touched0` lists the positions of the rows in
     one side alone that have an operation on the field, `resets0`: one of them sets or removes it, whatever it was.
-    Entities without such rows are left out. `few`: the rows are worth being kept for the second pass.
+    Entities without such rows are left out.
     """
     dies = plan.dead != "false"
     names = ("position", *SIDES.values(), *(["event_key"] if rows.roles else []))
@@ -36,8 +36,7 @@ def pair_sql(plan: Plan, rows: EventRows, *, few: bool) -> str:
         before, after = (_value(i, field, rows, side) for side in SIDES)
         values += [f"{before} AS before{i}", f"{after} AS after{i}", f"touched{i}", f"resets{i}"]
     folds = f"SELECT {', '.join(items)} FROM {source} GROUP BY kind, entity"
-    kept = "MATERIALIZED" if few else "NOT MATERIALIZED"
-    return f"WITH cell AS {kept} ({cells}) SELECT {', '.join(values)} FROM ({folds}) WHERE apart"
+    return f"WITH cell AS {rows.kept} ({cells}) SELECT {', '.join(values)} FROM ({folds}) WHERE apart"
 
 
 def _alive(rows: EventRows) -> str:

@@ -22,6 +22,12 @@ class EventRows:
     roles: bool  # an event may have several rows of one entity
     count: int  # no more rows than this
     by_time: bool = False  # `key` is a number that is made of time, position and role
+    few: bool = False  # so that it is cheaper to keep what was made of them than to read them again
+
+    @property
+    def kept(self) -> str:
+        """Say in SQL whether what was made of the rows is kept for a second pass: it takes memory."""
+        return "MATERIALIZED" if self.few else "NOT MATERIALIZED"
 
     @property
     def event(self) -> str:
@@ -96,7 +102,7 @@ def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, trace
         alive = f", (dead_before IS NULL OR {rows.event} > dead_before) AS alive" if dies else ""
         source = f"(SELECT *{alive} FROM cell LEFT JOIN limits USING (kind, entity))"
     folds = f"SELECT {', '.join(items)} FROM {source} GROUP BY kind, entity"
-    return f"WITH cell AS NOT MATERIALIZED ({cells}) SELECT *{''.join(', ' + item for item in shown)} FROM ({folds})"
+    return f"WITH cell AS {rows.kept} ({cells}) SELECT *{''.join(', ' + item for item in shown)} FROM ({folds})"
 
 
 def _last(rows: EventRows, *, dies: bool) -> list[str]:

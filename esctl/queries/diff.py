@@ -140,7 +140,7 @@ def _folded(before: Side, after: Side, claim: Claim, narrowed: Claim, events: st
         member = _member(literal(field.name), f"before{i}", f"after{i}", f"touched{i}", f"resets{i}")
         members.append(f"CASE WHEN {differ(f'before{i}', f'after{i}')} THEN {member} END")
     listed = f"""SELECT entity, kind, there_a, there_b, unnest([{", ".join(members)}]) AS f
-        FROM ({pair_sql(plan, rows, few=few)})"""
+        FROM ({pair_sql(plan, replace(rows, few=rows.few or few))})"""
     change = "CASE WHEN NOT there_a THEN 'created' WHEN NOT there_b THEN 'deleted' ELSE 'changed' END"
     return f"""SELECT entity, kind, {change} AS change, f.field AS field, f.before AS before, f.after AS after,
         coalesce(list_sort(list_distinct(f.positions)), []) AS positions, coalesce(f.resets, true) AS resets
