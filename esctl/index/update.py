@@ -194,6 +194,9 @@ class Updater:
         return IndexView(folder, replace(self, folder=folder)._extend(snapshot))
 
     def _extend(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> Manifest:
+        from esctl.engine.duckdb import relational
+
+        relational(self.connection)
         found = read_manifest(self.folder)
         manifest = _usable(found, snapshot)
         if manifest.head > snapshot.head:
@@ -286,13 +289,12 @@ class Updater:
         return manifest if len(files) == len(manifest.files) else replace(manifest, files=tuple(files))
 
     def _merge(self, files: Sequence[IndexFile]) -> IndexFile:
-        from esctl.engine.duckdb import relational
         from esctl.engine.quoting import text_list
 
         require_files(self.folder, files)  # or damage would be merged into a file that is in order
         paths = text_list([str(self.folder / file.file) for file in files])
         sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
-        reader = relational(self.connection).sql(sql).to_arrow_reader(ROW_GROUP)
+        reader = self.connection.sql(sql).to_arrow_reader(ROW_GROUP)
         import pyarrow as pa
 
         tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
