@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from esctl.engine.duckdb import single_row
 from esctl.engine.exact_text import canonical_json_sql, pointer_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
+from esctl.index.duplicates import Earlier, Marks, mark_duplicates
 from esctl.index.envelope import EnvelopeSql, envelope_sql, mapped_fields, payload_paths, sequence_text_key
 from esctl.index.layout import FieldSample, PayloadColumn, choose_columns, json_kind_sql, null_mark
 from esctl.index.mapping import json_pointer, parse_path
@@ -17,6 +18,8 @@ from esctl.model import Stanza
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+    from esctl.index.idruns import Hashes, Positions
 
 SAMPLE = 20_000
 """Records looked at to choose the typed columns; every row is checked against them all the same."""
@@ -53,14 +56,7 @@ class Built:
     homeless: int
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload field, the JSON types it has
     duplicate_positions: tuple[int, ...]  # duplicates proper, not conflicts
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """What duplicate detection asks of the records before the chunk."""
-
-    files: Sequence[str]  # index files to look ids up in
-    raws: Callable[[Sequence[int]], Mapping[int, bytes]]  # trimmed bytes by position, of this chunk and earlier
+    ids: tuple[Hashes, Positions]  # of the events that are first with their ids, by hash
 
 
 def build(
@@ -85,12 +81,11 @@ def build(
         if layout is None and reuse and not _fits(connection):
             columns = _sampled_columns(connection, groups, chunk.num_rows)
             _create_events(connection, groups, columns)
-        conflicts = _mark_duplicates(connection, earlier)
-        return _finish(connection, groups, columns, conflicts)
+        marks = mark_duplicates(connection, earlier)
+        return _finish(connection, groups, columns, marks)
     finally:
         connection.unregister("chunk")
-        for name in ("event", "repeated"):
-            connection.execute(f"DROP TABLE IF EXISTS {name}")
+        connection.execute("DROP TABLE IF EXISTS event")
 
 
 def _fits(connection: duckdb.DuckDBPyConnection) -> bool:
@@ -269,36 +264,11 @@ def _entity_columns(envelope: EnvelopeSql, widest: int) -> str:
     return ", ".join(parts)
 
 
-def _mark_duplicates(connection: duckdb.DuckDBPyConnection, earlier: Earlier) -> int:
-    """Set `duplicate_of` and `conflict` on the events whose id was seen before. Returns how many are conflicts."""
-    known = "SELECT stanza, scope, id, position FROM event WHERE id IS NOT NULL AND invalid IS NULL"
-    if earlier.files:
-        files = text_list(list(earlier.files))
-        known += f""" UNION ALL
-            SELECT DISTINCT f.stanza, f.scope, f.id, f.position FROM read_parquet({files}) f
-            SEMI JOIN event ON f.id = event.id
-            WHERE f.duplicate_of IS NULL AND f.invalid IS NULL"""
-    connection.execute(f"""CREATE OR REPLACE TEMP TABLE repeated AS
-        SELECT e.position, k.first, false AS conflict FROM event e JOIN (
-            SELECT stanza, scope, id, min(position) AS first FROM ({known}) GROUP BY ALL HAVING count(*) > 1
-        ) k ON e.stanza = k.stanza AND e.scope IS NOT DISTINCT FROM k.scope AND e.id = k.id
-        WHERE e.position > k.first AND e.invalid IS NULL""")
-    pairs = connection.execute("SELECT position, first FROM repeated").fetchall()
-    if not pairs:
-        return 0
-    raws = earlier.raws([position for pair in pairs for position in pair])
-    conflicts = [position for position, first in pairs if raws[position] != raws[first]]
-    connection.execute("UPDATE repeated SET conflict = true WHERE position IN (SELECT unnest(?))", [conflicts])
-    connection.execute("""UPDATE event SET duplicate_of = r.first, conflict = r.conflict
-        FROM repeated r WHERE event.position = r.position""")
-    return len(conflicts)
-
-
 def _finish(
     connection: duckdb.DuckDBPyConnection,
     groups: Sequence[Group],
     columns: tuple[PayloadColumn, ...],
-    conflicts: int,
+    marks: Marks,
 ) -> Built:
     sequence_key = _sequence_key_kind(connection)
     key = {"bigint": "CAST(sequence AS BIGINT)", "text": "sequence_key", "none": "CAST(NULL AS VARCHAR)"}[sequence_key]
@@ -322,7 +292,6 @@ def _finish(
     )
     assert row is not None
     events, untyped, orderings, unsequenced, has_roles, duplicates, invalid, homeless = row
-    duplicate_rows = connection.execute("SELECT position FROM repeated WHERE NOT conflict ORDER BY 1").fetchall()
     return Built(
         table=table,
         columns=columns,
@@ -333,11 +302,12 @@ def _finish(
         unsequenced=unsequenced,
         roles=bool(has_roles),
         duplicates=duplicates,
-        conflicts=conflicts,
+        conflicts=marks.conflicts,
         invalid=invalid,
         homeless=homeless,
         fields=_fields(connection, columns),
-        duplicate_positions=tuple(position for (position,) in duplicate_rows),
+        duplicate_positions=marks.duplicates,
+        ids=marks.ids,
     )
 
 

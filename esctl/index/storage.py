@@ -72,8 +72,8 @@ def _with_statistics(schema: pa.Schema) -> list[str]:
 
 def sweep(folder: Path, manifest: Manifest) -> None:
     """Remove index files that the manifest does not name and no reader can still need."""
-    named = {file.file for file in manifest.files}
+    named = {file.file for file in manifest.files} | {run.file for run in manifest.ids}
     horizon = time.time() - LINGER_SECONDS
-    for path in folder.glob("*.parquet"):
+    for path in (*folder.glob("*.parquet"), *folder.glob("*.ids")):
         if path.name not in named and path.stat().st_mtime < horizon:
             path.unlink(missing_ok=True)

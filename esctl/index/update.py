@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
     from esctl.index.builder import Built
     from esctl.index.detect import Detection
+    from esctl.index.duplicates import Earlier
+    from esctl.index.ids import Ids
     from esctl.index.layout import PayloadColumn
 
 CHUNK_ROWS = 500_000
@@ -39,7 +42,7 @@ SAMPLE_RECORDS = 1000
 Detected = Callable[[str, "Detection"], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Updater:
     """Builds one mapping's index of a store. `detected` is told what was recognised in each new source."""
 
@@ -47,6 +50,13 @@ class Updater:
     config: MappingConfig
     folder: Path
     detected: Detected | None = None
+
+    @cached_property
+    def ids(self) -> Ids:
+        """The ids seen so far."""
+        from esctl.index.ids import Ids
+
+        return Ids(self.connection)
 
     def run(self, snapshot: Snapshot) -> IndexView:
         """Bring the index up to the snapshot's head and give a view of it.
@@ -127,7 +137,7 @@ class Updater:
         import numpy as np
         import pyarrow as pa
 
-        from esctl.index.builder import Earlier, build
+        from esctl.index.builder import build
         from esctl.log.segment import SCHEMA
 
         count = batch.num_rows
@@ -142,8 +152,12 @@ class Updater:
             manifest = with_sources(manifest, {source: self._configured_or_detected(source, batch["raw"], cursor)})
         judged = judge_rows(self.connection, table, {source: cursor})
         chunk, groups = judged_chunk(table, judged, {source: cursor}, manifest)
-        files = [str(self.folder / file.file) for file in manifest.files]
-        return build(self.connection, chunk, groups, Earlier(files, trimmed_raws(snapshot, table)))
+        return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
+
+    def _earlier(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Earlier:
+        from esctl.index.duplicates import Earlier
+
+        return Earlier(self.ids.in_index(self.folder, manifest), trimmed_raws(snapshot, table))
 
     def _configured_or_detected(self, source: str, raws: pa.Array, cursor: Cursor) -> Stanza:
         from esctl.index.detect import detect
@@ -159,8 +173,8 @@ class Updater:
         import atexit
 
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        for file in manifest.files:
-            (folder / file.file).symlink_to((self.folder / file.file).resolve())
+        for name in (*(file.file for file in manifest.files), *(run.file for run in manifest.ids if run.count)):
+            (folder / name).symlink_to((self.folder / name).resolve())
         if manifest.files:
             write_manifest(folder, manifest)
         return IndexView(folder, replace(self, folder=folder)._extend(snapshot))
@@ -187,16 +201,17 @@ class Updater:
         table: pa.Table,
         layout: tuple[PayloadColumn, ...] | None = None,
     ) -> Manifest:
-        from esctl.index.builder import Earlier, build
+        from esctl.index.builder import build
 
         judged = judge_rows(self.connection, table, snapshot.cursors)
         manifest = self._assign(snapshot, manifest, table, judged.text)
         chunk, groups = judged_chunk(table, judged, snapshot.cursors, manifest)
-        earlier = Earlier([str(self.folder / file.file) for file in manifest.files], trimmed_raws(snapshot, table))
+        earlier = self._earlier(snapshot, manifest, table)
         reuse = manifest.files[-1].columns if manifest.files else ()
         built = build(self.connection, chunk, groups, earlier, reuse, layout)
         first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
         written = write_file(self.folder, [built.table], first, last)
+        manifest = replace(manifest, ids=earlier.ids.add(built.ids, last))
         return with_file(manifest, _entry(built, written, first, last))
 
     def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray) -> Manifest:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from esctl.errors import InputError
-from esctl.index.catalog import MANIFEST, Manifest, is_sealed, read_manifest
+from esctl.index.catalog import MANIFEST, IdRun, IndexFile, Manifest, is_sealed, read_manifest
 from esctl.ledger.chain import Chain
 from esctl.ledger.findings import Check, Finding
 from esctl.log.merkle import BLOCK
@@ -68,7 +68,7 @@ def check_index_files(chain: Chain) -> Check:
             continue
         if manifest is None:
             continue
-        count += 1 + len(manifest.files)
+        count += 1 + len(_named(manifest))
         if chain.snapshot is not None and manifest.head > _newest(chain):
             message = f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
             findings.append(Finding("rolled back", message, f"{place}/{MANIFEST}", chain.snapshot.head + 1))
@@ -101,11 +101,16 @@ def _sealed_manifest(folder: Path) -> Manifest | None:
     return read_manifest(folder)
 
 
+def _named(manifest: Manifest) -> list[IndexFile | IdRun]:
+    return [*manifest.files, *(run for run in manifest.ids if run.count)]
+
+
 def _index_findings(folder: Path, place: str, manifest: Manifest) -> Sequence[Finding]:
-    digests = digests_of(folder / file.file for file in manifest.files)
-    known = {file.sha256: file.file for file in manifest.files}
+    named = _named(manifest)
+    digests = digests_of(folder / file.file for file in named)
+    known = {file.sha256: file.file for file in named}
     found = []
-    for file, digest in zip(manifest.files, digests, strict=True):
+    for file, digest in zip(named, digests, strict=True):
         if digest != (file.bytes, file.sha256):
             message = _judged(digest, (file.bytes, file.sha256), known)[1].replace("committed", "written")
             found.append(Finding("index out of step", message, f"{place}/{file.file}", file.first))
