@@ -37,6 +37,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "verify": ("esctl.cli.commands.verify", "Check that nothing in the store was changed."),
     "checkpoint": ("esctl.cli.commands.checkpoint", "Sign the head of the log, to be kept elsewhere."),
     "key": ("esctl.cli.commands.key", "Make and show the keys that checkpoints are signed with."),
+    "redact": ("esctl.cli.commands.redact", "Erase records for good, and leave the proof of the rest."),
+    "repair": ("esctl.cli.commands.repair", "Mend what is derived, and say what evidence is lost."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from esctl.engine.duckdb import single_row
 from esctl.engine.exact_text import canonical_json_sql, pointer_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
+from esctl.index.catalog import IS_ERASED, UNREADABLE
 from esctl.index.duplicates import Earlier, Marks, mark_duplicates
 from esctl.index.envelope import EnvelopeSql, envelope_sql, mapped_fields, payload_paths, sequence_text_key
 from esctl.index.layout import FieldSample, PayloadColumn, choose_columns, json_kind_sql, null_mark
@@ -54,6 +55,7 @@ class Built:
     conflicts: int
     invalid: int
     homeless: int
+    erased: int
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload field, the JSON types it has
     duplicate_positions: tuple[int, ...]  # duplicates proper, not conflicts
     ids: tuple[Hashes, Positions]  # of the events that are first with their ids, by hash
@@ -286,12 +288,13 @@ def _finish(
         count(*) FILTER (ordering = 'sequence' AND sequence IS NULL AND {foldable}),
         bool_or({has_role}),
         count(*) FILTER (duplicate_of IS NOT NULL AND NOT conflict),
-        count(*) FILTER (invalid IS NOT NULL),
-        count(*) FILTER (invalid IS NULL AND {entityless})
+        count(*) FILTER ({UNREADABLE}),
+        count(*) FILTER (invalid IS NULL AND {entityless}),
+        count(*) FILTER ({IS_ERASED})
         FROM event""",
     )
     assert row is not None
-    events, untyped, orderings, unsequenced, has_roles, duplicates, invalid, homeless = row
+    events, untyped, orderings, unsequenced, has_roles, duplicates, invalid, homeless, erased = row
     return Built(
         table=table,
         columns=columns,
@@ -305,6 +308,7 @@ def _finish(
         conflicts=marks.conflicts,
         invalid=invalid,
         homeless=homeless,
+        erased=erased,
         fields=_fields(connection, columns),
         duplicate_positions=marks.duplicates,
         ids=marks.ids,

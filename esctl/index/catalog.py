@@ -15,7 +15,10 @@ from esctl.index.layout import PayloadColumn
 from esctl.model import Stanza
 
 MANIFEST = "manifest.json"
-FORMAT = 6
+FORMAT = 7
+ERASED = "erased"
+"""What the column `invalid` says of a record that was erased; it counts apart from those that could not be read."""
+IS_ERASED, UNREADABLE = f"invalid = '{ERASED}'", f"invalid <> '{ERASED}'"
 _DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before it, closed by a brace
 
 
@@ -40,6 +43,7 @@ class IndexFile:
     conflicts: int
     invalid: int
     homeless: int  # valid events that name no entity
+    erased: int  # records that were erased, and say nothing any more
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload fields seen, with the JSON types they had
 
 
@@ -67,6 +71,12 @@ class Manifest:
     stanzas: tuple[Stanza, ...] = ()
     sources: Mapping[str, int] = field(default_factory=dict)  # source -> number of its stanza
     ids: tuple[IdRun, ...] = ()
+    redactions: int = 0  # erasures after which the records were read
+
+    @property
+    def names(self) -> frozenset[str]:
+        """List the files that count."""
+        return frozenset([*(file.file for file in self.files), *(run.file for run in self.ids if run.count)])
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -99,9 +109,10 @@ def read_manifest(folder: Path) -> Manifest | None:
         return Manifest(
             head=int(document["head"]),
             files=tuple(_file(entry) for entry in document["files"]),
-            stanzas=tuple(_stanza(entry) for entry in document["stanzas"]),
+            stanzas=tuple(stanza_from_json(entry) for entry in document["stanzas"]),
             sources=dict(document["sources"]),
             ids=tuple(IdRun(**entry) for entry in document.get("ids", ())),
+            redactions=int(document["redactions"]),
         )
     except FileNotFoundError:
         return None
@@ -157,7 +168,8 @@ def _file(entry: dict[str, Any]) -> IndexFile:
     )
 
 
-def _stanza(entry: dict[str, Any]) -> Stanza:
+def stanza_from_json(entry: Mapping[str, Any]) -> Stanza:
+    """Read a stanza as `asdict` and JSON leave it. Raises TypeError for anything else."""
     return Stanza(**{f.name: _tuples(entry[f.name]) for f in fields(Stanza) if f.name in entry})
 
 

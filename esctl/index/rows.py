@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
-from esctl.index.catalog import Manifest
+from esctl.index.catalog import ERASED, Manifest
 from esctl.log.snapshot import Snapshot
 from esctl.model import Cursor
 
@@ -38,11 +38,20 @@ def judge_rows(connection: duckdb.DuckDBPyConnection, table: pa.Table, cursors: 
         runs = list(alike)
         start, stop = runs[0][1], runs[-1][2]
         found += [judge(raw, cursors[runs[0][0]], connection) for raw in table["raw"].slice(start, stop - start).chunks]
+    invalid = pa.chunked_array([judged.invalid for judged in found])
     return JudgedRows(
         pa.chunked_array([judged.text for judged in found]),
-        pa.chunked_array([judged.invalid for judged in found]),
+        _with_erased(table, invalid),
         pa.chunked_array([judged.marked for judged in found]),
     )
+
+
+def _with_erased(table: pa.Table, invalid: pa.ChunkedArray) -> pa.ChunkedArray:
+    if "erased_leaf" not in table.column_names or table["erased_leaf"].null_count == table.num_rows:
+        return invalid
+    import pyarrow.compute as pc
+
+    return pc.if_else(table["erased_leaf"].is_valid().combine_chunks(), ERASED, invalid.combine_chunks())
 
 
 def _writing(cursor: Cursor) -> tuple[str, ...]:

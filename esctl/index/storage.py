@@ -6,17 +6,20 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.errors import InputError
-from esctl.index.catalog import Manifest
+from esctl.index.catalog import MANIFEST, Manifest, read_manifest
+from esctl.log.files import Filesystem, entries, explained
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROW_GROUP = 65_536
+LOCK = "lock"
+LOCK_SECONDS = 600
 LINGER_SECONDS = 600
 """How long a merged file stays for readers that opened the manifest before."""
 
@@ -70,10 +73,37 @@ def _with_statistics(schema: pa.Schema) -> list[str]:
     return [field.name for field in plain if field.name in DICTIONARY or field.type not in texts]
 
 
-def sweep(folder: Path, manifest: Manifest) -> None:
+def clear(folder: Path, files: Filesystem) -> None:
+    """Remove all that an index folder holds, its manifest first. Raises InputError where it cannot be written."""
+    _clear(folder, lambda manifest: False, files)
+
+
+def clear_stale(folder: Path, redactions: int, files: Filesystem) -> None:
+    """Remove what an index folder holds of records that were erased since, at once, whoever may be reading it.
+
+    An index of after the last of so many erasures stays. Raises InputError where the folder cannot be written.
+    """
+    _clear(folder, lambda manifest: manifest.redactions >= redactions, files)
+
+
+def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem) -> None:
+    from filelock import FileLock
+
+    with explained(f"write {folder}"), FileLock(folder / LOCK, timeout=LOCK_SECONDS):
+        try:
+            manifest = read_manifest(folder)
+        except InputError:
+            manifest = None
+        fresh = manifest is not None and is_fresh(manifest)
+        kept = {LOCK, *([MANIFEST, *manifest.names] if fresh and manifest else [])}
+        for name in sorted(set(entries(folder)) - kept, key=lambda name: name != MANIFEST):
+            files.unlink(folder / name)
+        files.sync_folder(folder)
+
+
+def sweep(folder: Path, manifest: Manifest, linger: float = LINGER_SECONDS) -> None:
     """Remove index files that the manifest does not name and no reader can still need."""
-    named = {file.file for file in manifest.files} | {run.file for run in manifest.ids}
-    horizon = time.time() - LINGER_SECONDS
+    horizon = time.time() - linger
     for path in (*folder.glob("*.parquet"), *folder.glob("*.ids")):
-        if path.name not in named and path.stat().st_mtime < horizon:
+        if path.name not in manifest.names and path.stat().st_mtime < horizon:
             path.unlink(missing_ok=True)

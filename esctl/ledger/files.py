@@ -12,6 +12,7 @@ from esctl.errors import InputError
 from esctl.index.catalog import MANIFEST, IdRun, IndexFile, Manifest, is_sealed, read_manifest
 from esctl.ledger.chain import Chain
 from esctl.ledger.findings import Check, Finding
+from esctl.log.files import entries
 from esctl.log.merkle import BLOCK
 
 Digest = tuple[int, str]
@@ -72,10 +73,29 @@ def check_index_files(chain: Chain) -> Check:
         if chain.snapshot is not None and manifest.head > _newest(chain):
             message = f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
             findings.append(Finding("rolled back", message, f"{place}/{MANIFEST}", chain.snapshot.head + 1))
+        elif chain.snapshot is not None and manifest.redactions < len(chain.snapshot.redactions):
+            notes.append(f"{place} was built before records were erased: the next question builds it anew")
         elif manifest.head < chain.tree.size:
             notes.append(f"{place} ends at {manifest.head}: the next question brings it up to date")
         findings += _index_findings(folder, place, manifest)
     return Check("index files", "the index's manifest", count, tuple(findings), note="; ".join(notes))
+
+
+def index_problem(folder: Path, chain: Chain) -> str:
+    """Say why the index in a folder cannot be used as it is; empty where it can, or there is none."""
+    try:
+        manifest = _sealed_manifest(folder)
+    except InputError as error:
+        return _line(error)
+    if manifest is None:
+        left = [name for name in entries(folder) if name.endswith(".parquet")]
+        return "it has files and no manifest that can be read" if left else ""
+    if chain.snapshot is not None and manifest.head > _newest(chain):
+        return f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
+    if chain.snapshot is not None and manifest.redactions < len(chain.snapshot.redactions):
+        return "it was built before records were erased"
+    found = _index_findings(folder, "", manifest)
+    return f"{found[0].file.removeprefix('/')}: {found[0].message}" if found else ""
 
 
 def _newest(chain: Chain) -> int:

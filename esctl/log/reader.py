@@ -70,16 +70,32 @@ def raw_of(snapshot: Snapshot, positions: Iterable[int]) -> dict[int, bytes | No
     return found
 
 
-def export_raw(snapshot: Snapshot, source: str) -> Iterator[bytes]:
+def erased_of(snapshot: Snapshot, source: str) -> list[int]:
+    """List the positions of a source's records that were erased. Raises as `read_table` does."""
+    found: list[int] = []
+    for first, last in (range_ for redaction in snapshot.redactions for range_ in redaction.positions):
+        table = read_table(snapshot, first, last, ["position", "source"])
+        found += table["position"].filter(pc.equal(table["source"], source)).to_pylist()
+    return sorted(found)
+
+
+def export_raw(snapshot: Snapshot, source: str, *, skip_erased: bool = False) -> Iterator[bytes]:
     """Give a source's bytes as they were ingested, in pieces: its header, its records in order, its blank end.
 
-    Raises NotFoundError for a source the log does not know; InputError for an erased record, whose bytes are gone, and
-    as `read_table` does.
+    Raises NotFoundError for a source the log does not know; InputError for an erased record, whose bytes are gone
+    (with `skip_erased` it is left out), and as `read_table` does.
     """
     cursor = snapshot.cursors.get(source)
     if cursor is None:
         near = difflib.get_close_matches(source, snapshot.cursors, 1)
         raise NotFoundError(f"no source {source!r} in the log", f"did you mean {near[0]!r}?" if near else "")
+    erased = erased_of(snapshot, source)
+    if erased and not skip_erased:
+        raise InputError(
+            f"{len(erased)} records of {source} were erased, the first at position {erased[0]}: it cannot be exported "
+            "exactly",
+            "leave them out with --skip-erased",
+        )
     return _pieces(snapshot, source, cursor.header, cursor.tail)
 
 
@@ -89,8 +105,9 @@ def _pieces(snapshot: Snapshot, source: str, header: str, tail: str) -> Iterator
     for segment in snapshot.segments:
         with _open(snapshot, segment) as file:
             groups = [group for group in range(file.num_row_groups) if _may_hold(file, group, source)]
-            for batch in file.iter_batches(row_groups=groups, columns=["position", "source", "raw"]):
+            for batch in file.iter_batches(row_groups=groups, columns=["position", "source", "raw", "erased_leaf"]):
                 own = batch.filter(pc.equal(batch.column("source"), source))
+                own = own.filter(pc.is_null(own.column("erased_leaf")))
                 if own.num_rows:
                     yield _joined(own, source)
     if tail:
@@ -103,7 +120,7 @@ def _joined(records: pa.RecordBatch, source: str) -> bytes:
         position = records.column("position").filter(raw.is_null())[0].as_py()
         raise InputError(
             f"the record at position {position} of {source} has no bytes",
-            "it was erased, or was a tombstone: this source cannot be exported exactly",
+            "it was a tombstone: this source cannot be exported exactly",
         )
     bounds = np.frombuffer(raw.buffers()[1], dtype=np.int64)[raw.offset :]
     start, stop = int(bounds[0]), int(bounds[len(raw)])
