@@ -7,6 +7,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,13 @@ def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem
         for name in sorted(set(entries(folder)) - kept, key=lambda name: name != MANIFEST):
             files.unlink(folder / name)
         files.sync_folder(folder)
+
+
+def retire(folder: Path, names: Iterable[str]) -> None:
+    """Let files linger from now on: the manifest will not name them any more."""
+    for name in names:
+        with suppress(OSError):
+            os.utime(folder / name)
 
 
 def sweep(folder: Path, manifest: Manifest, linger: float = LINGER_SECONDS) -> None:

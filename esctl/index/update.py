@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,9 +23,10 @@ from esctl.index.catalog import (
     with_sources,
     write_manifest,
 )
+from esctl.index.merging import due, merge, together
 from esctl.index.rows import judge_rows, judged_chunk, runs_of, trimmed_raws
 from esctl.index.scan import IndexView
-from esctl.index.storage import LOCK, LOCK_SECONDS, ROW_GROUP, sweep, write_file
+from esctl.index.storage import LOCK, LOCK_SECONDS, retire, sweep, write_file
 from esctl.log.snapshot import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
 
@@ -43,8 +43,9 @@ if TYPE_CHECKING:
 CHUNK_ROWS = 500_000
 CHUNK_BYTES = 48 << 20
 SMALL_ROWS = 1_000_000
-"""Files with fewer rows are merged once there are `MOST_SMALL` of them in a row."""
+"""Files with fewer rows are merged as the log grows."""
 MOST_SMALL = 8
+"""So many neighbours of one size become one."""
 SAMPLE_RECORDS = 1000
 
 Detected = Callable[[str, "Detection"], None]
@@ -125,7 +126,9 @@ class Updater:
                 manifest = self._add(snapshot, manifest, table, file.columns)
                 written.append(manifest.files[-1])
             if len(written) > 1:
-                manifest = replace(manifest, files=(*manifest.files[: -len(written)], self._merge(written)))
+                manifest = replace(
+                    manifest, files=(*manifest.files[: -len(written)], merge(self.connection, self.folder, written))
+                )
         return manifest
 
     @contextmanager
@@ -202,8 +205,7 @@ class Updater:
             manifest = self._add(snapshot, manifest, table)
             write_manifest(self.folder, manifest)
         merged = self._merged(manifest)
-        if merged is not manifest:
-            write_manifest(self.folder, merged)
+        self._switch(manifest, merged)
         return merged
 
     def _add(
@@ -270,34 +272,31 @@ class Updater:
         return override(stanza, self.config.overrides) if self.config.overrides else stanza
 
     def _merged(self, manifest: Manifest) -> Manifest:
-        """Merge runs of small neighbouring files that are alike."""
-        files: list[IndexFile] = []
-        for alike, run in groupby(manifest.files, key=_likeness):
-            group = list(run)
-            files += [self._merge(group)] if alike and len(group) >= MOST_SMALL else group
+        """Merge small neighbouring files as they become many."""
+        files = list(manifest.files)
+        while found := due(files, MOST_SMALL, SMALL_ROWS):
+            start, stop = found
+            files[start:stop] = [merge(self.connection, self.folder, files[start:stop])]
         return manifest if len(files) == len(manifest.files) else replace(manifest, files=tuple(files))
 
-    def _merge(self, files: Sequence[IndexFile]) -> IndexFile:
-        from esctl.engine.quoting import text_list
+    def compact(self, snapshot: Snapshot) -> tuple[Manifest, Manifest]:
+        """Bring the index up to date and merge its files to few large ones; gives its manifest before and after.
 
-        paths = text_list([str(self.folder / file.file) for file in files])
-        sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
-        reader = self.connection.sql(sql).to_arrow_reader(ROW_GROUP)
-        import pyarrow as pa
+        The old files linger for those who read them. Raises as `rebuild` does.
+        """
+        self.run(snapshot)
+        with self._locked():
+            before = self._extend(snapshot)
+            groups = together(before.files)
+            files = [group[0] if len(group) == 1 else merge(self.connection, self.folder, group) for group in groups]
+            after = replace(before, files=tuple(files))
+            self._switch(before, after)
+            return before, after
 
-        tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
-        name, size, digest = write_file(self.folder, tables, files[0].first, files[-1].last)
-        return replace(
-            files[0],
-            file=name,
-            bytes=size,
-            sha256=digest,
-            last=files[-1].last,
-            fields=_all_fields(files),
-            orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
-            roles=any(file.roles for file in files),
-            **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
-        )
+    def _switch(self, before: Manifest, after: Manifest) -> None:
+        if after.files != before.files:
+            retire(self.folder, before.names - after.names)
+            write_manifest(self.folder, after)
 
 
 def _whole(detection: Detection, cursor: Cursor) -> Detection:
@@ -305,9 +304,6 @@ def _whole(detection: Detection, cursor: Cursor) -> Detection:
     if cursor.format != "json-document" or detection.stanza.data:
         return detection
     return replace(detection, stanza=replace(detection.stanza, data=("record",)))
-
-
-_SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless", "erased")
 
 
 def _chunks(snapshot: Snapshot, first: int, last: int) -> Iterator[pa.Table]:
@@ -369,19 +365,6 @@ def _newest(snapshot: Snapshot) -> Snapshot:
     from esctl.log.commits import open_log
 
     return open_log(snapshot.path).read()
-
-
-def _all_fields(files: Sequence[IndexFile]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    found: dict[str, set[str]] = {}
-    for file in files:
-        for name, kinds in file.fields:
-            found.setdefault(name, set()).update(kinds)
-    return tuple((name, tuple(sorted(kinds))) for name, kinds in found.items())
-
-
-def _likeness(file: IndexFile) -> tuple[object, ...] | None:
-    """Files with the same likeness can be merged; None: large enough."""
-    return (file.columns, file.sequence_key) if file.rows < SMALL_ROWS else None
 
 
 def _entry(built: Built, written: tuple[str, int, str], first: int, last: int) -> IndexFile:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from esctl.errors import InputError, NotFoundError
+from esctl.log.commits import open_log
 from esctl.log.segment import SCHEMA
 from esctl.log.snapshot import SegmentEntry, Snapshot
 
@@ -32,7 +35,7 @@ def read_table(snapshot: Snapshot, first: int, last: int, columns: Sequence[str]
     Positions outside the log give no rows. Raises InputError, naming the file, for a missing or damaged segment.
     """
     names = list(columns or SCHEMA.names)
-    tables = [_read(snapshot, segment, first, last, names) for segment in segments_for(snapshot, first, last)]
+    tables = [_read(held, names) for held in _held(snapshot, first, last)]
     return pa.concat_tables(tables) if tables else pa.schema([SCHEMA.field(name) for name in names]).empty_table()
 
 
@@ -44,15 +47,14 @@ def iter_batches(
     Raises as `read_table` does.
     """
     names = list(columns or SCHEMA.names)
-    for segment in segments_for(snapshot, first, last):
-        with _open(snapshot, segment) as file:
-            groups, start = _groups(file, segment, first, last)
-            at = segment.first + start
-            for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=names):
-                skip, stop = max(first - at, 0), min(last - at + 1, batch.num_rows)
-                at += batch.num_rows
-                if skip < stop:
-                    yield batch.slice(skip, stop - skip).select(names)
+    for held in _held(snapshot, first, last):
+        groups, start = _groups(held)
+        at = held.segment.first + start
+        for batch in held.file.iter_batches(batch_size=rows, row_groups=groups, columns=names):
+            skip, stop = max(held.first - at, 0), min(held.last - at + 1, batch.num_rows)
+            at += batch.num_rows
+            if skip < stop:
+                yield batch.slice(skip, stop - skip).select(names)
 
 
 def raw_of(snapshot: Snapshot, positions: Iterable[int]) -> dict[int, bytes | None]:
@@ -60,13 +62,13 @@ def raw_of(snapshot: Snapshot, positions: Iterable[int]) -> dict[int, bytes | No
 
     Reads only the row groups they are in. Positions outside the log are left out. Raises as `read_table` does.
     """
-    wanted = sorted(set(positions))
+    wanted = sorted(position for position in set(positions) if 0 < position <= snapshot.head)
     found: dict[int, bytes | None] = {}
-    for segment in snapshot.segments:
-        here = wanted[np.searchsorted(wanted, segment.first) : np.searchsorted(wanted, segment.last, side="right")]
-        if here:
-            with _open(snapshot, segment) as file:
-                found |= _raw_in(file, segment, here)
+    while wanted:
+        with _open_at(snapshot, wanted[0]) as (file, segment):
+            stop = bisect_right(wanted, segment.last)
+            found |= _raw_in(file, segment, wanted[:stop])
+        wanted = wanted[stop:]
     return found
 
 
@@ -102,14 +104,14 @@ def export_raw(snapshot: Snapshot, source: str, *, skip_erased: bool = False) ->
 def _pieces(snapshot: Snapshot, source: str, header: str, tail: str) -> Iterator[bytes]:
     if header:
         yield _decoded(header, source)
-    for segment in snapshot.segments:
-        with _open(snapshot, segment) as file:
-            groups = [group for group in range(file.num_row_groups) if _may_hold(file, group, source)]
-            for batch in file.iter_batches(row_groups=groups, columns=["position", "source", "raw", "erased_leaf"]):
-                own = batch.filter(pc.equal(batch.column("source"), source))
-                own = own.filter(pc.is_null(own.column("erased_leaf")))
-                if own.num_rows:
-                    yield _joined(own, source)
+    for held in _held(snapshot, 1, snapshot.head):
+        groups = [group for group in _groups(held)[0] if _may_hold(held.file, group, source)]
+        for batch in held.file.iter_batches(row_groups=groups, columns=["position", "source", "raw", "erased_leaf"]):
+            place = pc.field("position")
+            inside = (place >= held.first) & (place <= held.last) & pc.field("erased_leaf").is_null()
+            own = batch.filter((pc.field("source") == source) & inside)
+            if own.num_rows:
+                yield _joined(own, source)
     if tail:
         yield _decoded(tail, source)
 
@@ -142,12 +144,29 @@ def _may_hold(file: pq.ParquetFile, group: int, source: str) -> bool:
     return bool(statistics.min.encode() <= source.encode() <= statistics.max.encode())
 
 
-def _read(snapshot: Snapshot, segment: SegmentEntry, first: int, last: int, names: list[str]) -> pa.Table:
-    with _open(snapshot, segment) as file:
-        groups, start = _groups(file, segment, first, last)
-        table = file.read_row_groups(groups, columns=names).select(names)
-    skip = max(first - segment.first - start, 0)
-    return table.slice(skip, min(last, segment.last) - max(first, segment.first) + 1)
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An open segment, and the positions that are wanted of it."""
+
+    file: pq.ParquetFile
+    segment: SegmentEntry
+    first: int
+    last: int
+
+
+def _held(snapshot: Snapshot, first: int, last: int) -> Iterator[_Held]:
+    """Open the segments that hold positions [first, last], one after another."""
+    at, last = max(first, 1), min(last, snapshot.head)
+    while at <= last:
+        with _open_at(snapshot, at) as (file, segment):
+            yield _Held(file, segment, at, min(last, segment.last))
+        at = segment.last + 1
+
+
+def _read(held: _Held, names: list[str]) -> pa.Table:
+    groups, start = _groups(held)
+    table = held.file.read_row_groups(groups, columns=names).select(names)
+    return table.slice(held.first - held.segment.first - start, held.last - held.first + 1)
 
 
 def _raw_in(file: pq.ParquetFile, segment: SegmentEntry, positions: list[int]) -> dict[int, bytes | None]:
@@ -162,17 +181,49 @@ def _raw_in(file: pq.ParquetFile, segment: SegmentEntry, positions: list[int]) -
     return found
 
 
-def _groups(file: pq.ParquetFile, segment: SegmentEntry, first: int, last: int) -> tuple[list[int], int]:
-    """Give the row groups with positions [first, last], and the number of rows before the first of them."""
+def _groups(held: _Held) -> tuple[list[int], int]:
+    """Give the row groups with the wanted positions, and the number of rows before the first of them."""
     groups: list[int] = []
     before = start = 0
-    for group in range(file.num_row_groups):
-        count = file.metadata.row_group(group).num_rows
-        if segment.first + before <= last and segment.first + before + count > first:
+    for group in range(held.file.num_row_groups):
+        count = held.file.metadata.row_group(group).num_rows
+        if held.segment.first + before <= held.last and held.segment.first + before + count > held.first:
             start = start if groups else before
             groups.append(group)
         before += count
     return groups, start
+
+
+@contextmanager
+def _open_at(snapshot: Snapshot, position: int) -> Iterator[tuple[pq.ParquetFile, SegmentEntry]]:
+    """Open the segment that holds a position.
+
+    Where it was replaced since the snapshot was taken, the one that has its records now: they are the same.
+    """
+    entry = next(segment for segment in snapshot.segments if segment.first <= position <= segment.last)
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(_open(snapshot, entry))
+        except InputError:
+            now = _replaced(snapshot, entry)
+            if now is None:
+                raise
+            file, entry = stack.enter_context(_open_at(now, position))
+        yield file, entry
+
+
+def _replaced(snapshot: Snapshot, segment: SegmentEntry) -> Snapshot | None:
+    """Give the store as it is now, if it does not name the segment any more.
+
+    Raises InputError where records of the segment were erased meanwhile.
+    """
+    now = open_log(snapshot.path).read()
+    if now.head < snapshot.head or segment in now.segments:
+        return None
+    for redaction in now.redactions[len(snapshot.redactions) :]:
+        if any(first <= segment.last and last >= segment.first for first, last in redaction.positions):
+            raise InputError(f"{snapshot.path}: records were erased meanwhile", "run the command again")
+    return now
 
 
 @contextmanager
