@@ -1,4 +1,4 @@
-"""Measure a log that comes in many small commits, before and after `esctl compact`: `python bench/compact.py [COMMITS]`.
+"""Measure a log of many small commits, before and after `esctl compact`: `python bench/compact.py [COMMITS]`.
 
 Commits of 5,000 events each (default 200), then replay of all entities. Processor time.
 """
