@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from esctl.errors import InputError
+from esctl.errors import InputError, UsageError
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -58,10 +58,12 @@ def expand(arguments: Sequence[str]) -> list[Source]:
 def expand_followed(arguments: Sequence[str]) -> list[Source]:
     """Turn files, globs and "-" into sources that are followed; a file need not be there yet.
 
-    Raises InputError for a pattern that nothing matches.
+    Raises UsageError for a folder, InputError for a pattern that nothing matches.
     """
     found: dict[str, Source] = {}
     for argument in arguments:
+        if os.path.isdir(argument):
+            raise UsageError(f"{argument} is a folder, and only files can be followed", "name the files, or a pattern")
         is_name = argument != STDIN and not os.path.lexists(argument) and not glob.has_magic(argument)
         for source in [Source(_normalised(argument), Path(argument))] if is_name else _expand_one(argument):
             found.setdefault(source.name, source)
