@@ -97,7 +97,7 @@ def test_readers_are_told_of_an_erasure(tmp_path: Path) -> None:
     table = read_table(before, 1, ROWS)
     with LogWriter(tmp_path, clock=clock, files=Unsynced()) as writer:
         writer.replace(Replacement("redact", before.segments[:1], [table], Redaction(0, ((3, 3),), "r", "a")))
-    with pytest.raises(InputError, match="erased meanwhile"):
+    with pytest.raises(InputError, match="records were erased"):
         read_table(before, 1, 2)
     assert read_table(before, ROWS + 1, before.head).num_rows == 3 * ROWS
 

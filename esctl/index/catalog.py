@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from esctl.errors import InputError
 from esctl.index.layout import PayloadColumn
+from esctl.log.ranges import ByteRange
 from esctl.model import Stanza
 
 MANIFEST = "manifest.json"
@@ -23,28 +25,56 @@ _DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before i
 
 
 @dataclass(frozen=True, slots=True)
+class RowGroup:
+    """A row group of an index file: where its bytes are, and between which names its entities lie.
+
+    `low` and `high` are None where that is not kept, because a name is long or there is none.
+    """
+
+    range: ByteRange
+    low: str | None
+    high: str | None
+
+    def may_hold(self, names: Sequence[str]) -> bool:
+        """Tell whether one of these names, which are sorted, may be in here."""
+        if self.low is None or self.high is None:
+            return True
+        at = bisect_left(names, self.low)
+        return at < len(names) and names[at] <= self.high
+
+
+@dataclass(frozen=True, slots=True)
 class IndexFile:
     """One Parquet file of the index. Counts of events count positions; `rows` counts role rows too."""
 
     file: str
     bytes: int
-    sha256: str
+    groups: tuple[RowGroup, ...]
+    footer: ByteRange
     rows: int
     events: int
     first: int  # positions covered: every event of [first, last] that is not in another file
     last: int
+    min_time: int  # of its events, in microseconds since the epoch
+    max_time: int
     columns: tuple[PayloadColumn, ...]
     untyped: int  # rows whose payload stands in `data`
     orderings: tuple[str, ...]
     sequence_key: str  # none | bigint | text
     unsequenced: int  # rows folded by sequence that have none
-    roles: bool
+    roles: bool  # an event may have several rows
+    twice: bool  # of one entity
     duplicates: int
     conflicts: int
     invalid: int
     homeless: int  # valid events that name no entity
     erased: int  # records that were erased, and say nothing any more
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload fields seen, with the JSON types they had
+
+    @property
+    def ranges(self) -> tuple[ByteRange, ...]:
+        """Give the parts of the file, which follow one another and leave nothing out."""
+        return (*(group.range for group in self.groups), self.footer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +90,11 @@ class IdRun:
     first: int  # positions covered: every event of [first, last] that is neither invalid, a duplicate nor a conflict
     last: int
     made_by: str  # what the hash function made of a probe
+
+    @property
+    def ranges(self) -> tuple[ByteRange, ...]:
+        """Give the parts of the file that have a digest: all of it is one."""
+        return (ByteRange(0, self.bytes, self.sha256),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +197,14 @@ def with_sources(manifest: Manifest, assigned: Mapping[str, Stanza]) -> Manifest
 
 
 def _file(entry: dict[str, Any]) -> IndexFile:
-    columns = tuple(PayloadColumn(**column) for column in entry["columns"])
-    return IndexFile(
-        **{**entry, "columns": columns, "orderings": tuple(entry["orderings"]), "fields": _tuples(entry["fields"])}
-    )
+    parts = {
+        "groups": tuple(RowGroup(ByteRange(**one["range"]), one["low"], one["high"]) for one in entry["groups"]),
+        "footer": ByteRange(**entry["footer"]),
+        "columns": tuple(PayloadColumn(**column) for column in entry["columns"]),
+        "orderings": tuple(entry["orderings"]),
+        "fields": _tuples(entry["fields"]),
+    }
+    return IndexFile(**{**entry, **parts})
 
 
 def stanza_from_json(entry: Mapping[str, Any]) -> Stanza:

@@ -1,4 +1,4 @@
-"""Tell which events of a chunk were seen before: the same id in the same stanza, and then the same bytes or others."""
+"""Find the events of a chunk whose id was seen before: duplicates (the same bytes) and conflicts (others)."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from esctl.engine.quoting import text_list
+from esctl.index.ids import hashes_in
 
 if TYPE_CHECKING:
     import duckdb
+    import numpy.typing as npt
 
-    from esctl.index.idruns import Hashes, Positions
+    from esctl.index.idruns import HashedIds, Hashes
     from esctl.index.ids import IdsBefore
 
-_IDENTIFIED = "id IS NOT NULL AND invalid IS NULL"
+_IDS, _CANDIDATES = "esctl_ids", "esctl_candidates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,71 +32,96 @@ class Earlier:
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
-    """What became of a chunk's ids."""
+class Repeats:
+    """Events whose id was seen before: their rows in the chunk, the positions of the first, which are conflicts."""
 
-    conflicts: int
-    duplicates: tuple[int, ...]  # positions
-    ids: tuple[Hashes, Positions]  # of the events that are first with theirs
-
-
-def mark_duplicates(connection: duckdb.DuckDBPyConnection, earlier: Earlier) -> Marks:
-    """Set `duplicate_of` and `conflict` on the events whose id was seen before."""
-    import numpy as np
-
-    from esctl.index.ids import hashes_in
-
-    hashes, positions = hashes_in(connection, f"event WHERE {_IDENTIFIED}")
-    different, counts = np.unique(hashes, return_counts=True)
-    seen, before = earlier.ids.find(different)
-    suspects = positions[np.repeat(seen | (counts > 1), counts)]
-    repeated = _repeated(connection, earlier, suspects, before) if len(suspects) else []
-    conflicts, duplicates = _mark(connection, earlier, repeated) if repeated else ([], [])
-    first = ~np.isin(positions, [position for position, _ in repeated])
-    return Marks(len(conflicts), tuple(duplicates), (hashes[first], positions[first]))
+    rows: npt.NDArray[np.int64]
+    firsts: npt.NDArray[np.int64]
+    conflicts: npt.NDArray[np.bool_]
+    ids: HashedIds  # of the events that are first with theirs
 
 
-def _repeated(
-    connection: duckdb.DuckDBPyConnection, earlier: Earlier, suspects: Positions, before: Positions
-) -> list[tuple[int, int]]:
-    """List the events whose id is that of an earlier one, each with the first that has it."""
-    import pyarrow as pa
+def find_repeats(connection: duckdb.DuckDBPyConnection, events: pa.Table, earlier: Earlier) -> Repeats:
+    """Look for the ids of events among themselves and among the earlier ones.
 
-    connection.register("suspect", pa.table({"position": suspects}))
-    connection.register("candidate", pa.table({"position": before}))
-    known = "SELECT stanza, scope, id, position FROM suspected"
-    if len(before):
-        files = text_list(earlier.ids.files_of(before))
-        known += f""" UNION ALL
-            SELECT DISTINCT stanza, scope, id, position
-            FROM read_parquet({files}) f SEMI JOIN candidate USING (position)
-            WHERE f.duplicate_of IS NULL AND f.invalid IS NULL"""
+    `events`: position (ascending), stanza, scope, id, invalid. Ids of invalid events do not count.
+    """
+    rows = np.flatnonzero(pc.and_(events["id"].is_valid(), events["invalid"].is_null()).to_numpy())
+    positions = events["position"].to_numpy()[rows]
+    keys = events.select(["stanza", "scope", "id"])
+    keys = keys.take(pa.array(rows)) if len(rows) < len(keys) else keys
+    codes, count = _codes(keys)
+    leading = np.empty(count, np.int64)  # of each id, the first event here
+    leading[codes[::-1]] = np.arange(len(codes))[::-1]
+    firsts = positions[leading]
+    hashes, hashed = _hashed(connection, keys, leading)
+    known = _earlier_firsts(connection, keys.take(pa.array(leading)), hashes, hashed, earlier.ids) if count else {}
+    new = np.ones(count, np.bool_)
+    if known:
+        new[list(known)] = False
+        firsts[list(known)] = list(known.values())
+    repeated = np.flatnonzero(firsts[codes] < positions) if known or count < len(codes) else np.empty(0, np.int64)
+    own, first = positions[repeated], firsts[codes[repeated]]
+    raws = earlier.raws([*own.tolist(), *first.tolist()]) if len(repeated) else {}
+    conflicts = [raws[a] != raws[b] for a, b in zip(own.tolist(), first.tolist(), strict=True)]
+    ids = hashes[new[hashed]], firsts[hashed[new[hashed]]]
+    return Repeats(rows[repeated], first, np.array(conflicts, np.bool_), ids)
+
+
+def _codes(keys: pa.Table) -> tuple[npt.NDArray[np.int64], int]:
+    """Number the different keys: a code for each row, and how many there are."""
+    codes, count = np.zeros(len(keys), np.int64), 1
+    for name in ("stanza", "scope", "id"):
+        column = keys[name].combine_chunks()
+        if column.null_count == len(column):
+            continue
+        encoded = column.dictionary_encode(null_encoding="encode")
+        sizes = len(encoded.dictionary)
+        if sizes > 1:
+            both = codes * sizes + encoded.indices.to_numpy().astype(np.int64)
+            codes, count = (both, sizes) if count == 1 else _renumbered(both)
+    return codes, count if len(keys) else 0
+
+
+def _renumbered(codes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], int]:
+    unique, inverse = np.unique(codes, return_inverse=True)
+    return inverse.astype(np.int64), len(unique)
+
+
+def _hashed(
+    connection: duckdb.DuckDBPyConnection, keys: pa.Table, leading: npt.NDArray[np.int64]
+) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """Hash each different key: hashes in ascending order, and the codes that they belong to."""
+    table = keys.take(pa.array(leading)).append_column("position", pa.array(np.arange(len(leading))))
+    connection.register(_IDS, table)
     try:
-        return connection.execute(f"""WITH suspected AS MATERIALIZED (
-            SELECT e.stanza, e.scope, e.id, position FROM event e SEMI JOIN suspect USING (position))
-        SELECT e.position, k.first FROM suspected e JOIN (
-            SELECT stanza, scope, id, min(position) AS first FROM ({known}) GROUP BY ALL HAVING count(*) > 1
-        ) k ON e.stanza = k.stanza AND e.scope IS NOT DISTINCT FROM k.scope AND e.id = k.id
-        WHERE e.position > k.first ORDER BY 1""").fetchall()
+        return hashes_in(connection, _IDS)
     finally:
-        for name in ("suspect", "candidate"):
-            connection.unregister(name)
+        connection.unregister(_IDS)
 
 
-def _mark(
-    connection: duckdb.DuckDBPyConnection, earlier: Earlier, repeated: Sequence[tuple[int, int]]
-) -> tuple[list[int], list[int]]:
-    """Mark repeated events; gives the positions of the conflicts, and of the duplicates."""
-    import pyarrow as pa
-
-    raws = earlier.raws([position for pair in repeated for position in pair])
-    other = [raws[position] != raws[first] for position, first in repeated]
-    positions, firsts = zip(*repeated, strict=True)
-    connection.register("repeated", pa.table({"position": positions, "first": firsts, "conflict": other}))
+def _earlier_firsts(
+    connection: duckdb.DuckDBPyConnection,
+    keys: pa.Table,
+    hashes: Hashes,
+    codes: npt.NDArray[np.int64],
+    before: IdsBefore,
+) -> dict[int, int]:
+    """Give the first position of those keys that earlier events have, by code. A hash that matches is not enough."""
+    different, inverse = np.unique(hashes, return_inverse=True)
+    hit, positions = before.find(different)
+    if not len(positions):
+        return {}
+    suspects = codes[hit[inverse]]
+    connection.register(_IDS, keys.take(pa.array(suspects)).append_column("code", pa.array(suspects)))
+    connection.register(_CANDIDATES, pa.table({"position": positions}))
     try:
-        connection.execute("""UPDATE event SET duplicate_of = r.first, conflict = r.conflict
-            FROM repeated r WHERE event.position = r.position""")
+        found = connection.execute(f"""SELECT k.code, min(f.position)
+            FROM (SELECT * FROM read_parquet({text_list(before.files_of(positions))}) SEMI JOIN {_CANDIDATES}
+                  USING (position)) f JOIN {_IDS} k
+            ON f.id = k.id AND f.stanza = k.stanza AND f.scope IS NOT DISTINCT FROM k.scope
+            WHERE f.duplicate_of IS NULL AND f.invalid IS NULL GROUP BY k.code""").fetchall()
     finally:
-        connection.unregister("repeated")
-    told = list(zip(positions, other, strict=True))
-    return [position for position, is_other in told if is_other], [at for at, is_other in told if not is_other]
+        connection.unregister(_IDS)
+        connection.unregister(_CANDIDATES)
+    return dict(found)

@@ -25,6 +25,8 @@ from esctl.index.catalog import IdRun
 Hashes = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
+HashedIds = tuple[Hashes, Positions]
+"""Hashes in ascending order, each with the position of its event."""
 
 BLOCK = 512
 SUFFIX = ".ids"
@@ -87,7 +89,7 @@ class OpenRun:
             self._check(part, np.ones(len(self._fence), np.bool_))
         return [int(row) for row in np.searchsorted(self.hashes, keys)]
 
-    def rows(self, start: int, stop: int) -> tuple[Hashes, Positions]:
+    def rows(self, start: int, stop: int) -> HashedIds:
         """Give the hashes and positions of some rows."""
         return self.hashes[start:stop], self._places[start:stop].astype(np.int64) + self.run.base
 
@@ -140,7 +142,7 @@ class RunKey:
     last: int
 
 
-def write_run(folder: Path, key: RunKey, pieces: Iterable[tuple[Hashes, Positions]], count: int) -> IdRun:
+def write_run(folder: Path, key: RunKey, pieces: Iterable[HashedIds], count: int) -> IdRun:
     """Write a run of `count` hashes that come sorted, in pieces. Raises InputError where the folder cannot be written.
 
     Without hashes there is no file.
@@ -193,7 +195,7 @@ def merge_runs(folder: Path, runs: Sequence[OpenRun]) -> IdRun:
     return write_run(folder, key, _merged(held), sum(run.run.count for run in held))
 
 
-def _merged(runs: Sequence[OpenRun]) -> Iterator[tuple[Hashes, Positions]]:
+def _merged(runs: Sequence[OpenRun]) -> Iterator[HashedIds]:
     largest = max(runs, key=lambda run: run.run.count)
     cuts = largest.hashes[_PARTITION::_PARTITION]
     bounds = [[0, *run.bounds(cuts), run.run.count] for run in runs]

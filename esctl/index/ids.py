@@ -20,6 +20,7 @@ from esctl.index.catalog import IdRun, IndexFile, Manifest
 from esctl.index.idruns import (
     FARTHEST,
     DamagedRunError,
+    HashedIds,
     Hashes,
     Mask,
     OpenRun,
@@ -28,6 +29,7 @@ from esctl.index.idruns import (
     merge_runs,
     write_run,
 )
+from esctl.index.scan import require_files
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,10 +44,10 @@ REBUILT = 4_000_000
 
 def hash_sql() -> str:
     """Write the hash of an id, over the columns stanza, scope and id."""
-    return "hash(stanza, scope, id)"
+    return "hash(stanza::USMALLINT, scope::VARCHAR, id::VARCHAR)"
 
 
-def hashes_in(connection: duckdb.DuckDBPyConnection, rows: str) -> tuple[Hashes, Positions]:
+def hashes_in(connection: duckdb.DuckDBPyConnection, rows: str) -> HashedIds:
     """Hash the ids of a relation's rows (position, stanza, scope, id): hashes in ascending order, and positions."""
     found = connection.execute(f"SELECT {hash_sql()} AS h, position FROM {rows}").fetchnumpy()
     hashes, positions = np.asarray(found["h"], np.uint64), np.asarray(found["position"], np.int64)
@@ -87,6 +89,8 @@ class Ids:
 
     def _built(self, folder: Path, files: Sequence[IndexFile], first: int, last: int) -> Iterator[IdRun]:
         for file in files:
+            if first <= file.last and last >= file.first:
+                require_files(folder, [file])  # or an id would be missing where a file is damaged
             for start in range(max(first, file.first), min(last, file.last) + 1, REBUILT):
                 stop = min(start + REBUILT - 1, last, file.last)
                 rows = f"""(SELECT {"DISTINCT" if file.roles else ""} position, stanza, scope, id
@@ -103,7 +107,7 @@ class Ids:
             self.opened[path] = OpenRun(folder, run)
         return self.opened[path]
 
-    def add(self, folder: Path, runs: Sequence[IdRun], ids: tuple[Hashes, Positions], last: int) -> tuple[IdRun, ...]:
+    def add(self, folder: Path, runs: Sequence[IdRun], ids: HashedIds, last: int) -> tuple[IdRun, ...]:
         """Add the ids of the events after those of some runs, up to `last`; many small runs become a larger one."""
         key = RunKey(self.made_by(), runs[-1].last + 1 if runs else 1, last)
         held = [*runs, write_run(folder, key, [ids], len(ids[0]))]
@@ -180,7 +184,7 @@ class IdsBefore:
         lasts = np.array([file.last for file in self.manifest.files], np.int64)
         return [str(self.folder / self.manifest.files[at].file) for at in np.unique(np.searchsorted(lasts, positions))]
 
-    def add(self, ids: tuple[Hashes, Positions], last: int) -> tuple[IdRun, ...]:
+    def add(self, ids: HashedIds, last: int) -> tuple[IdRun, ...]:
         """Give the runs with the ids of the events that follow, up to the position `last`."""
         return self.ids.add(self.folder, self.runs, ids, last)
 

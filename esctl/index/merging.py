@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from esctl.engine.duckdb import relational
 from esctl.engine.quoting import text_list
 from esctl.index.catalog import IndexFile
 from esctl.index.layout import MOST_COLUMNS, PayloadColumn
+from esctl.index.scan import require_files
 from esctl.index.storage import ROW_GROUP, write_file
 
 if TYPE_CHECKING:
@@ -76,21 +78,26 @@ def merge(connection: duckdb.DuckDBPyConnection, folder: Path, files: Sequence[I
     """Write neighbouring files as one. Raises InputError where the folder cannot be written."""
     import pyarrow as pa
 
+    require_files(folder, files)  # or damage would be merged into a file that is in order
     paths = text_list([str(folder / file.file) for file in files])
     sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
-    reader = connection.sql(sql).to_arrow_reader(ROW_GROUP)
+    reader = relational(connection).sql(sql).to_arrow_reader(ROW_GROUP)
     tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
-    name, size, digest = write_file(folder, tables, files[0].first, files[-1].last)
+    written = write_file(folder, tables, files[0].first, files[-1].last)
     return replace(
         files[0],
-        file=name,
-        bytes=size,
-        sha256=digest,
+        file=written.file,
+        bytes=written.bytes,
+        groups=written.groups,
+        footer=written.footer,
         last=files[-1].last,
+        min_time=min(file.min_time for file in files),
+        max_time=max(file.max_time for file in files),
         columns=common_columns(files) or (),
         fields=_all_fields(files),
         orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
         roles=any(file.roles for file in files),
+        twice=any(file.twice for file in files),
         **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
     )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from esctl.index.builder import Group
+    from esctl.index.event_sql import Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def judged_chunk(
     import numpy as np
     import pyarrow as pa
 
-    from esctl.index.builder import Group
+    from esctl.index.event_sql import Group
 
     groups: dict[tuple[int, str], Group] = {}
     numbers = np.empty(table.num_rows, dtype=np.int32)
@@ -100,14 +100,16 @@ def trimmed_raws(snapshot: Snapshot, table: pa.Table) -> Callable[[Sequence[int]
     """Give a function that fetches records' bytes without blanks around them, from these rows or from the log."""
 
     def fetch(positions: Sequence[int]) -> Mapping[int, bytes]:
+        import numpy as np
         import pyarrow as pa
 
         from esctl.log.reader import raw_of
 
-        first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
+        there = table["position"].to_numpy()
+        first, last = int(there[0]), int(there[-1])
         wanted = sorted(set(positions))
         here = [position for position in wanted if first <= position <= last]
-        raws = table["raw"].take(pa.array([position - first for position in here], pa.int64())).to_pylist()
+        raws = table["raw"].take(pa.array(np.searchsorted(there, here))).to_pylist()
         found = dict(zip(here, raws, strict=True))
         found.update(raw_of(snapshot, [position for position in wanted if position < first]))
         return {position: trimmed(raw) for position, raw in found.items()}

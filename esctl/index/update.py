@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,7 +26,7 @@ from esctl.index.catalog import (
 from esctl.index.merging import due, merge, together
 from esctl.index.rows import judge_rows, judged_chunk, runs_of, trimmed_raws
 from esctl.index.scan import IndexView
-from esctl.index.storage import LOCK, LOCK_SECONDS, retire, sweep, write_file
+from esctl.index.storage import LOCK, LOCK_SECONDS, ROW_GROUP, Written, retire, sweep, write_file
 from esctl.log.snapshot import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
 
@@ -67,10 +67,11 @@ class Updater:
 
         return Ids(self.connection)
 
-    def run(self, snapshot: Snapshot) -> IndexView:
+    def run(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> IndexView:
         """Bring the index up to the snapshot's head and give a view of it.
 
-        A store that cannot be written gets its missing part in a temporary folder.
+        `fresh` are its last records, where they are at hand. A store that cannot be written gets its missing part in a
+        temporary folder.
         """
         manifest = _usable(read_manifest(self.folder), snapshot)
         if _current(manifest, snapshot):
@@ -83,7 +84,7 @@ class Updater:
         if not writable:
             return self._beside(snapshot, manifest)
         with self._locked():
-            return _view(self.folder, self._extend(snapshot), snapshot)
+            return _view(self.folder, self._extend(snapshot, fresh), snapshot)
 
     def at(self, snapshot: Snapshot) -> IndexView:
         """Give the index as if the log ended with the snapshot: nothing that came later shows in it.
@@ -130,6 +131,24 @@ class Updater:
                     manifest, files=(*manifest.files[: -len(written)], merge(self.connection, self.folder, written))
                 )
         return manifest
+
+    def over(
+        self,
+        snapshot: Snapshot,
+        table: pa.Table,
+        stanzas: Mapping[str, Stanza],
+        fields: Mapping[str, tuple[str, ...]],
+    ) -> IndexView:
+        """Build an index of some records of a log, in an empty folder; positions between them may be missing.
+
+        `stanzas` and the snapshot's cursors tell how each of their sources is read, `fields` which payload fields any
+        record of that log had, with the JSON types they had.
+        """
+        manifest = self._add(snapshot, with_sources(Manifest(), stanzas), table)
+        (file,) = manifest.files
+        known = {**fields, **{name: (*kinds, *fields.get(name, ())) for name, kinds in file.fields}}
+        told = tuple((name, tuple(sorted(set(kinds)))) for name, kinds in known.items())
+        return IndexView(self.folder, replace(manifest, files=(replace(file, fields=told),)))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -190,7 +209,7 @@ class Updater:
             write_manifest(folder, manifest)
         return IndexView(folder, replace(self, folder=folder)._extend(snapshot))
 
-    def _extend(self, snapshot: Snapshot) -> Manifest:
+    def _extend(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> Manifest:
         found = read_manifest(self.folder)
         manifest = _usable(found, snapshot)
         if manifest.head > snapshot.head:
@@ -201,7 +220,9 @@ class Updater:
             write_manifest(self.folder, manifest)
             sweep(self.folder, manifest, linger=0)  # what they say was erased
         sweep(self.folder, manifest)
-        for table in _chunks(snapshot, manifest.head + 1, snapshot.head):
+        for table in _fresh_chunks(fresh, manifest.head + 1, snapshot) or _chunks(
+            snapshot, manifest.head + 1, snapshot.head
+        ):
             manifest = self._add(snapshot, manifest, table)
             write_manifest(self.folder, manifest)
         merged = self._merged(manifest)
@@ -224,7 +245,7 @@ class Updater:
         reuse = manifest.files[-1].columns if manifest.files else ()
         built = build(self.connection, chunk, groups, earlier, reuse, layout)
         first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
-        written = write_file(self.folder, [built.table], first, last)
+        written = write_file(self.folder, built.rows.tables(ROW_GROUP), first, last)
         manifest = replace(manifest, ids=earlier.ids.add(built.ids, last))
         return with_file(manifest, _entry(built, written, first, last))
 
@@ -322,6 +343,17 @@ def _chunks(snapshot: Snapshot, first: int, last: int) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
+def _fresh_chunks(fresh: Sequence[pa.Table], first: int, snapshot: Snapshot) -> list[pa.Table]:
+    """Cut records that need not be read from the log into chunks; none where they are not just what is missing."""
+    import pyarrow as pa
+
+    count = sum(table.num_rows for table in fresh)
+    if not count or (fresh[0]["position"][0].as_py(), count) != (first, snapshot.head + 1 - first):
+        return []
+    table = pa.concat_tables(fresh)
+    return [table.slice(start, CHUNK_ROWS) for start in range(0, count, CHUNK_ROWS)]
+
+
 def _view(folder: Path, manifest: Manifest, snapshot: Snapshot) -> IndexView:
     return IndexView(folder, manifest, snapshot.head if manifest.head > snapshot.head else None)
 
@@ -367,12 +399,17 @@ def _newest(snapshot: Snapshot) -> Snapshot:
     return open_log(snapshot.path).read()
 
 
-def _entry(built: Built, written: tuple[str, int, str], first: int, last: int) -> IndexFile:
-    name, size, digest = written
+def _entry(built: Built, written: Written, first: int, last: int) -> IndexFile:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    times = pc.min_max(built.rows.events["time"].cast(pa.int64()))
     return IndexFile(
-        file=name, bytes=size, sha256=digest, rows=built.table.num_rows, events=built.events, first=first, last=last,
-        columns=built.columns, untyped=built.untyped, orderings=built.orderings, sequence_key=built.sequence_key,
-        unsequenced=built.unsequenced, roles=built.roles, duplicates=built.duplicates, conflicts=built.conflicts,
-        invalid=built.invalid, homeless=built.homeless, erased=built.erased,
-        fields=built.fields,
+        file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer,
+        rows=len(built.rows), events=built.events, first=first, last=last, min_time=times["min"].as_py(),
+        max_time=times["max"].as_py(), columns=built.columns, untyped=built.untyped, orderings=built.orderings,
+        sequence_key=built.sequence_key, unsequenced=built.unsequenced, roles=built.roles,
+        twice=built.rows.twice, duplicates=built.duplicates, conflicts=built.conflicts,
+        invalid=built.invalid, homeless=built.homeless,
+        erased=built.erased, fields=built.fields,
     )  # fmt: skip

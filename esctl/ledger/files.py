@@ -14,6 +14,7 @@ from esctl.ledger.chain import Chain
 from esctl.ledger.findings import Check, Finding
 from esctl.log.files import entries
 from esctl.log.merkle import BLOCK
+from esctl.log.ranges import damage
 
 Digest = tuple[int, str]
 """Size and SHA-256 of a file."""
@@ -44,7 +45,9 @@ def check_segments(chain: Chain) -> Check:
             kind, message = _judged(digest, (entry.size, entry.sha256), known)
             place = (f"log/{entry.file}", entry.first, (entry.first - 1) // BLOCK)
             findings.append(Finding(kind, message, *place))
-    return Check("segments", "the commits", len(digests), tuple(findings))
+    left = {name for commit in chain.commits for name in commit.remove} & set(entries(chain.path / "log"))
+    note = f"{len(left)} replaced files still lie there: removed by the next ingest, or repair" if left else ""
+    return Check("segments", "the commits", len(digests), tuple(findings), note=note)
 
 
 def _judged(digest: Digest | None, expected: Digest, known: dict[str, str]) -> tuple:  # type: ignore[type-arg]
@@ -79,6 +82,13 @@ def check_index_files(chain: Chain) -> Check:
             notes.append(f"{place} ends at {manifest.head}: the next question brings it up to date")
         findings += _index_findings(folder, place, manifest)
     return Check("index files", "the index's manifest", count, tuple(findings), note="; ".join(notes))
+
+
+def unnamed_files(folder: Path) -> list[str]:
+    """List the index files that no manifest names: they linger for those who read them."""
+    manifest = read_manifest(folder)
+    named = manifest.names if manifest is not None else frozenset()
+    return [name for name in sorted(entries(folder)) if name.endswith((".parquet", ".ids")) and name not in named]
 
 
 def index_problem(folder: Path, chain: Chain) -> str:
@@ -126,15 +136,11 @@ def _named(manifest: Manifest) -> list[IndexFile | IdRun]:
 
 
 def _index_findings(folder: Path, place: str, manifest: Manifest) -> Sequence[Finding]:
-    named = _named(manifest)
-    digests = digests_of(folder / file.file for file in named)
-    known = {file.sha256: file.file for file in named}
-    found = []
-    for file, digest in zip(named, digests, strict=True):
-        if digest != (file.bytes, file.sha256):
-            message = _judged(digest, (file.bytes, file.sha256), known)[1].replace("committed", "written")
-            found.append(Finding("index out of step", message, f"{place}/{file.file}", file.first))
-    return found
+    return [
+        Finding("index out of step", message, f"{place}/{file.file}", file.first)
+        for file in _named(manifest)
+        if (message := damage(folder / file.file, file.bytes, file.ranges))
+    ]
 
 
 def _line(error: InputError) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from esctl.errors import InputError
 from esctl.ledger.keys import user_folder
+from esctl.ledger.note import VerifierKey, parse_verifier
 from esctl.log.commits import open_log
 from esctl.log.snapshot import Snapshot
 
@@ -41,7 +42,12 @@ def now() -> int:
 def pin_path(store: Path) -> Path:
     """Find the file that keeps the pin of the store in a folder."""
     name = sha256(str(store.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return user_folder("XDG_STATE_HOME", ".local/state") / "heads" / f"{name}.json"
+    return heads_folder() / f"{name}.json"
+
+
+def heads_folder() -> Path:
+    """Find where pins are kept."""
+    return user_folder("XDG_STATE_HOME", ".local/state") / "heads"
 
 
 def read_pin(store: Path) -> Pin | None:
@@ -60,6 +66,16 @@ def read_pin(store: Path) -> Pin | None:
             f"{path} is not readable: what was last seen of the store is not known",
             "look at the store with: esctl verify --full; then remove that file",
         ) from error
+
+
+def pinned_keys(store_id: str) -> tuple[VerifierKey, ...]:
+    """Give the public keys that signed checkpoints of a store here, wherever it was; a damaged file is passed over."""
+    found: list[VerifierKey] = []
+    for path in sorted(heads_folder().glob("*.json")):
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            value = json.loads(path.read_bytes()[:_LARGEST])
+            found += [parse_verifier(str(key)) for key in value["keys"]] if value["store_id"] == store_id else []
+    return tuple(dict.fromkeys(found))
 
 
 def follows(snapshot: Snapshot, pin: Pin) -> bool:

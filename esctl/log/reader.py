@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +20,7 @@ import pyarrow.parquet as pq
 
 from esctl.errors import InputError, NotFoundError
 from esctl.log.commits import open_log
+from esctl.log.ranges import damage_in
 from esctl.log.segment import SCHEMA
 from esctl.log.snapshot import SegmentEntry, Snapshot
 
@@ -36,7 +39,7 @@ def read_table(snapshot: Snapshot, first: int, last: int, columns: Sequence[str]
     """
     names = list(columns or SCHEMA.names)
     tables = [_read(held, names) for held in _held(snapshot, first, last)]
-    return pa.concat_tables(tables) if tables else pa.schema([SCHEMA.field(name) for name in names]).empty_table()
+    return pa.concat_tables(tables) if tables else _nothing(names)
 
 
 def iter_batches(
@@ -50,7 +53,7 @@ def iter_batches(
     for held in _held(snapshot, first, last):
         groups, start = _groups(held)
         at = held.segment.first + start
-        for batch in held.file.iter_batches(batch_size=rows, row_groups=groups, columns=names):
+        for batch in held.segment_file.checked(groups).iter_batches(rows, groups, names):
             skip, stop = max(held.first - at, 0), min(held.last - at + 1, batch.num_rows)
             at += batch.num_rows
             if skip < stop:
@@ -60,16 +63,30 @@ def iter_batches(
 def raw_of(snapshot: Snapshot, positions: Iterable[int]) -> dict[int, bytes | None]:
     """Give the exact bytes of the records at these positions; None for a tombstone or an erased record.
 
+    Positions outside the log are left out. Raises as `read_table` does.
+    """
+    found = records_at(snapshot, positions, ["position", "raw"])
+    return dict(zip(found["position"].to_pylist(), found["raw"].to_pylist(), strict=True))
+
+
+def records_at(snapshot: Snapshot, positions: Iterable[int], columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the records at these positions, in order, as a table of SCHEMA or of some of its columns.
+
     Reads only the row groups they are in. Positions outside the log are left out. Raises as `read_table` does.
     """
+    names = list(columns or SCHEMA.names)
     wanted = sorted(position for position in set(positions) if 0 < position <= snapshot.head)
-    found: dict[int, bytes | None] = {}
+    found: list[pa.Table] = []
     while wanted:
-        with _open_at(snapshot, wanted[0]) as (file, segment):
-            stop = bisect_right(wanted, segment.last)
-            found |= _raw_in(file, segment, wanted[:stop])
+        with _open_at(snapshot, wanted[0]) as file:
+            stop = bisect_right(wanted, file.segment.last)
+            found += _rows_in(file, wanted[:stop], names)
         wanted = wanted[stop:]
-    return found
+    return pa.concat_tables(found) if found else _nothing(names)
+
+
+def _nothing(names: list[str]) -> pa.Table:
+    return pa.schema([SCHEMA.field(name) for name in names]).empty_table()
 
 
 def erased_of(snapshot: Snapshot, source: str) -> list[int]:
@@ -104,9 +121,11 @@ def export_raw(snapshot: Snapshot, source: str, *, skip_erased: bool = False) ->
 def _pieces(snapshot: Snapshot, source: str, header: str, tail: str) -> Iterator[bytes]:
     if header:
         yield _decoded(header, source)
+    columns = ["position", "source", "raw", "erased_leaf"]
     for held in _held(snapshot, 1, snapshot.head):
-        groups = [group for group in _groups(held)[0] if _may_hold(held.file, group, source)]
-        for batch in held.file.iter_batches(row_groups=groups, columns=["position", "source", "raw", "erased_leaf"]):
+        file = held.segment_file
+        groups = [group for group in _groups(held)[0] if _may_hold(file.parquet, group, source)]
+        for batch in file.checked(groups).iter_batches(row_groups=groups, columns=columns):
             place = pc.field("position")
             inside = (place >= held.first) & (place <= held.last) & pc.field("erased_leaf").is_null()
             own = batch.filter((pc.field("source") == source) & inside)
@@ -145,48 +164,74 @@ def _may_hold(file: pq.ParquetFile, group: int, source: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class _SegmentFile:
+    """An open segment whose footer is what was committed; it stays readable if it is removed now."""
+
+    path: Path
+    segment: SegmentEntry
+    parquet: pq.ParquetFile
+    descriptor: int
+
+    def checked(self, groups: Sequence[int]) -> pq.ParquetFile:
+        """Give the file once these row groups of it were held against their digests. Raises InputError."""
+        ranges = [self.segment.ranges[group] for group in groups]
+        if message := damage_in(self.descriptor, self.segment.size, ranges):
+            raise InputError(f"{self.path}: {message}", _DAMAGED)
+        return self.parquet
+
+
+@dataclass(frozen=True, slots=True)
 class _Held:
     """An open segment, and the positions that are wanted of it."""
 
-    file: pq.ParquetFile
-    segment: SegmentEntry
+    segment_file: _SegmentFile
     first: int
     last: int
+
+    @property
+    def segment(self) -> SegmentEntry:
+        return self.segment_file.segment
 
 
 def _held(snapshot: Snapshot, first: int, last: int) -> Iterator[_Held]:
     """Open the segments that hold positions [first, last], one after another."""
     at, last = max(first, 1), min(last, snapshot.head)
     while at <= last:
-        with _open_at(snapshot, at) as (file, segment):
-            yield _Held(file, segment, at, min(last, segment.last))
-        at = segment.last + 1
+        with _open_at(snapshot, at) as file:
+            yield _Held(file, at, min(last, file.segment.last))
+        at = file.segment.last + 1
 
 
 def _read(held: _Held, names: list[str]) -> pa.Table:
     groups, start = _groups(held)
-    table = held.file.read_row_groups(groups, columns=names).select(names)
+    table = held.segment_file.checked(groups).read_row_groups(groups, columns=names).select(names)
     return table.slice(held.first - held.segment.first - start, held.last - held.first + 1)
 
 
-def _raw_in(file: pq.ParquetFile, segment: SegmentEntry, positions: list[int]) -> dict[int, bytes | None]:
-    found: dict[int, bytes | None] = {}
-    rows = np.array(positions) - segment.first
-    starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
-    for group in np.unique(np.searchsorted(starts, rows, side="right") - 1):
+def _rows_in(file: _SegmentFile, positions: list[int], names: list[str]) -> Iterator[pa.Table]:
+    rows = np.array(positions) - file.segment.first
+    metadata = file.parquet.metadata
+    starts = np.cumsum([0, *(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))])
+    groups = np.unique(np.searchsorted(starts, rows, side="right") - 1).tolist()
+    parquet = file.checked(groups)
+    for group in groups:
         inside = rows[(rows >= starts[group]) & (rows < starts[group + 1])]
-        raw = file.read_row_group(int(group), columns=["raw"]).column("raw")
-        values = raw.take(pa.array(inside - starts[group])).to_pylist()
-        found |= dict(zip((inside + segment.first).tolist(), values, strict=True))
-    return found
+        table = parquet.read_row_group(group, columns=names).select(names)
+        yield table.take(_indices(inside - starts[group]))
+
+
+def _indices(rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array:
+    # pa.array() imports pandas where it is installed: half a second for the bytes of one record.
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows.astype(np.int64).tobytes())])
 
 
 def _groups(held: _Held) -> tuple[list[int], int]:
     """Give the row groups with the wanted positions, and the number of rows before the first of them."""
     groups: list[int] = []
     before = start = 0
-    for group in range(held.file.num_row_groups):
-        count = held.file.metadata.row_group(group).num_rows
+    metadata = held.segment_file.parquet.metadata
+    for group in range(metadata.num_row_groups):
+        count = metadata.row_group(group).num_rows
         if held.segment.first + before <= held.last and held.segment.first + before + count > held.first:
             start = start if groups else before
             groups.append(group)
@@ -195,7 +240,7 @@ def _groups(held: _Held) -> tuple[list[int], int]:
 
 
 @contextmanager
-def _open_at(snapshot: Snapshot, position: int) -> Iterator[tuple[pq.ParquetFile, SegmentEntry]]:
+def _open_at(snapshot: Snapshot, position: int) -> Iterator[_SegmentFile]:
     """Open the segment that holds a position.
 
     Where it was replaced since the snapshot was taken, the one that has its records now: they are the same.
@@ -208,8 +253,32 @@ def _open_at(snapshot: Snapshot, position: int) -> Iterator[tuple[pq.ParquetFile
             now = _replaced(snapshot, entry)
             if now is None:
                 raise
-            file, entry = stack.enter_context(_open_at(now, position))
-        yield file, entry
+            file = stack.enter_context(_open_at(now, position))
+        yield file
+
+
+@contextmanager
+def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[_SegmentFile]:
+    path = snapshot.path / "log" / segment.file
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        reason = "it is missing" if isinstance(error, FileNotFoundError) else f"it cannot be read: {error.strerror}"
+        raise InputError(f"{path}: {reason}", _DAMAGED) from error
+    try:
+        if message := damage_in(descriptor, segment.size, segment.ranges[-1:]):
+            raise InputError(f"{path}: {message}", _DAMAGED)
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            whole = file.metadata.num_rows == segment.last - segment.first + 1
+            parts = file.num_row_groups + 1 == len(segment.ranges)
+            if not (whole and parts and file.schema_arrow.equals(SCHEMA)):
+                raise InputError(f"{path} is not the segment that was committed", _DAMAGED)
+            yield _SegmentFile(path, segment, file, descriptor)
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(f"{path} cannot be read: {reason}", _DAMAGED) from error
+    finally:
+        os.close(descriptor)
 
 
 def _replaced(snapshot: Snapshot, segment: SegmentEntry) -> Snapshot | None:
@@ -222,29 +291,8 @@ def _replaced(snapshot: Snapshot, segment: SegmentEntry) -> Snapshot | None:
         return None
     for redaction in now.redactions[len(snapshot.redactions) :]:
         if any(first <= segment.last and last >= segment.first for first, last in redaction.positions):
-            raise InputError(f"{snapshot.path}: records were erased meanwhile", "run the command again")
+            raise InputError(
+                f"{snapshot.path / 'log' / segment.file} was replaced meanwhile: records were erased",
+                "run the command again",
+            )
     return now
-
-
-@contextmanager
-def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[pq.ParquetFile]:
-    path = snapshot.path / "log" / segment.file
-    _check_size(path, segment)
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            whole = file.metadata.num_rows == segment.last - segment.first + 1
-            if not whole or not file.schema_arrow.equals(SCHEMA):
-                raise InputError(f"{path} is not the segment that was committed", _DAMAGED)
-            yield file
-    except (OSError, pa.ArrowException) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path} cannot be read: {reason}", _DAMAGED) from error
-
-
-def _check_size(path: Path, segment: SegmentEntry) -> None:
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{path} is missing or cannot be read", _DAMAGED) from error
-    if size != segment.size:
-        raise InputError(f"{path} has {size:,} bytes, {segment.size:,} were committed", _DAMAGED)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from esctl.errors import InputError
 from esctl.log.merkle import HASH, Frontier
+from esctl.log.ranges import ByteRange
 from esctl.model import Cursor
 
 FORMAT = 1
@@ -36,6 +37,7 @@ class SegmentEntry:
     last: int
     min_recorded_at: int
     max_recorded_at: int
+    ranges: tuple[ByteRange, ...]  # its row groups in order, then its footer
     blocks: tuple[bytes, ...] = ()  # roots of the aligned 4,096-leaf blocks whose last leaf is in here
 
     def with_blocks(self, blocks: tuple[bytes, ...]) -> SegmentEntry:
@@ -318,6 +320,7 @@ def _entry_to_json(entry: SegmentEntry) -> dict[str, Any]:
         "last": entry.last,
         "min_recorded_at": format_instant(entry.min_recorded_at),
         "max_recorded_at": format_instant(entry.max_recorded_at),
+        "ranges": [[part.bytes, part.sha256] for part in entry.ranges],
         "blocks": [block.hex() for block in entry.blocks],
     }
 
@@ -338,8 +341,19 @@ def _entry_from_json(value: Mapping[str, Any]) -> SegmentEntry:
         last,
         parse_instant(value["min_recorded_at"]),
         parse_instant(value["max_recorded_at"]),
+        _ranges_from_json(value["ranges"], value["bytes"]),
         blocks,
     )
+
+
+def _ranges_from_json(value: Sequence[Sequence[Any]], size: int) -> tuple[ByteRange, ...]:
+    offset, ranges = 0, []
+    for length, digest in value:
+        ranges.append(ByteRange(offset, _whole(length), _hash_text(digest)))
+        offset += length
+    if not ranges or offset != size:
+        raise ValueError("a segment's ranges must cover its file")
+    return tuple(ranges)
 
 
 def _redaction_to_json(redaction: Redaction) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -32,10 +33,19 @@ class Reads:
     columns: dict[str, None] = field(default_factory=dict)
     aliases: dict[Read, str] = field(default_factory=dict)
     nested_types: dict[PayloadPath, str] = field(default_factory=dict)  # as `nested_types` finds them
+    _made: int = 0  # aliases, so that none is given twice
 
     def alias(self, read: Read) -> str:
         """Ask for a payload read; give its quoted alias."""
-        return identifier(self.aliases.setdefault(read, f"read{len(self.aliases)}"))
+        if read not in self.aliases:
+            self.aliases[read] = f"read{self._made}"
+            self._made += 1
+        return identifier(self.aliases[read])
+
+    def keep(self, sql: str) -> None:
+        """Forget the reads that some SQL does not name: DuckDB would plan them, only to leave them out."""
+        used = set(re.findall(r'"(read[0-9]+)"', sql))
+        self.aliases = {read: alias for read, alias in self.aliases.items() if alias in used}
 
     def by_alias(self) -> dict[str, Read]:
         """Give the reads as `IndexView.relation` takes them."""

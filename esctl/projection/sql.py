@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from esctl.engine.exact_text import json_string_sql
 from esctl.engine.quoting import literal
-from esctl.index.scan import read_json
+from esctl.index.scan import KEY_SHIFT, read_json
 from esctl.model import MARK
 from esctl.projection.cells import FieldPlan
 from esctl.projection.fold import NeedsStreamError, Plan
@@ -21,6 +21,7 @@ class EventRows:
     sql: str
     roles: bool  # an event may have several rows of one entity
     count: int  # no more rows than this
+    by_time: bool = False  # `key` is a number that is made of time, position and role
 
     @property
     def event(self) -> str:
@@ -52,24 +53,6 @@ def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
     `traced`: with which rows did it, as the columns of `_traces`.
     """
     dies = plan.dead != "false"
-    folded = [i for i, field in enumerate(plan.fields) if field.family and (field.resets or dies)]
-    limits = _limits(plan, folded, rows)
-    join = " LEFT JOIN limits USING (kind, entity)" if limits else ""
-    version = "count(DISTINCT position)" if rows.roles else "count(*)"
-    # Counting the checks, which are NULL, keeps DuckDB from leaving them out.
-    checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
-    items = ["kind", "entity", f"{version}{checks} AS version", "arg_max(position, key) AS position"]
-    items += ["arg_max(time, key) AS time"]
-    if dies:
-        items += [f"max({rows.event}) AS last_event", f"max({rows.event}) FILTER (dead) AS dead_at"]
-    items += ["max(key) FILTER (dead) AS dead_key"] if traced else []
-    for i, field in enumerate(plan.fields):
-        filled = _filled(i, field, i in folded, rows, dies=dies)
-        items += _aggregates(i, field, filled, rows, dies=dies)
-        items += _trace_aggregates(i, field, filled) if traced else []
-    folds = f"SELECT {', '.join(items)} FROM cell{join} GROUP BY kind, entity"
-    starts = [f"{start_sql(i, field, dies=dies)} AS start{i}" for i, field in enumerate(plan.fields)]
-    started = f"SELECT *{''.join(', ' + item for item in starts)} FROM ({folds})"
     outer = ["kind", "entity", "version", "position", "time"]
     outer.append(f"{'(dead_at IS NOT NULL AND dead_at = last_event)' if dies else 'false'} AS deleted")
     for i, field in enumerate(plan.fields):
@@ -82,8 +65,64 @@ def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
     outer += (
         ["dead_key", *(item for i, field in enumerate(plan.fields) for item in _traces(i, field))] if traced else []
     )
+    return f"SELECT {', '.join(outer)} FROM ({started_sql(plan, rows, traced=traced)})"
+
+
+def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, traced: bool = False) -> str:
+    """Write the cells that each entity's events come to: kind, entity, version, position, time, start0, acc0, ...
+
+    With `last_event` and `dead_at` where entities are deleted; `extra` are more aggregates over what `cells_sql` gives.
+    """
+    dies = plan.dead != "false"
+    limited = any(field.family and (field.resets or dies) for field in plan.fields)
+    version = "count(DISTINCT position)" if rows.roles else "count(*)"
+    # Counting the checks, which are NULL, keeps DuckDB from leaving them out.
+    checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
+    items = ["kind", "entity", f"{version}{checks} AS version", *_last(rows, dies=dies), *extra]
+    if dies:
+        items.append("max(dead_before) AS dead_at" if limited else f"max({rows.event}) FILTER (dead) AS dead_at")
+    items += ["max(key) FILTER (dead) AS dead_key"] if traced else []
+    for i, field in enumerate(plan.fields):
+        filled = filled_sql(i, field, dies=dies)
+        items += _aggregates(i, field, filled, rows, dies=dies, limited=limited)
+        items += _trace_aggregates(i, field, filled) if traced else []
+    starts = [_start(i, field, dies=dies, limited=limited) for i, field in enumerate(plan.fields)]
+    shown = [*_placed(rows, dies=dies), *starts]
     cells = cells_sql(plan, rows, ("position", "time", *(["event_key"] if rows.roles else [])))
-    return f"WITH cell AS ({cells}){limits} SELECT {', '.join(outer)} FROM ({started})"
+    source = "cell"
+    if limited:
+        # Pass 1 reads a few columns, of a few rows mostly: that is cheaper than to keep all cells for pass 2.
+        cells = f"{cells}), limits AS ({limits_sql(plan, rows)}"
+        alive = f", (dead_before IS NULL OR {rows.event} > dead_before) AS alive" if dies else ""
+        source = f"(SELECT *{alive} FROM cell LEFT JOIN limits USING (kind, entity))"
+    folds = f"SELECT {', '.join(items)} FROM {source} GROUP BY kind, entity"
+    return f"WITH cell AS NOT MATERIALIZED ({cells}) SELECT *{''.join(', ' + item for item in shown)} FROM ({folds})"
+
+
+def _last(rows: EventRows, *, dies: bool) -> list[str]:
+    """Write the aggregates that tell the last event."""
+    if rows.by_time:
+        return ["max(key) AS last_key"]
+    last = [f"max({rows.event}) AS last_event"] if dies else []
+    return ["arg_max(position, key) AS position", "arg_max(time, key) AS time", *last]
+
+
+def _placed(rows: EventRows, *, dies: bool) -> list[str]:
+    """Write what a fold key made of time, position and role tells of the last event."""
+    if not rows.by_time:
+        return []
+    place = f"(last_key & ({KEY_SHIFT} - 1))"
+    event = "last_key - (last_key & 255)" if rows.roles else "last_key"
+    return [
+        f"CAST({place} // 256 AS BIGINT) AS position",
+        f"make_timestamp(CAST((last_key - {place}) // {KEY_SHIFT} AS BIGINT)) AS time",
+        *([f"{event} AS last_event"] if dies else []),
+    ]
+
+
+def _start(i: int, field: FieldPlan, *, dies: bool, limited: bool) -> str:
+    # With limits, base is only of resets since the last deletion.
+    return f"base{i} AS start{i}" if limited and field.resets else f"{start_sql(i, field, dies=dies)} AS start{i}"
 
 
 def cells_sql(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: bool = False) -> str:
@@ -98,21 +137,31 @@ def cells_sql(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: boo
     return f"SELECT {', '.join(items)} FROM ({plan.layers.over(rows.sql)})"
 
 
-def _limits(plan: Plan, folded: Sequence[int], rows: EventRows) -> str:
-    """Write pass 1: the last deletion, and the last reset of each field that accumulates."""
-    if not folded:
-        return ""
+def limits_sql(plan: Plan, rows: EventRows, within: Mapping[str, str] | None = None) -> str:
+    """Write pass 1: the last deletion `dead_before`, and the last reset `from0`, ... of each field that accumulates.
+
+    `within`: names of sides, with the condition on the rows that are in one; each then has its own columns.
+    """
+    dies = plan.dead != "false"
+    sided = within or {"": ""}
+    folded = [i for i, field in enumerate(plan.fields) if field.family and field.resets]
     items = ["kind", "entity"]
-    items += [f"max({rows.event}) FILTER (dead) AS dead_before"] if plan.dead != "false" else []
-    items += [f"max(key) FILTER (reset{i}) AS from{i}" for i in folded if plan.fields[i].resets]
-    return f", limits AS (SELECT {', '.join(items)} FROM cell GROUP BY kind, entity)"
+    for side, test in sided.items():
+        inside = f" AND {test}" if test else ""
+        items += [f"max({rows.event}) FILTER (dead{inside}) AS dead_before{side}"] if dies else []
+        items += [f"max(key) FILTER (reset{i}{inside}) AS from{i}{side}" for i in folded]
+    resetting = [*(["dead"] if dies else []), *(f"reset{i}" for i in folded)]
+    guards = [plan.dead, *(plan.fields[i].reset for i in folded), *plan.layers.names]
+    # A condition that may raise an error stands in no filter: DuckDB might put it to rows that others leave out.
+    where = "" if any("error(" in guard for guard in guards) else f" WHERE {' OR '.join(resetting)}"
+    return f"SELECT {', '.join(items)} FROM cell{where} GROUP BY kind, entity"
 
 
-def _filled(i: int, field: FieldPlan, limited: bool, rows: EventRows, *, dies: bool) -> str:
+def filled_sql(i: int, field: FieldPlan, *, dies: bool, side: str = "") -> str:
     """Write whether a row accumulates to what a field is in the end."""
-    alive = [f"(dead_before IS NULL OR {rows.event} > dead_before)"] if limited and dies else []
-    alive += [f"(from{i} IS NULL OR key >= from{i})"] if limited and field.resets else []
-    return " AND ".join([has_acc(i, field), *alive])
+    alive = [f"alive{side}"] if dies else []
+    alive += [f"(from{i}{side} IS NULL OR key >= from{i}{side})"] if field.resets else []
+    return " AND ".join([has_acc(i, field), *alive]) if field.family else "false"
 
 
 def has_acc(i: int, field: FieldPlan) -> str:
@@ -120,20 +169,29 @@ def has_acc(i: int, field: FieldPlan) -> str:
     return f"len(acc{i}) > 0" if field.family == "list" else f"acc{i} IS NOT NULL"
 
 
-def _aggregates(i: int, field: FieldPlan, filled: str, rows: EventRows, *, dies: bool) -> list[str]:
+def _aggregates(i: int, field: FieldPlan, filled: str, rows: EventRows, *, dies: bool, limited: bool) -> list[str]:
     items = []
     if field.resets:
-        items.append(f"arg_max_null(base{i}, key) FILTER (reset{i}) AS base{i}")
-        if dies:
+        alive = " AND alive" if dies and limited else ""
+        items.append(f"arg_max_null(base{i}, key) FILTER (reset{i}{alive}) AS base{i}")
+        if dies and not limited:
             items.append(f"max({rows.event}) FILTER (reset{i}) AS reset_at{i}")
+    return [*items, *accumulated(i, field, filled)]
+
+
+def accumulated(i: int, field: FieldPlan, filled: str, side: str = "") -> list[str]:
+    """Write what the rows for which `filled` holds come to: acc0, count0 (how many they are), first0 (their first)."""
     if not field.family:
-        return items
+        return []
     if field.family == "list":
-        items.append(f"flatten(list(acc{i} ORDER BY key) FILTER ({filled})) AS acc{i}")
+        total = f"flatten(list(acc{i} ORDER BY key) FILTER ({filled}))"
     else:
-        items.append(f"{field.family}(acc{i}) FILTER ({filled}) AS acc{i}")
-    items += [f"count(*) FILTER ({filled}) AS count{i}", f"min(position) FILTER ({filled}) AS first{i}"]
-    return items
+        total = f"{field.family}(acc{i}) FILTER ({filled})"
+    return [
+        f"{total} AS acc{i}{side}",
+        f"count(*) FILTER ({filled}) AS count{i}{side}",
+        f"min(position) FILTER ({filled}) AS first{i}{side}",
+    ]
 
 
 def _trace_aggregates(i: int, field: FieldPlan, filled: str) -> list[str]:
@@ -184,8 +242,8 @@ def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, ev
         total = f"{alone} + {start}"
     else:
         total = f"{'least' if field.family == 'min' else 'greatest'}({alone}, {start})"
-    fresh, text = (number_text(_declared(number, field, position), shape) for number in (alone, total))
-    return f"CASE WHEN {count} = 0 THEN {base} WHEN {base} IS NULL THEN {fresh} ELSE {text} END"
+    number = f"CASE WHEN {base} IS NULL THEN {alone} ELSE {total} END"
+    return f"CASE WHEN {count} = 0 THEN {base} ELSE {number_text(_declared(number, field, position), shape)} END"
 
 
 def _declared(total: str, field: FieldPlan, position: str) -> str:

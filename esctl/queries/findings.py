@@ -41,7 +41,7 @@ def erased_note(scope: Scope, at: AsOf | None = None) -> str:
     if count and (scope.known_at or placed or scope.view.upto):
         conditions = [IS_ERASED]
         conditions += known_conditions(scope.connection, scope.view, scope.known_at)
-        conditions += bound(scope.connection, scope.view, placed).conditions
+        conditions.append(bound(scope.connection, scope.view, placed).condition)
         with explained():
             row = single_row(
                 scope.connection, f"SELECT count(*) FROM ({scope.view.relation(['position'], None, conditions)})"
@@ -61,7 +61,7 @@ def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:
         return whole
     conditions = ["(duplicate_of IS NOT NULL OR invalid IS NOT NULL)", entity_conditions(scope.entities)]
     conditions += known_conditions(scope.connection, scope.view, scope.known_at)
-    conditions += bound(scope.connection, scope.view, at).conditions
+    conditions.append(bound(scope.connection, scope.view, at).condition)
     if scope.projection:
         conditions += [claim.condition for claim in claims(scope)]
     rows = scope.view.relation(["position", "conflict", "invalid", "duplicate_of"], None, conditions)

@@ -13,6 +13,7 @@ from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
+from esctl.index.reach import either
 from esctl.index.scan import FOLDABLE, IndexView, PayloadPath, Read
 from esctl.model import AsOf
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
@@ -237,21 +238,22 @@ def event_rows(
     at: AsOf | None,
     columns: Sequence[str] = (),
     also: AsOf | None = None,
+    more: Sequence[str] = (),
 ) -> EventRows:
     """Select the events to fold: valid, no duplicates, of the scope's entities, within its bounds.
 
-    `also`: those within this bound too, in it or in `at`.
+    `also`: those within this bound too, in it or in `at`. `more` is more SQL for the select list, over stored columns.
     """
     limits = [bound(scope.connection, scope.view, point) for point in (at, also) if point is not None]
     where = [*counted(scope), *conditions]
-    tests = [" AND ".join(limit.conditions) or "true" for limit in limits]
-    extra = [f"{scope.view.key()} AS key", f"{scope.view.event_key()} AS event_key"]
+    tests = [limit.condition for limit in limits]
+    extra = [f"{scope.view.key()} AS key", f"{scope.view.event_key()} AS event_key", *more]
     versions = any(limit.first_versions is not None for limit in limits)
     if versions:
         # A version counts events before any other bound is looked at, and the other bounds are on columns as stored.
         extra += [f"({test}) AS within{i}" for i, test in enumerate(tests)]
     elif tests:
-        where.append("(" + " OR ".join(f"({test})" for test in tests) + ")")
+        where.append(either(tests))
     names = list(dict.fromkeys(["kind", "entity", "position", "time", *reads.columns, *columns]))
     sql = scope.view.relation(names, reads.by_alias(), [test for test in where if test != "true"], ", ".join(extra))
     if versions:
@@ -261,4 +263,4 @@ def event_rows(
             for i, limit in enumerate(limits)
         ]
         sql = f"SELECT * FROM ({sql}) QUALIFY {' OR '.join(within)}"
-    return EventRows(sql, scope.view.has_roles, scope.view.manifest.events)
+    return EventRows(sql, scope.view.has_twice, scope.view.manifest.events, scope.view.orderings <= {"time"})
