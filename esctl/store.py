@@ -79,7 +79,7 @@ class Store(Questions):
         """The DuckDB session of this store's questions."""
         from esctl.engine.duckdb import open_session
 
-        return open_session(self._memory_limit, self._threads)
+        return open_session(self._memory_limit, self._threads, lean=True)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:

@@ -31,10 +31,10 @@ class Session:
     folder: Path  # temporary files of this session
 
 
-def open_session(memory_limit: str | None = None, threads: int | None = None) -> Session:
+def open_session(memory_limit: str | None = None, threads: int | None = None, *, lean: bool = False) -> Session:
     """Open a session for one command; what DuckDB spills goes to a temporary folder that ends with the process.
 
-    Its connection runs SQL; for DuckDB's relations (`sql`, `register`, Arrow) it goes through `relational`.
+    `lean`: its connection runs SQL; for DuckDB's relations (`sql`, `register`, Arrow) it goes through `relational`.
     """
     import atexit
     import shutil
@@ -42,7 +42,8 @@ def open_session(memory_limit: str | None = None, threads: int | None = None) ->
 
     folder = Path(tempfile.mkdtemp(prefix="esctl-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Session(_connect(_compiled(), memory_limit, threads, folder), folder)
+    connection = _connect(_compiled(), memory_limit, threads, folder)
+    return Session(connection if lean else relational(connection), folder)
 
 
 def connect(

@@ -44,7 +44,7 @@ _STORED_TYPES = {
 REBUILD = "the evidence may be whole; rebuild the index with: esctl reindex"
 FOLDABLE = "duplicate_of IS NULL AND invalid IS NULL AND entity IS NOT NULL"
 KEY_SHIFT = "9223372036854775808::HUGEINT"  # 2**63
-PLACE = "(position::HUGEINT * 256 + role_order)"
+PLACE = "(position * 256 + role_order)::HUGEINT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,7 @@ class IndexView:
 
     def event_key(self) -> str:
         """Give the SQL of the fold key without the role: equal for the rows of one event."""
-        return self._key("(position::HUGEINT * 256)")
+        return self._key("(position * 256)::HUGEINT")
 
     def _key(self, place: str) -> str:
         by_time = f"epoch_us(time)::HUGEINT * {KEY_SHIFT} + {place}"

@@ -210,6 +210,9 @@ class Updater:
         return IndexView(folder, replace(self, folder=folder)._extend(snapshot))
 
     def _extend(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> Manifest:
+        from esctl.engine.duckdb import relational
+
+        relational(self.connection)
         found = read_manifest(self.folder)
         manifest = _usable(found, snapshot)
         if manifest.head > snapshot.head:

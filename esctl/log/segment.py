@@ -114,7 +114,7 @@ def _prepared(table: pa.Table) -> tuple[pa.Table, str]:
 
 
 def _hash_leaves(connection: duckdb.DuckDBPyConnection, known: pa.Table, expression: str) -> bytes:
-    return _in_order(connection.from_arrow(known).project(expression).to_arrow_table())
+    return _in_order(relational(connection).from_arrow(known).project(expression).to_arrow_table())
 
 
 def _leaf_sql(present: set[str]) -> str:

@@ -58,6 +58,12 @@ class Plan:
     dead: str  # whether the event deletes the entity
     checks: tuple[str, ...]  # SQL that is NULL or raises an error naming the event
 
+    @property
+    def may_fail(self) -> bool:
+        """Say whether a row may raise an error, but for the checks."""
+        parts = [part for field in self.fields for part in (field.reset, field.base, field.acc, field.touch)]
+        return any("error(" in part for part in (*parts, self.dead, *self.layers.names))
+
 
 @dataclass(slots=True)
 class _Builder:

@@ -15,6 +15,7 @@ def pair_sql(plan: Plan, rows: EventRows) -> str:
 
     `rows` must give in_a and in_b. Values are JSON text (NULL: absent); `touched0` lists the positions of the rows in
     one side alone that have an operation on the field, `resets0`: one of them sets or removes it, whatever it was.
+    Entities without such rows are left out.
     """
     dies = plan.dead != "false"
     names = ("position", *SIDES.values(), *(["event_key"] if rows.roles else []))
@@ -23,7 +24,7 @@ def pair_sql(plan: Plan, rows: EventRows) -> str:
     if dies or any(field.family and field.resets for field in plan.fields):
         cells = f"{cells}), limits AS ({limits_sql(plan, rows, SIDES)}"
         source = f"(SELECT *{_alive(rows) if dies else ''} FROM cell LEFT JOIN limits USING (kind, entity))"
-    items, values = ["kind", "entity"], ["kind", "entity", "there_a", "there_b"]
+    items, values = ["kind", "entity", "bool_or(in_a <> in_b) AS apart"], ["kind", "entity", "there_a", "there_b"]
     for side, test in SIDES.items():
         items.append(f"{_there(rows, side, test, dies=dies)} AS there{side}")
         for i, field in enumerate(plan.fields):
@@ -35,7 +36,7 @@ def pair_sql(plan: Plan, rows: EventRows) -> str:
         before, after = (_value(i, field, rows, side) for side in SIDES)
         values += [f"{before} AS before{i}", f"{after} AS after{i}", f"touched{i}", f"resets{i}"]
     folds = f"SELECT {', '.join(items)} FROM {source} GROUP BY kind, entity"
-    return f"WITH cell AS NOT MATERIALIZED ({cells}) SELECT {', '.join(values)} FROM ({folds})"
+    return f"WITH cell AS {rows.kept} ({cells}) SELECT {', '.join(values)} FROM ({folds}) WHERE apart"
 
 
 def _alive(rows: EventRows) -> str:

@@ -114,7 +114,16 @@ def measure(
             unknown.append(path)
     if unknown:
         shapes.update(_measured(connection, view, unknown, where))
+    if shapes.keys() - unknown and view.has_untyped:
+        # Beside the columns there are rows as JSON text, mostly few.
+        rest = _measured(connection, view, list(shapes.keys() - unknown), [*where, "data IS NOT NULL"])
+        shapes |= {path: _joined(shapes[path], shape) for path, shape in rest.items()}
     return shapes
+
+
+def _joined(one: Shape, other: Shape) -> Shape:
+    shape = one.join(other)
+    return shape if other != TOO_WIDE and shape.fits else TOO_WIDE
 
 
 def nested_types(
@@ -133,7 +142,7 @@ def nested_types(
 
 
 def _shape_of_columns(view: IndexView, path: PayloadPath) -> Shape | None:
-    if view.static_type(path) != "NUMBER" or view.has_untyped:
+    if view.static_type(path) != "NUMBER" or not view.columns_of(path):
         return None
     shape = Shape(1, 0)
     for column in view.columns_of(path):

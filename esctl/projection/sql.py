@@ -1,4 +1,4 @@
-"""Plan -> SQL: the states of all entities as one aggregation, the trail of an entity as window functions."""
+"""Plan -> SQL: the states of all entities as one aggregation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from esctl.engine.exact_text import json_string_sql
 from esctl.engine.quoting import literal
-from esctl.index.scan import KEY_SHIFT, read_json
+from esctl.index.scan import read_json
 from esctl.model import MARK
 from esctl.projection.cells import FieldPlan
 from esctl.projection.fold import NeedsStreamError, Plan
@@ -22,14 +22,17 @@ class EventRows:
     roles: bool  # an event may have several rows of one entity
     count: int  # no more rows than this
     by_time: bool = False  # `key` is a number that is made of time, position and role
+    few: bool = False  # so that it is cheaper to keep what was made of them than to read them again
+
+    @property
+    def kept(self) -> str:
+        """Say in SQL whether what was made of the rows is kept for a second pass: it takes memory."""
+        return "MATERIALIZED" if self.few else "NOT MATERIALIZED"
 
     @property
     def event(self) -> str:
         """Name the column that orders events; the rows of one event share it."""
         return "event_key" if self.roles else "key"
-
-
-TRAIL_COLUMNS = ("position", "time", "recorded_at", "role", "type", "actor", "id", "correlation", "causation")
 
 
 def field_column(number: int) -> str:
@@ -96,7 +99,7 @@ def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, trace
         alive = f", (dead_before IS NULL OR {rows.event} > dead_before) AS alive" if dies else ""
         source = f"(SELECT *{alive} FROM cell LEFT JOIN limits USING (kind, entity))"
     folds = f"SELECT {', '.join(items)} FROM {source} GROUP BY kind, entity"
-    return f"WITH cell AS NOT MATERIALIZED ({cells}) SELECT *{''.join(', ' + item for item in shown)} FROM ({folds})"
+    return f"WITH cell AS {rows.kept} ({cells}) SELECT *{''.join(', ' + item for item in shown)} FROM ({folds})"
 
 
 def _last(rows: EventRows, *, dies: bool) -> list[str]:
@@ -111,11 +114,10 @@ def _placed(rows: EventRows, *, dies: bool) -> list[str]:
     """Write what a fold key made of time, position and role tells of the last event."""
     if not rows.by_time:
         return []
-    place = f"(last_key & ({KEY_SHIFT} - 1))"
     event = "last_key - (last_key & 255)" if rows.roles else "last_key"
     return [
-        f"CAST({place} // 256 AS BIGINT) AS position",
-        f"make_timestamp(CAST((last_key - {place}) // {KEY_SHIFT} AS BIGINT)) AS time",
+        f"CAST(last_key & {2**63 - 1}::HUGEINT AS BIGINT) >> 8 AS position",
+        "make_timestamp(CAST(last_key >> 63 AS BIGINT)) AS time",
         *([f"{event} AS last_event"] if dies else []),
     ]
 
@@ -260,7 +262,7 @@ def _base_number(base: str, name: str, shape: Shape, position: str) -> str:
     marked = f"({base}[1:2] = {literal(chr(34) + MARK)} AND {base}[3:3] <> {literal(MARK)})"
     text = read_json(base, (), "text", marked=True)
     return f"""CASE
-        WHEN {base}[1:1] IN ('-','0','1','2','3','4','5','6','7','8','9') THEN CAST({base} AS {shape.sql_type})
+        WHEN ascii({base}) = 45 OR ascii({base}) BETWEEN 48 AND 57 THEN CAST({base} AS {shape.sql_type})
         WHEN {marked} THEN CAST({text} AS {shape.sql_type})
         ELSE {wrong} END"""
 
@@ -287,115 +289,6 @@ def _reduced(start: str, acc: str) -> str:
     step = f"{{'kept': list_concat({kept}, x.kept), 'gone': CAST(NULL AS VARCHAR)}}"
     first = f"{{'kept': {start}, 'gone': CAST(NULL AS VARCHAR)}}"
     return f"'[' || array_to_string(list_reduce({steps}, lambda s, x: {step}, {first}).kept, ',') || ']'"
-
-
-def trail_sql(plan: Plan, rows: EventRows) -> str:
-    """Write the trail: a row per event and entity, with kind, entity, key, version, dead and TRAIL_COLUMNS.
-
-    after0, before0, ...: each field's JSON text after and before the event (NULL: absent); touched0, ...: whether an
-    operation of the event concerned it. Where an entity has several roles in an event, `role` is the first.
-    """
-    fields = list(enumerate(plan.fields))
-    events = _values(plan, rows)
-    if rows.roles:
-        events = _one_row_per_event(plan, events)
-    after = "".join(f", CASE WHEN NOT dead THEN value{i} END AS after{i}" for i, _ in fields)
-    before = "".join(f", lag(after{i}) OVER ({_OVER}, life ORDER BY {rows.event}) AS before{i}" for i, _ in fields)
-    touched = "".join(f", (touch{i} OR (clear{i} AND before{i} IS NOT NULL)) AS touched{i}" for i, _ in fields)
-    return f"SELECT *{touched} FROM (SELECT *{before} FROM (SELECT *{after} FROM ({events})))"
-
-
-def history_sql(plan: Plan, rows: EventRows) -> str:
-    """Write the states that events left: kind, entity, key, version, dead, check0, ..., TRAIL_COLUMNS, after0, ...
-
-    As `trail_sql` with nothing of what was before, which is cheaper: the last row of an event has all its effects.
-    """
-    events = _values(plan, rows)
-    if rows.roles:
-        first = f"first_value(role) OVER ({_OVER}, event_key ORDER BY key)"
-        events = f"SELECT * REPLACE ({first} AS role) FROM ({events})"
-        events = f"SELECT * FROM ({events}) WHERE closes"
-    after = "".join(f", CASE WHEN NOT dead THEN value{i} END AS after{i}" for i, _ in enumerate(plan.fields))
-    return f"SELECT *{after} FROM ({events})"
-
-
-_OVER = "PARTITION BY kind, entity"
-
-
-def _values(plan: Plan, rows: EventRows) -> str:
-    """Fold up to and including each row: value0, value1, ...; `closes`: the row is the last of its event."""
-    fields = list(enumerate(plan.fields))
-    spans = [
-        f"count(*) FILTER (reset{i}) OVER ({_OVER}, life ORDER BY key) AS span{i}"
-        for i, field in fields
-        if field.resets and field.family
-    ]
-    spans.append(f"lead(event_key) OVER ({_OVER}, life ORDER BY key) IS DISTINCT FROM event_key AS closes")
-    spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({_lives(plan, rows)})"
-    values = [item for i, field in fields for item in _windows(i, field)]
-    valued = f"SELECT * {_but_bases(plan)}{''.join(', ' + item for item in values)} FROM ({spanned})"
-    names = ["kind", "entity", "key", rows.event, "version", "life", "dead", "closes", *TRAIL_COLUMNS]
-    names += [f"check{i}" for i in range(len(plan.checks))]
-    names += [f"(reset{i} OR dead) AS clear{i}" for i, _ in fields]
-    names += [f"touch{i}" for i, _ in fields]
-    names += [f"{_after(i, field, rows.count)} AS value{i}" for i, field in fields]
-    return f"SELECT {', '.join(dict.fromkeys(names))} FROM ({valued})"
-
-
-def _lives(plan: Plan, rows: EventRows) -> str:
-    """Number each entity's events and incarnations."""
-    cells = cells_sql(plan, rows, (*TRAIL_COLUMNS, "event_key"), touch=True)
-    version = f"dense_rank() OVER ({_OVER} ORDER BY event_key) AS version"
-    if plan.dead == "false":
-        return f"SELECT *, {version}, 0 AS life FROM ({cells})"
-    if not rows.roles:
-        earlier = f"OVER ({_OVER} ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
-        return f"SELECT *, {version}, count(*) FILTER (dead) {earlier} AS life FROM ({cells})"
-    # Framed by order, not by a partition of their own, which DuckDB would compute by reading all events twice.
-    earlier = f"OVER ({_OVER} ORDER BY event_key RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP)"
-    same = f"OVER ({_OVER} ORDER BY event_key RANGE BETWEEN CURRENT ROW AND CURRENT ROW)"
-    dead = f"bool_or(dead) {same} AS dead"
-    return f"SELECT * REPLACE ({dead}), {version}, count(*) FILTER (dead) {earlier} AS life FROM ({cells})"
-
-
-def _one_row_per_event(plan: Plan, events: str) -> str:
-    same = ["kind", "entity", "event_key", "version", "life"]
-    items = [*same, "max(key) AS key", "bool_or(dead) AS dead"]
-    items += [f"arg_min_null({name}, key) AS {name}" for name in TRAIL_COLUMNS]
-    items += [f"any_value(check{i}) AS check{i}" for i in range(len(plan.checks))]
-    for i, _ in enumerate(plan.fields):
-        items += [f"bool_or(clear{i}) AS clear{i}", f"bool_or(touch{i}) AS touch{i}"]
-        items.append(f"arg_max_null(value{i}, key) AS value{i}")
-    return f"SELECT {', '.join(items)} FROM ({events}) GROUP BY {', '.join(same)}"
-
-
-def _but_bases(plan: Plan) -> str:
-    columns = [f"base{i}" for i, _ in enumerate(plan.fields)] + [
-        f"acc{i}" for i, field in enumerate(plan.fields) if field.family
-    ]
-    return f"EXCLUDE ({', '.join(columns)})" if columns else ""
-
-
-def _windows(i: int, field: FieldPlan) -> list[str]:
-    span = f"({_OVER}, life{f', span{i}' if field.resets and field.family else ''} ORDER BY key)"
-    items = []
-    if field.resets:
-        # One window for all fields: a partition per field would sort and copy the whole row once for each.
-        lasting = (
-            f"last_value(CASE WHEN reset{i} THEN {{'v': base{i}}} END IGNORE NULLS) OVER ({_OVER}, life ORDER BY key)"
-        )
-        items.append(f"struct_extract({lasting}, 'v') AS base{i}")
-    if field.family:
-        total = (
-            f"flatten(list(acc{i}) OVER {span})" if field.family == "list" else f"{field.family}(acc{i}) OVER {span}"
-        )
-        items += [f"{total} AS acc{i}", f"count(*) FILTER ({has_acc(i, field)}) OVER {span} AS count{i}"]
-    return items
-
-
-def _after(i: int, field: FieldPlan, count: int) -> str:
-    base = f"base{i}" if field.resets else "CAST(NULL AS VARCHAR)"
-    return compose(field, base, f"acc{i}", f"count{i}", "position", count) if field.family else base
 
 
 def touched_sql(plan: Plan, rows: EventRows) -> str:

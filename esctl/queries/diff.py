@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import pointer_sql, unmark_text_sql
 from esctl.engine.quoting import literal
 from esctl.index.scan import FOLDABLE
@@ -42,6 +43,9 @@ SUMMARY_COLUMNS = (
     Column("entities", "integer"),
     Column("fields", "integer"),
 )
+
+FEW = 50
+"""Events are few where the log has more than so many times as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +106,17 @@ def differences(before: Side, after: Side, claim: Claim) -> str:
         claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT DISTINCT (kind, entity) FROM ({events}))"
     )
     try:
-        return _folded(before, after, narrowed)
+        return _folded(before, after, claim, narrowed, events)
     except NeedsStreamError:
         one, other = (_all_fields(side, [narrowed]) for side in (before, after))
         return _joined(one, other, _touched(before, after, claim, narrowed, apart))
 
 
-def _folded(before: Side, after: Side, claim: Claim) -> str:
-    """Select the differences in one fold within both bounds. Raises NeedsStreamError where there is none."""
+def _folded(before: Side, after: Side, claim: Claim, narrowed: Claim, events: str) -> str:
+    """Select the differences in one fold within both bounds. Raises NeedsStreamError where there is none.
+
+    `narrowed`: the claim on just the entities with `events` in one side alone.
+    """
     inside = [_inside(side) for side in (before, after)]
     if claim.projection.python or claim.projection.sql or None in inside:
         raise NeedsStreamError
@@ -118,7 +125,10 @@ def _folded(before: Side, after: Side, claim: Claim) -> str:
     bounded = None not in (before.at, after.at)
     bounds = (before.at, after.at) if bounded else (None, None)
     sides = [f"{test} AS {name}" for test, name in zip(inside, SIDES.values(), strict=True)]
-    rows = event_rows(shared, plan.reads, [claim.condition], bounds[0], also=bounds[1], more=sides)
+    # To find the entities first takes longer than to fold all, unless they are few; but no other one may fail.
+    few = plan.may_fail or _are_few(shared, events)
+    condition = narrowed.condition if few else claim.condition
+    rows = event_rows(shared, plan.reads, [condition], bounds[0], also=bounds[1], more=sides)
     none = "CAST(NULL AS VARCHAR)"
     numbers = range(len(plan.fields))
     bare = " AND ".join(["there_a <> there_b", *(f"before{i} IS NULL AND after{i} IS NULL" for i in numbers)])
@@ -130,11 +140,17 @@ def _folded(before: Side, after: Side, claim: Claim) -> str:
         member = _member(literal(field.name), f"before{i}", f"after{i}", f"touched{i}", f"resets{i}")
         members.append(f"CASE WHEN {differ(f'before{i}', f'after{i}')} THEN {member} END")
     listed = f"""SELECT entity, kind, there_a, there_b, unnest([{", ".join(members)}]) AS f
-        FROM ({pair_sql(plan, rows)})"""
+        FROM ({pair_sql(plan, replace(rows, few=rows.few or few))})"""
     change = "CASE WHEN NOT there_a THEN 'created' WHEN NOT there_b THEN 'deleted' ELSE 'changed' END"
     return f"""SELECT entity, kind, {change} AS change, f.field AS field, f.before AS before, f.after AS after,
         coalesce(list_sort(list_distinct(f.positions)), []) AS positions, coalesce(f.resets, true) AS resets
         FROM ({listed}) WHERE f IS NOT NULL"""
+
+
+def _are_few(scope: Scope, events: str) -> bool:
+    with explained():
+        found = single_row(scope.connection, f"SELECT count(*) FROM ({events})")
+    return found is not None and int(found[0]) * FEW < scope.view.manifest.events
 
 
 def _member(field: str, before: str, after: str, positions: str, resets: str) -> str:

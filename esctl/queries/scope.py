@@ -263,4 +263,6 @@ def event_rows(
             for i, limit in enumerate(limits)
         ]
         sql = f"SELECT * FROM ({sql}) QUALIFY {' OR '.join(within)}"
-    return EventRows(sql, scope.view.has_twice, scope.view.manifest.events, scope.view.orderings <= {"time"})
+    named = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
+    by_time = scope.view.orderings <= {"time"}
+    return EventRows(sql, scope.view.has_twice, scope.view.manifest.events, by_time, named)
