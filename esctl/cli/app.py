@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "key": ("esctl.cli.commands.key", "Make and show the keys that checkpoints are signed with."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
+    "snapshot": ("esctl.cli.commands.snapshot", "Keep the states at a point, so that replays go on from there."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),
 }
 """Name: module and help line. A module has `run` (made with `options.command`) or `app` (`options.subcommands`)."""

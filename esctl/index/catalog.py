@@ -15,7 +15,7 @@ from esctl.index.layout import PayloadColumn
 from esctl.model import Stanza
 
 MANIFEST = "manifest.json"
-FORMAT = 6
+FORMAT = 7
 _DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before it, closed by a brace
 
 
@@ -30,6 +30,8 @@ class IndexFile:
     events: int
     first: int  # positions covered: every event of [first, last] that is not in another file
     last: int
+    min_time: int  # of its events, in microseconds since the epoch
+    max_time: int
     columns: tuple[PayloadColumn, ...]
     untyped: int  # rows whose payload stands in `data`
     orderings: tuple[str, ...]
@@ -97,20 +99,20 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     document = {"format": FORMAT, **asdict(manifest)}
     temporary = folder / f".tmp-{MANIFEST}-{os.getpid()}"
     with temporary.open("w", encoding="utf-8") as file:
-        file.write(_sealed(json.dumps(document, separators=(",", ":"), sort_keys=True)))
+        file.write(sealed(json.dumps(document, separators=(",", ":"), sort_keys=True)))
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(folder / MANIFEST)
 
 
-def _sealed(body: str) -> str:
+def sealed(body: str) -> str:
     """Put the digest of a JSON object into it, as its last member."""
     return body[:-1] + _DIGEST % _digest(body)
 
 
 def is_sealed(text: str) -> bool:
     """Tell whether a manifest's text is that which was written."""
-    return text == _sealed(text[: -len(_DIGEST % _digest(""))] + "}")
+    return text == sealed(text[: -len(_DIGEST % _digest(""))] + "}")
 
 
 def _digest(text: str) -> str:

@@ -66,6 +66,7 @@ class IndexView:
     folder: Path
     manifest: Manifest
     upto: int | None = None  # leaves out what was recorded after the reader's own snapshot
+    unread: frozenset[str] = frozenset()  # files that a question needs no row of
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -152,7 +153,8 @@ class IndexView:
         """
         names = list(columns)
         aliases = dict(reads or {})
-        selects = [self._select(layout, names, aliases, where, extra) for layout in _layouts(self.manifest.files)]
+        files = [file for file in self.manifest.files if file.file not in self.unread]
+        selects = [self._select(layout, names, aliases, where, extra) for layout in _layouts(files)]
         return "\nUNION ALL ".join(selects) if selects else self._empty(names, aliases, extra)
 
     def _select(

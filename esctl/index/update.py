@@ -254,6 +254,8 @@ class Updater:
             bytes=size,
             sha256=digest,
             last=files[-1].last,
+            min_time=min(file.min_time for file in files),
+            max_time=max(file.max_time for file in files),
             fields=_all_fields(files),
             orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
             roles=any(file.roles for file in files),
@@ -318,10 +320,15 @@ def _likeness(file: IndexFile) -> tuple[object, ...] | None:
 
 
 def _entry(built: Built, written: tuple[str, int, str], first: int, last: int) -> IndexFile:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     name, size, digest = written
+    times = pc.min_max(built.table["time"].cast(pa.int64()))
     return IndexFile(
         file=name, bytes=size, sha256=digest, rows=built.table.num_rows, events=built.events, first=first, last=last,
-        columns=built.columns, untyped=built.untyped, orderings=built.orderings, sequence_key=built.sequence_key,
-        unsequenced=built.unsequenced, roles=built.roles, duplicates=built.duplicates, conflicts=built.conflicts,
-        invalid=built.invalid, homeless=built.homeless, fields=built.fields,
+        min_time=times["min"].as_py(), max_time=times["max"].as_py(), columns=built.columns, untyped=built.untyped,
+        orderings=built.orderings, sequence_key=built.sequence_key, unsequenced=built.unsequenced, roles=built.roles,
+        duplicates=built.duplicates, conflicts=built.conflicts, invalid=built.invalid, homeless=built.homeless,
+        fields=built.fields,
     )  # fmt: skip

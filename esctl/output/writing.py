@@ -14,6 +14,7 @@ from esctl.output.jsonl import write_jsonl
 from esctl.output.junit import write_junit
 from esctl.output.markdown import write_markdown
 from esctl.output.parquet import write_parquet
+from esctl.output.ready import is_as_made, write_ready
 from esctl.output.sarif import write_sarif
 from esctl.output.selection import Selection, select_columns
 from esctl.output.sink import open_sink
@@ -52,6 +53,9 @@ def write(answer: Answer, target: Target) -> Written:
             return _REPORTERS[target.format](answer, connection, target, sink)
     selection = select_columns(answer, target)
     zone = find_zone(target.tz, connection)
+    if answer.ready is not None and is_as_made(answer, target):
+        with open_sink(target.destination) as sink:
+            return write_ready(answer.ready, answer.columns, connection, zone, sink)
     with open_sink(target.destination) as sink:
         if target.format == "table":
             return write_table(selection, connection, target, zone, sink, answer.title)

@@ -52,24 +52,7 @@ def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
     `traced`: with which rows did it, as the columns of `_traces`.
     """
     dies = plan.dead != "false"
-    folded = [i for i, field in enumerate(plan.fields) if field.family and (field.resets or dies)]
-    limits = _limits(plan, folded, rows)
-    join = " LEFT JOIN limits USING (kind, entity)" if limits else ""
-    version = "count(DISTINCT position)" if rows.roles else "count(*)"
-    # Counting the checks, which are NULL, keeps DuckDB from leaving them out.
-    checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
-    items = ["kind", "entity", f"{version}{checks} AS version", "arg_max(position, key) AS position"]
-    items += ["arg_max(time, key) AS time"]
-    if dies:
-        items += [f"max({rows.event}) AS last_event", f"max({rows.event}) FILTER (dead) AS dead_at"]
-    items += ["max(key) FILTER (dead) AS dead_key"] if traced else []
-    for i, field in enumerate(plan.fields):
-        filled = _filled(i, field, i in folded, rows, dies=dies)
-        items += _aggregates(i, field, filled, rows, dies=dies)
-        items += _trace_aggregates(i, field, filled) if traced else []
-    folds = f"SELECT {', '.join(items)} FROM cell{join} GROUP BY kind, entity"
-    starts = [f"{start_sql(i, field, dies=dies)} AS start{i}" for i, field in enumerate(plan.fields)]
-    started = f"SELECT *{''.join(', ' + item for item in starts)} FROM ({folds})"
+    started = started_sql(plan, rows, traced=traced)
     outer = ["kind", "entity", "version", "position", "time"]
     outer.append(f"{'(dead_at IS NOT NULL AND dead_at = last_event)' if dies else 'false'} AS deleted")
     for i, field in enumerate(plan.fields):
@@ -82,8 +65,34 @@ def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
     outer += (
         ["dead_key", *(item for i, field in enumerate(plan.fields) for item in _traces(i, field))] if traced else []
     )
+    return f"SELECT {', '.join(outer)} FROM ({started})"
+
+
+def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, traced: bool = False) -> str:
+    """Write the cells that each entity's events come to: kind, entity, version, position, time, start0, acc0, ...
+
+    With `last_event` and `dead_at` where entities are deleted; `extra` are more aggregates over what `cells_sql` gives.
+    """
+    dies = plan.dead != "false"
+    folded = [i for i, field in enumerate(plan.fields) if field.family and (field.resets or dies)]
+    limits = _limits(plan, folded, rows)
+    join = " LEFT JOIN limits USING (kind, entity)" if limits else ""
+    version = "count(DISTINCT position)" if rows.roles else "count(*)"
+    # Counting the checks, which are NULL, keeps DuckDB from leaving them out.
+    checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
+    items = ["kind", "entity", f"{version}{checks} AS version", "arg_max(position, key) AS position"]
+    items += ["arg_max(time, key) AS time", *extra]
+    if dies:
+        items += [f"max({rows.event}) AS last_event", f"max({rows.event}) FILTER (dead) AS dead_at"]
+    items += ["max(key) FILTER (dead) AS dead_key"] if traced else []
+    for i, field in enumerate(plan.fields):
+        filled = _filled(i, field, i in folded, rows, dies=dies)
+        items += _aggregates(i, field, filled, rows, dies=dies)
+        items += _trace_aggregates(i, field, filled) if traced else []
+    folds = f"SELECT {', '.join(items)} FROM cell{join} GROUP BY kind, entity"
+    starts = [f"{start_sql(i, field, dies=dies)} AS start{i}" for i, field in enumerate(plan.fields)]
     cells = cells_sql(plan, rows, ("position", "time", *(["event_key"] if rows.roles else [])))
-    return f"WITH cell AS ({cells}){limits} SELECT {', '.join(outer)} FROM ({started})"
+    return f"WITH cell AS ({cells}){limits} SELECT *{''.join(', ' + item for item in starts)} FROM ({folds})"
 
 
 def cells_sql(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: bool = False) -> str:

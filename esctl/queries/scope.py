@@ -24,6 +24,8 @@ from esctl.queries.bounds import bound, entity_conditions, is_glob, known_condit
 if TYPE_CHECKING:
     import duckdb
 
+    from esctl.index.shelf import Shelf
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -47,6 +49,7 @@ class Scope:
     tz: str = "UTC"
     config: Path | None = None  # the esctl.toml, beside which a python projection may live
     without: tuple[Skipped, ...] = ()
+    shelf: Shelf | None = None  # the snapshots that may be used
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:

@@ -1,0 +1,215 @@
+"""Replay from a snapshot: its partial states, joined with what the events that it does not have come to.
+
+A snapshot can be used where all its events count for the question. The others are folded by themselves; entities of
+which one lies before the snapshot's last event, in fold order, are folded anew from their first event.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.engine.duckdb import explained, single_row
+from esctl.engine.quoting import literal
+from esctl.index.shelf import Extent, StateSnapshot, is_whole, lines_of
+from esctl.model import AsOf, Ready
+from esctl.projection.fold import NeedsStreamError, Plan
+from esctl.projection.partial import (
+    KeptField,
+    Meaning,
+    columns,
+    composed_sql,
+    goes_on,
+    joined_sql,
+    kept_sql,
+    partial_sql,
+)
+from esctl.queries.bounds import entity_conditions, instant_literal, is_glob
+from esctl.queries.scope import Claim, Scope, claim_of, event_rows, plan_for
+
+if TYPE_CHECKING:
+    from esctl.index.shelf import Shelf
+
+MOST_NAMED = 200
+"""Entities to be folded anew are looked for by name, which lets row groups be skipped, up to so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The partial states of a projection's entities, from a snapshot and the events after it.
+
+    `changed` are those that the snapshot does not have so: empty where there is none.
+    """
+
+    plan: Plan
+    events: int  # no more than these were counted
+    snapshot: StateSnapshot
+    folder: Path
+    cells: str
+    changed: str = ""
+    later: str = ""  # the relation of the entities that have changed
+
+
+def resumed(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> Resumed | None:
+    """Give the partial states at a bound by way of the best snapshot; None where there is none to be used.
+
+    Raises what the fold of the other events raises.
+    """
+    if scope.shelf is None or scope.without or claim.projection.sql or claim.projection.python:
+        return None
+    named = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
+    if named and not scope.shelf.always:
+        return None  # the index finds an entity's events faster
+    try:
+        found = best(scope, claim, at, calculating=calculating)
+        return None if found is None else _joined(scope, claim, at, found)
+    except NeedsStreamError:
+        return None
+
+
+def best(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> Resumed | None:
+    """Find the snapshot with most of the events that count, and give what it alone has.
+
+    Raises NeedsStreamError where the projection is no set-wise fold.
+    """
+    assert scope.shelf is not None
+    folder = place(scope.shelf, claim)
+    usable = [found for found in scope.shelf.found(folder) if _counts(found.extent, at, scope.known_at)]
+    if not usable:
+        return None
+    plan, events = plan_for(scope, claim.projection, calculating=calculating), scope.view.manifest.events
+    for found in sorted(usable, key=lambda found: (found.extent.events, found.extent.position), reverse=True):
+        same = found.text_keys == scope.view.has_struct_keys and goes_on(meaning_of(found), plan, events)
+        if same and is_whole(folder, found.cells) and is_whole(folder, found.lines):
+            return Resumed(plan, events, found, folder, _kept(scope, claim, plan, found, folder))
+    return None
+
+
+def uncovered(scope: Scope, claim: Claim) -> int:
+    """Count the events that a replay at the head folds beside those of the best snapshot."""
+    try:
+        found = best(scope, claim, None)
+    except NeedsStreamError:
+        return 0
+    files = scope.view.manifest.files
+    if found is None:
+        return sum(file.events for file in files)
+    extent = found.snapshot.extent
+    return sum(file.events for file in files if not _covers(extent, file.last, file.max_time))
+
+
+def whole_claim(claim: Claim) -> Claim:
+    """Give the claim that a snapshot is made for: to all entities of a projection, where it does not claim every one.
+
+    So questions with `-p` and without use the same.
+    """
+    own = claim_of(claim.projection)
+    return claim if claim.projection.claims_all else own
+
+
+def place(shelf: Shelf, claim: Claim) -> Path:
+    """Name the folder with the snapshots that a claim may use."""
+    return shelf.folder(claim.projection.digest, whole_claim(claim).condition)
+
+
+def meaning_of(snapshot: StateSnapshot) -> Meaning:
+    """Give what a snapshot's fields were computed with."""
+    return Meaning(tuple(KeptField(**field) for field in snapshot.meaning["fields"]), snapshot.meaning["dead"])
+
+
+def _counts(extent: Extent, at: AsOf | None, known: AsOf | None) -> bool:
+    """Say whether all events of a snapshot lie within the bounds of a question."""
+    return _within(at, extent.latest, extent.last) and _within(known, extent.known, extent.last)
+
+
+def _within(point: AsOf | None, time: int, position: int) -> bool:
+    if point is None:
+        return True
+    greatest, limit = (time, point.instant) if point.kind == "time" else (position, point.number)
+    if point.kind not in ("time", "position") or limit is None:
+        return False
+    return greatest <= limit if point.inclusive else greatest < limit
+
+
+def _kept(scope: Scope, claim: Claim, plan: Plan, snapshot: StateSnapshot, folder: Path) -> str:
+    tests = [test for test in (claim.condition, entity_conditions(scope.entities)) if test not in ("true", "(true)")]
+    where = f" WHERE {' AND '.join(f'({test})' for test in tests)}" if tests else ""
+    source = f"read_parquet({literal(str(folder / snapshot.cells.file))}){where}"
+    key = "CAST(high AS HUGEINT)"
+    high = f"{{'s': high_text, 'n': {key}}}" if snapshot.text_keys else key
+    return kept_sql(plan, meaning_of(snapshot).fields, source, high, scope.view.manifest.events)
+
+
+def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed) -> Resumed:
+    extent, files = kept.snapshot.extent, scope.view.manifest.files
+    covered = frozenset(file.file for file in files if _covers(extent, file.last, file.max_time))
+    if len(covered) == len(files):
+        return kept
+    beyond = replace(scope, view=replace(scope.view, unread=covered))
+    rows = event_rows(beyond, kept.plan.reads, [claim.condition, other_events(extent)], at)
+    later = f"later_{secrets.token_hex(4)}"
+    late = f"""SELECT b.*, coalesce(a.high >= b.low, false) AS late FROM ({partial_sql(kept.plan, rows)}) b
+        LEFT JOIN (SELECT kind, entity, high FROM ({kept.cells})) a USING (kind, entity)"""
+    with explained():
+        scope.connection.execute(f"CREATE TEMP TABLE {later} AS {late}")
+        counts = single_row(scope.connection, f"SELECT count(*), count(*) FILTER (late) FROM {later}")
+    assert counts is not None
+    if not counts[0]:
+        return kept
+    names = ", ".join(columns(kept.plan))
+    parts = [joined_sql(kept.plan, kept.cells, f"SELECT * FROM {later} WHERE NOT late", kept.events)]
+    if counts[1]:
+        again = event_rows(scope, kept.plan.reads, [claim.condition, _late(scope, later, counts[1])], at)
+        parts.append(f"SELECT {names} FROM ({partial_sql(kept.plan, again)})")
+    changed = " UNION ALL ".join(parts)
+    same = f"SELECT {names} FROM ({kept.cells}) a WHERE NOT EXISTS ({_same_entity(f'{later} b', 'a')})"
+    return replace(kept, cells=f"{same} UNION ALL {changed}", changed=changed, later=later)
+
+
+def _covers(extent: Extent, last: int, max_time: int) -> bool:
+    return last <= extent.position and (extent.until is None or max_time <= extent.until)
+
+
+def other_events(extent: Extent) -> str:
+    """Write the condition that an event, as stored, is none of a snapshot's."""
+    later = f"position > {extent.position}"
+    return later if extent.until is None else f"({later} OR time > {instant_literal(extent.until)})"
+
+
+def _late(scope: Scope, later: str, count: int) -> str:
+    pairs = f"(kind, entity) IN (SELECT kind, entity FROM {later} WHERE late)"
+    if count > MOST_NAMED:
+        return pairs
+    with explained():
+        names = scope.connection.execute(f"SELECT entity FROM {later} WHERE late").fetchall()
+    # Not as `entity_conditions` does: a name from the log is no glob, whatever characters are in it.
+    return f"entity IN ({', '.join(literal(name) for (name,) in names)}) AND {pairs}"
+
+
+def _same_entity(one: str, other: str) -> str:
+    return f"SELECT 1 FROM {one} WHERE b.kind = {other}.kind AND b.entity = {other}.entity"
+
+
+def states_of(found: Resumed) -> str:
+    """Write the states: kind, entity, version, position, time, deleted and a column per field."""
+    return composed_sql(found.plan, found.cells, found.events)
+
+
+def ready(found: Resumed, row: str) -> Ready:
+    """Give the rows of all states that are not deleted. `row`: SQL for the columns of one, over those of states."""
+    lines = lines_of(found.folder, found.snapshot.lines)
+    if not found.changed:
+        return Ready(lines, found.snapshot.alive)
+    file = literal(str(found.folder / found.snapshot.cells.file))
+    places = f"SELECT kind, entity, line_start, line_end FROM read_parquet({file})"
+    states = composed_sql(found.plan, found.changed, found.events)
+    # A new entity goes in behind the last one before it.
+    placed = f"""SELECT n.kind, n.entity, CASE WHEN (n.kind, n.entity) = (p.kind, p.entity) THEN p.line_start
+            ELSE coalesce(p.line_end, 0) END AS line_start, coalesce(p.line_end, 0) AS line_end
+        FROM {found.later} n ASOF LEFT JOIN ({places}) p ON row(n.kind, n.entity) >= row(p.kind, p.entity)"""
+    changes = f"""SELECT {row}, line_start, line_end, deleted AS gone
+        FROM ({states}) JOIN ({placed}) USING (kind, entity)
+        ORDER BY kind, entity"""
+    return Ready(lines, found.snapshot.alive, changes)
