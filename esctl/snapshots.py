@@ -83,13 +83,13 @@ def _is_worth_it(scope: Scope, claim: Claim) -> bool:
 
 def _tidy(store: Store, made: Iterable[StateSnapshot]) -> None:
     """Remove what ingests made before, all but the newest."""
-    from esctl.index.shelf import drop, listed
+    from esctl.index.shelf import drop
 
-    folders = {path.parent for path, snapshot in listed(store.path) if snapshot in list(made)}
-    for folder in folders:
-        own = [(path, s) for path, s in listed(store.path) if path.parent == folder and s and s.origin == "ingest"]
-        own.sort(key=lambda item: (item[1].extent.position, item[1].name))
-        drop([path for path, _ in own[:-KEPT]])
+    names = {snapshot.name for snapshot in made}
+    for folder in {path.parent for path, kept in listed(store) if kept and kept.name in names}:
+        here = [(path, kept) for path, kept in listed(store) if path.parent == folder and kept]
+        own = sorted((kept.extent.position, path) for path, kept in here if kept.origin == "ingest")
+        drop([path for _, path in own[:-KEPT]])
 
 
 def _ground(store: Store) -> Scope:

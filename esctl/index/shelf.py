@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,7 @@ class Shelf:
     mapping: str
     log: Snapshot
     always: bool = False  # use them for questions about named entities too
+    unfit: list[str] = field(default_factory=list, compare=False)  # files that were found damaged, or of another log
 
     def folder(self, projection: str, condition: str) -> Path:
         """Name the folder of the snapshots of a projection (its digest) over the entities for which a condition holds.
@@ -95,18 +96,25 @@ class Shelf:
         return self.store / FOLDER / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
     def found(self, folder: Path) -> list[StateSnapshot]:
-        """List a folder's snapshots of this log, whole as far as their manifests go."""
-        kept = (read_snapshot(path) for path in _manifests(folder))
-        return [snapshot for snapshot in kept if snapshot is not None and self._is_of_log(snapshot)]
+        """List a folder's snapshots of this log, whole as far as their manifests go; those that are not are `unfit`."""
+        kept = {path: read_snapshot(path) for path in _manifests(folder)}
+        fit = [found for found in kept.values() if found is not None and self._is_of_log(found)]
+        self.unfit.extend(str(path) for path, found in kept.items() if found not in fit)
+        return [found for found in fit if found.extent.position <= self.log.head]
+
+    def is_whole(self, folder: Path, snapshot: StateSnapshot) -> bool:
+        """Hold a snapshot's files against their digests; one that is damaged is `unfit`."""
+        damaged = [part.file for part in (snapshot.cells, snapshot.lines) if not _is_whole(folder, part)]
+        self.unfit.extend(str(folder / name) for name in damaged)
+        return not damaged
 
     def _is_of_log(self, snapshot: StateSnapshot) -> bool:
-        """Tell whether the commit it was made of is in the log, and what it covers in what is read of it."""
+        """Tell whether the commit it was made of is in the log."""
         path = self.store / "commits" / commit_name(snapshot.seq)
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            return hashlib.sha256(path.read_bytes()).hexdigest() == snapshot.commit_sha256
         except OSError:
             return False
-        return digest == snapshot.commit_sha256 and snapshot.extent.position <= self.log.head
 
 
 def _manifests(folder: Path) -> list[Path]:
@@ -132,8 +140,7 @@ def listed(store: Path) -> list[tuple[Path, StateSnapshot | None]]:
     return [(path, read_snapshot(path)) for path in sorted((store / FOLDER).glob("*/[0-9]*.json"))]
 
 
-def is_whole(folder: Path, part: Part) -> bool:
-    """Hold a file's bytes against its digest."""
+def _is_whole(folder: Path, part: Part) -> bool:
     try:
         with (folder / part.file).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == part.sha256
@@ -145,6 +152,8 @@ def lines_of(folder: Path, part: Part) -> Callable[[], Iterator[bytes]]:
     """Give what reads a snapshot's lines, in blocks."""
 
     def read() -> Iterator[bytes]:
+        if not part.bytes:
+            return  # no entity is left, and nothing is no frame of zstd
         with _zstd().open(folder / part.file, "rb") as file:
             while block := file.read(_BLOCK):
                 yield block

@@ -16,7 +16,7 @@ from esctl.projection.expressions import Expression, Path, Resolve
 from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.sql import field_column, states_sql, total_shape
 from esctl.projection.values import NULL, Shape, Value, from_json, number_from_json, to_boolean
-from esctl.queries.resume import Resumed, ready, resumed, states_of
+from esctl.queries.resume import Resumed, ready, resumed, states_of, unfit_notes
 from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for
 from esctl.queries.typed import field_text, field_value
 
@@ -75,8 +75,9 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     flat_sql, flat_columns = _flat(parts, selected)
     order = "ORDER BY kind, entity"
     answer = Answer(
-        scope.session, f"SELECT * FROM ({rows}) {order}", COLUMNS, f"{flat_sql} {order}", flat_columns, title="states"
-    )
+        scope.session, f"SELECT * FROM ({rows}) {order}", COLUMNS, f"{flat_sql} {order}", flat_columns,
+        notes=unfit_notes(scope), title="states",
+    )  # fmt: skip
     part, whole = found[0]
     if len(found) > 1 or whole is None or where or deleted or scope.entities:
         return answer

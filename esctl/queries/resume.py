@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
-from esctl.index.shelf import Extent, StateSnapshot, is_whole, lines_of
+from esctl.index.shelf import Extent, StateSnapshot, lines_of
 from esctl.model import AsOf, Ready
 from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.partial import (
@@ -26,6 +26,8 @@ from esctl.projection.partial import (
     kept_sql,
     partial_sql,
 )
+from esctl.projection.reads import Measured
+from esctl.projection.values import Shape
 from esctl.queries.bounds import entity_conditions, instant_literal, is_glob
 from esctl.queries.scope import Claim, Scope, claim_of, event_rows, plan_for
 
@@ -79,10 +81,12 @@ def best(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = Fal
     usable = [found for found in scope.shelf.found(folder) if _counts(found.extent, at, scope.known_at)]
     if not usable:
         return None
-    plan, events = plan_for(scope, claim.projection, calculating=calculating), scope.view.manifest.events
+    events = scope.view.manifest.events
     for found in sorted(usable, key=lambda found: (found.extent.events, found.extent.position), reverse=True):
+        measured = _measured(scope, found)
+        plan = plan_for(scope, claim.projection, calculating=calculating, before=measured)
         same = found.text_keys == scope.view.has_struct_keys and goes_on(meaning_of(found), plan, events)
-        if same and is_whole(folder, found.cells) and is_whole(folder, found.lines):
+        if same and scope.shelf.is_whole(folder, found):
             return Resumed(plan, events, found, folder, _kept(scope, claim, plan, found, folder))
     return None
 
@@ -93,11 +97,16 @@ def uncovered(scope: Scope, claim: Claim) -> int:
         found = best(scope, claim, None)
     except NeedsStreamError:
         return 0
-    files = scope.view.manifest.files
-    if found is None:
-        return sum(file.events for file in files)
-    extent = found.snapshot.extent
-    return sum(file.events for file in files if not _covers(extent, file.last, file.max_time))
+    unread = frozenset[str]() if found is None else _beyond(scope, found.snapshot.extent).view.unread
+    return sum(file.events for file in scope.view.manifest.files if file.file not in unread)
+
+
+def unfit_notes(scope: Scope) -> tuple[str, ...]:
+    """Say which snapshots could not be used."""
+    found = dict.fromkeys(scope.shelf.unfit if scope.shelf is not None else ())
+    return tuple(
+        f"note: {name} is damaged or of another log, and was not used: esctl snapshot --drop" for name in found
+    )
 
 
 def whole_claim(claim: Claim) -> Claim:
@@ -143,11 +152,9 @@ def _kept(scope: Scope, claim: Claim, plan: Plan, snapshot: StateSnapshot, folde
 
 
 def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed) -> Resumed:
-    extent, files = kept.snapshot.extent, scope.view.manifest.files
-    covered = frozenset(file.file for file in files if _covers(extent, file.last, file.max_time))
-    if len(covered) == len(files):
+    extent, beyond = kept.snapshot.extent, _beyond(scope, kept.snapshot.extent)
+    if len(beyond.view.unread) == len(scope.view.manifest.files):
         return kept
-    beyond = replace(scope, view=replace(scope.view, unread=covered))
     rows = event_rows(beyond, kept.plan.reads, [claim.condition, other_events(extent)], at)
     later = f"later_{secrets.token_hex(4)}"
     late = f"""SELECT b.*, coalesce(a.high >= b.low, false) AS late FROM ({partial_sql(kept.plan, rows)}) b
@@ -166,6 +173,25 @@ def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed) -> Resum
     changed = " UNION ALL ".join(parts)
     same = f"SELECT {names} FROM ({kept.cells}) a WHERE NOT EXISTS ({_same_entity(f'{later} b', 'a')})"
     return replace(kept, cells=f"{same} UNION ALL {changed}", changed=changed, later=later)
+
+
+def _beyond(scope: Scope, extent: Extent) -> Scope:
+    """Give the scope without the files all of whose events a snapshot has."""
+    files = scope.view.manifest.files
+    covered = frozenset(file.file for file in files if _covers(extent, file.last, file.max_time))
+    return replace(scope, view=replace(scope.view, unread=covered))
+
+
+def _measured(scope: Scope, snapshot: StateSnapshot) -> Measured | None:
+    """Give what was measured when a snapshot was made, if that is of no more events than are asked about.
+
+    Else numbers would get wider columns than they have without it.
+    """
+    assert scope.shelf is not None
+    if scope.entities or scope.known_at is not None or scope.shelf.log.seq < snapshot.seq:
+        return None
+    shapes = {tuple(path): Shape(whole, scale) for path, whole, scale in snapshot.meaning["shapes"]}
+    return Measured(shapes, _beyond(scope, snapshot.extent).view)
 
 
 def _covers(extent: Extent, last: int, max_time: int) -> bool:

@@ -16,7 +16,7 @@ from esctl.errors import NotFoundError, UsageError
 from esctl.index.scan import FOLDABLE, IndexView, PayloadPath, Read
 from esctl.model import AsOf
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
-from esctl.projection.reads import Reads, measure, nested_types
+from esctl.projection.reads import Measured, Reads, measure, nested_types
 from esctl.projection.spec import DEFAULT, Projection, family
 from esctl.projection.sql import EventRows
 from esctl.queries.bounds import bound, entity_conditions, is_glob, known_conditions
@@ -193,12 +193,17 @@ def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
     return keys
 
 
-def plan_for(scope: Scope, projection: Projection, *, calculating: bool = False) -> Plan:
-    """Compile a projection against the scope's index. `calculating`: something else will reckon with its fields."""
+def plan_for(
+    scope: Scope, projection: Projection, *, calculating: bool = False, before: Measured | None = None
+) -> Plan:
+    """Compile a projection against the scope's index.
+
+    `calculating`: something else will reckon with its fields. `before`: what need not be measured again.
+    """
     keys = cache(payload_keys(scope))
     paths = measured_paths(scope.view, projection, calculating)
     paths += _member_paths(scope.view, projection, keys) if calculating else []
-    shapes = measure(scope.connection, scope.view, paths, counted(scope))
+    shapes = measure(scope.connection, scope.view, paths, counted(scope), before)
     reads = Reads(scope.view, shapes)
     if calculating:
         reads.nested_types.update(nested_types(scope.connection, scope.view, paths, counted(scope)))

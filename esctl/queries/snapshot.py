@@ -16,6 +16,7 @@ from esctl.index.shelf import Draft, Extent, Part, StateSnapshot, sweep
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.partial import columns, composed_sql, meaning, partial_sql
+from esctl.projection.reads import measured_shapes
 from esctl.projection.sql import EventRows
 from esctl.queries.bounds import bound
 from esctl.queries.replay import COLUMNS, States, state_fields, state_row
@@ -102,10 +103,12 @@ def _take(scope: Scope, claim: Claim, at: AsOf | None, origin: str, render: Rend
     assert counts is not None
     extent = replace(extent, events=int(counts[2]))
 
+    shapes = [(path, shape.whole, shape.scale) for path, shape in measured_shapes(plan.reads).items()]
+
     def about(name: str, cells: Part, lines: Part) -> StateSnapshot:
         return StateSnapshot(
             name, claim.projection.name, origin, extent, counts[0], counts[1], shelf.log.seq, shelf.log.commit_sha256,
-            scope.view.has_struct_keys, asdict(meaning(plan)), cells, lines,
+            scope.view.has_struct_keys, {**asdict(meaning(plan)), "shapes": shapes}, cells, lines,
         )  # fmt: skip
 
     with Draft(folder, extent) as draft:

@@ -49,5 +49,8 @@ def _show(store: Store, shared: Shared, only: Sequence[StateSnapshot] | None = N
     from esctl.queries.snapshot import listing
     from esctl.snapshots import listed
 
-    found = [(path, kept) for path, kept in listed(store) if only is None or kept in only]
+    found = listed(store)
+    if only is not None:
+        names = {made.name for made in only}
+        found = [(path, kept) for path, kept in found if kept is not None and kept.name in names]
     show(listing(store.session, found), shared, store, ("projection", "position", "until", "events", "entities"))
