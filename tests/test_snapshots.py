@@ -117,4 +117,4 @@ def how(found: resume.Resumed | None) -> str:
         return "none"
     if not found.changed:
         return "as it was"
-    return "late" if "min(key)" in found.changed else "joined"
+    return "late" if found.again else "joined"

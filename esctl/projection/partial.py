@@ -81,13 +81,13 @@ def _held(acc: str, field: FieldPlan, events: int) -> str:
     return f"CAST({acc} AS {total_shape(field, events).sql_type})"
 
 
-def joined_sql(plan: Plan, earlier: str, later: str, events: int) -> str:
+def joined_sql(plan: Plan, earlier: str, later: str, events: int, more: Sequence[str] = ()) -> str:
     """Write the partial states of what two relations of them come to: for the entities of the later one.
 
-    `events`: no more events than this were counted.
+    `events`: no more events than this were counted. `more`: further columns over the two, `a` and `b`.
     """
     items = ["b.kind", "b.entity", "coalesce(a.version, 0) + b.version AS version", "b.position", "b.time", "b.deleted"]
-    items.append("b.high AS high")
+    items += ["b.high AS high", *more]
     for i, field in enumerate(plan.fields):
         fresh = f"(b.anew{i} OR a.entity IS NULL)"
         items.append(f"CASE WHEN {fresh} THEN b.start{i} ELSE a.start{i} END AS start{i}")
@@ -121,13 +121,15 @@ def composed_sql(plan: Plan, cells: str, events: int, more: Sequence[str] = ()) 
     return f"SELECT {', '.join(items)} FROM ({cells})"
 
 
-def kept_sql(plan: Plan, fields: Sequence[KeptField], source: str, high: str, events: int) -> str:
+def kept_sql(
+    plan: Plan, fields: Sequence[KeptField], source: str, high: str, events: int, more: Sequence[str] = ()
+) -> str:
     """Write kept partial states, read from `source`, in the columns of a plan. A field that it did not have is empty.
 
-    `high`: SQL of the last fold key as it is kept.
+    `high`: SQL of the last fold key as it is kept; `more`: further columns.
     """
     kept = {field.name: field.number for field in fields}
-    items = [*OWN, f"{high} AS high"]
+    items = [*OWN, f"{high} AS high", *more]
     for i, field in enumerate(plan.fields):
         j = kept.get(field.name)
         items.append(f"{'CAST(NULL AS VARCHAR)' if j is None else f'start{j}'} AS start{i}")

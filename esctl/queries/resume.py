@@ -51,7 +51,9 @@ class Resumed:
     folder: Path
     cells: str
     changed: str = ""
-    later: str = ""  # the relation of the entities that have changed
+    again: str = ""  # of these, the ones that were folded from their first event
+    later: str = ""  # the table of the entities that have changed
+    new: int = 0  # of these, not in the snapshot
 
 
 def resumed(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> Resumed | None:
@@ -148,7 +150,8 @@ def _kept(scope: Scope, claim: Claim, plan: Plan, snapshot: StateSnapshot, folde
     source = f"read_parquet({literal(str(folder / snapshot.cells.file))}){where}"
     key = "CAST(high AS HUGEINT)"
     high = f"{{'s': high_text, 'n': {key}}}" if snapshot.text_keys else key
-    return kept_sql(plan, meaning_of(snapshot).fields, source, high, scope.view.manifest.events)
+    fields, places = meaning_of(snapshot).fields, ("line_start", "line_end")
+    return kept_sql(plan, fields, source, high, scope.view.manifest.events, places)
 
 
 def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed) -> Resumed:
@@ -157,22 +160,27 @@ def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed) -> Resum
         return kept
     rows = event_rows(beyond, kept.plan.reads, [claim.condition, other_events(extent)], at)
     later = f"later_{secrets.token_hex(4)}"
-    late = f"""SELECT b.*, coalesce(a.high >= b.low, false) AS late FROM ({partial_sql(kept.plan, rows)}) b
-        LEFT JOIN (SELECT kind, entity, high FROM ({kept.cells})) a USING (kind, entity)"""
+    # What has changed is worked out once, with the place of each line, as it is asked for in more than one way.
+    more = ["coalesce(a.high >= b.low, false) AS late", "a.line_start", "a.line_end"]
+    joined = joined_sql(kept.plan, kept.cells, partial_sql(kept.plan, rows), kept.events, more)
     with explained():
-        scope.connection.execute(f"CREATE TEMP TABLE {later} AS {late}")
-        counts = single_row(scope.connection, f"SELECT count(*), count(*) FILTER (late) FROM {later}")
+        scope.connection.execute(f"CREATE TEMP TABLE {later} AS {joined}")
+        counts = single_row(
+            scope.connection,
+            f"SELECT count(*), count(*) FILTER (late), count(*) FILTER (line_start IS NULL) FROM {later}",
+        )
     assert counts is not None
     if not counts[0]:
         return kept
     names = ", ".join(columns(kept.plan))
-    parts = [joined_sql(kept.plan, kept.cells, f"SELECT * FROM {later} WHERE NOT late", kept.events)]
+    changed, again = f"SELECT {names} FROM {later} WHERE NOT late", ""
     if counts[1]:
-        again = event_rows(scope, kept.plan.reads, [claim.condition, _late(scope, later, counts[1])], at)
-        parts.append(f"SELECT {names} FROM ({partial_sql(kept.plan, again)})")
-    changed = " UNION ALL ".join(parts)
-    same = f"SELECT {names} FROM ({kept.cells}) a WHERE NOT EXISTS ({_same_entity(f'{later} b', 'a')})"
-    return replace(kept, cells=f"{same} UNION ALL {changed}", changed=changed, later=later)
+        whole = event_rows(scope, kept.plan.reads, [claim.condition, _late(scope, later, counts[1])], at)
+        again = f"SELECT {names} FROM ({partial_sql(kept.plan, whole)})"
+        changed += f" UNION ALL {again}"
+    known = f"SELECT 1 FROM {later} b WHERE b.kind = a.kind AND b.entity = a.entity"
+    same = f"SELECT {names} FROM ({kept.cells}) a WHERE NOT EXISTS ({known})"
+    return replace(kept, cells=f"{same} UNION ALL {changed}", changed=changed, again=again, later=later, new=counts[2])
 
 
 def _beyond(scope: Scope, extent: Extent) -> Scope:
@@ -214,10 +222,6 @@ def _late(scope: Scope, later: str, count: int) -> str:
     return f"entity IN ({', '.join(literal(name) for (name,) in names)}) AND {pairs}"
 
 
-def _same_entity(one: str, other: str) -> str:
-    return f"SELECT 1 FROM {one} WHERE b.kind = {other}.kind AND b.entity = {other}.entity"
-
-
 def states_of(found: Resumed) -> str:
     """Write the states: kind, entity, version, position, time, deleted and a column per field."""
     return composed_sql(found.plan, found.cells, found.events)
@@ -228,14 +232,19 @@ def ready(found: Resumed, row: str) -> Ready:
     lines = lines_of(found.folder, found.snapshot.lines)
     if not found.changed:
         return Ready(lines, found.snapshot.alive)
-    file = literal(str(found.folder / found.snapshot.cells.file))
-    places = f"SELECT kind, entity, line_start, line_end FROM read_parquet({file})"
-    states = composed_sql(found.plan, found.changed, found.events)
-    # A new entity goes in behind the last one before it.
-    placed = f"""SELECT n.kind, n.entity, CASE WHEN (n.kind, n.entity) = (p.kind, p.entity) THEN p.line_start
-            ELSE coalesce(p.line_end, 0) END AS line_start, coalesce(p.line_end, 0) AS line_end
-        FROM {found.later} n ASOF LEFT JOIN ({places}) p ON row(n.kind, n.entity) >= row(p.kind, p.entity)"""
-    changes = f"""SELECT {row}, line_start, line_end, deleted AS gone
-        FROM ({states}) JOIN ({placed}) USING (kind, entity)
-        ORDER BY kind, entity"""
+    names = ", ".join(columns(found.plan))
+    parts = [f"SELECT {names}, line_start, line_end FROM {found.later} WHERE NOT late AND line_start IS NOT NULL"]
+    if found.new:
+        # A new entity goes in behind the last one before it.
+        file = literal(str(found.folder / found.snapshot.cells.file))
+        parts.append(f"""SELECT {names}, coalesce(p.line, 0) AS line_start, coalesce(p.line, 0) AS line_end
+            FROM (SELECT {names} FROM {found.later} WHERE line_start IS NULL) n ASOF LEFT JOIN
+            (SELECT kind AS k, entity AS e, line_end AS line FROM read_parquet({file})) p
+            ON row(n.kind, n.entity) > row(p.k, p.e)""")
+    if found.again:
+        parts.append(f"""SELECT {names}, line_start, line_end FROM ({found.again})
+            JOIN (SELECT kind, entity, line_start, line_end FROM {found.later}) USING (kind, entity)""")
+    placed = " UNION ALL ".join(parts)
+    states = composed_sql(found.plan, placed, found.events, ("line_start", "line_end"))
+    changes = f"SELECT {row}, line_start, line_end, deleted AS gone FROM ({states}) ORDER BY kind, entity"
     return Ready(lines, found.snapshot.alive, changes)

@@ -122,7 +122,8 @@ def _cells(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[Plan, int, str]
     """Fold the partial states, from an earlier snapshot where there is one."""
     found = resumed(scope, claim, at)
     if found is not None:
-        return found.plan, found.events, found.cells
+        names = ", ".join(columns(found.plan))
+        return found.plan, found.events, f"SELECT {names} FROM ({found.cells})"
     plan = plan_for(scope, claim.projection)
     rows: EventRows = event_rows(scope, plan.reads, [claim.condition], at)
     return plan, rows.count, f"SELECT {', '.join(columns(plan))} FROM ({partial_sql(plan, rows)})"
