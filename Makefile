@@ -5,7 +5,7 @@ VENV = .venv
 PYTHON = $(VENV)/bin/python
 LOWEST = .venv-lowest
 
-.PHONY: help demo test test-lowest lint format samples examples bench dist clean
+.PHONY: help demo test test-lowest interop lint format samples examples bench dist clean
 
 help:
 	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
@@ -15,6 +15,7 @@ help:
 	@echo "make samples      write sample_logs/ anew (the same bytes)"
 	@echo "make examples     write the outputs shown in the READMEs anew"
 	@echo "make test-lowest  run the suite with the lowest versions pyproject.toml allows"
+	@echo "make interop      build what checks proofs independently (needs Go), for the tests to run"
 	@echo "make bench N=1000000  time esctl against DuckDB SQL by hand and a plain script"
 	@echo "make dist         build wheel and sdist"
 	@echo "make clean        remove everything made here"
@@ -55,8 +56,15 @@ test-lowest: pyproject.toml
 	@sh .ci/venv $(LOWEST) -c build/lowest.txt -e '.[dev]'
 	$(LOWEST)/bin/python -m pytest -n 2 --dist loadgroup
 
+interop: build/interop
+
+build/interop: tests/interop/go/main.go tests/interop/go/go.mod tests/interop/go/go.sum
+	@mkdir -p build
+	cd tests/interop/go && go build -o ../../../build/interop .
+
 bench: $(VENV)/.dev
 	$(PYTHON) bench/run.py $(N)
+	$(PYTHON) bench/ledger.py
 
 dist: $(VENV)/.dev
 	$(PYTHON) -m build --outdir dist

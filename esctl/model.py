@@ -150,6 +150,7 @@ class Basis:
     mapping: str  # digests of what the records were read and folded with
     projection: str
     version: str  # of esctl
+    erased: int = 0  # records among them that had been erased
 
 
 @dataclass(frozen=True, slots=True)

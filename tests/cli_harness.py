@@ -166,8 +166,13 @@ def refused(*arguments: object, code: int, cwd: Path, stdin: bytes = b"", **vari
     return told[0].removeprefix("esctl: error: "), told[1].removeprefix("hint: ")
 
 
-def on_terminal(*arguments: object, cwd: Path, width: int = 80, **variables: str) -> tuple[str, int]:
-    """Run esctl on a pseudo-terminal; give what it showed, stdout and stderr together, and the exit code."""
+def on_terminal(
+    *arguments: object, cwd: Path, width: int = 80, answer: bytes = b"", **variables: str
+) -> tuple[str, int]:
+    """Run esctl on a pseudo-terminal; give what it showed, stdout and stderr together, and the exit code.
+
+    `answer` is what is typed, whenever it is read.
+    """
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     process = subprocess.Popen(
@@ -179,6 +184,7 @@ def on_terminal(*arguments: object, cwd: Path, width: int = 80, **variables: str
         env=surroundings(ESCTL_NO_PAGER="1", **variables),
     )
     os.close(slave)
+    os.write(master, answer)
     shown = b""
     while True:
         try:

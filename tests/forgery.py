@@ -171,7 +171,7 @@ def forge(path: Path, edit: Edit, *, trees: bool = True, cursors: bool = False) 
         rows = table.slice(tree.size, stop - tree.size)
         entry = write_segment(path / "log", rows, logs.Unsynced())
         tree, blocks = tree.extend(leaf_hashes(rows, connection))
-        raw += b"".join(rows["raw"].to_pylist())
+        raw += b"".join(each or b"" for each in rows["raw"].to_pylist())
         made = Commit(
             seq=commit.seq, kind="append", at=commit.at, prev=prev, tree=tree if trees else commit.tree,
             add=(entry.with_blocks(blocks if trees else commit.add[0].blocks),),

@@ -62,7 +62,7 @@ def test_a_store_that_nobody_touched_is_intact(store: Path) -> None:
     assert judged.verified.is_intact, judged.files
     assert {check.rule for check in judged.verified.checks if not check.skipped} == {
         "identity", "commits", "summaries", "segments", "index files", "checkpoints", "last seen", "records", "times",
-        "cursors", "index",
+        "cursors", "index", "back-dating",
     }  # fmt: skip
     counts = {check.rule: check.count for check in judged.verified.checks}
     assert counts["records"] == counts["index"] == forgery.FIRST + 300
@@ -233,7 +233,8 @@ def test_a_head_that_was_never_the_logs_is_found(few: Path) -> None:
 def test_an_index_out_of_step_is_found(few: Path) -> None:
     import pyarrow.parquet as pq
 
-    from esctl.index.catalog import read_manifest, write_manifest
+    from esctl.index.catalog import RowGroup, read_manifest, write_manifest
+    from esctl.log.ranges import parquet_ranges
 
     (folder,) = (few / "index").iterdir()
     manifest = read_manifest(folder)
@@ -248,11 +249,9 @@ def test_an_index_out_of_step_is_found(few: Path) -> None:
     assert judge(few).of("index files") == [("index out of step", entry.first)]
     from dataclasses import replace
 
-    from esctl.ledger.files import digest_of
-
-    digest = digest_of(folder / entry.file)
-    assert digest is not None
-    patched = replace(entry, bytes=digest[0], sha256=digest[1])
+    *ranges, footer = parquet_ranges(folder / entry.file, pq.read_metadata(folder / entry.file))
+    groups = tuple(RowGroup(part, old.low, old.high) for part, old in zip(ranges, entry.groups, strict=True))
+    patched = replace(entry, bytes=footer.offset + footer.bytes, groups=groups, footer=footer)
     write_manifest(folder, replace(manifest, files=(patched, *manifest.files[1:])))
     assert judge(few).verified.is_intact
     judged = judge(few, full=True)

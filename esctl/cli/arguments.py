@@ -60,5 +60,13 @@ Trust = Annotated[
         "(repeat for more).",
     ),
 ]
+CheckpointChoice = Annotated[
+    str,
+    typer.Option(
+        "--checkpoint",
+        metavar="FILE|SIZE",
+        help="The checkpoint to prove against: a file, or that of so many records; by default the newest in the store.",
+    ),
+]
 
 MAP_HELP = "Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail."

@@ -93,13 +93,15 @@ def announce(
     findings lie in its scope (where `noted`), and its basis where it is wanted.
     """
     if not shared.quiet:
-        from esctl.queries.findings import findings_note
+        from esctl.queries.findings import erased_note, findings_note
 
         for point in (at, *points):
             echo_bound(store, shared, point)
         for skipped in scope.without:
             diagnostics.note(f"without {skipped.text}: {skipped.count} event{'s' * (skipped.count != 1)}")
         if noted and (line := findings_note(scope, at)):
+            diagnostics.note(line)
+        if line := erased_note(scope, at):
             diagnostics.note(line)
     if shared.basis or shared.basis_from is not None:
         _tell_basis(shared, store, store.basis_of(scope, (at, *points)))

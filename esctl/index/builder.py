@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from esctl.engine.duckdb import single_row
 from esctl.engine.exact_text import canonical_json_sql, pointer_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
+from esctl.index.catalog import IS_ERASED, UNREADABLE
 from esctl.index.envelope import EnvelopeSql, envelope_sql, mapped_fields, payload_paths, sequence_text_key
 from esctl.index.layout import FieldSample, PayloadColumn, choose_columns, json_kind_sql, null_mark
 from esctl.index.mapping import json_pointer, parse_path
@@ -51,6 +52,7 @@ class Built:
     conflicts: int
     invalid: int
     homeless: int
+    erased: int
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload field, the JSON types it has
     duplicate_positions: tuple[int, ...]  # duplicates proper, not conflicts
 
@@ -316,12 +318,13 @@ def _finish(
         count(*) FILTER (ordering = 'sequence' AND sequence IS NULL AND {foldable}),
         bool_or({has_role}),
         count(*) FILTER (duplicate_of IS NOT NULL AND NOT conflict),
-        count(*) FILTER (invalid IS NOT NULL),
-        count(*) FILTER (invalid IS NULL AND {entityless})
+        count(*) FILTER ({UNREADABLE}),
+        count(*) FILTER (invalid IS NULL AND {entityless}),
+        count(*) FILTER ({IS_ERASED})
         FROM event""",
     )
     assert row is not None
-    events, untyped, orderings, unsequenced, has_roles, duplicates, invalid, homeless = row
+    events, untyped, orderings, unsequenced, has_roles, duplicates, invalid, homeless, erased = row
     duplicate_rows = connection.execute("SELECT position FROM repeated WHERE NOT conflict ORDER BY 1").fetchall()
     return Built(
         table=table,
@@ -336,6 +339,7 @@ def _finish(
         conflicts=conflicts,
         invalid=invalid,
         homeless=homeless,
+        erased=erased,
         fields=_fields(connection, columns),
         duplicate_positions=tuple(position for (position,) in duplicate_rows),
     )

@@ -5,18 +5,42 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from esctl.errors import InputError
 from esctl.index.layout import PayloadColumn
+from esctl.log.ranges import ByteRange
 from esctl.model import Stanza
 
 MANIFEST = "manifest.json"
 FORMAT = 7
+ERASED = "erased"
+"""What the column `invalid` says of a record that was erased; it counts apart from those that could not be read."""
+IS_ERASED, UNREADABLE = f"invalid = '{ERASED}'", f"invalid <> '{ERASED}'"
 _DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before it, closed by a brace
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """A row group of an index file: where its bytes are, and between which names its entities lie.
+
+    `low` and `high` are None where that is not kept, because a name is long or there is none.
+    """
+
+    range: ByteRange
+    low: str | None
+    high: str | None
+
+    def may_hold(self, names: Sequence[str]) -> bool:
+        """Tell whether one of these names, which are sorted, may be in here."""
+        if self.low is None or self.high is None:
+            return True
+        at = bisect_left(names, self.low)
+        return at < len(names) and names[at] <= self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +49,8 @@ class IndexFile:
 
     file: str
     bytes: int
-    sha256: str
+    groups: tuple[RowGroup, ...]
+    footer: ByteRange
     rows: int
     events: int
     first: int  # positions covered: every event of [first, last] that is not in another file
@@ -42,7 +67,13 @@ class IndexFile:
     conflicts: int
     invalid: int
     homeless: int  # valid events that name no entity
+    erased: int  # records that were erased, and say nothing any more
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload fields seen, with the JSON types they had
+
+    @property
+    def ranges(self) -> tuple[ByteRange, ...]:
+        """Give the parts of the file, which follow one another and leave nothing out."""
+        return (*(group.range for group in self.groups), self.footer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +84,7 @@ class Manifest:
     files: tuple[IndexFile, ...] = ()
     stanzas: tuple[Stanza, ...] = ()
     sources: Mapping[str, int] = field(default_factory=dict)  # source -> number of its stanza
+    redactions: int = 0  # erasures after which the records were read
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -85,8 +117,9 @@ def read_manifest(folder: Path) -> Manifest | None:
         return Manifest(
             head=int(document["head"]),
             files=tuple(_file(entry) for entry in document["files"]),
-            stanzas=tuple(_stanza(entry) for entry in document["stanzas"]),
+            stanzas=tuple(stanza_from_json(entry) for entry in document["stanzas"]),
             sources=dict(document["sources"]),
+            redactions=int(document["redactions"]),
         )
     except FileNotFoundError:
         return None
@@ -136,13 +169,18 @@ def with_sources(manifest: Manifest, assigned: Mapping[str, Stanza]) -> Manifest
 
 
 def _file(entry: dict[str, Any]) -> IndexFile:
-    columns = tuple(PayloadColumn(**column) for column in entry["columns"])
-    return IndexFile(
-        **{**entry, "columns": columns, "orderings": tuple(entry["orderings"]), "fields": _tuples(entry["fields"])}
-    )
+    parts = {
+        "groups": tuple(RowGroup(ByteRange(**one["range"]), one["low"], one["high"]) for one in entry["groups"]),
+        "footer": ByteRange(**entry["footer"]),
+        "columns": tuple(PayloadColumn(**column) for column in entry["columns"]),
+        "orderings": tuple(entry["orderings"]),
+        "fields": _tuples(entry["fields"]),
+    }
+    return IndexFile(**{**entry, **parts})
 
 
-def _stanza(entry: dict[str, Any]) -> Stanza:
+def stanza_from_json(entry: Mapping[str, Any]) -> Stanza:
+    """Read a stanza as `asdict` and JSON leave it. Raises TypeError for anything else."""
     return Stanza(**{f.name: _tuples(entry[f.name]) for f in fields(Stanza) if f.name in entry})
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
 
-from esctl.index.catalog import Manifest
+from esctl.index.catalog import ERASED, Manifest
 from esctl.log.snapshot import Snapshot
 from esctl.model import Cursor
 
@@ -38,11 +38,20 @@ def judge_rows(connection: duckdb.DuckDBPyConnection, table: pa.Table, cursors: 
         runs = list(alike)
         start, stop = runs[0][1], runs[-1][2]
         found += [judge(raw, cursors[runs[0][0]], connection) for raw in table["raw"].slice(start, stop - start).chunks]
+    invalid = pa.chunked_array([judged.invalid for judged in found])
     return JudgedRows(
         pa.chunked_array([judged.text for judged in found]),
-        pa.chunked_array([judged.invalid for judged in found]),
+        _with_erased(table, invalid),
         pa.chunked_array([judged.marked for judged in found]),
     )
+
+
+def _with_erased(table: pa.Table, invalid: pa.ChunkedArray) -> pa.ChunkedArray:
+    if "erased_leaf" not in table.column_names or table["erased_leaf"].null_count == table.num_rows:
+        return invalid
+    import pyarrow.compute as pc
+
+    return pc.if_else(table["erased_leaf"].is_valid().combine_chunks(), ERASED, invalid.combine_chunks())
 
 
 def _writing(cursor: Cursor) -> tuple[str, ...]:
@@ -91,14 +100,16 @@ def trimmed_raws(snapshot: Snapshot, table: pa.Table) -> Callable[[Sequence[int]
     """Give a function that fetches records' bytes without blanks around them, from these rows or from the log."""
 
     def fetch(positions: Sequence[int]) -> Mapping[int, bytes]:
+        import numpy as np
         import pyarrow as pa
 
         from esctl.log.reader import raw_of
 
-        first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
+        there = table["position"].to_numpy()
+        first, last = int(there[0]), int(there[-1])
         wanted = sorted(set(positions))
         here = [position for position in wanted if first <= position <= last]
-        raws = table["raw"].take(pa.array([position - first for position in here], pa.int64())).to_pylist()
+        raws = table["raw"].take(pa.array(np.searchsorted(there, here))).to_pylist()
         found = dict(zip(here, raws, strict=True))
         found.update(raw_of(snapshot, [position for position in wanted if position < first]))
         return {position: trimmed(raw) for position, raw in found.items()}

@@ -6,7 +6,7 @@ Nothing else knows how payloads are stored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,8 @@ from esctl.index.catalog import IndexFile, Manifest
 from esctl.index.envelope import ALIASES_TYPE, sortable_text
 from esctl.index.layout import PayloadColumn, json_of, json_type_of, null_mark, text_of
 from esctl.index.mapping import json_pointer
+from esctl.index.reach import Reach, reaches
+from esctl.log.ranges import Checked, require
 
 Form = Literal["json", "text", "type", "number"]
 PayloadPath = tuple[str | int, ...]
@@ -39,6 +41,7 @@ _STORED_TYPES = {
 }  # fmt: skip
 """Of the envelope columns that are not text."""
 
+REBUILD = "the evidence may be whole; rebuild the index with: esctl reindex"
 FOLDABLE = "duplicate_of IS NULL AND invalid IS NULL AND entity IS NOT NULL"
 KEY_SHIFT = "9223372036854775808::HUGEINT"  # 2**63
 PLACE = "(position::HUGEINT * 256 + role_order)"
@@ -67,6 +70,7 @@ class IndexView:
     manifest: Manifest
     upto: int | None = None  # leaves out what was recorded after the reader's own snapshot
     unread: frozenset[str] = frozenset()  # files that a question needs no row of
+    checked: Checked = field(default_factory=Checked, compare=False, repr=False)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -149,13 +153,27 @@ class IndexView:
         """Write a SELECT of envelope columns and payload reads (alias -> read).
 
         `where` are conditions over envelope columns as stored (`time`, `recorded_at`: TIMESTAMPTZ); `extra` is more
-        SQL for the select list, over the same columns. Times come out as naive UTC TIMESTAMP.
+        SQL for the select list, over the same columns. Times come out as naive UTC TIMESTAMP. What the conditions
+        reach of the index is held against its digests. Raises InputError, naming the file, where it is damaged.
         """
         names = list(columns)
         aliases = dict(reads or {})
-        files = [file for file in self.manifest.files if file.file not in self.unread]
+        files = self._reached(reaches(where))
         selects = [self._select(layout, names, aliases, where, extra) for layout in _layouts(files)]
         return "\nUNION ALL ".join(selects) if selects else self._empty(names, aliases, extra)
+
+    def _reached(self, limits: Sequence[Reach]) -> Sequence[IndexFile]:
+        """Give the files in which all the limits may be met, once what will be read of them is found in order.
+
+        DuckDB leaves the same row groups out, by the bounds of names that stand in the footers. One file stays, so
+        that a relation has its columns.
+        """
+        files = tuple(file for file in self.manifest.files if file.file not in self.unread)
+        files = tuple(file for file in files if all(limit.may_lie_in(file) for limit in limits)) or files[:1]
+        for file in files:
+            groups = [group.range for group in file.groups if all(limit.may_lie_in_group(group) for limit in limits)]
+            self.checked.require(self.folder / file.file, file.bytes, [*groups, file.footer], REBUILD)
+        return files
 
     def _select(
         self,
@@ -228,6 +246,12 @@ class _Layout:
     def is_nullable(self, column: PayloadColumn) -> bool:
         """Say whether the field may be JSON null."""
         return any(name == column.field and "NULL" in kinds for file in self.files for name, kinds in file.fields)
+
+
+def require_files(folder: Path, files: Sequence[IndexFile]) -> None:
+    """Hold whole index files against their digests. Raises InputError, naming the file."""
+    for file in files:
+        require(folder / file.file, file.bytes, file.ranges, REBUILD)
 
 
 def _envelope(name: str) -> str:

@@ -71,6 +71,7 @@ class StateSnapshot:
     alive: int  # of these, not deleted: the lines
     seq: int  # the commit it was made of, and the digest of its file
     commit_sha256: str
+    redactions: int  # in the log until then
     text_keys: bool  # fold keys are a text and a number
     meaning: dict[str, Any]
     cells: Part
@@ -109,7 +110,9 @@ class Shelf:
         return not damaged
 
     def _is_of_log(self, snapshot: StateSnapshot) -> bool:
-        """Tell whether the commit it was made of is in the log."""
+        """Tell whether the commit it was made of is in the log, and nothing has been erased since."""
+        if snapshot.redactions != len(self.log.redactions):
+            return False
         path = self.store / "commits" / commit_name(snapshot.seq)
         try:
             return hashlib.sha256(path.read_bytes()).hexdigest() == snapshot.commit_sha256

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.errors import InputError
-from esctl.index.catalog import Manifest
+from esctl.index.catalog import MANIFEST, Manifest, RowGroup, read_manifest
+from esctl.log.files import Filesystem, entries, explained
+from esctl.log.ranges import ByteRange, parquet_ranges
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 ROW_GROUP = 65_536
+LONGEST_BOUND = 256
+"""Characters of an entity's name up to which a row group's bounds are kept: Parquet has none for very long texts."""
+LOCK = "lock"
+LOCK_SECONDS = 600
 LINGER_SECONDS = 600
 """How long a merged file stays for readers that opened the manifest before."""
 
@@ -24,8 +30,22 @@ DICTIONARY = ["kind", "entity", "type", "actor", "role", "source", "ordering", "
 DELTA = {"position": "DELTA_BINARY_PACKED", "offset": "DELTA_BINARY_PACKED"}
 
 
-def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) -> tuple[str, int, str]:
-    """Write an index file of the positions [first, last] atomically; gives its name, size in bytes and SHA-256.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file as it was written."""
+
+    file: str
+    groups: tuple[RowGroup, ...]
+    footer: ByteRange
+
+    @property
+    def bytes(self) -> int:
+        """Give the size of the file."""
+        return self.footer.offset + self.footer.bytes
+
+
+def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) -> Written:
+    """Write an index file of the positions [first, last] atomically.
 
     Raises InputError where the folder cannot be written.
     """
@@ -34,6 +54,7 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
     name = f"{first:020d}-{last:020d}.{secrets.token_hex(4)}.parquet"
     temporary = folder / f".tmp-{name}"
     writer = None
+    bounds: list[tuple[str | None, str | None]] = []
     try:
         for table in tables:
             if writer is None:
@@ -42,11 +63,11 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
                     column_encoding=DELTA, write_page_checksum=True, write_statistics=_with_statistics(table.schema),
                 )  # fmt: skip
             writer.write_table(table, ROW_GROUP)
+            starts = range(0, table.num_rows, ROW_GROUP)
+            bounds += [_bounds(table["entity"].slice(start, ROW_GROUP)) for start in starts]
         if writer is not None:
             writer.close()
-        with temporary.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            size = file.tell()
+        *ranges, footer = parquet_ranges(temporary, pq.read_metadata(temporary))
         os.replace(temporary, folder / name)
     except OSError as error:
         raise InputError(
@@ -54,7 +75,15 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
-    return name, size, digest
+    return Written(name, tuple(RowGroup(part, *pair) for part, pair in zip(ranges, bounds, strict=True)), footer)
+
+
+def _bounds(entities: pa.ChunkedArray) -> tuple[str | None, str | None]:
+    import pyarrow.compute as pc
+
+    found = pc.min_max(entities)
+    low, high = found["min"].as_py(), found["max"].as_py()
+    return (low, high) if max(len(low or ""), len(high or "")) <= LONGEST_BOUND else (None, None)
 
 
 def _with_statistics(schema: pa.Schema) -> list[str]:
@@ -70,10 +99,38 @@ def _with_statistics(schema: pa.Schema) -> list[str]:
     return [field.name for field in plain if field.name in DICTIONARY or field.type not in texts]
 
 
-def sweep(folder: Path, manifest: Manifest) -> None:
+def clear(folder: Path, files: Filesystem) -> None:
+    """Remove all that an index folder holds, its manifest first. Raises InputError where it cannot be written."""
+    _clear(folder, lambda manifest: False, files)
+
+
+def clear_stale(folder: Path, redactions: int, files: Filesystem) -> None:
+    """Remove what an index folder holds of records that were erased since, at once, whoever may be reading it.
+
+    An index of after the last of so many erasures stays. Raises InputError where the folder cannot be written.
+    """
+    _clear(folder, lambda manifest: manifest.redactions >= redactions, files)
+
+
+def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem) -> None:
+    from filelock import FileLock
+
+    with explained(f"write {folder}"), FileLock(folder / LOCK, timeout=LOCK_SECONDS):
+        try:
+            manifest = read_manifest(folder)
+        except InputError:
+            manifest = None
+        fresh = manifest is not None and is_fresh(manifest)
+        kept = {LOCK, *([MANIFEST, *(file.file for file in manifest.files)] if fresh and manifest else [])}
+        for name in sorted(set(entries(folder)) - kept, key=lambda name: name != MANIFEST):
+            files.unlink(folder / name)
+        files.sync_folder(folder)
+
+
+def sweep(folder: Path, manifest: Manifest, linger: float = LINGER_SECONDS) -> None:
     """Remove index files that the manifest does not name and no reader can still need."""
     named = {file.file for file in manifest.files}
-    horizon = time.time() - LINGER_SECONDS
+    horizon = time.time() - linger
     for path in folder.glob("*.parquet"):
         if path.name not in named and path.stat().st_mtime < horizon:
             path.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -13,10 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.errors import InputError
-from esctl.index.catalog import MANIFEST, IndexFile, Manifest, read_manifest, with_file, with_sources, write_manifest
+from esctl.index.catalog import (
+    MANIFEST,
+    IndexFile,
+    Manifest,
+    read_manifest,
+    stanza_from_json,
+    with_file,
+    with_sources,
+    write_manifest,
+)
 from esctl.index.rows import judge_rows, judged_chunk, runs_of, trimmed_raws
-from esctl.index.scan import IndexView
-from esctl.index.storage import ROW_GROUP, sweep, write_file
+from esctl.index.scan import IndexView, require_files
+from esctl.index.storage import LOCK, LOCK_SECONDS, ROW_GROUP, Written, sweep, write_file
 from esctl.log.snapshot import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
 
@@ -33,7 +42,6 @@ CHUNK_BYTES = 48 << 20
 SMALL_ROWS = 1_000_000
 """Files with fewer rows are merged once there are `MOST_SMALL` of them in a row."""
 MOST_SMALL = 8
-LOCK_SECONDS = 600
 SAMPLE_RECORDS = 1000
 
 Detected = Callable[[str, "Detection"], None]
@@ -53,7 +61,7 @@ class Updater:
 
         A store that cannot be written gets its missing part in a temporary folder.
         """
-        manifest = read_manifest(self.folder) or Manifest()
+        manifest = _usable(read_manifest(self.folder), snapshot)
         if _current(manifest, snapshot):
             return _view(self.folder, manifest, snapshot)
         try:
@@ -72,7 +80,7 @@ class Updater:
         What the store's own index holds beyond is left out in a temporary folder; a file that reaches across the end
         is built again.
         """
-        manifest = read_manifest(self.folder) or Manifest()
+        manifest = _usable(read_manifest(self.folder), snapshot)
         if manifest.head <= snapshot.head:
             return self.run(snapshot)
         kept = tuple(file for file in manifest.files if file.last <= snapshot.head)
@@ -100,7 +108,7 @@ class Updater:
 
         So the two can be compared row by row. Raises as `run` does.
         """
-        manifest = Manifest()
+        manifest = _empty(snapshot)
         for file in like.files:
             written: list[IndexFile] = []
             for table in _chunks(snapshot, file.first, min(file.last, snapshot.head)):
@@ -110,12 +118,30 @@ class Updater:
                 manifest = replace(manifest, files=(*manifest.files[: -len(written)], self._merge(written)))
         return manifest
 
+    def over(
+        self,
+        snapshot: Snapshot,
+        table: pa.Table,
+        stanzas: Mapping[str, Stanza],
+        fields: Mapping[str, tuple[str, ...]],
+    ) -> IndexView:
+        """Build an index of some records of a log, in an empty folder; positions between them may be missing.
+
+        `stanzas` and the snapshot's cursors tell how each of their sources is read, `fields` which payload fields any
+        record of that log had, with the JSON types they had.
+        """
+        manifest = self._add(snapshot, with_sources(Manifest(), stanzas), table)
+        (file,) = manifest.files
+        known = {**fields, **{name: (*kinds, *fields.get(name, ())) for name, kinds in file.fields}}
+        told = tuple((name, tuple(sorted(set(kinds)))) for name, kinds in known.items())
+        return IndexView(self.folder, replace(manifest, files=(replace(file, fields=told),)))
+
     @contextmanager
     def _locked(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
         try:
-            with FileLock(self.folder / "lock", timeout=LOCK_SECONDS):
+            with FileLock(self.folder / LOCK, timeout=LOCK_SECONDS):
                 yield
         except Timeout:
             raise InputError(
@@ -166,11 +192,15 @@ class Updater:
         return IndexView(folder, replace(self, folder=folder)._extend(snapshot))
 
     def _extend(self, snapshot: Snapshot) -> Manifest:
-        manifest = read_manifest(self.folder) or Manifest()
+        found = read_manifest(self.folder)
+        manifest = _usable(found, snapshot)
         if manifest.head > snapshot.head:
             if manifest.head <= _newest_head(snapshot):
                 return manifest
-            manifest = Manifest()  # of a log that is no more: begin anew
+            manifest = _empty(snapshot)  # of a log that is no more: begin anew
+        if found is not None and found.redactions != manifest.redactions:
+            write_manifest(self.folder, manifest)
+            sweep(self.folder, manifest, linger=0)  # what they say was erased
         sweep(self.folder, manifest)
         for table in _chunks(snapshot, manifest.head + 1, snapshot.head):
             manifest = self._add(snapshot, manifest, table)
@@ -211,7 +241,7 @@ class Updater:
         from esctl.index.mapping import stanza_for
         from esctl.index.samples import parsed, sample_values
 
-        configured = stanza_for(self.config, source)
+        configured = stanza_for(self.config, source) or _recorded(snapshot, source)
         if configured is not None:
             return self._overridden(configured)
         cursor = snapshot.cursors[source]
@@ -224,6 +254,18 @@ class Updater:
         if self.detected is not None:
             self.detected(source, detection)
         return self._overridden(detection.stanza)
+
+    def recognise(self, snapshot: Snapshot, source: str, first: int) -> Stanza:
+        """Say what is recognised in a source, whose first record is at position `first`, whatever is configured."""
+        from esctl.index.detect import detect
+        from esctl.index.samples import sample_values
+
+        recorded = _recorded(snapshot, source)
+        if recorded is not None:
+            return recorded
+        cursor = snapshot.cursors[source]
+        count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)
+        return _whole(detect(sample_values(snapshot, cursor, first, count, self.connection)), cursor).stanza
 
     def _overridden(self, stanza: Stanza) -> Stanza:
         from esctl.index.mapping import override
@@ -241,18 +283,20 @@ class Updater:
     def _merge(self, files: Sequence[IndexFile]) -> IndexFile:
         from esctl.engine.quoting import text_list
 
+        require_files(self.folder, files)  # or damage would be merged into a file that is in order
         paths = text_list([str(self.folder / file.file) for file in files])
         sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
         reader = self.connection.sql(sql).to_arrow_reader(ROW_GROUP)
         import pyarrow as pa
 
         tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
-        name, size, digest = write_file(self.folder, tables, files[0].first, files[-1].last)
+        written = write_file(self.folder, tables, files[0].first, files[-1].last)
         return replace(
             files[0],
-            file=name,
-            bytes=size,
-            sha256=digest,
+            file=written.file,
+            bytes=written.bytes,
+            groups=written.groups,
+            footer=written.footer,
             last=files[-1].last,
             min_time=min(file.min_time for file in files),
             max_time=max(file.max_time for file in files),
@@ -270,7 +314,7 @@ def _whole(detection: Detection, cursor: Cursor) -> Detection:
     return replace(detection, stanza=replace(detection.stanza, data=("record",)))
 
 
-_SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless")
+_SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless", "erased")
 
 
 def _chunks(snapshot: Snapshot, first: int, last: int) -> Iterator[pa.Table]:
@@ -293,6 +337,30 @@ def _view(folder: Path, manifest: Manifest, snapshot: Snapshot) -> IndexView:
     return IndexView(folder, manifest, snapshot.head if manifest.head > snapshot.head else None)
 
 
+def _empty(snapshot: Snapshot) -> Manifest:
+    return Manifest(redactions=len(snapshot.redactions))
+
+
+def _usable(manifest: Manifest | None, snapshot: Snapshot) -> Manifest:
+    """Give a manifest, or an empty one where it is of before an erasure: what it names holds what was erased.
+
+    Raises InputError where records were erased after the snapshot was taken.
+    """
+    if manifest is None or manifest.redactions < len(snapshot.redactions):
+        return _empty(snapshot)
+    if manifest.redactions > len(snapshot.redactions):
+        if len(_newest(snapshot).redactions) >= manifest.redactions:
+            raise InputError(f"{snapshot.path}: records were erased meanwhile", "run the command again")
+        return _empty(snapshot)  # of a log that is no more
+    return manifest
+
+
+def _recorded(snapshot: Snapshot, source: str) -> Stanza | None:
+    """Give what had been recognised in a source when records of it were erased."""
+    told = next((each.mappings[source] for each in snapshot.redactions if source in each.mappings), None)
+    return stanza_from_json(told) if told is not None else None
+
+
 def _current(manifest: Manifest, snapshot: Snapshot) -> bool:
     if manifest.head == snapshot.head:
         return True
@@ -301,9 +369,13 @@ def _current(manifest: Manifest, snapshot: Snapshot) -> bool:
 
 
 def _newest_head(snapshot: Snapshot) -> int:
+    return _newest(snapshot).head
+
+
+def _newest(snapshot: Snapshot) -> Snapshot:
     from esctl.log.commits import open_log
 
-    return open_log(snapshot.path).read().head
+    return open_log(snapshot.path).read()
 
 
 def _all_fields(files: Sequence[IndexFile]) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -319,16 +391,17 @@ def _likeness(file: IndexFile) -> tuple[object, ...] | None:
     return (file.columns, file.sequence_key) if file.rows < SMALL_ROWS else None
 
 
-def _entry(built: Built, written: tuple[str, int, str], first: int, last: int) -> IndexFile:
+def _entry(built: Built, written: Written, first: int, last: int) -> IndexFile:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    name, size, digest = written
     times = pc.min_max(built.table["time"].cast(pa.int64()))
     return IndexFile(
-        file=name, bytes=size, sha256=digest, rows=built.table.num_rows, events=built.events, first=first, last=last,
-        min_time=times["min"].as_py(), max_time=times["max"].as_py(), columns=built.columns, untyped=built.untyped,
-        orderings=built.orderings, sequence_key=built.sequence_key, unsequenced=built.unsequenced, roles=built.roles,
+        file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer,
+        rows=built.table.num_rows, events=built.events, first=first, last=last, min_time=times["min"].as_py(),
+        max_time=times["max"].as_py(), columns=built.columns, untyped=built.untyped, orderings=built.orderings,
+        sequence_key=built.sequence_key, unsequenced=built.unsequenced, roles=built.roles,
         duplicates=built.duplicates, conflicts=built.conflicts, invalid=built.invalid, homeless=built.homeless,
+        erased=built.erased,
         fields=built.fields,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 from esctl.errors import InputError, TamperedError
 from esctl.ledger.checkpoint import Checkpoint, Head, origin_of, parse_checkpoint, sign
 from esctl.ledger.note import LARGEST, SigningKey
-from esctl.ledger.pins import advance
+from esctl.ledger.pins import advance, now
 from esctl.ledger.tree import store_tree
 from esctl.log.commits import open_log
 from esctl.log.files import ConflictError, Filesystem, entries, explained, read_regular, write_exclusive
@@ -56,6 +56,7 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     Raises TamperedError, and signs nothing, where the store contradicts an earlier checkpoint or what was last seen of
     it; InputError where it cannot be read or written.
     """
+    started = now()
     snapshot = open_log(store).read()
     files = Filesystem()
     with explained(f"write {store}"):
@@ -64,7 +65,7 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     tree = store_tree(snapshot)
     for path in checkpoint_files(store):
         _check(path, tree, snapshot)
-    if not advance(snapshot, keys=[key.verifier.text]):
+    if not advance(snapshot, keys=[key.verifier.text], seen=started):
         raise TamperedError(f"{store} does not continue what was last seen of it here: nothing was signed", _HINT)
     head = Head(origin_of(snapshot.store_id), snapshot.head, snapshot.tree.root())
     data = sign(head, key)

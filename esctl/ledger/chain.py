@@ -184,8 +184,8 @@ def _check_links(run: _Walk, pin: Pin | None) -> None:
     told = {finding.file for finding in run.findings}
     for seq, commit in sorted(run.commits.items()):
         before = run.first if seq == 1 else run.digests.get(seq - 1)
-        if before is None or commit.prev == before:
-            continue
+        if before is None or commit.prev == before or (seq > 1 and seq - 1 not in run.commits):
+            continue  # of a file before it that is no commit was told already
         after = run.commits.get(seq + 1)
         known = {pin.seq: pin.commit} if pin is not None else {}
         vouched = run.digests[seq] == (after.prev if after is not None else known.get(seq))

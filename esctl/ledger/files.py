@@ -12,7 +12,9 @@ from esctl.errors import InputError
 from esctl.index.catalog import MANIFEST, Manifest, is_sealed, read_manifest
 from esctl.ledger.chain import Chain
 from esctl.ledger.findings import Check, Finding
+from esctl.log.files import entries
 from esctl.log.merkle import BLOCK
+from esctl.log.ranges import damage
 
 Digest = tuple[int, str]
 """Size and SHA-256 of a file."""
@@ -43,7 +45,9 @@ def check_segments(chain: Chain) -> Check:
             kind, message = _judged(digest, (entry.size, entry.sha256), known)
             place = (f"log/{entry.file}", entry.first, (entry.first - 1) // BLOCK)
             findings.append(Finding(kind, message, *place))
-    return Check("segments", "the commits", len(digests), tuple(findings))
+    left = {name for commit in chain.commits for name in commit.remove} & set(entries(chain.path / "log"))
+    note = f"{len(left)} replaced files still lie there: removed by the next ingest, or repair" if left else ""
+    return Check("segments", "the commits", len(digests), tuple(findings), note=note)
 
 
 def _judged(digest: Digest | None, expected: Digest, known: dict[str, str]) -> tuple:  # type: ignore[type-arg]
@@ -72,10 +76,36 @@ def check_index_files(chain: Chain) -> Check:
         if chain.snapshot is not None and manifest.head > _newest(chain):
             message = f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
             findings.append(Finding("rolled back", message, f"{place}/{MANIFEST}", chain.snapshot.head + 1))
+        elif chain.snapshot is not None and manifest.redactions < len(chain.snapshot.redactions):
+            notes.append(f"{place} was built before records were erased: the next question builds it anew")
         elif manifest.head < chain.tree.size:
             notes.append(f"{place} ends at {manifest.head}: the next question brings it up to date")
         findings += _index_findings(folder, place, manifest)
     return Check("index files", "the index's manifest", count, tuple(findings), note="; ".join(notes))
+
+
+def unnamed_files(folder: Path) -> list[str]:
+    """List the index files that no manifest names: they linger for those who read them."""
+    manifest = read_manifest(folder)
+    named = {file.file for file in manifest.files} if manifest is not None else set()
+    return [name for name in sorted(entries(folder)) if name.endswith(".parquet") and name not in named]
+
+
+def index_problem(folder: Path, chain: Chain) -> str:
+    """Say why the index in a folder cannot be used as it is; empty where it can, or there is none."""
+    try:
+        manifest = _sealed_manifest(folder)
+    except InputError as error:
+        return _line(error)
+    if manifest is None:
+        left = [name for name in entries(folder) if name.endswith(".parquet")]
+        return "it has files and no manifest that can be read" if left else ""
+    if chain.snapshot is not None and manifest.head > _newest(chain):
+        return f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
+    if chain.snapshot is not None and manifest.redactions < len(chain.snapshot.redactions):
+        return "it was built before records were erased"
+    found = _index_findings(folder, "", manifest)
+    return f"{found[0].file.removeprefix('/')}: {found[0].message}" if found else ""
 
 
 def _newest(chain: Chain) -> int:
@@ -102,14 +132,11 @@ def _sealed_manifest(folder: Path) -> Manifest | None:
 
 
 def _index_findings(folder: Path, place: str, manifest: Manifest) -> Sequence[Finding]:
-    digests = digests_of(folder / file.file for file in manifest.files)
-    known = {file.sha256: file.file for file in manifest.files}
-    found = []
-    for file, digest in zip(manifest.files, digests, strict=True):
-        if digest != (file.bytes, file.sha256):
-            message = _judged(digest, (file.bytes, file.sha256), known)[1].replace("committed", "written")
-            found.append(Finding("index out of step", message, f"{place}/{file.file}", file.first))
-    return found
+    return [
+        Finding("index out of step", message, f"{place}/{file.file}", file.first)
+        for file in manifest.files
+        if (message := damage(folder / file.file, file.bytes, file.ranges))
+    ]
 
 
 def _line(error: InputError) -> str:

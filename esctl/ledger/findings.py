@@ -7,7 +7,7 @@ from typing import Literal
 
 Kind = Literal[
     "changed", "removed", "inserted", "reordered", "rolled back", "file replaced", "index out of step",
-    "signature by an unknown key",
+    "signature by an unknown key", "back-dated",
 ]  # fmt: skip
 
 RULES: tuple[tuple[str, str], ...] = (
@@ -19,6 +19,8 @@ RULES: tuple[tuple[str, str], ...] = (
     ("checkpoints", "every checkpoint is signed by a known key, and the log only grew since"),
     ("last seen", "the log only grew since it was last seen here"),
     ("since", "the log only grew since a checkpoint kept elsewhere"),
+    ("stamps", "every time stamp is of its checkpoint, and signed by a known authority"),
+    ("back-dating", "no record claims to have been recorded before the log is known not to have had it"),
     ("records", "every record hashes to the tree that was committed, in its place"),
     ("times", "the time of recording never goes back"),
     ("cursors", "the records of each source are the bytes that were read from it"),
@@ -36,6 +38,15 @@ class Finding:
     file: str = ""
     position: int | None = None
     block: int | None = None  # of 4,096 records, from 0
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """A time at which the log is known to have had so many records and no more; microseconds since the epoch."""
+
+    name: str
+    size: int
+    at: int
 
 
 @dataclass(frozen=True, slots=True)

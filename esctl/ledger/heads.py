@@ -55,9 +55,9 @@ class Heads:
 def check_checkpoints(heads: Heads, trusted: Sequence[VerifierKey]) -> Check:
     """Check every checkpoint in the store: its signature, and that the log only grew since."""
     folder = heads.chain.path / FOLDER
-    names = sorted(entries(folder))
+    names = sorted(name for name in entries(folder) if name.endswith(SUFFIX))
     findings, after = list[Finding](), 0
-    for name in (name for name in names if name.endswith(SUFFIX)):
+    for name in names:
         file = f"{FOLDER}/{name}"
         try:
             found, size = _judged(heads, folder / name, file, trusted, after)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 from esctl.errors import InputError
 from esctl.ledger.keys import user_folder
+from esctl.ledger.note import VerifierKey, parse_verifier
 from esctl.log.commits import open_log
 from esctl.log.snapshot import Snapshot
 
@@ -29,12 +31,23 @@ class Pin:
     size: int
     root: str
     keys: tuple[str, ...] = ()
+    at: int = 0  # when it was last seen to have just this many records, microseconds since the epoch
+
+
+def now() -> int:
+    """Give the time in microseconds since the epoch."""
+    return time.time_ns() // 1000
 
 
 def pin_path(store: Path) -> Path:
     """Find the file that keeps the pin of the store in a folder."""
     name = sha256(str(store.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
-    return user_folder("XDG_STATE_HOME", ".local/state") / "heads" / f"{name}.json"
+    return heads_folder() / f"{name}.json"
+
+
+def heads_folder() -> Path:
+    """Find where pins are kept."""
+    return user_folder("XDG_STATE_HOME", ".local/state") / "heads"
 
 
 def read_pin(store: Path) -> Pin | None:
@@ -44,7 +57,7 @@ def read_pin(store: Path) -> Pin | None:
         value = json.loads(path.read_bytes()[:_LARGEST])
         return Pin(
             str(value["store_id"]), int(value["seq"]), str(value["commit"]), int(value["size"]), str(value["root"]),
-            tuple(str(key) for key in value["keys"]),
+            tuple(str(key) for key in value["keys"]), int(value.get("at", 0)),
         )  # fmt: skip
     except FileNotFoundError:
         return None
@@ -53,6 +66,16 @@ def read_pin(store: Path) -> Pin | None:
             f"{path} is not readable: what was last seen of the store is not known",
             "look at the store with: esctl verify --full; then remove that file",
         ) from error
+
+
+def pinned_keys(store_id: str) -> tuple[VerifierKey, ...]:
+    """Give the public keys that signed checkpoints of a store here, wherever it was; a damaged file is passed over."""
+    found: list[VerifierKey] = []
+    for path in sorted(heads_folder().glob("*.json")):
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            value = json.loads(path.read_bytes()[:_LARGEST])
+            found += [parse_verifier(str(key)) for key in value["keys"]] if value["store_id"] == store_id else []
+    return tuple(dict.fromkeys(found))
 
 
 def follows(snapshot: Snapshot, pin: Pin) -> bool:
@@ -64,11 +87,12 @@ def follows(snapshot: Snapshot, pin: Pin) -> bool:
     return snapshot.commit_sha256 == pin.commit
 
 
-def advance(snapshot: Snapshot, *, anew: bool = False, keys: Sequence[str] = ()) -> bool:
+def advance(snapshot: Snapshot, *, anew: bool = False, keys: Sequence[str] = (), seen: int = 0) -> bool:
     """Keep the head of a store as last seen; False, and what was kept stays, where the store does not continue it.
 
     `anew`: it had no commit before; then a store of another identity, which was here before, does not count. `keys`
-    are those that signed it. Where the state folder cannot be written nothing is kept.
+    are those that signed it; `seen` is when the store was known to have this head. Where the state folder cannot be
+    written nothing is kept.
     """
     known = read_pin(snapshot.path)
     if known is not None and anew and known.store_id != snapshot.store_id:
@@ -76,7 +100,8 @@ def advance(snapshot: Snapshot, *, anew: bool = False, keys: Sequence[str] = ())
     if known is not None and not follows(snapshot, known):
         return False
     every = tuple(dict.fromkeys([*(known.keys if known is not None else ()), *keys]))
-    pin = Pin(snapshot.store_id, snapshot.seq, snapshot.commit_sha256, snapshot.head, snapshot.root, every)
+    at = max(snapshot.at, seen, known.at if known is not None and known.size == snapshot.head else 0)
+    pin = Pin(snapshot.store_id, snapshot.seq, snapshot.commit_sha256, snapshot.head, snapshot.root, every, at)
     if pin != known:
         with suppress(OSError):
             _write(pin_path(snapshot.path), snapshot.path, pin)
@@ -86,7 +111,7 @@ def advance(snapshot: Snapshot, *, anew: bool = False, keys: Sequence[str] = ())
 def _write(path: Path, store: Path, pin: Pin) -> None:
     told: dict[str, Any] = {
         "path": str(store.resolve()), "store_id": pin.store_id, "seq": pin.seq, "commit": pin.commit,
-        "size": pin.size, "root": pin.root, "keys": list(pin.keys),
+        "size": pin.size, "root": pin.root, "keys": list(pin.keys), "at": pin.at,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")

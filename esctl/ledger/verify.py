@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from esctl.errors import InputError
-from esctl.ledger.chain import walk
+from esctl.ledger.backdating import check_back_dating
+from esctl.ledger.chain import Chain, walk
 from esctl.ledger.files import check_index_files, check_segments
-from esctl.ledger.findings import Check
+from esctl.ledger.findings import Anchor, Check
 from esctl.ledger.heads import Heads, check_checkpoints, check_pin, check_since
 from esctl.ledger.note import VerifierKey, parse_verifier
-from esctl.ledger.pins import Pin, advance, read_pin
+from esctl.ledger.pins import Pin, advance, now, read_pin
+from esctl.ledger.stamps import check_stamps
 
 if TYPE_CHECKING:
     from esctl.model import MappingConfig
@@ -27,6 +29,7 @@ class Wanted:
     since: Path | None = None
     trust: tuple[VerifierKey, ...] = ()
     mapping: MappingConfig | None = None
+    authorities: tuple[Any, ...] = ()  # certificates of stamping authorities
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ def verify(path: Path, wanted: Wanted) -> Verified:
     Raises InputError where nothing can be judged: there is no store, `since` is no checkpoint of it, or a key is to be
     trusted and there is nothing signed.
     """
+    started = now()
     pin = read_pin(path)
     trusted = wanted.trust or _pinned(pin)
     chain = walk(path, pin)
@@ -62,13 +66,21 @@ def verify(path: Path, wanted: Wanted) -> Verified:
     heads = Heads(chain, roots)
     checks = [*chain.checks, check_segments(chain), check_index_files(chain), check_checkpoints(heads, trusted)]
     checks.append(check_pin(heads, pin))
+    checks += _check_times(chain, pin, wanted.authorities)
     if wanted.since is not None:
         checks.append(check_since(heads, wanted.since, trusted))
     _demand_signature(wanted, checks)
     verified = Verified((*checks, *records), chain.tree.size, chain.tree.root().hex())
     if verified.is_intact and chain.snapshot is not None:
-        advance(chain.snapshot, keys=[key.text for key in wanted.trust])
+        advance(chain.snapshot, keys=[key.text for key in wanted.trust], seen=started)
     return verified
+
+
+def _check_times(chain: Chain, pin: Pin | None, authorities: Sequence[Any]) -> list[Check]:
+    stamps, anchors = check_stamps(chain.path, authorities)
+    if pin is not None and pin.store_id == chain.store_id and pin.at:
+        anchors.append(Anchor("last seen", pin.size, pin.at))
+    return [*([stamps] if stamps is not None else []), check_back_dating(chain, anchors)]
 
 
 def _pinned(pin: Pin | None) -> tuple[VerifierKey, ...]:

@@ -104,6 +104,14 @@ class CommitLog:
         if due and self._read_summary(due) is None:
             self._write_summary(self.read(due))
 
+    def missing_summaries(self, snapshot: Snapshot) -> list[int]:
+        """List the commits whose summary there should be, up to a snapshot, and is missing or damaged."""
+        return [seq for seq in range(SUMMARY_EVERY, snapshot.seq + 1, SUMMARY_EVERY) if self._read_summary(seq) is None]
+
+    def write_summary(self, seq: int) -> None:
+        """Write the summary of the commits up to one. For writers only."""
+        self._write_summary(self.read(seq, summaries=False))
+
     def _write_summary(self, snapshot: Snapshot) -> None:
         data = summary_line(snapshot)
         name = f"summary-{commit_name(snapshot.seq)}"

@@ -6,7 +6,8 @@ separate objects would cost more than the hashing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -153,19 +154,35 @@ def inclusion_proof(tree: Tree, index: int, size: int) -> tuple[bytes, ...]:
 
     Raises ValueError if index is outside the tree.
     """
-    if not 0 <= index < size:
-        raise ValueError(f"leaf {index} is not in a tree of {size}")
-    path: list[bytes] = []
-    start, stop = 0, size
-    while stop - start > 1:
+    return inclusion_proofs(tree, [index], size)[index]
+
+
+def inclusion_proofs(tree: Tree, indexes: Iterable[int], size: int) -> dict[int, tuple[bytes, ...]]:
+    """Prove each of these leaves as `inclusion_proof` does. No subtree is hashed twice, however many they are.
+
+    Raises ValueError if an index is outside the tree.
+    """
+    wanted = sorted(set(indexes))
+    outside = [index for index in wanted if not 0 <= index < size]
+    if outside:
+        raise ValueError(f"leaf {outside[0]} is not in a tree of {size}")
+    paths: dict[int, list[bytes]] = {index: [] for index in wanted}
+
+    def root(start: int, stop: int, inside: list[int]) -> bytes:
+        if not inside:
+            return tree.root(start, stop)
+        if stop - start == 1:
+            return tree.leaves(start, stop)
         middle = start + _left_size(stop - start)
-        if index < middle:
-            path.append(tree.root(middle, stop))
-            stop = middle
-        else:
-            path.append(tree.root(start, middle))
-            start = middle
-    return tuple(reversed(path))
+        cut = bisect_left(inside, middle)
+        left, right = root(start, middle, inside[:cut]), root(middle, stop, inside[cut:])
+        for index in inside:
+            paths[index].append(right if index < middle else left)
+        return node_hash(left, right)
+
+    if wanted:
+        root(0, size, wanted)
+    return {index: tuple(path) for index, path in paths.items()}
 
 
 def consistency_proof(tree: Tree, old: int, new: int) -> tuple[bytes, ...]:

@@ -7,7 +7,7 @@ import binascii
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from esctl.errors import InputError, NotFoundError
+from esctl.log.commits import open_log
+from esctl.log.ranges import require
 from esctl.log.segment import SCHEMA
 from esctl.log.snapshot import SegmentEntry, Snapshot
 
@@ -33,7 +35,7 @@ def read_table(snapshot: Snapshot, first: int, last: int, columns: Sequence[str]
     """
     names = list(columns or SCHEMA.names)
     tables = [_read(snapshot, segment, first, last, names) for segment in segments_for(snapshot, first, last)]
-    return pa.concat_tables(tables) if tables else pa.schema([SCHEMA.field(name) for name in names]).empty_table()
+    return pa.concat_tables(tables) if tables else _nothing(names)
 
 
 def iter_batches(
@@ -48,7 +50,7 @@ def iter_batches(
         with _open(snapshot, segment) as file:
             groups, start = _groups(file, segment, first, last)
             at = segment.first + start
-            for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=names):
+            for batch in _checked(snapshot, segment, file, groups).iter_batches(rows, groups, names):
                 skip, stop = max(first - at, 0), min(last - at + 1, batch.num_rows)
                 at += batch.num_rows
                 if skip < stop:
@@ -58,28 +60,58 @@ def iter_batches(
 def raw_of(snapshot: Snapshot, positions: Iterable[int]) -> dict[int, bytes | None]:
     """Give the exact bytes of the records at these positions; None for a tombstone or an erased record.
 
+    Positions outside the log are left out. Raises as `read_table` does.
+    """
+    found = records_at(snapshot, positions, ["position", "raw"])
+    return dict(zip(found["position"].to_pylist(), found["raw"].to_pylist(), strict=True))
+
+
+def records_at(snapshot: Snapshot, positions: Iterable[int], columns: Sequence[str] | None = None) -> pa.Table:
+    """Read the records at these positions, in order, as a table of SCHEMA or of some of its columns.
+
     Reads only the row groups they are in. Positions outside the log are left out. Raises as `read_table` does.
     """
+    names = list(columns or SCHEMA.names)
     wanted = sorted(set(positions))
-    found: dict[int, bytes | None] = {}
+    found: list[pa.Table] = []
     for segment in snapshot.segments:
         here = wanted[np.searchsorted(wanted, segment.first) : np.searchsorted(wanted, segment.last, side="right")]
         if here:
             with _open(snapshot, segment) as file:
-                found |= _raw_in(file, segment, here)
-    return found
+                found += _rows_in(snapshot, segment, file, here, names)
+    return pa.concat_tables(found) if found else _nothing(names)
 
 
-def export_raw(snapshot: Snapshot, source: str) -> Iterator[bytes]:
+def _nothing(names: list[str]) -> pa.Table:
+    return pa.schema([SCHEMA.field(name) for name in names]).empty_table()
+
+
+def erased_of(snapshot: Snapshot, source: str) -> list[int]:
+    """List the positions of a source's records that were erased. Raises as `read_table` does."""
+    found: list[int] = []
+    for first, last in (range_ for redaction in snapshot.redactions for range_ in redaction.positions):
+        table = read_table(snapshot, first, last, ["position", "source"])
+        found += table["position"].filter(pc.equal(table["source"], source)).to_pylist()
+    return sorted(found)
+
+
+def export_raw(snapshot: Snapshot, source: str, *, skip_erased: bool = False) -> Iterator[bytes]:
     """Give a source's bytes as they were ingested, in pieces: its header, its records in order, its blank end.
 
-    Raises NotFoundError for a source the log does not know; InputError for an erased record, whose bytes are gone, and
-    as `read_table` does.
+    Raises NotFoundError for a source the log does not know; InputError for an erased record, whose bytes are gone
+    (with `skip_erased` it is left out), and as `read_table` does.
     """
     cursor = snapshot.cursors.get(source)
     if cursor is None:
         near = difflib.get_close_matches(source, snapshot.cursors, 1)
         raise NotFoundError(f"no source {source!r} in the log", f"did you mean {near[0]!r}?" if near else "")
+    erased = erased_of(snapshot, source)
+    if erased and not skip_erased:
+        raise InputError(
+            f"{len(erased)} records of {source} were erased, the first at position {erased[0]}: it cannot be exported "
+            "exactly",
+            "leave them out with --skip-erased",
+        )
     return _pieces(snapshot, source, cursor.header, cursor.tail)
 
 
@@ -89,8 +121,10 @@ def _pieces(snapshot: Snapshot, source: str, header: str, tail: str) -> Iterator
     for segment in snapshot.segments:
         with _open(snapshot, segment) as file:
             groups = [group for group in range(file.num_row_groups) if _may_hold(file, group, source)]
-            for batch in file.iter_batches(row_groups=groups, columns=["position", "source", "raw"]):
+            columns = ["position", "source", "raw", "erased_leaf"]
+            for batch in _checked(snapshot, segment, file, groups).iter_batches(row_groups=groups, columns=columns):
                 own = batch.filter(pc.equal(batch.column("source"), source))
+                own = own.filter(pc.is_null(own.column("erased_leaf")))
                 if own.num_rows:
                     yield _joined(own, source)
     if tail:
@@ -103,7 +137,7 @@ def _joined(records: pa.RecordBatch, source: str) -> bytes:
         position = records.column("position").filter(raw.is_null())[0].as_py()
         raise InputError(
             f"the record at position {position} of {source} has no bytes",
-            "it was erased, or was a tombstone: this source cannot be exported exactly",
+            "it was a tombstone: this source cannot be exported exactly",
         )
     bounds = np.frombuffer(raw.buffers()[1], dtype=np.int64)[raw.offset :]
     start, stop = int(bounds[0]), int(bounds[len(raw)])
@@ -128,21 +162,27 @@ def _may_hold(file: pq.ParquetFile, group: int, source: str) -> bool:
 def _read(snapshot: Snapshot, segment: SegmentEntry, first: int, last: int, names: list[str]) -> pa.Table:
     with _open(snapshot, segment) as file:
         groups, start = _groups(file, segment, first, last)
-        table = file.read_row_groups(groups, columns=names).select(names)
+        table = _checked(snapshot, segment, file, groups).read_row_groups(groups, columns=names).select(names)
     skip = max(first - segment.first - start, 0)
     return table.slice(skip, min(last, segment.last) - max(first, segment.first) + 1)
 
 
-def _raw_in(file: pq.ParquetFile, segment: SegmentEntry, positions: list[int]) -> dict[int, bytes | None]:
-    found: dict[int, bytes | None] = {}
+def _rows_in(
+    snapshot: Snapshot, segment: SegmentEntry, file: pq.ParquetFile, positions: list[int], names: list[str]
+) -> Iterator[pa.Table]:
     rows = np.array(positions) - segment.first
     starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
-    for group in np.unique(np.searchsorted(starts, rows, side="right") - 1):
+    groups = np.unique(np.searchsorted(starts, rows, side="right") - 1).tolist()
+    _checked(snapshot, segment, file, groups)
+    for group in groups:
         inside = rows[(rows >= starts[group]) & (rows < starts[group + 1])]
-        raw = file.read_row_group(int(group), columns=["raw"]).column("raw")
-        values = raw.take(pa.array(inside - starts[group])).to_pylist()
-        found |= dict(zip((inside + segment.first).tolist(), values, strict=True))
-    return found
+        table = file.read_row_group(group, columns=names).select(names)
+        yield table.take(_indices(inside - starts[group]))
+
+
+def _indices(rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array:
+    # pa.array() imports pandas where it is installed: half a second for the bytes of one record.
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows.astype(np.int64).tobytes())])
 
 
 def _groups(file: pq.ParquetFile, segment: SegmentEntry, first: int, last: int) -> tuple[list[int], int]:
@@ -160,12 +200,16 @@ def _groups(file: pq.ParquetFile, segment: SegmentEntry, first: int, last: int) 
 
 @contextmanager
 def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[pq.ParquetFile]:
+    """Open a segment whose footer is what was committed. What is read of it goes through `_checked` first."""
     path = snapshot.path / "log" / segment.file
-    _check_size(path, segment)
+    if not path.exists() and _replaced(snapshot, segment):
+        raise InputError(f"{path} was replaced meanwhile", "run the command again")
+    require(path, segment.size, segment.ranges[-1:], _DAMAGED)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             whole = file.metadata.num_rows == segment.last - segment.first + 1
-            if not whole or not file.schema_arrow.equals(SCHEMA):
+            parts = file.num_row_groups + 1 == len(segment.ranges)
+            if not (whole and parts and file.schema_arrow.equals(SCHEMA)):
                 raise InputError(f"{path} is not the segment that was committed", _DAMAGED)
             yield file
     except (OSError, pa.ArrowException) as error:
@@ -173,10 +217,13 @@ def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[pq.ParquetFile]
         raise InputError(f"{path} cannot be read: {reason}", _DAMAGED) from error
 
 
-def _check_size(path: Path, segment: SegmentEntry) -> None:
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{path} is missing or cannot be read", _DAMAGED) from error
-    if size != segment.size:
-        raise InputError(f"{path} has {size:,} bytes, {segment.size:,} were committed", _DAMAGED)
+def _replaced(snapshot: Snapshot, segment: SegmentEntry) -> bool:
+    """Tell whether a commit after the snapshot took the segment away."""
+    return segment.file not in {each.file for each in open_log(snapshot.path).read().segments}
+
+
+def _checked(snapshot: Snapshot, segment: SegmentEntry, file: pq.ParquetFile, groups: Sequence[int]) -> pq.ParquetFile:
+    """Give the file back once these row groups of it were held against their digests."""
+    ranges = [segment.ranges[group] for group in groups]
+    require(snapshot.path / "log" / segment.file, segment.size, ranges, _DAMAGED)
+    return file

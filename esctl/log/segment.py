@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from esctl.engine.duckdb import connect
 from esctl.log.files import Filesystem, explained, publish, temporary_name
+from esctl.log.ranges import ByteRange
 from esctl.log.snapshot import SegmentEntry
 
 if TYPE_CHECKING:
@@ -171,10 +172,19 @@ class _HashingSink:
     def __init__(self, files: Filesystem, file: Any) -> None:
         self._files, self._file = files, file
         self.digest, self.size, self.closed = sha256(), 0, False
+        self.ranges: list[ByteRange] = []
+        self._range_start, self._range_digest = 0, sha256()
+
+    def end_range(self) -> None:
+        """Let a new range begin with what is written next."""
+        length = self.size - self._range_start
+        self.ranges.append(ByteRange(self._range_start, length, self._range_digest.hexdigest()))
+        self._range_start, self._range_digest = self.size, sha256()
 
     def write(self, data: Any) -> int:
         view = memoryview(data)
         self.digest.update(view)
+        self._range_digest.update(view)
         self.size += len(view)
         self._files.write(self._file, view)
         return len(view)
@@ -223,20 +233,32 @@ def write_segment(folder: Path, table: pa.Table, files: Filesystem | None = None
             raise
         files.sync_folder(folder)
     times = pc.min_max(table["recorded_at"].cast(pa.int64())).as_py()
-    return SegmentEntry(target.name, sink.size, sink.digest.hexdigest(), first, last, times["min"], times["max"])
+    return SegmentEntry(
+        target.name,
+        sink.size,
+        sink.digest.hexdigest(),
+        first,
+        last,
+        times["min"],
+        times["max"],
+        tuple(sink.ranges),
+    )
 
 
 def _write_parquet(table: pa.Table, sink: _HashingSink) -> None:
     # Raw has no dictionary (records differ) and no statistics (a minimum would be a copy of a record).
     numbers = ("position", "recorded_at", "offset", "source_time")
-    pq.write_table(
-        table,
+    with pq.ParquetWriter(
         sink,
-        row_group_size=ROW_GROUP,
+        table.schema,
         compression="zstd",
         compression_level=1,
         use_dictionary=["source"],
         column_encoding=dict.fromkeys(numbers, "DELTA_BINARY_PACKED"),
         write_statistics=[*numbers, "source"],
         write_page_checksum=True,
-    )
+    ) as writer:
+        for start in range(0, table.num_rows, ROW_GROUP):
+            writer.write_table(table.slice(start, ROW_GROUP), ROW_GROUP)
+            sink.end_range()
+    sink.end_range()

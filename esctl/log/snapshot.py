@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from esctl.errors import InputError
 from esctl.log.merkle import HASH, Frontier
+from esctl.log.ranges import ByteRange
 from esctl.model import Cursor
 
 FORMAT = 1
@@ -36,6 +37,7 @@ class SegmentEntry:
     last: int
     min_recorded_at: int
     max_recorded_at: int
+    ranges: tuple[ByteRange, ...]  # its row groups in order, then its footer
     blocks: tuple[bytes, ...] = ()  # roots of the aligned 4,096-leaf blocks whose last leaf is in here
 
     def with_blocks(self, blocks: tuple[bytes, ...]) -> SegmentEntry:
@@ -44,8 +46,30 @@ class SegmentEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Redaction:
+    """The erasure of records: which (inclusive ranges of positions, ascending and apart), when, why, by whom.
+
+    `mappings`: what had been recognised in their sources, which could not be from what is left.
+    """
+
+    at: int  # microseconds since the epoch
+    positions: tuple[tuple[int, int], ...]
+    reason: str
+    actor: str
+    mappings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def count(self, head: int) -> int:
+        """Count the records that it erased among the first `head`."""
+        return sum(min(last, head) - first + 1 for first, last in self.positions if first <= head)
+
+    def covers(self, position: int) -> bool:
+        """Tell whether the record at a position was erased by it."""
+        return any(first <= position <= last for first, last in self.positions)
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
-    """One atomic step of a store, as one commit file says it."""
+    """One atomic step of a store, as one commit file says it. A `redaction` is told of by that kind alone."""
 
     seq: int
     kind: Kind
@@ -55,6 +79,7 @@ class Commit:
     add: tuple[SegmentEntry, ...] = ()
     remove: tuple[str, ...] = ()
     cursors: Mapping[str, Cursor] = field(default_factory=dict)
+    redaction: Redaction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +95,16 @@ class Snapshot:
     tree: Frontier
     segments: tuple[SegmentEntry, ...]  # in order of position
     cursors: Mapping[str, Cursor]  # by source name
+    redactions: tuple[Redaction, ...] = ()  # in the order of their commits
+
+    @property
+    def erased(self) -> int:
+        """Count the records that were erased."""
+        return sum(redaction.count(self.head) for redaction in self.redactions)
+
+    def redaction_of(self, position: int) -> Redaction | None:
+        """Give what erased the record at a position; None where it was not erased."""
+        return next((redaction for redaction in self.redactions if redaction.covers(position)), None)
 
     @property
     def head(self) -> int:
@@ -129,7 +164,8 @@ def from_line(data: bytes) -> dict[str, Any]:
 
 def commit_to_json(commit: Commit) -> dict[str, Any]:
     """Give a commit file's content."""
-    return {
+    told = {} if commit.redaction is None else {"redaction": _redaction_to_json(commit.redaction)}
+    return told | {
         "seq": commit.seq,
         "kind": commit.kind,
         "at": format_instant(commit.at),
@@ -146,6 +182,11 @@ def commit_from_json(value: Mapping[str, Any]) -> Commit:
     kind = value["kind"]
     if kind not in ("append", "compact", "redact"):
         raise ValueError(f"unknown kind of commit: {kind!r}")
+    if (kind == "redact") != ("redaction" in value):
+        raise ValueError("a redaction is told of where records were erased, and only there")
+    redaction = _redaction_from_json(value["redaction"]) if kind == "redact" else None
+    if redaction is not None and redaction.at != parse_instant(value["at"]):
+        raise ValueError("a redaction is made when its commit is")
     return Commit(
         seq=_whole(value["seq"]),
         kind=kind,
@@ -155,12 +196,14 @@ def commit_from_json(value: Mapping[str, Any]) -> Commit:
         add=tuple(_entry_from_json(entry) for entry in value["add"]),
         remove=tuple(str(name) for name in value["remove"]),
         cursors=_cursors_from_json(value["cursors"]),
+        redaction=redaction,
     )
 
 
 def snapshot_to_json(snapshot: Snapshot) -> dict[str, Any]:
     """Give a summary file's content, except for its own digest."""
-    return {
+    redactions = [_redaction_to_json(redaction) for redaction in snapshot.redactions]
+    return ({"redactions": redactions} if redactions else {}) | {
         "seq": snapshot.seq,
         "at": format_instant(snapshot.at),
         "commit_sha256": snapshot.commit_sha256,
@@ -185,6 +228,7 @@ def snapshot_from_json(base: Snapshot, value: Mapping[str, Any]) -> Snapshot:
         tree,
         segments,
         MappingProxyType(_cursors_from_json(value["cursors"])),
+        tuple(_redaction_from_json(told) for told in value.get("redactions", ())),
     )
 
 
@@ -193,7 +237,7 @@ def replay(snapshot: Snapshot, commits: Sequence[tuple[Commit, str]]) -> Snapsho
 
     Raises InputError, naming the commit, if one does not follow from what is before it.
     """
-    segments, cursors = list(snapshot.segments), dict(snapshot.cursors)
+    segments, cursors, redactions = list(snapshot.segments), dict(snapshot.cursors), list(snapshot.redactions)
     seq, at, prev, tree = snapshot.seq, snapshot.at, snapshot.commit_sha256, snapshot.tree
     for commit, digest in commits:
         name = snapshot.path / "commits" / commit_name(seq + 1)
@@ -203,9 +247,12 @@ def replay(snapshot: Snapshot, commits: Sequence[tuple[Commit, str]]) -> Snapsho
             segments = _next_segments(segments, tree, commit)
             if commit.at <= at:
                 raise ValueError("its time goes back")
+            if commit.redaction is not None:
+                _check_apart(commit.redaction.positions, tree.size)
         except ValueError as error:
             raise InputError(f"{name} contradicts the commits before it: {error}", _RESTORE_HINT) from error
         cursors.update(commit.cursors)
+        redactions += [commit.redaction] if commit.redaction is not None else []
         seq, at, prev, tree = commit.seq, commit.at, digest, commit.tree
     return Snapshot(
         snapshot.path,
@@ -217,6 +264,7 @@ def replay(snapshot: Snapshot, commits: Sequence[tuple[Commit, str]]) -> Snapsho
         tree,
         tuple(segments),
         MappingProxyType(cursors),
+        tuple(redactions),
     )
 
 
@@ -252,6 +300,17 @@ def _check_dense(segments: Sequence[SegmentEntry], head: int, before: int = 0) -
         raise ValueError(f"the segments end at position {reached}, the tree at {head}")
 
 
+def _check_apart(ranges: Sequence[tuple[int, int]], head: int) -> None:
+    """Raise ValueError unless these are ranges of positions up to the head, ascending and apart."""
+    reached = 0
+    for first, last in ranges:
+        if not reached < first <= last <= head:
+            raise ValueError(f"not ranges of its positions: {first} to {last}")
+        reached = last
+    if not ranges:
+        raise ValueError("it erased nothing")
+
+
 def _entry_to_json(entry: SegmentEntry) -> dict[str, Any]:
     return {
         "file": entry.file,
@@ -261,6 +320,7 @@ def _entry_to_json(entry: SegmentEntry) -> dict[str, Any]:
         "last": entry.last,
         "min_recorded_at": format_instant(entry.min_recorded_at),
         "max_recorded_at": format_instant(entry.max_recorded_at),
+        "ranges": [[part.bytes, part.sha256] for part in entry.ranges],
         "blocks": [block.hex() for block in entry.blocks],
     }
 
@@ -281,8 +341,37 @@ def _entry_from_json(value: Mapping[str, Any]) -> SegmentEntry:
         last,
         parse_instant(value["min_recorded_at"]),
         parse_instant(value["max_recorded_at"]),
+        _ranges_from_json(value["ranges"], value["bytes"]),
         blocks,
     )
+
+
+def _ranges_from_json(value: Sequence[Sequence[Any]], size: int) -> tuple[ByteRange, ...]:
+    offset, ranges = 0, []
+    for length, digest in value:
+        ranges.append(ByteRange(offset, _whole(length), _hash_text(digest)))
+        offset += length
+    if not ranges or offset != size:
+        raise ValueError("a segment's ranges must cover its file")
+    return tuple(ranges)
+
+
+def _redaction_to_json(redaction: Redaction) -> dict[str, Any]:
+    return {
+        "at": format_instant(redaction.at),
+        "positions": [list(range_) for range_ in redaction.positions],
+        "reason": redaction.reason,
+        "actor": redaction.actor,
+        "mappings": {source: dict(mapping) for source, mapping in redaction.mappings.items()},
+    }
+
+
+def _redaction_from_json(value: Mapping[str, Any]) -> Redaction:
+    positions = tuple((_whole(first), _whole(last)) for first, last in value["positions"])
+    if not isinstance(value["reason"], str) or not isinstance(value["actor"], str):
+        raise ValueError("a redaction has a reason and an actor")
+    mappings = {str(source): dict(mapping) for source, mapping in value["mappings"].items()}
+    return Redaction(parse_instant(value["at"]), positions, value["reason"], value["actor"], mappings)
 
 
 def _cursors_to_json(cursors: Mapping[str, Cursor]) -> dict[str, Any]:

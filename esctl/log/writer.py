@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +22,7 @@ from esctl.errors import InputError
 from esctl.log.commits import CommitLog, open_log
 from esctl.log.files import TEMPORARY, ConflictError, Filesystem, entries, explained
 from esctl.log.merkle import Frontier
+from esctl.log.replacing import Replacement, replace_segments
 from esctl.log.segment import (
     DELIVERED,
     INSTANT,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS = 100
 _UNFINISHED = re.compile(re.escape(TEMPORARY) + r"(?:summary-)?(\d{20})[-.].*", re.ASCII)
-_HOLDER = "lock.pid"
+HOLDER = "lock.pid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,21 @@ class LogWriter:
                 self._restage()
         raise self._busy()
 
+    def replace(self, wanted: Replacement) -> Snapshot:
+        """Replace segments by others of the same records in one commit, then remove the old ones' files.
+
+        Raises InputError for a segment that is not what was committed, if it cannot be written, or if another process
+        that passed the lock by has written meanwhile.
+        """
+        if self._staged is not None:
+            raise RuntimeError("staged records are to be committed or abandoned first")
+        at = max(self.snapshot.at + 1, self._clock())
+        try:
+            self._snapshot = replace_segments(self._log, self._files, self.snapshot, wanted, at)
+        except ConflictError as error:
+            raise self._busy() from error
+        return self._snapshot
+
     def abandon(self) -> None:
         """Remove what is staged and not committed."""
         staged, self._staged = self._staged, None
@@ -289,21 +305,38 @@ class LogWriter:
                 self._files.unlink(self.path / "log" / segment.file)
 
     def _acquire(self) -> None:
-        holder = self.path / _HOLDER
+        holder = self.path / HOLDER
         with explained(f"lock {self.path}"):
             try:
                 self._lock.acquire(timeout=self._timeout)
             except Timeout as error:
-                raise InputError(
-                    f"{self.path} is being written by {_holder_text(holder)}", "wait until it is done, or stop it"
-                ) from error
+                raise _held(self.path) from error
         with suppress(OSError):
             holder.write_text(str(os.getpid()))
 
     def _release(self) -> None:
         with suppress(OSError):
-            (self.path / _HOLDER).unlink(missing_ok=True)
+            (self.path / HOLDER).unlink(missing_ok=True)
         self._lock.release()
+
+
+@contextmanager
+def store_lock(path: Path, timeout: float = 10.0) -> Iterator[None]:
+    """Keep writers out of a store whatever state it is in. Raises InputError as a LogWriter does."""
+    lock = FileLock(path / "lock")
+    with explained(f"lock {path}"):
+        try:
+            lock.acquire(timeout=timeout)
+        except Timeout as error:
+            raise _held(path) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _held(path: Path) -> InputError:
+    return InputError(f"{path} is being written by {_holder_text(path / HOLDER)}", "wait until it is done, or stop it")
 
 
 def _holder_text(holder: Path) -> str:

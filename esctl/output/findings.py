@@ -29,7 +29,7 @@ def findings_of(answer: Answer, form: Format) -> Findings:
         what = answer.title or "this answer"
         raise UsageError(
             f"{what} has no findings to report as {form}",
-            "doctor, when, reconcile and verify have some; other answers: -f json",
+            "doctor, when, reconcile and the verify commands have some; other answers: -f json",
         )
     return answer.findings
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
+from esctl.index.reach import negated
 from esctl.model import Answer, AsOf, Column
 from esctl.queries.bounds import bound, is_glob
 from esctl.queries.scope import Scope, check_entities, check_order, claims, counted, trailless_notes
@@ -70,8 +71,8 @@ def filter_conditions(scope: Scope, filters: Filters) -> list[str]:
                 "give a time, @POSITION, seq:N or id:EVENT",
             )
         if point is not None:
-            conditions = " AND ".join(bound(scope.connection, scope.view, point).conditions)
-            tests.append(f"NOT ({conditions})" if later else conditions)
+            condition = bound(scope.connection, scope.view, point).condition
+            tests.append(negated(condition) if later else condition)
     return [test for test in tests if test]
 
 

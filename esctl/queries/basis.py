@@ -36,6 +36,7 @@ def basis_of(scope: Scope, snapshot: Snapshot, mapping: MappingConfig, points: S
         mapping_hash(mapping),
         projections_hash(scope.projections, scope.projection, scope.config),
         __version__,
+        snapshot.erased,
     )
 
 
@@ -59,6 +60,7 @@ def to_json(basis: Basis) -> str:
     known |= {"at": None, **basis.bounds}
     known |= {"without": list(basis.without)} if basis.without else {}
     known |= {name: getattr(basis, name) for name in ("mapping", "projection", "version")}
+    known |= {"erased": basis.erased} if basis.erased else {}
     return json.dumps(known, ensure_ascii=False)
 
 
@@ -66,6 +68,7 @@ def to_lines(basis: Basis) -> list[str]:
     """Write a basis for people."""
     bounds = [f"{name.replace('_', '-')} {value}" for name, value in basis.bounds.items()]
     supposed = [f"without {text}" for text in basis.without]
+    supposed += [f"without {basis.erased} erased"] if basis.erased else []
     return [
         f"basis: {', '.join([f'position {basis.position}', *bounds, *supposed])}",
         f"basis: root {basis.root}",
@@ -96,10 +99,11 @@ def _parsed(line: str) -> Basis | None:
         position, root = int(document["position"]), str(document["root"])
         own = {name: str(document[name]) for name in ("mapping", "projection", "version")}
         without = tuple(str(text) for text in document.get("without", []))
+        erased = int(document.get("erased", 0))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     bounds = {name: str(value) for name, value in document.items() if name not in _FIXED and value is not None}
-    return Basis(position, root, bounds, without, **own)
+    return Basis(position, root, bounds, without, **own, erased=erased)
 
 
 def held(basis: Basis, path: Path, current: Snapshot, mapping: MappingConfig) -> Snapshot:
@@ -119,9 +123,16 @@ def held(basis: Basis, path: Path, current: Snapshot, mapping: MappingConfig) ->
             f"{path} does not hold the basis: its log {reason}",
             f"it needs the root {basis.root}; look at: esctl status",
         )
-    # Segments may have been replaced since; the records in them are the same.
+    # Segments may have been replaced since; the records in them are the same, but for those that were erased.
     segments = tuple(segment for segment in current.segments if segment.first <= basis.position)
-    return replace(then, segments=segments)
+    found = replace(then, segments=segments, redactions=current.redactions)
+    if found.erased != basis.erased:
+        gone = found.erased - basis.erased
+        raise InputError(
+            f"{path} does not hold the basis: {gone} of the records that it rests on were erased since",
+            "an answer without them would be another one; list them with: esctl log --erased",
+        )
+    return found
 
 
 def _ended_at(log: CommitLog, current: Snapshot, position: int) -> Snapshot | None:

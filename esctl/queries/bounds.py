@@ -10,6 +10,7 @@ from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.envelope import sequence_text_key
+from esctl.index.reach import Condition, Reach
 from esctl.index.scan import FOLDABLE, IndexView
 from esctl.model import AsOf
 
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """SQL conditions over stored envelope columns, and how many events of each entity count (0: all)."""
+    """An SQL condition over stored envelope columns, and how many events of each entity count (0: all)."""
 
-    conditions: tuple[str, ...] = ()
+    condition: str = "true"
     first_versions: int | None = None
 
 
@@ -31,19 +32,20 @@ def instant_literal(microseconds: int) -> str:
 
 
 def bound(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf | None) -> Bound:
-    """Turn an as-of into conditions. Raises NotFoundError if it names an event that does not exist."""
+    """Turn an as-of into a condition. Raises NotFoundError if it names an event that does not exist."""
     if at is None:
         return Bound()
     less = "<=" if at.inclusive else "<"
     if at.kind == "time":
-        return Bound((f"time {less} {instant_literal(at.instant or 0)}",))
+        until = Reach(max_time=at.instant or 0)
+        return Bound(Condition(f"time {less} {instant_literal(at.instant or 0)}", until))
     if at.kind == "position":
-        return Bound((f"position {less} {int(at.number or 0)}",))
+        return Bound(_position_condition(at, less))
     if at.kind == "version":
-        return Bound((), max((at.number or 0) - (not at.inclusive), 0))
+        return Bound(first_versions=max((at.number or 0) - (not at.inclusive), 0))
     if at.kind == "sequence":
-        return Bound((_sequence_condition(view, at, less),))
-    return Bound((_event_condition(connection, view, at, less),))
+        return Bound(_sequence_condition(view, at, less))
+    return Bound(_event_condition(connection, view, at, less))
 
 
 def known_conditions(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf | None) -> tuple[str, ...]:
@@ -57,7 +59,7 @@ def known_conditions(connection: duckdb.DuckDBPyConnection, view: IndexView, at:
     if at.kind == "time":
         return (f"recorded_at {less} {instant_literal(at.instant or 0)}",)
     if at.kind == "position":
-        return (f"position {less} {int(at.number or 0)}",)
+        return (_position_condition(at, less),)
     if at.kind != "event":
         raise UsageError(f"--known-at {at.text!r} is no place in the log", "give a time, @POSITION or id:EVENT")
     rows = view.relation(["position"], None, [f"id = {literal(at.value)}", FOLDABLE])
@@ -66,6 +68,11 @@ def known_conditions(connection: duckdb.DuckDBPyConnection, view: IndexView, at:
     if found is None or found[0] is None:
         raise _no_event(at)
     return (f"position {less} {found[0]}",)
+
+
+def _position_condition(at: AsOf, less: str) -> Condition:
+    number = int(at.number or 0)
+    return Condition(f"position {less} {number}", Reach(max_position=number))
 
 
 def _no_event(at: AsOf) -> NotFoundError:
@@ -119,8 +126,11 @@ def entity_conditions(names: Sequence[str]) -> str:
     """Write the condition that an entity is one of these names or matches one of these globs."""
     exact = [name for name in names if not is_glob(name)]
     tests = [f"entity IN ({', '.join(literal(name) for name in exact)})"] if exact else []
-    tests += [f"entity LIKE {like_pattern(name)}" for name in names if is_glob(name)]
-    return "(" + " OR ".join(tests) + ")" if tests else "true"
+    globs = [f"entity LIKE {like_pattern(name)}" for name in names if is_glob(name)]
+    if not tests and not globs:
+        return "true"
+    sql = "(" + " OR ".join([*tests, *globs]) + ")"
+    return sql if globs else Condition(sql, Reach(entities=tuple(sorted(exact))))
 
 
 def is_glob(name: str) -> bool:

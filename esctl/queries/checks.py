@@ -8,6 +8,7 @@ from functools import cached_property
 
 from esctl.engine.exact_text import json_string_sql, time_text
 from esctl.engine.quoting import like_pattern, literal
+from esctl.index.catalog import UNREADABLE
 from esctl.index.scan import FOLDABLE, Read
 from esctl.projection.spec import Projection
 from esctl.queries.audit import Filters, filter_conditions
@@ -98,7 +99,7 @@ def conflicts(ground: Ground) -> str:
 
 def invalid(ground: Ground) -> str:
     """Select records that could not be read."""
-    return ground.asked(["invalid IS NOT NULL"], "invalid")
+    return ground.asked([UNREADABLE], "invalid")
 
 
 def homeless(ground: Ground) -> str:

@@ -149,7 +149,7 @@ def apart_conditions(before: Side, after: Side) -> list[str]:
     if all(limit.first_versions is None for limit in limits):
         # An event without a sequence is in no bound by sequence.
         one, other = (
-            f"coalesce({' AND '.join([*limit.conditions, *_known(side.scope)]) or 'true'}, false)"
+            f"coalesce({' AND '.join([limit.condition, *_known(side.scope)])}, false)"
             for side, limit in zip((before, after), limits, strict=True)
         )
         return [f"{one} <> {other}"]

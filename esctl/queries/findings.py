@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from esctl.engine.duckdb import explained, single_row
+from esctl.index.catalog import IS_ERASED, UNREADABLE
 from esctl.model import AsOf
 from esctl.queries.bounds import bound, entity_conditions, known_conditions
 from esctl.queries.scope import Scope, claims
 
 _COUNTS = {
     "conflicts": "conflict",
-    "invalid": "invalid IS NOT NULL",
+    "invalid": UNREADABLE,
     "duplicates": "duplicate_of IS NOT NULL AND NOT conflict",
 }
 _WORDS = {
@@ -29,6 +30,29 @@ def findings_note(scope: Scope, at: AsOf | None = None) -> str:
     return f"note: {told} in scope: esctl doctor{only}"
 
 
+def erased_note(scope: Scope, at: AsOf | None = None) -> str:
+    """Say in one line that an answer is without events that were erased; empty for none.
+
+    Nobody knows which entities they concerned, or when they happened: of a scope's limits only those on what the log
+    held, and on positions, leave one out.
+    """
+    count = sum(file.erased for file in scope.view.manifest.files)
+    placed = at if at is not None and at.kind == "position" else None
+    if count and (scope.known_at or placed or scope.view.upto):
+        conditions = [IS_ERASED]
+        conditions += known_conditions(scope.connection, scope.view, scope.known_at)
+        conditions.append(bound(scope.connection, scope.view, placed).condition)
+        with explained():
+            row = single_row(
+                scope.connection, f"SELECT count(*) FROM ({scope.view.relation(['position'], None, conditions)})"
+            )
+        count = row[0] if row else 0
+    if not count:
+        return ""
+    perhaps = ", of whatever entity" if scope.entities else ""
+    return f"note: {count} erased {'event' if count == 1 else 'events'} in scope{perhaps}: esctl log --erased"
+
+
 def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:
     files = scope.view.manifest.files
     whole = {name: sum(getattr(file, name) for file in files) for name in _COUNTS}
@@ -37,7 +61,7 @@ def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:
         return whole
     conditions = ["(duplicate_of IS NOT NULL OR invalid IS NOT NULL)", entity_conditions(scope.entities)]
     conditions += known_conditions(scope.connection, scope.view, scope.known_at)
-    conditions += bound(scope.connection, scope.view, at).conditions
+    conditions.append(bound(scope.connection, scope.view, at).condition)
     if scope.projection:
         conditions += [claim.condition for claim in claims(scope)]
     rows = scope.view.relation(["position", "conflict", "invalid", "duplicate_of"], None, conditions)

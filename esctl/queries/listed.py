@@ -8,7 +8,7 @@ from esctl.engine.duckdb import Session
 from esctl.engine.quoting import literal
 from esctl.model import Answer, Column, Findings
 
-_TYPES = {"text": "VARCHAR", "integer": "BIGINT"}
+_TYPES = {"text": "VARCHAR", "integer": "BIGINT", "time": "TIMESTAMP"}
 
 
 def listed(
@@ -18,7 +18,7 @@ def listed(
     title: str,
     findings: Findings | None = None,
 ) -> Answer:
-    """Answer with these rows, in this order. Columns are text or integer."""
+    """Answer with these rows, in this order. Columns are text, integer or time (RFC 3339 in UTC)."""
     casts = ", ".join(
         f"CAST(c{number} AS {_TYPES[column.kind]}) AS {column.name}" for number, column in enumerate(columns)
     )

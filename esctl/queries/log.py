@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
+from esctl.index.catalog import IS_ERASED, UNREADABLE
 from esctl.index.scan import Read
 from esctl.model import Answer, Column
 from esctl.projection.expressions import Expression
@@ -32,13 +33,14 @@ class EventFilters:
 
     filters: Filters = field(default_factory=Filters)
     where: str = ""
-    only: str = ""  # invalid | duplicates | conflicts
+    only: str = ""  # invalid | duplicates | conflicts | erased
     source: str = ""
 
 
 _ONLY = {
     "": "",
-    "invalid": "invalid IS NOT NULL",
+    "invalid": UNREADABLE,
+    "erased": IS_ERASED,
     "duplicates": "duplicate_of IS NOT NULL AND NOT conflict",
     "conflicts": "conflict",
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
+from esctl.index.reach import Condition, Reach
 from esctl.index.shelf import Extent, StateSnapshot, lines_of
 from esctl.model import AsOf, Ready
 from esctl.projection.fold import NeedsStreamError, Plan
@@ -217,9 +218,10 @@ def _late(scope: Scope, later: str, count: int) -> str:
     if count > MOST_NAMED:
         return pairs
     with explained():
-        names = scope.connection.execute(f"SELECT entity FROM {later} WHERE late").fetchall()
+        found = scope.connection.execute(f"SELECT entity FROM {later} WHERE late").fetchall()
+    names = sorted({name for (name,) in found})
     # Not as `entity_conditions` does: a name from the log is no glob, whatever characters are in it.
-    return f"entity IN ({', '.join(literal(name) for (name,) in names)}) AND {pairs}"
+    return Condition(f"entity IN ({', '.join(map(literal, names))}) AND {pairs}", Reach(entities=tuple(names)))
 
 
 def states_of(found: Resumed) -> str:

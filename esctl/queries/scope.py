@@ -13,6 +13,7 @@ from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
+from esctl.index.reach import either
 from esctl.index.scan import FOLDABLE, IndexView, PayloadPath, Read
 from esctl.model import AsOf
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
@@ -252,14 +253,14 @@ def event_rows(
     """
     limits = [bound(scope.connection, scope.view, point) for point in (at, also) if point is not None]
     where = [*counted(scope), *conditions]
-    tests = [" AND ".join(limit.conditions) or "true" for limit in limits]
+    tests = [limit.condition for limit in limits]
     extra = [f"{scope.view.key()} AS key", f"{scope.view.event_key()} AS event_key"]
     versions = any(limit.first_versions is not None for limit in limits)
     if versions:
         # A version counts events before any other bound is looked at, and the other bounds are on columns as stored.
         extra += [f"({test}) AS within{i}" for i, test in enumerate(tests)]
     elif tests:
-        where.append("(" + " OR ".join(f"({test})" for test in tests) + ")")
+        where.append(either(tests))
     names = list(dict.fromkeys(["kind", "entity", "position", "time", *reads.columns, *columns]))
     sql = scope.view.relation(names, reads.by_alias(), [test for test in where if test != "true"], ", ".join(extra))
     if versions:

@@ -12,7 +12,8 @@ from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.index.scan import FOLDABLE
-from esctl.index.shelf import Draft, Extent, Part, StateSnapshot, sweep
+from esctl.index.shelf import Draft, Extent, Part, StateSnapshot, drop, sweep
+from esctl.log.commits import open_log
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.partial import columns, composed_sql, meaning, partial_sql
@@ -108,13 +109,17 @@ def _take(scope: Scope, claim: Claim, at: AsOf | None, origin: str, render: Rend
     def about(name: str, cells: Part, lines: Part) -> StateSnapshot:
         return StateSnapshot(
             name, claim.projection.name, origin, extent, counts[0], counts[1], shelf.log.seq, shelf.log.commit_sha256,
-            scope.view.has_struct_keys, {**asdict(meaning(plan)), "shapes": shapes}, cells, lines,
+            len(shelf.log.redactions), scope.view.has_struct_keys, {**asdict(meaning(plan)), "shapes": shapes}, cells,
+            lines,
         )  # fmt: skip
 
     with Draft(folder, extent) as draft:
         render(_answer(scope, plan, table, events), draft.raw)
         made = draft.keep(_batches(scope, plan, table), about)
     scope.connection.execute(f"DROP TABLE {table}")
+    if len(open_log(shelf.store).read().redactions) != made.redactions:
+        drop([folder / f"{made.name}.json"])  # it was made of what has been erased meanwhile
+        return None
     return made
 
 
@@ -132,9 +137,7 @@ def _cells(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[Plan, int, str]
 def _extent(scope: Scope, shelf: Shelf, claim: Claim, at: AsOf | None) -> Extent | None:
     """Find which events a snapshot is of; None where there is none."""
     limit = bound(scope.connection, scope.view, at)
-    rows = scope.view.relation(
-        ["position", "time", "recorded_at"], None, [FOLDABLE, claim.condition, *limit.conditions]
-    )
+    rows = scope.view.relation(["position", "time", "recorded_at"], None, [FOLDABLE, claim.condition, limit.condition])
     with explained():
         found = single_row(
             scope.connection,

@@ -14,9 +14,9 @@ from esctl.queries.scope import Scope
 COLUMNS = (
     Column("store", "text"), Column("head", "integer"), Column("root", "text"), Column("entities", "integer"),
     Column("types", "integer"), Column("first", "time"), Column("last", "time"), Column("duplicates", "integer"),
-    Column("conflicts", "integer"), Column("invalid", "integer"), Column("without_entity", "integer"),
-    Column("log_bytes", "integer"), Column("index_bytes", "integer"), Column("snapshots", "integer"),
-    Column("snapshot_bytes", "integer"), Column("sources", "json"),
+    Column("conflicts", "integer"), Column("invalid", "integer"), Column("erased", "integer"),
+    Column("without_entity", "integer"), Column("log_bytes", "integer"), Column("index_bytes", "integer"),
+    Column("snapshots", "integer"), Column("snapshot_bytes", "integer"), Column("sources", "json"),
 )  # fmt: skip
 
 
@@ -37,6 +37,7 @@ def status(scope: Scope, snapshot: Snapshot) -> Answer:
         "duplicates": sum(file.duplicates for file in files),
         "conflicts": sum(file.conflicts for file in files),
         "invalid": sum(file.invalid for file in files),
+        "erased": snapshot.erased,
         "without_entity": sum(file.homeless for file in files),
         "log_bytes": sum(segment.size for segment in snapshot.segments),
         "index_bytes": sum(file.bytes for file in files),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from esctl.engine.duckdb import Session
 from esctl.ledger.findings import RULES, Check
@@ -18,13 +18,18 @@ COLUMNS = (
 
 
 def verification(session: Session, verified: Verified) -> Answer:
-    """Answer with a row for each check, and for one that failed a row for each finding."""
-    rows = [row for check in verified.checks for row in _rows(check)]
+    """Answer with a row for each check of a store, and for one that failed a row for each finding."""
+    return checked(session, verified.checks, RULES, "verification")
+
+
+def checked(session: Session, checks: Sequence[Check], known: Sequence[tuple[str, str]], title: str) -> Answer:
+    """Answer with a row for each check, and for one that failed a row for each finding. `known`: what they check."""
+    rows = [row for check in checks for row in _rows(check)]
     broken = "CASE WHEN result = 'failed' THEN \"check\" END"
     place = "coalesce(file, '') || CASE WHEN position IS NULL THEN '' ELSE ' @' || position END"
-    rules = tuple(rule for rule in RULES if any(check.rule == rule[0] for check in verified.checks))
+    rules = tuple(rule for rule in known if any(check.rule == rule[0] for check in checks))
     findings = Findings(rules, broken, "finding || ': ' || message", place)
-    return listed(session, COLUMNS, rows, "verification", findings)
+    return listed(session, COLUMNS, rows, title, findings)
 
 
 def _rows(check: Check) -> Iterator[tuple[str | int | None, ...]]:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from esctl.cli import diagnostics
 from esctl.cli.bytes_out import write_bytes
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
@@ -15,12 +16,24 @@ Key = Annotated[
 ]
 
 
+Tsa = Annotated[
+    str, typer.Option("--tsa", metavar="URL", help="Have it stamped by this authority (RFC 3161), kept beside it.")
+]
+
+
 @command
-def run(shared: Shared, key: Key = "") -> None:
+def run(shared: Shared, key: Key = "", tsa: Tsa = "") -> None:
     """Sign the head of the log, to be kept elsewhere: what is changed after that can be shown."""
     from esctl.ledger.anchors import make_checkpoint
     from esctl.ledger.keys import read_key
+    from esctl.ledger.stamps import attach, check_authority
 
+    if tsa:
+        check_authority(tsa)
     signing = read_key(key)
     store = open_store(shared)
-    write_bytes([make_checkpoint(store.path, signing)], shared.output)
+    data = make_checkpoint(store.path, signing)
+    write_bytes([data], shared.output)
+    if tsa:
+        stamp = attach(store.path, data, tsa)
+        diagnostics.note(f"its stamp is in {stamp}", shared.quiet)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from esctl.cli import diagnostics
 from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command
 from esctl.errors import NotFoundError, UsageError
@@ -18,6 +19,9 @@ def run(
     source: Annotated[
         str, typer.Option("--source", metavar="NAME", help="The source, as `esctl status` names it.")
     ] = "",
+    skip_erased: Annotated[
+        bool, typer.Option("--skip-erased", help="With --raw, leave out what was erased; else that is an error.")
+    ] = False,
 ) -> None:
     """Give back the events, or a source byte for byte."""
     store = open_store(shared)
@@ -42,6 +46,8 @@ def run(
             f"no source {source!r}", f"did you mean {near[0]}?" if near else "list sources with: esctl status"
         )
     from esctl.cli.bytes_out import write_bytes
-    from esctl.log.reader import export_raw
+    from esctl.log.reader import erased_of, export_raw
 
-    write_bytes(export_raw(store.snapshot, source), shared.output)
+    write_bytes(export_raw(store.snapshot, source, skip_erased=skip_erased), shared.output)
+    if erased := erased_of(store.snapshot, source):
+        diagnostics.note(f"note: {len(erased)} erased records of {source} are left out", shared.quiet)

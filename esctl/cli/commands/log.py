@@ -13,6 +13,7 @@ from esctl.errors import UsageError
 
 TABLE = ("position", "time", "type", "entity", "actor", "data")
 TABLE_INVALID = ("position", "source", "offset", "invalid")
+TABLE_ERASED = ("position", "source", "offset", "recorded_at")
 TABLE_REPEATED = ("position", "duplicate_of", "source", "id", "type", "entity")
 
 
@@ -37,6 +38,7 @@ def run(
         bool, typer.Option("--invalid", help="Only records that could not be read, with the reason.")
     ] = False,
     duplicates: Annotated[bool, typer.Option("--duplicates", help="Only events delivered again.")] = False,
+    erased: Annotated[bool, typer.Option("--erased", help="Only records that were erased.")] = False,
     conflicts: Annotated[
         bool, typer.Option("--conflicts", help="Only events whose id was seen before with other bytes.")
     ] = False,
@@ -46,14 +48,13 @@ def run(
     from esctl.queries.log import EventFilters, log
 
     store = open_store(shared)
-    chosen = [
-        name for name, wanted in (("invalid", invalid), ("duplicates", duplicates), ("conflicts", conflicts)) if wanted
-    ]
+    kinds = {"invalid": invalid, "duplicates": duplicates, "conflicts": conflicts, "erased": erased}
+    chosen = [name for name, wanted in kinds.items() if wanted]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} are both given", "give one of them")
     only = chosen[0] if chosen else ""
     wanted = filters(store, actor, type, start, end)
     scope = store.scope(entities or (), "", known_at)
     answer = log(scope, EventFilters(wanted, where, only))
-    table = TABLE_INVALID if invalid else TABLE_REPEATED if only else TABLE
+    table = TABLE_ERASED if erased else TABLE_INVALID if invalid else TABLE_REPEATED if only else TABLE
     tell(answer, shared, store, scope, table, (wanted.start, wanted.end))

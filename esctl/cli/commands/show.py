@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from esctl.cli import diagnostics
 from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command
-from esctl.errors import NotFoundError
+from esctl.errors import InputError, NotFoundError
+
+if TYPE_CHECKING:
+    from esctl.log.snapshot import Snapshot
 
 
 @command
@@ -32,10 +36,30 @@ def run(
     if raw:
         from esctl.cli.bytes_out import write_bytes
 
+        for position in positions:
+            _refuse_erased(store.snapshot, position)
         write_bytes((raws[position] or b"" for position in positions), shared.output)
         return
+    for position in positions:
+        if (line := _erasure(store.snapshot, position)) and not shared.quiet:
+            diagnostics.note(line)
     texts = {position: _text(value) for position, value in raws.items()}
     show(with_raw(events_at(scope, positions), texts), shared, store)
+
+
+def _erasure(snapshot: Snapshot, position: int) -> str:
+    """Say when, by whom and why a record was erased; empty where it was not."""
+    from esctl.timespec import format_instant
+
+    found = snapshot.redaction_of(position)
+    if found is None:
+        return ""
+    return f"@{position} was erased on {format_instant(found.at)} by {found.actor}: {found.reason}"
+
+
+def _refuse_erased(snapshot: Snapshot, position: int) -> None:
+    if line := _erasure(snapshot, position):
+        raise InputError(line, "its bytes are gone; its place and hash are in: esctl log --erased")
 
 
 def _text(raw: bytes | None) -> str | None:

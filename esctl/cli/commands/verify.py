@@ -23,17 +23,27 @@ def run(
         typer.Option("--since", metavar="FILE", help="A checkpoint kept elsewhere: the log must only have grown."),
     ] = None,
     trust: Trust = None,
+    tsa_cert: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--tsa-cert",
+            metavar="FILE",
+            help="Certificates (PEM) of the authority that stamped checkpoints (repeat for more).",
+        ),
+    ] = None,
 ) -> None:
     """Check that nothing in the store was changed: exit 0 intact, 1 tampered or damaged, 3 cannot be judged."""
     from esctl.cli.opening import closed_store, output_settings
     from esctl.cli.render import render
     from esctl.ledger.keys import read_verifiers
+    from esctl.ledger.stamps import read_certificates
     from esctl.ledger.verify import Wanted, verify
     from esctl.queries.verify import verification
 
     keys = read_verifiers(trust or ())
     store = closed_store(shared)
-    verified = verify(store.path, Wanted(full, since, keys, store.mapping if full else None))
+    authorities = read_certificates(tsa_cert or ())
+    verified = verify(store.path, Wanted(full, since, keys, store.mapping if full else None, authorities))
     render(verification(store.session, verified), shared, TABLE, output_settings(store))
     count = sum(len(check.findings) for check in verified.checks)
     told = f"{count} finding{'s' * (count != 1)}" if count else "intact"

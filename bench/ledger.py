@@ -1,0 +1,78 @@
+"""Time what the ledger does with a store: `python bench/ledger.py [STORE] [REPEATS]`; by default that of bench/run.py.
+
+Medians of wall and processor seconds of whole processes, peak memory, and the budget where there is one (10M records on
+2 cores). Keys and what was last seen are kept in a folder of the run's own; the checkpoint it signs is removed again.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from run import WORK, timed
+
+BUDGETS = {"verify": 2.0, "verify --full": 30.0, "prove @middle": 1.0, "prove @last": 1.0, "prove by id": 1.0}
+
+
+def jobs(store: Path, folder: Path, head: int) -> dict[str, list[str]]:
+    """Give each job's arguments."""
+    proof, event, bundle = (str(folder / name) for name in ("proof", "event", "bundle.zip"))
+    middle = head // 2
+    return {
+        "verify": ["verify"],
+        "verify --full": ["verify", "--full"],
+        "prove @last": ["prove", f"@{head}", "-o", proof],
+        "prove by id": ["prove", f"evt-{middle}", "-o", proof],
+        "show": ["show", f"@{middle}", "--raw", "-o", event],
+        "prove @middle": ["prove", f"@{middle}", "-o", proof],
+        "verify-proof": ["verify-proof", proof, "--event", event],
+        "bundle": ["bundle", "account-7", "-o", bundle],
+        "verify-bundle": ["verify-bundle", bundle],
+    }
+
+
+def main() -> None:
+    """Sign the store's head, and run the jobs."""
+    from esctl.log.commits import open_log
+
+    store = Path(sys.argv[1]) if len(sys.argv) > 1 else WORK / "store"
+    repeats = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    head = open_log(store).read().head
+    with tempfile.TemporaryDirectory(prefix="esctl-bench-") as name:
+        folder = Path(name)
+        os.environ |= {"XDG_CONFIG_HOME": str(folder / "config"), "XDG_STATE_HOME": str(folder / "state")}
+        config = str(Path(__file__).parent / "esctl.toml")
+        esctl = [sys.executable, "-m", "esctl", "--store", str(store), "--config", config, "-q"]
+        timed([*esctl, "key", "new", "bench"])
+        before = set((store / "checkpoints").glob("*"))
+        try:
+            timed([*esctl, "checkpoint"])
+            print(f"{head:,} records\n{'job':<14}{'wall s':>8}{'cpu s':>8}{'MiB':>7}{'budget':>8}")
+            for job, words in jobs(store, folder, head).items():
+                show(job, [*esctl, *words], repeats)
+        finally:
+            for path in set((store / "checkpoints").glob("*")) - before:
+                path.unlink()
+
+
+def show(job: str, command: list[str], repeats: int) -> None:
+    """Run a job some times, and print its line."""
+    started = _cpu()
+    runs = [timed(command) for _ in range(repeats)]
+    cpu = (_cpu() - started) / repeats
+    wall, memory = statistics.median(run.seconds for run in runs), max(run.memory for run in runs)
+    budget = f"{BUDGETS[job]:>8.1f}" if job in BUDGETS else ""
+    print(f"{job:<14}{wall:>8.2f}{cpu:>8.2f}{memory:>7.0f}{budget}", flush=True)
+
+
+def _cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""The zip archive of a bundle: written the same way every time, read without trusting a byte of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import struct
+import zipfile
+from collections.abc import Iterable
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.errors import InputError
+from esctl.ledger.findings import Finding
+from esctl.log.files import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+_MODE = 0o644
+_UNIX = 3
+_VERSION = 20
+_LOCAL_HEADER = 30
+_END = struct.Struct("<4s4H2LH")
+_MANY, _FAR = 0xFFFF, 0x7FFFFFFF
+"""From so many files or bytes on, an archive needs records of another form."""
+_NAME = re.compile(r"(?:[a-z]{1,20}/)?[A-Za-z0-9][A-Za-z0-9.-]{0,60}", re.ASCII)
+MOST_FILES = 2_000_000
+LARGEST_FILE = 1 << 30
+"""Bytes of one file: a bundle is read a file at a time."""
+
+
+def write_archive(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
+    """Write files, stored as they are, under one time and mode; the archive appears when it is whole.
+
+    Raises InputError where it cannot be written, and whatever making the files raises.
+    """
+    temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    try:
+        with explained(f"write {path}"), zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive:
+            for name, data in files:
+                entry = zipfile.ZipInfo(name, _EPOCH)
+                entry.create_system, entry.external_attr = _UNIX, (stat.S_IFREG | _MODE) << 16
+                archive.writestr(entry, data)
+        temporary.replace(path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+class Archive:
+    """A bundle that is open. `problems` tells what about its outer form is not as `write_archive` makes it."""
+
+    def __init__(self, file: zipfile.ZipFile, size: int) -> None:
+        self._file = file
+        entries = file.infolist()
+        self.problems = tuple(Finding("changed", message, name) for name, message in _problems(file, entries, size))
+        self._entries = {entry.filename: entry for entry in entries}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """List the files, in the archive's order."""
+        return tuple(self._entries)
+
+    def read(self, name: str) -> bytes | None:
+        """Read a file; None for one that is not there or whose bytes are damaged."""
+        try:
+            return self._file.read(self._entries[name])
+        except (KeyError, zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError):
+            return None
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Archive]:
+    """Open a bundle for reading; nothing is ever unpacked to disk. Raises InputError for what is no zip archive."""
+    try:
+        with path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
+            with zipfile.ZipFile(stream) as file:
+                if len(file.infolist()) > MOST_FILES:
+                    raise InputError(f"{path} has more than {MOST_FILES:,} files", "it is no bundle that esctl wrote")
+                yield Archive(file, size)
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InputError(f"{path} is no bundle: {reason}", "make one with: esctl bundle") from error
+
+
+def _problems(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], size: int) -> Iterator[tuple[str, str]]:
+    """Find what `write_archive` never does. Files that are stored, end to end, cannot unpack to more than they are."""
+    reached, seen = 0, set[str]()
+    for entry in entries:
+        name = entry.filename
+        if not _NAME.fullmatch(entry.orig_filename):
+            yield "", f"a file in it has the name {name[:80]!r}, which no bundle has"
+        elif name in seen:
+            yield name, "it is in there twice"
+        elif problem := _problem(file, entry, reached):
+            yield name, problem
+        seen.add(name)
+        reached = entry.header_offset + _LOCAL_HEADER + len(name.encode()) + entry.file_size
+    if reached != file.start_dir or not _ends_plainly(file, len(entries), size):
+        yield "", "there are bytes in it that belong to no file"
+
+
+def _problem(file: zipfile.ZipFile, entry: zipfile.ZipInfo, reached: int) -> str:
+    attributes = (entry.external_attr >> 16, entry.date_time, entry.create_system, entry.create_version)
+    others = (entry.flag_bits, entry.internal_attr, entry.volume, entry.reserved, entry.external_attr & 0xFFFF)
+    if attributes != (stat.S_IFREG | _MODE, _EPOCH, _UNIX, _VERSION) or any(others) or entry.comment:
+        return "it is encrypted, a link, a folder, or has attributes of its own"
+    if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
+        return "it is compressed, which no file of a bundle is"
+    if entry.file_size > LARGEST_FILE:
+        return f"it has more than {LARGEST_FILE:,} bytes"
+    if entry.header_offset != reached:
+        return "it does not begin where the file before it ends"
+    if entry.header_offset < _FAR and _local_header(file, entry) != entry.FileHeader():
+        return "it is told of in two ways"
+    return ""
+
+
+def _local_header(file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    assert file.fp is not None
+    file.fp.seek(entry.header_offset)
+    return file.fp.read(_LOCAL_HEADER + len(entry.filename.encode()))
+
+
+def _ends_plainly(file: zipfile.ZipFile, count: int, size: int) -> bool:
+    """Tell whether the archive ends as one without a comment does; large ones end otherwise, and are not looked at."""
+    if count >= _MANY or file.start_dir >= _FAR:
+        return not file.comment
+    assert file.fp is not None
+    file.fp.seek(max(size - _END.size, 0))
+    told = size - _END.size - file.start_dir
+    return file.fp.read() == _END.pack(b"PK\5\6", 0, 0, count, count, told, file.start_dir, 0)

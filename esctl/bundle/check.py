@@ -1,0 +1,185 @@
+"""Check a bundle by itself: neither a store nor a network is asked, and no key is taken from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.bundle.archive import Archive, opened
+from esctl.bundle.contents import (
+    BASIS,
+    CHECKPOINT,
+    INTERPRETATION,
+    MANIFEST,
+    STATES,
+    TRAIL,
+    FileEntry,
+    Manifest,
+    json_object,
+    parse_manifest,
+    proof_name,
+    record_name,
+)
+from esctl.errors import InputError
+from esctl.ledger.checkpoint import Checkpoint, parse_checkpoint
+from esctl.ledger.findings import Check, Finding
+from esctl.ledger.note import VerifierKey
+from esctl.ledger.proven import Trust, judge, read_proof, trust_in
+
+if TYPE_CHECKING:
+    from esctl.bundle.replayed import Record
+    from esctl.config import Config
+
+RULES: tuple[tuple[str, str], ...] = (
+    ("archive", "the archive holds plain files end to end and nothing else"),
+    ("files", "the files are those of the manifest, with these sizes and digests"),
+    ("checkpoint", "the head of the log is signed by a key that is trusted, and all rests on it"),
+    ("records", "every record is in the log that was signed, with just these bytes"),
+    ("states", "the states are what the records replay to"),
+    ("trail", "the trail is what the records replay to"),
+)
+_MOST_TOLD = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was checked. `signers` are the names of the trusted keys that signed; `manifest` None: nobody can say."""
+
+    checks: tuple[Check, ...]
+    manifest: Manifest | None = None
+    signers: tuple[str, ...] = ()
+
+    @property
+    def is_refuted(self) -> bool:
+        """Say whether something is not as it was made."""
+        return any(check.findings for check in self.checks)
+
+    @property
+    def is_judged(self) -> bool:
+        """Say whether everything could be judged."""
+        return not any(check.skipped for check in self.checks)
+
+
+def check_bundle(
+    path: Path, given: Sequence[VerifierKey], config: Config | None = None, memory_limit: str | None = None
+) -> Checked:
+    """Check all of a bundle. `given`: the keys to trust, else the user's own; `config`: rules of theirs to replay by.
+
+    Raises InputError for a file that is no bundle at all.
+    """
+    with opened(path) as archive:
+        outer = Check("archive", "the form of a bundle", len(archive.names), archive.problems)
+        if archive.problems:
+            return Checked((outer, *_skipped("the archive is not what a bundle is", "files")))
+        manifest, files = _check_files(archive)
+        if manifest is None or files.findings:
+            return Checked((outer, files, *_skipped("the files are not those of the manifest", "checkpoint")))
+        return _check_contents(archive, manifest, (outer, files), _Asked(tuple(given), config, memory_limit))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    given: tuple[VerifierKey, ...]
+    config: Config | None
+    memory_limit: str | None
+
+
+def _skipped(why: str, first: str) -> list[Check]:
+    names = [rule for rule, _ in RULES]
+    return [Check(rule, "nothing", skipped=why) for rule in names[names.index(first) :]]
+
+
+def _check_files(archive: Archive) -> tuple[Manifest | None, Check]:
+    against = "the manifest"
+    try:
+        manifest = parse_manifest(archive.read(MANIFEST) or b"")
+    except ValueError as error:
+        found = Finding("changed", f"it is no manifest of a bundle: {error}", MANIFEST)
+        return None, Check("files", against, 0, (found,))
+    listed, there = set(manifest.files), set(archive.names) - {MANIFEST}
+    findings = [Finding("removed", "it is in the manifest alone", name) for name in sorted(listed - there)]
+    findings += [Finding("inserted", "it is not in the manifest", name) for name in sorted(there - listed)]
+    for name in sorted(listed & there):
+        data = archive.read(name)
+        if data is None or FileEntry.of(data) != manifest.files[name]:
+            findings.append(Finding("changed", "it is not the file that the manifest names", name))
+    return manifest, Check("files", against, len(listed), tuple(findings[:_MOST_TOLD]))
+
+
+def _check_contents(archive: Archive, manifest: Manifest, before: tuple[Check, ...], asked: _Asked) -> Checked:
+    from esctl.bundle.replayed import Said, check_replay
+
+    content = {name: archive.read(name) or b"" for name in (CHECKPOINT, BASIS, INTERPRETATION, STATES, TRAIL)}
+    try:
+        checkpoint = parse_checkpoint(content[CHECKPOINT])
+    except ValueError as error:
+        found = Finding("changed", f"it is no checkpoint: {error}", CHECKPOINT)
+        rest = _skipped("there is no checkpoint", "records")
+        return Checked((*before, Check("checkpoint", "a key", 1, (found,)), *rest), manifest)
+    trust = trust_in(asked.given, checkpoint.head.origin)
+    signed, signers = _check_checkpoint(checkpoint, manifest, content[BASIS], trust)
+    records, proven = _check_records(archive, manifest, checkpoint)
+    if proven.findings:
+        replays = _skipped("the records are not those of the log", "states")
+    else:
+        said = Said(manifest, content[BASIS], content[INTERPRETATION], content[STATES], content[TRAIL])
+        replays = check_replay(records, said, asked.config, asked.memory_limit)
+    return Checked((*before, signed, proven, *replays), manifest, signers)
+
+
+def _check_checkpoint(
+    checkpoint: Checkpoint, manifest: Manifest, basis: bytes, trust: Trust
+) -> tuple[Check, tuple[str, ...]]:
+    head = checkpoint.head
+    against = ", ".join(f"the key {key.name}" for key in trust.keys) or "no key"
+    named = ", ".join(sorted({one.name for one in checkpoint.note.signatures}))
+    found, signers = "", tuple[str, ...]()
+    try:
+        signers = tuple(key.name for key in trust.by(checkpoint))
+        rests = json_object(basis)
+        if (rests.get("position"), rests.get("root")) != (head.size, head.root.hex()):
+            return _wrong(BASIS, "the answers rest on another head of the log", against), ()
+    except ValueError as error:
+        found = str(error)
+    if not found and (manifest.log, manifest.size) != (head.origin, head.size):
+        return _wrong(MANIFEST, "it is of another log, or another size of it", against), ()
+    if not found and not signers and trust.demanded:
+        found = f"it is signed by {named}, which is not trusted"
+    if found:
+        unknown = Finding("signature by an unknown key", found, CHECKPOINT)
+        return Check("checkpoint", against, 1, (unknown,)), ()
+    skipped = "" if signers else f"it is signed by {named}, which is not known here: give --trust"
+    return Check("checkpoint", against, 1, skipped=skipped), signers
+
+
+def _wrong(file: str, message: str, against: str) -> Check:
+    return Check("checkpoint", against, 1, (Finding("changed", message, file),))
+
+
+def _check_records(archive: Archive, manifest: Manifest, checkpoint: Checkpoint) -> tuple[list[Record], Check]:
+    from esctl.bundle.replayed import Record
+
+    records, findings = list[Record](), list[Finding]()
+    empty, nobody = set(manifest.empty), Trust((), False)
+    for position in manifest.records:
+        name = proof_name(position)
+        raw = None if position in empty else archive.read(record_name(position))
+        try:
+            read = read_proof(archive.read(name) or b"", name)
+        except InputError as error:
+            findings.append(Finding("changed", error.message.partition(": ")[2], name, position))
+            continue
+        whole = read.content.leaf is not None
+        judged = judge(read, (raw or b"") if whole else None, nobody)
+        if read.proof.checkpoint != checkpoint.data:
+            findings.append(Finding("changed", "it is a proof against another checkpoint", name, position))
+        elif read.content.position != position:
+            findings.append(Finding("file replaced", f"it is of @{read.content.position}", name, position))
+        elif not whole and raw is not None:
+            findings.append(Finding("changed", "the record was erased: its bytes are not proven", name, position))
+        elif judged.result == "refuted":
+            findings.append(Finding("changed", judged.reason, record_name(position), position))
+        records.append(Record(read.content, raw))
+    return records, Check("records", "the checkpoint", len(manifest.records), tuple(findings[:_MOST_TOLD]))

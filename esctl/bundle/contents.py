@@ -1,0 +1,132 @@
+"""What is in a bundle: the names of its files, and the manifest that names them with their digests."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any
+
+from esctl.ledger.tlog_proof import SUFFIX
+
+FORMAT = "esctl/bundle/1"
+README, BASIS, CHECKPOINT = "README.txt", "basis.json", "checkpoint.txt"
+INTERPRETATION, STATES, TRAIL, MANIFEST = "interpretation.json", "states.jsonl", "trail.jsonl", "manifest.json"
+SINGLE = (README, BASIS, CHECKPOINT, INTERPRETATION, STATES, TRAIL)
+_HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_LARGEST_POSITION = 10**18
+
+
+def record_name(position: int) -> str:
+    """Name the file of a record's bytes."""
+    return f"records/{position:020d}.txt"
+
+
+def proof_name(position: int) -> str:
+    """Name the file of a record's proof."""
+    return f"proofs/{position:020d}{SUFFIX}"
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file as the manifest names it."""
+
+    size: int  # in bytes
+    sha256: str
+
+    @classmethod
+    def of(cls, data: bytes) -> FileEntry:
+        """Describe a file's content."""
+        return cls(len(data), sha256(data).hexdigest())
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a bundle says that it is. `empty` are positions without bytes: tombstones, and records that were erased."""
+
+    log: str
+    size: int
+    entities: tuple[str, ...]
+    where: str
+    projection: str
+    records: tuple[int, ...]
+    empty: tuple[int, ...]
+    files: Mapping[str, FileEntry]
+
+    @property
+    def data(self) -> bytes:
+        """Write it."""
+        files = {name: asdict(entry) for name, entry in self.files.items()}
+        told = {"format": FORMAT, **{name: getattr(self, name) for name in _MEMBERS}, "files": files}
+        return json.dumps(told, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+_MEMBERS = ("log", "size", "entities", "where", "projection", "records", "empty")
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Read a manifest. Raises ValueError for anything else, and for one whose files are not those of its records."""
+    told = json_object(data)
+    if told.get("format") != FORMAT:
+        raise ValueError(f"its format is not {FORMAT}")
+    try:
+        manifest = Manifest(
+            told["log"], told["size"], tuple(told["entities"]), told["where"], told["projection"],
+            tuple(told["records"]), tuple(told["empty"]),
+            {name: FileEntry(**entry) for name, entry in told["files"].items()},
+        )  # fmt: skip
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"a member is missing or odd: {error}") from error
+    _check_types(manifest)
+    positions = list(manifest.records)
+    if positions != sorted(set(positions)) or not set(manifest.empty) <= set(positions):
+        raise ValueError("its records are not listed once each, in order")
+    expected = {*SINGLE, *map(proof_name, positions)}
+    expected |= {record_name(position) for position in set(positions) - set(manifest.empty)}
+    if set(manifest.files) != expected:
+        raise ValueError("its files are not those of its records")
+    return manifest
+
+
+def _check_types(manifest: Manifest) -> None:
+    numbers = [manifest.size, *manifest.records, *manifest.empty, *(entry.size for entry in manifest.files.values())]
+    texts = [manifest.log, manifest.where, manifest.projection, *manifest.entities]
+    hashes = [entry.sha256 for entry in manifest.files.values()]
+    if not all(type(number) is int and 0 <= number < _LARGEST_POSITION for number in numbers):
+        raise ValueError("a number in it is none")
+    if not all(type(text) is str for text in texts):
+        raise ValueError("a text in it is none")
+    if not all(type(text) is str and _HEX64.fullmatch(text) for text in hashes):
+        raise ValueError("a digest in it is none")
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    """Read a JSON object in which no key stands twice, numbers as they are written.
+
+    Raises ValueError for anything else.
+    """
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_float=_number, parse_constant=_number)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key stands twice")
+    return value
+
+
+def _number(text: str) -> Any:
+    from decimal import Decimal, InvalidOperation
+
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise ValueError("not a number") from error

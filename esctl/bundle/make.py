@@ -1,0 +1,163 @@
+"""Make a bundle: all records of some entities with their proofs, and what they replay to, at a head that was signed."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from esctl.bundle.contents import (
+    BASIS,
+    CHECKPOINT,
+    INTERPRETATION,
+    MANIFEST,
+    README,
+    STATES,
+    TRAIL,
+    FileEntry,
+    Manifest,
+    proof_name,
+    record_name,
+)
+from esctl.bundle.readme import readme
+from esctl.engine.duckdb import explained
+from esctl.errors import NotFoundError
+from esctl.ledger.prove import choose_checkpoint, prove
+from esctl.ledger.tlog_proof import parse_content
+from esctl.output import Target, write
+from esctl.queries.audit import audit
+from esctl.queries.basis import to_json
+from esctl.queries.bounds import entity_conditions
+from esctl.queries.log import EventFilters, log
+from esctl.queries.replay import replay
+from esctl.queries.scope import Scope, check_entities, claims
+
+if TYPE_CHECKING:
+    from esctl.ledger.checkpoint import Checkpoint
+    from esctl.model import Answer, AsOf, Basis
+    from esctl.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to bundle: entities (names or globs) and, of these, those with an event for which a condition holds."""
+
+    entities: tuple[str, ...] = ()
+    where: str = ""
+    at: str = ""
+    before: str = ""
+    projection: str = ""
+    checkpoint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle about to be made: its files come when `files` is run through."""
+
+    scope: Scope
+    at: AsOf | None
+    asked: Asked
+    basis: Basis
+    checkpoint: Checkpoint
+    positions: tuple[int, ...]
+    left_out: int  # records of the log that came after the checkpoint
+    _store: Store
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """Give each file with its name, the manifest last. Raises as the questions do, and as `prove` does."""
+        listed: dict[str, FileEntry] = {}
+        empty, sources = [], set[str]()
+        for proof, raw in prove(self._store.snapshot, self.positions, self.checkpoint):
+            position = proof.index + 1
+            sources.add(parse_content(proof.extra).source)
+            pieces = [(proof_name(position), proof.data)]
+            if raw is None:
+                empty.append(position)
+            else:
+                pieces.append((record_name(position), raw))
+            for name, data in pieces:
+                listed[name] = FileEntry.of(data)
+                yield name, data
+        known = {name for name in sources if name in self.scope.view.manifest.sources}
+        about = Manifest(
+            self.checkpoint.head.origin, self.checkpoint.head.size, self.scope.entities, self.asked.where,
+            self.asked.projection, self.positions, tuple(empty), {},
+        )  # fmt: skip
+        for name, data in self._single(about, interpretation(self._store, self.scope, known)):
+            listed[name] = FileEntry.of(data)
+            yield name, data
+        yield MANIFEST, replace(about, files=listed).data
+
+    def _single(self, about: Manifest, read_with: bytes) -> Iterator[tuple[str, bytes]]:
+        yield README, readme(about, self.checkpoint, self.basis)
+        yield BASIS, f"{to_json(self.basis)}\n".encode()
+        yield CHECKPOINT, self.checkpoint.data
+        yield INTERPRETATION, read_with
+        yield STATES, as_lines(replay(self.scope, self.at, deleted=True))
+        yield TRAIL, as_lines(audit(self.scope, self.at))
+
+
+def prepare(store: Store, asked: Asked) -> Bundle:
+    """Find what goes into a bundle: all there is of the entities at the checkpoint, whatever the bound of the states.
+
+    Raises NotFoundError where there is nothing, and as questions and `choose_checkpoint` do.
+    """
+    checkpoint = choose_checkpoint(store.snapshot, asked.checkpoint, 0)
+    at = store.bound(asked.at, asked.before)
+    basis = store.basis_of(store.scope((), asked.projection), (at,))
+    basis = replace(basis, position=checkpoint.head.size, root=checkpoint.head.root.hex())
+    then = store if basis.position == store.snapshot.head else store.on_basis(basis)
+    names = _entities(then, asked)
+    scope = then.scope(names, asked.projection)
+    left_out = store.snapshot.head - checkpoint.head.size
+    return Bundle(scope, at, asked, basis, checkpoint, _positions(scope), left_out, then)
+
+
+def _entities(store: Store, asked: Asked) -> tuple[str, ...]:
+    scope = store.scope(asked.entities)
+    check_entities(scope)
+    if asked.where:
+        events = log(scope, EventFilters(where=asked.where)).sql
+    else:
+        events = scope.view.relation(["entity"], None, [entity_conditions(asked.entities)])
+    with explained():
+        rows = scope.connection.execute(f"SELECT DISTINCT entity FROM ({events}) WHERE entity IS NOT NULL ORDER BY 1")
+        names = tuple(name for (name,) in rows.fetchall())
+    if not names:
+        raise NotFoundError("no entity to bundle", "list entities with: esctl entities")
+    return names
+
+
+def _positions(scope: Scope) -> tuple[int, ...]:
+    """List the records of the scope's entities, and those that came before under the id of one of these."""
+    rows = scope.view.relation(["position", "duplicate_of"], None, [entity_conditions(scope.entities)])
+    both = f"SELECT position FROM ({rows}) UNION SELECT duplicate_of FROM ({rows}) WHERE duplicate_of IS NOT NULL"
+    with explained():
+        return tuple(position for (position,) in scope.connection.execute(f"{both} ORDER BY 1").fetchall())
+
+
+def interpretation(store: Store, scope: Scope, sources: set[str]) -> bytes:
+    """Say how the records were read and folded: where each source keeps what, the fields there are, the projections."""
+    manifest = scope.view.manifest
+    read: dict[str, Any] = {}
+    for name in sorted(sources):
+        cursor = store.snapshot.cursors[name]
+        dialect = {"format": cursor.format, "header": cursor.header, "dialect": dict(cursor.dialect)}
+        read[name] = {"mapping": asdict(manifest.stanzas[manifest.sources[name]]), **dialect}
+    used = {claim.projection.name for claim in claims(scope)}
+    projections = {name: body for name, body in store.config.projections.items() if name in used}
+    fields = {name: sorted(manifest.kinds(name)) for name in manifest.fields}
+    return _json({"sources": read, "fields": fields, "projections": projections})
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, indent=1, ensure_ascii=False, default=str).encode() + b"\n"
+
+
+def as_lines(answer: Answer) -> bytes:
+    """Write an answer as JSON Lines, times in UTC."""
+    buffer = io.BytesIO()
+    write(answer, Target(format="jsonl", destination=buffer))
+    return buffer.getvalue()

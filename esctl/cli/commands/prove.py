@@ -1,0 +1,71 @@
+"""esctl prove."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esctl.cli import diagnostics
+from esctl.cli.arguments import CheckpointChoice
+from esctl.cli.opening import open_store
+from esctl.cli.options import Shared, command
+from esctl.errors import NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from esctl.store import Store
+
+
+@command
+def run(
+    shared: Shared,
+    events: Annotated[list[str], typer.Argument(metavar="EVENT...", help="Events: their ids, or @POSITION.")],
+    checkpoint: CheckpointChoice = "",
+) -> None:
+    """Write the proof that an event is in the log: with its bytes and the signer's key it can be checked anywhere."""
+    from esctl.cli.bytes_out import write_bytes
+    from esctl.ledger.prove import choose_checkpoint, prove
+    from esctl.ledger.tlog_proof import SUFFIX
+
+    store = open_store(shared)
+    positions = sorted({position for event in events for position in _positions(store, event)})
+    chosen = choose_checkpoint(store.snapshot, checkpoint, positions[-1])
+    folder = _folder(shared, positions)
+    for proof, _ in prove(store.snapshot, positions, chosen):
+        name = f"{proof.index + 1:020d}{SUFFIX}"
+        write_bytes([proof.data], folder / name if folder is not None else shared.output)
+    told = f"@{positions[0]}" if len(positions) == 1 else f"{len(positions)} records"
+    signer = ", ".join(sorted({one.name for one in chosen.note.signatures}))
+    diagnostics.note(f"{told} in the first {chosen.head.size}, signed by {signer}", shared.quiet)
+
+
+def _positions(store: Store, event: str) -> list[int]:
+    """Find the positions of an event; one that is named by its position needs no index."""
+    if re.fullmatch(r"@[0-9]{1,18}", event):
+        found = [int(event[1:])] if 0 < int(event[1:]) <= store.snapshot.head else []
+    else:
+        from esctl.queries.log import find_event
+
+        found = find_event(store.scope(), event)
+    if not found:
+        raise NotFoundError(f"no event {event!r}", "list events with: esctl log --columns position,id,type")
+    return found
+
+
+def _folder(shared: Shared, positions: list[int]) -> Path | None:
+    """Give the folder that proofs go to: one for several; None for a single proof that goes to a file or to stdout."""
+    output = shared.output if str(shared.output) != "-" else None
+    if output is not None and (output.is_dir() or len(positions) > 1):
+        if output.exists() and not output.is_dir():
+            raise UsageError(f"there are {len(positions)} proofs, and {output} is a file", "name a folder with -o")
+        output.mkdir(exist_ok=True)
+        return output
+    if len(positions) > 1:
+        places = ", ".join(f"@{position}" for position in positions[:3])
+        raise UsageError(
+            f"there are {len(positions)} proofs, one for each record ({places}{', ...' if len(positions) > 3 else ''})",
+            "name a folder for them with -o, or one record by its @POSITION",
+        )
+    return None

@@ -1,0 +1,157 @@
+"""esctl redact."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esctl.cli import diagnostics
+from esctl.cli.completion import complete_entity
+from esctl.cli.opening import open_store, show
+from esctl.cli.options import Shared, command
+from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from esctl.queries.redact import Selection
+    from esctl.queries.scope import Scope
+    from esctl.store import Store
+
+TABLE = ("position", "source", "id", "type", "entity", "role", "duplicate_of")
+_LISTED = 5
+
+
+@command
+def run(
+    shared: Shared,
+    events: Annotated[
+        list[str] | None, typer.Argument(metavar="[EVENT]...", help="Events: ids, or @POSITION for one record.")
+    ] = None,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why; it stays in the store for good, as does the actor.")
+    ] = "",
+    actor: Annotated[str, typer.Option("--actor", metavar="NAME", help="Who erases; by default the user's name.")] = "",
+    entity: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--entity",
+            metavar="ENTITY",
+            help="All events that concern this entity (name or glob; repeat for more).",
+            autocompletion=complete_entity,
+        ),
+    ] = None,
+    where: Annotated[
+        str, typer.Option("--where", metavar="CONDITION", help="All events for which this SQL condition holds.")
+    ] = "",
+    duplicates: Annotated[
+        bool | None,
+        typer.Option("--duplicates/--no-duplicates", help="Erase other records of the same bytes too, or leave them."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be erased, and erase nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Erase records of an erasable store for good: their bytes go, the tree of the log stays as it is."""
+    from esctl.log.erasing import check_erasable
+    from esctl.queries.redact import planned, select
+    from esctl.redaction import complete
+
+    if not reason.strip() and not dry_run:
+        raise UsageError("--reason is missing", "say why; it is kept with the erasure, so name nobody in it")
+    store = open_store(shared)
+    check_erasable(store.snapshot)
+    if store.snapshot.redactions and not dry_run:
+        complete(store.path)
+    scope = store.scope(entity or ())
+    selection = select(scope, store.snapshot, events or (), where)
+    selection = _with_same_bytes(store, selection, duplicates)
+    _tell_same_id(scope, selection)
+    _tell_already(store, selection)
+    if dry_run:
+        show(planned(scope, selection.positions), shared, store, TABLE)
+        diagnostics.note(f"{_count(selection.positions)} would be erased", shared.quiet)
+        return
+    if selection.positions:
+        _confirm(selection, yes)
+    _erase(shared, store, selection, reason.strip(), actor.strip() or getpass.getuser())
+
+
+def _erase(shared: Shared, store: Store, selection: Selection, reason: str, actor: str) -> None:
+    from esctl.ledger.pins import advance
+    from esctl.queries.redact import done
+    from esctl.redaction import Wanted, redact
+    from esctl.store import reopened
+
+    if selection.positions:
+        snapshot = redact(store.path, Wanted(selection.positions, reason, actor), store.updater())
+        if not advance(snapshot):
+            diagnostics.note("warning: the store does not continue what was last seen of it here: esctl verify")
+    after = reopened(store)
+    show(done(after.scope(), selection), shared, after)
+    if selection.positions:
+        diagnostics.note(f"{_count(selection.positions)} erased; the root is still {after.snapshot.root}", shared.quiet)
+        diagnostics.note(
+            "note: an event that is delivered again is new evidence: leave it out of what is ingested", shared.quiet
+        )
+
+
+def _with_same_bytes(store: Store, selection: Selection, wanted: bool | None) -> Selection:
+    """Take in the other records with the same bytes, or leave them, as was asked.
+
+    Raises UsageError where it was not: what is to be gone must not be left over in silence.
+    """
+    from dataclasses import replace
+
+    from esctl.queries.redact import same_bytes
+
+    if wanted is False or not selection.positions:
+        return selection
+    others = tuple(at for at in same_bytes(store.snapshot, selection.positions))
+    if not others:
+        return selection
+    if not wanted:
+        raise UsageError(
+            f"{_places(others)} {'hold' if len(others) > 1 else 'holds'} the same bytes",
+            "erase them too with --duplicates, or leave them with --no-duplicates",
+        )
+    return replace(selection, positions=tuple(sorted({*selection.positions, *others})))
+
+
+def _tell_same_id(scope: Scope, selection: Selection) -> None:
+    from esctl.queries.redact import same_id
+
+    if others := same_id(scope, selection.positions):
+        told = "have the id of an event to be erased" if len(others) > 1 else "has the id of an event to be erased"
+        diagnostics.note(f"note: {_places(others)} {told}: what is left of that id counts from now on")
+
+
+def _tell_already(store: Store, selection: Selection) -> None:
+    from esctl.timespec import format_instant
+
+    for position in selection.already[:_LISTED]:
+        found = store.snapshot.redaction_of(position)
+        if found is not None:
+            diagnostics.note(f"@{position} was erased on {format_instant(found.at)} by {found.actor}: {found.reason}")
+
+
+def _confirm(selection: Selection, yes: bool) -> None:
+    if yes:
+        return
+    if not diagnostics.is_terminal(sys.stdin):
+        raise UsageError(
+            f"{_count(selection.positions)} would be erased for good", "confirm that with --yes, or look with --dry-run"
+        )
+    if not typer.confirm(f"Erase {_count(selection.positions)} for good?", err=True):
+        diagnostics.note("nothing was erased")
+        raise typer.Exit(1)
+
+
+def _count(positions: Sequence[int]) -> str:
+    return f"{len(positions)} record{'s' * (len(positions) != 1)}"
+
+
+def _places(positions: Sequence[int]) -> str:
+    more = f" and {len(positions) - _LISTED} more" if len(positions) > _LISTED else ""
+    return ", ".join(f"@{position}" for position in positions[:_LISTED]) + more

@@ -1,0 +1,37 @@
+"""esctl repair."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from esctl.cli import diagnostics
+from esctl.cli.options import Shared, command
+
+TABLE = ("what", "result", "file", "first", "last", "message")
+
+
+@command
+def run(
+    shared: Shared,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be mended, and change nothing.")] = False,
+) -> None:
+    """Mend what is derived, and say what evidence is lost: exit 0 all is well again, 1 evidence is damaged."""
+    from esctl.cli.opening import closed_store, output_settings
+    from esctl.cli.render import render
+    from esctl.ledger.repair import repair
+    from esctl.queries.repair import repaired
+
+    store = closed_store(shared)
+    steps = repair(store.path, store.updater(), dry=dry_run)
+    render(repaired(store.session, steps), shared, TABLE, output_settings(store))
+    lost = sum(step.result == "lost" for step in steps)
+    mended = sum(step.result in ("mended", "to be mended") for step in steps)
+    done = f"{mended} {'to be mended' if dry_run else 'mended'}"
+    diagnostics.note(
+        f"evidence is damaged in {lost} place{'s' * (lost != 1)}; {done}" if lost else f"{done}; the evidence is whole",
+        shared.quiet,
+    )
+    if lost:
+        raise typer.Exit(1)

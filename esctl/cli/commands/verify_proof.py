@@ -1,0 +1,80 @@
+"""esctl verify-proof."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esctl.cli import diagnostics
+from esctl.cli.arguments import Trust
+from esctl.cli.options import Shared, command
+from esctl.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from esctl.ledger.proven import Proven
+
+TABLE = ("result", "position", "recorded_at", "source", "offset", "size", "signed_by")
+_CODES = {"proven": 0, "erased": 0, "refuted": 1, "not judged": 3}
+
+
+@command
+def run(
+    shared: Shared,
+    proof: Annotated[Path, typer.Argument(metavar="FILE", help="What `esctl prove` wrote.")],
+    event: Annotated[
+        str,
+        typer.Option(
+            "--event", metavar="FILE", help="The record's exact bytes, as `esctl show --raw` gives them; - for stdin."
+        ),
+    ] = "",
+    trust: Trust = None,
+) -> None:
+    """Check a proof by itself: exit 0 proven, 1 refuted, 3 cannot be judged. Needs neither the store nor a network."""
+    from esctl.cli.render import render
+    from esctl.engine.duckdb import open_session
+    from esctl.ledger.keys import read_verifiers
+    from esctl.ledger.proven import judge, read_proof, trust_in
+    from esctl.ledger.tlog_proof import LARGEST
+    from esctl.queries.proof import proven
+
+    keys = read_verifiers(trust or ())
+    read = read_proof(_bytes(proof, LARGEST), str(proof))
+    if not event and read.content.leaf is not None:
+        raise UsageError("which bytes are to be proven is not said", "give the record with --event FILE")
+    raw = _bytes(Path(event)) if event else None
+    judged = judge(read, raw, trust_in(keys, read.checkpoint.head.origin))
+    render(proven(open_session(), judged), shared, TABLE)
+    for line in _told(judged, raw):
+        diagnostics.note(line, shared.quiet)
+    if _CODES[judged.result]:
+        raise typer.Exit(_CODES[judged.result])
+
+
+def _bytes(path: Path, limit: int = 2 << 30) -> bytes:
+    try:
+        if str(path) == "-":
+            data = sys.stdin.buffer.read(limit + 1)
+        else:
+            with path.open("rb") as file:
+                data = file.read(limit + 1)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}", "name a file that you may read") from error
+    if len(data) > limit:
+        raise InputError(f"{path} has more than {limit:,} bytes", "it is no proof and no record")
+    return data
+
+
+def _told(judged: Proven, raw: bytes | None) -> list[str]:
+    """Say in words what was proven."""
+    head, position = judged.checkpoint.head, judged.content.position
+    if judged.result != "proven":
+        hint = [] if judged.signers or judged.result == "refuted" else ["give the signer's public key with --trust"]
+        return [f"{judged.result}: {judged.reason}", *hint]
+    signers = " and ".join(judged.signers)
+    return [
+        f"proven: these {len(raw or b'')} bytes are the record @{position} of the log {head.origin}",
+        f"signed by {signers} when the log had {head.size} records",
+    ]

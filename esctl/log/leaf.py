@@ -1,0 +1,82 @@
+"""The leaf of one record, as text: what `segment.leaf_hashes` hashes set-wise, written and read one at a time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+from esctl.log.merkle import leaf_hash
+
+WORDS = "esctl/record/1"
+NOTHING = "-"
+_NUMBER = r"0|-?[1-9][0-9]{0,18}"
+_LEAF = re.compile(
+    rf"{WORDS}\n([1-9][0-9]{{0,18}})\n({_NUMBER})\n({_NUMBER})\n(-|{_NUMBER})\n"
+    r"(-|[0-9a-f]{64})\n(-|[0-9a-f]{64})\n(-|[0-9a-f]{64})\n([0-9a-f]{64})\n",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """What the tree vouches for of a record. Times are microseconds since the epoch, digests lower-case hex or `-`."""
+
+    position: int
+    recorded_at: int
+    offset: int
+    source_time: int | None
+    key: str
+    headers: str
+    raw: str
+    source: str
+
+    @property
+    def text(self) -> str:
+        """Write the leaf: nine lines."""
+        time = NOTHING if self.source_time is None else str(self.source_time)
+        numbers = (str(self.position), str(self.recorded_at), str(self.offset), time)
+        return "\n".join((WORDS, *numbers, self.key, self.headers, self.raw, self.source, ""))
+
+    @property
+    def hash(self) -> bytes:
+        """Hash it as the tree does."""
+        return leaf_hash(self.text.encode())
+
+
+def leaf_of(row: Mapping[str, Any]) -> Leaf:
+    """Make the leaf of a segment's row, its times given in microseconds. The row is of no erased record."""
+    salt = row["salt"] or b""
+    return Leaf(
+        row["position"],
+        row["recorded_at"],
+        row["offset"],
+        row["source_time"],
+        digest(salt, row["key"]),
+        digest(salt, None if row["headers"] is None else headers_bytes(row["headers"])),
+        digest(salt, row["raw"]),
+        digest(salt, row["source"].encode()),
+    )
+
+
+def parse_leaf(text: str) -> Leaf:
+    """Read the text of a leaf. Raises ValueError for anything else."""
+    found = _LEAF.fullmatch(text)
+    if found is None:
+        raise ValueError("not the leaf of a record")
+    position, recorded_at, offset, time, key, headers, raw, source = found.groups()
+    source_time = None if time == NOTHING else int(time)
+    return Leaf(int(position), int(recorded_at), int(offset), source_time, key, headers, raw, source)
+
+
+def digest(salt: bytes, content: bytes | None) -> str:
+    """Hash what a leaf tells of a record's content."""
+    return NOTHING if content is None else sha256(salt + content).hexdigest()
+
+
+def headers_bytes(headers: list[dict[str, Any]]) -> bytes:
+    """Lay headers end to end, name then value, each as `<length in bytes>:<bytes>`, a null value as `-:`."""
+    parts = (part for each in headers for part in (each["name"].encode(), each["value"]))
+    return b"".join(b"-:" if part is None else b"%d:%b" % (len(part), part) for part in parts)

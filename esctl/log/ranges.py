@@ -1,0 +1,99 @@
+"""Digests of the parts of a Parquet file: what is read is checked first, and only what is read."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.errors import InputError
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
+_MUCH = 8 << 20
+"""Bytes from which on it pays to hash on all cores."""
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """A part of a file and its SHA-256. Those of a file follow one another and leave nothing out."""
+
+    offset: int
+    bytes: int
+    sha256: str
+
+
+def parquet_ranges(path: Path, metadata: pq.FileMetaData) -> tuple[ByteRange, ...]:
+    """Hash a Parquet file by parts: each row group, then the footer. Raises OSError."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    ends = [max(map(_end, (group.column(i) for i in range(group.num_columns)))) for group in groups]
+    with path.open("rb") as file:
+        bounds = [0, *ends, os.fstat(file.fileno()).st_size]
+        return tuple(
+            ByteRange(start, end - start, hashlib.sha256(os.pread(file.fileno(), end - start, start)).hexdigest())
+            for start, end in pairwise(bounds)
+        )
+
+
+def _end(column: pq.ColumnChunkMetaData) -> int:
+    first = column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
+    return int(min(first, column.data_page_offset) + column.total_compressed_size)
+
+
+class Checked:
+    """Remembers which parts of immutable files were found to be as they were written."""
+
+    def __init__(self) -> None:
+        self._known: set[tuple[Path, ByteRange]] = set()
+
+    def require(self, path: Path, size: int, ranges: Iterable[ByteRange], hint: str) -> None:
+        """Hold parts of a file of `size` bytes against their digests. Raises InputError, naming the file."""
+        wanted = [part for part in ranges if (path, part) not in self._known]
+        if wanted:
+            require(path, size, wanted, hint)
+            self._known.update((path, part) for part in wanted)
+
+
+def require(path: Path, size: int, ranges: Sequence[ByteRange], hint: str) -> None:
+    """Hold parts of a file of `size` bytes against their digests. Raises InputError, naming the file."""
+    if message := damage(path, size, ranges):
+        raise InputError(f"{path}: {message}", hint)
+
+
+def damage(path: Path, size: int, ranges: Sequence[ByteRange]) -> str:
+    """Say what is wrong with these parts of a file of `size` bytes; empty if nothing is."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return "it is missing"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror or error}"
+    try:
+        found = os.fstat(descriptor).st_size
+        if found != size:
+            return f"it has {found:,} bytes, {size:,} were written"
+        odd = _first_odd(descriptor, ranges)
+    except OSError as error:
+        return f"it cannot be read: {error.strerror or error}"
+    finally:
+        os.close(descriptor)
+    return (
+        "" if odd is None else f"bytes {odd.offset:,} to {odd.offset + odd.bytes - 1:,} are not those that were written"
+    )
+
+
+def _first_odd(descriptor: int, ranges: Sequence[ByteRange]) -> ByteRange | None:
+    def differs(part: ByteRange) -> bool:
+        return hashlib.sha256(os.pread(descriptor, part.bytes, part.offset)).hexdigest() != part.sha256
+
+    if sum(part.bytes for part in ranges) < _MUCH:
+        return next(filter(differs, ranges), None)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        odd = list(pool.map(differs, ranges))
+    return next((part for part, wrong in zip(ranges, odd, strict=True) if wrong), None)
