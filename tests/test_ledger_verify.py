@@ -244,7 +244,7 @@ def test_an_index_out_of_step_is_found(few: Path) -> None:
     actors = table["actor"].to_pylist()
     row = table["position"].to_pylist().index(77)
     actors[row] = "somebody else"
-    forged = table.set_column(table.schema.get_field_index("actor"), table.schema.field("actor"), [actors])
+    forged = table.set_column(table.schema.get_field_index("actor"), "actor", [actors])
     pq.write_table(forged, folder / entry.file)
     assert judge(few).of("index files") == [("index out of step", entry.first)]
     from dataclasses import replace

@@ -62,7 +62,8 @@ class IndexFile:
     orderings: tuple[str, ...]
     sequence_key: str  # none | bigint | text
     unsequenced: int  # rows folded by sequence that have none
-    roles: bool
+    roles: bool  # an event may have several rows
+    twice: bool  # of one entity
     duplicates: int
     conflicts: int
     invalid: int

@@ -56,10 +56,11 @@ class Updater:
     folder: Path
     detected: Detected | None = None
 
-    def run(self, snapshot: Snapshot) -> IndexView:
+    def run(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> IndexView:
         """Bring the index up to the snapshot's head and give a view of it.
 
-        A store that cannot be written gets its missing part in a temporary folder.
+        `fresh` are its last records, where they are at hand. A store that cannot be written gets its missing part in a
+        temporary folder.
         """
         manifest = _usable(read_manifest(self.folder), snapshot)
         if _current(manifest, snapshot):
@@ -72,7 +73,7 @@ class Updater:
         if not writable:
             return self._beside(snapshot, manifest)
         with self._locked():
-            return _view(self.folder, self._extend(snapshot), snapshot)
+            return _view(self.folder, self._extend(snapshot, fresh), snapshot)
 
     def at(self, snapshot: Snapshot) -> IndexView:
         """Give the index as if the log ended with the snapshot: nothing that came later shows in it.
@@ -153,7 +154,8 @@ class Updater:
         import numpy as np
         import pyarrow as pa
 
-        from esctl.index.builder import Earlier, build
+        from esctl.index.builder import build
+        from esctl.index.duplicates import Earlier
         from esctl.log.segment import SCHEMA
 
         count = batch.num_rows
@@ -191,7 +193,10 @@ class Updater:
             write_manifest(folder, manifest)
         return IndexView(folder, replace(self, folder=folder)._extend(snapshot))
 
-    def _extend(self, snapshot: Snapshot) -> Manifest:
+    def _extend(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> Manifest:
+        from esctl.engine.duckdb import relational
+
+        relational(self.connection)
         found = read_manifest(self.folder)
         manifest = _usable(found, snapshot)
         if manifest.head > snapshot.head:
@@ -202,7 +207,9 @@ class Updater:
             write_manifest(self.folder, manifest)
             sweep(self.folder, manifest, linger=0)  # what they say was erased
         sweep(self.folder, manifest)
-        for table in _chunks(snapshot, manifest.head + 1, snapshot.head):
+        for table in _fresh_chunks(fresh, manifest.head + 1, snapshot) or _chunks(
+            snapshot, manifest.head + 1, snapshot.head
+        ):
             manifest = self._add(snapshot, manifest, table)
             write_manifest(self.folder, manifest)
         merged = self._merged(manifest)
@@ -217,7 +224,8 @@ class Updater:
         table: pa.Table,
         layout: tuple[PayloadColumn, ...] | None = None,
     ) -> Manifest:
-        from esctl.index.builder import Earlier, build
+        from esctl.index.builder import build
+        from esctl.index.duplicates import Earlier
 
         judged = judge_rows(self.connection, table, snapshot.cursors)
         manifest = self._assign(snapshot, manifest, table, judged.text)
@@ -226,7 +234,7 @@ class Updater:
         reuse = manifest.files[-1].columns if manifest.files else ()
         built = build(self.connection, chunk, groups, earlier, reuse, layout)
         first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
-        written = write_file(self.folder, [built.table], first, last)
+        written = write_file(self.folder, built.rows.tables(ROW_GROUP), first, last)
         return with_file(manifest, _entry(built, written, first, last))
 
     def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray) -> Manifest:
@@ -303,6 +311,7 @@ class Updater:
             fields=_all_fields(files),
             orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
             roles=any(file.roles for file in files),
+            twice=any(file.twice for file in files),
             **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
         )
 
@@ -331,6 +340,17 @@ def _chunks(snapshot: Snapshot, first: int, last: int) -> Iterator[pa.Table]:
             held = []
     if held:
         yield pa.Table.from_batches(held)
+
+
+def _fresh_chunks(fresh: Sequence[pa.Table], first: int, snapshot: Snapshot) -> list[pa.Table]:
+    """Cut records that need not be read from the log into chunks; none where they are not just what is missing."""
+    import pyarrow as pa
+
+    count = sum(table.num_rows for table in fresh)
+    if not count or (fresh[0]["position"][0].as_py(), count) != (first, snapshot.head + 1 - first):
+        return []
+    table = pa.concat_tables(fresh)
+    return [table.slice(start, CHUNK_ROWS) for start in range(0, count, CHUNK_ROWS)]
 
 
 def _view(folder: Path, manifest: Manifest, snapshot: Snapshot) -> IndexView:
@@ -395,13 +415,13 @@ def _entry(built: Built, written: Written, first: int, last: int) -> IndexFile:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    times = pc.min_max(built.table["time"].cast(pa.int64()))
+    times = pc.min_max(built.rows.events["time"].cast(pa.int64()))
     return IndexFile(
         file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer,
-        rows=built.table.num_rows, events=built.events, first=first, last=last, min_time=times["min"].as_py(),
+        rows=len(built.rows), events=built.events, first=first, last=last, min_time=times["min"].as_py(),
         max_time=times["max"].as_py(), columns=built.columns, untyped=built.untyped, orderings=built.orderings,
         sequence_key=built.sequence_key, unsequenced=built.unsequenced, roles=built.roles,
-        duplicates=built.duplicates, conflicts=built.conflicts, invalid=built.invalid, homeless=built.homeless,
-        erased=built.erased,
-        fields=built.fields,
+        twice=built.rows.twice, duplicates=built.duplicates, conflicts=built.conflicts,
+        invalid=built.invalid, homeless=built.homeless,
+        erased=built.erased, fields=built.fields,
     )  # fmt: skip
