@@ -19,6 +19,8 @@ from esctl.index import shelf
 from esctl.ingest import IngestOptions, ingest
 from esctl.output import Target, write
 from esctl.queries.replay import replay
+from esctl.queries.resume import resumed
+from esctl.queries.scope import claims
 from esctl.sources.files import Source
 from esctl.sources.reading import SourceOptions
 from esctl.store import Store, create
@@ -145,12 +147,24 @@ def test_replay_goes_on_from_a_snapshot(folder: Path) -> None:
     kept(folder, LATER)
     for question in QUESTIONS:
         same_answers(folder, **question)
+    assert ways(folder) == {"account-3": True} | dict.fromkeys(
+        ["account-0", "account-2", "account-35", "account-4", "account-6", "account-9"], False
+    )
     after = same_answers(folder)
     assert [json.loads(line)["entity"] for line in after.splitlines()] == [
         "account-0", "account-1", "account-2", "account-3", "account-35", "account-5", "account-6", "account-9"
     ]  # fmt: skip
     assert len(set(before.splitlines()) & set(after.splitlines())) == 2
     assert esctl("replay", cwd=folder).text == after
+
+
+def ways(folder: Path) -> dict[str, bool]:
+    """Say of each entity that has changed since the snapshot whether it is folded anew."""
+    scope = opened(folder).scope()
+    (claim,) = claims(scope)
+    found = resumed(scope, claim, None)
+    assert found is not None
+    return dict(scope.connection.execute(f"SELECT entity, late FROM {found.later}").fetchall())
 
 
 def test_index_files_that_a_snapshot_covers_are_not_opened(folder: Path) -> None:
