@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esctl.engine.duckdb import Session, explained, single_row
+from esctl.engine.duckdb import Session, explained, relational, single_row
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.index.scan import FOLDABLE
@@ -168,5 +168,5 @@ def _batches(scope: Scope, plan: Plan, table: str) -> Iterator[pa.RecordBatch]:
     else:
         names.append("CAST(high AS DECIMAL(38,0)) AS high")
     with explained():
-        relation = scope.connection.sql(f"SELECT {', '.join(names)} FROM {table} ORDER BY kind, entity")
+        relation = relational(scope.connection).sql(f"SELECT {', '.join(names)} FROM {table} ORDER BY kind, entity")
         yield from relation.to_arrow_reader(_BATCH)
