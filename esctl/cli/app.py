@@ -46,6 +46,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
     "snapshot": ("esctl.cli.commands.snapshot", "Keep the states at a point, so that replays go on from there."),
+    "compact": ("esctl.cli.commands.compact", "Merge small files of the store."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),
 }
 """Name: module and help line. A module has `run` (made with `options.command`) or `app` (`options.subcommands`)."""

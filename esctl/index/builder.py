@@ -23,6 +23,8 @@ from esctl.index.layout import PayloadColumn, json_kind_sql, null_mark
 if TYPE_CHECKING:
     import duckdb
 
+    from esctl.index.idruns import HashedIds
+
 BIGINT_SEQUENCE = 2**62
 """Sequences below this fit a fold key beside a position."""
 
@@ -46,6 +48,7 @@ class Built:
     erased: int
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload field, the JSON types it has
     duplicate_positions: tuple[int, ...]  # duplicates proper, not conflicts
+    ids: HashedIds  # of the events that are first with theirs
 
 
 def build(
@@ -145,6 +148,7 @@ def _built(
         erased=erased,
         fields=_fields(connection, events, columns),
         duplicate_positions=tuple(events["position"].to_numpy()[duplicates].tolist()),
+        ids=repeats.ids,
     )
 
 

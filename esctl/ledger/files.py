@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from esctl.errors import InputError
-from esctl.index.catalog import MANIFEST, Manifest, is_sealed, read_manifest
+from esctl.index.catalog import MANIFEST, IdRun, IndexFile, Manifest, is_sealed, read_manifest
 from esctl.ledger.chain import Chain
 from esctl.ledger.findings import Check, Finding
 from esctl.log.files import entries
@@ -72,7 +72,7 @@ def check_index_files(chain: Chain) -> Check:
             continue
         if manifest is None:
             continue
-        count += 1 + len(manifest.files)
+        count += 1 + len(_named(manifest))
         if chain.snapshot is not None and manifest.head > _newest(chain):
             message = f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
             findings.append(Finding("rolled back", message, f"{place}/{MANIFEST}", chain.snapshot.head + 1))
@@ -87,8 +87,8 @@ def check_index_files(chain: Chain) -> Check:
 def unnamed_files(folder: Path) -> list[str]:
     """List the index files that no manifest names: they linger for those who read them."""
     manifest = read_manifest(folder)
-    named = {file.file for file in manifest.files} if manifest is not None else set()
-    return [name for name in sorted(entries(folder)) if name.endswith(".parquet") and name not in named]
+    named = manifest.names if manifest is not None else frozenset()
+    return [name for name in sorted(entries(folder)) if name.endswith((".parquet", ".ids")) and name not in named]
 
 
 def index_problem(folder: Path, chain: Chain) -> str:
@@ -131,10 +131,14 @@ def _sealed_manifest(folder: Path) -> Manifest | None:
     return read_manifest(folder)
 
 
+def _named(manifest: Manifest) -> list[IndexFile | IdRun]:
+    return [*manifest.files, *(run for run in manifest.ids if run.count)]
+
+
 def _index_findings(folder: Path, place: str, manifest: Manifest) -> Sequence[Finding]:
     return [
         Finding("index out of step", message, f"{place}/{file.file}", file.first)
-        for file in manifest.files
+        for file in _named(manifest)
         if (message := damage(folder / file.file, file.bytes, file.ranges))
     ]
 
