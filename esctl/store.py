@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from esctl.config import STORE, Config, find_config, find_store, read_config
+from esctl.config import STORE, Config, check_snapshots, find_config, find_store, read_config
 from esctl.errors import InputError, UsageError
 from esctl.model import AsOf, Basis, MappingConfig
 from esctl.questions import Questions
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from esctl.engine.duckdb import Session
     from esctl.index.detect import Detection
     from esctl.index.scan import IndexView
+    from esctl.index.shelf import Shelf
     from esctl.index.update import Detected, Updater
     from esctl.log.snapshot import Snapshot
     from esctl.projection.spec import Projection
@@ -140,6 +142,20 @@ class Store(Questions):
         """The projections of esctl.toml."""
         return _projections_of(self.config)
 
+    @property
+    def snapshots(self) -> str:
+        """When snapshots of states are made and used: auto, always or off. Raises UsageError for another word."""
+        given = os.environ.get("ESCTL_SNAPSHOTS")
+        return check_snapshots(given, "ESCTL_SNAPSHOTS") if given else self.config.store.get("snapshots", "auto")
+
+    @property
+    def shelf(self) -> Shelf:
+        """The snapshots of states under the mapping in force."""
+        from esctl.index.mapping import mapping_hash
+        from esctl.index.shelf import Shelf
+
+        return Shelf(self.path, mapping_hash(self.mapping), self.snapshot, always=self.snapshots == "always")
+
     def on_basis(self, basis: Basis) -> Store:
         """Give this store as it was on a basis; every answer will rest on just that.
 
@@ -193,7 +209,10 @@ class Store(Questions):
         known = self.given(known_at, "--known-at")
         config = self.config if projection_file is None else read_config(projection_file)
         projections = self.projections if projection_file is None else _projections_of(config)
-        scope = Scope(self.session, self.view, projections, projection, tuple(entities), known, self.tz, config.path)
+        scope = Scope(
+            self.session, self.view, projections, projection, tuple(entities), known, self.tz, config.path,
+            shelf=None if self.snapshots == "off" else self.shelf,
+        )  # fmt: skip
         if not without:
             return scope
         from esctl.queries.whatif import supposed
