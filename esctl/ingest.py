@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from esctl.errors import InputError
+from esctl.errors import EsctlError, InputError
 from esctl.model import Cursor, IngestSummary
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def ingest(
 
     started = time.monotonic()
     found: list[tuple[str, Detection]] = []
-    with LogWriter(store, connection=connection) as writer:
+    with LogWriter(store, connection=connection) as writer, _kept_told(writer):
         before = writer.snapshot
         build = updater(lambda name, detection: found.append((name, detection)))
         base = build.run(before).manifest
@@ -107,6 +108,24 @@ def ingest(
         view = build.run(snapshot)  # before another writer adds to what is counted
     summary = _summary(run, before.head, snapshot.head, base, view.manifest, time.monotonic() - started)
     return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot, before.seq == 0)
+
+
+@contextmanager
+def _kept_told(writer: LogWriter) -> Iterator[None]:
+    """Let a failure say whether records were committed before it: those are kept, and are not to be lost from sight."""
+    from esctl.log.commits import open_log
+
+    before = writer.snapshot.head
+    try:
+        yield
+    except (EsctlError, OSError) as error:
+        kept = open_log(writer.path).read().head - before
+        if not kept:
+            raise
+        told, hint = f"{kept:,} new records are in the log", "run the same command again: it goes on from there"
+        if isinstance(error, EsctlError):
+            raise type(error)(f"{error.message}; {told}", error.hint or hint) from error
+        raise InputError(f"{error.filename or writer.path}: {error.strerror}; {told}", hint) from error
 
 
 def _summary(run: _Run, old_head: int, head: int, before: Manifest, after: Manifest, seconds: float) -> IngestSummary:
