@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from esctl.errors import EsctlError, InputError
+from esctl.errors import EsctlError, InputError, with_more
 from esctl.model import Cursor, IngestSummary
 
 if TYPE_CHECKING:
@@ -123,9 +123,7 @@ def _kept_told(writer: LogWriter) -> Iterator[None]:
         if not kept:
             raise
         told, hint = f"{kept:,} new records are in the log", "run the same command again: it goes on from there"
-        if isinstance(error, EsctlError):
-            raise type(error)(f"{error.message}; {told}", error.hint or hint) from error
-        raise InputError(f"{error.filename or writer.path}: {error.strerror}; {told}", hint) from error
+        raise with_more(error, told, hint) from error
 
 
 def _summary(run: _Run, old_head: int, head: int, before: Manifest, after: Manifest, seconds: float) -> IngestSummary:

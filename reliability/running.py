@@ -119,8 +119,8 @@ def _run(work: Path, outside: Path, arguments: list[str], fault: Fault, place: i
     main()
 
 
-def surround(work: Path) -> None:
-    """Let this process be in a folder, with its user's folders there, the clock standing, and commits small."""
+def surround(work: Path, *, standing: bool = True) -> None:
+    """Let this process be in a folder, with its user's folders there, commits small, and the clock `standing`."""
     from esctl import ingest
     from esctl.ledger import chain
     from esctl.log import commits
@@ -133,9 +133,8 @@ def surround(work: Path) -> None:
     ingest.COMMIT_ROWS = ROWS
     commits.SUMMARY_EVERY = chain.SUMMARY_EVERY = SUMMARY_EVERY  # type: ignore[attr-defined]
     reading.SourceOptions = partial(reading.SourceOptions, batch_rows=ROWS)  # type: ignore[assignment,misc]
-    defaults = LogWriter.__init__.__kwdefaults__
-    assert defaults is not None
-    defaults["clock"] = clock
+    if standing:
+        LogWriter.__init__.__kwdefaults__["clock"] = clock  # type: ignore[index]
 
 
 def clock() -> int:

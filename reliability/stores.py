@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from operator import itemgetter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from esctl.log.snapshot import Snapshot
 
 STORE = ".esctl"
 
@@ -65,11 +68,12 @@ class State:
 
 def look(work: Path) -> State:
     """Verify the store of a folder, bring its index up to date and read it, in a process of its own."""
-    found: State = _in_process(_look, work)
+    found: State = in_process(_look, work)
     return found
 
 
-def _in_process(task: Any, *arguments: Any) -> Any:
+def in_process(task: Any, *arguments: Any) -> Any:
+    """Have a task done by a process that stands in a folder, its first argument; gives what it gives."""
     here, there = get_context("forkserver").Pipe()
     process = get_context("forkserver").Process(target=_answer, args=(there, task, *arguments))
     process.start()
@@ -107,7 +111,7 @@ def _look(work: Path) -> State:
         store.snapshot.head,
         store.snapshot.root,
         {each.head: each.root for each in snapshots},
-        sha256(repr(sorted(store.snapshot.cursors.items())).encode()).hexdigest(),
+        _cursors(store.snapshot),
         sha256(json.dumps(states, default=str).encode()).hexdigest(),
         tuple(at for at in range(1, store.snapshot.head + 1) if store.snapshot.redaction_of(at)),
         len(list((path / "checkpoints").glob("*.checkpoint"))),
@@ -115,13 +119,13 @@ def _look(work: Path) -> State:
     )
 
 
+def _cursors(snapshot: Snapshot) -> str:
+    """Say how far sources were read, however often: what a source began with is as long as what was first read of it."""
+    alike = [(name, replace(cursor, head_size=0, head_sha256="")) for name, cursor in snapshot.cursors.items()]
+    return sha256(repr(sorted(alike, key=itemgetter(0))).encode()).hexdigest()
+
+
 def _strays(path: Path, segments: set[str]) -> tuple[str, ...]:
     """List files of the evidence that should not be there: temporary ones, and segments that no commit names."""
-    found = [each for folder in ("log", "commits", "checkpoints", ".") for each in (path / folder).glob("*")]
-    return tuple(
-        sorted(
-            str(each.relative_to(path))
-            for each in found
-            if each.name.startswith(".tmp-") or (each.parent.name == "log" and each.name not in segments)
-        )
-    )
+    found = [*(path / "log").glob("*"), *(path / "commits").glob(".tmp-*")]
+    return tuple(sorted(each.name for each in found if each.name not in segments))
