@@ -43,6 +43,7 @@ SCENARIOS = (
     Scenario("ingest --strict", ("ingest", "--strict", "one.jsonl"), (("ingest", "zero.jsonl"),)),
     Scenario("reindex", ("reindex",), (INGEST,)),
     Scenario("reindex --map", ("reindex", "--map", "actor=data.by"), (INGEST,)),
+    Scenario("compact", ("compact",), (("ingest", "zero.jsonl"), INGEST)),
     Scenario("checkpoint", ("checkpoint",), (INGEST, ("key", "new"))),
     Scenario("redact", ("redact", "@4", "@7", "--reason", "asked for", "--actor", "ann", "--yes"), (ERASABLE,)),
     Scenario("replay, an index to build", ("replay", "-q"), (INGEST,), lost="index"),
@@ -137,7 +138,11 @@ def judged_store(given: Course, ran: Ran, left: State) -> Iterator[str]:
     told = f" {kept:,} new records are in the log" in ran.said or f'"new":{kept},' in ran.out
     if ran.code == 3 and told != bool(kept):
         yield f"{kept} new records are in the log, and it says: {ran.said}"
-    if left.head == given.after.head and left.states != given.after.states and not given.scenario.name.startswith("red"):
+    if (
+        left.head == given.after.head
+        and left.states != given.after.states
+        and not given.scenario.name.startswith("red")
+    ):
         yield "its states are others"
 
 
@@ -169,7 +174,9 @@ def campaign(most: int | None = None, seed: int = 7, scenarios: Sequence[Scenari
         if most is not None:
             points = random.Random(seed).sample(points, min(most, len(points)))
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            for (given, fault, place), (call, wrong) in zip(points, pool.map(lambda p: attempt(*p), points), strict=True):
+            for (given, fault, place), (call, wrong) in zip(
+                points, pool.map(lambda p: attempt(*p), points), strict=True
+            ):
                 figures.points[given.scenario.name, fault.name] += 1
                 figures.calls[call.partition(" ")[0]] += 1
                 figures.failures += [f"{given.scenario.name}, {fault.name} at {place} ({call}): {one}" for one in wrong]

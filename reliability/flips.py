@@ -1,4 +1,4 @@
-"""Flip single bits all over a store; verify must find each, and no read may be misled: `python -m reliability.flips [N]`.
+"""Flip single bits all over a store; verify must find each, no read may be misled: `python -m reliability.flips [N]`.
 
 A region is a part of a kind of file; all regions get the same number of flips, or all their bits have their turn.
 """

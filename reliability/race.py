@@ -1,4 +1,4 @@
-"""Processes that write one store at once, others that read it all along: `python -m reliability.race [WRITERS] [COMMITS]`."""
+"""Processes that write one store at once, while others read it: `python -m reliability.race [WRITERS] [COMMITS]`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ def campaign(writers: int = WRITERS, commits: int = COMMITS) -> Figures:
         figures.killed = _kill_one(writing, work)
         for process in writing:
             process.join()
-        figures.failures += [f"a writer ends with {p.exitcode}" for p in writing if p.exitcode not in (0, -signal.SIGKILL)]
+        figures.failures += [
+            f"a writer ends with {p.exitcode}" for p in writing if p.exitcode not in (0, -signal.SIGKILL)
+        ]
         stop.set()
         for process, (here, _) in zip(reading, readers, strict=True):
             reads, failures = here.recv()

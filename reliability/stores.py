@@ -39,7 +39,9 @@ def events(start: int, count: int) -> bytes:
 def table(start: int, count: int) -> bytes:
     """Write the same events as CSV, with blanks at the end."""
     lines = ["id,type,time,stream,actor,n"]
-    lines += [f"c-{n},Changed,2024-01-03T00:00:{n % 60:02d}Z,thing-{n % 7},bob,{n}" for n in range(start, start + count)]
+    lines += [
+        f"c-{n},Changed,2024-01-03T00:00:{n % 60:02d}Z,thing-{n % 7},bob,{n}" for n in range(start, start + count)
+    ]
     return "\n".join(lines).encode() + b"\n\n"
 
 
@@ -92,7 +94,6 @@ def _answer(there: Connection, task: Any, work: Path, *arguments: Any) -> None:
 
 
 def _look(work: Path) -> State:
-    from esctl.errors import InputError
     from esctl.ledger.verify import Wanted, verify
     from esctl.log.commits import open_log
     from esctl.store import Store
@@ -120,7 +121,7 @@ def _look(work: Path) -> State:
 
 
 def _cursors(snapshot: Snapshot) -> str:
-    """Say how far sources were read, however often: what a source began with is as long as what was first read of it."""
+    """Say how far sources were read, in however many goes (what is kept of a beginning is as long as the first)."""
     alike = [(name, replace(cursor, head_size=0, head_sha256="")) for name, cursor in snapshot.cursors.items()]
     return sha256(repr(sorted(alike, key=itemgetter(0))).encode()).hexdigest()
 

@@ -179,7 +179,7 @@ def test_a_changed_digit_of_the_last_commit_is_refused(tmp_path: Path) -> None:
 def test_a_summary_of_another_store_is_not_believed(tmp_path: Path) -> None:
     many(tmp_path, 100)
     identity = json.loads((tmp_path / "format.json").read_bytes())
-    identity["store_id"] = identity["store_id"].replace(identity["store_id"][0], "0" if identity["store_id"][0] != "0" else "1")
+    identity["store_id"] = "00000000-0000-0000-0000-000000000000"
     (tmp_path / "format.json").write_bytes(to_line(identity))
     with pytest.raises(InputError, match=r"00000000000000000001\.json does not follow from .*format\.json"):
         reopened(tmp_path)

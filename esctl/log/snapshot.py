@@ -149,16 +149,19 @@ def parse_instant(text: str) -> int:
 def commit_to_json(commit: Commit) -> dict[str, Any]:
     """Give a commit file's content."""
     told = {} if commit.redaction is None else {"redaction": _redaction_to_json(commit.redaction)}
-    return sealed(told | {
-        "seq": commit.seq,
-        "kind": commit.kind,
-        "at": format_instant(commit.at),
-        "prev": commit.prev,
-        "add": [_entry_to_json(entry) for entry in commit.add],
-        "remove": list(commit.remove),
-        "tree": commit.tree.to_json(),
-        "cursors": _cursors_to_json(commit.cursors),
-    })
+    return sealed(
+        told
+        | {
+            "seq": commit.seq,
+            "kind": commit.kind,
+            "at": format_instant(commit.at),
+            "prev": commit.prev,
+            "add": [_entry_to_json(entry) for entry in commit.add],
+            "remove": list(commit.remove),
+            "tree": commit.tree.to_json(),
+            "cursors": _cursors_to_json(commit.cursors),
+        }
+    )
 
 
 def commit_from_json(value: Mapping[str, Any]) -> Commit:
