@@ -171,7 +171,7 @@ def changed(value: dict[str, Any], path: str, to: Any) -> bytes:
 def test_a_changed_digit_of_the_last_commit_is_refused(tmp_path: Path) -> None:
     many(tmp_path, 1)
     data = commit_file(tmp_path, 1).read_bytes()
-    commit_file(tmp_path, 1).write_bytes(data.replace(b'"records":1', b'"records":3'))
+    commit_file(tmp_path, 1).write_bytes(data.replace(b'"records":0', b'"records":2'))
     with pytest.raises(InputError, match=r"00000000000000000001\.json is no commit file: it is not as it was written"):
         reopened(tmp_path)
 
