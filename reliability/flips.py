@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reliability.report import keep
 from reliability.running import SECONDS, esctl, surround
 from reliability.stores import STORE, write_log
 
@@ -268,12 +270,33 @@ READS: dict[str, Callable[[Path], object]] = {"replay": _states, "audit": _trail
 
 def main() -> int:
     """Run the campaign and say what it found."""
-    figures = campaign(int(sys.argv[1]) if len(sys.argv) > 1 else FLIPS)
+    started = time.monotonic()
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else FLIPS
+    figures = campaign(count)
     for failure in figures.failures:
         print(failure)
     print(f"{figures.flips.total()} flips in {len(figures.flips)} regions, {len(figures.failures)} failures")
-    print(*(f"{count} reads {name}" for name, count in sorted(figures.reads.items())), sep="\n")
+    reads = "; ".join(f"{number:,} {name}" for name, number in sorted(figures.reads.items()))
+    lines = [
+        f"**{figures.flips.total():,}** bits were flipped in {len(figures.flips)} regions; "
+        f"{len(figures.failures)} did not hold. Reads after a flip: {reads}."
+    ]
+    parts: dict[str, list[str]] = defaultdict(list)
+    for kind, part in sorted(figures.flips):
+        parts[kind].append(part)
+    rows = {
+        kind: [sum(figures.flips[kind, part] for part in found), ", ".join(_short(found))]
+        for kind, found in parts.items()
+    }
+    heads = ["kind of file", "flips", "parts"]
+    keep("flips", f"python -m reliability.flips {count}", time.monotonic() - started, lines, heads, rows)
     return int(bool(figures.failures))
+
+
+def _short(parts: list[str]) -> list[str]:
+    pages = [part for part in parts if part.startswith("pages of ")]
+    rest = [part for part in parts if part not in pages]
+    return [*rest, f"pages of {len(pages)} columns"] if pages else rest
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from esctl.log.commits import create_store
+from reliability.report import keep
 from reliability.running import esctl
 from reliability.stores import STORE, events, in_process
 
@@ -91,7 +92,8 @@ def _kill_one(writing: list, work: Path) -> int:  # type: ignore[type-arg]
 
 def _write(work: Path, writer: int, commits: int) -> None:
     """Let a log grow, and ingest it after each step, in this process."""
-    from reliability.running import surround
+    from reliability.report import keep
+from reliability.running import surround
 
     surround(work, standing=False)
     lines = log_of(writer, commits).splitlines(keepends=True)
@@ -120,7 +122,8 @@ def _run_here(arguments: list[str]) -> int:
 
 def _read(work: Path, stop, there: Connection) -> None:  # type: ignore[no-untyped-def]
     """Verify and read the store again and again; each time it must be whole, and begin with what it was before."""
-    from reliability.running import surround
+    from reliability.report import keep
+from reliability.running import surround
 
     surround(work, standing=False)
     reads, failures, before = 0, list[str](), (0, "")
@@ -177,9 +180,19 @@ def judged(work: Path, writers: int, commits: int) -> tuple[int, int, list[str]]
 
 def main() -> int:
     """Run the campaign and say what it found."""
-    figures = campaign(*map(int, sys.argv[1:3]))
-    print(*figures.failures, sep="\n")
-    print(figures)
+    started = time.monotonic()
+    writers, commits = [int(each) for each in sys.argv[1:3]] or (WRITERS, COMMITS)
+    figures = campaign(writers, commits)
+    for failure in figures.failures:
+        print(failure)
+    line = (
+        f"**{figures.writers}** processes wrote {figures.commits:,} commits of {figures.records:,} records in all, "
+        f"{figures.killed} of them killed meanwhile; {READERS} others read the store {figures.reads:,} times; "
+        f"{len(figures.failures)} things did not hold."
+    )
+    print(line)
+    command = f"python -m reliability.race {writers} {commits}"
+    keep("race", command, time.monotonic() - started, [line], [], {})
     return int(bool(figures.failures))
 
 

@@ -34,7 +34,12 @@ def mounted(script: str, work: Path) -> list[str]:
         pytest.skip("no mount namespaces here")
     program = f'esctl() {{ "{sys.executable}" -m esctl "$@"; }}\n'
     done = subprocess.run(
-        [*enter, "sh", "-ec", program + script], cwd=work, env=surroundings(), capture_output=True, text=True, check=False
+        [*enter, "sh", "-ec", program + script],
+        cwd=work,
+        env=surroundings(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
