@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from esctl.log.snapshot import Snapshot
     from esctl.projection.spec import Projection
     from esctl.queries.scope import Scope
-
-OVERRIDES = "mapping.json"
-"""Keeps what `--map` said, for the commands that follow."""
 
 
 class Store(Questions):
@@ -98,21 +94,16 @@ class Store(Questions):
     @property
     def overrides(self) -> tuple[str, ...]:
         """What `--map` said when it was last given."""
-        try:
-            return tuple(json.loads((self.path / OVERRIDES).read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return ()
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.path / OVERRIDES} is not readable", "mend it with: esctl reindex --map KEY=PATH"
-            ) from error
+        from esctl.index.overrides import read_overrides
+
+        return read_overrides(self.path)
 
     def set_overrides(self, overrides: Sequence[str]) -> None:
         """Keep `--map` options for all commands to come; checked first."""
+        from esctl.index.overrides import write_overrides
+
         _check_overrides(self.config, overrides)
-        temporary = self.path / f".tmp-{OVERRIDES}"
-        temporary.write_text(json.dumps(list(overrides)) + "\n", encoding="utf-8")
-        temporary.replace(self.path / OVERRIDES)
+        write_overrides(self.path, overrides)
         self.__dict__.pop("mapping", None)
 
     @property
