@@ -95,10 +95,13 @@ class Store(Questions):
     def overrides(self) -> tuple[str, ...]:
         """What `--map` said when it was last given."""
         try:
-            return tuple(json.loads((self.path / OVERRIDES).read_text(encoding="utf-8")))
+            told = json.loads((self.path / OVERRIDES).read_text(encoding="utf-8"))
+            if not isinstance(told, list) or not all(isinstance(text, str) for text in told):
+                raise ValueError("no list of texts")
+            return tuple(told)
         except FileNotFoundError:
             return ()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(
                 f"{self.path / OVERRIDES} is not readable", "mend it with: esctl reindex --map KEY=PATH"
             ) from error

@@ -21,8 +21,9 @@ from esctl.sources.pieces import SCHEMA, Offsets, Piece
 EMPTY = pa.RecordBatch.from_pylist([], schema=SCHEMA)
 _ROWS = 65_536  # rows written as text at once: what bounds memory when a row is wide
 _SMALL = 1 << 20
+_BYTES = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
 _MOST_ITEMS = 1 << 24  # of lists in one batch
-_TEXTS = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
+_MOST_FIXED = 64 << 20  # bytes of values of a fixed width that are read at once
 # What pyarrow raises for a file that lies about itself.
 _DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, IndexError, KeyError, OverflowError, MemoryError)
 
@@ -88,6 +89,7 @@ class ColumnarReader:
             return
         skip = self._first
         for batch in _arrow_batches(self._opener()):
+            _check(batch)
             for start in range(0, batch.num_rows, _ROWS):
                 part = batch.slice(start, _ROWS)
                 if skip < part.num_rows:
@@ -100,23 +102,34 @@ def _parquet_batches(source: Any, skip: int) -> Iterator[Any]:
         groups = list(range(file.num_row_groups))
         while groups and file.metadata.row_group(groups[0]).num_rows <= skip:
             skip -= file.metadata.row_group(groups.pop(0)).num_rows
-        for batch in file.iter_batches(_ROWS, row_groups=groups):
+        for batch in file.iter_batches(_rows_at_once(file.schema), row_groups=groups):
             if skip < batch.num_rows:
                 yield batch.slice(skip)
             skip = max(0, skip - batch.num_rows)
 
 
+def _check(batch: Any) -> None:
+    """Raise ArrowInvalid where a batch points outside itself: Arrow reads what a file says without a look at it.
+
+    Text that is no UTF-8 is let through, to be shown as such.
+    """
+    for column in batch.columns:
+        is_text = pt.is_string(column.type) or pt.is_large_string(column.type)
+        (column.view(_BYTES[column.type]) if is_text else column).validate(full=True)
+
+
 def _with_dictionaries(source: Any) -> pq.ParquetFile:
     """Open a Parquet file so that what is kept in dictionaries stays there when it is read."""
-    metadata = pq.read_metadata(source)
-    chunks = [
-        metadata.row_group(group).column(column)
-        for group in range(metadata.num_row_groups)
-        for column in range(metadata.num_columns)
-    ]
-    folded = {chunk.path_in_schema for chunk in chunks if chunk.physical_type in _TEXTS and chunk.has_dictionary_page}
+    # Which chunks have a dictionary is not asked: pyarrow ends the process where a hostile footer says it oddly.
+    schema = pq.read_metadata(source).schema
+    columns = [schema.column(number) for number in range(len(schema))]
     source.seek(0)
-    return pq.ParquetFile(source, read_dictionary=sorted(folded))
+    return pq.ParquetFile(source, read_dictionary=[one.path for one in columns if one.physical_type == "BYTE_ARRAY"])
+
+
+def _rows_at_once(schema: pq.ParquetSchema) -> int:
+    widths = [max(8, int(schema.column(number).length)) for number in range(len(schema))]
+    return max(1, min(_ROWS, _MOST_FIXED // max(1, sum(widths))))
 
 
 def unfolded_sizes(batch: Any) -> Any:

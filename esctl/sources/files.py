@@ -84,7 +84,9 @@ def _expand_path(text: str) -> Iterator[Source]:
 
 
 def _normalised(text: str) -> str:
-    return os.path.normpath(text).replace(os.sep, "/")
+    # A name that is no UTF-8 is recorded as it is shown, its odd bytes as `\\xff`: records hold text alone.
+    name = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return os.path.normpath(name).replace(os.sep, "/")
 
 
 def _missing_hint(argument: str) -> str:
