@@ -38,21 +38,23 @@ def source_targets(folder: Path) -> list[Target]:
     plain = b"".join(lines[:6])
     return [
         Target(
-            "jsonl", 5, (plain, b"\xef\xbb\xbf" + plain, b"\r\n".join(lines[:3])), each(_Source("jsonl", exact=True))
+            "jsonl", 6, (plain, b"\xef\xbb\xbf" + plain, b"\r\n".join(lines[:3])), each(_Source("jsonl", exact=True))
         ),
-        Target("json", 4, (array, wrapped, concatenated, array + array), each(_Source("json"))),
-        Target("json-document", 1, (wrapped, b""), each(_Source("json-document", exact=True))),
-        Target("csv", 4, (table, table.replace(b"\r\n", b"\n")), each(_Source("csv", exact=True))),
-        Target("tsv", 2, (table.replace(b",", b"\t"),), each(_Source("tsv", exact=True))),
-        Target("unknown", 4, (plain, array, wrapped, concatenated, table, _parquet(), _arrow()), each(_Source("auto"))),
-        Target("gzip", 1, (gzip.compress(plain, mtime=0),), each(_Source("auto"))),
-        Target("zstd", 1, (zstd.compress(plain),), each(_Source("auto"))),
-        Target("bzip2", 0.5, (bz2.compress(plain),), each(_Source("auto"))),
-        Target("xz", 0.5, (lzma.compress(plain),), each(_Source("auto"))),
-        Target("parquet", 2, (_parquet(),), each(_Table(folder / "t", "parquet"))),
-        Target("arrow", 2, (_arrow(), _arrow(stream=True)), each(_Table(folder / "t", "arrow"))),
-        Target("records", 8, tuple(line.rstrip() for line in (*lines, *NUMBERS)), _records, batch=500),
-        Target("rows", 4, tuple(table.splitlines(keepends=True)[1:]), _rows, batch=500),
+        Target("json", 2, (array, wrapped, concatenated, array + array), each(_Source("json"))),
+        Target("json-document", 2, (wrapped, b""), each(_Source("json-document", exact=True))),
+        Target("csv", 3, (table, table.replace(b"\r\n", b"\n")), each(_Source("csv", exact=True))),
+        Target("tsv", 1.5, (table.replace(b",", b"\t"),), each(_Source("tsv", exact=True))),
+        Target(
+            "unknown", 2.5, (plain, array, wrapped, concatenated, table, _parquet(), _arrow()), each(_Source("auto"))
+        ),
+        Target("gzip", 2, (gzip.compress(plain, mtime=0),), each(_Source("auto"))),
+        Target("zstd", 2, (zstd.compress(plain),), each(_Source("auto"))),
+        Target("bzip2", 1, (bz2.compress(plain),), each(_Source("auto"))),
+        Target("xz", 1, (lzma.compress(plain),), each(_Source("auto"))),
+        Target("parquet", 4, (_parquet(),), each(_Table(folder / "t", "parquet"))),
+        Target("arrow", 4, (_arrow(), _arrow(stream=True)), each(_Table(folder / "t", "arrow"))),
+        Target("records", 14, tuple(line.rstrip() for line in (*lines, *NUMBERS)), _records, batch=500),
+        Target("rows", 6, tuple(table.splitlines(keepends=True)[1:]), _rows, batch=500),
     ]
 
 

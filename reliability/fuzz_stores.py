@@ -61,16 +61,16 @@ def store_targets(folder: Path) -> list[Target]:
     summary = summarised / "commits" / f"summary-{commit_name(3)}"
     pin = pin_path(path)
     return [
-        Target("commit files", 8, (commits[-1],), each(files.commit), is_json=True),
-        Target("summaries", 6, (summary.read_bytes(),), each(lambda data: _summary(summary, data)), is_json=True),
-        Target("format.json", 4, ((path / "format.json").read_bytes(),), each(files.format), is_json=True),
+        Target("commit files", 3, (commits[-1],), each(files.commit), is_json=True),
+        Target("summaries", 2, (summary.read_bytes(),), each(lambda data: _summary(summary, data)), is_json=True),
+        Target("format.json", 2, ((path / "format.json").read_bytes(),), each(files.format), is_json=True),
         Target("index manifest", 6, (index.read_bytes(),), each(lambda data: _manifest(index, data)), is_json=True),
-        Target("overrides", 3, (b'["entity=stream", "id=data.n"]\n',), each(files.overrides), is_json=True),
-        Target("pins", 4, (pin.read_bytes(),), each(lambda data: _pin(path, pin, data)), is_json=True),
-        Target("checkpoint files", 2, (next((path / "checkpoints").iterdir()).read_bytes(),), each(files.checkpoint)),
-        Target("bundle manifest", 5, (_members(archive)[MANIFEST],), each(_bundle_manifest), is_json=True),
+        Target("overrides", 2, (b'["entity=stream", "id=data.n"]\n',), each(files.overrides), is_json=True),
+        Target("pins", 2, (pin.read_bytes(),), each(lambda data: _pin(path, pin, data)), is_json=True),
+        Target("checkpoint files", 0.5, (next((path / "checkpoints").iterdir()).read_bytes(),), each(files.checkpoint)),
+        Target("bundle manifest", 6, (_members(archive)[MANIFEST],), each(_bundle_manifest), is_json=True),
         Target("bundles", 2, (archive.read_bytes(),), each(lambda data: _bundle(folder / "b.zip", archive, data))),
-        Target("bundle contents", 1, tuple(_members(archive).values()), each(_Contents(folder / "c.zip", archive))),
+        Target("bundle contents", 0.05, tuple(_members(archive).values()), each(_Contents(folder / "c.zip", archive))),
     ]
 
 

@@ -40,16 +40,16 @@ ROOT = Path(__file__).resolve().parents[1]
 def text_targets(folder: Path) -> list[Target]:
     """Give the targets that read texts."""
     return [
-        Target("timespec", 12, _lines(POINTS), each(_point)),
-        Target("sizes and steps", 5, _lines(SHORT), each(_short)),
-        Target("paths", 8, _lines(PATHS), each(_path)),
-        Target("esctl.toml", 8, _configurations(), each(lambda data: _configuration(folder, data))),
-        Target("expressions", 3, _lines(EXPRESSIONS), each(_expression)),
+        Target("timespec", 20, _lines(POINTS), each(_point)),
+        Target("sizes and steps", 0.5, _lines(SHORT), each(_short)),
+        Target("paths", 15, _lines(PATHS), each(_path)),
+        Target("esctl.toml", 4, _configurations(), each(lambda data: _configuration(folder, data))),
+        Target("expressions", 1.5, _lines(EXPRESSIONS), each(_expression)),
         Target("sql", 3, _lines(QUERIES), each(_query)),
-        Target("keys", 8, _lines((KEY.text, KEY.verifier.text)), each(_key)),
-        Target("notes and checkpoints", 10, _notes(), each(_checkpoint)),
-        Target("proofs", 10, _proofs(), each(_proof)),
-        Target("basis", 5, _bases(), each(lambda data: _basis(folder, data)), is_json=True),
+        Target("keys", 12, _lines((KEY.text, KEY.verifier.text)), each(_key)),
+        Target("notes and checkpoints", 14, _notes(), each(_checkpoint)),
+        Target("proofs", 12, _proofs(), each(_proof)),
+        Target("basis", 6, _bases(), each(lambda data: _basis(folder, data)), is_json=True),
     ]  # fmt: skip
 
 
