@@ -107,7 +107,8 @@ def parse(text: str, where: str) -> exp.Expr:
     logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it would warn on stderr, in its own words
     try:
         trees = sqlglot.parse(_quote_members(text))
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+    except (sqlglot.errors.SqlglotError, RecursionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # The parser stumbles over some of what is no SQL, and does not say so.
         raise UsageError(f"{where}: {text!r} is no SQL expression", _first_line(error)) from None
     if len(trees) != 1 or trees[0] is None:
         raise UsageError(f"{where}: {text!r} is not one SQL expression", "write text in single quotes: \"'open'\"")
@@ -339,7 +340,7 @@ class _Compiler:
     def _round(self, node: exp.Round) -> Value:
         number = to_number(self.value(node.this))
         decimals = node.args.get("decimals")
-        places = int(decimals.name) if decimals is not None and decimals.name.isdigit() else 0
+        places = int(decimals.name) if decimals is not None and _SMALL.fullmatch(decimals.name) else 0
         shape = number.shape or INTEGER
         if shape.is_float:
             return Value(f"round({number.sql}, {places})", "number", FLOATING)
