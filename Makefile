@@ -64,7 +64,6 @@ build/interop: tests/interop/go/main.go tests/interop/go/go.mod tests/interop/go
 
 bench: $(VENV)/.dev
 	$(PYTHON) bench/run.py $(N)
-	$(PYTHON) bench/ledger.py
 
 dist: $(VENV)/.dev
 	$(PYTHON) -m build --outdir dist

@@ -1,4 +1,4 @@
-"""Time what the ledger does with a store: `python bench/ledger.py [STORE] [REPEATS]`; by default that of bench/run.py.
+"""Time what the ledger does with a store, such as bench/run.py leaves: `python bench/ledger.py STORE [REPEATS]`.
 
 Medians of wall and processor seconds of whole processes, peak memory, and the budget where there is one (10M records on
 2 cores). Keys and what was last seen are kept in a folder of the run's own; the checkpoint it signs is removed again.
@@ -6,31 +6,32 @@ Medians of wall and processor seconds of whole processes, peak memory, and the b
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from run import WORK, timed
+from run import timed
 
 BUDGETS = {"verify": 2.0, "verify --full": 30.0, "prove @middle": 1.0, "prove @last": 1.0, "prove by id": 1.0}
 
 
-def jobs(store: Path, folder: Path, head: int) -> dict[str, list[str]]:
-    """Give each job's arguments."""
+def jobs(folder: Path, head: int, middle: int, found: dict[str, str]) -> dict[str, list[str]]:
+    """Give each job's arguments. `found`: the event in the middle of the log."""
     proof, event, bundle = (str(folder / name) for name in ("proof", "event", "bundle.zip"))
-    middle = head // 2
     return {
         "verify": ["verify"],
         "verify --full": ["verify", "--full"],
         "prove @last": ["prove", f"@{head}", "-o", proof],
-        "prove by id": ["prove", f"evt-{middle}", "-o", proof],
+        "prove by id": ["prove", found["id"], "-o", proof],
         "show": ["show", f"@{middle}", "--raw", "-o", event],
         "prove @middle": ["prove", f"@{middle}", "-o", proof],
         "verify-proof": ["verify-proof", proof, "--event", event],
-        "bundle": ["bundle", "account-7", "-o", bundle],
+        "bundle": ["bundle", found["entity"], "-o", bundle],
         "verify-bundle": ["verify-bundle", bundle],
     }
 
@@ -39,7 +40,7 @@ def main() -> None:
     """Sign the store's head, and run the jobs."""
     from esctl.log.commits import open_log
 
-    store = Path(sys.argv[1]) if len(sys.argv) > 1 else WORK / "store"
+    store = Path(sys.argv[1])
     repeats = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     head = open_log(store).read().head
     with tempfile.TemporaryDirectory(prefix="esctl-bench-") as name:
@@ -51,8 +52,11 @@ def main() -> None:
         before = set((store / "checkpoints").glob("*"))
         try:
             timed([*esctl, "checkpoint"])
+            middle = head // 2
+            shown = subprocess.run([*esctl, "show", f"@{middle}", "-f", "jsonl"], check=True, capture_output=True)
+            found = json.loads(shown.stdout.splitlines()[0])
             print(f"{head:,} records\n{'job':<14}{'wall s':>8}{'cpu s':>8}{'MiB':>7}{'budget':>8}")
-            for job, words in jobs(store, folder, head).items():
+            for job, words in jobs(folder, head, middle, found).items():
                 show(job, [*esctl, *words], repeats)
         finally:
             for path in set((store / "checkpoints").glob("*")) - before:

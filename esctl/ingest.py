@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from esctl.index.behind import Behind
     from esctl.index.builder import Built
     from esctl.index.catalog import IndexFile, Manifest
     from esctl.index.detect import Detection
@@ -65,6 +67,7 @@ class Outcome:
 class _Run:
     writer: LogWriter
     updater: Updater
+    behind: Behind
     options: IngestOptions
     observe: Observer
     records: int = 0
@@ -89,20 +92,23 @@ def ingest(
     Killed anywhere, the store stays whole and the same call resumes. Raises InputError for a source that cannot be
     read, and with `strict` for the first invalid record, naming it; then nothing is kept.
     """
+    from esctl.engine.duckdb import second_cursor
+    from esctl.index.behind import Behind
     from esctl.log.writer import LogWriter
 
     started = time.monotonic()
     found: list[tuple[str, Detection]] = []
-    with LogWriter(store, connection=connection) as writer:
+    build = updater(lambda name, detection: found.append((name, detection)))
+    with LogWriter(store, connection=second_cursor(connection)) as writer:
         before = writer.snapshot
-        build = updater(lambda name, detection: found.append((name, detection)))
         base = build.run(before).manifest
-        run = _Run(writer, build, options, observe, cursors=dict(before.cursors))
-        for source in sources:
-            _read_source(run, source)
-        _flush(run)
-        if options.strict:
-            writer.commit()
+        with Behind(build) as behind:
+            run = _Run(writer, build, behind, options, observe, cursors=dict(before.cursors))
+            for source in sources:
+                _read_source(run, source)
+            _flush(run)
+            if options.strict:
+                writer.commit()
         snapshot = writer.snapshot
         view = build.run(snapshot)  # before another writer adds to what is counted
     summary = _summary(run, before.head, snapshot.head, base, view.manifest, time.monotonic() - started)
@@ -130,12 +136,24 @@ def _read_source(run: _Run, source: Source) -> None:
 
     reading = read(source, run.options.source, run.cursors)
     done = 0
-    for delivery in reading:
+    # What is not a plain file may keep a reader waiting, whom Ctrl-C is to reach.
+    regular = source.path is not None and source.path.is_file()
+    for delivery in _ahead(reading) if regular else reading:
         _keep(run, reading, delivery)
         run.observe(reading.done - done, delivery.batch.num_rows)
         done = reading.done
     if reading.pending_bytes:
         run.pending.append((reading.name, reading.pending_bytes))
+
+
+def _ahead(reading: Reading) -> Iterator[Delivery]:
+    """Read the next batch while one is dealt with."""
+    deliveries = iter(reading)
+    with ThreadPoolExecutor(1, "reading") as pool:
+        waiting = pool.submit(next, deliveries, None)
+        while (delivery := waiting.result()) is not None:
+            waiting = pool.submit(next, deliveries, None)
+            yield delivery
 
 
 def _keep(run: _Run, reading: Reading, delivery: Delivery) -> None:
@@ -169,7 +187,8 @@ def _flush(run: _Run) -> None:
     if run.options.strict:
         run.writer.stage(run.parts)
     else:
-        run.updater.run(run.writer.append(run.parts))
+        written: list[pa.Table] = []
+        run.behind.put(run.writer.append(run.parts, written), written)
     run.parts, run.rows, run.bytes = [], 0, 0
 
 
@@ -179,6 +198,7 @@ def _checked(run: _Run, reading: Reading, batch: pa.RecordBatch, cursor: Cursor)
 
     if run.options.skip_duplicates:
         _flush(run)  # so that duplicates of what was just read are found
+        run.behind.wait()
     built = run.updater.preview(run.writer.snapshot, reading.name, batch, cursor)
     if run.options.strict and built.invalid:
         raise _refusal(reading.name, built)
@@ -190,9 +210,8 @@ def _checked(run: _Run, reading: Reading, batch: pa.RecordBatch, cursor: Cursor)
 
 
 def _refusal(name: str, built: Built) -> InputError:
-    import pyarrow.compute as pc
-
-    bad = built.table.filter(pc.is_valid(built.table["invalid"])).sort_by("position").slice(0, 1).to_pylist()[0]
+    events = built.rows.events
+    bad = events.filter(events["invalid"].is_valid()).select(["offset", "invalid"]).slice(0, 1).to_pylist()[0]
     return InputError(
         f"{name}: invalid record at offset {bad['offset']}: {bad['invalid']}",
         "nothing was ingested; without --strict invalid records are kept and counted",

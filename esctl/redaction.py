@@ -60,12 +60,13 @@ def clear_derived(path: Path, snapshot: Snapshot, files: Filesystem) -> None:
     """Remove indexes of before the last erasure, under whichever mapping, and all snapshots of states."""
     from esctl.index.storage import clear_stale
 
-    for folder in sorted((path / "index").glob("*")):
-        if folder.is_dir():
-            clear_stale(folder, len(snapshot.redactions), files)
+    # Indexes go last: one of before the erasure is how an interrupted one is known.
     for folder in (path / SNAPSHOTS, *sorted((path / SNAPSHOTS).rglob("*"), reverse=True)):
         for name in entries(folder) if folder.is_dir() else ():
             files.unlink(folder / name)
+    for folder in sorted((path / "index").glob("*")):
+        if folder.is_dir():
+            clear_stale(folder, len(snapshot.redactions), files)
 
 
 def _recognised(snapshot: Snapshot, positions: Sequence[int], updater: Updater) -> dict[str, dict[str, Any]]:

@@ -79,12 +79,14 @@ class Store(Questions):
         """The DuckDB session of this store's questions."""
         from esctl.engine.duckdb import open_session
 
-        return open_session(self._memory_limit, self._threads)
+        return open_session(self._memory_limit, self._threads, lean=True)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The session's connection."""
-        return self.session.connection
+        """The session's connection, with all that DuckDB's can do."""
+        from esctl.engine.duckdb import relational
+
+        return relational(self.session.connection)
 
     @cached_property
     def mapping(self) -> MappingConfig:
@@ -125,7 +127,7 @@ class Store(Questions):
         """Give what builds this store's index."""
         from esctl.index.update import Updater
 
-        return Updater(self.connection, self.mapping, self.index_folder, detected)
+        return Updater(self.session.connection, self.mapping, self.index_folder, detected)
 
     @cached_property
     def view(self) -> IndexView:

@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-ESCTL = [sys.executable, "-m", "esctl"]
+COMPACT = os.environ.get("ESCTL_COMPACT") == "always"
+"""Every ingest is to end with a compaction: nothing but the files may be another."""
+ESCTL = [sys.executable, str(ROOT / "tests" / "compacting.py")] if COMPACT else [sys.executable, "-m", "esctl"]
 SAMPLES = ROOT / "sample_logs"
 
 USER_FOLDERS = tempfile.TemporaryDirectory(prefix="esctl-user-")

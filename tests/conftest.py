@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 
+if os.environ.get("ESCTL_COMPACT") == "always":
+    from compacting import install
+
+    install()
+
 
 @pytest.fixture(scope="session")
 def real_logs() -> Path:

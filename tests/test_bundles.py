@@ -44,6 +44,8 @@ add = { balance = "data.amount" }
 subtract = { balance = "data.amount" }
 [projections.account.on."Moved[to]"]
 add = { balance = "data.amount" }
+[projections.account.on.Noted]
+set = { note = "data.text", size = "length(data.text)" }
 [projections.account.on.Closed]
 delete = true
 
@@ -186,7 +188,7 @@ def test_any_question_is_replayed(
 
 
 def test_what_came_after_the_checkpoint_is_left_out(user: Path, tmp_path: Path) -> None:
-    store = ingested(user / "grown", events=EVENTS[:5])
+    store = ingested(user / "grown", events=[EVENTS[9], *EVENTS[:4]])
     anchors.make_checkpoint(store.path, KEY)
     before = made(store, tmp_path / "before.zip", "account-1").read_bytes()
     with LogWriter(store.path, clock=logs.clock, files=logs.Unsynced()) as writer:
@@ -311,6 +313,7 @@ def test_every_change_is_found_though_the_manifest_agrees(
         edit("interpretation.json", b'"mapping"', b'"gnippam"'),
         edit("interpretation.json", b'"order": "time"', b'"order": "odd"'),
         edit("interpretation.json", b'"set"', b'"sett"'),
+        edit("interpretation.json", b'"NUMBER"', b'"NOMBRE"'),
         edit("interpretation.json", b'"data.amount"', b'"read_text(1)"'),
         edit("interpretation.json", b'"type"\n', b"7\n"),
         edit(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cli_harness import SAMPLES, esctl, good, refused
 from findings_schemas import junit, sarif
+from test_cli_imports import loaded
 
 
 @pytest.fixture(scope="module")
@@ -129,3 +130,7 @@ def test_the_findings_of_verify_are_reported(folder: Path, tmp_path: Path) -> No
     assert (done.code, done.out) == (1, b"")
     failed = [case for case in junit((tmp_path / "report.xml").read_text()).iter("testcase") if len(case)]
     assert [case.attrib["name"] for case in failed] == ["segments"]
+
+
+def test_to_prove_by_position_opens_neither_index_nor_database(folder: Path) -> None:
+    assert loaded("prove", "@7", cwd=folder) == {"numpy", "pyarrow"}

@@ -62,7 +62,7 @@ def test_a_store_that_nobody_touched_is_intact(store: Path) -> None:
     assert judged.verified.is_intact, judged.files
     assert {check.rule for check in judged.verified.checks if not check.skipped} == {
         "identity", "commits", "summaries", "segments", "index files", "checkpoints", "last seen", "records", "times",
-        "cursors", "index",
+        "cursors", "index", "back-dating",
     }  # fmt: skip
     counts = {check.rule: check.count for check in judged.verified.checks}
     assert counts["records"] == counts["index"] == forgery.FIRST + 300
@@ -244,7 +244,7 @@ def test_an_index_out_of_step_is_found(few: Path) -> None:
     actors = table["actor"].to_pylist()
     row = table["position"].to_pylist().index(77)
     actors[row] = "somebody else"
-    forged = table.set_column(table.schema.get_field_index("actor"), table.schema.field("actor"), [actors])
+    forged = table.set_column(table.schema.get_field_index("actor"), "actor", [actors])
     pq.write_table(forged, folder / entry.file)
     assert judge(few).of("index files") == [("index out of step", entry.first)]
     from dataclasses import replace

@@ -110,6 +110,19 @@ def test_pieces_and_slices_make_no_difference(monkeypatch: pytest.MonkeyPatch) -
     assert b"".join(pieces) == reference_leaves(whole)[3 * 32 :]
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.binary(max_size=80), st.sampled_from("abé"), st.integers(0, 2)), min_size=1, max_size=40))
+def test_plain_records_hash_alike_both_ways(given: list[tuple[bytes, str, int]]) -> None:
+    values = [row(raw=raw, source=source, recorded_at=NOW + at, offset=at) for raw, source, at in given]
+    records = table([*values, *values[:1]]).slice(1)
+    assert b"".join(iter_leaf_hashes(records)) == leaf_hashes(records) == reference_leaves(records)
+
+
+def test_many_plain_records_hash_alike_both_ways() -> None:
+    records = table([row(raw=b"%d" % at * (at % 9), source=f"s{at // 700}") for at in range(2000)]).slice(5)
+    assert b"".join(iter_leaf_hashes(records)) == leaf_hashes(records) == reference_leaves(records)
+
+
 def test_no_records_no_hashes() -> None:
     assert leaf_hashes(SCHEMA.empty_table()) == b""
 

@@ -47,7 +47,13 @@ def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
     pattern = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
     imported = {name for path in (ROOT / "esctl").rglob("*.py") for name in pattern.findall(path.read_text("utf-8"))}
     needed = {re.split(r"[.>]", requirement)[0] for requirement in PROJECT["dependencies"]}
-    elsewhere = {"esctl", "pandas", "plotille", "compression"}  # extras; the standard library from Python 3.14 on
+    elsewhere = {
+        "esctl",
+        "pandas",
+        "plotille",
+        "rfc3161_client",
+        "compression",
+    }  # extras; the standard library from Python 3.14 on
     assert imported - sys.stdlib_module_names - elsewhere == needed
 
 

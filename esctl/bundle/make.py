@@ -139,7 +139,7 @@ def _positions(scope: Scope) -> tuple[int, ...]:
 
 
 def interpretation(store: Store, scope: Scope, sources: set[str]) -> bytes:
-    """Say how the records were read and folded: where each source keeps what, and the projections."""
+    """Say how the records were read and folded: where each source keeps what, the fields there are, the projections."""
     manifest = scope.view.manifest
     read: dict[str, Any] = {}
     for name in sorted(sources):
@@ -148,7 +148,8 @@ def interpretation(store: Store, scope: Scope, sources: set[str]) -> bytes:
         read[name] = {"mapping": asdict(manifest.stanzas[manifest.sources[name]]), **dialect}
     used = {claim.projection.name for claim in claims(scope)}
     projections = {name: body for name, body in store.config.projections.items() if name in used}
-    return _json({"sources": read, "projections": projections})
+    fields = {name: sorted(manifest.kinds(name)) for name in manifest.fields}
+    return _json({"sources": read, "fields": fields, "projections": projections})
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

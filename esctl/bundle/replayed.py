@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _RULES = (("states", STATES), ("trail", TRAIL))
 _BOUNDS = ("at", "before")
+_KINDS = ("STRING", "NUMBER", "BOOLEAN", "CONTAINER", "NULL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,12 @@ def _replayed(
         raise NotReplayedError(f"{INTERPRETATION} does not tell how each source was read")
     cursors = {name: _cursor(each) for name, each in sources.items()}
     stanzas = {name: _stanza(each["mapping"]) for name, each in sources.items()}
+    fields = {name: tuple(map(_kind, kinds)) for name, kinds in told["fields"].items()}
     snapshot = Snapshot(folder, said.manifest.log, False, 0, 0, "", Frontier(), (), cursors)
     store = Store(folder, rules, memory_limit)
     store.__dict__["snapshot"] = snapshot
     updater = Updater(store.connection, MappingConfig(), folder)
-    store.__dict__["view"] = updater.over(snapshot, table, stanzas)
+    store.__dict__["view"] = updater.over(snapshot, table, stanzas, fields)
     scope = store.scope(said.manifest.entities, said.manifest.projection)
     if config is None and (code := [claim.projection for claim in claims(scope) if _is_code(claim.projection)]):
         raise NotReplayedError(
@@ -153,6 +155,12 @@ def _stanza(value: Mapping[str, Any]) -> Stanza:
     if parts["order"] not in ("time", "position", "sequence"):
         raise NotReplayedError(f"{INTERPRETATION} has an odd order")
     return Stanza(**parts)
+
+
+def _kind(value: Any) -> str:
+    if value not in _KINDS:
+        raise NotReplayedError(f"{INTERPRETATION} has a field of an odd type")
+    return str(value)
 
 
 def _text(value: Any) -> str:

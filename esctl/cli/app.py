@@ -45,6 +45,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "repair": ("esctl.cli.commands.repair", "Mend what is derived, and say what evidence is lost."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
+    "compact": ("esctl.cli.commands.compact", "Merge small files of the store."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),
 }
 """Name: module and help line. A module has `run` (made with `options.command`) or `app` (`options.subcommands`)."""

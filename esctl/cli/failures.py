@@ -58,6 +58,30 @@ def watch_interrupts() -> None:
     signal.signal(signal.SIGTERM, interrupt)
 
 
+@contextmanager
+def asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C or SIGTERM be a request, which the block looks for; the second ends the command as ever."""
+    asked: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    wakeup = signal.set_wakeup_fd(-1)
+
+    def restore() -> None:
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        restore()
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield lambda: bool(asked)
+    finally:
+        restore()
+
+
 def _stop_queries(receive: int) -> None:
     """Stop queries for every signal, until Python's own handler has had its turn and for a second after it.
 

@@ -31,15 +31,19 @@ class Session:
     folder: Path  # temporary files of this session
 
 
-def open_session(memory_limit: str | None = None, threads: int | None = None) -> Session:
-    """Open a session for one command; what DuckDB spills goes to a temporary folder that ends with the process."""
+def open_session(memory_limit: str | None = None, threads: int | None = None, *, lean: bool = False) -> Session:
+    """Open a session for one command; what DuckDB spills goes to a temporary folder that ends with the process.
+
+    `lean`: its connection runs SQL; for DuckDB's relations (`sql`, `register`, Arrow) it goes through `relational`.
+    """
     import atexit
     import shutil
     import tempfile
 
     folder = Path(tempfile.mkdtemp(prefix="esctl-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Session(connect(memory_limit, threads, folder), folder)
+    connection = _connect(_compiled(), memory_limit, threads, folder)
+    return Session(connection if lean else relational(connection), folder)
 
 
 def connect(
@@ -50,9 +54,31 @@ def connect(
     `memory_limit` ("1GiB") is meant for the process: DuckDB gets `DUCKDB_SHARE` of it. It may spill to `temporary`.
     Raises UsageError for a memory limit that is no size.
     """
-    import duckdb
+    return relational(_connect(_compiled(), memory_limit, threads, temporary))
 
-    connection = duckdb.connect(
+
+def relational(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Give a session's connection DuckDB's relations, registered tables and Arrow."""
+    import duckdb  # noqa: F401  # puts them into the connection's class
+
+    return connection
+
+
+def _compiled() -> Any:
+    """Give DuckDB's compiled module: the Python around it, its relations, loads longer than a small question takes."""
+    try:
+        import _duckdb
+    except ImportError:
+        import duckdb
+
+        return duckdb
+    return _duckdb
+
+
+def _connect(
+    module: Any, memory_limit: str | None, threads: int | None, temporary: Path | None
+) -> duckdb.DuckDBPyConnection:
+    connection: duckdb.DuckDBPyConnection = module.connect(
         config={
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
@@ -73,10 +99,17 @@ def connect(
 
 def second_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
     """Open a cursor to stream rows from while the connection runs other queries."""
-    cursor = connection.cursor()
+    cursor = relational(connection).cursor()
     interrupts.register(cursor)
     cursor.execute("SET TimeZone='UTC'")
     return cursor
+
+
+def refusal() -> type[Exception]:
+    """Name the error with which DuckDB's functions refuse a value, such as a text that is no JSON."""
+    import duckdb
+
+    return duckdb.InvalidInputException
 
 
 def single_row(
@@ -90,11 +123,9 @@ def single_row(
 @contextmanager
 def explained() -> Iterator[None]:
     """Turn DuckDB's errors about the data of a log into ours: one line that a person can act on."""
-    import duckdb
-
     try:
         yield
-    except duckdb.Error as error:
+    except _compiled().Error as error:
         raise explain(error) from error
 
 

@@ -62,7 +62,8 @@ class IndexFile:
     orderings: tuple[str, ...]
     sequence_key: str  # none | bigint | text
     unsequenced: int  # rows folded by sequence that have none
-    roles: bool
+    roles: bool  # an event may have several rows
+    twice: bool  # of one entity
     duplicates: int
     conflicts: int
     invalid: int
@@ -77,6 +78,26 @@ class IndexFile:
 
 
 @dataclass(frozen=True, slots=True)
+class IdRun:
+    """One file of hashes of the ids in the index, for finding duplicates; without hashes there is none."""
+
+    file: str
+    bytes: int
+    sha256: str
+    tail: str  # SHA-256 of the end of the file, which vouches for each block before
+    count: int
+    base: int  # position from which those in the file count
+    first: int  # positions covered: every event of [first, last] that is neither invalid, a duplicate nor a conflict
+    last: int
+    made_by: str  # what the hash function made of a probe
+
+    @property
+    def ranges(self) -> tuple[ByteRange, ...]:
+        """Give the parts of the file that have a digest: all of it is one."""
+        return (ByteRange(0, self.bytes, self.sha256),)
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What the index of one mapping consists of. Covers the positions [1, head] without a gap."""
 
@@ -84,7 +105,13 @@ class Manifest:
     files: tuple[IndexFile, ...] = ()
     stanzas: tuple[Stanza, ...] = ()
     sources: Mapping[str, int] = field(default_factory=dict)  # source -> number of its stanza
+    ids: tuple[IdRun, ...] = ()
     redactions: int = 0  # erasures after which the records were read
+
+    @property
+    def names(self) -> frozenset[str]:
+        """List the files that count."""
+        return frozenset([*(file.file for file in self.files), *(run.file for run in self.ids if run.count)])
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -119,6 +146,7 @@ def read_manifest(folder: Path) -> Manifest | None:
             files=tuple(_file(entry) for entry in document["files"]),
             stanzas=tuple(stanza_from_json(entry) for entry in document["stanzas"]),
             sources=dict(document["sources"]),
+            ids=tuple(IdRun(**entry) for entry in document.get("ids", ())),
             redactions=int(document["redactions"]),
         )
     except FileNotFoundError:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from esctl.engine.quoting import literal, text_list
 from esctl.index.mapping import json_pointer, parse_path
-from esctl.index.times import time_sql
 from esctl.model import Stanza
 
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -18,6 +17,8 @@ KIND_PATTERN = rf"^([A-Za-z][A-Za-z0-9_]*)[-/:]{IDENTIFIER_TAIL}$"
 """The word before a separator where the rest is a number, a UUID, a ULID, a long hex id or letters and a number."""
 
 NOT_KIND = "entity"
+
+_NOTHING = "CAST(NULL AS VARCHAR)"
 
 ALIASES_TYPE = "STRUCT(name VARCHAR, value VARCHAR)[]"
 """Of the index column `aliases`: the further ids of an event, in mapping order; NULL where it has none."""
@@ -30,18 +31,26 @@ _TRACE_ID = "^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 class Extractor:
     """Collects the JSON Pointers a query needs, so that one parse of the record reads them all."""
 
+    name: str = "x"  # of the list of texts
     pointers: list[str] = field(default_factory=list)
 
     def text(self, path: str) -> str:
         """Give the SQL for the text at a path (numbers and containers as their JSON text, null as NULL)."""
-        pointer = json_pointer(record_path(path))
+        return self.at(json_pointer(record_path(path)))
+
+    def at(self, pointer: str) -> str:
+        """Give the SQL for the text at a JSON Pointer."""
         if pointer not in self.pointers:
             self.pointers.append(pointer)
-        return f"x[{self.pointers.index(pointer) + 1}]"
+        return f"{self.name}_{self.pointers.index(pointer) + 1}"
 
-    def sql(self) -> str:
-        """Give the SQL of the list `x` of all texts."""
-        return f"json_extract_string(j, {text_list(self.pointers)})" if self.pointers else "[]::VARCHAR[]"
+    def columns(self) -> list[str]:
+        """Write each text of the list as a column: taken out once, however often it is looked at."""
+        return [f"{self.name}[{i}] AS {self.name}_{i}" for i in range(1, len(self.pointers) + 1)]
+
+    def sql(self, json: str) -> str:
+        """Write the list of texts of some JSON text."""
+        return f"json_extract_string({json}, {text_list(self.pointers)})" if self.pointers else "[]::VARCHAR[]"
 
 
 def record_path(path: str) -> tuple[str | int, ...]:
@@ -53,7 +62,7 @@ def record_path(path: str) -> tuple[str | int, ...]:
 def first_of(extractor: Extractor, alternatives: Sequence[str]) -> str:
     """Give the SQL for the first alternative that is present; NULL for none. Empty text counts as absent."""
     if not alternatives:
-        return "CAST(NULL AS VARCHAR)"
+        return _NOTHING
     values = [f"nullif({one_of(extractor, alternative)}, '')" for alternative in alternatives]
     return values[0] if len(values) == 1 else f"coalesce({', '.join(values)})"
 
@@ -74,15 +83,10 @@ def kind_sql(entity: str) -> str:
     return f"coalesce(nullif(regexp_extract({entity}, {literal(KIND_PATTERN)}, 1), ''), {literal(NOT_KIND)})"
 
 
-def sequence_parts(extractor: Extractor, stanza: Stanza) -> list[str]:
-    """Give the SQL of each part of the sequence, as text."""
-    return [first_of(extractor, [path]) for path in stanza.sequence]
-
-
 def sequence_display(parts: Sequence[str]) -> str:
     """Write a sequence as users see it: its parts joined by commas; NULL where the first part is missing."""
     if not parts:
-        return "CAST(NULL AS VARCHAR)"
+        return _NOTHING
     rest = "".join(f" || ',' || coalesce({part}, '')" for part in parts[1:])
     return f"({parts[0]}{rest})"
 
@@ -125,45 +129,41 @@ def _alias(name: str, value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeSql:
-    """SQL over columns `j` (the event's JSON text), `x` (extracted texts), `recorded_at`, `source_time`, `marked`."""
+    """SQL over the texts that an Extractor takes from a record."""
 
-    extracted: str  # the list x
     columns: tuple[tuple[str, str], ...]  # (name, SQL)
-    entities: tuple[tuple[str, str, str], ...]  # (role or '', entity SQL, kind SQL), in mapping order
-    sequence: tuple[str, ...]  # SQL of the parts
+    entities: tuple[tuple[str, str], ...]  # (entity SQL, SQL of the kind the record gives it) by role, in mapping order
 
 
-def envelope_sql(stanza: Stanza, tz: str) -> EnvelopeSql:
-    """Compile a stanza to SQL. `tz` is the zone of times that name none."""
-    extractor = Extractor()
+def envelope_sql(stanza: Stanza, extractor: Extractor) -> EnvelopeSql:
+    """Compile a stanza to SQL."""
     parts = [first_of(extractor, [part]) for part in stanza.id_parts]
-    identity = first_of(extractor, stanza.id) if stanza.id else (parts[-1] if parts else "CAST(NULL AS VARCHAR)")
+    identity = first_of(extractor, stanza.id) if stanza.id else (parts[-1] if parts else _NOTHING)
     others = [part for part in parts if part != identity]
     if others:
         complete = " AND ".join(f"{part} IS NOT NULL" for part in others)
         identity = f"CASE WHEN {complete} THEN {identity} END"
-    time_text = first_of(extractor, stanza.time)
+    sequence = [first_of(extractor, [part]) for part in stanza.sequence]
     kind = first_of(extractor, stanza.kind)
-    roles = [("", first_of(extractor, stanza.entity))] if stanza.entity else []
-    roles += [(role, first_of(extractor, alternatives)) for role, alternatives in stanza.entities]
-    sequence = sequence_parts(extractor, stanza)
     columns = (
         ("id", identity),
-        ("scope", " || '\x1f' || ".join(others) if others else "CAST(NULL AS VARCHAR)"),
+        ("scope", " || '\x1f' || ".join(others) or _NOTHING),
         ("type", first_of(extractor, stanza.type)),
-        ("time_text", time_text),
-        ("event_time", time_sql(time_text, tz) if stanza.time else "CAST(NULL AS TIMESTAMP)"),
+        ("time_text", first_of(extractor, stanza.time)),
         ("actor", first_of(extractor, stanza.actor)),
         ("correlation", first_of(extractor, stanza.correlation)),
         ("causation", first_of(extractor, stanza.causation)),
         ("aliases", aliases_sql(extractor, stanza.aliases)),
         ("sequence", sequence_display(sequence)),
+        ("sequence_key", sequence_text_key(sequence) if sequence else _NOTHING),
     )
-    entities = tuple(
-        (role, entity, f"coalesce({kind}, {kind_sql(entity)})" if stanza.kind else kind_sql(entity))
-        for role, entity in roles
-    )
-    return EnvelopeSql(extractor.sql(), columns, entities, tuple(sequence))
+    entities = tuple((first_of(extractor, alternatives), kind) for _, alternatives in stanza_roles(stanza))
+    return EnvelopeSql(columns, entities)
+
+
+def stanza_roles(stanza: Stanza) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """List the roles an event has entities in, each with the alternatives for its path; the plain entity is ""."""
+    return (*((("", stanza.entity),) if stanza.entity else ()), *stanza.entities)
 
 
 def payload_paths(stanza: Stanza) -> tuple[tuple[str | int, ...], ...]:

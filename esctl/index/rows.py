@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from esctl.index.builder import Group
+    from esctl.index.event_sql import Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def judged_chunk(
     import numpy as np
     import pyarrow as pa
 
-    from esctl.index.builder import Group
+    from esctl.index.event_sql import Group
 
     groups: dict[tuple[int, str], Group] = {}
     numbers = np.empty(table.num_rows, dtype=np.int32)

@@ -44,7 +44,7 @@ _STORED_TYPES = {
 REBUILD = "the evidence may be whole; rebuild the index with: esctl reindex"
 FOLDABLE = "duplicate_of IS NULL AND invalid IS NULL AND entity IS NOT NULL"
 KEY_SHIFT = "9223372036854775808::HUGEINT"  # 2**63
-PLACE = "(position::HUGEINT * 256 + role_order)"
+PLACE = "(position * 256 + role_order)::HUGEINT"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,11 @@ class IndexView:
         return any(file.roles for file in self.manifest.files)
 
     @property
+    def has_twice(self) -> bool:
+        """Say whether an event may have more than one row of the same entity."""
+        return any(file.twice for file in self.manifest.files)
+
+    @property
     def has_text_sequences(self) -> bool:
         """Say whether sequences are compared as encoded text."""
         return self._sequence_key == "text"
@@ -125,7 +130,7 @@ class IndexView:
 
     def event_key(self) -> str:
         """Give the SQL of the fold key without the role: equal for the rows of one event."""
-        return self._key("(position::HUGEINT * 256)")
+        return self._key("(position * 256)::HUGEINT")
 
     def _key(self, place: str) -> str:
         by_time = f"epoch_us(time)::HUGEINT * {KEY_SHIFT} + {place}"

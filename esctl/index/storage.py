@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -121,16 +122,22 @@ def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem
         except InputError:
             manifest = None
         fresh = manifest is not None and is_fresh(manifest)
-        kept = {LOCK, *([MANIFEST, *(file.file for file in manifest.files)] if fresh and manifest else [])}
+        kept = {LOCK, *([MANIFEST, *manifest.names] if fresh and manifest else [])}
         for name in sorted(set(entries(folder)) - kept, key=lambda name: name != MANIFEST):
             files.unlink(folder / name)
         files.sync_folder(folder)
 
 
+def retire(folder: Path, names: Iterable[str]) -> None:
+    """Let files linger from now on: the manifest will not name them any more."""
+    for name in names:
+        with suppress(OSError):
+            os.utime(folder / name)
+
+
 def sweep(folder: Path, manifest: Manifest, linger: float = LINGER_SECONDS) -> None:
     """Remove index files that the manifest does not name and no reader can still need."""
-    named = {file.file for file in manifest.files}
     horizon = time.time() - linger
-    for path in folder.glob("*.parquet"):
-        if path.name not in named and path.stat().st_mtime < horizon:
+    for path in (*folder.glob("*.parquet"), *folder.glob("*.ids")):
+        if path.name not in manifest.names and path.stat().st_mtime < horizon:
             path.unlink(missing_ok=True)

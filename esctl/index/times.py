@@ -10,10 +10,15 @@ import datetime
 import difflib
 import re
 from functools import lru_cache
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, available_timezones
 
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
 
 _DATE = r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]+)?)?"
@@ -47,6 +52,9 @@ _NANOSECONDS = 10**12
 
 _ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
 _YEAR_ZERO = "0000"
+_FIRST_YEAR = -62_135_596_800 * 10**6
+"""The beginning of the year 1, in microseconds since the epoch."""
+_BATCH = 16_384  # rows: DuckDB hands whole Arrow batches to its threads
 
 
 def time_sql(expr: str, tz: str) -> str:
@@ -62,6 +70,33 @@ def time_sql(expr: str, tz: str) -> str:
         f"WHEN regexp_full_match({expr}, {literal(_EPOCH)}) AND NOT regexp_full_match({expr}, {literal(_BASIC)}) "
         f"THEN {_epoch_sql(expr)} ELSE {other} END"
     )
+
+
+def read_times(connection: duckdb.DuckDBPyConnection, texts: pa.Array, tz: str) -> pa.Array:
+    """Read a column of text as `time_sql` does, as timestamp[us, UTC]."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    instant = pa.timestamp("us", tz="UTC")
+    shape = pc.and_(pc.ends_with(texts, "Z"), pc.greater_equal(pc.binary_length(texts), len("2026-11-23T02:40:10Z")))
+    if pc.all(shape).as_py() is not False:
+        try:
+            # Times in UTC to the second or finer, as most logs write them: Arrow reads these alike, ten times faster.
+            times = texts.cast(instant)
+        except pa.ArrowInvalid:
+            pass
+        else:
+            first = pc.min(times.cast(pa.int64())).as_py()
+            if first is None or first >= _FIRST_YEAR:
+                return times
+    table = pa.table({"i": pa.array(range(len(texts)), pa.int64()), "t": texts})
+    connection.register("esctl_times", pa.Table.from_batches(table.to_batches(max_chunksize=_BATCH)))
+    try:
+        sql = f"SELECT i, timezone('UTC', {time_sql('t', tz)}) AS at FROM esctl_times"
+        found = connection.sql(sql).to_arrow_table()
+    finally:
+        connection.unregister("esctl_times")
+    return found.sort_by("i")["at"].combine_chunks().cast(instant)
 
 
 def _iso_sql(text: str, tz: str) -> str:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import groupby
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,9 +23,10 @@ from esctl.index.catalog import (
     with_sources,
     write_manifest,
 )
+from esctl.index.merging import due, merge, together
 from esctl.index.rows import judge_rows, judged_chunk, runs_of, trimmed_raws
-from esctl.index.scan import IndexView, require_files
-from esctl.index.storage import LOCK, LOCK_SECONDS, ROW_GROUP, Written, sweep, write_file
+from esctl.index.scan import IndexView
+from esctl.index.storage import LOCK, LOCK_SECONDS, ROW_GROUP, Written, retire, sweep, write_file
 from esctl.log.snapshot import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
 
@@ -35,19 +36,22 @@ if TYPE_CHECKING:
 
     from esctl.index.builder import Built
     from esctl.index.detect import Detection
+    from esctl.index.duplicates import Earlier
+    from esctl.index.ids import Ids
     from esctl.index.layout import PayloadColumn
 
 CHUNK_ROWS = 500_000
 CHUNK_BYTES = 48 << 20
 SMALL_ROWS = 1_000_000
-"""Files with fewer rows are merged once there are `MOST_SMALL` of them in a row."""
+"""Files with fewer rows are merged as the log grows."""
 MOST_SMALL = 8
+"""So many neighbours of one size become one."""
 SAMPLE_RECORDS = 1000
 
 Detected = Callable[[str, "Detection"], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Updater:
     """Builds one mapping's index of a store. `detected` is told what was recognised in each new source."""
 
@@ -56,10 +60,18 @@ class Updater:
     folder: Path
     detected: Detected | None = None
 
-    def run(self, snapshot: Snapshot) -> IndexView:
+    @cached_property
+    def ids(self) -> Ids:
+        """The ids seen so far."""
+        from esctl.index.ids import Ids
+
+        return Ids(self.connection)
+
+    def run(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> IndexView:
         """Bring the index up to the snapshot's head and give a view of it.
 
-        A store that cannot be written gets its missing part in a temporary folder.
+        `fresh` are its last records, where they are at hand. A store that cannot be written gets its missing part in a
+        temporary folder.
         """
         manifest = _usable(read_manifest(self.folder), snapshot)
         if _current(manifest, snapshot):
@@ -72,7 +84,7 @@ class Updater:
         if not writable:
             return self._beside(snapshot, manifest)
         with self._locked():
-            return _view(self.folder, self._extend(snapshot), snapshot)
+            return _view(self.folder, self._extend(snapshot, fresh), snapshot)
 
     def at(self, snapshot: Snapshot) -> IndexView:
         """Give the index as if the log ended with the snapshot: nothing that came later shows in it.
@@ -115,15 +127,28 @@ class Updater:
                 manifest = self._add(snapshot, manifest, table, file.columns)
                 written.append(manifest.files[-1])
             if len(written) > 1:
-                manifest = replace(manifest, files=(*manifest.files[: -len(written)], self._merge(written)))
+                manifest = replace(
+                    manifest, files=(*manifest.files[: -len(written)], merge(self.connection, self.folder, written))
+                )
         return manifest
 
-    def over(self, snapshot: Snapshot, table: pa.Table, stanzas: Mapping[str, Stanza]) -> IndexView:
-        """Build an index of some records that are at hand, in an empty folder; positions between them may be missing.
+    def over(
+        self,
+        snapshot: Snapshot,
+        table: pa.Table,
+        stanzas: Mapping[str, Stanza],
+        fields: Mapping[str, tuple[str, ...]],
+    ) -> IndexView:
+        """Build an index of some records of a log, in an empty folder; positions between them may be missing.
 
-        `stanzas` and the snapshot's cursors tell how each of their sources is read.
+        `stanzas` and the snapshot's cursors tell how each of their sources is read, `fields` which payload fields any
+        record of that log had, with the JSON types they had.
         """
-        return IndexView(self.folder, self._add(snapshot, with_sources(Manifest(), stanzas), table))
+        manifest = self._add(snapshot, with_sources(Manifest(), stanzas), table)
+        (file,) = manifest.files
+        known = {**fields, **{name: (*kinds, *fields.get(name, ())) for name, kinds in file.fields}}
+        told = tuple((name, tuple(sorted(set(kinds)))) for name, kinds in known.items())
+        return IndexView(self.folder, replace(manifest, files=(replace(file, fields=told),)))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -142,7 +167,7 @@ class Updater:
         import numpy as np
         import pyarrow as pa
 
-        from esctl.index.builder import Earlier, build
+        from esctl.index.builder import build
         from esctl.log.segment import SCHEMA
 
         count = batch.num_rows
@@ -157,8 +182,12 @@ class Updater:
             manifest = with_sources(manifest, {source: self._configured_or_detected(source, batch["raw"], cursor)})
         judged = judge_rows(self.connection, table, {source: cursor})
         chunk, groups = judged_chunk(table, judged, {source: cursor}, manifest)
-        files = [str(self.folder / file.file) for file in manifest.files]
-        return build(self.connection, chunk, groups, Earlier(files, trimmed_raws(snapshot, table)))
+        return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
+
+    def _earlier(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Earlier:
+        from esctl.index.duplicates import Earlier
+
+        return Earlier(self.ids.in_index(self.folder, manifest), trimmed_raws(snapshot, table))
 
     def _configured_or_detected(self, source: str, raws: pa.Array, cursor: Cursor) -> Stanza:
         from esctl.index.detect import detect
@@ -174,13 +203,16 @@ class Updater:
         import atexit
 
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        for file in manifest.files:
-            (folder / file.file).symlink_to((self.folder / file.file).resolve())
+        for name in manifest.names:
+            (folder / name).symlink_to((self.folder / name).resolve())
         if manifest.files:
             write_manifest(folder, manifest)
         return IndexView(folder, replace(self, folder=folder)._extend(snapshot))
 
-    def _extend(self, snapshot: Snapshot) -> Manifest:
+    def _extend(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> Manifest:
+        from esctl.engine.duckdb import relational
+
+        relational(self.connection)
         found = read_manifest(self.folder)
         manifest = _usable(found, snapshot)
         if manifest.head > snapshot.head:
@@ -191,12 +223,13 @@ class Updater:
             write_manifest(self.folder, manifest)
             sweep(self.folder, manifest, linger=0)  # what they say was erased
         sweep(self.folder, manifest)
-        for table in _chunks(snapshot, manifest.head + 1, snapshot.head):
+        for table in _fresh_chunks(fresh, manifest.head + 1, snapshot) or _chunks(
+            snapshot, manifest.head + 1, snapshot.head
+        ):
             manifest = self._add(snapshot, manifest, table)
             write_manifest(self.folder, manifest)
         merged = self._merged(manifest)
-        if merged is not manifest:
-            write_manifest(self.folder, merged)
+        self._switch(manifest, merged)
         return merged
 
     def _add(
@@ -206,16 +239,17 @@ class Updater:
         table: pa.Table,
         layout: tuple[PayloadColumn, ...] | None = None,
     ) -> Manifest:
-        from esctl.index.builder import Earlier, build
+        from esctl.index.builder import build
 
         judged = judge_rows(self.connection, table, snapshot.cursors)
         manifest = self._assign(snapshot, manifest, table, judged.text)
         chunk, groups = judged_chunk(table, judged, snapshot.cursors, manifest)
-        earlier = Earlier([str(self.folder / file.file) for file in manifest.files], trimmed_raws(snapshot, table))
+        earlier = self._earlier(snapshot, manifest, table)
         reuse = manifest.files[-1].columns if manifest.files else ()
         built = build(self.connection, chunk, groups, earlier, reuse, layout)
         first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
-        written = write_file(self.folder, [built.table], first, last)
+        written = write_file(self.folder, built.rows.tables(ROW_GROUP), first, last)
+        manifest = replace(manifest, ids=earlier.ids.add(built.ids, last))
         return with_file(manifest, _entry(built, written, first, last))
 
     def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray) -> Manifest:
@@ -262,38 +296,31 @@ class Updater:
         return override(stanza, self.config.overrides) if self.config.overrides else stanza
 
     def _merged(self, manifest: Manifest) -> Manifest:
-        """Merge runs of small neighbouring files that are alike."""
-        files: list[IndexFile] = []
-        for alike, run in groupby(manifest.files, key=_likeness):
-            group = list(run)
-            files += [self._merge(group)] if alike and len(group) >= MOST_SMALL else group
+        """Merge small neighbouring files as they become many."""
+        files = list(manifest.files)
+        while found := due(files, MOST_SMALL, SMALL_ROWS):
+            start, stop = found
+            files[start:stop] = [merge(self.connection, self.folder, files[start:stop])]
         return manifest if len(files) == len(manifest.files) else replace(manifest, files=tuple(files))
 
-    def _merge(self, files: Sequence[IndexFile]) -> IndexFile:
-        from esctl.engine.quoting import text_list
+    def compact(self, snapshot: Snapshot) -> tuple[Manifest, Manifest]:
+        """Bring the index up to date and merge its files to few large ones; gives its manifest before and after.
 
-        require_files(self.folder, files)  # or damage would be merged into a file that is in order
-        paths = text_list([str(self.folder / file.file) for file in files])
-        sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
-        reader = self.connection.sql(sql).to_arrow_reader(ROW_GROUP)
-        import pyarrow as pa
+        The old files linger for those who read them. Raises as `rebuild` does.
+        """
+        self.run(snapshot)
+        with self._locked():
+            before = self._extend(snapshot)
+            groups = together(before.files)
+            files = [group[0] if len(group) == 1 else merge(self.connection, self.folder, group) for group in groups]
+            after = replace(before, files=tuple(files))
+            self._switch(before, after)
+            return before, after
 
-        tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
-        written = write_file(self.folder, tables, files[0].first, files[-1].last)
-        return replace(
-            files[0],
-            file=written.file,
-            bytes=written.bytes,
-            groups=written.groups,
-            footer=written.footer,
-            last=files[-1].last,
-            min_time=min(file.min_time for file in files),
-            max_time=max(file.max_time for file in files),
-            fields=_all_fields(files),
-            orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
-            roles=any(file.roles for file in files),
-            **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
-        )
+    def _switch(self, before: Manifest, after: Manifest) -> None:
+        if after.files != before.files:
+            retire(self.folder, before.names - after.names)
+            write_manifest(self.folder, after)
 
 
 def _whole(detection: Detection, cursor: Cursor) -> Detection:
@@ -301,9 +328,6 @@ def _whole(detection: Detection, cursor: Cursor) -> Detection:
     if cursor.format != "json-document" or detection.stanza.data:
         return detection
     return replace(detection, stanza=replace(detection.stanza, data=("record",)))
-
-
-_SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless", "erased")
 
 
 def _chunks(snapshot: Snapshot, first: int, last: int) -> Iterator[pa.Table]:
@@ -320,6 +344,17 @@ def _chunks(snapshot: Snapshot, first: int, last: int) -> Iterator[pa.Table]:
             held = []
     if held:
         yield pa.Table.from_batches(held)
+
+
+def _fresh_chunks(fresh: Sequence[pa.Table], first: int, snapshot: Snapshot) -> list[pa.Table]:
+    """Cut records that need not be read from the log into chunks; none where they are not just what is missing."""
+    import pyarrow as pa
+
+    count = sum(table.num_rows for table in fresh)
+    if not count or (fresh[0]["position"][0].as_py(), count) != (first, snapshot.head + 1 - first):
+        return []
+    table = pa.concat_tables(fresh)
+    return [table.slice(start, CHUNK_ROWS) for start in range(0, count, CHUNK_ROWS)]
 
 
 def _view(folder: Path, manifest: Manifest, snapshot: Snapshot) -> IndexView:
@@ -367,30 +402,17 @@ def _newest(snapshot: Snapshot) -> Snapshot:
     return open_log(snapshot.path).read()
 
 
-def _all_fields(files: Sequence[IndexFile]) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    found: dict[str, set[str]] = {}
-    for file in files:
-        for name, kinds in file.fields:
-            found.setdefault(name, set()).update(kinds)
-    return tuple((name, tuple(sorted(kinds))) for name, kinds in found.items())
-
-
-def _likeness(file: IndexFile) -> tuple[object, ...] | None:
-    """Files with the same likeness can be merged; None: large enough."""
-    return (file.columns, file.sequence_key) if file.rows < SMALL_ROWS else None
-
-
 def _entry(built: Built, written: Written, first: int, last: int) -> IndexFile:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    times = pc.min_max(built.table["time"].cast(pa.int64()))
+    times = pc.min_max(built.rows.events["time"].cast(pa.int64()))
     return IndexFile(
         file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer,
-        rows=built.table.num_rows, events=built.events, first=first, last=last, min_time=times["min"].as_py(),
+        rows=len(built.rows), events=built.events, first=first, last=last, min_time=times["min"].as_py(),
         max_time=times["max"].as_py(), columns=built.columns, untyped=built.untyped, orderings=built.orderings,
         sequence_key=built.sequence_key, unsequenced=built.unsequenced, roles=built.roles,
-        duplicates=built.duplicates, conflicts=built.conflicts, invalid=built.invalid, homeless=built.homeless,
-        erased=built.erased,
-        fields=built.fields,
+        twice=built.rows.twice, duplicates=built.duplicates, conflicts=built.conflicts,
+        invalid=built.invalid, homeless=built.homeless,
+        erased=built.erased, fields=built.fields,
     )  # fmt: skip

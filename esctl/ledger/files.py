@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from esctl.errors import InputError
-from esctl.index.catalog import MANIFEST, Manifest, is_sealed, read_manifest
+from esctl.index.catalog import MANIFEST, IdRun, IndexFile, Manifest, is_sealed, read_manifest
 from esctl.ledger.chain import Chain
 from esctl.ledger.findings import Check, Finding
 from esctl.log.files import entries
@@ -45,7 +45,9 @@ def check_segments(chain: Chain) -> Check:
             kind, message = _judged(digest, (entry.size, entry.sha256), known)
             place = (f"log/{entry.file}", entry.first, (entry.first - 1) // BLOCK)
             findings.append(Finding(kind, message, *place))
-    return Check("segments", "the commits", len(digests), tuple(findings))
+    left = {name for commit in chain.commits for name in commit.remove} & set(entries(chain.path / "log"))
+    note = f"{len(left)} replaced files still lie there: removed by the next ingest, or repair" if left else ""
+    return Check("segments", "the commits", len(digests), tuple(findings), note=note)
 
 
 def _judged(digest: Digest | None, expected: Digest, known: dict[str, str]) -> tuple:  # type: ignore[type-arg]
@@ -70,7 +72,7 @@ def check_index_files(chain: Chain) -> Check:
             continue
         if manifest is None:
             continue
-        count += 1 + len(manifest.files)
+        count += 1 + len(_named(manifest))
         if chain.snapshot is not None and manifest.head > _newest(chain):
             message = f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
             findings.append(Finding("rolled back", message, f"{place}/{MANIFEST}", chain.snapshot.head + 1))
@@ -80,6 +82,13 @@ def check_index_files(chain: Chain) -> Check:
             notes.append(f"{place} ends at {manifest.head}: the next question brings it up to date")
         findings += _index_findings(folder, place, manifest)
     return Check("index files", "the index's manifest", count, tuple(findings), note="; ".join(notes))
+
+
+def unnamed_files(folder: Path) -> list[str]:
+    """List the index files that no manifest names: they linger for those who read them."""
+    manifest = read_manifest(folder)
+    named = manifest.names if manifest is not None else frozenset()
+    return [name for name in sorted(entries(folder)) if name.endswith((".parquet", ".ids")) and name not in named]
 
 
 def index_problem(folder: Path, chain: Chain) -> str:
@@ -122,10 +131,14 @@ def _sealed_manifest(folder: Path) -> Manifest | None:
     return read_manifest(folder)
 
 
+def _named(manifest: Manifest) -> list[IndexFile | IdRun]:
+    return [*manifest.files, *(run for run in manifest.ids if run.count)]
+
+
 def _index_findings(folder: Path, place: str, manifest: Manifest) -> Sequence[Finding]:
     return [
         Finding("index out of step", message, f"{place}/{file.file}", file.first)
-        for file in manifest.files
+        for file in _named(manifest)
         if (message := damage(folder / file.file, file.bytes, file.ranges))
     ]
 

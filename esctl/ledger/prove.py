@@ -7,13 +7,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from esctl.errors import InputError, TamperedError
 from esctl.ledger.anchors import FOLDER, checkpoint_files, read_checkpoint
 from esctl.ledger.checkpoint import Checkpoint, origin_of
 from esctl.ledger.tlog_proof import Content, Proof, content_of
-from esctl.ledger.tree import store_tree
+from esctl.ledger.tree import rows_of, store_tree
 from esctl.log.leaf import leaf_of
 from esctl.log.merkle import inclusion_proofs, verify_inclusion
 from esctl.log.reader import records_at
@@ -67,7 +65,7 @@ def prove(snapshot: Snapshot, positions: Sequence[int], checkpoint: Checkpoint) 
     wanted = sorted(set(positions))
     paths = inclusion_proofs(store_tree(snapshot), [position - 1 for position in wanted], head.size)
     for start in range(0, len(wanted), _AT_ONCE):
-        for row in _rows(records_at(snapshot, wanted[start : start + _AT_ONCE])):
+        for row in rows_of(records_at(snapshot, wanted[start : start + _AT_ONCE])):
             content, index = _content(row), row["position"] - 1
             if not verify_inclusion(content.hash, index, head.size, paths[index], head.root):
                 raise TamperedError(
@@ -75,13 +73,6 @@ def prove(snapshot: Snapshot, positions: Sequence[int], checkpoint: Checkpoint) 
                     "see what is wrong with: esctl verify --full",
                 )
             yield Proof(index, paths[index], checkpoint.data, content.extra), row["raw"]
-
-
-def _rows(table: pa.Table) -> Iterator[dict[str, Any]]:
-    for name in ("recorded_at", "source_time"):
-        table = table.set_column(table.schema.get_field_index(name), name, table[name].cast(pa.int64()))
-    for batch in table.to_batches():
-        yield from batch.to_pylist()
 
 
 def _content(row: dict[str, Any]) -> Content:

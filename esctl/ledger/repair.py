@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from esctl.errors import InputError
 from esctl.index.storage import clear
 from esctl.ledger.chain import Chain, walk
-from esctl.ledger.files import index_problem
+from esctl.ledger.files import index_problem, unnamed_files
 from esctl.ledger.losses import losses
 from esctl.ledger.pins import Pin, read_pin
 from esctl.log.commits import open_log
@@ -127,6 +127,8 @@ def _mend_indexes(run: _Run, updater: Updater, lost: bool) -> None:
         else:
             for name in sorted(name for name in entries(folder) if name.startswith(TEMPORARY)):
                 run.unlink("temporary file", f"{place}/{name}", "left by a process that was ended")
+            for name in unnamed_files(folder) if snapshot is not None and snapshot.redactions else ():
+                run.unlink("index", f"{place}/{name}", "no manifest names it, and it may hold what was erased")
     states = path / "snapshots"
     if mended and states.is_dir():
         for file in sorted(each for each in states.rglob("*") if each.is_file()):

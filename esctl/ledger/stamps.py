@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -51,6 +49,9 @@ def attach(store: Path, data: bytes, url: str, timeout: float = TIMEOUT) -> Path
 
 
 def _asked(data: bytes, url: str, timeout: float) -> bytes:
+    import urllib.request
+    from http.client import HTTPException
+
     client = _package()
     wanted = client.TimestampRequestBuilder().data(data).hash_algorithm(client.HashAlgorithm.SHA256).build()
     request = urllib.request.Request(  # check_authority has looked at the scheme
@@ -60,7 +61,7 @@ def _asked(data: bytes, url: str, timeout: float) -> bytes:
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             response: bytes = answer.read(_LARGEST)
-    except (OSError, urllib.error.URLError, ValueError) as error:
+    except (OSError, HTTPException, ValueError) as error:
         raise InputError(f"--tsa {url}: no stamp: {getattr(error, 'reason', None) or error}", kept) from None
     try:
         found = client.decode_timestamp_response(response)

@@ -20,6 +20,8 @@ from esctl.ledger.stamps import check_stamps
 if TYPE_CHECKING:
     from esctl.model import MappingConfig
 
+_ATTEMPTS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -49,9 +51,29 @@ class Verified:
 def verify(path: Path, wanted: Wanted) -> Verified:
     """Verify the store in a folder, and keep its head as last seen where nothing was found.
 
+    Where segments were replaced meanwhile it begins again: what was found may be no more than that.
+
     Raises InputError where nothing can be judged: there is no store, `since` is no checkpoint of it, or a key is to be
     trusted and there is nothing signed.
     """
+    for _ in range(_ATTEMPTS):
+        verified, chain = _verified(path, wanted)
+        if verified.is_intact or not _was_rewritten(chain):
+            break
+    return verified
+
+
+def _was_rewritten(chain: Chain) -> bool:
+    """Tell whether segments that were verified are no longer in force."""
+    from esctl.log.commits import open_log
+
+    try:
+        return not set(chain.segments) <= set(open_log(chain.path).read().segments)
+    except InputError:
+        return False
+
+
+def _verified(path: Path, wanted: Wanted) -> tuple[Verified, Chain]:
     started = now()
     pin = read_pin(path)
     trusted = wanted.trust or _pinned(pin)
@@ -73,7 +95,7 @@ def verify(path: Path, wanted: Wanted) -> Verified:
     verified = Verified((*checks, *records), chain.tree.size, chain.tree.root().hex())
     if verified.is_intact and chain.snapshot is not None:
         advance(chain.snapshot, keys=[key.text for key in wanted.trust], seen=started)
-    return verified
+    return verified, chain
 
 
 def _check_times(chain: Chain, pin: Pin | None, authorities: Sequence[Any]) -> list[Check]:

@@ -75,14 +75,20 @@ def damage(path: Path, size: int, ranges: Sequence[ByteRange]) -> str:
     except OSError as error:
         return f"it cannot be read: {error.strerror or error}"
     try:
+        return damage_in(descriptor, size, ranges)
+    finally:
+        os.close(descriptor)
+
+
+def damage_in(descriptor: int, size: int, ranges: Sequence[ByteRange]) -> str:
+    """Say what is wrong with these parts of an open file, which may have lost its name since; empty if nothing is."""
+    try:
         found = os.fstat(descriptor).st_size
         if found != size:
             return f"it has {found:,} bytes, {size:,} were written"
         odd = _first_odd(descriptor, ranges)
     except OSError as error:
         return f"it cannot be read: {error.strerror or error}"
-    finally:
-        os.close(descriptor)
     return (
         "" if odd is None else f"bytes {odd.offset:,} to {odd.offset + odd.bytes - 1:,} are not those that were written"
     )

@@ -5,8 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import os
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from esctl.errors import InputError, NotFoundError
-from esctl.log.ranges import require
+from esctl.log.commits import open_log
+from esctl.log.ranges import damage_in
 from esctl.log.segment import SCHEMA
 from esctl.log.snapshot import SegmentEntry, Snapshot
 
@@ -32,8 +38,8 @@ def read_table(snapshot: Snapshot, first: int, last: int, columns: Sequence[str]
     Positions outside the log give no rows. Raises InputError, naming the file, for a missing or damaged segment.
     """
     names = list(columns or SCHEMA.names)
-    tables = [_read(snapshot, segment, first, last, names) for segment in segments_for(snapshot, first, last)]
-    return pa.concat_tables(tables) if tables else pa.schema([SCHEMA.field(name) for name in names]).empty_table()
+    tables = [_read(held, names) for held in _held(snapshot, first, last)]
+    return pa.concat_tables(tables) if tables else _nothing(names)
 
 
 def iter_batches(
@@ -44,15 +50,14 @@ def iter_batches(
     Raises as `read_table` does.
     """
     names = list(columns or SCHEMA.names)
-    for segment in segments_for(snapshot, first, last):
-        with _open(snapshot, segment) as file:
-            groups, start = _groups(file, segment, first, last)
-            at = segment.first + start
-            for batch in _checked(snapshot, segment, file, groups).iter_batches(rows, groups, names):
-                skip, stop = max(first - at, 0), min(last - at + 1, batch.num_rows)
-                at += batch.num_rows
-                if skip < stop:
-                    yield batch.slice(skip, stop - skip).select(names)
+    for held in _held(snapshot, first, last):
+        groups, start = _groups(held)
+        at = held.segment.first + start
+        for batch in held.segment_file.checked(groups).iter_batches(rows, groups, names):
+            skip, stop = max(held.first - at, 0), min(held.last - at + 1, batch.num_rows)
+            at += batch.num_rows
+            if skip < stop:
+                yield batch.slice(skip, stop - skip).select(names)
 
 
 def raw_of(snapshot: Snapshot, positions: Iterable[int]) -> dict[int, bytes | None]:
@@ -70,14 +75,18 @@ def records_at(snapshot: Snapshot, positions: Iterable[int], columns: Sequence[s
     Reads only the row groups they are in. Positions outside the log are left out. Raises as `read_table` does.
     """
     names = list(columns or SCHEMA.names)
-    wanted = sorted(set(positions))
-    found = [pa.schema([SCHEMA.field(name) for name in names]).empty_table()]
-    for segment in snapshot.segments:
-        here = wanted[np.searchsorted(wanted, segment.first) : np.searchsorted(wanted, segment.last, side="right")]
-        if here:
-            with _open(snapshot, segment) as file:
-                found += _rows_in(snapshot, segment, file, here, names)
-    return pa.concat_tables(found)
+    wanted = sorted(position for position in set(positions) if 0 < position <= snapshot.head)
+    found: list[pa.Table] = []
+    while wanted:
+        with _open_at(snapshot, wanted[0]) as file:
+            stop = bisect_right(wanted, file.segment.last)
+            found += _rows_in(file, wanted[:stop], names)
+        wanted = wanted[stop:]
+    return pa.concat_tables(found) if found else _nothing(names)
+
+
+def _nothing(names: list[str]) -> pa.Table:
+    return pa.schema([SCHEMA.field(name) for name in names]).empty_table()
 
 
 def erased_of(snapshot: Snapshot, source: str) -> list[int]:
@@ -112,15 +121,16 @@ def export_raw(snapshot: Snapshot, source: str, *, skip_erased: bool = False) ->
 def _pieces(snapshot: Snapshot, source: str, header: str, tail: str) -> Iterator[bytes]:
     if header:
         yield _decoded(header, source)
-    for segment in snapshot.segments:
-        with _open(snapshot, segment) as file:
-            groups = [group for group in range(file.num_row_groups) if _may_hold(file, group, source)]
-            columns = ["position", "source", "raw", "erased_leaf"]
-            for batch in _checked(snapshot, segment, file, groups).iter_batches(row_groups=groups, columns=columns):
-                own = batch.filter(pc.equal(batch.column("source"), source))
-                own = own.filter(pc.is_null(own.column("erased_leaf")))
-                if own.num_rows:
-                    yield _joined(own, source)
+    columns = ["position", "source", "raw", "erased_leaf"]
+    for held in _held(snapshot, 1, snapshot.head):
+        file = held.segment_file
+        groups = [group for group in _groups(held)[0] if _may_hold(file.parquet, group, source)]
+        for batch in file.checked(groups).iter_batches(row_groups=groups, columns=columns):
+            place = pc.field("position")
+            inside = (place >= held.first) & (place <= held.last) & pc.field("erased_leaf").is_null()
+            own = batch.filter((pc.field("source") == source) & inside)
+            if own.num_rows:
+                yield _joined(own, source)
     if tail:
         yield _decoded(tail, source)
 
@@ -153,33 +163,76 @@ def _may_hold(file: pq.ParquetFile, group: int, source: str) -> bool:
     return bool(statistics.min.encode() <= source.encode() <= statistics.max.encode())
 
 
-def _read(snapshot: Snapshot, segment: SegmentEntry, first: int, last: int, names: list[str]) -> pa.Table:
-    with _open(snapshot, segment) as file:
-        groups, start = _groups(file, segment, first, last)
-        table = _checked(snapshot, segment, file, groups).read_row_groups(groups, columns=names).select(names)
-    skip = max(first - segment.first - start, 0)
-    return table.slice(skip, min(last, segment.last) - max(first, segment.first) + 1)
+@dataclass(frozen=True, slots=True)
+class _SegmentFile:
+    """An open segment whose footer is what was committed; it stays readable if it is removed now."""
+
+    path: Path
+    segment: SegmentEntry
+    parquet: pq.ParquetFile
+    descriptor: int
+
+    def checked(self, groups: Sequence[int]) -> pq.ParquetFile:
+        """Give the file once these row groups of it were held against their digests. Raises InputError."""
+        ranges = [self.segment.ranges[group] for group in groups]
+        if message := damage_in(self.descriptor, self.segment.size, ranges):
+            raise InputError(f"{self.path}: {message}", _DAMAGED)
+        return self.parquet
 
 
-def _rows_in(
-    snapshot: Snapshot, segment: SegmentEntry, file: pq.ParquetFile, positions: list[int], names: list[str]
-) -> Iterator[pa.Table]:
-    rows = np.array(positions) - segment.first
-    starts = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """An open segment, and the positions that are wanted of it."""
+
+    segment_file: _SegmentFile
+    first: int
+    last: int
+
+    @property
+    def segment(self) -> SegmentEntry:
+        return self.segment_file.segment
+
+
+def _held(snapshot: Snapshot, first: int, last: int) -> Iterator[_Held]:
+    """Open the segments that hold positions [first, last], one after another."""
+    at, last = max(first, 1), min(last, snapshot.head)
+    while at <= last:
+        with _open_at(snapshot, at) as file:
+            yield _Held(file, at, min(last, file.segment.last))
+        at = file.segment.last + 1
+
+
+def _read(held: _Held, names: list[str]) -> pa.Table:
+    groups, start = _groups(held)
+    table = held.segment_file.checked(groups).read_row_groups(groups, columns=names).select(names)
+    return table.slice(held.first - held.segment.first - start, held.last - held.first + 1)
+
+
+def _rows_in(file: _SegmentFile, positions: list[int], names: list[str]) -> Iterator[pa.Table]:
+    rows = np.array(positions) - file.segment.first
+    metadata = file.parquet.metadata
+    starts = np.cumsum([0, *(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))])
     groups = np.unique(np.searchsorted(starts, rows, side="right") - 1).tolist()
-    _checked(snapshot, segment, file, groups)
+    parquet = file.checked(groups)
     for group in groups:
         inside = rows[(rows >= starts[group]) & (rows < starts[group + 1])]
-        yield file.read_row_group(group, columns=names).select(names).take(pa.array(inside - starts[group]))
+        table = parquet.read_row_group(group, columns=names).select(names)
+        yield table.take(_indices(inside - starts[group]))
 
 
-def _groups(file: pq.ParquetFile, segment: SegmentEntry, first: int, last: int) -> tuple[list[int], int]:
-    """Give the row groups with positions [first, last], and the number of rows before the first of them."""
+def _indices(rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array:
+    # pa.array() imports pandas where it is installed: half a second for the bytes of one record.
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows.astype(np.int64).tobytes())])
+
+
+def _groups(held: _Held) -> tuple[list[int], int]:
+    """Give the row groups with the wanted positions, and the number of rows before the first of them."""
     groups: list[int] = []
     before = start = 0
-    for group in range(file.num_row_groups):
-        count = file.metadata.row_group(group).num_rows
-        if segment.first + before <= last and segment.first + before + count > first:
+    metadata = held.segment_file.parquet.metadata
+    for group in range(metadata.num_row_groups):
+        count = metadata.row_group(group).num_rows
+        if held.segment.first + before <= held.last and held.segment.first + before + count > held.first:
             start = start if groups else before
             groups.append(group)
         before += count
@@ -187,24 +240,59 @@ def _groups(file: pq.ParquetFile, segment: SegmentEntry, first: int, last: int) 
 
 
 @contextmanager
-def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[pq.ParquetFile]:
-    """Open a segment whose footer is what was committed. What is read of it goes through `_checked` first."""
+def _open_at(snapshot: Snapshot, position: int) -> Iterator[_SegmentFile]:
+    """Open the segment that holds a position.
+
+    Where it was replaced since the snapshot was taken, the one that has its records now: they are the same.
+    """
+    entry = next(segment for segment in snapshot.segments if segment.first <= position <= segment.last)
+    with ExitStack() as stack:
+        try:
+            file = stack.enter_context(_open(snapshot, entry))
+        except InputError:
+            now = _replaced(snapshot, entry)
+            if now is None:
+                raise
+            file = stack.enter_context(_open_at(now, position))
+        yield file
+
+
+@contextmanager
+def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[_SegmentFile]:
     path = snapshot.path / "log" / segment.file
-    require(path, segment.size, segment.ranges[-1:], _DAMAGED)
     try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        reason = "it is missing" if isinstance(error, FileNotFoundError) else f"it cannot be read: {error.strerror}"
+        raise InputError(f"{path}: {reason}", _DAMAGED) from error
+    try:
+        if message := damage_in(descriptor, segment.size, segment.ranges[-1:]):
+            raise InputError(f"{path}: {message}", _DAMAGED)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             whole = file.metadata.num_rows == segment.last - segment.first + 1
             parts = file.num_row_groups + 1 == len(segment.ranges)
             if not (whole and parts and file.schema_arrow.equals(SCHEMA)):
                 raise InputError(f"{path} is not the segment that was committed", _DAMAGED)
-            yield file
+            yield _SegmentFile(path, segment, file, descriptor)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} cannot be read: {reason}", _DAMAGED) from error
+    finally:
+        os.close(descriptor)
 
 
-def _checked(snapshot: Snapshot, segment: SegmentEntry, file: pq.ParquetFile, groups: Sequence[int]) -> pq.ParquetFile:
-    """Give the file back once these row groups of it were held against their digests."""
-    ranges = [segment.ranges[group] for group in groups]
-    require(snapshot.path / "log" / segment.file, segment.size, ranges, _DAMAGED)
-    return file
+def _replaced(snapshot: Snapshot, segment: SegmentEntry) -> Snapshot | None:
+    """Give the store as it is now, if it does not name the segment any more.
+
+    Raises InputError where records of the segment were erased meanwhile.
+    """
+    now = open_log(snapshot.path).read()
+    if now.head < snapshot.head or segment in now.segments:
+        return None
+    for redaction in now.redactions[len(snapshot.redactions) :]:
+        if any(first <= segment.last and last >= segment.first for first, last in redaction.positions):
+            raise InputError(
+                f"{snapshot.path / 'log' / segment.file} was replaced meanwhile: records were erased",
+                "run the command again",
+            )
+    return now

@@ -6,13 +6,15 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from esctl.errors import InputError
 from esctl.log.commits import CommitLog
 from esctl.log.files import ConflictError, Filesystem, explained
 from esctl.log.merkle import BLOCK
-from esctl.log.segment import write_segment
+from esctl.log.segment import name_segment, write_segment
 from esctl.log.snapshot import Commit, Redaction, SegmentEntry, Snapshot
 
 if TYPE_CHECKING:
@@ -29,8 +31,9 @@ class Replacement:
 
     kind: Literal["compact", "redact"]
     removed: Sequence[SegmentEntry]
-    tables: Iterable[pa.Table]
+    tables: Iterable[pa.Table] = ()
     redaction: Redaction | None = None  # its `at` becomes that of the commit
+    ready: Sequence[tuple[Path, SegmentEntry]] = ()  # in place of tables: segments written under temporary names
 
 
 def replace_segments(log: CommitLog, files: Filesystem, snapshot: Snapshot, wanted: Replacement, at: int) -> Snapshot:
@@ -46,8 +49,9 @@ def replace_segments(log: CommitLog, files: Filesystem, snapshot: Snapshot, want
     written: list[SegmentEntry] = []
     commit = None
     try:
-        for table in wanted.tables:
-            entry = write_segment(snapshot.path / "log", table, files)
+        made = (write_segment(snapshot.path / "log", table, files) for table in wanted.tables)
+        named = (name_segment(temporary, entry, files) for temporary, entry in wanted.ready)
+        for entry in chain(made, named):
             ends = range(-(-entry.first // BLOCK) * BLOCK, entry.last + 1, BLOCK)
             written.append(entry.with_blocks(tuple(blocks[end] for end in ends)))
         commit = Commit(

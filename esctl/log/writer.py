@@ -128,17 +128,20 @@ class LogWriter:
             raise RuntimeError("a LogWriter is used inside `with`")
         return self._snapshot
 
-    def append(self, parts: Sequence[Part]) -> Snapshot:
+    def append(self, parts: Sequence[Part], written: list[pa.Table] | None = None) -> Snapshot:
         """Make one commit of these records; once it returns they are durable.
 
-        Nothing to record and no cursor moved: no commit. Raises InputError if it cannot be written, or if another
-        process that passed the lock by has read the same source meanwhile.
+        `written` is filled with the records as they are in the log, table by table. Nothing to record and no cursor
+        moved: no commit. Raises InputError if it cannot be written, or if another process that passed the lock by has
+        read the same source meanwhile.
         """
         if self._staged is not None:
             raise RuntimeError("staged records are to be committed or abandoned first")
         for _ in range(_ATTEMPTS):
             try:
-                self._stage(parts)
+                if written is not None:
+                    written.clear()
+                self._stage(parts, written)
                 return self._commit_staged()
             except ConflictError:
                 self._reload({part.source for part in parts})
@@ -154,14 +157,17 @@ class LogWriter:
         except ConflictError as error:
             raise self._busy() from error
 
-    def _stage(self, parts: Sequence[Part]) -> None:
+    def _stage(self, parts: Sequence[Part], written: list[pa.Table] | None = None) -> None:
         if self._staged is None:
             now = max(self.snapshot.at + 1, self._clock())
             self._staged = _Staged(now, self.snapshot.tree)
         staged = self._staged
         try:
             for table in _segment_tables(parts):
-                self._write(staged, self._complete(table, staged))
+                complete = self._complete(table, staged)
+                self._write(staged, complete)
+                if written is not None:
+                    written.append(complete)
         except BaseException:
             self.abandon()
             raise

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from esctl.engine.duckdb import explain, explained
+from esctl.engine.duckdb import explain, explained, relational
 from esctl.output.cells import arrow_sql
 from esctl.output.selection import Selection
 
@@ -18,6 +18,7 @@ def record_batches(selection: Selection, connection: Any, limit: int | None) -> 
     """Run the answer and give its Arrow schema (times are timestamp[us, UTC]) and its batches, as they come."""
     import pyarrow as pa
 
+    connection = relational(connection)
     with explained():
         types = [str(kind) for kind in connection.sql(selection.select([expr for expr, _ in selection.cells], 0)).types]
         expressions = [

@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, BinaryIO
 
 from esctl.errors import UsageError
 from esctl.model import Answer
-from esctl.output.arrow import write_arrow
-from esctl.output.delimited import write_csv, write_tsv
-from esctl.output.json import write_json
-from esctl.output.jsonl import write_jsonl
-from esctl.output.junit import write_junit
-from esctl.output.markdown import write_markdown
-from esctl.output.parquet import write_parquet
-from esctl.output.sarif import write_sarif
 from esctl.output.selection import Selection, select_columns
 from esctl.output.sink import open_sink
-from esctl.output.table import write_table
 from esctl.output.target import FINDINGS_FORMATS, Format, Target, Written
 from esctl.output.zone import Zone, find_zone
 
 _Writer = Callable[[Selection, Any, Target, Zone, BinaryIO], Written]
-_WRITERS: dict[Format, _Writer] = {
-    "json": write_json,
-    "jsonl": write_jsonl,
-    "csv": write_csv,
-    "tsv": write_tsv,
-    "markdown": write_markdown,
-    "parquet": write_parquet,
-    "arrow": write_arrow,
-}
-_REPORTERS: dict[Format, Callable[[Answer, Any, Target, BinaryIO], Written]] = {
-    "sarif": write_sarif,
-    "junit": write_junit,
-}
+_Reporter = Callable[[Answer, Any, Target, BinaryIO], Written]
+_MODULES: dict[Format, str] = {"csv": "delimited", "tsv": "delimited"}
+"""Where a format's writer is, if not in a module of the format's name."""
+
+
+def _writer(name: Format) -> Any:
+    """Load the writer of one format: some need modules that take longer to load than a small answer."""
+    return getattr(import_module(f"esctl.output.{_MODULES.get(name, name)}"), f"write_{name}")
 
 
 def write(answer: Answer, target: Target) -> Written:
@@ -49,10 +36,14 @@ def write(answer: Answer, target: Target) -> Written:
     connection = answer.session.connection
     if target.format in FINDINGS_FORMATS:
         with open_sink(target.destination) as sink:
-            return _REPORTERS[target.format](answer, connection, target, sink)
+            report: _Reporter = _writer(target.format)
+            return report(answer, connection, target, sink)
     selection = select_columns(answer, target)
     zone = find_zone(target.tz, connection)
     with open_sink(target.destination) as sink:
         if target.format == "table":
+            from esctl.output.table import write_table
+
             return write_table(selection, connection, target, zone, sink, answer.title)
-        return _WRITERS[target.format](selection, connection, target, zone, sink)
+        writer: _Writer = _writer(target.format)
+        return writer(selection, connection, target, zone, sink)

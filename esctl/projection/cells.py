@@ -9,6 +9,9 @@ from typing import Literal
 from esctl.projection.reads import TOO_WIDE
 from esctl.projection.values import Shape, Value, to_text
 
+Only = tuple[str | None, str | None]
+"""The type and the role that an event's row has (None: any)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -16,7 +19,7 @@ class Step:
 
     order: int
     guard: str
-    exact_type: str | None  # the guard implies this type
+    only: Only  # what the guard implies
     kind: Literal["set", "unset", "sum", "min", "max", "append", "remove"]
     value: Value | None = None
     json: str = ""  # of the value, for set, append and remove
@@ -24,7 +27,9 @@ class Step:
 
     def excludes(self, other: Step) -> bool:
         """Say whether no event can take both steps."""
-        return self.exact_type is not None and other.exact_type is not None and self.exact_type != other.exact_type
+        return any(
+            one is not None and two is not None and one != two for one, two in zip(self.only, other.only, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)

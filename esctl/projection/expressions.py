@@ -48,18 +48,21 @@ class Expression:
         self.text = text
         self.where = where
         self._plain = _plain_path(text)
-        if self._plain is None:
+        self._constant = _plain_constant(text) if self._plain is None else None
+        if self._plain is None and self._constant is None:
             self._tree = parse(text, where)
 
     @property
     def tree(self) -> exp.Expr:
         """Give the parsed tree."""
-        if self._plain is not None and not hasattr(self, "_tree"):
+        if not hasattr(self, "_tree"):
             self._tree = parse(self.text, self.where)
         return self._tree
 
     def compile(self, resolve: Resolve) -> Value:
         """Compile to SQL. Raises UsageError naming where the expression stands."""
+        if self._constant is not None:
+            return self._constant
         try:
             return resolve(self._plain) if self._plain else _Compiler(resolve).value(self.tree)
         except UsageError as error:
@@ -68,12 +71,12 @@ class Expression:
     @property
     def path(self) -> Path | None:
         """Give the path if the expression is nothing else."""
-        return self._plain or path_of(self.tree)
+        return self._plain or (path_of(self.tree) if self._constant is None else None)
 
     def paths(self) -> list[Path]:
         """List the names that the expression mentions."""
-        if self._plain is not None:
-            return [self._plain]
+        if self._plain is not None or self._constant is not None:
+            return [self._plain] if self._plain is not None else []
         found: list[Path] = []
 
         def resolve(path: Path) -> Value:
@@ -93,6 +96,18 @@ def _plain_path(text: str) -> Path | None:
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", words) or words.lower() in ("true", "false", "null"):
         return None
     return tuple(words.split("."))
+
+
+def _plain_constant(text: str) -> Value | None:
+    """Read a whole or decimal number, a text without quotes in it, true or false, as `_plain_path` does a path."""
+    import re
+
+    word = text.strip()
+    if word.lower() in ("true", "false"):
+        return Value(word.lower(), "boolean")
+    if re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?", word):
+        return number_literal(word)
+    return Value(literal(word[1:-1]), "text") if re.fullmatch(r"'[\w .,:;/@+-]*'", word) else None
 
 
 def parse(text: str, where: str) -> exp.Expr:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
 from esctl.index.scan import PayloadPath
-from esctl.projection.cells import FieldPlan, Step, any_of, field_plan
+from esctl.projection.cells import FieldPlan, Only, Step, any_of, field_plan
 from esctl.projection.conversions import convert
 from esctl.projection.expressions import Expression
 from esctl.projection.layers import Layers
@@ -58,6 +58,12 @@ class Plan:
     dead: str  # whether the event deletes the entity
     checks: tuple[str, ...]  # SQL that is NULL or raises an error naming the event
 
+    @property
+    def may_fail(self) -> bool:
+        """Say whether a row may raise an error, but for the checks."""
+        parts = [part for field in self.fields for part in (field.reset, field.base, field.acc, field.touch)]
+        return any("error(" in part for part in (*parts, self.dead, *self.layers.names))
+
 
 @dataclass(slots=True)
 class _Builder:
@@ -68,7 +74,7 @@ class _Builder:
     steps: dict[str, list[Step]] = field(default_factory=dict)
     dead: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
-    replaced: list[tuple[int, str, str | None, dict[str, Value]]] = field(default_factory=list)
+    replaced: list[tuple[int, str, Only, dict[str, Value]]] = field(default_factory=list)
     order: int = 0
 
 
@@ -92,7 +98,10 @@ def plan(projection: Projection, reads: Reads, keys: Keys) -> Plan:
         field_plan(name, sorted(steps, key=lambda s: s.order), types.get(name, ""))
         for name, steps in builder.steps.items()
     )
-    return Plan(reads, builder.layers, fields, any_of(builder.dead), tuple(builder.checks))
+    made = Plan(reads, builder.layers, fields, any_of(builder.dead), tuple(builder.checks))
+    parts = [part for field in fields for part in (field.reset, field.base, field.acc, field.touch)]
+    reads.keep(" ".join([*parts, *builder.layers.names, made.dead, *made.checks]))
+    return made
 
 
 def guard_sql(rule: Rule, reads: Reads) -> str:
@@ -115,21 +124,21 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
 
 
 def _take(builder: _Builder, rule: Rule, guard: str, operation: Operation) -> None:
-    exact = None if rule.is_glob else rule.pattern
+    only = (None if rule.is_glob else rule.pattern, rule.role)
     if operation.name == "delete":
         builder.dead.append(guard)
     elif operation.name == "merge_patch":
         raise NeedsStreamError
     elif operation.name in ("merge", "replace"):
-        _take_object(builder, guard, exact, operation)
+        _take_object(builder, guard, only, operation)
     else:
-        step = _step(builder, guard, exact, operation)
+        step = _step(builder, guard, only, operation)
         builder.steps.setdefault(operation.field, []).append(step)
 
 
-def _step(builder: _Builder, guard: str, exact: str | None, operation: Operation) -> Step:
+def _step(builder: _Builder, guard: str, only: Only, operation: Operation) -> Step:
     if operation.value is None:
-        return Step(builder.order, guard, exact, "unset")
+        return Step(builder.order, guard, only, "unset")
     expression, name = operation.value, operation.name
     value = expression.compile(builder.reads.resolve)
     declared = dict(builder.projection.types).get(operation.field, "")
@@ -137,25 +146,25 @@ def _step(builder: _Builder, guard: str, exact: str | None, operation: Operation
     present = f"({guard} AND {value.sql} IS NOT NULL)" if bare else guard
     if name == "set":
         json = builder.layers.value(guard, set_json(value, declared, bare=bare))
-        return Step(builder.order, present, exact, "set", value, json)
+        return Step(builder.order, present, only, "set", value, json)
     if family(name) == "list":
         kind: Literal["append", "remove"] = "append" if name == "append" else "remove"
         element = builder.layers.value(guard, element_json(value))
-        return Step(builder.order, present, exact, kind, value, element)
+        return Step(builder.order, present, only, kind, value, element)
     if name == "count":
         counted = builder.layers.value(guard, f"CASE WHEN {truthy(value)} THEN true END")
-        return Step(builder.order, f"({counted} IS NOT NULL)", exact, "sum", Value("1", "number", Shape(1, 0)))
-    return _accumulation(builder, guard, exact, operation, value)
+        return Step(builder.order, f"({counted} IS NOT NULL)", only, "sum", Value("1", "number", Shape(1, 0)))
+    return _accumulation(builder, guard, only, operation, value)
 
 
-def _accumulation(builder: _Builder, guard: str, exact: str | None, operation: Operation, value: Value) -> Step:
+def _accumulation(builder: _Builder, guard: str, only: Only, operation: Operation, value: Value) -> Step:
     assert operation.value is not None
     order, name, where = builder.order, operation.name, operation.value.where
     declared = dict(builder.projection.types).get(operation.field, "")
     kind: Literal["sum", "min", "max"] = "sum" if name in ("add", "subtract") else "min" if name == "min" else "max"
     if kind != "sum" and value.type in ("text", "time"):
         held = replace(value, sql=builder.layers.value(guard, value.sql))
-        return Step(order, f"({guard} AND {held.sql} IS NOT NULL)", exact, kind, held)
+        return Step(order, f"({guard} AND {held.sql} IS NOT NULL)", only, kind, held)
     if value.shape == TOO_WIDE:
         raise NeedsStreamError
     try:
@@ -169,9 +178,9 @@ def _accumulation(builder: _Builder, guard: str, exact: str | None, operation: O
     if name == "subtract":
         number = Value(f"(-{number.sql})", "number", shape)
     if value.static == "NUMBER" and number.sql == value.number:
-        return Step(order, f"({guard} AND {number.sql} IS NOT NULL)", exact, kind, number)
+        return Step(order, f"({guard} AND {number.sql} IS NOT NULL)", only, kind, number)
     amount = replace(number, sql=builder.layers.value(guard, number.sql))
-    return Step(order, f"({guard} AND {amount.sql} IS NOT NULL)", exact, kind, amount)
+    return Step(order, f"({guard} AND {amount.sql} IS NOT NULL)", only, kind, amount)
 
 
 def truthy(value: Value) -> str:
@@ -196,7 +205,7 @@ def set_json(value: Value, declared: str, *, bare: bool) -> str:
     return text if bare and value.type == "dynamic" else f"coalesce({text}, 'null')"
 
 
-def _take_object(builder: _Builder, guard: str, exact: str | None, operation: Operation) -> None:
+def _take_object(builder: _Builder, guard: str, only: Only, operation: Operation) -> None:
     expression = operation.value
     assert expression is not None
     value = expression.compile(builder.reads.resolve)
@@ -215,7 +224,7 @@ def _take_object(builder: _Builder, guard: str, exact: str | None, operation: Op
     if len(members) > MOST_FIELDS:
         raise NeedsStreamError
     if operation.name == "replace":
-        builder.replaced.append((builder.order, guard, exact, members))
+        builder.replaced.append((builder.order, guard, only, members))
         for name in members:
             builder.steps.setdefault(name, [])
         return
@@ -223,7 +232,7 @@ def _take_object(builder: _Builder, guard: str, exact: str | None, operation: Op
         bare = member.type == "dynamic"
         present = f"({guard} AND {member.sql} IS NOT NULL)" if bare else guard
         json = builder.layers.value(guard, set_json(member, dict(builder.projection.types).get(name, ""), bare=bare))
-        builder.steps.setdefault(name, []).append(Step(builder.order, present, exact, "set", member, json))
+        builder.steps.setdefault(name, []).append(Step(builder.order, present, only, "set", member, json))
 
 
 def _members(builder: _Builder, expression: Expression, value: Value) -> dict[str, Value]:
@@ -257,10 +266,10 @@ def _compile_node(builder: _Builder, node: exp.Expr) -> Value:
 def _spread_replacements(builder: _Builder) -> None:
     """Make each `replace` set or unset every field of the plan."""
     types = dict(builder.projection.types)
-    for order, guard, exact, members in builder.replaced:
+    for order, guard, only, members in builder.replaced:
         for name, steps in builder.steps.items():
             member, json = members.get(name), "CAST(NULL AS VARCHAR)"
             if member is not None:
                 value = set_json(member, types.get(name, ""), bare=member.type == "dynamic")
                 json = builder.layers.value(guard, value)
-            steps.append(Step(order, guard, exact, "set", member, json, drops=True))
+            steps.append(Step(order, guard, only, "set", member, json, drops=True))

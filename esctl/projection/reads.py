@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -32,10 +33,19 @@ class Reads:
     columns: dict[str, None] = field(default_factory=dict)
     aliases: dict[Read, str] = field(default_factory=dict)
     nested_types: dict[PayloadPath, str] = field(default_factory=dict)  # as `nested_types` finds them
+    _made: int = 0  # aliases, so that none is given twice
 
     def alias(self, read: Read) -> str:
         """Ask for a payload read; give its quoted alias."""
-        return identifier(self.aliases.setdefault(read, f"read{len(self.aliases)}"))
+        if read not in self.aliases:
+            self.aliases[read] = f"read{self._made}"
+            self._made += 1
+        return identifier(self.aliases[read])
+
+    def keep(self, sql: str) -> None:
+        """Forget the reads that some SQL does not name: DuckDB would plan them, only to leave them out."""
+        used = set(re.findall(r'"(read[0-9]+)"', sql))
+        self.aliases = {read: alias for read, alias in self.aliases.items() if alias in used}
 
     def by_alias(self) -> dict[str, Read]:
         """Give the reads as `IndexView.relation` takes them."""
@@ -104,7 +114,16 @@ def measure(
             unknown.append(path)
     if unknown:
         shapes.update(_measured(connection, view, unknown, where))
+    if shapes.keys() - unknown and view.has_untyped:
+        # Beside the columns there are rows as JSON text, mostly few.
+        rest = _measured(connection, view, list(shapes.keys() - unknown), [*where, "data IS NOT NULL"])
+        shapes |= {path: _joined(shapes[path], shape) for path, shape in rest.items()}
     return shapes
+
+
+def _joined(one: Shape, other: Shape) -> Shape:
+    shape = one.join(other)
+    return shape if other != TOO_WIDE and shape.fits else TOO_WIDE
 
 
 def nested_types(
@@ -123,7 +142,7 @@ def nested_types(
 
 
 def _shape_of_columns(view: IndexView, path: PayloadPath) -> Shape | None:
-    if view.static_type(path) != "NUMBER" or view.has_untyped:
+    if view.static_type(path) != "NUMBER" or not view.columns_of(path):
         return None
     shape = Shape(1, 0)
     for column in view.columns_of(path):

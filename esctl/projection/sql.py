@@ -1,8 +1,8 @@
-"""Plan -> SQL: the states of all entities as one aggregation, the trail of an entity as window functions."""
+"""Plan -> SQL: the states of all entities as one aggregation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from esctl.engine.exact_text import json_string_sql
@@ -21,14 +21,18 @@ class EventRows:
     sql: str
     roles: bool  # an event may have several rows of one entity
     count: int  # no more rows than this
+    by_time: bool = False  # `key` is a number that is made of time, position and role
+    few: bool = False  # so that it is cheaper to keep what was made of them than to read them again
+
+    @property
+    def kept(self) -> str:
+        """Say in SQL whether what was made of the rows is kept for a second pass: it takes memory."""
+        return "MATERIALIZED" if self.few else "NOT MATERIALIZED"
 
     @property
     def event(self) -> str:
         """Name the column that orders events; the rows of one event share it."""
         return "event_key" if self.roles else "key"
-
-
-TRAIL_COLUMNS = ("position", "time", "recorded_at", "role", "type", "actor", "id", "correlation", "causation")
 
 
 def field_column(number: int) -> str:
@@ -52,24 +56,6 @@ def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
     `traced`: with which rows did it, as the columns of `_traces`.
     """
     dies = plan.dead != "false"
-    folded = [i for i, field in enumerate(plan.fields) if field.family and (field.resets or dies)]
-    limits = _limits(plan, folded, rows)
-    join = " LEFT JOIN limits USING (kind, entity)" if limits else ""
-    version = "count(DISTINCT position)" if rows.roles else "count(*)"
-    # Counting the checks, which are NULL, keeps DuckDB from leaving them out.
-    checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
-    items = ["kind", "entity", f"{version}{checks} AS version", "arg_max(position, key) AS position"]
-    items += ["arg_max(time, key) AS time"]
-    if dies:
-        items += [f"max({rows.event}) AS last_event", f"max({rows.event}) FILTER (dead) AS dead_at"]
-    items += ["max(key) FILTER (dead) AS dead_key"] if traced else []
-    for i, field in enumerate(plan.fields):
-        filled = _filled(i, field, i in folded, rows, dies=dies)
-        items += _aggregates(i, field, filled, rows, dies=dies)
-        items += _trace_aggregates(i, field, filled) if traced else []
-    folds = f"SELECT {', '.join(items)} FROM cell{join} GROUP BY kind, entity"
-    starts = [f"{start_sql(i, field, dies=dies)} AS start{i}" for i, field in enumerate(plan.fields)]
-    started = f"SELECT *{''.join(', ' + item for item in starts)} FROM ({folds})"
     outer = ["kind", "entity", "version", "position", "time"]
     outer.append(f"{'(dead_at IS NOT NULL AND dead_at = last_event)' if dies else 'false'} AS deleted")
     for i, field in enumerate(plan.fields):
@@ -82,8 +68,63 @@ def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
     outer += (
         ["dead_key", *(item for i, field in enumerate(plan.fields) for item in _traces(i, field))] if traced else []
     )
+    return f"SELECT {', '.join(outer)} FROM ({started_sql(plan, rows, traced=traced)})"
+
+
+def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, traced: bool = False) -> str:
+    """Write the cells that each entity's events come to: kind, entity, version, position, time, start0, acc0, ...
+
+    With `last_event` and `dead_at` where entities are deleted; `extra` are more aggregates over what `cells_sql` gives.
+    """
+    dies = plan.dead != "false"
+    limited = any(field.family and (field.resets or dies) for field in plan.fields)
+    version = "count(DISTINCT position)" if rows.roles else "count(*)"
+    # Counting the checks, which are NULL, keeps DuckDB from leaving them out.
+    checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
+    items = ["kind", "entity", f"{version}{checks} AS version", *_last(rows, dies=dies), *extra]
+    if dies:
+        items.append("max(dead_before) AS dead_at" if limited else f"max({rows.event}) FILTER (dead) AS dead_at")
+    items += ["max(key) FILTER (dead) AS dead_key"] if traced else []
+    for i, field in enumerate(plan.fields):
+        filled = filled_sql(i, field, dies=dies)
+        items += _aggregates(i, field, filled, rows, dies=dies, limited=limited)
+        items += _trace_aggregates(i, field, filled) if traced else []
+    starts = [_start(i, field, dies=dies, limited=limited) for i, field in enumerate(plan.fields)]
+    shown = [*_placed(rows, dies=dies), *starts]
     cells = cells_sql(plan, rows, ("position", "time", *(["event_key"] if rows.roles else [])))
-    return f"WITH cell AS ({cells}){limits} SELECT {', '.join(outer)} FROM ({started})"
+    source = "cell"
+    if limited:
+        # Pass 1 reads a few columns, of a few rows mostly: that is cheaper than to keep all cells for pass 2.
+        cells = f"{cells}), limits AS ({limits_sql(plan, rows)}"
+        alive = f", (dead_before IS NULL OR {rows.event} > dead_before) AS alive" if dies else ""
+        source = f"(SELECT *{alive} FROM cell LEFT JOIN limits USING (kind, entity))"
+    folds = f"SELECT {', '.join(items)} FROM {source} GROUP BY kind, entity"
+    return f"WITH cell AS {rows.kept} ({cells}) SELECT *{''.join(', ' + item for item in shown)} FROM ({folds})"
+
+
+def _last(rows: EventRows, *, dies: bool) -> list[str]:
+    """Write the aggregates that tell the last event."""
+    if rows.by_time:
+        return ["max(key) AS last_key"]
+    last = [f"max({rows.event}) AS last_event"] if dies else []
+    return ["arg_max(position, key) AS position", "arg_max(time, key) AS time", *last]
+
+
+def _placed(rows: EventRows, *, dies: bool) -> list[str]:
+    """Write what a fold key made of time, position and role tells of the last event."""
+    if not rows.by_time:
+        return []
+    event = "last_key - (last_key & 255)" if rows.roles else "last_key"
+    return [
+        f"CAST(last_key & {2**63 - 1}::HUGEINT AS BIGINT) >> 8 AS position",
+        "make_timestamp(CAST(last_key >> 63 AS BIGINT)) AS time",
+        *([f"{event} AS last_event"] if dies else []),
+    ]
+
+
+def _start(i: int, field: FieldPlan, *, dies: bool, limited: bool) -> str:
+    # With limits, base is only of resets since the last deletion.
+    return f"base{i} AS start{i}" if limited and field.resets else f"{start_sql(i, field, dies=dies)} AS start{i}"
 
 
 def cells_sql(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: bool = False) -> str:
@@ -98,21 +139,31 @@ def cells_sql(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: boo
     return f"SELECT {', '.join(items)} FROM ({plan.layers.over(rows.sql)})"
 
 
-def _limits(plan: Plan, folded: Sequence[int], rows: EventRows) -> str:
-    """Write pass 1: the last deletion, and the last reset of each field that accumulates."""
-    if not folded:
-        return ""
+def limits_sql(plan: Plan, rows: EventRows, within: Mapping[str, str] | None = None) -> str:
+    """Write pass 1: the last deletion `dead_before`, and the last reset `from0`, ... of each field that accumulates.
+
+    `within`: names of sides, with the condition on the rows that are in one; each then has its own columns.
+    """
+    dies = plan.dead != "false"
+    sided = within or {"": ""}
+    folded = [i for i, field in enumerate(plan.fields) if field.family and field.resets]
     items = ["kind", "entity"]
-    items += [f"max({rows.event}) FILTER (dead) AS dead_before"] if plan.dead != "false" else []
-    items += [f"max(key) FILTER (reset{i}) AS from{i}" for i in folded if plan.fields[i].resets]
-    return f", limits AS (SELECT {', '.join(items)} FROM cell GROUP BY kind, entity)"
+    for side, test in sided.items():
+        inside = f" AND {test}" if test else ""
+        items += [f"max({rows.event}) FILTER (dead{inside}) AS dead_before{side}"] if dies else []
+        items += [f"max(key) FILTER (reset{i}{inside}) AS from{i}{side}" for i in folded]
+    resetting = [*(["dead"] if dies else []), *(f"reset{i}" for i in folded)]
+    guards = [plan.dead, *(plan.fields[i].reset for i in folded), *plan.layers.names]
+    # A condition that may raise an error stands in no filter: DuckDB might put it to rows that others leave out.
+    where = "" if any("error(" in guard for guard in guards) else f" WHERE {' OR '.join(resetting)}"
+    return f"SELECT {', '.join(items)} FROM cell{where} GROUP BY kind, entity"
 
 
-def _filled(i: int, field: FieldPlan, limited: bool, rows: EventRows, *, dies: bool) -> str:
+def filled_sql(i: int, field: FieldPlan, *, dies: bool, side: str = "") -> str:
     """Write whether a row accumulates to what a field is in the end."""
-    alive = [f"(dead_before IS NULL OR {rows.event} > dead_before)"] if limited and dies else []
-    alive += [f"(from{i} IS NULL OR key >= from{i})"] if limited and field.resets else []
-    return " AND ".join([has_acc(i, field), *alive])
+    alive = [f"alive{side}"] if dies else []
+    alive += [f"(from{i}{side} IS NULL OR key >= from{i}{side})"] if field.resets else []
+    return " AND ".join([has_acc(i, field), *alive]) if field.family else "false"
 
 
 def has_acc(i: int, field: FieldPlan) -> str:
@@ -120,20 +171,29 @@ def has_acc(i: int, field: FieldPlan) -> str:
     return f"len(acc{i}) > 0" if field.family == "list" else f"acc{i} IS NOT NULL"
 
 
-def _aggregates(i: int, field: FieldPlan, filled: str, rows: EventRows, *, dies: bool) -> list[str]:
+def _aggregates(i: int, field: FieldPlan, filled: str, rows: EventRows, *, dies: bool, limited: bool) -> list[str]:
     items = []
     if field.resets:
-        items.append(f"arg_max_null(base{i}, key) FILTER (reset{i}) AS base{i}")
-        if dies:
+        alive = " AND alive" if dies and limited else ""
+        items.append(f"arg_max_null(base{i}, key) FILTER (reset{i}{alive}) AS base{i}")
+        if dies and not limited:
             items.append(f"max({rows.event}) FILTER (reset{i}) AS reset_at{i}")
+    return [*items, *accumulated(i, field, filled)]
+
+
+def accumulated(i: int, field: FieldPlan, filled: str, side: str = "") -> list[str]:
+    """Write what the rows for which `filled` holds come to: acc0, count0 (how many they are), first0 (their first)."""
     if not field.family:
-        return items
+        return []
     if field.family == "list":
-        items.append(f"flatten(list(acc{i} ORDER BY key) FILTER ({filled})) AS acc{i}")
+        total = f"flatten(list(acc{i} ORDER BY key) FILTER ({filled}))"
     else:
-        items.append(f"{field.family}(acc{i}) FILTER ({filled}) AS acc{i}")
-    items += [f"count(*) FILTER ({filled}) AS count{i}", f"min(position) FILTER ({filled}) AS first{i}"]
-    return items
+        total = f"{field.family}(acc{i}) FILTER ({filled})"
+    return [
+        f"{total} AS acc{i}{side}",
+        f"count(*) FILTER ({filled}) AS count{i}{side}",
+        f"min(position) FILTER ({filled}) AS first{i}{side}",
+    ]
 
 
 def _trace_aggregates(i: int, field: FieldPlan, filled: str) -> list[str]:
@@ -184,8 +244,8 @@ def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, ev
         total = f"{alone} + {start}"
     else:
         total = f"{'least' if field.family == 'min' else 'greatest'}({alone}, {start})"
-    fresh, text = (number_text(_declared(number, field, position), shape) for number in (alone, total))
-    return f"CASE WHEN {count} = 0 THEN {base} WHEN {base} IS NULL THEN {fresh} ELSE {text} END"
+    number = f"CASE WHEN {base} IS NULL THEN {alone} ELSE {total} END"
+    return f"CASE WHEN {count} = 0 THEN {base} ELSE {number_text(_declared(number, field, position), shape)} END"
 
 
 def _declared(total: str, field: FieldPlan, position: str) -> str:
@@ -202,7 +262,7 @@ def _base_number(base: str, name: str, shape: Shape, position: str) -> str:
     marked = f"({base}[1:2] = {literal(chr(34) + MARK)} AND {base}[3:3] <> {literal(MARK)})"
     text = read_json(base, (), "text", marked=True)
     return f"""CASE
-        WHEN {base}[1:1] IN ('-','0','1','2','3','4','5','6','7','8','9') THEN CAST({base} AS {shape.sql_type})
+        WHEN ascii({base}) = 45 OR ascii({base}) BETWEEN 48 AND 57 THEN CAST({base} AS {shape.sql_type})
         WHEN {marked} THEN CAST({text} AS {shape.sql_type})
         ELSE {wrong} END"""
 
@@ -229,115 +289,6 @@ def _reduced(start: str, acc: str) -> str:
     step = f"{{'kept': list_concat({kept}, x.kept), 'gone': CAST(NULL AS VARCHAR)}}"
     first = f"{{'kept': {start}, 'gone': CAST(NULL AS VARCHAR)}}"
     return f"'[' || array_to_string(list_reduce({steps}, lambda s, x: {step}, {first}).kept, ',') || ']'"
-
-
-def trail_sql(plan: Plan, rows: EventRows) -> str:
-    """Write the trail: a row per event and entity, with kind, entity, key, version, dead and TRAIL_COLUMNS.
-
-    after0, before0, ...: each field's JSON text after and before the event (NULL: absent); touched0, ...: whether an
-    operation of the event concerned it. Where an entity has several roles in an event, `role` is the first.
-    """
-    fields = list(enumerate(plan.fields))
-    events = _values(plan, rows)
-    if rows.roles:
-        events = _one_row_per_event(plan, events)
-    after = "".join(f", CASE WHEN NOT dead THEN value{i} END AS after{i}" for i, _ in fields)
-    before = "".join(f", lag(after{i}) OVER ({_OVER}, life ORDER BY {rows.event}) AS before{i}" for i, _ in fields)
-    touched = "".join(f", (touch{i} OR (clear{i} AND before{i} IS NOT NULL)) AS touched{i}" for i, _ in fields)
-    return f"SELECT *{touched} FROM (SELECT *{before} FROM (SELECT *{after} FROM ({events})))"
-
-
-def history_sql(plan: Plan, rows: EventRows) -> str:
-    """Write the states that events left: kind, entity, key, version, dead, check0, ..., TRAIL_COLUMNS, after0, ...
-
-    As `trail_sql` with nothing of what was before, which is cheaper: the last row of an event has all its effects.
-    """
-    events = _values(plan, rows)
-    if rows.roles:
-        first = f"first_value(role) OVER ({_OVER}, event_key ORDER BY key)"
-        events = f"SELECT * REPLACE ({first} AS role) FROM ({events})"
-        events = f"SELECT * FROM ({events}) WHERE closes"
-    after = "".join(f", CASE WHEN NOT dead THEN value{i} END AS after{i}" for i, _ in enumerate(plan.fields))
-    return f"SELECT *{after} FROM ({events})"
-
-
-_OVER = "PARTITION BY kind, entity"
-
-
-def _values(plan: Plan, rows: EventRows) -> str:
-    """Fold up to and including each row: value0, value1, ...; `closes`: the row is the last of its event."""
-    fields = list(enumerate(plan.fields))
-    spans = [
-        f"count(*) FILTER (reset{i}) OVER ({_OVER}, life ORDER BY key) AS span{i}"
-        for i, field in fields
-        if field.resets and field.family
-    ]
-    spans.append(f"lead(event_key) OVER ({_OVER}, life ORDER BY key) IS DISTINCT FROM event_key AS closes")
-    spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({_lives(plan, rows)})"
-    values = [item for i, field in fields for item in _windows(i, field)]
-    valued = f"SELECT * {_but_bases(plan)}{''.join(', ' + item for item in values)} FROM ({spanned})"
-    names = ["kind", "entity", "key", rows.event, "version", "life", "dead", "closes", *TRAIL_COLUMNS]
-    names += [f"check{i}" for i in range(len(plan.checks))]
-    names += [f"(reset{i} OR dead) AS clear{i}" for i, _ in fields]
-    names += [f"touch{i}" for i, _ in fields]
-    names += [f"{_after(i, field, rows.count)} AS value{i}" for i, field in fields]
-    return f"SELECT {', '.join(dict.fromkeys(names))} FROM ({valued})"
-
-
-def _lives(plan: Plan, rows: EventRows) -> str:
-    """Number each entity's events and incarnations."""
-    cells = cells_sql(plan, rows, (*TRAIL_COLUMNS, "event_key"), touch=True)
-    version = f"dense_rank() OVER ({_OVER} ORDER BY event_key) AS version"
-    if plan.dead == "false":
-        return f"SELECT *, {version}, 0 AS life FROM ({cells})"
-    if not rows.roles:
-        earlier = f"OVER ({_OVER} ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
-        return f"SELECT *, {version}, count(*) FILTER (dead) {earlier} AS life FROM ({cells})"
-    # Framed by order, not by a partition of their own, which DuckDB would compute by reading all events twice.
-    earlier = f"OVER ({_OVER} ORDER BY event_key RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP)"
-    same = f"OVER ({_OVER} ORDER BY event_key RANGE BETWEEN CURRENT ROW AND CURRENT ROW)"
-    dead = f"bool_or(dead) {same} AS dead"
-    return f"SELECT * REPLACE ({dead}), {version}, count(*) FILTER (dead) {earlier} AS life FROM ({cells})"
-
-
-def _one_row_per_event(plan: Plan, events: str) -> str:
-    same = ["kind", "entity", "event_key", "version", "life"]
-    items = [*same, "max(key) AS key", "bool_or(dead) AS dead"]
-    items += [f"arg_min_null({name}, key) AS {name}" for name in TRAIL_COLUMNS]
-    items += [f"any_value(check{i}) AS check{i}" for i in range(len(plan.checks))]
-    for i, _ in enumerate(plan.fields):
-        items += [f"bool_or(clear{i}) AS clear{i}", f"bool_or(touch{i}) AS touch{i}"]
-        items.append(f"arg_max_null(value{i}, key) AS value{i}")
-    return f"SELECT {', '.join(items)} FROM ({events}) GROUP BY {', '.join(same)}"
-
-
-def _but_bases(plan: Plan) -> str:
-    columns = [f"base{i}" for i, _ in enumerate(plan.fields)] + [
-        f"acc{i}" for i, field in enumerate(plan.fields) if field.family
-    ]
-    return f"EXCLUDE ({', '.join(columns)})" if columns else ""
-
-
-def _windows(i: int, field: FieldPlan) -> list[str]:
-    span = f"({_OVER}, life{f', span{i}' if field.resets and field.family else ''} ORDER BY key)"
-    items = []
-    if field.resets:
-        # One window for all fields: a partition per field would sort and copy the whole row once for each.
-        lasting = (
-            f"last_value(CASE WHEN reset{i} THEN {{'v': base{i}}} END IGNORE NULLS) OVER ({_OVER}, life ORDER BY key)"
-        )
-        items.append(f"struct_extract({lasting}, 'v') AS base{i}")
-    if field.family:
-        total = (
-            f"flatten(list(acc{i}) OVER {span})" if field.family == "list" else f"{field.family}(acc{i}) OVER {span}"
-        )
-        items += [f"{total} AS acc{i}", f"count(*) FILTER ({has_acc(i, field)}) OVER {span} AS count{i}"]
-    return items
-
-
-def _after(i: int, field: FieldPlan, count: int) -> str:
-    base = f"base{i}" if field.resets else "CAST(NULL AS VARCHAR)"
-    return compose(field, base, f"acc{i}", f"count{i}", "position", count) if field.family else base
 
 
 def touched_sql(plan: Plan, rows: EventRows) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import pointer_sql, unmark_text_sql
 from esctl.engine.quoting import literal
 from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.fold import NeedsStreamError
+from esctl.projection.pairs import SIDES, pair_sql
 from esctl.projection.reads import Reads
 from esctl.projection.sql import touched_sql
 from esctl.queries.bounds import bound, entity_conditions, known_conditions
@@ -41,6 +43,9 @@ SUMMARY_COLUMNS = (
     Column("entities", "integer"),
     Column("fields", "integer"),
 )
+
+FEW = 50
+"""Events are few where the log has more than so many times as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +105,75 @@ def differences(before: Side, after: Side, claim: Claim) -> str:
     narrowed = Claim(
         claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT DISTINCT (kind, entity) FROM ({events}))"
     )
-    one, other = (_all_fields(side, [narrowed]) for side in (before, after))
-    return _joined(one, other, _touched(before, after, claim, narrowed, apart))
+    try:
+        return _folded(before, after, claim, narrowed, events)
+    except NeedsStreamError:
+        one, other = (_all_fields(side, [narrowed]) for side in (before, after))
+        return _joined(one, other, _touched(before, after, claim, narrowed, apart))
+
+
+def _folded(before: Side, after: Side, claim: Claim, narrowed: Claim, events: str) -> str:
+    """Select the differences in one fold within both bounds. Raises NeedsStreamError where there is none.
+
+    `narrowed`: the claim on just the entities with `events` in one side alone.
+    """
+    inside = [_inside(side) for side in (before, after)]
+    if claim.projection.python or claim.projection.sql or None in inside:
+        raise NeedsStreamError
+    shared = _shared(before.scope, after.scope)
+    plan = plan_for(shared, claim.projection)
+    bounded = None not in (before.at, after.at)
+    bounds = (before.at, after.at) if bounded else (None, None)
+    sides = [f"{test} AS {name}" for test, name in zip(inside, SIDES.values(), strict=True)]
+    # To find the entities first takes longer than to fold all, unless they are few; but no other one may fail.
+    few = plan.may_fail or _are_few(shared, events)
+    condition = narrowed.condition if few else claim.condition
+    rows = event_rows(shared, plan.reads, [condition], bounds[0], also=bounds[1], more=sides)
+    none = "CAST(NULL AS VARCHAR)"
+    numbers = range(len(plan.fields))
+    bare = " AND ".join(["there_a <> there_b", *(f"before{i} IS NULL AND after{i} IS NULL" for i in numbers)])
+    everything = ", ".join(["CAST([] AS BIGINT[])", *(f"coalesce(touched{i}, [])" for i in numbers)])
+    any_reset = " OR ".join(["false", *(f"coalesce(resets{i}, false)" for i in numbers)])
+    # An entity without any field has one row without a name, so that its creation or deletion is not lost.
+    members = [f"CASE WHEN {bare} THEN {_member(none, none, none, f'flatten([{everything}])', any_reset)} END"]
+    for i, field in enumerate(plan.fields):
+        member = _member(literal(field.name), f"before{i}", f"after{i}", f"touched{i}", f"resets{i}")
+        members.append(f"CASE WHEN {differ(f'before{i}', f'after{i}')} THEN {member} END")
+    listed = f"""SELECT entity, kind, there_a, there_b, unnest([{", ".join(members)}]) AS f
+        FROM ({pair_sql(plan, replace(rows, few=rows.few or few))})"""
+    change = "CASE WHEN NOT there_a THEN 'created' WHEN NOT there_b THEN 'deleted' ELSE 'changed' END"
+    return f"""SELECT entity, kind, {change} AS change, f.field AS field, f.before AS before, f.after AS after,
+        coalesce(list_sort(list_distinct(f.positions)), []) AS positions, coalesce(f.resets, true) AS resets
+        FROM ({listed}) WHERE f IS NOT NULL"""
+
+
+def _are_few(scope: Scope, events: str) -> bool:
+    with explained():
+        found = single_row(scope.connection, f"SELECT count(*) FROM ({events})")
+    return found is not None and int(found[0]) * FEW < scope.view.manifest.events
+
+
+def _member(field: str, before: str, after: str, positions: str, resets: str) -> str:
+    return f"""{{'field': {field}, 'before': {before}, 'after': {after}, 'positions': {positions},
+        'resets': {resets}}}"""
+
+
+def _inside(side: Side) -> str | None:
+    """Write whether a row is in a side; None where that takes more than the row."""
+    limit = bound(side.scope.connection, side.scope.view, side.at)
+    if limit.first_versions is not None:
+        return None
+    # An event without a sequence is in no bound by sequence.
+    return f"coalesce({' AND '.join([limit.condition, *_known(side.scope)])}, false)"
+
+
+def _shared(one: Scope, other: Scope) -> Scope:
+    """Give a scope that has what is in either."""
+    return replace(
+        one,
+        known_at=one.known_at if one.known_at == other.known_at else None,
+        without=one.without if one.without == other.without else (),
+    )
 
 
 def _all_fields(side: Side, shared: list[Claim]) -> str:
@@ -145,14 +217,9 @@ def _fields(part: States) -> str:
 
 def apart_conditions(before: Side, after: Side) -> list[str]:
     """Write the conditions of the events that are in one of the sides and not in the other."""
-    limits = [bound(side.scope.connection, side.scope.view, side.at) for side in (before, after)]
-    if all(limit.first_versions is None for limit in limits):
-        # An event without a sequence is in no bound by sequence.
-        one, other = (
-            f"coalesce({' AND '.join([limit.condition, *_known(side.scope)])}, false)"
-            for side, limit in zip((before, after), limits, strict=True)
-        )
-        return [f"{one} <> {other}"]
+    inside = [_inside(side) for side in (before, after)]
+    if None not in inside:
+        return [f"{inside[0]} <> {inside[1]}"]
     nothing = Reads(before.scope.view, {})
     one, other = (
         f"SELECT kind, entity, position FROM ({event_rows(side.scope, nothing, [], side.at).sql})"
@@ -172,13 +239,7 @@ def _touched(before: Side, after: Side, claim: Claim, narrowed: Claim, apart: li
 
     `narrowed`: the claim on just the entities with such events, for folds that need their whole lives.
     """
-    one, other = before.scope, after.scope
-    # What is in just one side must be in the scope of both.
-    scope = replace(
-        one,
-        known_at=one.known_at if one.known_at == other.known_at else None,
-        without=one.without if one.without == other.without else (),
-    )
+    scope = _shared(before.scope, after.scope)
     try:
         if claim.projection.python or claim.projection.sql:
             raise NeedsStreamError

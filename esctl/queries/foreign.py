@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from esctl.engine.duckdb import explained, single_row
+from esctl.engine.duckdb import explained, relational, single_row
 from esctl.engine.exact_text import json_string, unmark_text_sql
 from esctl.engine.quoting import literal
 from esctl.errors import InputError, UsageError
@@ -187,7 +187,7 @@ def _with_parsed_states(session: Session, table: ForeignTable) -> ForeignTable:
     with explained():
         if not single_row(session.connection, f"SELECT 1 FROM ({table.sql}) WHERE {is_text} LIMIT 1"):
             return table
-        found = session.connection.sql(texts).to_arrow_table()
+        found = relational(session.connection).sql(texts).to_arrow_table()
     raws = found.column("state").combine_chunks().cast(pa.binary())
     judged = judge(raws, Cursor(0, "", 0, "", "jsonl", 0), session.connection)
     spool = session.folder / f"{secrets.token_hex(8)}.parquet"

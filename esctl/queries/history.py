@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from esctl.errors import UsageError
 from esctl.model import AsOf
 from esctl.projection.fold import NeedsStreamError
-from esctl.projection.sql import TRAIL_COLUMNS, field_column, history_sql
+from esctl.projection.sql import field_column
+from esctl.projection.trails import TRAIL_COLUMNS, history_sql
 from esctl.queries.replay import STREAMED, States, state_fields
 from esctl.queries.scope import Claim, Scope, claims, event_rows, plan_for
 

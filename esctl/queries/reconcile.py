@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from esctl.engine.duckdb import explained
+from esctl.engine.duckdb import explained, relational
 from esctl.engine.exact_text import json_string, unmark_text_sql
 from esctl.engine.quoting import literal
 from esctl.index.scan import read_json
@@ -159,7 +159,7 @@ def _file_rows(scope: Scope, table: ForeignTable, key: str, fields: ForeignField
 def _compare(scope: Scope, mine: str, theirs: str, names: Sequence[str], *, by_kind: bool, delimited: bool) -> str:
     """Write a row per entity to a temporary file: what it is, its differences, its last event; gives SQL to read it."""
     function = f"esctl_agree_{secrets.token_hex(8)}"
-    scope.connection.create_function(function, agree, ["VARCHAR", "VARCHAR"], "BOOLEAN")
+    relational(scope.connection).create_function(function, agree, ["VARCHAR", "VARCHAR"], "BOOLEAN")
     same = "s.entity = f.entity" + (" AND s.kind = f.kind" if by_kind else "")
     rows = f"""SELECT coalesce(s.entity, f.entity) AS entity, coalesce(s.kind, f.kind) AS kind,
         s.* EXCLUDE (entity, kind), f.* EXCLUDE (entity, kind) FROM ({mine}) s FULL JOIN ({theirs}) f ON {same}"""

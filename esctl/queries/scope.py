@@ -238,15 +238,16 @@ def event_rows(
     at: AsOf | None,
     columns: Sequence[str] = (),
     also: AsOf | None = None,
+    more: Sequence[str] = (),
 ) -> EventRows:
     """Select the events to fold: valid, no duplicates, of the scope's entities, within its bounds.
 
-    `also`: those within this bound too, in it or in `at`.
+    `also`: those within this bound too, in it or in `at`. `more` is more SQL for the select list, over stored columns.
     """
     limits = [bound(scope.connection, scope.view, point) for point in (at, also) if point is not None]
     where = [*counted(scope), *conditions]
     tests = [limit.condition for limit in limits]
-    extra = [f"{scope.view.key()} AS key", f"{scope.view.event_key()} AS event_key"]
+    extra = [f"{scope.view.key()} AS key", f"{scope.view.event_key()} AS event_key", *more]
     versions = any(limit.first_versions is not None for limit in limits)
     if versions:
         # A version counts events before any other bound is looked at, and the other bounds are on columns as stored.
@@ -262,4 +263,6 @@ def event_rows(
             for i, limit in enumerate(limits)
         ]
         sql = f"SELECT * FROM ({sql}) QUALIFY {' OR '.join(within)}"
-    return EventRows(sql, scope.view.has_roles, scope.view.manifest.events)
+    named = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
+    by_time = scope.view.orderings <= {"time"}
+    return EventRows(sql, scope.view.has_twice, scope.view.manifest.events, by_time, named)

@@ -9,7 +9,7 @@ from esctl.engine.exact_text import json_string, unmark_json_sql
 from esctl.engine.quoting import literal
 from esctl.model import AsOf
 from esctl.projection.fold import NeedsStreamError
-from esctl.projection.sql import TRAIL_COLUMNS, trail_sql
+from esctl.projection.trails import TRAIL_COLUMNS, trail_sql
 from esctl.queries.scope import Claim, Scope, event_rows, plan_for
 
 

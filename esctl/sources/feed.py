@@ -47,6 +47,10 @@ class Feed:
         self.ended = got < len(grown) - held
         return got > 0
 
+    def append(self, data: bytes) -> None:
+        """Add bytes that were read apart from the stream."""
+        self.window = np.concatenate([self.window, np.frombuffer(data, np.uint8)])
+
     def check(self, size: int, offset: int) -> None:
         """Raise InputError when a record of `size` bytes at `offset` is over the limit."""
         if size > self.limit:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from esctl.errors import InputError
+from esctl.errors import InputError, UsageError
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -52,6 +52,21 @@ def expand(arguments: Sequence[str]) -> list[Source]:
     found: dict[str, Source] = {}
     for argument in arguments:
         for source in _expand_one(argument):
+            found.setdefault(source.name, source)
+    return list(found.values())
+
+
+def expand_followed(arguments: Sequence[str]) -> list[Source]:
+    """Turn files, globs and "-" into sources that are followed; a file need not be there yet.
+
+    Raises UsageError for a folder, InputError for a pattern that nothing matches.
+    """
+    found: dict[str, Source] = {}
+    for argument in arguments:
+        if os.path.isdir(argument):
+            raise UsageError(f"{argument} is a folder, and only files can be followed", "name the files, or a pattern")
+        is_name = argument != STDIN and not os.path.lexists(argument) and not glob.has_magic(argument)
+        for source in [Source(_normalised(argument), Path(argument))] if is_name else _expand_one(argument):
             found.setdefault(source.name, source)
     return list(found.values())
 
@@ -180,6 +195,10 @@ class ByteStream:
         buffer = bytearray(size)
         return bytes(memoryview(buffer)[: self.readinto(memoryview(buffer))])
 
+    def duplicate(self) -> int:
+        """Give a file descriptor of its own for the file on disk."""
+        return os.dup(self._raw.fileno())
+
     def close(self) -> None:
         """Close the stream, except stdin."""
         self._raw.close()
@@ -200,6 +219,9 @@ class _Counting(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def fileno(self) -> int:
+        return self._inner.fileno()
 
     def readinto(self, buffer: Any) -> int:
         got = cast(int, cast(Any, self._inner).readinto(buffer)) or 0

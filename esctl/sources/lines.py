@@ -31,7 +31,7 @@ class LineReader:
         more = True
         while more:
             more = feed.fill(self._size)
-            bounds = _record_ends(feed.window, feed.base)
+            bounds = record_ends(feed.window, feed.base)
             if len(bounds):
                 yield self._cut(bounds)
             feed.check(len(feed.window), feed.base)
@@ -65,7 +65,8 @@ class LineReader:
             yield Piece(slices_of(feed.window, np.zeros(1, np.int64)), NOWHERE, NOWHERE, feed.base + len(tail), tail)
 
 
-def _record_ends(window: Bytes, base: int) -> Offsets:
+def record_ends(window: Bytes, base: int) -> Offsets:
+    """Give where the complete records of a window end; blank lines belong to the record after them."""
     newlines = np.flatnonzero(window == _NEWLINE)
     if not len(newlines):
         return NOWHERE

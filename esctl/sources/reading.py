@@ -100,6 +100,11 @@ class Reading:
         self._rows = rows
 
     @property
+    def left_at(self) -> tuple[Feed | None, Cursor, bytes]:
+        """Give the bytes behind a source of lines, the cursor to go on from, and its first bytes if it is new."""
+        return self._feed if isinstance(self._feed, Feed) else None, self._cursor, self._head
+
+    @property
     def pending_bytes(self) -> int:
         """Bytes at the end of the source that are in no record yet."""
         return self._reader.pending
@@ -120,11 +125,12 @@ class Reading:
 
     def __iter__(self) -> Iterator[Delivery]:
         try:
-            yield from self._deliveries()
+            yield from self.deliveries()
         finally:
             self.close()
 
-    def _deliveries(self) -> Iterator[Delivery]:
+    def deliveries(self) -> Iterator[Delivery]:
+        """Read as iterating does, and leave the source open."""
         last = self._cursor
         moved = False
         for piece in self._reader:
@@ -212,7 +218,7 @@ def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: M
         if known is not None:
             return _resumed(known, feed, options)
     name = next_name(source.name, cursors)
-    start = _first_cursor(input_format, head, whole, options)
+    start = first_cursor(input_format, head, whole, options)
     return Reading(name, feed, _reader(feed, start, options), start, head[:HEAD_SIZE], options.batch_rows)
 
 
@@ -281,7 +287,8 @@ def _resumed(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
     return Reading(known.name, feed, reader, cursor, b"", options.batch_rows)
 
 
-def _first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOptions) -> Cursor:
+def first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOptions) -> Cursor:
+    """Give the cursor of a source of which nothing was read yet."""
     dialect: dict[str, str] = {}
     if input_format == "json":
         shape = find_shape(head, options.records_path)

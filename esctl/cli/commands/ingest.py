@@ -9,9 +9,12 @@ import typer
 from esctl.cli import diagnostics
 from esctl.cli.arguments import MAP_HELP
 from esctl.cli.options import Shared, command
+from esctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from esctl.ingest import Outcome
+    from esctl.following import Pace
+    from esctl.index.detect import Detection
+    from esctl.ingest import IngestOptions, Outcome
     from esctl.ledger.note import SigningKey
     from esctl.model import Answer
     from esctl.sources.files import Source
@@ -56,6 +59,15 @@ Checkpoint = Annotated[
     bool, typer.Option("--checkpoint", help="Sign the head afterwards, with the only key you have or --key.")
 ]
 Key = Annotated[str, typer.Option("--key", metavar="NAME", help="The key for --checkpoint.")]
+Follow = Annotated[
+    bool, typer.Option("--follow", help="Go on with what is added to files of lines, as tail -F does, until stopped.")
+]
+CommitEvery = Annotated[
+    str, typer.Option("--commit-every", metavar="TIME", help="With --follow: the longest that a record waits (500ms).")
+]
+CommitRecords = Annotated[
+    int, typer.Option("--commit-records", metavar="N", min=1, help="With --follow: how many records wait at most.")
+]
 Erasable = Annotated[bool, typer.Option("--erasable", help="Make a new store in which records can be erased later.")]
 
 
@@ -76,6 +88,9 @@ def run(
     erasable: Erasable = False,
     checkpoint: Checkpoint = False,
     key: Key = "",
+    follow: Follow = False,
+    commit_every: CommitEvery = "2s",
+    commit_records: CommitRecords = 100_000,
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.cli.ingesting import report_detections, report_entities
@@ -84,29 +99,71 @@ def run(
     from esctl.index.times import find_zone
     from esctl.ingest import IngestOptions, ingest
     from esctl.ledger.keys import read_key
-    from esctl.sources.files import Limits, expand
+    from esctl.sources.files import Limits, expand, expand_followed
     from esctl.sources.reading import SourceOptions
     from esctl.store import create, reopened
 
     signing = read_key(key) if checkpoint or key else None
     find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
-    found = expand(sources)
+    pace = _pace(commit_every, commit_records)
+    found = expand_followed(sources) if follow else expand(sources)
     longest = parse_size(max_record, "--max-record")
     limits = Limits(max_expansion, parse_size(max_unpacked, "--max-unpacked"))
     options = IngestOptions(
         SourceOptions(input_format, records_path, final, null=null, max_record_bytes=longest, limits=limits),
         strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared),
     )  # fmt: skip
+    if follow:
+        _check_followable(options)
     store = create(
         shared.store, shared.config, erasable=erasable, overrides=mapping, memory_limit=shared.memory_limit,
         tz=zone(shared),
     )  # fmt: skip
-    with diagnostics.progress("ingest", _total(found), shared.quiet) as advance:
-        outcome = ingest(store.path, found, options, store.updater, advance, store.connection)
-    report_detections(outcome.detections, shared.quiet)
+    if follow:
+        outcome = _followed(store, found, options, pace, shared)
+    else:
+        with diagnostics.progress("ingest", _total(found), shared.quiet) as advance:
+            outcome = ingest(store.path, found, options, store.updater, advance, store.connection)
+        report_detections(outcome.detections, shared.quiet)
     _report(outcome, shared, store)
     _vouch(outcome, signing)
     report_entities(reopened(store), outcome.detections)
+
+
+def _pace(every: str, records: int) -> Pace:
+    import re
+
+    from esctl.following import Pace
+
+    found = re.fullmatch(r"([0-9]{1,6})(ms|s|m)", every.strip())
+    if found is None or not int(found[1]):
+        raise UsageError(f"--commit-every {every!r} is no time", "write it like 500ms, 2s or 1m")
+    return Pace(int(found[1]) * {"ms": 0.001, "s": 1, "m": 60}[found[2]], records)
+
+
+def _followed(store: Store, found: list[Source], options: IngestOptions, pace: Pace, shared: Shared) -> Outcome:
+    from esctl.cli.failures import asked_to_stop
+    from esctl.cli.ingesting import report_detections
+    from esctl.following import Talk, follow
+
+    def note(text: str) -> None:
+        diagnostics.note(f"note: {text}", shared.quiet)
+
+    def detected(name: str, detection: Detection) -> None:
+        report_detections([(name, detection)], shared.quiet)
+
+    with diagnostics.progress("follow", None, shared.quiet) as advance, asked_to_stop() as is_asked:
+        talk = Talk(is_asked, advance, detected, note)
+        return follow(store.path, found, options, pace, store.updater, store.connection, talk)
+
+
+def _check_followable(options: IngestOptions) -> None:
+    if options.strict or options.skip_duplicates:
+        raise UsageError("--follow does not go with --strict or --skip-duplicates", "leave one of them out")
+    if options.source.input_format not in ("auto", "jsonl"):
+        raise UsageError(
+            f"--follow does not go with --input-format {options.source.input_format}", "only lines can be followed"
+        )
 
 
 def _total(sources: list[Source]) -> int | None:

@@ -47,8 +47,9 @@ def _positions(store: Store, event: str) -> list[int]:
         found = [int(event[1:])] if 0 < int(event[1:]) <= store.snapshot.head else []
     else:
         from esctl.queries.log import find_event
+        from esctl.queries.scope import Scope
 
-        found = find_event(store.scope(), event)
+        found = find_event(Scope(store.session, store.view), event)  # no projection has a say in it
     if not found:
         raise NotFoundError(f"no event {event!r}", "list events with: esctl log --columns position,id,type")
     return found

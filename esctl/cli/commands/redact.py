@@ -75,7 +75,14 @@ def run(
         return
     if selection.positions:
         _confirm(selection, yes)
-    _erase(shared, store, selection, reason.strip(), actor.strip() or getpass.getuser())
+    _erase(shared, store, selection, reason.strip(), actor.strip() or _user())
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a process that no user of this machine runs, as in a container
+        return "unknown"
 
 
 def _erase(shared: Shared, store: Store, selection: Selection, reason: str, actor: str) -> None:

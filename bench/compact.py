@@ -1,0 +1,77 @@
+"""Measure a log of many small commits, before and after `esctl compact`: `python bench/compact.py [COMMITS]`.
+
+Commits of 5,000 events each (default 200), then replay of all entities. Processor time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from generate import generate
+
+import esctl.ingest
+from esctl.compaction import compact
+from esctl.ingest import IngestOptions, ingest
+from esctl.sources.files import expand
+from esctl.sources.reading import SourceOptions
+from esctl.store import create
+
+HERE = Path(__file__).parent
+EVENTS = 5_000
+
+
+def replayed(store: Path) -> tuple[float, bytes]:
+    """Replay all entities in a process of its own: its processor time, and what it says."""
+    command = [sys.executable, "-m", "esctl", "--store", str(store), "--config", str(HERE / "esctl.toml"), "-q"]
+    before = os.times()
+    done = subprocess.run(
+        [*command, "replay"],
+        check=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(HERE.parent)},
+    )
+    after = os.times()
+    spent = after.children_user + after.children_system - before.children_user - before.children_system
+    return spent, done.stdout
+
+
+def measure(folder: Path, commits: int) -> None:
+    """Print what the commits, the replays and the compaction take."""
+    log = folder / "log.jsonl"
+    generate(commits * EVENTS * 1000 // 1001, log)
+    esctl.ingest.COMMIT_ROWS = EVENTS
+    store = create(folder / "store", HERE / "esctl.toml", erasable=False)
+    options = IngestOptions(SourceOptions(batch_rows=EVENTS))
+    started, marks = time.process_time(), []
+    ingest(
+        store.path, expand([str(log)]), options, store.updater,
+        lambda read, records: marks.append(time.process_time()), store.connection,
+    )  # fmt: skip
+    quarter = len(marks) // 4
+    parts = [marks[quarter] - started, marks[-1] - marks[-1 - quarter]]
+    print(f"{len(marks)} commits of {EVENTS:,}: {time.process_time() - started:.1f} s, ", end="")
+    print(f"of which the first quarter {parts[0]:.1f} s, the last {parts[1]:.1f} s")
+    log.unlink()
+    first, answer = min(replayed(store.path) for _ in range(3))
+    started = time.process_time()
+    done = compact(store.path, store.updater())
+    spent = time.process_time() - started
+    for part in done:
+        print(f"{part.part}: {part.files_before} files, {part.bytes_before / 1e6:.1f} MB -> ", end="")
+        print(f"{part.files_after} files, {part.bytes_after / 1e6:.1f} MB")
+    again, same = min(replayed(store.path) for _ in range(3))
+    print(f"compact {spent:.1f} s; replay before {first:.2f} s, after {again:.2f} s; same answer: {answer == same}")
+
+
+if __name__ == "__main__":
+    work = Path(tempfile.mkdtemp(prefix="esctl-compact-"))
+    try:
+        measure(work, int(sys.argv[1]) if len(sys.argv) > 1 else 200)
+    finally:
+        shutil.rmtree(work)

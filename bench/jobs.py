@@ -1,0 +1,192 @@
+"""The jobs of the benchmark: what each contestant is called with, and what of its output is the answer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from generate import STEP
+
+HERE = Path(__file__).parent
+WORK = HERE.parent / "build" / "bench"
+ONE = "account-7"
+BELOW = "-900"
+POINTS = 30
+ESCTL, BY_HAND, SCRIPT = "esctl", "by hand", "script"
+CONTESTANTS = (ESCTL, BY_HAND, SCRIPT)
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One question: how esctl and the peers are asked it, and what has to be equal of their answers' rows."""
+
+    name: str
+    words: tuple[str, ...]  # of esctl
+    arguments: tuple[str, ...] | None = None  # of the peers; None: they have nothing like it
+    answer: Callable[[Row], tuple[object, ...]] | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What the jobs are asked of."""
+
+    events: int
+
+    @property
+    def folder(self) -> Path:
+        """Where the log of this size is, and all that contestants make of it."""
+        return WORK / str(self.events)
+
+    @property
+    def log(self) -> Path:
+        """The JSON Lines."""
+        return self.folder / "bank.jsonl"
+
+    @property
+    def parquet(self) -> Path:
+        """What the COPY makes of it."""
+        return self.folder / "bank.parquet"
+
+    @property
+    def store(self) -> Path:
+        """What esctl makes of it."""
+        return self.folder / "store"
+
+    def out(self, contestant: str) -> Path:
+        """Where a contestant's answer goes."""
+        return self.folder / f"{contestant.replace(' ', '_')}.out"
+
+    def instant(self, share: float) -> str:
+        """Give the time of the event at a share of the log."""
+        moment = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(milliseconds=STEP * int(self.events * share))
+        return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+    def command(self, job: Job, contestant: str) -> list[str] | None:
+        """Give the command of a contestant for a job; None where it has none."""
+        if job.name in ("--help", "import duckdb"):
+            return [sys.executable, *job.words] if contestant == ESCTL else None
+        if contestant == ESCTL:
+            shared = ["--store", str(self.store), "--config", str(HERE / "esctl.toml"), "-q"]
+            return [sys.executable, "-m", "esctl", *shared, *job.words, "-o", str(self.out(contestant))]
+        if job.arguments is None or (job.name == "ingest" and contestant == SCRIPT):
+            return None
+        name = job.name.replace(" ", "_")
+        if contestant == BY_HAND:
+            given = [name, str(self.log), str(self.parquet), str(self.out(contestant)), *job.arguments]
+            return [sys.executable, str(HERE / "peers/by_hand.py"), *given]
+        return [
+            sys.executable,
+            str(HERE / "peers/script.py"),
+            name,
+            str(self.log),
+            str(self.out(contestant)),
+            *job.arguments,
+        ]
+
+
+def jobs(ground: Ground) -> list[Job]:
+    """List all jobs, in the order in which they are run: the first makes what the others read."""
+    middle, later = ground.instant(0.5), ground.instant(0.6)
+    step = _step(ground.events)
+    length = {"m": 60, "h": 3600, "d": 86_400}[step[-1]] * int(step[:-1])
+    points = -(-ground.events * STEP // 1000 // length)
+    return [
+        Job("ingest", ("ingest", str(ground.log)), ()),
+        Job("replay", ("replay", "--at", middle), (middle,), _state, "all states at the middle, to JSON Lines"),
+        Job("replay one", ("replay", ONE, "--at", middle), (middle, ONE), _state, "cold process"),
+        Job("audit one", ("audit", ONE), (ONE,), _trail, "cold process"),
+        Job("diff", ("diff", middle, later), (middle, later), _difference, "over a tenth of the log, with the events"),
+        Job("blame", ("blame", "--entities", "*", "--at", middle), (middle,), _blame, "all fields of all states"),
+        Job("when", ("when", f"balance < {BELOW}"), (BELOW,), _first, "first moment of each entity"),
+        Job(
+            "series",
+            ("series", "sum(balance)", "--every", step),
+            (str(length), str(points)),
+            _point,
+            f"{points} points",
+        ),
+        Job("verify", ("verify",), note="quick"),
+        Job("verify --full", ("verify", "--full")),
+        Job("prove", ("prove", f"id:evt-{ground.events // 2}"), note="one event"),
+        Job("--help", ("-m", "esctl", "--help")),
+        Job("import duckdb", ("-c", "import duckdb"), note="what any cold process pays"),
+    ]
+
+
+def digest(ground: Ground, job: Job, contestant: str) -> str:
+    """Digest a contestant's answer, in whatever order its rows came."""
+    assert job.answer is not None
+    with ground.out(contestant).open(encoding="utf-8") as file:
+        found = (json.loads(line, parse_float=Decimal) for line in file)
+        rows = sorted(repr(job.answer(row)) for row in (_with_balance(found) if job.answer is _trail else found))
+    return f"{len(rows)} rows, {hashlib.sha256(chr(10).join(rows).encode()).hexdigest()}"
+
+
+def _step(events: int) -> str:
+    """Give the shortest step that makes no more points than are wanted."""
+    seconds = events * STEP / 1000
+    for step, length in (("1m", 60), ("15m", 900), ("1h", 3600), ("4h", 14_400), ("1d", 86_400), ("2d", 172_800)):
+        if seconds / length <= POINTS:
+            return step
+    return f"{-(-int(seconds) // POINTS // 86_400)}d"
+
+
+def _number(value: object) -> object:
+    return None if value is None else str(Decimal(str(value)).quantize(Decimal("0.01")) + 0)
+
+
+def _state(row: Row) -> tuple[object, ...]:
+    state = row.get("state", row)
+    return row["entity"], state.get("owner"), state.get("address"), _number(state.get("balance"))
+
+
+def _valued(field: object, value: object) -> object:
+    return _number(value) if field == "balance" else value
+
+
+def _difference(row: Row) -> tuple[object, ...]:
+    before, after = (_valued(row["field"], row.get(side)) for side in ("before", "after"))
+    return row["entity"], row["field"], before, after, row["positions"]
+
+
+def _trail(row: Row) -> tuple[object, ...]:
+    return row["id"], _number(row["balance"])
+
+
+def _with_balance(rows: Iterable[Row]) -> Iterator[Row]:
+    """Give each row of a trail its balance: esctl tells it only where it changed."""
+    balance = None
+    for row in rows:
+        for change in row.get("changes", ()):
+            balance = change.get("after") if change["field"] == "balance" else balance
+        yield {"balance": balance, **row}
+
+
+def _blame(row: Row) -> tuple[object, ...]:
+    return row["entity"], row["field"], _valued(row["field"], row["value"]), row["contributions"], row["id"]
+
+
+def _first(row: Row) -> tuple[object, ...]:
+    return row["entity"], row["id"]
+
+
+def _point(row: Row) -> tuple[object, ...]:
+    return row["time"], _number(row["value"])
+
+
+def chosen(ground: Ground, names: Sequence[str]) -> list[Job]:
+    """Pick jobs by name. Raises SystemExit for a name that is none."""
+    known = jobs(ground)
+    if unknown := set(names) - {job.name for job in known}:
+        raise SystemExit(f"no job {', '.join(unknown)}; there are: {', '.join(job.name for job in known)}")
+    return [job for job in known if not names or job.name in names]

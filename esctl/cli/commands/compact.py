@@ -1,0 +1,30 @@
+"""esctl compact."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from esctl.cli.options import Shared, command
+
+TABLE = ("part", "files_before", "files_after", "bytes_before", "bytes_after")
+
+
+@command
+def run(
+    shared: Shared,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many files it would be, and do nothing.")] = False,
+) -> None:
+    """Merge small files of the log and the index, while others read and write: no answer and no proof changes."""
+    from esctl.cli.opening import output_settings
+    from esctl.cli.render import render
+    from esctl.compaction import compact, planned
+    from esctl.engine.duckdb import explained
+    from esctl.queries.compact import compacted
+    from esctl.store import Store
+
+    store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit)
+    with explained():
+        done = planned(store.snapshot, store.updater()) if dry_run else compact(store.path, store.updater())
+    render(compacted(store.session, done), shared, TABLE, output_settings(store))

@@ -1,0 +1,110 @@
+"""Which files of an index are to become one, and their merging."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.engine.duckdb import relational
+from esctl.engine.quoting import text_list
+from esctl.index.catalog import IndexFile
+from esctl.index.layout import MOST_COLUMNS, PayloadColumn
+from esctl.index.scan import require_files
+from esctl.index.storage import ROW_GROUP, write_file
+
+if TYPE_CHECKING:
+    import duckdb
+
+SMALLEST = 4096
+"""Files of up to this many rows are of one size; the next sizes are each eight times as large."""
+COMPACT_ROWS = 8_000_000
+"""Rows of a file that is merged on demand: they are sorted at once."""
+_SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless", "erased")
+
+
+def common_columns(files: Sequence[IndexFile]) -> tuple[PayloadColumn, ...] | None:
+    """Give the typed columns of files merged; None where they cannot be.
+
+    Files with other columns can, if no two keep a field in different types and all rows of all are typed: so they would
+    be in the columns of all files together, too.
+    """
+    if len({file.sequence_key for file in files}) > 1:
+        return None
+    if all(file.columns == files[0].columns for file in files):
+        return files[0].columns
+    found: dict[str, PayloadColumn] = {}
+    for column in (column for file in files for column in file.columns):
+        if found.setdefault(column.name.lower(), column) != column:
+            return None
+    if len(found) > MOST_COLUMNS or any(file.untyped for file in files):
+        return None
+    return tuple(sorted(found.values(), key=lambda column: column.field))
+
+
+def due(files: Sequence[IndexFile], fan: int, large: int) -> tuple[int, int] | None:
+    """Find neighbours to be merged as a log grows: `fan` of one size, or a file before a larger one.
+
+    So a row is written about once for each size that its file has, however small commits are. Files of `large` rows and
+    more are left alone.
+    """
+    sizes = [max(file.rows // SMALLEST, 1).bit_length() // 3 if file.rows < large else -1 for file in files]
+    for start, size in enumerate(sizes):
+        stop = start + 1
+        while stop < len(files) and sizes[stop] == size and common_columns(files[start : stop + 1]) is not None:
+            stop += 1
+        before_larger = stop < len(files) and sizes[stop] > size >= 0
+        if before_larger and common_columns(files[start : stop + 1]) is not None:
+            return start, stop + 1
+        if size >= 0 and stop - start >= fan:
+            return start, stop
+    return None
+
+
+def together(files: Sequence[IndexFile], most: int = COMPACT_ROWS) -> list[list[IndexFile]]:
+    """Cut files into groups that can become one file each, of at most so many rows."""
+    groups: list[list[IndexFile]] = []
+    for file in files:
+        group = [*groups[-1], file] if groups else [file]
+        if len(group) > 1 and sum(each.rows for each in group) <= most and common_columns(group) is not None:
+            groups[-1] = group
+        else:
+            groups.append([file])
+    return groups
+
+
+def merge(connection: duckdb.DuckDBPyConnection, folder: Path, files: Sequence[IndexFile]) -> IndexFile:
+    """Write neighbouring files as one. Raises InputError where the folder cannot be written."""
+    import pyarrow as pa
+
+    require_files(folder, files)  # or damage would be merged into a file that is in order
+    paths = text_list([str(folder / file.file) for file in files])
+    sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
+    reader = relational(connection).sql(sql).to_arrow_reader(ROW_GROUP)
+    tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
+    written = write_file(folder, tables, files[0].first, files[-1].last)
+    return replace(
+        files[0],
+        file=written.file,
+        bytes=written.bytes,
+        groups=written.groups,
+        footer=written.footer,
+        last=files[-1].last,
+        min_time=min(file.min_time for file in files),
+        max_time=max(file.max_time for file in files),
+        columns=common_columns(files) or (),
+        fields=_all_fields(files),
+        orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
+        roles=any(file.roles for file in files),
+        twice=any(file.twice for file in files),
+        **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
+    )
+
+
+def _all_fields(files: Sequence[IndexFile]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found: dict[str, set[str]] = {}
+    for file in files:
+        for name, kinds in file.fields:
+            found.setdefault(name, set()).update(kinds)
+    return tuple((name, tuple(sorted(kinds))) for name, kinds in found.items())

@@ -1,0 +1,130 @@
+"""Compact the log: many small segments become few, and no record, position, hash or cursor changes.
+
+A merged segment is written beside the log, under a name that no writer sweeps up, while others read and write; the
+store's lock is taken just to name it and commit. Killed before the commit, nothing has happened; after it, the next
+writer removes the old segments. A reader that finds one gone looks for its records in the newest commit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.errors import InputError
+from esctl.log.commits import open_log
+from esctl.log.files import TEMPORARY, Filesystem, entries, temporary_name
+from esctl.log.reader import read_table
+from esctl.log.replacing import Replacement
+from esctl.log.segment import SEGMENT_ROWS, write_unnamed
+from esctl.log.snapshot import SegmentEntry, Snapshot
+from esctl.log.writer import LogWriter
+
+if TYPE_CHECKING:
+    import duckdb
+
+MOST_RAW = 128 << 20
+"""Bytes of records in a merged segment: it is in memory as a whole."""
+SMALL = 4
+"""A segment is small if this many of them fit into a merged one."""
+PATIENCE = 600.0
+"""Seconds to wait for an ingest that is writing."""
+ABANDONED = 3600.0
+"""Seconds after which a file of a compaction that did not end is removed."""
+_LABEL = "compact"
+
+
+def plan(snapshot: Snapshot) -> list[tuple[SegmentEntry, ...]]:
+    """List the neighbouring segments that are to become one."""
+    groups: list[list[SegmentEntry]] = [[]]
+    rows = size = 0
+    for segment in snapshot.segments:
+        count, raw = segment.last - segment.first + 1, _raw_bytes(snapshot, segment)
+        if SMALL * count > SEGMENT_ROWS or SMALL * raw > MOST_RAW:
+            groups.append([])
+            rows = size = 0
+            continue
+        if rows + count > SEGMENT_ROWS or size + raw > MOST_RAW:
+            groups.append([])
+            rows = size = 0
+        groups[-1].append(segment)
+        rows, size = rows + count, size + raw
+    return [tuple(group) for group in groups if len(group) > 1]
+
+
+def _raw_bytes(snapshot: Snapshot, segment: SegmentEntry) -> int:
+    """Give the bytes of a segment's records, unpacked; of one that is large or gone its bytes on disk will do."""
+    import pyarrow.parquet as pq
+
+    if SMALL * segment.size > MOST_RAW:
+        return segment.size
+    try:
+        about = pq.read_metadata(snapshot.path / "log" / segment.file)
+    except OSError:
+        return segment.size
+    return sum(about.row_group(group).total_byte_size for group in range(about.num_row_groups))
+
+
+def compact_log(
+    path: Path, files: Filesystem | None = None, connection: duckdb.DuckDBPyConnection | None = None
+) -> tuple[Sequence[SegmentEntry], Sequence[SegmentEntry]]:
+    """Merge small segments, a commit for each that comes of it; gives the segments before and after.
+
+    Raises InputError for a segment that cannot be read or is not what was committed, where nothing can be written, or
+    if another process keeps the store's lock.
+    """
+    files = files or Filesystem()
+    _remove_abandoned(path, files)
+    before = open_log(path).read()
+    groups = plan(before)
+    for group in groups:
+        _replace(path, _merged(before, group, files), group, files, connection)
+    after = open_log(path).read()
+    return before.segments, tuple(segment for segment in after.segments if segment.first <= before.head)
+
+
+def _merged(snapshot: Snapshot, group: Sequence[SegmentEntry], files: Filesystem) -> tuple[Path, SegmentEntry]:
+    """Write the records of some segments as one, beside the log, and read them back to see that they are the same."""
+    import pyarrow.parquet as pq
+
+    records = read_table(snapshot, group[0].first, group[-1].last).combine_chunks()
+    label = f"{_LABEL}-{group[0].first}-{group[-1].last}"
+    temporary, entry = write_unnamed(temporary_name(snapshot.path / "log", label), records, files)
+    again = pq.read_table(temporary, schema=records.schema, page_checksum_verification=True)
+    if not again.equals(records):
+        _discard(temporary, files)
+        raise InputError(
+            f"{temporary} does not read back as it was written; nothing was changed", "is the disk damaged?"
+        )
+    return temporary, entry
+
+
+def _replace(
+    path: Path,
+    ready: tuple[Path, SegmentEntry],
+    group: Sequence[SegmentEntry],
+    files: Filesystem,
+    connection: duckdb.DuckDBPyConnection | None,
+) -> None:
+    try:
+        with LogWriter(path, timeout=PATIENCE, files=files, connection=connection) as writer:
+            if set(group) <= set(writer.snapshot.segments):  # else another compaction, or a redaction, was here before
+                writer.replace(Replacement("compact", group, ready=[ready]))
+    finally:
+        _discard(ready[0], files)
+
+
+def _discard(temporary: Path, files: Filesystem) -> None:
+    with suppress(OSError):
+        files.unlink(temporary)
+
+
+def _remove_abandoned(path: Path, files: Filesystem) -> None:
+    horizon = time.time() - ABANDONED
+    for name in entries(path / "log"):
+        file = path / "log" / name
+        with suppress(OSError):
+            if name.startswith(f"{TEMPORARY}{_LABEL}-") and file.stat().st_mtime < horizon:
+                files.unlink(file)

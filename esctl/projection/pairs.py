@@ -1,0 +1,69 @@
+"""Plan -> SQL: the states of entities within two bounds, and the events that lie between, as one aggregation."""
+
+from __future__ import annotations
+
+from esctl.projection.cells import FieldPlan
+from esctl.projection.fold import Plan
+from esctl.projection.sql import EventRows, accumulated, cells_sql, compose, filled_sql, limits_sql
+
+SIDES = {"_a": "in_a", "_b": "in_b"}
+"""The suffix of a side's columns, and the column of a row that says whether it is in the side."""
+
+
+def pair_sql(plan: Plan, rows: EventRows) -> str:
+    """Write both states of each entity: kind, entity, there_a, there_b; per field before0, after0, touched0, resets0.
+
+    `rows` must give in_a and in_b. Values are JSON text (NULL: absent); `touched0` lists the positions of the rows in
+    one side alone that have an operation on the field, `resets0`: one of them sets or removes it, whatever it was.
+    Entities without such rows are left out.
+    """
+    dies = plan.dead != "false"
+    names = ("position", *SIDES.values(), *(["event_key"] if rows.roles else []))
+    cells = cells_sql(plan, rows, names, touch=True)
+    source = "cell"
+    if dies or any(field.family and field.resets for field in plan.fields):
+        cells = f"{cells}), limits AS ({limits_sql(plan, rows, SIDES)}"
+        source = f"(SELECT *{_alive(rows) if dies else ''} FROM cell LEFT JOIN limits USING (kind, entity))"
+    items, values = ["kind", "entity", "bool_or(in_a <> in_b) AS apart"], ["kind", "entity", "there_a", "there_b"]
+    for side, test in SIDES.items():
+        items.append(f"{_there(rows, side, test, dies=dies)} AS there{side}")
+        for i, field in enumerate(plan.fields):
+            items += _side(i, field, side, test, dies=dies)
+    for i, field in enumerate(plan.fields):
+        touches = f"in_a <> in_b AND (dead OR reset{i} OR touch{i})"
+        items.append(f"list(position) FILTER ({touches}) AS touched{i}")
+        items.append(f"bool_or(dead OR reset{i}) FILTER ({touches}) AS resets{i}")
+        before, after = (_value(i, field, rows, side) for side in SIDES)
+        values += [f"{before} AS before{i}", f"{after} AS after{i}", f"touched{i}", f"resets{i}"]
+    folds = f"SELECT {', '.join(items)} FROM {source} GROUP BY kind, entity"
+    return f"WITH cell AS {rows.kept} ({cells}) SELECT {', '.join(values)} FROM ({folds}) WHERE apart"
+
+
+def _alive(rows: EventRows) -> str:
+    return "".join(
+        f", (dead_before{side} IS NULL OR {rows.event} > dead_before{side}) AS alive{side}" for side in SIDES
+    )
+
+
+def _there(rows: EventRows, side: str, test: str, *, dies: bool) -> str:
+    """Write whether an entity has a state on a side: it has events, and its last one is no deletion."""
+    if not dies:
+        return f"count(*) FILTER ({test}) > 0"
+    last = f"max({rows.event}) FILTER ({test})"
+    return f"coalesce({last} IS DISTINCT FROM max(dead_before{side}) AND {last} IS NOT NULL, false)"
+
+
+def _side(i: int, field: FieldPlan, side: str, test: str, *, dies: bool) -> list[str]:
+    alive = f" AND alive{side}" if dies else ""
+    items = []
+    if field.resets:
+        items.append(f"arg_max_null(base{i}, key) FILTER (reset{i} AND {test}{alive}) AS base{i}{side}")
+    filled = f"{filled_sql(i, field, dies=dies, side=side)} AND {test}"
+    return [*items, *accumulated(i, field, filled, side)]
+
+
+def _value(i: int, field: FieldPlan, rows: EventRows, side: str) -> str:
+    base = f"base{i}{side}" if field.resets else "CAST(NULL AS VARCHAR)"
+    parts = (f"acc{i}{side}", f"count{i}{side}", f"first{i}{side}")
+    value = compose(field, base, *parts, rows.count) if field.family else base
+    return f"CASE WHEN there{side} THEN {value} END"

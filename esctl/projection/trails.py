@@ -1,0 +1,118 @@
+"""Plan -> SQL: the trail of each entity as window functions."""
+
+from __future__ import annotations
+
+from esctl.projection.cells import FieldPlan
+from esctl.projection.fold import Plan
+from esctl.projection.sql import EventRows, cells_sql, compose, has_acc
+
+TRAIL_COLUMNS = ("position", "time", "recorded_at", "role", "type", "actor", "id", "correlation", "causation")
+
+
+def trail_sql(plan: Plan, rows: EventRows) -> str:
+    """Write the trail: a row per event and entity, with kind, entity, key, version, dead and TRAIL_COLUMNS.
+
+    after0, before0, ...: each field's JSON text after and before the event (NULL: absent); touched0, ...: whether an
+    operation of the event concerned it. Where an entity has several roles in an event, `role` is the first.
+    """
+    fields = list(enumerate(plan.fields))
+    events = _values(plan, rows)
+    if rows.roles:
+        events = _one_row_per_event(plan, events)
+    after = "".join(f", CASE WHEN NOT dead THEN value{i} END AS after{i}" for i, _ in fields)
+    before = "".join(f", lag(after{i}) OVER ({_OVER}, life ORDER BY {rows.event}) AS before{i}" for i, _ in fields)
+    touched = "".join(f", (touch{i} OR (clear{i} AND before{i} IS NOT NULL)) AS touched{i}" for i, _ in fields)
+    return f"SELECT *{touched} FROM (SELECT *{before} FROM (SELECT *{after} FROM ({events})))"
+
+
+def history_sql(plan: Plan, rows: EventRows) -> str:
+    """Write the states that events left: kind, entity, key, version, dead, check0, ..., TRAIL_COLUMNS, after0, ...
+
+    As `trail_sql` with nothing of what was before, which is cheaper: the last row of an event has all its effects.
+    """
+    events = _values(plan, rows)
+    if rows.roles:
+        first = f"first_value(role) OVER ({_OVER}, event_key ORDER BY key)"
+        events = f"SELECT * REPLACE ({first} AS role) FROM ({events})"
+        events = f"SELECT * FROM ({events}) WHERE closes"
+    after = "".join(f", CASE WHEN NOT dead THEN value{i} END AS after{i}" for i, _ in enumerate(plan.fields))
+    return f"SELECT *{after} FROM ({events})"
+
+
+_OVER = "PARTITION BY kind, entity"
+
+
+def _values(plan: Plan, rows: EventRows) -> str:
+    """Fold up to and including each row: value0, value1, ...; `closes`: the row is the last of its event."""
+    fields = list(enumerate(plan.fields))
+    spans = [
+        f"count(*) FILTER (reset{i}) OVER ({_OVER}, life ORDER BY key) AS span{i}"
+        for i, field in fields
+        if field.resets and field.family
+    ]
+    spans.append(f"lead(event_key) OVER ({_OVER}, life ORDER BY key) IS DISTINCT FROM event_key AS closes")
+    spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({_lives(plan, rows)})"
+    values = [item for i, field in fields for item in _windows(i, field)]
+    valued = f"SELECT * {_but_bases(plan)}{''.join(', ' + item for item in values)} FROM ({spanned})"
+    names = ["kind", "entity", "key", rows.event, "version", "life", "dead", "closes", *TRAIL_COLUMNS]
+    names += [f"check{i}" for i in range(len(plan.checks))]
+    names += [f"(reset{i} OR dead) AS clear{i}" for i, _ in fields]
+    names += [f"touch{i}" for i, _ in fields]
+    names += [f"{_after(i, field, rows.count)} AS value{i}" for i, field in fields]
+    return f"SELECT {', '.join(dict.fromkeys(names))} FROM ({valued})"
+
+
+def _lives(plan: Plan, rows: EventRows) -> str:
+    """Number each entity's events and incarnations."""
+    cells = cells_sql(plan, rows, (*TRAIL_COLUMNS, "event_key"), touch=True)
+    version = f"dense_rank() OVER ({_OVER} ORDER BY event_key) AS version"
+    if plan.dead == "false":
+        return f"SELECT *, {version}, 0 AS life FROM ({cells})"
+    if not rows.roles:
+        earlier = f"OVER ({_OVER} ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"
+        return f"SELECT *, {version}, count(*) FILTER (dead) {earlier} AS life FROM ({cells})"
+    # Framed by order, not by a partition of their own, which DuckDB would compute by reading all events twice.
+    earlier = f"OVER ({_OVER} ORDER BY event_key RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP)"
+    same = f"OVER ({_OVER} ORDER BY event_key RANGE BETWEEN CURRENT ROW AND CURRENT ROW)"
+    dead = f"bool_or(dead) {same} AS dead"
+    return f"SELECT * REPLACE ({dead}), {version}, count(*) FILTER (dead) {earlier} AS life FROM ({cells})"
+
+
+def _one_row_per_event(plan: Plan, events: str) -> str:
+    same = ["kind", "entity", "event_key", "version", "life"]
+    items = [*same, "max(key) AS key", "bool_or(dead) AS dead"]
+    items += [f"arg_min_null({name}, key) AS {name}" for name in TRAIL_COLUMNS]
+    items += [f"any_value(check{i}) AS check{i}" for i in range(len(plan.checks))]
+    for i, _ in enumerate(plan.fields):
+        items += [f"bool_or(clear{i}) AS clear{i}", f"bool_or(touch{i}) AS touch{i}"]
+        items.append(f"arg_max_null(value{i}, key) AS value{i}")
+    return f"SELECT {', '.join(items)} FROM ({events}) GROUP BY {', '.join(same)}"
+
+
+def _but_bases(plan: Plan) -> str:
+    columns = [f"base{i}" for i, _ in enumerate(plan.fields)] + [
+        f"acc{i}" for i, field in enumerate(plan.fields) if field.family
+    ]
+    return f"EXCLUDE ({', '.join(columns)})" if columns else ""
+
+
+def _windows(i: int, field: FieldPlan) -> list[str]:
+    span = f"({_OVER}, life{f', span{i}' if field.resets and field.family else ''} ORDER BY key)"
+    items = []
+    if field.resets:
+        # One window for all fields: a partition per field would sort and copy the whole row once for each.
+        lasting = (
+            f"last_value(CASE WHEN reset{i} THEN {{'v': base{i}}} END IGNORE NULLS) OVER ({_OVER}, life ORDER BY key)"
+        )
+        items.append(f"struct_extract({lasting}, 'v') AS base{i}")
+    if field.family:
+        total = (
+            f"flatten(list(acc{i}) OVER {span})" if field.family == "list" else f"{field.family}(acc{i}) OVER {span}"
+        )
+        items += [f"{total} AS acc{i}", f"count(*) FILTER ({has_acc(i, field)}) OVER {span} AS count{i}"]
+    return items
+
+
+def _after(i: int, field: FieldPlan, count: int) -> str:
+    base = f"base{i}" if field.resets else "CAST(NULL AS VARCHAR)"
+    return compose(field, base, f"acc{i}", f"count{i}", "position", count) if field.family else base

@@ -1,0 +1,31 @@
+"""compact: what became of the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+
+from esctl.engine.duckdb import Session
+from esctl.model import Answer, Column
+from esctl.queries.listed import listed
+
+COLUMNS = (
+    Column("part", "text"), Column("files_before", "integer"), Column("files_after", "integer"),
+    Column("bytes_before", "integer"), Column("bytes_after", "integer"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Compacted:
+    """What became of the files of a part of the store: their numbers and bytes, before and after."""
+
+    part: str  # log | index
+    files_before: int
+    files_after: int
+    bytes_before: int
+    bytes_after: int
+
+
+def compacted(session: Session, parts: Iterable[Compacted]) -> Answer:
+    """Answer with a row for each part of the store."""
+    return listed(session, COLUMNS, [astuple(part) for part in parts], "compacted")

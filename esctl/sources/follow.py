@@ -1,0 +1,241 @@
+"""Follow files of lines as `tail -F` does: what is added, and the file that takes a name over.
+
+Files are polled, not watched: a look at a few files several times a second costs next to nothing, and works on network
+disks and in containers, where notifications are not to be relied on.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import select
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import IO, cast
+
+from esctl.errors import InputError, UsageError
+from esctl.model import Cursor
+from esctl.sources.detect import HEAD, sniff
+from esctl.sources.feed import Feed
+from esctl.sources.files import ByteStream, Source
+from esctl.sources.generations import HEAD_SIZE, next_name
+from esctl.sources.lines import LineReader, record_ends
+from esctl.sources.pieces import Piece
+from esctl.sources.reading import Delivery, Reading, SourceOptions, first_cursor, read
+
+BLOCK = 1 << 20
+PROBE = 4096
+"""Bytes at the start of a file by which it is known to be the same still."""
+IDLE_SECONDS = 10.0
+"""How long a file that was moved away is read on after its last line: its writer may not have noticed yet."""
+
+Note = Callable[[str], None]
+
+
+class _WholeLines(LineReader):
+    """The lines in a feed that are complete; what comes after them waits."""
+
+    def __iter__(self) -> Iterator[Piece]:
+        ends = record_ends(self._feed.window, self._feed.base)
+        if len(ends):
+            yield self._cut(ends)
+        self._feed.check(len(self._feed.window), self._feed.base)
+
+
+@dataclass(slots=True)
+class Growing:
+    """One file, from where it was left. `name`: the source that it is recorded as."""
+
+    name: str
+    feed: Feed
+    cursor: Cursor
+    head: bytes | None  # of a new source, as far as it is known
+    descriptor: int
+    options: SourceOptions
+    probe: bytes = b""
+    last_read: float = 0.0
+    ended: bool = False
+    is_fresh: bool = True  # what was read to know the file may have lines
+
+    def poll(self, limit: int) -> Iterator[Delivery]:
+        """Give the lines that were completed since, of about `limit` bytes."""
+        if self._take(limit) or self.is_fresh:
+            self.is_fresh = False
+            yield from self._deliveries(_WholeLines(self.feed, 0, final=False))
+
+    def finish(self) -> Iterator[Delivery]:
+        """Give an unfinished last line too, if it is JSON (or `--final`), and close the file."""
+        try:
+            self.feed.ended = True
+            yield from self._deliveries(LineReader(self.feed, 0, self.options.final))
+        finally:
+            os.close(self.descriptor)
+
+    @property
+    def pending(self) -> int:
+        """Count the bytes that are in no record yet."""
+        return len(self.feed.window)
+
+    def is_same(self) -> bool:
+        """Tell whether the file still has what was read of it: not if it was truncated, or written anew."""
+        if os.fstat(self.descriptor).st_size < self.feed.end:
+            return False
+        if len(self.probe) < min(PROBE, self.feed.end):
+            self.probe = os.pread(self.descriptor, min(PROBE, self.feed.end), 0)
+        return os.pread(self.descriptor, len(self.probe), 0) == self.probe
+
+    def _deliveries(self, reader: LineReader) -> Iterator[Delivery]:
+        reading = Reading(self.name, self.feed, reader, self.cursor, self.head or b"", self.options.batch_rows)
+        for delivery in reading.deliveries():
+            self.cursor = delivery.cursor
+            yield delivery
+
+    def _take(self, limit: int) -> int:
+        blocks = []
+        while limit > 0 and not self.ended and self._is_readable():
+            data = os.read(self.descriptor, BLOCK)
+            if not data:
+                self._ended()
+                break
+            blocks.append(data)
+            limit -= len(data)
+        taken = b"".join(blocks)
+        if taken:
+            self.last_read = time.monotonic()
+            if self.head is not None and len(self.head) < HEAD_SIZE:
+                self.head += taken[: HEAD_SIZE - len(self.head)]
+            self.feed.append(taken)
+        return len(taken)
+
+    def _is_readable(self) -> bool:
+        return True
+
+    def _ended(self) -> None:
+        """Take notice that nothing more is there."""
+
+
+class _Stream(Growing):
+    """Stdin: it has what can be read without waiting, and may end."""
+
+    def _is_readable(self) -> bool:
+        return bool(select.select([self.descriptor], [], [], 0)[0])
+
+    def _ended(self) -> None:
+        self.ended = True
+
+
+class Tail:
+    """One name that is followed, whatever file has it."""
+
+    def __init__(self, source: Source, options: SourceOptions, note: Note) -> None:
+        self.source = source
+        self._options = options
+        self._note = note
+        self._current: Growing | None = None
+        self._moved: list[Growing] = []
+        self._is_missed = False
+
+    @property
+    def ended(self) -> bool:
+        """Tell whether nothing can follow: stdin was closed."""
+        return self._current is not None and self._current.ended
+
+    @property
+    def pending(self) -> list[tuple[str, int]]:
+        """List what is in no record yet: names, and bytes at their ends."""
+        held = [*self._moved, *([self._current] if self._current else [])]
+        return [(each.name, each.pending) for each in held if each.pending]
+
+    def poll(self, cursors: Mapping[str, Cursor], limit: int) -> Iterator[tuple[str, Delivery]]:
+        """Give what was added since the last time, as (source name, delivery), of about `limit` bytes.
+
+        `cursors`: those of all sources of the store, with what was given here so far. Raises InputError for what cannot
+        be read, UsageError for what is no file of lines.
+        """
+        for moved in list(self._moved):
+            yield from _named(moved, moved.poll(limit))
+            if time.monotonic() - moved.last_read > IDLE_SECONDS:
+                self._moved.remove(moved)
+                yield from _named(moved, moved.finish())
+        current = self._current = self._current or self._opened(cursors)
+        if current is None:
+            return
+        if self.source.path is not None and not current.is_same():
+            self._note(f"{self.source.name}: it was truncated; what it has now is read from its start")
+            os.close(current.descriptor)
+            current = self._current = self._opened(cursors)
+            if current is None:
+                return
+        yield from _named(current, current.poll(limit))
+        if current.ended:
+            yield from _named(current, current.finish())
+        elif self._is_replaced(current):
+            current.last_read = time.monotonic()
+            self._moved.append(current)
+            self._current = None
+
+    def close(self) -> None:
+        """Close all files."""
+        for held in [*self._moved, *([self._current] if self._current and not self._current.ended else [])]:
+            os.close(held.descriptor)
+
+    def _is_replaced(self, current: Growing) -> bool:
+        if self.source.path is None:
+            return False
+        try:
+            there = self.source.path.stat()
+        except OSError:
+            return False  # until another file has the name, this one may grow
+        return not os.path.samestat(there, os.fstat(current.descriptor))
+
+    def _opened(self, cursors: Mapping[str, Cursor]) -> Growing | None:
+        path = self.source.path
+        if path is None:
+            start = first_cursor("jsonl", b"", whole=True, options=self._options)
+            stream = ByteStream(self.source.name, cast(IO[bytes], io.BytesIO()), None, plain=True)
+            name = next_name(self.source.name, cursors)
+            return _Stream(name, Feed(stream, self._options.max_record_bytes), start, b"", os.dup(0), self._options)
+        try:
+            is_file = stat.S_ISREG(path.stat().st_mode)
+        except FileNotFoundError:
+            if not self._is_missed:
+                self._note(f"{self.source.name}: not there yet; it is read as soon as it is")
+            self._is_missed = True
+            return None
+        except OSError as error:
+            raise InputError(
+                f"{self.source.name}: cannot be opened: {error.strerror}", "check its permissions"
+            ) from error
+        if not is_file:
+            raise UsageError(f"{self.source.name} is no file that can be followed", "give a file, or - for stdin")
+        self._is_missed = False
+        return self._continued(cursors)
+
+    def _continued(self, cursors: Mapping[str, Cursor]) -> Growing:
+        reading = read(self.source, replace(self._options, input_format="jsonl"), cursors)
+        feed, cursor, head = reading.left_at
+        assert feed is not None
+        if feed.stream.compressed:
+            raise UsageError(f"{self.source.name} is compressed, and cannot be followed", "leave --follow out")
+        self._check_lines(head)
+        descriptor = feed.stream.duplicate()
+        os.lseek(descriptor, feed.end, os.SEEK_SET)
+        reading.close()
+        now = time.monotonic()
+        is_new = cursor.offset == 0
+        return Growing(reading.name, feed, cursor, head if is_new else None, descriptor, self._options, last_read=now)
+
+    def _check_lines(self, head: bytes) -> None:
+        if self._options.input_format == "auto" and b"\n" in head:
+            found = sniff(head[:HEAD], whole=False)
+            if found not in ("jsonl", "json"):
+                raise UsageError(
+                    f"{self.source.name} looks like {found}, and only lines of JSON can be followed",
+                    "leave --follow out, or say --input-format jsonl",
+                )
+
+
+def _named(growing: Growing, deliveries: Iterator[Delivery]) -> Iterator[tuple[str, Delivery]]:
+    return ((growing.name, delivery) for delivery in deliveries)
