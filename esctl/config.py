@@ -76,7 +76,7 @@ def read_config(path: Path | None) -> Config:
         raise UsageError(f"{path}: no such file", "write one with: esctl init") from None
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}", "it must be a file that you may read") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or a number of too many digits
         raise UsageError(f"{path}: {error}", "it must be TOML (https://toml.io)") from None
     for section, body in document.items():
         if section not in SECTIONS:

@@ -202,7 +202,7 @@ def _file(entry: dict[str, Any]) -> IndexFile:
         "footer": ByteRange(**entry["footer"]),
         "columns": tuple(PayloadColumn(**column) for column in entry["columns"]),
         "orderings": tuple(entry["orderings"]),
-        "fields": _tuples(entry["fields"]),
+        "fields": tuple((str(name), tuple(map(str, kinds))) for name, kinds in entry["fields"]),
     }
     return IndexFile(**{**entry, **parts})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
@@ -385,11 +386,29 @@ _CURSOR_TYPES: Mapping[str, type] = {
 }
 
 
+_DELIMITED = {"delimiter": re.compile(r"[,;\t|]")}
+_DIALECTS = {
+    "csv": _DELIMITED,
+    "tsv": _DELIMITED,
+    "json": {"shape": re.compile("values|array|wrapped"), "inside": re.compile("[01]")},
+}
+"""What reading a source of a format again rests on."""
+
+
 def _cursor_from_json(value: Mapping[str, Any]) -> Cursor:
     for name, given in value.items():
         if type(given) is not _CURSOR_TYPES.get(name):
             raise ValueError(f"{name!r} is not a part of a cursor, or of another type")
-    return Cursor(**value)
+    cursor = Cursor(**value)
+    counts = (cursor.offset, cursor.head_size, cursor.records, cursor.sampled)
+    if any(count < 0 for count in counts) or not all(isinstance(text, str) for text in cursor.dialect.values()):
+        raise ValueError("a count or a text of a cursor is none")
+    for encoded in (cursor.header, cursor.tail):
+        b64decode(encoded, validate=True)  # raises binascii.Error, which is a ValueError
+    known = _DIALECTS.get(cursor.format, {})
+    if any(not pattern.fullmatch(cursor.dialect.get(name, "")) for name, pattern in known.items()):
+        raise ValueError("a cursor does not say how its source is written")
+    return cursor
 
 
 def _whole(value: Any) -> int:
