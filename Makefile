@@ -17,7 +17,7 @@ help:
 	@echo "make test-lowest  run the suite with the lowest versions pyproject.toml allows"
 	@echo "make interop      build what checks proofs independently (needs Go), for the tests to run"
 	@echo "make bench N=1000000  time esctl against DuckDB SQL by hand and a plain script"
-	@echo "make reliability POINTS=1500 FLIPS=100000  kill, starve, damage and race stores; figures go into docs/reliability.md"
+	@echo "make reliability  kill, starve, damage and race stores; the figures go into docs/reliability.md"
 	@echo "make dist         build wheel and sdist"
 	@echo "make clean        remove everything made here"
 
