@@ -30,6 +30,7 @@ FLIPS = 100_000
 READ_EVERY = 50
 """After one flip in so many the store is read, too."""
 HARMLESS = {"lock": "empty files that are locked, never read", "lock.pid": "the number of the process that writes"}
+"""Files whose content means nothing. Nor does a file of the index that its manifest does not name any more."""
 
 Span = tuple[Path, int, int]
 """A part of a file: its first byte, and the byte after its last."""
@@ -38,9 +39,10 @@ _TOKENS = re.compile(
     rb"|(?P<literal>true|false|null)|(?P<mark>[{}\[\],:\n]+)"
 )
 _KINDS = (
-    (r"log/.*\.parquet", "segment"), (r"index/.*\.parquet", "index file"), (r"index/.*/manifest\.json", "manifest"),
-    (r"commits/summary-.*", "summary"), (r"commits/.*", "commit"), (r"checkpoints/.*", "checkpoint"),
-    (r"format\.json", "format.json"), (r"mapping\.json", "mapping.json"), (r"snapshots/.*", "snapshot"),
+    (r"log/.*\.parquet", "segment"), (r"index/.*\.parquet", "index file"), (r"index/.*\.ids", "ids"),
+    (r"index/.*/manifest\.json", "manifest"), (r"commits/summary-.*", "summary"), (r"commits/.*", "commit"),
+    (r"checkpoints/.*", "checkpoint"), (r"format\.json", "format.json"), (r"mapping\.json", "mapping.json"),
+    (r"snapshots/.*", "snapshot"),
 )  # fmt: skip
 
 
@@ -53,14 +55,16 @@ class Figures:
     failures: list[str] = field(default_factory=list)
 
 
-def make_store(work: Path) -> None:
-    """Make a store with one of every kind of file."""
+def make_store(work: Path, older: Path | None = None) -> None:
+    """Make a store with one of every kind of file; `older`: where to keep a copy of what it was half-way."""
     work.mkdir(parents=True)
     write_log(work)
     for arguments in (
         ("key", "new"), ("ingest", "one.jsonl", "--map", "actor=data.by"), ("checkpoint",),
         ("ingest", "two.jsonl.gz", "three.csv"), ("checkpoint",),
     ):  # fmt: skip
+        if "two.jsonl.gz" in arguments and older is not None:
+            shutil.copytree(work / STORE, older)
         ran = esctl(work, arguments)
         if ran.code:
             raise RuntimeError(f"{' '.join(arguments)}: {ran.said}")
@@ -69,13 +73,23 @@ def make_store(work: Path) -> None:
 def regions(store: Path) -> dict[tuple[str, str], list[Span]]:
     """Divide all files of a store into parts, by kind of file and kind of part."""
     found: dict[tuple[str, str], list[Span]] = defaultdict(list)
-    for path in sorted(each for each in store.rglob("*") if each.is_file() and each.name not in HARMLESS):
-        place = str(path.relative_to(store))
-        kind = next((kind for pattern, kind in _KINDS if re.fullmatch(pattern, place)), "another file")
-        divide = _parquet if path.suffix == ".parquet" else _json if path.suffix == ".json" else _lines
-        for part, start, end in divide(path):
+    for path in files_of(store):
+        kind = kind_of(str(path.relative_to(store)))
+        for part, start, end in _DIVIDED.get(path.suffix, _as_one)(path):
             found[kind, part].append((path, start, end))
     return dict(found)
+
+
+def files_of(store: Path) -> list[Path]:
+    """List the files of a store: those that count."""
+    found = [path for path in store.rglob("*") if path.is_file() and path.name not in HARMLESS]
+    named = "manifest.json " + "".join(path.read_text() for path in found if path.name == "manifest.json")
+    return sorted(path for path in found if path.parent.parent.name != "index" or path.name in named)
+
+
+def kind_of(place: str) -> str:
+    """Tell the kind of a file by its place in the store."""
+    return next((kind for pattern, kind in _KINDS if re.fullmatch(pattern, place)), "another file")
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, int, int]]:
@@ -106,6 +120,13 @@ def _lines(path: Path) -> Iterator[tuple[str, int, int]]:
         signed = signed and line != b"\n"
         yield f"line {number + 1}" if signed else "signature", start, start + len(line)
         start += len(line)
+
+
+def _as_one(path: Path) -> Iterator[tuple[str, int, int]]:
+    yield "all", 0, path.stat().st_size
+
+
+_DIVIDED = {".parquet": _parquet, ".json": _json, ".checkpoint": _lines}
 
 
 def chosen(spans: list[Span], count: int, rng: random.Random) -> Iterator[tuple[Path, int]]:
@@ -179,7 +200,7 @@ def flip_all(store: Path, count: int, seed: int, read_every: int) -> Figures:
             figures.failures += [f"{place}: {one}" for one in judged(store, path, key)]
             if turn % read_every == 0:
                 figures.failures += [f"{place}: {one}" for one in misled(store, path, expected, figures.reads)]
-                _restore(store, pristine)
+                restore(store, pristine)
             else:
                 _flip(path, bit)
     return figures
@@ -193,7 +214,8 @@ def _flip(path: Path, bit: int) -> None:
         file.write(bytes([byte ^ 1 << bit % 8]))
 
 
-def _restore(store: Path, pristine: Mapping[Path, bytes]) -> None:
+def restore(store: Path, pristine: Mapping[Path, bytes]) -> None:
+    """Put all files of a store back to what they were."""
     for path in [each for each in store.rglob("*") if each.is_file()]:
         if path not in pristine:
             path.unlink()

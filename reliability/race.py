@@ -15,7 +15,7 @@ from pathlib import Path
 
 from esctl.log.commits import create_store
 from reliability.report import keep
-from reliability.running import esctl
+from reliability.running import esctl, surround
 from reliability.stores import STORE, events, in_process
 
 WRITERS, COMMITS, RECORDS = 8, 12, 25
@@ -92,9 +92,6 @@ def _kill_one(writing: list, work: Path) -> int:  # type: ignore[type-arg]
 
 def _write(work: Path, writer: int, commits: int) -> None:
     """Let a log grow, and ingest it after each step, in this process."""
-    from reliability.report import keep
-from reliability.running import surround
-
     surround(work, standing=False)
     lines = log_of(writer, commits).splitlines(keepends=True)
     for number in range(commits):
@@ -122,9 +119,6 @@ def _run_here(arguments: list[str]) -> int:
 
 def _read(work: Path, stop, there: Connection) -> None:  # type: ignore[no-untyped-def]
     """Verify and read the store again and again; each time it must be whole, and begin with what it was before."""
-    from reliability.report import keep
-from reliability.running import surround
-
     surround(work, standing=False)
     reads, failures, before = 0, list[str](), (0, "")
     while not stop.is_set():

@@ -1,4 +1,4 @@
-"""Full and read-only disks, closed folders, odd names, clocks that go back: clear errors, no loss."""
+"""Full and read-only disks, closed and oddly named folders, clocks that go back: clear errors, nothing lost."""
 
 from __future__ import annotations
 

@@ -17,7 +17,11 @@ def read_overrides(store: Path) -> tuple[str, ...]:
     """Read `--map` options back; none where none were ever given. Raises InputError for a damaged file."""
     path = store / FILE
     try:
-        return tuple(unsealed(from_line(read_regular(path, _LARGEST)))["map"])
+        data = read_regular(path, _LARGEST)
+        value = from_line(data)
+        if to_line(value) != data:
+            raise ValueError("not as it was written")
+        return tuple(unsealed(value)["map"])
     except FileNotFoundError:
         return ()
     except (ValueError, LookupError, TypeError) as error:
