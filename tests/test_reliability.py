@@ -28,9 +28,9 @@ def _prepared(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.mark.parametrize("name", ["ingest, a new store", "redact", "compact"])
 def test_a_command_that_fails_anywhere_leaves_the_store_whole(name: str) -> None:
-    figures = crash.campaign(6 * max(CAMPAIGN, 1), SEED, [SCENARIOS[name]])
+    figures = crash.campaign(4 * max(CAMPAIGN, 1), SEED, [SCENARIOS[name]])
     assert figures.failures == [], SEED
-    assert figures.points.total() <= 6 * max(CAMPAIGN, 1)
+    assert figures.points.total() <= 4 * max(CAMPAIGN, 1)
 
 
 def test_calls_of_all_libraries_are_seen(tmp_path: Path) -> None:
@@ -48,12 +48,12 @@ def test_calls_of_all_libraries_are_seen(tmp_path: Path) -> None:
         "mkdir",
     }
     assert any(call.startswith("write .esctl/index/") and ".parquet" in call for call in calls)  # by Arrow's own writer
-    ran = esctl(work, ["reindex"], BROKEN, 2)
-    assert ran.code == 3, ran.said
+    place = next(at for at, call in enumerate(esctl(work, ["reindex"]).calls, 1) if call.startswith("fsync "))
+    assert esctl(work, ["reindex"], BROKEN, place).code == 3
 
 
 def test_flipped_bits_are_found_and_mislead_nobody() -> None:
-    figures = flips.campaign(400 * max(CAMPAIGN, 1), SEED, workers=1, read_every=20)
+    figures = flips.campaign(250 * max(CAMPAIGN, 1), SEED, workers=1, read_every=20)
     assert figures.failures == [], SEED
     kinds = {kind for kind, _ in figures.flips}
     assert kinds >= {
