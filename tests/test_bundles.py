@@ -438,3 +438,13 @@ def test_no_flipped_bit_goes_unnoticed(bundle: Path, tmp_path: Path) -> None:
         except EsctlError:
             continue
         assert found.is_refuted, bit
+
+
+def test_a_directory_that_lies_about_its_end_is_found(bundle: Path, tmp_path: Path) -> None:
+    data = bytearray(bundle.read_bytes())
+    last = data.rindex(b"PK\1\2")
+    for place in (30, 32):  # lengths of an extra field and of a comment that are not there
+        changed = data.copy()
+        changed[last + place] = 40
+        (tmp_path / "b.zip").write_bytes(changed)
+        assert results(judged(tmp_path / "b.zip"))["archive"] == "failed"

@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet as pq
@@ -276,7 +277,7 @@ def test_parquet_rows_go_on_where_they_were_left(tmp_path: Path) -> None:
     next(deliveries)
     after_one = {str(path): next(deliveries).cursor}
     reading.close()
-    assert Table(path, options, after_one).raws == whole.raws[8:]
+    assert Table(path, options, after_one).raws == whole.raws[after_one[str(path)].offset :]
     assert len(Table(path, SourceOptions(batch_bytes=1)).raws) == 30
     parquet(path, 31)
     changed = Table(path, options, whole.cursors)
@@ -301,3 +302,51 @@ def test_packed_parquet_and_feather_and_streams_are_read(tmp_path: Path) -> None
 def test_damaged_tables_are_errors(data: bytes, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="damaged"):
         take(tmp_path, data)
+
+
+FOLDED = {
+    "dictionary": pa.DictionaryArray.from_arrays(pa.array([0] * 50_000, pa.int32()), ["x" * 100_000]),
+    "runs": pa.RunEndEncodedArray.from_arrays([50_000], pa.array(["x" * 100_000])),
+    "nested": pa.StructArray.from_arrays(
+        [pa.DictionaryArray.from_arrays(pa.array([0] * 50_000, pa.int32()), ["x" * 100_000])], ["deep"]
+    ),
+    "listed": pa.LargeListArray.from_arrays(
+        np.arange(50_001), pa.DictionaryArray.from_arrays(pa.array([0] * 50_000, pa.int32()), ["x" * 100_000])
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FOLDED)
+def test_rows_that_unfold_to_far_more_than_the_file_come_in_small_parts(tmp_path: Path, kind: str) -> None:
+    with pa.ipc.new_file(tmp_path / "file", pa.schema([("v", FOLDED[kind].type)])) as file:
+        file.write(pa.record_batch([FOLDED[kind]], ["v"]))
+    assert (tmp_path / "file").stat().st_size < 2_000_000
+    reading = read(Source("file", tmp_path / "file"), SourceOptions(batch_bytes=4 << 20), {})
+    first = next(iter(reading)).batch
+    reading.close()
+    assert 10 < first.num_rows < 100
+    assert {len(raw.as_py()) for raw in first.column("raw")} <= {100_008, 100_010, 100_017}
+
+
+def test_a_dictionary_in_parquet_stays_folded(tmp_path: Path) -> None:
+    text = "y" * 200_000
+    columns = {"a": [text] * 600, "b": [{"c": text}] * 600, "d": [[text]] * 600}
+    for name, values in columns.items():
+        pq.write_table(pa.table({name: values}), tmp_path / name)
+        assert (tmp_path / name).stat().st_size < 200_000
+        reading = read(Source(name, tmp_path / name), SourceOptions(batch_bytes=4 << 20), {})
+        deliveries = iter(reading)
+        assert next(deliveries).batch.num_rows < 100
+        assert next(deliveries).batch.nbytes < 8 << 20
+        reading.close()
+
+
+def test_a_row_longer_than_the_limit_is_an_error_that_names_it(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"v": ["short", "x" * 5000]}), tmp_path / "file")
+    with pytest.raises(InputError, match=r"row 1 is longer than 4,096 bytes"):
+        Table(tmp_path / "file", SourceOptions(max_record_bytes=4096))
+    nulls = pa.ListArray.from_arrays(pa.array([0, 1 << 30], pa.int32()), pa.nulls(1 << 30))
+    with pa.ipc.new_file(tmp_path / "nulls", pa.schema([("v", nulls.type)])) as file:
+        file.write(pa.record_batch([nulls], ["v"]))
+    with pytest.raises(InputError, match=r"row 0 is longer than"):
+        Table(tmp_path / "nulls", SourceOptions())

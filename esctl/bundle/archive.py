@@ -24,6 +24,8 @@ _MODE = 0o644
 _UNIX = 3
 _VERSION = 20
 _LOCAL_HEADER = 30
+_ENTRY = struct.Struct("<4s4B4H3L5H2L")
+_FIRST_DAY = 33  # 1980-01-01, as MS-DOS counts
 _END = struct.Struct("<4s4H2LH")
 _MANY, _FAR = 0xFFFF, 0x7FFFFFFF
 """From so many files or bytes on, an archive needs records of another form."""
@@ -101,7 +103,7 @@ def _problems(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], size: int) 
             yield name, problem
         seen.add(name)
         reached = entry.header_offset + _LOCAL_HEADER + len(name.encode()) + entry.file_size
-    if reached != file.start_dir or not _ends_plainly(file, len(entries), size):
+    if reached != file.start_dir or not _ends_plainly(file, entries, size):
         yield "", "there are bytes in it that belong to no file"
 
 
@@ -127,11 +129,27 @@ def _local_header(file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
     return file.fp.read(_LOCAL_HEADER + len(entry.filename.encode()))
 
 
-def _ends_plainly(file: zipfile.ZipFile, count: int, size: int) -> bool:
-    """Tell whether the archive ends as one without a comment does; large ones end otherwise, and are not looked at."""
+def _ends_plainly(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], size: int) -> bool:
+    """Tell whether the archive ends as one without comments does: its directory, byte for byte, and nothing after.
+
+    Large ones end otherwise, and are not looked at.
+    """
+    count = len(entries)
     if count >= _MANY or file.start_dir >= _FAR:
         return not file.comment
     assert file.fp is not None
-    file.fp.seek(max(size - _END.size, 0))
-    told = size - _END.size - file.start_dir
-    return file.fp.read() == _END.pack(b"PK\5\6", 0, 0, count, count, told, file.start_dir, 0)
+    file.fp.seek(min(file.start_dir, size))
+    try:
+        directory = b"".join(map(_entry, entries))
+    except struct.error:  # a size or place that no archive of this size can have
+        return False
+    return file.fp.read() == directory + _END.pack(b"PK\5\6", 0, 0, count, count, len(directory), file.start_dir, 0)
+
+
+def _entry(entry: zipfile.ZipInfo) -> bytes:
+    """Write a file's entry in the directory as `write_archive` does."""
+    name = entry.filename.encode()
+    return _ENTRY.pack(
+        b"PK\1\2", _VERSION, _UNIX, entry.extract_version, 0, 0, zipfile.ZIP_STORED, 0, _FIRST_DAY, entry.CRC,
+        entry.file_size, entry.file_size, len(name), 0, 0, 0, 0, entry.external_attr, entry.header_offset,
+    ) + name  # fmt: skip

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
 
+from esctl.engine.quoting import is_text
 from esctl.ledger.tlog_proof import SUFFIX
 
 FORMAT = "esctl/bundle/1"
@@ -96,7 +97,7 @@ def _check_types(manifest: Manifest) -> None:
     hashes = [entry.sha256 for entry in manifest.files.values()]
     if not all(type(number) is int and 0 <= number < _LARGEST_POSITION for number in numbers):
         raise ValueError("a number in it is none")
-    if not all(type(text) is str for text in texts):
+    if not all(type(text) is str and is_text(text) for text in texts):
         raise ValueError("a text in it is none")
     if not all(type(text) is str and _HEX64.fullmatch(text) for text in hashes):
         raise ValueError("a digest in it is none")

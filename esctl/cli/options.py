@@ -13,6 +13,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_type_hin
 import typer
 from typer.core import TyperGroup
 
+from esctl.engine.quoting import is_text
 from esctl.errors import UsageError
 from esctl.output.target import FORMATS
 
@@ -166,6 +167,7 @@ def _with_options(function: Callable[Concatenate[Shared, P], R], options: Mappin
 
     @functools.wraps(function)
     def run(esctl_context: typer.Context, **values: Any) -> R:
+        _check_text(values)
         given = {name: values.pop(name) for name in shared_names}
         shared = merge(_outer(esctl_context), from_values(given))
         if shared.debug:
@@ -212,9 +214,21 @@ def from_values(values: Mapping[str, Any]) -> Shared:
     return Shared(**given)
 
 
+def _check_text(values: Mapping[str, Any]) -> None:
+    """Raise UsageError for a value that is no UTF-8: it can be in no record. Names of files may be anything."""
+    for name, value in values.items():
+        texts = value if isinstance(value, list | tuple) else [value]
+        odd = next((text for text in texts if isinstance(text, str) and not is_text(text)), None)
+        if odd is not None and name != "sources":
+            raise UsageError(f"{odd!r} is not UTF-8", "write it in UTF-8, as records are")
+
+
 def parse_columns(text: str) -> tuple[str, ...]:
     """Split a comma-separated list of names; a name that holds a comma is quoted as in CSV."""
-    row = next(csv.reader([text], skipinitialspace=True), [])
+    try:
+        row = next(csv.reader([text], skipinitialspace=True), [])
+    except csv.Error:
+        raise UsageError(f"--columns {text!r} is no list of names", "write it like --columns entity,time") from None
     return tuple(name.strip() for name in row if name.strip())
 
 

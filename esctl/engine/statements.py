@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 LONGEST = 1 << 20
 """Characters of a query; more is no question of a person."""
+
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
 Node = dict[str, Any]
 
@@ -51,8 +54,8 @@ class Select:
 def parse_select(connection: duckdb.DuckDBPyConnection, text: str, where: str) -> Select:
     """Parse a text that must be one SELECT. Raises UsageError naming `where`."""
     hint = "it must be one SELECT (a PIVOT names its values: ON x IN (...))"
-    if len(text) > LONGEST or "\x00" in text:
-        raise UsageError(f"{where} is no query: it is too long or holds a NUL", hint)
+    if len(text) > LONGEST or _NO_TEXT.search(text):
+        raise UsageError(f"{where} is no query: it is too long, holds a NUL or is no UTF-8", hint)
     body = text.strip().rstrip("; \t\r\n")
     (node,) = _statements(connection, body, where, hint)
     select = Select(body, node)

@@ -26,7 +26,7 @@ _ORDERS = ("time", "position", "sequence")
 _KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap")
 
 _SEGMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."\[\]]+)')
-_INDEX = re.compile(r"\[([0-9]+)\]")
+_INDEX = re.compile(r"\[([0-9]{1,9})\]")
 _TEMPLATE_FIELD = re.compile(r"\{([^{}]*)\}")
 _GENERATION = re.compile(r"#[0-9]+\Z")
 

@@ -50,6 +50,7 @@ _SCALES = ((10**11, 10**3), (10**14, 10**6), (10**17, 10**9))
 """Epoch numbers below the first are seconds, then milliseconds, microseconds; beside it, nano-units per microsecond."""
 _NANOSECONDS = 10**12
 
+_ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
 _YEAR_ZERO = "0000"
 _FIRST_YEAR = -62_135_596_800 * 10**6
 """The beginning of the year 1, in microseconds since the epoch."""
@@ -154,6 +155,8 @@ def find_zone(tz: str) -> datetime.tzinfo:
     if minutes is not None:
         return datetime.timezone(datetime.timedelta(minutes=minutes))
     try:
+        if not _ZONE_NAME.fullmatch(tz):
+            raise ValueError(tz)
         return ZoneInfo(tz)
     except (KeyError, ValueError, OSError) as error:
         near = difflib.get_close_matches(tz, available_timezones(), n=1)

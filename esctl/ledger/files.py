@@ -10,6 +10,7 @@ from pathlib import Path
 
 from esctl.errors import InputError
 from esctl.index.catalog import MANIFEST, IdRun, IndexFile, Manifest, is_sealed, read_manifest
+from esctl.index.overrides import FILE, read_overrides
 from esctl.ledger.chain import Chain
 from esctl.ledger.findings import Check, Finding
 from esctl.log.files import entries
@@ -58,6 +59,19 @@ def _judged(digest: Digest | None, expected: Digest, known: dict[str, str]) -> t
     if digest[0] != expected[0]:
         return "changed", f"it has {digest[0]:,} bytes, {expected[0]:,} were committed"
     return "changed", "it is not what was committed"
+
+
+def check_overrides(store: Path) -> Check | None:
+    """Check what `--map` said; None where it never said anything."""
+    if not (store / FILE).exists():
+        return None
+    try:
+        read_overrides(store)
+    except InputError:
+        found = [Finding("changed", "it is not as it was written; give --map anew", FILE)]
+    else:
+        found = []
+    return Check("mapping", "its own digest", 1, tuple(found))
 
 
 def check_index_files(chain: Chain) -> Check:

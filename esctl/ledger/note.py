@@ -116,7 +116,7 @@ def decoded(text: str) -> bytes:
 
 def parse_verifier(text: str) -> VerifierKey:
     """Read a public key's text form. Raises ValueError for anything else, and for a hash that is not the key's."""
-    name, digest, kind, public = _parse_key(text)
+    name, digest, kind, public = _parse_key(text.strip())
     key = VerifierKey(name, public)
     if kind != ED25519 or len(public) != 32 or key.id.hex() != digest:
         raise ValueError("not an Ed25519 key, or its hash is another's")
@@ -125,6 +125,7 @@ def parse_verifier(text: str) -> VerifierKey:
 
 def parse_signing(text: str) -> SigningKey:
     """Read a private key's text form. Raises ValueError for anything else."""
+    text = text.strip()
     if not text.startswith(_PRIVATE):
         raise ValueError("no private key")
     name, digest, kind, seed = _parse_key(text.removeprefix(_PRIVATE))
@@ -137,7 +138,7 @@ def parse_signing(text: str) -> SigningKey:
 
 
 def _parse_key(text: str) -> tuple[str, str, bytes, bytes]:
-    parts = text.strip().split("+", 2)
+    parts = text.split("+", 2)
     if len(parts) != 3 or not _NAME.fullmatch(parts[0]):
         raise ValueError("a key is written name+hash+base64")
     value = decoded(parts[2])

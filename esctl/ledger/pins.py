@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,9 +17,10 @@ from esctl.errors import InputError
 from esctl.ledger.keys import user_folder
 from esctl.ledger.note import VerifierKey, parse_verifier
 from esctl.log.commits import open_log
-from esctl.log.snapshot import Snapshot
+from esctl.log.snapshot import Snapshot, format_instant
 
 _LARGEST = 1 << 20
+_HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +57,17 @@ def read_pin(store: Path) -> Pin | None:
     path = pin_path(store)
     try:
         value = json.loads(path.read_bytes()[:_LARGEST])
-        return Pin(
+        pin = Pin(
             str(value["store_id"]), int(value["seq"]), str(value["commit"]), int(value["size"]), str(value["root"]),
-            tuple(str(key) for key in value["keys"]), int(value.get("at", 0)),
+            tuple(parse_verifier(str(key)).text for key in value["keys"]), int(value.get("at", 0)),
         )  # fmt: skip
+        format_instant(pin.at)
+        if min(pin.seq, pin.size) < 0 or not all(map(_HEX64.fullmatch, (pin.commit, pin.root))):
+            raise ValueError("not what was last seen of a store")
+        return pin
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{path} is not readable: what was last seen of the store is not known",
             "look at the store with: esctl verify --full; then remove that file",
@@ -72,7 +78,7 @@ def pinned_keys(store_id: str) -> tuple[VerifierKey, ...]:
     """Give the public keys that signed checkpoints of a store here, wherever it was; a damaged file is passed over."""
     found: list[VerifierKey] = []
     for path in sorted(heads_folder().glob("*.json")):
-        with suppress(OSError, ValueError, LookupError, TypeError):
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
             value = json.loads(path.read_bytes()[:_LARGEST])
             found += [parse_verifier(str(key)) for key in value["keys"]] if value["store_id"] == store_id else []
     return tuple(dict.fromkeys(found))

@@ -6,11 +6,12 @@ takes the type of its context; see `values.py`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from esctl.engine.exact_text import json_string
-from esctl.engine.quoting import literal
+from esctl.engine.quoting import is_text, literal
 from esctl.errors import UsageError
 from esctl.projection.conversions import combined, compare, convert, nullable, number_literal, quotient, unify
 from esctl.projection.values import (
@@ -34,6 +35,8 @@ Resolve = Callable[[Path], Value]
 """Gives the value of a name: `("data", "amount")`, `("type",)`. Raises UsageError for a name that does not exist."""
 
 COMPARISONS = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
+_DEEPEST = 100
+_SMALL = re.compile(r"[0-9]{1,9}")
 TEXT_FUNCTIONS = {"Lower": "lower", "Upper": "upper"}
 TESTS = {"StartsWith": "starts_with", "EndsWith": "ends_with", "Contains": "contains"}
 
@@ -89,8 +92,6 @@ class Expression:
 
 def _plain_path(text: str) -> Path | None:
     """Read a dotted path of plain words without the SQL parser, whose import costs a tenth of a second."""
-    import re
-
     words = text.strip()
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", words) or words.lower() in ("true", "false", "null"):
         return None
@@ -111,20 +112,42 @@ def _plain_constant(text: str) -> Value | None:
 
 def parse(text: str, where: str) -> exp.Expr:
     """Parse one scalar expression. Raises UsageError if it is none."""
+    import logging
+
     import sqlglot
 
+    if not is_text(text):
+        raise UsageError(f"{where}: {text!r} is not UTF-8")
+
+    logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it would warn on stderr, in its own words
     try:
         trees = sqlglot.parse(_quote_members(text))
-    except (sqlglot.errors.SqlglotError, RecursionError) as error:
+    except (sqlglot.errors.SqlglotError, RecursionError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # The parser stumbles over some of what is no SQL, and does not say so.
         raise UsageError(f"{where}: {text!r} is no SQL expression", _first_line(error)) from None
     if len(trees) != 1 or trees[0] is None:
         raise UsageError(f"{where}: {text!r} is not one SQL expression", "write text in single quotes: \"'open'\"")
+    if _too_deep(trees[0]):
+        raise UsageError(f"{where}: the expression is nested too deeply", f"it may have {_DEEPEST} levels")
     return trees[0]
 
 
-def _first_line(error: Exception) -> str:
-    import re
+def _too_deep(tree: exp.Expr) -> bool:
+    """Tell whether what walks the tree by recursion might not come back. A chain of ANDs or ORs is one level."""
+    from sqlglot import exp
 
+    waiting: list[tuple[exp.Expr, int]] = [(tree, 0)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > _DEEPEST:
+            return True
+        for child in node.iter_expressions():
+            chained = isinstance(node, exp.And | exp.Or) and type(child) is type(node)
+            waiting.append((child, depth + (not chained)))
+    return False
+
+
+def _first_line(error: Exception) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()[0] if str(error) else ""
 
 
@@ -155,7 +178,7 @@ def path_of(node: exp.Expr) -> Path | None:
         return (*head, node.expression.name) if head and isinstance(node.expression, exp.Identifier) else None
     if isinstance(node, exp.Bracket) and len(node.expressions) == 1:
         head, key = path_of(node.this), node.expressions[0]
-        if head and isinstance(key, exp.Literal):
+        if head and isinstance(key, exp.Literal) and (key.is_string or _SMALL.fullmatch(key.name)):
             return (*head, key.name if key.is_string else int(key.name))
     return None
 
@@ -165,7 +188,9 @@ class _Compiler:
         self.resolve = resolve
         self.exact = exact
 
-    def value(self, node: exp.Expr) -> Value:
+    def value(self, node: exp.Expr | None) -> Value:
+        if node is None:
+            raise UsageError("a part of the expression is missing")
         path = path_of(node)
         if path is not None:
             return self.resolve(path)
@@ -330,7 +355,7 @@ class _Compiler:
     def _round(self, node: exp.Round) -> Value:
         number = to_number(self.value(node.this))
         decimals = node.args.get("decimals")
-        places = int(decimals.name) if decimals is not None and decimals.name.isdigit() else 0
+        places = int(decimals.name) if decimals is not None and _SMALL.fullmatch(decimals.name) else 0
         shape = number.shape or INTEGER
         if shape.is_float:
             return Value(f"round({number.sql}, {places})", "number", FLOATING)
@@ -395,7 +420,9 @@ class _Compiler:
     def _struct(self, node: exp.Struct) -> Value:
         members = []
         for item in node.expressions:
-            key = item.this.name
+            key = getattr(item.this, "name", item.this)
+            if not isinstance(key, str):
+                raise UsageError("a struct is written {'name': value}")
             value = element_json(self.value(item.expression))
             members.append(f"{literal(json_string(key) + ':')} || {value}")
         return Value("('{' || " + (" || ',' || ".join(members) or "''") + " || '}')", "json")

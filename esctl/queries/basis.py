@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl import __version__
+from esctl.engine.quoting import is_text
 from esctl.errors import InputError, UsageError
 from esctl.index.mapping import mapping_hash
 from esctl.log.commits import CommitLog, open_log
@@ -103,7 +104,8 @@ def _parsed(line: str) -> Basis | None:
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     bounds = {name: str(value) for name, value in document.items() if name not in _FIXED and value is not None}
-    return Basis(position, root, bounds, without, **own, erased=erased)
+    basis = Basis(position, root, bounds, without, **own, erased=erased)
+    return basis if is_text(to_json(basis)) else None
 
 
 def held(basis: Basis, path: Path, current: Snapshot, mapping: MappingConfig) -> Snapshot:

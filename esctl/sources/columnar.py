@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,39 +11,77 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
+import pyarrow.types as pt
 
 from esctl.errors import InputError
 from esctl.sources.exact import rows_as_json
-from esctl.sources.pieces import SCHEMA, Piece
+from esctl.sources.files import Limits
+from esctl.sources.pieces import SCHEMA, Offsets, Piece
 
 EMPTY = pa.RecordBatch.from_pylist([], schema=SCHEMA)
 _ROWS = 65_536  # rows written as text at once: what bounds memory when a row is wide
+_SMALL = 1 << 20
+_BYTES = {pa.string(): pa.binary(), pa.large_string(): pa.large_binary()}
+_MOST_ITEMS = 1 << 24  # of lists in one batch
+_MOST_FIXED = 64 << 20  # bytes of values of a fixed width that are read at once
+# What pyarrow raises for a file that lies about itself.
+_DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, IndexError, KeyError, OverflowError, MemoryError)
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much of a file is written out at once, what one row may be, and what all may be of a file of `size` bytes."""
+
+    batch: int
+    longest: int
+    size: int
+    limits: Limits
 
 
 class ColumnarReader:
-    """Give the rows of a parquet or arrow file from row number `first` on, about `size` bytes at a time, as Pieces.
+    """Give the rows of a parquet or arrow file from row number `first` on, some bytes at a time, as Pieces.
 
     `opener` gives the file as a pyarrow NativeFile.
     """
 
-    def __init__(self, name: str, opener: Callable[[], Any], kind: str, first: int, size: int) -> None:
+    def __init__(self, name: str, opener: Callable[[], Any], kind: str, first: int, bounds: Bounds) -> None:
         self.pending = 0
         self._name = name
         self._opener = opener
         self._kind = kind
         self._first = first
-        self._size = size
+        self._bounds = bounds
 
     def __iter__(self) -> Iterator[Piece]:
-        row = self._first
+        row, given = self._first, 0
         try:
             for batch in self._batches():
-                for texts in _of_size(rows_as_json(batch), self._size):
-                    numbers = np.arange(row, row + len(texts) + 1, dtype=np.int64)
-                    row += len(texts)
-                    yield Piece(texts.cast(pa.large_binary()), numbers[:-1], numbers[1:], row)
-        except (pa.ArrowException, OSError) as error:
-            raise InputError(f"{self._name}: damaged {self._kind} file: {error}", "fetch the file again") from error
+                for part in self._parts(batch, row):
+                    for texts in _of_size(rows_as_json(part), self._bounds.batch):
+                        given += texts.nbytes
+                        self._bounds.limits.check(self._name, given, self._bounds.size)
+                        numbers = np.arange(row, row + len(texts) + 1, dtype=np.int64)
+                        row += len(texts)
+                        yield Piece(texts.cast(pa.large_binary()), numbers[:-1], numbers[1:], row)
+        except _DAMAGE as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise InputError(f"{self._name}: damaged {self._kind} file: {reason}", "fetch the file again") from error
+
+    def _parts(self, batch: Any, row: int) -> Iterator[Any]:
+        """Cut a batch so that its rows, written out, stay about as large as is asked for.
+
+        A few bytes of a dictionary, or none at all, may stand for very many in the rows.
+        """
+        sizes = unfolded_sizes(batch)
+        too_long = np.flatnonzero(sizes > self._bounds.longest)
+        fine = int(too_long[0]) if len(too_long) else batch.num_rows
+        for start, stop in _cuts(np.cumsum(sizes[:fine]), max(self._bounds.batch, _SMALL)):
+            yield batch.slice(start, stop - start)
+        if fine < batch.num_rows:
+            raise InputError(
+                f"{self._name}: row {row + fine} is longer than {self._bounds.longest:,} bytes",
+                "raise the limit with --max-record",
+            )
 
     def _batches(self) -> Iterator[Any]:
         if self._kind == "parquet":
@@ -50,6 +89,7 @@ class ColumnarReader:
             return
         skip = self._first
         for batch in _arrow_batches(self._opener()):
+            _check(batch)
             for start in range(0, batch.num_rows, _ROWS):
                 part = batch.slice(start, _ROWS)
                 if skip < part.num_rows:
@@ -58,14 +98,95 @@ class ColumnarReader:
 
 
 def _parquet_batches(source: Any, skip: int) -> Iterator[Any]:
-    with source, pq.ParquetFile(source) as file:
+    with source, _with_dictionaries(source) as file:
         groups = list(range(file.num_row_groups))
         while groups and file.metadata.row_group(groups[0]).num_rows <= skip:
             skip -= file.metadata.row_group(groups.pop(0)).num_rows
-        for batch in file.iter_batches(_ROWS, row_groups=groups):
+        for batch in file.iter_batches(_rows_at_once(file.schema), row_groups=groups):
             if skip < batch.num_rows:
                 yield batch.slice(skip)
             skip = max(0, skip - batch.num_rows)
+
+
+def _check(batch: Any) -> None:
+    """Raise ArrowInvalid where a batch points outside itself: Arrow reads what a file says without a look at it.
+
+    Text that is no UTF-8 is let through, to be shown as such.
+    """
+    for column in batch.columns:
+        is_text = pt.is_string(column.type) or pt.is_large_string(column.type)
+        (column.view(_BYTES[column.type]) if is_text else column).validate(full=True)
+
+
+def _with_dictionaries(source: Any) -> pq.ParquetFile:
+    """Open a Parquet file so that what is kept in dictionaries stays there when it is read."""
+    # Which chunks have a dictionary is not asked: pyarrow ends the process where a hostile footer says it oddly.
+    schema = pq.read_metadata(source).schema
+    columns = [schema.column(number) for number in range(len(schema))]
+    source.seek(0)
+    return pq.ParquetFile(source, read_dictionary=[one.path for one in columns if one.physical_type == "BYTE_ARRAY"])
+
+
+def _rows_at_once(schema: pq.ParquetSchema) -> int:
+    widths = [max(8, int(schema.column(number).length)) for number in range(len(schema))]
+    return max(1, min(_ROWS, _MOST_FIXED // max(1, sum(widths))))
+
+
+def unfolded_sizes(batch: Any) -> Any:
+    """Estimate how many bytes each row has when it is written out, without writing it: an int64 array."""
+    sizes = np.full(batch.num_rows, 2, np.int64)
+    for column in batch.columns:
+        sizes += _sizes(column)
+    return sizes
+
+
+def _sizes(values: Any) -> Any:
+    kind = values.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _sizes(values.storage)
+    if pt.is_dictionary(kind):
+        each = pa.array(_sizes(values.dictionary), pa.int64())
+        return _plain(each.take(values.indices.fill_null(0))) if len(each) else np.zeros(len(values), np.int64)
+    if pt.is_run_end_encoded(kind):
+        each = pa.array(_sizes(values.values), pa.int64())
+        runs = pa.RunEndEncodedArray.from_arrays(values.run_ends, each)
+        return _plain(pc.run_end_decode(runs.slice(values.offset, len(values))))
+    if pt.is_struct(kind):
+        return sum((_sizes(child) for child in values.flatten()), np.full(len(values), 2, np.int64))
+    if pt.is_map(kind):
+        values = values.cast(pa.list_(pa.struct([("key", kind.key_type), ("value", kind.item_type)])))
+        kind = values.type
+    if _is_list(kind):
+        return _list_sizes(values)
+    if pt.is_binary_view(kind) or pt.is_string_view(kind):
+        values = values.cast(pa.large_binary())
+    if pt.is_null(kind) or not (_is_text(values.type)):
+        return np.full(len(values), 4, np.int64)
+    return _plain(pc.binary_length(values).fill_null(0))
+
+
+def _list_sizes(values: Any) -> Any:
+    lengths = _plain(pc.list_value_length(values).fill_null(0))
+    sizes = 2 + 4 * lengths
+    if int(lengths.sum()) > _MOST_ITEMS:
+        return sizes  # looked at no closer: the rows are cut apart by this alone
+    ends = np.cumsum(lengths)
+    totals = np.concatenate([[0], np.cumsum(_sizes(values.flatten()))])
+    return sizes + totals[ends] - totals[ends - lengths]
+
+
+def _plain(values: Any) -> Any:
+    return np.asarray(values.cast(pa.int64()).to_numpy(zero_copy_only=False), np.int64)
+
+
+def _is_list(kind: Any) -> bool:
+    tests = (pt.is_list, pt.is_large_list, pt.is_fixed_size_list, pt.is_list_view, pt.is_large_list_view)
+    return any(test(kind) for test in tests)
+
+
+def _is_text(kind: Any) -> bool:
+    tests = (pt.is_string, pt.is_large_string, pt.is_binary, pt.is_large_binary, pt.is_fixed_size_binary)
+    return any(test(kind) for test in tests)
 
 
 def _arrow_batches(source: Any) -> Iterator[Any]:
@@ -82,9 +203,15 @@ def _arrow_batches(source: Any) -> Iterator[Any]:
 
 def _of_size(texts: Any, size: int) -> Iterator[Any]:
     ends = np.cumsum(pc.binary_length(texts).to_numpy(zero_copy_only=False))
+    for start, stop in _cuts(ends, size):
+        yield texts.slice(start, stop - start)
+
+
+def _cuts(ends: Offsets, size: int) -> Iterator[tuple[int, int]]:
+    """Cut rows, given where each ends, into runs of about `size` bytes, each of one row at least."""
     start = 0
-    while start < len(texts):
+    while start < len(ends):
         done = int(ends[start - 1]) if start else 0
         stop = max(start + 1, int(np.searchsorted(ends, done + size, side="right")))
-        yield texts.slice(start, stop - start)
+        yield start, stop
         start = stop

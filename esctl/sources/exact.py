@@ -45,6 +45,13 @@ def _plain(values: Array) -> Array:
     return values.cast(_TEXT)
 
 
+def _decimal(values: Array) -> Array:
+    texts = _plain(values)
+    if pc.any(pc.starts_with(texts, "<")).as_py():
+        raise pa.ArrowInvalid("a decimal's scale is out of range")
+    return texts
+
+
 def _float(values: Array) -> Array:
     texts = _plain(values.cast(pa.float32()) if pt.is_float16(values.type) else values)
     for odd, written in (("nan", '"NaN"'), ("-nan", '"NaN"'), ("inf", '"Infinity"'), ("-inf", '"-Infinity"')):
@@ -148,7 +155,8 @@ def _any_of(*tests: Callable[[Any], bool]) -> Callable[[Any], bool]:
 
 _WRITERS: tuple[tuple[Callable[[Any], bool], Callable[[Array], Array]], ...] = (
     (lambda kind: isinstance(kind, pa.BaseExtensionType), _extension),
-    (_any_of(pt.is_boolean, pt.is_integer, pt.is_decimal), _plain),
+    (_any_of(pt.is_boolean, pt.is_integer), _plain),
+    (pt.is_decimal, _decimal),
     (pt.is_floating, _float),
     (_any_of(pt.is_string, pt.is_large_string, pt.is_string_view), _string),
     (_any_of(pt.is_binary, pt.is_large_binary, pt.is_fixed_size_binary, pt.is_binary_view), _binary),

@@ -38,8 +38,9 @@ class Feed:
         if self.ended:
             return False
         held = len(self.window)
-        # As much again as is held: a record of n bytes then costs O(n) however small the chunks are.
-        grown = np.empty(held + max(size, held, 1), np.uint8)
+        # As much again as is held: a record of n bytes then costs O(n) however small the chunks are. Past the limit
+        # there is nothing to come but an error.
+        grown = np.empty(held + max(size, min(held, self.limit - held + 1), 1), np.uint8)
         grown[:held] = self.window
         got = self.stream.readinto(grown[held:].data)
         self.window = grown[: held + got]
@@ -54,7 +55,7 @@ class Feed:
         """Raise InputError when a record of `size` bytes at `offset` is over the limit."""
         if size > self.limit:
             raise InputError(
-                f"{self.stream.name}: the record at byte {offset} is longer than {self.limit} bytes",
+                f"{self.stream.name}: the record at byte {offset} is longer than {self.limit:,} bytes",
                 "raise the limit with --max-record, or name the format with --input-format",
             )
 

@@ -27,6 +27,7 @@ else:
 STDIN = "-"
 SKIPPED_IN_FOLDERS = frozenset({"esctl.toml"})
 _LONGEST_ZSTD_WINDOW = 31
+_STEP = 8 << 20  # how far a stream is unpacked before it is held against its limits
 _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
 
@@ -98,7 +99,9 @@ def _expand_path(text: str) -> Iterator[Source]:
 
 
 def _normalised(text: str) -> str:
-    return os.path.normpath(text).replace(os.sep, "/")
+    # A name that is no UTF-8 is recorded as it is shown, its odd bytes as `\\xff`: records hold text alone.
+    name = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return os.path.normpath(name).replace(os.sep, "/")
 
 
 def _missing_hint(argument: str) -> str:
@@ -115,17 +118,48 @@ def _missing_hint(argument: str) -> str:
     return f"did you mean {os.path.join(folder, close[0])}?"
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a compressed source may unpack to: so many times its own size, and so many bytes.
+
+    Up to `harmless` bytes are taken from however small a source.
+    """
+
+    expansion: int = 1000
+    unpacked: int = 1 << 40
+    harmless: int = 1 << 30
+
+    def check(self, name: str, given: int, size: int) -> None:
+        """Raise InputError where `given` bytes are too many to have come out of `size`."""
+        if given > self.unpacked:
+            raise InputError(
+                f"{name} unpacks to more than {self.unpacked:,} bytes", "raise the limit with --max-unpacked"
+            )
+        if given > self.harmless and given > self.expansion * size:
+            raise InputError(
+                f"{name} unpacks to more than {self.expansion:,} times its size",
+                "if you know that it is meant to, raise the limit with --max-expansion",
+            )
+
+
+LIMITS = Limits()
+
+
 class ByteStream:
     """A decompressed stream that reports damage as InputError and knows how much of the file it has read."""
 
-    def __init__(self, name: str, raw: IO[bytes], size: int | None, plain: bool = False) -> None:
+    def __init__(
+        self, name: str, raw: IO[bytes], size: int | None, plain: bool = False, limits: Limits = LIMITS
+    ) -> None:
         self.name = name
+        self.limits = limits
         self.size = size
         """Bytes of the file as it lies on disk, None where that is unknown."""
         self._raw = _Counting(raw)
         buffered = io.BufferedReader(self._raw, 1 << 20)
         self._packing, opener = _decoder(b"" if plain else buffered.peek(16)[:16])
         self._stream: IO[bytes] = opener(cast(IO[bytes], buffered))
+        self._given = 0
 
     @property
     def done(self) -> int:
@@ -143,12 +177,17 @@ class ByteStream:
         readinto = cast(Callable[[memoryview], int | None], cast(Any, self._stream).readinto)
         while filled < len(view):
             try:
-                got = readinto(view[filled:])
+                got = readinto(view[filled : filled + _STEP])
             except _DAMAGE as error:
                 raise self._damaged(error) from error
+            except MemoryError:
+                raise InputError(f"{self.name} needs more memory to be read than there is") from None
             if not got:
                 break
             filled += got
+            self._given += got
+            if self._packing:
+                self.limits.check(self.name, self._given, self._raw.count)
         return filled
 
     def read(self, size: int) -> bytes:
@@ -208,22 +247,22 @@ def _decoder(magic: bytes) -> tuple[str, Callable[[IO[bytes]], IO[bytes]]]:
     return "", lambda raw: raw
 
 
-def open_stream(source: Source) -> ByteStream:
+def open_stream(source: Source, limits: Limits = LIMITS) -> ByteStream:
     """Open a source for reading, decompressed by its magic bytes (gz, zst, bz2, xz), never by its suffix.
 
     Raises InputError when it cannot be opened; damage found later raises InputError from `readinto`.
     """
     if source.path is None:
-        return ByteStream(source.name, cast(IO[bytes], sys.stdin.buffer), None)
-    return open_path(source.name, source.path)
+        return ByteStream(source.name, cast(IO[bytes], sys.stdin.buffer), None, limits=limits)
+    return open_path(source.name, source.path, limits=limits)
 
 
-def open_path(name: str, path: Path, plain: bool = False) -> ByteStream:
+def open_path(name: str, path: Path, plain: bool = False, limits: Limits = LIMITS) -> ByteStream:
     """Open the file at `path` under the name used in messages, unpacked unless `plain`. Raises InputError."""
     try:
         raw = path.open("rb", buffering=0)
         details = os.fstat(raw.fileno())
         size = details.st_size if stat.S_ISREG(details.st_mode) else None
-        return ByteStream(name, raw, size, plain)
+        return ByteStream(name, raw, size, plain, limits)
     except OSError as error:
         raise InputError(f"{name}: cannot be opened: {error.strerror or error}", "check its permissions") from error

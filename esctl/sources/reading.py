@@ -18,7 +18,7 @@ from esctl.model import Cursor
 from esctl.sources import columnar, delimited, detect
 from esctl.sources.documents import DocumentReader, NothingReader
 from esctl.sources.feed import Feed
-from esctl.sources.files import ByteStream, Source, open_path, open_stream
+from esctl.sources.files import LIMITS, ByteStream, Limits, Source, open_path, open_stream
 from esctl.sources.generations import HEAD_SIZE, Candidate, candidates, matching, next_name
 from esctl.sources.lines import LineReader
 from esctl.sources.pieces import Piece, batch_of
@@ -42,6 +42,7 @@ class SourceOptions:
     batch_rows: int = 500_000
     null: str | None = None
     max_record_bytes: int = 256 << 20
+    limits: Limits = LIMITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def read(source: Source, options: SourceOptions, cursors: Mapping[str, Cursor]) 
     InputError when the source cannot be read, UsageError when the options do not fit together.
     """
     _check(options)
-    stream = open_stream(source)
+    stream = open_stream(source, options.limits)
     try:
         return _read(source, stream, options, cursors)
     except BaseException:
@@ -241,7 +242,7 @@ def _reopener(source: Source, feed: Feed, spools: ExitStack) -> Callable[[], Byt
     """Give a way to read the stream again from its beginning; what cannot be opened twice is copied to disk."""
     path = source.path
     if path is not None and source.reopenable:
-        return lambda: open_path(source.name, path)
+        return lambda: open_path(source.name, path, limits=feed.stream.limits)
     spool = spools.enter_context(_spooled(feed))
     return lambda: ByteStream(source.name, _again(spool), None, plain=True)
 
@@ -335,7 +336,8 @@ def _read_columnar(
     else:
         name = next_name(source.name, cursors)
         start = Cursor(0, sha256, len(head), hashlib.sha256(head).hexdigest(), input_format, 0)
-    reader = columnar.ColumnarReader(source.name, opener, input_format, start.offset, options.batch_bytes)
+    bounds = columnar.Bounds(options.batch_bytes, options.max_record_bytes, feed.end, options.limits)
+    reader = columnar.ColumnarReader(source.name, opener, input_format, start.offset, bounds)
     return Reading(name, _WholeFile(feed.stream, sha256), reader, start, b"", options.batch_rows)
 
 

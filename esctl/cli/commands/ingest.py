@@ -46,6 +46,15 @@ SkipDuplicates = Annotated[
     bool, typer.Option("--skip-duplicates", help="Leave events that are known already out of the log.")
 ]
 MaxRecord = Annotated[str, typer.Option("--max-record", metavar="SIZE", help="The longest record taken.")]
+MaxExpansion = Annotated[
+    int,
+    typer.Option(
+        "--max-expansion", metavar="N", min=1, help="A compressed source may unpack to N times its size (or 1 GiB)."
+    ),
+]
+MaxUnpacked = Annotated[
+    str, typer.Option("--max-unpacked", metavar="SIZE", help="What a compressed source may unpack to.")
+]
 Checkpoint = Annotated[
     bool, typer.Option("--checkpoint", help="Sign the head afterwards, with the only key you have or --key.")
 ]
@@ -74,6 +83,8 @@ def run(
     final: Final = False,
     skip_duplicates: SkipDuplicates = False,
     max_record: MaxRecord = "256MiB",
+    max_expansion: MaxExpansion = 1000,
+    max_unpacked: MaxUnpacked = "1TiB",
     erasable: Erasable = False,
     checkpoint: Checkpoint = False,
     key: Key = "",
@@ -88,7 +99,8 @@ def run(
     from esctl.index.times import find_zone
     from esctl.ingest import IngestOptions, ingest
     from esctl.ledger.keys import read_key
-    from esctl.sources.files import expand, expand_followed
+    from esctl.snapshots import keep
+    from esctl.sources.files import Limits, expand, expand_followed
     from esctl.sources.reading import SourceOptions
     from esctl.store import create, reopened
 
@@ -97,8 +109,9 @@ def run(
     pace = _pace(commit_every, commit_records)
     found = expand_followed(sources) if follow else expand(sources)
     longest = parse_size(max_record, "--max-record")
+    limits = Limits(max_expansion, parse_size(max_unpacked, "--max-unpacked"))
     options = IngestOptions(
-        SourceOptions(input_format, records_path, final, null=null, max_record_bytes=longest),
+        SourceOptions(input_format, records_path, final, null=null, max_record_bytes=longest, limits=limits),
         strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared),
     )  # fmt: skip
     if follow:
@@ -115,7 +128,9 @@ def run(
         report_detections(outcome.detections, shared.quiet)
     _report(outcome, shared, store)
     _vouch(outcome, signing)
-    report_entities(reopened(store), outcome.detections)
+    store = reopened(store)
+    report_entities(store, outcome.detections)
+    keep(store)
 
 
 def _pace(every: str, records: int) -> Pace:

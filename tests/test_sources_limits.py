@@ -1,0 +1,108 @@
+"""What unpacks to far more than it is: read in bounded memory, and refused at a limit."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from cli_harness import esctl, good, plain_event, refused, surroundings, write_lines
+
+from esctl.errors import InputError
+from esctl.sources.files import Limits, Source
+from esctl.sources.reading import SourceOptions, read
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstandard.ZstdCompressor().compress,
+}
+NARROW = Limits(expansion=100, harmless=1 << 20)
+LINE = b'{"id":1}' + b" " * 4096 + b"\n"
+
+
+def taken(path: Path, limits: Limits) -> int:
+    options = SourceOptions(batch_bytes=1 << 20, limits=limits)
+    return sum(delivery.batch.num_rows for delivery in read(Source(path.name, path), options, {}))
+
+
+@pytest.mark.parametrize("packer", PACKERS)
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, packer: str) -> None:
+    bomb = tmp_path / "bomb"
+    bomb.write_bytes(PACKERS[packer](LINE * 4000))
+    ratio = len(LINE) * 20_000 // bomb.stat().st_size
+    assert ratio > 200
+    with pytest.raises(InputError, match="100 times its size") as told:
+        taken(bomb, NARROW)
+    assert "--max-expansion" in told.value.hint
+    with pytest.raises(InputError, match="more than 5,000,000 bytes") as told:
+        taken(bomb, Limits(unpacked=5_000_000))
+    assert "--max-unpacked" in told.value.hint
+    assert taken(bomb, Limits(expansion=ratio + 1, harmless=1 << 20)) == 4000
+    assert taken(bomb, Limits()) == 4000  # small enough to do no harm
+
+
+def test_ordinary_text_is_far_from_the_limit(tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.write_bytes(LINE * 2000)
+    assert taken(plain, Limits(expansion=1, harmless=1, unpacked=1)) == 2000  # not packed: there is nothing to limit
+    events = write_lines(tmp_path / "events", [plain_event(number) for number in range(4000)])
+    packed = tmp_path / "packed"
+    packed.write_bytes(zstandard.ZstdCompressor(19).compress(events.read_bytes()))
+    assert taken(packed, NARROW) == 4000
+
+
+def test_rows_without_bytes_are_bounded_too(tmp_path: Path) -> None:
+    with pa.ipc.new_file(tmp_path / "rows", pa.schema([("a", pa.null())])) as file:
+        file.write(pa.record_batch([pa.nulls(10_000_000)], ["a"]))
+    assert (tmp_path / "rows").stat().st_size < 1000
+    with pytest.raises(InputError, match="times its size"):
+        taken(tmp_path / "rows", NARROW)
+    pq.write_table(pa.table({"v": ["x" * 100_000] * 200}), tmp_path / "texts")
+    with pytest.raises(InputError, match="times its size"):
+        taken(tmp_path / "texts", NARROW)
+
+
+def test_ingest_takes_the_limits(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(LINE * 1000))
+    told, hint = refused("ingest", "a.jsonl.gz", "--max-unpacked", "1MiB", code=3, cwd=tmp_path)
+    assert told == "a.jsonl.gz unpacks to more than 1,048,576 bytes"
+    assert "--max-unpacked" in hint
+    refused("ingest", "a.jsonl.gz", "--max-unpacked", "much", code=2, cwd=tmp_path)
+    refused("ingest", "a.jsonl.gz", "--max-expansion", "0", code=2, cwd=tmp_path)
+    done = good("ingest", "a.jsonl.gz", "--max-unpacked", "1GiB", "--max-expansion", "5000", cwd=tmp_path)
+    assert done.row["new"] == 1000
+
+
+def test_a_line_without_end_is_refused_in_bounded_memory(tmp_path: Path) -> None:
+    """The limit holds the memory too: what is read past it is no more than a batch."""
+    with (tmp_path / "endless.jsonl").open("wb") as file:
+        file.write(b'{"id":1}\n')
+        file.truncate(1 << 30)  # a line of a GiB of NULs, on a disk that keeps no holes
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)); "
+        "from esctl.cli.app import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "ingest", "endless.jsonl", "--max-record", "32MiB", "--memory-limit", "512MiB"],
+        cwd=tmp_path, env=surroundings(), capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3, done
+    assert b"the record at byte 9 is longer than 33,554,432 bytes" in done.stderr
+
+
+def test_a_long_line_that_is_no_json_is_kept_whole(tmp_path: Path) -> None:
+    long = b'{"id":2,"v":"' + b"x" * (2 << 20) + b"\n"
+    (tmp_path / "a.jsonl").write_bytes(b'{"id":1}\n' + long + b'{"id":3}\n')
+    done = esctl("ingest", "a.jsonl", "--max-record", "4MiB", "--map", "entity=id", cwd=tmp_path)
+    assert (done.code, done.row["new"], done.row["invalid"]) == (0, 3, 1)
+    assert good("export", "--raw", "--source=a.jsonl", cwd=tmp_path).out == (tmp_path / "a.jsonl").read_bytes()
