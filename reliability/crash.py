@@ -47,6 +47,7 @@ SCENARIOS = (
     Scenario("reindex", ("reindex",), (INGEST,)),
     Scenario("reindex --map", ("reindex", "--map", "actor=data.by"), (INGEST,)),
     Scenario("compact", ("compact",), (("ingest", "zero.jsonl"), INGEST), lingers=True),
+    Scenario("snapshot", ("snapshot",), (INGEST,)),
     Scenario("checkpoint", ("checkpoint",), (INGEST, ("key", "new"))),
     Scenario("redact", ("redact", "@4", "@7", "--reason", "asked for", "--actor", "ann", "--yes"), (ERASABLE,)),
     Scenario("replay, an index to build", ("replay", "-q"), (INGEST,), lost="index"),

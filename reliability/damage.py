@@ -19,10 +19,8 @@ NO_DAMAGE = {
     ("summary", "removed"): "derived: the next ingest writes it again",
     ("manifest", "removed"): "derived: the next question builds the index again",
     ("manifest", "older version"): "the index then ends earlier: the next question brings it up to date",
-    (
-        "mapping.json",
-        "removed",
-    ): "a setting of the user's; the basis of an answer says under which mapping it is",
+    ("snapshot manifest", "removed"): "derived: the states are folded again",
+    ("mapping.json", "removed"): "a setting of the user's; the basis of an answer has its digest",
     ("checkpoint", "removed"): "what counts is the copy kept elsewhere",
 }
 """What `verify` does not call damage, and why."""

@@ -42,7 +42,7 @@ _KINDS = (
     (r"log/.*\.parquet", "segment"), (r"index/.*\.parquet", "index file"), (r"index/.*\.ids", "ids"),
     (r"index/.*/manifest\.json", "manifest"), (r"commits/summary-.*", "summary"), (r"commits/.*", "commit"),
     (r"checkpoints/.*", "checkpoint"), (r"format\.json", "format.json"), (r"mapping\.json", "mapping.json"),
-    (r"snapshots/.*", "snapshot"),
+    (r"snapshots/.*\.json", "snapshot manifest"), (r"snapshots/.*", "snapshot"),
 )  # fmt: skip
 
 
@@ -60,7 +60,7 @@ def make_store(work: Path, older: Path | None = None) -> None:
     work.mkdir(parents=True)
     write_log(work)
     for arguments in (
-        ("key", "new"), ("ingest", "one.jsonl", "--map", "actor=data.by"), ("checkpoint",),
+        ("key", "new"), ("ingest", "one.jsonl", "--map", "actor=data.by"), ("checkpoint",), ("snapshot",),
         ("ingest", "two.jsonl.gz", "three.csv"), ("checkpoint",),
     ):  # fmt: skip
         if "two.jsonl.gz" in arguments and older is not None:

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from esctl.log.snapshot import Snapshot
 
 STORE = ".esctl"
+PROJECTION = """
+[projections.thing]
+kinds = ["thing"]
+[projections.thing.on]
+Opened = { set = { n = "data.n", by = "data.by" } }
+Changed = { set = { n = "data.n" }, add = { changes = 1 } }
+"""
 
 
 def events(start: int, count: int) -> bytes:
@@ -46,7 +53,8 @@ def table(start: int, count: int) -> bytes:
 
 
 def write_log(work: Path) -> None:
-    """Write the files to be ingested."""
+    """Write the files to be ingested, and how they are folded."""
+    (work / "esctl.toml").write_text(PROJECTION)
     (work / "zero.jsonl").write_bytes(events(0, 40))
     (work / "one.jsonl").write_bytes(events(100, 320))
     (work / "two.jsonl.gz").write_bytes(gzip.compress(events(500, 200), mtime=0))
