@@ -26,6 +26,7 @@ from esctl.model import Cursor
 from esctl.projection.expressions import Expression, parse
 from esctl.sources.files import Source
 from esctl.sources.reading import SourceOptions, read
+from esctl.timespec import parse_as_of
 from reliability.fuzz import run_target, shares
 from reliability.targets import Target, all_targets
 
@@ -62,6 +63,7 @@ def test_what_a_command_line_gives_is_refused_in_words(tmp_path: Path) -> None:
         (parse_columns, "a\rb"),
         (lambda text: parse_size(text, "--max-record"), "9" * 400),
         (find_zone, "a" + "/a" * 3000),
+        (parse_as_of, "-99999999999"),
         (parse_path, f"data[{'9' * 5000}]"),
         (lambda text: parse(text, "here"), "(" * 150 + "1" + ")" * 150),
         (lambda text: parse(text, "here"), "-" + "- " * 400 + "1"),
