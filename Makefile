@@ -5,7 +5,7 @@ VENV = .venv
 PYTHON = $(VENV)/bin/python
 LOWEST = .venv-lowest
 
-.PHONY: help demo test test-lowest interop lint format samples examples bench dist clean
+.PHONY: help demo test test-lowest interop lint format samples examples bench reliability dist clean
 
 help:
 	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
@@ -17,6 +17,7 @@ help:
 	@echo "make test-lowest  run the suite with the lowest versions pyproject.toml allows"
 	@echo "make interop      build what checks proofs independently (needs Go), for the tests to run"
 	@echo "make bench N=1000000  time esctl against DuckDB SQL by hand and a plain script"
+	@echo "make reliability  kill, starve, damage and race stores; the figures go into docs/reliability.md"
 	@echo "make dist         build wheel and sdist"
 	@echo "make clean        remove everything made here"
 
@@ -64,6 +65,13 @@ build/interop: tests/interop/go/main.go tests/interop/go/go.mod tests/interop/go
 
 bench: $(VENV)/.dev
 	$(PYTHON) bench/run.py $(N)
+
+reliability: $(VENV)/.dev
+	$(PYTHON) -m reliability.crash $(POINTS)
+	$(PYTHON) -m reliability.flips $(FLIPS)
+	$(PYTHON) -m reliability.damage
+	$(PYTHON) -m reliability.race
+	$(PYTHON) -m reliability.report
 
 dist: $(VENV)/.dev
 	$(PYTHON) -m build --outdir dist

@@ -12,9 +12,10 @@ from esctl.errors import InputError, UsageError
 
 STORE = ".esctl"
 FILE = "esctl.toml"
-SECTIONS = ("mapping", "projections", "output")
+SECTIONS = ("mapping", "projections", "output", "store")
 OUTPUT = ("format", "tz", "color")
 COLORS = ("auto", "always", "never")
+SNAPSHOTS = ("auto", "always", "off")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Config:
     mapping: Mapping[str, Any] = field(default_factory=dict)
     projections: Mapping[str, Any] = field(default_factory=dict)
     output: Mapping[str, Any] = field(default_factory=dict)
+    store: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -82,18 +84,28 @@ def read_config(path: Path | None) -> Config:
             raise UsageError(f"{path}: unknown section [{section}]", hint)
         if not isinstance(body, dict):
             raise UsageError(f"{path}: [{section}] is no table", f"write [{section}] on a line of its own")
-    _check_output(document.get("output", {}), path)
-    return Config(path, document.get("mapping", {}), document.get("projections", {}), document.get("output", {}))
+    output, store = document.get("output", {}), document.get("store", {})
+    _check_settings("output", output, OUTPUT, path)
+    _check_settings("store", store, ("snapshots",), path)
+    if output.get("color", "auto") not in COLORS:
+        raise UsageError(f"{path}: output.color is {output['color']!r}", "it is auto, always or never")
+    check_snapshots(store.get("snapshots", "auto"), f"{path}: store.snapshots")
+    return Config(path, document.get("mapping", {}), document.get("projections", {}), output, store)
 
 
-def _check_output(table: Mapping[str, Any], path: Path) -> None:
+def check_snapshots(value: str, where: str) -> str:
+    """Read when snapshots are made. Raises UsageError, naming `where`, for what is no such word."""
+    if value not in SNAPSHOTS:
+        raise UsageError(f"{where} is {value!r}", "it is auto, always or off")
+    return value
+
+
+def _check_settings(section: str, table: Mapping[str, Any], known: tuple[str, ...], path: Path) -> None:
     for key, value in table.items():
-        if key not in OUTPUT:
-            raise UsageError(f"{path}: output.{key} is no setting", _nearest(key, OUTPUT, "settings are", "{}"))
+        if key not in known:
+            raise UsageError(f"{path}: {section}.{key} is no setting", _nearest(key, known, "settings are", "{}"))
         if not isinstance(value, str):
-            raise UsageError(f"{path}: output.{key} is {value!r}, not a text", f'write {key} = "..."')
-    if table.get("color", "auto") not in COLORS:
-        raise UsageError(f"{path}: output.color is {table['color']!r}", "it is auto, always or never")
+            raise UsageError(f"{path}: {section}.{key} is {value!r}, not a text", f'write {key} = "..."')
 
 
 def _nearest(word: str, known: tuple[str, ...], listed: str, form: str) -> str:

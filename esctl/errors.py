@@ -27,3 +27,11 @@ class NotFoundError(EsctlError):
 
 class TamperedError(EsctlError):
     """Report something that is not what was once vouched for (exit code 1)."""
+
+
+def with_more(error: EsctlError | OSError, more: str, hint: str) -> EsctlError:
+    """Give an error of the same kind that says something more; its own hint, if it has one, stays."""
+    if isinstance(error, EsctlError):
+        return type(error)(f"{error.message}; {more}", error.hint or hint)
+    place = f"{error.filename}: " if error.filename else ""
+    return InputError(f"{place}{error.strerror or error}; {more}", hint)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from esctl.errors import InputError
+from esctl.errors import EsctlError, InputError, with_more
 from esctl.model import Cursor, IngestSummary
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def ingest(
     started = time.monotonic()
     found: list[tuple[str, Detection]] = []
     build = updater(lambda name, detection: found.append((name, detection)))
-    with LogWriter(store, connection=second_cursor(connection)) as writer:
+    with LogWriter(store, connection=second_cursor(connection)) as writer, _kept_told(writer):
         before = writer.snapshot
         base = build.run(before).manifest
         with Behind(build) as behind:
@@ -113,6 +114,22 @@ def ingest(
         view = build.run(snapshot)  # before another writer adds to what is counted
     summary = _summary(run, before.head, snapshot.head, base, view.manifest, time.monotonic() - started)
     return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot, before.seq == 0)
+
+
+@contextmanager
+def _kept_told(writer: LogWriter) -> Iterator[None]:
+    """Let a failure say whether records were committed before it: those are kept, and are not to be lost from sight."""
+    from esctl.log.commits import open_log
+
+    before = writer.snapshot.head
+    try:
+        yield
+    except (EsctlError, OSError) as error:
+        kept = open_log(writer.path).read().head - before
+        if not kept:
+            raise
+        told, hint = f"{kept:,} new records are in the log", "run the same command again: it goes on from there"
+        raise with_more(error, told, hint) from error
 
 
 def _summary(run: _Run, old_head: int, head: int, before: Manifest, after: Manifest, seconds: float) -> IngestSummary:

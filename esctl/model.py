@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -105,6 +106,19 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
+class Ready:
+    """Rows of an answer that are at hand as JSON Lines (all columns, times in UTC), and what has changed in them since.
+
+    `changes` is SQL, in order, of the rows to put in: the answer's columns, then `line_start` and `line_end`, the bytes
+    that the row takes the place of (an empty range: it goes in between), and `gone`: the row is only taken out.
+    """
+
+    lines: Callable[[], Iterator[bytes]]
+    rows: int
+    changes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A question's answer as a DuckDB SELECT, not yet run.
 
@@ -122,6 +136,7 @@ class Answer:
     notes: tuple[str, ...] = ()  # lines for stderr
     title: str = ""
     findings: Findings | None = None  # of the answers of checks
+    ready: Ready | None = None
 
 
 @dataclass(frozen=True, slots=True)

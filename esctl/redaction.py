@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from esctl.errors import EsctlError, InputError, with_more
 from esctl.log.files import Filesystem, entries
 
 if TYPE_CHECKING:
     from esctl.index.update import Updater
     from esctl.log.snapshot import Snapshot
+    from esctl.log.writer import LogWriter
 
 SNAPSHOTS = "snapshots"
+_AGAIN = "run the same command again: it completes the erasure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +41,40 @@ def redact(path: Path, wanted: Wanted, updater: Updater, files: Filesystem | Non
     from esctl.log.writer import LogWriter
 
     files = files or Filesystem()
-    with LogWriter(path, files=files, connection=updater.connection) as writer:
+    with LogWriter(path, files=files, connection=updater.connection) as writer, _erasure_told(writer):
         check_erasable(writer.snapshot)
         told = Redaction(0, (), wanted.reason, wanted.actor, _recognised(writer.snapshot, wanted.positions, updater))
         snapshot = erase(writer, wanted.positions, told, updater.connection)
         clear_derived(path, snapshot, files)
         updater.run(snapshot)
+    check_gone(snapshot)
     return snapshot
+
+
+@contextmanager
+def _erasure_told(writer: LogWriter) -> Iterator[None]:
+    """Let a failure say that the erasure was committed before it, where it was."""
+    from esctl.log.commits import open_log
+
+    before = len(writer.snapshot.redactions)
+    try:
+        yield
+    except (EsctlError, OSError) as error:
+        if len(open_log(writer.path).read().redactions) == before:
+            raise
+        raise with_more(error, "the records are erased, but files that held them may still be there", _AGAIN) from error
+
+
+def check_gone(snapshot: Snapshot) -> None:
+    """Raise InputError, naming it, for a segment that was replaced and is still there."""
+    from esctl.log.snapshot import SEGMENT_NAME
+
+    named = {segment.file for segment in snapshot.segments}
+    for name in sorted(set(entries(snapshot.path / "log")) - named):
+        if (found := SEGMENT_NAME.fullmatch(name)) and int(found[1]) <= snapshot.head:
+            raise InputError(
+                f"{snapshot.path / 'log' / name} still holds what was erased: it cannot be removed", _AGAIN
+            )
 
 
 def complete(path: Path, files: Filesystem | None = None) -> None:
@@ -54,6 +85,7 @@ def complete(path: Path, files: Filesystem | None = None) -> None:
     with LogWriter(path, files=files) as writer:  # which removes segments that were replaced
         if writer.snapshot.redactions:
             clear_derived(path, writer.snapshot, files)
+    check_gone(writer.snapshot)
 
 
 def clear_derived(path: Path, snapshot: Snapshot, files: Filesystem) -> None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from esctl.config import STORE, Config, find_config, find_store, read_config
+from esctl.config import STORE, Config, check_snapshots, find_config, find_store, read_config
 from esctl.errors import InputError, UsageError
 from esctl.model import AsOf, Basis, MappingConfig
 from esctl.questions import Questions
@@ -21,13 +21,11 @@ if TYPE_CHECKING:
     from esctl.engine.duckdb import Session
     from esctl.index.detect import Detection
     from esctl.index.scan import IndexView
+    from esctl.index.shelf import Shelf
     from esctl.index.update import Detected, Updater
     from esctl.log.snapshot import Snapshot
     from esctl.projection.spec import Projection
     from esctl.queries.scope import Scope
-
-OVERRIDES = "mapping.json"
-"""Keeps what `--map` said, for the commands that follow."""
 
 
 class Store(Questions):
@@ -96,24 +94,16 @@ class Store(Questions):
     @property
     def overrides(self) -> tuple[str, ...]:
         """What `--map` said when it was last given."""
-        try:
-            told = json.loads((self.path / OVERRIDES).read_text(encoding="utf-8"))
-            if not isinstance(told, list) or not all(isinstance(text, str) for text in told):
-                raise ValueError("no list of texts")
-            return tuple(told)
-        except FileNotFoundError:
-            return ()
-        except (OSError, ValueError, RecursionError) as error:
-            raise InputError(
-                f"{self.path / OVERRIDES} is not readable", "mend it with: esctl reindex --map KEY=PATH"
-            ) from error
+        from esctl.index.overrides import read_overrides
+
+        return read_overrides(self.path)
 
     def set_overrides(self, overrides: Sequence[str]) -> None:
         """Keep `--map` options for all commands to come; checked first."""
+        from esctl.index.overrides import write_overrides
+
         _check_overrides(self.config, overrides)
-        temporary = self.path / f".tmp-{OVERRIDES}"
-        temporary.write_text(json.dumps(list(overrides)) + "\n", encoding="utf-8")
-        temporary.replace(self.path / OVERRIDES)
+        write_overrides(self.path, overrides)
         self.__dict__.pop("mapping", None)
 
     @property
@@ -142,6 +132,20 @@ class Store(Questions):
     def projections(self) -> tuple[Projection, ...]:
         """The projections of esctl.toml."""
         return _projections_of(self.config)
+
+    @property
+    def snapshots(self) -> str:
+        """When snapshots of states are made and used: auto, always or off. Raises UsageError for another word."""
+        given = os.environ.get("ESCTL_SNAPSHOTS")
+        return check_snapshots(given, "ESCTL_SNAPSHOTS") if given else self.config.store.get("snapshots", "auto")
+
+    @property
+    def shelf(self) -> Shelf:
+        """The snapshots of states under the mapping in force."""
+        from esctl.index.mapping import mapping_hash
+        from esctl.index.shelf import Shelf
+
+        return Shelf(self.path, mapping_hash(self.mapping), self.snapshot, always=self.snapshots == "always")
 
     def on_basis(self, basis: Basis) -> Store:
         """Give this store as it was on a basis; every answer will rest on just that.
@@ -196,7 +200,10 @@ class Store(Questions):
         known = self.given(known_at, "--known-at")
         config = self.config if projection_file is None else read_config(projection_file)
         projections = self.projections if projection_file is None else _projections_of(config)
-        scope = Scope(self.session, self.view, projections, projection, tuple(entities), known, self.tz, config.path)
+        scope = Scope(
+            self.session, self.view, projections, projection, tuple(entities), known, self.tz, config.path,
+            shelf=None if self.snapshots == "off" else self.shelf,
+        )  # fmt: skip
         if not without:
             return scope
         from esctl.queries.whatif import supposed

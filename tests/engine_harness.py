@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -32,16 +32,19 @@ from esctl.engine.duckdb import Session, explained, open_session
 from esctl.errors import EsctlError, UsageError
 from esctl.index.mapping import parse_mapping
 from esctl.index.scan import IndexView, Read
+from esctl.index.shelf import Shelf
 from esctl.index.update import Updater
 from esctl.log.commits import create_store
 from esctl.log.snapshot import Snapshot
 from esctl.log.writer import LogWriter, Part
 from esctl.model import MARK, Answer, AsOf, Cursor
+from esctl.output import Target, write
 from esctl.projection.spec import Projection, parse_projection
 from esctl.queries.audit import audit
 from esctl.queries.diff import Side, compare, diff
 from esctl.queries.replay import replay
 from esctl.queries.scope import Scope
+from esctl.queries.snapshot import take
 from esctl.queries.whatif import supposed
 
 SOURCE = "drawn.jsonl"
@@ -104,6 +107,7 @@ class Engine:
     projection: Projection | None
     config: Path | None = None  # the esctl.toml, were there one: python projections lie beside it
     without: tuple[str, ...] = ()  # events supposed away
+    shelf: Shelf | None = None  # snapshots of states to go on from
 
     def rebuilt(self) -> Engine:
         """Give the engine with its index deleted and built again."""
@@ -115,7 +119,8 @@ class Engine:
         own = (self.projection,) if self.projection else ()
         known = None if known_at is None else AsOf("known", "time", instant=known_at)
         name = PROJECTION if self.projection else ""
-        return supposed(Scope(session(), self.view, own, name, known_at=known, config=self.config), self.without)
+        scope = Scope(session(), self.view, own, name, known_at=known, config=self.config, shelf=self.shelf)
+        return supposed(scope, self.without)
 
     def replay(self, bounds: Bounds, where: str = "") -> dict[tuple[str, str], State]:
         """Give the states by (kind, entity), deleted ones too."""
@@ -213,8 +218,13 @@ def _unmarked(value: Any) -> Any:
 
 
 @contextmanager
-def engine(log: Log, *, eager: bool = False) -> Iterator[Engine]:
-    """Ingest a log in batches and index it at the end, or after each batch."""
+def engine(log: Log, *, eager: bool = False, after: Callable[[int, Engine], None] | None = None) -> Iterator[Engine]:
+    """Ingest a log in batches and index it at the end, or after each batch.
+
+    `after` is called with the number of each batch and the engine as it is then, which has a shelf for snapshots.
+    """
+    if os.environ.get("ESCTL_SNAPSHOTS") == "always":
+        after = after or snapshot_at_head
     with store_folder() as folder:
         path = folder / "store"
         files = Unsynced()
@@ -224,16 +234,35 @@ def engine(log: Log, *, eager: bool = False) -> Iterator[Engine]:
         start, offset = 0, 0
         clock = _Clock()
         with LogWriter(path, clock=clock, files=files, connection=session().connection) as writer:
-            for size in log.batches:
+            for number, size in enumerate(log.batches):
                 records = log.records[start : start + size]
                 clock.now = log.recorded_at[start]
                 part = _part(records, offset, start + size)
                 writer.append([part])
-                if eager:
+                if after is not None:
+                    after(number, _engine(updater, writer.snapshot, log))
+                elif eager:
                     updater.run(writer.snapshot)
                 start, offset = start + size, part.cursor.offset
             snapshot = writer.snapshot
-        yield Engine(updater.run(snapshot), snapshot, updater, projection_of(log))
+        made = _engine(updater, snapshot, log)
+        yield made if after is not None else replace(made, shelf=None)
+
+
+def snapshot_at_head(batch: int, made: Engine) -> None:
+    """Make a snapshot, as every ingest does where they are always made."""
+    with suppress(EsctlError):
+        take(made.scope(), None, "ingest", render)
+
+
+def render(answer: Answer, path: Path) -> None:
+    """Write an answer as snapshots keep it."""
+    write(answer, Target("jsonl", path))
+
+
+def _engine(updater: Updater, snapshot: Snapshot, log: Log) -> Engine:
+    shelf = Shelf(snapshot.path, "test", snapshot, always=True)
+    return Engine(updater.run(snapshot), snapshot, updater, projection_of(log), shelf=shelf)
 
 
 class _Clock:

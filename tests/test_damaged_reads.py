@@ -13,6 +13,7 @@ from forgery import cursor, events
 
 from esctl.errors import InputError
 from esctl.index.catalog import IndexFile, read_manifest
+from esctl.index.merging import merge
 from esctl.index.storage import ROW_GROUP
 from esctl.log.commits import create_store
 from esctl.log.reader import export_raw, raw_of
@@ -120,10 +121,8 @@ def test_a_file_that_begins_after_the_bound_is_not_needed(path: Path) -> None:
 
 
 def test_damage_is_not_merged_into_a_file_that_is_in_order(path: Path) -> None:
-    from esctl.index.update import Updater
-
     folder, files = index_files(path)
     flip(folder / files[0].file, 8 * files[0].groups[0].range.bytes // 2)
     store = Store.open(path)
     with pytest.raises(InputError, match=files[0].file):
-        Updater(store.session.connection, store.mapping, folder)._merge(files)
+        merge(store.session.connection, folder, files)

@@ -9,13 +9,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import forgery
+import log_helpers as logs
 import pytest
 from forgery import KEY, forge, judge
 
 from esctl.errors import InputError
 from esctl.ledger import anchors, pins
 from esctl.ledger.note import SigningKey
+from esctl.ledger.verify import Wanted, verify
+from esctl.log.commits import create_store
 from esctl.log.snapshot import commit_name
+from esctl.store import Store
 
 OTHER = SigningKey("stranger", b"\x01" * 32)
 
@@ -282,3 +286,23 @@ def test_a_lost_identity_is_found_and_the_rest_still_judged(few: Path) -> None:
     judged = judge(few)
     assert ("changed", None) in judged.of("identity")
     assert judged.of("commits") == []
+
+
+def test_a_store_that_was_seen_empty_may_get_its_first_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    path = tmp_path / ".esctl"
+    create_store(path)
+    assert verify(path, Wanted()).is_intact
+    logs.store(path, [[logs.part("a", [b"1\n"])]])
+    assert verify(path, Wanted()).is_intact
+
+
+def test_a_flipped_bit_in_what_map_said_is_found_and_misleads_nobody(few: Path) -> None:
+    Store.open(few).set_overrides(["actor=stream"])
+    assert judge(few).verified.is_intact
+    kept = few / "mapping.json"
+    kept.write_bytes(kept.read_bytes().replace(b"stream", b"strdam"))
+    assert judge(few).of("mapping") == [("changed", None)]
+    with pytest.raises(InputError, match=r"mapping\.json is not as it was written"):
+        Store.open(few).replay()
+    kept.unlink()

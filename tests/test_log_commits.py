@@ -19,15 +19,14 @@ from esctl.errors import InputError, UsageError
 from esctl.log import commits, files
 from esctl.log.commits import create_store, open_log
 from esctl.log.files import ConflictError
+from esctl.log.lines import from_line, sealed, to_line
 from esctl.log.snapshot import (
     Commit,
     Snapshot,
     commit_from_json,
     commit_to_json,
     format_instant,
-    from_line,
     parse_instant,
-    to_line,
 )
 
 
@@ -89,7 +88,7 @@ def test_commit_files_are_one_line_with_sorted_keys(tmp_path: Path) -> None:
     text = commit_file(tmp_path / "s", 1).read_text()
     value = json.loads(text)
     assert text == json.dumps(value, sort_keys=True, separators=(",", ":")) + "\n"
-    assert list(value) == ["add", "at", "cursors", "kind", "prev", "remove", "seq", "tree"]
+    assert list(value) == ["add", "at", "cursors", "kind", "prev", "remove", "seq", "sha256", "tree"]
     assert value["at"] == "2023-11-14T22:13:20.000000Z"
 
 
@@ -147,7 +146,7 @@ def test_a_commit_removed_after_a_summary_of_it_is_noticed(tmp_path: Path) -> No
 def test_a_changed_commit_breaks_the_chain(tmp_path: Path) -> None:
     many(tmp_path / "s", 5)
     path = commit_file(tmp_path / "s", 2)
-    path.write_bytes(path.read_bytes().replace(b'"records":1', b'"records":7'))
+    path.write_bytes(changed(json.loads(path.read_bytes()), "cursors.s1.records", 7))
     with pytest.raises(InputError, match=r"00000000000000000003\.json does not follow"):
         reopened(tmp_path / "s")
 
@@ -166,7 +165,24 @@ def changed(value: dict[str, Any], path: str, to: Any) -> bytes:
     for name in parents:
         inner = inner[int(name)] if name.isdecimal() else inner[name]
     inner[last] = to
-    return to_line(value)
+    return to_line(sealed({name: member for name, member in value.items() if name != "sha256"}))
+
+
+def test_a_changed_digit_of_the_last_commit_is_refused(tmp_path: Path) -> None:
+    many(tmp_path, 1)
+    data = commit_file(tmp_path, 1).read_bytes()
+    commit_file(tmp_path, 1).write_bytes(data.replace(b'"records":0', b'"records":2'))
+    with pytest.raises(InputError, match=r"00000000000000000001\.json is no commit file: it is not as it was written"):
+        reopened(tmp_path)
+
+
+def test_a_summary_of_another_store_is_not_believed(tmp_path: Path) -> None:
+    many(tmp_path, 100)
+    identity = json.loads((tmp_path / "format.json").read_bytes())
+    identity["store_id"] = "00000000-0000-0000-0000-000000000000"
+    (tmp_path / "format.json").write_bytes(to_line(identity))
+    with pytest.raises(InputError, match=r"00000000000000000001\.json does not follow from .*format\.json"):
+        reopened(tmp_path)
 
 
 @pytest.mark.parametrize(

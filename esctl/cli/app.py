@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import os
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -45,6 +48,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "repair": ("esctl.cli.commands.repair", "Mend what is derived, and say what evidence is lost."),
     "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
+    "snapshot": ("esctl.cli.commands.snapshot", "Keep the states at a point, so that replays go on from there."),
     "compact": ("esctl.cli.commands.compact", "Merge small files of the store."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),
 }
@@ -146,6 +150,8 @@ def main() -> None:
 
 def run(group: LazyGroup) -> None:
     """Run a command line to its exit code, and see that the last bytes of its output arrive too."""
+    codes: list[int] = []
+    atexit.register(_leave, codes)  # the first to be registered runs last
     failures.watch_interrupts()
     code: Any = 0
     try:
@@ -161,4 +167,15 @@ def run(group: LazyGroup) -> None:
     # CPython takes an interrupt that passed through exec() of a text (a dataclass being made in an import) for
     # unhandled, caught or not, and `python -m` then dies of the signal; the next exec() clears that.
     exec("pass")
+    if isinstance(code, int | None):
+        codes.append(code or 0)
     sys.exit(code)
+
+
+def _leave(codes: list[int]) -> None:
+    """End the process at once: to take apart all that was loaded takes longer than a small answer."""
+    if codes:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                stream.flush()
+        os._exit(codes[-1])

@@ -36,6 +36,7 @@ def settings(shared: Shared) -> list[Setting]:
     listed = [_setting(name, default, shared, config) for name, default in DEFAULTS.items()]
     return [
         *listed,
+        _snapshots(config),
         *_found(store, path),
         *_flat("mapping", config.mapping, config),
         *_flat("projections", config.projections, config),
@@ -60,6 +61,14 @@ def _setting(name: str, default: str, shared: Shared, config: Config) -> Setting
     if name in config.output:
         return Setting(name, str(config.output[name]), config.name)
     return Setting(name, default, "default")
+
+
+def _snapshots(config: Config) -> Setting:
+    given = os.environ.get("ESCTL_SNAPSHOTS")
+    if given:
+        return Setting("snapshots", given, "ESCTL_SNAPSHOTS")
+    configured = config.store.get("snapshots")
+    return Setting("snapshots", configured or "auto", config.name if configured else "default")
 
 
 def _found(store: Path | None, config: Path | None) -> Iterator[Setting]:

@@ -160,20 +160,20 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     document = {"format": FORMAT, **asdict(manifest)}
     temporary = folder / f".tmp-{MANIFEST}-{os.getpid()}"
     with temporary.open("w", encoding="utf-8") as file:
-        file.write(_sealed(json.dumps(document, separators=(",", ":"), sort_keys=True)))
+        file.write(sealed(json.dumps(document, separators=(",", ":"), sort_keys=True)))
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(folder / MANIFEST)
 
 
-def _sealed(body: str) -> str:
+def sealed(body: str) -> str:
     """Put the digest of a JSON object into it, as its last member."""
     return body[:-1] + _DIGEST % _digest(body)
 
 
 def is_sealed(text: str) -> bool:
     """Tell whether a manifest's text is that which was written."""
-    return text == _sealed(text[: -len(_DIGEST % _digest(""))] + "}")
+    return text == sealed(text[: -len(_DIGEST % _digest(""))] + "}")
 
 
 def _digest(text: str) -> str:

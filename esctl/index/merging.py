@@ -84,12 +84,13 @@ def merge(connection: duckdb.DuckDBPyConnection, folder: Path, files: Sequence[I
     reader = relational(connection).sql(sql).to_arrow_reader(ROW_GROUP)
     tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
     written = write_file(folder, tables, files[0].first, files[-1].last)
+    return replace(summed(files), file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer)
+
+
+def summed(files: Sequence[IndexFile]) -> IndexFile:
+    """Tell what there is in neighbouring files, as if they were one: the first."""
     return replace(
         files[0],
-        file=written.file,
-        bytes=written.bytes,
-        groups=written.groups,
-        footer=written.footer,
         last=files[-1].last,
         min_time=min(file.min_time for file in files),
         max_time=max(file.max_time for file in files),

@@ -69,6 +69,7 @@ class IndexView:
     folder: Path
     manifest: Manifest
     upto: int | None = None  # leaves out what was recorded after the reader's own snapshot
+    unread: frozenset[str] = frozenset()  # files that a question needs no row of
     checked: Checked = field(default_factory=Checked, compare=False, repr=False)
 
     @property
@@ -172,7 +173,7 @@ class IndexView:
         DuckDB leaves the same row groups out, by the bounds of names that stand in the footers. One file stays, so
         that a relation has its columns.
         """
-        files = self.manifest.files
+        files = tuple(file for file in self.manifest.files if file.file not in self.unread)
         files = tuple(file for file in files if all(limit.may_lie_in(file) for limit in limits)) or files[:1]
         for file in files:
             groups = [group.range for group in file.groups if all(limit.may_lie_in_group(group) for limit in limits)]

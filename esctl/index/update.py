@@ -116,20 +116,14 @@ class Updater:
             ) from error
 
     def rebuild_as(self, snapshot: Snapshot, like: Manifest) -> Manifest:
-        """Build an index in an empty folder, in files that cover and are laid out as those of another one.
+        """Build an index in an empty folder, each file of another one in one or more that are laid out as it is.
 
         So the two can be compared row by row. Raises as `run` does.
         """
         manifest = _empty(snapshot)
         for file in like.files:
-            written: list[IndexFile] = []
             for table in _chunks(snapshot, file.first, min(file.last, snapshot.head)):
                 manifest = self._add(snapshot, manifest, table, file.columns)
-                written.append(manifest.files[-1])
-            if len(written) > 1:
-                manifest = replace(
-                    manifest, files=(*manifest.files[: -len(written)], merge(self.connection, self.folder, written))
-                )
         return manifest
 
     def over(

@@ -57,11 +57,9 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     it; InputError where it cannot be read or written.
     """
     started = now()
-    snapshot = open_log(store).read()
-    files = Filesystem()
-    with explained(f"write {store}"):
-        for folder in ("log", "commits"):
-            files.sync_folder(store / folder)  # a head that another process has just made may not be on the disk yet
+    log = open_log(store)
+    snapshot = log.read()
+    log.sync()
     tree = store_tree(snapshot)
     for path in checkpoint_files(store):
         _check(path, tree, snapshot)
@@ -73,7 +71,7 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     with explained(f"write {target}"):
         target.parent.mkdir(exist_ok=True)
         with suppress(ConflictError):  # the same head was signed with the same key before: Ed25519 gives the same bytes
-            write_exclusive(files, target, data, target.name)
+            write_exclusive(Filesystem(), target, data, target.name)
     return data
 
 

@@ -12,6 +12,7 @@ from esctl.ledger.findings import Check, Finding
 from esctl.ledger.pins import Pin
 from esctl.log.commits import SUMMARY_EVERY, CommitLog, commit_numbers, open_log, summary_line, summary_numbers
 from esctl.log.files import entries, read_regular
+from esctl.log.lines import from_line, to_line
 from esctl.log.merkle import BLOCK_LEVEL, Frontier
 from esctl.log.snapshot import (
     FORMAT,
@@ -22,10 +23,8 @@ from esctl.log.snapshot import (
     commit_name,
     commit_to_json,
     empty,
-    from_line,
     identity,
     replay,
-    to_line,
 )
 
 _LARGEST = 1 << 30
@@ -205,7 +204,7 @@ def _add_up(run: _Walk, base: Snapshot) -> tuple[Snapshot | None, dict[int, byte
             run.found(_first_bad(run, snapshot, batch), str(error.message).partition(": ")[2] or error.message)
             return None, summaries
         if snapshot.seq % SUMMARY_EVERY == 0:
-            summaries[snapshot.seq] = summary_line(snapshot)
+            summaries[snapshot.seq] = summary_line(snapshot, base.commit_sha256)
     for seq, message in _odd_blocks(run):
         run.found(seq, message, commit=run.commits[seq])
     return (None if run.findings else snapshot), summaries

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from esctl.errors import InputError
 from esctl.index.catalog import MANIFEST, IdRun, IndexFile, Manifest, is_sealed, read_manifest
+from esctl.index.overrides import FILE, read_overrides
+from esctl.index.shelf import listed
 from esctl.ledger.chain import Chain
 from esctl.ledger.findings import Check, Finding
 from esctl.log.files import entries
@@ -58,6 +60,40 @@ def _judged(digest: Digest | None, expected: Digest, known: dict[str, str]) -> t
     if digest[0] != expected[0]:
         return "changed", f"it has {digest[0]:,} bytes, {expected[0]:,} were committed"
     return "changed", "it is not what was committed"
+
+
+def check_overrides(store: Path) -> Check | None:
+    """Check what `--map` said; None where it never said anything."""
+    if not (store / FILE).exists():
+        return None
+    try:
+        read_overrides(store)
+    except InputError:
+        found = [Finding("changed", "it is not as it was written; give --map anew", FILE)]
+    else:
+        found = []
+    return Check("mapping", "its own digest", 1, tuple(found))
+
+
+def check_states(store: Path) -> Check | None:
+    """Check the snapshots of states; None where there are none. No answer rests on a damaged one."""
+    found, count = list[Finding](), 0
+    for path, snapshot in listed(store):
+        count += 1
+        place = path.parent.relative_to(store)
+        if snapshot is None:
+            found.append(_unfit(place / path.name))
+            continue
+        count += 2
+        parts = (snapshot.cells, snapshot.lines)
+        digests = digests_of(path.parent / part.file for part in parts)
+        pairs = zip(parts, digests, strict=True)
+        found += [_unfit(place / part.file) for part, digest in pairs if digest != (part.bytes, part.sha256)]
+    return Check("snapshots", "their manifests", count, tuple(found)) if count else None
+
+
+def _unfit(place: Path) -> Finding:
+    return Finding("index out of step", "it is not as it was written, and is not used: make it anew", str(place))
 
 
 def check_index_files(chain: Chain) -> Check:

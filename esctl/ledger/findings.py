@@ -16,6 +16,8 @@ RULES: tuple[tuple[str, str], ...] = (
     ("summaries", "summaries say what the commits add up to"),
     ("segments", "every segment has the size and SHA-256 that were committed"),
     ("index files", "every index file has the size and SHA-256 that its manifest says"),
+    ("snapshots", "every snapshot of states is as it was written"),
+    ("mapping", "mapping.json says what --map last said"),
     ("checkpoints", "every checkpoint is signed by a known key, and the log only grew since"),
     ("last seen", "the log only grew since it was last seen here"),
     ("since", "the log only grew since a checkpoint kept elsewhere"),

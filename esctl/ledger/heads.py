@@ -119,7 +119,7 @@ def check_pin(heads: Heads, pin: Pin | None) -> Check:
     elif pin.seq > chain.last:
         message = f"commit {pin.seq} was seen, the last is {chain.last}"
         found = Finding("rolled back", message, file, chain.tree.size + 1, chain.tree.size // BLOCK)
-    elif chain.digests.get(pin.seq) != pin.commit:
+    elif pin.seq and chain.digests.get(pin.seq) != pin.commit:  # 0: it had no commit yet
         head = Head(origin_of(chain.store_id), pin.size, bytes.fromhex(pin.root))
         found = heads.contradiction(head, file, 0) or Finding("changed", "it is not the commit that was seen", file)
     return Check("last seen", against, 1, (found,) if found is not None else ())

@@ -13,7 +13,9 @@ from esctl.engine.duckdb import connect, explained
 from esctl.engine.quoting import identifier
 from esctl.errors import EsctlError, InputError
 from esctl.index.catalog import IndexFile, Manifest, read_manifest
+from esctl.index.layout import PayloadColumn
 from esctl.index.mapping import mapping_hash
+from esctl.index.merging import summed
 from esctl.index.scan import ENVELOPE, IndexView, Read
 from esctl.index.update import Updater
 from esctl.ledger.findings import Kind
@@ -83,7 +85,8 @@ def _differences(
     connection: duckdb.DuckDBPyConnection, folder: Path, there: Manifest, temporary: Path, again: Manifest
 ) -> Iterator[Difference]:
     told = set[int]()
-    for old, new in zip(there.files, again.files, strict=True):
+    for old in there.files:
+        new = summed([file for file in again.files if old.first <= file.first <= old.last])
         if old.last != new.last:
             continue  # it covers more than the log, which was told of already
         if message := _other_counts(old, new):
@@ -99,7 +102,7 @@ def _differences(
         )
     views = IndexView(folder, there, again.head), IndexView(temporary, again)
     old_rows, new_rows = (_rows(view) for view in views)
-    sums = [_block_sums(rows) for rows in (old_rows, new_rows)]
+    sums = [_block_sums(view) for view in views]
     blocks = connection.execute(
         f"""SELECT block FROM ({sums[0]}) a FULL JOIN ({sums[1]}) b USING (block)
         WHERE (a.n, a.h) IS DISTINCT FROM (b.n, b.h) ORDER BY 1 LIMIT {_MOST}"""
@@ -123,11 +126,24 @@ def _rows(view: IndexView) -> str:
     return view.relation(ENVELOPE, {"payload": Read((), "json")})
 
 
-def _block_sums(rows: str) -> str:
-    """Write a content hash of each block: the sum of the hashes of its rows, which no order changes."""
-    columns = ", ".join(identifier(name) for name in (*ENVELOPE, "payload"))
-    return f"""SELECT ((position - 1) >> {BLOCK_LEVEL}) AS block, count(*) AS n, sum(hash({columns})::HUGEINT) AS h
-        FROM ({rows}) GROUP BY 1"""
+def _block_sums(view: IndexView) -> str:
+    """Write a content hash of each block: the sum of the hashes of its rows as they are stored, which no order changes.
+
+    What is laid out alike needs no payload put together.
+    """
+    layouts = {file.columns: None for file in view.manifest.files}
+    rows = [_hashed(view, columns) for columns in layouts]
+    return f"""SELECT ((position - 1) >> {BLOCK_LEVEL}) AS block, count(*) AS n, sum(h::HUGEINT) AS h
+        FROM ({" UNION ALL ".join(rows)}) GROUP BY 1"""
+
+
+def _hashed(view: IndexView, columns: tuple[PayloadColumn, ...]) -> str:
+    files = tuple(file for file in view.manifest.files if file.columns == columns)
+    alike = replace(view, manifest=replace(view.manifest, files=files))
+    stored = ", ".join(["data", "nulls", *(identifier(column.name) for column in columns)])
+    envelope = ", ".join(identifier(name) for name in ENVELOPE)
+    rows = alike.relation(ENVELOPE, extra=f"hash({stored}) AS payload")
+    return f"SELECT position, hash({envelope}, payload) AS h FROM ({rows})"
 
 
 def _first_difference(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from esctl.errors import InputError
 from esctl.ledger.backdating import check_back_dating
 from esctl.ledger.chain import Chain, walk
-from esctl.ledger.files import check_index_files, check_segments
+from esctl.ledger.files import check_index_files, check_overrides, check_segments, check_states
 from esctl.ledger.findings import Anchor, Check
 from esctl.ledger.heads import Heads, check_checkpoints, check_pin, check_since
 from esctl.ledger.note import VerifierKey, parse_verifier
@@ -86,8 +86,9 @@ def _verified(path: Path, wanted: Wanted) -> tuple[Verified, Chain]:
         recomputed = check_records(chain, wanted.mapping)
         records, roots = list(recomputed.checks), {**roots, **recomputed.roots}
     heads = Heads(chain, roots)
-    checks = [*chain.checks, check_segments(chain), check_index_files(chain), check_checkpoints(heads, trusted)]
-    checks.append(check_pin(heads, pin))
+    checks = [*chain.checks, check_segments(chain), check_index_files(chain)]
+    checks += [check for check in (check_states(path), check_overrides(path)) if check is not None]
+    checks += [check_checkpoints(heads, trusted), check_pin(heads, pin)]
     checks += _check_times(chain, pin, wanted.authorities)
     if wanted.since is not None:
         checks.append(check_since(heads, wanted.since, trusted))

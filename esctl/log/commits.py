@@ -23,6 +23,7 @@ from esctl.log.files import (
     write_exclusive,
     write_replacing,
 )
+from esctl.log.lines import from_line, to_line
 from esctl.log.snapshot import (
     FORMAT,
     Commit,
@@ -31,19 +32,17 @@ from esctl.log.snapshot import (
     commit_name,
     commit_to_json,
     empty,
-    from_line,
     identity,
     replay,
     snapshot_from_json,
     snapshot_to_json,
-    to_line,
 )
 
 SUMMARY_EVERY = 100
 _COMMIT_NAME = re.compile(r"(\d{20})\.json", re.ASCII)
 _SUMMARY_NAME = re.compile(r"summary-(\d{20})\.json", re.ASCII)
 _LARGEST_FILE = 1 << 30
-_FOLDERS = ("commits", "log")
+_FOLDERS = ("log", "commits")
 _DAMAGED = "the store is damaged: restore it from a copy"
 
 
@@ -94,6 +93,15 @@ class CommitLog:
             self._write_summary(after)
         return after
 
+    def sync(self) -> None:
+        """Bring the names of all commits and segments to the disk, whoever made them. Raises InputError.
+
+        A commit may be there whose writer was ended, or failed, before its name was durable.
+        """
+        with explained(f"write {self.path}"):
+            for folder in _FOLDERS:
+                self._files.sync_folder(self.path / folder)
+
     def has(self, seq: int) -> bool:
         """Tell whether commit number `seq` was made."""
         return (self.folder / commit_name(seq)).exists()
@@ -113,7 +121,7 @@ class CommitLog:
         self._write_summary(self.read(seq, summaries=False))
 
     def _write_summary(self, snapshot: Snapshot) -> None:
-        data = summary_line(snapshot)
+        data = summary_line(snapshot, self._empty.commit_sha256)
         name = f"summary-{commit_name(snapshot.seq)}"
         with explained(f"write {self.folder / name}"), suppress(ConflictError):  # then another writer makes the same
             write_replacing(self._files, self.folder / name, data, name)
@@ -129,14 +137,12 @@ class CommitLog:
         """Read a summary; None for one that is missing, damaged or of another store: it can be derived again."""
         try:
             value = from_line(read_regular(self.folder / f"summary-{commit_name(seq)}", _LARGEST_FILE))
-            claimed = value.pop("sha256")
             summary = snapshot_from_json(self._empty, value)
-            intact = claimed == sha256(to_line(value)).hexdigest()
             commit, digest = self._read_commit(seq)
         except (OSError, InputError, ValueError, KeyError, TypeError, AttributeError):
             return None
         told = (summary.seq, summary.commit_sha256, summary.tree, summary.at)
-        return summary if intact and told == (seq, digest, commit.tree, commit.at) else None
+        return summary if told == (seq, digest, commit.tree, commit.at) else None
 
     def _read_commit(self, seq: int) -> tuple[Commit, str]:
         path = self.folder / commit_name(seq)
@@ -168,10 +174,9 @@ def summary_numbers(names: Iterable[str]) -> Iterable[int]:
     return _numbers(_SUMMARY_NAME, names)
 
 
-def summary_line(snapshot: Snapshot) -> bytes:
-    """Write a summary file: what the commits up to one add up to, with its own digest."""
-    body = snapshot_to_json(snapshot)
-    return to_line(body | {"sha256": sha256(to_line(body)).hexdigest()})
+def summary_line(snapshot: Snapshot, identity: str) -> bytes:
+    """Write a summary file: what the commits up to one add up to. `identity`: what the first of them follows from."""
+    return to_line(snapshot_to_json(snapshot, identity))
 
 
 def open_log(path: Path, files: Filesystem | None = None) -> CommitLog:

@@ -17,6 +17,9 @@ BLOCK_LEVEL = 12
 BLOCK = 1 << BLOCK_LEVEL
 """Leaves in an aligned block whose root a commit keeps."""
 
+_MANY = 512
+"""Pairs of nodes that are hashed in one go."""
+
 EMPTY_ROOT = sha256(b"").digest()
 
 
@@ -31,8 +34,17 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def _pair_up(nodes: bytes) -> bytes:
-    digest, mark = sha256, b"\x01"
-    return b"".join([digest(mark + nodes[i : i + 64]).digest() for i in range(0, len(nodes) - HASH, 64)])
+    count = len(nodes) // (2 * HASH)
+    if count < _MANY:
+        return b"".join([node_hash(nodes[i : i + HASH], nodes[i + HASH : i + 64]) for i in range(0, count * 64, 64)])
+    import numpy as np
+
+    # Marked and cut in C, a few at a time: half the time of slices of `bytes`, and what is hashed stays in the cache.
+    marked = np.ones((count, 1 + 2 * HASH), np.uint8)
+    marked[:, 1:] = np.frombuffer(nodes, np.uint8, count * 2 * HASH).reshape(count, 2 * HASH)
+    pairs, digest = marked.view(f"V{1 + 2 * HASH}").ravel(), sha256
+    parts = (pairs[start : start + _MANY].tolist() for start in range(0, count, _MANY))
+    return b"".join([b"".join([digest(pair).digest() for pair in part]) for part in parts])
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def plain_leaf_hashes(table: pa.Table) -> bytes:
         texts = "\0esctl/record/1\n", f"\n{numbers[1][start]}\n", "\n-\n-\n-\n", named
         for at in range(start, stop, _WINDOW):
             window = slice(at, min(at + _WINDOW, stop))
-            hashed += _window(content, bounds[at : window.stop + 1], numbers[0][window], numbers[2][window], texts)
+            hashed.append(_window(content, bounds[at : window.stop + 1], numbers[0][window], numbers[2][window], texts))
     return b"".join(hashed)
 
 
@@ -51,18 +51,19 @@ def _window(
     positions: npt.NDArray[np.int64],
     offsets: npt.NDArray[np.int64],
     texts: tuple[str, str, str, str],
-) -> list[bytes]:
+) -> bytes:
     digest, first = sha256, int(bounds[0])
     data = content[first : int(bounds[-1])].to_pybytes()
     before, time, nothing, source = texts
-    return [
-        digest(
-            f"{before}{position}{time}{offset}{nothing}{digest(data[start:end]).hexdigest()}{source}".encode()
-        ).digest()
-        for position, offset, (start, end) in zip(
-            positions.tolist(), offsets.tolist(), pairwise((bounds - first).tolist()), strict=True
-        )
-    ]
+    ends = (bounds - first).tolist()
+    return b"".join(
+        [
+            digest(
+                f"{before}{position}{time}{offset}{nothing}{digest(data[start:end]).hexdigest()}{source}".encode()
+            ).digest()
+            for position, offset, start, end in zip(positions.tolist(), offsets.tolist(), ends, ends[1:], strict=False)
+        ]
+    )
 
 
 def _runs(table: pa.Table, times: npt.NDArray[np.int64]) -> Iterator[tuple[int, int, str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from esctl.errors import InputError
+from esctl.log.lines import sealed, to_line, unsealed
 from esctl.log.merkle import HASH, Frontier
 from esctl.log.ranges import ByteRange
 from esctl.model import Cursor
@@ -147,39 +147,27 @@ def parse_instant(text: str) -> int:
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
-def to_line(value: Mapping[str, Any]) -> bytes:
-    """Write one line of JSON, keys sorted, ASCII: the same value gives the same bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-
-
-def from_line(data: bytes) -> dict[str, Any]:
-    """Read one JSON object. Raises ValueError for anything else."""
-    try:
-        value = json.loads(data)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
-    return value
-
-
 def commit_to_json(commit: Commit) -> dict[str, Any]:
     """Give a commit file's content."""
     told = {} if commit.redaction is None else {"redaction": _redaction_to_json(commit.redaction)}
-    return told | {
-        "seq": commit.seq,
-        "kind": commit.kind,
-        "at": format_instant(commit.at),
-        "prev": commit.prev,
-        "add": [_entry_to_json(entry) for entry in commit.add],
-        "remove": list(commit.remove),
-        "tree": commit.tree.to_json(),
-        "cursors": _cursors_to_json(commit.cursors),
-    }
+    return sealed(
+        told
+        | {
+            "seq": commit.seq,
+            "kind": commit.kind,
+            "at": format_instant(commit.at),
+            "prev": commit.prev,
+            "add": [_entry_to_json(entry) for entry in commit.add],
+            "remove": list(commit.remove),
+            "tree": commit.tree.to_json(),
+            "cursors": _cursors_to_json(commit.cursors),
+        }
+    )
 
 
 def commit_from_json(value: Mapping[str, Any]) -> Commit:
     """Read a commit file's content. Raises ValueError, KeyError or TypeError for anything else."""
+    value = unsealed(value)
     kind = value["kind"]
     if kind not in ("append", "compact", "redact"):
         raise ValueError(f"unknown kind of commit: {kind!r}")
@@ -201,10 +189,11 @@ def commit_from_json(value: Mapping[str, Any]) -> Commit:
     )
 
 
-def snapshot_to_json(snapshot: Snapshot) -> dict[str, Any]:
-    """Give a summary file's content, except for its own digest."""
+def snapshot_to_json(snapshot: Snapshot, identity: str) -> dict[str, Any]:
+    """Give a summary file's content. `identity`: the digest that the first commit follows from."""
     redactions = [_redaction_to_json(redaction) for redaction in snapshot.redactions]
-    return ({"redactions": redactions} if redactions else {}) | {
+    body = {
+        "identity": identity,
         "seq": snapshot.seq,
         "at": format_instant(snapshot.at),
         "commit_sha256": snapshot.commit_sha256,
@@ -212,10 +201,14 @@ def snapshot_to_json(snapshot: Snapshot) -> dict[str, Any]:
         "segments": [_entry_to_json(entry) for entry in snapshot.segments],
         "cursors": _cursors_to_json(snapshot.cursors),
     }
+    return sealed(body | ({"redactions": redactions} if redactions else {}))
 
 
 def snapshot_from_json(base: Snapshot, value: Mapping[str, Any]) -> Snapshot:
     """Read a summary of the store whose empty snapshot is `base`. Raises ValueError, KeyError or TypeError."""
+    value = unsealed(value)
+    if value["identity"] != base.commit_sha256:
+        raise ValueError("it is of another store")
     segments = tuple(_entry_from_json(entry) for entry in value["segments"])
     tree = Frontier.from_json(value["tree"])
     _check_dense(segments, tree.size)
@@ -243,7 +236,8 @@ def replay(snapshot: Snapshot, commits: Sequence[tuple[Commit, str]]) -> Snapsho
     for commit, digest in commits:
         name = snapshot.path / "commits" / commit_name(seq + 1)
         if commit.seq != seq + 1 or commit.prev != prev:
-            raise InputError(f"{name} does not follow the commit before it", _RESTORE_HINT)
+            before = f"from {snapshot.path / 'format.json'}" if seq == 0 else "the commit before it"
+            raise InputError(f"{name} does not follow {before}", _RESTORE_HINT)
         try:
             segments = _next_segments(segments, tree, commit)
             if commit.at <= at:

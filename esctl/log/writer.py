@@ -102,6 +102,7 @@ class LogWriter:
         self._acquire()
         try:
             self._snapshot = sweep(self._log, self._files)
+            self._log.sync()
             self._log.mend_summary(self._snapshot)
             self._pool = ThreadPoolExecutor(1, "segment")
         except BaseException:
@@ -374,7 +375,7 @@ def sweep(log: CommitLog, files: Filesystem) -> Snapshot:
         for name in names["commits"]
         if (found := _UNFINISHED.fullmatch(name)) and int(found[1]) <= snapshot.seq
     ]
-    stale += [log.path / name for name in names["."] if name.startswith(f"{TEMPORARY}format.json.")]
+    stale += [log.path / name for name in names["."] if name.startswith(TEMPORARY)]
     for path in stale:
         with suppress(OSError):
             files.unlink(path)

@@ -40,6 +40,12 @@ def write(answer: Answer, target: Target) -> Written:
             return report(answer, connection, target, sink)
     selection = select_columns(answer, target)
     zone = find_zone(target.tz, connection)
+    if answer.ready is not None:
+        from esctl.output.ready import is_as_made, write_ready
+
+        if is_as_made(answer, target):
+            with open_sink(target.destination) as sink:
+                return write_ready(answer.ready, answer.columns, connection, zone, sink)
     with open_sink(target.destination) as sink:
         if target.format == "table":
             from esctl.output.table import write_table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -100,16 +100,34 @@ class Reads:
         return Value(identifier(name), "text")
 
 
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The digits of numbers in some of the rows, and a view of the rows in the files that hold any others."""
+
+    shapes: Mapping[PayloadPath, Shape]
+    beyond: IndexView
+
+
 def measure(
-    connection: duckdb.DuckDBPyConnection, view: IndexView, paths: Iterable[PayloadPath], where: Sequence[str] = ()
+    connection: duckdb.DuckDBPyConnection,
+    view: IndexView,
+    paths: Iterable[PayloadPath],
+    where: Sequence[str] = (),
+    before: Measured | None = None,
 ) -> dict[PayloadPath, Shape]:
-    """Find how many digits the numbers at payload paths have in the rows asked about, in one scan at most."""
+    """Find how many digits the numbers at payload paths have in the rows asked about, in one scan at most.
+
+    A path that was measured `before` is looked at in the other files alone.
+    """
     shapes: dict[PayloadPath, Shape] = {}
     unknown: list[PayloadPath] = []
+    again: list[PayloadPath] = []
     for path in dict.fromkeys(paths):
         known = _shape_of_columns(view, path)
         if known is not None:
             shapes[path] = known
+        elif before is not None and path in before.shapes:
+            again.append(path)
         else:
             unknown.append(path)
     if unknown:
@@ -118,6 +136,9 @@ def measure(
         # Beside the columns there are rows as JSON text, mostly few.
         rest = _measured(connection, view, list(shapes.keys() - unknown), [*where, "data IS NOT NULL"])
         shapes |= {path: _joined(shapes[path], shape) for path, shape in rest.items()}
+    if before is not None and again:
+        found = _measured(connection, before.beyond, again, where)
+        shapes |= {path: _joined(before.shapes[path], shape) for path, shape in found.items()}
     return shapes
 
 
@@ -139,6 +160,11 @@ def nested_types(
         row = single_row(connection, f"SELECT {items} FROM ({view.relation([], reads, where)})")
     kinds = [{"CONTAINER" if t in ("OBJECT", "ARRAY") else t for t in types or ()} for types in row or ()]
     return {path: next(iter(found)) for path, found in zip(nested, kinds, strict=True) if len(found) == 1}
+
+
+def measured_shapes(reads: Reads) -> dict[PayloadPath, Shape]:
+    """Give the shapes that were found by looking at rows, not told by the types of columns."""
+    return {path: shape for path, shape in reads.shapes.items() if _shape_of_columns(reads.view, path) is None}
 
 
 def _shape_of_columns(view: IndexView, path: PayloadPath) -> Shape | None:

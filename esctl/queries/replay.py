@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from esctl.engine.exact_text import json_string
@@ -16,6 +16,7 @@ from esctl.projection.expressions import Expression, Path, Resolve
 from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.sql import field_column, states_sql, total_shape
 from esctl.projection.values import NULL, Shape, Value, from_json, number_from_json, to_boolean
+from esctl.queries.resume import Resumed, ready, resumed, states_of, unfit_notes
 from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for
 from esctl.queries.typed import field_text, field_value
 
@@ -64,18 +65,36 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     """Answer with one state per entity at `at`, optionally only those for which a predicate on the state holds."""
     check_entities(scope)
     check_order(scope)
-    parts = [states(scope, claim, at, calculating=bool(where)) for claim in claims(scope)]
+    found = [_resumed_states(scope, claim, at, calculating=bool(where)) for claim in claims(scope)]
+    parts = [part for part, _ in found]
     known = frozenset(field.name for part in parts for field in part.fields)
     selected = [_selected(part, where, known, deleted=deleted) for part in parts]
     rows = " UNION ALL ".join(
-        f"SELECT entity, kind, {_state(part)} AS state, version, position, time FROM ({sql})"
-        for part, sql in zip(parts, selected, strict=True)
+        f"SELECT {state_row(part)} FROM ({sql})" for part, sql in zip(parts, selected, strict=True)
     )
     flat_sql, flat_columns = _flat(parts, selected)
     order = "ORDER BY kind, entity"
-    return Answer(
-        scope.session, f"SELECT * FROM ({rows}) {order}", COLUMNS, f"{flat_sql} {order}", flat_columns, title="states"
-    )
+    answer = Answer(
+        scope.session, f"SELECT * FROM ({rows}) {order}", COLUMNS, f"{flat_sql} {order}", flat_columns,
+        notes=unfit_notes(scope), title="states",
+    )  # fmt: skip
+    part, whole = found[0]
+    if len(found) > 1 or whole is None or where or deleted or scope.entities:
+        return answer
+    return replace(answer, ready=ready(whole, state_row(part)))
+
+
+def _resumed_states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool) -> tuple[States, Resumed | None]:
+    """Fold one projection's entities up to a bound, from a snapshot where there is one that fits."""
+    found = resumed(scope, claim, at, calculating=calculating)
+    if found is None:
+        return states(scope, claim, at, calculating=calculating), None
+    return States(states_of(found), state_fields(found.plan, found.events)), found
+
+
+def state_row(part: States) -> str:
+    """Write the columns of the answer over those of a projection's states."""
+    return f"entity, kind, {_state(part)} AS state, version, position, time"
 
 
 def states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> States:

@@ -17,13 +17,15 @@ from esctl.index.reach import either
 from esctl.index.scan import FOLDABLE, IndexView, PayloadPath, Read
 from esctl.model import AsOf
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
-from esctl.projection.reads import Reads, measure, nested_types
+from esctl.projection.reads import Measured, Reads, measure, nested_types
 from esctl.projection.spec import DEFAULT, Projection, family
 from esctl.projection.sql import EventRows
 from esctl.queries.bounds import bound, entity_conditions, is_glob, known_conditions
 
 if TYPE_CHECKING:
     import duckdb
+
+    from esctl.index.shelf import Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Scope:
     tz: str = "UTC"
     config: Path | None = None  # the esctl.toml, beside which a python projection may live
     without: tuple[Skipped, ...] = ()
+    shelf: Shelf | None = None  # the snapshots that may be used
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -191,12 +194,17 @@ def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
     return keys
 
 
-def plan_for(scope: Scope, projection: Projection, *, calculating: bool = False) -> Plan:
-    """Compile a projection against the scope's index. `calculating`: something else will reckon with its fields."""
+def plan_for(
+    scope: Scope, projection: Projection, *, calculating: bool = False, before: Measured | None = None
+) -> Plan:
+    """Compile a projection against the scope's index.
+
+    `calculating`: something else will reckon with its fields. `before`: what need not be measured again.
+    """
     keys = cache(payload_keys(scope))
     paths = measured_paths(scope.view, projection, calculating)
     paths += _member_paths(scope.view, projection, keys) if calculating else []
-    shapes = measure(scope.connection, scope.view, paths, counted(scope))
+    shapes = measure(scope.connection, scope.view, paths, counted(scope), before)
     reads = Reads(scope.view, shapes)
     if calculating:
         reads.nested_types.update(nested_types(scope.connection, scope.view, paths, counted(scope)))

@@ -6,6 +6,7 @@ import json
 
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
+from esctl.index import shelf
 from esctl.log.snapshot import Snapshot
 from esctl.model import Answer, AsOf, Column
 from esctl.queries.scope import Scope
@@ -14,8 +15,8 @@ COLUMNS = (
     Column("store", "text"), Column("head", "integer"), Column("root", "text"), Column("entities", "integer"),
     Column("types", "integer"), Column("first", "time"), Column("last", "time"), Column("duplicates", "integer"),
     Column("conflicts", "integer"), Column("invalid", "integer"), Column("erased", "integer"),
-    Column("without_entity", "integer"),
-    Column("log_bytes", "integer"), Column("index_bytes", "integer"), Column("sources", "json"),
+    Column("without_entity", "integer"), Column("log_bytes", "integer"), Column("index_bytes", "integer"),
+    Column("snapshots", "integer"), Column("snapshot_bytes", "integer"), Column("sources", "json"),
 )  # fmt: skip
 
 
@@ -26,6 +27,7 @@ def status(scope: Scope, snapshot: Snapshot) -> Answer:
         {"source": name, "format": cursor.format, "records": cursor.records, "bytes": cursor.offset}
         for name, cursor in snapshot.cursors.items()
     ]
+    kept = [found for _, found in shelf.listed(snapshot.path) if found is not None]
     listed = json.dumps(sources, ensure_ascii=False, separators=(",", ":"))
     rows = scope.view.relation(["kind", "entity", "type", "time"], None, ["invalid IS NULL"])
     known: dict[str, str | int] = {
@@ -39,6 +41,8 @@ def status(scope: Scope, snapshot: Snapshot) -> Answer:
         "without_entity": sum(file.homeless for file in files),
         "log_bytes": sum(segment.size for segment in snapshot.segments),
         "index_bytes": sum(file.bytes for file in files),
+        "snapshots": len(kept),
+        "snapshot_bytes": sum(found.cells.bytes + found.lines.bytes for found in kept),
         "sources": listed,
     }
     values = {name: f"{literal(value)}{'::BIGINT' * isinstance(value, int)}" for name, value in known.items()}

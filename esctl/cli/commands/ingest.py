@@ -99,6 +99,7 @@ def run(
     from esctl.index.times import find_zone
     from esctl.ingest import IngestOptions, ingest
     from esctl.ledger.keys import read_key
+    from esctl.snapshots import keep
     from esctl.sources.files import Limits, expand, expand_followed
     from esctl.sources.reading import SourceOptions
     from esctl.store import create, reopened
@@ -127,7 +128,9 @@ def run(
         report_detections(outcome.detections, shared.quiet)
     _report(outcome, shared, store)
     _vouch(outcome, signing)
-    report_entities(reopened(store), outcome.detections)
+    store = reopened(store)
+    report_entities(store, outcome.detections)
+    keep(store)
 
 
 def _pace(every: str, records: int) -> Pace:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import Trust
 from esctl.cli.options import Shared, command
+
+if TYPE_CHECKING:
+    from esctl.model import MappingConfig
+    from esctl.store import Store
 
 TABLE = ("check", "result", "checked", "finding", "position", "file", "message")
 
@@ -43,10 +47,20 @@ def run(
     keys = read_verifiers(trust or ())
     store = closed_store(shared)
     authorities = read_certificates(tsa_cert or ())
-    verified = verify(store.path, Wanted(full, since, keys, store.mapping if full else None, authorities))
+    verified = verify(store.path, Wanted(full, since, keys, _mapping(store) if full else None, authorities))
     render(verification(store.session, verified), shared, TABLE, output_settings(store))
     count = sum(len(check.findings) for check in verified.checks)
     told = f"{count} finding{'s' * (count != 1)}" if count else "intact"
     diagnostics.note(f"{told}: {verified.size} records, root {verified.root}", shared.quiet)
     if not verified.is_intact:
         raise typer.Exit(1)
+
+
+def _mapping(store: Store) -> MappingConfig | None:
+    """Give the mapping in force; None where what `--map` said is damaged, which is one of the findings."""
+    from esctl.errors import InputError
+
+    try:
+        return store.mapping
+    except InputError:
+        return None

@@ -1,0 +1,56 @@
+"""esctl snapshot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esctl.cli import diagnostics
+from esctl.cli.opening import open_store, show
+from esctl.cli.options import Shared, command
+from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from esctl.index.shelf import StateSnapshot
+    from esctl.store import Store
+
+
+@command
+def run(
+    shared: Shared,
+    at: Annotated[
+        str, typer.Option("--at", metavar="T", help="The states at T: a time, a date (its end) or @POSITION.")
+    ] = "",
+    every: Annotated[int, typer.Option("--every", metavar="N", help="One at each N events of the log.")] = 0,
+    listing: Annotated[bool, typer.Option("--list", help="List the snapshots there are, and make none.")] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Remove all snapshots; the answers stay the same.")] = False,
+) -> None:
+    """Keep the states at a point, so that replays go on from there. Answers are the same with and without."""
+    from esctl import snapshots
+
+    if sum([bool(at), bool(every), listing, drop]) > 1 or every < 0:
+        raise UsageError("give one of --at T, --every N (1 or more), --list and --drop", "without any: at the head")
+    store = open_store(shared)
+    if drop:
+        snapshots.drop_all(store)
+    elif listing:
+        _show(store, shared)
+    else:
+        made = snapshots.every(store, every) if every else snapshots.take(store, store.bound(at))
+        if not made:
+            diagnostics.note("note: there is nothing to keep: no events there, or only projections that are not kept")
+        _show(store, shared, made)
+
+
+def _show(store: Store, shared: Shared, only: Sequence[StateSnapshot] | None = None) -> None:
+    from esctl.queries.snapshot import listing
+    from esctl.snapshots import listed
+
+    found = listed(store)
+    if only is not None:
+        names = {made.name for made in only}
+        found = [(path, kept) for path, kept in found if kept is not None and kept.name in names]
+    show(listing(store.session, found), shared, store, ("projection", "position", "until", "events", "entities"))

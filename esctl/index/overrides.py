@@ -1,0 +1,34 @@
+"""What `--map` said when it was last given, kept in the store for the commands that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from esctl.errors import InputError
+from esctl.log.files import Filesystem, explained, read_regular, write_replacing
+from esctl.log.lines import from_line, sealed, to_line, unsealed
+
+FILE = "mapping.json"
+_LARGEST = 1 << 20
+
+
+def read_overrides(store: Path) -> tuple[str, ...]:
+    """Read `--map` options back; none where none were ever given. Raises InputError for a damaged file."""
+    path = store / FILE
+    try:
+        data = read_regular(path, _LARGEST)
+        value = from_line(data)
+        if to_line(value) != data:
+            raise ValueError("not as it was written")
+        return tuple(unsealed(value)["map"])
+    except FileNotFoundError:
+        return ()
+    except (ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{path} is not as it was written", "give it anew: esctl reindex --map KEY=PATH") from error
+
+
+def write_overrides(store: Path, overrides: Sequence[str]) -> None:
+    """Keep `--map` options in place of those before. Raises InputError."""
+    with explained(f"write {store / FILE}"):
+        write_replacing(Filesystem(), store / FILE, to_line(sealed({"map": list(overrides)})), FILE)

@@ -1,0 +1,195 @@
+"""Partial states: what some of an entity's events come to, kept so that later events can be joined to it.
+
+An earlier partial state and a later one join field by field: where the later one set the field, or the entity ended in
+it, it stands alone; else it goes on from the earlier one. Both must be of ranges of the fold order that follow one
+another, which `low` and `high` tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from esctl.engine.duckdb import HINT
+from esctl.projection.cells import FieldPlan
+from esctl.projection.fold import Plan
+from esctl.projection.sql import EventRows, compose, field_column, started_sql, total_shape
+
+OWN = ("kind", "entity", "version", "position", "time", "deleted")
+_TOKEN = re.compile(r'"read[0-9]+"|\b(?:guard|value)[0-9]+\b')
+_DIGITS = re.compile(r"DECIMAL\([0-9]+,[0-9]+\)")
+_PLACE = re.compile(f"'{HINT}see (?:[^']|'')*'")  # where in a file an expression stands
+
+
+@dataclass(frozen=True, slots=True)
+class KeptField:
+    """A field of kept partial states: what it was computed with, and the number its columns bear."""
+
+    name: str
+    meaning: str  # digest of the SQL over one event's row
+    family: str
+    numeric: bool
+    scale: int  # digits after the point of what was accumulated
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a plan makes of an event: a digest for each field, in order, and one for deletions."""
+
+    fields: tuple[KeptField, ...]
+    dead: str
+
+
+def columns(plan: Plan) -> list[str]:
+    """List the columns of partial states that are kept: OWN, high, and per field start0 and acc0, count0, first0."""
+    return [*OWN, "high", *(name for i, field in enumerate(plan.fields) for name in _columns(i, field))]
+
+
+def _columns(i: int, field: FieldPlan) -> list[str]:
+    return [f"start{i}", *((f"acc{i}", f"count{i}", f"first{i}") if field.family else ())]
+
+
+def partial_sql(plan: Plan, rows: EventRows) -> str:
+    """Write the partial states of some events: `columns`, low, and anew0, ...: the field does not go on from before.
+
+    `low` and `high` are the first and the last fold key.
+    """
+    dies = plan.dead != "false"
+    extra = ["min(key) AS low", "max(key) AS high"]
+    extra += [f"bool_or(reset{i}) AS again{i}" for i, field in enumerate(plan.fields) if field.resets]
+    items = [*OWN[:-1], f"{'coalesce(dead_at = last_event, false)' if dies else 'false'} AS deleted", "high", "low"]
+    for i, field in enumerate(plan.fields):
+        items += [f"start{i}", f"({_anew(i, field, dies)}) AS anew{i}"]
+        if field.family:
+            items += [f"{_held(f'acc{i}', field, rows.count)} AS acc{i}", f"count{i}", f"first{i}"]
+    return f"SELECT {', '.join(items)} FROM ({started_sql(plan, rows, extra)})"
+
+
+def _anew(i: int, field: FieldPlan, dies: bool) -> str:
+    tests = (["dead_at IS NOT NULL"] if dies else []) + ([f"coalesce(again{i}, false)"] if field.resets else [])
+    return " OR ".join(tests) or "false"
+
+
+def _held(acc: str, field: FieldPlan, events: int) -> str:
+    """Write an accumulation in the type in which all of a field's are joined."""
+    if field.family == "list" or not field.numeric:
+        return acc
+    return f"CAST({acc} AS {total_shape(field, events).sql_type})"
+
+
+def joined_sql(plan: Plan, earlier: str, later: str, events: int, more: Sequence[str] = ()) -> str:
+    """Write the partial states of what two relations of them come to: for the entities of the later one.
+
+    `events`: no more events than this were counted. `more`: further columns over the two, `a` and `b`.
+    """
+    items = ["b.kind", "b.entity", "coalesce(a.version, 0) + b.version AS version", "b.position", "b.time", "b.deleted"]
+    items += ["b.high AS high", *more]
+    for i, field in enumerate(plan.fields):
+        fresh = f"(b.anew{i} OR a.entity IS NULL)"
+        items.append(f"CASE WHEN {fresh} THEN b.start{i} ELSE a.start{i} END AS start{i}")
+        if field.family:
+            both = _both(i, field, events)
+            items += [
+                f"CASE WHEN {fresh} OR a.count{i} = 0 THEN b.acc{i} WHEN b.count{i} = 0 THEN a.acc{i} "
+                f"ELSE {both} END AS acc{i}",
+                f"b.count{i} + CASE WHEN {fresh} THEN 0 ELSE a.count{i} END AS count{i}",
+                f"CASE WHEN {fresh} THEN b.first{i} ELSE least(a.first{i}, b.first{i}) END AS first{i}",
+            ]
+    return f"SELECT {', '.join(items)} FROM ({later}) b LEFT JOIN ({earlier}) a USING (kind, entity)"
+
+
+def _both(i: int, field: FieldPlan, events: int) -> str:
+    a, b = f"a.acc{i}", f"b.acc{i}"
+    if field.family == "list":
+        return f"list_concat({a}, {b})"
+    if field.family == "sum":
+        return _held(f"({a} + {b})", field, events)
+    return f"{'least' if field.family == 'min' else 'greatest'}({a}, {b})"
+
+
+def composed_sql(plan: Plan, cells: str, events: int, more: Sequence[str] = ()) -> str:
+    """Write the states that partial states are of: OWN, field0, field1, ... (JSON text or NULL), and `more` columns."""
+    items = [*OWN, *more]
+    for i, field in enumerate(plan.fields):
+        parts = (f"start{i}", f"acc{i}", f"count{i}", f"first{i}")
+        value = compose(field, *parts, events) if field.family else f"start{i}"
+        items.append(f"{value} AS {field_column(i)}")
+    return f"SELECT {', '.join(items)} FROM ({cells})"
+
+
+def kept_sql(
+    plan: Plan, fields: Sequence[KeptField], source: str, high: str, events: int, more: Sequence[str] = ()
+) -> str:
+    """Write kept partial states, read from `source`, in the columns of a plan. A field that it did not have is empty.
+
+    `high`: SQL of the last fold key as it is kept; `more`: further columns.
+    """
+    kept = {field.name: field.number for field in fields}
+    items = [*OWN, f"{high} AS high", *more]
+    for i, field in enumerate(plan.fields):
+        j = kept.get(field.name)
+        items.append(f"{'CAST(NULL AS VARCHAR)' if j is None else f'start{j}'} AS start{i}")
+        if field.family:
+            items.append(f"{_held('NULL' if j is None else f'acc{j}', field, events)} AS acc{i}")
+            items.append(f"{'0::BIGINT' if j is None else f'count{j}'} AS count{i}")
+            items.append(f"{'NULL::BIGINT' if j is None else f'first{j}'} AS first{i}")
+    return f"SELECT {', '.join(items)} FROM {source}"
+
+
+def meaning(plan: Plan) -> Meaning:
+    """Digest what a plan makes of an event, whatever names its columns bear and however wide its numbers are."""
+    levels = sorted(plan.layers.names.items(), key=lambda item: plan.layers.levels[item[1]])
+    sqls = [sql for sql, _ in levels]
+    sqls += [part for field in plan.fields for part in (field.reset, field.base, field.acc)]
+    # The width of a DECIMAL shows in no value, but in a DOUBLE made of it it might.
+    exact = not any("DOUBLE" in sql for sql in sqls)
+    names = {
+        f'"{alias}"': json.dumps([read.path, read.form, "" if exact else read.sql_type])
+        for alias, read in plan.reads.by_alias().items()
+    }
+    for sql, name in levels:
+        names[name] = _digest([sql], names, exact)
+    fields = tuple(
+        KeptField(
+            field.name,
+            _digest([field.reset, field.base, field.acc, field.declared, str(field.removes)], names, exact),
+            field.family,
+            field.numeric,
+            field.shape.scale if field.shape is not None else 0,
+            number,
+        )
+        for number, field in enumerate(plan.fields)
+    )
+    return Meaning(fields, _digest([plan.dead], names, exact))
+
+
+def _digest(parts: Iterable[str], names: dict[str, str], exact: bool) -> str:
+    def plain(sql: str) -> str:
+        sql = _PLACE.sub("", _TOKEN.sub(lambda token: names.get(token[0], token[0]), sql))
+        return _DIGITS.sub("DECIMAL", sql) if exact else sql
+
+    return hashlib.sha256(json.dumps([plain(part) for part in parts]).encode()).hexdigest()[:16]
+
+
+def goes_on(kept: Meaning, plan: Plan, events: int) -> bool:
+    """Say whether partial states that were kept can be joined to what a plan gives.
+
+    Each field means the same, in the same order; one that is new was in no event then. Digits are not lost.
+    """
+    now = meaning(plan)
+    own = {field.name: field for field in now.fields}
+    order = [field.name for field in now.fields if field.name in {known.name for known in kept.fields}]
+    if kept.dead != now.dead or order != [field.name for field in kept.fields]:
+        return False
+    for known in kept.fields:
+        field = own[known.name]
+        if (known.meaning, known.family, known.numeric) != (field.meaning, field.family, field.numeric):
+            return False
+        planned = plan.fields[field.number]
+        if known.family in ("sum", "min", "max") and known.numeric and known.scale > total_shape(planned, events).scale:
+            return False
+    return True

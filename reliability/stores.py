@@ -1,0 +1,140 @@
+"""The log that campaigns ingest, and what a store holds."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from operator import itemgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from esctl.log.snapshot import Snapshot
+
+STORE = ".esctl"
+PROJECTION = """
+[projections.thing]
+kinds = ["thing"]
+[projections.thing.on]
+Opened = { set = { n = "data.n", by = "data.by" } }
+Changed = { set = { n = "data.n" }, add = { changes = 1 } }
+"""
+
+
+def events(start: int, count: int) -> bytes:
+    """Write events of a plain envelope, all different."""
+    return b"".join(
+        json.dumps(
+            {
+                "id": f"e-{number:06d}",
+                "type": "Opened" if number % 3 == 0 else "Changed",
+                "time": f"2024-01-02T{number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z",
+                "stream": f"thing-{number % 7}",
+                "actor": "ann",
+                "data": {"n": number, "by": f"user-{number % 5}", "note": sha256(b"%d" % number).hexdigest()},
+            }
+        ).encode()
+        + b"\n"
+        for number in range(start, start + count)
+    )
+
+
+def table(start: int, count: int) -> bytes:
+    """Write the same events as CSV, with blanks at the end."""
+    lines = ["id,type,time,stream,actor,n"]
+    lines += [
+        f"c-{n},Changed,2024-01-03T00:00:{n % 60:02d}Z,thing-{n % 7},bob,{n}" for n in range(start, start + count)
+    ]
+    return "\n".join(lines).encode() + b"\n\n"
+
+
+def write_log(work: Path) -> None:
+    """Write the files to be ingested, and how they are folded."""
+    (work / "esctl.toml").write_text(PROJECTION)
+    (work / "zero.jsonl").write_bytes(events(0, 40))
+    (work / "one.jsonl").write_bytes(events(100, 320))
+    (work / "two.jsonl.gz").write_bytes(gzip.compress(events(500, 200), mtime=0))
+    (work / "three.csv").write_bytes(table(0, 60))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a store holds, and what `verify --full` found. `roots`: by the heads it ever had."""
+
+    findings: tuple[str, ...] = ()
+    head: int = 0
+    root: str = sha256().hexdigest()
+    roots: dict[int, str] = field(default_factory=lambda: {0: sha256().hexdigest()})
+    cursors: str = ""
+    states: str = ""
+    erased: tuple[int, ...] = ()
+    checkpoints: int = 0
+    strays: tuple[str, ...] = ()
+
+
+def look(work: Path) -> State:
+    """Verify the store of a folder, bring its index up to date and read it, in a process of its own."""
+    found: State = in_process(_look, work)
+    return found
+
+
+def in_process(task: Any, *arguments: Any) -> Any:
+    """Have a task done by a process that stands in a folder, its first argument; gives what it gives."""
+    here, there = get_context("forkserver").Pipe()
+    process = get_context("forkserver").Process(target=_answer, args=(there, task, *arguments))
+    process.start()
+    there.close()
+    try:
+        return here.recv()
+    finally:
+        process.join()
+
+
+def _answer(there: Connection, task: Any, work: Path, *arguments: Any) -> None:
+    from reliability.running import surround
+
+    surround(work)
+    there.send(task(work, *arguments))
+
+
+def _look(work: Path) -> State:
+    from esctl.ledger.verify import Wanted, verify
+    from esctl.log.commits import open_log
+    from esctl.store import Store
+
+    path = work / STORE
+    if not (path / "format.json").exists():
+        return State()
+    store = Store.open(path)
+    verified = verify(path, Wanted(full=True, mapping=store.mapping))
+    findings = tuple(f"{one.kind}: {one.message} {one.file}" for check in verified.checks for one in check.findings)
+    log = open_log(path)
+    snapshots = [log.read(seq) for seq in range(store.snapshot.seq + 1)]
+    states = store.replay().rows() if store.snapshot.head else []
+    return State(
+        findings,
+        store.snapshot.head,
+        store.snapshot.root,
+        {each.head: each.root for each in snapshots},
+        _cursors(store.snapshot),
+        sha256(json.dumps(states, default=str).encode()).hexdigest(),
+        tuple(at for at in range(1, store.snapshot.head + 1) if store.snapshot.redaction_of(at)),
+        len(list((path / "checkpoints").glob("*.checkpoint"))),
+        _strays(path, {segment.file for segment in store.snapshot.segments}),
+    )
+
+
+def _cursors(snapshot: Snapshot) -> str:
+    """Say how far sources were read, in however many goes (what is kept of a beginning is as long as the first)."""
+    alike = [(name, replace(cursor, head_size=0, head_sha256="")) for name, cursor in snapshot.cursors.items()]
+    return sha256(repr(sorted(alike, key=itemgetter(0))).encode()).hexdigest()
+
+
+def _strays(path: Path, segments: set[str]) -> tuple[str, ...]:
+    """List files of the evidence that should not be there: temporary ones, and segments that no commit names."""
+    found = [*(path / "log").glob("*"), *(path / "commits").glob(".tmp-*")]
+    return tuple(sorted(each.name for each in found if each.name not in segments))
