@@ -202,8 +202,7 @@ def keep_figures(figures: Mapping[str, Any]) -> None:
     command = f"python -m reliability.fuzz --inputs {figures['inputs']} --seed {figures['seed']}"
     line = (
         f"{figures['inputs']:,} inputs of {figures['targets']} readers, {figures['failures']} at which something did "
-        f"not hold, {figures['processor_seconds']:,} s of processor time, "
-        f"at most {figures['peak_memory_mib']:,} MiB of memory."
+        f"not hold; {figures['processor_seconds']:,} s of processor time, at most {figures['peak_memory_mib']:,} MiB."
     )
     rows = {name: (count, f"{figures['each_seconds'][name]:.0f}") for name, count in figures["each"].items()}
     report.keep("fuzz", command, figures["seconds"], [line], ("reader", "inputs", "s"), rows)
