@@ -50,6 +50,7 @@ CALLS: dict[str, list[list[str]]] = {
     "export": [[], ["--raw", "--source", "a\x1b[31m\u202e.jsonl"]],
     "reindex": [[]],
     "compact": [[]],
+    "snapshot": [[], ["--list"]],
     "config": [["show"]],
 }
 """How each command is called. A new command is not done before it stands here."""

@@ -19,6 +19,7 @@ from esctl.ledger.note import SigningKey
 from esctl.ledger.verify import Wanted, verify
 from esctl.log.commits import create_store
 from esctl.log.snapshot import commit_name
+from esctl.log.writer import LogWriter
 from esctl.store import Store
 
 OTHER = SigningKey("stranger", b"\x01" * 32)
@@ -293,7 +294,8 @@ def test_a_store_that_was_seen_empty_may_get_its_first_commit(tmp_path: Path, mo
     path = tmp_path / ".esctl"
     create_store(path)
     assert verify(path, Wanted()).is_intact
-    logs.store(path, [[logs.part("a", [b"1\n"])]])
+    with LogWriter(path, files=logs.Unsynced()) as writer:
+        writer.append([logs.part("a", [b"1\n"])])
     assert verify(path, Wanted()).is_intact
 
 

@@ -46,6 +46,10 @@ def open_session(memory_limit: str | None = None, threads: int | None = None, *,
     return Session(connection if lean else relational(connection), folder)
 
 
+_OWN = "SET TimeZone='UTC'; SET enable_progress_bar=false"
+"""Settings of each connection and cursor. After two seconds the bar would be written to stdout, among the data."""
+
+
 def connect(
     memory_limit: str | None = None, threads: int | None = None, temporary: Path | None = None
 ) -> duckdb.DuckDBPyConnection:
@@ -86,7 +90,7 @@ def _connect(
         }
     )
     interrupts.register(connection)
-    connection.execute("SET TimeZone='UTC'")
+    connection.execute(_OWN)
     if threads:
         connection.execute(f"SET threads={int(threads)}")
     if temporary is not None:
@@ -101,7 +105,7 @@ def second_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConne
     """Open a cursor to stream rows from while the connection runs other queries."""
     cursor = relational(connection).cursor()
     interrupts.register(cursor)
-    cursor.execute("SET TimeZone='UTC'")
+    cursor.execute(_OWN)
     return cursor
 
 
