@@ -33,7 +33,7 @@ demo: $(VENV)/.demo
 	@PATH="$$PWD/$(VENV)/bin:$$PATH" sh sample_logs/demo.sh build/demo
 
 test: $(VENV)/.dev
-	$(PYTHON) -m pytest -n 2 --dist loadgroup
+	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.dev
 	$(PYTHON) -m ruff check .
@@ -55,7 +55,7 @@ test-lowest: pyproject.toml
 	@mkdir -p build
 	@python3 .ci/lowest.py > build/lowest.txt
 	@sh .ci/venv $(LOWEST) -c build/lowest.txt -e '.[dev]'
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadgroup
+	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 interop: build/interop
 

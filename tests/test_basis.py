@@ -67,7 +67,7 @@ def asked(folder: Path, question: str, form: str) -> tuple[bytes, Path]:
 
 @pytest.mark.parametrize("question", QUESTIONS)
 def test_the_same_bytes_in_another_process_and_from_a_grown_log(samples: Path, grown: Path, question: str) -> None:
-    for form in ("jsonl", "csv"):
+    for form in ("jsonl", "csv") if question == "diff" else ("jsonl",):
         answer, basis = asked(samples, question, form)
         words = [
             word for word in QUESTIONS[question] if word not in ("--at", "--from", "--to", "2024-03-05", "2024-03-01")

@@ -165,7 +165,7 @@ def test_a_trace_is_a_plain_walk() -> None:
 
     @seed(5)
     @settings(
-        max_examples=90, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+        max_examples=45, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
     )
     @given(nodes(), st.sampled_from([0, 1, 2, 100]), st.sampled_from(["1", "2", "3", "c1", "x", "7"]))
     def check(drawn: list[tuple[dict[str, Any], Node]], links: int, name: str) -> None:

@@ -111,7 +111,7 @@ def _values_differ(wanted: dict[Any, Any], given: list[tuple[Any, ...]]) -> list
 def test_without_some_events_is_as_if_they_had_never_come(number: int) -> None:
     from strategies import logs
 
-    hold(check_supposed, 60, 700 + number, supposing(logs()))  # type: ignore[arg-type]
+    hold(check_supposed, 40, 700 + number, supposing(logs()))  # type: ignore[arg-type]
 
 
 def test_what_late_events_changed_about_the_past_is_a_diff_of_two_clocks() -> None:
@@ -130,7 +130,7 @@ def test_what_late_events_changed_about_the_past_is_a_diff_of_two_clocks() -> No
                 )  # fmt: skip
                 assert not found
 
-    hold(check, 40, 720, segmented())
+    hold(check, 20, 720, segmented())
 
 
 def changed(whole: Reference, a: dict[str, Any], b: dict[str, Any]) -> tuple[Any, Any]:

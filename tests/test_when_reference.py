@@ -176,7 +176,7 @@ def test_moments_are_those_of_the_reference(streamed: bool, monkeypatch: pytest.
             if (told := folded(log, made)) is not None:
                 agrees(made.scope(), *told, seen)
 
-    hold(check, 15 if streamed else 50, 900 + streamed)
+    hold(check, 10 if streamed else 30, 900 + streamed)
     assert streamed or seen.keys() >= {"open", "closed", "deleted", "tied", "roles", "reopened"}, seen
 
 
