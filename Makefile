@@ -71,6 +71,7 @@ reliability: $(VENV)/.dev
 	$(PYTHON) -m reliability.flips $(FLIPS)
 	$(PYTHON) -m reliability.damage
 	$(PYTHON) -m reliability.race
+	$(PYTHON) -m reliability.fuzz
 	$(PYTHON) -m reliability.report
 
 dist: $(VENV)/.dev

@@ -38,6 +38,7 @@ def parse_as_of(
     try:
         ordinal = _ordinal(text, spec, inclusive)
         point = ordinal or AsOf(text, "time", inclusive, instant=_instant(spec, inclusive, tz, now))
+        written(point)  # a point that no calendar has is none
         return replace(point, option=option)
     except (ValueError, OverflowError, UsageError):
         raise UsageError(f"{option} {text!r} is no point in time", f"write {HINT}") from None

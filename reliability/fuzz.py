@@ -17,13 +17,14 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from esctl.errors import EsctlError
+from reliability import report
 from reliability.mutation import mutated, mutated_json
 from reliability.targets import Target, all_targets
 
@@ -196,6 +197,17 @@ def shares(names: Sequence[Target], total: int) -> dict[str, int]:
     return {target.name: max(len(target.seeds), round(total * target.weight / weight)) for target in names}
 
 
+def keep_figures(figures: Mapping[str, Any]) -> None:
+    """Keep the figures of a campaign for docs/reliability.md."""
+    command = f"python -m reliability.fuzz --inputs {figures['inputs']} --seed {figures['seed']}"
+    line = (
+        f"{figures['inputs']:,} inputs of {figures['targets']} readers, {figures['failures']} at which something did "
+        f"not hold; {figures['processor_seconds']:,} s of processor time, at most {figures['peak_memory_mib']:,} MiB."
+    )
+    rows = {name: (count, f"{figures['each_seconds'][name]:.0f}") for name, count in figures["each"].items()}
+    report.keep("fuzz", command, figures["seconds"], [line], ("reader", "inputs", "s"), rows)
+
+
 def main() -> int:
     """Run the campaign and print its figures as one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -223,6 +235,7 @@ def main() -> int:
         "each": total["inputs"], "each_seconds": total["seconds"],
     }  # fmt: skip
     print(json.dumps(figures))
+    keep_figures(figures)
     return 1 if total["failures"] else 0
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +16,17 @@ from esctl.cli.options import parse_columns
 from esctl.config import read_config
 from esctl.engine.sizes import parse_size
 from esctl.errors import InputError, UsageError
+from esctl.index.catalog import read_manifest
+from esctl.index.judge import judge
 from esctl.index.mapping import parse_path
 from esctl.index.times import find_zone
+from esctl.ledger.note import SigningKey, parse_signing
+from esctl.ledger.pins import pin_path, pinned_keys, read_pin
+from esctl.model import Cursor
 from esctl.projection.expressions import Expression, parse
 from esctl.sources.files import Source
 from esctl.sources.reading import SourceOptions, read
+from esctl.timespec import parse_as_of
 from reliability.fuzz import run_target, shares
 from reliability.targets import Target, all_targets
 
@@ -55,6 +63,7 @@ def test_what_a_command_line_gives_is_refused_in_words(tmp_path: Path) -> None:
         (parse_columns, "a\rb"),
         (lambda text: parse_size(text, "--max-record"), "9" * 400),
         (find_zone, "a" + "/a" * 3000),
+        (parse_as_of, "-99999999999"),
         (parse_path, f"data[{'9' * 5000}]"),
         (lambda text: parse(text, "here"), "(" * 150 + "1" + ")" * 150),
         (lambda text: parse(text, "here"), "-" + "- " * 400 + "1"),
@@ -84,3 +93,41 @@ def test_an_arrow_file_that_points_outside_itself_is_damaged(tmp_path: Path) -> 
             file.write(pa.record_batch([column], ["v"]))
         with pytest.raises(InputError, match="damaged arrow file"):
             list(read(Source("a", path), SourceOptions(), {}))
+
+
+def test_half_a_surrogate_pair_in_a_key_is_an_invalid_record() -> None:
+    raws = pa.array([b'{"a\\ud800":{"b":1}}', b'{"a":{"b":1}}', b'{"\\udc00":[{"\\ud800":1}]}'], pa.large_binary())
+    judged = judge(raws, Cursor(0, "", 0, "", "jsonl", 0))
+    assert [reason is None for reason in judged.invalid.to_pylist()] == [False, True, False]
+
+
+def test_an_odd_index_manifest_is_damaged(tmp_path: Path) -> None:
+    body = '{"files":[{"groups":[],"footer":{},"columns":[],"orderings":[],"fields":[["a"]]}],"format":7,"head":1}'
+    digest = sha256(body.encode()).hexdigest()
+    (tmp_path / "manifest.json").write_text(f'{body[:-1]},"sha256":"{digest}"}}')
+    with pytest.raises(InputError, match="manifest"):
+        read_manifest(tmp_path)
+
+
+def test_keys_have_one_form() -> None:
+    key = SigningKey("keeper", bytes(32))
+    assert parse_signing(f" {key.text}\n") == key
+    for text in (key.text.replace("keeper", " keeper"), key.verifier.text.replace("+", " +", 1)):
+        with pytest.raises(ValueError, match="key"):
+            parse_signing(text)
+
+
+def test_odd_pins_are_damaged_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    good = {"store_id": "x", "seq": 1, "commit": "0" * 64, "size": 1, "root": "0" * 64, "keys": [], "at": 0}
+    pin_path(tmp_path).parent.mkdir(parents=True)
+    pin_path(tmp_path).write_text(json.dumps(good))
+    assert read_pin(tmp_path) is not None
+    for odd in ({"keys": ["x"]}, {"root": "z"}, {"at": 10**30}, {"size": -1}, {"keys": 5}):
+        pin_path(tmp_path).write_text(json.dumps(good | odd))
+        with pytest.raises(InputError, match="not readable"):
+            read_pin(tmp_path)
+    pin_path(tmp_path).write_text("[" * 100_000)
+    with pytest.raises(InputError, match="not readable"):
+        read_pin(tmp_path)
+    assert pinned_keys("x") == ()

@@ -49,6 +49,7 @@ def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
     needed = {re.split(r"[.>]", requirement)[0] for requirement in PROJECT["dependencies"]}
     elsewhere = {
         "esctl",
+        "_duckdb",  # the compiled part of duckdb
         "pandas",
         "plotille",
         "rfc3161_client",

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from esctl.engine.duckdb import connect, refusal, relational
 from esctl.engine.exact_text import pointer_token
-from esctl.engine.quoting import literal, text_list
+from esctl.engine.quoting import is_text, literal, text_list
 from esctl.index.strict import MAX_DEPTH, Examined, examine, mark_numbers
 from esctl.model import MARK, Cursor
 
@@ -193,9 +193,14 @@ def _object_paths(texts: pa.Array) -> list[str]:
             if isinstance(value, dict):
                 paths[path] = None
                 # A key of digits would also reach into arrays, where two spellings could count one object twice.
-                named = ((key, child) for key, child in value.items() if not _INDEX_LIKE.match(key))
+                named = ((key, child) for key, child in value.items() if _is_plain_key(key))
                 todo += [(f"{path}/{pointer_token(key)}", child) for key, child in named]
     return list(paths)
+
+
+def _is_plain_key(key: str) -> bool:
+    # Half a surrogate pair is in no record that is read.
+    return is_text(key) and not _INDEX_LIKE.match(key)
 
 
 def _objects_are_plain(connection: duckdb.DuckDBPyConnection, paths: list[str], valid: str = "true") -> bool:

@@ -29,8 +29,22 @@ def stamp_of(checkpoint: Path) -> Path:
 def check_authority(url: str) -> None:
     """Make sure that a stamp can be asked of this address. Raises UsageError where it cannot."""
     if not url.startswith(("http://", "https://")):
-        raise UsageError(f"--tsa {url!r} is no address of a stamping authority", "give one that begins with https://")
+        raise UsageError(
+            f"--tsa {shown(url)} is no address of a stamping authority", "give one that begins with https://"
+        )
     _package()
+
+
+def shown(url: str) -> str:
+    """Write an address without what may be secret in it: the user, the password, the query."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "(not shown)"
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
 
 
 def attach(store: Path, data: bytes, url: str, timeout: float = TIMEOUT) -> Path:
@@ -62,7 +76,7 @@ def _asked(data: bytes, url: str, timeout: float) -> bytes:
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             response: bytes = answer.read(_LARGEST)
     except (OSError, HTTPException, ValueError) as error:
-        raise InputError(f"--tsa {url}: no stamp: {getattr(error, 'reason', None) or error}", kept) from None
+        raise InputError(f"--tsa {shown(url)}: no stamp: {getattr(error, 'reason', None) or error}", kept) from None
     try:
         found = client.decode_timestamp_response(response)
         granted = client.PKIStatus(found.status) == client.PKIStatus.GRANTED
@@ -70,7 +84,7 @@ def _asked(data: bytes, url: str, timeout: float) -> bytes:
         if not granted or not own or found.tst_info.nonce != wanted.nonce:
             raise ValueError("it is not a stamp of what was sent")
     except ValueError as error:
-        raise InputError(f"--tsa {url}: no stamp: {error}", kept) from None
+        raise InputError(f"--tsa {shown(url)}: no stamp: {error}", kept) from None
     return response
 
 
