@@ -22,7 +22,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, int], Run]
     }
 
 
-@pytest.mark.xdist_group("readme")
 @pytest.mark.parametrize(("readme", "example"), ALL, ids=[f"{readme}:{example.line}" for readme, example in ALL])
 def test_example(runs: dict[tuple[str, int], Run], readme: str, example: Example) -> None:
     if "jq " in example.command and shutil.which("jq") is None:
