@@ -77,33 +77,6 @@ def state(number: int, text: str) -> dict[str, Any]:
     return found
 
 
-COMMANDS = [
-    ["replay"],
-    ["audit"],
-    ["diff", "@0", "@99"],
-    ["when", "version > 1"],
-    ["series", "count(*)", "--by", "entity", "--every", "1d"],
-    ["blame", "*"],
-    ["revert", "*", "--to", "@0"],
-    ["log"],
-    ["types"],
-    ["entities"],
-    ["status"],
-    ["show", "@1"],
-    ["config", "show"],
-]
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_nothing_acts_in_any_format(hostile: Path, command: list[str]) -> None:
-    for form in ("table", "jsonl", "csv", "tsv", "markdown"):
-        done = good(*command, "-f", form, cwd=hostile)
-        assert done.err == ""
-        assert acting(done.text, "\n\t\r" if form in ("csv", "tsv") else "\n") == set(), form
-        if form == "tsv":
-            assert "\r" not in done.text
-
-
 def test_a_terminal_is_shown_nothing_that_acts(hostile: Path) -> None:
     for command in (["replay"], ["audit"], ["log"], ["entities"], ["types"]):
         shown, code = on_terminal(*command, "--color", "never", cwd=hostile)
