@@ -204,7 +204,7 @@ class Updater:
         return IndexView(folder, replace(self, folder=folder)._extend(snapshot))
 
     def _extend(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> Manifest:
-        from esctl.engine.duckdb import relational
+        from esctl.engine.duckdb import explained, relational
 
         relational(self.connection)
         found = read_manifest(self.folder)
@@ -217,11 +217,11 @@ class Updater:
             write_manifest(self.folder, manifest)
             sweep(self.folder, manifest, linger=0)  # what they say was erased
         sweep(self.folder, manifest)
-        for table in _fresh_chunks(fresh, manifest.head + 1, snapshot) or _chunks(
-            snapshot, manifest.head + 1, snapshot.head
-        ):
-            manifest = self._add(snapshot, manifest, table)
-            write_manifest(self.folder, manifest)
+        chunks = _fresh_chunks(fresh, manifest.head + 1, snapshot)
+        with explained():
+            for table in chunks or _chunks(snapshot, manifest.head + 1, snapshot.head):
+                manifest = self._add(snapshot, manifest, table)
+                write_manifest(self.folder, manifest)
         merged = self._merged(manifest)
         self._switch(manifest, merged)
         return merged
