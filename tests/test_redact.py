@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import os
 import shutil
@@ -312,6 +313,28 @@ def test_a_full_disk_is_an_error_and_changes_nothing_by_halves(made: Path, tmp_p
         gone(folder, files=Unsynced())
     complete(path)
     assert SECRET.encode() not in told(path)
+
+
+class Forgetful(Unsynced):
+    """Cannot bring to the disk that a segment was removed."""
+
+    removed = False
+
+    def unlink(self, path: Path) -> None:
+        self.removed |= path.match("log/*.parquet")
+        super().unlink(path)
+
+    def sync_folder(self, path: Path) -> None:
+        if self.removed and path.name == "log":
+            raise OSError(errno.EIO, "Input/output error", str(path))
+        super().sync_folder(path)
+
+
+def test_a_removal_that_may_not_last_is_told(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"log: Input/output error; the records are erased, but"):
+        gone(folder, files=Forgetful())
+    assert open_log(folder / ".esctl").read().erased == len(NAMED)
+    complete(folder / ".esctl")
 
 
 def test_an_index_of_before_an_erasure_is_not_read(made: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -41,7 +41,8 @@ def replace_segments(log: CommitLog, files: Filesystem, snapshot: Snapshot, want
 
     Killed before the commit, nothing has happened but files that no commit names; after it, `writer.sweep` removes the
     old ones. Raises InputError for a segment that is not what was committed (damage must not be written down anew) or
-    where nothing can be written, ConflictError if another writer has made a commit meanwhile.
+    where nothing can be written, ConflictError if another writer has made a commit meanwhile, OSError where what was
+    erased cannot be removed for good.
     """
     check_committed(snapshot, wanted.removed)
     blocks = _blocks_of(wanted.removed)
@@ -68,18 +69,20 @@ def replace_segments(log: CommitLog, files: Filesystem, snapshot: Snapshot, want
     except BaseException as error:
         lost = isinstance(error, ConflictError)
         if commit is None or lost or not log.has(commit.seq):  # it may fail after it was made: then they are evidence
-            unlink_segments(log, files, written)
+            with suppress(OSError):
+                _unlink_segments(log, files, written)
         raise
-    unlink_segments(log, files, wanted.removed)
+    # What was compacted may stay until the next writer; what was erased must not come back after a power cut.
+    with suppress(OSError) if wanted.kind == "compact" else nullcontext():
+        _unlink_segments(log, files, wanted.removed)
     return after
 
 
-def unlink_segments(log: CommitLog, files: Filesystem, segments: Sequence[SegmentEntry]) -> None:
+def _unlink_segments(log: CommitLog, files: Filesystem, segments: Sequence[SegmentEntry]) -> None:
     """Remove segments that no commit names any more; those who read one keep it until they close it."""
-    with suppress(OSError):
-        for segment in segments:
-            files.unlink(log.path / "log" / segment.file)
-        files.sync_folder(log.path / "log")
+    for segment in segments:
+        files.unlink(log.path / "log" / segment.file)
+    files.sync_folder(log.path / "log")
 
 
 def check_committed(snapshot: Snapshot, segments: Iterable[SegmentEntry]) -> None:
