@@ -72,13 +72,13 @@ def prepare(build: Path) -> str:
 
 def _serve(library: Path) -> None:
     """Start the process that all others are forked from, with everything imported and the library preloaded."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["reliability.loaded"])
+    from multiprocessing import forkserver
+
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]  # one that others started has no library preloaded
+    get_context("forkserver").set_forkserver_preload(["reliability.loaded"])
     before = os.environ.get("LD_PRELOAD")
     os.environ["LD_PRELOAD"] = str(library.resolve())
     try:
-        from multiprocessing import forkserver
-
         forkserver.ensure_running()
     finally:
         if before is None:
@@ -114,7 +114,10 @@ def _run(work: Path, outside: Path, arguments: list[str], fault: Fault, place: i
         os.dup2(os.open(outside / name, os.O_WRONLY | os.O_CREAT), number)
     calls = os.open(outside / "calls", os.O_WRONLY | os.O_CREAT)
     sys.argv = ["esctl", *arguments]
-    if (arm := getattr(ctypes.CDLL(None), "fault_arm", None)) is not None:
+    arm = getattr(ctypes.CDLL(None), "fault_arm", None)
+    if arm is None and fault is not NONE:
+        raise RuntimeError("no fault can be injected: fault.so is not preloaded")
+    if arm is not None:
         arm(os.fsencode(work), ctypes.c_long(place), fault.error, int(fault.lasting), calls)
     main()
 

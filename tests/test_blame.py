@@ -93,7 +93,7 @@ def test_blame_is_that_of_the_reference(number: int) -> None:
             assert not disagreements(log, made)
             seen.update(shown(log))
 
-    hold(check, 25, 900 + number)
+    hold(check, 40, 900 + number)
     assert not LABELS - seen.keys()
 
 
