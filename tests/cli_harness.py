@@ -17,10 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from warm import Warm
+
 ROOT = Path(__file__).resolve().parents[1]
 COMPACT = os.environ.get("ESCTL_COMPACT") == "always"
 """Every ingest is to end with a compaction: nothing but the files may be another."""
 ESCTL = [sys.executable, str(ROOT / "tests" / "compacting.py")] if COMPACT else [sys.executable, "-m", "esctl"]
+COLD = COMPACT or os.environ.get("ESCTL_COLD") == "always"
+"""Every process is to start from nothing; else most are forked from one that has everything imported."""
+_EARLY = ("PYTHON", "LC_", "LANG")  # variables that count when Python starts
+_WARM = Warm([sys.executable, str(ROOT / "tests" / "warm.py")])
 SAMPLES = ROOT / "sample_logs"
 
 USER_FOLDERS = tempfile.TemporaryDirectory(prefix="esctl-user-")
@@ -137,6 +143,9 @@ def surroundings(**more: str) -> dict[str, str]:
 
 def esctl(*arguments: object, cwd: Path, stdin: bytes = b"", command: list[str] = ESCTL, **variables: str) -> Done:
     """Run esctl in a folder."""
+    if command is ESCTL and not COLD and not any(name.startswith(_EARLY) for name in variables):
+        code, out, err = _WARM.run(list(map(str, arguments)), cwd, stdin, surroundings(**variables))
+        return Done(code, out, err.decode("utf-8"))
     done = subprocess.run(
         [*command, *map(str, arguments)],
         cwd=cwd,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import json
 import lzma
 import subprocess
 import sys
@@ -83,19 +84,23 @@ def test_ingest_takes_the_limits(tmp_path: Path) -> None:
     assert done.row["new"] == 1000
 
 
+def bounded(gib: int, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run esctl in an address space of so many GiB."""
+    code = (
+        f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({gib} << 30, {gib} << 30)); "
+        "from esctl.cli.app import main; main()"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=cwd, env=surroundings(), capture_output=True, check=False
+    )
+
+
 def test_a_line_without_end_is_refused_in_bounded_memory(tmp_path: Path) -> None:
     """The limit holds the memory too: what is read past it is no more than a batch."""
     with (tmp_path / "endless.jsonl").open("wb") as file:
         file.write(b'{"id":1}\n')
         file.truncate(1 << 30)  # a line of a GiB of NULs, on a disk that keeps no holes
-    code = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30)); "
-        "from esctl.cli.app import main; main()"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, "ingest", "endless.jsonl", "--max-record", "32MiB", "--memory-limit", "512MiB"],
-        cwd=tmp_path, env=surroundings(), capture_output=True, check=False,
-    )  # fmt: skip
+    done = bounded(3, "ingest", "endless.jsonl", "--max-record", "32MiB", "--memory-limit", "512MiB", cwd=tmp_path)
     assert done.returncode == 3, done
     assert b"the record at byte 9 is longer than 33,554,432 bytes" in done.stderr
 
@@ -106,3 +111,25 @@ def test_a_long_line_that_is_no_json_is_kept_whole(tmp_path: Path) -> None:
     done = esctl("ingest", "a.jsonl", "--max-record", "4MiB", "--map", "entity=id", cwd=tmp_path)
     assert (done.code, done.row["new"], done.row["invalid"]) == (0, 3, 1)
     assert good("export", "--raw", "--source=a.jsonl", cwd=tmp_path).out == (tmp_path / "a.jsonl").read_bytes()
+
+
+def test_events_of_a_hundred_thousand_keys_are_folded(tmp_path: Path) -> None:
+    """What is done for each key is no work on all of them: else this takes hours, and all memory there is."""
+    keys = 100_000
+    (tmp_path / "wide.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {
+                    "id": f"e{step}", "type": "Set", "time": f"2024-01-0{step}", "entity": "thing-1",
+                    "data": {f"key{i}": i * step for i in range(0, keys, step)},
+                }
+            ) + "\n"
+            for step in (1, 2)
+        )
+    )  # fmt: skip
+    for command in (["ingest", "wide.jsonl"], ["doctor"]):
+        done = bounded(5, *command, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    replayed = bounded(5, "replay", "-f", "jsonl", cwd=tmp_path)
+    state = {f"key{i}": i if i % 2 else 2 * i for i in range(keys)}
+    assert json.loads(replayed.stdout)["state"] == state

@@ -148,7 +148,7 @@ def interpretation(store: Store, scope: Scope, sources: set[str]) -> bytes:
         read[name] = {"mapping": asdict(manifest.stanzas[manifest.sources[name]]), **dialect}
     used = {claim.projection.name for claim in claims(scope)}
     projections = {name: body for name, body in store.config.projections.items() if name in used}
-    fields = {name: sorted(manifest.kinds(name)) for name in manifest.fields}
+    fields = {name: sorted(kinds) for name, kinds in manifest.kinds.items()}
     return _json({"sources": read, "fields": fields, "projections": projections})
 
 

@@ -44,9 +44,17 @@ def pointer_token(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def pointer_sql(name: str) -> str:
-    """Write SQL for the JSON Pointer of a top-level member; `name` is SQL for its name as `json_keys` gives it."""
-    return f"'/' || replace(replace({name}, '~', '~0'), '/', '~1')"
+def members_sql(json: str) -> str:
+    """Write SQL for the members of a JSON object as they stand: structs of `key` and `value`, SQL NULL for null.
+
+    One parse for all of them: looking up each by its name would take the square of their number.
+    """
+    return f"""map_entries(from_json({json}, '"MAP(VARCHAR, JSON)"'))"""
+
+
+def member_sql(member: str) -> str:
+    """Write SQL for a member as JSON text; `member` is SQL for what `members_sql` lists."""
+    return f"to_json({member}.key)::VARCHAR || ':' || coalesce({member}.value::VARCHAR, 'null')"
 
 
 def printable_json_sql(expr: str) -> str:

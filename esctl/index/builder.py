@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from esctl.engine.duckdb import relational, single_row
-from esctl.engine.exact_text import pointer_sql, unmark_text_sql
+from esctl.engine.exact_text import members_sql, unmark_text_sql
 from esctl.index.arrange import Rows, arrange
 from esctl.index.catalog import ERASED
 from esctl.index.duplicates import Earlier, Repeats, find_repeats
@@ -174,10 +174,10 @@ def _fields(
     return tuple((name, tuple(sorted(kinds))) for name, kinds in seen.items())
 
 
-_FIELD_TYPE, _FIELD_TEXT = (f"{read}(data, {pointer_sql('k')})" for read in ("json_type", "json_extract_string"))
+_UNTYPED_KIND = json_kind_sql("coalesce(json_type(m.value), 'NULL')", "json_extract_string(m.value, '$')")
 _UNTYPED_FIELDS = f"""SELECT {unmark_text_sql("k")}, list(DISTINCT kind ORDER BY kind) FROM (
-    SELECT k, {json_kind_sql(_FIELD_TYPE, _FIELD_TEXT)} AS kind
-    FROM (SELECT data, unnest(json_keys(data)) AS k FROM esctl_untyped WHERE json_type(data) = 'OBJECT')
+    SELECT m.key AS k, {_UNTYPED_KIND} AS kind
+    FROM (SELECT unnest({members_sql("data")}) AS m FROM esctl_untyped WHERE json_type(data) = 'OBJECT')
 ) GROUP BY k ORDER BY k"""
 
 

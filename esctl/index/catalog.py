@@ -8,6 +8,7 @@ import os
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ class IdRun:
         return (ByteRange(0, self.bytes, self.sha256),)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
     """What the index of one mapping consists of. Covers the positions [1, head] without a gap."""
 
@@ -116,11 +117,15 @@ class Manifest:
     @property
     def fields(self) -> tuple[str, ...]:
         """List the payload fields seen anywhere, by name: however the index was built, the order is the same."""
-        return tuple(sorted({name for file in self.files for name, _ in file.fields}))
+        return tuple(self.kinds)
 
-    def kinds(self, name: str) -> frozenset[str]:
-        """Give the JSON types that a payload field had anywhere: STRING, NUMBER, BOOLEAN, CONTAINER, NULL."""
-        return frozenset(kind for file in self.files for field, kinds in file.fields if field == name for kind in kinds)
+    @cached_property
+    def kinds(self) -> Mapping[str, frozenset[str]]:
+        """Give the JSON types that each of them had anywhere: STRING, NUMBER, BOOLEAN, CONTAINER, NULL."""
+        seen: dict[str, set[str]] = {}
+        for name, kinds in (told for file in self.files for told in file.fields):
+            seen.setdefault(name, set()).update(kinds)
+        return {name: frozenset(seen[name]) for name in sorted(seen)}
 
     @property
     def events(self) -> int:

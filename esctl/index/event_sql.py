@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from esctl.engine.exact_text import canonical_json_sql, pointer_sql, unmark_text_sql
+from esctl.engine.exact_text import canonical_json_sql, member_sql, members_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope import EnvelopeSql, Extractor, envelope_sql, mapped_fields, payload_paths
 from esctl.index.layout import FieldSample, PayloadColumn, choose_columns, null_mark
@@ -59,9 +59,8 @@ class Payload:
         holder = self.holder(event)
         if not self.excluded:
             return f"json_extract({holder}, {literal(self.prefix)})"
-        member = f"to_json(k) || ':' || json_extract({holder}, {pointer_sql('k')})"
-        kept = f"list_filter(json_keys({holder}), lambda k: k NOT IN ({self._excluded_list()}))"
-        rebuilt = f"'{{' || array_to_string(list_transform({kept}, lambda k: {member}), ',') || '}}'"
+        kept = f"list_filter({members_sql(holder)}, lambda m: m.key NOT IN ({self._excluded_list()}))"
+        rebuilt = f"'{{' || array_to_string(list_transform({kept}, lambda m: {member_sql('m')}), ',') || '}}'"
         return f"CASE WHEN json_type({holder}) = 'OBJECT' THEN {rebuilt} ELSE json_extract({holder}, '') END"
 
     def key_count(self, holder: str) -> str:
@@ -82,8 +81,7 @@ def sampled_columns(
     records, samples = 0, []
     # From all over the chunk: a log often begins with events of one type.
     spread = f"hash(position) % {max(rows_held // SAMPLE, 1)} = 0"
-    whole_part = "regexp_extract(e.atom::VARCHAR, '^-?([0-9]+)', 1)"
-    fraction = "regexp_extract(e.atom::VARCHAR, '[.]([0-9]+)$', 1)"
+    whole_part, fraction = "regexp_extract(value, '^-?([0-9]+)', 1)", "regexp_extract(value, '[.]([0-9]+)$', 1)"
     for group in groups:
         payload = Payload(group.stanza)
         sql = f"""
@@ -91,12 +89,12 @@ def sampled_columns(
                 SELECT {_event_text(group.stanza)} AS j FROM chunk
                 WHERE grp = {group.number} AND NOT marked AND invalid IS NULL AND text IS NOT NULL AND {spread}
             ), payload AS MATERIALIZED (SELECT {payload.whole("j")} AS p FROM sampled),
-            objects AS (SELECT p FROM payload WHERE json_type(p) = 'OBJECT')
-            SELECT e.key, e.type, count(*),
-                   max(length({whole_part})) FILTER (e.type IN ('BIGINT', 'UBIGINT', 'DOUBLE')),
-                   max(length(rtrim({fraction}, '0'))) FILTER (e.type = 'DOUBLE'),
-                   (SELECT count(*) FROM payload)
-            FROM objects, json_each(objects.p) e GROUP BY ALL"""
+            members AS (SELECT unnest({members_sql("p")}) AS m FROM payload WHERE json_type(p) = 'OBJECT'),
+            typed AS (SELECT m.key AS key, coalesce(json_type(m.value), 'NULL') AS type, m.value::VARCHAR AS value
+                      FROM members)
+            SELECT key, type, count(*), max(length({whole_part})) FILTER (type IN ('BIGINT', 'UBIGINT', 'DOUBLE')),
+                   max(length(rtrim({fraction}, '0'))) FILTER (type = 'DOUBLE'), (SELECT count(*) FROM payload)
+            FROM typed GROUP BY ALL"""
         rows = connection.execute(sql).fetchall()
         records += rows[0][5] if rows else 0
         samples += [FieldSample(key, kind, count, whole or 0, scale or 0) for key, kind, count, whole, scale, _ in rows]
@@ -193,9 +191,8 @@ def _null_marks(own: Sequence[PayloadColumn]) -> str:
 
 def _by_name(payload: str) -> str:
     """Write a payload's members in the order of their names, as those of typed rows are read."""
-    names = f"list_sort(json_keys({payload}))"
-    member = f"to_json(k)::VARCHAR || ':' || json_extract({payload}, {pointer_sql('k')})::VARCHAR"
-    ordered = f"'{{' || array_to_string(list_transform({names}, lambda k: {member}), ',') || '}}'"
+    members = f"list_sort({members_sql(payload)})"
+    ordered = f"'{{' || array_to_string(list_transform({members}, lambda m: {member_sql('m')}), ',') || '}}'"
     return f"CASE WHEN json_type({payload}) = 'OBJECT' THEN {ordered} ELSE {payload}::VARCHAR END"
 
 

@@ -82,7 +82,7 @@ class IndexView:
 
         Objects and arrays are CONTAINER.
         """
-        found = self.manifest.kinds(str(path[0])) - {"NULL"} if len(path) == 1 else frozenset()
+        found = self.manifest.kinds.get(str(path[0]), frozenset()) - {"NULL"} if len(path) == 1 else frozenset()
         return next(iter(found)) if len(found) == 1 else ""
 
     def columns_of(self, path: PayloadPath) -> list[PayloadColumn]:

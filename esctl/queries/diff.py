@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from esctl.engine.duckdb import explained, single_row
-from esctl.engine.exact_text import pointer_sql, unmark_text_sql
+from esctl.engine.exact_text import members_sql, unmark_text_sql
 from esctl.engine.quoting import literal
 from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, AsOf, Column
@@ -194,20 +194,23 @@ def _joined(before: str, after: str, touched: str) -> str:
     # An entity without any field has one row without a name, so that its creation or deletion is not lost.
     differing = f"""SELECT entity, kind, {change} AS change, field, before, after FROM ({lives})
         WHERE {differ("before", "after")} OR (fields = 0 AND NOT (before_there AND after_there))"""
-    own = "FILTER (t.position IS NOT NULL AND (d.field IS NULL OR t.field = d.field))"
-    listed = f"coalesce(list(DISTINCT t.position ORDER BY t.position) {own}, [])"
-    return f"""SELECT d.entity, d.kind, d.change, d.field, d.before, d.after, {listed} AS positions,
-        coalesce(bool_or(t.resets) {own}, true) AS resets
-        FROM ({differing}) d LEFT JOIN ({touched}) t ON t.entity = d.entity AND t.kind = d.kind GROUP BY ALL"""
+    # The events of each field, and of each entity those of all its fields.
+    told = f"""SELECT kind, entity, field, grouping(field) AS whole,
+        list(DISTINCT position ORDER BY position) AS positions, bool_or(resets) AS resets
+        FROM ({touched}) WHERE position IS NOT NULL GROUP BY GROUPING SETS ((kind, entity, field), (kind, entity))"""
+    return f"""SELECT d.entity, d.kind, d.change, d.field, d.before, d.after, coalesce(t.positions, []) AS positions,
+        coalesce(t.resets, true) AS resets
+        FROM ({differing}) d LEFT JOIN ({told}) t ON t.entity = d.entity AND t.kind = d.kind
+        AND t.field IS NOT DISTINCT FROM d.field AND t.whole = CASE WHEN d.field IS NULL THEN 1 ELSE 0 END"""
 
 
 def _fields(part: States) -> str:
     """Turn states into rows of (kind, entity, field, value), and one without a field name each."""
     if part.streamed:
-        named = f"""SELECT kind, entity, unnest(list_prepend(NULL, json_keys(state))) AS k, state
+        named = f"""SELECT kind, entity, unnest(list_prepend(NULL, {members_sql("state")})) AS m
             FROM ({part.sql}) WHERE NOT deleted"""
-        value = f"CASE WHEN k IS NOT NULL THEN CAST(json_extract(state, {pointer_sql('k')}) AS VARCHAR) END"
-        return f"SELECT kind, entity, {unmark_text_sql('k')} AS field, {value} AS value FROM ({named})"
+        value = "CASE WHEN m IS NOT NULL THEN coalesce(CAST(m.value AS VARCHAR), 'null') END"
+        return f"SELECT kind, entity, {unmark_text_sql('m.key')} AS field, {value} AS value FROM ({named})"
     items = ["{'field': CAST(NULL AS VARCHAR), 'value': CAST(NULL AS VARCHAR)}"]
     items += [f"{{'field': {literal(field.name)}, 'value': {field.column}}}" for field in part.fields]
     listed = f"SELECT kind, entity, unnest([{', '.join(items)}]) AS f FROM ({part.sql}) WHERE NOT deleted"

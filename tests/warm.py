@@ -1,0 +1,83 @@
+"""Run esctl in processes that are forked from one with everything imported: real ones, that start at once.
+
+`python warm.py`, its standard input a socket, is that one process; `Warm` the way to it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+_MOST = 1 << 20
+
+
+class Warm:
+    """The process to fork from, started when it is first asked for."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = command
+        self._socket: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def run(self, arguments: Sequence[str], cwd: Path, stdin: bytes, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+        """Run esctl; gives exit code (negative: the signal that ended it), stdout and stderr."""
+        if self._socket is None:
+            self._socket, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with there:
+                self._process = subprocess.Popen(self._command, stdin=there, env=dict(env))
+        with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            given.write(stdin)
+            given.seek(0)
+            asked = json.dumps([list(arguments), str(cwd), dict(env)]).encode()
+            socket.send_fds(self._socket, [asked], [given.fileno(), out.fileno(), err.fileno()])
+            code = int(self._socket.recv(64))
+            out.seek(0)
+            err.seek(0)
+            return code, out.read(), err.read()
+
+
+def serve() -> None:
+    """Fork a process for each request, until there is nobody to ask."""
+    import rich.console
+    import rich.table  # noqa: F401
+    import sqlglot.dialects.duckdb  # noqa: F401
+
+    import reliability.loaded  # noqa: F401
+
+    with socket.socket(fileno=os.dup(0)) as asking:
+        while True:
+            asked, files, _, _ = socket.recv_fds(asking, _MOST, 3)
+            if not asked:
+                return
+            child = os.fork()
+            if child == 0:
+                asking.close()
+                _become(files, *json.loads(asked))
+            for file in files:
+                os.close(file)
+            asking.send(b"%d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def _become(files: Sequence[int], arguments: list[str], cwd: str, env: dict[str, str]) -> None:
+    from esctl.cli.app import main
+
+    for number, file in enumerate(files):
+        os.dup2(file, number)
+        os.close(file)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    time.tzset()
+    sys.argv = ["esctl", *arguments]
+    main()
+
+
+if __name__ == "__main__":
+    serve()
