@@ -227,7 +227,7 @@ def _checked(run: _Run, reading: Reading, batch: pa.RecordBatch, cursor: Cursor)
 
 
 def _refusal(name: str, built: Built) -> InputError:
-    events = built.rows.events
+    events = built.table
     bad = events.filter(events["invalid"].is_valid()).select(["offset", "invalid"]).slice(0, 1).to_pylist()[0]
     return InputError(
         f"{name}: invalid record at offset {bad['offset']}: {bad['invalid']}",

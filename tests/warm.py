@@ -26,7 +26,9 @@ class Warm:
         self._socket: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
-    def run(self, arguments: Sequence[str], cwd: Path, stdin: bytes, env: Mapping[str, str]) -> tuple[int, bytes, bytes]:
+    def run(
+        self, arguments: Sequence[str], cwd: Path, stdin: bytes, env: Mapping[str, str]
+    ) -> tuple[int, bytes, bytes]:
         """Run esctl; gives exit code (negative: the signal that ended it), stdout and stderr."""
         if self._socket is None:
             self._socket, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

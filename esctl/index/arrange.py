@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from esctl.engine.quoting import identifier, literal
 from esctl.index.envelope import kind_sql
 
 if TYPE_CHECKING:
@@ -108,9 +109,32 @@ def arrange(
     key = np.sort((named * len(events) + np.concatenate(event)) * roles + np.concatenate(role))
     named, inside = np.divmod(key, max(len(events), 1) * roles)
     at, which = np.divmod(inside, roles)
-    labels = [label for names in role_names for label in (*names, *[""] * (roles - len(names)))]
+    labels = _labels(role_names, roles)
     unlabelled = np.array([not label for label in labels])
     return Rows(_coded(events), tuple(payload), at, which, named, kind, entity, pa.array(labels), unlabelled, roles)
+
+
+def loose_rows_sql(table: str, payload: Sequence[str], role_names: Sequence[Sequence[str]], roles: int) -> str:
+    """Write a SELECT of the rows that `arrange` makes of the events registered as `table`, in no order."""
+    labels = [literal(label) if label else "NULL" for label in _labels(role_names, roles)]
+    shared = ", ".join(identifier(name) for name in (*_SOURCES, *_SAID, *_REST, *payload))
+
+    def rows(role: int, kind: str, entity: str, condition: str) -> str:
+        label = f"([{', '.join(labels)}]::VARCHAR[])[stanza * {roles} + {role + 1}]"
+        return f"""SELECT {shared}, {label} AS role, {role}::UTINYINT AS role_order, {kind} AS kind, {entity} AS entity
+            FROM {table} WHERE {condition}"""
+
+    found = [
+        rows(i, f"coalesce(kind_{i}, {kind_sql(f'entity_{i}')})", f"entity_{i}", f"entity_{i} IS NOT NULL")
+        for i in range(roles)
+    ]
+    homeless = " AND ".join(f"entity_{i} IS NULL" for i in range(roles))
+    nothing = "CAST(NULL AS VARCHAR)"
+    return " UNION ALL ".join([*found, rows(0, nothing, nothing, homeless)])
+
+
+def _labels(role_names: Sequence[Sequence[str]], roles: int) -> list[str]:
+    return [label for names in role_names for label in (*names, *[""] * (roles - len(names)))]
 
 
 def _numbered(

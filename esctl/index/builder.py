@@ -1,4 +1,4 @@
-"""Turn judged records into index rows: envelope, typed payload, one row per event and entity, sorted."""
+"""Turn judged records into events: envelope, typed payload, which are repeated, which entities they concern."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from esctl.engine.duckdb import relational, single_row
 from esctl.engine.exact_text import members_sql, unmark_text_sql
-from esctl.index.arrange import Rows, arrange
+from esctl.index.arrange import Rows, arrange, loose_rows_sql
 from esctl.index.catalog import ERASED
 from esctl.index.duplicates import Earlier, Repeats, find_repeats
 from esctl.index.envelope import stanza_roles
@@ -31,10 +31,12 @@ BIGINT_SEQUENCE = 2**62
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """Index rows of one chunk, sorted by (kind, entity, position), with the counts of its events."""
+    """The events of one chunk, one row each, with what was counted of them."""
 
-    rows: Rows
+    table: pa.Table
     columns: tuple[PayloadColumn, ...]
+    role_names: tuple[tuple[str, ...], ...]  # by stanza number
+    most_roles: int
     events: int
     untyped: int
     orderings: tuple[str, ...]
@@ -50,6 +52,15 @@ class Built:
     duplicate_positions: tuple[int, ...]  # duplicates proper, not conflicts
     ids: HashedIds  # of the events that are first with theirs
 
+    def rows(self, connection: duckdb.DuckDBPyConnection) -> Rows:
+        """Sort the events into the rows of an index file."""
+        names = [column.name for column in self.columns]
+        return arrange(connection, self.table, names, self.role_names, self.most_roles)
+
+    def loose_rows(self, table: str) -> str:
+        """Write a SELECT of the same rows, in no order, from the events registered as `table`."""
+        return loose_rows_sql(table, [column.name for column in self.columns], self.role_names, self.most_roles)
+
 
 def build(
     connection: duckdb.DuckDBPyConnection,
@@ -59,7 +70,7 @@ def build(
     reuse: tuple[PayloadColumn, ...] = (),
     layout: tuple[PayloadColumn, ...] | None = None,
 ) -> Built:
-    """Build the index rows of a chunk.
+    """Understand the events of a chunk.
 
     `chunk`: position, recorded_at, source_time, source, offset, text, invalid, marked, grp. `reuse` is the layout of
     the file before: taken again when at least nine rows in ten fit it, so that files stay alike. `layout` is taken
@@ -123,7 +134,7 @@ def _built(
     sequence_key: str,
 ) -> Built:
     names = {group.stanza_number: [role for role, _ in stanza_roles(group.stanza)] for group in groups}
-    role_names = [names.get(number, []) for number in range(max(names) + 1)]
+    role_names = tuple(tuple(names.get(number, ())) for number in range(max(names) + 1))
     valid, erased = events["invalid"].is_null(), _count(pc.equal(events["invalid"], ERASED))
     entityless = events["entity_0"].is_null()
     for i in range(1, roles):
@@ -133,8 +144,10 @@ def _built(
     conflicts = int(repeats.conflicts.sum())
     duplicates = repeats.rows[~repeats.conflicts]
     return Built(
-        rows=arrange(connection, events, [column.name for column in columns], role_names, roles),
+        table=events,
         columns=columns,
+        role_names=role_names,
+        most_roles=roles,
         events=len(events),
         untyped=len(events) - events["data"].null_count,
         orderings=tuple(sorted({group.stanza.order for group in groups})),

@@ -188,29 +188,24 @@ class IndexView:
         where: Sequence[str],
         extra: str,
     ) -> str:
-        items = [f"{_envelope(name)} AS {identifier(name)}" for name in names]
+        items = envelope_items(names)
         items += [f"{_read(read, layout)} AS {identifier(alias)}" for alias, read in reads.items()]
         items += [extra] if extra else []
         paths = text_list([str(self.folder / file.file) for file in layout.files])
         by_name = ", union_by_name = true" if layout.is_mixed else ""
         source = f"read_parquet({paths}{by_name})"
         if layout.sequence_key != self._sequence_key:
-            source = f"(SELECT * REPLACE ({self._common_sequence_key(layout)} AS sequence_key) FROM {source})"
+            key = sequence_key_as(self._sequence_key, layout.sequence_key)
+            source = f"(SELECT * REPLACE ({key} AS sequence_key) FROM {source})"
         conditions = [*where, *([] if self.upto is None else [f"position <= {self.upto}"])]
         filters = f" WHERE {' AND '.join(f'({condition})' for condition in conditions)}" if conditions else ""
         return f"SELECT {', '.join(items)} FROM {source}{filters}"
-
-    def _common_sequence_key(self, layout: _Layout) -> str:
-        """Write a layout's sequence key in the form in which those of all files are compared."""
-        if layout.sequence_key == "none":
-            return f"CAST(NULL AS {'VARCHAR' if self.has_text_sequences else 'BIGINT'})"
-        return sortable_text("CAST(sequence_key AS VARCHAR)")
 
     def _empty(self, names: Sequence[str], reads: Mapping[str, Read], extra: str) -> str:
         stored = ", ".join(
             f"CAST(NULL AS {_STORED_TYPES.get(name, 'VARCHAR')}) AS {identifier(name)}" for name in ENVELOPE
         )
-        items = [f"{_envelope(name)} AS {identifier(name)}" for name in names]
+        items = envelope_items(names)
         items += [f"CAST(NULL AS VARCHAR) AS {identifier(alias)}" for alias in reads]
         items += [extra] if extra else []
         return f"SELECT {', '.join(items)} FROM (SELECT {stored}) WHERE false"
@@ -257,6 +252,20 @@ def require_files(folder: Path, files: Sequence[IndexFile]) -> None:
     """Hold whole index files against their digests. Raises InputError, naming the file."""
     for file in files:
         require(folder / file.file, file.bytes, file.ranges, REBUILD)
+
+
+def envelope_items(names: Iterable[str]) -> list[str]:
+    """Write items of a select list: envelope columns as stored, but times as naive UTC TIMESTAMP."""
+    return [f"{_envelope(name)} AS {identifier(name)}" for name in names]
+
+
+def sequence_key_as(form: str, stored: str) -> str:
+    """Write the column `sequence_key`, which is stored in one form (none, bigint, text), in one that holds it too."""
+    if stored == form:
+        return "sequence_key"
+    if stored == "none":
+        return f"CAST(NULL AS {'VARCHAR' if form == 'text' else 'BIGINT'})"
+    return sortable_text("CAST(sequence_key AS VARCHAR)")
 
 
 def _envelope(name: str) -> str:

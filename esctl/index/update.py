@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from esctl.index.arrange import Rows
     from esctl.index.builder import Built
     from esctl.index.detect import Detection
     from esctl.index.duplicates import Earlier
@@ -125,6 +126,17 @@ class Updater:
             for table in _chunks(snapshot, file.first, min(file.last, snapshot.head)):
                 manifest = self._add(snapshot, manifest, table, file.columns)
         return manifest
+
+    def understand_as(self, snapshot: Snapshot, like: Manifest) -> Iterator[tuple[Manifest, IndexFile, Built]]:
+        """Understand the records again, each file of another index in one chunk or more, and write no row.
+
+        Gives the manifest so far, the file, and what is in the chunk. Raises as `run` does.
+        """
+        manifest = _empty(snapshot)
+        for file in like.files:
+            for table in _chunks(snapshot, file.first, min(file.last, snapshot.head)):
+                manifest, built = self._understand(snapshot, manifest, table, file.columns)
+                yield manifest, file, built
 
     def over(
         self,
@@ -233,6 +245,17 @@ class Updater:
         table: pa.Table,
         layout: tuple[PayloadColumn, ...] | None = None,
     ) -> Manifest:
+        manifest, built = self._understand(snapshot, manifest, table, layout)
+        rows = built.rows(self.connection)
+        first, last = _ends(table)
+        return with_file(
+            manifest, _entry(built, rows, write_file(self.folder, rows.tables(ROW_GROUP), first, last), first, last)
+        )
+
+    def _understand(
+        self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, layout: tuple[PayloadColumn, ...] | None
+    ) -> tuple[Manifest, Built]:
+        """Understand a chunk; the manifest then knows its sources and its ids."""
         from esctl.index.builder import build
 
         judged = judge_rows(self.connection, table, snapshot.cursors)
@@ -241,10 +264,7 @@ class Updater:
         earlier = self._earlier(snapshot, manifest, table)
         reuse = manifest.files[-1].columns if manifest.files else ()
         built = build(self.connection, chunk, groups, earlier, reuse, layout)
-        first, last = int(table["position"][0].as_py()), int(table["position"][-1].as_py())
-        written = write_file(self.folder, built.rows.tables(ROW_GROUP), first, last)
-        manifest = replace(manifest, ids=earlier.ids.add(built.ids, last))
-        return with_file(manifest, _entry(built, written, first, last))
+        return replace(manifest, ids=earlier.ids.add(built.ids, _ends(table)[1])), built
 
     def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray) -> Manifest:
         new: dict[str, Stanza] = {}
@@ -396,17 +416,21 @@ def _newest(snapshot: Snapshot) -> Snapshot:
     return open_log(snapshot.path).read()
 
 
-def _entry(built: Built, written: Written, first: int, last: int) -> IndexFile:
+def _ends(table: pa.Table) -> tuple[int, int]:
+    return int(table["position"][0].as_py()), int(table["position"][-1].as_py())
+
+
+def _entry(built: Built, rows: Rows, written: Written, first: int, last: int) -> IndexFile:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    times = pc.min_max(built.rows.events["time"].cast(pa.int64()))
+    times = pc.min_max(built.table["time"].cast(pa.int64()))
     return IndexFile(
         file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer,
-        rows=len(built.rows), events=built.events, first=first, last=last, min_time=times["min"].as_py(),
+        rows=len(rows), events=built.events, first=first, last=last, min_time=times["min"].as_py(),
         max_time=times["max"].as_py(), columns=built.columns, untyped=built.untyped, orderings=built.orderings,
         sequence_key=built.sequence_key, unsequenced=built.unsequenced, roles=built.roles,
-        twice=built.rows.twice, duplicates=built.duplicates, conflicts=built.conflicts,
+        twice=rows.twice, duplicates=built.duplicates, conflicts=built.conflicts,
         invalid=built.invalid, homeless=built.homeless,
         erased=built.erased, fields=built.fields,
     )  # fmt: skip

@@ -1,22 +1,22 @@
-"""Build the index anew from the records, laid out as the one there is, and compare the two block by block."""
+"""Understand the records again, laid out as the index there is has them, and compare the two block by block."""
 
 from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esctl.engine.duckdb import connect, explained
+from esctl.engine.duckdb import connect, explained, relational
 from esctl.engine.quoting import identifier
 from esctl.errors import EsctlError, InputError
 from esctl.index.catalog import IndexFile, Manifest, read_manifest
 from esctl.index.layout import PayloadColumn
 from esctl.index.mapping import mapping_hash
-from esctl.index.merging import summed
-from esctl.index.scan import ENVELOPE, IndexView, Read
+from esctl.index.scan import ENVELOPE, IndexView, Read, envelope_items, sequence_key_as
 from esctl.index.update import Updater
 from esctl.ledger.findings import Kind
 from esctl.log.merkle import BLOCK, BLOCK_LEVEL
@@ -26,6 +26,9 @@ from esctl.model import MappingConfig
 if TYPE_CHECKING:
     import duckdb
 
+    from esctl.index.builder import Built
+
+_EVENTS = "esctl_events"
 _MOST = 100
 """Blocks that are looked at row by row."""
 _SAID = ("source", "id", "type", "kind", "entity", "role", "actor", "correlation", "causation", "sequence", "invalid")
@@ -69,11 +72,9 @@ def compare_index(snapshot: Snapshot, mapping: MappingConfig) -> tuple[Sequence[
     there = replace(there, files=tuple(file for file in there.files if file.first <= snapshot.head))
     temporary = Path(tempfile.mkdtemp(prefix="esctl-verify-"))
     try:
-        connection = connect(temporary=temporary)
-        updater = Updater(connection, mapping, temporary)
+        updater = Updater(connect(temporary=temporary), mapping, temporary)
         with explained():
-            again = updater.rebuild_as(snapshot, there)
-            found = list(_differences(connection, folder, there, temporary, again))
+            found = list(_differences(updater, snapshot, folder, there))
         return found, "", min(there.head, snapshot.head)
     except EsctlError as error:
         raise InputError(error.message, error.hint) from error
@@ -81,69 +82,108 @@ def compare_index(snapshot: Snapshot, mapping: MappingConfig) -> tuple[Sequence[
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _differences(
-    connection: duckdb.DuckDBPyConnection, folder: Path, there: Manifest, temporary: Path, again: Manifest
-) -> Iterator[Difference]:
+@dataclass(slots=True)
+class _Again:
+    """What the records say now: of each index file what its manifest should, and the sum of each block's rows."""
+
+    counts: dict[str, Counter[str]] = field(default_factory=dict)  # by file
+    fields: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # by file: payload field, JSON type
+    sums: Counter[int] = field(default_factory=Counter)  # by block
+
+    def add(self, connection: duckdb.DuckDBPyConnection, file: IndexFile, built: Built) -> None:
+        """Take what is in a chunk of a file."""
+        counts = self.counts.setdefault(file.file, Counter())
+        for block, rows, total in connection.execute(_fresh_sums(connection, file, built)).fetchall():
+            counts["rows"] += rows
+            self.sums[block] += total
+        counts.update({name: int(getattr(built, name)) for name in _COUNTS if name != "rows"})
+        self.fields.setdefault(file.file, set()).update(_pairs(built.fields))
+
+    def other_words(self, file: IndexFile) -> str:
+        """Say in what the manifest's words on a file are not those of the records."""
+        counts = self.counts[file.file]
+        names = [name for name in _COUNTS if name != "roles" and getattr(file, name) != counts[name]]
+        names += ["roles"] if file.roles != bool(counts["roles"]) else []
+        names += ["fields"] if set(_pairs(file.fields)) != self.fields[file.file] else []
+        return f"its manifest has other {', '.join(names)}" if names else ""
+
+
+def _pairs(fields: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, str]]:
+    return ((name, kind) for name, kinds in fields for kind in kinds)
+
+
+def _differences(updater: Updater, snapshot: Snapshot, folder: Path, there: Manifest) -> Iterator[Difference]:
+    connection, again, known = relational(updater.connection), _Again(), Manifest()
+    for manifest, file, built in updater.understand_as(snapshot, there):
+        again.add(connection, file, built)
+        known = manifest
     told = set[int]()
-    for old in there.files:
-        new = summed([file for file in again.files if old.first <= file.first <= old.last])
-        if old.last != new.last:
-            continue  # it covers more than the log, which was told of already
-        if message := _other_counts(old, new):
-            told.add((old.first - 1) // BLOCK)
-            yield Difference((old.first - 1) // BLOCK, old.first, "changed", message, f"index/{folder.name}/{old.file}")
-    odd = set[str]()
-    for name, number in again.sources.items():
-        if name not in there.sources or there.stanzas[there.sources[name]] != again.stanzas[number]:
-            odd.add(name)
-    if odd:
-        yield Difference(
-            0, 1, "changed", f"it reads {', '.join(sorted(odd))} by another mapping", f"index/{folder.name}"
-        )
-    views = IndexView(folder, there, again.head), IndexView(temporary, again)
-    old_rows, new_rows = (_rows(view) for view in views)
-    sums = [_block_sums(view) for view in views]
-    blocks = connection.execute(
-        f"""SELECT block FROM ({sums[0]}) a FULL JOIN ({sums[1]}) b USING (block)
-        WHERE (a.n, a.h) IS DISTINCT FROM (b.n, b.h) ORDER BY 1 LIMIT {_MOST}"""
-    ).fetchall()
-    for (block,) in blocks:
-        if block not in told:
-            yield _first_difference(connection, int(block), old_rows, new_rows, folder, there)
+    for file in there.files:
+        # One that covers more than the log was told of already.
+        if file.last <= snapshot.head and (message := again.other_words(file)):
+            block, name = (file.first - 1) // BLOCK, f"index/{folder.name}/{file.file}"
+            told.add(block)
+            yield Difference(block, file.first, "changed", message, name)
+    if odd := _read_otherwise(there, known):
+        message = f"it reads {', '.join(odd)} by another mapping"
+        yield Difference(0, 1, "changed", message, f"index/{folder.name}")
+    view = IndexView(folder, there, snapshot.head)
+    stored = dict(connection.execute(_stored_sums(view)).fetchall())
+    differing = sorted(block for block in stored.keys() | again.sums if stored.get(block) != again.sums.get(block))
+    if blocks := [block for block in differing[:_MOST] if block not in told]:
+        rebuilt = IndexView(updater.folder, replace(updater).rebuild_as(snapshot, there))
+        rows = _rows(view), _rows(rebuilt)
+        yield from (_first_difference(connection, block, *rows, folder, there) for block in blocks)
 
 
-def _other_counts(old: IndexFile, new: IndexFile) -> str:
-    """Say in what the manifest's words on a file are not those of the records."""
-    names = [name for name in _COUNTS if getattr(old, name) != getattr(new, name)]
-    if dict(old.fields) != dict(new.fields) and {k: set(v) for k, v in old.fields} != {
-        k: set(v) for k, v in new.fields
-    }:
-        names.append("fields")
-    return f"its manifest has other {', '.join(names)}" if names else ""
+def _read_otherwise(there: Manifest, again: Manifest) -> list[str]:
+    """List the sources that the manifest says are read in another way than they are."""
+    return sorted(
+        name
+        for name, number in again.sources.items()
+        if name not in there.sources or there.stanzas[there.sources[name]] != again.stanzas[number]
+    )
 
 
 def _rows(view: IndexView) -> str:
     return view.relation(ENVELOPE, {"payload": Read((), "json")})
 
 
-def _block_sums(view: IndexView) -> str:
+def _stored_sums(view: IndexView) -> str:
     """Write a content hash of each block: the sum of the hashes of its rows as they are stored, which no order changes.
 
     What is laid out alike needs no payload put together.
     """
-    layouts = {file.columns: None for file in view.manifest.files}
-    rows = [_hashed(view, columns) for columns in layouts]
-    return f"""SELECT ((position - 1) >> {BLOCK_LEVEL}) AS block, count(*) AS n, sum(h::HUGEINT) AS h
-        FROM ({" UNION ALL ".join(rows)}) GROUP BY 1"""
+    layouts = {(file.columns, file.sequence_key): None for file in view.manifest.files}
+    rows = [_stored_hashes(view, *layout) for layout in layouts]
+    return _summed(" UNION ALL ".join(rows), "sum(h::HUGEINT)") if rows else "SELECT 0, 0 WHERE false"
 
 
-def _hashed(view: IndexView, columns: tuple[PayloadColumn, ...]) -> str:
-    files = tuple(file for file in view.manifest.files if file.columns == columns)
+def _stored_hashes(view: IndexView, columns: tuple[PayloadColumn, ...], sequence_key: str) -> str:
+    files = tuple(file for file in view.manifest.files if (file.columns, file.sequence_key) == (columns, sequence_key))
     alike = replace(view, manifest=replace(view.manifest, files=files))
-    stored = ", ".join(["data", "nulls", *(identifier(column.name) for column in columns)])
-    envelope = ", ".join(identifier(name) for name in ENVELOPE)
-    rows = alike.relation(ENVELOPE, extra=f"hash({stored}) AS payload")
-    return f"SELECT position, hash({envelope}, payload) AS h FROM ({rows})"
+    return _hashed(alike.relation(ENVELOPE, extra=f"hash({_payload(columns)}) AS payload"))
+
+
+def _fresh_sums(connection: duckdb.DuckDBPyConnection, file: IndexFile, built: Built) -> str:
+    """Write the number of rows and the same hash of each block of a chunk, as if it had been written to the file."""
+    connection.register(_EVENTS, built.table)
+    key = sequence_key_as(file.sequence_key, built.sequence_key)
+    loose = f"SELECT * REPLACE ({key} AS sequence_key) FROM ({built.loose_rows(_EVENTS)})"
+    items = [*envelope_items(ENVELOPE), f"hash({_payload(built.columns)}) AS payload"]
+    return _summed(_hashed(f"SELECT {', '.join(items)} FROM ({loose})"), "count(*), sum(h::HUGEINT)")
+
+
+def _payload(columns: Sequence[PayloadColumn]) -> str:
+    return ", ".join(["data", "nulls", *(identifier(column.name) for column in columns)])
+
+
+def _hashed(rows: str) -> str:
+    return f"SELECT position, hash({', '.join(map(identifier, ENVELOPE))}, payload) AS h FROM ({rows})"
+
+
+def _summed(hashes: str, sums: str) -> str:
+    return f"SELECT ((position - 1) >> {BLOCK_LEVEL}) AS block, {sums} FROM ({hashes}) GROUP BY 1"
 
 
 def _first_difference(
