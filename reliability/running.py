@@ -115,7 +115,7 @@ def _run(work: Path, outside: Path, arguments: list[str], fault: Fault, place: i
     calls = os.open(outside / "calls", os.O_WRONLY | os.O_CREAT)
     sys.argv = ["esctl", *arguments]
     arm = getattr(ctypes.CDLL(None), "fault_arm", None)
-    if arm is None and fault is not NONE:
+    if arm is None and fault != NONE:
         raise RuntimeError("no fault can be injected: fault.so is not preloaded")
     if arm is not None:
         arm(os.fsencode(work), ctypes.c_long(place), fault.error, int(fault.lasting), calls)
