@@ -13,7 +13,7 @@ import pytest
 from cli_harness import good, ingest_samples, plain_event, refused, write_lines
 
 from esctl import __version__
-from esctl.index import update
+from esctl.index import chunks, update
 from esctl.output import Target, write
 from esctl.queries.basis import read_basis
 from esctl.store import Store
@@ -102,7 +102,7 @@ def test_the_same_bytes_from_any_number_of_threads_and_any_index(
     for threads in (1, 3):
         assert {question: printed(Store.open(path, threads=threads), question) for question in ASKED} == wanted
     for rows, most_small in ((1_000, 100), (400, 3)):
-        monkeypatch.setattr(update, "CHUNK_ROWS", rows)
+        monkeypatch.setattr(chunks, "CHUNK_ROWS", rows)
         monkeypatch.setattr(update, "MOST_SMALL", most_small)
         copy = tmp_path / str(rows)
         shutil.copytree(samples, copy)

@@ -23,7 +23,7 @@ from reference.values import to_text
 from strategies import LABELS, Log, coverage, logs
 
 from esctl.errors import UsageError
-from esctl.index import update
+from esctl.index import chunks, update
 from esctl.projection import fold
 from esctl.projection.spec import Projection
 
@@ -105,7 +105,7 @@ def test_batches_do_not_matter(number: int) -> None:
 
 
 def test_files_of_the_index_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(update, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 4)
     merged: Counter[bool] = Counter()
 
     def check(log: Log) -> None:

@@ -17,7 +17,7 @@ from strategies import Log, logs
 from test_engine_reference import hold
 
 from esctl.errors import EsctlError, UsageError
-from esctl.index import update
+from esctl.index import chunks
 from esctl.model import Answer, AsOf
 from esctl.output import Target, write
 from esctl.queries import resume, snapshot
@@ -89,7 +89,7 @@ def names_of(made: Engine) -> list[tuple[str, ...]]:
 
 
 def test_answers_are_the_same_with_any_snapshots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(update, "CHUNK_ROWS", 4)
+    monkeypatch.setattr(chunks, "CHUNK_ROWS", 4)
     seen: Counter[str] = Counter()
 
     def check(drawn: Kept) -> None:

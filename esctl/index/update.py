@@ -23,6 +23,8 @@ from esctl.index.catalog import (
     with_sources,
     write_manifest,
 )
+from esctl.index.chunks import chunks, ends, fresh_chunks
+from esctl.index.currency import empty, is_current, newest_head, usable
 from esctl.index.merging import due, merge, together
 from esctl.index.rows import judge_rows, judged_chunk, runs_of, trimmed_raws
 from esctl.index.scan import IndexView
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
     from esctl.index.ids import Ids
     from esctl.index.layout import PayloadColumn
 
-CHUNK_ROWS = 500_000
-CHUNK_BYTES = 48 << 20
 SMALL_ROWS = 1_000_000
 """Files with fewer rows are merged as the log grows."""
 MOST_SMALL = 8
@@ -74,8 +74,8 @@ class Updater:
         `fresh` are its last records, where they are at hand. A store that cannot be written gets its missing part in a
         temporary folder.
         """
-        manifest = _usable(read_manifest(self.folder), snapshot)
-        if _current(manifest, snapshot):
+        manifest = usable(read_manifest(self.folder), snapshot)
+        if is_current(manifest, snapshot):
             return _view(self.folder, manifest, snapshot)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -93,7 +93,7 @@ class Updater:
         What the store's own index holds beyond is left out in a temporary folder; a file that reaches across the end
         is built again.
         """
-        manifest = _usable(read_manifest(self.folder), snapshot)
+        manifest = usable(read_manifest(self.folder), snapshot)
         if manifest.head <= snapshot.head:
             return self.run(snapshot)
         kept = tuple(file for file in manifest.files if file.last <= snapshot.head)
@@ -121,9 +121,9 @@ class Updater:
 
         So the two can be compared row by row. Raises as `run` does.
         """
-        manifest = _empty(snapshot)
+        manifest = empty(snapshot)
         for file in like.files:
-            for table in _chunks(snapshot, file.first, min(file.last, snapshot.head)):
+            for table in chunks(snapshot, file.first, min(file.last, snapshot.head)):
                 manifest = self._add(snapshot, manifest, table, file.columns)
         return manifest
 
@@ -132,9 +132,9 @@ class Updater:
 
         Gives the manifest so far, the file, and what is in the chunk. Raises as `run` does.
         """
-        manifest = _empty(snapshot)
+        manifest = empty(snapshot)
         for file in like.files:
-            for table in _chunks(snapshot, file.first, min(file.last, snapshot.head)):
+            for table in chunks(snapshot, file.first, min(file.last, snapshot.head)):
                 manifest, built = self._understand(snapshot, manifest, table, file.columns)
                 yield manifest, file, built
 
@@ -220,18 +220,18 @@ class Updater:
 
         relational(self.connection)
         found = read_manifest(self.folder)
-        manifest = _usable(found, snapshot)
+        manifest = usable(found, snapshot)
         if manifest.head > snapshot.head:
-            if manifest.head <= _newest_head(snapshot):
+            if manifest.head <= newest_head(snapshot):
                 return manifest
-            manifest = _empty(snapshot)  # of a log that is no more: begin anew
+            manifest = empty(snapshot)  # of a log that is no more: begin anew
         if found is not None and found.redactions != manifest.redactions:
             write_manifest(self.folder, manifest)
             sweep(self.folder, manifest, linger=0)  # what they say was erased
         sweep(self.folder, manifest)
-        chunks = _fresh_chunks(fresh, manifest.head + 1, snapshot)
+        at_hand = fresh_chunks(fresh, manifest.head + 1, snapshot)
         with explained():
-            for table in chunks or _chunks(snapshot, manifest.head + 1, snapshot.head):
+            for table in at_hand or chunks(snapshot, manifest.head + 1, snapshot.head):
                 manifest = self._add(snapshot, manifest, table)
                 write_manifest(self.folder, manifest)
         merged = self._merged(manifest)
@@ -247,7 +247,7 @@ class Updater:
     ) -> Manifest:
         manifest, built = self._understand(snapshot, manifest, table, layout)
         rows = built.rows(self.connection)
-        first, last = _ends(table)
+        first, last = ends(table)
         return with_file(
             manifest, _entry(built, rows, write_file(self.folder, rows.tables(ROW_GROUP), first, last), first, last)
         )
@@ -264,7 +264,7 @@ class Updater:
         earlier = self._earlier(snapshot, manifest, table)
         reuse = manifest.files[-1].columns if manifest.files else ()
         built = build(self.connection, chunk, groups, earlier, reuse, layout)
-        return replace(manifest, ids=earlier.ids.add(built.ids, _ends(table)[1])), built
+        return replace(manifest, ids=earlier.ids.add(built.ids, ends(table)[1])), built
 
     def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray) -> Manifest:
         new: dict[str, Stanza] = {}
@@ -344,80 +344,14 @@ def _whole(detection: Detection, cursor: Cursor) -> Detection:
     return replace(detection, stanza=replace(detection.stanza, data=("record",)))
 
 
-def _chunks(snapshot: Snapshot, first: int, last: int) -> Iterator[pa.Table]:
-    """Read positions [first, last] of the log, a segment at a time, small ones together until there is half a chunk."""
-    import pyarrow as pa
-
-    from esctl.log.reader import iter_batches
-
-    held: list[pa.RecordBatch] = []
-    for batch in iter_batches(snapshot, first, last, CHUNK_ROWS):
-        held.append(batch)
-        if 2 * sum(b.num_rows for b in held) >= CHUNK_ROWS or 2 * sum(b.nbytes for b in held) >= CHUNK_BYTES:
-            yield pa.Table.from_batches(held)
-            held = []
-    if held:
-        yield pa.Table.from_batches(held)
-
-
-def _fresh_chunks(fresh: Sequence[pa.Table], first: int, snapshot: Snapshot) -> list[pa.Table]:
-    """Cut records that need not be read from the log into chunks; none where they are not just what is missing."""
-    import pyarrow as pa
-
-    count = sum(table.num_rows for table in fresh)
-    if not count or (fresh[0]["position"][0].as_py(), count) != (first, snapshot.head + 1 - first):
-        return []
-    table = pa.concat_tables(fresh)
-    return [table.slice(start, CHUNK_ROWS) for start in range(0, count, CHUNK_ROWS)]
-
-
 def _view(folder: Path, manifest: Manifest, snapshot: Snapshot) -> IndexView:
     return IndexView(folder, manifest, snapshot.head if manifest.head > snapshot.head else None)
-
-
-def _empty(snapshot: Snapshot) -> Manifest:
-    return Manifest(redactions=len(snapshot.redactions))
-
-
-def _usable(manifest: Manifest | None, snapshot: Snapshot) -> Manifest:
-    """Give a manifest, or an empty one where it is of before an erasure: what it names holds what was erased.
-
-    Raises InputError where records were erased after the snapshot was taken.
-    """
-    if manifest is None or manifest.redactions < len(snapshot.redactions):
-        return _empty(snapshot)
-    if manifest.redactions > len(snapshot.redactions):
-        if len(_newest(snapshot).redactions) >= manifest.redactions:
-            raise InputError(f"{snapshot.path}: records were erased meanwhile", "run the command again")
-        return _empty(snapshot)  # of a log that is no more
-    return manifest
 
 
 def _recorded(snapshot: Snapshot, source: str) -> Stanza | None:
     """Give what had been recognised in a source when records of it were erased."""
     told = next((each.mappings[source] for each in snapshot.redactions if source in each.mappings), None)
     return stanza_from_json(told) if told is not None else None
-
-
-def _current(manifest: Manifest, snapshot: Snapshot) -> bool:
-    if manifest.head == snapshot.head:
-        return True
-    # Somebody else may have committed and indexed since the snapshot was read: what it covers is still in there.
-    return snapshot.head < manifest.head <= _newest_head(snapshot)
-
-
-def _newest_head(snapshot: Snapshot) -> int:
-    return _newest(snapshot).head
-
-
-def _newest(snapshot: Snapshot) -> Snapshot:
-    from esctl.log.commits import open_log
-
-    return open_log(snapshot.path).read()
-
-
-def _ends(table: pa.Table) -> tuple[int, int]:
-    return int(table["position"][0].as_py()), int(table["position"][-1].as_py())
 
 
 def _entry(built: Built, rows: Rows, written: Written, first: int, last: int) -> IndexFile:

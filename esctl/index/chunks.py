@@ -1,0 +1,46 @@
+"""Cut the records of a log into tables that are understood at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from esctl.log.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHUNK_ROWS = 500_000
+CHUNK_BYTES = 48 << 20
+
+
+def chunks(snapshot: Snapshot, first: int, last: int) -> Iterator[pa.Table]:
+    """Read positions [first, last] of the log, a segment at a time, small ones together until there is half a chunk."""
+    import pyarrow as pa
+
+    from esctl.log.reader import iter_batches
+
+    held: list[pa.RecordBatch] = []
+    for batch in iter_batches(snapshot, first, last, CHUNK_ROWS):
+        held.append(batch)
+        if 2 * sum(b.num_rows for b in held) >= CHUNK_ROWS or 2 * sum(b.nbytes for b in held) >= CHUNK_BYTES:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
+
+
+def fresh_chunks(fresh: Sequence[pa.Table], first: int, snapshot: Snapshot) -> list[pa.Table]:
+    """Cut records that need not be read from the log into chunks; none where they are not just what is missing."""
+    import pyarrow as pa
+
+    count = sum(table.num_rows for table in fresh)
+    if not count or (fresh[0]["position"][0].as_py(), count) != (first, snapshot.head + 1 - first):
+        return []
+    table = pa.concat_tables(fresh)
+    return [table.slice(start, CHUNK_ROWS) for start in range(0, count, CHUNK_ROWS)]
+
+
+def ends(table: pa.Table) -> tuple[int, int]:
+    """Give the first and the last position of a chunk."""
+    return int(table["position"][0].as_py()), int(table["position"][-1].as_py())
