@@ -105,8 +105,12 @@ def ingest(
         base = build.run(before).manifest
         with Behind(build) as behind:
             run = _Run(writer, build, behind, options, observe, cursors=dict(before.cursors))
-            for source in sources:
-                _read_source(run, source)
+            try:
+                for source in sources:
+                    _read_source(run, source)
+            except InputError:
+                _flush(run)  # what was read before a source failed is evidence all the same
+                raise
             _flush(run)
             if options.strict:
                 writer.commit()
@@ -199,14 +203,14 @@ def _keep(run: _Run, reading: Reading, delivery: Delivery) -> None:
 
 def _flush(run: _Run) -> None:
     """Make what was read durable, then understand it."""
-    if not run.parts:
+    parts, run.parts, run.rows, run.bytes = run.parts, [], 0, 0
+    if not parts:
         return
     if run.options.strict:
-        run.writer.stage(run.parts)
+        run.writer.stage(parts)
     else:
         written: list[pa.Table] = []
-        run.behind.put(run.writer.append(run.parts, written), written)
-    run.parts, run.rows, run.bytes = [], 0, 0
+        run.behind.put(run.writer.append(parts, written), written)
 
 
 def _checked(run: _Run, reading: Reading, batch: pa.RecordBatch, cursor: Cursor) -> pa.RecordBatch:

@@ -31,9 +31,14 @@ class LineReader:
         more = True
         while more:
             more = feed.fill(self._size)
-            bounds = record_ends(feed.window, feed.base)
-            if len(bounds):
-                yield self._cut(bounds)
+            ends = record_ends(feed.window, feed.base)
+            sizes = np.diff(ends, prepend=0)
+            fitting = int(np.append(sizes > feed.limit, True).argmax())
+            size = int(sizes[fitting]) if fitting < len(ends) else 0
+            offset = feed.base + int(ends[fitting - 1] if fitting else 0)
+            if fitting:
+                yield self._cut(ends[:fitting])
+            feed.check(size, offset)  # once those before it are kept
             feed.check(len(feed.window), feed.base)
         if len(feed.window):
             yield from self._last()
@@ -41,10 +46,6 @@ class LineReader:
     def _cut(self, ends: Offsets) -> Piece:
         feed = self._feed
         bounds = np.concatenate([np.zeros(1, np.int64), ends])
-        sizes = np.diff(bounds)
-        if sizes.max() > feed.limit:
-            worst = int(sizes.argmax())
-            feed.check(int(sizes[worst]), feed.base + int(bounds[worst]))
         raws = slices_of(feed.window, bounds)
         absolute = bounds + feed.base
         return Piece(raws, absolute[:-1], absolute[1:], int(absolute[-1]))
