@@ -61,7 +61,7 @@ def make_store(work: Path, older: Path | None = None) -> None:
     write_log(work)
     for arguments in (
         ("key", "new"), ("ingest", "one.jsonl", "--map", "actor=data.by"), ("checkpoint",), ("snapshot",),
-        ("ingest", "two.jsonl.gz", "three.csv"), ("checkpoint",),
+        ("ingest", "two.jsonl.gz", "three.csv"), ("checkpoint",), ("snapshot",),
     ):  # fmt: skip
         if "two.jsonl.gz" in arguments and older is not None:
             shutil.copytree(work / STORE, older)

@@ -34,7 +34,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             patch.setenv(name, value)
         for number in range(3):
             write_lines(folder / f"{number}.jsonl", [plain_event(number * 4 + n) for n in range(4)])
-            good("ingest", f"{number}.jsonl", "-q", cwd=folder)
+            good("ingest", f"{number}.jsonl", "-q", cwd=folder, ESCTL_SNAPSHOTS="off")
             if number == 0:
                 make_checkpoint(folder / ".esctl", KEY)
     return folder / ".esctl"

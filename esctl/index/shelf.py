@@ -133,7 +133,8 @@ def read_snapshot(path: Path) -> StateSnapshot | None:
             return None
         del document["sha256"]
         parts = {name: Part(**document[name]) for name in ("cells", "lines")}
-        return StateSnapshot(**{**document, **parts, "extent": Extent(**document["extent"])})
+        found = StateSnapshot(**{**document, **parts, "extent": Extent(**document["extent"])})
+        return found if found.name == path.stem else None
     except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
 
