@@ -117,7 +117,6 @@ def jobs(ground: Ground) -> list[Job]:
         ),
         Job("verify", ("verify",), note="quick"),
         Job("verify --full", ("verify", "--full")),
-        Job("prove", ("prove", f"id:evt-{ground.events // 2}"), note="one event"),
         Job("--help", ("-m", "esctl", "--help")),
         Job("import duckdb", ("-c", "import duckdb"), note="what any cold process pays"),
     ]
