@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.engine.duckdb import relational
-from esctl.engine.quoting import text_list
+from esctl.engine.quoting import literal, text_list
 from esctl.index.catalog import IndexFile
 from esctl.index.layout import MOST_COLUMNS, PayloadColumn
 from esctl.index.scan import require_files
@@ -16,11 +17,16 @@ from esctl.index.storage import ROW_GROUP, write_file
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 SMALLEST = 4096
 """Files of up to this many rows are of one size; the next sizes are each eight times as large."""
 COMPACT_ROWS = 8_000_000
-"""Rows of a file that is merged on demand: they are sorted at once."""
+"""Rows of a file that is merged on demand."""
+SORTED_ROWS = 1_000_000
+"""About how many rows are sorted at once."""
+SAMPLED = 100
+"""Of so many rows, one is looked at to find where those begin and end."""
 _SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless", "erased")
 
 
@@ -75,16 +81,52 @@ def together(files: Sequence[IndexFile], most: int = COMPACT_ROWS) -> list[list[
 
 
 def merge(connection: duckdb.DuckDBPyConnection, folder: Path, files: Sequence[IndexFile]) -> IndexFile:
-    """Write neighbouring files as one. Raises InputError where the folder cannot be written."""
-    import pyarrow as pa
-
+    """Write neighbouring files as one, in bounded memory. Raises InputError where the folder cannot be written."""
     require_files(folder, files)  # or damage would be merged into a file that is in order
     paths = text_list([str(folder / file.file) for file in files])
-    sql = f"SELECT * FROM read_parquet({paths}, union_by_name = true) ORDER BY kind, entity, position, role_order"
-    reader = relational(connection).sql(sql).to_arrow_reader(ROW_GROUP)
-    tables = (pa.Table.from_batches([batch], reader.schema) for batch in reader)
-    written = write_file(folder, tables, files[0].first, files[-1].last)
+    source = f"read_parquet({paths}, union_by_name = true)"
+    parts = _parts(connection, source, sum(file.rows for file in files))
+    written = write_file(folder, _sorted(connection, source, parts), files[0].first, files[-1].last)
     return replace(summed(files), file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer)
+
+
+def _sorted(connection: duckdb.DuckDBPyConnection, source: str, parts: Sequence[str]) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    for part in parts:
+        sql = f"SELECT * FROM {source} WHERE {part} ORDER BY kind, entity, position, role_order"
+        reader = relational(connection).sql(sql).to_arrow_reader(ROW_GROUP)
+        yield from (pa.Table.from_batches([batch], reader.schema) for batch in reader)
+
+
+def _parts(connection: duckdb.DuckDBPyConnection, source: str, rows: int) -> list[str]:
+    """Write conditions that cut rows into parts of about SORTED_ROWS, one after the other by kind and entity.
+
+    The files are sorted so too: of each, a part is in a few row groups.
+    """
+    if rows <= SORTED_ROWS:
+        return ["true"]
+    sample = f"""SELECT kind, entity, row_number() OVER (ORDER BY kind, entity) AS number
+        FROM {source} WHERE kind IS NOT NULL AND position % {SAMPLED} = 0"""
+    cuts = connection.execute(
+        f"SELECT DISTINCT kind, entity FROM ({sample}) WHERE number % {SORTED_ROWS // SAMPLED} = 0 ORDER BY ALL"
+    ).fetchall()
+    return [_between(low, high) for low, high in pairwise([None, *cuts, None])]
+
+
+def _between(low: tuple[str, str] | None, high: tuple[str, str] | None) -> str:
+    """Write the condition of rows from one kind and entity on up to before another; events of no entity are last."""
+    conditions = []
+    if low is not None:
+        kind, entity = map(literal, low)
+        conditions.append(f"kind >= {kind} AND (kind > {kind} OR entity >= {entity})")
+    if high is not None:
+        kind, entity = map(literal, high)
+        conditions.append(f"kind <= {kind} AND (kind < {kind} OR entity < {entity})")
+    if low is not None and high is not None and low[0] == high[0]:  # Parquet's bounds tell of these where they are
+        conditions = [f"entity >= {literal(low[1])} AND entity < {literal(high[1])}", f"kind = {literal(low[0])}"]
+    joined = " AND ".join(conditions) or "true"
+    return joined if high is not None else f"({joined} OR kind IS NULL)"
 
 
 def summed(files: Sequence[IndexFile]) -> IndexFile:

@@ -14,6 +14,7 @@ from esctl.engine.duckdb import connect, explained, relational
 from esctl.engine.quoting import identifier
 from esctl.errors import EsctlError, InputError
 from esctl.index.catalog import IndexFile, Manifest, read_manifest
+from esctl.index.events import batched
 from esctl.index.layout import PayloadColumn
 from esctl.index.mapping import mapping_hash
 from esctl.index.scan import ENVELOPE, IndexView, Read, envelope_items, sequence_key_as
@@ -167,7 +168,7 @@ def _stored_hashes(view: IndexView, columns: tuple[PayloadColumn, ...], sequence
 
 def _fresh_sums(connection: duckdb.DuckDBPyConnection, file: IndexFile, built: Built) -> str:
     """Write the number of rows and the same hash of each block of a chunk, as if it had been written to the file."""
-    connection.register(_EVENTS, built.table)
+    connection.register(_EVENTS, batched(built.table))
     key = sequence_key_as(file.sequence_key, built.sequence_key)
     loose = f"SELECT * REPLACE ({key} AS sequence_key) FROM ({built.loose_rows(_EVENTS)})"
     items = [*envelope_items(ENVELOPE), f"hash({_payload(built.columns)}) AS payload"]
