@@ -11,9 +11,11 @@ from pathlib import Path
 import forgery
 import log_helpers as logs
 import pytest
+from cli_harness import good, plain_event, write_lines
 from forgery import KEY, forge, judge
 
 from esctl.errors import InputError
+from esctl.index import chunks
 from esctl.ledger import anchors, pins
 from esctl.ledger.note import SigningKey
 from esctl.ledger.verify import Wanted, verify
@@ -262,6 +264,19 @@ def test_an_index_out_of_step_is_found(few: Path) -> None:
     judged = judge(few, full=True)
     assert judged.of("index") == [("index out of step", 77)]
     assert judged.rules == {"index"}
+
+
+def test_what_is_delivered_again_far_apart_is_what_the_index_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    events = [plain_event(number) for number in range(40)]
+    write_lines(tmp_path / "log.jsonl", [*events, events[3], {**events[9], "data": {"n": -1}}])
+    done = good("ingest", "log.jsonl", cwd=tmp_path, ESCTL_SNAPSHOTS="off").row
+    assert (done["duplicates"], done["conflicts"]) == (1, 1)
+    for rows in (1000, 16, 3):
+        monkeypatch.setattr(chunks, "CHUNK_ROWS", rows)
+        assert judge(tmp_path / ".esctl", full=True).verified.is_intact
 
 
 def test_nothing_is_judged_where_there_is_nothing_to_judge(few: Path, tmp_path: Path) -> None:

@@ -130,12 +130,14 @@ class Updater:
     def understand_as(self, snapshot: Snapshot, like: Manifest) -> Iterator[tuple[Manifest, IndexFile, Built]]:
         """Understand the records again, each file of another index in one chunk or more, and write no row.
 
-        Gives the manifest so far, the file, and what is in the chunk. Raises as `run` does.
+        Gives the manifest so far, the file, and what is in the chunk. The files of the other index are in the folder
+        too: where an id was seen before is read in them. Raises as `run` does.
         """
-        manifest = empty(snapshot)
+        manifest = replace(empty(snapshot), files=like.files)
         for file in like.files:
             for table in chunks(snapshot, file.first, min(file.last, snapshot.head)):
-                manifest, built = self._understand(snapshot, manifest, table, file.columns)
+                known, built = self._understand(snapshot, manifest, table, file.columns)
+                manifest = replace(known, head=ends(table)[1])
                 yield manifest, file, built
 
     def over(

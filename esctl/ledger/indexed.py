@@ -73,6 +73,8 @@ def compare_index(snapshot: Snapshot, mapping: MappingConfig) -> tuple[Sequence[
     there = replace(there, files=tuple(file for file in there.files if file.first <= snapshot.head))
     temporary = Path(tempfile.mkdtemp(prefix="esctl-verify-"))
     try:
+        for file in there.files:
+            (temporary / file.file).symlink_to((folder / file.file).resolve())
         updater = Updater(connect(temporary=temporary), mapping, temporary)
         with explained():
             found = list(_differences(updater, snapshot, folder, there))
