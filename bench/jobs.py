@@ -132,12 +132,9 @@ def digest(ground: Ground, job: Job, contestant: str) -> str:
 
 
 def _step(events: int) -> str:
-    """Give the shortest step that makes no more points than are wanted."""
-    seconds = events * STEP / 1000
-    for step, length in (("1m", 60), ("15m", 900), ("1h", 3600), ("4h", 14_400), ("1d", 86_400)):
-        if seconds / length <= POINTS:
-            return step
-    return f"{-(-int(seconds) // POINTS // 86_400)}d"
+    """Give the shortest step that makes no more points than are wanted, or a day."""
+    steps = (("1m", 60), ("15m", 900), ("1h", 3600), ("4h", 14_400))
+    return next((step for step, length in steps if events * STEP / 1000 / length <= POINTS), "1d")
 
 
 def _number(value: object) -> object:

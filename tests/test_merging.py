@@ -29,7 +29,8 @@ def test_parts_are_no_other_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         good("ingest", f"{source}.jsonl", "--map", "entity=entity", cwd=tmp_path, ESCTL_SNAPSHOTS="off")
     (folder,) = (tmp_path / ".esctl" / "index").iterdir()
     manifest = read_manifest(folder)
-    assert manifest is not None and len(manifest.files) == 3
+    assert manifest is not None
+    assert len(manifest.files) == 3
     connection = connect()
     whole = pq.read_table(folder / merging.merge(connection, folder, manifest.files).file)
     assert whole["entity"].null_count
