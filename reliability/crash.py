@@ -21,9 +21,10 @@ from reliability.running import BROKEN, FULL, KILLED, Fault, Ran, esctl, prepare
 from reliability.stores import STORE, State, look, write_log
 
 FAULTS = (KILLED, BROKEN, FULL)
-SUCCESS_STANDS = re.compile(r"unlink |.* (\.esctl/lock\.pid|state($|/))|mkdir \.esctl/index")
+SUCCESS_STANDS = re.compile(r"(unlink|mkdir) |.* (\.esctl/lock\.pid|state($|/))")
 """Calls whose failure a command may pass over: what is not removed now is later; the name of who holds the lock is a
-courtesy; what was last seen is kept where it can be; an index that has no folder is made in a temporary one."""
+courtesy; what was last seen is kept where it can be; a folder may be there already, or its index is made in a temporary
+one, or the next call misses it."""
 
 
 @dataclass(frozen=True, slots=True)
