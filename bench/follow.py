@@ -43,7 +43,8 @@ def head(store: Path) -> int:
 
 def measure(folder: Path, rate: int, seconds: int) -> None:
     """Print how far behind the commits are, and what the queries took."""
-    generate(rate * seconds, folder / "all.jsonl")
+    with (folder / "all.jsonl").open("wb") as file:
+        generate(rate * seconds, file)
     lines = (folder / "all.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "all.jsonl").unlink()
     log, store, written = folder / "app.log", folder / "store", [0]

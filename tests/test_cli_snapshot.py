@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli_harness import esctl
+from cli_harness import esctl, uncompacted
 
 from esctl import snapshots
 from esctl.errors import InputError, UsageError
@@ -167,6 +167,7 @@ def ways(folder: Path) -> dict[str, bool]:
     return dict(scope.connection.execute(f"SELECT entity, late FROM {found.later}").fetchall())
 
 
+@uncompacted
 def test_index_files_that_a_snapshot_covers_are_not_opened(folder: Path) -> None:
     snapshots.take(opened(folder))
     (covered,) = (folder / ".esctl" / "index").rglob("*.parquet")
@@ -238,6 +239,7 @@ def test_a_wrong_setting_is_told(folder: Path) -> None:
     assert "store.snapshots is 'yes'" in done.err
 
 
+@uncompacted
 def test_ingest_makes_them_where_they_are_worth_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshots, "LEAST", 7)
     assert [made.extent.position for made in snapshots.keep(opened(folder))] == [12]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from cli_harness import good, on_terminal, plain_event, refused, surroundings, write_lines
+from cli_harness import good, on_terminal, plain_event, refused, surroundings, uncompacted, write_lines
 from log_helpers import Failing, Unsynced, check, part
 
 from esctl.errors import InputError, NotFoundError, UsageError
@@ -95,6 +95,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return shutil.copytree(made, tmp_path / "copy")
 
 
+@uncompacted
 def test_what_is_erased_is_nowhere_in_the_store(folder: Path) -> None:
     assert SECRET.encode() in told(folder / ".esctl")
     before = open_log(folder / ".esctl").read()
@@ -364,6 +365,7 @@ def test_who_still_reads_what_was_replaced_is_told_so(made: Path, tmp_path: Path
         old.replay()
 
 
+@uncompacted
 def test_what_an_interrupted_erasure_left_is_repaired(made: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(made, tmp_path / "copy")
     path = folder / ".esctl"
