@@ -44,7 +44,8 @@ def replayed(store: Path) -> tuple[float, bytes]:
 def measure(folder: Path, commits: int) -> None:
     """Print what the commits, the replays and the compaction take."""
     log = folder / "log.jsonl"
-    generate(commits * EVENTS * 1000 // 1001, log)
+    with log.open("wb") as file:
+        generate(commits * EVENTS * 1000 // 1001, file)
     esctl.ingest.COMMIT_ROWS = EVENTS
     store = create(folder / "store", HERE / "esctl.toml", erasable=False)
     options = IngestOptions(SourceOptions(batch_rows=EVENTS))
