@@ -109,7 +109,8 @@ def ingest(
                 for source in sources:
                     _read_source(run, source)
             except InputError:
-                _flush(run)  # what was read before a source failed is evidence all the same
+                if not options.strict:
+                    _flush(run)  # what was read before a source failed is evidence all the same
                 raise
             _flush(run)
             if options.strict:

@@ -121,7 +121,7 @@ class Manifest:
 
     @cached_property
     def kinds(self) -> Mapping[str, frozenset[str]]:
-        """Give the JSON types that each of them had anywhere: STRING, NUMBER, BOOLEAN, CONTAINER, NULL."""
+        """Give the JSON types of each payload field, by name: STRING, NUMBER, BOOLEAN, CONTAINER, NULL."""
         seen: dict[str, set[str]] = {}
         for name, kinds in (told for file in self.files for told in file.fields):
             seen.setdefault(name, set()).update(kinds)
