@@ -135,13 +135,24 @@ def test_events_of_a_hundred_thousand_keys_are_folded(tmp_path: Path) -> None:
     assert json.loads(replayed.stdout)["state"] == state
 
 
-def test_what_comes_before_a_record_that_is_too_long_is_kept(tmp_path: Path) -> None:
-    short = b'{"id":1}\n' * 1000
-    (tmp_path / "a.jsonl").write_bytes(short + b'{"id":2,"v":"' + b"x" * (3 << 20) + b'"}\n')
-    arguments = ("ingest", "a.jsonl", "--max-record", "1MiB", "--map", "entity=id")
+@pytest.mark.parametrize(
+    ("name", "head", "short", "long", "end"),
+    [
+        ("a.jsonl", b"", b'{"id":1}\n', b'{"id":2,"v":"%s"}\n', b""),
+        ("a.json", b"[", b'{"id":1},', b'{"id":2,"v":"%s"}', b"]"),
+        ("values.json", b"", b'{"id":\n1}', b'{"id":2,"v":"%s"}', b""),
+        ("a.csv", b"id,v\n", b"1,\n", b"2,%s\n", b""),
+    ],
+)
+def test_what_comes_before_a_record_that_is_too_long_is_kept(
+    tmp_path: Path, name: str, head: bytes, short: bytes, long: bytes, end: bytes
+) -> None:
+    start = head + short * 1000
+    (tmp_path / name).write_bytes(start + long.replace(b"%s", b"x" * (3 << 20)) + end)
+    arguments = ("ingest", name, "--max-record", "1MiB", "--map", "entity=id")
     told, _ = refused(*arguments, code=3, cwd=tmp_path)
-    assert told.startswith("a.jsonl: the record at byte 9000 is longer than 1,048,576 bytes")
+    assert told.startswith(f"{name}: the record at byte {len(start)} is longer than 1,048,576 bytes")
     assert told.endswith("; 1,000 new records are in the log")
     strict, _ = refused(*arguments, "--strict", "--store", "other", code=3, cwd=tmp_path)
     assert "in the log" not in strict
-    assert good("ingest", "a.jsonl", "--max-record", "4MiB", "--map", "entity=id", cwd=tmp_path).row["new"] == 1
+    assert good("ingest", name, "--max-record", "4MiB", "--map", "entity=id", cwd=tmp_path).row["new"] == 1

@@ -51,9 +51,13 @@ class DelimitedReader:
             if len(ends) and self._columns is None:
                 yield self._header(int(ends[0]))
                 ends = row_ends(feed.window, self._delimiter)
-            if len(ends):
-                yield self._rows(ends)
-            feed.check(len(feed.window), feed.base)
+            bounds = np.append(0, ends)
+            fitting, too_long = feed.fitting(bounds[:-1], bounds[1:])
+            if fitting:
+                yield self._rows(bounds[: fitting + 1])
+            if too_long:
+                raise too_long
+            feed.check_open()
         if len(feed.window):
             yield from self._last()
 
@@ -63,11 +67,8 @@ class DelimitedReader:
         upto = self._feed.base + end
         return Piece(slices_of(self._feed.window, np.zeros(1, np.int64)), NOWHERE, NOWHERE, upto, header=text)
 
-    def _rows(self, ends: Offsets) -> Piece:
+    def _rows(self, bounds: Offsets) -> Piece:
         feed = self._feed
-        bounds = np.concatenate([np.zeros(1, np.int64), ends])
-        worst = int(np.diff(bounds).argmax())
-        feed.check(int(bounds[worst + 1] - bounds[worst]), feed.base + int(bounds[worst]))
         absolute = bounds + feed.base
         return Piece(slices_of(feed.window, bounds), absolute[:-1], absolute[1:], int(absolute[-1]))
 
@@ -81,7 +82,7 @@ class DelimitedReader:
         elif self._columns is None and self._final:
             yield self._header(len(rest))
         elif self._columns is not None and (self._final or (cells is not None and len(cells) == self._columns)):
-            yield self._rows(np.array([len(rest)], np.int64))
+            yield self._rows(np.array([0, len(rest)], np.int64))
         else:
             self.pending = len(rest)
 

@@ -22,7 +22,7 @@ class DocumentReader:
         feed = self._feed
         while feed.fill(self._size):
             pass
-        feed.check(len(feed.window), feed.base)
+        feed.check_open()
         bounds = np.array([0, len(feed.window)], np.int64)
         yield Piece(slices_of(feed.window, bounds), bounds[:1] + feed.base, bounds[1:] + feed.base, feed.end)
 

@@ -11,6 +11,7 @@ from esctl.errors import InputError
 from esctl.sources.files import ByteStream
 
 Bytes = npt.NDArray[np.uint8]
+Offsets = npt.NDArray[np.int64]
 
 
 class Feed:
@@ -51,13 +52,23 @@ class Feed:
         """Add bytes that were read apart from the stream."""
         self.window = np.concatenate([self.window, np.frombuffer(data, np.uint8)])
 
-    def check(self, size: int, offset: int) -> None:
-        """Raise InputError when a record of `size` bytes at `offset` is over the limit."""
-        if size > self.limit:
-            raise InputError(
-                f"{self.stream.name}: the record at byte {offset} is longer than {self.limit:,} bytes",
-                "raise the limit with --max-record, or name the format with --input-format",
-            )
+    def fitting(self, starts: Offsets, ends: Offsets) -> tuple[int, InputError | None]:
+        """Count the records [start, end) of the window before the first over the limit, and give the error of that."""
+        over = np.flatnonzero(ends - starts > self.limit)
+        if not len(over):
+            return len(starts), None
+        return int(over[0]), self._too_long(self.base + int(starts[over[0]]))
+
+    def check_open(self) -> None:
+        """Raise InputError when the record that begins the window and does not end in it is over the limit."""
+        if len(self.window) > self.limit:
+            raise self._too_long(self.base)
+
+    def _too_long(self, offset: int) -> InputError:
+        return InputError(
+            f"{self.stream.name}: the record at byte {offset} is longer than {self.limit:,} bytes",
+            "raise the limit with --max-record, or name the format with --input-format",
+        )
 
     def release(self, upto: int) -> None:
         """Forget the bytes before the absolute offset `upto`."""

@@ -41,7 +41,7 @@ class _WholeLines(LineReader):
         ends = record_ends(self._feed.window, self._feed.base)
         if len(ends):
             yield self._cut(ends)
-        self._feed.check(len(self._feed.window), self._feed.base)
+        self._feed.check_open()
 
 
 @dataclass(slots=True)

@@ -31,21 +31,18 @@ class LineReader:
         more = True
         while more:
             more = feed.fill(self._size)
-            ends = record_ends(feed.window, feed.base)
-            sizes = np.diff(ends, prepend=0)
-            fitting = int(np.append(sizes > feed.limit, True).argmax())
-            size = int(sizes[fitting]) if fitting < len(ends) else 0
-            offset = feed.base + int(ends[fitting - 1] if fitting else 0)
+            bounds = np.append(0, record_ends(feed.window, feed.base))
+            fitting, too_long = feed.fitting(bounds[:-1], bounds[1:])
             if fitting:
-                yield self._cut(ends[:fitting])
-            feed.check(size, offset)  # once those before it are kept
-            feed.check(len(feed.window), feed.base)
+                yield self._cut(bounds[: fitting + 1])
+            if too_long:  # those before it are kept by now
+                raise too_long
+            feed.check_open()
         if len(feed.window):
             yield from self._last()
 
-    def _cut(self, ends: Offsets) -> Piece:
+    def _cut(self, bounds: Offsets) -> Piece:
         feed = self._feed
-        bounds = np.concatenate([np.zeros(1, np.int64), ends])
         raws = slices_of(feed.window, bounds)
         absolute = bounds + feed.base
         return Piece(raws, absolute[:-1], absolute[1:], int(absolute[-1]))
@@ -58,7 +55,7 @@ class LineReader:
         line = rest[cut + bom :]
         blank = not line.strip(BLANKS)
         if not blank and (self._final or is_json(line)):
-            yield self._cut(np.array([len(rest)], np.int64))
+            yield self._cut(np.array([0, len(rest)], np.int64))
             return
         tail = rest if blank else rest[:cut]
         self.pending = len(rest) - len(tail)

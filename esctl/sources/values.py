@@ -29,6 +29,11 @@ class _Cut:
     resume_inside: bool
     open_value: int | None  # where a value begins that the window does not end
 
+    def before(self, number: int) -> _Cut:
+        """Give the spans before the one of that number, which is not the first."""
+        starts, ends, inside = self.starts[:number], self.ends[:number], self.inside[:number]
+        return _Cut(starts, ends, inside, int(ends[-1]), bool(inside[-1]), None)
+
 
 class ValueReader:
     """Cut a feed into JSON values, about `size` bytes at a time, as Pieces.
@@ -52,7 +57,7 @@ class ValueReader:
         feed.fill(self._size)
         while not feed.ended:
             yield from self._deliver(self._cut(False))
-            feed.check(len(feed.window), feed.base)
+            feed.check_open()
             feed.fill(self._size)
         if len(feed.window):
             cut = self._cut(True)
@@ -60,22 +65,23 @@ class ValueReader:
             self.pending = len(feed.window.tobytes().strip(BLANKS))
 
     def _deliver(self, cut: _Cut) -> Iterator[Piece]:
+        fitting, too_long = self._feed.fitting(cut.starts, cut.ends)
+        if too_long is None and cut.resume:
+            yield self._piece(cut)
+        elif fitting:
+            yield self._piece(cut.before(fitting))
+        if too_long:
+            raise too_long
+
+    def _piece(self, cut: _Cut) -> Piece:
         feed = self._feed
-        if not len(cut.starts) and not cut.resume:
-            return
-        bounds = np.empty(2 * len(cut.starts), np.int64)
-        bounds[0::2], bounds[1::2] = cut.starts, cut.ends
-        if len(bounds):
-            sizes = cut.ends - cut.starts
-            worst = int(sizes.argmax())
-            feed.check(int(sizes[worst]), feed.base + int(cut.starts[worst]))
-        else:
-            bounds = np.zeros(1, np.int64)
+        bounds = np.zeros(max(2 * len(cut.starts), 1), np.int64)
+        bounds[: 2 * len(cut.starts) : 2], bounds[1::2] = cut.starts, cut.ends
         raws = pc.take(slices_of(feed.window, bounds), np.arange(0, len(bounds) - 1, 2))
         self._inside = cut.resume_inside
         upto = feed.base + cut.resume
         starts, ends = cut.starts + feed.base, cut.ends + feed.base
-        yield Piece(raws, starts, ends, upto, inside=cut.inside, inside_end=cut.resume_inside)
+        return Piece(raws, starts, ends, upto, inside=cut.inside, inside_end=cut.resume_inside)
 
     def _cut(self, ended: bool) -> _Cut:
         window, depth = self._feed.window, self._shape.depth
