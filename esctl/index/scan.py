@@ -6,7 +6,7 @@ Nothing else knows how payloads are stored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -124,6 +124,14 @@ class IndexView:
     def has_struct_keys(self) -> bool:
         """Say whether fold keys are structs of a text and a number, for sequences that no number holds."""
         return self.has_text_sequences and "sequence" in self.orderings
+
+    def split(self) -> tuple[IndexView, ...]:
+        """Give the view of the largest file, where most of what is sought is found, and that of the others."""
+        files = sorted(self.manifest.files, key=lambda file: file.rows)
+        if len(files) < 2:
+            return (self,)
+        largest, others = files[-1].file, {file.file for file in files[:-1]}
+        return replace(self, unread=self.unread | others), replace(self, unread=self.unread | {largest})
 
     def key(self) -> str:
         """Give the SQL of the fold key: unique per row of an entity, ordered as events are folded."""

@@ -137,12 +137,11 @@ def check_entities(scope: Scope) -> None:
     names = [name for name in scope.entities if not is_glob(name)]
     if not names:
         return
-    known = scope.view.relation(["entity"], None, [entity_conditions(names), "invalid IS NULL"])
-    with explained():
-        found = {name for (name,) in scope.connection.execute(f"SELECT DISTINCT entity FROM ({known})").fetchall()}
-    missing = [name for name in names if name not in found]
-    if not missing:
-        return
+    missing = names
+    for view in scope.view.split():
+        missing = _missing(scope, view, missing)
+        if not missing:
+            return
     everything = scope.view.relation(["entity"], None, ["entity IS NOT NULL"])
     near = f"""SELECT entity FROM (SELECT DISTINCT entity FROM ({everything}))
         ORDER BY jaro_winkler_similarity(lower(entity), lower({literal(missing[0])})) DESC, entity LIMIT 1"""
@@ -152,6 +151,13 @@ def check_entities(scope: Scope) -> None:
         f"no entity {missing[0]!r}",
         f"did you mean {row[0]}?" if row else "the store has no entities; ingest some events",
     )
+
+
+def _missing(scope: Scope, view: IndexView, names: list[str]) -> list[str]:
+    known = view.relation(["entity"], None, [entity_conditions(names), "invalid IS NULL"])
+    with explained():
+        found = {name for (name,) in scope.connection.execute(f"SELECT DISTINCT entity FROM ({known})").fetchall()}
+    return [name for name in names if name not in found]
 
 
 def check_order(scope: Scope) -> None:
