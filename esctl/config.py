@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from esctl.errors import InputError, UsageError
 
@@ -18,8 +19,7 @@ COLORS = ("auto", "always", "never")
 SNAPSHOTS = ("auto", "always", "off")
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(Struct, frozen=True):
     """One value with its origin (`default`, a flag, a variable or a file)."""
 
     name: str
@@ -27,8 +27,7 @@ class Setting:
     origin: str
 
 
-@dataclass(frozen=True, slots=True)
-class Config:
+class Config(Struct, frozen=True):
     """An esctl.toml as read. `path` is None where there is none."""
 
     path: Path | None = None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.ingest import COMMIT_BYTES, SAMPLED, IngestOptions, Observer, Outcome
@@ -29,16 +31,14 @@ PATIENCE = 600.0
 """Seconds to wait for another process that is writing to the store."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
+class Pace(Struct, frozen=True):
     """When to commit: so many seconds after the first record that waits, or at so many records."""
 
     seconds: float = 2.0
     records: int = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Talk:
+class Talk(Struct, frozen=True):
     """What is asked and told on the way."""
 
     is_asked_to_stop: Callable[[], bool]
@@ -47,8 +47,7 @@ class Talk:
     note: Callable[[str], None]
 
 
-@dataclass(slots=True)
-class _Follower:
+class _Follower(Struct):
     store: Path
     options: IngestOptions
     pace: Pace

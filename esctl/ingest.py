@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.errors import EsctlError, InputError, with_more
 from esctl.model import Cursor, IngestSummary
@@ -39,8 +41,7 @@ class Observer(Protocol):
         """Take bytes read and records kept since the last call."""
 
 
-@dataclass(frozen=True, slots=True)
-class IngestOptions:
+class IngestOptions(Struct, frozen=True):
     """How to ingest. `tz` is the zone of times that name none."""
 
     source: SourceOptions
@@ -49,8 +50,7 @@ class IngestOptions:
     tz: str = "UTC"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name.
 
     `first`: the store had no commit before.
@@ -64,8 +64,7 @@ class Outcome:
     first: bool
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     writer: LogWriter
     updater: Updater
     behind: Behind

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from collections.abc import Mapping as AbstractMapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 MARK = "\ue000"
 """First character of a JSON string that stands for an exact number (see docs/architecture.md, "Exact text")."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(Struct, frozen=True):
     """How far one source was read, and what its bytes were.
 
     `offset` counts bytes of the decompressed stream that are accounted for: `header`, all records, and `tail`.
@@ -31,8 +31,7 @@ class Cursor:
     dialect: AbstractMapping[str, str] = field(default_factory=dict)  # delimiter, null, ...: what parsing needs
 
 
-@dataclass(frozen=True, slots=True)
-class Stanza:
+class Stanza(Struct, frozen=True):
     """Where one family of records keeps each envelope field.
 
     A value is a tuple of alternatives, the first present wins; an alternative is a path ("data.id"), a template
@@ -57,8 +56,7 @@ class Stanza:
     unwrap: str = ""  # path of the object that is the event inside each record ("event"), "" = the record itself
 
 
-@dataclass(frozen=True, slots=True)
-class MappingConfig:
+class MappingConfig(Struct, frozen=True):
     """The user's [mapping] of esctl.toml, or nothing (then presets and detection decide per source).
 
     `sources` are (glob, stanza) pairs tried in file order before `default`.
@@ -69,8 +67,7 @@ class MappingConfig:
     overrides: tuple[str, ...] = ()  # `--map key=path`, applied to whichever stanza a source gets
 
 
-@dataclass(frozen=True, slots=True)
-class AsOf:
+class AsOf(Struct, frozen=True):
     """A parsed point: an instant, a position, a sequence, a version or an event."""
 
     text: str
@@ -79,19 +76,17 @@ class AsOf:
     instant: int | None = None  # microseconds since the epoch, UTC
     number: int | None = None  # position or version
     value: str = ""  # sequence text ("9", "5,2") or event id
-    option: str = field(default="", compare=False)  # or argument, that it was given as
+    option: str = ""  # or argument, that it was given as
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column of an answer: its name and how its values are to be shown."""
 
     name: str
     kind: Literal["text", "integer", "number", "boolean", "time", "json"]
 
 
-@dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Struct, frozen=True):
     """How each row of an answer reads as a finding of a check, for `-f sarif` and `-f junit`.
 
     `rule`, `message` and `place` are SQL over the answer's columns: the id of the rule that is broken, one line of
@@ -105,8 +100,7 @@ class Findings:
     place: str
 
 
-@dataclass(frozen=True, slots=True)
-class Ready:
+class Ready(Struct, frozen=True):
     """Rows of an answer that are at hand as JSON Lines (all columns, times in UTC), and what has changed in them since.
 
     `changes` is SQL, in order, of the rows to put in: the answer's columns, then `line_start` and `line_end`, the bytes
@@ -118,8 +112,7 @@ class Ready:
     changes: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A question's answer as a DuckDB SELECT, not yet run.
 
     `session` is an `esctl.engine.duckdb.Session`. SQL types by column kind: text VARCHAR, integer BIGINT or HUGEINT,
@@ -139,8 +132,7 @@ class Answer:
     ready: Ready | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(Struct, frozen=True):
     """What an answer rests on. The same basis gives the same answer."""
 
     position: int  # of the last record
@@ -153,8 +145,7 @@ class Basis:
     erased: int = 0  # records among them that had been erased
 
 
-@dataclass(frozen=True, slots=True)
-class IngestSummary:
+class IngestSummary(Struct, frozen=True):
     """Counts of one ingest run; keys of the JSON document are these names."""
 
     records: int

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esctl.model import Answer, AsOf
 
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
     from esctl.queries.scope import Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True):
     """An answer to work with in Python."""
 
     answer: Answer

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esctl.errors import EsctlError, InputError, with_more
 from esctl.log.files import Filesystem, entries
@@ -20,8 +21,7 @@ SNAPSHOTS = "snapshots"
 _AGAIN = "run the same command again: it completes the erasure"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What to erase, why, and who wants it."""
 
     positions: Sequence[int]
@@ -103,7 +103,7 @@ def clear_derived(path: Path, snapshot: Snapshot, files: Filesystem) -> None:
 
 def _recognised(snapshot: Snapshot, positions: Sequence[int], updater: Updater) -> dict[str, dict[str, Any]]:
     """Say what is recognised in the sources of some records, while they can still be read."""
-    from dataclasses import asdict
+    from msgspec.structs import asdict
 
     from esctl.engine.duckdb import explained
     from esctl.queries.redact import within

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
 
 from esctl.config import STORE, Config, check_snapshots, find_config, find_store, read_config
 from esctl.errors import InputError, UsageError

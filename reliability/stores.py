@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 if TYPE_CHECKING:
     from esctl.log.snapshot import Snapshot
@@ -130,7 +132,7 @@ def _look(work: Path) -> State:
 
 def _cursors(snapshot: Snapshot) -> str:
     """Say how far sources were read, in however many goes (what is kept of a beginning is as long as the first)."""
-    alike = [(name, replace(cursor, head_size=0, head_sha256="")) for name, cursor in snapshot.cursors.items()]
+    alike = [(name, structs.replace(cursor, head_size=0, head_sha256="")) for name, cursor in snapshot.cursors.items()]
     return sha256(repr(sorted(alike, key=itemgetter(0))).encode()).hexdigest()
 
 

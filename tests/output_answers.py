@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 from types import SimpleNamespace
+
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import connect
 from esctl.engine.quoting import identifier, literal

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from engine_harness import session, store_folder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_helpers import Unsynced, batch, clock
+from msgspec.structs import replace
 
 from esctl.index import idruns, ids
 from esctl.index.catalog import Manifest, read_manifest

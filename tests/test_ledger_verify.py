@@ -254,7 +254,7 @@ def test_an_index_out_of_step_is_found(few: Path) -> None:
     forged = table.set_column(table.schema.get_field_index("actor"), "actor", [actors])
     pq.write_table(forged, folder / entry.file)
     assert judge(few).of("index files") == [("index out of step", entry.first)]
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     *ranges, footer = parquet_ranges(folder / entry.file, pq.read_metadata(folder / entry.file))
     groups = tuple(RowGroup(part, old.low, old.high) for part, old in zip(ranges, entry.groups, strict=True))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from log_helpers import NOW, Failing, Unsynced, as_header, check, cursor, part, reopened, store
+from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
 from esctl.log import commits, files

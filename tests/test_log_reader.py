@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_helpers import LINES, as_header, batch, cursor, part, store
+from msgspec.structs import replace
 
 from esctl.errors import InputError, NotFoundError
 from esctl.log.ranges import ByteRange, parquet_ranges

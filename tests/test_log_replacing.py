@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from log_helpers import Failing, Unlocked, Unsynced, check, clock, part, store, stray_files
+from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.ledger.chain import walk

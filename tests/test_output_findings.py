@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import xml.etree.ElementTree as ET
-from dataclasses import replace
 from typing import Any
 
 import findings_schemas
@@ -12,6 +11,7 @@ import junitparser
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from output_answers import HOSTILE_TEXTS, RULES, hostile_answer, session, state_answer, written
 
 from esctl.engine.quoting import literal

@@ -8,7 +8,6 @@ import json
 import re
 import time as clock
 import unicodedata
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 from output_answers import (
     HOSTILE_NAME,
     HOSTILE_TEXTS,

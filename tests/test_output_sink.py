@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from output_answers import hostile_answer, typed_answer
 
 from esctl.errors import InputError, UsageError

@@ -6,7 +6,6 @@ import base64
 import random
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from test_log_segment import rows
 
 from esctl.errors import InputError, TamperedError

@@ -7,13 +7,13 @@ import errno
 import json
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from cli_harness import good, on_terminal, plain_event, refused, surroundings, uncompacted, write_lines
 from log_helpers import Failing, Unsynced, check, part
+from msgspec.structs import replace
 
 from esctl.errors import InputError, NotFoundError, UsageError
 from esctl.ledger.repair import repair

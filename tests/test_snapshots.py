@@ -13,6 +13,7 @@ from drawn_values import HOUR, INSTANTS, JANUARY
 from engine_harness import Bounds, Engine, as_of, disagreements, engine, fetch, render, session
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
+from msgspec import structs
 from strategies import Log, logs
 from test_engine_reference import hold
 
@@ -70,11 +71,11 @@ def _points(draw: DrawFn, count: int) -> AsOf | None:
 
 def answers(made: Engine, bounds: Bounds, names: tuple[str, ...], turn: int) -> Any:
     """Give what a question says, in one of the ways to ask it, or that it is an error."""
-    scope = replace(made.scope(bounds.get("known_at")), entities=names)
+    scope = structs.replace(made.scope(bounds.get("known_at")), entities=names)
     try:
         answer = replay(scope, as_of(bounds), deleted=turn % 3 == 0)
         if turn % 3 == 1:
-            return fetch(replace(answer, sql=answer.flat_sql))
+            return fetch(structs.replace(answer, sql=answer.flat_sql))
         lines = io.BytesIO()
         write(answer, Target("jsonl", lines))
         return lines.getvalue()

@@ -7,11 +7,11 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from cli_harness import Done, esctl, good, plain_event, surroundings, write_lines
+from msgspec.structs import asdict
 
 from esctl import Store
 from esctl.engine.sandbox import FAILED, Request

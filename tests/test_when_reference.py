@@ -13,6 +13,7 @@ from typing import Any, Literal
 import pytest
 from drawn_values import INSTANTS
 from engine_harness import Engine, engine, fetch, micros
+from msgspec import structs
 from reference import FoldError, Reference
 from reference.fold import Entity, Step
 from strategies import Log
@@ -114,7 +115,7 @@ def agrees(
         wanted = Moments(predicate[0], "every", each_event=each_event)
         assert answer(scope, wanted) == picked(found, "every"), wanted
         which: Literal["first", "last"] = "last" if i % 2 else "first"
-        assert answer(scope, replace(wanted, which=which)) == picked(found, which), (predicate[0], which)
+        assert answer(scope, structs.replace(wanted, which=which)) == picked(found, which), (predicate[0], which)
         spans = [interval for several in found.values() for interval in several]
         assert fetch(count(when(scope, wanted))) == [(sum(map(bool, found.values())), len(spans))]
         seen.update(interval_labels(spans, steps))
@@ -124,7 +125,7 @@ def agrees(
 def bounded(
     scope: Scope, wanted: Moments, found: Mapping[Entity, list[Interval]], kind: str, start: int, end: int
 ) -> None:
-    asked = replace(wanted, start=point(kind, start, False), end=point(kind, end, True))
+    asked = structs.replace(wanted, start=point(kind, start, False), end=point(kind, end, True))
 
     def place(step: Step) -> int:
         return int(getattr(step.rows[0], kind))

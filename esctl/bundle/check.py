@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esctl.bundle.archive import Archive, opened
 from esctl.bundle.contents import (
@@ -43,8 +44,7 @@ RULES: tuple[tuple[str, str], ...] = (
 _MOST_TOLD = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """What was checked. `signers` are the names of the trusted keys that signed; `manifest` None: nobody can say."""
 
     checks: tuple[Check, ...]
@@ -79,8 +79,7 @@ def check_bundle(
         return _check_contents(archive, manifest, (outer, files), _Asked(tuple(given), config, memory_limit))
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(Struct, frozen=True):
     given: tuple[VerifierKey, ...]
     config: Config | None
     memory_limit: str | None

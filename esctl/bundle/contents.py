@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from esctl.engine.quoting import is_text
 from esctl.ledger.tlog_proof import SUFFIX
@@ -30,8 +32,7 @@ def proof_name(position: int) -> str:
     return f"proofs/{position:020d}{SUFFIX}"
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
+class FileEntry(Struct, frozen=True):
     """A file as the manifest names it."""
 
     size: int  # in bytes
@@ -43,8 +44,7 @@ class FileEntry:
         return cls(len(data), sha256(data).hexdigest())
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(Struct, frozen=True):
     """What a bundle says that it is. `empty` are positions without bytes: tombstones, and records that were erased."""
 
     log: str

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from esctl.bundle.contents import (
     BASIS,
@@ -40,8 +42,7 @@ if TYPE_CHECKING:
     from esctl.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Struct, frozen=True):
     """What to bundle: entities (names or globs) and, of these, those with an event for which a condition holds."""
 
     entities: tuple[str, ...] = ()
@@ -52,8 +53,7 @@ class Asked:
     checkpoint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(Struct, frozen=True):
     """A bundle about to be made: its files come when `files` is run through."""
 
     scope: Scope

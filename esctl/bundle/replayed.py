@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from msgspec import Struct
 
 from esctl.bundle.contents import INTERPRETATION, STATES, TRAIL, Manifest, json_object
 from esctl.bundle.make import as_lines
@@ -35,16 +34,14 @@ _BOUNDS = ("at", "before")
 _KINDS = ("STRING", "NUMBER", "BOOLEAN", "CONTAINER", "NULL")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """A record of a bundle: what its proof says of it, and its bytes."""
 
     content: Content
     raw: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(Struct, frozen=True):
     """What a bundle says its records amount to, and by what rules: the contents of its files."""
 
     manifest: Manifest
@@ -143,15 +140,14 @@ def _cursor(source: Mapping[str, Any]) -> Cursor:
 def _stanza(value: Mapping[str, Any]) -> Stanza:
     """Read a stanza, every part of it a text or lists of texts as in the model."""
     parts: dict[str, Any] = {}
-    for part in dataclasses.fields(Stanza):
-        given = value[part.name]
-        shape = str(part.type)
+    for part, shape in Stanza.__annotations__.items():
+        given = value[part]
         if shape.startswith("tuple[tuple"):
-            parts[part.name] = tuple((_text(role), tuple(map(_text, paths))) for role, paths in given)
+            parts[part] = tuple((_text(role), tuple(map(_text, paths))) for role, paths in given)
         elif shape.startswith("tuple"):
-            parts[part.name] = tuple(map(_text, given))
+            parts[part] = tuple(map(_text, given))
         else:
-            parts[part.name] = _text(given)
+            parts[part] = _text(given)
     if parts["order"] not in ("time", "position", "sequence"):
         raise NotReplayedError(f"{INTERPRETATION} has an odd order")
     return Stanza(**parts)

@@ -6,11 +6,12 @@ import csv
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 import typer
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 from typer.core import TyperGroup
 
 from esctl.engine.quoting import is_text
@@ -25,8 +26,7 @@ DEBUG_KEY = "esctl.debug"
 """Where a context notes that a traceback is wanted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """The shared options as given: on the command line, else by ESCTL_* variables; None or empty where neither did."""
 
     store: Path | None = None
@@ -234,7 +234,7 @@ def parse_columns(text: str) -> tuple[str, ...]:
 
 def merge(outer: Shared, inner: Shared) -> Shared:
     """Let options after the command's name override those before it."""
-    values = {field.name: getattr(inner, field.name) for field in fields(Shared)}
+    values = asdict(inner)
     # By identity: a limit of 0 equals False, and is given.
     changes = {
         name: value for name, value in values.items() if value is not None and value is not False and value != ()

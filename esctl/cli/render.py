@@ -61,7 +61,7 @@ def render(
 
     Raises what `choose_target` and `esctl.output.write` raise.
     """
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from esctl.output import write
 

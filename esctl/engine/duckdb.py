@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esctl.engine import interrupts
 from esctl.engine.sizes import parse_size
@@ -23,8 +24,7 @@ HINT = "\x1f"
 """Between such a message and its hint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True):
     """One DuckDB connection for the questions of one command."""
 
     connection: duckdb.DuckDBPyConnection

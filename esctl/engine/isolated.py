@@ -13,9 +13,10 @@ import sys
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
+
+from msgspec import Struct, to_builtins
 
 import esctl
 from esctl.engine.duckdb import EVENT_ERROR, Session, explain
@@ -29,8 +30,7 @@ _INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR")
 _LEAST_MEMORY = 64 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """How much a query may take: memory ("2GiB"; None: half of the machine's), seconds, and rows that are wanted."""
 
     memory: str | None = None
@@ -45,8 +45,7 @@ class Limits:
         return max(parse_size(self.memory, "--memory-limit"), _LEAST_MEMORY)
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """The rows of a query: SQL that gives them, on the session that asked."""
 
     sql: str
@@ -108,7 +107,7 @@ class Sandbox:
         if process.stdin is None or process.stdout is None or process.stderr is None:
             raise AssertionError("all three are pipes")
         with suppress(BrokenPipeError), process.stdin as stream:
-            stream.write(json.dumps(asdict(request)).encode())
+            stream.write(json.dumps(to_builtins(request)).encode())
         with spool.open("wb") as file:
             shutil.copyfileobj(process.stdout, file, 1 << 20)
         return process.stderr.read().decode("utf-8", "replace")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from esctl.engine.exact_text import json_string, json_string_sql, mark_json_sql, time_text
 from esctl.engine.quoting import identifier, literal
@@ -23,8 +24,7 @@ _TIMES = ("timestamp", "timestamp_s", "timestamp_ms", "timestamp_ns", "timestamp
 _NESTED = ("list", "array", "struct", "map")
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(Struct, frozen=True):
     """SQL for a value as a kind: its type is the one that `esctl.model.Answer` names for that kind."""
 
     kind: Kind

@@ -13,8 +13,9 @@ import signal
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esctl.engine.duckdb import connect
 from esctl.engine.plain import Kind, plain
@@ -32,8 +33,7 @@ _OUTPUT = "/dev/stdout"
 _LONGEST_TEXT = 8000  # of an error: a pipe that nobody reads yet holds it
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Struct, frozen=True):
     """What to run: statements that make its relations, the SELECT, and within which bounds."""
 
     setup: tuple[str, ...]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esctl.engine.duckdb import single_row
 from esctl.errors import UsageError
@@ -22,8 +23,7 @@ _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 Node = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Select:
+class Select(Struct, frozen=True):
     """One SELECT: its text, without a final semicolon, and DuckDB's own syntax tree of it."""
 
     text: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from esctl.engine.quoting import identifier, literal
 from esctl.index.envelope import kind_sql
@@ -31,8 +31,7 @@ _REST = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """Index rows in order, still by number: which event and role each is of, which kind and entity it has.
 
     `named` numbers `kinds` and `entities`; one past the last means none. `labels` are the roles' names, `roles` of the

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from esctl.engine.duckdb import relational, single_row
 from esctl.engine.exact_text import members_sql, unmark_text_sql
@@ -29,8 +29,7 @@ BIGINT_SEQUENCE = 2**62
 """Sequences below this fit a fold key beside a position."""
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(Struct, frozen=True):
     """The events of one chunk, one row each, with what was counted of them."""
 
     table: pa.Table

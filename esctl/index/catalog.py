@@ -7,10 +7,12 @@ import json
 import os
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field, to_builtins
+from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.index.layout import PayloadColumn
@@ -25,8 +27,7 @@ IS_ERASED, UNREADABLE = f"invalid = '{ERASED}'", f"invalid <> '{ERASED}'"
 _DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before it, closed by a brace
 
 
-@dataclass(frozen=True, slots=True)
-class RowGroup:
+class RowGroup(Struct, frozen=True):
     """A row group of an index file: where its bytes are, and between which names its entities lie.
 
     `low` and `high` are None where that is not kept, because a name is long or there is none.
@@ -44,8 +45,7 @@ class RowGroup:
         return at < len(names) and names[at] <= self.high
 
 
-@dataclass(frozen=True, slots=True)
-class IndexFile:
+class IndexFile(Struct, frozen=True):
     """One Parquet file of the index. Counts of events count positions; `rows` counts role rows too."""
 
     file: str
@@ -78,8 +78,7 @@ class IndexFile:
         return (*(group.range for group in self.groups), self.footer)
 
 
-@dataclass(frozen=True, slots=True)
-class IdRun:
+class IdRun(Struct, frozen=True):
     """One file of hashes of the ids in the index, for finding duplicates; without hashes there is none."""
 
     file: str
@@ -98,8 +97,7 @@ class IdRun:
         return (ByteRange(0, self.bytes, self.sha256),)
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Struct, frozen=True, dict=True):
     """What the index of one mapping consists of. Covers the positions [1, head] without a gap."""
 
     head: int = 0
@@ -162,7 +160,7 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest atomically and durably."""
-    document = {"format": FORMAT, **asdict(manifest)}
+    document = {"format": FORMAT, **to_builtins(manifest)}
     temporary = folder / f".tmp-{MANIFEST}-{os.getpid()}"
     with temporary.open("w", encoding="utf-8") as file:
         file.write(sealed(json.dumps(document, separators=(",", ":"), sort_keys=True)))
@@ -214,7 +212,7 @@ def _file(entry: dict[str, Any]) -> IndexFile:
 
 def stanza_from_json(entry: Mapping[str, Any]) -> Stanza:
     """Read a stanza as `asdict` and JSON leave it. Raises TypeError for anything else."""
-    return Stanza(**{f.name: _tuples(entry[f.name]) for f in fields(Stanza) if f.name in entry})
+    return Stanza(**{name: _tuples(entry[name]) for name in Stanza.__struct_fields__ if name in entry})
 
 
 def _tuples(value: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.errors import UsageError
 from esctl.index import names
@@ -24,8 +25,7 @@ _MOSTLY = 0.9
 _MAX_PATHS = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """One line of the explanation: the envelope field, where it is, why."""
 
     field: str
@@ -33,8 +33,7 @@ class Choice:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A field that could be the entity: its path, how many different values the sample has, a few of them."""
 
     path: str
@@ -42,8 +41,7 @@ class Candidate:
     samples: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Detection:
+class Detection(Struct, frozen=True):
     """What a sample of records tells: the mapping, the reasons, and entity candidates where there is no entity."""
 
     stanza: Stanza
@@ -51,8 +49,7 @@ class Detection:
     candidates: tuple[Candidate, ...] = ()
 
 
-@dataclass(slots=True)
-class _Field:
+class _Field(Struct):
     """A path of the sampled records: its values (neither missing nor null) by record number."""
 
     path: tuple[str, ...]
@@ -124,7 +121,7 @@ def _unwrapped(records: list[dict[str, Any]]) -> Detection | None:
     for key in shared:
         found = _plain_envelope([record[key] for record in records])
         if {"type", "time"} <= {row.field for row in found.rows if not row.path.startswith("=")}:
-            stanza = dataclasses.replace(found.stanza, unwrap=format_path((key,)))
+            stanza = replace(found.stanza, unwrap=format_path((key,)))
             row = Choice("unwrap", stanza.unwrap, "the event is inside this field")
             return Detection(stanza, (row, *found.rows), found.candidates)
     return None
@@ -151,8 +148,7 @@ def _plain_envelope(records: list[dict[str, Any]]) -> Detection:
     return Detection(stanza, tuple(search.rows), () if stanza.entity else _candidates(search))
 
 
-@dataclass(slots=True)
-class _Search:
+class _Search(Struct):
     """The fields of a sample and what was chosen so far."""
 
     records: list[dict[str, Any]]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from esctl.engine.quoting import text_list
 from esctl.index.ids import hashes_in
@@ -23,16 +23,14 @@ if TYPE_CHECKING:
 _IDS, _CANDIDATES = "esctl_ids", "esctl_candidates"
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
+class Earlier(Struct, frozen=True):
     """What duplicate detection asks of the records before the chunk."""
 
     ids: IdsBefore
     raws: Callable[[Sequence[int]], Mapping[int, bytes]]  # trimmed bytes by position, of this chunk and earlier
 
 
-@dataclass(frozen=True, slots=True)
-class Repeats:
+class Repeats(Struct, frozen=True):
     """Events whose id was seen before: their rows in the chunk, the positions of the first, which are conflicts."""
 
     rows: npt.NDArray[np.int64]

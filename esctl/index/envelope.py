@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from esctl.engine.quoting import literal, text_list
 from esctl.index.mapping import json_pointer, parse_path
@@ -27,8 +28,7 @@ TRACEPARENT = "traceparent"
 _TRACE_ID = "^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
 
 
-@dataclass(slots=True)
-class Extractor:
+class Extractor(Struct):
     """Collects the JSON Pointers a query needs, so that one parse of the record reads them all."""
 
     name: str = "x"  # of the list of texts
@@ -127,8 +127,7 @@ def _alias(name: str, value: str) -> str:
     return f"coalesce(nullif(regexp_extract({value}, {literal(_TRACE_ID)}, 1), ''), {value})"
 
 
-@dataclass(frozen=True, slots=True)
-class EnvelopeSql:
+class EnvelopeSql(Struct, frozen=True):
     """SQL over the texts that an Extractor takes from a record."""
 
     columns: tuple[tuple[str, str], ...]  # (name, SQL)

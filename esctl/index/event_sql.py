@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esctl.engine.exact_text import canonical_json_sql, member_sql, members_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
@@ -20,8 +21,7 @@ SAMPLE = 20_000
 """Records looked at to choose the typed columns; every row is checked against them all the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """Records of a chunk that are read the same way."""
 
     number: int  # value of the chunk's column `grp`

@@ -13,11 +13,11 @@ import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.index.catalog import IdRun
@@ -133,8 +133,7 @@ def _matches(hashes: Hashes, needles: Hashes, hit: Mask) -> Positions:
     return np.repeat(start - before, counts) + np.arange(counts.sum())
 
 
-@dataclass(frozen=True, slots=True)
-class RunKey:
+class RunKey(Struct, frozen=True):
     """What the hashes of a run were made by, and the positions that it covers."""
 
     made_by: str

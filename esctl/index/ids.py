@@ -8,11 +8,12 @@ says what the function made of a probe; runs of another one are built again from
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import single_row
 from esctl.engine.quoting import literal
@@ -55,8 +56,7 @@ def hashes_in(connection: duckdb.DuckDBPyConnection, rows: str) -> HashedIds:
     return hashes[order], positions[order]
 
 
-@dataclass(slots=True)
-class Ids:
+class Ids(Struct):
     """The ids in an index. Keeps runs open, so that no block is checked twice."""
 
     connection: duckdb.DuckDBPyConnection
@@ -149,8 +149,7 @@ class Ids:
         return self.probe
 
 
-@dataclass(slots=True)
-class IdsBefore:
+class IdsBefore(Struct):
     """The ids of the events before a chunk."""
 
     ids: Ids

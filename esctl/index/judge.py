@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec import Struct
 
 from esctl.engine.duckdb import connect, refusal, relational
 from esctl.engine.exact_text import pointer_token
@@ -49,8 +49,7 @@ _SQUEEZE = r"([,:])\s+"
 _INDEX_LIKE = re.compile(r"[-+#]?[0-9]*\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """Texts of a batch, row by row: JSON text or null; the reason why there is none, or null; whether it was rewritten.
 
     A record without bytes (a tombstone) has neither text nor reason. `text` is large_string, `invalid` string.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from esctl.engine.exact_text import is_number_mark_sql, json_string
 from esctl.engine.quoting import identifier, literal
@@ -18,8 +19,7 @@ NARROW, WIDE = 18, 38
 """Decimal digits that fit 8 and 16 bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class PayloadColumn:
+class PayloadColumn(Struct, frozen=True):
     """A typed column for one top-level field of the payload."""
 
     field: str
@@ -60,8 +60,7 @@ class PayloadColumn:
         return f"({json_type} IN ('BIGINT', 'UBIGINT', 'DOUBLE') AND coalesce({exact}, false))"
 
 
-@dataclass(frozen=True, slots=True)
-class FieldSample:
+class FieldSample(Struct, frozen=True):
     """How often a field was seen with each JSON type in a sample, and how large its numbers were."""
 
     field: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import fnmatch
 import hashlib
@@ -10,6 +9,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from esctl.engine.exact_text import pointer_token
 from esctl.errors import UsageError
@@ -141,7 +143,7 @@ def stanza_for(config: MappingConfig, source_name: str) -> Stanza | None:
 
 def mapping_hash(config: MappingConfig) -> str:
     """Give 16 hex digits that stay the same while the mapping means the same."""
-    text = json.dumps(dataclasses.asdict(config), sort_keys=True, ensure_ascii=True)
+    text = json.dumps(to_builtins(config), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -161,7 +163,7 @@ def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) ->
         changes["entities"] = ()
     if changes.get("sequence"):
         changes.setdefault("order", "sequence")
-    stanza = dataclasses.replace(base or Stanza(CUSTOM), **changes)
+    stanza = replace(base or Stanza(CUSTOM), **changes)
     if stanza.order == "sequence" and not stanza.sequence:
         hint = f"add sequence = PATH beside {where}.order"
         raise UsageError(f'{where}.order is "sequence", but no sequence is mapped', hint)

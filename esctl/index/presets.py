@@ -6,18 +6,18 @@ more particular come first.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.model import Stanza
 
 
-@dataclass(frozen=True, slots=True)
-class Preset:
+class Preset(Struct, frozen=True):
     """A known format.
 
     `needs`: every group must have a path that is present (dotted, no quoting). `sequences`: where the order may be
@@ -29,8 +29,7 @@ class Preset:
     sequences: tuple[tuple[str, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Recognised:
+class Recognised(Struct, frozen=True):
     """The stanza for a sample, and how many of its records have the format."""
 
     stanza: Stanza
@@ -304,7 +303,7 @@ def _recognise_at(samples: Sequence[object], total: int, unwrap: str) -> Recogni
     for preset in PRESETS.values():
         matching = [sample for sample in samples if _meets(sample, preset)]
         if matching and 2 * len(matching) > total:
-            stanza = dataclasses.replace(_fitted(preset, matching), unwrap=unwrap)
+            stanza = replace(_fitted(preset, matching), unwrap=unwrap)
             return Recognised(stanza, len(matching))
     return None
 
@@ -316,7 +315,7 @@ def _meets(sample: object, preset: Preset) -> bool:
 def _fitted(preset: Preset, samples: Sequence[object]) -> Stanza:
     for parts in preset.sequences:
         if all(look_up(sample, part.split(".")) is not None for sample in samples for part in parts):
-            return dataclasses.replace(preset.stanza, sequence=parts, order="sequence")
+            return replace(preset.stanza, sequence=parts, order="sequence")
     return preset.stanza
 
 

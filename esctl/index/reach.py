@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Self
+
+from msgspec import Struct
 
 from esctl.index.catalog import IndexFile, RowGroup
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(Struct, frozen=True):
     """What an event must be like for a condition to hold; None: anything. Bounds are inclusive."""
 
     entities: tuple[str, ...] | None = None  # sorted

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esctl.index.catalog import ERASED, Manifest
 from esctl.log.snapshot import Snapshot
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     from esctl.index.event_sql import Group
 
 
-@dataclass(frozen=True, slots=True)
-class JudgedRows:
+class JudgedRows(Struct, frozen=True):
     """Judged log rows, row by row: JSON text or null, the reason why there is none, whether it was rewritten."""
 
     text: pa.ChunkedArray

@@ -6,9 +6,11 @@ Nothing else knows how payloads are stored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.engine.exact_text import is_number_mark_sql, json_string, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
@@ -47,8 +49,7 @@ KEY_SHIFT = "9223372036854775808::HUGEINT"  # 2**63
 PLACE = "(position * 256 + role_order)::HUGEINT"
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """A payload path in one form.
 
     json: compact JSON text, NULL if missing.
@@ -62,15 +63,14 @@ class Read:
     sql_type: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class IndexView:
+class IndexView(Struct, frozen=True):
     """The index of one mapping at one head."""
 
     folder: Path
     manifest: Manifest
     upto: int | None = None  # leaves out what was recorded after the reader's own snapshot
     unread: frozenset[str] = frozenset()  # files that a question needs no row of
-    checked: Checked = field(default_factory=Checked, compare=False, repr=False)
+    checked: Checked = field(default_factory=Checked)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -219,8 +219,7 @@ class IndexView:
         return f"SELECT {', '.join(items)} FROM (SELECT {stored}) WHERE false"
 
 
-@dataclass(slots=True)
-class _Layout:
+class _Layout(Struct):
     """Files that one scan can read: no two of them keep a field in columns of different types."""
 
     files: list[IndexFile]

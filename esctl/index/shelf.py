@@ -13,9 +13,10 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field, to_builtins
 
 from esctl import __version__
 from esctl.errors import InputError
@@ -34,8 +35,7 @@ _BLOCK = 1 << 20
 _ROWS = 65_536
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """One file of a snapshot."""
 
     file: str
@@ -43,8 +43,7 @@ class Part:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(Struct, frozen=True):
     """Which events a snapshot is of: those up to a position and, where `until` is given, up to a time.
 
     Times are in microseconds since the epoch. `last`, `latest` and `known` are the greatest position, time and
@@ -59,8 +58,7 @@ class Extent:
     events: int
 
 
-@dataclass(frozen=True, slots=True)
-class StateSnapshot:
+class StateSnapshot(Struct, frozen=True):
     """The states of one projection's entities after some events. `meaning` is what they were computed with."""
 
     name: str  # of its manifest, without suffix
@@ -78,15 +76,14 @@ class StateSnapshot:
     lines: Part
 
 
-@dataclass(frozen=True, slots=True)
-class Shelf:
+class Shelf(Struct, frozen=True):
     """The snapshots of states under one mapping, as they can be used by a reader of one commit."""
 
     store: Path
     mapping: str
     log: Snapshot
     always: bool = False  # use them for questions about named entities too
-    unfit: list[str] = field(default_factory=list, compare=False)  # files that were found damaged, or of another log
+    unfit: list[str] = field(default_factory=list)  # files that were found damaged, or of another log
 
     def folder(self, projection: str, condition: str) -> Path:
         """Name the folder of the snapshots of a projection (its digest) over the entities for which a condition holds.
@@ -212,7 +209,7 @@ class Draft:
                 for path, suffix in ((self._cells, ".parquet"), (self._lines, ".jsonl.zst"))
             ]
             snapshot = about(self.name, *parts)
-            text = sealed(json.dumps({"format": FORMAT, **asdict(snapshot)}, separators=(",", ":")))
+            text = sealed(json.dumps({"format": FORMAT, **to_builtins(snapshot)}, separators=(",", ":")))
             temporary = self.folder / f".tmp-{self.name}.json"
             temporary.write_text(text, encoding="utf-8")
             _published(temporary, self.folder / f"{self.name}.json")

@@ -7,9 +7,10 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.index.catalog import MANIFEST, Manifest, RowGroup, read_manifest
@@ -31,8 +32,7 @@ DICTIONARY = ["kind", "entity", "type", "actor", "role", "source", "ordering", "
 DELTA = {"position": "DELTA_BINARY_PACKED", "offset": "DELTA_BINARY_PACKED"}
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """A file as it was written."""
 
     file: str

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from esctl.model import MARK
 
@@ -32,8 +33,7 @@ _PUNCTUATION, _TEXT, _DIGITS = 1, 2, 3
 _VALUE, _KEY, _COLON, _COMMA, _CLOSE, _END = 1, 2, 4, 8, 16, 32
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """What the strict reader says of one text: the text to read from now on, or why there is none."""
 
     text: str | None
@@ -45,8 +45,7 @@ class _RefusedError(Exception):
     """The text is no JSON, for the reason given."""
 
 
-@dataclass(slots=True)
-class _Frame:
+class _Frame(Struct):
     """An open array (no members) or object; members: key -> index of its first and last token in the output."""
 
     close: str
@@ -55,8 +54,7 @@ class _Frame:
     start: int = 0
 
 
-@dataclass(slots=True)
-class _Scan:
+class _Scan(Struct):
     """State of one scan: what may come next, what is open, what is written."""
 
     expect: int = _VALUE

@@ -7,10 +7,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.index.catalog import (
@@ -52,8 +54,7 @@ SAMPLE_RECORDS = 1000
 Detected = Callable[[str, "Detection"], None]
 
 
-@dataclass(frozen=True)
-class Updater:
+class Updater(Struct, frozen=True, dict=True):
     """Builds one mapping's index of a store. `detected` is told what was recognised in each new source."""
 
     connection: duckdb.DuckDBPyConnection

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.ledger.findings import Check, Finding
@@ -30,8 +32,7 @@ from esctl.log.snapshot import (
 _LARGEST = 1 << 30
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
+class Chain(Struct, frozen=True):
     """What the commits of a store say, as far as they can be read.
 
     `snapshot` is the store at its head, None where the commits do not add up. `segments` are those in force.
@@ -61,8 +62,7 @@ class Chain:
         return {commit.tree.size: commit.tree.root() for commit in self.commits} | {0: Frontier().root()}
 
 
-@dataclass(slots=True)
-class _Walk:
+class _Walk(Struct):
     """The commit files as they are read."""
 
     path: Path

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esctl.ledger.note import Note, SigningKey, decoded, parse_note, signed
 from esctl.log.merkle import EMPTY_ROOT, HASH
@@ -12,8 +13,7 @@ from esctl.log.merkle import EMPTY_ROOT, HASH
 _SIZE = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(Struct, frozen=True):
     """What a checkpoint says: the log, how many records it had, and the root over them."""
 
     origin: str
@@ -26,8 +26,7 @@ class Head:
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """A head with the note that it was read from."""
 
     head: Head

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 Kind = Literal[
     "changed", "removed", "inserted", "reordered", "rolled back", "file replaced", "index out of step",
@@ -31,8 +32,7 @@ RULES: tuple[tuple[str, str], ...] = (
 """What is checked, in order: name and meaning."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """Something that is not as it was committed, and where it begins. Positions and blocks count as the log does."""
 
     kind: Kind
@@ -42,8 +42,7 @@ class Finding:
     block: int | None = None  # of 4,096 records, from 0
 
 
-@dataclass(frozen=True, slots=True)
-class Anchor:
+class Anchor(Struct, frozen=True):
     """A time at which the log is known to have had so many records and no more; microseconds since the epoch."""
 
     name: str
@@ -51,8 +50,7 @@ class Anchor:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One check: what it was held against, how many things were looked at, what was found.
 
     `skipped` says why it could not be judged.

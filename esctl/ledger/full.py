@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.ledger.chain import Chain
@@ -14,8 +16,7 @@ from esctl.ledger.records import Recomputed, odd_places, recompute
 from esctl.model import MappingConfig
 
 
-@dataclass(frozen=True, slots=True)
-class FullChecks:
+class FullChecks(Struct, frozen=True):
     """The checks that read every record, and the roots that were found."""
 
     checks: tuple[Check, ...]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.ledger.anchors import FOLDER, SUFFIX, read_checkpoint
@@ -19,8 +20,7 @@ from esctl.log.merkle import BLOCK
 from esctl.log.snapshot import commit_name
 
 
-@dataclass(frozen=True, slots=True)
-class Heads:
+class Heads(Struct, frozen=True):
     """The log's own heads, by size: as its commits have them, or (better) as its records were found to hash."""
 
     chain: Chain

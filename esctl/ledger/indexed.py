@@ -6,9 +6,11 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import connect, explained, relational
 from esctl.engine.quoting import identifier
@@ -48,8 +50,7 @@ _COUNTS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """The first record of a block of which index and log say different things."""
 
     block: int
@@ -85,8 +86,7 @@ def compare_index(snapshot: Snapshot, mapping: MappingConfig) -> tuple[Sequence[
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-@dataclass(slots=True)
-class _Again:
+class _Again(Struct):
     """What the records say now: of each index file what its manifest should, and the sum of each block's rows."""
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)  # by file

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esctl.engine.duckdb import explained
 from esctl.errors import InputError
@@ -27,8 +28,7 @@ _COMMIT = re.compile(r"commits/(\d{20})\.json", re.ASCII)
 _NAMED = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
+class Loss(Struct, frozen=True):
     """A damaged piece of evidence; `first` and `last` are the positions that it told of, None where nobody knows."""
 
     file: str

@@ -8,10 +8,11 @@ import re
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.ledger.keys import user_folder
@@ -23,8 +24,7 @@ _LARGEST = 1 << 20
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(Struct, frozen=True):
     """What was last seen of the store in one place. `keys` are the public keys that signed checkpoints of it."""
 
     store_id: str

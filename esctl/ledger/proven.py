@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.ledger.checkpoint import Checkpoint, parse_checkpoint
@@ -21,8 +22,7 @@ _ERASED = "the record was erased: that it was there can be shown, not what it sa
 _ORIGIN = re.compile(r"esctl/([0-9a-f-]{36})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Trust:
+class Trust(Struct, frozen=True):
     """The keys that a signature is held against. `demanded`: they were named, so it must be by one of them."""
 
     keys: tuple[VerifierKey, ...]
@@ -33,8 +33,7 @@ class Trust:
         return verified_by(checkpoint.note, self.keys)
 
 
-@dataclass(frozen=True, slots=True)
-class Proven:
+class Proven(Struct, frozen=True):
     """What a proof is worth. `reason` says in one line why it is not worth more."""
 
     result: Result
@@ -58,8 +57,7 @@ def trust_in(given: Sequence[VerifierKey], origin: str) -> Trust:
     return Trust(tuple(dict.fromkeys([*own_verifiers(), *known])), False)
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """A proof of a record of esctl's, taken apart."""
 
     proof: Proof

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from msgspec import Struct, field
 
 from esctl.engine.duckdb import connect
 from esctl.ledger.findings import Finding
@@ -31,8 +31,7 @@ _AHEAD = 2
 Positions = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(Struct, frozen=True):
     """A segment as it was read. `leaves` are empty where it could not be, or is not dense; `problem` says why."""
 
     entry: SegmentEntry
@@ -41,8 +40,7 @@ class Read:
     problem: Finding | None
 
 
-@dataclass(slots=True)
-class Recomputed:
+class Recomputed(Struct):
     """What the records of a store hash to."""
 
     roots: dict[int, bytes] = field(default_factory=dict)  # by size, at the heads that the commits tell of

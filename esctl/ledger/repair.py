@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
 
 from esctl.errors import InputError
 from esctl.index.storage import clear
@@ -26,8 +27,7 @@ Result = Literal["mended", "to be mended", "lost", "kept"]
 _FOLDERS = (".", "log", "commits", "checkpoints")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """One thing that was not as it should be, and what became of it. `first`, `last`: the positions it is about."""
 
     what: str
@@ -38,8 +38,7 @@ class Step:
     last: int | None = None
 
 
-@dataclass(slots=True)
-class _Run:
+class _Run(Struct):
     chain: Chain
     files: Filesystem
     dry: bool

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from msgspec import Struct, field
 
 from esctl.index.rows import runs_of
 from esctl.ledger.findings import Finding
@@ -22,8 +22,7 @@ _ROWS = frozenset({"parquet", "arrow"})
 """Formats whose cursors count rows: the file's own bytes are in no record."""
 
 
-@dataclass(slots=True)
-class _Source:
+class _Source(Struct):
     """A source's bytes up to here: its header and its records."""
 
     digest: Any
@@ -34,8 +33,7 @@ class _Source:
     first: int = 0  # position of the first record since the last cursor
 
 
-@dataclass(slots=True)
-class SourceHashes:
+class SourceHashes(Struct):
     """The bytes of all sources, and what they contradict."""
 
     checked: int = 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esctl.ledger.note import decoded
 from esctl.log.leaf import NOTHING, Leaf, parse_leaf
@@ -20,8 +21,7 @@ _MOST_HASHES = 64
 _LEAF_LINES = 9
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
+class Proof(Struct, frozen=True):
     """The way from a leaf to the root of a checkpoint. `extra` is whatever the log's own kind of proof adds."""
 
     index: int
@@ -57,8 +57,7 @@ def parse_proof(data: bytes) -> Proof:
     return Proof(int(index[1]), hashes, checkpoint, extra)
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(Struct, frozen=True):
     """What a proof of esctl's says of the record: its leaf, and what the leaf has only the digests of.
 
     An erased record has no leaf any more, only its hash.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.ledger.backdating import check_back_dating
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What to verify, and by what. `mapping`: that of the index to hold against the records."""
 
     full: bool = False
@@ -34,8 +34,7 @@ class Wanted:
     authorities: tuple[Any, ...] = ()  # certificates of stamping authorities
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(Struct, frozen=True):
     """What was checked, and what the log is now."""
 
     checks: tuple[Check, ...]

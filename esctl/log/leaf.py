@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+
+from msgspec import Struct
 
 from esctl.log.merkle import leaf_hash
 
@@ -20,8 +21,7 @@ _LEAF = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(Struct, frozen=True):
     """What the tree vouches for of a record. Times are microseconds since the epoch, digests lower-case hex or `-`."""
 
     position: int

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
+
+from msgspec import Struct
 
 HASH = 32
 BLOCK_LEVEL = 12
@@ -47,8 +48,7 @@ def _pair_up(nodes: bytes) -> bytes:
     return b"".join([b"".join([digest(pair).digest() for pair in part]) for part in parts])
 
 
-@dataclass(frozen=True, slots=True)
-class Frontier:
+class Frontier(Struct, frozen=True):
     """The right edge of a tree of `size` leaves: the roots of its complete subtrees, largest first.
 
     All that is needed to go on appending: one hash for each bit set in `size`.
@@ -130,8 +130,7 @@ def tree_root(hashes: bytes) -> bytes:
     return Frontier().append(hashes).root()
 
 
-@dataclass(frozen=True, slots=True)
-class Tree:
+class Tree(Struct, frozen=True):
     """What proofs are made from: leaf hashes on demand, and the roots of complete blocks.
 
     `leaves(start, stop)` gives the hashes of leaf indexes [start, stop), 32 bytes each; `blocks` is every complete

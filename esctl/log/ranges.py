@@ -6,10 +6,11 @@ import hashlib
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esctl.errors import InputError
 
@@ -20,8 +21,7 @@ _MUCH = 8 << 20
 """Bytes from which on it pays to hash on all cores."""
 
 
-@dataclass(frozen=True, slots=True)
-class ByteRange:
+class ByteRange(Struct, frozen=True):
     """A part of a file and its SHA-256. Those of a file follow one another and leave nothing out."""
 
     offset: int

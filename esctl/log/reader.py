@@ -8,7 +8,6 @@ import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from msgspec import Struct
 
 from esctl.errors import InputError, NotFoundError
 from esctl.log.commits import open_log
@@ -155,8 +155,7 @@ def _may_hold(file: pq.ParquetFile, group: int, source: str) -> bool:
     return bool(statistics.min.encode() <= source.encode() <= statistics.max.encode())
 
 
-@dataclass(frozen=True, slots=True)
-class _SegmentFile:
+class _SegmentFile(Struct, frozen=True):
     """An open segment whose footer is what was committed; it stays readable if it is removed now."""
 
     path: Path
@@ -172,8 +171,7 @@ class _SegmentFile:
         return self.parquet
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(Struct, frozen=True):
     """An open segment, and the positions that are wanted of it."""
 
     segment_file: _SegmentFile

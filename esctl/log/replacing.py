@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.log.commits import CommitLog
@@ -21,8 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@dataclass(frozen=True, slots=True)
-class Replacement:
+class Replacement(Struct, frozen=True):
     """Segments that go, and the tables of segment.SCHEMA that come: together the same positions, in order.
 
     Each table becomes one segment. They may be generated: one is written before the next is asked for. Every record

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import asdict, replace
 
 from esctl.errors import InputError
 from esctl.log.lines import sealed, to_line, unsealed
@@ -27,8 +29,7 @@ _RESTORE_HINT = "the store is damaged: restore it from a copy"
 Kind = Literal["append", "compact", "redact"]
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentEntry:
+class SegmentEntry(Struct, frozen=True):
     """One segment as a commit names it. Positions are inclusive, times microseconds since the epoch (UTC)."""
 
     file: str
@@ -46,8 +47,7 @@ class SegmentEntry:
         return replace(self, blocks=blocks)
 
 
-@dataclass(frozen=True, slots=True)
-class Redaction:
+class Redaction(Struct, frozen=True):
     """The erasure of records: which (inclusive ranges of positions, ascending and apart), when, why, by whom.
 
     `mappings`: what had been recognised in their sources, which could not be from what is left.
@@ -68,8 +68,7 @@ class Redaction:
         return any(first <= position <= last for first, last in self.positions)
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """One atomic step of a store, as one commit file says it. A `redaction` is told of by that kind alone."""
 
     seq: int
@@ -83,8 +82,7 @@ class Commit:
     redaction: Redaction | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True):
     """A store at one commit: everything a reader needs to know, without opening a segment."""
 
     path: Path  # the store's folder
@@ -370,11 +368,7 @@ def _redaction_from_json(value: Mapping[str, Any]) -> Redaction:
 
 
 def _cursors_to_json(cursors: Mapping[str, Cursor]) -> dict[str, Any]:
-    # A Cursor's dialect may be any mapping, which asdict would copy with its own class.
-    return {
-        name: {part.name: getattr(cursor, part.name) for part in fields(Cursor)} | {"dialect": dict(cursor.dialect)}
-        for name, cursor in cursors.items()
-    }
+    return {name: asdict(cursor) | {"dialect": dict(cursor.dialect)} for name, cursor in cursors.items()}
 
 
 def _cursors_from_json(value: Mapping[str, Any]) -> dict[str, Cursor]:
@@ -382,7 +376,7 @@ def _cursors_from_json(value: Mapping[str, Any]) -> dict[str, Cursor]:
 
 
 _CURSOR_TYPES: Mapping[str, type] = {
-    part.name: {"int": int, "str": str}.get(str(part.type), dict) for part in fields(Cursor)
+    name: {"int": int, "str": str}.get(Cursor.__annotations__[name], dict) for name in Cursor.__struct_fields__
 }
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -17,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
+from msgspec import Struct, field
 
 from esctl.errors import InputError
 from esctl.log.commits import CommitLog, open_log
@@ -44,8 +44,7 @@ _UNFINISHED = re.compile(re.escape(TEMPORARY) + r"(?:summary-)?(\d{20})[-.].*", 
 HOLDER = "lock.pid"
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """Records of one source, in order, and how far that source is then read.
 
     Batches have the columns `offset` and `raw`, and may have `key`, `headers` and `source_time`. There may be none: a
@@ -57,8 +56,7 @@ class Part:
     cursor: Cursor
 
 
-@dataclass(slots=True)
-class _Staged:
+class _Staged(Struct):
     """Segments written but in no commit yet, and the tree with them."""
 
     recorded_at: int

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
@@ -14,8 +15,7 @@ from esctl.output.rows import pieces
 from esctl.output.target import Format
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """One broken rule: its id, one line of text (perhaps empty), and what it is about (perhaps empty)."""
 
     rule: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 from xml.sax.saxutils import escape, quoteattr
+
+from msgspec import Struct, field
 
 from esctl.model import Answer
 from esctl.output.findings import findings_of, reported
@@ -15,8 +16,7 @@ _MOST_LINES = 1000
 """Findings listed in one failure; the others are counted."""
 
 
-@dataclass(slots=True)
-class _Case:
+class _Case(Struct):
     """One rule: what it says, how many rows break it, and the first of them in words."""
 
     description: str

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
+
+from msgspec import Struct
 
 from esctl.errors import UsageError
 from esctl.model import Answer, Column
 from esctl.output.target import FLAT_FORMATS, Target
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """The rows of `sql` (with `width` columns) reduced to `picked`: (index in the row, column)."""
 
     sql: str

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
+
+from msgspec import Struct
 
 from esctl.errors import UsageError
 
@@ -35,8 +36,7 @@ SUFFIXES: Mapping[str, Format] = {
 _COMPRESSED = frozenset({".gz", ".zst", ".bz2", ".xz", ".zip"})
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """Format, place and looks of one written answer."""
 
     format: Format = "table"
@@ -49,8 +49,7 @@ class Target:
     color: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(Struct, frozen=True):
     """How many rows were written, and whether a limit kept others back (known for tables only)."""
 
     rows: int

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
+
+from msgspec import Struct
 
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
@@ -14,8 +15,7 @@ _OFFSET = re.compile(r"([+-])(\d{2}):?([0-5]\d)")
 _UTC = frozenset({"utc", "etc/utc", "z", "+00:00", "-00:00"})
 
 
-@dataclass(frozen=True, slots=True)
-class Zone:
+class Zone(Struct, frozen=True):
     """A zone and, where it is a fixed offset, its minutes east of UTC."""
 
     name: str

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.projection.reads import TOO_WIDE
 from esctl.projection.values import Shape, Value, to_text
@@ -13,8 +15,7 @@ Only = tuple[str | None, str | None]
 """The type and the role that an event's row has (None: any)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """What one operation does to one field, if its guard holds for the event."""
 
     order: int
@@ -32,8 +33,7 @@ class Step:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class FieldPlan:
+class FieldPlan(Struct, frozen=True):
     """SQL over one event's row for one field's cell.
 
     `reset`: whether the event starts the cell anew; `base`: the JSON text it starts with (NULL: absent). `acc`: what it

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import EVENT_ERROR
 from esctl.engine.quoting import literal

@@ -9,8 +9,10 @@ folds them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
@@ -48,8 +50,7 @@ class NeedsStreamError(Exception):
     """Say that a projection cannot be folded set-wise: too many fields, too wide numbers, a deep patch."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A projection compiled against an index, as SQL over the columns of `reads` and `layers`."""
 
     reads: Reads
@@ -65,8 +66,7 @@ class Plan:
         return any("error(" in part for part in (*parts, self.dead, *self.layers.names))
 
 
-@dataclass(slots=True)
-class _Builder:
+class _Builder(Struct):
     projection: Projection
     reads: Reads
     keys: Keys

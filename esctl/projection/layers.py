@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 
-@dataclass(slots=True)
-class Layers:
+class Layers(Struct):
     """Columns computed once per event and then only named: guards, and values that hold only where a guard does.
 
     What is spelled out again at each use grows with every use, and DuckDB plans it each time. A value is computed

@@ -11,7 +11,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esctl.engine.duckdb import HINT
 from esctl.projection.cells import FieldPlan
@@ -24,8 +25,7 @@ _DIGITS = re.compile(r"DECIMAL\([0-9]+,[0-9]+\)")
 _PLACE = re.compile(f"'{HINT}see (?:[^']|'')*'")  # where in a file an expression stands
 
 
-@dataclass(frozen=True, slots=True)
-class KeptField:
+class KeptField(Struct, frozen=True):
     """A field of kept partial states: what it was computed with, and the number its columns bear."""
 
     name: str
@@ -36,8 +36,7 @@ class KeptField:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Meaning:
+class Meaning(Struct, frozen=True):
     """What a plan makes of an event: a digest for each field, in order, and one for deletions."""
 
     fields: tuple[KeptField, ...]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string_sql
@@ -24,8 +25,7 @@ TOO_WIDE = Shape(1000, 0)
 """Shape of numbers that no DECIMAL holds."""
 
 
-@dataclass(slots=True)
-class Reads:
+class Reads(Struct):
     """The columns and payload reads of one query, by alias."""
 
     view: IndexView
@@ -100,8 +100,7 @@ class Reads:
         return Value(identifier(name), "text")
 
 
-@dataclass(frozen=True, slots=True)
-class Measured:
+class Measured(Struct, frozen=True):
     """The digits of numbers in some of the rows, and a view of the rows in the files that hold any others."""
 
     shapes: Mapping[PayloadPath, Shape]

@@ -7,8 +7,9 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from esctl.errors import UsageError
 from esctl.projection.expressions import Expression
@@ -22,8 +23,7 @@ RULE_KEYS = (*OPERATIONS, "when")
 PROJECTION_KEYS = ("entities", "kinds", "types", "on", "sql", "python")
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(Struct, frozen=True):
     """One operation of a rule. `field` is empty for those on the whole state, `value` is None for unset and delete."""
 
     name: str
@@ -31,8 +31,7 @@ class Operation:
     value: Expression | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """What events of one type do; `role` None matches every role."""
 
     pattern: str
@@ -47,8 +46,7 @@ class Rule:
         return "*" in self.pattern or "?" in self.pattern
 
 
-@dataclass(frozen=True, slots=True)
-class Projection:
+class Projection(Struct, frozen=True):
     """Named fold rules. The default projection (`rules` empty, no sql, no python) merges `data`."""
 
     name: str

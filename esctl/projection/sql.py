@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esctl.engine.exact_text import json_string_sql
 from esctl.engine.quoting import literal
@@ -14,8 +15,7 @@ from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.values import MOST_DIGITS, Shape, event_error, number_text
 
 
-@dataclass(frozen=True, slots=True)
-class EventRows:
+class EventRows(Struct, frozen=True):
     """The bounded events to fold: a SELECT that gives `key`, `event_key`, the envelope columns and the plan's reads."""
 
     sql: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Context, Decimal
 from itertools import groupby
 from typing import Any
+
+from msgspec import Struct
 
 from esctl.engine.exact_text import unmark
 from esctl.errors import UsageError
@@ -18,8 +19,7 @@ Row = tuple[Any, ...]
 State = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class StepOperation:
+class StepOperation(Struct, frozen=True):
     """One operation: its name and field, and the columns of a row with its guard and its value's JSON text."""
 
     name: str
@@ -28,8 +28,7 @@ class StepOperation:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(Struct, frozen=True):
     """What one row of an event did: the state after it, the fields its operations concerned, whether it deletes.
 
     `resets`: the fields that were set (True) or removed (False) whatever they were before, last.
@@ -215,8 +214,7 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class Stepped:
+class Stepped(Struct, frozen=True):
     """One event of an entity. `before` is empty at the start of an incarnation; `after` None when deleted.
 
     `row` is the event's first row: the one of its first role; `parts` are all of them and what each did.

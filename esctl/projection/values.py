@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Literal
+
+from msgspec import Struct
 
 from esctl.engine.duckdb import EVENT_ERROR, HINT
 from esctl.engine.exact_text import json_string_sql, time_text
@@ -41,8 +42,7 @@ def placed(where: str) -> Iterator[None]:
         _place.reset(token)
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(Struct, frozen=True):
     """Digits before and after the decimal point."""
 
     whole: int
@@ -78,8 +78,7 @@ INTEGER = Shape(19, 0)
 Type = Literal["number", "text", "boolean", "time", "dynamic", "json", "null"]
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(Struct, frozen=True):
     """An SQL expression with its type.
 
     dynamic: `sql` is JSON text (NULL: missing), `text`, `json_type` and `number` read it in other ways, `static` is its

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from esctl.engine.exact_text import unmark_json_sql
 from esctl.errors import UsageError
@@ -20,8 +21,7 @@ Kind = Literal["count", "sum", "avg", "min", "max", "distinct"]
 HINT = "count(*), count(x), count(distinct x), sum(x), avg(x), min(x), max(x), any of them with filter (...)"
 
 
-@dataclass(frozen=True, slots=True)
-class Aggregate:
+class Aggregate(Struct, frozen=True):
     """One aggregate of an expression: of `argument` (None: of rows), where `condition` holds."""
 
     kind: Kind
@@ -34,8 +34,7 @@ class Aggregate:
         return self.kind in ("count", "sum", "avg")
 
 
-@dataclass(frozen=True, slots=True)
-class AggregateExpression:
+class AggregateExpression(Struct, frozen=True):
     """A parsed expression: its aggregates, and the tree over their names."""
 
     text: str

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
@@ -29,8 +30,7 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
+class Filters(Struct, frozen=True):
     """Which rows of the trail to show. Names of actors and types may be globs; `start` is kept, as `end` is."""
 
     actors: tuple[str, ...] = ()

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from esctl import __version__
 from esctl.engine.quoting import is_text
@@ -22,7 +23,7 @@ from esctl.timespec import bound_name, written
 if TYPE_CHECKING:
     from esctl.queries.scope import Scope
 
-_FIXED = tuple(field.name for field in fields(Basis) if field.name != "bounds")
+_FIXED = tuple(name for name in Basis.__struct_fields__ if name != "bounds")
 _HINT = "write one with: esctl replay --basis -f json 2> FILE"
 
 

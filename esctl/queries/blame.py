@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.errors import UsageError
 from esctl.model import Answer, AsOf, Column
@@ -62,8 +64,7 @@ def blame(scope: Scope, at: AsOf | None = None, fields: Sequence[str] = (), *, e
     return Answer(scope.session, sql, COLUMNS, notes=trailless_notes(scope), title="blame")
 
 
-@dataclass(frozen=True, slots=True)
-class _Blamed:
+class _Blamed(Struct, frozen=True):
     """SQL with the columns of `blame_sql`, and which fields there can be; None where that is not known beforehand."""
 
     sql: str

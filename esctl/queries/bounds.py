@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import like_pattern, literal
@@ -18,8 +19,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Struct, frozen=True):
     """An SQL condition over stored envelope columns, and how many events of each entity count (0: all)."""
 
     condition: str = "true"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 from esctl.engine.exact_text import json_string_sql, time_text
 from esctl.engine.quoting import like_pattern, literal
@@ -25,8 +26,7 @@ MOST = 0.9
 FIRST_DELIVERY = "duplicate_of IS NULL AND invalid IS NULL"
 
 
-@dataclass(frozen=True)
-class Ground:
+class Ground(Struct, frozen=True, dict=True):
     """Where is looked: `scope`'s log as it was known, and which of its events may be told of."""
 
     scope: Scope
@@ -62,8 +62,7 @@ class Ground:
         return self.scope.view.relation(EVENT, None, [*conditions, *self.known, *self.wanted], extra)
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
+class Check(Struct, frozen=True):
     """One check: its name, which is also the option that lists it, what it finds, and the SQL of the occurrences."""
 
     name: str

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from esctl.engine.duckdb import Session
 from esctl.model import Answer, Column
@@ -15,8 +17,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Compacted:
+class Compacted(Struct, frozen=True):
     """What became of the files of a part of the store: their numbers and bytes, before and after."""
 
     part: str  # log | index

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import members_sql, unmark_text_sql
@@ -48,8 +49,7 @@ FEW = 50
 """Events are few where the log has more than so many times as many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(Struct, frozen=True):
     """One of two things compared: what a scope gives at a point (None: at the end)."""
 
     scope: Scope

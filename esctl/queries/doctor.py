@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
@@ -52,8 +53,7 @@ OCCURRENCES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(Struct, frozen=True):
     """What one check found: how many positions (the first five), of how many entities, the worst or first in words."""
 
     check: Check

@@ -6,9 +6,11 @@ import base64
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import explained, relational, single_row
 from esctl.engine.exact_text import json_string, unmark_text_sql
@@ -25,8 +27,7 @@ STATE = "state"
 _HOLE = re.compile(r"\{([^{}]*)\}")
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignTable:
+class ForeignTable(Struct, frozen=True):
     """Rows as SQL with the columns row (from 1) and j: an object as JSON text that may hold marked numbers.
 
     `delimited`: every value is a text, as the cells of CSV are.
@@ -38,8 +39,7 @@ class ForeignTable:
     delimited: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignFields:
+class ForeignFields(Struct, frozen=True):
     """Where the fields of a state are in a row: SQL for each one's JSON text.
 
     `kind`: SQL for the entity's kind, where the rows are such as replay writes; else empty.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+
+from msgspec import Struct
 
 from esctl.errors import UsageError
 from esctl.index.times import find_zone, parse_instant
@@ -19,8 +20,7 @@ _MONDAY = date(1970, 1, 5).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Struct, frozen=True):
     """The distance of two points: `count` of `unit` (s, m, h, d, w, mo, y)."""
 
     count: int

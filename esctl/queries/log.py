@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
@@ -27,8 +29,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class EventFilters:
+class EventFilters(Struct, frozen=True):
     """Which events to list. `where` is an SQL predicate over an event's columns and `data`."""
 
     filters: Filters = field(default_factory=Filters)

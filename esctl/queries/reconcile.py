@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import explained, relational
 from esctl.engine.exact_text import json_string, unmark_text_sql
@@ -49,8 +51,7 @@ RULES = (
 _EVENT = ("position", "time", "type", "actor", "id")
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Struct, frozen=True):
     """How a file is compared. `key`: its key column, or a template; `every_field`: also fields that one side lacks."""
 
     key: str = ""
@@ -59,8 +60,7 @@ class Comparison:
     null: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reconciled:
+class Reconciled(Struct, frozen=True):
     """The differences, and how many entities are equal, missing, extra and different."""
 
     answer: Answer

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
@@ -30,8 +31,7 @@ DONE = (
 _BATCH = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(Struct, frozen=True):
     """Positions of the records to erase, and of those that were asked for and are erased already."""
 
     positions: tuple[int, ...]

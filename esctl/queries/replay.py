@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import identifier, literal
@@ -30,8 +32,7 @@ COLUMNS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class StateField:
+class StateField(Struct, frozen=True):
     """A field of states and its column of JSON text.
 
     `number`: its SQL type, if it is a number whenever it is set; else `static`: STRING, BOOLEAN or CONTAINER, if it is
@@ -45,8 +46,7 @@ class StateField:
     static: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class States:
+class States(Struct, frozen=True):
     """The states of one projection: SQL with kind, entity, version, position, time, deleted and a column per field."""
 
     sql: str

@@ -7,9 +7,11 @@ which one lies before the snapshot's last event, in fold order, are folded anew 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
@@ -39,8 +41,7 @@ MOST_NAMED = 200
 """Entities to be folded anew are looked for by name, which lets row groups be skipped, up to so many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Resumed:
+class Resumed(Struct, frozen=True):
     """The partial states of a projection's entities, from a snapshot and the events after it.
 
     `changed` are those that the snapshot does not have so: empty where there is none.

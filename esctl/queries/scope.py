@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.exact_text import unmark_text_sql
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
     from esctl.index.shelf import Shelf
 
 
-@dataclass(frozen=True, slots=True)
-class Skipped:
+class Skipped(Struct, frozen=True):
     """Events supposed never to have happened: how they were asked for, the condition that keeps them out, how many."""
 
     text: str
@@ -37,8 +37,7 @@ class Skipped:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """The ground of a question. `entities` are names or globs; empty: all."""
 
     session: Session
@@ -58,8 +57,7 @@ class Scope:
         return self.session.connection
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Struct, frozen=True):
     """A projection and the SQL condition on (kind, entity) of the entities it folds."""
 
     projection: Projection

@@ -7,7 +7,8 @@ where it ends, and a running total gives all points; minima, maxima and distinct
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esctl.engine.duckdb import explained, single_row
 from esctl.errors import UsageError
@@ -22,8 +23,7 @@ from esctl.queries.sampling import sampled
 from esctl.queries.scope import Claim, Scope, check_entities, check_order, counted, trailless_notes
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
+class Sampling(Struct, frozen=True):
     """What is reckoned, of which groups, and when: every so often, between two times or those of all events."""
 
     expression: str

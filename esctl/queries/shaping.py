@@ -7,11 +7,12 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import date, time
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from esctl.engine.exact_text import json_string, json_string_sql, unmark_json_sql
 from esctl.engine.quoting import identifier, literal

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import to_builtins
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import Session, explained, relational, single_row
 from esctl.engine.quoting import literal
@@ -109,8 +111,8 @@ def _take(scope: Scope, claim: Claim, at: AsOf | None, origin: str, render: Rend
     def about(name: str, cells: Part, lines: Part) -> StateSnapshot:
         return StateSnapshot(
             name, claim.projection.name, origin, extent, counts[0], counts[1], shelf.log.seq, shelf.log.commit_sha256,
-            len(shelf.log.redactions), scope.view.has_struct_keys, {**asdict(meaning(plan)), "shapes": shapes}, cells,
-            lines,
+            len(shelf.log.redactions), scope.view.has_struct_keys, {**to_builtins(meaning(plan)), "shapes": shapes},
+            cells, lines,
         )  # fmt: skip
 
     with Draft(folder, extent) as draft:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import single_row
 from esctl.engine.exact_text import unmark_json_sql
@@ -37,16 +39,14 @@ UNORDERED = "note: without ORDER BY the order of the rows is not settled"
 _MOST_POINTS = 50
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """A projection called as a table function; `point` is its argument, None for none."""
 
     name: str
     point: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Compiled:
+class Compiled(Struct, frozen=True):
     """A query ready to be run: statements that make its relations, the SELECT, the files that these read.
 
     `points` are the points in time that its relations stand for.

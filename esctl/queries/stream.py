@@ -7,11 +7,12 @@ import importlib.util
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from msgspec import Struct
 
 from esctl.engine.duckdb import explained, second_cursor
 from esctl.engine.quoting import literal
@@ -43,8 +44,7 @@ _FIXED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
+class _Source(Struct, frozen=True):
     sql: str  # sorted by kind, entity and fold key
     step: Step
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esctl.engine.exact_text import json_string, unmark_json_sql
 from esctl.engine.quoting import literal
@@ -13,8 +14,7 @@ from esctl.projection.trails import TRAIL_COLUMNS, trail_sql
 from esctl.queries.scope import Claim, Scope, event_rows, plan_for
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(Struct, frozen=True):
     """A row per event and entity: kind, entity, key, version, TRAIL_COLUMNS, changes (JSON text), fields.
 
     `fields` lists the names of the fields touched.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.engine.exact_text import time_text
 from esctl.engine.quoting import literal
@@ -33,8 +35,7 @@ _EVENT = ("time", "position", "id", "type", "actor")
 _ORDER = "PARTITION BY kind, entity ORDER BY key"
 
 
-@dataclass(frozen=True, slots=True)
-class Moments:
+class Moments(Struct, frozen=True):
     """What is looked for: a predicate on the state, and which of the moments at which it turns true.
 
     `start` and `end` bound these moments, not what is folded. `each_event`: the state after every event counts, rather

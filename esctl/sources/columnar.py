@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 import pyarrow.parquet as pq
 import pyarrow.types as pt
+from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.sources.exact import rows_as_json
@@ -28,8 +28,7 @@ _MOST_FIXED = 64 << 20  # bytes of values of a fixed width that are read at once
 _DAMAGE = (pa.ArrowException, OSError, ValueError, TypeError, IndexError, KeyError, OverflowError, MemoryError)
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(Struct, frozen=True):
     """How much of a file is written out at once, what one row may be, and what all may be of a file of `size` bytes."""
 
     batch: int

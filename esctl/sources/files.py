@@ -13,9 +13,10 @@ import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
+
+from msgspec import Struct
 
 from esctl.errors import InputError, UsageError
 
@@ -31,8 +32,7 @@ _STEP = 8 << 20  # how far a stream is unpacked before it is held against its li
 _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """One file or stdin: `name` as it is recorded, `path` None for stdin."""
 
     name: str
@@ -118,8 +118,7 @@ def _missing_hint(argument: str) -> str:
     return f"did you mean {os.path.join(folder, close[0])}?"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """What a compressed source may unpack to: so many times its own size, and so many bytes.
 
     Up to `harmless` bytes are taken from however small a source.

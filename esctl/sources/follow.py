@@ -12,8 +12,10 @@ import select
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from typing import IO, cast
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
@@ -44,8 +46,7 @@ class _WholeLines(LineReader):
         self._feed.check_open()
 
 
-@dataclass(slots=True)
-class Growing:
+class Growing(Struct):
     """One file, from where it was left. `name`: the source that it is recorded as."""
 
     name: str

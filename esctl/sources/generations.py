@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from esctl.model import Cursor
 from esctl.sources.feed import Feed
@@ -12,8 +13,7 @@ from esctl.sources.feed import Feed
 HEAD_SIZE = 65536
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A known source whose beginning may be that of the stream."""
 
     name: str

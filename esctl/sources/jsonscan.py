@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from msgspec import Struct
 
 from esctl.sources.feed import Bytes
 from esctl.sources.pieces import Offsets
@@ -26,8 +26,7 @@ class State(NamedTuple):
 START = State()
 
 
-@dataclass(frozen=True, slots=True)
-class Brackets:
+class Brackets(Struct, frozen=True):
     """Brackets outside strings: offset in the text, depth before and after, and whether it is a square one.
 
     A closing bracket at depth 0 stays there: before and after are 0.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from msgspec import Struct, field
 
 Offsets = npt.NDArray[np.int64]
 
@@ -25,8 +24,7 @@ BLANKS = b" \t\r\n"
 NOWHERE = np.empty(0, np.int64)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Struct, frozen=True):
     """Some consecutive records of a stream.
 
     `starts` and `ends` are absolute offsets (row numbers for parquet and arrow): row i lies at `starts[i]`, and all

@@ -8,10 +8,11 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import IO, Any, Protocol, cast
 
 import pyarrow as pa
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
@@ -31,8 +32,7 @@ _SKIP = 8 << 20
 _EMPTY_HASH = hashlib.sha256().hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class SourceOptions:
+class SourceOptions(Struct, frozen=True):
     """How sources are to be read. Sizes in bytes; `null` is the CSV cell text that means JSON null."""
 
     input_format: str = "auto"
@@ -45,8 +45,7 @@ class SourceOptions:
     limits: Limits = LIMITS
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """A batch of records and the cursor that holds once they are kept; a last batch may be empty: the cursor moved."""
 
     batch: pa.RecordBatch
@@ -70,8 +69,7 @@ class _Consumed(Protocol):
     def release(self, upto: int) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class _WholeFile:
+class _WholeFile(Struct, frozen=True):
     """The bytes of a parquet or arrow file: hashed once, as a whole."""
 
     stream: ByteStream

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow.compute as pc
+from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.sources.feed import Bytes, Feed
 from esctl.sources.gaps import Gaps, Span, outer_spans, region_spans
@@ -18,8 +19,7 @@ from esctl.sources.shape import Shape, array_openings
 _LARGEST_CHUNK = 16 << 20  # a chunk's brackets take several times its own size in the worst case
 
 
-@dataclass(frozen=True, slots=True)
-class _Cut:
+class _Cut(Struct, frozen=True):
     """What one window gave: spans (start, end, whether inside an array), and the point to go on from."""
 
     starts: Offsets
@@ -112,8 +112,7 @@ class ValueReader:
         return _Cut(starts, ends, np.append(cut.inside, False), end, False, None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Regions:
+class _Regions(Struct, frozen=True):
     """Arrays whose elements are records: bracket index and offset of both ends (index len/offset -1: still open)."""
 
     first: Offsets
@@ -130,15 +129,13 @@ class _Regions:
         return (which >= 0) & (indexes < self.last[np.maximum(which, 0)])
 
 
-@dataclass(frozen=True, slots=True)
-class _Pairs:
+class _Pairs(Struct, frozen=True):
     starts: Offsets
     ends: Offsets
     open: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Documents:
+class _Documents(Struct, frozen=True):
     """Top-level values: all of them for the gaps between, and those that are records as a whole."""
 
     starts: Offsets

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace
 
 from esctl.cli.arguments import Entities, ProjectionFile, ProjectionName, Without
 from esctl.cli.opening import is_any, open_store, tell

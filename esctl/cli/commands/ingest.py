@@ -211,7 +211,7 @@ def _vouch(outcome: Outcome, key: SigningKey | None) -> None:
 
 def summary_answer(outcome: Outcome, store: Store) -> Answer:
     """Give the summary as an answer of one row."""
-    from dataclasses import asdict
+    from msgspec.structs import asdict
 
     from esctl.model import Answer, Column
 

@@ -109,7 +109,7 @@ def _with_same_bytes(store: Store, selection: Selection, wanted: bool | None) ->
 
     Raises UsageError where it was not: what is to be gone must not be left over in silence.
     """
-    from dataclasses import replace
+    from msgspec.structs import replace
 
     from esctl.queries.redact import same_bytes
 
