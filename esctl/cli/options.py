@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 from typer.core import TyperGroup
 
+from esctl.engine.duckdb import begin
 from esctl.engine.quoting import is_text
 from esctl.errors import UsageError
 from esctl.output.target import FORMATS
@@ -152,11 +153,16 @@ def command(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
 
 
 def question(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
-    """Give a command the shared options as `command` does, and those of questions: `--basis`, `--basis-from`."""
-    return _with_options(function, {**_OPTIONS, **_QUESTION_OPTIONS})
+    """Give a command the shared options as `command` does, and those of questions: `--basis`, `--basis-from`.
+
+    DuckDB, which answers, is opened beside what the command loads.
+    """
+    return _with_options(function, {**_OPTIONS, **_QUESTION_OPTIONS}, begin)
 
 
-def _with_options(function: Callable[Concatenate[Shared, P], R], options: Mapping[str, Any]) -> Callable[..., R]:
+def _with_options(
+    function: Callable[Concatenate[Shared, P], R], options: Mapping[str, Any], before: Callable[[], None] | None = None
+) -> Callable[..., R]:
     hints = get_type_hints(function, include_extras=True)
     own = [
         parameter.replace(annotation=hints.get(parameter.name, parameter.annotation))
@@ -172,6 +178,8 @@ def _with_options(function: Callable[Concatenate[Shared, P], R], options: Mappin
         shared = merge(_outer(esctl_context), from_values(given))
         if shared.debug:
             esctl_context.meta[DEBUG_KEY] = True
+        if before is not None:
+            before()
         return function(shared, **values)  # type: ignore[call-arg]
 
     positional = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -82,16 +83,49 @@ def _compiled() -> Any:
     return _duckdb
 
 
+_CONFIG = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+}
+
+
+class _Opening(Thread):
+    """Opens a connection; there is none if that fails."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self.connection: duckdb.DuckDBPyConnection | None = None
+
+    def run(self) -> None:
+        with suppress(Exception):  # who needs the connection tries again, and sees why
+            self.connection = _compiled().connect(config=_CONFIG)
+
+
+_begun: list[_Opening] = []
+
+
+def begin() -> None:
+    """Begin to open DuckDB, for the first who needs it: that takes as long as to load what asks the questions."""
+    opening = _Opening()
+    opening.start()
+    _begun.append(opening)
+
+
+def _opened(module: Any) -> duckdb.DuckDBPyConnection:
+    if _begun:
+        opening = _begun.pop()
+        opening.join()
+        if opening.connection is not None:
+            return opening.connection
+    opened: duckdb.DuckDBPyConnection = module.connect(config=_CONFIG)
+    return opened
+
+
 def _connect(
     module: Any, memory_limit: str | None, threads: int | None, temporary: Path | None
 ) -> duckdb.DuckDBPyConnection:
-    connection: duckdb.DuckDBPyConnection = module.connect(
-        config={
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "allow_community_extensions": "false",
-        }
-    )
+    connection = _opened(module)
     interrupts.register(connection)
     connection.execute(_OWN)
     if threads:

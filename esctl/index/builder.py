@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,6 +48,7 @@ class Built(Struct, frozen=True):
     homeless: int
     erased: int
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload field, the JSON types it has
+    loose: tuple[str, ...]  # of these, those of payloads that fit no columns
     duplicate_positions: tuple[int, ...]  # duplicates proper, not conflicts
     ids: HashedIds  # of the events that are first with theirs
 
@@ -142,6 +143,7 @@ def _built(
     foldable = pc.and_(pc.and_(valid, events["duplicate_of"].is_null()), pc.invert(entityless))
     conflicts = int(repeats.conflicts.sum())
     duplicates = repeats.rows[~repeats.conflicts]
+    loose = _loose_fields(connection, events)
     return Built(
         table=events,
         columns=columns,
@@ -158,7 +160,8 @@ def _built(
         invalid=len(events) - _count(valid) - erased,
         homeless=_count(pc.and_(valid, entityless)),
         erased=erased,
-        fields=_fields(connection, events, columns),
+        fields=_fields(events, columns, loose),
+        loose=tuple(loose),
         duplicate_positions=tuple(events["position"].to_numpy()[duplicates].tolist()),
         ids=repeats.ids,
     )
@@ -169,21 +172,26 @@ def _count(true: pa.ChunkedArray) -> int:
 
 
 def _fields(
-    connection: duckdb.DuckDBPyConnection, events: pa.Table, columns: Sequence[PayloadColumn]
+    events: pa.Table, columns: Sequence[PayloadColumn], loose: Mapping[str, Sequence[str]]
 ) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """List the payload fields seen, each with the JSON types it had."""
     seen: dict[str, set[str]] = {}
     for name, kind in _typed_fields(events, columns):
         seen.setdefault(name, set()).add(kind)
-    if events["data"].null_count < len(events):
-        connection.register("esctl_untyped", batched(events.select(["data"]).filter(events["data"].is_valid())))
-        try:
-            untyped = connection.execute(_UNTYPED_FIELDS).fetchall()
-        finally:
-            connection.unregister("esctl_untyped")
-        for name, kinds in untyped:
-            seen.setdefault(name, set()).update(kinds)
+    for name, kinds in loose.items():
+        seen.setdefault(name, set()).update(kinds)
     return tuple((name, tuple(sorted(kinds))) for name, kinds in seen.items())
+
+
+def _loose_fields(connection: duckdb.DuckDBPyConnection, events: pa.Table) -> Mapping[str, Sequence[str]]:
+    """Give the fields of payloads that fit no columns, each with the JSON types it had."""
+    if events["data"].null_count == len(events):
+        return {}
+    connection.register("esctl_untyped", batched(events.select(["data"]).filter(events["data"].is_valid())))
+    try:
+        return dict(connection.execute(_UNTYPED_FIELDS).fetchall())
+    finally:
+        connection.unregister("esctl_untyped")
 
 
 _UNTYPED_KIND = json_kind_sql("coalesce(json_type(m.value), 'NULL')", "json_extract_string(m.value, '$')")

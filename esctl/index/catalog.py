@@ -17,13 +17,16 @@ from msgspec.structs import replace
 from esctl.errors import InputError
 from esctl.index.layout import PayloadColumn
 from esctl.log.ranges import ByteRange
-from esctl.model import Stanza
+from esctl.model import MARK, Stanza
+
+PayloadPath = tuple[str | int, ...]
 
 MANIFEST = "manifest.json"
-FORMAT = 7
+FORMAT = 8
 ERASED = "erased"
 """What the column `invalid` says of a record that was erased; it counts apart from those that could not be read."""
 IS_ERASED, UNREADABLE = f"invalid = '{ERASED}'", f"invalid <> '{ERASED}'"
+_INDEX_OR_MARK = ("", *"-+#0123456789", MARK)
 _DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before it, closed by a brace
 
 
@@ -71,11 +74,20 @@ class IndexFile(Struct, frozen=True):
     homeless: int  # valid events that name no entity
     erased: int  # records that were erased, and say nothing any more
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload fields seen, with the JSON types they had
+    loose: tuple[str, ...]  # of these, those of payloads that stand in `data`
 
     @property
     def ranges(self) -> tuple[ByteRange, ...]:
         """Give the parts of the file, which follow one another and leave nothing out."""
         return (*(group.range for group in self.groups), self.footer)
+
+    def may_be_loose(self, path: PayloadPath) -> bool:
+        """Say whether a payload path may be found in `data`."""
+        if not self.untyped or not path:
+            return self.untyped > 0
+        name = str(path[0])
+        # Elements of a payload that is an array are no fields, and a name that begins with a mark is kept with two.
+        return name in self.loose or name[:1] in _INDEX_OR_MARK
 
 
 class IdRun(Struct, frozen=True):
@@ -206,6 +218,7 @@ def _file(entry: dict[str, Any]) -> IndexFile:
         "columns": tuple(PayloadColumn(**column) for column in entry["columns"]),
         "orderings": tuple(entry["orderings"]),
         "fields": tuple((str(name), tuple(map(str, kinds))) for name, kinds in entry["fields"]),
+        "loose": tuple(map(str, entry["loose"])),
     }
     return IndexFile(**{**entry, **parts})
 

@@ -139,6 +139,7 @@ def summed(files: Sequence[IndexFile]) -> IndexFile:
         max_time=max(file.max_time for file in files),
         columns=common_columns(files) or (),
         fields=_all_fields(files),
+        loose=tuple(sorted({name for file in files for name in file.loose})),
         orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
         roles=any(file.roles for file in files),
         twice=any(file.twice for file in files),

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from esctl.engine.exact_text import is_number_mark_sql, json_string, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
-from esctl.index.catalog import IndexFile, Manifest
+from esctl.index.catalog import IndexFile, Manifest, PayloadPath
 from esctl.index.envelope import ALIASES_TYPE, sortable_text
 from esctl.index.layout import PayloadColumn, json_of, json_type_of, null_mark, text_of
 from esctl.index.mapping import json_pointer
@@ -22,8 +22,6 @@ from esctl.index.reach import Reach, reaches
 from esctl.log.ranges import Checked, require
 
 Form = Literal["json", "text", "type", "number"]
-PayloadPath = tuple[str | int, ...]
-
 ENVELOPE: tuple[str, ...] = (
     "position", "source", "offset", "role", "role_order", "time", "recorded_at", "id", "scope", "stanza", "type",
     "kind", "entity", "actor", "correlation", "causation", "aliases", "sequence", "sequence_key", "ordering",
@@ -89,10 +87,15 @@ class IndexView(Struct, frozen=True):
         """List the typed columns that keep a top-level field, one a file."""
         return [c for file in self.manifest.files for c in file.columns if path and c.field == path[0]]
 
-    @property
-    def has_untyped(self) -> bool:
-        """Say whether any payload stands as JSON text."""
-        return any(file.untyped for file in self.manifest.files)
+    def may_be_loose(self, path: PayloadPath) -> bool:
+        """Say whether a payload path may stand in a payload that is kept as JSON text, of any file."""
+        return any(file.may_be_loose(path) for file in self.manifest.files)
+
+    def loose(self, paths: Iterable[PayloadPath]) -> IndexView:
+        """Give the view of the files in which one of these payload paths may stand in JSON text."""
+        asked = list(paths)
+        others = {file.file for file in self.manifest.files if not any(map(file.may_be_loose, asked))}
+        return replace(self, unread=self.unread | others)
 
     @property
     def orderings(self) -> frozenset[str]:
@@ -241,10 +244,9 @@ class _Layout(Struct):
         """Say whether the files have different columns."""
         return any(file.columns != self.files[0].columns for file in self.files)
 
-    @property
-    def has_untyped(self) -> bool:
-        """Say whether a payload may stand in `data`."""
-        return any(file.untyped for file in self.files)
+    def may_be_loose(self, path: PayloadPath) -> bool:
+        """Say whether a payload path may stand in `data`."""
+        return any(file.may_be_loose(path) for file in self.files)
 
     def column(self, field: str | int) -> PayloadColumn | None:
         """Find the typed column of a payload field."""
@@ -294,7 +296,7 @@ def _read(read: Read, layout: _Layout) -> str:
     if read.form == "number":
         return _read_number(read, layout)
     typed = _typed_read(read, layout)
-    if not layout.has_untyped:
+    if not layout.may_be_loose(read.path):
         return typed or "CAST(NULL AS VARCHAR)"
     untyped = read_json("data", read.path, read.form, marked=True)
     if typed is None:
@@ -307,7 +309,7 @@ def _read_number(read: Read, layout: _Layout) -> str:
     if column is None or column.kind not in ("bigint", "decimal"):
         return f"try_cast({_read(Read(read.path, 'text'), layout)} AS {read.sql_type})"
     typed = f"CAST({identifier(column.name)} AS {read.sql_type})"
-    if not layout.has_untyped:
+    if not layout.may_be_loose(read.path):
         return typed
     text = read_json("data", read.path, "text", marked=True)
     return f"CASE WHEN data IS NULL THEN {typed} ELSE try_cast({text} AS {read.sql_type}) END"

@@ -369,5 +369,5 @@ def _entry(built: Built, rows: Rows, written: Written, first: int, last: int) ->
         sequence_key=built.sequence_key, unsequenced=built.unsequenced, roles=built.roles,
         twice=rows.twice, duplicates=built.duplicates, conflicts=built.conflicts,
         invalid=built.invalid, homeless=built.homeless,
-        erased=built.erased, fields=built.fields,
+        erased=built.erased, fields=built.fields, loose=built.loose,
     )  # fmt: skip

@@ -91,6 +91,7 @@ class _Again(Struct):
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)  # by file
     fields: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # by file: payload field, JSON type
+    loose: dict[str, set[str]] = field(default_factory=dict)  # by file: payload fields that stand in `data`
     sums: Counter[int] = field(default_factory=Counter)  # by block
 
     def add(self, connection: duckdb.DuckDBPyConnection, file: IndexFile, built: Built) -> None:
@@ -101,6 +102,7 @@ class _Again(Struct):
             self.sums[block] += total
         counts.update({name: int(getattr(built, name)) for name in _COUNTS if name != "rows"})
         self.fields.setdefault(file.file, set()).update(_pairs(built.fields))
+        self.loose.setdefault(file.file, set()).update(built.loose)
 
     def other_words(self, file: IndexFile) -> str:
         """Say in what the manifest's words on a file are not those of the records."""
@@ -108,6 +110,7 @@ class _Again(Struct):
         names = [name for name in _COUNTS if name != "roles" and getattr(file, name) != counts[name]]
         names += ["roles"] if file.roles != bool(counts["roles"]) else []
         names += ["fields"] if set(_pairs(file.fields)) != self.fields[file.file] else []
+        names += ["loose"] if set(file.loose) != self.loose[file.file] else []
         return f"its manifest has other {', '.join(names)}" if names else ""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,6 +99,8 @@ def _first_odd(descriptor: int, ranges: Sequence[ByteRange]) -> ByteRange | None
 
     if sum(part.bytes for part in ranges) < _MUCH:
         return next(filter(differs, ranges), None)
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         odd = list(pool.map(differs, ranges))
     return next((part for part, wrong in zip(ranges, odd, strict=True) if wrong), None)

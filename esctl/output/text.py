@@ -14,9 +14,10 @@ _ACTING = (
     r"\ud800-\uf8ff\ufeff\ufff0-\ufffb\ufffe-\uffff\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3"
     r"\U0001d173-\U0001d17a\U0001fffe-\U0001ffff\U000e0000-\U000e00ff\U000e01f0-\U000e0fff\U000f0000-\U0010ffff"
 )
-_IN_JSON = re.compile(f"[{_ACTING}]")
-_IN_LINES = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f{_ACTING}]|\r(?!\n)")
-_ANYWHERE = re.compile(rf"[\x00-\x1f{_ACTING}]")
+# Not compiled before they are needed, which takes longer than loading all of this: most answers have no such character.
+_IN_JSON = f"[{_ACTING}]"
+_IN_LINES = rf"[\x00-\x08\x0b\x0c\x0e-\x1f{_ACTING}]|\r(?!\n)"
+_ANYWHERE = rf"[\x00-\x1f{_ACTING}]"
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\n"
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
@@ -48,18 +49,18 @@ def escape_json(text: str) -> str:
     """
     if _harmless(text):
         return text
-    return _IN_JSON.sub(_escape_json, text)
+    return re.sub(_IN_JSON, _escape_json, text)
 
 
 def visible_lines(text: str) -> str:
     """Show acting characters as `\\x1b` or `\\u202e`, keeping tabs and line ends (LF, CRLF)."""
     if _harmless(text):
         return text
-    return _IN_LINES.sub(_escape_visibly, text)
+    return re.sub(_IN_LINES, _escape_visibly, text)
 
 
 def visible(text: str) -> str:
     """Show acting characters, tabs and line ends too, as `\\x1b`, `\\u202e`, `\\t`, `\\n`: one line of text."""
     if text.isprintable():
         return text
-    return _ANYWHERE.sub(_escape_visibly, text)
+    return re.sub(_ANYWHERE, _escape_visibly, text)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
-from esctl.index.scan import PayloadPath
+from esctl.index.catalog import PayloadPath
 from esctl.projection.cells import FieldPlan, Only, Step, any_of, field_plan
 from esctl.projection.conversions import convert
 from esctl.projection.expressions import Expression
@@ -209,7 +209,7 @@ def _take_object(builder: _Builder, guard: str, only: Only, operation: Operation
     expression = operation.value
     assert expression is not None
     value = expression.compile(builder.reads.resolve)
-    if value.type == "dynamic" and (builder.reads.view.has_untyped or expression.path != ("data",)):
+    if value.type == "dynamic" and (builder.reads.view.may_be_loose(()) or expression.path != ("data",)):
         wrong = event_error(
             f"{operation.name} takes an object, and {value.label or 'the value'} is {{}}", f"left({value.sql}, 60)"
         )

@@ -13,7 +13,8 @@ from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string_sql
 from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
-from esctl.index.scan import EVENT_COLUMNS, IndexView, PayloadPath, Read
+from esctl.index.catalog import PayloadPath
+from esctl.index.scan import EVENT_COLUMNS, IndexView, Read
 from esctl.projection.values import INTEGER, NUMBER_TEXT, Shape, Value
 
 if TYPE_CHECKING:
@@ -131,9 +132,9 @@ def measure(
             unknown.append(path)
     if unknown:
         shapes.update(_measured(connection, view, unknown, where))
-    if shapes.keys() - unknown and view.has_untyped:
+    if loose := [path for path in shapes if path not in unknown and view.may_be_loose(path)]:
         # Beside the columns there are rows as JSON text, mostly few.
-        rest = _measured(connection, view, list(shapes.keys() - unknown), [*where, "data IS NOT NULL"])
+        rest = _measured(connection, view.loose(loose), loose, [*where, "data IS NOT NULL"])
         shapes |= {path: _joined(shapes[path], shape) for path, shape in rest.items()}
     if before is not None and again:
         found = _measured(connection, before.beyond, again, where)

@@ -38,11 +38,11 @@ def _typed(view: IndexView, name: str, value: Value) -> str:
         return f"({value.text} = 'true')"
     if value.static == "STRING":
         return value.text
-    json = unmark_json_sql(value.sql) if view.has_untyped else value.sql
+    json = unmark_json_sql(value.sql) if view.may_be_loose((name,)) else value.sql
     if value.static == "CONTAINER":
         return f"CASE WHEN {value.json_type} <> 'NULL' THEN CAST({json} AS JSON) END"
     return f"CASE WHEN {value.json_type} IN ('OBJECT', 'ARRAY') THEN {json} ELSE {value.text} END"
 
 
 def _is_bigint(view: IndexView, name: str) -> bool:
-    return not view.has_untyped and all(column.kind == "bigint" for column in view.columns_of((name,)))
+    return not view.may_be_loose((name,)) and all(column.kind == "bigint" for column in view.columns_of((name,)))

@@ -14,8 +14,9 @@ from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
+from esctl.index.catalog import PayloadPath
 from esctl.index.reach import either
-from esctl.index.scan import FOLDABLE, IndexView, PayloadPath, Read
+from esctl.index.scan import FOLDABLE, IndexView, Read
 from esctl.model import AsOf
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
 from esctl.projection.reads import Measured, Reads, measure, nested_types

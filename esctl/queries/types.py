@@ -59,7 +59,7 @@ def field_types(scope: Scope) -> dict[str | None, dict[str, set[str]]]:
         for kind, *values in grouped:
             for name, kinds in zip(typed, values, strict=True):
                 _add(found, kind, name, [k for k in kinds or () if k])
-    if view.has_untyped and view.fields:
+    if view.may_be_loose(()) and view.fields:
         with explained():
             listed = scope.connection.execute(_untyped_sql(view, _valid(scope))).fetchall()
         for kind, number, json_type in listed:
