@@ -16,7 +16,7 @@ from esctl.cli.options import parse_columns
 from esctl.config import read_config
 from esctl.engine.sizes import parse_size
 from esctl.errors import InputError, UsageError
-from esctl.index.catalog import read_manifest
+from esctl.index.catalog import FORMAT, read_manifest
 from esctl.index.judge import judge
 from esctl.index.mapping import parse_path
 from esctl.index.times import find_zone
@@ -102,7 +102,8 @@ def test_half_a_surrogate_pair_in_a_key_is_an_invalid_record() -> None:
 
 
 def test_an_odd_index_manifest_is_damaged(tmp_path: Path) -> None:
-    body = '{"files":[{"groups":[],"footer":{},"columns":[],"orderings":[],"fields":[["a"]]}],"format":7,"head":1}'
+    odd = '{"groups":[],"footer":{},"columns":[],"orderings":[],"fields":[["a"]]}'
+    body = f'{{"files":[{odd}],"format":{FORMAT},"head":1}}'
     digest = sha256(body.encode()).hexdigest()
     (tmp_path / "manifest.json").write_text(f'{body[:-1]},"sha256":"{digest}"}}')
     with pytest.raises(InputError, match="manifest"):

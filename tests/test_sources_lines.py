@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
@@ -265,9 +266,8 @@ def test_stdin_is_compared_with_stdin_only(shelf: Shelf, monkeypatch: pytest.Mon
 
 def replaced(cursor: Cursor, data: bytes) -> Cursor:
     """The same head as a shorter stream has, so that only the full comparison can tell."""
-    fields = {name: getattr(cursor, name) for name in Cursor.__dataclass_fields__}
     head = data[:-1]
-    return Cursor(**{**fields, "head_size": len(head), "head_sha256": hashlib.sha256(head).hexdigest()})
+    return structs.replace(cursor, head_size=len(head), head_sha256=hashlib.sha256(head).hexdigest())
 
 
 def test_expand_takes_files_globs_folders_and_stdin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

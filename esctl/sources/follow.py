@@ -23,7 +23,7 @@ from esctl.sources.detect import HEAD, sniff
 from esctl.sources.feed import Feed
 from esctl.sources.files import ByteStream, Source
 from esctl.sources.generations import HEAD_SIZE, next_name
-from esctl.sources.lines import LineReader, record_ends
+from esctl.sources.lines import LineReader
 from esctl.sources.pieces import Piece
 from esctl.sources.reading import Delivery, Reading, SourceOptions, first_cursor, read
 
@@ -40,10 +40,7 @@ class _WholeLines(LineReader):
     """The lines in a feed that are complete; what comes after them waits."""
 
     def __iter__(self) -> Iterator[Piece]:
-        ends = record_ends(self._feed.window, self._feed.base)
-        if len(ends):
-            yield self._cut(ends)
-        self._feed.check_open()
+        return self.complete()
 
 
 class Growing(Struct):

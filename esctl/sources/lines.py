@@ -31,15 +31,20 @@ class LineReader:
         more = True
         while more:
             more = feed.fill(self._size)
-            bounds = np.append(0, record_ends(feed.window, feed.base))
-            fitting, too_long = feed.fitting(bounds[:-1], bounds[1:])
-            if fitting:
-                yield self._cut(bounds[: fitting + 1])
-            if too_long:  # those before it are kept by now
-                raise too_long
-            feed.check_open()
+            yield from self.complete()
         if len(feed.window):
             yield from self._last()
+
+    def complete(self) -> Iterator[Piece]:
+        """Cut what is in the feed's window into its complete lines. Raises InputError where one is over the limit."""
+        feed = self._feed
+        bounds = np.append(0, record_ends(feed.window, feed.base))
+        fitting, too_long = feed.fitting(bounds[:-1], bounds[1:])
+        if fitting:
+            yield self._cut(bounds[: fitting + 1])
+        if too_long:  # those before it are kept by now
+            raise too_long
+        feed.check_open()
 
     def _cut(self, bounds: Offsets) -> Piece:
         feed = self._feed
