@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from esctl.index.behind import Behind
-    from esctl.index.builder import Built
+    from esctl.index.builder import ChunkEvents
     from esctl.index.catalog import IndexFile, Manifest
     from esctl.index.detect import Detection
     from esctl.index.update import Updater
@@ -220,18 +220,18 @@ def _checked(run: _Run, reading: Reading, batch: pa.RecordBatch, cursor: Cursor)
     if run.options.skip_duplicates:
         _flush(run)  # so that duplicates of what was just read are found
         run.behind.wait()
-    built = run.updater.preview(run.writer.snapshot, reading.name, batch, cursor)
-    if run.options.strict and built.invalid:
-        raise _refusal(reading.name, built)
-    if not run.options.skip_duplicates or not built.duplicate_positions:
+    understood = run.updater.preview(run.writer.snapshot, reading.name, batch, cursor)
+    if run.options.strict and understood.invalid:
+        raise _refusal(reading.name, understood)
+    if not run.options.skip_duplicates or not understood.duplicate_positions:
         return batch
-    gone = {position - run.writer.snapshot.head - 1 for position in built.duplicate_positions}
+    gone = {position - run.writer.snapshot.head - 1 for position in understood.duplicate_positions}
     run.skipped += len(gone)
     return batch.filter(pa.array([row not in gone for row in range(batch.num_rows)]))
 
 
-def _refusal(name: str, built: Built) -> InputError:
-    events = built.table
+def _refusal(name: str, understood: ChunkEvents) -> InputError:
+    events = understood.table
     bad = events.filter(events["invalid"].is_valid()).select(["offset", "invalid"]).slice(0, 1).to_pylist()[0]
     return InputError(
         f"{name}: invalid record at offset {bad['offset']}: {bad['invalid']}",

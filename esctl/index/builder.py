@@ -29,7 +29,7 @@ BIGINT_SEQUENCE = 2**62
 """Sequences below this fit a fold key beside a position."""
 
 
-class Built(Struct, frozen=True):
+class ChunkEvents(Struct, frozen=True):
     """The events of one chunk, one row each, with what was counted of them."""
 
     table: pa.Table
@@ -69,7 +69,7 @@ def build(
     earlier: Earlier,
     reuse: tuple[PayloadColumn, ...] = (),
     layout: tuple[PayloadColumn, ...] | None = None,
-) -> Built:
+) -> ChunkEvents:
     """Understand the events of a chunk.
 
     `chunk`: position, recorded_at, source_time, source, offset, text, invalid, marked, grp. `reuse` is the layout of
@@ -132,7 +132,7 @@ def _built(
     roles: int,
     repeats: Repeats,
     sequence_key: str,
-) -> Built:
+) -> ChunkEvents:
     names = {group.stanza_number: [role for role, _ in stanza_roles(group.stanza)] for group in groups}
     role_names = tuple(tuple(names.get(number, ())) for number in range(max(names) + 1))
     valid, erased = events["invalid"].is_null(), _count(pc.equal(events["invalid"], ERASED))
@@ -144,7 +144,7 @@ def _built(
     conflicts = int(repeats.conflicts.sum())
     duplicates = repeats.rows[~repeats.conflicts]
     loose = _loose_fields(connection, events)
-    return Built(
+    return ChunkEvents(
         table=events,
         columns=columns,
         role_names=role_names,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from esctl.index.arrange import Rows
-    from esctl.index.builder import Built
+    from esctl.index.builder import ChunkEvents
     from esctl.index.detect import Detection
     from esctl.index.duplicates import Earlier
     from esctl.index.ids import Ids
@@ -128,7 +128,7 @@ class Updater(Struct, frozen=True, dict=True):
                 manifest = self._add(snapshot, manifest, table, file.columns)
         return manifest
 
-    def understand_as(self, snapshot: Snapshot, like: Manifest) -> Iterator[tuple[Manifest, IndexFile, Built]]:
+    def understand_as(self, snapshot: Snapshot, like: Manifest) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
         """Understand the records again, each file of another index in one chunk or more, and write no row.
 
         Gives the manifest so far, the file, and what is in the chunk. The files of the other index are in the folder
@@ -137,9 +137,9 @@ class Updater(Struct, frozen=True, dict=True):
         manifest = replace(empty(snapshot), files=like.files)
         for file in like.files:
             for table in chunks(snapshot, file.first, min(file.last, snapshot.head)):
-                known, built = self._understand(snapshot, manifest, table, file.columns)
+                known, understood = self._understand(snapshot, manifest, table, file.columns)
                 manifest = replace(known, head=ends(table)[1])
-                yield manifest, file, built
+                yield manifest, file, understood
 
     def over(
         self,
@@ -171,7 +171,7 @@ class Updater(Struct, frozen=True, dict=True):
                 f"{self.folder}: another process has been building the index for ten minutes", "wait for it"
             ) from None
 
-    def preview(self, snapshot: Snapshot, source: str, batch: pa.RecordBatch, cursor: Cursor) -> Built:
+    def preview(self, snapshot: Snapshot, source: str, batch: pa.RecordBatch, cursor: Cursor) -> ChunkEvents:
         """Build the index rows that a batch would get if it were kept now, and keep nothing."""
         import numpy as np
         import pyarrow as pa
@@ -248,16 +248,17 @@ class Updater(Struct, frozen=True, dict=True):
         table: pa.Table,
         layout: tuple[PayloadColumn, ...] | None = None,
     ) -> Manifest:
-        manifest, built = self._understand(snapshot, manifest, table, layout)
-        rows = built.rows(self.connection)
+        manifest, understood = self._understand(snapshot, manifest, table, layout)
+        rows = understood.rows(self.connection)
         first, last = ends(table)
         return with_file(
-            manifest, _entry(built, rows, write_file(self.folder, rows.tables(ROW_GROUP), first, last), first, last)
+            manifest,
+            _entry(understood, rows, write_file(self.folder, rows.tables(ROW_GROUP), first, last), first, last),
         )
 
     def _understand(
         self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, layout: tuple[PayloadColumn, ...] | None
-    ) -> tuple[Manifest, Built]:
+    ) -> tuple[Manifest, ChunkEvents]:
         """Understand a chunk; the manifest then knows its sources and its ids."""
         from esctl.index.builder import build
 
@@ -266,8 +267,8 @@ class Updater(Struct, frozen=True, dict=True):
         chunk, groups = judged_chunk(table, judged, snapshot.cursors, manifest)
         earlier = self._earlier(snapshot, manifest, table)
         reuse = manifest.files[-1].columns if manifest.files else ()
-        built = build(self.connection, chunk, groups, earlier, reuse, layout)
-        return replace(manifest, ids=earlier.ids.add(built.ids, ends(table)[1])), built
+        understood = build(self.connection, chunk, groups, earlier, reuse, layout)
+        return replace(manifest, ids=earlier.ids.add(understood.ids, ends(table)[1])), understood
 
     def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray) -> Manifest:
         new: dict[str, Stanza] = {}
@@ -357,17 +358,15 @@ def _recorded(snapshot: Snapshot, source: str) -> Stanza | None:
     return stanza_from_json(told) if told is not None else None
 
 
-def _entry(built: Built, rows: Rows, written: Written, first: int, last: int) -> IndexFile:
+def _entry(understood: ChunkEvents, rows: Rows, written: Written, first: int, last: int) -> IndexFile:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    times = pc.min_max(built.table["time"].cast(pa.int64()))
+    times = pc.min_max(understood.table["time"].cast(pa.int64()))
+    shared = set(IndexFile.__struct_fields__).intersection(understood.__struct_fields__)
     return IndexFile(
         file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer,
-        rows=len(rows), events=built.events, first=first, last=last, min_time=times["min"].as_py(),
-        max_time=times["max"].as_py(), columns=built.columns, untyped=built.untyped, orderings=built.orderings,
-        sequence_key=built.sequence_key, unsequenced=built.unsequenced, roles=built.roles,
-        twice=rows.twice, duplicates=built.duplicates, conflicts=built.conflicts,
-        invalid=built.invalid, homeless=built.homeless,
-        erased=built.erased, fields=built.fields, loose=built.loose,
+        rows=len(rows), twice=rows.twice, first=first, last=last,
+        min_time=times["min"].as_py(), max_time=times["max"].as_py(),
+        **{name: getattr(understood, name) for name in shared},
     )  # fmt: skip

@@ -29,7 +29,7 @@ from esctl.model import MappingConfig
 if TYPE_CHECKING:
     import duckdb
 
-    from esctl.index.builder import Built
+    from esctl.index.builder import ChunkEvents
 
 _EVENTS = "esctl_events"
 _MOST = 100
@@ -94,15 +94,15 @@ class _Again(Struct):
     loose: dict[str, set[str]] = field(default_factory=dict)  # by file: payload fields that stand in `data`
     sums: Counter[int] = field(default_factory=Counter)  # by block
 
-    def add(self, connection: duckdb.DuckDBPyConnection, file: IndexFile, built: Built) -> None:
+    def add(self, connection: duckdb.DuckDBPyConnection, file: IndexFile, understood: ChunkEvents) -> None:
         """Take what is in a chunk of a file."""
         counts = self.counts.setdefault(file.file, Counter())
-        for block, rows, total in connection.execute(_fresh_sums(connection, file, built)).fetchall():
+        for block, rows, total in connection.execute(_fresh_sums(connection, file, understood)).fetchall():
             counts["rows"] += rows
             self.sums[block] += total
-        counts.update({name: int(getattr(built, name)) for name in _COUNTS if name != "rows"})
-        self.fields.setdefault(file.file, set()).update(_pairs(built.fields))
-        self.loose.setdefault(file.file, set()).update(built.loose)
+        counts.update({name: int(getattr(understood, name)) for name in _COUNTS if name != "rows"})
+        self.fields.setdefault(file.file, set()).update(_pairs(understood.fields))
+        self.loose.setdefault(file.file, set()).update(understood.loose)
 
     def other_words(self, file: IndexFile) -> str:
         """Say in what the manifest's words on a file are not those of the records."""
@@ -120,8 +120,8 @@ def _pairs(fields: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, s
 
 def _differences(updater: Updater, snapshot: Snapshot, folder: Path, there: Manifest) -> Iterator[Difference]:
     connection, again, known = relational(updater.connection), _Again(), Manifest()
-    for manifest, file, built in updater.understand_as(snapshot, there):
-        again.add(connection, file, built)
+    for manifest, file, understood in updater.understand_as(snapshot, there):
+        again.add(connection, file, understood)
         known = manifest
     told = set[int]()
     for file in there.files:
@@ -171,12 +171,12 @@ def _stored_hashes(view: IndexView, columns: tuple[PayloadColumn, ...], sequence
     return _hashed(alike.relation(ENVELOPE, extra=f"hash({_payload(columns)}) AS payload"))
 
 
-def _fresh_sums(connection: duckdb.DuckDBPyConnection, file: IndexFile, built: Built) -> str:
+def _fresh_sums(connection: duckdb.DuckDBPyConnection, file: IndexFile, understood: ChunkEvents) -> str:
     """Write the number of rows and the same hash of each block of a chunk, as if it had been written to the file."""
-    connection.register(_EVENTS, batched(built.table))
-    key = sequence_key_as(file.sequence_key, built.sequence_key)
-    loose = f"SELECT * REPLACE ({key} AS sequence_key) FROM ({built.loose_rows(_EVENTS)})"
-    items = [*envelope_items(ENVELOPE), f"hash({_payload(built.columns)}) AS payload"]
+    connection.register(_EVENTS, batched(understood.table))
+    key = sequence_key_as(file.sequence_key, understood.sequence_key)
+    loose = f"SELECT * REPLACE ({key} AS sequence_key) FROM ({understood.loose_rows(_EVENTS)})"
+    items = [*envelope_items(ENVELOPE), f"hash({_payload(understood.columns)}) AS payload"]
     return _summed(_hashed(f"SELECT {', '.join(items)} FROM ({loose})"), "count(*), sum(h::HUGEINT)")
 
 
