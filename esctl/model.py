@@ -12,7 +12,7 @@ MARK = "\ue000"
 """First character of a JSON string that stands for an exact number (see docs/architecture.md, "Exact text")."""
 
 
-class Cursor(Struct, frozen=True):
+class Cursor(Struct, frozen=True, forbid_unknown_fields=True):
     """How far one source was read, and what its bytes were.
 
     `offset` counts bytes of the decompressed stream that are accounted for: `header`, all records, and `tail`.

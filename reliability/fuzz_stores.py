@@ -25,9 +25,10 @@ from esctl.ledger.chain import walk
 from esctl.ledger.note import SigningKey
 from esctl.ledger.pins import pin_path, pinned_keys, read_pin
 from esctl.ledger.verify import Wanted, verify
+from esctl.log.commit_json import commit_from_json, commit_to_json
 from esctl.log.commits import CommitLog, create_store, open_log
 from esctl.log.reader import export_raw
-from esctl.log.snapshot import commit_from_json, commit_name, commit_to_json
+from esctl.log.snapshot import commit_name
 from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor
 from esctl.sources.files import Source

@@ -18,12 +18,13 @@ from esctl.engine.duckdb import connect
 from esctl.ledger import anchors, pins
 from esctl.ledger.note import SigningKey
 from esctl.ledger.verify import Verified, Wanted, verify
+from esctl.log.commit_json import commit_from_json, commit_to_json
 from esctl.log.commits import create_store, open_log
 from esctl.log.lines import to_line
 from esctl.log.merkle import Frontier
 from esctl.log.reader import read_table
 from esctl.log.segment import leaf_hashes, write_segment
-from esctl.log.snapshot import Commit, commit_from_json, commit_name, commit_to_json, empty
+from esctl.log.snapshot import Commit, commit_name, empty
 from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor, MappingConfig
 from esctl.store import Store

@@ -17,17 +17,11 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
 from esctl.log import commits, files
+from esctl.log.commit_json import commit_from_json, commit_to_json, format_instant, parse_instant
 from esctl.log.commits import create_store, open_log
 from esctl.log.files import ConflictError
 from esctl.log.lines import from_line, sealed, to_line
-from esctl.log.snapshot import (
-    Commit,
-    Snapshot,
-    commit_from_json,
-    commit_to_json,
-    format_instant,
-    parse_instant,
-)
+from esctl.log.snapshot import Commit, Snapshot
 
 
 def moved(snapshot: Snapshot, name: str = "s", records: int = 0, **rest: Any) -> Commit:

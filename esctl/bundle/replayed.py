@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from msgspec import Struct
+from msgspec import Struct, convert
 
 from esctl.bundle.contents import INTERPRETATION, STATES, TRAIL, Manifest, json_object
 from esctl.bundle.make import as_lines
@@ -92,7 +92,7 @@ def _replayed(
     if not all(isinstance(each, dict) for each in sources.values()):
         raise NotReplayedError(f"{INTERPRETATION} does not tell how each source was read")
     cursors = {name: _cursor(each) for name, each in sources.items()}
-    stanzas = {name: _stanza(each["mapping"]) for name, each in sources.items()}
+    stanzas = {name: convert(each["mapping"], Stanza) for name, each in sources.items()}
     fields = {name: tuple(map(_kind, kinds)) for name, kinds in told["fields"].items()}
     snapshot = Snapshot(folder, said.manifest.log, False, 0, 0, "", Frontier(), (), cursors)
     store = Store(folder, rules, memory_limit)
@@ -137,32 +137,10 @@ def _cursor(source: Mapping[str, Any]) -> Cursor:
     return Cursor(0, "", 0, "", source["format"], 0, header=source["header"], dialect=source["dialect"])
 
 
-def _stanza(value: Mapping[str, Any]) -> Stanza:
-    """Read a stanza, every part of it a text or lists of texts as in the model."""
-    parts: dict[str, Any] = {}
-    for part, shape in Stanza.__annotations__.items():
-        given = value[part]
-        if shape.startswith("tuple[tuple"):
-            parts[part] = tuple((_text(role), tuple(map(_text, paths))) for role, paths in given)
-        elif shape.startswith("tuple"):
-            parts[part] = tuple(map(_text, given))
-        else:
-            parts[part] = _text(given)
-    if parts["order"] not in ("time", "position", "sequence"):
-        raise NotReplayedError(f"{INTERPRETATION} has an odd order")
-    return Stanza(**parts)
-
-
 def _kind(value: Any) -> str:
     if value not in _KINDS:
         raise NotReplayedError(f"{INTERPRETATION} has a field of an odd type")
     return str(value)
-
-
-def _text(value: Any) -> str:
-    if type(value) is not str:
-        raise NotReplayedError(f"{INTERPRETATION} has an odd mapping")
-    return value
 
 
 def _plain(value: Any) -> Any:

@@ -9,9 +9,8 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from msgspec import Struct, field, to_builtins
+from msgspec import Struct, convert, field, to_builtins
 from msgspec.structs import replace
 
 from esctl.errors import InputError
@@ -156,17 +155,10 @@ def read_manifest(folder: Path) -> Manifest | None:
             return None
         if not is_sealed(text):
             raise ValueError("its digest is another's")
-        return Manifest(
-            head=int(document["head"]),
-            files=tuple(_file(entry) for entry in document["files"]),
-            stanzas=tuple(stanza_from_json(entry) for entry in document["stanzas"]),
-            sources=dict(document["sources"]),
-            ids=tuple(IdRun(**entry) for entry in document.get("ids", ())),
-            redactions=int(document["redactions"]),
-        )
+        return convert(document, Manifest)
     except FileNotFoundError:
         return None
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a readable index manifest", "rebuild the index with: esctl reindex") from error
 
 
@@ -209,24 +201,3 @@ def with_sources(manifest: Manifest, assigned: Mapping[str, Stanza]) -> Manifest
             stanzas.append(stanza)
         sources[name] = stanzas.index(stanza)
     return replace(manifest, stanzas=tuple(stanzas), sources=sources)
-
-
-def _file(entry: dict[str, Any]) -> IndexFile:
-    parts = {
-        "groups": tuple(RowGroup(ByteRange(**one["range"]), one["low"], one["high"]) for one in entry["groups"]),
-        "footer": ByteRange(**entry["footer"]),
-        "columns": tuple(PayloadColumn(**column) for column in entry["columns"]),
-        "orderings": tuple(entry["orderings"]),
-        "fields": tuple((str(name), tuple(map(str, kinds))) for name, kinds in entry["fields"]),
-        "loose": tuple(map(str, entry["loose"])),
-    }
-    return IndexFile(**{**entry, **parts})
-
-
-def stanza_from_json(entry: Mapping[str, Any]) -> Stanza:
-    """Read a stanza as `asdict` and JSON leave it. Raises TypeError for anything else."""
-    return Stanza(**{name: _tuples(entry[name]) for name in Stanza.__struct_fields__ if name in entry})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, convert
 from msgspec.structs import replace
 
 from esctl.errors import InputError
@@ -20,7 +20,6 @@ from esctl.index.catalog import (
     IndexFile,
     Manifest,
     read_manifest,
-    stanza_from_json,
     with_file,
     with_sources,
     write_manifest,
@@ -355,7 +354,7 @@ def _view(folder: Path, manifest: Manifest, snapshot: Snapshot) -> IndexView:
 def _recorded(snapshot: Snapshot, source: str) -> Stanza | None:
     """Give what had been recognised in a source when records of it were erased."""
     told = next((each.mappings[source] for each in snapshot.redactions if source in each.mappings), None)
-    return stanza_from_json(told) if told is not None else None
+    return convert(told, Stanza) if told is not None else None
 
 
 def _entry(understood: ChunkEvents, rows: Rows, written: Written, first: int, last: int) -> IndexFile:

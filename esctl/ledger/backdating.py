@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from esctl.ledger.chain import Chain
 from esctl.ledger.findings import Anchor, Check, Finding
+from esctl.log.commit_json import format_instant
 from esctl.log.merkle import BLOCK
-from esctl.log.snapshot import Commit, commit_name, format_instant
+from esctl.log.snapshot import Commit, commit_name
 
 SKEW = 300_000_000
 """Microseconds by which the clock of an anchor may be ahead of the one that records."""

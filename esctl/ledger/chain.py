@@ -12,22 +12,12 @@ from msgspec.structs import replace
 from esctl.errors import InputError
 from esctl.ledger.findings import Check, Finding
 from esctl.ledger.pins import Pin
+from esctl.log.commit_json import commit_from_json, commit_to_json
 from esctl.log.commits import SUMMARY_EVERY, CommitLog, commit_numbers, open_log, summary_line, summary_numbers
 from esctl.log.files import entries, read_regular
 from esctl.log.lines import from_line, to_line
 from esctl.log.merkle import BLOCK_LEVEL, Frontier
-from esctl.log.snapshot import (
-    FORMAT,
-    Commit,
-    SegmentEntry,
-    Snapshot,
-    commit_from_json,
-    commit_name,
-    commit_to_json,
-    empty,
-    identity,
-    replay,
-)
+from esctl.log.snapshot import FORMAT, Commit, SegmentEntry, Snapshot, commit_name, empty, identity, replay
 
 _LARGEST = 1 << 30
 

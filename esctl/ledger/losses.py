@@ -18,8 +18,9 @@ from esctl.ledger.files import check_segments
 from esctl.ledger.findings import Finding
 from esctl.ledger.heads import Heads, check_pin
 from esctl.ledger.pins import Pin
+from esctl.log.commit_json import format_instant
 from esctl.log.files import entries
-from esctl.log.snapshot import SEGMENT_NAME, SegmentEntry, format_instant
+from esctl.log.snapshot import SEGMENT_NAME, SegmentEntry
 
 if TYPE_CHECKING:
     import duckdb

@@ -17,8 +17,9 @@ from msgspec import Struct
 from esctl.errors import InputError
 from esctl.ledger.keys import user_folder
 from esctl.ledger.note import VerifierKey, parse_verifier
+from esctl.log.commit_json import format_instant
 from esctl.log.commits import open_log
-from esctl.log.snapshot import Snapshot, format_instant
+from esctl.log.snapshot import Snapshot
 
 _LARGEST = 1 << 20
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from esctl.errors import InputError, UsageError
+from esctl.log.commit_json import commit_from_json, commit_to_json, snapshot_from_json, snapshot_to_json
 from esctl.log.files import (
     ConflictError,
     Filesystem,
@@ -24,19 +25,7 @@ from esctl.log.files import (
     write_replacing,
 )
 from esctl.log.lines import from_line, to_line
-from esctl.log.snapshot import (
-    FORMAT,
-    Commit,
-    Snapshot,
-    commit_from_json,
-    commit_name,
-    commit_to_json,
-    empty,
-    identity,
-    replay,
-    snapshot_from_json,
-    snapshot_to_json,
-)
+from esctl.log.snapshot import FORMAT, Commit, Snapshot, commit_name, empty, identity, replay
 
 SUMMARY_EVERY = 100
 _COMMIT_NAME = re.compile(r"(\d{20})\.json", re.ASCII)

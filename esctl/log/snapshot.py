@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
 from msgspec import Struct, field
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from esctl.errors import InputError
-from esctl.log.lines import sealed, to_line, unsealed
-from esctl.log.merkle import HASH, Frontier
+from esctl.log.lines import to_line
+from esctl.log.merkle import Frontier
 from esctl.log.ranges import ByteRange
 from esctl.model import Cursor
 
 FORMAT = 1
 SEGMENT_NAME = re.compile(r"(\d{20})-(\d{20})\.[0-9a-f]{8}\.parquet", re.ASCII)
-_HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RESTORE_HINT = "the store is damaged: restore it from a copy"
 
 Kind = Literal["append", "compact", "redact"]
@@ -132,98 +128,6 @@ def empty(path: Path, store_id: str, erasable: bool) -> Snapshot:
     return Snapshot(path, store_id, erasable, 0, 0, first, Frontier(), (), MappingProxyType({}))
 
 
-def format_instant(microseconds: int) -> str:
-    """Write microseconds since the epoch as RFC 3339 in UTC with six digits of fraction."""
-    return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def parse_instant(text: str) -> int:
-    """Read what `format_instant` wrote. Raises ValueError or TypeError for anything else."""
-    moment = datetime.fromisoformat(text)
-    if len(text) != len("2024-01-01T00:00:00.000000Z") or moment.tzinfo != UTC:
-        raise ValueError(f"not a time as written here: {text!r}")
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
-def commit_to_json(commit: Commit) -> dict[str, Any]:
-    """Give a commit file's content."""
-    told = {} if commit.redaction is None else {"redaction": _redaction_to_json(commit.redaction)}
-    return sealed(
-        told
-        | {
-            "seq": commit.seq,
-            "kind": commit.kind,
-            "at": format_instant(commit.at),
-            "prev": commit.prev,
-            "add": [_entry_to_json(entry) for entry in commit.add],
-            "remove": list(commit.remove),
-            "tree": commit.tree.to_json(),
-            "cursors": _cursors_to_json(commit.cursors),
-        }
-    )
-
-
-def commit_from_json(value: Mapping[str, Any]) -> Commit:
-    """Read a commit file's content. Raises ValueError, KeyError or TypeError for anything else."""
-    value = unsealed(value)
-    kind = value["kind"]
-    if kind not in ("append", "compact", "redact"):
-        raise ValueError(f"unknown kind of commit: {kind!r}")
-    if (kind == "redact") != ("redaction" in value):
-        raise ValueError("a redaction is told of where records were erased, and only there")
-    redaction = _redaction_from_json(value["redaction"]) if kind == "redact" else None
-    if redaction is not None and redaction.at != parse_instant(value["at"]):
-        raise ValueError("a redaction is made when its commit is")
-    return Commit(
-        seq=_whole(value["seq"]),
-        kind=kind,
-        at=parse_instant(value["at"]),
-        prev=_hash_text(value["prev"]),
-        tree=Frontier.from_json(value["tree"]),
-        add=tuple(_entry_from_json(entry) for entry in value["add"]),
-        remove=tuple(str(name) for name in value["remove"]),
-        cursors=_cursors_from_json(value["cursors"]),
-        redaction=redaction,
-    )
-
-
-def snapshot_to_json(snapshot: Snapshot, identity: str) -> dict[str, Any]:
-    """Give a summary file's content. `identity`: the digest that the first commit follows from."""
-    redactions = [_redaction_to_json(redaction) for redaction in snapshot.redactions]
-    body = {
-        "identity": identity,
-        "seq": snapshot.seq,
-        "at": format_instant(snapshot.at),
-        "commit_sha256": snapshot.commit_sha256,
-        "tree": snapshot.tree.to_json(),
-        "segments": [_entry_to_json(entry) for entry in snapshot.segments],
-        "cursors": _cursors_to_json(snapshot.cursors),
-    }
-    return sealed(body | ({"redactions": redactions} if redactions else {}))
-
-
-def snapshot_from_json(base: Snapshot, value: Mapping[str, Any]) -> Snapshot:
-    """Read a summary of the store whose empty snapshot is `base`. Raises ValueError, KeyError or TypeError."""
-    value = unsealed(value)
-    if value["identity"] != base.commit_sha256:
-        raise ValueError("it is of another store")
-    segments = tuple(_entry_from_json(entry) for entry in value["segments"])
-    tree = Frontier.from_json(value["tree"])
-    _check_dense(segments, tree.size)
-    return Snapshot(
-        base.path,
-        base.store_id,
-        base.erasable,
-        _whole(value["seq"]),
-        parse_instant(value["at"]),
-        _hash_text(value["commit_sha256"]),
-        tree,
-        segments,
-        MappingProxyType(_cursors_from_json(value["cursors"])),
-        tuple(_redaction_from_json(told) for told in value.get("redactions", ())),
-    )
-
-
 def replay(snapshot: Snapshot, commits: Sequence[tuple[Commit, str]]) -> Snapshot:
     """Add commits, each with the SHA-256 of its file, to a snapshot.
 
@@ -270,7 +174,7 @@ def _next_segments(segments: list[SegmentEntry], tree: Frontier, commit: Commit)
     if commit.kind == "append":
         if commit.remove:
             raise ValueError("an append removes nothing")
-        _check_dense(commit.add, commit.tree.size, tree.size)
+        check_dense(commit.add, commit.tree.size, tree.size)
         segments.extend(commit.add)
         return segments
     gone = set(commit.remove)
@@ -278,11 +182,11 @@ def _next_segments(segments: list[SegmentEntry], tree: Frontier, commit: Commit)
     if len(kept) + len(gone) != len(segments) or commit.tree != tree:
         raise ValueError("only segments that are there can be replaced, and by the same records")
     replaced = sorted([*kept, *commit.add], key=lambda segment: segment.first)
-    _check_dense(replaced, tree.size)
+    check_dense(replaced, tree.size)
     return replaced
 
 
-def _check_dense(segments: Sequence[SegmentEntry], head: int, before: int = 0) -> None:
+def check_dense(segments: Sequence[SegmentEntry], head: int, before: int = 0) -> None:
     """Raise ValueError unless the segments cover the positions (before, head], each once."""
     reached = before
     for segment in segments:
@@ -302,116 +206,3 @@ def _check_apart(ranges: Sequence[tuple[int, int]], head: int) -> None:
         reached = last
     if not ranges:
         raise ValueError("it erased nothing")
-
-
-def _entry_to_json(entry: SegmentEntry) -> dict[str, Any]:
-    return {
-        "file": entry.file,
-        "bytes": entry.size,
-        "sha256": entry.sha256,
-        "first": entry.first,
-        "last": entry.last,
-        "min_recorded_at": format_instant(entry.min_recorded_at),
-        "max_recorded_at": format_instant(entry.max_recorded_at),
-        "ranges": [[part.bytes, part.sha256] for part in entry.ranges],
-        "blocks": [block.hex() for block in entry.blocks],
-    }
-
-
-def _entry_from_json(value: Mapping[str, Any]) -> SegmentEntry:
-    named = SEGMENT_NAME.fullmatch(value["file"])
-    blocks = tuple(bytes.fromhex(block) for block in value["blocks"])
-    if not named or any(len(block) != HASH for block in blocks):
-        raise ValueError("not the name of a segment, or not a hash")
-    first, last = _whole(value["first"]), _whole(value["last"])
-    if (first, last) != (int(named[1]), int(named[2])) or not 0 < first <= last:
-        raise ValueError("a segment's name must tell its positions")
-    return SegmentEntry(
-        value["file"],
-        _whole(value["bytes"]),
-        _hash_text(value["sha256"]),
-        first,
-        last,
-        parse_instant(value["min_recorded_at"]),
-        parse_instant(value["max_recorded_at"]),
-        _ranges_from_json(value["ranges"], value["bytes"]),
-        blocks,
-    )
-
-
-def _ranges_from_json(value: Sequence[Sequence[Any]], size: int) -> tuple[ByteRange, ...]:
-    offset, ranges = 0, []
-    for length, digest in value:
-        ranges.append(ByteRange(offset, _whole(length), _hash_text(digest)))
-        offset += length
-    if not ranges or offset != size:
-        raise ValueError("a segment's ranges must cover its file")
-    return tuple(ranges)
-
-
-def _redaction_to_json(redaction: Redaction) -> dict[str, Any]:
-    return {
-        "at": format_instant(redaction.at),
-        "positions": [list(range_) for range_ in redaction.positions],
-        "reason": redaction.reason,
-        "actor": redaction.actor,
-        "mappings": {source: dict(mapping) for source, mapping in redaction.mappings.items()},
-    }
-
-
-def _redaction_from_json(value: Mapping[str, Any]) -> Redaction:
-    positions = tuple((_whole(first), _whole(last)) for first, last in value["positions"])
-    if not isinstance(value["reason"], str) or not isinstance(value["actor"], str):
-        raise ValueError("a redaction has a reason and an actor")
-    mappings = {str(source): dict(mapping) for source, mapping in value["mappings"].items()}
-    return Redaction(parse_instant(value["at"]), positions, value["reason"], value["actor"], mappings)
-
-
-def _cursors_to_json(cursors: Mapping[str, Cursor]) -> dict[str, Any]:
-    return {name: asdict(cursor) | {"dialect": dict(cursor.dialect)} for name, cursor in cursors.items()}
-
-
-def _cursors_from_json(value: Mapping[str, Any]) -> dict[str, Cursor]:
-    return {name: _cursor_from_json(cursor) for name, cursor in value.items()}
-
-
-_CURSOR_TYPES: Mapping[str, type] = {
-    name: {"int": int, "str": str}.get(Cursor.__annotations__[name], dict) for name in Cursor.__struct_fields__
-}
-
-
-_DELIMITED = {"delimiter": re.compile(r"[,;\t|]")}
-_DIALECTS = {
-    "csv": _DELIMITED,
-    "tsv": _DELIMITED,
-    "json": {"shape": re.compile("values|array|wrapped"), "inside": re.compile("[01]")},
-}
-"""What reading a source of a format again rests on."""
-
-
-def _cursor_from_json(value: Mapping[str, Any]) -> Cursor:
-    for name, given in value.items():
-        if type(given) is not _CURSOR_TYPES.get(name):
-            raise ValueError(f"{name!r} is not a part of a cursor, or of another type")
-    cursor = Cursor(**value)
-    counts = (cursor.offset, cursor.head_size, cursor.records, cursor.sampled)
-    if any(count < 0 for count in counts) or not all(isinstance(text, str) for text in cursor.dialect.values()):
-        raise ValueError("a count or a text of a cursor is none")
-    for encoded in (cursor.header, cursor.tail):
-        b64decode(encoded, validate=True)  # raises binascii.Error, which is a ValueError
-    known = _DIALECTS.get(cursor.format, {})
-    if any(not pattern.fullmatch(cursor.dialect.get(name, "")) for name, pattern in known.items()):
-        raise ValueError("a cursor does not say how its source is written")
-    return cursor
-
-
-def _whole(value: Any) -> int:
-    if type(value) is not int or not 0 <= value < 1 << 63:
-        raise ValueError(f"not a count: {value!r}")
-    return value
-
-
-def _hash_text(value: Any) -> str:
-    if not isinstance(value, str) or not _HEX64.fullmatch(value):
-        raise ValueError("not a SHA-256 in hex")
-    return value

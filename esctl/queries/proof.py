@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from esctl.engine.duckdb import Session
 from esctl.ledger.proven import Proven
-from esctl.log.snapshot import format_instant
+from esctl.log.commit_json import format_instant
 from esctl.model import Answer, Column, Findings
 from esctl.queries.listed import listed
 

@@ -1,0 +1,218 @@
+"""Commits and summaries as their files have them: JSON, checked part by part as it is read."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from msgspec import convert
+from msgspec.structs import asdict
+
+from esctl.log.lines import sealed, unsealed
+from esctl.log.merkle import HASH, Frontier
+from esctl.log.ranges import ByteRange
+from esctl.log.snapshot import SEGMENT_NAME, Commit, Redaction, SegmentEntry, Snapshot, check_dense
+from esctl.model import Cursor
+
+_HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def format_instant(microseconds: int) -> str:
+    """Write microseconds since the epoch as RFC 3339 in UTC with six digits of fraction."""
+    return (_EPOCH + timedelta(microseconds=microseconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def parse_instant(text: str) -> int:
+    """Read what `format_instant` wrote. Raises ValueError or TypeError for anything else."""
+    moment = datetime.fromisoformat(text)
+    if len(text) != len("2024-01-01T00:00:00.000000Z") or moment.tzinfo != UTC:
+        raise ValueError(f"not a time as written here: {text!r}")
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def commit_to_json(commit: Commit) -> dict[str, Any]:
+    """Give a commit file's content."""
+    told = {} if commit.redaction is None else {"redaction": _redaction_to_json(commit.redaction)}
+    return sealed(
+        told
+        | {
+            "seq": commit.seq,
+            "kind": commit.kind,
+            "at": format_instant(commit.at),
+            "prev": commit.prev,
+            "add": [_entry_to_json(entry) for entry in commit.add],
+            "remove": list(commit.remove),
+            "tree": commit.tree.to_json(),
+            "cursors": _cursors_to_json(commit.cursors),
+        }
+    )
+
+
+def commit_from_json(value: Mapping[str, Any]) -> Commit:
+    """Read a commit file's content. Raises ValueError, KeyError or TypeError for anything else."""
+    value = unsealed(value)
+    kind = value["kind"]
+    if kind not in ("append", "compact", "redact"):
+        raise ValueError(f"unknown kind of commit: {kind!r}")
+    if (kind == "redact") != ("redaction" in value):
+        raise ValueError("a redaction is told of where records were erased, and only there")
+    redaction = _redaction_from_json(value["redaction"]) if kind == "redact" else None
+    if redaction is not None and redaction.at != parse_instant(value["at"]):
+        raise ValueError("a redaction is made when its commit is")
+    return Commit(
+        seq=_whole(value["seq"]),
+        kind=kind,
+        at=parse_instant(value["at"]),
+        prev=_hash_text(value["prev"]),
+        tree=Frontier.from_json(value["tree"]),
+        add=tuple(_entry_from_json(entry) for entry in value["add"]),
+        remove=tuple(str(name) for name in value["remove"]),
+        cursors=_cursors_from_json(value["cursors"]),
+        redaction=redaction,
+    )
+
+
+def snapshot_to_json(snapshot: Snapshot, identity: str) -> dict[str, Any]:
+    """Give a summary file's content. `identity`: the digest that the first commit follows from."""
+    redactions = [_redaction_to_json(redaction) for redaction in snapshot.redactions]
+    body = {
+        "identity": identity,
+        "seq": snapshot.seq,
+        "at": format_instant(snapshot.at),
+        "commit_sha256": snapshot.commit_sha256,
+        "tree": snapshot.tree.to_json(),
+        "segments": [_entry_to_json(entry) for entry in snapshot.segments],
+        "cursors": _cursors_to_json(snapshot.cursors),
+    }
+    return sealed(body | ({"redactions": redactions} if redactions else {}))
+
+
+def snapshot_from_json(base: Snapshot, value: Mapping[str, Any]) -> Snapshot:
+    """Read a summary of the store whose empty snapshot is `base`. Raises ValueError, KeyError or TypeError."""
+    value = unsealed(value)
+    if value["identity"] != base.commit_sha256:
+        raise ValueError("it is of another store")
+    segments = tuple(_entry_from_json(entry) for entry in value["segments"])
+    tree = Frontier.from_json(value["tree"])
+    check_dense(segments, tree.size)
+    return Snapshot(
+        base.path,
+        base.store_id,
+        base.erasable,
+        _whole(value["seq"]),
+        parse_instant(value["at"]),
+        _hash_text(value["commit_sha256"]),
+        tree,
+        segments,
+        MappingProxyType(_cursors_from_json(value["cursors"])),
+        tuple(_redaction_from_json(told) for told in value.get("redactions", ())),
+    )
+
+
+def _entry_to_json(entry: SegmentEntry) -> dict[str, Any]:
+    return {
+        "file": entry.file,
+        "bytes": entry.size,
+        "sha256": entry.sha256,
+        "first": entry.first,
+        "last": entry.last,
+        "min_recorded_at": format_instant(entry.min_recorded_at),
+        "max_recorded_at": format_instant(entry.max_recorded_at),
+        "ranges": [[part.bytes, part.sha256] for part in entry.ranges],
+        "blocks": [block.hex() for block in entry.blocks],
+    }
+
+
+def _entry_from_json(value: Mapping[str, Any]) -> SegmentEntry:
+    named = SEGMENT_NAME.fullmatch(value["file"])
+    blocks = tuple(bytes.fromhex(block) for block in value["blocks"])
+    if not named or any(len(block) != HASH for block in blocks):
+        raise ValueError("not the name of a segment, or not a hash")
+    first, last = _whole(value["first"]), _whole(value["last"])
+    if (first, last) != (int(named[1]), int(named[2])) or not 0 < first <= last:
+        raise ValueError("a segment's name must tell its positions")
+    return SegmentEntry(
+        value["file"],
+        _whole(value["bytes"]),
+        _hash_text(value["sha256"]),
+        first,
+        last,
+        parse_instant(value["min_recorded_at"]),
+        parse_instant(value["max_recorded_at"]),
+        _ranges_from_json(value["ranges"], value["bytes"]),
+        blocks,
+    )
+
+
+def _ranges_from_json(value: Sequence[Sequence[Any]], size: int) -> tuple[ByteRange, ...]:
+    offset, ranges = 0, []
+    for length, digest in value:
+        ranges.append(ByteRange(offset, _whole(length), _hash_text(digest)))
+        offset += length
+    if not ranges or offset != size:
+        raise ValueError("a segment's ranges must cover its file")
+    return tuple(ranges)
+
+
+def _redaction_to_json(redaction: Redaction) -> dict[str, Any]:
+    return {
+        "at": format_instant(redaction.at),
+        "positions": [list(range_) for range_ in redaction.positions],
+        "reason": redaction.reason,
+        "actor": redaction.actor,
+        "mappings": {source: dict(mapping) for source, mapping in redaction.mappings.items()},
+    }
+
+
+def _redaction_from_json(value: Mapping[str, Any]) -> Redaction:
+    positions = tuple((_whole(first), _whole(last)) for first, last in value["positions"])
+    if not isinstance(value["reason"], str) or not isinstance(value["actor"], str):
+        raise ValueError("a redaction has a reason and an actor")
+    mappings = {str(source): dict(mapping) for source, mapping in value["mappings"].items()}
+    return Redaction(parse_instant(value["at"]), positions, value["reason"], value["actor"], mappings)
+
+
+def _cursors_to_json(cursors: Mapping[str, Cursor]) -> dict[str, Any]:
+    return {name: asdict(cursor) | {"dialect": dict(cursor.dialect)} for name, cursor in cursors.items()}
+
+
+def _cursors_from_json(value: Mapping[str, Any]) -> dict[str, Cursor]:
+    return {name: _cursor_from_json(cursor) for name, cursor in value.items()}
+
+
+_DELIMITED = {"delimiter": re.compile(r"[,;\t|]")}
+_DIALECTS = {
+    "csv": _DELIMITED,
+    "tsv": _DELIMITED,
+    "json": {"shape": re.compile("values|array|wrapped"), "inside": re.compile("[01]")},
+}
+"""What reading a source of a format again rests on."""
+
+
+def _cursor_from_json(value: Mapping[str, Any]) -> Cursor:
+    cursor = convert(value, Cursor)
+    if min(cursor.offset, cursor.head_size, cursor.records, cursor.sampled) < 0:
+        raise ValueError("a count of a cursor is none")
+    for encoded in (cursor.header, cursor.tail):
+        b64decode(encoded, validate=True)  # raises binascii.Error, which is a ValueError
+    known = _DIALECTS.get(cursor.format, {})
+    if any(not pattern.fullmatch(cursor.dialect.get(name, "")) for name, pattern in known.items()):
+        raise ValueError("a cursor does not say how its source is written")
+    return cursor
+
+
+def _whole(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError(f"not a count: {value!r}")
+    return value
+
+
+def _hash_text(value: Any) -> str:
+    if not isinstance(value, str) or not _HEX64.fullmatch(value):
+        raise ValueError("not a SHA-256 in hex")
+    return value
