@@ -126,7 +126,7 @@ def test_ctrl_c_while_rows_are_written_ends_with_130(big: Path) -> None:
 
 
 def test_an_interrupt_inside_exec_is_handled_like_any_other(tmp_path: Path) -> None:
-    # As it happens when Ctrl-C comes while a dataclass is being made in an import; `python -m` alone minds it.
+    # As it happens when Ctrl-C comes while a named tuple is being made in an import; `python -m` alone minds it.
     (tmp_path / "interrupted.py").write_text(
         "import sys\n"
         "from esctl.cli import app\n"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from cli_harness import ESCTL, good, plain_event, refused, surroundings
 
-from esctl.errors import UsageError
+from esctl.errors import InputError, UsageError
 from esctl.log.commits import open_log
 from esctl.model import Cursor
 from esctl.sources import follow
@@ -118,6 +118,15 @@ def test_a_truncated_file_is_read_from_its_start(followed: Followed, now: bytes)
     followed.poll()
     assert followed.given == {"app.log": b"1\n2\n3\n4\n", "app.log#2": now + b"50\n"}
     assert followed.notes == ["app.log: it was truncated; what it has now is read from its start"]
+
+
+def test_what_comes_before_a_line_that_is_too_long_is_taken(tmp_path: Path) -> None:
+    followed = Followed(tmp_path, max_record_bytes=10)
+    followed.poll()
+    followed.add(b'{"n":1}\n{"n":2}\n{"long":"0123456789"}\n{"n":4}\n')
+    with pytest.raises(InputError, match="the record at byte 16 is longer than 10 bytes"):
+        followed.poll()
+    assert followed.given == {"app.log": b'{"n":1}\n{"n":2}\n'}
 
 
 def test_much_is_taken_bit_by_bit(followed: Followed, monkeypatch: pytest.MonkeyPatch) -> None:

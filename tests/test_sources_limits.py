@@ -156,3 +156,22 @@ def test_what_comes_before_a_record_that_is_too_long_is_kept(
     strict, _ = refused(*arguments, "--strict", "--store", "other", code=3, cwd=tmp_path)
     assert "in the log" not in strict
     assert good("ingest", name, "--max-record", "4MiB", "--map", "entity=id", cwd=tmp_path).row["new"] == 1
+
+
+@pytest.mark.parametrize("packing", PACKERS)
+def test_what_comes_before_damage_in_an_archive_is_kept(tmp_path: Path, packing: str) -> None:
+    lines = [
+        json.dumps({"id": f"event-{i * 7919 % 100_003}", "entity": "a", "text": f"{i**7:x}"}) for i in range(40_000)
+    ]
+    whole = "".join(f"{line}\n" for line in lines).encode()
+    packed = PACKERS[packing](whole)
+    (tmp_path / "a.jsonl.packed").write_bytes(packed[: len(packed) * 3 // 4])
+    told, _ = refused("ingest", "a.jsonl.packed", code=3, cwd=tmp_path)
+    assert "damaged or cut-off" in told
+    kept = good("export", "--raw", "--source", "a.jsonl.packed", cwd=tmp_path).out
+    assert whole.startswith(kept)
+    assert kept.endswith(b"\n")
+    assert len(kept) > len(whole) // 4
+    (tmp_path / "a.jsonl.packed").write_bytes(packed)
+    good("ingest", "a.jsonl.packed", cwd=tmp_path)
+    assert good("export", "--raw", "--source", "a.jsonl.packed", cwd=tmp_path).out == whole

@@ -164,7 +164,7 @@ def run(group: LazyGroup) -> None:
     except OSError as problem:
         code = code or failures.report(problem, debug=False)
         failures.silence_stdout()
-    # CPython takes an interrupt that passed through exec() of a text (a dataclass being made in an import) for
+    # CPython takes an interrupt that passed through exec() of a text (a named tuple being made in an import) for
     # unhandled, caught or not, and `python -m` then dies of the signal; the next exec() clears that.
     exec("pass")
     if isinstance(code, int | None):

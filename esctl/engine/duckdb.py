@@ -108,12 +108,13 @@ _begun: list[_Opening] = []
 def begin() -> None:
     """Begin to open DuckDB, for the first who needs it: that takes as long as to load what asks the questions."""
     opening = _Opening()
-    opening.start()
-    _begun.append(opening)
+    with suppress(RuntimeError):  # no more threads
+        opening.start()
+        _begun[:] = [opening]
 
 
 def _opened(module: Any) -> duckdb.DuckDBPyConnection:
-    if _begun:
+    with suppress(IndexError):
         opening = _begun.pop()
         opening.join()
         if opening.connection is not None:

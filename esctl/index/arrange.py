@@ -113,7 +113,7 @@ def arrange(
     return Rows(_coded(events), tuple(payload), at, which, named, kind, entity, pa.array(labels), unlabelled, roles)
 
 
-def loose_rows_sql(table: str, payload: Sequence[str], role_names: Sequence[Sequence[str]], roles: int) -> str:
+def unsorted_rows_sql(table: str, payload: Sequence[str], role_names: Sequence[Sequence[str]], roles: int) -> str:
     """Write a SELECT of the rows that `arrange` makes of the events registered as `table`, in no order."""
     labels = [literal(label) if label else "NULL" for label in _labels(role_names, roles)]
     shared = ", ".join(identifier(name) for name in (*_SOURCES, *_SAID, *_REST, *payload))

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from esctl.engine.duckdb import relational, single_row
 from esctl.engine.exact_text import members_sql, unmark_text_sql
-from esctl.index.arrange import Rows, arrange, loose_rows_sql
+from esctl.index.arrange import Rows, arrange, unsorted_rows_sql
 from esctl.index.catalog import ERASED
 from esctl.index.duplicates import Earlier, Repeats, find_repeats
 from esctl.index.envelope import stanza_roles
@@ -57,9 +57,9 @@ class ChunkEvents(Struct, frozen=True):
         names = [column.name for column in self.columns]
         return arrange(connection, self.table, names, self.role_names, self.most_roles)
 
-    def loose_rows(self, table: str) -> str:
+    def unsorted_rows(self, table: str) -> str:
         """Write a SELECT of the same rows, in no order, from the events registered as `table`."""
-        return loose_rows_sql(table, [column.name for column in self.columns], self.role_names, self.most_roles)
+        return unsorted_rows_sql(table, [column.name for column in self.columns], self.role_names, self.most_roles)
 
 
 def build(

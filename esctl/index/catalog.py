@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from esctl.errors import InputError
 from esctl.index.layout import PayloadColumn
 from esctl.log.ranges import ByteRange
-from esctl.model import MARK, Stanza
+from esctl.model import Stanza
 
 PayloadPath = tuple[str | int, ...]
 
@@ -25,7 +25,6 @@ FORMAT = 8
 ERASED = "erased"
 """What the column `invalid` says of a record that was erased; it counts apart from those that could not be read."""
 IS_ERASED, UNREADABLE = f"invalid = '{ERASED}'", f"invalid <> '{ERASED}'"
-_INDEX_OR_MARK = ("", *"-+#0123456789", MARK)
 _DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before it, closed by a brace
 
 
@@ -85,8 +84,7 @@ class IndexFile(Struct, frozen=True):
         if not self.untyped or not path:
             return self.untyped > 0
         name = str(path[0])
-        # Elements of a payload that is an array are no fields, and a name that begins with a mark is kept with two.
-        return name in self.loose or name[:1] in _INDEX_OR_MARK
+        return name in self.loose or name.isdigit()  # an element of a payload that is an array is no field
 
 
 class IdRun(Struct, frozen=True):

@@ -1,7 +1,4 @@
-"""Read the index as a relation of just the columns and payload paths asked for.
-
-Nothing else knows how payloads are stored.
-"""
+"""Read the index as a relation of just the columns and payload paths asked for, however payloads are stored."""
 
 from __future__ import annotations
 
@@ -91,7 +88,7 @@ class IndexView(Struct, frozen=True):
         """Say whether a payload path may stand in a payload that is kept as JSON text, of any file."""
         return any(file.may_be_loose(path) for file in self.manifest.files)
 
-    def loose(self, paths: Iterable[PayloadPath]) -> IndexView:
+    def with_loose(self, paths: Iterable[PayloadPath]) -> IndexView:
         """Give the view of the files in which one of these payload paths may stand in JSON text."""
         asked = list(paths)
         others = {file.file for file in self.manifest.files if not any(map(file.may_be_loose, asked))}
@@ -129,7 +126,7 @@ class IndexView(Struct, frozen=True):
         return self.has_text_sequences and "sequence" in self.orderings
 
     def split(self) -> tuple[IndexView, ...]:
-        """Give the view of the largest file, where most of what is sought is found, and that of the others."""
+        """Give the view of the largest file, where most of what is sought is found, and that of the others, if any."""
         files = sorted(self.manifest.files, key=lambda file: file.rows)
         if len(files) < 2:
             return (self,)

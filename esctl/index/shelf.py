@@ -137,8 +137,9 @@ def read_snapshot(path: Path) -> StateSnapshot | None:
 
 
 def listed(store: Path) -> list[tuple[Path, StateSnapshot | None]]:
-    """List the manifests of all snapshots of a store; None for a damaged one."""
-    return [(path, read_snapshot(path)) for path in sorted((store / FOLDER).glob("*/[0-9]*.json"))]
+    """List the manifests of all snapshots of a store, by projection and position; None for a damaged one."""
+    found = [(path, read_snapshot(path)) for path in sorted((store / FOLDER).glob("*/[0-9]*.json"))]
+    return sorted(found, key=lambda one: ("", -1) if one[1] is None else (one[1].projection, one[1].extent.position))
 
 
 def _is_whole(folder: Path, part: Part) -> bool:

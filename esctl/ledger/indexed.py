@@ -175,9 +175,9 @@ def _fresh_sums(connection: duckdb.DuckDBPyConnection, file: IndexFile, understo
     """Write the number of rows and the same hash of each block of a chunk, as if it had been written to the file."""
     connection.register(_EVENTS, batched(understood.table))
     key = sequence_key_as(file.sequence_key, understood.sequence_key)
-    loose = f"SELECT * REPLACE ({key} AS sequence_key) FROM ({understood.loose_rows(_EVENTS)})"
+    unsorted = f"SELECT * REPLACE ({key} AS sequence_key) FROM ({understood.unsorted_rows(_EVENTS)})"
     items = [*envelope_items(ENVELOPE), f"hash({_payload(understood.columns)}) AS payload"]
-    return _summed(_hashed(f"SELECT {', '.join(items)} FROM ({loose})"), "count(*), sum(h::HUGEINT)")
+    return _summed(_hashed(f"SELECT {', '.join(items)} FROM ({unsorted})"), "count(*), sum(h::HUGEINT)")
 
 
 def _payload(columns: Sequence[PayloadColumn]) -> str:

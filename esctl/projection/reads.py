@@ -134,7 +134,7 @@ def measure(
         shapes.update(_measured(connection, view, unknown, where))
     if loose := [path for path in shapes if path not in unknown and view.may_be_loose(path)]:
         # Beside the columns there are rows as JSON text, mostly few.
-        rest = _measured(connection, view.loose(loose), loose, [*where, "data IS NOT NULL"])
+        rest = _measured(connection, view.with_loose(loose), loose, [*where, "data IS NOT NULL"])
         shapes |= {path: _joined(shapes[path], shape) for path, shape in rest.items()}
     if before is not None and again:
         found = _measured(connection, before.beyond, again, where)

@@ -45,7 +45,7 @@ class Feed:
         grown[:held] = self.window
         got = self.stream.readinto(grown[held:].data)
         self.window = grown[: held + got]
-        self.ended = got < len(grown) - held
+        self.ended = self.stream.ended
         return got > 0
 
     def append(self, data: bytes) -> None:
@@ -88,7 +88,7 @@ class Feed:
             got = np.empty(min(size, offset - self.base), np.uint8)
             count = self.stream.readinto(got.data)
             self.window = got[:count]
-            if count < len(got):
+            if self.stream.ended:
                 self.ended = True
                 return False
         self.release(offset)

@@ -159,6 +159,8 @@ class ByteStream:
         self._packing, opener = _decoder(b"" if plain else buffered.peek(16)[:16])
         self._stream: IO[bytes] = opener(cast(IO[bytes], buffered))
         self._given = 0
+        self.ended = False
+        self._failure: InputError | None = None
 
     @property
     def done(self) -> int:
@@ -171,26 +173,40 @@ class ByteStream:
         return bool(self._packing)
 
     def readinto(self, view: memoryview) -> int:
-        """Fill `view` as far as the stream goes; fewer bytes than asked for mean the end."""
+        """Fill `view` as far as the stream goes.
+
+        Where that is less than was asked for, it has `ended`, or the next call raises InputError: what comes before
+        damage is not lost.
+        """
+        if self._failure is not None:
+            raise self._failure
         filled = 0
-        readinto = cast(Callable[[memoryview], int | None], cast(Any, self._stream).readinto)
-        while filled < len(view):
-            try:
-                got = readinto(view[filled : filled + _STEP])
-            except _DAMAGE as error:
-                raise self._damaged(error) from error
-            except MemoryError:
-                raise InputError(f"{self.name} needs more memory to be read than there is") from None
-            if not got:
-                break
-            filled += got
-            self._given += got
-            if self._packing:
-                self.limits.check(self.name, self._given, self._raw.count)
+        try:
+            while filled < len(view) and not self.ended:
+                filled += self._step(view[filled : filled + _STEP])
+        except InputError as error:
+            if not filled:
+                raise
+            self._failure = error
         return filled
 
+    def _step(self, view: memoryview) -> int:
+        # Not `readinto`, which reads on until it has all, and loses it where that fails.
+        readinto = cast(Callable[[memoryview], int | None], cast(Any, self._stream).readinto1)
+        try:
+            got = readinto(view) or 0
+        except _DAMAGE as error:
+            raise self._damaged(error) from error
+        except MemoryError:
+            raise InputError(f"{self.name} needs more memory to be read than there is") from None
+        self.ended = not got
+        self._given += got
+        if self._packing:
+            self.limits.check(self.name, self._given, self._raw.count)
+        return got
+
     def read(self, size: int) -> bytes:
-        """Read up to `size` bytes; fewer mean the end."""
+        """Read up to `size` bytes, as `readinto` does."""
         buffer = bytearray(size)
         return bytes(memoryview(buffer)[: self.readinto(memoryview(buffer))])
 

@@ -200,7 +200,7 @@ def _check(options: SourceOptions) -> None:
 
 def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: Mapping[str, Cursor]) -> Reading:
     head = stream.read(detect.HEAD)
-    whole = len(head) < detect.HEAD
+    whole = stream.ended
     feed = Feed(stream, options.max_record_bytes, head, whole)
     input_format = _format(head, whole, options)
     if input_format in COLUMNAR:
