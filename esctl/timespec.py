@@ -14,6 +14,8 @@ from esctl.model import AsOf
 HINT = "a time (2024-02-01T14:03:00Z), a date, @123, seq:9, version:5, id:evt-9, now, '2h ago' or yesterday"
 _AGO = re.compile(r"(\d+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)\s+ago", re.IGNORECASE)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_SHORTEST_EPOCH = 9
+"""Digits of a number that is meant as seconds since the epoch: 2024 is meant as a year, of which no day is said."""
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}")
 
 
@@ -86,6 +88,8 @@ def _written(spec: str, inclusive: bool, tz: str) -> int:
     if _DATE.fullmatch(spec) and inclusive:
         day = date.fromisoformat(spec) + timedelta(days=1)
         return parse_instant(day.isoformat(), tz) - 1
+    if spec.isdigit() and len(spec) < _SHORTEST_EPOCH and not _DATE.fullmatch(spec):
+        raise ValueError(spec)
     return parse_instant(spec, tz)
 
 

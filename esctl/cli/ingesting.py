@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from esctl.cli import diagnostics
+from esctl.engine.exact_text import json_string
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,9 +32,15 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
             diagnostics.note(f"  {choice.field:<{width}}  {choice.path}  ({choice.why})")
 
 
-def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> None:
-    """Raise UsageError, with candidates and sample values, where no entity is known in any of the new sources."""
+def report_entities(store: Store, found: Sequence[tuple[str, Detection]], quiet: bool) -> None:
+    """Say how many events name no entity, which are in no state.
+
+    Raises UsageError, with candidates and sample values, where no entity is known in any of the new sources.
+    """
     manifest = store.view.manifest
+    if homeless := sum(file.homeless for file in manifest.files):
+        told = f"{homeless:,} of {manifest.events:,} events name no entity and are in no state"
+        diagnostics.note(f"note: {told}: esctl doctor --homeless", quiet)
     stanzas = [manifest.stanzas[manifest.sources[name]] for name, _ in found if name in manifest.sources]
     candidates = [(name, candidate) for name, detection in found for candidate in detection.candidates]
     if not candidates or any(stanza.entity or stanza.entities for stanza in stanzas):
@@ -44,9 +51,12 @@ def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> Non
         for source, candidate in candidates[:4]
         if source == name
     )
+    path = candidates[0][1].path
+    hint = f"say which it is: esctl reindex --map entity={path}"
+    if any(stanza.entity or stanza.entities for stanza in manifest.stanzas):  # what --map says goes for all sources
+        hint = f"say which it is, in esctl.toml under [mapping.sources.{json_string(name)}], then: esctl reindex"
     raise UsageError(
-        f"{name}: the events are kept, but no field was recognised as the entity; candidates: {listed}",
-        f"say which it is: esctl reindex --map entity={candidates[0][1].path}",
+        f"{name}: the events are kept, but no field was recognised as the entity; candidates: {listed}", hint
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
@@ -170,10 +170,12 @@ def _with_options(
     ]
     taken = {parameter.name for parameter in own}
     shared_names = [name for name in options if name not in taken]
+    meant_for_none = [parameter.name for parameter in own if parameter.default == ""]
 
     @functools.wraps(function)
     def run(esctl_context: typer.Context, **values: Any) -> R:
         _check_text(values)
+        _check_empty(esctl_context, [name for name in meant_for_none if values[name] == ""])
         given = {name: values.pop(name) for name in shared_names}
         shared = merge(_outer(esctl_context), from_values(given))
         if shared.debug:
@@ -229,6 +231,15 @@ def _check_text(values: Mapping[str, Any]) -> None:
         odd = next((text for text in texts if isinstance(text, str) and not is_text(text)), None)
         if odd is not None and name != "sources":
             raise UsageError(f"{odd!r} is not UTF-8", "write it in UTF-8, as records are")
+
+
+def _check_empty(context: typer.Context, names: Sequence[str]) -> None:
+    """Raise UsageError for a value that was given and is empty: `--at "$T"` without T must not answer for now."""
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            name = parameter.opts[0]
+            raise UsageError(f"{name if name.startswith('-') else name.upper()} is empty", "give it a value")
 
 
 def parse_columns(text: str) -> tuple[str, ...]:

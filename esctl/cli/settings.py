@@ -39,6 +39,7 @@ def settings(shared: Shared) -> list[Setting]:
         _snapshots(config),
         *_found(store, path),
         *_flat("mapping", config.mapping, config),
+        *_overrides(store),
         *_flat("projections", config.projections, config),
     ]
 
@@ -74,6 +75,14 @@ def _snapshots(config: Config) -> Setting:
 def _found(store: Path | None, config: Path | None) -> Iterator[Setting]:
     yield Setting("store found", str(store or "none"), "search")
     yield Setting("config found", str(config or "none"), "search")
+
+
+def _overrides(store: Path | None) -> Iterator[Setting]:
+    from esctl.index.overrides import read_overrides
+
+    for assignment in read_overrides(store) if store is not None else ():
+        key, _, path = assignment.partition("=")
+        yield Setting(f"mapping.{key}", path, "--map, kept in the store, before all others")
 
 
 def _flat(prefix: str, value: object, config: Config) -> Iterator[Setting]:

@@ -277,7 +277,7 @@ class Updater(Struct, frozen=True, dict=True):
         return with_sources(manifest, new) if new else manifest
 
     def _stanza(self, snapshot: Snapshot, source: str, row: int, table: pa.Table, texts: pa.ChunkedArray) -> Stanza:
-        from esctl.index.detect import detect
+        from esctl.index.detect import detect, with_overrides
         from esctl.index.mapping import stanza_for
         from esctl.index.samples import parsed, sample_values
 
@@ -291,9 +291,10 @@ class Updater(Struct, frozen=True, dict=True):
         else:
             sample = sample_values(snapshot, cursor, int(table["position"][row].as_py()), count, self.connection)
         detection = _whole(detect(sample), cursor)
+        stanza = self._overridden(detection.stanza)
         if self.detected is not None:
-            self.detected(source, detection)
-        return self._overridden(detection.stanza)
+            self.detected(source, with_overrides(detection, stanza))
+        return stanza
 
     def recognise(self, snapshot: Snapshot, source: str, first: int) -> Stanza:
         """Say what is recognised in a source, whose first record is at position `first`, whatever is configured."""

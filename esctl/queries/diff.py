@@ -24,6 +24,7 @@ from esctl.queries.scope import (
     claims,
     counted,
     event_rows,
+    hold_checks,
     plan_for,
     trailless_notes,
 )
@@ -129,6 +130,7 @@ def _folded(before: Side, after: Side, claim: Claim, narrowed: Claim, events: st
     few = plan.may_fail or _are_few(shared, events)
     condition = narrowed.condition if few else claim.condition
     rows = event_rows(shared, plan.reads, [condition], bounds[0], also=bounds[1], more=sides)
+    hold_checks(shared, plan, rows)
     none = "CAST(NULL AS VARCHAR)"
     numbers = range(len(plan.fields))
     bare = " AND ".join(["there_a <> there_b", *(f"before{i} IS NULL AND after{i} IS NULL" for i in numbers)])

@@ -10,7 +10,7 @@ from esctl.projection.fold import NeedsStreamError
 from esctl.projection.sql import field_column
 from esctl.projection.trails import TRAIL_COLUMNS, history_sql
 from esctl.queries.replay import STREAMED, States, state_fields
-from esctl.queries.scope import Claim, Scope, claims, event_rows, plan_for
+from esctl.queries.scope import Claim, Scope, claims, event_rows, hold_checks, plan_for
 
 EVENT = ("position", "time", "recorded_at", "role", "type", "actor", "id", "correlation")
 """The columns of the event that led to a state."""
@@ -35,6 +35,7 @@ def history(
         plan = plan_for(scope, claim.projection, calculating=calculating)
         envelope = [name for name in TRAIL_COLUMNS if name not in ("position", "time")]
         rows = event_rows(scope, plan.reads, [claim.condition, *conditions], at, envelope)
+        hold_checks(scope, plan, rows)
         checks = "".join(f" OR check{i} IS NOT NULL" for i in range(len(plan.checks)))
         fields = "".join(f", after{i} AS {field_column(i)}" for i in range(len(plan.fields)))
         sql = f"""SELECT kind, entity, key, version, (dead{checks}) AS deleted, {", ".join(EVENT)}{fields}

@@ -19,7 +19,7 @@ from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.sql import field_column, states_sql, total_shape
 from esctl.projection.values import NULL, Shape, Value, from_json, number_from_json, to_boolean
 from esctl.queries.resume import Resumed, ready, resumed, states_of, unfit_notes
-from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, plan_for
+from esctl.queries.scope import Claim, Scope, check_entities, check_order, claims, event_rows, hold_checks, plan_for
 from esctl.queries.typed import field_text, field_value
 
 COLUMNS = (
@@ -108,6 +108,7 @@ def states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = F
             raise NeedsStreamError
         plan = plan_for(scope, claim.projection, calculating=calculating)
         rows = event_rows(scope, plan.reads, [claim.condition], at)
+        hold_checks(scope, plan, rows)
         return States(states_sql(plan, rows), state_fields(plan, rows.count))
     except NeedsStreamError:
         from esctl.queries.stream import stream_states

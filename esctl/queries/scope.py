@@ -21,7 +21,7 @@ from esctl.model import AsOf
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
 from esctl.projection.reads import Measured, Reads, measure, nested_types
 from esctl.projection.spec import DEFAULT, Projection, family
-from esctl.projection.sql import EventRows
+from esctl.projection.sql import EventRows, cells_sql
 from esctl.queries.bounds import bound, entity_conditions, is_glob, known_conditions
 
 if TYPE_CHECKING:
@@ -279,3 +279,14 @@ def event_rows(
     named = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
     by_time = scope.view.orderings <= {"time"}
     return EventRows(sql, scope.view.has_twice, scope.view.manifest.events, by_time, named)
+
+
+def hold_checks(scope: Scope, plan: Plan, rows: EventRows) -> None:
+    """Hold events against what a plan takes for granted of them, where no field that is asked for would.
+
+    So it is where payloads are merged and none is an object. Raises UsageError, naming the event.
+    """
+    if plan.checks and not plan.fields:
+        counts = ", ".join(f"count(check{i})" for i in range(len(plan.checks)))
+        with explained():
+            single_row(scope.connection, f"SELECT {counts} FROM ({cells_sql(plan, rows, ('position',))})")

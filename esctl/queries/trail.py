@@ -11,7 +11,7 @@ from esctl.engine.quoting import literal
 from esctl.model import AsOf
 from esctl.projection.fold import NeedsStreamError
 from esctl.projection.trails import TRAIL_COLUMNS, trail_sql
-from esctl.queries.scope import Claim, Scope, event_rows, plan_for
+from esctl.queries.scope import Claim, Scope, event_rows, hold_checks, plan_for
 
 
 class Trail(Struct, frozen=True):
@@ -38,6 +38,7 @@ def trail(
         plan = plan_for(scope, claim.projection)
         envelope = [name for name in TRAIL_COLUMNS if name not in ("position", "time")]
         rows = event_rows(scope, plan.reads, [claim.condition, *conditions], at, envelope, also)
+        hold_checks(scope, plan, rows)
         changes, touched = [], []
         for i, field in enumerate(plan.fields):
             if fields and field.name not in fields:

@@ -25,12 +25,19 @@ def run(
 ) -> None:
     """Give back the events, or a source byte for byte."""
     store = open_store(shared)
+    names = list(store.snapshot.cursors)
+    if source and source not in names:
+        from difflib import get_close_matches
+
+        near = get_close_matches(source, names, 1)
+        raise NotFoundError(
+            f"no source {source!r}", f"did you mean {near[0]}?" if near else "list sources with: esctl status"
+        )
     if not raw:
         from esctl.queries.log import EventFilters, log
 
         show(log(store.scope(), EventFilters(source=source)), shared, store)
         return
-    names = list(store.snapshot.cursors)
     if not source:
         if len(names) != 1:
             raise UsageError(
@@ -38,13 +45,6 @@ def run(
                 f"sources are: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "",
             )
         source = names[0]
-    if source not in store.snapshot.cursors:
-        from difflib import get_close_matches
-
-        near = get_close_matches(source, names, 1)
-        raise NotFoundError(
-            f"no source {source!r}", f"did you mean {near[0]}?" if near else "list sources with: esctl status"
-        )
     from esctl.cli.bytes_out import write_bytes
     from esctl.log.reader import erased_of, export_raw
 

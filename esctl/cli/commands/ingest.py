@@ -129,7 +129,7 @@ def run(
     _report(outcome, shared, store)
     _vouch(outcome, signing)
     store = reopened(store)
-    report_entities(store, outcome.detections)
+    report_entities(store, outcome.detections, shared.quiet)
     keep(store)
 
 
@@ -195,6 +195,10 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
     ):
         if count:
             diagnostics.note(f"note: {count} {what}: esctl log {option}", shared.quiet)
+    if summary.invalid and summary.invalid == summary.new:
+        diagnostics.note(
+            "note: no record could be read: a table has its format named by --input-format csv", shared.quiet
+        )
     render(summary_answer(outcome, store), shared, (), output_settings(store))
 
 

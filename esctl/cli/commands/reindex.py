@@ -19,7 +19,8 @@ def run(
         typer.Option(
             "--map",
             metavar="KEY=PATH",
-            help=f"{MAP_HELP} Replaces what --map said before.",
+            help=f"{MAP_HELP} Kept, for all sources, and goes before esctl.toml; replaces what --map said before, and "
+            "an empty one forgets it.",
         ),
     ] = None,
 ) -> None:
@@ -29,7 +30,7 @@ def run(
 
     store = open_store(shared)
     if mapping is not None:
-        store.set_overrides(mapping)
+        store.set_overrides([assignment for assignment in mapping if assignment])
     found = rebuild_index(store)
     report_detections(found, shared.quiet)
-    report_entities(store, found)
+    report_entities(store, found, shared.quiet)
