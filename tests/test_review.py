@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from cli_harness import good, refused
 
 from esctl.engine.duckdb import connect, second_cursor
 from esctl.engine.interrupts import interrupt_all
@@ -217,3 +218,76 @@ def test_a_projection_without_a_trail_says_so(tmp_path: Path) -> None:
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
         )  # fmt: skip
         assert ("projection n is an SQL query" in done.stderr) == (words[0] != "ingest")
+
+
+TEXTS = (
+    '{"id":"1","type":"T","time":"2024-01-01T00:00:00Z","stream":"a-1","data":"oops"}\n'
+    '{"id":"2","type":"T","time":"2024-01-02T00:00:00Z","stream":"a-1","data":"later"}\n'
+)
+MAPPED = [
+    f"--map={key}={path}" for key, path in (("data", "data"), ("entity", "stream"), ("time", "time"), ("id", "id"))
+]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        ["replay"], ["replay", "--columns", "entity"], ["diff", "@1", "@2"], ["audit"], ["series", "count(*)"],
+        ["when", "true"], ["blame", "a-1"], ["revert", "a-1", "--to", "@1"],
+    ],
+)  # fmt: skip
+def test_no_question_passes_over_payloads_that_cannot_be_merged(tmp_path: Path, question: list[str]) -> None:
+    (tmp_path / "a.jsonl").write_text(TEXTS)
+    good("ingest", "a.jsonl", *MAPPED, cwd=tmp_path)
+    told, _ = refused(*question, code=2, cwd=tmp_path)
+    assert told == 'event @1: merge takes an object, and data is "oops"'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["replay", "--at", ""], "--at"), (["replay", "--before="], "--before"), (["audit", "--from", ""], "--from"),
+        (["replay", "--known-at", ""], "--known-at"), (["diff", "", "now"], "A"), (["export", "--source", ""], "--source"),
+    ],
+)  # fmt: skip
+def test_what_is_given_and_empty_is_not_taken_for_nothing(tmp_path: Path, arguments: list[str], name: str) -> None:
+    (tmp_path / "a.jsonl").write_text(TEXTS)
+    good("ingest", "a.jsonl", *MAPPED, cwd=tmp_path)
+    assert refused(*arguments, code=2, cwd=tmp_path) == (f"{name} is empty", "give it a value")
+
+
+def test_a_year_is_no_point_in_time(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(TEXTS.replace('"oops"', "{}").replace('"later"', "{}"))
+    good("ingest", "a.jsonl", *MAPPED, cwd=tmp_path)
+    assert refused("replay", "--at", "2024", code=2, cwd=tmp_path)[0] == "--at '2024' is no point in time"
+    assert good("replay", "--at", "1704067200", cwd=tmp_path).row["version"] == 1
+
+
+def test_what_map_says_is_told_where_it_counts(tmp_path: Path) -> None:
+    event = '{"id":"%d","type":"T","time":"2024-01-01T00:00:00Z","stream":"s-%d","acct":"a-1","n":1}\n'
+    (tmp_path / "a.jsonl").write_text("".join(event % (i, i) for i in range(3)))
+    told = good("ingest", "a.jsonl", "--map", "entity=acct", cwd=tmp_path).err
+    assert "entity  acct  (--map says so)" in told
+    assert "  stream  " not in told
+    (tmp_path / "esctl.toml").write_text('[mapping]\nentity = "stream"\n')
+    shown = [row for row in good("config", "show", cwd=tmp_path).rows if row["setting"] == "mapping.entity"]
+    assert [row["value"] for row in shown] == ["stream", "acct"]
+    assert "--map" in shown[1]["origin"]
+    assert good("entities", cwd=tmp_path).row["entity"] == "a-1"
+    good("reindex", "--map", "", cwd=tmp_path)
+    assert [row["entity"] for row in good("entities", cwd=tmp_path).rows] == ["s-0", "s-1", "s-2"]
+    told = good("reindex", "--map", "entity=nowhere", cwd=tmp_path).err
+    assert "note: 3 of 3 events name no entity and are in no state: esctl doctor --homeless" in told
+
+
+def test_a_source_that_is_not_there_is_not_found(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(TEXTS)
+    good("ingest", "a.jsonl", *MAPPED, cwd=tmp_path)
+    for raw in ([], ["--raw"]):
+        assert refused("export", *raw, "--source", "b.jsonl", code=4, cwd=tmp_path)[0] == "no source 'b.jsonl'"
+
+
+def test_a_table_that_is_read_as_lines_is_pointed_out(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,entity,n\n1,s-1,5\n2,s-1,5,6\n")
+    assert "--input-format csv" in good("ingest", "a.csv", cwd=tmp_path).err
+    assert good("ingest", "a.csv", "--input-format", "csv", "--store", "other", cwd=tmp_path).row["invalid"] == 1
