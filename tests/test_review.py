@@ -247,7 +247,8 @@ def test_no_question_passes_over_payloads_that_cannot_be_merged(tmp_path: Path, 
     ("arguments", "name"),
     [
         (["replay", "--at", ""], "--at"), (["replay", "--before="], "--before"), (["audit", "--from", ""], "--from"),
-        (["replay", "--known-at", ""], "--known-at"), (["diff", "", "now"], "A"), (["export", "--source", ""], "--source"),
+        (["replay", "--known-at", ""], "--known-at"), (["diff", "", "now"], "A"),
+        (["export", "--source", ""], "--source"),
     ],
 )  # fmt: skip
 def test_what_is_given_and_empty_is_not_taken_for_nothing(tmp_path: Path, arguments: list[str], name: str) -> None:
