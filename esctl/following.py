@@ -104,7 +104,8 @@ def follow(
             tail.close()
     view = build.run(run.snapshot)
     summary = _summary(run, base, view.manifest, time.monotonic() - started)
-    return Outcome(summary, tuple(found), pending, 0, run.snapshot, before.seq == 0)
+    homeless = view.manifest.homeless - base.homeless
+    return Outcome(summary, tuple(found), pending, 0, run.snapshot, homeless, before.seq == 0)
 
 
 def _poll(run: _Follower, tails: Sequence[Tail]) -> bool:

@@ -53,7 +53,7 @@ class IngestOptions(Struct, frozen=True):
 class Outcome(Struct, frozen=True):
     """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name.
 
-    `first`: the store had no commit before.
+    `homeless` are new events that name no entity; `first`: the store had no commit before.
     """
 
     summary: IngestSummary
@@ -61,6 +61,7 @@ class Outcome(Struct, frozen=True):
     pending: tuple[tuple[str, int], ...]
     skipped: int
     snapshot: Snapshot
+    homeless: int
     first: bool
 
 
@@ -117,7 +118,8 @@ def ingest(
         snapshot = writer.snapshot
         view = build.run(snapshot)  # before another writer adds to what is counted
     summary = _summary(run, before.head, snapshot.head, base, view.manifest, time.monotonic() - started)
-    return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot, before.seq == 0)
+    homeless = view.manifest.homeless - base.homeless
+    return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot, homeless, before.seq == 0)
 
 
 @contextmanager

@@ -32,15 +32,15 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
             diagnostics.note(f"  {choice.field:<{width}}  {choice.path}  ({choice.why})")
 
 
-def report_entities(store: Store, found: Sequence[tuple[str, Detection]], quiet: bool) -> None:
-    """Say how many events name no entity, which are in no state.
+def report_homeless(count: int, quiet: bool) -> None:
+    """Say how many events name no entity."""
+    if count:
+        diagnostics.note(f"note: {count} events of no entity: esctl doctor --homeless", quiet)
 
-    Raises UsageError, with candidates and sample values, where no entity is known in any of the new sources.
-    """
+
+def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> None:
+    """Raise UsageError, with candidates and sample values, where no entity is known in any of the new sources."""
     manifest = store.view.manifest
-    if homeless := sum(file.homeless for file in manifest.files):
-        told = f"{homeless:,} of {manifest.events:,} events name no entity and are in no state"
-        diagnostics.note(f"note: {told}: esctl doctor --homeless", quiet)
     stanzas = [manifest.stanzas[manifest.sources[name]] for name, _ in found if name in manifest.sources]
     candidates = [(name, candidate) for name, detection in found for candidate in detection.candidates]
     if not candidates or any(stanza.entity or stanza.entities for stanza in stanzas):

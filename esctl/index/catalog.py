@@ -135,6 +135,11 @@ class Manifest(Struct, frozen=True, dict=True):
         return {name: frozenset(seen[name]) for name in sorted(seen)}
 
     @property
+    def homeless(self) -> int:
+        """Count the events that name no entity."""
+        return sum(file.homeless for file in self.files)
+
+    @property
     def events(self) -> int:
         """Count the events, whatever became of them."""
         return sum(file.events for file in self.files)

@@ -129,7 +129,7 @@ def run(
     _report(outcome, shared, store)
     _vouch(outcome, signing)
     store = reopened(store)
-    report_entities(store, outcome.detections, shared.quiet)
+    report_entities(store, outcome.detections)
     keep(store)
 
 
@@ -177,6 +177,7 @@ def _total(sources: list[Source]) -> int | None:
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
+    from esctl.cli.ingesting import report_homeless
     from esctl.cli.opening import output_settings
     from esctl.cli.render import render
 
@@ -195,6 +196,7 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
     ):
         if count:
             diagnostics.note(f"note: {count} {what}: esctl log {option}", shared.quiet)
+    report_homeless(outcome.homeless, shared.quiet)
     if summary.invalid and summary.invalid == summary.new:
         diagnostics.note(
             "note: no record could be read: a table has its format named by --input-format csv", shared.quiet

@@ -25,7 +25,7 @@ def run(
     ] = None,
 ) -> None:
     """Understand the evidence anew, under the mapping as it is now."""
-    from esctl.cli.ingesting import report_detections, report_entities
+    from esctl.cli.ingesting import report_detections, report_entities, report_homeless
     from esctl.store import rebuild_index
 
     store = open_store(shared)
@@ -33,4 +33,5 @@ def run(
         store.set_overrides([assignment for assignment in mapping if assignment])
     found = rebuild_index(store)
     report_detections(found, shared.quiet)
-    report_entities(store, found, shared.quiet)
+    report_homeless(store.view.manifest.homeless, shared.quiet)
+    report_entities(store, found)
