@@ -21,6 +21,10 @@ class InputError(EsctlError):
     """Report a source or store that cannot be read or judged (exit code 3)."""
 
 
+class OutOfMemoryError(InputError):
+    """Report that there is less memory than a question needs (exit code 3)."""
+
+
 class NotFoundError(EsctlError):
     """Report a named entity or event that does not exist (exit code 4)."""
 

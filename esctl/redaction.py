@@ -94,11 +94,16 @@ def clear_derived(path: Path, snapshot: Snapshot, files: Filesystem) -> None:
 
     # Indexes go last: one of before the erasure is how an interrupted one is known.
     for folder in (path / SNAPSHOTS, *sorted((path / SNAPSHOTS).rglob("*"), reverse=True)):
-        for name in entries(folder) if folder.is_dir() else ():
+        for name in sorted(entries(folder), key=_named_last) if folder.is_dir() else ():
             files.unlink(folder / name)
     for folder in sorted((path / "index").glob("*")):
         if folder.is_dir():
             clear_stale(folder, len(snapshot.redactions), files)
+
+
+def _named_last(name: str) -> bool:
+    # Manifests go first, so that none names what is gone.
+    return not name.endswith(".json")
 
 
 def _recognised(snapshot: Snapshot, positions: Sequence[int], updater: Updater) -> dict[str, dict[str, Any]]:

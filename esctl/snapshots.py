@@ -43,8 +43,11 @@ def every(store: Store, events: int) -> list[StateSnapshot]:
 
 
 def keep(store: Store) -> list[StateSnapshot]:
-    """Make a snapshot at the head after an ingest, where it is worth it. Nothing is made of states that are wrong."""
-    from esctl.errors import EsctlError
+    """Make a snapshot at the head after an ingest, where it is worth it.
+
+    Nothing is made of states that are wrong or do not fit into memory. Raises InputError where it cannot be written.
+    """
+    from esctl.errors import InputError, OutOfMemoryError, UsageError, with_more
     from esctl.queries import snapshot
     from esctl.queries.scope import claims
 
@@ -56,8 +59,10 @@ def keep(store: Store) -> list[StateSnapshot]:
         possible = [claim for claim in claims(scope) if snapshot.can_keep(claim)]
         wanted = [claim for claim in possible if always or _is_worth_it(scope, claim)]
         made = snapshot.take(scope, None, "ingest", _render, wanted)
-    except EsctlError:
+    except (OutOfMemoryError, UsageError):
         return []  # the ingest is done, and the question that needs the states will say what is wrong with them
+    except InputError as error:
+        raise with_more(error, "what was ingested is kept", "make the snapshot with: esctl snapshot") from error
     _tidy(store, made)
     return made
 

@@ -25,12 +25,8 @@ from esctl.log import writer
 esctl.ingest.COMMIT_ROWS = 10_000
 number, stop = int(sys.argv.pop(1)), getattr(signal, sys.argv.pop(1))
 import esctl.sources.reading as reading
-plain = reading.SourceOptions.__init__
-
-def small(self, *arguments, **named):
-    plain(self, *arguments, **{**named, "batch_rows": 5_000})
-
-reading.SourceOptions.__init__ = small
+plain = reading.SourceOptions
+reading.SourceOptions = lambda *arguments, **named: plain(*arguments, **{**named, "batch_rows": 5_000})
 append, calls = writer.LogWriter.append, 0
 
 def counted(self, *arguments, **named):

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from esctl.engine import interrupts
 from esctl.engine.sizes import parse_size
-from esctl.errors import EsctlError, InputError, UsageError
+from esctl.errors import EsctlError, InputError, OutOfMemoryError, UsageError
 
 if TYPE_CHECKING:
     import duckdb
@@ -179,7 +179,7 @@ def explain(error: Exception) -> EsctlError:
         return UsageError(message.strip(), hint.strip())
     first = text.splitlines()[0] if text else type(error).__name__
     if "Out of Memory" in text:
-        return InputError(f"not enough memory: {first}", "give more with --memory-limit")
+        return OutOfMemoryError(f"not enough memory: {first}", "give more with --memory-limit")
     if "IO Error" in text or ".parquet'" in first:
         return InputError(f"cannot read the index: {first}", "rebuild it with: esctl reindex")
     return EsctlError(f"DuckDB: {first}", "this is a bug in esctl: run it again with --debug and report what it shows")
