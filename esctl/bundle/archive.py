@@ -111,7 +111,7 @@ def _problem(file: zipfile.ZipFile, entry: zipfile.ZipInfo, reached: int) -> str
     attributes = (entry.external_attr >> 16, entry.date_time, entry.create_system, entry.create_version)
     others = (entry.flag_bits, entry.internal_attr, entry.volume, entry.reserved, entry.external_attr & 0xFFFF)
     if attributes != (stat.S_IFREG | _MODE, _EPOCH, _UNIX, _VERSION) or any(others) or entry.comment:
-        return "it is encrypted, a link, a folder, or has attributes of its own"
+        return "it is encrypted, a link, a folder, or was packed by another program"
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
         return "it is compressed, which no file of a bundle is"
     if entry.file_size > LARGEST_FILE:

@@ -70,7 +70,7 @@ def check_bundle(
     Raises InputError for a file that is no bundle at all.
     """
     with opened(path) as archive:
-        outer = Check("archive", "the form of a bundle", len(archive.names), archive.problems)
+        outer = Check("archive", "the form of a bundle", len(archive.names), archive.problems[:_MOST_TOLD])
         if archive.problems:
             return Checked((outer, *_skipped("the archive is not what a bundle is", "files")))
         manifest, files = _check_files(archive)
