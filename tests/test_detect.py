@@ -110,6 +110,12 @@ def test_sequence_is_unique_integers() -> None:
     assert detect([dict(record, seq=1) for record in records]).stanza.sequence == ()
 
 
+@pytest.mark.parametrize("vague", [{"object": "event"}, {"_document_id": "d{n}"}])
+def test_a_vague_name_is_no_entity_where_its_values_say_so(vague: dict[str, str]) -> None:
+    assert mapped(detect(events(stream=None, customer="c{m}", **vague)))["entity"] == "customer"
+    assert mapped(detect(events(stream=None, **{name: "o{m}" for name in vague})))["entity"] == next(iter(vague))
+
+
 def test_without_entity_the_candidates_are_named() -> None:
     records = [
         {"type": "A", "time": "2024-01-01", "shape": f"s{n % 3}", "data": {"colour": "red", "n": n / 2}}

@@ -22,6 +22,8 @@ PLAIN = CUSTOM
 """Name of the stanza of a plain envelope."""
 
 _MOSTLY = 0.9
+_ENOUGH = 20
+"""Records that show whether the values of a field repeat."""
 _MAX_PATHS = 400
 
 
@@ -277,7 +279,9 @@ def _find_data(search: _Search) -> _Field | None:
 
 def _find_entity(search: _Search) -> _Field | None:
     def accept(each: _Field) -> bool:
-        return _identifies(each) and each.share >= 0.5
+        # A vague name is no entity's where its values say that it is one word for all, or a number for each.
+        telling = each.name not in names.VAGUE or len(each.values) < _ENOUGH or 1 < each.distinct < len(each.values)
+        return _identifies(each) and each.share >= 0.5 and telling
 
     def repeats(each: _Field) -> bool:
         return accept(each) and (each.distinct < len(each.values) or len(each.values) < 3)

@@ -37,6 +37,9 @@ ENTITY = _names(
     """
 )
 
+VAGUE = _names("object resource documentid docid")
+"""Of these, names that other things than entities often have."""
+
 THINGS = _names(
     """
     account customer order user client member package path file filename filepath device sensor machine host
