@@ -113,7 +113,7 @@ def test_sequence_is_unique_integers() -> None:
 @pytest.mark.parametrize("vague", [{"object": "event"}, {"_document_id": "d{n}"}])
 def test_a_vague_name_is_no_entity_where_its_values_say_so(vague: dict[str, str]) -> None:
     assert mapped(detect(events(stream=None, customer="c{m}", **vague)))["entity"] == "customer"
-    assert mapped(detect(events(stream=None, **{name: "o{m}" for name in vague})))["entity"] == next(iter(vague))
+    assert mapped(detect(events(stream=None, **dict.fromkeys(vague, "o{m}"))))["entity"] == next(iter(vague))
 
 
 def test_without_entity_the_candidates_are_named() -> None:
