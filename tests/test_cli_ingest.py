@@ -12,7 +12,17 @@ from typing import Any
 
 import pytest
 import zstandard
-from cli_harness import COLUMNS, esctl, good, ingest_samples, on_terminal, plain_event, refused, write_lines
+from cli_harness import (
+    COLUMNS,
+    esctl,
+    good,
+    ingest_samples,
+    on_terminal,
+    plain_event,
+    refused,
+    uncompacted,
+    write_lines,
+)
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "plain": lambda data: data,
@@ -199,6 +209,7 @@ def test_the_index_follows_a_mapping_that_was_changed(tmp_path: Path) -> None:
     assert [row["entity"] for row in good("entities", cwd=tmp_path).rows] == ["thing-1"]
 
 
+@uncompacted
 @pytest.mark.parametrize("existing", [False, True])
 def test_strict_takes_all_or_nothing(tmp_path: Path, existing: bool) -> None:
     if existing:

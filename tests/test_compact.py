@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 import pytest
-from cli_harness import good, ingest_samples, plain_event, write_lines
+from cli_harness import good, ingest_samples, plain_event, uncompacted, write_lines
 from log_helpers import Killing, Unsynced, batch, check, clock, cursor, part, store, stray_files
 
 from esctl.errors import InputError
@@ -191,6 +191,7 @@ def test_verify_meanwhile_finds_nothing(tmp_path: Path, monkeypatch: pytest.Monk
 ASKED = (["replay"], ["log"], ["entities"], ["types"])
 
 
+@uncompacted
 def test_no_answer_changes(tmp_path: Path) -> None:
     folder = ingest_samples(tmp_path)
     for number in range(4):
