@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from cli_harness import good, write_lines
+from cli_harness import good, uncompacted, write_lines
 
 from esctl.engine.duckdb import connect
 from esctl.index import merging
@@ -15,6 +15,7 @@ from esctl.index.catalog import read_manifest
 NAMES = ["account-1", "account-2", "account-10", "item-9", "item-91", "zoo", "", "'; --", "a\x00b", "~"]
 
 
+@uncompacted
 @pytest.mark.parametrize("rows", [2, 8, 40, 1000])
 def test_parts_are_no_other_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
     for source in range(3):
