@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from cli_harness import esctl, good, plain_event, refused, surroundings, write_lines
+from cli_harness import esctl, good, plain_event, refused, surroundings, uncompacted, write_lines
 from log_helpers import Unsynced, part
 
 from esctl.config import read_config
@@ -21,6 +21,8 @@ from esctl.log.commits import SUMMARY_EVERY
 from esctl.log.snapshot import commit_name
 from esctl.log.writer import LogWriter, store_lock
 from esctl.store import Store
+
+pytestmark = uncompacted
 
 KEY = SigningKey("tester", b"\x07" * 32)
 
