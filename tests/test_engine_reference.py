@@ -72,7 +72,7 @@ def test_trails_are_those_of_the_reference(number: int) -> None:
         with engine(log) as made:
             assert not disagreements(replace(log, bounds=log.bounds[-1:]), made, ["audit"])
 
-    hold(check, 100, 100 + number)
+    hold(check, 60, 100 + number)
 
 
 @pytest.mark.parametrize("number", range(3))
@@ -101,7 +101,7 @@ def test_batches_do_not_matter(number: int) -> None:
         with engine(log, eager=True) as made:
             assert not disagreements(log, made, ["replay", "audit"])
 
-    hold(check, 40, 300 + number, segmented())
+    hold(check, 25, 300 + number, segmented())
 
 
 def test_files_of_the_index_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ def test_payloads_come_back_as_they_were(number: int) -> None:
                 found = given[position]
                 assert found is ... if data is MISSING else found is not ... and same(found, data), (data, found)
 
-    hold(check, 150, 500 + number, logs(max_records=30))
+    hold(check, 100, 500 + number, logs(max_records=30))
 
 
 def test_a_stream_folds_as_a_set_does(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +149,7 @@ def test_a_stream_folds_as_a_set_does(monkeypatch: pytest.MonkeyPatch) -> None:
         with engine(log) as made:
             assert not disagreements(replace(log, bounds=log.bounds[-1:]), made)
 
-    hold(check, 120, 600)
+    hold(check, 80, 600)
 
 
 PORT = """
@@ -172,7 +172,7 @@ def test_a_python_projection_folds_as_its_rules_do(tmp_path: Path) -> None:
             made = replace(made, projection=ported, config=tmp_path / "esctl.toml")
             assert not disagreements(log, made)
 
-    hold(check, 60, 700)
+    hold(check, 40, 700)
 
 
 Predicate = tuple[str, Callable[[Any, int, str], bool]]
