@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from cli_harness import good, refused
+from cli_harness import esctl, good, refused
 
 from esctl.engine.duckdb import connect, second_cursor
 from esctl.engine.interrupts import interrupt_all
@@ -279,6 +279,27 @@ def test_what_map_says_is_told_where_it_counts(tmp_path: Path) -> None:
     assert [row["entity"] for row in good("entities", cwd=tmp_path).rows] == ["s-0", "s-1", "s-2"]
     told = good("reindex", "--map", "entity=nowhere", cwd=tmp_path).err
     assert "note: 3 events of no entity: esctl doctor --homeless" in told
+
+
+def test_a_second_source_gets_its_entity_as_the_hint_says(tmp_path: Path) -> None:
+    for name, entity in (("w", "wallet"), ("u", "usr")):
+        event = f'{{"id":"{name}","kind":"K","at":"2024-01-01T00:00:00Z","{entity}":"{name}-1","n":1}}\n'
+        (tmp_path / f"{name}.jsonl").write_text(event)
+    good("ingest", "w.jsonl", cwd=tmp_path)
+    hint = esctl("ingest", "-q", "u.jsonl", cwd=tmp_path).err.splitlines()[-1]
+    assert hint == (
+        'hint: say which it is: entity = "usr" in [mapping.sources."u.jsonl"] of the esctl.toml that `esctl init` '
+        "writes, then: esctl reindex"
+    )
+    good("init", cwd=tmp_path)
+    toml, stanza = tmp_path / "esctl.toml", '[mapping.sources."u.jsonl"]\n'
+    assert stanza in toml.read_text()
+    toml.write_text(toml.read_text().replace(stanza, f'{stanza}entity = "usr"\n'))
+    good("reindex", cwd=tmp_path)
+    rows = good("log", "--columns", "id,type,time,entity", cwd=tmp_path).rows
+    assert [tuple(row.values()) for row in rows] == [
+        (name, "K", "2024-01-01T00:00:00Z", f"{name}-1") for name in ("w", "u")
+    ]
 
 
 def test_a_source_that_is_not_there_is_not_found(tmp_path: Path) -> None:

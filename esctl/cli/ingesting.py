@@ -54,7 +54,8 @@ def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> Non
     path = candidates[0][1].path
     hint = f"say which it is: esctl reindex --map entity={path}"
     if any(stanza.entity or stanza.entities for stanza in manifest.stanzas):  # what --map says goes for all sources
-        hint = f"say which it is, in esctl.toml under [mapping.sources.{json_string(name)}], then: esctl reindex"
+        stanza = f"[mapping.sources.{json_string(name)}] of the esctl.toml that `esctl init` writes"
+        hint = f"say which it is: entity = {json_string(path)} in {stanza}, then: esctl reindex"
     raise UsageError(
         f"{name}: the events are kept, but no field was recognised as the entity; candidates: {listed}", hint
     )

@@ -14,7 +14,7 @@ from msgspec import Struct
 from msgspec.structs import asdict, replace
 from typer.core import TyperGroup
 
-from esctl.engine.duckdb import begin
+from esctl.engine.duckdb import open_ahead
 from esctl.engine.quoting import is_text
 from esctl.errors import UsageError
 from esctl.output.target import FORMATS
@@ -157,7 +157,7 @@ def question(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
 
     DuckDB, which answers, is opened beside what the command loads.
     """
-    return _with_options(function, {**_OPTIONS, **_QUESTION_OPTIONS}, begin)
+    return _with_options(function, {**_OPTIONS, **_QUESTION_OPTIONS}, open_ahead)
 
 
 def _with_options(

@@ -105,7 +105,7 @@ class _Opening(Thread):
 _begun: list[_Opening] = []
 
 
-def begin() -> None:
+def open_ahead() -> None:
     """Begin to open DuckDB, for the first who needs it: that takes as long as to load what asks the questions."""
     opening = _Opening()
     with suppress(RuntimeError):  # no more threads
