@@ -101,25 +101,6 @@ def detect(samples: Sequence[object]) -> Detection:
     return detection
 
 
-def with_overrides(detection: Detection, stanza: Stanza) -> Detection:
-    """Give what was recognised with what `--map` says in its place: `stanza`."""
-    changed = [
-        name
-        for name in Stanza.__struct_fields__
-        if name != "name" and getattr(stanza, name) != getattr(detection.stanza, name)
-    ]
-    rows = [row for row in detection.rows if row.field not in changed]
-    rows += [Choice(name, _shown(getattr(stanza, name)), "--map says so") for name in changed]
-    return replace(detection, stanza=stanza, rows=tuple(rows))
-
-
-def _shown(value: str | tuple[Any, ...]) -> str:
-    if isinstance(value, str):
-        return value
-    parts = (part if isinstance(part, str) else f"{part[0]}: {' | '.join(part[1])}" for part in value)
-    return " | ".join(parts) or "none"
-
-
 def _known(known: Recognised, samples: Sequence[object]) -> Detection:
     stanza = known.stanza
     why = f"preset {stanza.name}: {known.matching} of {len(samples)} sampled records have its fields"

@@ -1,13 +1,20 @@
-"""What `--map` said when it was last given, kept in the store for the commands that follow."""
+"""What `--map` said when it was last given, kept in the store for the commands that follow, and what it then stands for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.log.files import Filesystem, explained, read_regular, write_replacing
 from esctl.log.lines import from_line, sealed, to_line, unsealed
+from esctl.model import Stanza
+
+if TYPE_CHECKING:
+    from esctl.index.detect import Detection
 
 FILE = "mapping.json"
 _LARGEST = 1 << 20
@@ -32,3 +39,24 @@ def write_overrides(store: Path, overrides: Sequence[str]) -> None:
     """Keep `--map` options in place of those before. Raises InputError."""
     with explained(f"write {store / FILE}"):
         write_replacing(Filesystem(), store / FILE, to_line(sealed({"map": list(overrides)})), FILE)
+
+
+def with_overrides(detection: Detection, stanza: Stanza) -> Detection:
+    """Give what was recognised with what `--map` says in its place: `stanza`."""
+    from esctl.index.detect import Choice
+
+    changed = [
+        name
+        for name in Stanza.__struct_fields__
+        if name != "name" and getattr(stanza, name) != getattr(detection.stanza, name)
+    ]
+    rows = [row for row in detection.rows if row.field not in changed]
+    rows += [Choice(name, _shown(getattr(stanza, name)), "--map says so") for name in changed]
+    return replace(detection, stanza=stanza, rows=tuple(rows))
+
+
+def _shown(value: str | tuple[Any, ...]) -> str:
+    if isinstance(value, str):
+        return value
+    parts = (part if isinstance(part, str) else f"{part[0]}: {' | '.join(part[1])}" for part in value)
+    return " | ".join(parts) or "none"

@@ -277,8 +277,9 @@ class Updater(Struct, frozen=True, dict=True):
         return with_sources(manifest, new) if new else manifest
 
     def _stanza(self, snapshot: Snapshot, source: str, row: int, table: pa.Table, texts: pa.ChunkedArray) -> Stanza:
-        from esctl.index.detect import detect, with_overrides
+        from esctl.index.detect import detect
         from esctl.index.mapping import stanza_for
+        from esctl.index.overrides import with_overrides
         from esctl.index.samples import parsed, sample_values
 
         configured = stanza_for(self.config, source) or _recorded(snapshot, source)
