@@ -1,4 +1,4 @@
-"""What `--map` said when it was last given, kept in the store for the commands that follow, and what it then stands for."""
+"""What `--map` said when it was last given, kept in the store for later commands, and what it then stands for."""
 
 from __future__ import annotations
 
