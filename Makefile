@@ -49,7 +49,7 @@ samples:
 	python3 sample_logs/generate.py
 
 examples: $(VENV)/.dev
-	$(PYTHON) tests/readme_examples.py
+	$(PYTHON) -m tests.support.readme_examples
 
 test-lowest: pyproject.toml
 	@mkdir -p build

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from generate import generate
 
-import esctl.ingest
-from esctl.compaction import compact
-from esctl.ingest import IngestOptions, ingest
+import esctl.intake.batch
+from esctl.intake.batch import IngestOptions, ingest
+from esctl.maintain.compact import compact
 from esctl.sources.files import expand
 from esctl.sources.reading import SourceOptions
 from esctl.store import create
@@ -46,7 +46,7 @@ def measure(folder: Path, commits: int) -> None:
     log = folder / "log.jsonl"
     with log.open("wb") as file:
         generate(commits * EVENTS * 1000 // 1001, file)
-    esctl.ingest.COMMIT_ROWS = EVENTS
+    esctl.intake.batch.COMMIT_ROWS = EVENTS
     store = create(folder / "store", HERE / "esctl.toml", erasable=False)
     options = IngestOptions(SourceOptions(batch_rows=EVENTS))
     started, marks = time.process_time(), []

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from esctl.engine.duckdb import connect
-from esctl.index.catalog import IdRun, Manifest
-from esctl.index.idruns import Hashes, OpenRun, Positions, RunKey, merge_runs, write_run
-from esctl.index.ids import Ids, IdsBefore
+from esctl.index.files.manifest import IdRun, Manifest
+from esctl.index.seen_ids.run_file import Hashes, OpenRun, Positions, RunKey, merge_runs, write_run
+from esctl.index.seen_ids.runs import Ids, IdsBefore
 
 CHUNK = 500_000
 COMMITS = (1_000, 5_000, 50_000, CHUNK)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow as pa
 
-    from esctl.queries.scope import Scope
+    from esctl.ask.scope.scope import Scope
 
 
 class Relation(Struct, frozen=True):
@@ -78,7 +78,7 @@ class Questions(ABC):
         deleted: bool = False,
     ) -> Relation:
         """Give the state of each entity at a point in time. Arguments as the options of `esctl replay`."""
-        from esctl.queries.replay import replay
+        from esctl.ask.states.replay import replay
 
         return Relation(
             replay(self.scope(entities, projection, known_at), self.bound(at, before), where, deleted=deleted)
@@ -86,7 +86,7 @@ class Questions(ABC):
 
     def diff(self, a: str, b: str, *entities: str, known_at: str = "", projection: str = "") -> Relation:
         """Give what differs between two points. Arguments as those of `esctl diff`."""
-        from esctl.queries.diff import diff
+        from esctl.ask.changes.diff import diff
 
         scope = self.scope(entities, projection, known_at)
         return Relation(diff(scope, self.point(a, "A"), self.point(b, "B")))
@@ -104,7 +104,7 @@ class Questions(ABC):
         projection: str = "",
     ) -> Relation:
         """Give the trail. Arguments as the options of `esctl audit` (`start`: --from, `end`: --to)."""
-        from esctl.queries.audit import Filters, audit
+        from esctl.ask.changes.audit import Filters, audit
 
         filters = Filters(
             actors=(actor,) if actor else (), types=(type,) if type else (), fields=(field,) if field else (),
@@ -114,18 +114,18 @@ class Questions(ABC):
 
     def events(self, *entities: str) -> Relation:
         """Give the events, as `esctl log` does."""
-        from esctl.queries.log import EventFilters, log
+        from esctl.ask.events.log import EventFilters, log
 
         return Relation(log(self.scope(entities), EventFilters()))
 
     def entities(self) -> Relation:
         """Give the entities, as `esctl entities` does."""
-        from esctl.queries.entities import entities
+        from esctl.ask.events.entities import entities
 
         return Relation(entities(self.scope()))
 
     def types(self) -> Relation:
         """Give the event types, as `esctl types` does."""
-        from esctl.queries.types import types
+        from esctl.ask.events.types import types
 
         return Relation(types(self.scope()))

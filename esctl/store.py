@@ -19,14 +19,14 @@ from esctl.timespec import bound_name, format_instant, parse_as_of, written
 if TYPE_CHECKING:
     import duckdb
 
+    from esctl.ask.scope.scope import Scope
     from esctl.engine.duckdb import Session
-    from esctl.index.detect import Detection
+    from esctl.index.envelope.detect import Detection
     from esctl.index.scan import IndexView
-    from esctl.index.shelf import Shelf
     from esctl.index.update import Detected, Updater
-    from esctl.log.snapshot import Snapshot
+    from esctl.log.store_state import Snapshot
     from esctl.projection.spec import Projection
-    from esctl.queries.scope import Scope
+    from esctl.saved_states.files import Shelf
 
 
 class Store(Questions):
@@ -95,13 +95,13 @@ class Store(Questions):
     @property
     def overrides(self) -> tuple[str, ...]:
         """What `--map` said when it was last given."""
-        from esctl.index.overrides import read_overrides
+        from esctl.index.envelope.map_options import read_overrides
 
         return read_overrides(self.path)
 
     def set_overrides(self, overrides: Sequence[str]) -> None:
         """Keep `--map` options for all commands to come; checked first."""
-        from esctl.index.overrides import write_overrides
+        from esctl.index.envelope.map_options import write_overrides
 
         _check_overrides(self.config, overrides)
         write_overrides(self.path, overrides)
@@ -110,7 +110,7 @@ class Store(Questions):
     @property
     def index_folder(self) -> Path:
         """Where the index of the mapping in force is."""
-        from esctl.index.mapping import mapping_hash
+        from esctl.index.envelope.mapping import mapping_hash
 
         return self.path / "index" / mapping_hash(self.mapping)
 
@@ -143,8 +143,8 @@ class Store(Questions):
     @property
     def shelf(self) -> Shelf:
         """The snapshots of states under the mapping in force."""
-        from esctl.index.mapping import mapping_hash
-        from esctl.index.shelf import Shelf
+        from esctl.index.envelope.mapping import mapping_hash
+        from esctl.saved_states.files import Shelf
 
         return Shelf(self.path, mapping_hash(self.mapping), self.snapshot, always=self.snapshots == "always")
 
@@ -153,7 +153,7 @@ class Store(Questions):
 
         Raises InputError if it does not hold that basis any more, UsageError if it is read under another mapping.
         """
-        from esctl.queries.basis import held
+        from esctl.ask.scope.basis import held
 
         store = reopened(self)
         store.__dict__["snapshot"] = held(basis, self.path, self.snapshot, self.mapping)
@@ -196,7 +196,7 @@ class Store(Questions):
 
         `without`: events supposed away (see `queries.whatif`); `projection_file`: another esctl.toml to fold with.
         """
-        from esctl.queries.scope import Scope
+        from esctl.ask.scope.scope import Scope
 
         known = self.given(known_at, "--known-at")
         config = self.config if projection_file is None else read_config(projection_file)
@@ -207,7 +207,7 @@ class Store(Questions):
         )  # fmt: skip
         if not without:
             return scope
-        from esctl.queries.whatif import supposed
+        from esctl.ask.scope.what_if import supposed
 
         return supposed(scope, without)
 
@@ -216,7 +216,7 @@ class Store(Questions):
 
         Raises UsageError if it is not the basis that this store is bound to.
         """
-        from esctl.queries.basis import basis_of, check_projection
+        from esctl.ask.scope.basis import basis_of, check_projection
 
         found = basis_of(scope, self.snapshot, self.mapping, points)
         if self.basis is not None:
@@ -247,7 +247,7 @@ class Store(Questions):
         """Say which instant and position a bound was resolved to, and whether it lies after the last event."""
         if at is None or not self.view.manifest.files:
             return []
-        from esctl.queries.status import last_instant, placed_at
+        from esctl.ask.events.status import last_instant, placed_at
 
         word = "at" if at.inclusive else "before"
         if at.kind in ("position", "event"):
@@ -287,13 +287,13 @@ def create(
 
 
 def _check_overrides(config: Config, overrides: Sequence[str]) -> None:
-    from esctl.index.mapping import override
+    from esctl.index.envelope.mapping import override
 
     override(_mapping_of(config).default, overrides)
 
 
 def _mapping_of(config: Config) -> MappingConfig:
-    from esctl.index.mapping import parse_mapping
+    from esctl.index.envelope.mapping import parse_mapping
 
     return parse_mapping(config.mapping, config.name) if config.mapping else MappingConfig()
 

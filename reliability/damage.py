@@ -67,8 +67,8 @@ def cases(store: Path, older: Path) -> Iterator[Case]:
 
 def damage_all(work: Path, older: Path) -> Figures:
     """Do everything to a store, one after the other."""
-    from esctl.ledger.keys import read_key
-    from esctl.ledger.verify import Wanted, verify
+    from esctl.ledger.check.verify import Wanted, verify
+    from esctl.ledger.sign.keys import read_key
 
     store, figures, key = work / STORE, Figures(), read_key().verifier
     pristine = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
@@ -88,10 +88,10 @@ def damage_all(work: Path, older: Path) -> Figures:
 
 def _whole_store(store: Path, older: Path, pristine: dict[Path, bytes]) -> Iterator[tuple[str, str]]:
     """Take the store back, with and without what its user remembers, and sign it with another key."""
-    from esctl.ledger.anchors import checkpoint_files, make_checkpoint
-    from esctl.ledger.keys import new_key, read_key
-    from esctl.ledger.pins import pin_path
-    from esctl.ledger.verify import Wanted, verify
+    from esctl.ledger.check.verify import Wanted, verify
+    from esctl.ledger.sign.checkpoints import checkpoint_files, make_checkpoint
+    from esctl.ledger.sign.keys import new_key, read_key
+    from esctl.ledger.sign.last_seen import pin_path
 
     def kinds(wanted: Wanted) -> set[tuple[str, str]]:
         return {(check.rule, one.kind) for check in verify(store, wanted).checks for one in check.findings}

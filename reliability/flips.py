@@ -24,7 +24,7 @@ from reliability.running import SECONDS, esctl, surround
 from reliability.stores import STORE, write_log
 
 if TYPE_CHECKING:
-    from esctl.ledger.note import VerifierKey
+    from esctl.ledger.sign.note import VerifierKey
 
 FLIPS = 100_000
 READ_EVERY = 50
@@ -183,7 +183,7 @@ def _flip_in_process(there, work: Path, copy: Path, count: int, seed: int, read_
 
 def flip_all(store: Path, count: int, seed: int, read_every: int) -> Figures:
     """Flip bits of a store one after the other, each back again."""
-    from esctl.ledger.keys import read_key
+    from esctl.ledger.sign.keys import read_key
 
     key, rng, figures = read_key().verifier, random.Random(seed), Figures()
     found = regions(store)
@@ -226,7 +226,7 @@ def restore(store: Path, pristine: Mapping[Path, bytes]) -> None:
 
 def judged(store: Path, path: Path, key: VerifierKey) -> Iterator[str]:
     """Verify a store with one bad file: that file is named, and nothing breaks."""
-    from esctl.ledger.verify import Wanted, verify
+    from esctl.ledger.check.verify import Wanted, verify
 
     place = str(path.relative_to(store))
     try:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from esctl.engine.duckdb import connect
-from esctl.index.judge import judge
+from esctl.index.decode.exact_json import judge
 from esctl.model import Cursor
 from esctl.sources.files import Limits, Source, zstd
 from esctl.sources.reading import SourceOptions, read

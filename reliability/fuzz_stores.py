@@ -18,17 +18,17 @@ from esctl.bundle.check import check_bundle
 from esctl.bundle.contents import MANIFEST, FileEntry, parse_manifest
 from esctl.bundle.make import Asked, prepare
 from esctl.errors import EsctlError
-from esctl.index.catalog import MANIFEST as INDEX_MANIFEST
-from esctl.index.catalog import is_sealed, read_manifest
-from esctl.ledger import anchors
-from esctl.ledger.chain import walk
-from esctl.ledger.note import SigningKey
-from esctl.ledger.pins import pin_path, pinned_keys, read_pin
-from esctl.ledger.verify import Wanted, verify
+from esctl.index.files.manifest import MANIFEST as INDEX_MANIFEST
+from esctl.index.files.manifest import is_sealed, read_manifest
+from esctl.ledger.check.commits import walk
+from esctl.ledger.check.verify import Wanted, verify
+from esctl.ledger.sign import checkpoints
+from esctl.ledger.sign.last_seen import pin_path, pinned_keys, read_pin
+from esctl.ledger.sign.note import SigningKey
 from esctl.log.commit_json import commit_from_json, commit_to_json
 from esctl.log.commits import CommitLog, create_store, open_log
 from esctl.log.reader import export_raw
-from esctl.log.snapshot import commit_name
+from esctl.log.store_state import commit_name
 from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor
 from esctl.sources.files import Source
@@ -93,7 +93,7 @@ def _store(path: Path) -> Path:
             cursor = Cursor(len(data), digest, len(data), digest, kind, len(lines), **told)
             writer.append([Part(name, [batch], cursor)])
     assert Store.open(path).view
-    anchors.make_checkpoint(path, KEY)
+    checkpoints.make_checkpoint(path, KEY)
     return path
 
 

@@ -8,27 +8,27 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from esctl.ask.over_time.aggregates import parse_aggregates
+from esctl.ask.over_time.grid import parse_step
+from esctl.ask.scope.basis import read_basis, to_json
 from esctl.cli.options import parse_columns
 from esctl.config import read_config
+from esctl.engine.allowlist import checked_select
 from esctl.engine.duckdb import connect
 from esctl.engine.sizes import parse_size
 from esctl.errors import EsctlError
-from esctl.index.mapping import format_path, mapping_hash, override, parse_mapping, parse_path, to_toml
-from esctl.index.times import find_zone
-from esctl.ledger.checkpoint import Head, parse_checkpoint, sign
-from esctl.ledger.note import SigningKey, parse_note, parse_signing, parse_verifier
-from esctl.ledger.proven import Trust, judge, read_proof
-from esctl.ledger.tlog_proof import Proof, content_of
+from esctl.index.decode.times import find_zone
+from esctl.index.envelope.mapping import format_path, mapping_hash, override, parse_mapping, parse_path, to_toml
+from esctl.ledger.prove.judge import Trust, judge, read_proof
+from esctl.ledger.prove.proof_file import Proof, content_of
+from esctl.ledger.sign.checkpoint import Head, parse_checkpoint, sign
+from esctl.ledger.sign.note import SigningKey, parse_note, parse_signing, parse_verifier
 from esctl.log.leaf import Leaf, digest
 from esctl.log.merkle import leaf_hash, verify_inclusion
 from esctl.projection.expressions import Expression
 from esctl.projection.expressions import Path as Names
 from esctl.projection.spec import parse_projections
 from esctl.projection.values import Shape, Value
-from esctl.queries.aggregates import parse_aggregates
-from esctl.queries.basis import read_basis, to_json
-from esctl.queries.grid import parse_step
-from esctl.queries.selects import checked_select
 from esctl.timespec import parse_as_of, written
 from reliability.targets import Target, each
 

@@ -134,8 +134,8 @@ def _read(work: Path, stop, there: Connection) -> None:  # type: ignore[no-untyp
 
 
 def _judged_read(work: Path, before: tuple[int, str]) -> Iterator[object]:
-    from esctl.ledger.tree import store_tree
-    from esctl.ledger.verify import Wanted, verify
+    from esctl.ledger.check.verify import Wanted, verify
+    from esctl.ledger.prove.tree import store_tree
     from esctl.store import Store
 
     verified = verify(work / STORE, Wanted())
@@ -155,7 +155,7 @@ def _judged_read(work: Path, before: tuple[int, str]) -> Iterator[object]:
 
 def judged(work: Path, writers: int, commits: int) -> tuple[int, int, list[str]]:
     """Nothing was lost, nothing is there twice, everything verifies; gives commits, records and what does not hold."""
-    from esctl.ledger.verify import Wanted, verify
+    from esctl.ledger.check.verify import Wanted, verify
     from esctl.log.reader import export_raw
     from esctl.store import Store
 

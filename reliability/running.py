@@ -124,8 +124,8 @@ def _run(work: Path, outside: Path, arguments: list[str], fault: Fault, place: i
 
 def surround(work: Path, *, standing: bool = True) -> None:
     """Let this process be in a folder, with its user's folders there, commits small, and the clock `standing`."""
-    from esctl import ingest
-    from esctl.ledger import chain
+    from esctl.intake import batch
+    from esctl.ledger.check import commits as chain
     from esctl.log import commits
     from esctl.log.writer import LogWriter
     from esctl.sources import reading
@@ -133,7 +133,7 @@ def surround(work: Path, *, standing: bool = True) -> None:
     os.chdir(work)
     os.environ.update(XDG_STATE_HOME=str(work / "state"), XDG_CONFIG_HOME=str(work / "config"))
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    ingest.COMMIT_ROWS = ROWS
+    batch.COMMIT_ROWS = ROWS
     commits.SUMMARY_EVERY = chain.SUMMARY_EVERY = SUMMARY_EVERY  # type: ignore[attr-defined]
     reading.SourceOptions = partial(reading.SourceOptions, batch_rows=ROWS)  # type: ignore[assignment,misc]
     if standing:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 if TYPE_CHECKING:
-    from esctl.log.snapshot import Snapshot
+    from esctl.log.store_state import Snapshot
 
 STORE = ".esctl"
 PROJECTION = """
@@ -104,7 +104,7 @@ def _answer(there: Connection, task: Any, work: Path, *arguments: Any) -> None:
 
 
 def _look(work: Path) -> State:
-    from esctl.ledger.verify import Wanted, verify
+    from esctl.ledger.check.verify import Wanted, verify
     from esctl.log.commits import open_log
     from esctl.store import Store
 

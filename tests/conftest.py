@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 if os.environ.get("ESCTL_COMPACT") == "always":
-    from compacting import install
+    from tests.support.compacting import install
 
     install()
 
@@ -26,6 +26,6 @@ def real_logs() -> Path:
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the sample logs, their esctl.toml and a store they were ingested into: for reading only."""
-    from cli_harness import ingest_samples
+    from tests.support.cli_harness import ingest_samples
 
     return ingest_samples(tmp_path_factory.mktemp("samples"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.errors import InputError
-from esctl.ledger.findings import Finding
+from esctl.ledger.check.findings import Finding
 from esctl.log.files import explained
 
 if TYPE_CHECKING:

@@ -24,10 +24,10 @@ from esctl.bundle.contents import (
     record_name,
 )
 from esctl.errors import InputError
-from esctl.ledger.checkpoint import Checkpoint, parse_checkpoint
-from esctl.ledger.findings import Check, Finding
-from esctl.ledger.note import VerifierKey
-from esctl.ledger.proven import Trust, judge, read_proof, trust_in
+from esctl.ledger.check.findings import Check, Finding
+from esctl.ledger.prove.judge import Trust, judge, read_proof, trust_in
+from esctl.ledger.sign.checkpoint import Checkpoint, parse_checkpoint
+from esctl.ledger.sign.note import VerifierKey
 
 if TYPE_CHECKING:
     from esctl.bundle.replayed import Record

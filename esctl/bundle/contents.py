@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import asdict
 
 from esctl.engine.quoting import is_text
-from esctl.ledger.tlog_proof import SUFFIX
+from esctl.ledger.prove.proof_file import SUFFIX
 
 FORMAT = "esctl/bundle/1"
 README, BASIS, CHECKPOINT = "README.txt", "basis.json", "checkpoint.txt"

@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from esctl.ask.changes.audit import audit
+from esctl.ask.events.log import EventFilters, log
+from esctl.ask.scope.basis import to_json
+from esctl.ask.scope.bounds import entity_conditions
+from esctl.ask.scope.scope import Scope, check_entities, claims
+from esctl.ask.states.replay import replay
 from esctl.bundle.contents import (
     BASIS,
     CHECKPOINT,
@@ -26,18 +32,12 @@ from esctl.bundle.contents import (
 from esctl.bundle.readme import readme
 from esctl.engine.duckdb import explained
 from esctl.errors import NotFoundError
-from esctl.ledger.prove import choose_checkpoint, prove
-from esctl.ledger.tlog_proof import parse_content
+from esctl.ledger.prove.proof_file import parse_content
+from esctl.ledger.prove.prove import choose_checkpoint, prove
 from esctl.output import Target, write
-from esctl.queries.audit import audit
-from esctl.queries.basis import to_json
-from esctl.queries.bounds import entity_conditions
-from esctl.queries.log import EventFilters, log
-from esctl.queries.replay import replay
-from esctl.queries.scope import Scope, check_entities, claims
 
 if TYPE_CHECKING:
-    from esctl.ledger.checkpoint import Checkpoint
+    from esctl.ledger.sign.checkpoint import Checkpoint
     from esctl.model import Answer, AsOf, Basis
     from esctl.store import Store
 

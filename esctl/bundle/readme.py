@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from esctl.ask.scope.basis import to_lines
 from esctl.bundle.contents import BASIS, CHECKPOINT, INTERPRETATION, MANIFEST, STATES, TRAIL, Manifest
 from esctl.output.text import visible
-from esctl.queries.basis import to_lines
 
 if TYPE_CHECKING:
-    from esctl.ledger.checkpoint import Checkpoint
+    from esctl.ledger.sign.checkpoint import Checkpoint
     from esctl.model import Basis
 
 _PAGE = """EVIDENCE FROM AN EVENT LOG

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from msgspec import Struct, convert
 
+from esctl.ask.changes.audit import audit
+from esctl.ask.scope.scope import claims
+from esctl.ask.states.replay import replay
 from esctl.bundle.contents import INTERPRETATION, STATES, TRAIL, Manifest, json_object
 from esctl.bundle.make import as_lines
 from esctl.config import Config
 from esctl.errors import EsctlError
 from esctl.index.update import Updater
-from esctl.ledger.findings import Check, Finding
+from esctl.ledger.check.findings import Check, Finding
 from esctl.log.merkle import Frontier
 from esctl.log.segment import SCHEMA
-from esctl.log.snapshot import Snapshot
+from esctl.log.store_state import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
-from esctl.queries.audit import audit
-from esctl.queries.replay import replay
-from esctl.queries.scope import claims
 from esctl.store import Store
 
 if TYPE_CHECKING:
-    from esctl.ledger.tlog_proof import Content
+    from esctl.ledger.prove.proof_file import Content
 
 _RULES = (("states", STATES), ("trail", TRAIL))
 _BOUNDS = ("at", "before")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from esctl.queries.audit import Filters
+    from esctl.ask.changes.audit import Filters
     from esctl.store import Store
 
 
@@ -18,7 +18,7 @@ def filters(
     fields: list[str] | None = None,
 ) -> Filters:
     """Read the filter options."""
-    from esctl.queries.audit import Filters
+    from esctl.ask.changes.audit import Filters
 
     return Filters(
         actors=tuple(actors or ()),

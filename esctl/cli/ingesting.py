@@ -10,7 +10,7 @@ from esctl.engine.exact_text import json_string
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from esctl.index.detect import Detection
+    from esctl.index.envelope.detect import Detection
     from esctl.store import Store
 
 LONGEST = 60

@@ -10,8 +10,8 @@ from esctl.cli.options import Shared
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from esctl.ask.scope.scope import Scope
     from esctl.model import Answer, AsOf, Basis
-    from esctl.queries.scope import Scope
     from esctl.store import Store
 
 
@@ -24,7 +24,7 @@ def open_store(shared: Shared) -> Store:
     store.tz = shared.tz or output_settings(store).get("tz") or "UTC"
     if shared.basis_from is None:
         return store
-    from esctl.queries.basis import read_basis
+    from esctl.ask.scope.basis import read_basis
 
     return store.on_basis(read_basis(shared.basis_from))
 
@@ -93,7 +93,7 @@ def announce(
     findings lie in its scope (where `noted`), and its basis where it is wanted.
     """
     if not shared.quiet:
-        from esctl.queries.findings import erased_note, findings_note
+        from esctl.ask.scope.notes import erased_note, findings_note
 
         for point in (at, *points):
             echo_bound(store, shared, point)
@@ -108,8 +108,8 @@ def announce(
 
 
 def _tell_basis(shared: Shared, store: Store, basis: Basis) -> None:
+    from esctl.ask.scope.basis import to_json, to_lines
     from esctl.cli.render import choose_target
-    from esctl.queries.basis import to_json, to_lines
 
     if not shared.basis:
         return

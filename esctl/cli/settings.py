@@ -78,7 +78,7 @@ def _found(store: Path | None, config: Path | None) -> Iterator[Setting]:
 
 
 def _overrides(store: Path | None) -> Iterator[Setting]:
-    from esctl.index.overrides import read_overrides
+    from esctl.index.envelope.map_options import read_overrides
 
     for assignment in read_overrides(store) if store is not None else ():
         key, _, path = assignment.partition("=")

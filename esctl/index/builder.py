@@ -12,18 +12,18 @@ from msgspec import Struct
 
 from esctl.engine.duckdb import relational, single_row
 from esctl.engine.exact_text import members_sql, unmark_text_sql
-from esctl.index.arrange import Rows, arrange, unsorted_rows_sql
-from esctl.index.catalog import ERASED
-from esctl.index.duplicates import Earlier, Repeats, find_repeats
-from esctl.index.envelope import stanza_roles
-from esctl.index.event_sql import Group, sampled_columns
-from esctl.index.events import batched, read_events
-from esctl.index.layout import PayloadColumn, json_kind_sql, null_mark
+from esctl.index.envelope.envelope_sql import stanza_roles
+from esctl.index.envelope.event_columns import batched, read_events
+from esctl.index.envelope.event_sql import Group, sampled_columns
+from esctl.index.files.manifest import ERASED
+from esctl.index.files.payload_columns import PayloadColumn, json_kind_sql, null_mark
+from esctl.index.files.sort_rows import Rows, arrange, unsorted_rows_sql
+from esctl.index.seen_ids.find import Earlier, Repeats, find_repeats
 
 if TYPE_CHECKING:
     import duckdb
 
-    from esctl.index.idruns import HashedIds
+    from esctl.index.seen_ids.run_file import HashedIds
 
 BIGINT_SEQUENCE = 2**62
 """Sequences below this fit a fold key beside a position."""

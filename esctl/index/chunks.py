@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from esctl.log.snapshot import Snapshot
+from esctl.log.store_state import Snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,7 +15,10 @@ from msgspec import Struct, convert
 from msgspec.structs import replace
 
 from esctl.errors import InputError
-from esctl.index.catalog import (
+from esctl.index.chunks import chunks, ends, fresh_chunks
+from esctl.index.decode.log_rows import judge_rows, judged_chunk, runs_of, trimmed_raws
+from esctl.index.files.freshness import empty, is_current, newest_head, usable
+from esctl.index.files.manifest import (
     MANIFEST,
     IndexFile,
     Manifest,
@@ -24,25 +27,22 @@ from esctl.index.catalog import (
     with_sources,
     write_manifest,
 )
-from esctl.index.chunks import chunks, ends, fresh_chunks
-from esctl.index.currency import empty, is_current, newest_head, usable
-from esctl.index.merging import due, merge, together
-from esctl.index.rows import judge_rows, judged_chunk, runs_of, trimmed_raws
+from esctl.index.files.merge import due, merge, together
+from esctl.index.files.write import LOCK, LOCK_SECONDS, ROW_GROUP, Written, retire, sweep, write_file
 from esctl.index.scan import IndexView
-from esctl.index.storage import LOCK, LOCK_SECONDS, ROW_GROUP, Written, retire, sweep, write_file
-from esctl.log.snapshot import Snapshot
+from esctl.log.store_state import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from esctl.index.arrange import Rows
     from esctl.index.builder import ChunkEvents
-    from esctl.index.detect import Detection
-    from esctl.index.duplicates import Earlier
-    from esctl.index.ids import Ids
-    from esctl.index.layout import PayloadColumn
+    from esctl.index.envelope.detect import Detection
+    from esctl.index.files.payload_columns import PayloadColumn
+    from esctl.index.files.sort_rows import Rows
+    from esctl.index.seen_ids.find import Earlier
+    from esctl.index.seen_ids.runs import Ids
 
 SMALL_ROWS = 1_000_000
 """Files with fewer rows are merged as the log grows."""
@@ -64,7 +64,7 @@ class Updater(Struct, frozen=True, dict=True):
     @cached_property
     def ids(self) -> Ids:
         """The ids seen so far."""
-        from esctl.index.ids import Ids
+        from esctl.index.seen_ids.runs import Ids
 
         return Ids(self.connection)
 
@@ -193,14 +193,14 @@ class Updater(Struct, frozen=True, dict=True):
         return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
 
     def _earlier(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Earlier:
-        from esctl.index.duplicates import Earlier
+        from esctl.index.seen_ids.find import Earlier
 
         return Earlier(self.ids.in_index(self.folder, manifest), trimmed_raws(snapshot, table))
 
     def _configured_or_detected(self, source: str, raws: pa.Array, cursor: Cursor) -> Stanza:
-        from esctl.index.detect import detect
-        from esctl.index.mapping import stanza_for
-        from esctl.index.samples import values_of
+        from esctl.index.envelope.detect import detect
+        from esctl.index.envelope.mapping import stanza_for
+        from esctl.index.envelope.samples import values_of
 
         sample = raws.slice(0, SAMPLE_RECORDS)
         configured = stanza_for(self.config, source)
@@ -277,10 +277,10 @@ class Updater(Struct, frozen=True, dict=True):
         return with_sources(manifest, new) if new else manifest
 
     def _stanza(self, snapshot: Snapshot, source: str, row: int, table: pa.Table, texts: pa.ChunkedArray) -> Stanza:
-        from esctl.index.detect import detect
-        from esctl.index.mapping import stanza_for
-        from esctl.index.overrides import with_overrides
-        from esctl.index.samples import parsed, sample_values
+        from esctl.index.envelope.detect import detect
+        from esctl.index.envelope.map_options import with_overrides
+        from esctl.index.envelope.mapping import stanza_for
+        from esctl.index.envelope.samples import parsed, sample_values
 
         configured = stanza_for(self.config, source) or _recorded(snapshot, source)
         if configured is not None:
@@ -299,8 +299,8 @@ class Updater(Struct, frozen=True, dict=True):
 
     def recognise(self, snapshot: Snapshot, source: str, first: int) -> Stanza:
         """Say what is recognised in a source, whose first record is at position `first`, whatever is configured."""
-        from esctl.index.detect import detect
-        from esctl.index.samples import sample_values
+        from esctl.index.envelope.detect import detect
+        from esctl.index.envelope.samples import sample_values
 
         recorded = _recorded(snapshot, source)
         if recorded is not None:
@@ -310,7 +310,7 @@ class Updater(Struct, frozen=True, dict=True):
         return _whole(detect(sample_values(snapshot, cursor, first, count, self.connection)), cursor).stanza
 
     def _overridden(self, stanza: Stanza) -> Stanza:
-        from esctl.index.mapping import override
+        from esctl.index.envelope.mapping import override
 
         return override(stanza, self.config.overrides) if self.config.overrides else stanza
 

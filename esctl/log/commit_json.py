@@ -15,7 +15,7 @@ from msgspec.structs import asdict
 from esctl.log.lines import sealed, unsealed
 from esctl.log.merkle import HASH, Frontier
 from esctl.log.ranges import ByteRange
-from esctl.log.snapshot import SEGMENT_NAME, Commit, Redaction, SegmentEntry, Snapshot, check_dense
+from esctl.log.store_state import SEGMENT_NAME, Commit, Redaction, SegmentEntry, Snapshot, check_dense
 from esctl.model import Cursor
 
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)

@@ -25,7 +25,7 @@ from esctl.log.files import (
     write_replacing,
 )
 from esctl.log.lines import from_line, to_line
-from esctl.log.snapshot import FORMAT, Commit, Snapshot, commit_name, empty, identity, replay
+from esctl.log.store_state import FORMAT, Commit, Snapshot, commit_name, empty, identity, replay
 
 SUMMARY_EVERY = 100
 _COMMIT_NAME = re.compile(r"(\d{20})\.json", re.ASCII)

@@ -19,7 +19,7 @@ from esctl.log.files import TEMPORARY, Filesystem, entries, temporary_name
 from esctl.log.reader import read_table
 from esctl.log.replacing import Replacement
 from esctl.log.segment import SEGMENT_ROWS, write_unnamed
-from esctl.log.snapshot import SegmentEntry, Snapshot
+from esctl.log.store_state import SegmentEntry, Snapshot
 from esctl.log.writer import LogWriter
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from esctl.log.merkle import HASH
 from esctl.log.reader import read_table
 from esctl.log.replacing import Replacement
 from esctl.log.segment import SCHEMA, leaf_hashes
-from esctl.log.snapshot import Redaction, SegmentEntry, Snapshot
+from esctl.log.store_state import Redaction, SegmentEntry, Snapshot
 from esctl.log.writer import LogWriter
 
 if TYPE_CHECKING:

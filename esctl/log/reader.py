@@ -21,7 +21,7 @@ from esctl.errors import InputError, NotFoundError
 from esctl.log.commits import open_log
 from esctl.log.ranges import damage_in
 from esctl.log.segment import SCHEMA
-from esctl.log.snapshot import SegmentEntry, Snapshot
+from esctl.log.store_state import SegmentEntry, Snapshot
 
 _DAMAGED = "the store is damaged: restore the file from a copy"
 

@@ -17,7 +17,7 @@ from esctl.log.commits import CommitLog
 from esctl.log.files import ConflictError, Filesystem, explained
 from esctl.log.merkle import BLOCK
 from esctl.log.segment import name_segment, write_segment
-from esctl.log.snapshot import Commit, Redaction, SegmentEntry, Snapshot
+from esctl.log.store_state import Commit, Redaction, SegmentEntry, Snapshot
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -20,7 +20,7 @@ from esctl.engine.duckdb import connect, relational
 from esctl.log.files import Filesystem, explained, publish, temporary_name
 from esctl.log.plain_leaves import is_plain, plain_leaf_hashes
 from esctl.log.ranges import ByteRange
-from esctl.log.snapshot import SegmentEntry
+from esctl.log.store_state import SegmentEntry
 
 if TYPE_CHECKING:
     import duckdb

@@ -33,7 +33,7 @@ from esctl.log.segment import (
     iter_leaf_hashes,
     write_segment,
 )
-from esctl.log.snapshot import SEGMENT_NAME, Commit, SegmentEntry, Snapshot
+from esctl.log.store_state import SEGMENT_NAME, Commit, SegmentEntry, Snapshot
 from esctl.model import Cursor
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ def compare(operator: str, left: Value, right: Value) -> str:
 
 def to_time(value: Value) -> Value:
     """Read a value as an instant; text in any form that logs use."""
-    from esctl.index.times import time_sql
+    from esctl.index.decode.times import time_sql
 
     if value.type == "time":
         return value

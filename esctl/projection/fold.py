@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
-from esctl.index.catalog import PayloadPath
+from esctl.index.files.manifest import PayloadPath
 from esctl.projection.cells import FieldPlan, Only, Step, any_of, field_plan
 from esctl.projection.conversions import convert
 from esctl.projection.expressions import Expression

@@ -8,7 +8,7 @@ from typing import Any
 
 from esctl.engine.exact_text import json_string
 from esctl.errors import UsageError
-from esctl.index.strict import PLAIN_DIGITS, canonical_number
+from esctl.index.decode.strict_json import PLAIN_DIGITS, canonical_number
 from esctl.model import MARK
 
 EXACT_DIGITS = 15

@@ -35,8 +35,8 @@ def run(
     projection: ProjectionName = "",
 ) -> None:
     """Give the trail: when, who, what event, and which fields it changed from what to what."""
+    from esctl.ask.changes.audit import audit
     from esctl.cli.filters import filters
-    from esctl.queries.audit import audit
 
     store = open_store(shared)
     bound = store.bound(at, before)

@@ -39,7 +39,7 @@ def run(
     projection: ProjectionName = "",
 ) -> None:
     """Give each field of the state with the event that made it so, when, and by whom."""
-    from esctl.queries.blame import blame
+    from esctl.ask.changes.blame import blame
 
     names = [*(entity or ()), *(entities or ())]
     if not names:

@@ -24,9 +24,9 @@ Tsa = Annotated[
 @command
 def run(shared: Shared, key: Key = "", tsa: Tsa = "") -> None:
     """Sign the head of the log, to be kept elsewhere: what is changed after that can be shown."""
-    from esctl.ledger.anchors import make_checkpoint
-    from esctl.ledger.keys import read_key
-    from esctl.ledger.stamps import attach, check_authority
+    from esctl.ledger.sign.checkpoints import make_checkpoint
+    from esctl.ledger.sign.keys import read_key
+    from esctl.ledger.sign.timestamps import attach, check_authority
 
     if tsa:
         check_authority(tsa)

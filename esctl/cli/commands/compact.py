@@ -19,9 +19,9 @@ def run(
     """Merge small files of the log and the index, while others read and write: no answer and no proof changes."""
     from esctl.cli.opening import output_settings
     from esctl.cli.render import render
-    from esctl.compaction import compact, planned
     from esctl.engine.duckdb import explained
-    from esctl.queries.compact import compacted
+    from esctl.maintain.compact import compact, planned
+    from esctl.reports.compact import compacted
     from esctl.store import Store
 
     store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit)

@@ -56,7 +56,7 @@ def run(
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when anything differs.")] = False,
 ) -> None:
     """Give what differs between the states at two points, and the events that did it."""
-    from esctl.queries.diff import Side, compare
+    from esctl.ask.changes.diff import Side, compare
 
     store = open_store(shared)
     words = [word for word in (a, b, *(entities or ())) if word]

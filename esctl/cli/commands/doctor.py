@@ -53,8 +53,8 @@ def run(
     ] = False,
 ) -> None:
     """Look for what is wrong with the log; exit with 1 where something is."""
+    from esctl.ask.health.doctor import examine, occurrences, summary
     from esctl.cli.filters import filters
-    from esctl.queries.doctor import examine, occurrences, summary
 
     store = open_store(shared)
     wanted = filters(store, None, None, start, end)

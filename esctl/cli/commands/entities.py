@@ -14,7 +14,7 @@ def run(
     known_at: KnownAt = "",
 ) -> None:
     """List entities with their events and when the first and last happened."""
-    from esctl.queries.entities import entities as list_entities
+    from esctl.ask.events.entities import entities as list_entities
 
     store = open_store(shared)
     scope = store.scope(entities or (), known_at=known_at)

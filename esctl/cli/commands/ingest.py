@@ -12,10 +12,10 @@ from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from esctl.following import Pace
-    from esctl.index.detect import Detection
-    from esctl.ingest import IngestOptions, Outcome
-    from esctl.ledger.note import SigningKey
+    from esctl.index.envelope.detect import Detection
+    from esctl.intake.batch import IngestOptions, Outcome
+    from esctl.intake.follow import Pace
+    from esctl.ledger.sign.note import SigningKey
     from esctl.model import Answer
     from esctl.sources.files import Source
     from esctl.store import Store
@@ -96,10 +96,10 @@ def run(
     from esctl.cli.ingesting import report_detections, report_entities
     from esctl.cli.opening import zone
     from esctl.engine.sizes import parse_size
-    from esctl.index.times import find_zone
-    from esctl.ingest import IngestOptions, ingest
-    from esctl.ledger.keys import read_key
-    from esctl.snapshots import keep
+    from esctl.index.decode.times import find_zone
+    from esctl.intake.batch import IngestOptions, ingest
+    from esctl.ledger.sign.keys import read_key
+    from esctl.maintain.save_states import keep
     from esctl.sources.files import Limits, expand, expand_followed
     from esctl.sources.reading import SourceOptions
     from esctl.store import create, reopened
@@ -136,7 +136,7 @@ def run(
 def _pace(every: str, records: int) -> Pace:
     import re
 
-    from esctl.following import Pace
+    from esctl.intake.follow import Pace
 
     found = re.fullmatch(r"([0-9]{1,6})(ms|s|m)", every.strip())
     if found is None or not int(found[1]):
@@ -147,7 +147,7 @@ def _pace(every: str, records: int) -> Pace:
 def _followed(store: Store, found: list[Source], options: IngestOptions, pace: Pace, shared: Shared) -> Outcome:
     from esctl.cli.failures import asked_to_stop
     from esctl.cli.ingesting import report_detections
-    from esctl.following import Talk, follow
+    from esctl.intake.follow import Talk, follow
 
     def note(text: str) -> None:
         diagnostics.note(f"note: {text}", shared.quiet)
@@ -206,8 +206,8 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
 
 def _vouch(outcome: Outcome, key: SigningKey | None) -> None:
     """Keep the new head as last seen, and sign it where that is wanted."""
-    from esctl.ledger.anchors import make_checkpoint
-    from esctl.ledger.pins import advance
+    from esctl.ledger.sign.checkpoints import make_checkpoint
+    from esctl.ledger.sign.last_seen import advance
 
     if not advance(outcome.snapshot, anew=outcome.first):
         diagnostics.note("warning: the store does not continue what was last seen of it here: esctl verify")

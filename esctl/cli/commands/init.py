@@ -20,8 +20,8 @@ def run(
     force: Annotated[bool, typer.Option("--force", help="Write over an esctl.toml that is there.")] = False,
 ) -> None:
     """Write a commented esctl.toml with the recognised mapping and a starter projection."""
+    from esctl.ask.events.starter_toml import starter
     from esctl.config import FILE
-    from esctl.queries.starter import starter
 
     store = open_store(shared)
     text = starter(store.scope(), store.view.manifest)

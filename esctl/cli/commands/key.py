@@ -22,7 +22,7 @@ def new(
 ) -> None:
     """Make a key in your configuration folder and print its public half, for others to check by."""
     from esctl.cli import diagnostics
-    from esctl.ledger.keys import keys_folder, new_key
+    from esctl.ledger.sign.keys import keys_folder, new_key
 
     key = new_key(name)
     diagnostics.note(f"the private key is in {keys_folder()}: keep a copy where only you can read it", shared.quiet)
@@ -35,9 +35,9 @@ def list_keys(shared: Shared) -> None:
     """List your keys: name, id, public key."""
     from esctl.cli.render import render
     from esctl.engine.duckdb import open_session
-    from esctl.ledger.keys import own_verifiers
+    from esctl.ledger.sign.keys import own_verifiers
     from esctl.model import Column
-    from esctl.queries.listed import listed
+    from esctl.reports.rows import listed
 
     columns = (Column("name", "text"), Column("id", "text"), Column("key", "text"))
     rows = [(key.name, key.id.hex(), key.text) for key in own_verifiers()]
@@ -48,6 +48,6 @@ def list_keys(shared: Shared) -> None:
 @command
 def show_key(shared: Shared, name: Name = "") -> None:
     """Print a key's public half: what others give to --trust."""
-    from esctl.ledger.keys import read_key
+    from esctl.ledger.sign.keys import read_key
 
     write_bytes([f"{read_key(name).verifier.text}\n".encode()], shared.output)

@@ -44,8 +44,8 @@ def run(
     ] = False,
 ) -> None:
     """List events in the order of arrival, whatever became of them."""
+    from esctl.ask.events.log import EventFilters, log
     from esctl.cli.filters import filters
-    from esctl.queries.log import EventFilters, log
 
     store = open_store(shared)
     kinds = {"invalid": invalid, "duplicates": duplicates, "conflicts": conflicts, "erased": erased}

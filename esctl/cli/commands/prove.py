@@ -26,8 +26,8 @@ def run(
 ) -> None:
     """Write the proof that an event is in the log: with its bytes and the signer's key it can be checked anywhere."""
     from esctl.cli.bytes_out import write_bytes
-    from esctl.ledger.prove import choose_checkpoint, prove
-    from esctl.ledger.tlog_proof import SUFFIX
+    from esctl.ledger.prove.proof_file import SUFFIX
+    from esctl.ledger.prove.prove import choose_checkpoint, prove
 
     store = open_store(shared)
     positions = sorted({position for event in events for position in _positions(store, event)})
@@ -46,8 +46,8 @@ def _positions(store: Store, event: str) -> list[int]:
     if re.fullmatch(r"@[0-9]{1,18}", event):
         found = [int(event[1:])] if 0 < int(event[1:]) <= store.snapshot.head else []
     else:
-        from esctl.queries.log import find_event
-        from esctl.queries.scope import Scope
+        from esctl.ask.events.log import find_event
+        from esctl.ask.scope.scope import Scope
 
         found = find_event(Scope(store.session, store.view), event)  # no projection has a say in it
     if not found:

@@ -45,7 +45,7 @@ def run(
     ] = True,
 ) -> None:
     """Compare what a system says it has with the state that the log implies."""
-    from esctl.queries.reconcile import Comparison, reconcile
+    from esctl.ask.compare.reconcile import Comparison, reconcile
 
     store = open_store(shared)
     bound = store.bound(at, before)

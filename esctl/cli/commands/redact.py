@@ -16,8 +16,8 @@ from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from esctl.queries.redact import Selection
-    from esctl.queries.scope import Scope
+    from esctl.ask.events.erasable import Selection
+    from esctl.ask.scope.scope import Scope
     from esctl.store import Store
 
 TABLE = ("position", "source", "id", "type", "entity", "role", "duplicate_of")
@@ -54,9 +54,9 @@ def run(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Erase records of an erasable store for good: their bytes go, the tree of the log stays as it is."""
+    from esctl.ask.events.erasable import planned, select
     from esctl.log.erasing import check_erasable
-    from esctl.queries.redact import planned, select
-    from esctl.redaction import complete
+    from esctl.maintain.redact import complete
 
     if not reason.strip() and not dry_run:
         raise UsageError("--reason is missing", "say why; it is kept with the erasure, so name nobody in it")
@@ -86,9 +86,9 @@ def _user() -> str:
 
 
 def _erase(shared: Shared, store: Store, selection: Selection, reason: str, actor: str) -> None:
-    from esctl.ledger.pins import advance
-    from esctl.queries.redact import done
-    from esctl.redaction import Wanted, redact
+    from esctl.ask.events.erasable import done
+    from esctl.ledger.sign.last_seen import advance
+    from esctl.maintain.redact import Wanted, redact
     from esctl.store import reopened
 
     if selection.positions:
@@ -111,7 +111,7 @@ def _with_same_bytes(store: Store, selection: Selection, wanted: bool | None) ->
     """
     from msgspec.structs import replace
 
-    from esctl.queries.redact import same_bytes
+    from esctl.ask.events.erasable import same_bytes
 
     if wanted is False or not selection.positions:
         return selection
@@ -127,7 +127,7 @@ def _with_same_bytes(store: Store, selection: Selection, wanted: bool | None) ->
 
 
 def _tell_same_id(scope: Scope, selection: Selection) -> None:
-    from esctl.queries.redact import same_id
+    from esctl.ask.events.erasable import same_id
 
     if others := same_id(scope, selection.positions):
         told = "have the id of an event to be erased" if len(others) > 1 else "has the id of an event to be erased"

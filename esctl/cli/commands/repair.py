@@ -20,8 +20,8 @@ def run(
     """Mend what is derived, and say what evidence is lost: exit 0 all is well again, 1 evidence is damaged."""
     from esctl.cli.opening import closed_store, output_settings
     from esctl.cli.render import render
-    from esctl.ledger.repair import repair
-    from esctl.queries.repair import repaired
+    from esctl.maintain.repair import repair
+    from esctl.reports.repair import repaired
 
     store = closed_store(shared)
     steps = repair(store.path, store.updater(), dry=dry_run)

@@ -40,7 +40,7 @@ def run(
     projection_file: ProjectionFile = None,
 ) -> None:
     """Give the state of entities at a point in time, one row each."""
-    from esctl.queries.replay import replay
+    from esctl.ask.states.replay import replay
 
     store = open_store(shared)
     bound = store.bound(at, before)

@@ -41,7 +41,7 @@ def run(
     ] = "",
 ) -> None:
     """Give the changes that take entities back to their state at T; nothing is written to the store."""
-    from esctl.queries.revert import revert
+    from esctl.ask.changes.revert import revert
 
     store = open_store(shared)
     point = store.given(to, "--to")
@@ -50,7 +50,7 @@ def run(
     scope = store.scope(entities, projection, known_at)
     answer = revert(scope, point)
     if as_events:
-        from esctl.queries.shaping import read_template, shaped
+        from esctl.ask.changes.event_template import read_template, shaped
 
         answer = shaped(answer, read_template(as_events, "--as-events"), "--as-events")
     tell(answer, shared, store, scope, () if as_events else TABLE, (point,))

@@ -48,7 +48,7 @@ def run(
     plot: Annotated[bool, typer.Option("--plot", help="Draw it in the terminal (needs the extra `plot`).")] = False,
 ) -> None:
     """Give an aggregate over the states of all entities at each point of a grid of times."""
-    from esctl.queries.series import Sampling, series
+    from esctl.ask.over_time.series import Sampling, series
 
     store = open_store(shared)
     bounds = store.given(start, "--from", inclusive=False), store.given(end, "--to")

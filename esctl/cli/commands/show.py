@@ -13,7 +13,7 @@ from esctl.cli.options import Shared, command
 from esctl.errors import InputError, NotFoundError
 
 if TYPE_CHECKING:
-    from esctl.log.snapshot import Snapshot
+    from esctl.log.store_state import Snapshot
 
 
 @command
@@ -23,7 +23,7 @@ def run(
     raw: Annotated[bool, typer.Option("--raw", help="Write the record's bytes as received, and nothing else.")] = False,
 ) -> None:
     """Show one event with its raw bytes."""
-    from esctl.queries.log import events_at, find_event, with_raw
+    from esctl.ask.events.log import events_at, find_event, with_raw
 
     store = open_store(shared)
     scope = store.scope()

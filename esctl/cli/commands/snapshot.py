@@ -14,7 +14,7 @@ from esctl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from esctl.index.shelf import StateSnapshot
+    from esctl.saved_states.files import StateSnapshot
     from esctl.store import Store
 
 
@@ -29,25 +29,25 @@ def run(
     drop: Annotated[bool, typer.Option("--drop", help="Remove all snapshots; the answers stay the same.")] = False,
 ) -> None:
     """Keep the states at a point, so that replays go on from there. Answers are the same with and without."""
-    from esctl import snapshots
+    from esctl.maintain import save_states
 
     if sum([bool(at), bool(every), listing, drop]) > 1 or every < 0:
         raise UsageError("give one of --at T, --every N (1 or more), --list and --drop", "without any: at the head")
     store = open_store(shared)
     if drop:
-        snapshots.drop_all(store)
+        save_states.drop_all(store)
     elif listing:
         _show(store, shared)
     else:
-        made = snapshots.every(store, every) if every else snapshots.take(store, store.bound(at))
+        made = save_states.every(store, every) if every else save_states.take(store, store.bound(at))
         if not made:
             diagnostics.note("note: there is nothing to keep: no events there, or only projections that are not kept")
         _show(store, shared, made)
 
 
 def _show(store: Store, shared: Shared, only: Sequence[StateSnapshot] | None = None) -> None:
-    from esctl.queries.snapshot import listing
-    from esctl.snapshots import listed
+    from esctl.ask.states.save import listing
+    from esctl.maintain.save_states import listed
 
     found = listed(store)
     if only is not None:

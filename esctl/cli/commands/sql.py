@@ -29,8 +29,8 @@ def run(
     """Ask a SELECT of your own, in DuckDB's SQL; it can read the store's events and states, and nothing else."""
     import sys
 
+    from esctl.ask.sql.sql import sql
     from esctl.engine.isolated import Limits, Sandbox
-    from esctl.queries.sql import sql
 
     with Sandbox() as sandbox:
         store = open_store(shared)

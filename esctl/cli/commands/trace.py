@@ -25,7 +25,7 @@ def run(
     ] = None,
 ) -> None:
     """Give the events tied to one by causation, correlation or an alias: a tree, in order of time."""
-    from esctl.queries.trace import MOST_LINKS, trace
+    from esctl.ask.events.trace import MOST_LINKS, trace
 
     store = open_store(shared)
     scope = store.scope((), "", known_at)

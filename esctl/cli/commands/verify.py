@@ -39,10 +39,10 @@ def run(
     """Check that nothing in the store was changed: exit 0 intact, 1 tampered or damaged, 3 cannot be judged."""
     from esctl.cli.opening import closed_store, output_settings
     from esctl.cli.render import render
-    from esctl.ledger.keys import read_verifiers
-    from esctl.ledger.stamps import read_certificates
-    from esctl.ledger.verify import Wanted, verify
-    from esctl.queries.verify import verification
+    from esctl.ledger.check.verify import Wanted, verify
+    from esctl.ledger.sign.keys import read_verifiers
+    from esctl.ledger.sign.timestamps import read_certificates
+    from esctl.reports.verify import verification
 
     keys = read_verifiers(trust or ())
     store = closed_store(shared)

@@ -28,8 +28,8 @@ def run(
     from esctl.cli.render import render
     from esctl.config import read_config
     from esctl.engine.duckdb import open_session
-    from esctl.ledger.keys import read_verifiers
-    from esctl.queries.verify import checked
+    from esctl.ledger.sign.keys import read_verifiers
+    from esctl.reports.verify import checked
 
     keys = read_verifiers(trust or ())
     config = read_config(shared.config) if shared.config is not None else None

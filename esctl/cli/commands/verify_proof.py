@@ -14,7 +14,7 @@ from esctl.cli.options import Shared, command
 from esctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
-    from esctl.ledger.proven import Proven
+    from esctl.ledger.prove.judge import Proven
 
 TABLE = ("result", "position", "recorded_at", "source", "offset", "size", "signed_by")
 _CODES = {"proven": 0, "erased": 0, "refuted": 1, "not judged": 3}
@@ -35,10 +35,10 @@ def run(
     """Check a proof by itself: exit 0 proven, 1 refuted, 3 cannot be judged. Needs neither the store nor a network."""
     from esctl.cli.render import render
     from esctl.engine.duckdb import open_session
-    from esctl.ledger.keys import read_verifiers
-    from esctl.ledger.proven import judge, read_proof, trust_in
-    from esctl.ledger.tlog_proof import LARGEST
-    from esctl.queries.proof import proven
+    from esctl.ledger.prove.judge import judge, read_proof, trust_in
+    from esctl.ledger.prove.proof_file import LARGEST
+    from esctl.ledger.sign.keys import read_verifiers
+    from esctl.reports.proof import proven
 
     keys = read_verifiers(trust or ())
     read = read_proof(_bytes(proof, LARGEST), str(proof))

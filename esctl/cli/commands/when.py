@@ -47,7 +47,7 @@ def run(
     projection_file: ProjectionFile = None,
 ) -> None:
     """Give the moments at which a condition on the state turned true, by which event, and for how long."""
-    from esctl.queries import when
+    from esctl.ask.over_time import when
 
     store = open_store(shared)
     which = _which(first, last, every or count)

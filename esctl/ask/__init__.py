@@ -1,0 +1,1 @@
+"""One question a module: from a `Scope` to an `Answer`."""

@@ -1,0 +1,1 @@
+"""What changed: diff, audit, blame, revert."""

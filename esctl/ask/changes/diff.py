@@ -1,0 +1,259 @@
+"""diff: what differs between the states at two points, and which events did it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.ask.scope.bounds import bound, entity_conditions, known_conditions
+from esctl.ask.scope.scope import (
+    Claim,
+    Scope,
+    check_entities,
+    check_order,
+    claims,
+    counted,
+    event_rows,
+    hold_checks,
+    plan_for,
+    trailless_notes,
+)
+from esctl.ask.states.replay import States, states
+from esctl.ask.states.trail import differ, trail
+from esctl.engine.duckdb import explained, single_row
+from esctl.engine.exact_text import members_sql, unmark_text_sql
+from esctl.engine.quoting import literal
+from esctl.index.scan import FOLDABLE
+from esctl.model import Answer, AsOf, Column
+from esctl.projection.fold import NeedsStreamError
+from esctl.projection.pairs import SIDES, pair_sql
+from esctl.projection.reads import Reads
+from esctl.projection.sql import touched_sql
+
+COLUMNS = (
+    Column("entity", "text"),
+    Column("kind", "text"),
+    Column("change", "text"),
+    Column("field", "text"),
+    Column("before", "json"),
+    Column("after", "json"),
+    Column("positions", "json"),
+)
+SUMMARY_COLUMNS = (
+    Column("kind", "text"),
+    Column("change", "text"),
+    Column("entities", "integer"),
+    Column("fields", "integer"),
+)
+
+FEW = 50
+"""Events are few where the log has more than so many times as many."""
+
+
+class Side(Struct, frozen=True):
+    """One of two things compared: what a scope gives at a point (None: at the end)."""
+
+    scope: Scope
+    at: AsOf | None = None
+
+
+def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
+    """Answer with one row per entity and field that differs between the states at `a` and at `b`.
+
+    Where `a` is the later one, before and after change places. `positions` are the events between the two that touched
+    the field.
+    """
+    return compare(Side(scope, a), Side(scope, b), summary=summary)
+
+
+def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
+    """Answer as `diff` does with what differs between two sides, which may also be known at other times or supposed.
+
+    Where the sides are folded with other projections every event counts, and `positions` is empty.
+    """
+    scope = before.scope
+    for side in (before, after):
+        check_entities(side.scope)
+        check_order(side.scope)
+    if (scope.projections, scope.projection) == (after.scope.projections, after.scope.projection):
+        rows = " UNION ALL ".join(differences(before, after, claim) for claim in claims(scope))
+    else:
+        none = "SELECT '' AS kind, '' AS entity, 0::BIGINT AS position, '' AS field, true AS resets WHERE false"
+        one, other = (_all_fields(side, claims(side.scope)) for side in (before, after))
+        rows = _joined(one, other, none)
+    if summary:
+        sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
+            GROUP BY ALL ORDER BY kind, change"""
+        return Answer(scope.session, sql, SUMMARY_COLUMNS, title="differences")
+    listed = "'[' || array_to_string(positions, ',') || ']' AS positions"
+    return Answer(
+        scope.session,
+        f"SELECT * EXCLUDE (resets) REPLACE ({listed}) FROM ({rows}) ORDER BY kind, entity, field",
+        COLUMNS,
+        notes=trailless_notes(scope),
+        title="differences",
+    )
+
+
+def differences(before: Side, after: Side, claim: Claim) -> str:
+    """Select what differs in the entities of a claim: entity, kind, change, field, before, after, positions, resets.
+
+    `positions` is a list; `resets`: one of these events set or removed the field, or it is not known that none did.
+    """
+    scope = before.scope
+    apart = apart_conditions(before, after)
+    events = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities), *apart])
+    narrowed = Claim(
+        claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT DISTINCT (kind, entity) FROM ({events}))"
+    )
+    try:
+        return _folded(before, after, claim, narrowed, events)
+    except NeedsStreamError:
+        one, other = (_all_fields(side, [narrowed]) for side in (before, after))
+        return _joined(one, other, _touched(before, after, claim, narrowed, apart))
+
+
+def _folded(before: Side, after: Side, claim: Claim, narrowed: Claim, events: str) -> str:
+    """Select the differences in one fold within both bounds. Raises NeedsStreamError where there is none.
+
+    `narrowed`: the claim on just the entities with `events` in one side alone.
+    """
+    inside = [_inside(side) for side in (before, after)]
+    if claim.projection.python or claim.projection.sql or None in inside:
+        raise NeedsStreamError
+    shared = _shared(before.scope, after.scope)
+    plan = plan_for(shared, claim.projection)
+    bounded = None not in (before.at, after.at)
+    bounds = (before.at, after.at) if bounded else (None, None)
+    sides = [f"{test} AS {name}" for test, name in zip(inside, SIDES.values(), strict=True)]
+    # To find the entities first takes longer than to fold all, unless they are few; but no other one may fail.
+    few = plan.may_fail or _are_few(shared, events)
+    condition = narrowed.condition if few else claim.condition
+    rows = event_rows(shared, plan.reads, [condition], bounds[0], also=bounds[1], more=sides)
+    hold_checks(shared, plan, rows)
+    none = "CAST(NULL AS VARCHAR)"
+    numbers = range(len(plan.fields))
+    bare = " AND ".join(["there_a <> there_b", *(f"before{i} IS NULL AND after{i} IS NULL" for i in numbers)])
+    everything = ", ".join(["CAST([] AS BIGINT[])", *(f"coalesce(touched{i}, [])" for i in numbers)])
+    any_reset = " OR ".join(["false", *(f"coalesce(resets{i}, false)" for i in numbers)])
+    # An entity without any field has one row without a name, so that its creation or deletion is not lost.
+    members = [f"CASE WHEN {bare} THEN {_member(none, none, none, f'flatten([{everything}])', any_reset)} END"]
+    for i, field in enumerate(plan.fields):
+        member = _member(literal(field.name), f"before{i}", f"after{i}", f"touched{i}", f"resets{i}")
+        members.append(f"CASE WHEN {differ(f'before{i}', f'after{i}')} THEN {member} END")
+    listed = f"""SELECT entity, kind, there_a, there_b, unnest([{", ".join(members)}]) AS f
+        FROM ({pair_sql(plan, replace(rows, few=rows.few or few))})"""
+    change = "CASE WHEN NOT there_a THEN 'created' WHEN NOT there_b THEN 'deleted' ELSE 'changed' END"
+    return f"""SELECT entity, kind, {change} AS change, f.field AS field, f.before AS before, f.after AS after,
+        coalesce(list_sort(list_distinct(f.positions)), []) AS positions, coalesce(f.resets, true) AS resets
+        FROM ({listed}) WHERE f IS NOT NULL"""
+
+
+def _are_few(scope: Scope, events: str) -> bool:
+    with explained():
+        found = single_row(scope.connection, f"SELECT count(*) FROM ({events})")
+    return found is not None and int(found[0]) * FEW < scope.view.manifest.events
+
+
+def _member(field: str, before: str, after: str, positions: str, resets: str) -> str:
+    return f"""{{'field': {field}, 'before': {before}, 'after': {after}, 'positions': {positions},
+        'resets': {resets}}}"""
+
+
+def _inside(side: Side) -> str | None:
+    """Write whether a row is in a side; None where that takes more than the row."""
+    limit = bound(side.scope.connection, side.scope.view, side.at)
+    if limit.first_versions is not None:
+        return None
+    # An event without a sequence is in no bound by sequence.
+    return f"coalesce({' AND '.join([limit.condition, *_known(side.scope)])}, false)"
+
+
+def _shared(one: Scope, other: Scope) -> Scope:
+    """Give a scope that has what is in either."""
+    return replace(
+        one,
+        known_at=one.known_at if one.known_at == other.known_at else None,
+        without=one.without if one.without == other.without else (),
+    )
+
+
+def _all_fields(side: Side, shared: list[Claim]) -> str:
+    return " UNION ALL ".join(_fields(states(side.scope, claim, side.at)) for claim in shared)
+
+
+def _joined(before: str, after: str, touched: str) -> str:
+    """Select what differs between two lists of fields, each with the events in `touched` that concern it."""
+    names = ", ".join(f"coalesce(x.{name}, y.{name}) AS {name}" for name in ("entity", "kind", "field"))
+    joined = f"""SELECT {names}, x.value AS before, y.value AS after, x.entity IS NOT NULL AS was,
+        y.entity IS NOT NULL AS is_now
+        FROM ({before}) x FULL JOIN ({after}) y
+        ON x.entity = y.entity AND x.kind = y.kind AND x.field IS NOT DISTINCT FROM y.field"""
+    lives = f"""SELECT *, bool_or(was) OVER (PARTITION BY kind, entity) AS before_there,
+        bool_or(is_now) OVER (PARTITION BY kind, entity) AS after_there,
+        count(field) OVER (PARTITION BY kind, entity) AS fields FROM ({joined})"""
+    change = "CASE WHEN NOT before_there THEN 'created' WHEN NOT after_there THEN 'deleted' ELSE 'changed' END"
+    # An entity without any field has one row without a name, so that its creation or deletion is not lost.
+    differing = f"""SELECT entity, kind, {change} AS change, field, before, after FROM ({lives})
+        WHERE {differ("before", "after")} OR (fields = 0 AND NOT (before_there AND after_there))"""
+    # The events of each field, and of each entity those of all its fields.
+    told = f"""SELECT kind, entity, field, grouping(field) AS whole,
+        list(DISTINCT position ORDER BY position) AS positions, bool_or(resets) AS resets
+        FROM ({touched}) WHERE position IS NOT NULL GROUP BY GROUPING SETS ((kind, entity, field), (kind, entity))"""
+    return f"""SELECT d.entity, d.kind, d.change, d.field, d.before, d.after, coalesce(t.positions, []) AS positions,
+        coalesce(t.resets, true) AS resets
+        FROM ({differing}) d LEFT JOIN ({told}) t ON t.entity = d.entity AND t.kind = d.kind
+        AND t.field IS NOT DISTINCT FROM d.field AND t.whole = CASE WHEN d.field IS NULL THEN 1 ELSE 0 END"""
+
+
+def _fields(part: States) -> str:
+    """Turn states into rows of (kind, entity, field, value), and one without a field name each."""
+    if part.streamed:
+        named = f"""SELECT kind, entity, unnest(list_prepend(NULL, {members_sql("state")})) AS m
+            FROM ({part.sql}) WHERE NOT deleted"""
+        value = "CASE WHEN m IS NOT NULL THEN coalesce(CAST(m.value AS VARCHAR), 'null') END"
+        return f"SELECT kind, entity, {unmark_text_sql('m.key')} AS field, {value} AS value FROM ({named})"
+    items = ["{'field': CAST(NULL AS VARCHAR), 'value': CAST(NULL AS VARCHAR)}"]
+    items += [f"{{'field': {literal(field.name)}, 'value': {field.column}}}" for field in part.fields]
+    listed = f"SELECT kind, entity, unnest([{', '.join(items)}]) AS f FROM ({part.sql}) WHERE NOT deleted"
+    return f"""SELECT kind, entity, f.field AS field, f.value AS value FROM ({listed})
+        WHERE f.value IS NOT NULL OR f.field IS NULL"""
+
+
+def apart_conditions(before: Side, after: Side) -> list[str]:
+    """Write the conditions of the events that are in one of the sides and not in the other."""
+    inside = [_inside(side) for side in (before, after)]
+    if None not in inside:
+        return [f"{inside[0]} <> {inside[1]}"]
+    nothing = Reads(before.scope.view, {})
+    one, other = (
+        f"SELECT kind, entity, position FROM ({event_rows(side.scope, nothing, [], side.at).sql})"
+        for side in (before, after)
+    )
+    events = f"(({one}) EXCEPT ({other})) UNION (({other}) EXCEPT ({one}))"
+    return [f"(kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"]
+
+
+def _known(scope: Scope) -> list[str]:
+    known = known_conditions(scope.connection, scope.view, scope.known_at)
+    return [*known, *(skipped.condition for skipped in scope.without)]
+
+
+def _touched(before: Side, after: Side, claim: Claim, narrowed: Claim, apart: list[str]) -> str:
+    """Select which fields the events between two sides touched: kind, entity, position, field, resets.
+
+    `narrowed`: the claim on just the entities with such events, for folds that need their whole lives.
+    """
+    scope = _shared(before.scope, after.scope)
+    try:
+        if claim.projection.python or claim.projection.sql:
+            raise NeedsStreamError
+        plan = plan_for(scope, claim.projection)
+        return touched_sql(plan, event_rows(scope, plan.reads, [claim.condition, *apart], None))
+    except NeedsStreamError:
+        bounded = None not in (before.at, after.at)
+        trails = trail(scope, narrowed, before.at if bounded else None, also=after.at if bounded else None).sql
+        rows = f"SELECT kind, entity, position, unnest(fields) AS field, true AS resets FROM ({trails})"
+        events = scope.view.relation(["kind", "entity", "position"], None, [*counted(scope), *apart])
+        return f"""SELECT * FROM ({rows})
+            WHERE (kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"""

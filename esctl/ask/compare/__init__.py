@@ -1,0 +1,1 @@
+"""A system's own table against the state that the log implies."""

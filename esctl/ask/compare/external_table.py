@@ -1,0 +1,202 @@
+"""Rows that another system says it has: a file in any format that ingest reads, its numbers exact."""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.engine.duckdb import explained, relational, single_row
+from esctl.engine.exact_text import json_string, unmark_text_sql
+from esctl.engine.quoting import literal
+from esctl.errors import InputError, UsageError
+from esctl.index.scan import read_json
+from esctl.model import Cursor
+
+if TYPE_CHECKING:
+    from esctl.engine.duckdb import Session
+
+ENTITY, KIND = "entity", "kind"
+STATE = "state"
+_HOLE = re.compile(r"\{([^{}]*)\}")
+
+
+class ForeignTable(Struct, frozen=True):
+    """Rows as SQL with the columns row (from 1) and j: an object as JSON text that may hold marked numbers.
+
+    `delimited`: every value is a text, as the cells of CSV are.
+    """
+
+    name: str
+    sql: str
+    columns: tuple[str, ...]
+    delimited: bool
+
+
+class ForeignFields(Struct, frozen=True):
+    """Where the fields of a state are in a row: SQL for each one's JSON text.
+
+    `kind`: SQL for the entity's kind, where the rows are such as replay writes; else empty.
+    """
+
+    values: dict[str, str]
+    kind: str
+
+
+def read_foreign(session: Session, path: Path, null: str | None = None) -> ForeignTable:
+    """Read a file of rows into a temporary one. Raises InputError for one that cannot be read, naming the row."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from esctl.index.decode.exact_json import judge
+    from esctl.sources.files import Source
+    from esctl.sources.reading import SourceOptions, read
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file", "give a table as CSV, TSV, JSON Lines, JSON, Parquet or Arrow")
+    kind = {".csv": "csv", ".tsv": "tsv"}.get(path.suffix.lower(), "auto")
+    reading = read(Source(str(path), path), SourceOptions(input_format=kind, final=True, null=null), {})
+    spool = session.folder / f"{secrets.token_hex(8)}.parquet"
+    schema = pa.schema([("row", pa.int64()), ("j", pa.large_string())])
+    count = 0
+    columns: tuple[str, ...] = ()
+    with pq.ParquetWriter(spool, schema, compression="zstd") as writer:
+        for delivery in reading:
+            columns = _header(delivery.cursor)
+            if not delivery.batch.num_rows:
+                continue
+            judged = judge(delivery.batch.column("raw"), delivery.cursor, session.connection)
+            _refuse_invalid(path, judged, count)
+            rows = pa.array(range(count + 1, count + 1 + len(judged.text)), pa.int64())
+            writer.write_table(pa.table([rows, judged.text.cast(pa.large_string())], schema=schema))
+            count += len(judged.text)
+    sql = f"SELECT * FROM read_parquet({literal(str(spool))})"
+    _check_objects(session, path, sql)
+    delimited = reading.format in ("csv", "tsv")
+    return ForeignTable(str(path), sql, columns if delimited else _keys(session, sql, ()), delimited)
+
+
+def _header(cursor: Cursor) -> tuple[str, ...]:
+    """List the columns of CSV, also those without any value."""
+    from esctl.sources.delimited import header_names
+
+    if cursor.format not in ("csv", "tsv"):
+        return ()
+    return tuple(header_names(base64.b64decode(cursor.header), cursor.dialect.get("delimiter", ",")))
+
+
+def _refuse_invalid(path: Path, judged: Any, before: int) -> None:
+    for row, reason in enumerate(judged.invalid.to_pylist() if judged.invalid.null_count < len(judged.text) else ()):
+        if reason is not None:
+            raise InputError(f"{path}: row {before + row + 1} cannot be read: {reason}", "mend the file and try again")
+
+
+def _check_objects(session: Session, path: Path, sql: str) -> None:
+    with explained():
+        found = single_row(session.connection, f"SELECT min(row) FROM ({sql}) WHERE json_type(j) <> 'OBJECT'")
+    if found and found[0] is not None:
+        raise InputError(f"{path}: row {found[0]} is no object", "each row needs named values")
+
+
+def _keys(session: Session, sql: str, path: tuple[str, ...]) -> tuple[str, ...]:
+    """List the keys that the objects at a path have, in alphabetical order."""
+    inner = read_json("j", path, "json", marked=True)
+    listed = f"SELECT DISTINCT unnest(json_keys({inner})) AS k FROM ({sql}) WHERE json_type({inner}) = 'OBJECT'"
+    with explained():
+        rows = session.connection.execute(f"SELECT {unmark_text_sql('k')} FROM ({listed}) ORDER BY 1").fetchall()
+    return tuple(name for (name,) in rows)
+
+
+def key_glob(key: str) -> str:
+    """Give the glob of the entities that a key template makes; empty where it is a column."""
+    return _HOLE.sub("*", key) if _HOLE.search(key) else ""
+
+
+def key_sql(table: ForeignTable, key: str) -> str:
+    """Write SQL for the entity of a row: a column, or a template such as `orders/{id}`.
+
+    Raises UsageError where a column it names is not there.
+    """
+    if not table.columns:
+        return "CAST(NULL AS VARCHAR)"  # of no row
+    holes = key_columns(key)
+    for name in holes:
+        if name not in table.columns:
+            hint = f"--key COLUMN or --key 'orders/{{id}}'; its columns are: {', '.join(table.columns[:20])}"
+            raise UsageError(f"{table.name} has no column {name!r}", hint)
+    parts = _HOLE.split(key or ENTITY) if _HOLE.search(key) else ["", holes[0], ""]
+    items = [
+        read_json("j", (part,), "text", marked=True) if place % 2 else literal(part) for place, part in enumerate(parts)
+    ]
+    return " || ".join(items)
+
+
+def check_keys(session: Session, table: ForeignTable, keys: Sequence[str]) -> None:
+    """Make sure that each row has a key of its own. Raises InputError naming the first row that has none."""
+    rows = f"SELECT row, {keys[0]} AS entity, [{', '.join(keys)}] AS key FROM ({table.sql})"
+    with explained():
+        none = single_row(session.connection, f"SELECT min(row) FROM ({rows}) WHERE entity IS NULL")
+        twice = single_row(
+            session.connection,
+            f"SELECT key[1] FROM ({rows}) GROUP BY key HAVING count(*) > 1 ORDER BY min(row) LIMIT 1",
+        )
+    if none and none[0] is not None:
+        raise InputError(f"{table.name}: row {none[0]} has no key", "every row needs the value that names its entity")
+    if twice:
+        raise InputError(f"{table.name} has {twice[0]!r} twice", "one row an entity; another --key tells them apart")
+
+
+def key_columns(key: str) -> list[str]:
+    """List the columns that a key is made of."""
+    return _HOLE.findall(key) or [key or ENTITY]
+
+
+def foreign_fields(session: Session, table: ForeignTable) -> tuple[ForeignTable, ForeignFields]:
+    """Find the fields of a state in a table: its columns, its columns `state.<field>`, or the keys of its `state`."""
+    if STATE in table.columns:
+        table = _with_parsed_states(session, table)
+        names = _keys(session, table.sql, (STATE,))
+        values = {name: read_json("j", (STATE, name), "json", marked=True) for name in names}
+        return table, ForeignFields(values, _kind(table))
+    prefix = f"{STATE}."
+    flat = [name for name in table.columns if name.startswith(prefix)]
+    values = {name.removeprefix(prefix): read_json("j", (name,), "json", marked=True) for name in flat or table.columns}
+    return table, ForeignFields(values, _kind(table) if flat else "")
+
+
+def _kind(table: ForeignTable) -> str:
+    return read_json("j", (KIND,), "text", marked=True) if {ENTITY, KIND} <= {*table.columns} else ""
+
+
+def _with_parsed_states(session: Session, table: ForeignTable) -> ForeignTable:
+    """Read states that stand as text in a cell as the objects they are."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from esctl.index.decode.exact_json import judge
+
+    held = f"SELECT row, {read_json('j', (STATE,), 'text', marked=True)} AS state FROM ({table.sql})"
+    texts = f"SELECT * FROM ({held}) WHERE starts_with(state, '{{')"
+    is_text = f"json_type(j, '/{STATE}') = 'VARCHAR'"
+    with explained():
+        if not single_row(session.connection, f"SELECT 1 FROM ({table.sql}) WHERE {is_text} LIMIT 1"):
+            return table
+        found = relational(session.connection).sql(texts).to_arrow_table()
+    raws = found.column("state").combine_chunks().cast(pa.binary())
+    judged = judge(raws, Cursor(0, "", 0, "", "jsonl", 0), session.connection)
+    spool = session.folder / f"{secrets.token_hex(8)}.parquet"
+    pq.write_table(pa.table({"row": found.column("row"), "state": judged.text}), spool)
+    members = [f"{literal(json_string(STATE) + ':')} || coalesce(s.state, 'null')"]
+    for name in table.columns:
+        if name != STATE:
+            value = read_json("j", (name,), "json", marked=True)
+            members.append(f"{literal(json_string(name) + ':')} || coalesce({value}, 'null')")
+    sql = f"""SELECT row, '{{' || {" || ',' || ".join(members)} || '}}' AS j
+        FROM ({table.sql}) LEFT JOIN read_parquet({literal(str(spool))}) s USING (row)"""
+    return replace(table, sql=sql)

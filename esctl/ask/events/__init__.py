@@ -1,0 +1,1 @@
+"""The events themselves: log, types, entities, status, trace."""

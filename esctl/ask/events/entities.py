@@ -1,0 +1,24 @@
+"""entities: what there is to replay."""
+
+from __future__ import annotations
+
+from esctl.ask.scope.scope import Scope, check_entities, counted
+from esctl.model import Answer, Column
+
+COLUMNS = (
+    Column("entity", "text"),
+    Column("kind", "text"),
+    Column("events", "integer"),
+    Column("first", "time"),
+    Column("last", "time"),
+)
+
+
+def entities(scope: Scope) -> Answer:
+    """Answer with each entity, how many events it has (duplicates left out) and when the first and last happened."""
+    check_entities(scope)
+    rows = scope.view.relation(["entity", "kind", "position", "time"], None, counted(scope))
+    count = "count(DISTINCT position)" if scope.view.has_roles else "count(*)"
+    sql = f"""SELECT entity, kind, {count} AS events, min(time) AS first, max(time) AS last FROM ({rows})
+        GROUP BY kind, entity ORDER BY kind, entity"""
+    return Answer(scope.session, sql, COLUMNS, title="entities")

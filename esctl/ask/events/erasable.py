@@ -1,0 +1,121 @@
+"""redact: which records are to be erased, which others hold the same, and what has become of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from esctl.ask.events.log import EventFilters, find_event, log
+from esctl.ask.scope.scope import Scope
+from esctl.engine.duckdb import explained
+from esctl.engine.quoting import literal
+from esctl.errors import NotFoundError, UsageError
+from esctl.index.decode.log_rows import trimmed
+from esctl.index.files.manifest import IS_ERASED
+from esctl.log.erasing import ranges_of
+from esctl.log.reader import iter_batches, raw_of
+from esctl.log.store_state import Snapshot
+from esctl.model import Answer, Column
+
+PLAN = (
+    Column("position", "integer"), Column("source", "text"), Column("offset", "integer"), Column("time", "time"),
+    Column("id", "text"), Column("type", "text"), Column("kind", "text"), Column("entity", "text"),
+    Column("role", "text"), Column("actor", "text"), Column("duplicate_of", "integer"),
+)  # fmt: skip
+DONE = (
+    Column("position", "integer"), Column("source", "text"), Column("offset", "integer"),
+    Column("recorded_at", "time"), Column("result", "text"),
+)  # fmt: skip
+_BATCH = 100_000
+
+
+class Selection(Struct, frozen=True):
+    """Positions of the records to erase, and of those that were asked for and are erased already."""
+
+    positions: tuple[int, ...]
+    already: tuple[int, ...]
+
+
+def select(scope: Scope, snapshot: Snapshot, events: Sequence[str], where: str) -> Selection:
+    """Find the records to erase: those named, else those that `log` would list of the scope's entities and `where`.
+
+    Raises NotFoundError for an event or entity that does not exist, UsageError where nothing is asked for, or both.
+    """
+    if events and (scope.entities or where):
+        raise UsageError("events are named and --entity or --where is given", "give one or the other")
+    if not (events or scope.entities or where):
+        raise UsageError("nothing is named to be erased", "name events, or give --entity or --where")
+    if events:
+        found = {position for event in events for position in _named(scope, snapshot, event)}
+    else:
+        listed = log(scope, EventFilters(where=where))
+        with explained():
+            rows = scope.connection.execute(f"SELECT DISTINCT position FROM ({listed.sql})").fetchall()
+        found = {position for (position,) in rows}
+    already = {position for position in found if snapshot.redaction_of(position)}
+    return Selection(tuple(sorted(found - already)), tuple(sorted(already)) if events else ())
+
+
+def _named(scope: Scope, snapshot: Snapshot, event: str) -> list[int]:
+    if re.fullmatch(r"@[0-9]{1,18}", event) and 1 <= int(event[1:]) <= snapshot.head:
+        return [int(event[1:])]
+    found = find_event(scope, event)
+    if not found:
+        hint = f"it may be one of the {snapshot.erased} that were erased: esctl log --erased"
+        raise NotFoundError(
+            f"no event {event!r}", hint if snapshot.erased else "list events with: esctl log --columns position,id,type"
+        )
+    return found
+
+
+def same_bytes(snapshot: Snapshot, positions: Sequence[int]) -> tuple[int, ...]:
+    """Find the other records with the bytes of one of these, whatever their ids, blanks around them apart."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    contents = {trimmed(raw) for raw in raw_of(snapshot, positions).values()} - {b""}
+    forms = pa.array(sorted(form + end for form in contents for end in (b"", b"\n", b"\r\n")), pa.large_binary())
+    found: set[int] = set()
+    for batch in iter_batches(snapshot, 1, snapshot.head, _BATCH, ["position", "raw"]) if contents else ():
+        found.update(batch["position"].filter(pc.is_in(batch["raw"], value_set=forms)).to_pylist())
+    return tuple(sorted(found - set(positions)))
+
+
+def same_id(scope: Scope, positions: Sequence[int]) -> tuple[int, ...]:
+    """Find the other events with the id of one of these."""
+    columns = ["stanza", "scope", "id", "position"]
+    own = scope.view.relation(columns, None, [within(positions), "id IS NOT NULL"])
+    others = scope.view.relation(columns, None, [f"NOT {within(positions)}", "invalid IS NULL"])
+    sql = f"""SELECT DISTINCT o.position FROM ({others}) o JOIN ({own}) e ON o.id = e.id AND o.stanza = e.stanza
+        AND o.scope IS NOT DISTINCT FROM e.scope ORDER BY 1"""
+    with explained():
+        return tuple(position for (position,) in scope.connection.execute(sql).fetchall())
+
+
+def within(positions: Iterable[int]) -> str:
+    """Write the condition that a record is one of these."""
+    ranges = ranges_of(sorted(set(positions)))
+    return "(" + (" OR ".join(f"position BETWEEN {first} AND {last}" for first, last in ranges) or "false") + ")"
+
+
+def planned(scope: Scope, positions: Sequence[int]) -> Answer:
+    """Answer with what would be erased: one row per event and entity that it concerns."""
+    names = [column.name for column in PLAN]
+    rows = scope.view.relation([*names, "role_order"], None, [within(positions)])
+    listed = ", ".join(f'"{name}"' for name in names)
+    return Answer(
+        scope.session, f"SELECT {listed} FROM ({rows}) ORDER BY position, role_order", PLAN, title="to be erased"
+    )
+
+
+def done(scope: Scope, selection: Selection) -> Answer:
+    """Answer with what became of each record, in a store in which they are erased."""
+    every = [*selection.positions, *selection.already]
+    result = f"CASE WHEN {within(selection.already)} THEN {literal('erased before')} ELSE {literal('erased')} END"
+    rows = scope.view.relation(
+        ["position", "source", "offset", "recorded_at"], None, [within(every), IS_ERASED], f"{result} AS result"
+    )
+    listed = ", ".join(f'"{column.name}"' for column in DONE)
+    return Answer(scope.session, f"SELECT {listed} FROM ({rows}) ORDER BY position", DONE, title="erased")

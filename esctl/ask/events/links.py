@@ -1,0 +1,108 @@
+"""Which events are tied to one another: by causation, by correlation, by a further id (an alias) that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from esctl.ask.scope.bounds import known_conditions
+from esctl.ask.scope.scope import Scope
+from esctl.engine.duckdb import explained, single_row
+from esctl.index.envelope.envelope_sql import ALIASES_TYPE
+
+VALID = "duplicate_of IS NULL AND invalid IS NULL"
+
+_TABLES = {
+    "tie_pool": "position BIGINT, stanza USMALLINT, scope VARCHAR, time TIMESTAMP, id VARCHAR, correlation VARCHAR, "
+    f"causation VARCHAR, aliases {ALIASES_TYPE}",
+    "tie_reached": "position BIGINT, links INTEGER",
+    "tie_sought": "space INTEGER, name VARCHAR, value VARCHAR",
+    "tie_fresh": "space INTEGER, name VARCHAR, value VARCHAR",
+}
+"""Of the session: events that were looked up; those among them that are tied; ids sought before; ids to seek now."""
+_COLUMNS = ("position", "stanza", "scope", "time", "id", "correlation", "causation", "aliases")
+
+EVENT, CORRELATION, ALIAS = range(3)
+"""The spaces of ids: an alias is another's only where their names are the same."""
+
+EDGES = """SELECT child.position AS child, cause.position AS cause,
+        (cause.stanza <> child.stanza OR cause.scope IS DISTINCT FROM child.scope) AS remote
+    FROM tie_pool child JOIN tie_pool cause ON child.causation = cause.id AND child.position <> cause.position
+    WHERE cause.stanza = child.stanza OR NOT EXISTS (
+        SELECT 1 FROM tie_pool own WHERE own.id = child.causation AND own.stanza = child.stanza)"""
+"""Which event caused which. An id is unique within its stanza: only what is not found there is sought elsewhere."""
+
+TIES = f"""SELECT position, {CORRELATION} AS space, 'correlation' AS name, correlation AS value FROM tie_pool
+    WHERE correlation IS NOT NULL
+    UNION ALL SELECT position, {ALIAS}, alias.name, alias.value FROM (
+        SELECT position, unnest(aliases) AS alias FROM tie_pool WHERE aliases IS NOT NULL)"""
+"""The ids by which an event is tied to all others that have them."""
+
+
+def gather(scope: Scope, starting: Sequence[str], most_links: int) -> bool:
+    """Collect the events that conditions name and all that are tied to them, over at most so many links.
+
+    They are in the session's table `tie_reached`, their ids in `tie_pool`. Each step looks up what the events of the
+    step before brought, all at once. Says whether there is more beyond the last link.
+    """
+    with explained():
+        for table, columns in _TABLES.items():
+            scope.connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({columns})")
+        for condition in starting:
+            _add_to_pool(scope, condition)
+        scope.connection.execute("INSERT INTO tie_reached SELECT position, 0 FROM tie_pool")
+        for links in range(most_links + 1):
+            _look_up(scope, links)
+            beyond = _linked(links)
+            if links == most_links:
+                return single_row(scope.connection, f"SELECT 1 FROM ({beyond}) LIMIT 1") is not None
+            found = single_row(
+                scope.connection, f"INSERT INTO tie_reached SELECT position, {links + 1} FROM ({beyond})"
+            )
+            if not found or not found[0]:
+                return False
+    return False
+
+
+def _add_to_pool(scope: Scope, condition: str) -> None:
+    known = known_conditions(scope.connection, scope.view, scope.known_at)
+    rows = scope.view.relation(_COLUMNS, None, [VALID, condition, *known])
+    scope.connection.execute(
+        f"INSERT INTO tie_pool SELECT DISTINCT * FROM ({rows}) WHERE position NOT IN (SELECT position FROM tie_pool)"
+    )
+
+
+def _look_up(scope: Scope, links: int) -> None:
+    """Add to the pool every event that has an id which the events so many links away brought."""
+    newest = f"SELECT position FROM tie_reached WHERE links = {links}"
+    scope.connection.execute(f"""CREATE OR REPLACE TEMP TABLE tie_fresh AS
+        SELECT {EVENT} AS space, '' AS name, unnest([id, causation]) AS value FROM tie_pool WHERE position IN ({newest})
+        UNION SELECT space, name, value FROM ({TIES}) WHERE position IN ({newest})
+        EXCEPT SELECT * FROM tie_sought""")
+    scope.connection.execute("DELETE FROM tie_fresh WHERE value IS NULL")
+    scope.connection.execute("INSERT INTO tie_sought SELECT * FROM tie_fresh")
+    spaces = {space for (space,) in scope.connection.execute("SELECT DISTINCT space FROM tie_fresh").fetchall()}
+    if spaces & {EVENT, CORRELATION}:
+        sought = {space: f"(SELECT value FROM tie_fresh WHERE space = {space})" for space in (EVENT, CORRELATION)}
+        _add_to_pool(
+            scope,
+            f"id IN {sought[EVENT]} OR causation IN {sought[EVENT]} OR correlation IN {sought[CORRELATION]}",
+        )
+    if ALIAS in spaces:
+        known = scope.view.relation(["position"], None, ["aliases IS NOT NULL"], "unnest(aliases) AS alias")
+        _add_to_pool(
+            scope,
+            f"""position IN (SELECT position FROM ({known}) a JOIN tie_fresh f
+                ON f.space = {ALIAS} AND f.name = a.alias.name AND f.value = a.alias.value)""",
+        )
+
+
+def _linked(links: int) -> str:
+    """Select the events that are tied to those so many links away and were not reached before."""
+    return f"""WITH newest AS MATERIALIZED (SELECT position FROM tie_reached WHERE links = {links}),
+        edges AS MATERIALIZED ({EDGES}), ties AS MATERIALIZED ({TIES})
+        SELECT position FROM (
+            SELECT child AS position FROM edges WHERE cause IN (SELECT position FROM newest)
+            UNION SELECT cause FROM edges WHERE child IN (SELECT position FROM newest)
+            UNION SELECT position FROM ties WHERE (space, name, value) IN (
+                SELECT (space, name, value) FROM ties WHERE position IN (SELECT position FROM newest))
+        ) WHERE position NOT IN (SELECT position FROM tie_reached)"""

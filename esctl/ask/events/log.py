@@ -1,0 +1,103 @@
+"""log and show: the events themselves, whatever became of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from esctl.ask.changes.audit import Filters, filter_conditions
+from esctl.ask.scope.bounds import entity_conditions, known_conditions
+from esctl.ask.scope.scope import Scope, check_entities
+from esctl.engine.duckdb import explained
+from esctl.engine.quoting import literal
+from esctl.index.files.manifest import IS_ERASED, UNREADABLE
+from esctl.index.scan import Read
+from esctl.model import Answer, Column
+from esctl.projection.expressions import Expression
+from esctl.projection.reads import Reads, measure
+from esctl.projection.values import to_boolean
+
+COLUMNS = (
+    Column("position", "integer"), Column("source", "text"), Column("offset", "integer"), Column("time", "time"),
+    Column("recorded_at", "time"), Column("id", "text"), Column("type", "text"), Column("kind", "text"),
+    Column("entity", "text"), Column("role", "text"), Column("actor", "text"), Column("sequence", "text"),
+    Column("correlation", "text"), Column("causation", "text"), Column("data", "json"), Column("invalid", "text"),
+    Column("duplicate_of", "integer"),
+)  # fmt: skip
+
+
+class EventFilters(Struct, frozen=True):
+    """Which events to list. `where` is an SQL predicate over an event's columns and `data`."""
+
+    filters: Filters = field(default_factory=Filters)
+    where: str = ""
+    only: str = ""  # invalid | duplicates | conflicts | erased
+    source: str = ""
+
+
+_ONLY = {
+    "": "",
+    "invalid": UNREADABLE,
+    "erased": IS_ERASED,
+    "duplicates": "duplicate_of IS NOT NULL AND NOT conflict",
+    "conflicts": "conflict",
+}
+
+
+def log(scope: Scope, wanted: EventFilters) -> Answer:
+    """Answer with the events in order of position, one row per event and entity that it concerns."""
+    check_entities(scope)
+    conditions = [
+        *filter_conditions(scope, wanted.filters),
+        *known_conditions(scope.connection, scope.view, scope.known_at),
+    ]
+    conditions += [_ONLY[wanted.only]] if wanted.only else []
+    conditions += [entity_conditions(scope.entities)] if scope.entities else []
+    conditions += [f"source = {literal(wanted.source)}"] if wanted.source else []
+    return _listed(scope, conditions, wanted.where)
+
+
+def find_event(scope: Scope, event: str) -> list[int]:
+    """Find the positions of an event named `@123`, `id:evt-9` or by its id."""
+    if re.fullmatch(r"@[0-9]{1,18}", event):
+        condition = f"position = {int(event[1:])}"
+    else:
+        condition = f"id IN ({literal(event)}, {literal(event.removeprefix('id:'))})"
+    rows = scope.view.relation(["position"], None, [condition])
+    with explained():
+        found = scope.connection.execute(f"SELECT DISTINCT position FROM ({rows}) ORDER BY 1").fetchall()
+    return [position for (position,) in found]
+
+
+def with_raw(answer: Answer, raws: Mapping[int, str | None]) -> Answer:
+    """Add a column `raw` with the text of each event's record."""
+    pairs = ", ".join(f"({int(position)}, {literal(text)})" for position, text in raws.items())
+    sql = f"""SELECT e.*, CAST(r.raw AS VARCHAR) AS raw
+        FROM ({answer.sql}) e JOIN (VALUES {pairs}) r(position, raw) USING (position)
+        ORDER BY position, role"""
+    return replace(answer, sql=sql, columns=(*answer.columns, Column("raw", "text")), title="event")
+
+
+def events_at(scope: Scope, positions: list[int]) -> Answer:
+    """Answer with the rows of the events at some positions."""
+    return _listed(scope, [f"position IN ({', '.join(str(int(p)) for p in positions) or 'NULL'})"], "")
+
+
+def _listed(scope: Scope, conditions: list[str], where: str) -> Answer:
+    test = ""
+    reads = Reads(scope.view, {})
+    if where:
+        expression = Expression(where, "--where")
+        paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
+        reads = Reads(scope.view, measure(scope.connection, scope.view, paths))
+        test = f" WHERE {to_boolean(expression.compile(reads.resolve)).sql}"
+    names = [column.name for column in COLUMNS if column.name != "data"]
+    payload = {"data": Read((), "json"), **reads.by_alias()}
+    rows = scope.view.relation([*names, "role_order"], payload, conditions)
+    listed = ", ".join(f'"{column.name}"' for column in COLUMNS)
+    return Answer(
+        scope.session, f"SELECT {listed} FROM ({rows}){test} ORDER BY position, role_order", COLUMNS, title="events"
+    )

@@ -1,0 +1,75 @@
+"""A starter esctl.toml from what was ingested."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Mapping
+
+from esctl.ask.events.types import field_types
+from esctl.ask.scope.scope import Scope
+from esctl.engine.duckdb import explained
+from esctl.index.envelope.mapping import to_toml, toml_string
+from esctl.index.files.manifest import Manifest
+
+MOST_TYPES = 40
+_HEADER = """# How esctl reads these logs, and what it folds them into. Written by `esctl init`; yours to change.
+# Paths are dotted ("data.amount"), odd names quoted (data."user name"). After a change of [mapping]: esctl reindex
+"""
+_RULES = """
+# --- projections: named folds. Without one, replay merges each entity's payloads. ---
+# Operations: set, unset, add, subtract, min, max, count, append, remove, merge, merge_patch, replace, delete;
+# `when` is a condition.
+# Values are SQL expressions over the event: data.x, type, time, actor, id, ... ; text in single quotes: "'open'".
+"""
+
+
+def starter(scope: Scope, manifest: Manifest) -> str:
+    """Write a commented esctl.toml: the mapping in force, and a projection for each kind of entity."""
+    parts = [_HEADER, *_mappings(manifest), _RULES]
+    named = ["entity IS NOT NULL", "invalid IS NULL", "type IS NOT NULL"]
+    rows = scope.view.relation(["kind", "type", "position"], None, named)
+    counts = f"SELECT kind, type, count(DISTINCT position) AS events FROM ({rows}) GROUP BY ALL"
+    with explained():
+        found = scope.connection.execute(f"{counts} ORDER BY kind, events DESC, type").fetchall()
+    fields = field_types(scope)
+    kinds: dict[str, list[tuple[str, int]]] = {}
+    for kind, name, count in found:
+        kinds.setdefault(kind, []).append((name, count))
+    for kind, types in list(kinds.items())[:MOST_TYPES]:
+        parts.append(_projection(kind, types, fields))
+    return "\n".join(parts)
+
+
+def _mappings(manifest: Manifest) -> list[str]:
+    by_stanza: dict[int, list[str]] = {}
+    for source, number in manifest.sources.items():
+        by_stanza.setdefault(number, []).append(source)
+    if len(by_stanza) == 1:
+        return [to_toml(manifest.stanzas[next(iter(by_stanza))])]
+    return [
+        to_toml(manifest.stanzas[number], f"mapping.sources.{toml_string(glob.escape(source))}")
+        for number, sources in by_stanza.items()
+        for source in sources
+    ]
+
+
+def _projection(kind: str, types: list[tuple[str, int]], fields: Mapping[str | None, Mapping[str, set[str]]]) -> str:
+    name = toml_string(kind)
+    lines = [f"[projections.{name}]", f"kinds = [{name}]", ""]
+    for kind_type, count in types[:MOST_TYPES]:
+        header = f"[projections.{name}.on.{toml_string(_pattern(kind_type))}]"
+        seen = ", ".join(
+            f"{field} ({'|'.join(sorted(kinds))})" for field, kinds in list(fields.get(kind_type, {}).items())[:12]
+        )
+        lines += [f"# {count} events; fields: {_one_line(seen) or 'none'}", header, 'merge = "data"', ""]
+    return "\n".join(lines)
+
+
+def _one_line(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _pattern(kind_type: str) -> str:
+    # A bracket at the end would be taken for a role. That `?` and `*` match more than they should does no harm here:
+    # to merge the same payload twice is to merge it once.
+    return kind_type.replace("[", "?") if kind_type.endswith("]") else kind_type

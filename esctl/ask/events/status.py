@@ -1,0 +1,75 @@
+"""status: head, sources, time range, sizes."""
+
+from __future__ import annotations
+
+import json
+
+from esctl.ask.scope.scope import Scope
+from esctl.engine.duckdb import explained, single_row
+from esctl.engine.quoting import literal
+from esctl.log.store_state import Snapshot
+from esctl.model import Answer, AsOf, Column
+from esctl.saved_states import files as shelf
+
+COLUMNS = (
+    Column("store", "text"), Column("head", "integer"), Column("root", "text"), Column("entities", "integer"),
+    Column("types", "integer"), Column("first", "time"), Column("last", "time"), Column("duplicates", "integer"),
+    Column("conflicts", "integer"), Column("invalid", "integer"), Column("erased", "integer"),
+    Column("without_entity", "integer"), Column("log_bytes", "integer"), Column("index_bytes", "integer"),
+    Column("snapshots", "integer"), Column("snapshot_bytes", "integer"), Column("sources", "json"),
+)  # fmt: skip
+
+
+def status(scope: Scope, snapshot: Snapshot) -> Answer:
+    """Answer with one row about the whole store."""
+    files = scope.view.manifest.files
+    sources = [
+        {"source": name, "format": cursor.format, "records": cursor.records, "bytes": cursor.offset}
+        for name, cursor in snapshot.cursors.items()
+    ]
+    kept = [found for _, found in shelf.listed(snapshot.path) if found is not None]
+    listed = json.dumps(sources, ensure_ascii=False, separators=(",", ":"))
+    rows = scope.view.relation(["kind", "entity", "type", "time"], None, ["invalid IS NULL"])
+    known: dict[str, str | int] = {
+        "store": str(snapshot.path),
+        "head": snapshot.head,
+        "root": snapshot.root,
+        "duplicates": sum(file.duplicates for file in files),
+        "conflicts": sum(file.conflicts for file in files),
+        "invalid": sum(file.invalid for file in files),
+        "erased": snapshot.erased,
+        "without_entity": sum(file.homeless for file in files),
+        "log_bytes": sum(segment.size for segment in snapshot.segments),
+        "index_bytes": sum(file.bytes for file in files),
+        "snapshots": len(kept),
+        "snapshot_bytes": sum(found.cells.bytes + found.lines.bytes for found in kept),
+        "sources": listed,
+    }
+    values = {name: f"{literal(value)}{'::BIGINT' * isinstance(value, int)}" for name, value in known.items()}
+    values |= {
+        "entities": "count(DISTINCT CASE WHEN entity IS NOT NULL THEN {'k': kind, 'e': entity} END)",
+        "types": "count(DISTINCT type)",
+        "first": "min(time)",
+        "last": "max(time)",
+    }
+    items = ", ".join(f"{values[column.name]} AS {column.name}" for column in COLUMNS)
+    return Answer(scope.session, f"SELECT {items} FROM ({rows})", COLUMNS, title="store")
+
+
+def last_instant(scope: Scope) -> int | None:
+    """Give the latest event's time in microseconds since the epoch; None without events."""
+    rows = scope.view.relation(["time"], None, ["invalid IS NULL"])
+    with explained():
+        row = single_row(scope.connection, f"SELECT epoch_us(max(time)) FROM ({rows})")
+    return row[0] if row else None
+
+
+def placed_at(scope: Scope, at: AsOf) -> tuple[int, int] | None:
+    """Give the time (microseconds since the epoch) and position of the event a bound names; None if there is none."""
+    named = f"id = {literal(at.value)}" if at.kind == "event" else f"position = {int(at.number or 0)}"
+    rows = scope.view.relation(["time", "position"], None, [named, "invalid IS NULL", "duplicate_of IS NULL"])
+    with explained():
+        row = single_row(
+            scope.connection, f"SELECT epoch_us(time), position FROM ({rows}) ORDER BY time DESC, position DESC LIMIT 1"
+        )
+    return (row[0], row[1]) if row else None

@@ -1,0 +1,1 @@
+"""What is wrong with a log: doctor and its checks."""

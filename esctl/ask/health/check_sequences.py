@@ -1,0 +1,67 @@
+"""Gaps in sequences: numbers that are missing where a counter leaves none out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, NONE, Ground
+from esctl.engine.duckdb import explained
+from esctl.engine.quoting import literal
+
+LEAST_SHARE = 0.5
+"""Of the numbers from the first to the last of a counter; where fewer are there, none is expected to be."""
+MOST_REPEATED = 0.01
+"""The share of events that may have a number which their counter gave before."""
+
+WHOLE = "regexp_full_match(sequence, '0|-?[1-9][0-9]{0,17}')"
+NUMBER = "CAST(sequence AS BIGINT)"
+
+COUNTERS = {"log": (), "source": ("source",), "entity": ("kind", "entity")}
+"""What may count, from wide to narrow: the columns of which each combination has a counter of its own."""
+
+
+def gaps(ground: Ground) -> str:
+    """Select the events before which numbers are missing from the sequence of the log, the source or the entity."""
+    stanzas = ground.scope.view.manifest.stanzas
+    numbered = [number for number, stanza in enumerate(stanzas) if len(stanza.sequence) == 1]
+    parts = [f"SELECT * FROM ({_missing(ground, *pair)})" for pair in _dense(ground, numbered).items()]
+    return " UNION ALL ".join(parts) or NONE
+
+
+def _conditions(stanzas: Sequence[int], counter: str) -> list[str]:
+    own = ["entity IS NOT NULL"] if counter == "entity" else []
+    return [FIRST_DELIVERY, f"stanza IN ({', '.join(map(str, stanzas))})", WHOLE, *own]
+
+
+def _dense(ground: Ground, stanzas: Sequence[int]) -> dict[int, str]:
+    """Choose for each stanza the widest counter that gives nearly no number twice and leaves few enough out."""
+    chosen: dict[int, str] = {}
+    for counter, columns in COUNTERS.items():
+        if not (open_stanzas := [stanza for stanza in stanzas if stanza not in chosen]):
+            break
+        conditions = [*_conditions(open_stanzas, counter), *ground.known]
+        rows = ground.scope.view.relation(["position", "stanza", *columns], None, conditions, f"{NUMBER} AS number")
+        group = ", ".join(["stanza", *columns])
+        sql = f"""SELECT stanza, sum(events), sum(numbers), sum(reach) FROM (
+                SELECT {group}, count(DISTINCT position) AS events, count(DISTINCT number) AS numbers,
+                       max(number) - min(number) + 1 AS reach
+                FROM ({rows}) GROUP BY {group}) WHERE events > 1 GROUP BY stanza"""
+        with explained():
+            found = ground.scope.connection.execute(sql).fetchall()
+        for stanza, events, numbers, reach in found:
+            if events - numbers <= MOST_REPEATED * float(events) and numbers >= LEAST_SHARE * float(reach):
+                chosen[stanza] = counter
+    return chosen
+
+
+def _missing(ground: Ground, stanza: int, counter: str) -> str:
+    rows = ground.events(EVENT, _conditions([stanza], counter), f"role_order, {NUMBER} AS number")
+    group = ", ".join(COUNTERS[counter]) or "NULL"
+    before = f"OVER (PARTITION BY {group} ORDER BY number, position, role_order)"
+    missing = "(number - earlier - 1)"
+    which = f"CASE WHEN {missing} = 1 THEN number - 1 || ' is' ELSE earlier + 1 || ' to ' || number - 1 || ' are' END"
+    detail = f"""({which}) || {literal(f" missing from the sequence of the {counter}, after ")} || earlier
+        || ' (@' || neighbour || ')'"""
+    return f"""SELECT {", ".join(EVENT)}, {detail} AS detail, CAST({missing} AS DOUBLE) AS weight
+        FROM (SELECT *, lag(number) {before} AS earlier, lag(position) {before} AS neighbour FROM ({rows}))
+        WHERE {missing} > 0 AND wanted"""

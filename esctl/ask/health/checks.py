@@ -1,0 +1,189 @@
+"""What can be wrong with a log: each check as the events that fail it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+
+from msgspec import Struct
+
+from esctl.ask.changes.audit import Filters, filter_conditions
+from esctl.ask.scope.bounds import entity_conditions, known_conditions
+from esctl.ask.scope.scope import Scope, claims
+from esctl.engine.exact_text import json_string_sql, time_text
+from esctl.engine.quoting import like_pattern, literal
+from esctl.index.files.manifest import UNREADABLE
+from esctl.index.scan import FOLDABLE, Read
+from esctl.projection.spec import Projection
+
+EVENT = ("position", "time", "recorded_at", "source", "kind", "entity", "type", "id")
+"""What an occurrence tells of its event, beside `detail` (text) and `weight` (how bad it is; NULL: all are alike)."""
+
+AHEAD_SECONDS = 300
+"""How far a clock may be ahead of the one that recorded the event."""
+MOST = 0.9
+"""The share of a kind's entities that must begin with one type for it to be what creates them."""
+FIRST_DELIVERY = "duplicate_of IS NULL AND invalid IS NULL"
+
+
+class Ground(Struct, frozen=True, dict=True):
+    """Where is looked: `scope`'s log as it was known, and which of its events may be told of."""
+
+    scope: Scope
+    filters: Filters
+
+    @cached_property
+    def known(self) -> list[str]:
+        """The conditions of what the log held."""
+        return list(known_conditions(self.scope.connection, self.scope.view, self.scope.known_at))
+
+    @cached_property
+    def wanted(self) -> list[str]:
+        """The conditions of the events asked for: of the scope's entities and projection, within its times."""
+        own = [claim.condition for claim in claims(self.scope)] if self.scope.projection else []
+        tests = [entity_conditions(self.scope.entities), *own, *filter_conditions(self.scope, self.filters)]
+        return [test for test in tests if test != "true"]
+
+    def events(
+        self,
+        columns: Iterable[str],
+        conditions: Sequence[str],
+        extra: str = "",
+        reads: Mapping[str, Read] | None = None,
+    ) -> str:
+        """Select rows of the whole log as it was known, each with `wanted`."""
+        marked = f"coalesce({' AND '.join(self.wanted) or 'true'}, false) AS wanted"
+        more = f"{marked}, {extra}" if extra else marked
+        return self.scope.view.relation(columns, reads, [*conditions, *self.known], more)
+
+    def asked(self, conditions: Sequence[str], detail: str, weight: str = "NULL") -> str:
+        """Select the events asked for that meet some conditions, as occurrences."""
+        extra = f"{detail} AS detail, CAST({weight} AS DOUBLE) AS weight"
+        return self.scope.view.relation(EVENT, None, [*conditions, *self.known, *self.wanted], extra)
+
+
+class Check(Struct, frozen=True):
+    """One check: its name, which is also the option that lists it, what it finds, and the SQL of the occurrences."""
+
+    name: str
+    finds: str
+    occurrences: Callable[[Ground], str]
+
+
+_TYPES = {"position": "BIGINT", "time": "TIMESTAMP", "recorded_at": "TIMESTAMP", "weight": "DOUBLE"}
+_EMPTY = ", ".join(f"CAST(NULL AS {_TYPES.get(name, 'VARCHAR')}) AS {name}" for name in (*EVENT, "detail", "weight"))
+NONE = f"SELECT {_EMPTY} WHERE false"
+"""No occurrences."""
+
+
+def span(microseconds: str) -> str:
+    """Write SQL for a length of time as text: `49:03:07.5`."""
+    return f"CAST(to_microseconds({microseconds}) AS VARCHAR)"
+
+
+def named(items: str, *more: str) -> str:
+    """Select the columns of occurrences from relations of SQL."""
+    return ", ".join([*(f"{items}.{name}" for name in EVENT), *more])
+
+
+def duplicates(ground: Ground) -> str:
+    """Select events delivered again with the same bytes."""
+    return ground.asked(["duplicate_of IS NOT NULL", "NOT conflict"], "'the same as @' || duplicate_of")
+
+
+def conflicts(ground: Ground) -> str:
+    """Select events that have the id of an earlier one, and other bytes."""
+    return ground.asked(["conflict"], "'has the id of @' || duplicate_of || ', and other bytes'")
+
+
+def invalid(ground: Ground) -> str:
+    """Select records that could not be read."""
+    return ground.asked([UNREADABLE], "invalid")
+
+
+def homeless(ground: Ground) -> str:
+    """Select events that name no entity."""
+    return ground.asked(["invalid IS NULL", "entity IS NULL"], "'names no entity'")
+
+
+def future(ground: Ground) -> str:
+    """Select events that happened after they were recorded, by more than clocks differ."""
+    ahead = "(epoch_us(time) - epoch_us(recorded_at))"
+    return ground.asked(
+        [FIRST_DELIVERY, f"{ahead} > {AHEAD_SECONDS * 1_000_000}"], f"{span(ahead)} || ' after it was recorded'", ahead
+    )
+
+
+def late(ground: Ground) -> str:
+    """Select events that happened before what had been recorded of their entity in an earlier commit."""
+    rows = ground.events(EVENT, [FOLDABLE])
+    commits = f"""SELECT kind, entity, recorded_at, max(time) AS latest, min(time) AS earliest
+        FROM ({ground.scope.view.relation(["kind", "entity", "recorded_at", "time"], None, [FOLDABLE, *ground.known])})
+        GROUP BY kind, entity, recorded_at"""
+    before = f"""SELECT kind, entity, recorded_at, earliest, max(latest) OVER (
+            PARTITION BY kind, entity ORDER BY recorded_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS seen
+        FROM ({commits})"""
+    behind = "(epoch_us(seen) - epoch_us(e.time))"
+    detail = f"{span(behind)} || ' before ' || {time_text('seen')} || ', which was already recorded'"
+    return f"""SELECT {named("e", f"{detail} AS detail", f"CAST({behind} AS DOUBLE) AS weight")}
+        FROM ({rows}) e JOIN (SELECT * FROM ({before}) WHERE earliest < seen) c
+        ON e.kind = c.kind AND e.entity = c.entity AND e.recorded_at = c.recorded_at
+        WHERE e.time < seen AND e.wanted"""
+
+
+def clock(ground: Ground) -> str:
+    """Select events whose time lies before that of the record before them in their source.
+
+    What has no time of its own (it is that of its recording) tells nothing of a clock.
+    """
+    conditions = [FIRST_DELIVERY, "time <> recorded_at"]
+    times = ground.scope.view.relation(["source", "position", "role_order", "time"], None, [*conditions, *ground.known])
+    before = "OVER (PARTITION BY source ORDER BY position, role_order)"
+    steps = f"""SELECT position, role_order, time, lag(time) {before} AS earlier, lag(position) {before} AS neighbour
+        FROM ({times})"""
+    back = "(epoch_us(earlier) - epoch_us(e.time))"
+    detail = f"{span(back)} || ' back from @' || neighbour || ', the record before it'"
+    return f"""SELECT {named("e", f"{detail} AS detail", f"CAST({back} AS DOUBLE) AS weight")}
+        FROM ({ground.events(EVENT, conditions, "role_order")}) e
+        JOIN (SELECT * FROM ({steps}) WHERE time < earlier) s
+        ON e.position = s.position AND e.role_order = s.role_order
+        WHERE e.wanted"""
+
+
+def no_creation(ground: Ground) -> str:
+    """Select the first events of entities that begin otherwise than nearly all of their kind."""
+    rows = ground.events(EVENT, [FOLDABLE], f"{ground.scope.view.key()} AS key")
+    members = ", ".join(f"{name} := {name}" for name in (*EVENT, "wanted"))
+    firsts = f"SELECT arg_min(struct_pack({members}), key) AS e FROM ({rows}) GROUP BY kind, entity"
+    usual = f"""SELECT kind, type AS usual, beginning, entities FROM (
+            SELECT kind, type, count(*) AS beginning, sum(count(*)) OVER (PARTITION BY kind) AS entities
+            FROM (SELECT unnest(e) FROM firsts) GROUP BY kind, type)
+        WHERE type IS NOT NULL AND beginning >= {MOST} * entities"""
+    detail = f"""'begins with ' || coalesce({json_string_sql("f.type")}, 'an event without a type') || '; '
+        || beginning || ' of ' || entities || ' of kind ' || {json_string_sql("f.kind")}
+        || ' begin with ' || {json_string_sql("usual")}"""
+    return f"""WITH firsts AS MATERIALIZED ({firsts})
+        SELECT {named("f", f"{detail} AS detail", "CAST(NULL AS DOUBLE) AS weight")}
+        FROM (SELECT unnest(e) FROM firsts) f JOIN ({usual}) u ON f.kind = u.kind
+        WHERE f.type IS DISTINCT FROM usual AND f.wanted"""
+
+
+def unhandled(ground: Ground) -> str:
+    """Select events of types for which the projection of their entity has no rule."""
+    parts = []
+    for claim in claims(ground.scope):
+        handled = _handled(claim.projection)
+        if handled != "true":
+            detail = literal(f"projection {claim.projection.name} has no rule for this type")
+            parts.append(ground.asked([FOLDABLE, claim.condition, f"NOT coalesce({handled}, false)"], detail))
+    return " UNION ALL ".join(f"SELECT * FROM ({part})" for part in parts) or NONE
+
+
+def _handled(projection: Projection) -> str:
+    if projection.sql or projection.python or any(rule.pattern == "*" for rule in projection.rules):
+        return "true"
+    tests = [
+        f"type LIKE {like_pattern(rule.pattern)}" if rule.is_glob else f"type = {literal(rule.pattern)}"
+        for rule in projection.rules
+    ]
+    return f"({' OR '.join(tests)})" if tests else "false"

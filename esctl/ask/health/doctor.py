@@ -1,0 +1,127 @@
+"""doctor: what is wrong with the log, check by check, or event by event."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from esctl.ask.changes.audit import Filters
+from esctl.ask.health import checks
+from esctl.ask.health.check_fields import mixed_types
+from esctl.ask.health.check_sequences import gaps
+from esctl.ask.health.checks import Check, Ground
+from esctl.ask.scope.scope import Scope, check_entities
+from esctl.engine.duckdb import explained, single_row
+from esctl.engine.quoting import literal
+from esctl.model import Answer, Column, Findings
+
+CHECKS = (
+    Check("duplicates", "an event delivered again", checks.duplicates),
+    Check("conflicts", "an id given again to other bytes", checks.conflicts),
+    Check("invalid", "a record that could not be read", checks.invalid),
+    Check("homeless", "an event that names no entity", checks.homeless),
+    Check("late", "an event of a time before one already recorded of its entity", checks.late),
+    Check("clock", "a time before that of the record before it in its source", checks.clock),
+    Check("gaps", "numbers missing from a sequence that leaves none out", gaps),
+    Check("future", "an event that happened after it was recorded", checks.future),
+    Check("no-creation", "an entity that begins otherwise than those of its kind", checks.no_creation),
+    Check("unhandled", "an event of a type that its projection has no rule for", checks.unhandled),
+    Check("mixed-types", "a field of another JSON type than in most events of the type", mixed_types),
+)
+"""Names are those of the command's options too."""
+
+SUMMARY = (
+    Column("check", "text"),
+    Column("count", "integer"),
+    Column("examples", "json"),
+    Column("entities", "integer"),
+    Column("worst", "text"),
+    Column("list", "text"),
+)
+OCCURRENCES = (
+    Column("check", "text"),
+    Column("position", "integer"),
+    Column("time", "time"),
+    Column("recorded_at", "time"),
+    Column("source", "text"),
+    Column("kind", "text"),
+    Column("entity", "text"),
+    Column("type", "text"),
+    Column("id", "text"),
+    Column("detail", "text"),
+)
+
+
+class Result(Struct, frozen=True):
+    """What one check found: how many positions (the first five), of how many entities, the worst or first in words."""
+
+    check: Check
+    count: int
+    examples: tuple[int, ...]
+    entities: int
+    worst: str | None
+
+
+def examine(scope: Scope, filters: Filters) -> list[Result]:
+    """Make every check over the events of a scope, within the filters' times."""
+    check_entities(scope)
+    ground = Ground(scope, filters)
+    return [_result(ground, check) for check in CHECKS]
+
+
+def _result(ground: Ground, check: Check) -> Result:
+    columns = "position, kind, entity, detail, weight"
+    sql = f"""WITH found AS MATERIALIZED (SELECT {columns} FROM ({check.occurrences(ground)}))
+        SELECT count(DISTINCT position), (SELECT min(position, 5) FROM (SELECT DISTINCT position FROM found)),
+               count(DISTINCT CASE WHEN entity IS NOT NULL THEN {{'k': kind, 'e': entity}} END),
+               arg_min('@' || position || ': ' || detail, {{'w': -coalesce(weight, 0), 'p': position, 'd': detail}})
+        FROM found"""
+    with explained():
+        row = single_row(ground.scope.connection, sql)
+    assert row is not None
+    count, examples, entities, worst = row
+    return Result(check, count, tuple(examples or ()), entities, worst)
+
+
+def summary(scope: Scope, results: Sequence[Result]) -> Answer:
+    """Answer with one row per check."""
+    rows = ", ".join(f"({number}, {_row(result)})" for number, result in enumerate(results))
+    names = ", ".join(f'"{column.name}"' for column in SUMMARY)
+    sql = f"SELECT {names} FROM (VALUES {rows}) v(number, {names}) ORDER BY number"
+    message = "\"count\" || ' in all, for example at ' || examples || '; ' || coalesce(worst, '')"
+    findings = Findings(
+        tuple((result.check.name, result.check.finds) for result in results),
+        'CASE WHEN "count" > 0 THEN "check" END',
+        message,
+        "NULL",
+    )
+    return Answer(scope.session, sql, SUMMARY, title="health", findings=findings)
+
+
+def _row(result: Result) -> str:
+    name = result.check.name
+    examples = f"[{','.join(map(str, result.examples))}]"
+    counts = f"{result.count}::BIGINT, {literal(examples)}, {result.entities}::BIGINT"
+    return f"{literal(name)}, {counts}, {literal(result.worst)}::VARCHAR, {literal(f'esctl doctor --{name}')}"
+
+
+def occurrences(scope: Scope, filters: Filters, names: Sequence[str]) -> Answer:
+    """Answer with what some checks found: one row per event, and per entity that it concerns."""
+    check_entities(scope)
+    ground = Ground(scope, filters)
+    chosen = [check for check in CHECKS if check.name in names]
+    columns = ", ".join(f'"{column.name}"' for column in OCCURRENCES)
+    parts = [
+        f'SELECT {number} AS number, {literal(check.name)} AS "check", * FROM ({check.occurrences(ground)})'
+        for number, check in enumerate(chosen)
+    ]
+    sql = f"""SELECT {columns} FROM ({" UNION ALL ".join(parts)})
+        ORDER BY number, position, kind NULLS LAST, entity NULLS LAST, detail"""
+    findings = Findings(
+        tuple((check.name, check.finds) for check in chosen),
+        '"check"',
+        "detail || ' (@' || position || coalesce(', ' || id, '') || ')'",
+        "coalesce(entity, source)",
+    )
+    return Answer(scope.session, sql, OCCURRENCES, title="findings", findings=findings)

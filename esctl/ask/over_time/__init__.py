@@ -1,0 +1,1 @@
+"""Conditions and aggregates on states along time: when, series."""

@@ -1,0 +1,101 @@
+"""The states of one projection as ranges of points of a grid: what each entity was at which of them."""
+
+from __future__ import annotations
+
+import secrets
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+
+from esctl.ask.scope.scope import Claim, Scope, event_rows
+from esctl.ask.states.history import history
+from esctl.ask.states.replay import States, states
+from esctl.engine.duckdb import explained
+from esctl.engine.quoting import literal
+from esctl.model import AsOf
+from esctl.projection.reads import Reads
+
+
+def sampled(scope: Scope, claim: Claim, points: Sequence[int]) -> list[States]:
+    """Give the states of a claim's entities at points (microseconds since the epoch, ascending).
+
+    The SQL has, beside the columns of `States`, key, `low` and `high`: the state is that of the points from number
+    `low` on, up to and without `high`; of none where both are the same.
+    """
+    apart = _returning(scope, claim, points)
+    if not apart:
+        return [_ranged(_history(scope, claim, points), len(points))]
+    others = f"{claim.condition} AND (kind, entity) NOT IN (SELECT (kind, entity) FROM ({apart}))"
+    whole = _history(scope, Claim(claim.projection, others), points)
+    return [_ranged(part, len(points)) for part in (whole, _replayed(scope, claim, points, apart))]
+
+
+def _ranged(part: States, count: int) -> States:
+    following = "OVER (PARTITION BY kind, entity ORDER BY key)"
+    return States(f"SELECT *, lead(low, 1, {count}) {following} AS high FROM ({part.sql})", part.fields)
+
+
+def _history(scope: Scope, claim: Claim, points: Sequence[int]) -> States:
+    found = history(scope, claim, _at(points[-1]), calculating=True)
+    return States(_placed(found.sql, points), found.fields)
+
+
+def _at(instant: int) -> AsOf:
+    return AsOf("a point of the grid", "time", instant=instant)
+
+
+def _placed(rows: str, points: Sequence[int]) -> str:
+    """Add to rows `low`: the number of the first point that is not before the row's time, or how many there are.
+
+    Time is parted into cells no wider than any two points are apart, so that each holds one point at most.
+    """
+    width = min((after - before for before, after in pairwise(points)), default=1)
+    last = (points[-1] - points[0]) // width
+    firsts = [bisect_left(points, points[0] + cell * width) for cell in range(last + 1)]
+    edges = _listed(points, firsts)
+    cells = f"SELECT unnest(range({last + 1})) AS cell, unnest({firsts}) AS first, unnest({edges}) AS edge"
+    cell = f"least(greatest((epoch_us(r.time) - {points[0]}) // {width}, 0), {last})"
+    low = "c.first + CASE WHEN epoch_us(r.time) > c.edge THEN 1 ELSE 0 END"
+    return f"SELECT r.*, {low} AS low FROM ({rows}) r JOIN ({cells}) c ON c.cell = {cell}"
+
+
+def _listed(points: Sequence[int], numbers: Sequence[int]) -> list[int]:
+    return [points[number] for number in numbers]
+
+
+def _returning(scope: Scope, claim: Claim, points: Sequence[int]) -> str:
+    """Find entities whose events, in fold order, go back behind a point: what is folded by it is no prefix of theirs.
+
+    Gives a SELECT of kind, entity and the `low` of their events; empty where there are none.
+    """
+    if scope.view.orderings <= {"time"}:
+        return ""
+    events = _placed(event_rows(scope, Reads(scope.view, {}), [claim.condition], _at(points[-1])).sql, points)
+    pairs = f"SELECT *, lead(low) OVER (PARTITION BY kind, entity ORDER BY key) < low AS goes_back FROM ({events})"
+    marked = f"SELECT *, bool_or(goes_back) OVER (PARTITION BY kind, entity) AS returns FROM ({pairs})"
+    kept = _kept(scope, f"SELECT DISTINCT kind, entity, low FROM ({marked}) WHERE returns")
+    with explained():
+        any_row = scope.connection.execute(f"SELECT 1 FROM ({kept}) LIMIT 1").fetchall()
+    return kept if any_row else ""
+
+
+def _replayed(scope: Scope, claim: Claim, points: Sequence[int], apart: str) -> States:
+    """Replay entities at each point behind which they have events since the one before."""
+    with explained():
+        found = scope.connection.execute(f"SELECT DISTINCT low FROM ({apart}) ORDER BY low").fetchall()
+    parts = []
+    for (low,) in found:
+        changed = f"{claim.condition} AND (kind, entity) IN (SELECT (kind, entity) FROM ({apart}) WHERE low = {low})"
+        part = states(scope, Claim(claim.projection, changed), _at(points[low]), calculating=True)
+        parts.append(
+            States(_kept(scope, f"SELECT *, {low}::BIGINT AS low, {low} AS key FROM ({part.sql})"), part.fields)
+        )
+    return States(" UNION ALL ".join(part.sql for part in parts), parts[0].fields)
+
+
+def _kept(scope: Scope, rows: str) -> str:
+    """Run a SELECT into a temporary file, and give the one that reads it."""
+    path = scope.session.folder / f"{secrets.token_hex(8)}.parquet"
+    with explained():
+        scope.connection.execute(f"COPY ({rows}) TO {literal(str(path))} (FORMAT parquet)")
+    return f"SELECT * FROM read_parquet({literal(str(path))})"

@@ -1,0 +1,137 @@
+"""series: an aggregate over the states of all entities, sampled on a grid of times.
+
+A state is that of a range of points. What sums and counts take of it is added where the range starts and taken away
+where it ends, and a running total gives all points; minima, maxima and distinct values look at each point of a range.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from esctl.ask.over_time.aggregates import Aggregate, AggregateExpression, parse_aggregates, total, unified
+from esctl.ask.over_time.grid import grid, parse_step
+from esctl.ask.over_time.sampling import sampled
+from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, counted, trailless_notes
+from esctl.ask.states.history import historic_claims
+from esctl.ask.states.replay import States, state_names
+from esctl.engine.duckdb import explained, single_row
+from esctl.errors import UsageError
+from esctl.model import Answer, AsOf, Column
+from esctl.projection.expressions import Expression
+from esctl.projection.values import Value, to_text
+
+
+class Sampling(Struct, frozen=True):
+    """What is reckoned, of which groups, and when: every so often, between two times or those of all events."""
+
+    expression: str
+    every: str
+    by: str = ""
+    start: AsOf | None = None
+    end: AsOf | None = None
+
+
+def series(scope: Scope, wanted: Sampling) -> Answer:
+    """Answer with the value of an aggregate at each point of a grid: that of the states which `replay` gives there.
+
+    With groups, each that has a state at any point has a row for every point.
+    """
+    check_entities(scope)
+    check_order(scope)
+    expression = parse_aggregates(wanted.expression)
+    shared = historic_claims(scope)
+    points = _points(scope, shared, wanted)
+    parts = [part for claim in shared for part in sampled(scope, claim, points or [0])]
+    known = frozenset(field.name for part in parts for field in part.fields)
+    inputs = unified([expression.inputs(state_names(part, known)) for part in parts])
+    samples = " UNION ALL ".join(
+        _samples(part, _group(wanted.by, part, known), values) for part, values in zip(parts, inputs, strict=True)
+    )
+    value, column = _value(expression, inputs[0], scope.view.manifest.events)
+    totals = _totals(samples, list(expression.aggregates.values()), points or [0], grouped=bool(wanted.by))
+    columns = (Column("time", "time"), *([Column("group", "text")] if wanted.by else []), column)
+    names = "time, g, value" if wanted.by else "time, value"
+    sql = f"""SELECT {names} FROM (SELECT make_timestamp(instant) AS time, g, {value} AS value FROM ({totals}))
+        ORDER BY time, g NULLS LAST{"" if points else " LIMIT 0"}"""
+    return Answer(scope.session, sql, columns, notes=trailless_notes(scope), title="series")
+
+
+def _points(scope: Scope, shared: Sequence[Claim], wanted: Sampling) -> list[int]:
+    """Lay the grid: from the first event to the point that no event is after, or between the bounds."""
+    step = parse_step(wanted.every)
+    for point in (wanted.start, wanted.end):
+        if point is not None and point.kind != "time":
+            raise UsageError(f"{point.text!r} is no bound of a grid of times", "give a time or a date")
+    claimed = " OR ".join(f"({claim.condition})" for claim in shared)
+    events = scope.view.relation(["time"], None, [*counted(scope), claimed])
+    with explained():
+        found = single_row(scope.connection, f"SELECT epoch_us(min(time)), epoch_us(max(time)) FROM ({events})")
+    first, last = found or (None, None)
+    if wanted.start is not None:
+        first = wanted.start.instant
+    if wanted.end is not None:
+        last = wanted.end.instant
+    if first is None or last is None:
+        return []
+    return grid(step, first, last, scope.tz, beyond=wanted.end is None)
+
+
+def _group(by: str, part: States, known: frozenset[str]) -> str:
+    return to_text(Expression(by, "--by").compile(state_names(part, known))).sql if by else "CAST(NULL AS VARCHAR)"
+
+
+def _samples(part: States, group: str, inputs: Sequence[Value]) -> str:
+    """Select the live states that are sampled: g, low, high, x0, x1, ...: what each aggregate takes of them."""
+    # A state that is at no point is not looked at: what is wrong with it is no error.
+    items = [f"CASE WHEN sampled THEN {sql} END AS {name}" for name, sql in [("g", group), *_columns(inputs)]]
+    live = f"SELECT *, (NOT deleted AND low < high) AS sampled FROM ({part.sql})"
+    return f"SELECT low, high, {', '.join(items)} FROM ({live}) WHERE sampled"
+
+
+def _columns(inputs: Sequence[Value]) -> list[tuple[str, str]]:
+    return [(f"x{i}", value.sql) for i, value in enumerate(inputs)]
+
+
+def _totals(samples: str, aggregates: Sequence[Aggregate], points: Sequence[int], *, grouped: bool) -> str:
+    """Select instant, g, and per aggregate n0, x0, ... (see `aggregates.total`) of all points and groups."""
+    names = ", ".join(f"x{i}" for i, _ in enumerate(aggregates))
+    changes, reached, items = ["g", "i"], ["g", "i"], ["instant", "s.g"]
+    running = "OVER (PARTITION BY s.g ORDER BY p.i)"
+    for i, aggregate in enumerate(aggregates):
+        if aggregate.additive:
+            changes.append(f"sum(CASE WHEN x{i} IS NOT NULL THEN sign END) AS n{i}")
+            items.append(f"sum(n{i}) {running} AS n{i}")
+            if aggregate.kind != "count":
+                changes.append(f"sum(CASE WHEN sign > 0 THEN x{i} ELSE -x{i} END) AS x{i}")
+                items.append(f"sum(x{i}) {running} AS x{i}")
+        elif aggregate.kind == "distinct":
+            reached.append(f"count(DISTINCT x{i}) AS n{i}")
+            items.append(f"n{i}")
+        else:
+            reached.append(f"{aggregate.kind}(x{i}) AS x{i}")
+            items.append(f"r.x{i}")
+    groups = "SELECT DISTINCT g FROM sample" if grouped else "SELECT CAST(NULL AS VARCHAR) AS g"
+    turns = f"SELECT g, unnest([low, high]) AS i, unnest([1, -1]) AS sign, {names} FROM sample"
+    spread = f"SELECT g, unnest(range(low, high)) AS i, {names} FROM sample"
+    same = "ON {0}.i = p.i AND {0}.g IS NOT DISTINCT FROM s.g"
+    joins = [f"LEFT JOIN (SELECT {', '.join(changes)} FROM ({turns}) GROUP BY g, i) c {same.format('c')}"]
+    if len(reached) > 2:
+        joins.append(f"LEFT JOIN (SELECT {', '.join(reached)} FROM ({spread}) GROUP BY g, i) r {same.format('r')}")
+    times = f"SELECT unnest(range({len(points)})) AS i, unnest({list(points)}) AS instant"
+    return f"""WITH sample AS ({samples}) SELECT {", ".join(items)}
+        FROM ({groups}) s CROSS JOIN ({times}) p {" ".join(joins)}"""
+
+
+def _value(expression: AggregateExpression, inputs: Sequence[Value], states: int) -> tuple[str, Column]:
+    totals = [
+        total(aggregate, i, value, states)
+        for i, (aggregate, value) in enumerate(zip(expression.aggregates.values(), inputs, strict=True))
+    ]
+    value = expression.result(totals)
+    if value.type == "number" and value.shape is not None and value.shape.scale == 0 and 0 <= value.shape.whole < 19:
+        return f"CAST({value.sql} AS BIGINT)", Column("value", "integer")
+    if value.type in ("number", "text", "time", "boolean"):
+        return value.sql, Column("value", value.type)
+    raise UsageError(f"EXPR: {expression.text!r} gives no single value", "give a number, a text or a time")

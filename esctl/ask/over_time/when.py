@@ -1,0 +1,146 @@
+"""when: the moments at which a predicate on the state of an entity turns true, and how long it held."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.ask.changes.audit import Filters, filter_conditions
+from esctl.ask.scope.scope import Scope, check_entities, check_order, counted, trailless_notes
+from esctl.ask.states.history import historic_claims, history
+from esctl.ask.states.replay import States, predicate
+from esctl.engine.exact_text import time_text
+from esctl.engine.quoting import literal
+from esctl.model import Answer, AsOf, Column, Findings
+
+COLUMNS = (
+    Column("entity", "text"),
+    Column("kind", "text"),
+    Column("start", "time"),
+    Column("end", "time"),
+    Column("position", "integer"),
+    Column("id", "text"),
+    Column("type", "text"),
+    Column("actor", "text"),
+    Column("end_position", "integer"),
+    Column("end_id", "text"),
+    Column("end_type", "text"),
+    Column("end_actor", "text"),
+)
+COUNT_COLUMNS = (Column("entities", "integer"), Column("intervals", "integer"))
+
+_EVENT = ("time", "position", "id", "type", "actor")
+_ORDER = "PARTITION BY kind, entity ORDER BY key"
+
+
+class Moments(Struct, frozen=True):
+    """What is looked for: a predicate on the state, and which of the moments at which it turns true.
+
+    `start` and `end` bound these moments, not what is folded. `each_event`: the state after every event counts, rather
+    than that after the last of several events that an entity has at one time.
+    """
+
+    predicate: str
+    which: Literal["first", "last", "every"] = "first"
+    start: AsOf | None = None
+    end: AsOf | None = None
+    each_event: bool = False
+
+
+def when(scope: Scope, wanted: Moments) -> Answer:
+    """Answer with an interval for each moment: from the event that made the predicate true to the one that ended that.
+
+    `end` and what belongs to it are null while it still holds.
+    """
+    rows = f"SELECT * FROM ({_intervals(scope, wanted)}) WHERE starts_after AND starts_until"
+    if wanted.which != "every":
+        direction = " DESC" if wanted.which == "last" else ""
+        rows = f"{rows} QUALIFY row_number() OVER ({_ORDER}{direction}) = 1"
+    names = ", ".join(f'"{column.name}"' for column in COLUMNS)
+    return Answer(
+        scope.session,
+        f"SELECT {names} FROM ({rows}) ORDER BY kind, entity, key",
+        COLUMNS,
+        notes=trailless_notes(scope),
+        title="moments",
+        findings=_findings(wanted.predicate),
+    )
+
+
+def held(scope: Scope, wanted: Moments) -> Answer:
+    """Answer with the intervals that reach into the bounds, those too that began before `start` and hold at it."""
+    return Answer(
+        scope.session,
+        f"SELECT entity FROM ({_intervals(scope, wanted)}) WHERE starts_until AND coalesce(ends_after, true)",
+        COLUMNS[:1],
+    )
+
+
+def count(answer: Answer) -> Answer:
+    """Answer with how many entities and intervals an answer of `when` has."""
+    sql = f"SELECT count(DISTINCT (kind, entity)) AS entities, count(*) AS intervals FROM ({answer.sql})"
+    return replace(answer, sql=sql, columns=COUNT_COLUMNS, findings=None)
+
+
+def _intervals(scope: Scope, wanted: Moments) -> str:
+    """Select all intervals: kind, entity, key, the columns of both events, and how they lie to the bounds.
+
+    starts_after, ends_after: the event is not before `start` (ends_after: after it); starts_until: not after `end`.
+    """
+    check_entities(scope)
+    check_order(scope)
+    parts = [history(scope, claim, None, calculating=True) for claim in historic_claims(scope)]
+    known = frozenset(field.name for part in parts for field in part.fields)
+    moments = " UNION ALL ".join(_moments(part, wanted, known) for part in parts)
+    turns = f"SELECT *, lag(truth, 1, false) OVER ({_ORDER}) AS was FROM ({moments})"
+    # The conditions of bounds are on times as they are stored.
+    stored = f"SELECT * REPLACE (timezone('UTC', time) AS time) FROM ({turns}) WHERE truth <> was"
+    after, beyond = (_not_before(scope, wanted.start, beyond=beyond) for beyond in (False, True))
+    placed = f"""SELECT *, {after} AS after, {beyond} AS beyond,
+        {_until(scope, wanted.end)} AS until FROM ({stored})"""
+    ends = ", ".join(f"lead({name}) OVER turn AS end_{name}" for name in _EVENT)
+    paired = f"""SELECT *, {ends}, lead(beyond) OVER turn AS ends_after FROM ({placed})
+        WINDOW turn AS ({_ORDER})"""
+    return f"""SELECT * EXCLUDE (time, end_time), timezone('UTC', time) AS "start", timezone('UTC', end_time) AS "end",
+        after AS starts_after, until AS starts_until FROM ({paired}) WHERE truth"""
+
+
+def _moments(part: States, wanted: Moments, known: frozenset[str]) -> str:
+    """Select the moments of one projection's entities: kind, entity, key, the event's columns, truth."""
+    test = predicate(wanted.predicate, part, known, "PREDICATE")
+    names = ", ".join(["kind", "entity", "key", *_EVENT])
+    truth = f"CASE WHEN NOT deleted THEN coalesce({test}, false) ELSE false END"
+    if wanted.each_event:
+        return f"SELECT {names}, {truth} AS truth FROM ({part.sql})"
+    closing = f"SELECT *, lead(time) OVER ({_ORDER}) IS DISTINCT FROM time AS closes FROM ({part.sql})"
+    return f"SELECT {names}, CASE WHEN closes THEN {truth} END AS truth FROM ({closing}) WHERE closes"
+
+
+def _not_before(scope: Scope, start: AsOf | None, *, beyond: bool = False) -> str:
+    if start is None:
+        return "true"
+    return _placed(scope, Filters(start=replace(start, inclusive=start.inclusive or beyond)))
+
+
+def _until(scope: Scope, end: AsOf | None) -> str:
+    return "true" if end is None else _placed(scope, Filters(end=end))
+
+
+def _placed(scope: Scope, filters: Filters) -> str:
+    """Write that the event of a row lies where filters say."""
+    conditions = filter_conditions(scope, filters)
+    point = filters.start or filters.end
+    if point is not None and point.kind in ("time", "position"):
+        return f"({' AND '.join(conditions)})"
+    events = scope.view.relation(["kind", "entity", "position"], None, [*counted(scope), *conditions])
+    return f"((kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events})))"
+
+
+def _findings(text: str) -> Findings:
+    until = f"""CASE WHEN "end" IS NULL THEN ' and still holds' ELSE ' until ' || {time_text('"end"')} END"""
+    by = "coalesce(' ' || type, '') || coalesce(' by ' || actor, '')"
+    message = f"""{literal(f"{text} from ")} || {time_text('"start"')} || {until}
+        || ' (event @' || position || {by} || ')'"""
+    return Findings((("when", f"no state for which {text}"),), "'when'", message, "entity")

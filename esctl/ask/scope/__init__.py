@@ -1,0 +1,1 @@
+"""What an answer counts: bounds, basis, two clocks, what-if, notes."""

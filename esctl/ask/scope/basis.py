@@ -1,0 +1,162 @@
+"""What an answer rests on, and a store as it was on a basis."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from esctl import __version__
+from esctl.engine.quoting import is_text
+from esctl.errors import InputError, UsageError
+from esctl.index.envelope.mapping import mapping_hash
+from esctl.log.commits import CommitLog, open_log
+from esctl.log.store_state import Snapshot
+from esctl.model import AsOf, Basis, MappingConfig
+from esctl.projection.spec import Projection
+from esctl.timespec import bound_name, written
+
+if TYPE_CHECKING:
+    from esctl.ask.scope.scope import Scope
+
+_FIXED = tuple(name for name in Basis.__struct_fields__ if name != "bounds")
+_HINT = "write one with: esctl replay --basis -f json 2> FILE"
+
+
+def basis_of(scope: Scope, snapshot: Snapshot, mapping: MappingConfig, points: Sequence[AsOf | None]) -> Basis:
+    """Say what an answer over a scope, within some bounds, rests on."""
+    given = [point for point in (*points, scope.known_at) if point is not None]
+    return Basis(
+        snapshot.head,
+        snapshot.root,
+        {bound_name(point.option): written(point) for point in given},
+        tuple(skipped.text for skipped in scope.without),
+        mapping_hash(mapping),
+        projections_hash(scope.projections, scope.projection, scope.config),
+        __version__,
+        snapshot.erased,
+    )
+
+
+def projections_hash(projections: Sequence[Projection], chosen: str, config: Path | None) -> str:
+    """Digest what states are folded with: all projections, or the one chosen; Python code by its text."""
+    used = [p for p in projections if not chosen or p.name == chosen]
+    told = [[p.name, p.digest, _code(p, config)] for p in used]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+
+def _code(projection: Projection, config: Path | None) -> str:
+    from esctl.ask.states.event_by_event import module_file
+
+    file = module_file(projection, config) if projection.python else None
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file is not None else ""
+
+
+def to_json(basis: Basis) -> str:
+    """Write a basis as one line of JSON: its own keys, and one for each bound; `at` is null where there is none."""
+    known = {name: getattr(basis, name) for name in ("position", "root")}
+    known |= {"at": None, **basis.bounds}
+    known |= {"without": list(basis.without)} if basis.without else {}
+    known |= {name: getattr(basis, name) for name in ("mapping", "projection", "version")}
+    known |= {"erased": basis.erased} if basis.erased else {}
+    return json.dumps(known, ensure_ascii=False)
+
+
+def to_lines(basis: Basis) -> list[str]:
+    """Write a basis for people."""
+    bounds = [f"{name.replace('_', '-')} {value}" for name, value in basis.bounds.items()]
+    supposed = [f"without {text}" for text in basis.without]
+    supposed += [f"without {basis.erased} erased"] if basis.erased else []
+    return [
+        f"basis: {', '.join([f'position {basis.position}', *bounds, *supposed])}",
+        f"basis: root {basis.root}",
+        f"basis: mapping {basis.mapping}, projection {basis.projection}, esctl {basis.version}",
+    ]
+
+
+def read_basis(path: Path) -> Basis:
+    """Read the basis in a file: its last line that is one, whatever else was said there.
+
+    Raises InputError if the file is unreadable, UsageError if there is no basis in it.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        raise UsageError(f"--basis-from {path}: no such file", _HINT) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--basis-from {path}: {error}", _HINT) from error
+    found = [basis for line in lines if (basis := _parsed(line)) is not None]
+    if not found:
+        raise UsageError(f"--basis-from {path}: no line of it is a basis", _HINT)
+    return found[-1]
+
+
+def _parsed(line: str) -> Basis | None:
+    try:
+        document = json.loads(line)
+        position, root = int(document["position"]), str(document["root"])
+        own = {name: str(document[name]) for name in ("mapping", "projection", "version")}
+        without = tuple(str(text) for text in document.get("without", []))
+        erased = int(document.get("erased", 0))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    bounds = {name: str(value) for name, value in document.items() if name not in _FIXED and value is not None}
+    basis = Basis(position, root, bounds, without, **own, erased=erased)
+    return basis if is_text(to_json(basis)) else None
+
+
+def held(basis: Basis, path: Path, current: Snapshot, mapping: MappingConfig) -> Snapshot:
+    """Give the store as it was when its log ended at the basis's position.
+
+    Raises InputError if it holds no such log any more, UsageError if it is read under another mapping.
+    """
+    if mapping_hash(mapping) != basis.mapping:
+        raise UsageError(
+            f"the basis has the mapping {basis.mapping}, and this store is read under {mapping_hash(mapping)}",
+            "give the esctl.toml of that time with --config",
+        )
+    then = _ended_at(open_log(path), current, basis.position)
+    if then is None or then.root != basis.root:
+        reason = "is another log" if then is not None else f"never ended at position {basis.position}"
+        raise InputError(
+            f"{path} does not hold the basis: its log {reason}",
+            f"it needs the root {basis.root}; look at: esctl status",
+        )
+    # Segments may have been replaced since; the records in them are the same, but for those that were erased.
+    segments = tuple(segment for segment in current.segments if segment.first <= basis.position)
+    found = replace(then, segments=segments, redactions=current.redactions)
+    if found.erased != basis.erased:
+        gone = found.erased - basis.erased
+        raise InputError(
+            f"{path} does not hold the basis: {gone} of the records that it rests on were erased since",
+            "an answer without them would be another one; list them with: esctl log --erased",
+        )
+    return found
+
+
+def _ended_at(log: CommitLog, current: Snapshot, position: int) -> Snapshot | None:
+    """Find the last commit that left the log at a position, by bisection: the log only grows."""
+    low, high = 0, current.seq
+    while low < high:
+        middle = (low + high + 1) // 2
+        if log.read(middle).head <= position:
+            low = middle
+        else:
+            high = middle - 1
+    then = log.read(low)
+    return then if then.head == position else None
+
+
+def check_projection(basis: Basis, given: Basis) -> None:
+    """Make sure that a question is asked of what a basis was. Raises UsageError naming what is another."""
+    if basis.projection != given.projection:
+        raise UsageError(
+            f"the basis has the projections {basis.projection}, and these are {given.projection}",
+            "give the same -p, and the esctl.toml of that time with --config",
+        )
+    if basis.without != given.without:
+        raise UsageError("the basis supposes other events away", "give the same --without, and leave the rest out")

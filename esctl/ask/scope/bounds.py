@@ -1,0 +1,138 @@
+"""Bounds on events: which ones an answer rests on, as SQL conditions on the quantity each names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from esctl.engine.duckdb import explained, single_row
+from esctl.engine.quoting import like_pattern, literal
+from esctl.errors import NotFoundError, UsageError
+from esctl.index.envelope.envelope_sql import sequence_text_key
+from esctl.index.pruning import Condition, Reach
+from esctl.index.scan import FOLDABLE, IndexView
+from esctl.model import AsOf
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+class Bound(Struct, frozen=True):
+    """An SQL condition over stored envelope columns, and how many events of each entity count (0: all)."""
+
+    condition: str = "true"
+    first_versions: int | None = None
+
+
+def instant_literal(microseconds: int) -> str:
+    """Write an instant as a TIMESTAMPTZ."""
+    return f"make_timestamptz({int(microseconds)})"
+
+
+def bound(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf | None) -> Bound:
+    """Turn an as-of into a condition. Raises NotFoundError if it names an event that does not exist."""
+    if at is None:
+        return Bound()
+    less = "<=" if at.inclusive else "<"
+    if at.kind == "time":
+        until = Reach(max_time=at.instant or 0)
+        return Bound(Condition(f"time {less} {instant_literal(at.instant or 0)}", until))
+    if at.kind == "position":
+        return Bound(_position_condition(at, less))
+    if at.kind == "version":
+        return Bound(first_versions=max((at.number or 0) - (not at.inclusive), 0))
+    if at.kind == "sequence":
+        return Bound(_sequence_condition(view, at, less))
+    return Bound(_event_condition(connection, view, at, less))
+
+
+def known_conditions(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf | None) -> tuple[str, ...]:
+    """Turn an as-of into conditions on what the log held then, whenever it happened.
+
+    Raises NotFoundError if it names an event that does not exist, UsageError if it names no place in the log.
+    """
+    if at is None:
+        return ()
+    less = "<=" if at.inclusive else "<"
+    if at.kind == "time":
+        return (f"recorded_at {less} {instant_literal(at.instant or 0)}",)
+    if at.kind == "position":
+        return (_position_condition(at, less),)
+    if at.kind != "event":
+        raise UsageError(f"--known-at {at.text!r} is no place in the log", "give a time, @POSITION or id:EVENT")
+    rows = view.relation(["position"], None, [f"id = {literal(at.value)}", FOLDABLE])
+    with explained():
+        found = single_row(connection, f"SELECT max(position) FROM ({rows})")
+    if found is None or found[0] is None:
+        raise _no_event(at)
+    return (f"position {less} {found[0]}",)
+
+
+def _position_condition(at: AsOf, less: str) -> Condition:
+    number = int(at.number or 0)
+    return Condition(f"position {less} {number}", Reach(max_position=number))
+
+
+def _no_event(at: AsOf) -> NotFoundError:
+    return NotFoundError(f"no event has the id {at.value!r}", "list ids with: esctl log --columns id,type,entity")
+
+
+def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
+    if not any(file.sequence_key != "none" for file in view.manifest.files):
+        raise UsageError(f"{at.text}: no event has a sequence", 'map it in esctl.toml: sequence = "<path>"')
+    if not view.has_text_sequences:
+        try:
+            return f"sequence_key {less} {int(at.value)}"
+        except ValueError:
+            raise UsageError(
+                f"{at.text}: the sequences of this store are whole numbers", "write it like seq:9"
+            ) from None
+    parts = [literal(part.strip()) for part in at.value.split(",")]
+    key = sequence_text_key(parts)
+    if not at.inclusive:
+        return f"sequence_key < {key}"
+    # A bound on the first parts of a sequence takes in all that begin with them.
+    return f"(sequence_key <= {key} OR starts_with(sequence_key, {key} || chr(1)))"
+
+
+def _event_condition(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf, less: str) -> str:
+    named = [f"id = {literal(at.value)}", FOLDABLE]
+    found = view.relation(["kind", "entity", "time"], None, named, f"{view.event_key()} AS event_key")
+    with explained():
+        rows = connection.execute(
+            f"SELECT kind, entity, epoch_us(max(time)), max(event_key) FROM ({found}) GROUP BY ALL"
+        ).fetchall()
+    if not rows:
+        raise _no_event(at)
+    last = max(instant for _, _, instant, _ in rows)
+    own = " ".join(
+        f"""WHEN entity = {literal(entity)} AND kind = {literal(kind)}
+            THEN {view.event_key()} {less} {_key_literal(key)}"""
+        for kind, entity, _, key in rows
+    )
+    return f"CASE {own} ELSE time {less} {instant_literal(last)} END"
+
+
+def _key_literal(key: int | Mapping[str, Any]) -> str:
+    """Write a fold key as it was fetched."""
+    if isinstance(key, int):
+        return f"{key}::HUGEINT"
+    return f"{{'s': {literal(key['s'])}, 'n': {key['n']}::HUGEINT}}"
+
+
+def entity_conditions(names: Sequence[str]) -> str:
+    """Write the condition that an entity is one of these names or matches one of these globs."""
+    exact = [name for name in names if not is_glob(name)]
+    tests = [f"entity IN ({', '.join(literal(name) for name in exact)})"] if exact else []
+    globs = [f"entity LIKE {like_pattern(name)}" for name in names if is_glob(name)]
+    if not tests and not globs:
+        return "true"
+    sql = "(" + " OR ".join([*tests, *globs]) + ")"
+    return sql if globs else Condition(sql, Reach(entities=tuple(sorted(exact))))
+
+
+def is_glob(name: str) -> bool:
+    """Say whether a name has wildcards."""
+    return "*" in name or "?" in name

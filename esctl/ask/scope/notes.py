@@ -1,0 +1,71 @@
+"""Which findings lie in the scope of a question: what was set aside or repeated when its events were indexed."""
+
+from __future__ import annotations
+
+from esctl.ask.scope.bounds import bound, entity_conditions, known_conditions
+from esctl.ask.scope.scope import Scope, claims
+from esctl.engine.duckdb import explained, single_row
+from esctl.index.files.manifest import IS_ERASED, UNREADABLE
+from esctl.model import AsOf
+
+_COUNTS = {
+    "conflicts": "conflict",
+    "invalid": UNREADABLE,
+    "duplicates": "duplicate_of IS NOT NULL AND NOT conflict",
+}
+_WORDS = {
+    "conflicts": ("conflicting event", "conflicting events"),
+    "invalid": ("invalid record", "invalid records"),
+    "duplicates": ("duplicate", "duplicates"),
+}
+
+
+def findings_note(scope: Scope, at: AsOf | None = None) -> str:
+    """Say in one line which findings an answer's scope touches, and the command that lists them; empty for none."""
+    counts = {name: count for name, count in _counted(scope, at).items() if count}
+    if not counts:
+        return ""
+    told = ", ".join(f"{count} {_WORDS[name][count != 1]}" for name, count in counts.items())
+    only = f" --{next(iter(counts))}" if len(counts) == 1 else ""
+    return f"note: {told} in scope: esctl doctor{only}"
+
+
+def erased_note(scope: Scope, at: AsOf | None = None) -> str:
+    """Say in one line that an answer is without events that were erased; empty for none.
+
+    Nobody knows which entities they concerned, or when they happened: of a scope's limits only those on what the log
+    held, and on positions, leave one out.
+    """
+    count = sum(file.erased for file in scope.view.manifest.files)
+    placed = at if at is not None and at.kind == "position" else None
+    if count and (scope.known_at or placed or scope.view.upto):
+        conditions = [IS_ERASED]
+        conditions += known_conditions(scope.connection, scope.view, scope.known_at)
+        conditions.append(bound(scope.connection, scope.view, placed).condition)
+        with explained():
+            row = single_row(
+                scope.connection, f"SELECT count(*) FROM ({scope.view.relation(['position'], None, conditions)})"
+            )
+        count = row[0] if row else 0
+    if not count:
+        return ""
+    perhaps = ", of whatever entity" if scope.entities else ""
+    return f"note: {count} erased {'event' if count == 1 else 'events'} in scope{perhaps}: esctl log --erased"
+
+
+def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:
+    files = scope.view.manifest.files
+    whole = {name: sum(getattr(file, name) for file in files) for name in _COUNTS}
+    narrowed = scope.entities or scope.projection or scope.known_at or scope.without or at or scope.view.upto
+    if not narrowed or not any(whole.values()):
+        return whole
+    conditions = ["(duplicate_of IS NOT NULL OR invalid IS NOT NULL)", entity_conditions(scope.entities)]
+    conditions += known_conditions(scope.connection, scope.view, scope.known_at)
+    conditions.append(bound(scope.connection, scope.view, at).condition)
+    if scope.projection:
+        conditions += [claim.condition for claim in claims(scope)]
+    rows = scope.view.relation(["position", "conflict", "invalid", "duplicate_of"], None, conditions)
+    items = ", ".join(f"count(DISTINCT position) FILTER ({test})" for test in _COUNTS.values())
+    with explained():
+        found = single_row(scope.connection, f"SELECT {items} FROM ({rows})")
+    return dict(zip(_COUNTS, found or (), strict=False))

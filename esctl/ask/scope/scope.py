@@ -1,0 +1,292 @@
+"""What a question is asked of: an index at a head, the projections, the bounds, the entities."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from esctl.ask.scope.bounds import bound, entity_conditions, is_glob, known_conditions
+from esctl.engine.duckdb import Session, explained, single_row
+from esctl.engine.exact_text import unmark_text_sql
+from esctl.engine.quoting import like_pattern, literal
+from esctl.errors import NotFoundError, UsageError
+from esctl.index.files.manifest import PayloadPath
+from esctl.index.pruning import either
+from esctl.index.scan import FOLDABLE, IndexView, Read
+from esctl.model import AsOf
+from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
+from esctl.projection.reads import Measured, Reads, measure, nested_types
+from esctl.projection.spec import DEFAULT, Projection, family
+from esctl.projection.sql import EventRows, cells_sql
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from esctl.saved_states.files import Shelf
+
+
+class Skipped(Struct, frozen=True):
+    """Events supposed never to have happened: how they were asked for, the condition that keeps them out, how many."""
+
+    text: str
+    condition: str
+    count: int
+
+
+class Scope(Struct, frozen=True):
+    """The ground of a question. `entities` are names or globs; empty: all."""
+
+    session: Session
+    view: IndexView
+    projections: tuple[Projection, ...] = ()
+    projection: str = ""  # -p: only this one
+    entities: tuple[str, ...] = ()
+    known_at: AsOf | None = None
+    tz: str = "UTC"
+    config: Path | None = None  # the esctl.toml, beside which a python projection may live
+    without: tuple[Skipped, ...] = ()
+    shelf: Shelf | None = None  # the snapshots that may be used
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """Give the connection that the question runs on."""
+        return self.session.connection
+
+
+class Claim(Struct, frozen=True):
+    """A projection and the SQL condition on (kind, entity) of the entities it folds."""
+
+    projection: Projection
+    condition: str
+
+
+def counted(scope: Scope) -> list[str]:
+    """Write the conditions of the events a question counts.
+
+    Valid, no duplicates, of the scope's entities, known by its `known_at`, not supposed away.
+    """
+    known = known_conditions(scope.connection, scope.view, scope.known_at)
+    supposed = [skipped.condition for skipped in scope.without]
+    tests = [FOLDABLE, entity_conditions(scope.entities), *known, *supposed]
+    return [test for test in tests if test != "true"]
+
+
+def claims(scope: Scope) -> list[Claim]:
+    """Share the entities out: to the projection asked for, else each to the first that claims it, or to the default."""
+    if scope.projection:
+        return [claim_of(find_projection(scope.projections, scope.projection))]
+    shared: list[Claim] = []
+    taken: list[str] = []
+    for projection in (*scope.projections, DEFAULT):
+        own = _claimed(projection)
+        shared.append(Claim(projection, " AND ".join([own, *(f"NOT {other}" for other in taken)])))
+        if projection.claims_all:
+            break
+        taken.append(own)
+    return _inhabited(scope, shared) if len(shared) > 1 else shared
+
+
+def claim_of(projection: Projection) -> Claim:
+    """Let a projection fold all the entities it claims, whatever others do."""
+    return Claim(projection, _claimed(projection))
+
+
+def _inhabited(scope: Scope, shared: list[Claim]) -> list[Claim]:
+    """Leave out the claims that no entity of the scope falls under; one stays."""
+    known = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities)])
+    tests = ", ".join(f"bool_or({claim.condition})" for claim in shared)
+    with explained():
+        row = single_row(scope.connection, f"SELECT {tests} FROM (SELECT DISTINCT kind, entity FROM ({known}))")
+    assert row is not None
+    return [claim for claim, found in zip(shared, row, strict=True) if found] or shared[-1:]
+
+
+def trailless_notes(scope: Scope) -> tuple[str, ...]:
+    """Say which projections of the scope give states but no changes per event."""
+    names = [claim.projection.name for claim in claims(scope) if claim.projection.sql]
+    return tuple(
+        f"note: projection {name} is an SQL query: it gives states, not what each event changed" for name in names
+    )
+
+
+def find_projection(projections: Sequence[Projection], name: str) -> Projection:
+    """Find a projection by name. Raises UsageError if there is none."""
+    for projection in projections:
+        if projection.name == name:
+            return projection
+    near = difflib.get_close_matches(name, [projection.name for projection in projections], 1)
+    known = ", ".join(projection.name for projection in projections) or "none; write one with: esctl init"
+    raise UsageError(f"no projection {name!r}", f"did you mean {near[0]}?" if near else f"known: {known}")
+
+
+def _claimed(projection: Projection) -> str:
+    tests = [f"entity LIKE {like_pattern(projection.entities)}"] if projection.entities else []
+    if projection.kinds:
+        tests.append(f"kind IN ({', '.join(literal(kind) for kind in projection.kinds)})")
+    return "(" + (" AND ".join(tests) or "true") + ")"
+
+
+def check_entities(scope: Scope) -> None:
+    """Make sure that every entity named (not by a glob) exists. Raises NotFoundError with the nearest names."""
+    names = [name for name in scope.entities if not is_glob(name)]
+    if not names:
+        return
+    missing = names
+    for view in scope.view.split():
+        missing = _missing(scope, view, missing)
+        if not missing:
+            return
+    everything = scope.view.relation(["entity"], None, ["entity IS NOT NULL"])
+    near = f"""SELECT entity FROM (SELECT DISTINCT entity FROM ({everything}))
+        ORDER BY jaro_winkler_similarity(lower(entity), lower({literal(missing[0])})) DESC, entity LIMIT 1"""
+    with explained():
+        row = single_row(scope.connection, near)
+    raise NotFoundError(
+        f"no entity {missing[0]!r}",
+        f"did you mean {row[0]}?" if row else "the store has no entities; ingest some events",
+    )
+
+
+def _missing(scope: Scope, view: IndexView, names: list[str]) -> list[str]:
+    known = view.relation(["entity"], None, [entity_conditions(names), "invalid IS NULL"])
+    with explained():
+        found = {name for (name,) in scope.connection.execute(f"SELECT DISTINCT entity FROM ({known})").fetchall()}
+    return [name for name in names if name not in found]
+
+
+def check_order(scope: Scope) -> None:
+    """Make sure that each entity has one fold order. Raises UsageError naming `order =` otherwise."""
+    if any(file.unsequenced for file in scope.view.manifest.files):
+        lacking = scope.view.relation(
+            ["position", "entity"], None, ["ordering = 'sequence'", "sequence IS NULL", FOLDABLE]
+        )
+        with explained():
+            row = single_row(scope.connection, f"SELECT position, entity FROM ({lacking}) ORDER BY position LIMIT 1")
+        if row:
+            raise UsageError(
+                f"event @{row[0]} of {row[1]!r} has no sequence, and events are folded by sequence",
+                'set order = "time" or order = "position" in [mapping] of esctl.toml',
+            )
+    if len(scope.view.orderings) < 2:
+        return
+    orders = scope.view.relation(["kind", "entity", "ordering"], None, [FOLDABLE])
+    mixed = f"""SELECT entity, string_agg(DISTINCT ordering, ' and ' ORDER BY ordering) FROM ({orders})
+        GROUP BY kind, entity HAVING count(DISTINCT ordering) > 1 ORDER BY 1 LIMIT 1"""
+    with explained():
+        row = single_row(scope.connection, mixed)
+    if row:
+        raise UsageError(
+            f"entity {row[0]!r} is fed by sources with different orders ({row[1]})",
+            "set the same order = in each [mapping.sources] stanza that feeds it",
+        )
+
+
+def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
+    """Give a function that lists the keys objects at a payload path have had, most frequent first."""
+
+    def keys(path: PayloadPath) -> Sequence[str]:
+        rows = scope.view.relation([], {"j": Read(path, "json")})
+        listed = f"SELECT unnest(json_keys(j)) AS k FROM ({rows}) WHERE json_type(j) = 'OBJECT'"
+        sql = f"SELECT {unmark_text_sql('k')} FROM ({listed}) GROUP BY k ORDER BY count(*) DESC, k"
+        with explained():
+            return [name for (name,) in scope.connection.execute(sql).fetchall()]
+
+    return keys
+
+
+def plan_for(
+    scope: Scope, projection: Projection, *, calculating: bool = False, before: Measured | None = None
+) -> Plan:
+    """Compile a projection against the scope's index.
+
+    `calculating`: something else will reckon with its fields. `before`: what need not be measured again.
+    """
+    keys = cache(payload_keys(scope))
+    paths = measured_paths(scope.view, projection, calculating)
+    paths += _member_paths(scope.view, projection, keys) if calculating else []
+    shapes = measure(scope.connection, scope.view, paths, counted(scope), before)
+    reads = Reads(scope.view, shapes)
+    if calculating:
+        reads.nested_types.update(nested_types(scope.connection, scope.view, paths, counted(scope)))
+    return plan(projection, reads, keys)
+
+
+def _member_paths(view: IndexView, projection: Projection, keys: Keys) -> list[PayloadPath]:
+    """List the payload paths of the members of whole objects that are merged or replace a state."""
+    found: list[PayloadPath] = []
+    for operation in (operation for rule in projection.rules for operation in rule.operations):
+        path = operation.value.path if operation.value is not None and not operation.field else None
+        if path is not None and path[0] == "data":
+            inner = tuple(path[1:])
+            names = view.fields if not inner else keys(inner)
+            found += [(*inner, name) for name in names] if len(names) <= MOST_FIELDS else []
+    return found
+
+
+def measured_paths(view: IndexView, projection: Projection, calculating: bool = False) -> list[PayloadPath]:
+    """List the payload paths whose digits matter: all but those that are only carried and may be no numbers."""
+    operations = [operation for rule in projection.rules for operation in rule.operations]
+    reckoned = {operation.field for operation in operations if family(operation.name) not in ("", "list")}
+    reckoned.update(field for field, _ in projection.types)
+    paths = [path for rule in projection.rules if rule.when for path in rule.when.paths()]
+    for operation in operations:
+        if operation.value is None or (operation.field == "" and operation.value.path is not None):
+            continue
+        carried = operation.value.path is not None and operation.field not in reckoned and not calculating
+        paths += [
+            path for path in operation.value.paths() if not carried or view.static_type(tuple(path[1:])) == "NUMBER"
+        ]
+    return [tuple(path[1:]) for path in paths if path[0] == "data" and len(path) > 1]
+
+
+def event_rows(
+    scope: Scope,
+    reads: Reads,
+    conditions: Sequence[str],
+    at: AsOf | None,
+    columns: Sequence[str] = (),
+    also: AsOf | None = None,
+    more: Sequence[str] = (),
+) -> EventRows:
+    """Select the events to fold: valid, no duplicates, of the scope's entities, within its bounds.
+
+    `also`: those within this bound too, in it or in `at`. `more` is more SQL for the select list, over stored columns.
+    """
+    limits = [bound(scope.connection, scope.view, point) for point in (at, also) if point is not None]
+    where = [*counted(scope), *conditions]
+    tests = [limit.condition for limit in limits]
+    extra = [f"{scope.view.key()} AS key", f"{scope.view.event_key()} AS event_key", *more]
+    versions = any(limit.first_versions is not None for limit in limits)
+    if versions:
+        # A version counts events before any other bound is looked at, and the other bounds are on columns as stored.
+        extra += [f"({test}) AS within{i}" for i, test in enumerate(tests)]
+    elif tests:
+        where.append(either(tests))
+    names = list(dict.fromkeys(["kind", "entity", "position", "time", *reads.columns, *columns]))
+    sql = scope.view.relation(names, reads.by_alias(), [test for test in where if test != "true"], ", ".join(extra))
+    if versions:
+        rank = "dense_rank() OVER (PARTITION BY kind, entity ORDER BY event_key)"
+        within = [
+            f"within{i}" if limit.first_versions is None else f"(within{i} AND {rank} <= {limit.first_versions})"
+            for i, limit in enumerate(limits)
+        ]
+        sql = f"SELECT * FROM ({sql}) QUALIFY {' OR '.join(within)}"
+    named = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
+    by_time = scope.view.orderings <= {"time"}
+    return EventRows(sql, scope.view.has_twice, scope.view.manifest.events, by_time, named)
+
+
+def hold_checks(scope: Scope, plan: Plan, rows: EventRows) -> None:
+    """Hold events against what a plan takes for granted of them, where no field that is asked for would.
+
+    So it is where payloads are merged and none is an object. Raises UsageError, naming the event.
+    """
+    if plan.checks and not plan.fields:
+        counts = ", ".join(f"count(check{i})" for i in range(len(plan.checks)))
+        with explained():
+            single_row(scope.connection, f"SELECT {counts} FROM ({cells_sql(plan, rows, ('position',))})")

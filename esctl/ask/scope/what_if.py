@@ -1,0 +1,79 @@
+"""What if: the same question, some events supposed never to have happened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from esctl.ask.changes.audit import one_of
+from esctl.ask.scope.scope import Scope, Skipped
+from esctl.engine.duckdb import explained, single_row
+from esctl.engine.quoting import literal
+from esctl.errors import NotFoundError
+from esctl.index.scan import EVENT_COLUMNS, FOLDABLE
+from esctl.projection.expressions import Expression
+from esctl.projection.reads import Reads, measure
+from esctl.projection.values import to_boolean
+
+_NAMES = "|".join(name for name in EVENT_COLUMNS if name not in ("time", "recorded_at"))
+_PLAIN_TEST = re.compile(rf"\s*({_NAMES})\s*=\s*([^\s'\"()=<>]+)\s*", re.IGNORECASE)
+
+
+def supposed(scope: Scope, without: Sequence[str]) -> Scope:
+    """Give the scope without some events: each named (`id:evt-9`, `@123`, its id), or all for which a predicate holds.
+
+    Raises NotFoundError for a name that no event has, UsageError for a predicate that is none.
+    """
+    return replace(scope, without=tuple(_skipped(scope, text) for text in without))
+
+
+def _skipped(scope: Scope, text: str) -> Skipped:
+    position = re.fullmatch(r"\s*@([0-9]{1,18})\s*", text)
+    if position:
+        return _named(scope, text, f"position = {int(position[1])}")
+    if text.startswith("id:"):
+        return _named(scope, text, f"id = {literal(text.removeprefix('id:'))}")
+    by_id = f"id = {literal(text)}"
+    if _count(scope, scope.view.relation(["position"], None, [FOLDABLE, by_id])):
+        return _named(scope, text, by_id)
+    if not re.search(r"[\s=<>(]", text):
+        raise _no_event(text)
+    rows = _matching(scope, text)
+    return Skipped(text, f"position NOT IN (SELECT position FROM ({rows}))", _count(scope, rows))
+
+
+def _named(scope: Scope, text: str, condition: str) -> Skipped:
+    rows = scope.view.relation(["position"], None, [FOLDABLE, condition])
+    count = _count(scope, rows)
+    if not count:
+        raise _no_event(text)
+    return Skipped(text, f"position NOT IN (SELECT position FROM ({rows}))", count)
+
+
+def _no_event(text: str) -> NotFoundError:
+    return NotFoundError(
+        f"--without {text!r} is no event", "list events with: esctl log; or give a predicate: \"type = 'X'\""
+    )
+
+
+def _matching(scope: Scope, text: str) -> str:
+    """Select the positions of the events that a predicate holds for, in any of their roles."""
+    tests = [_PLAIN_TEST.fullmatch(part) for part in re.split(r"\sand\s", text, flags=re.IGNORECASE)]
+    if all(tests):
+        # What a shell leaves of type=X and actor=Y: names and bare words.
+        conditions = [one_of(test[1].lower(), [test[2]]) for test in tests if test]
+        return scope.view.relation(["position"], None, [FOLDABLE, *conditions])
+    expression = Expression(text, "--without")
+    paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
+    reads = Reads(scope.view, measure(scope.connection, scope.view, paths))
+    test_sql = to_boolean(expression.compile(reads.resolve)).sql
+    rows = scope.view.relation(dict.fromkeys(["position", *reads.columns]), reads.by_alias(), [FOLDABLE])
+    return f"SELECT position FROM ({rows}) WHERE {test_sql}"
+
+
+def _count(scope: Scope, rows: str) -> int:
+    with explained():
+        found = single_row(scope.connection, f"SELECT count(DISTINCT position) FROM ({rows})")
+    return int(found[0]) if found else 0

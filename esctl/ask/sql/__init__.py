@@ -1,0 +1,1 @@
+"""SQL of a user's own over events and states."""

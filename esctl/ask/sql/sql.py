@@ -1,0 +1,252 @@
+"""sql: a SELECT of one's own over events, entities, types, and each projection at any time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.ask.events.entities import entities
+from esctl.ask.events.log import COLUMNS as LOG_COLUMNS
+from esctl.ask.events.types import types
+from esctl.ask.scope.bounds import known_conditions
+from esctl.ask.scope.scope import Claim, Scope, check_order, claim_of
+from esctl.ask.states.field_types import field_value
+from esctl.ask.states.history import history
+from esctl.ask.states.replay import STREAMED, StateField, replay, states
+from esctl.engine.allowlist import checked_select, is_source
+from esctl.engine.duckdb import single_row
+from esctl.engine.exact_text import unmark_json_sql
+from esctl.engine.isolated import Limits, Sandbox
+from esctl.engine.quoting import identifier, literal
+from esctl.engine.statements import Node, Select
+from esctl.errors import UsageError
+from esctl.index.scan import Read
+from esctl.model import Answer, AsOf
+from esctl.projection.payload_struct import number_fields, payload_struct
+from esctl.projection.reads import Reads, measure
+from esctl.projection.spec import DEFAULT, Projection
+from esctl.timespec import HINT, parse_as_of
+
+WHERE = "the query"
+RELATIONS = ("events", "entities", "types")
+EVERY_STATE = "states"
+MERGE = "merge"
+HISTORY = "_history"
+UNORDERED = "note: without ORDER BY the order of the rows is not settled"
+_MOST_POINTS = 50
+
+
+class Call(Struct, frozen=True):
+    """A projection called as a table function; `point` is its argument, None for none."""
+
+    name: str
+    point: str | None
+
+
+class Compiled(Struct, frozen=True):
+    """A query ready to be run: statements that make its relations, the SELECT, the files that these read.
+
+    `points` are the points in time that its relations stand for.
+    """
+
+    setup: tuple[str, ...]
+    select: Select
+    paths: tuple[str, ...]
+    points: tuple[AsOf, ...]
+
+
+def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answer, tuple[AsOf, ...]]:
+    """Answer a query, run in a process of its own; gives also the points in time that it speaks of.
+
+    Raises UsageError for what is not one SELECT over the relations, or where DuckDB refuses it; InputError where it
+    passes its limits.
+    """
+    compiled = compile_query(scope, text)
+    select = compiled.select
+    result = sandbox.run(scope.session, compiled.setup, select.wrapped, compiled.paths, limits)
+    several = single_row(scope.connection, f"SELECT count(*) > 1 FROM ({result.sql})")
+    notes = (UNORDERED,) if several == (True,) and not select.is_ordered else ()
+    return Answer(scope.session, result.sql, result.columns, notes=notes, title="rows"), compiled.points
+
+
+def compile_query(scope: Scope, text: str) -> Compiled:
+    """Check a query and write what it reads. Raises UsageError as `sql` does."""
+    view = replace(scope.view, folder=scope.view.folder.resolve())
+    scope = replace(scope, view=view)
+    named = _projections(scope)
+    functions = [EVERY_STATE, *(f"{name}{suffix}" for name in named for suffix in ("", HISTORY))]
+    select = checked_select(scope.connection, text, WHERE, RELATIONS, functions)
+    calls = _calls(select, functions)
+    points = {call: _point(scope, call) for call in calls if call.point is not None}
+    setup = [*_relations(scope, select), *_functions(scope, named, points, calls)]
+    paths = [str(view.folder / file.file) for file in view.manifest.files]
+    spooled = [str(path) for path in scope.session.folder.glob("*.parquet")]
+    return Compiled(tuple(setup), select, (*paths, *spooled), tuple(dict.fromkeys(points.values())))
+
+
+def _projections(scope: Scope) -> dict[str, Projection]:
+    """Give the projections by the name they are called by: as DuckDB does, whatever the case."""
+    named = {projection.name.lower(): projection for projection in scope.projections}
+    return {MERGE: DEFAULT, **named}
+
+
+def _calls(select: Select, functions: Iterable[str]) -> list[Call]:
+    known = set(functions)
+    found: dict[Call, None] = {}
+    for node in select.nodes():
+        if is_source(node) and node["type"] == "TABLE_FUNCTION":
+            function = node["function"]
+            name = str(function["function_name"]).lower()
+            if name in known:
+                found[_call(name, function["arguments"])] = None
+    if len(found) > _MOST_POINTS:
+        raise UsageError(f"{WHERE} asks for more than {_MOST_POINTS} points in time", "join with a history instead")
+    return list(found)
+
+
+def _call(name: str, arguments: Sequence[Node]) -> Call:
+    if not arguments:
+        return Call(name, None)
+    text = _text(arguments[0]["expression"])
+    if name.endswith(HISTORY) or len(arguments) > 1 or text is None or arguments[0]["name"]:
+        takes = "nothing" if name.endswith(HISTORY) else "one point in time, written out"
+        raise UsageError(f"{name}() takes {takes}", f"{name.removesuffix(HISTORY)}('2024-02-01')")
+    return Call(name, text)
+
+
+def _text(expression: Node) -> str | None:
+    """Give the text of a literal: 'now', or DATE '2024-02-01'."""
+    if expression["class"] == "CAST":
+        expression = expression["child"]
+    value: Any = expression.get("literal") or {}
+    return str(value["text"]) if value.get("kind") == "STRING" else None
+
+
+def _point(scope: Scope, call: Call) -> AsOf:
+    try:
+        return parse_as_of(call.point or "", f"{call.name}()", tz=scope.tz)
+    except UsageError as error:
+        raise UsageError(error.message, f"write {HINT}") from None
+
+
+def _relations(scope: Scope, select: Select) -> list[str]:
+    """Write the relations that the query names."""
+    read = {
+        str(node["table_name"]).lower() for node in select.nodes() if is_source(node) and node["type"] == "BASE_TABLE"
+    }
+    made = {"events": lambda: _events(scope, select), "entities": lambda: entities(scope).sql}
+    made["types"] = lambda: _with_json(types(scope).sql, "fields")
+    return [f"CREATE VIEW {name} AS {made[name]()}" for name in RELATIONS if name in read]
+
+
+def _with_json(rows: str, column: str) -> str:
+    return f"SELECT * REPLACE (CAST({unmark_json_sql(column)} AS JSON) AS {column}) FROM ({rows})"
+
+
+def _events(scope: Scope, select: Select) -> str:
+    """Write all events, whatever became of them: a row per event and entity that it concerns."""
+    view = scope.view
+    fields = mentioned_fields(select, view.fields)
+    measured = [path for path in number_fields(view) if path[0] in fields]
+    reads = Reads(view, measure(scope.connection, view, measured))
+    data = payload_struct(reads, fields)
+    payload = unmark_json_sql(reads.alias(Read((), "json")))
+    names = [column.name for column in LOG_COLUMNS if column.name != "data"] + ["conflict"]
+    known = known_conditions(scope.connection, view, scope.known_at)
+    rows = view.relation(names, reads.by_alias(), known)
+    listed = ", ".join(identifier(name) for name in names)
+    return f"SELECT {listed}, {data} AS data, CAST({payload} AS JSON) AS payload FROM ({rows})"
+
+
+def mentioned_fields(select: Select, fields: Sequence[str]) -> tuple[str, ...]:
+    """List the payload fields that a query may read: all of them, unless every mention of `data` names a known one.
+
+    DuckDB works out a STRUCT whole, whichever part of it is asked for.
+    """
+    known = {name.lower() for name in fields}
+    names: set[str] = set()
+    whole = {"data", "events"}
+    nodes = list(select.nodes())
+    for node in nodes:
+        if is_source(node):
+            whole.add(str(node.get("alias", "")).lower())
+            if node["type"] in ("PIVOT", "SHOW_REF") or node.get("column_name_alias"):
+                return tuple(fields)
+    for node in nodes:
+        if node.get("class") in ("STAR", "POSITIONAL_REFERENCE"):
+            return tuple(fields)
+        parts = [part.lower() for part in node.get("column_names", ())]
+        if parts and parts[-1] in whole:
+            return tuple(fields)
+        if "data" in parts[:-1]:
+            names.add(parts[parts.index("data") + 1])
+    return tuple(name for name in fields if name.lower() in names) if names <= known else tuple(fields)
+
+
+def _functions(
+    scope: Scope, named: dict[str, Projection], points: dict[Call, AsOf], calls: Sequence[Call]
+) -> list[str]:
+    """Write the table functions that the query calls: a view for each call, and macros that choose among them."""
+    if calls:
+        check_order(scope)
+    statements: list[str] = []
+    branches: dict[str, list[tuple[Call, str]]] = {}
+    for number, call in enumerate(calls):
+        view = identifier(f"esctl call {number}")
+        statements.append(f"CREATE VIEW {view} AS {_called(scope, named, call.name, points.get(call))}")
+        branches.setdefault(call.name, []).append((call, view))
+    for name, made in branches.items():
+        statements.append(f"CREATE MACRO {identifier(name)} {', '.join(_overloads(made))}")
+    return statements
+
+
+def _overloads(made: Sequence[tuple[Call, str]]) -> list[str]:
+    bare = [f"() AS TABLE (SELECT * FROM {view})" for call, view in made if call.point is None]
+    chosen = [
+        f"SELECT * FROM {view} WHERE CAST(esctl_point AS VARCHAR) = {literal(call.point)}"
+        for call, view in made
+        if call.point is not None
+    ]
+    return bare + ([f"(esctl_point) AS TABLE ({' UNION ALL '.join(chosen)})"] if chosen else [])
+
+
+def _called(scope: Scope, named: dict[str, Projection], name: str, at: AsOf | None) -> str:
+    if name == EVERY_STATE:
+        return _with_json(replay(scope, at).sql, "state")
+    if name in named:
+        return _states(scope, claim_of(named[name]), at)
+    return _history(scope, claim_of(named[name.removesuffix(HISTORY)]))
+
+
+def _states(scope: Scope, claim: Claim, at: AsOf | None) -> str:
+    part = states(scope, claim, at, calculating=True)
+    fixed = ("version", "position", "time")
+    items = ["entity", "kind", *_fields(part.fields, ("entity", "kind", *fixed)), *fixed]
+    return f"SELECT {', '.join(items)} FROM ({part.sql}) WHERE NOT deleted"
+
+
+def _history(scope: Scope, claim: Claim) -> str:
+    part = history(scope, claim, None, calculating=True)
+    end = "lead(time) OVER (PARTITION BY kind, entity ORDER BY key) AS valid_to"
+    first = ("entity", "kind", "version", "valid_from", "valid_to", "deleted")
+    last = ("position", "type", "role", "actor", "id", "correlation", "recorded_at")
+    items = [*first[:3], "time AS valid_from", end, "deleted", *_fields(part.fields, (*first, *last)), *last]
+    return f"SELECT {', '.join(items)} FROM ({part.sql})"
+
+
+def _fields(fields: Sequence[StateField], taken: Sequence[str]) -> list[str]:
+    """Write the fields as typed columns; one whose name is taken, as names go in SQL, is `state.<name>`."""
+    names = {name.lower() for name in taken}
+    items = []
+    for field in fields:
+        name, number = "state" if field in STREAMED else field.name, 1
+        while name.lower() in names or not name:
+            name = f"state.{field.name}" if number == 1 else f"state.{field.name}_{number}"
+            number += 1
+        names.add(name.lower())
+        value = f"CASE WHEN NOT deleted THEN {field_value(field)} END"
+        items.append(f"{value} AS {identifier(name)}")
+    return items

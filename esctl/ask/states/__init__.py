@@ -1,0 +1,1 @@
+"""States of entities: replay and the ways to fold."""

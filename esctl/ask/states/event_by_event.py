@@ -1,0 +1,325 @@
+"""States and trails of projections that are folded event by event, streamed through a temporary Parquet file."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import secrets
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from msgspec import Struct
+
+from esctl.ask.scope.scope import Claim, Scope, event_rows, measured_paths
+from esctl.engine.duckdb import explained, second_cursor
+from esctl.engine.quoting import literal
+from esctl.errors import UsageError
+from esctl.index.scan import EVENT_COLUMNS, Read
+from esctl.model import AsOf
+from esctl.projection.expressions import Expression
+from esctl.projection.fold import guard_sql, set_json, truthy
+from esctl.projection.jsontext import dumps, loads
+from esctl.projection.reads import Reads, measure
+from esctl.projection.spec import Projection
+from esctl.projection.stepping import Applied, State, Step, StepOperation, Stepped, differences, rule_step, steps
+from esctl.projection.values import Value, json_text
+
+BATCH = 5000
+_FIXED = (
+    "kind",
+    "entity",
+    "position",
+    "time",
+    "recorded_at",
+    "role",
+    "type",
+    "actor",
+    "id",
+    "correlation",
+    "causation",
+)
+
+
+class _Source(Struct, frozen=True):
+    sql: str  # sorted by kind, entity and fold key
+    step: Step
+
+
+def stream_states(scope: Scope, claim: Claim, at: AsOf | None) -> str:
+    """Give the SQL of states: kind, entity, version, position, time, deleted, state."""
+    import pyarrow as pa
+
+    schema = pa.schema(
+        [("kind", pa.string()), ("entity", pa.string()), ("version", pa.int64()), ("position", pa.int64()),
+         ("time", pa.timestamp("us")), ("deleted", pa.bool_()), ("state", pa.string())]
+    )  # fmt: skip
+    return _spooled(scope, schema, _state_rows(_lives(scope, _source(scope, claim, at))))
+
+
+def _state_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
+    last: Stepped | None = None
+    for stepped in lives:
+        if last is not None and last.row[:2] != stepped.row[:2]:
+            yield _state_row(last)
+        last = stepped
+    if last is not None:
+        yield _state_row(last)
+
+
+def _state_row(stepped: Stepped) -> tuple[Any, ...]:
+    row = stepped.row
+    text = None if stepped.after is None else dumps(stepped.after)
+    return (row[0], row[1], stepped.version, row[2], row[3], stepped.after is None, text)
+
+
+def stream_trail(
+    scope: Scope,
+    claim: Claim,
+    at: AsOf | None,
+    conditions: Sequence[str],
+    fields: Sequence[str],
+    also: AsOf | None = None,
+) -> str:
+    """Give the SQL of trails, with the columns of `queries.trail.Trail`."""
+    import pyarrow as pa
+
+    text, instant = pa.string(), pa.timestamp("us")
+    schema = pa.schema(
+        [("kind", text), ("entity", text), ("key_s", text), ("key_n", text), ("version", pa.int64()),
+         ("position", pa.int64()), ("time", instant), ("recorded_at", instant), ("role", text), ("type", text),
+         ("actor", text), ("id", text), ("correlation", text), ("causation", text), ("changes", text),
+         ("fields", pa.list_(text))]
+    )  # fmt: skip
+    source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at, also)
+    rows = _trail_rows(_lives(scope, source), set(fields))
+    rest = "version, position, time, recorded_at, role, type, actor, id, correlation, causation, changes, fields"
+    return f"SELECT kind, entity, {_key(scope)} AS key, {rest} FROM ({_spooled(scope, schema, rows)})"
+
+
+def stream_history(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str]) -> str:
+    """Give the SQL of `queries.history.history`, with the one column `state` for all fields."""
+    import pyarrow as pa
+
+    text, instant = pa.string(), pa.timestamp("us")
+    schema = pa.schema(
+        [("kind", text), ("entity", text), ("key_s", text), ("key_n", text), ("version", pa.int64()),
+         ("deleted", pa.bool_()), ("position", pa.int64()), ("time", instant), ("recorded_at", instant),
+         ("role", text), ("type", text), ("actor", text), ("id", text), ("correlation", text), ("state", text)]
+    )  # fmt: skip
+    source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at)
+    rows = _history_rows(_lives(scope, source))
+    return f"SELECT {_key(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({_spooled(scope, schema, rows)})"
+
+
+def _history_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
+    for stepped in lives:
+        row, dead = stepped.row, stepped.after is None
+        state = None if stepped.after is None else dumps(stepped.after)
+        yield (row[0], row[1], row[11], row[12], stepped.version, dead, row[2], row[3], *row[4:10], state)
+
+
+def stream_touches(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence[str] = ()) -> str:
+    """Give the SQL of all operations on fields: kind, entity, key, field, value, resets, dead, in each incarnation.
+
+    `value` is the field's JSON text after the row of the event, NULL where that removed it; `resets`: it was set (true)
+    or removed (false) whatever it was, else NULL. A row without a field is where an incarnation begins, or, where it is
+    `dead`, ends.
+    `fields`: only these.
+    """
+    import pyarrow as pa
+
+    text = pa.string()
+    schema = pa.schema(
+        [("kind", text), ("entity", text), ("key_s", text), ("key_n", text), ("field", text), ("value", text),
+         ("resets", pa.bool_()), ("dead", pa.bool_())]
+    )  # fmt: skip
+    rows = _touch_rows(_lives(scope, _source(scope, claim, at)), set(fields))
+    return f"SELECT {_key(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({_spooled(scope, schema, rows)})"
+
+
+def _touch_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[Any, ...]]:
+    last: Stepped | None = None
+    for stepped in lives:
+        if stepped.after is None:
+            row = next(row for row, applied in reversed(stepped.parts) if applied.deletes)
+            yield (*row[:2], *row[11:13], None, None, None, True)
+        else:
+            if last is None or last.after is None or last.row[:2] != stepped.row[:2]:
+                yield (*stepped.row[:2], *stepped.row[11:13], None, None, None, False)
+            for row, applied in stepped.parts:
+                for name in applied.touched if not fields else applied.touched & fields:
+                    value = dumps(applied.state[name]) if name in applied.state else None
+                    yield (*row[:2], *row[11:13], name, value, applied.resets.get(name), False)
+        last = stepped
+
+
+def _key(scope: Scope) -> str:
+    return "{'s': key_s, 'n': CAST(key_n AS HUGEINT)}" if scope.view.has_struct_keys else "CAST(key_n AS HUGEINT)"
+
+
+def _trail_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[Any, ...]]:
+    for stepped in lives:
+        row = stepped.row
+        changes = [c for c in differences(stepped.before, stepped.after or {}) if not fields or c["field"] in fields]
+        names = sorted(stepped.touched & set(fields) if fields else stepped.touched)
+        yield (row[0], row[1], row[11], row[12], stepped.version, row[2], row[3], *row[4:11], dumps(changes), names)
+
+
+def _lives(scope: Scope, source: _Source) -> Iterator[Stepped]:
+    cursor = second_cursor(scope.connection)
+    with explained():
+        cursor.execute(source.sql)
+
+    def rows() -> Iterator[tuple[Any, ...]]:
+        while True:
+            with explained():
+                batch = cursor.fetchmany(BATCH)
+            if not batch:
+                return
+            yield from batch
+
+    return steps(rows(), source.step, lambda row: row[:2], lambda row: row[2])
+
+
+def _spooled(scope: Scope, schema: Any, rows: Iterable[tuple[Any, ...]]) -> str:
+    """Write rows to a temporary Parquet file and give the SQL that reads them: memory stays bounded."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = scope.session.folder / f"{secrets.token_hex(8)}.parquet"
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        held: list[tuple[Any, ...]] = []
+        for row in rows:
+            held.append(row)
+            if len(held) >= BATCH:
+                writer.write_table(_table(pa, schema, held))
+                held = []
+        writer.write_table(_table(pa, schema, held))
+    return f"SELECT * FROM read_parquet({literal(str(path))})"
+
+
+def _table(pa: Any, schema: Any, rows: list[tuple[Any, ...]]) -> Any:
+    columns = zip(*rows, strict=True) if rows else [() for _ in schema]
+    return pa.table(
+        [pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
+    )
+
+
+def _source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None = None) -> _Source:
+    made = _python_source if claim.projection.python else _rule_source
+    return made(scope, claim, at, also)
+
+
+def _fixed_columns(scope: Scope) -> list[str]:
+    key = ["key.s", "CAST(key.n AS VARCHAR)"] if scope.view.has_struct_keys else ["NULL", "CAST(key AS VARCHAR)"]
+    return [*_FIXED, *key]
+
+
+def _sorted(scope: Scope, items: Sequence[str], rows: str) -> str:
+    return f"SELECT {', '.join([*_fixed_columns(scope), *items])} FROM ({rows}) ORDER BY kind, entity, key"
+
+
+def _rule_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None) -> _Source:
+    projection = claim.projection
+    reads = Reads(scope.view, measure(scope.connection, scope.view, measured_paths(scope.view, projection)))
+    items: list[str] = []
+    operations: list[StepOperation] = []
+    base = len(_fixed_columns(scope))
+    declared = dict(projection.types)
+    for rule in projection.rules:
+        guard = guard_sql(rule, reads)
+        for operation in rule.operations:
+            value = _operation_value(operation.value, reads, operation.name, declared.get(operation.field, ""))
+            operations.append(StepOperation(operation.name, operation.field, base + len(items), base + len(items) + 1))
+            items += [guard, f"CASE WHEN {guard} THEN {value} END"]
+    rows = event_rows(scope, reads, [claim.condition], at, _FIXED, also)
+    return _Source(_sorted(scope, items, rows.sql), rule_step(operations, declared, 2))
+
+
+def _operation_value(expression: Expression | None, reads: Reads, name: str, kind: str) -> str:
+    """Write an operation's value as JSON text; NULL where there is nothing to do."""
+    if expression is None:
+        return "CAST(NULL AS VARCHAR)"
+    value: Value = expression.compile(reads.resolve)
+    if name == "count":
+        return f"CASE WHEN {truthy(value)} THEN '1' END"
+    bare = expression.path is not None and value.type == "dynamic"
+    if name == "set":
+        return set_json(value, kind, bare=bare)
+    text = json_text(value)
+    return text if bare else f"coalesce({text}, 'null')"
+
+
+def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None) -> _Source:
+    fold = load_function(claim.projection, scope.config)
+    where = f"projections.{claim.projection.name}.python"
+    reads = Reads(scope.view, {})
+    data = reads.alias(Read((), "json"))
+    rows = event_rows(scope, reads, [claim.condition], at, [*_FIXED, *EVENT_COLUMNS], also)
+    place = len(_fixed_columns(scope))
+
+    def step(state: State, row: tuple[Any, ...]) -> Applied:
+        event = dict(zip(_FIXED, row, strict=False))
+        for clock in ("time", "recorded_at"):
+            event[clock] = event[clock].replace(tzinfo=UTC)
+        event["sequence"] = row[place]
+        event["data"] = None if row[place + 1] is None else loads(row[place + 1])
+        try:
+            after = fold(dict(state), event)
+        except Exception as error:
+            raise UsageError(
+                f"{where} failed at event @{row[2]}: {type(error).__name__}: {error}", "see it whole with --debug"
+            ) from error
+        if after is not None and not isinstance(after, dict):
+            raise UsageError(f"{where} gave a {type(after).__name__}", "give a dict, or None to delete")
+        changed = frozenset(change["field"] for change in differences(state, after or {}))
+        resets = {field: field in (after or {}) for field in changed}
+        return Applied(after or {}, changed, resets, after is None)
+
+    return _Source(_sorted(scope, ["sequence", data], rows.sql), step)
+
+
+def load_function(projection: Projection, config: Path | None) -> Callable[[State, dict[str, Any]], State | None]:
+    """Load `module:function`, the module being importable or a file beside esctl.toml. Raises UsageError."""
+    name, _, attribute = projection.python.partition(":")
+    where = f"projections.{projection.name}.python"
+    if not name or not attribute:
+        raise UsageError(f"{where} is {projection.python!r}", 'write it like "rules:fold"')
+    beside = module_file(projection, config)
+    try:
+        if beside is not None:
+            module = _module_of(beside, f"esctl_projection_{projection.name}")
+        else:
+            module = importlib.import_module(name)
+        function = getattr(module, attribute)
+    except Exception as error:
+        raise UsageError(
+            f"{where}: cannot load {projection.python!r}: {error}",
+            "a module or file beside esctl.toml, and a function in it",
+        ) from error
+    if not callable(function):
+        raise UsageError(f"{where}: {attribute!r} is no function")
+    result: Callable[[State, dict[str, Any]], State | None] = function
+    return result
+
+
+def module_file(projection: Projection, config: Path | None) -> Path | None:
+    """Find the file of a `python =` projection's module beside esctl.toml; None where it must be imported."""
+    name = projection.python.partition(":")[0]
+    folder = config.absolute().parent if config is not None else Path.cwd()
+    beside = folder / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
+    return beside if beside.is_file() else None
+
+
+def _module_of(file: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,54 @@
+"""The history of states: what every event left its entity in. Shared by when, series and sql."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, hold_checks, plan_for
+from esctl.ask.states.replay import STREAMED, States, state_fields
+from esctl.errors import UsageError
+from esctl.model import AsOf
+from esctl.projection.fold import NeedsStreamError
+from esctl.projection.sql import field_column
+from esctl.projection.trails import TRAIL_COLUMNS, history_sql
+
+EVENT = ("position", "time", "recorded_at", "role", "type", "actor", "id", "correlation")
+"""The columns of the event that led to a state."""
+
+
+def history(
+    scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str] = (), *, calculating: bool = False
+) -> States:
+    """Fold one projection's entities event by event: a row per event and entity, with the state after it.
+
+    The SQL has kind, entity, key (unique, in fold order), version, deleted, EVENT and a column per field; `calculating`
+    is as in `states`. Raises UsageError for a projection that is an SQL query: it gives states of one point only.
+    """
+    if claim.projection.sql:
+        raise UsageError(
+            f"projection {claim.projection.name} is an SQL query: it gives states, not their history",
+            "ask another projection with -p, or write it as rules",
+        )
+    try:
+        if claim.projection.python:
+            raise NeedsStreamError
+        plan = plan_for(scope, claim.projection, calculating=calculating)
+        envelope = [name for name in TRAIL_COLUMNS if name not in ("position", "time")]
+        rows = event_rows(scope, plan.reads, [claim.condition, *conditions], at, envelope)
+        hold_checks(scope, plan, rows)
+        checks = "".join(f" OR check{i} IS NOT NULL" for i in range(len(plan.checks)))
+        fields = "".join(f", after{i} AS {field_column(i)}" for i in range(len(plan.fields)))
+        sql = f"""SELECT kind, entity, key, version, (dead{checks}) AS deleted, {", ".join(EVENT)}{fields}
+            FROM ({history_sql(plan, rows)})"""
+        return States(sql, state_fields(plan, rows.count))
+    except NeedsStreamError:
+        from esctl.ask.states.event_by_event import stream_history
+
+        return States(stream_history(scope, claim, at, conditions), STREAMED)
+
+
+def historic_claims(scope: Scope) -> list[Claim]:
+    """Give the claims of projections that have a history. Raises UsageError where there is none among several."""
+    shared = claims(scope)
+    with_history = [claim for claim in shared if not claim.projection.sql]
+    return with_history or shared

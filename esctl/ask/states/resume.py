@@ -1,0 +1,253 @@
+"""Replay from a snapshot: its partial states, joined with what the events that it does not have come to.
+
+A snapshot can be used where all its events count for the question. The others are folded by themselves; entities of
+which one lies before the snapshot's last event, in fold order, are folded anew from their first event.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.ask.scope.bounds import entity_conditions, instant_literal, is_glob
+from esctl.ask.scope.scope import Claim, Scope, claim_of, event_rows, plan_for
+from esctl.engine.duckdb import explained, single_row
+from esctl.engine.quoting import literal
+from esctl.index.pruning import Condition, Reach
+from esctl.model import AsOf, Ready
+from esctl.projection.fold import NeedsStreamError, Plan
+from esctl.projection.partial import (
+    KeptField,
+    Meaning,
+    columns,
+    composed_sql,
+    goes_on,
+    joined_sql,
+    kept_sql,
+    partial_sql,
+)
+from esctl.projection.reads import Measured
+from esctl.projection.values import Shape
+from esctl.saved_states.files import Extent, StateSnapshot, lines_of
+
+if TYPE_CHECKING:
+    from esctl.saved_states.files import Shelf
+
+MOST_NAMED = 200
+"""Entities to be folded anew are looked for by name, which lets row groups be skipped, up to so many."""
+
+
+class Resumed(Struct, frozen=True):
+    """The partial states of a projection's entities, from a snapshot and the events after it.
+
+    `changed` are those that the snapshot does not have so: empty where there is none.
+    """
+
+    plan: Plan
+    events: int  # no more than these were counted
+    snapshot: StateSnapshot
+    folder: Path
+    cells: str
+    changed: str = ""
+    again: str = ""  # of these, the ones that were folded from their first event
+    later: str = ""  # the table of the entities that have changed
+    new: int = 0  # of these, not in the snapshot
+
+
+def resumed(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> Resumed | None:
+    """Give the partial states at a bound by way of the best snapshot; None where there is none to be used.
+
+    Raises what the fold of the other events raises.
+    """
+    if scope.shelf is None or scope.without or claim.projection.sql or claim.projection.python:
+        return None
+    named = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
+    if named and not scope.shelf.always:
+        return None  # the index finds an entity's events faster
+    try:
+        found = best(scope, claim, at, calculating=calculating)
+        return None if found is None else _joined(scope, claim, at, found)
+    except NeedsStreamError:
+        return None
+
+
+def best(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> Resumed | None:
+    """Find the snapshot with most of the events that count, and give what it alone has.
+
+    Raises NeedsStreamError where the projection is no set-wise fold.
+    """
+    assert scope.shelf is not None
+    folder = place(scope.shelf, claim)
+    usable = [found for found in scope.shelf.found(folder) if _counts(found.extent, at, scope.known_at)]
+    if not usable:
+        return None
+    events = scope.view.manifest.events
+    for found in sorted(usable, key=lambda found: (found.extent.events, found.extent.position), reverse=True):
+        measured = _measured(scope, found)
+        plan = plan_for(scope, claim.projection, calculating=calculating, before=measured)
+        same = found.text_keys == scope.view.has_struct_keys and goes_on(meaning_of(found), plan, events)
+        if same and scope.shelf.is_whole(folder, found):
+            return Resumed(plan, events, found, folder, _kept(scope, claim, plan, found, folder))
+    return None
+
+
+def uncovered(scope: Scope, claim: Claim) -> int:
+    """Count the events that a replay at the head folds beside those of the best snapshot."""
+    try:
+        found = best(scope, claim, None)
+    except NeedsStreamError:
+        return 0
+    unread = frozenset[str]() if found is None else _beyond(scope, found.snapshot.extent).view.unread
+    return sum(file.events for file in scope.view.manifest.files if file.file not in unread)
+
+
+def unfit_notes(scope: Scope) -> tuple[str, ...]:
+    """Say which snapshots could not be used."""
+    found = dict.fromkeys(scope.shelf.unfit if scope.shelf is not None else ())
+    return tuple(
+        f"note: {name} is damaged or of another log, and was not used: esctl snapshot --drop" for name in found
+    )
+
+
+def whole_claim(claim: Claim) -> Claim:
+    """Give the claim that a snapshot is made for: to all entities of a projection, where it does not claim every one.
+
+    So questions with `-p` and without use the same.
+    """
+    own = claim_of(claim.projection)
+    return claim if claim.projection.claims_all else own
+
+
+def place(shelf: Shelf, claim: Claim) -> Path:
+    """Name the folder with the snapshots that a claim may use."""
+    return shelf.folder(claim.projection.digest, whole_claim(claim).condition)
+
+
+def meaning_of(snapshot: StateSnapshot) -> Meaning:
+    """Give what a snapshot's fields were computed with."""
+    return Meaning(tuple(KeptField(**field) for field in snapshot.meaning["fields"]), snapshot.meaning["dead"])
+
+
+def _counts(extent: Extent, at: AsOf | None, known: AsOf | None) -> bool:
+    """Say whether all events of a snapshot lie within the bounds of a question."""
+    return _within(at, extent.latest, extent.last) and _within(known, extent.known, extent.last)
+
+
+def _within(point: AsOf | None, time: int, position: int) -> bool:
+    if point is None:
+        return True
+    greatest, limit = (time, point.instant) if point.kind == "time" else (position, point.number)
+    if point.kind not in ("time", "position") or limit is None:
+        return False
+    return greatest <= limit if point.inclusive else greatest < limit
+
+
+def _kept(scope: Scope, claim: Claim, plan: Plan, snapshot: StateSnapshot, folder: Path) -> str:
+    tests = [test for test in (claim.condition, entity_conditions(scope.entities)) if test not in ("true", "(true)")]
+    where = f" WHERE {' AND '.join(f'({test})' for test in tests)}" if tests else ""
+    source = f"read_parquet({literal(str(folder / snapshot.cells.file))}){where}"
+    key = "CAST(high AS HUGEINT)"
+    high = f"{{'s': high_text, 'n': {key}}}" if snapshot.text_keys else key
+    fields, places = meaning_of(snapshot).fields, ("line_start", "line_end")
+    return kept_sql(plan, fields, source, high, scope.view.manifest.events, places)
+
+
+def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed) -> Resumed:
+    extent, beyond = kept.snapshot.extent, _beyond(scope, kept.snapshot.extent)
+    if len(beyond.view.unread) == len(scope.view.manifest.files):
+        return kept
+    rows = event_rows(beyond, kept.plan.reads, [claim.condition, other_events(extent)], at)
+    later = f"later_{secrets.token_hex(4)}"
+    # What has changed is worked out once, with the place of each line, as it is asked for in more than one way.
+    more = ["coalesce(a.high >= b.low, false) AS late", "a.line_start", "a.line_end"]
+    joined = joined_sql(kept.plan, kept.cells, partial_sql(kept.plan, rows), kept.events, more)
+    with explained():
+        scope.connection.execute(f"CREATE TEMP TABLE {later} AS {joined}")
+        counts = single_row(
+            scope.connection,
+            f"SELECT count(*), count(*) FILTER (late), count(*) FILTER (line_start IS NULL) FROM {later}",
+        )
+    assert counts is not None
+    if not counts[0]:
+        return kept
+    names = ", ".join(columns(kept.plan))
+    changed, again = f"SELECT {names} FROM {later} WHERE NOT late", ""
+    if counts[1]:
+        whole = event_rows(scope, kept.plan.reads, [claim.condition, _late(scope, later, counts[1])], at)
+        again = f"SELECT {names} FROM ({partial_sql(kept.plan, whole)})"
+        changed += f" UNION ALL {again}"
+    known = f"SELECT 1 FROM {later} b WHERE b.kind = a.kind AND b.entity = a.entity"
+    same = f"SELECT {names} FROM ({kept.cells}) a WHERE NOT EXISTS ({known})"
+    return replace(kept, cells=f"{same} UNION ALL {changed}", changed=changed, again=again, later=later, new=counts[2])
+
+
+def _beyond(scope: Scope, extent: Extent) -> Scope:
+    """Give the scope without the files all of whose events a snapshot has."""
+    files = scope.view.manifest.files
+    covered = frozenset(file.file for file in files if _covers(extent, file.last, file.max_time))
+    return replace(scope, view=replace(scope.view, unread=covered))
+
+
+def _measured(scope: Scope, snapshot: StateSnapshot) -> Measured | None:
+    """Give what was measured when a snapshot was made, if that is of no more events than are asked about.
+
+    Else numbers would get wider columns than they have without it.
+    """
+    assert scope.shelf is not None
+    if scope.entities or scope.known_at is not None or scope.shelf.log.seq < snapshot.seq:
+        return None
+    shapes = {tuple(path): Shape(whole, scale) for path, whole, scale in snapshot.meaning["shapes"]}
+    return Measured(shapes, _beyond(scope, snapshot.extent).view)
+
+
+def _covers(extent: Extent, last: int, max_time: int) -> bool:
+    return last <= extent.position and (extent.until is None or max_time <= extent.until)
+
+
+def other_events(extent: Extent) -> str:
+    """Write the condition that an event, as stored, is none of a snapshot's."""
+    later = f"position > {extent.position}"
+    return later if extent.until is None else f"({later} OR time > {instant_literal(extent.until)})"
+
+
+def _late(scope: Scope, later: str, count: int) -> str:
+    pairs = f"(kind, entity) IN (SELECT kind, entity FROM {later} WHERE late)"
+    if count > MOST_NAMED:
+        return pairs
+    with explained():
+        found = scope.connection.execute(f"SELECT entity FROM {later} WHERE late").fetchall()
+    names = sorted({name for (name,) in found})
+    # Not as `entity_conditions` does: a name from the log is no glob, whatever characters are in it.
+    return Condition(f"entity IN ({', '.join(map(literal, names))}) AND {pairs}", Reach(entities=tuple(names)))
+
+
+def states_of(found: Resumed) -> str:
+    """Write the states: kind, entity, version, position, time, deleted and a column per field."""
+    return composed_sql(found.plan, found.cells, found.events)
+
+
+def ready(found: Resumed, row: str) -> Ready:
+    """Give the rows of all states that are not deleted. `row`: SQL for the columns of one, over those of states."""
+    lines = lines_of(found.folder, found.snapshot.lines)
+    if not found.changed:
+        return Ready(lines, found.snapshot.alive)
+    names = ", ".join(columns(found.plan))
+    parts = [f"SELECT {names}, line_start, line_end FROM {found.later} WHERE NOT late AND line_start IS NOT NULL"]
+    if found.new:
+        # A new entity goes in behind the last one before it.
+        file = literal(str(found.folder / found.snapshot.cells.file))
+        parts.append(f"""SELECT {names}, coalesce(p.line, 0) AS line_start, coalesce(p.line, 0) AS line_end
+            FROM (SELECT {names} FROM {found.later} WHERE line_start IS NULL) n ASOF LEFT JOIN
+            (SELECT kind AS k, entity AS e, line_end AS line FROM read_parquet({file})) p
+            ON row(n.kind, n.entity) > row(p.k, p.e)""")
+    if found.again:
+        parts.append(f"""SELECT {names}, line_start, line_end FROM ({found.again})
+            JOIN (SELECT kind, entity, line_start, line_end FROM {found.later}) USING (kind, entity)""")
+    placed = " UNION ALL ".join(parts)
+    states = composed_sql(found.plan, placed, found.events, ("line_start", "line_end"))
+    changes = f"SELECT {row}, line_start, line_end, deleted AS gone FROM ({states}) ORDER BY kind, entity"
+    return Ready(lines, found.snapshot.alive, changes)

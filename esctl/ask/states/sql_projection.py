@@ -1,0 +1,81 @@
+"""States of `sql =` projections: any single SELECT over the relation `events`, already bounded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from esctl.ask.scope.scope import Claim, Scope, event_rows
+from esctl.engine.allowlist import checked_select
+from esctl.engine.duckdb import explained
+from esctl.engine.exact_text import json_string_sql, mark_json_sql, time_text
+from esctl.engine.quoting import identifier
+from esctl.errors import UsageError
+from esctl.index.scan import EVENT_COLUMNS
+from esctl.model import AsOf
+from esctl.projection.payload_struct import number_fields, payload_struct
+from esctl.projection.reads import Reads, measure
+from esctl.projection.values import Shape, Value, json_text
+
+if TYPE_CHECKING:
+    from esctl.ask.states.replay import StateField
+
+OWN = ("entity", "kind", "version", "position", "time")
+
+
+def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, tuple[StateField, ...]]:
+    """Give the SQL of states and their fields: the query's columns other than the entity's own."""
+    from esctl.ask.states.replay import StateField
+
+    where = f"projections.{claim.projection.name}.sql"
+    select = checked_select(scope.connection, claim.projection.sql, where, ("events",))
+    reads = Reads(scope.view, measure(scope.connection, scope.view, number_fields(scope.view)))
+    data = payload_struct(reads, scope.view.fields)
+    rows = event_rows(scope, reads, [claim.condition], at, EVENT_COLUMNS)
+    events = f"SELECT {', '.join(EVENT_COLUMNS)}, {data} AS data, key FROM ({rows.sql})"
+    query = f"SELECT * FROM (WITH events AS ({events}) {select.wrapped})"
+    with explained():
+        described = scope.connection.execute(f"DESCRIBE {query}").fetchall()
+    columns = {name: kind for name, kind, *_ in described}
+    if "entity" not in columns:
+        raise UsageError(f"{where}: the query gives no column entity", "select entity, ... from events group by entity")
+    kind, same_kind = ("s.kind", " AND s.kind = l.kind") if "kind" in columns else ("l.kind", "")
+    named = [name for name in columns if name not in OWN]
+    items = [f"{_json(f's.{identifier(name)}', columns[name])} AS field{i}" for i, name in enumerate(named)]
+    last = f"""SELECT kind, entity, count(DISTINCT position) AS version,
+        arg_max(position, key) AS position, arg_max(time, key) AS time
+        FROM ({rows.sql}) GROUP BY kind, entity"""
+    selected = [
+        f"{kind} AS kind",
+        "s.entity AS entity",
+        "l.version",
+        "l.position",
+        "l.time",
+        "false AS deleted",
+        *items,
+    ]
+    sql = f"SELECT {', '.join(selected)} FROM ({query}) s JOIN ({last}) l ON s.entity = l.entity{same_kind}"
+    return sql, tuple(
+        StateField(name, f"field{i}", Shape(28, 10), *_typed(columns[name])) for i, name in enumerate(named)
+    )
+
+
+def _typed(kind: str) -> tuple[str, str]:
+    """Give the type of a column's numbers, else the JSON type of its values."""
+    if kind.startswith("DECIMAL") or kind in ("BIGINT", "INTEGER", "HUGEINT", "DOUBLE"):
+        return kind, ""
+    return "", {"BOOLEAN": "BOOLEAN", "VARCHAR": "STRING", "JSON": "CONTAINER"}.get(kind, "")
+
+
+def _json(column: str, kind: str) -> str:
+    if kind == "VARCHAR":
+        return json_string_sql(column)
+    if kind == "JSON":
+        return mark_json_sql(f"CAST({column} AS VARCHAR)")
+    if kind.startswith("TIMESTAMP"):
+        return f"'\"' || {time_text(f'CAST({column} AS TIMESTAMP)')} || '\"'"
+    if kind in ("DOUBLE", "FLOAT"):
+        return json_text(Value(column, "number", Shape(-1, 0)))
+    if kind.startswith("DECIMAL"):
+        scale = int(kind.partition(",")[2].rstrip(")"))
+        return json_text(Value(column, "number", Shape(38 - scale, scale)))
+    return f"CAST(to_json({column}) AS VARCHAR)"

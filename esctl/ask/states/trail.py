@@ -1,0 +1,73 @@
+"""The trail of each entity: what every event changed. Shared by audit and diff."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from esctl.ask.scope.scope import Claim, Scope, event_rows, hold_checks, plan_for
+from esctl.engine.exact_text import json_string, unmark_json_sql
+from esctl.engine.quoting import literal
+from esctl.model import AsOf
+from esctl.projection.fold import NeedsStreamError
+from esctl.projection.trails import TRAIL_COLUMNS, trail_sql
+
+
+class Trail(Struct, frozen=True):
+    """A row per event and entity: kind, entity, key, version, TRAIL_COLUMNS, changes (JSON text), fields.
+
+    `fields` lists the names of the fields touched.
+    """
+
+    sql: str
+
+
+def trail(
+    scope: Scope,
+    claim: Claim,
+    at: AsOf | None,
+    conditions: Sequence[str] = (),
+    fields: Sequence[str] = (),
+    also: AsOf | None = None,
+) -> Trail:
+    """Fold one projection's entities event by event. `fields`: only their changes; `also`: events of this bound too."""
+    try:
+        if claim.projection.python or claim.projection.sql:
+            raise NeedsStreamError
+        plan = plan_for(scope, claim.projection)
+        envelope = [name for name in TRAIL_COLUMNS if name not in ("position", "time")]
+        rows = event_rows(scope, plan.reads, [claim.condition, *conditions], at, envelope, also)
+        hold_checks(scope, plan, rows)
+        changes, touched = [], []
+        for i, field in enumerate(plan.fields):
+            if fields and field.name not in fields:
+                continue
+            changes.append(change_sql(field.name, f"before{i}", f"after{i}"))
+            touched.append(f"CASE WHEN touched{i} THEN {literal(field.name)} END")
+        listed = f"concat_ws(',', {', '.join(changes)})" if changes else "''"
+        names = f"list_filter([{', '.join(touched)}]::VARCHAR[], lambda n: n IS NOT NULL)"
+        checks = "".join(f" + coalesce(check{i}::BIGINT, 0)" for i in range(len(plan.checks)))
+        columns = ", ".join(TRAIL_COLUMNS)
+        return Trail(f"""SELECT kind, entity, key, version{checks} AS version, {columns},
+            '[' || {listed} || ']' AS changes, {names} AS fields FROM ({trail_sql(plan, rows)})""")
+    except NeedsStreamError:
+        from esctl.ask.states.event_by_event import stream_trail
+
+        return Trail(stream_trail(scope, claim, at, conditions, fields, also))
+
+
+def change_sql(field: str, before: str, after: str) -> str:
+    """Write one change as JSON text, without the key of a side that is absent; NULL where nothing changed."""
+    name = literal('{"field":' + json_string(field))
+    parts = [
+        f"CASE WHEN {sql} IS NOT NULL THEN {literal(f',{chr(34)}{key}{chr(34)}:')} || {sql} ELSE '' END"
+        for key, sql in (("before", before), ("after", after))
+    ]
+    return f"CASE WHEN {differ(before, after)} THEN {name} || {parts[0]} || {parts[1]} || '}}' END"
+
+
+def differ(before: str, after: str) -> str:
+    """Write whether two columns of JSON text differ by value: a number may be marked in one and plain in the other."""
+    unmarked = f"{unmark_json_sql(before)} IS DISTINCT FROM {unmark_json_sql(after)}"
+    return f"CASE WHEN {before} IS NOT DISTINCT FROM {after} THEN false ELSE {unmarked} END"

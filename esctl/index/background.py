@@ -1,0 +1,59 @@
+"""Understand what was committed while the next records are read and committed."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from esctl.index.scan import IndexView
+    from esctl.index.update import Updater
+    from esctl.log.store_state import Snapshot
+
+_SWITCH_SECONDS = 0.0005
+"""How long a thread waits for Python's lock before it asks for it: hashing would else keep it from the index."""
+
+
+class Behind:
+    """Brings an index up to date in a thread of its own, one snapshot after the other, from `with` to its end.
+
+    What goes wrong there is raised by the next call.
+    """
+
+    def __init__(self, updater: Updater) -> None:
+        self._updater = updater
+        self._pool = ThreadPoolExecutor(1, "index")
+        self._running: Future[IndexView] | None = None
+        self._switch = sys.getswitchinterval()
+
+    def __enter__(self) -> Self:
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.wait()
+        except Exception:
+            if kind is None:  # else it is the first error that counts
+                raise
+        finally:
+            self._pool.shutdown()
+            sys.setswitchinterval(self._switch)
+
+    def put(self, snapshot: Snapshot, fresh: Sequence[pa.Table]) -> None:
+        """Begin to understand a snapshot, whose newest records are `fresh`, once the one before is done."""
+        self.wait()
+        self._running = self._pool.submit(self._updater.run, snapshot, fresh)
+
+    def wait(self) -> None:
+        """Wait until all that was put is understood."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.result()

@@ -1,0 +1,1 @@
+"""Raw bytes to exact JSON and typed rows."""

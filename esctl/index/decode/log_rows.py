@@ -1,0 +1,122 @@
+"""Log rows on their way into the index: judged, and grouped by how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby, pairwise
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from esctl.index.files.manifest import ERASED, Manifest
+from esctl.log.store_state import Snapshot
+from esctl.model import Cursor
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from esctl.index.envelope.event_sql import Group
+
+
+class JudgedRows(Struct, frozen=True):
+    """Judged log rows, row by row: JSON text or null, the reason why there is none, whether it was rewritten."""
+
+    text: pa.ChunkedArray
+    invalid: pa.ChunkedArray
+    marked: pa.ChunkedArray
+
+
+def judge_rows(connection: duckdb.DuckDBPyConnection, table: pa.Table, cursors: Mapping[str, Cursor]) -> JudgedRows:
+    """Judge the records of log rows; neighbouring sources that are written alike at once."""
+    import pyarrow as pa
+
+    from esctl.index.decode.exact_json import judge
+
+    found = []
+    for _, alike in groupby(runs_of(table), key=lambda run: _writing(cursors[run[0]])):
+        runs = list(alike)
+        start, stop = runs[0][1], runs[-1][2]
+        found += [judge(raw, cursors[runs[0][0]], connection) for raw in table["raw"].slice(start, stop - start).chunks]
+    invalid = pa.chunked_array([judged.invalid for judged in found])
+    return JudgedRows(
+        pa.chunked_array([judged.text for judged in found]),
+        _with_erased(table, invalid),
+        pa.chunked_array([judged.marked for judged in found]),
+    )
+
+
+def _with_erased(table: pa.Table, invalid: pa.ChunkedArray) -> pa.ChunkedArray:
+    if "erased_leaf" not in table.column_names or table["erased_leaf"].null_count == table.num_rows:
+        return invalid
+    import pyarrow.compute as pc
+
+    return pc.if_else(table["erased_leaf"].is_valid().combine_chunks(), ERASED, invalid.combine_chunks())
+
+
+def _writing(cursor: Cursor) -> tuple[str, ...]:
+    """Give what the text of a record depends on beside its bytes."""
+    if cursor.format in ("csv", "tsv"):
+        return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
+    return ("json",)
+
+
+def judged_chunk(
+    table: pa.Table, judged: JudgedRows, cursors: Mapping[str, Cursor], manifest: Manifest
+) -> tuple[pa.Table, list[Group]]:
+    """Say how each judged log row is read: the chunk and groups that `builder.build` takes."""
+    import numpy as np
+    import pyarrow as pa
+
+    from esctl.index.envelope.event_sql import Group
+
+    groups: dict[tuple[int, str], Group] = {}
+    numbers = np.empty(table.num_rows, dtype=np.int32)
+    for source, start, stop in runs_of(table):
+        stanza, tz = manifest.sources[source], cursors[source].dialect.get("tz", "UTC")
+        group = groups.setdefault((stanza, tz), Group(len(groups), manifest.stanzas[stanza], stanza, tz))
+        numbers[start:stop] = group.number
+    columns = {name: table[name] for name in ("position", "recorded_at", "source_time", "source", "offset")}
+    columns |= {"text": judged.text, "invalid": judged.invalid, "marked": judged.marked, "grp": pa.array(numbers)}
+    return pa.table(columns), list(groups.values())
+
+
+def runs_of(table: pa.Table) -> list[tuple[str, int, int]]:
+    """Cut log rows where the source changes: (source, start, stop)."""
+    import numpy as np
+    import pyarrow as pa
+
+    column = table["source"].combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0)
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    codes = encoded.indices.to_numpy(zero_copy_only=False)
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])
+    names = encoded.dictionary.to_pylist()
+    return [(names[codes[start]], int(start), int(stop)) for start, stop in pairwise(starts)]
+
+
+def trimmed_raws(snapshot: Snapshot, table: pa.Table) -> Callable[[Sequence[int]], Mapping[int, bytes]]:
+    """Give a function that fetches records' bytes without blanks around them, from these rows or from the log."""
+
+    def fetch(positions: Sequence[int]) -> Mapping[int, bytes]:
+        import numpy as np
+        import pyarrow as pa
+
+        from esctl.log.reader import raw_of
+
+        there = table["position"].to_numpy()
+        first, last = int(there[0]), int(there[-1])
+        wanted = sorted(set(positions))
+        here = [position for position in wanted if first <= position <= last]
+        raws = table["raw"].take(pa.array(np.searchsorted(there, here))).to_pylist()
+        found = dict(zip(here, raws, strict=True))
+        found.update(raw_of(snapshot, [position for position in wanted if position < first]))
+        return {position: trimmed(raw) for position, raw in found.items()}
+
+    return fetch
+
+
+def trimmed(raw: bytes | None) -> bytes:
+    """Give a record's bytes without BOM and blanks around them."""
+    return (raw or b"").removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n").removeprefix(b"\xef\xbb\xbf")

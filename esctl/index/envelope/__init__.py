@@ -1,0 +1,1 @@
+"""Where a record keeps its id, type, time, entity and actor."""

@@ -1,0 +1,183 @@
+"""SQL that reads the envelope (id, type, time, entity, ...) of a record through a stanza."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from msgspec import Struct, field
+
+from esctl.engine.quoting import literal, text_list
+from esctl.index.envelope.mapping import json_pointer, parse_path
+from esctl.model import Stanza
+
+_UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_ULID = r"[0-9A-HJKMNP-TV-Z]{26}"
+IDENTIFIER_TAIL = rf"(?:[0-9]+|{_UUID}|{_ULID}|[0-9a-f]{{24,64}}|[A-Z]+-?[0-9]+)"
+KIND_PATTERN = rf"^([A-Za-z][A-Za-z0-9_]*)[-/:]{IDENTIFIER_TAIL}$"
+"""The word before a separator where the rest is a number, a UUID, a ULID, a long hex id or letters and a number."""
+
+NOT_KIND = "entity"
+
+_NOTHING = "CAST(NULL AS VARCHAR)"
+
+ALIASES_TYPE = "STRUCT(name VARCHAR, value VARCHAR)[]"
+"""Of the index column `aliases`: the further ids of an event, in mapping order; NULL where it has none."""
+TRACEPARENT = "traceparent"
+"""The alias whose value is read as W3C Trace Context says: what ties is its trace id."""
+_TRACE_ID = "^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
+
+
+class Extractor(Struct):
+    """Collects the JSON Pointers a query needs, so that one parse of the record reads them all."""
+
+    name: str = "x"  # of the list of texts
+    pointers: list[str] = field(default_factory=list)
+
+    def text(self, path: str) -> str:
+        """Give the SQL for the text at a path (numbers and containers as their JSON text, null as NULL)."""
+        return self.at(json_pointer(record_path(path)))
+
+    def at(self, pointer: str) -> str:
+        """Give the SQL for the text at a JSON Pointer."""
+        if pointer not in self.pointers:
+            self.pointers.append(pointer)
+        return f"{self.name}_{self.pointers.index(pointer) + 1}"
+
+    def columns(self) -> list[str]:
+        """Write each text of the list as a column: taken out once, however often it is looked at."""
+        return [f"{self.name}[{i}] AS {self.name}_{i}" for i in range(1, len(self.pointers) + 1)]
+
+    def sql(self, json: str) -> str:
+        """Write the list of texts of some JSON text."""
+        return f"json_extract_string({json}, {text_list(self.pointers)})" if self.pointers else "[]::VARCHAR[]"
+
+
+def record_path(path: str) -> tuple[str | int, ...]:
+    """Parse a mapping path; a leading `record` means the record itself."""
+    parts = parse_path(path)
+    return parts[1:] if parts and parts[0] == "record" else parts
+
+
+def first_of(extractor: Extractor, alternatives: Sequence[str]) -> str:
+    """Give the SQL for the first alternative that is present; NULL for none. Empty text counts as absent."""
+    if not alternatives:
+        return _NOTHING
+    values = [f"nullif({one_of(extractor, alternative)}, '')" for alternative in alternatives]
+    return values[0] if len(values) == 1 else f"coalesce({', '.join(values)})"
+
+
+def one_of(extractor: Extractor, alternative: str) -> str:
+    """Give the SQL for a path, a template (`{a}/{b}`) or a constant (`=text`)."""
+    if alternative.startswith("="):
+        return literal(alternative[1:])
+    if "{" not in alternative:
+        return extractor.text(alternative)
+    pieces = re.split(r"\{([^{}]*)\}", alternative)
+    sql = [extractor.text(piece) if i % 2 else literal(piece) for i, piece in enumerate(pieces) if piece]
+    return "(" + " || ".join(sql) + ")"
+
+
+def kind_sql(entity: str) -> str:
+    """Give the SQL for the default kind of an entity: `account` of `account-42`, else `entity`."""
+    return f"coalesce(nullif(regexp_extract({entity}, {literal(KIND_PATTERN)}, 1), ''), {literal(NOT_KIND)})"
+
+
+def sequence_display(parts: Sequence[str]) -> str:
+    """Write a sequence as users see it: its parts joined by commas; NULL where the first part is missing."""
+    if not parts:
+        return _NOTHING
+    rest = "".join(f" || ',' || coalesce({part}, '')" for part in parts[1:])
+    return f"({parts[0]}{rest})"
+
+
+def sequence_text_key(parts: Sequence[str]) -> str:
+    """Encode a sequence as text whose byte order is its order: numbers by value, before texts by code point."""
+    keys = [f"coalesce({sortable_text(part)}, '')" for part in parts]
+    return f"CASE WHEN {parts[0]} IS NOT NULL THEN {' || chr(1) || '.join(keys)} END"
+
+
+def sortable_text(text: str) -> str:
+    """Encode one part of a sequence (SQL text) so that byte order is its order."""
+    number = f"regexp_matches({text}, '^-?[0-9]+([.][0-9]+)?$')"
+    whole = f"ltrim(regexp_extract({text}, '^-?([0-9]+)', 1), '0')"
+    fraction = f"rtrim(regexp_extract({text}, '[.]([0-9]+)$', 1), '0')"
+    body = f"{whole} || '.' || {fraction}"
+    up = f"'2' || lpad(CAST(length({whole}) AS VARCHAR), 5, '0') || {body}"
+    # Of two negative numbers the longer is the smaller: length and digits are turned round.
+    complement = f"translate({body}, '0123456789', '9876543210')"
+    down = f"'1' || lpad(CAST(99999 - length({whole}) AS VARCHAR), 5, '0') || {complement} || '~'"
+    negative = f"(starts_with({text}, '-') AND {body} <> '.')"
+    return f"CASE WHEN {number} THEN (CASE WHEN {negative} THEN {down} ELSE {up} END) ELSE '3' || {text} END"
+
+
+def aliases_sql(extractor: Extractor, aliases: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Give the SQL for the list of an event's aliases that are present; NULL for none."""
+    if not aliases:
+        return f"CAST(NULL AS {ALIASES_TYPE})"
+    items = [
+        f"{{'name': {literal(name)}, 'value': {_alias(name, first_of(extractor, paths))}}}" for name, paths in aliases
+    ]
+    return f"nullif(list_filter([{', '.join(items)}], lambda a: a.value IS NOT NULL), [])"
+
+
+def _alias(name: str, value: str) -> str:
+    if name != TRACEPARENT:
+        return value
+    return f"coalesce(nullif(regexp_extract({value}, {literal(_TRACE_ID)}, 1), ''), {value})"
+
+
+class EnvelopeSql(Struct, frozen=True):
+    """SQL over the texts that an Extractor takes from a record."""
+
+    columns: tuple[tuple[str, str], ...]  # (name, SQL)
+    entities: tuple[tuple[str, str], ...]  # (entity SQL, SQL of the kind the record gives it) by role, in mapping order
+
+
+def envelope_sql(stanza: Stanza, extractor: Extractor) -> EnvelopeSql:
+    """Compile a stanza to SQL."""
+    parts = [first_of(extractor, [part]) for part in stanza.id_parts]
+    identity = first_of(extractor, stanza.id) if stanza.id else (parts[-1] if parts else _NOTHING)
+    others = [part for part in parts if part != identity]
+    if others:
+        complete = " AND ".join(f"{part} IS NOT NULL" for part in others)
+        identity = f"CASE WHEN {complete} THEN {identity} END"
+    sequence = [first_of(extractor, [part]) for part in stanza.sequence]
+    kind = first_of(extractor, stanza.kind)
+    columns = (
+        ("id", identity),
+        ("scope", " || '\x1f' || ".join(others) or _NOTHING),
+        ("type", first_of(extractor, stanza.type)),
+        ("time_text", first_of(extractor, stanza.time)),
+        ("actor", first_of(extractor, stanza.actor)),
+        ("correlation", first_of(extractor, stanza.correlation)),
+        ("causation", first_of(extractor, stanza.causation)),
+        ("aliases", aliases_sql(extractor, stanza.aliases)),
+        ("sequence", sequence_display(sequence)),
+        ("sequence_key", sequence_text_key(sequence) if sequence else _NOTHING),
+    )
+    entities = tuple((first_of(extractor, alternatives), kind) for _, alternatives in stanza_roles(stanza))
+    return EnvelopeSql(columns, entities)
+
+
+def stanza_roles(stanza: Stanza) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """List the roles an event has entities in, each with the alternatives for its path; the plain entity is ""."""
+    return (*((("", stanza.entity),) if stanza.entity else ()), *stanza.entities)
+
+
+def payload_paths(stanza: Stanza) -> tuple[tuple[str | int, ...], ...]:
+    """Give the alternatives for the payload's place; empty when it is the record without its mapped fields."""
+    return tuple(record_path(path) for path in stanza.data)
+
+
+def mapped_fields(stanza: Stanza) -> tuple[str, ...]:
+    """List the record's top-level fields that the stanza maps whole, so that the rest is the payload."""
+    groups = [stanza.id, stanza.id_parts, stanza.type, stanza.time, stanza.entity, stanza.kind, stanza.actor]
+    groups += [stanza.correlation, stanza.causation, stanza.sequence, *(paths for _, paths in stanza.entities)]
+    names: dict[str, None] = {}
+    for path in (path for group in groups for path in group):
+        for text in re.findall(r"\{([^{}]*)\}", path) if "{" in path else [path]:
+            parts = () if text.startswith("=") else record_path(text)
+            if len(parts) == 1 and isinstance(parts[0], str):
+                names[parts[0]] = None
+    return tuple(names)

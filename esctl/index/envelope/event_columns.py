@@ -1,0 +1,79 @@
+"""Read the events of a chunk: one row each, in order of position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from esctl.index.decode.times import read_times
+from esctl.index.envelope.event_sql import Group, event_sql
+from esctl.index.files.payload_columns import PayloadColumn
+
+if TYPE_CHECKING:
+    import duckdb
+
+BATCH_ROWS = 16_384
+"""DuckDB hands whole Arrow batches to its threads: one batch would keep one core busy."""
+
+_UNREADABLE = "esctl_unreadable"
+_CONSUMED = ("position", "event_time", "unreadable")
+
+
+def batched(table: pa.Table) -> pa.Table:
+    """Cut a table so that all of DuckDB's threads get some of it."""
+    return pa.Table.from_batches(table.to_batches(max_chunksize=BATCH_ROWS), table.schema)
+
+
+def read_events(
+    connection: duckdb.DuckDBPyConnection,
+    chunk: pa.Table,
+    groups: Sequence[Group],
+    columns: Sequence[PayloadColumn],
+    roles: int,
+) -> pa.Table:
+    """Read the events of `chunk`, which is also registered under that name.
+
+    Columns: position, recorded_at, source, offset, time, invalid, stanza, ordering, those of `event_sql`.
+    """
+    parts = [_group_events(connection, group, columns, roles) for group in groups]
+    found = parts[0] if len(parts) == 1 else pa.concat_tables(parts)
+    positions = found["position"].to_numpy()
+    if not (np.diff(positions) > 0).all():
+        found = found.take(pa.array(np.argsort(positions, kind="stable")))
+    known = {name: chunk[name].combine_chunks() for name in ("position", "recorded_at", "source", "offset")}
+    known["time"] = pc.coalesce(found["event_time"], chunk["source_time"], chunk["recorded_at"]).combine_chunks()
+    known["invalid"] = pc.coalesce(chunk["invalid"], found["unreadable"]).combine_chunks()
+    rest = {name: found[name].combine_chunks() for name in found.schema.names if name not in _CONSUMED}
+    return pa.table({**known, **rest})
+
+
+def _group_events(
+    connection: duckdb.DuckDBPyConnection, group: Group, columns: Sequence[PayloadColumn], roles: int
+) -> pa.Table:
+    found = connection.sql(event_sql(group, columns, roles)).to_arrow_table()
+    count = found.num_rows
+    texts = found["time_text"].combine_chunks()
+    times = read_times(connection, texts, group.tz)
+    found = found.drop_columns("time_text").append_column("event_time", times)
+    found = found.append_column("unreadable", _unreadable(connection, texts, times))
+    found = found.append_column("stanza", pa.repeat(pa.scalar(group.stanza_number, pa.uint16()), count))
+    return found.append_column("ordering", pa.repeat(group.stanza.order, count))
+
+
+def _unreadable(connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array) -> pa.Array:
+    """Give the reason why a record is invalid where its time cannot be read; null where it can."""
+    bad = pc.and_(texts.is_valid(), times.is_null())
+    if not pc.any(bad).as_py():
+        return pa.nulls(len(texts), pa.string())
+    table = pa.table({"i": pc.indices_nonzero(bad), "t": texts.filter(bad)})
+    connection.register(_UNREADABLE, table)
+    try:
+        sql = f"SELECT 'unreadable time ' || to_json(left(t, 60)) AS reason FROM {_UNREADABLE} ORDER BY i"
+        reasons = connection.sql(sql).to_arrow_table()["reason"].combine_chunks()
+    finally:
+        connection.unregister(_UNREADABLE)
+    return pc.replace_with_mask(pa.nulls(len(texts), pa.string()), bad, reasons.cast(pa.string()))

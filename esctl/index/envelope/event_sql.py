@@ -1,0 +1,200 @@
+"""SQL that reads judged records: one row per event, its envelope and its payload in typed columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from esctl.engine.exact_text import canonical_json_sql, member_sql, members_sql, unmark_text_sql
+from esctl.engine.quoting import identifier, literal, text_list
+from esctl.index.envelope.envelope_sql import EnvelopeSql, Extractor, envelope_sql, mapped_fields, payload_paths
+from esctl.index.envelope.mapping import json_pointer, parse_path
+from esctl.index.files.payload_columns import FieldSample, PayloadColumn, choose_columns, null_mark
+from esctl.model import Stanza
+
+if TYPE_CHECKING:
+    import duckdb
+
+SAMPLE = 20_000
+"""Records looked at to choose the typed columns; every row is checked against them all the same."""
+
+
+class Group(Struct, frozen=True):
+    """Records of a chunk that are read the same way."""
+
+    number: int  # value of the chunk's column `grp`
+    stanza: Stanza
+    stanza_number: int
+    tz: str
+
+
+class Payload:
+    """Where a stanza keeps the payload, as SQL."""
+
+    def __init__(self, stanza: Stanza) -> None:
+        paths = payload_paths(stanza)
+        self.excluded = () if paths else mapped_fields(stanza)
+        self.pointers = [json_pointer(path) for path in paths] or [""]
+        self.several = len(self.pointers) > 1
+
+    def holder(self, event: str) -> str:
+        """Give the JSON text in which the payload's fields are looked up (under `prefix`)."""
+        if not self.several:
+            return event
+        return f"coalesce({', '.join(f'json_extract({event}, {literal(pointer)})' for pointer in self.pointers)})"
+
+    @property
+    def prefix(self) -> str:
+        """Give the JSON Pointer of the payload in its holder."""
+        return "" if self.several else self.pointers[0]
+
+    def field_pointer(self, field: str) -> str:
+        """Give the JSON Pointer of a payload field in the holder."""
+        return self.prefix + json_pointer((field,))
+
+    def whole(self, event: str) -> str:
+        """Give the payload as JSON text."""
+        holder = self.holder(event)
+        if not self.excluded:
+            return f"json_extract({holder}, {literal(self.prefix)})"
+        kept = f"list_filter({members_sql(holder)}, lambda m: m.key NOT IN ({self._excluded_list()}))"
+        rebuilt = f"'{{' || array_to_string(list_transform({kept}, lambda m: {member_sql('m')}), ',') || '}}'"
+        return f"CASE WHEN json_type({holder}) = 'OBJECT' THEN {rebuilt} ELSE json_extract({holder}, '') END"
+
+    def key_count(self, holder: str) -> str:
+        """Count the payload's keys."""
+        keys = f"json_keys({holder}, {literal(self.prefix)})"
+        if not self.excluded:
+            return f"len({keys})"
+        return f"len(list_filter({keys}, lambda k: k NOT IN ({self._excluded_list()})))"
+
+    def _excluded_list(self) -> str:
+        return ", ".join(literal(name) for name in self.excluded)
+
+
+def sampled_columns(
+    connection: duckdb.DuckDBPyConnection, groups: Sequence[Group], rows_held: int
+) -> tuple[PayloadColumn, ...]:
+    """Choose the typed columns of the registered table `chunk` from a sample of its records."""
+    records, samples = 0, []
+    # From all over the chunk: a log often begins with events of one type.
+    spread = f"hash(position) % {max(rows_held // SAMPLE, 1)} = 0"
+    whole_part, fraction = "regexp_extract(value, '^-?([0-9]+)', 1)", "regexp_extract(value, '[.]([0-9]+)$', 1)"
+    for group in groups:
+        payload = Payload(group.stanza)
+        sql = f"""
+            WITH sampled AS (
+                SELECT {_event_text(group.stanza)} AS j FROM chunk
+                WHERE grp = {group.number} AND NOT marked AND invalid IS NULL AND text IS NOT NULL AND {spread}
+            ), payload AS MATERIALIZED (SELECT {payload.whole("j")} AS p FROM sampled),
+            members AS (SELECT unnest({members_sql("p")}) AS m FROM payload WHERE json_type(p) = 'OBJECT'),
+            typed AS (SELECT m.key AS key, coalesce(json_type(m.value), 'NULL') AS type, m.value::VARCHAR AS value
+                      FROM members)
+            SELECT key, type, count(*), max(length({whole_part})) FILTER (type IN ('BIGINT', 'UBIGINT', 'DOUBLE')),
+                   max(length(rtrim({fraction}, '0'))) FILTER (type = 'DOUBLE'), (SELECT count(*) FROM payload)
+            FROM typed GROUP BY ALL"""
+        rows = connection.execute(sql).fetchall()
+        records += rows[0][5] if rows else 0
+        samples += [FieldSample(key, kind, count, whole or 0, scale or 0) for key, kind, count, whole, scale, _ in rows]
+    return choose_columns(samples, records)
+
+
+def _event_text(stanza: Stanza) -> str:
+    if not stanza.unwrap:
+        return "text"
+    pointer = literal(json_pointer(parse_path(stanza.unwrap)))
+    return f"coalesce(CASE WHEN json_type(text, {pointer}) = 'OBJECT' THEN json_extract(text, {pointer}) END, text)"
+
+
+def event_sql(group: Group, columns: Sequence[PayloadColumn], roles: int) -> str:
+    """Write the query of a group's events in the registered table `chunk`, one row each.
+
+    Columns: `position`, those of `EnvelopeSql`, `entity_<i>` and `kind_<i>` (null where it is the default one) of
+    `roles` roles, `data`, `nulls`, and the payload columns.
+    """
+    payload, texts = Payload(group.stanza), Extractor()
+    envelope = envelope_sql(group.stanza, texts)
+    own = [column for column in columns if column.field not in payload.excluded]
+    pointers = [payload.field_pointer(column.field) for column in own]
+    # One parse reads envelope and payload, unless the payload has its own JSON text.
+    held = Extractor("v") if payload.several else texts
+    values = list(map(held.at, pointers))
+    lists = [f"{_unmarked(texts.sql('j'))} AS x", f"{_types('h', pointers)} AS t", *_apart(payload, held)]
+    taken = [*texts.columns(), *(held.columns() if payload.several else ()), *_type_columns(own)]
+    return f"""SELECT {", ".join(_selected(envelope, roles, columns, dict(zip(own, values, strict=True))))}
+    FROM (SELECT *, CASE WHEN fits THEN NULL ELSE {payload.whole("j")} END AS p
+        FROM (SELECT *, coalesce(NOT marked AND keys > 0 AND ({_kept(own, values)}) = keys, false) AS fits
+            FROM (SELECT {", ".join(["position", "marked", "j", "keys", "t", *taken])}
+                FROM (SELECT position, marked, j, {", ".join(lists)}, {payload.key_count("h")} AS keys
+                    FROM (SELECT *, {payload.holder("j")} AS h
+                        FROM (SELECT position, marked, {_event_text(group.stanza)} AS j
+                              FROM chunk WHERE grp = {group.number}))))))"""
+
+
+def _selected(
+    envelope: EnvelopeSql, roles: int, columns: Sequence[PayloadColumn], values: dict[PayloadColumn, str]
+) -> list[str]:
+    typed = {column: _typed_value(column, values[column]) if column in values else "NULL" for column in columns}
+    return [
+        "position",
+        *(f"{sql} AS {name}" for name, sql in envelope.columns),
+        *_entity_columns(envelope, roles),
+        f"CASE WHEN NOT fits THEN {canonical_json_sql(_by_name('p'))} END AS data",
+        f"CASE WHEN fits AND list_contains(t, 'NULL') THEN {_null_marks(list(values))} END AS nulls",
+        *(
+            f"CASE WHEN fits THEN CAST({sql} AS {column.sql_type}) END AS {identifier(column.name)}"
+            for column, sql in typed.items()
+        ),
+    ]
+
+
+def _apart(payload: Payload, held: Extractor) -> list[str]:
+    return [f"{held.sql('h')} AS v"] if payload.several else []
+
+
+def _type_columns(own: Sequence[PayloadColumn]) -> list[str]:
+    return [f"t[{i}] AS t_{i}" for i in range(1, len(own) + 1)]
+
+
+def _entity_columns(envelope: EnvelopeSql, roles: int) -> list[str]:
+    given = [*envelope.entities, *[("CAST(NULL AS VARCHAR)",) * 2] * (roles - len(envelope.entities))]
+    pairs = ((f"{entity} AS entity_{i}", f"{kind} AS kind_{i}") for i, (entity, kind) in enumerate(given))
+    return [column for pair in pairs for column in pair]
+
+
+def _kept(own: Sequence[PayloadColumn], values: Sequence[str]) -> str:
+    """Count the payload's members that their columns keep exactly."""
+    kept = (
+        f"CASE WHEN t_{i} IS NULL THEN 0 WHEN t_{i} = 'NULL' OR {column.holds(value, f't_{i}')} THEN 1 ELSE 0 END"
+        for i, (column, value) in enumerate(zip(own, values, strict=True), 1)
+    )
+    return " + ".join(kept) or "0"
+
+
+def _types(json: str, pointers: list[str]) -> str:
+    return f"json_type({json}, {text_list(pointers)})" if pointers else "[]::VARCHAR[]"
+
+
+def _unmarked(texts: str) -> str:
+    """Undo the marks of the envelope's texts; the payload of a marked record is never taken from here."""
+    return f"CASE WHEN marked THEN list_transform({texts}, lambda e: {unmark_text_sql('e')}) ELSE {texts} END"
+
+
+def _null_marks(own: Sequence[PayloadColumn]) -> str:
+    marks = (
+        f"CASE WHEN t_{i} = 'NULL' THEN {literal(null_mark(column))} ELSE '' END" for i, column in enumerate(own, 1)
+    )
+    return " || ".join(marks) or "NULL"
+
+
+def _by_name(payload: str) -> str:
+    """Write a payload's members in the order of their names, as those of typed rows are read."""
+    members = f"list_sort({members_sql(payload)})"
+    ordered = f"'{{' || array_to_string(list_transform({members}, lambda m: {member_sql('m')}), ',') || '}}'"
+    return f"CASE WHEN json_type({payload}) = 'OBJECT' THEN {ordered} ELSE {payload}::VARCHAR END"
+
+
+def _typed_value(column: PayloadColumn, text: str) -> str:
+    return canonical_json_sql(text) if column.kind == "container" else text

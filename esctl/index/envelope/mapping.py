@@ -1,0 +1,300 @@
+"""The user's mapping: where in a record each envelope field is found (TOML and `--map`)."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import to_builtins
+from msgspec.structs import replace
+
+from esctl.engine.exact_text import pointer_token
+from esctl.errors import UsageError
+from esctl.index.envelope.presets import PRESETS
+from esctl.model import MARK, MappingConfig, Stanza
+
+CUSTOM = "custom"
+"""Name of a stanza that rests on no preset."""
+
+FIELDS = ("id", "type", "time", "entity", "kind", "actor", "correlation", "causation", "sequence", "data")
+_PARTS = ("id", "sequence")  # a list of paths means parts here, alternatives elsewhere
+_TABLES = ("entities", "aliases")
+_ORDERS = ("time", "position", "sequence")
+_KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap")
+
+_SEGMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."\[\]]+)')
+_INDEX = re.compile(r"\[([0-9]{1,9})\]")
+_TEMPLATE_FIELD = re.compile(r"\{([^{}]*)\}")
+_GENERATION = re.compile(r"#[0-9]+\Z")
+
+
+def parse_path(text: str) -> tuple[str | int, ...]:
+    """Read a dotted path: `data.items[0].name`, odd names quoted as in `data."user name"` (`\\"` and `\\\\` inside).
+
+    Raises UsageError for a path that cannot be read. `""` is the whole record.
+    """
+    parts: list[str | int] = []
+    at = 0
+    while at < len(text):
+        if index := _INDEX.match(text, at):
+            parts.append(int(index[1]))
+            at = index.end()
+            continue
+        if parts:
+            if text[at] != ".":
+                raise _bad_path(text)
+            at += 1
+        segment = _SEGMENT.match(text, at)
+        if not segment:
+            raise _bad_path(text)
+        quoted = segment[1]
+        parts.append(segment[2] if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL))
+        at = segment.end()
+    return tuple(parts)
+
+
+def _bad_path(text: str) -> UsageError:
+    return UsageError(f"{text!r} is no path", 'write it like data.items[0].name; quote odd names: data."user name"')
+
+
+def format_path(path: Iterable[str | int]) -> str:
+    """Write a path so that `parse_path` reads it."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        plain = re.fullmatch(r"[^\W\d][\w$@-]*|[$@][\w$@-]*", part)
+        name = part if plain else '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        text += f".{name}" if text else name
+    return text
+
+
+def json_pointer(path: Iterable[str | int]) -> str:
+    """Write a path as a JSON Pointer (RFC 6901) into a judged text, where keys that begin with MARK have one more."""
+    pointer = ""
+    for part in path:
+        name = str(part)
+        if name.startswith(MARK):
+            name = MARK + name
+        pointer += "/" + pointer_token(name)
+    return pointer
+
+
+def parse_mapping(table: Mapping[str, Any], file: str = "esctl.toml") -> MappingConfig:
+    """Read the `[mapping]` table of a configuration file.
+
+    Raises UsageError naming the file and the key at fault.
+    """
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{file}: mapping is no table", "write [mapping] and below it: id = PATH, type = PATH, ...")
+    own = {key: value for key, value in table.items() if key != "sources"}
+    stanzas = table.get("sources", {})
+    if not isinstance(stanzas, Mapping):
+        raise UsageError(f"{file}: mapping.sources is no table", 'write [mapping.sources."audit/*.json.gz"]')
+    sources = []
+    for glob, stanza in stanzas.items():
+        where = f"{file}: mapping.sources.{json.dumps(glob, ensure_ascii=False)}"
+        if not isinstance(stanza, Mapping):
+            raise UsageError(f"{where} is no table")
+        sources.append((glob, _stanza(stanza, where)))
+    return MappingConfig(_stanza(own, f"{file}: mapping") if own else None, tuple(sources))
+
+
+def override(stanza: Stanza | None, assignments: Sequence[str]) -> Stanza:
+    """Lay `--map key=path` options over a stanza; the same key again adds an alternative (a part, for id and sequence).
+
+    `key==text` gives a constant, `preset=NAME` starts from that preset. Raises UsageError.
+    """
+    table: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        key = key.strip()
+        if not equals or not value:
+            raise UsageError(f"--map {assignment!r} is not KEY=PATH", "write it like --map entity=data.account")
+        read: Any = {"const": value[1:]} if value.startswith("=") else value
+        group, dot, name = key.partition(".")
+        if dot and group in _TABLES:
+            into, name = table.setdefault(group, {}), name
+        else:
+            into, name = table, key
+        into[name] = [*_listed(into[name]), read] if name in into else read
+    return _stanza(table, "--map", stanza)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def stanza_for(config: MappingConfig, source_name: str) -> Stanza | None:
+    """Find the stanza of a source: the first glob that matches its name or the end of its path, else the default."""
+    names = (source_name, _GENERATION.sub("", source_name))
+    for glob, stanza in config.sources:
+        patterns = (glob, f"*/{glob}")
+        if any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in patterns):
+            return stanza
+    return config.default
+
+
+def mapping_hash(config: MappingConfig) -> str:
+    """Give 16 hex digits that stay the same while the mapping means the same."""
+    text = json.dumps(to_builtins(config), sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) -> Stanza:
+    for key in table:
+        if key not in _KEYS:
+            raise UsageError(f"{where}.{key} is no mapping key", _did_you_mean(key, _KEYS))
+    if "preset" in table:
+        base = _preset(table["preset"], where)
+    changes: dict[str, Any] = {}
+    for key, value in table.items():
+        changes |= _change(key, value, f"{where}.{key}")
+    # Whoever says anew what an event is about does not want the preset's view beside it.
+    if base and "entities" in changes:
+        changes.setdefault("entity", ())
+    elif base and "entity" in changes:
+        changes["entities"] = ()
+    if changes.get("sequence"):
+        changes.setdefault("order", "sequence")
+    stanza = replace(base or Stanza(CUSTOM), **changes)
+    if stanza.order == "sequence" and not stanza.sequence:
+        hint = f"add sequence = PATH beside {where}.order"
+        raise UsageError(f'{where}.order is "sequence", but no sequence is mapped', hint)
+    return stanza
+
+
+def _change(key: str, value: Any, where: str) -> dict[str, Any]:
+    """Read one key of a mapping; gives the fields of Stanza to change."""
+    if key in FIELDS:
+        return _field(key, value, where)
+    if key in _TABLES:
+        return {key: _roles(value, where)}
+    if key == "order":
+        return {key: _one_of(value, _ORDERS, where)}
+    return {key: _path(value, where)} if key == "unwrap" else {}
+
+
+def _preset(name: object, where: str) -> Stanza:
+    if not isinstance(name, str) or name not in PRESETS:
+        raise UsageError(f"{where}.preset: there is no preset {name!r}", _did_you_mean(str(name), tuple(PRESETS)))
+    return PRESETS[name].stanza
+
+
+def _field(key: str, value: Any, where: str) -> dict[str, Any]:
+    if isinstance(value, Mapping) and set(value) == {"parts"} and key in _PARTS:
+        value = value["parts"] if isinstance(value["parts"], list) else [value["parts"]]
+    elif isinstance(value, Mapping) and set(value) == {"first"}:
+        return {key: _alternatives(value["first"], where)} | ({"id_parts": ()} if key == "id" else {})
+    found = _alternatives(value, where)
+    if key != "id":
+        return {key: found}
+    return {"id": found, "id_parts": ()} if len(found) < 2 else {"id": (), "id_parts": found}
+
+
+def _roles(value: Any, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where} is no table", f'write [{where.rpartition(" ")[2]}] and below it: from = "data.from"')
+    return tuple((role, _alternatives(paths, f"{where}.{role}")) for role, paths in value.items())
+
+
+def _alternatives(value: Any, where: str) -> tuple[str, ...]:
+    return tuple(_alternative(each, where) for each in (value if isinstance(value, list) else [value]))
+
+
+def _alternative(value: Any, where: str) -> str:
+    if isinstance(value, Mapping) and set(value) == {"const"} and isinstance(value["const"], str | int):
+        return f"={value['const']}"
+    if not isinstance(value, str) or not value:
+        raise UsageError(
+            f"{where} is no path", 'a value is a path, a template "{a}/{b}", a list of those, or { const = "text" }'
+        )
+    if "{" not in value and "}" not in value:
+        return _path(value, where)
+    if re.search(r"[{}]", _TEMPLATE_FIELD.sub("", value)):
+        raise UsageError(
+            f"{where}: the braces of {value!r} do not match", 'write a template like "{data.table}/{data.pk}"'
+        )
+    for path in _TEMPLATE_FIELD.findall(value):
+        _path(path, where)
+    return value
+
+
+def _path(value: Any, where: str) -> str:
+    if not isinstance(value, str) or value.startswith("="):
+        raise UsageError(f"{where}: {value!r} is no path", 'a constant is written { const = "text" }')
+    try:
+        parse_path(value)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.message}", error.hint) from None
+    return value
+
+
+def _one_of(value: object, choices: Sequence[str], where: str) -> str:
+    if not isinstance(value, str) or value not in choices:
+        raise UsageError(f"{where}: {value!r} is not known", f"one of: {', '.join(choices)}")
+    return value
+
+
+def _did_you_mean(name: str, choices: Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, choices, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(choices)}"
+
+
+def to_toml(stanza: Stanza, table: str = "mapping") -> str:
+    """Write a stanza as the `[mapping]` (or another) table of an `esctl.toml`; what a preset says is left to it."""
+    preset = PRESETS.get(stanza.name)
+    base = preset.stanza if preset else Stanza(CUSTOM)
+    lines = [f"[{table}]"]
+    if preset:
+        lines.append(f"preset = {toml_string(stanza.name)}")
+    for key in FIELDS:
+        value, parts = getattr(stanza, key), stanza.id_parts if key == "id" else ()
+        if value != getattr(base, key) or (key == "id" and parts != base.id_parts):
+            lines.append(f"{key} = {_write_field(key, value, parts)}")
+    implied = "sequence" if stanza.sequence and stanza.sequence != base.sequence else base.order
+    if stanza.order != implied:
+        lines.append(f"order = {toml_string(stanza.order)}")
+    if stanza.unwrap != base.unwrap:
+        lines.append(f"unwrap = {toml_string(stanza.unwrap)}")
+    for key in _TABLES:
+        if getattr(stanza, key) != getattr(base, key):
+            lines += ["", f"[{table}.{key}]"]
+            lines += [f"{_key(role)} = {_write_values(paths)}" for role, paths in getattr(stanza, key)]
+    return "\n".join(lines) + "\n"
+
+
+def _write_field(key: str, value: tuple[str, ...], parts: tuple[str, ...]) -> str:
+    if parts:
+        return _write_values(parts) if len(parts) > 1 else f"{{ parts = {_write_values(parts)} }}"
+    if key == "id" and len(value) > 1:
+        return f"{{ first = {_write_values(value)} }}"
+    return _write_values(value)
+
+
+def _write_values(values: tuple[str, ...]) -> str:
+    written = [
+        f"{{ const = {toml_string(value[1:])} }}" if value.startswith("=") else toml_string(value) for value in values
+    ]
+    return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
+
+
+def toml_string(text: str) -> str:
+    """Write a TOML basic string (TOML 1.0): every character that is no plain sign, or could act, is escaped."""
+    return "".join(map(_toml_character, json.dumps(text, ensure_ascii=False)))
+
+
+def _toml_character(character: str) -> str:
+    if character.isprintable():
+        return character
+    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_string(name)

@@ -1,0 +1,1 @@
+"""Index files: their manifest, sorting, writing and merging."""

@@ -1,0 +1,45 @@
+"""Say whether an index manifest is of the log as it is: how far it reaches, and whether what it names may be read."""
+
+from __future__ import annotations
+
+from esctl.errors import InputError
+from esctl.index.files.manifest import Manifest
+from esctl.log.store_state import Snapshot
+
+
+def empty(snapshot: Snapshot) -> Manifest:
+    """Begin an index of a log."""
+    return Manifest(redactions=len(snapshot.redactions))
+
+
+def usable(manifest: Manifest | None, snapshot: Snapshot) -> Manifest:
+    """Give a manifest, or an empty one where it is of before an erasure: what it names holds what was erased.
+
+    Raises InputError where records were erased after the snapshot was taken.
+    """
+    if manifest is None or manifest.redactions < len(snapshot.redactions):
+        return empty(snapshot)
+    if manifest.redactions > len(snapshot.redactions):
+        if len(_newest(snapshot).redactions) >= manifest.redactions:
+            raise InputError(f"{snapshot.path}: records were erased meanwhile", "run the command again")
+        return empty(snapshot)  # of a log that is no more
+    return manifest
+
+
+def is_current(manifest: Manifest, snapshot: Snapshot) -> bool:
+    """Say whether a manifest reaches at least as far as the snapshot, into what is still the same log."""
+    if manifest.head == snapshot.head:
+        return True
+    # Somebody else may have committed and indexed since the snapshot was read: what it covers is still in there.
+    return snapshot.head < manifest.head <= newest_head(snapshot)
+
+
+def newest_head(snapshot: Snapshot) -> int:
+    """Give the head that the log has by now."""
+    return _newest(snapshot).head
+
+
+def _newest(snapshot: Snapshot) -> Snapshot:
+    from esctl.log.commits import open_log
+
+    return open_log(snapshot.path).read()

@@ -1,0 +1,155 @@
+"""Which files of an index are to become one, and their merging."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from esctl.engine.duckdb import relational
+from esctl.engine.quoting import literal, text_list
+from esctl.index.files.manifest import IndexFile
+from esctl.index.files.payload_columns import MOST_COLUMNS, PayloadColumn
+from esctl.index.files.write import ROW_GROUP, write_file
+from esctl.index.scan import require_files
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+SMALLEST = 4096
+"""Files of up to this many rows are of one size; the next sizes are each eight times as large."""
+COMPACT_ROWS = 8_000_000
+"""Rows of a file that is merged on demand."""
+SORTED_ROWS = 1_000_000
+"""About how many rows are sorted at once."""
+SAMPLED = 100
+"""Of so many rows, one is looked at to find where those begin and end."""
+_SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless", "erased")
+
+
+def common_columns(files: Sequence[IndexFile]) -> tuple[PayloadColumn, ...] | None:
+    """Give the typed columns of files merged; None where they cannot be.
+
+    Files with other columns can, if no two keep a field in different types and all rows of all are typed: so they would
+    be in the columns of all files together, too.
+    """
+    if len({file.sequence_key for file in files}) > 1:
+        return None
+    if all(file.columns == files[0].columns for file in files):
+        return files[0].columns
+    found: dict[str, PayloadColumn] = {}
+    for column in (column for file in files for column in file.columns):
+        if found.setdefault(column.name.lower(), column) != column:
+            return None
+    if len(found) > MOST_COLUMNS or any(file.untyped for file in files):
+        return None
+    return tuple(sorted(found.values(), key=lambda column: column.field))
+
+
+def due(files: Sequence[IndexFile], fan: int, large: int) -> tuple[int, int] | None:
+    """Find neighbours to be merged as a log grows: `fan` of one size, or a file before a larger one.
+
+    So a row is written about once for each size that its file has, however small commits are. Files of `large` rows and
+    more are left alone.
+    """
+    sizes = [max(file.rows // SMALLEST, 1).bit_length() // 3 if file.rows < large else -1 for file in files]
+    for start, size in enumerate(sizes):
+        stop = start + 1
+        while stop < len(files) and sizes[stop] == size and common_columns(files[start : stop + 1]) is not None:
+            stop += 1
+        before_larger = stop < len(files) and sizes[stop] > size >= 0
+        if before_larger and common_columns(files[start : stop + 1]) is not None:
+            return start, stop + 1
+        if size >= 0 and stop - start >= fan:
+            return start, stop
+    return None
+
+
+def together(files: Sequence[IndexFile], most: int = COMPACT_ROWS) -> list[list[IndexFile]]:
+    """Cut files into groups that can become one file each, of at most so many rows."""
+    groups: list[list[IndexFile]] = []
+    for file in files:
+        group = [*groups[-1], file] if groups else [file]
+        if len(group) > 1 and sum(each.rows for each in group) <= most and common_columns(group) is not None:
+            groups[-1] = group
+        else:
+            groups.append([file])
+    return groups
+
+
+def merge(connection: duckdb.DuckDBPyConnection, folder: Path, files: Sequence[IndexFile]) -> IndexFile:
+    """Write neighbouring files as one, in bounded memory. Raises InputError where the folder cannot be written."""
+    require_files(folder, files)  # or damage would be merged into a file that is in order
+    paths = text_list([str(folder / file.file) for file in files])
+    source = f"read_parquet({paths}, union_by_name = true)"
+    parts = _parts(connection, source, sum(file.rows for file in files))
+    written = write_file(folder, _sorted(connection, source, parts), files[0].first, files[-1].last)
+    return replace(summed(files), file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer)
+
+
+def _sorted(connection: duckdb.DuckDBPyConnection, source: str, parts: Sequence[str]) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    for part in parts:
+        sql = f"SELECT * FROM {source} WHERE {part} ORDER BY kind, entity, position, role_order"
+        reader = relational(connection).sql(sql).to_arrow_reader(ROW_GROUP)
+        yield from (pa.Table.from_batches([batch], reader.schema) for batch in reader)
+
+
+def _parts(connection: duckdb.DuckDBPyConnection, source: str, rows: int) -> list[str]:
+    """Write conditions that cut rows into parts of about SORTED_ROWS, one after the other by kind and entity.
+
+    The files are sorted so too: of each, a part is in a few row groups.
+    """
+    if rows <= SORTED_ROWS:
+        return ["true"]
+    sample = f"""SELECT kind, entity, row_number() OVER (ORDER BY kind, entity) AS number
+        FROM {source} WHERE kind IS NOT NULL AND position % {SAMPLED} = 0"""
+    cuts = connection.execute(
+        f"SELECT DISTINCT kind, entity FROM ({sample}) WHERE number % {SORTED_ROWS // SAMPLED} = 0 ORDER BY ALL"
+    ).fetchall()
+    return [_between(low, high) for low, high in pairwise([None, *cuts, None])]
+
+
+def _between(low: tuple[str, str] | None, high: tuple[str, str] | None) -> str:
+    """Write the condition of rows from one kind and entity on up to before another; events of no entity are last."""
+    conditions = []
+    if low is not None:
+        kind, entity = map(literal, low)
+        conditions.append(f"kind >= {kind} AND (kind > {kind} OR entity >= {entity})")
+    if high is not None:
+        kind, entity = map(literal, high)
+        conditions.append(f"kind <= {kind} AND (kind < {kind} OR entity < {entity})")
+    if low is not None and high is not None and low[0] == high[0]:  # Parquet's bounds tell of these where they are
+        conditions = [f"entity >= {literal(low[1])} AND entity < {literal(high[1])}", f"kind = {literal(low[0])}"]
+    joined = " AND ".join(conditions) or "true"
+    return joined if high is not None else f"({joined} OR kind IS NULL)"
+
+
+def summed(files: Sequence[IndexFile]) -> IndexFile:
+    """Tell what there is in neighbouring files, as if they were one: the first."""
+    return replace(
+        files[0],
+        last=files[-1].last,
+        min_time=min(file.min_time for file in files),
+        max_time=max(file.max_time for file in files),
+        columns=common_columns(files) or (),
+        fields=_all_fields(files),
+        loose=tuple(sorted({name for file in files for name in file.loose})),
+        orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
+        roles=any(file.roles for file in files),
+        twice=any(file.twice for file in files),
+        **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
+    )
+
+
+def _all_fields(files: Sequence[IndexFile]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    found: dict[str, set[str]] = {}
+    for file in files:
+        for name, kinds in file.fields:
+            found.setdefault(name, set()).update(kinds)
+    return tuple((name, tuple(sorted(kinds))) for name, kinds in found.items())

@@ -1,0 +1,185 @@
+"""Lay events out as index rows: one for each entity an event concerns, sorted by kind, entity, position, role."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Struct
+
+from esctl.engine.quoting import identifier, literal
+from esctl.index.envelope.envelope_sql import kind_sql
+
+if TYPE_CHECKING:
+    import duckdb
+    import numpy.typing as npt
+
+    Numbers = npt.NDArray[np.int64]
+
+_ENTITIES = "esctl_entities"
+_FEW = 4096
+"""Most different texts of a column handed on as codes: Parquet writes them all into each row group."""
+_CODED = ("source", "scope", "type", "actor", "ordering", "invalid", "nulls")
+_SOURCES = ("position", "source", "offset")
+_SAID = ("time", "recorded_at", "id", "scope", "stanza", "type")
+_REST = (
+    "actor", "correlation", "causation", "aliases", "sequence", "sequence_key", "ordering", "invalid", "duplicate_of",
+    "conflict", "data", "nulls",
+)  # fmt: skip
+
+
+class Rows(Struct, frozen=True):
+    """Index rows in order, still by number: which event and role each is of, which kind and entity it has.
+
+    `named` numbers `kinds` and `entities`; one past the last means none. `labels` are the roles' names, `roles` of the
+    first stanza before those of the second; some roles are `unlabelled`.
+    """
+
+    events: pa.Table
+    payload: tuple[str, ...]  # names of the payload columns
+    event: Numbers
+    role: Numbers
+    named: Numbers
+    kinds: pa.Array
+    entities: pa.Array
+    labels: pa.Array
+    unlabelled: npt.NDArray[np.bool_]
+    roles: int
+
+    def __len__(self) -> int:
+        return len(self.event)
+
+    @property
+    def twice(self) -> bool:
+        """Say whether an event has two rows of one entity: these stand one after the other."""
+        return bool(((np.diff(self.event) == 0) & (np.diff(self.named) == 0)).any())
+
+    def tables(self, size: int) -> Iterator[pa.Table]:
+        """Give the rows in tables of at most `size`."""
+        for start in range(0, len(self), size):
+            yield self._table(slice(start, start + size))
+
+    def _table(self, part: slice) -> pa.Table:
+        event, role = pa.array(self.event[part]), self.role[part]
+        stanza = self.events["stanza"].to_numpy()[self.event[part]].astype(np.int64)
+        named = pa.array(self.named[part], mask=self.named[part] == len(self.entities))
+
+        def taken(names: Sequence[str]) -> dict[str, pa.Array]:
+            return {name: _taken(self.events[name], event) for name in names}
+
+        columns = taken(_SOURCES)
+        label = stanza * self.roles + role
+        columns["role"] = pa.DictionaryArray.from_arrays(pa.array(label, mask=self.unlabelled[label]), self.labels)
+        columns["role_order"] = pa.array(role.astype(np.uint8))
+        columns |= taken(_SAID)
+        columns["kind"] = self.kinds.take(named)
+        columns["entity"] = self.entities.take(named)
+        return pa.table(columns | taken(_REST) | taken(self.payload))
+
+
+def arrange(
+    connection: duckdb.DuckDBPyConnection,
+    events: pa.Table,
+    payload: Sequence[str],
+    role_names: Sequence[Sequence[str]],
+    roles: int,
+) -> Rows:
+    """Sort the events of a chunk; `role_names` by stanza number, `roles` the most that any has."""
+    event, role, found, kinds = [], [], [], []
+    entityless = np.ones(len(events), np.bool_)
+    for i in range(roles):
+        entity = events[f"entity_{i}"].combine_chunks()
+        present = entity.is_valid()
+        there = np.flatnonzero(present.to_numpy(zero_copy_only=False))
+        entityless[there] = False
+        event.append(there)
+        role.append(np.full(len(there), i))
+        found.append(entity.drop_null())
+        kinds.append(events[f"kind_{i}"].combine_chunks().filter(present))
+    named, kind, entity = _numbered(connection, pa.concat_arrays(found), pa.concat_arrays(kinds))
+    homeless = np.flatnonzero(entityless)
+    event.append(homeless)
+    role.append(np.zeros(len(homeless), np.int64))
+    named = np.concatenate([named, np.full(len(homeless), len(entity))])
+    # One number holds the order: kind and entity, event, role.
+    key = np.sort((named * len(events) + np.concatenate(event)) * roles + np.concatenate(role))
+    named, inside = np.divmod(key, max(len(events), 1) * roles)
+    at, which = np.divmod(inside, roles)
+    labels = _labels(role_names, roles)
+    unlabelled = np.array([not label for label in labels])
+    return Rows(_coded(events), tuple(payload), at, which, named, kind, entity, pa.array(labels), unlabelled, roles)
+
+
+def unsorted_rows_sql(table: str, payload: Sequence[str], role_names: Sequence[Sequence[str]], roles: int) -> str:
+    """Write a SELECT of the rows that `arrange` makes of the events registered as `table`, in no order."""
+    labels = [literal(label) if label else "NULL" for label in _labels(role_names, roles)]
+    shared = ", ".join(identifier(name) for name in (*_SOURCES, *_SAID, *_REST, *payload))
+
+    def rows(role: int, kind: str, entity: str, condition: str) -> str:
+        label = f"([{', '.join(labels)}]::VARCHAR[])[stanza * {roles} + {role + 1}]"
+        return f"""SELECT {shared}, {label} AS role, {role}::UTINYINT AS role_order, {kind} AS kind, {entity} AS entity
+            FROM {table} WHERE {condition}"""
+
+    found = [
+        rows(i, f"coalesce(kind_{i}, {kind_sql(f'entity_{i}')})", f"entity_{i}", f"entity_{i} IS NOT NULL")
+        for i in range(roles)
+    ]
+    homeless = " AND ".join(f"entity_{i} IS NULL" for i in range(roles))
+    nothing = "CAST(NULL AS VARCHAR)"
+    return " UNION ALL ".join([*found, rows(0, nothing, nothing, homeless)])
+
+
+def _labels(role_names: Sequence[Sequence[str]], roles: int) -> list[str]:
+    return [label for names in role_names for label in (*names, *[""] * (roles - len(names)))]
+
+
+def _numbered(
+    connection: duckdb.DuckDBPyConnection, entities: pa.Array, kinds: pa.Array
+) -> tuple[Numbers, pa.Array, pa.Array]:
+    """Number the entities of rows in the order of kind and entity: the numbers, and what each of them is.
+
+    Kinds that are null are those that the entity's name tells.
+    """
+    encoded = entities.dictionary_encode()
+    codes, names = encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
+    usual = _usual_kinds(connection, names)
+    if kinds.null_count < len(kinds):  # the same entity may be of several kinds
+        coded = pc.coalesce(kinds, usual.take(encoded.indices)).dictionary_encode()
+        both = coded.indices.to_numpy() * np.int64(len(names)) + codes
+        pairs, codes = np.unique(both, return_inverse=True)
+        usual = coded.dictionary.take(pa.array(pairs // len(names)))
+        names = names.take(pa.array(pairs % len(names)))
+    order = pc.sort_indices(pa.table({"k": usual, "e": names}), [("k", "ascending"), ("e", "ascending")])
+    rank = np.empty(len(order), np.int64)
+    rank[order.to_numpy()] = np.arange(len(order))
+    return rank[codes], usual.take(order).dictionary_encode(), names.take(order)
+
+
+def _usual_kinds(connection: duckdb.DuckDBPyConnection, entities: pa.Array) -> pa.Array:
+    connection.register(_ENTITIES, pa.table({"i": pa.array(np.arange(len(entities))), "e": entities}))
+    try:
+        found = connection.sql(f"SELECT {kind_sql('e')} AS kind FROM {_ENTITIES} ORDER BY i").to_arrow_table()
+    finally:
+        connection.unregister(_ENTITIES)
+    return found["kind"].combine_chunks()
+
+
+def _coded(events: pa.Table) -> pa.Table:
+    """Hand texts that repeat on as codes, so that they are copied and compared once."""
+    for name in _CODED:
+        column = events[name].combine_chunks()
+        if pa.types.is_dictionary(column.type) or column.null_count == len(column):
+            continue
+        encoded = column.dictionary_encode()
+        if len(encoded.dictionary) <= _FEW:
+            events = events.set_column(events.schema.get_field_index(name), name, encoded)
+    return events
+
+
+def _taken(column: pa.ChunkedArray, rows: pa.Array) -> pa.Array:
+    if column.null_count == len(column):
+        return pa.nulls(len(rows), column.type)
+    return column.take(rows)

@@ -1,0 +1,143 @@
+"""Write and remove the Parquet files of an index."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from esctl.errors import InputError
+from esctl.index.files.manifest import MANIFEST, Manifest, RowGroup, read_manifest
+from esctl.log.files import Filesystem, entries, explained
+from esctl.log.ranges import ByteRange, parquet_ranges
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROW_GROUP = 65_536
+LONGEST_BOUND = 256
+"""Characters of an entity's name up to which a row group's bounds are kept: Parquet has none for very long texts."""
+LOCK = "lock"
+LOCK_SECONDS = 600
+LINGER_SECONDS = 600
+"""How long a merged file stays for readers that opened the manifest before."""
+
+DICTIONARY = ["kind", "entity", "type", "actor", "role", "source", "ordering", "scope", "nulls", "invalid"]
+DELTA = {"position": "DELTA_BINARY_PACKED", "offset": "DELTA_BINARY_PACKED"}
+
+
+class Written(Struct, frozen=True):
+    """A file as it was written."""
+
+    file: str
+    groups: tuple[RowGroup, ...]
+    footer: ByteRange
+
+    @property
+    def bytes(self) -> int:
+        """Give the size of the file."""
+        return self.footer.offset + self.footer.bytes
+
+
+def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) -> Written:
+    """Write an index file of the positions [first, last] atomically.
+
+    Raises InputError where the folder cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    name = f"{first:020d}-{last:020d}.{secrets.token_hex(4)}.parquet"
+    temporary = folder / f".tmp-{name}"
+    writer = None
+    bounds: list[tuple[str | None, str | None]] = []
+    try:
+        for table in tables:
+            if writer is None:
+                writer = pq.ParquetWriter(
+                    temporary, table.schema, compression="zstd", compression_level=1, use_dictionary=DICTIONARY,
+                    column_encoding=DELTA, write_page_checksum=True, write_statistics=_with_statistics(table.schema),
+                )  # fmt: skip
+            writer.write_table(table, ROW_GROUP)
+            starts = range(0, table.num_rows, ROW_GROUP)
+            bounds += [_bounds(table["entity"].slice(start, ROW_GROUP)) for start in starts]
+        if writer is not None:
+            writer.close()
+        *ranges, footer = parquet_ranges(temporary, pq.read_metadata(temporary))
+        os.replace(temporary, folder / name)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot write the index: {error.strerror or error}", "make room, then run the command again"
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return Written(name, tuple(RowGroup(part, *pair) for part, pair in zip(ranges, bounds, strict=True)), footer)
+
+
+def _bounds(entities: pa.ChunkedArray) -> tuple[str | None, str | None]:
+    import pyarrow.compute as pc
+
+    found = pc.min_max(entities)
+    low, high = found["min"].as_py(), found["max"].as_py()
+    return (low, high) if max(len(low or ""), len(high or "")) <= LONGEST_BOUND else (None, None)
+
+
+def _with_statistics(schema: pa.Schema) -> list[str]:
+    """List the columns whose statistics help a reader to skip row groups.
+
+    Not texts without a dictionary: where such a column has few values, DuckDB 2.0.0 takes its statistics to say that
+    all its rows are null, and `IS NULL` is true for every one of them.
+    """
+    import pyarrow as pa
+
+    texts = (pa.string(), pa.large_string(), pa.string_view())
+    plain = [field for field in schema if not pa.types.is_nested(field.type)]
+    return [field.name for field in plain if field.name in DICTIONARY or field.type not in texts]
+
+
+def clear(folder: Path, files: Filesystem) -> None:
+    """Remove all that an index folder holds, its manifest first. Raises InputError where it cannot be written."""
+    _clear(folder, lambda manifest: False, files)
+
+
+def clear_stale(folder: Path, redactions: int, files: Filesystem) -> None:
+    """Remove what an index folder holds of records that were erased since, at once, whoever may be reading it.
+
+    An index of after the last of so many erasures stays. Raises InputError where the folder cannot be written.
+    """
+    _clear(folder, lambda manifest: manifest.redactions >= redactions, files)
+
+
+def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem) -> None:
+    from filelock import FileLock
+
+    with explained(f"write {folder}"), FileLock(folder / LOCK, timeout=LOCK_SECONDS):
+        try:
+            manifest = read_manifest(folder)
+        except InputError:
+            manifest = None
+        fresh = manifest is not None and is_fresh(manifest)
+        kept = {LOCK, *([MANIFEST, *manifest.names] if fresh and manifest else [])}
+        for name in sorted(set(entries(folder)) - kept, key=lambda name: name != MANIFEST):
+            files.unlink(folder / name)
+        files.sync_folder(folder)
+
+
+def retire(folder: Path, names: Iterable[str]) -> None:
+    """Let files linger from now on: the manifest will not name them any more."""
+    for name in names:
+        with suppress(OSError):
+            os.utime(folder / name)
+
+
+def sweep(folder: Path, manifest: Manifest, linger: float = LINGER_SECONDS) -> None:
+    """Remove index files that the manifest does not name and no reader can still need."""
+    horizon = time.time() - linger
+    for path in (*folder.glob("*.parquet"), *folder.glob("*.ids")):
+        if path.name not in manifest.names and path.stat().st_mtime < horizon:
+            path.unlink(missing_ok=True)

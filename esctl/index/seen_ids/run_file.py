@@ -1,0 +1,205 @@
+"""Runs: files of sorted hashes, each with the position it stands for, that a lookup reads only where it must.
+
+A run of n hashes is, little-endian and without gaps: n hashes (uint64, ascending); n places (uint32: position less the
+run's base); then for each block of 512 hashes its first hash (uint64), the CRC-32 of its hashes and that of its places
+(uint32 each). The manifest has the SHA-256 of that tail, so a lookup checks no more than the blocks it looks at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+from esctl.errors import InputError
+from esctl.index.files.manifest import IdRun
+
+Hashes = npt.NDArray[np.uint64]
+Positions = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+HashedIds = tuple[Hashes, Positions]
+"""Hashes in ascending order, each with the position of its event."""
+
+BLOCK = 512
+SUFFIX = ".ids"
+GROUP = 256
+"""Blocks that a lookup searches at once."""
+_PARTITION = 1 << 20
+"""Hashes of the largest run that a merge has in hand at once."""
+_HASH, _PLACE = np.dtype("<u8"), np.dtype("<u4")
+FARTHEST = 1 << 32
+"""Positions that one run can span."""
+
+
+class DamagedRunError(Exception):
+    """Tell that a run is not what was written."""
+
+    def __init__(self, run: IdRun) -> None:
+        super().__init__(run.file)
+        self.run = run
+
+
+class OpenRun:
+    """A run mapped into memory. Raises DamagedRunError, here and in every lookup, for what is not as it was written."""
+
+    def __init__(self, folder: Path, run: IdRun) -> None:
+        self.run = run
+        blocks = -(-run.count // BLOCK)
+        try:
+            data = np.asarray(np.memmap(folder / run.file, np.uint8, "r"))
+        except (OSError, ValueError) as error:
+            raise DamagedRunError(run) from error
+        ends = np.cumsum([0, run.count * 8, run.count * 4, blocks * 8, blocks * 4, blocks * 4]).tolist()
+        if len(data) != ends[-1] or hashlib.sha256(data[ends[2] :].data).hexdigest() != run.tail:
+            raise DamagedRunError(run)
+        self.hashes: Hashes = data[: ends[1]].view(_HASH)
+        self._places = data[ends[1] : ends[2]].view(_PLACE)
+        self._fence: Hashes = np.array(data[ends[2] : ends[3]].view(_HASH))
+        self._data = [data[: ends[1]].data, data[ends[1] : ends[2]].data]
+        self._sums = [data[ends[i] : ends[i + 1]].view(_PLACE) for i in (3, 4)]
+        self._sound: list[Mask] = [np.zeros(blocks, np.bool_) for _ in self._sums]
+
+    def find(self, needles: Hashes) -> tuple[Mask, Positions]:
+        """Look up hashes, ascending and each once: which of them are here, and the positions of all that they match."""
+        first = np.maximum(np.searchsorted(self._fence, needles) - 1, 0)
+        last = np.maximum(np.searchsorted(self._fence, needles, side="right") - 1, 0)
+        self._check(0, self._covered(first, last))
+        hit = np.zeros(len(needles), np.bool_)
+        rows = [np.empty(0, np.int64)]
+        # Some blocks at a time, so that a search stays in the processor's cache.
+        for group in np.unique(np.concatenate([first, last]) // GROUP).tolist():
+            start = int(np.searchsorted(last, group * GROUP))
+            stop = int(np.searchsorted(first, (group + 1) * GROUP))
+            base = group * GROUP * BLOCK
+            found = _matches(self.hashes[base : base + GROUP * BLOCK], needles[start:stop], hit[start:stop])
+            rows.append(found + base)
+        return hit, self._positions(np.concatenate(rows))
+
+    def bounds(self, keys: Hashes) -> list[int]:
+        """Give the row of the first hash that is not below each of these keys; the whole run is checked first."""
+        for part in (0, 1):
+            self._check(part, np.ones(len(self._fence), np.bool_))
+        return [int(row) for row in np.searchsorted(self.hashes, keys)]
+
+    def rows(self, start: int, stop: int) -> HashedIds:
+        """Give the hashes and positions of some rows."""
+        return self.hashes[start:stop], self._places[start:stop].astype(np.int64) + self.run.base
+
+    def _covered(self, first: Positions, last: Positions) -> Mask:
+        """Tell which blocks are in any of these ranges."""
+        changes = np.bincount(first, minlength=len(self._fence) + 1) - np.bincount(
+            last + 1, minlength=len(self._fence) + 1
+        )
+        return np.cumsum(changes[:-1]) > 0
+
+    def _positions(self, rows: Positions) -> Positions:
+        wanted = np.zeros(len(self._fence), np.bool_)
+        wanted[rows // BLOCK] = True
+        self._check(1, wanted)
+        return self._places[rows].astype(np.int64) + self.run.base
+
+    def _check(self, part: int, wanted: Mask) -> None:
+        data, sums, sound = self._data[part], self._sums[part], self._sound[part]
+        size = BLOCK * (_HASH, _PLACE)[part].itemsize
+        for block in np.flatnonzero(wanted & ~sound).tolist():
+            if zlib.crc32(data[block * size : (block + 1) * size]) != sums[block]:
+                raise DamagedRunError(self.run)
+            sound[block] = True
+
+
+def _matches(hashes: Hashes, needles: Hashes, hit: Mask) -> Positions:
+    """Give the rows of hashes that are among the needles (both ascending), and set `hit` for those needles."""
+    if len(hashes) <= len(needles):
+        at = np.minimum(np.searchsorted(needles, hashes), len(needles) - 1)
+        rows = np.flatnonzero(needles[at] == hashes)
+        hit[at[rows]] = True
+        return rows
+    start = np.searchsorted(hashes, needles)
+    found = hashes[np.minimum(start, len(hashes) - 1)] == needles
+    hit |= found
+    if not found.any():
+        return np.empty(0, np.int64)
+    start = start[found]
+    counts = np.searchsorted(hashes, needles[found], side="right") - start
+    before = np.cumsum(counts) - counts
+    return np.repeat(start - before, counts) + np.arange(counts.sum())
+
+
+class RunKey(Struct, frozen=True):
+    """What the hashes of a run were made by, and the positions that it covers."""
+
+    made_by: str
+    first: int
+    last: int
+
+
+def write_run(folder: Path, key: RunKey, pieces: Iterable[HashedIds], count: int) -> IdRun:
+    """Write a run of `count` hashes that come sorted, in pieces. Raises InputError where the folder cannot be written.
+
+    Without hashes there is no file.
+    """
+    if not count:
+        return IdRun("", 0, "", "", 0, key.first, key.first, key.last, key.made_by)
+    name = f"{key.first:020d}-{key.last:020d}.{secrets.token_hex(4)}{SUFFIX}"
+    temporary = folder / f".tmp-{name}"
+    try:
+        size = count * (_HASH.itemsize + _PLACE.itemsize)
+        with temporary.open("xb") as hashes, temporary.open("r+b") as places:
+            places.seek(count * _HASH.itemsize)
+            for hashed, positions in pieces:
+                hashes.write(hashed.astype(_HASH, copy=False).data)
+                places.write((positions - key.first).astype(_PLACE).data)
+        if temporary.stat().st_size != size:
+            raise ValueError(f"a run of {count} hashes was given others")
+        tail = _tail(temporary, count)
+        with temporary.open("ab") as file:
+            file.write(tail)
+        with temporary.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.replace(temporary, folder / name)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot write the index: {error.strerror or error}", "make room, then run the command again"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    about_tail = hashlib.sha256(tail).hexdigest()
+    return IdRun(name, size + len(tail), digest, about_tail, count, key.first, key.first, key.last, key.made_by)
+
+
+def _tail(path: Path, count: int) -> bytes:
+    data = np.asarray(np.memmap(path, np.uint8, "r"))
+    hashes, places = data[: count * 8], data[count * 8 :]
+    sums = [
+        np.array([zlib.crc32(part[at : at + step]) for at in range(0, len(part), step)], _PLACE)
+        for part, step in ((hashes.data, BLOCK * 8), (places.data, BLOCK * 4))
+    ]
+    return hashes.view(_HASH)[::BLOCK].tobytes() + sums[0].tobytes() + sums[1].tobytes()
+
+
+def merge_runs(folder: Path, runs: Sequence[OpenRun]) -> IdRun:
+    """Write neighbouring runs as one, with little of them in memory at once. Raises as `OpenRun` and `write_run` do."""
+    first, last = runs[0].run, runs[-1].run
+    held = [run for run in runs if run.run.count]
+    key = RunKey(first.made_by, first.first, last.last)
+    return write_run(folder, key, _merged(held), sum(run.run.count for run in held))
+
+
+def _merged(runs: Sequence[OpenRun]) -> Iterator[HashedIds]:
+    largest = max(runs, key=lambda run: run.run.count)
+    cuts = largest.hashes[_PARTITION::_PARTITION]
+    bounds = [[0, *run.bounds(cuts), run.run.count] for run in runs]
+    for part in range(len(cuts) + 1):
+        rows = [run.rows(bound[part], bound[part + 1]) for run, bound in zip(runs, bounds, strict=True)]
+        hashes, positions = (np.concatenate([row[i] for row in rows]) for i in (0, 1))
+        order = np.argsort(hashes, kind="stable")
+        yield hashes[order], positions[order]

@@ -1,0 +1,202 @@
+"""Which ids were seen before: a run of hashes for each stretch of the log, merged as they become many.
+
+A hash that matches makes a candidate, no more: what has the same stanza, scope and id is settled by these themselves.
+DuckDB's `hash` is fast, and stays the same from process to process but not surely from version to version, so each run
+says what the function made of a probe; runs of another one are built again from the index files, as are damaged ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from esctl.engine.duckdb import single_row
+from esctl.engine.quoting import literal
+from esctl.index.files.manifest import IdRun, IndexFile, Manifest
+from esctl.index.scan import require_files
+from esctl.index.seen_ids.run_file import (
+    FARTHEST,
+    DamagedRunError,
+    HashedIds,
+    Hashes,
+    Mask,
+    OpenRun,
+    Positions,
+    RunKey,
+    merge_runs,
+    write_run,
+)
+
+if TYPE_CHECKING:
+    import duckdb
+
+SMALLEST = 4096
+"""Runs of up to this many ids are of one size; the next sizes are each four times as large."""
+FAN = 4
+"""Runs of a size that become one of the next."""
+REBUILT = 4_000_000
+"""Positions whose ids are read from the index files at once."""
+
+
+def hash_sql() -> str:
+    """Write the hash of an id, over the columns stanza, scope and id."""
+    return "hash(stanza::USMALLINT, scope::VARCHAR, id::VARCHAR)"
+
+
+def hashes_in(connection: duckdb.DuckDBPyConnection, rows: str) -> HashedIds:
+    """Hash the ids of a relation's rows (position, stanza, scope, id): hashes in ascending order, and positions."""
+    found = connection.execute(f"SELECT {hash_sql()} AS h, position FROM {rows}").fetchnumpy()
+    hashes, positions = np.asarray(found["h"], np.uint64), np.asarray(found["position"], np.int64)
+    order = np.argsort(hashes, kind="stable")
+    return hashes[order], positions[order]
+
+
+class Ids(Struct):
+    """The ids in an index. Keeps runs open, so that no block is checked twice."""
+
+    connection: duckdb.DuckDBPyConnection
+    opened: dict[Path, OpenRun] = field(default_factory=dict)
+    probe: str = ""
+
+    def in_index(self, folder: Path, manifest: Manifest) -> IdsBefore:
+        """Give the ids of all the events that a manifest covers, built where no intact run has them."""
+        return IdsBefore(self, folder, manifest, self.covering(folder, manifest, manifest.ids))
+
+    def covering(self, folder: Path, manifest: Manifest, given: Sequence[IdRun]) -> tuple[IdRun, ...]:
+        """Give runs that cover a manifest's positions without a gap: of those given the intact ones, and new ones."""
+        kept: list[IdRun] = []
+        for run in given:
+            reached = kept[-1].last if kept else 0
+            if reached < run.first and run.last <= manifest.head and self._is_intact(folder, run):
+                kept += [*self._built(folder, manifest.files, reached + 1, run.first - 1), run]
+        reached = kept[-1].last if kept else 0
+        kept += self._built(folder, manifest.files, reached + 1, manifest.head)
+        try:
+            return self._merged(folder, kept) if len(kept) > len(given) else tuple(kept)
+        except DamagedRunError as error:
+            return self.covering(folder, manifest, self.without(folder, kept, error.run))
+
+    def _is_intact(self, folder: Path, run: IdRun) -> bool:
+        try:
+            return run.made_by == self.made_by() and bool(not run.count or self.open(folder, run))
+        except DamagedRunError:
+            return False
+
+    def _built(self, folder: Path, files: Sequence[IndexFile], first: int, last: int) -> Iterator[IdRun]:
+        for file in files:
+            if first <= file.last and last >= file.first:
+                require_files(folder, [file])  # or an id would be missing where a file is damaged
+            for start in range(max(first, file.first), min(last, file.last) + 1, REBUILT):
+                stop = min(start + REBUILT - 1, last, file.last)
+                rows = f"""(SELECT {"DISTINCT" if file.roles else ""} position, stanza, scope, id
+                    FROM read_parquet({literal(str(folder / file.file))})
+                    WHERE position BETWEEN {start} AND {stop}
+                    AND id IS NOT NULL AND invalid IS NULL AND duplicate_of IS NULL)"""
+                hashes, positions = hashes_in(self.connection, rows)
+                yield write_run(folder, RunKey(self.made_by(), start, stop), [(hashes, positions)], len(hashes))
+
+    def open(self, folder: Path, run: IdRun) -> OpenRun:
+        """Open a run, or give the open one. Raises DamagedRunError."""
+        path = folder / run.file
+        if path not in self.opened:
+            self.opened[path] = OpenRun(folder, run)
+        return self.opened[path]
+
+    def add(self, folder: Path, runs: Sequence[IdRun], ids: HashedIds, last: int) -> tuple[IdRun, ...]:
+        """Add the ids of the events after those of some runs, up to `last`; many small runs become a larger one."""
+        key = RunKey(self.made_by(), runs[-1].last + 1 if runs else 1, last)
+        held = [*runs, write_run(folder, key, [ids], len(ids[0]))]
+        try:
+            return self._merged(folder, held)
+        except DamagedRunError as error:  # the next lookup fills the gap
+            return tuple(self.without(folder, held, error.run))
+
+    def without(self, folder: Path, runs: Sequence[IdRun], damaged: IdRun) -> list[IdRun]:
+        """Leave out a run that is not what was written."""
+        self.opened.pop(folder / damaged.file, None)
+        return [run for run in runs if run.file != damaged.file]
+
+    def _merged(self, folder: Path, runs: Sequence[IdRun]) -> tuple[IdRun, ...]:
+        held = list(runs)
+        while due := _due(held):
+            start, stop = due
+            several = [run for run in held[start:stop] if run.count]
+            if len(several) > 1:
+                one = merge_runs(folder, [self.open(folder, run) for run in several])
+            else:
+                one = several[0] if several else held[start]
+            held[start:stop] = [replace(one, first=held[start].first, last=held[stop - 1].last)]
+            for run in several:
+                self.opened.pop(folder / run.file, None)
+        return tuple(held)
+
+    def made_by(self) -> str:
+        """Say what the hash function makes of a probe."""
+        if not self.probe:
+            row = single_row(
+                self.connection,
+                f"""SELECT md5(string_agg({hash_sql()}::VARCHAR, ',' ORDER BY position)) FROM (
+                SELECT range AS position, range::USMALLINT AS stanza, repeat('é', range::BIGINT) AS id,
+                       CASE WHEN range % 2 = 1 THEN 'scope ' || range END AS scope FROM range(50))""",
+            )
+            assert row is not None
+            self.probe = row[0]
+        return self.probe
+
+
+class IdsBefore(Struct):
+    """The ids of the events before a chunk."""
+
+    ids: Ids
+    folder: Path
+    manifest: Manifest
+    runs: tuple[IdRun, ...]
+
+    def find(self, needles: Hashes) -> tuple[Mask, Positions]:
+        """Look up hashes, ascending and each once: which may have been seen, and the positions of the events that may.
+
+        What turns out damaged is built again.
+        """
+        while True:
+            try:
+                return self._find(needles)
+            except DamagedRunError as error:
+                intact = self.ids.without(self.folder, self.runs, error.run)
+                self.runs = self.ids.covering(self.folder, self.manifest, intact)
+
+    def _find(self, needles: Hashes) -> tuple[Mask, Positions]:
+        hit, positions = np.zeros(len(needles), np.bool_), [np.empty(0, np.int64)]
+        for run in self.runs:
+            if run.count and len(needles):
+                here, found = self.ids.open(self.folder, run).find(needles)
+                hit |= here
+                positions.append(found)
+        return hit, np.concatenate(positions)
+
+    def files_of(self, positions: Positions) -> list[str]:
+        """List the index files that have these positions."""
+        lasts = np.array([file.last for file in self.manifest.files], np.int64)
+        return [str(self.folder / self.manifest.files[at].file) for at in np.unique(np.searchsorted(lasts, positions))]
+
+    def add(self, ids: HashedIds, last: int) -> tuple[IdRun, ...]:
+        """Give the runs with the ids of the events that follow, up to the position `last`."""
+        return self.ids.add(self.folder, self.runs, ids, last)
+
+
+def _due(runs: Sequence[IdRun]) -> tuple[int, int] | None:
+    """Find neighbours to be merged: a run before a larger one, or FAN of one size. They then get larger backwards."""
+    sizes = [max(run.count // SMALLEST, 1).bit_length() // 2 for run in runs]
+    for start, size in enumerate(sizes):
+        stop = next((at for at in range(start, len(sizes)) if sizes[at] != size), len(sizes))
+        if stop < len(sizes) and sizes[stop] > size:
+            stop += 1
+        elif stop - start < FAN:
+            continue
+        if runs[stop - 1].last - runs[start].base < FARTHEST:
+            return start, stop
+    return None

@@ -1,0 +1,241 @@
+"""Sources -> log -> index: the pipeline of `esctl ingest`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from esctl.errors import EsctlError, InputError, with_more
+from esctl.model import Cursor, IngestSummary
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from esctl.index.background import Behind
+    from esctl.index.builder import ChunkEvents
+    from esctl.index.envelope.detect import Detection
+    from esctl.index.files.manifest import IndexFile, Manifest
+    from esctl.index.update import Updater
+    from esctl.log.store_state import Snapshot
+    from esctl.log.writer import LogWriter, Part
+    from esctl.sources.files import Source
+    from esctl.sources.reading import Delivery, Reading, SourceOptions
+
+COMMIT_BYTES = 48 << 20
+COMMIT_ROWS = 500_000
+SAMPLED = 1000
+
+
+class Observer(Protocol):
+    """What is told of the progress."""
+
+    def __call__(self, read: int, records: int) -> None:
+        """Take bytes read and records kept since the last call."""
+
+
+class IngestOptions(Struct, frozen=True):
+    """How to ingest. `tz` is the zone of times that name none."""
+
+    source: SourceOptions
+    strict: bool = False
+    skip_duplicates: bool = False
+    tz: str = "UTC"
+
+
+class Outcome(Struct, frozen=True):
+    """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name.
+
+    `homeless` are new events that name no entity; `first`: the store had no commit before.
+    """
+
+    summary: IngestSummary
+    detections: tuple[tuple[str, Detection], ...]
+    pending: tuple[tuple[str, int], ...]
+    skipped: int
+    snapshot: Snapshot
+    homeless: int
+    first: bool
+
+
+class _Run(Struct):
+    writer: LogWriter
+    updater: Updater
+    behind: Behind
+    options: IngestOptions
+    observe: Observer
+    records: int = 0
+    skipped: int = 0
+    parts: list[Part] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
+    pending: list[tuple[str, int]] = field(default_factory=list)
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+
+
+def ingest(
+    store: Path,
+    sources: Sequence[Source],
+    options: IngestOptions,
+    updater: Callable[[Callable[[str, Detection], None]], Updater],
+    observe: Observer,
+    connection: duckdb.DuckDBPyConnection,
+) -> Outcome:
+    """Read what is new in the sources into the store, and bring its index up to date.
+
+    Killed anywhere, the store stays whole and the same call resumes. Raises InputError for a source that cannot be
+    read, and with `strict` for the first invalid record, naming it; then nothing is kept.
+    """
+    from esctl.engine.duckdb import second_cursor
+    from esctl.index.background import Behind
+    from esctl.log.writer import LogWriter
+
+    started = time.monotonic()
+    found: list[tuple[str, Detection]] = []
+    build = updater(lambda name, detection: found.append((name, detection)))
+    with LogWriter(store, connection=second_cursor(connection)) as writer, _kept_told(writer):
+        before = writer.snapshot
+        base = build.run(before).manifest
+        with Behind(build) as behind:
+            run = _Run(writer, build, behind, options, observe, cursors=dict(before.cursors))
+            try:
+                for source in sources:
+                    _read_source(run, source)
+            except InputError:
+                if not options.strict:
+                    _flush(run)  # what was read before a source failed is evidence all the same
+                raise
+            _flush(run)
+            if options.strict:
+                writer.commit()
+        snapshot = writer.snapshot
+        view = build.run(snapshot)  # before another writer adds to what is counted
+    summary = _summary(run, before.head, snapshot.head, base, view.manifest, time.monotonic() - started)
+    homeless = view.manifest.homeless - base.homeless
+    return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot, homeless, before.seq == 0)
+
+
+@contextmanager
+def _kept_told(writer: LogWriter) -> Iterator[None]:
+    """Let a failure say whether records were committed before it: those are kept, and are not to be lost from sight."""
+    from esctl.log.commits import open_log
+
+    before = writer.snapshot.head
+    try:
+        yield
+    except (EsctlError, OSError) as error:
+        kept = open_log(writer.path).read().head - before
+        if not kept:
+            raise
+        told, hint = f"{kept:,} new records are in the log", "run the same command again: it goes on from there"
+        raise with_more(error, told, hint) from error
+
+
+def _summary(run: _Run, old_head: int, head: int, before: Manifest, after: Manifest, seconds: float) -> IngestSummary:
+    def added(count: Callable[[IndexFile], int]) -> int:
+        return sum(map(count, after.files)) - sum(map(count, before.files))
+
+    return IngestSummary(
+        records=run.records,
+        new=head - old_head,
+        duplicates=added(lambda file: file.duplicates) + run.skipped,
+        conflicts=added(lambda file: file.conflicts),
+        invalid=added(lambda file: file.invalid),
+        head=head,
+        seconds=round(seconds, 3),
+        events_per_second=round((head - old_head) / max(seconds, 0.001)),
+    )
+
+
+def _read_source(run: _Run, source: Source) -> None:
+    from esctl.sources.reading import read
+
+    reading = read(source, run.options.source, run.cursors)
+    done = 0
+    # What is not a plain file may keep a reader waiting, whom Ctrl-C is to reach.
+    regular = source.path is not None and source.path.is_file()
+    for delivery in _ahead(reading) if regular else reading:
+        _keep(run, reading, delivery)
+        run.observe(reading.done - done, delivery.batch.num_rows)
+        done = reading.done
+    if reading.pending_bytes:
+        run.pending.append((reading.name, reading.pending_bytes))
+
+
+def _ahead(reading: Reading) -> Iterator[Delivery]:
+    """Read the next batch while one is dealt with."""
+    deliveries = iter(reading)
+    with ThreadPoolExecutor(1, "reading") as pool:
+        waiting = pool.submit(next, deliveries, None)
+        while (delivery := waiting.result()) is not None:
+            waiting = pool.submit(next, deliveries, None)
+            yield delivery
+
+
+def _keep(run: _Run, reading: Reading, delivery: Delivery) -> None:
+    from esctl.log.writer import Part
+
+    known = run.cursors.get(reading.name)
+    dialect = dict(delivery.cursor.dialect)
+    if run.options.tz != "UTC":
+        dialect["tz"] = run.options.tz
+    elif known is not None and "tz" in known.dialect:
+        dialect["tz"] = known.dialect["tz"]
+    cursor = replace(delivery.cursor, dialect=dialect)
+    batch = delivery.batch
+    run.records += batch.num_rows
+    if run.options.strict or run.options.skip_duplicates:
+        batch = _checked(run, reading, batch, cursor)
+    sampled = known.sampled if known is not None and known.sampled else min(batch.num_rows, SAMPLED)
+    cursor = replace(cursor, sampled=sampled)
+    run.cursors[reading.name] = cursor
+    run.parts.append(Part(reading.name, [batch], cursor))
+    run.rows += batch.num_rows
+    run.bytes += batch.nbytes
+    if run.rows >= COMMIT_ROWS or run.bytes >= COMMIT_BYTES:
+        _flush(run)
+
+
+def _flush(run: _Run) -> None:
+    """Make what was read durable, then understand it."""
+    parts, run.parts, run.rows, run.bytes = run.parts, [], 0, 0
+    if not parts:
+        return
+    if run.options.strict:
+        run.writer.stage(parts)
+    else:
+        written: list[pa.Table] = []
+        run.behind.put(run.writer.append(parts, written), written)
+
+
+def _checked(run: _Run, reading: Reading, batch: pa.RecordBatch, cursor: Cursor) -> pa.RecordBatch:
+    """Look at a batch before it is kept: refuse invalid records (strict), leave duplicates out."""
+    import pyarrow as pa
+
+    if run.options.skip_duplicates:
+        _flush(run)  # so that duplicates of what was just read are found
+        run.behind.wait()
+    understood = run.updater.preview(run.writer.snapshot, reading.name, batch, cursor)
+    if run.options.strict and understood.invalid:
+        raise _refusal(reading.name, understood)
+    if not run.options.skip_duplicates or not understood.duplicate_positions:
+        return batch
+    gone = {position - run.writer.snapshot.head - 1 for position in understood.duplicate_positions}
+    run.skipped += len(gone)
+    return batch.filter(pa.array([row not in gone for row in range(batch.num_rows)]))
+
+
+def _refusal(name: str, understood: ChunkEvents) -> InputError:
+    events = understood.table
+    bad = events.filter(events["invalid"].is_valid()).select(["offset", "invalid"]).slice(0, 1).to_pylist()[0]
+    return InputError(
+        f"{name}: invalid record at offset {bad['offset']}: {bad['invalid']}",
+        "nothing was ingested; without --strict invalid records are kept and counted",
+    )

@@ -1,0 +1,262 @@
+"""Walk all commits of a store and say where they do not follow from one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from esctl.errors import InputError
+from esctl.ledger.check.findings import Check, Finding
+from esctl.ledger.sign.last_seen import Pin
+from esctl.log.commit_json import commit_from_json, commit_to_json
+from esctl.log.commits import SUMMARY_EVERY, CommitLog, commit_numbers, open_log, summary_line, summary_numbers
+from esctl.log.files import entries, read_regular
+from esctl.log.lines import from_line, to_line
+from esctl.log.merkle import BLOCK_LEVEL, Frontier
+from esctl.log.store_state import FORMAT, Commit, SegmentEntry, Snapshot, commit_name, empty, identity, replay
+
+_LARGEST = 1 << 30
+
+
+class Chain(Struct, frozen=True):
+    """What the commits of a store say, as far as they can be read.
+
+    `snapshot` is the store at its head, None where the commits do not add up. `segments` are those in force.
+    """
+
+    path: Path
+    store_id: str
+    commits: tuple[Commit, ...]
+    digests: Mapping[int, str]  # SHA-256 of each commit file that is there
+    segments: tuple[SegmentEntry, ...]
+    snapshot: Snapshot | None
+    checks: tuple[Check, ...]
+
+    @property
+    def last(self) -> int:
+        """Number of the last commit."""
+        return max(self.digests, default=0)
+
+    @property
+    def tree(self) -> Frontier:
+        """The tree over all records, as the last commit that can be read has it."""
+        return self.commits[-1].tree if self.commits else Frontier()
+
+    @property
+    def roots(self) -> dict[int, bytes]:
+        """The root at each size that the log ever had."""
+        return {commit.tree.size: commit.tree.root() for commit in self.commits} | {0: Frontier().root()}
+
+
+class _Walk(Struct):
+    """The commit files as they are read."""
+
+    path: Path
+    first: str  # what the `prev` of the first commit must be
+    digests: dict[int, str] = field(default_factory=dict)
+    commits: dict[int, Commit] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+    def found(self, seq: int, message: str, kind: str = "changed", commit: Commit | None = None) -> None:
+        """Note a finding about a commit file."""
+        at = commit.add[0].first if commit is not None and commit.add else None
+        file = f"commits/{commit_name(seq)}"
+        self.findings.append(Finding(kind, message, file, at))  # type: ignore[arg-type]
+
+
+def walk(path: Path, pin: Pin | None = None) -> Chain:
+    """Read every commit of the store in a folder, whatever state it is in. `pin` helps to say which file is wrong.
+
+    Raises InputError where there is no store at all, or one of a format that this version does not know.
+    """
+    names = entries(path / "commits")
+    numbers = set(commit_numbers(names))
+    base, identified = _identity(path, bool(numbers), pin)
+    run = _Walk(path, base.commit_sha256)
+    for seq in range(1, max(numbers, default=0) + 1):
+        _read(run, seq, seq in numbers)
+    _check_links(run, pin)
+    intact = not run.findings
+    snapshot, summaries = _add_up(run, base) if intact else (None, {})
+    commits = tuple(run.commits[seq] for seq in sorted(run.commits))
+    checks = (
+        identified,
+        Check("commits", "the store's identity", len(numbers), tuple(run.findings)),
+        _check_summaries(path, names, summaries, snapshot is not None),
+    )
+    segments = snapshot.segments if snapshot is not None else _loose_segments(commits)
+    return Chain(path, base.store_id, commits, run.digests, segments, snapshot, checks)
+
+
+def _identity(path: Path, begun: bool, pin: Pin | None) -> tuple[Snapshot, Check]:
+    """Give the empty store that the commits start from, and what is wrong with format.json."""
+    try:
+        log: CommitLog = open_log(path)
+        written = read_regular(path / "format.json", _LARGEST)
+        if written != to_line(identity(log.store_id, log.erasable)):
+            raise ValueError("not as it was written")
+        base = empty(path, log.store_id, log.erasable)
+    except (InputError, ValueError, OSError) as error:
+        if not begun:
+            raise InputError(f"there is no store in {path}", "make one with: esctl ingest FILE") from error
+        base = _first_guess(path)
+        if _is_of_another_version(path) and base.commit_sha256 == "":
+            raise
+        kind = "changed" if (path / "format.json").exists() else "removed"
+        reason = "it is not as it was written" if kind == "changed" else "it is missing"
+        return base, Check("identity", "the first commit", 1, (Finding(kind, reason, "format.json"),))  # type: ignore[arg-type]
+    if not _is_another(path, base, pin):
+        return base, Check("identity", "the first commit", 1)
+    found = Finding("changed", "the commits are those of a store of another identity", "format.json")
+    return replace(base, commit_sha256=_first_prev(path)), Check("identity", "the first commit", 1, (found,))
+
+
+def _is_of_another_version(path: Path) -> bool:
+    try:
+        version = from_line(read_regular(path / "format.json", _LARGEST)).get("format")
+    except (InputError, ValueError, OSError):
+        return False
+    return type(version) is int and version > FORMAT
+
+
+def _first_prev(path: Path) -> str:
+    try:
+        return commit_from_json(from_line(read_regular(path / "commits" / commit_name(1), _LARGEST))).prev
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ""
+
+
+def _first_guess(path: Path) -> Snapshot:
+    """Give an empty store that the first commit follows from: format.json is lost, the chain is not."""
+    return replace(empty(path, "", False), commit_sha256=_first_prev(path))
+
+
+def _is_another(path: Path, base: Snapshot, pin: Pin | None) -> bool:
+    """Tell whether format.json is not that from which the chain starts, though the chain is whole."""
+    prev = _first_prev(path)
+    if prev in ("", base.commit_sha256):
+        return False
+    try:
+        digest = sha256(read_regular(path / "commits" / commit_name(1), _LARGEST)).hexdigest()
+        second = path / "commits" / commit_name(2)
+        follows = second.exists() and from_line(read_regular(second, _LARGEST)).get("prev") == digest
+    except (InputError, OSError, ValueError):
+        return False
+    return follows or (pin is not None and (pin.seq, pin.commit) == (1, digest))
+
+
+def _read(run: _Walk, seq: int, present: bool) -> None:
+    if not present:
+        run.found(seq, "it is missing", "removed")
+        return
+    try:
+        data = read_regular(run.path / "commits" / commit_name(seq), _LARGEST)
+        run.digests[seq] = sha256(data).hexdigest()
+        commit = commit_from_json(from_line(data))
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
+        run.found(seq, f"it is no commit file: {error}")
+        return
+    if commit.seq != seq:
+        run.found(seq, f"it is commit {commit.seq}, in another's place", "file replaced", commit)
+        return
+    run.commits[seq] = commit
+    if to_line(commit_to_json(commit)) != data:
+        run.found(seq, "it is not as it was written", commit=commit)
+
+
+def _check_links(run: _Walk, pin: Pin | None) -> None:
+    """Find the files that break the chain: where n+1 still follows from n, it is n-1 that was changed, else n."""
+    told = {finding.file for finding in run.findings}
+    for seq, commit in sorted(run.commits.items()):
+        before = run.first if seq == 1 else run.digests.get(seq - 1)
+        if before is None or commit.prev == before or (seq > 1 and seq - 1 not in run.commits):
+            continue  # of a file before it that is no commit was told already
+        after = run.commits.get(seq + 1)
+        known = {pin.seq: pin.commit} if pin is not None else {}
+        vouched = run.digests[seq] == (after.prev if after is not None else known.get(seq))
+        culprit = seq - 1 if seq > 1 and vouched and known.get(seq - 1) != before else seq
+        if f"commits/{commit_name(culprit)}" not in told:
+            run.found(culprit, f"commit {seq} does not follow from commit {seq - 1}", commit=run.commits.get(culprit))
+            told.add(f"commits/{commit_name(culprit)}")
+
+
+def _add_up(run: _Walk, base: Snapshot) -> tuple[Snapshot | None, dict[int, bytes]]:
+    """Replay the commits; gives the head and the summaries there should be, by number."""
+    snapshot, summaries = base, dict[int, bytes]()
+    for batch in _batches(sorted(run.commits)):
+        try:
+            snapshot = replay(snapshot, [(run.commits[seq], run.digests[seq]) for seq in batch])
+        except InputError as error:
+            run.found(_first_bad(run, snapshot, batch), str(error.message).partition(": ")[2] or error.message)
+            return None, summaries
+        if snapshot.seq % SUMMARY_EVERY == 0:
+            summaries[snapshot.seq] = summary_line(snapshot, base.commit_sha256)
+    for seq, message in _odd_blocks(run):
+        run.found(seq, message, commit=run.commits[seq])
+    return (None if run.findings else snapshot), summaries
+
+
+def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), SUMMARY_EVERY):
+        yield numbers[start : start + SUMMARY_EVERY]
+
+
+def _first_bad(run: _Walk, snapshot: Snapshot, batch: Sequence[int]) -> int:
+    for seq in batch:
+        try:
+            snapshot = replay(snapshot, [(run.commits[seq], run.digests[seq])])
+        except InputError:
+            return seq
+    return batch[-1]
+
+
+def _odd_blocks(run: _Walk) -> Iterator[tuple[int, str]]:
+    """Find commits whose tree is not over the block roots that they name, or that replace records by others."""
+    tree, blocks = Frontier(), dict[str, tuple[bytes, ...]]()
+    for seq, commit in sorted(run.commits.items()):
+        added = b"".join(block for entry in commit.add for block in entry.blocks)
+        if commit.kind == "append":
+            tree = tree.append(added, BLOCK_LEVEL)
+            if tree.size >> BLOCK_LEVEL != commit.tree.size >> BLOCK_LEVEL:
+                yield seq, "it does not name the block roots of its records"
+            elif tree.nodes != commit.tree.nodes[: len(tree.nodes)]:
+                yield seq, "its tree is not that over its block roots"
+        elif added != b"".join(block for name in sorted(commit.remove) for block in blocks.get(name, ())):
+            yield seq, "it replaces records by others"
+        blocks.update({entry.file: entry.blocks for entry in commit.add})
+
+
+def _loose_segments(commits: Sequence[Commit]) -> tuple[SegmentEntry, ...]:
+    held: dict[str, SegmentEntry] = {}
+    for commit in commits:
+        held.update({entry.file: entry for entry in commit.add})
+        for name in commit.remove:
+            held.pop(name, None)
+    return tuple(sorted(held.values(), key=lambda entry: entry.first))
+
+
+def _check_summaries(path: Path, names: Sequence[str], due: Mapping[int, bytes], known: bool) -> Check:
+    present = sorted(summary_numbers(names))
+    if not known:
+        return Check("summaries", "the commits", len(present), skipped="the commits do not add up")
+    findings = []
+    for seq in present:
+        file = f"commits/summary-{commit_name(seq)}"
+        if seq not in due:
+            findings.append(Finding("rolled back", f"it is of commit {seq}, which is not there", file))
+        elif _bytes(path / file) != due[seq]:
+            findings.append(Finding("changed", "it is not what the commits add up to; the next ingest mends it", file))
+    missing = len(set(due) - set(present))
+    note = f"{missing} missing: written again by the next ingest" if missing else ""
+    return Check("summaries", "the commits", len(present), tuple(findings), note=note)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return read_regular(path, _LARGEST)
+    except (InputError, OSError):
+        return b""

@@ -1,0 +1,183 @@
+"""Hold the files of a store against the sizes and SHA-256 that were written down for them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from esctl.errors import InputError
+from esctl.index.envelope.map_options import FILE, read_overrides
+from esctl.index.files.manifest import MANIFEST, IdRun, IndexFile, Manifest, is_sealed, read_manifest
+from esctl.ledger.check.commits import Chain
+from esctl.ledger.check.findings import Check, Finding
+from esctl.log.files import entries
+from esctl.log.merkle import BLOCK
+from esctl.log.ranges import damage
+from esctl.saved_states.files import listed
+
+Digest = tuple[int, str]
+"""Size and SHA-256 of a file."""
+
+
+def digest_of(path: Path) -> Digest | None:
+    """Hash a file; None for one that is missing or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def digests_of(paths: Iterable[Path]) -> list[Digest | None]:
+    """Hash files, on all cores."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(digest_of, paths))
+
+
+def check_segments(chain: Chain) -> Check:
+    """Check the segments in force."""
+    known = {entry.sha256: entry.file for commit in chain.commits for entry in commit.add}
+    digests = digests_of(chain.path / "log" / entry.file for entry in chain.segments)
+    findings = []
+    for entry, digest in zip(chain.segments, digests, strict=True):
+        if digest != (entry.size, entry.sha256):
+            kind, message = _judged(digest, (entry.size, entry.sha256), known)
+            place = (f"log/{entry.file}", entry.first, (entry.first - 1) // BLOCK)
+            findings.append(Finding(kind, message, *place))
+    left = {name for commit in chain.commits for name in commit.remove} & set(entries(chain.path / "log"))
+    note = f"{len(left)} replaced files still lie there: removed by the next ingest, or repair" if left else ""
+    return Check("segments", "the commits", len(digests), tuple(findings), note=note)
+
+
+def _judged(digest: Digest | None, expected: Digest, known: dict[str, str]) -> tuple:  # type: ignore[type-arg]
+    if digest is None:
+        return "removed", "it is missing"
+    if digest[1] in known:
+        return "file replaced", f"it is {known[digest[1]]}"
+    if digest[0] != expected[0]:
+        return "changed", f"it has {digest[0]:,} bytes, {expected[0]:,} were committed"
+    return "changed", "it is not what was committed"
+
+
+def check_overrides(store: Path) -> Check | None:
+    """Check what `--map` said; None where it never said anything."""
+    if not (store / FILE).exists():
+        return None
+    try:
+        read_overrides(store)
+    except InputError:
+        found = [Finding("changed", "it is not as it was written; give --map anew", FILE)]
+    else:
+        found = []
+    return Check("mapping", "its own digest", 1, tuple(found))
+
+
+def check_states(store: Path) -> Check | None:
+    """Check the snapshots of states; None where there are none. No answer rests on a damaged one."""
+    found, count = list[Finding](), 0
+    for path, snapshot in listed(store):
+        count += 1
+        place = path.parent.relative_to(store)
+        if snapshot is None:
+            found.append(_unfit(place / path.name))
+            continue
+        count += 2
+        parts = (snapshot.cells, snapshot.lines)
+        digests = digests_of(path.parent / part.file for part in parts)
+        pairs = zip(parts, digests, strict=True)
+        found += [_unfit(place / part.file) for part, digest in pairs if digest != (part.bytes, part.sha256)]
+    return Check("snapshots", "their manifests", count, tuple(found)) if count else None
+
+
+def _unfit(place: Path) -> Finding:
+    return Finding("index out of step", "it is not as it was written, and is not used: make it anew", str(place))
+
+
+def check_index_files(chain: Chain) -> Check:
+    """Check the files of all indexes, of whichever mapping."""
+    count, findings, notes = 0, list[Finding](), list[str]()
+    for folder in sorted((chain.path / "index").glob("*")):
+        place = f"index/{folder.name}"
+        try:
+            manifest = _sealed_manifest(folder)
+        except InputError as error:
+            findings.append(Finding("index out of step", _line(error), f"{place}/{MANIFEST}"))
+            continue
+        if manifest is None:
+            continue
+        count += 1 + len(_named(manifest))
+        if chain.snapshot is not None and manifest.head > _newest(chain):
+            message = f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
+            findings.append(Finding("rolled back", message, f"{place}/{MANIFEST}", chain.snapshot.head + 1))
+        elif chain.snapshot is not None and manifest.redactions < len(chain.snapshot.redactions):
+            notes.append(f"{place} was built before records were erased: the next question builds it anew")
+        elif manifest.head < chain.tree.size:
+            notes.append(f"{place} ends at {manifest.head}: the next question brings it up to date")
+        findings += _index_findings(folder, place, manifest)
+    return Check("index files", "the index's manifest", count, tuple(findings), note="; ".join(notes))
+
+
+def unnamed_files(folder: Path) -> list[str]:
+    """List the index files that no manifest names: they linger for those who read them."""
+    manifest = read_manifest(folder)
+    named = manifest.names if manifest is not None else frozenset()
+    return [name for name in sorted(entries(folder)) if name.endswith((".parquet", ".ids")) and name not in named]
+
+
+def index_problem(folder: Path, chain: Chain) -> str:
+    """Say why the index in a folder cannot be used as it is; empty where it can, or there is none."""
+    try:
+        manifest = _sealed_manifest(folder)
+    except InputError as error:
+        return _line(error)
+    if manifest is None:
+        left = [name for name in entries(folder) if name.endswith(".parquet")]
+        return "it has files and no manifest that can be read" if left else ""
+    if chain.snapshot is not None and manifest.head > _newest(chain):
+        return f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
+    if chain.snapshot is not None and manifest.redactions < len(chain.snapshot.redactions):
+        return "it was built before records were erased"
+    found = _index_findings(folder, "", manifest)
+    return f"{found[0].file.removeprefix('/')}: {found[0].message}" if found else ""
+
+
+def _newest(chain: Chain) -> int:
+    """Give the head now: an ingest that runs meanwhile may have moved it."""
+    from esctl.log.commits import open_log
+
+    try:
+        return open_log(chain.path).read().head
+    except InputError:
+        return chain.tree.size
+
+
+def _sealed_manifest(folder: Path) -> Manifest | None:
+    path = folder / MANIFEST
+    try:
+        intact = is_sealed(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        intact = False
+    if not intact:
+        raise InputError(f"{path} is not as it was written")
+    return read_manifest(folder)
+
+
+def _named(manifest: Manifest) -> list[IndexFile | IdRun]:
+    return [*manifest.files, *(run for run in manifest.ids if run.count)]
+
+
+def _index_findings(folder: Path, place: str, manifest: Manifest) -> Sequence[Finding]:
+    return [
+        Finding("index out of step", message, f"{place}/{file.file}", file.first)
+        for file in _named(manifest)
+        if (message := damage(folder / file.file, file.bytes, file.ranges))
+    ]
+
+
+def _line(error: InputError) -> str:
+    return error.message.rpartition("/")[2]

@@ -1,0 +1,225 @@
+"""Understand the records again, laid out as the index there is has them, and compare the two block by block."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from esctl.engine.duckdb import connect, explained, relational
+from esctl.engine.quoting import identifier
+from esctl.errors import EsctlError, InputError
+from esctl.index.envelope.event_columns import batched
+from esctl.index.envelope.mapping import mapping_hash
+from esctl.index.files.manifest import IndexFile, Manifest, read_manifest
+from esctl.index.files.payload_columns import PayloadColumn
+from esctl.index.scan import ENVELOPE, IndexView, Read, envelope_items, sequence_key_as
+from esctl.index.update import Updater
+from esctl.ledger.check.findings import Kind
+from esctl.log.merkle import BLOCK, BLOCK_LEVEL
+from esctl.log.store_state import Snapshot
+from esctl.model import MappingConfig
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from esctl.index.builder import ChunkEvents
+
+_EVENTS = "esctl_events"
+_MOST = 100
+"""Blocks that are looked at row by row."""
+_SAID = ("source", "id", "type", "kind", "entity", "role", "actor", "correlation", "causation", "sequence", "invalid")
+"""Columns of what an event says, beside its payload."""
+_COUNTS = (
+    "rows",
+    "events",
+    "untyped",
+    "unsequenced",
+    "duplicates",
+    "conflicts",
+    "invalid",
+    "homeless",
+    "erased",
+    "roles",
+)
+
+
+class Difference(Struct, frozen=True):
+    """The first record of a block of which index and log say different things."""
+
+    block: int
+    position: int
+    kind: Kind  # what the records look like, if it is the index that is right
+    message: str
+    file: str
+
+
+def compare_index(snapshot: Snapshot, mapping: MappingConfig) -> tuple[Sequence[Difference], str, int]:
+    """Compare the index of a mapping with the records: differences, why it could not be judged, how many were compared.
+
+    Raises InputError for segments or index files that cannot be read.
+    """
+    folder = snapshot.path / "index" / mapping_hash(mapping)
+    there = read_manifest(folder)
+    if there is None:
+        return (), "there is no index of the mapping in force", 0
+    if there.redactions != len(snapshot.redactions):
+        return (), "it was built before records were erased: the next question builds it anew", 0
+    there = replace(there, files=tuple(file for file in there.files if file.first <= snapshot.head))
+    temporary = Path(tempfile.mkdtemp(prefix="esctl-verify-"))
+    try:
+        for file in there.files:
+            (temporary / file.file).symlink_to((folder / file.file).resolve())
+        updater = Updater(connect(temporary=temporary), mapping, temporary)
+        with explained():
+            found = list(_differences(updater, snapshot, folder, there))
+        return found, "", min(there.head, snapshot.head)
+    except EsctlError as error:
+        raise InputError(error.message, error.hint) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+class _Again(Struct):
+    """What the records say now: of each index file what its manifest should, and the sum of each block's rows."""
+
+    counts: dict[str, Counter[str]] = field(default_factory=dict)  # by file
+    fields: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # by file: payload field, JSON type
+    loose: dict[str, set[str]] = field(default_factory=dict)  # by file: payload fields that stand in `data`
+    sums: Counter[int] = field(default_factory=Counter)  # by block
+
+    def add(self, connection: duckdb.DuckDBPyConnection, file: IndexFile, understood: ChunkEvents) -> None:
+        """Take what is in a chunk of a file."""
+        counts = self.counts.setdefault(file.file, Counter())
+        for block, rows, total in connection.execute(_fresh_sums(connection, file, understood)).fetchall():
+            counts["rows"] += rows
+            self.sums[block] += total
+        counts.update({name: int(getattr(understood, name)) for name in _COUNTS if name != "rows"})
+        self.fields.setdefault(file.file, set()).update(_pairs(understood.fields))
+        self.loose.setdefault(file.file, set()).update(understood.loose)
+
+    def other_words(self, file: IndexFile) -> str:
+        """Say in what the manifest's words on a file are not those of the records."""
+        counts = self.counts[file.file]
+        names = [name for name in _COUNTS if name != "roles" and getattr(file, name) != counts[name]]
+        names += ["roles"] if file.roles != bool(counts["roles"]) else []
+        names += ["fields"] if set(_pairs(file.fields)) != self.fields[file.file] else []
+        names += ["loose"] if set(file.loose) != self.loose[file.file] else []
+        return f"its manifest has other {', '.join(names)}" if names else ""
+
+
+def _pairs(fields: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, str]]:
+    return ((name, kind) for name, kinds in fields for kind in kinds)
+
+
+def _differences(updater: Updater, snapshot: Snapshot, folder: Path, there: Manifest) -> Iterator[Difference]:
+    connection, again, known = relational(updater.connection), _Again(), Manifest()
+    for manifest, file, understood in updater.understand_as(snapshot, there):
+        again.add(connection, file, understood)
+        known = manifest
+    told = set[int]()
+    for file in there.files:
+        # One that covers more than the log was told of already.
+        if file.last <= snapshot.head and (message := again.other_words(file)):
+            block, name = (file.first - 1) // BLOCK, f"index/{folder.name}/{file.file}"
+            told.add(block)
+            yield Difference(block, file.first, "changed", message, name)
+    if odd := _read_otherwise(there, known):
+        message = f"it reads {', '.join(odd)} by another mapping"
+        yield Difference(0, 1, "changed", message, f"index/{folder.name}")
+    view = IndexView(folder, there, snapshot.head)
+    stored = dict(connection.execute(_stored_sums(view)).fetchall())
+    differing = sorted(block for block in stored.keys() | again.sums if stored.get(block) != again.sums.get(block))
+    if blocks := [block for block in differing[:_MOST] if block not in told]:
+        rebuilt = IndexView(updater.folder, replace(updater).rebuild_as(snapshot, there))
+        rows = _rows(view), _rows(rebuilt)
+        yield from (_first_difference(connection, block, *rows, folder, there) for block in blocks)
+
+
+def _read_otherwise(there: Manifest, again: Manifest) -> list[str]:
+    """List the sources that the manifest says are read in another way than they are."""
+    return sorted(
+        name
+        for name, number in again.sources.items()
+        if name not in there.sources or there.stanzas[there.sources[name]] != again.stanzas[number]
+    )
+
+
+def _rows(view: IndexView) -> str:
+    return view.relation(ENVELOPE, {"payload": Read((), "json")})
+
+
+def _stored_sums(view: IndexView) -> str:
+    """Write a content hash of each block: the sum of the hashes of its rows as they are stored, which no order changes.
+
+    What is laid out alike needs no payload put together.
+    """
+    layouts = {(file.columns, file.sequence_key): None for file in view.manifest.files}
+    rows = [_stored_hashes(view, *layout) for layout in layouts]
+    return _summed(" UNION ALL ".join(rows), "sum(h::HUGEINT)") if rows else "SELECT 0, 0 WHERE false"
+
+
+def _stored_hashes(view: IndexView, columns: tuple[PayloadColumn, ...], sequence_key: str) -> str:
+    files = tuple(file for file in view.manifest.files if (file.columns, file.sequence_key) == (columns, sequence_key))
+    alike = replace(view, manifest=replace(view.manifest, files=files))
+    return _hashed(alike.relation(ENVELOPE, extra=f"hash({_payload(columns)}) AS payload"))
+
+
+def _fresh_sums(connection: duckdb.DuckDBPyConnection, file: IndexFile, understood: ChunkEvents) -> str:
+    """Write the number of rows and the same hash of each block of a chunk, as if it had been written to the file."""
+    connection.register(_EVENTS, batched(understood.table))
+    key = sequence_key_as(file.sequence_key, understood.sequence_key)
+    unsorted = f"SELECT * REPLACE ({key} AS sequence_key) FROM ({understood.unsorted_rows(_EVENTS)})"
+    items = [*envelope_items(ENVELOPE), f"hash({_payload(understood.columns)}) AS payload"]
+    return _summed(_hashed(f"SELECT {', '.join(items)} FROM ({unsorted})"), "count(*), sum(h::HUGEINT)")
+
+
+def _payload(columns: Sequence[PayloadColumn]) -> str:
+    return ", ".join(["data", "nulls", *(identifier(column.name) for column in columns)])
+
+
+def _hashed(rows: str) -> str:
+    return f"SELECT position, hash({', '.join(map(identifier, ENVELOPE))}, payload) AS h FROM ({rows})"
+
+
+def _summed(hashes: str, sums: str) -> str:
+    return f"SELECT ((position - 1) >> {BLOCK_LEVEL}) AS block, {sums} FROM ({hashes}) GROUP BY 1"
+
+
+def _first_difference(
+    connection: duckdb.DuckDBPyConnection, block: int, old_rows: str, new_rows: str, folder: Path, there: Manifest
+) -> Difference:
+    inside = f"position BETWEEN {block * BLOCK + 1} AND {(block + 1) * BLOCK}"
+    old, new = (f"SELECT * FROM ({rows}) WHERE {inside}" for rows in (old_rows, new_rows))
+    row = connection.execute(
+        f"SELECT min(position) FROM (({old} EXCEPT ALL {new}) UNION ALL ({new} EXCEPT ALL {old}))"
+    ).fetchone()
+    position = int(row[0]) if row is not None and row[0] is not None else block * BLOCK + 1
+    contents = [_contents(connection, rows) for rows in (old, new)]
+    file = next((file.file for file in there.files if file.first <= position <= file.last), "")
+    kind = _kind(position, *contents)
+    message = f"index and records differ, as if one had been {kind}"
+    return Difference(block, position, kind, message, f"index/{folder.name}/{file}")
+
+
+def _contents(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[int, int]:
+    """Hash what each record of a block says, wherever it stands."""
+    columns = ", ".join(identifier(name) for name in (*_SAID, "payload"))
+    found = connection.execute(f"SELECT position, sum(hash({columns})::HUGEINT) FROM ({rows}) GROUP BY 1").fetchall()
+    return {position: int(content) for position, content in found}
+
+
+def _kind(at: int, indexed: dict[int, int], logged: dict[int, int]) -> Kind:
+    """Say what happened to the records, by where the index and the log have what each of them says."""
+    here, was = logged.get(at), indexed.get(at)
+    if here is not None and here == indexed.get(at + 1):
+        return "reordered" if was in logged.values() else "removed"
+    if was is not None and was == logged.get(at + 1):
+        return "reordered" if here in indexed.values() else "inserted"
+    return "reordered" if here in indexed.values() and here != was else "changed"

@@ -1,0 +1,115 @@
+"""Verify a store: its files against its commits, its commits against every head seen of it, its records against all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from esctl.errors import InputError
+from esctl.ledger.check.backdating import check_back_dating
+from esctl.ledger.check.commits import Chain, walk
+from esctl.ledger.check.files import check_index_files, check_overrides, check_segments, check_states
+from esctl.ledger.check.findings import Anchor, Check
+from esctl.ledger.check.heads import Heads, check_checkpoints, check_pin, check_since
+from esctl.ledger.sign.last_seen import Pin, advance, now, read_pin
+from esctl.ledger.sign.note import VerifierKey, parse_verifier
+from esctl.ledger.sign.timestamps import check_stamps
+
+if TYPE_CHECKING:
+    from esctl.model import MappingConfig
+
+_ATTEMPTS = 5
+
+
+class Wanted(Struct, frozen=True):
+    """What to verify, and by what. `mapping`: that of the index to hold against the records."""
+
+    full: bool = False
+    since: Path | None = None
+    trust: tuple[VerifierKey, ...] = ()
+    mapping: MappingConfig | None = None
+    authorities: tuple[Any, ...] = ()  # certificates of stamping authorities
+
+
+class Verified(Struct, frozen=True):
+    """What was checked, and what the log is now."""
+
+    checks: tuple[Check, ...]
+    size: int
+    root: str
+
+    @property
+    def is_intact(self) -> bool:
+        """Say whether nothing was found."""
+        return not any(check.findings for check in self.checks)
+
+
+def verify(path: Path, wanted: Wanted) -> Verified:
+    """Verify the store in a folder, and keep its head as last seen where nothing was found.
+
+    Where segments were replaced meanwhile it begins again: what was found may be no more than that.
+
+    Raises InputError where nothing can be judged: there is no store, `since` is no checkpoint of it, or a key is to be
+    trusted and there is nothing signed.
+    """
+    for _ in range(_ATTEMPTS):
+        verified, chain = _verified(path, wanted)
+        if verified.is_intact or not _was_rewritten(chain):
+            break
+    return verified
+
+
+def _was_rewritten(chain: Chain) -> bool:
+    """Tell whether segments that were verified are no longer in force."""
+    from esctl.log.commits import open_log
+
+    try:
+        return not set(chain.segments) <= set(open_log(chain.path).read().segments)
+    except InputError:
+        return False
+
+
+def _verified(path: Path, wanted: Wanted) -> tuple[Verified, Chain]:
+    started = now()
+    pin = read_pin(path)
+    trusted = wanted.trust or _pinned(pin)
+    chain = walk(path, pin)
+    records: list[Check] = []
+    roots = chain.roots
+    if wanted.full:
+        from esctl.ledger.check.full import check_records
+
+        recomputed = check_records(chain, wanted.mapping)
+        records, roots = list(recomputed.checks), {**roots, **recomputed.roots}
+    heads = Heads(chain, roots)
+    checks = [*chain.checks, check_segments(chain), check_index_files(chain)]
+    checks += [check for check in (check_states(path), check_overrides(path)) if check is not None]
+    checks += [check_checkpoints(heads, trusted), check_pin(heads, pin)]
+    checks += _check_times(chain, pin, wanted.authorities)
+    if wanted.since is not None:
+        checks.append(check_since(heads, wanted.since, trusted))
+    _demand_signature(wanted, checks)
+    verified = Verified((*checks, *records), chain.tree.size, chain.tree.root().hex())
+    if verified.is_intact and chain.snapshot is not None:
+        advance(chain.snapshot, keys=[key.text for key in wanted.trust], seen=started)
+    return verified, chain
+
+
+def _check_times(chain: Chain, pin: Pin | None, authorities: Sequence[Any]) -> list[Check]:
+    stamps, anchors = check_stamps(chain.path, authorities)
+    if pin is not None and pin.store_id == chain.store_id and pin.at:
+        anchors.append(Anchor("last seen", pin.size, pin.at))
+    return [*([stamps] if stamps is not None else []), check_back_dating(chain, anchors)]
+
+
+def _pinned(pin: Pin | None) -> tuple[VerifierKey, ...]:
+    return tuple(map(parse_verifier, pin.keys)) if pin is not None else ()
+
+
+def _demand_signature(wanted: Wanted, checks: Sequence[Check]) -> None:
+    signed = next(check.count for check in checks if check.rule == "checkpoints")
+    if wanted.trust and not signed and wanted.since is None:
+        raise InputError("--trust is given, and there is no checkpoint", "sign one with: esctl checkpoint")

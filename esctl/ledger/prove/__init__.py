@@ -1,0 +1,1 @@
+"""Proofs of single records, made and judged."""

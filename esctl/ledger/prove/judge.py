@@ -1,0 +1,129 @@
+"""Judge a proof by itself: neither a store nor a network is asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from esctl.errors import InputError
+from esctl.ledger.prove.proof_file import Content, Proof, parse_content, parse_proof
+from esctl.ledger.sign.checkpoint import Checkpoint, parse_checkpoint
+from esctl.ledger.sign.keys import own_verifiers
+from esctl.ledger.sign.last_seen import pinned_keys
+from esctl.ledger.sign.note import VerifierKey, verified_by
+from esctl.log.leaf import NOTHING, digest
+from esctl.log.merkle import verify_inclusion
+
+Result = Literal["proven", "refuted", "erased", "not judged"]
+_ERASED = "the record was erased: that it was there can be shown, not what it said"
+_ORIGIN = re.compile(r"esctl/([0-9a-f-]{36})", re.ASCII)
+
+
+class Trust(Struct, frozen=True):
+    """The keys that a signature is held against. `demanded`: they were named, so it must be by one of them."""
+
+    keys: tuple[VerifierKey, ...]
+    demanded: bool
+
+    def by(self, checkpoint: Checkpoint) -> tuple[VerifierKey, ...]:
+        """Give the keys of these that signed a checkpoint. Raises ValueError for a signature that is forged."""
+        return verified_by(checkpoint.note, self.keys)
+
+
+class Proven(Struct, frozen=True):
+    """What a proof is worth. `reason` says in one line why it is not worth more."""
+
+    result: Result
+    reason: str
+    content: Content
+    checkpoint: Checkpoint
+    signers: tuple[str, ...] = ()
+
+    @property
+    def claimed(self) -> str:
+        """Name the keys that the checkpoint says it is signed by."""
+        return ", ".join(sorted({one.name for one in self.checkpoint.note.signatures}))
+
+
+def trust_in(given: Sequence[VerifierKey], origin: str) -> Trust:
+    """Say which keys to trust: those given, else the user's own and those that signed this log here before."""
+    if given:
+        return Trust(tuple(given), True)
+    log = _ORIGIN.fullmatch(origin)
+    known = pinned_keys(log[1]) if log else ()
+    return Trust(tuple(dict.fromkeys([*own_verifiers(), *known])), False)
+
+
+class Read(Struct, frozen=True):
+    """A proof of a record of esctl's, taken apart."""
+
+    proof: Proof
+    content: Content
+    checkpoint: Checkpoint
+
+
+def read_proof(data: bytes, name: str) -> Read:
+    """Take a proof apart; nothing in it is verified. Raises InputError for what is none, or not of an esctl record."""
+    try:
+        proof = parse_proof(data)
+        return Read(proof, parse_content(proof.extra), parse_checkpoint(proof.checkpoint))
+    except ValueError as error:
+        raise InputError(f"{name} is no proof of an esctl record: {error}", "make one with: esctl prove") from None
+
+
+def judge(read: Read, raw: bytes | None, trust: Trust) -> Proven:
+    """Judge whether the proof shows that a record of just these bytes is in the log. `raw`: None if not at hand."""
+    signers: tuple[str, ...] = ()
+    refuted = _refuted(read, raw)
+    try:
+        signers = tuple(key.name for key in trust.by(read.checkpoint))
+    except ValueError as error:
+        refuted = refuted or str(error)
+    unsigned = "" if signers else _unsigned(read.checkpoint, trust)
+    if not refuted and unsigned and trust.demanded:
+        refuted = unsigned
+    erased = read.content.leaf is None
+    reason = refuted or unsigned or (_ERASED if erased else "")
+    result: Result = "proven"
+    if refuted:
+        result = "refuted"
+    elif unsigned or (erased and raw is not None):
+        result = "not judged"
+    elif erased:
+        result = "erased"
+    return Proven(result, reason, read.content, read.checkpoint, signers)
+
+
+def _refuted(read: Read, raw: bytes | None) -> str:
+    """Say what in a proof is wrong, its signature apart; empty if nothing is."""
+    content, head = read.content, read.checkpoint.head
+    if content.position != read.proof.index + 1:
+        return f"it is of the record @{content.position}, its place in the tree is that of @{read.proof.index + 1}"
+    if content.leaf is not None and digest(content.salt, content.source.encode()) != content.leaf.source:
+        return f"{content.source} is not the source that the leaf has"
+    if not verify_inclusion(content.hash, read.proof.index, head.size, read.proof.hashes, head.root):
+        return "its hashes do not lead from the record to the root that was signed"
+    if content.leaf is not None and raw is not None:
+        return _other_bytes(content, content.leaf.raw, raw)
+    return ""
+
+
+def _other_bytes(content: Content, expected: str, raw: bytes) -> str:
+    if expected == NOTHING:
+        return "the record has no bytes" if raw else ""
+    if digest(content.salt, raw) == expected:
+        return ""
+    bare = raw.rstrip(b"\r\n")
+    ends = [end for end in (b"", b"\n", b"\r\n") if digest(content.salt, bare + end) == expected]
+    if ends:
+        return f"these are the record's bytes but for the line end, which is {ends[0]!r}"
+    return "these are not the bytes of the record"
+
+
+def _unsigned(checkpoint: Checkpoint, trust: Trust) -> str:
+    named = ", ".join(sorted({one.name for one in checkpoint.note.signatures}))
+    why = "which is not trusted" if trust.demanded else "which is not known here"
+    return f"the checkpoint is signed by {named}, {why}"

@@ -1,0 +1,1 @@
+"""Keys, signed checkpoints, time stamps and the heads last seen."""

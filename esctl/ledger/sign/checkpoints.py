@@ -1,0 +1,84 @@
+"""Checkpoints of a store: the folder they are in, signing a new one, and what would contradict it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from esctl.errors import InputError, TamperedError
+from esctl.ledger.prove.tree import store_tree
+from esctl.ledger.sign.checkpoint import Checkpoint, Head, origin_of, parse_checkpoint, sign
+from esctl.ledger.sign.last_seen import advance, now
+from esctl.ledger.sign.note import LARGEST, SigningKey
+from esctl.log.commits import open_log
+from esctl.log.files import ConflictError, Filesystem, entries, explained, read_regular, write_exclusive
+from esctl.log.merkle import Tree
+from esctl.log.store_state import Snapshot
+
+FOLDER = "checkpoints"
+SUFFIX = ".checkpoint"
+_HINT = "see what is wrong with: esctl verify --full"
+
+
+def checkpoint_files(store: Path) -> list[Path]:
+    """List the checkpoints kept in a store, oldest tree first."""
+    return [store / FOLDER / name for name in sorted(entries(store / FOLDER)) if name.endswith(SUFFIX)]
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint from a file; no signature is verified.
+
+    Raises InputError for a file that cannot be read, ValueError for one that is no checkpoint.
+    """
+    try:
+        return parse_checkpoint(read_regular(path, LARGEST))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file", "make a checkpoint with: esctl checkpoint") from None
+
+
+def contradiction(tree: Tree, snapshot: Snapshot, head: Head) -> str:
+    """Say in what a store contradicts a head that was once seen of it; empty if it only grew since.
+
+    The roots are recomputed from the blocks that the commits keep and, for the last part, from the records.
+    """
+    if head.origin != origin_of(snapshot.store_id):
+        return f"it is of another log, {head.origin}"
+    if head.size > snapshot.head:
+        return f"it has {head.size} records, the store only {snapshot.head}"
+    if head.size and tree.root(0, head.size) != head.root:
+        return f"the first {head.size} records of the store are not those it was made over"
+    return ""
+
+
+def make_checkpoint(store: Path, key: SigningKey) -> bytes:
+    """Sign the head of a store, keep the checkpoint in it and give it.
+
+    Raises TamperedError, and signs nothing, where the store contradicts an earlier checkpoint or what was last seen of
+    it; InputError where it cannot be read or written.
+    """
+    started = now()
+    log = open_log(store)
+    snapshot = log.read()
+    log.sync()
+    tree = store_tree(snapshot)
+    for path in checkpoint_files(store):
+        _check(path, tree, snapshot)
+    if not advance(snapshot, keys=[key.verifier.text], seen=started):
+        raise TamperedError(f"{store} does not continue what was last seen of it here: nothing was signed", _HINT)
+    head = Head(origin_of(snapshot.store_id), snapshot.head, snapshot.tree.root())
+    data = sign(head, key)
+    target = store / FOLDER / f"{head.size:020d}-{key.verifier.id.hex()}{SUFFIX}"
+    with explained(f"write {target}"):
+        target.parent.mkdir(exist_ok=True)
+        with suppress(ConflictError):  # the same head was signed with the same key before: Ed25519 gives the same bytes
+            write_exclusive(Filesystem(), target, data, target.name)
+    return data
+
+
+def _check(path: Path, tree: Tree, snapshot: Snapshot) -> None:
+    try:
+        found = contradiction(tree, snapshot, read_checkpoint(path).head)
+    except ValueError as error:
+        found = f"it is no checkpoint: {error}"
+    if found:
+        raise TamperedError(f"the store contradicts {path}: {found}; nothing was signed", _HINT)

@@ -1,0 +1,114 @@
+"""The user's signing keys: in their configuration folder, readable by them alone, never in a store."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+
+from esctl.errors import InputError, NotFoundError, UsageError
+from esctl.ledger.sign.note import SigningKey, VerifierKey, parse_signing, parse_verifier
+
+DEFAULT = "esctl"
+"""Name of a key that is given no other."""
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}", re.ASCII)
+_MAKE = "make one with: esctl key new"
+
+
+def user_folder(variable: str, usual: str) -> Path:
+    """Find the user's folder of one kind (XDG base directories)."""
+    named = os.environ.get(variable, "")
+    return (Path(named) if os.path.isabs(named) else Path.home() / usual) / "esctl"
+
+
+def keys_folder() -> Path:
+    """Find where keys are kept."""
+    return user_folder("XDG_CONFIG_HOME", ".config") / "keys"
+
+
+def new_key(name: str) -> SigningKey:
+    """Make a key and keep it. Raises UsageError for a name that is taken or cannot be one."""
+    path = _path(name)
+    key = SigningKey(name, secrets.token_bytes(32))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(key.text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise UsageError(f"there is a key {name!r} already", "a key is never replaced: give another name") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot write the key: {error.strerror}", "keys need a home folder") from error
+    return key
+
+
+def read_key(name: str = "") -> SigningKey:
+    """Read a key by name; without a name, the only one there is.
+
+    Raises NotFoundError for one that does not exist, UsageError where several could be meant or none was made,
+    InputError for a file that holds no key or that others may read.
+    """
+    names = key_names()
+    if not name:
+        if len(names) != 1:
+            told = f"there are several keys: {', '.join(names)}" if names else "there is no key to sign with"
+            raise UsageError(told, "say which with --key" if names else _MAKE)
+        name = names[0]
+    if name not in names:
+        near = get_close_matches(name, names, 1)
+        raise NotFoundError(f"no key {name!r}", f"did you mean {near[0]}?" if near else _MAKE)
+    path = _path(name)
+    try:
+        if path.stat().st_mode & 0o077:
+            raise InputError(f"{path} can be read by others", f"it must be yours alone: chmod 600 {path}")
+        return parse_signing(path.read_text(encoding="ascii"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}", _MAKE) from error
+    except ValueError as error:
+        raise InputError(f"{path} is no key: {error}", "restore it from a copy, or make a new one") from error
+
+
+def key_names() -> list[str]:
+    """List the keys there are, by name."""
+    with suppress(OSError):
+        found = (path for path in keys_folder().glob("*.key") if _FILE_NAME.fullmatch(path.stem))
+        return sorted(path.stem for path in found)
+    return []
+
+
+def own_verifiers() -> tuple[VerifierKey, ...]:
+    """Give the public halves of the user's keys; a file that holds none is passed over."""
+    found = []
+    for name in key_names():
+        with suppress(InputError, OSError):
+            found.append(read_key(name).verifier)
+    return tuple(found)
+
+
+def read_verifiers(given: Sequence[str]) -> tuple[VerifierKey, ...]:
+    """Read what `--trust` says: public keys, or files with one a line. Raises UsageError for anything else."""
+    keys: list[VerifierKey] = []
+    for text in given:
+        try:
+            keys += [parse_verifier(line) for line in _lines(text)]
+        except (ValueError, OSError) as error:
+            raise UsageError(f"--trust {text}: {error}", "give what `esctl key show` prints, or a file of it") from None
+    return tuple(keys)
+
+
+def _lines(text: str) -> list[str]:
+    if text.count("+") >= 2 or not Path(text).is_file():
+        return [text]
+    return [line for line in Path(text).read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _path(name: str) -> Path:
+    if not _FILE_NAME.fullmatch(name):
+        raise UsageError(f"a key cannot be called {name!r}", "take letters, digits and . _ @ -")
+    return keys_folder() / f"{name}.key"

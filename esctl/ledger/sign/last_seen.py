@@ -1,0 +1,129 @@
+"""The head last seen of each store, kept in the user's state folder: what notices that a store went back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from esctl.errors import InputError
+from esctl.ledger.sign.keys import user_folder
+from esctl.ledger.sign.note import VerifierKey, parse_verifier
+from esctl.log.commit_json import format_instant
+from esctl.log.commits import open_log
+from esctl.log.store_state import Snapshot
+
+_LARGEST = 1 << 20
+_HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class Pin(Struct, frozen=True):
+    """What was last seen of the store in one place. `keys` are the public keys that signed checkpoints of it."""
+
+    store_id: str
+    seq: int
+    commit: str  # SHA-256 of the commit file
+    size: int
+    root: str
+    keys: tuple[str, ...] = ()
+    at: int = 0  # when it was last seen to have just this many records, microseconds since the epoch
+
+
+def now() -> int:
+    """Give the time in microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+def pin_path(store: Path) -> Path:
+    """Find the file that keeps the pin of the store in a folder."""
+    name = sha256(str(store.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    return heads_folder() / f"{name}.json"
+
+
+def heads_folder() -> Path:
+    """Find where pins are kept."""
+    return user_folder("XDG_STATE_HOME", ".local/state") / "heads"
+
+
+def read_pin(store: Path) -> Pin | None:
+    """Read what was last seen of the store in a folder; None if nothing was. Raises InputError for a damaged file."""
+    path = pin_path(store)
+    try:
+        value = json.loads(path.read_bytes()[:_LARGEST])
+        pin = Pin(
+            str(value["store_id"]), int(value["seq"]), str(value["commit"]), int(value["size"]), str(value["root"]),
+            tuple(parse_verifier(str(key)).text for key in value["keys"]), int(value.get("at", 0)),
+        )  # fmt: skip
+        format_instant(pin.at)
+        if min(pin.seq, pin.size) < 0 or not all(map(_HEX64.fullmatch, (pin.commit, pin.root))):
+            raise ValueError("not what was last seen of a store")
+        return pin
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+        raise InputError(
+            f"{path} is not readable: what was last seen of the store is not known",
+            "look at the store with: esctl verify --full; then remove that file",
+        ) from error
+
+
+def pinned_keys(store_id: str) -> tuple[VerifierKey, ...]:
+    """Give the public keys that signed checkpoints of a store here, wherever it was; a damaged file is passed over."""
+    found: list[VerifierKey] = []
+    for path in sorted(heads_folder().glob("*.json")):
+        with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+            value = json.loads(path.read_bytes()[:_LARGEST])
+            found += [parse_verifier(str(key)) for key in value["keys"]] if value["store_id"] == store_id else []
+    return tuple(dict.fromkeys(found))
+
+
+def follows(snapshot: Snapshot, pin: Pin) -> bool:
+    """Tell whether a store, at its head, continues what was last seen of it."""
+    if snapshot.store_id != pin.store_id or snapshot.seq < pin.seq:
+        return False
+    if snapshot.seq > pin.seq:
+        snapshot = open_log(snapshot.path).read(pin.seq)
+    return snapshot.commit_sha256 == pin.commit
+
+
+def advance(snapshot: Snapshot, *, anew: bool = False, keys: Sequence[str] = (), seen: int = 0) -> bool:
+    """Keep the head of a store as last seen; False, and what was kept stays, where the store does not continue it.
+
+    `anew`: it had no commit before; then a store of another identity, which was here before, does not count. `keys`
+    are those that signed it; `seen` is when the store was known to have this head. Where the state folder cannot be
+    written nothing is kept.
+    """
+    known = read_pin(snapshot.path)
+    if known is not None and anew and known.store_id != snapshot.store_id:
+        known = None
+    if known is not None and not follows(snapshot, known):
+        return False
+    every = tuple(dict.fromkeys([*(known.keys if known is not None else ()), *keys]))
+    at = max(snapshot.at, seen, known.at if known is not None and known.size == snapshot.head else 0)
+    pin = Pin(snapshot.store_id, snapshot.seq, snapshot.commit_sha256, snapshot.head, snapshot.root, every, at)
+    if pin != known:
+        with suppress(OSError):
+            _write(pin_path(snapshot.path), snapshot.path, pin)
+    return True
+
+
+def _write(path: Path, store: Path, pin: Pin) -> None:
+    told: dict[str, Any] = {
+        "path": str(store.resolve()), "store_id": pin.store_id, "seq": pin.seq, "commit": pin.commit,
+        "size": pin.size, "root": pin.root, "keys": list(pin.keys), "at": pin.at,
+    }  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(told, file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,1 @@
+"""What changes a store beside ingest: redact, compact, repair, saved states."""

@@ -1,0 +1,49 @@
+"""Compact a store: few large files in place of many small ones, in the log and in the index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from esctl.log.files import Filesystem
+from esctl.reports.compact import Compacted
+
+if TYPE_CHECKING:
+    from esctl.index.files.manifest import IndexFile
+    from esctl.index.update import Updater
+    from esctl.log.store_state import SegmentEntry, Snapshot
+
+
+def compact(path: Path, updater: Updater, files: Filesystem | None = None) -> list[Compacted]:
+    """Merge the small files of a store while others read and write it.
+
+    Killed anywhere it is harmless. Raises InputError where something cannot be read or written.
+    """
+    from esctl.log.commits import open_log
+    from esctl.log.compacting import compact_log
+
+    segments_before, segments_after = compact_log(path, files, updater.connection)
+    before, after = updater.compact(open_log(path).read())
+    return [_of("log", segments_before, segments_after), _of("index", before.files, after.files)]
+
+
+def planned(snapshot: Snapshot, updater: Updater) -> list[Compacted]:
+    """Say what `compact` would do. How many bytes come of it is only known afterwards: given as they are now."""
+    from esctl.index.files.merge import together
+    from esctl.log.compacting import plan
+
+    fewer = sum(len(group) - 1 for group in plan(snapshot))
+    files = updater.run(snapshot).manifest.files
+    log, index = _of("log", snapshot.segments, snapshot.segments), _of("index", files, files)
+    return [replace(log, files_after=log.files_before - fewer), replace(index, files_after=len(together(files)))]
+
+
+def _of(part: str, before: Sequence[IndexFile | SegmentEntry], after: Sequence[IndexFile | SegmentEntry]) -> Compacted:
+    return Compacted(part, len(before), len(after), _bytes(before), _bytes(after))
+
+
+def _bytes(files: Sequence[IndexFile | SegmentEntry]) -> int:
+    return sum(getattr(file, "bytes", 0) or getattr(file, "size", 0) for file in files)

@@ -1,0 +1,123 @@
+"""Erase records from the whole store: from the log, and from everything that was derived from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from esctl.errors import EsctlError, InputError, with_more
+from esctl.log.files import Filesystem, entries
+
+if TYPE_CHECKING:
+    from esctl.index.update import Updater
+    from esctl.log.store_state import Snapshot
+    from esctl.log.writer import LogWriter
+
+SNAPSHOTS = "snapshots"
+_AGAIN = "run the same command again: it completes the erasure"
+
+
+class Wanted(Struct, frozen=True):
+    """What to erase, why, and who wants it."""
+
+    positions: Sequence[int]
+    reason: str
+    actor: str
+
+
+def redact(path: Path, wanted: Wanted, updater: Updater, files: Filesystem | None = None) -> Snapshot:
+    """Erase records of the store in a folder, and build the index of the mapping in force anew.
+
+    Killed anywhere, they are erased or they are not, and the same call completes it: the commit says so first, then
+    the old segments go, then what was derived from them. Raises UsageError in a store that is not erasable, InputError
+    where it cannot be read or written.
+    """
+    from esctl.log.erasing import check_erasable, erase
+    from esctl.log.store_state import Redaction
+    from esctl.log.writer import LogWriter
+
+    files = files or Filesystem()
+    with LogWriter(path, files=files, connection=updater.connection) as writer, _erasure_told(writer):
+        check_erasable(writer.snapshot)
+        told = Redaction(0, (), wanted.reason, wanted.actor, _recognised(writer.snapshot, wanted.positions, updater))
+        snapshot = erase(writer, wanted.positions, told, updater.connection)
+        clear_derived(path, snapshot, files)
+        updater.run(snapshot)
+    check_gone(snapshot)
+    return snapshot
+
+
+@contextmanager
+def _erasure_told(writer: LogWriter) -> Iterator[None]:
+    """Let a failure say that the erasure was committed before it, where it was."""
+    from esctl.log.commits import open_log
+
+    before = len(writer.snapshot.redactions)
+    try:
+        yield
+    except (EsctlError, OSError) as error:
+        if len(open_log(writer.path).read().redactions) == before:
+            raise
+        raise with_more(error, "the records are erased, but files that held them may still be there", _AGAIN) from error
+
+
+def check_gone(snapshot: Snapshot) -> None:
+    """Raise InputError, naming it, for a segment that was replaced and is still there."""
+    from esctl.log.store_state import SEGMENT_NAME
+
+    named = {segment.file for segment in snapshot.segments}
+    for name in sorted(set(entries(snapshot.path / "log")) - named):
+        if (found := SEGMENT_NAME.fullmatch(name)) and int(found[1]) <= snapshot.head:
+            raise InputError(
+                f"{snapshot.path / 'log' / name} still holds what was erased: it cannot be removed", _AGAIN
+            )
+
+
+def complete(path: Path, files: Filesystem | None = None) -> None:
+    """Complete an erasure that was interrupted after its commit: nothing of what it erased stays behind."""
+    from esctl.log.writer import LogWriter
+
+    files = files or Filesystem()
+    with LogWriter(path, files=files) as writer:  # which removes segments that were replaced
+        if writer.snapshot.redactions:
+            clear_derived(path, writer.snapshot, files)
+    check_gone(writer.snapshot)
+
+
+def clear_derived(path: Path, snapshot: Snapshot, files: Filesystem) -> None:
+    """Remove indexes of before the last erasure, under whichever mapping, and all snapshots of states."""
+    from esctl.index.files.write import clear_stale
+
+    # Indexes go last: one of before the erasure is how an interrupted one is known.
+    for folder in (path / SNAPSHOTS, *sorted((path / SNAPSHOTS).rglob("*"), reverse=True)):
+        for name in sorted(entries(folder), key=_named_last) if folder.is_dir() else ():
+            files.unlink(folder / name)
+    for folder in sorted((path / "index").glob("*")):
+        if folder.is_dir():
+            clear_stale(folder, len(snapshot.redactions), files)
+
+
+def _named_last(name: str) -> bool:
+    # Manifests go first, so that none names what is gone.
+    return not name.endswith(".json")
+
+
+def _recognised(snapshot: Snapshot, positions: Sequence[int], updater: Updater) -> dict[str, dict[str, Any]]:
+    """Say what is recognised in the sources of some records, while they can still be read."""
+    from msgspec.structs import asdict
+
+    from esctl.ask.events.erasable import within
+    from esctl.engine.duckdb import explained
+
+    view = updater.run(snapshot)
+    own = view.relation(["source"], None, [within(positions)])
+    every = view.relation(["source", "position"], None, [])
+    with explained():
+        firsts = updater.connection.execute(
+            f"SELECT source, min(position) FROM ({every}) WHERE source IN (SELECT source FROM ({own})) GROUP BY 1"
+        ).fetchall()
+    return {source: asdict(updater.recognise(snapshot, source, first)) for source, first in firsts}

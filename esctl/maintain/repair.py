@@ -1,0 +1,134 @@
+"""Mend what is derived, say what evidence is lost, and never touch evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct, field
+
+from esctl.errors import InputError
+from esctl.index.files.write import clear
+from esctl.ledger.check.commits import Chain, walk
+from esctl.ledger.check.files import index_problem, unnamed_files
+from esctl.ledger.sign.last_seen import Pin, read_pin
+from esctl.log.commits import open_log
+from esctl.log.files import TEMPORARY, Filesystem, entries, explained
+from esctl.log.store_state import SEGMENT_NAME, Snapshot, commit_name
+from esctl.log.writer import HOLDER, store_lock
+from esctl.maintain.losses import losses
+
+if TYPE_CHECKING:
+    from esctl.index.update import Updater
+
+Result = Literal["mended", "to be mended", "lost", "kept"]
+_FOLDERS = (".", "log", "commits", "checkpoints")
+
+
+class Step(Struct, frozen=True):
+    """One thing that was not as it should be, and what became of it. `first`, `last`: the positions it is about."""
+
+    what: str
+    result: Result
+    file: str
+    message: str
+    first: int | None = None
+    last: int | None = None
+
+
+class _Run(Struct):
+    chain: Chain
+    files: Filesystem
+    dry: bool
+    steps: list[Step] = field(default_factory=list)
+
+    def mend(self, what: str, file: str, message: str, action: Callable[[], object]) -> None:
+        """Do something about a thing that is derived, unless it is only to be told."""
+        if not self.dry:
+            with explained(f"mend {self.chain.path / file}"):
+                action()
+        self.steps.append(Step(what, "to be mended" if self.dry else "mended", file, message))
+
+    def unlink(self, what: str, file: str, message: str) -> None:
+        """Remove a file that is not evidence."""
+        self.mend(what, file, message, lambda: self.files.unlink(self.chain.path / file))
+
+
+def repair(path: Path, updater: Updater, *, dry: bool = False, files: Filesystem | None = None) -> list[Step]:
+    """Mend what is derived in the store in a folder, or (`dry`) say what would be.
+
+    Where evidence is lost, only temporary files go: what is derived from it may be all that is left of it. Raises
+    InputError where there is no store, or another process is writing to it.
+    """
+    pin = _pin(path)
+    with nullcontext() if dry else store_lock(path):
+        run = _Run(walk(path, pin), files or Filesystem(), dry)
+        lost = losses(run.chain, pin, updater.connection)
+        run.steps += [Step("evidence", "lost", one.file, one.message, one.first, one.last) for one in lost]
+        _mend_leftovers(run, bool(lost))
+        _mend_indexes(run, updater, bool(lost))
+    return run.steps
+
+
+def _pin(path: Path) -> Pin | None:
+    with suppress(InputError):
+        return read_pin(path)
+    return None
+
+
+def _mend_leftovers(run: _Run, lost: bool) -> None:
+    path = run.chain.path
+    for folder in _FOLDERS:
+        for name in sorted(entries(path / folder)):
+            if name.startswith(TEMPORARY):
+                run.unlink("temporary file", str(Path(folder) / name), "left by a process that was ended")
+    if (path / HOLDER).exists() and not run.dry:
+        run.unlink("lock", HOLDER, "left by a process that was ended")
+    snapshot = run.chain.snapshot
+    if snapshot is None or lost:
+        return
+    named = {segment.file for segment in snapshot.segments}
+    for name in sorted(set(entries(path / "log")) - named):
+        found = SEGMENT_NAME.fullmatch(name)
+        if found and int(found[1]) <= snapshot.head:
+            run.unlink("segment", f"log/{name}", "replaced by others, or never committed: no commit names it")
+        elif found:
+            message = "no commit names it; an interrupted ingest leaves such, and the next one removes it"
+            run.steps.append(Step("segment", "kept", f"log/{name}", message, int(found[1]), int(found[2])))
+    _mend_summaries(run, snapshot)
+
+
+def _mend_summaries(run: _Run, snapshot: Snapshot) -> None:
+    log = open_log(snapshot.path, run.files)
+    for seq in log.missing_summaries(snapshot):
+        file = f"commits/summary-{commit_name(seq)}"
+        run.mend("summary", file, "missing or damaged: written anew", lambda seq=seq: log.write_summary(seq))  # type: ignore[misc]
+
+
+def _mend_indexes(run: _Run, updater: Updater, lost: bool) -> None:
+    snapshot, path = run.chain.snapshot, run.chain.path
+    mended = False
+    for folder in sorted(each for each in (path / "index").glob("*") if each.is_dir()):
+        place = f"index/{folder.name}"
+        if problem := index_problem(folder, run.chain):
+            if lost or snapshot is None:
+                message = f"{problem}; it may be all that is left of the records"
+                run.steps.append(Step("index", "kept", place, message))
+                continue
+            mended = True
+            own = folder == updater.folder
+            end = "built anew" if own else "removed, to be built when its mapping is in force again"
+            run.mend("index", place, f"{problem}: {end}", lambda folder=folder: clear(folder, run.files))  # type: ignore[misc]
+            if own and not run.dry:
+                updater.run(snapshot)
+        else:
+            for name in sorted(name for name in entries(folder) if name.startswith(TEMPORARY)):
+                run.unlink("temporary file", f"{place}/{name}", "left by a process that was ended")
+            for name in unnamed_files(folder) if snapshot is not None and snapshot.redactions else ():
+                run.unlink("index", f"{place}/{name}", "no manifest names it, and it may hold what was erased")
+    states = path / "snapshots"
+    if mended and states.is_dir():
+        for file in sorted(each for each in states.rglob("*") if each.is_file()):
+            run.unlink("snapshot", str(file.relative_to(path)), "of states that were read from a damaged index")

@@ -1,0 +1,108 @@
+"""Keep snapshots of states: make them where they are worth it, list them, remove them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from esctl.ask.scope.scope import Claim, Scope
+    from esctl.model import Answer, AsOf
+    from esctl.saved_states.files import StateSnapshot
+    from esctl.store import Store
+
+LEAST = 1_000_000
+"""Events beyond the newest snapshot that are worth another one, if they are this share of all, too."""
+SHARE = 0.1
+KEPT = 2
+"""Of the snapshots that ingests made, the newest so many stay."""
+
+
+def take(store: Store, at: AsOf | None = None, origin: str = "user") -> list[StateSnapshot]:
+    """Make a snapshot of every projection that can have one, at a time, a position or the head.
+
+    Raises UsageError for another point or where the states are wrong, InputError where the store cannot be written.
+    """
+    from esctl.ask.states import save as snapshot
+
+    return snapshot.take(_ground(store), at, origin, _render)
+
+
+def every(store: Store, events: int) -> list[StateSnapshot]:
+    """Make snapshots at each so many events, each from the one before."""
+    from esctl.model import AsOf
+
+    made = []
+    for position in range(events, store.snapshot.head + 1, events):
+        made += take(store, AsOf(f"@{position}", "position", number=position))
+    return made
+
+
+def keep(store: Store) -> list[StateSnapshot]:
+    """Make a snapshot at the head after an ingest, where it is worth it.
+
+    Nothing is made of states that are wrong or do not fit into memory. Raises InputError where it cannot be written.
+    """
+    from esctl.ask.scope.scope import claims
+    from esctl.ask.states import save as snapshot
+    from esctl.errors import InputError, OutOfMemoryError, UsageError, with_more
+
+    if store.snapshots == "off" or (store.snapshots == "auto" and store.view.manifest.events < LEAST):
+        return []
+    scope = _ground(store)
+    try:
+        always = store.snapshots == "always"
+        possible = [claim for claim in claims(scope) if snapshot.can_keep(claim)]
+        wanted = [claim for claim in possible if always or _is_worth_it(scope, claim)]
+        made = snapshot.take(scope, None, "ingest", _render, wanted)
+    except (OutOfMemoryError, UsageError):
+        return []  # the ingest is done, and the question that needs the states will say what is wrong with them
+    except InputError as error:
+        raise with_more(error, "what was ingested is kept", "make the snapshot with: esctl snapshot") from error
+    _tidy(store, made)
+    return made
+
+
+def listed(store: Store) -> list[tuple[Path, StateSnapshot | None]]:
+    """List the snapshots of a store by their manifests; None for a damaged one."""
+    from esctl.saved_states import files as shelf
+
+    return shelf.listed(store.path)
+
+
+def drop_all(store: Store) -> None:
+    """Remove all snapshots of a store."""
+    from esctl.saved_states import files as shelf
+
+    shelf.drop_all(store.path)
+
+
+def _is_worth_it(scope: Scope, claim: Claim) -> bool:
+    from esctl.ask.states.resume import uncovered
+
+    return uncovered(scope, claim) >= max(LEAST, SHARE * scope.view.manifest.events)
+
+
+def _tidy(store: Store, made: Iterable[StateSnapshot]) -> None:
+    """Remove what ingests made before, all but the newest."""
+    from esctl.saved_states.files import drop
+
+    names = {snapshot.name for snapshot in made}
+    for folder in {path.parent for path, kept in listed(store) if kept and kept.name in names}:
+        here = [(path, kept) for path, kept in listed(store) if path.parent == folder and kept]
+        own = sorted((kept.extent.position, path) for path, kept in here if kept.origin == "ingest")
+        drop([path for _, path in own[:-KEPT]])
+
+
+def _ground(store: Store) -> Scope:
+    return replace(store.scope(), shelf=store.shelf)
+
+
+def _render(answer: Answer, path: Path) -> None:
+    from esctl.output import Target, write
+
+    write(answer, Target("jsonl", path))

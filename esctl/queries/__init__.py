@@ -1,1 +1,0 @@
-"""One question each: from a store and its bounds to an answer."""

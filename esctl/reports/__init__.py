@@ -1,0 +1,1 @@
+"""Findings and figures of verify, proofs, repair and compact as answers."""

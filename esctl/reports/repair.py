@@ -1,0 +1,21 @@
+"""repair: what was mended, and what evidence is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from esctl.engine.duckdb import Session
+from esctl.maintain.repair import Step
+from esctl.model import Answer, Column
+from esctl.reports.rows import listed
+
+COLUMNS = (
+    Column("what", "text"), Column("result", "text"), Column("file", "text"), Column("first", "integer"),
+    Column("last", "integer"), Column("message", "text"),
+)  # fmt: skip
+
+
+def repaired(session: Session, steps: Sequence[Step]) -> Answer:
+    """Answer with a row for each thing that was not as it should be."""
+    rows = [(step.what, step.result, step.file, step.first, step.last, step.message) for step in steps]
+    return listed(session, COLUMNS, rows, "repair")

@@ -1,0 +1,44 @@
+"""verify: what was checked, against which anchor, and what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from esctl.engine.duckdb import Session
+from esctl.ledger.check.findings import RULES, Check
+from esctl.ledger.check.verify import Verified
+from esctl.model import Answer, Column, Findings
+from esctl.reports.rows import listed
+
+COLUMNS = (
+    Column("check", "text"), Column("result", "text"), Column("checked", "integer"), Column("against", "text"),
+    Column("finding", "text"), Column("position", "integer"), Column("block", "integer"), Column("file", "text"),
+    Column("message", "text"),
+)  # fmt: skip
+
+
+def verification(session: Session, verified: Verified) -> Answer:
+    """Answer with a row for each check of a store, and for one that failed a row for each finding."""
+    return checked(session, verified.checks, RULES, "verification")
+
+
+def checked(session: Session, checks: Sequence[Check], known: Sequence[tuple[str, str]], title: str) -> Answer:
+    """Answer with a row for each check, and for one that failed a row for each finding. `known`: what they check."""
+    rows = [row for check in checks for row in _rows(check)]
+    broken = "CASE WHEN result = 'failed' THEN \"check\" END"
+    place = "coalesce(file, '') || CASE WHEN position IS NULL THEN '' ELSE ' @' || position END"
+    rules = tuple(rule for rule in known if any(check.rule == rule[0] for check in checks))
+    findings = Findings(rules, broken, "finding || ': ' || message", place)
+    return listed(session, COLUMNS, rows, title, findings)
+
+
+def _rows(check: Check) -> Iterator[tuple[str | int | None, ...]]:
+    for found in check.findings:
+        yield (
+            check.rule, "failed", check.count, check.against, found.kind, found.position, found.block,
+            found.file or None, found.message,
+        )  # fmt: skip
+    if not check.findings:
+        result = "not checked" if check.skipped else "ok"
+        told = check.skipped or check.note or None
+        yield check.rule, result, check.count, check.against, None, None, None, None, told

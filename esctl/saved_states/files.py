@@ -1,0 +1,304 @@
+"""Where snapshots of states are kept: `.esctl/snapshots/<what they are of>/`, derived, so that all can be deleted.
+
+A snapshot is a manifest and two files that it names: the partial states as Parquet, sorted by kind and entity, and the
+states as JSON Lines, in zstd. What no manifest names does not exist; what is damaged counts as not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct, field, to_builtins
+
+from esctl import __version__
+from esctl.errors import InputError
+from esctl.index.files import manifest
+from esctl.index.files.manifest import is_sealed, sealed
+from esctl.log.store_state import Snapshot, commit_name
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FOLDER = "snapshots"
+FORMAT = 1
+LINGER_SECONDS = 600
+"""How long files that no manifest names stay, for readers that opened it before and writers that are not done."""
+_BLOCK = 1 << 20
+_ROWS = 65_536
+
+
+class Part(Struct, frozen=True):
+    """One file of a snapshot."""
+
+    file: str
+    bytes: int
+    sha256: str
+
+
+class Extent(Struct, frozen=True):
+    """Which events a snapshot is of: those up to a position and, where `until` is given, up to a time.
+
+    Times are in microseconds since the epoch. `last`, `latest` and `known` are the greatest position, time and
+    recorded_at among them.
+    """
+
+    position: int
+    until: int | None
+    last: int
+    latest: int
+    known: int
+    events: int
+
+
+class StateSnapshot(Struct, frozen=True):
+    """The states of one projection's entities after some events. `meaning` is what they were computed with."""
+
+    name: str  # of its manifest, without suffix
+    projection: str
+    origin: str  # ingest | user
+    extent: Extent
+    entities: int
+    alive: int  # of these, not deleted: the lines
+    seq: int  # the commit it was made of, and the digest of its file
+    commit_sha256: str
+    redactions: int  # in the log until then
+    text_keys: bool  # fold keys are a text and a number
+    meaning: dict[str, Any]
+    cells: Part
+    lines: Part
+
+
+class Shelf(Struct, frozen=True):
+    """The snapshots of states under one mapping, as they can be used by a reader of one commit."""
+
+    store: Path
+    mapping: str
+    log: Snapshot
+    always: bool = False  # use them for questions about named entities too
+    unfit: list[str] = field(default_factory=list)  # files that were found damaged, or of another log
+
+    def folder(self, projection: str, condition: str) -> Path:
+        """Name the folder of the snapshots of a projection (its digest) over the entities for which a condition holds.
+
+        What is read or folded in another way, or by another version of esctl, has another folder.
+        """
+        told = [FORMAT, manifest.FORMAT, __version__, self.mapping, projection, condition]
+        return self.store / FOLDER / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+
+    def found(self, folder: Path) -> list[StateSnapshot]:
+        """List a folder's snapshots of this log, whole as far as their manifests go; those that are not are `unfit`."""
+        kept = {path: read_snapshot(path) for path in _manifests(folder)}
+        fit = [found for found in kept.values() if found is not None and self._is_of_log(found)]
+        self.unfit.extend(str(path) for path, found in kept.items() if found not in fit)
+        return [found for found in fit if found.extent.position <= self.log.head]
+
+    def is_whole(self, folder: Path, snapshot: StateSnapshot) -> bool:
+        """Hold a snapshot's files against their digests; one that is damaged is `unfit`."""
+        damaged = [part.file for part in (snapshot.cells, snapshot.lines) if not _is_whole(folder, part)]
+        self.unfit.extend(str(folder / name) for name in damaged)
+        return not damaged
+
+    def _is_of_log(self, snapshot: StateSnapshot) -> bool:
+        """Tell whether the commit it was made of is in the log, and nothing has been erased since."""
+        if snapshot.redactions != len(self.log.redactions):
+            return False
+        path = self.store / "commits" / commit_name(snapshot.seq)
+        try:
+            return hashlib.sha256(path.read_bytes()).hexdigest() == snapshot.commit_sha256
+        except OSError:
+            return False
+
+
+def _manifests(folder: Path) -> list[Path]:
+    return sorted(folder.glob("[0-9]*.json"))
+
+
+def read_snapshot(path: Path) -> StateSnapshot | None:
+    """Read a snapshot's manifest; None for what is no whole one."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text)
+        if document.pop("format") != FORMAT or not is_sealed(text):
+            return None
+        del document["sha256"]
+        parts = {name: Part(**document[name]) for name in ("cells", "lines")}
+        found = StateSnapshot(**{**document, **parts, "extent": Extent(**document["extent"])})
+        return found if found.name == path.stem else None
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return None
+
+
+def listed(store: Path) -> list[tuple[Path, StateSnapshot | None]]:
+    """List the manifests of all snapshots of a store, by projection and position; None for a damaged one."""
+    found = [(path, read_snapshot(path)) for path in sorted((store / FOLDER).glob("*/[0-9]*.json"))]
+    return sorted(found, key=lambda one: ("", -1) if one[1] is None else (one[1].projection, one[1].extent.position))
+
+
+def _is_whole(folder: Path, part: Part) -> bool:
+    try:
+        with (folder / part.file).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == part.sha256
+    except OSError:
+        return False
+
+
+def lines_of(folder: Path, part: Part) -> Callable[[], Iterator[bytes]]:
+    """Give what reads a snapshot's lines, in blocks."""
+
+    def read() -> Iterator[bytes]:
+        if not part.bytes:
+            return  # no entity is left, and nothing is no frame of zstd
+        with _zstd().open(folder / part.file, "rb") as file:
+            while block := file.read(_BLOCK):
+                yield block
+
+    return read
+
+
+def _zstd() -> Any:
+    import sys
+
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
+    return zstd
+
+
+class Draft:
+    """The files of a snapshot while they are written. What is not `kept` leaves nothing behind.
+
+    Raises InputError where the store cannot be written.
+    """
+
+    def __init__(self, folder: Path, extent: Extent) -> None:
+        until = "" if extent.until is None else f".{extent.until}"
+        self.name = f"{extent.position:020d}{until}.{secrets.token_hex(4)}"
+        self.folder = folder
+        self.raw = folder / f".tmp-{self.name}.jsonl"
+        self._cells = folder / f".tmp-{self.name}.parquet"
+        self._lines = folder / f".tmp-{self.name}.jsonl.zst"
+
+    def __enter__(self) -> Draft:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for path in (self.raw, self._cells, self._lines):
+            path.unlink(missing_ok=True)
+
+    def keep(
+        self, batches: Iterable[pa.RecordBatch], about: Callable[[str, Part, Part], StateSnapshot]
+    ) -> StateSnapshot:
+        """Make the snapshot: its states in order, beside the lines that were written to `raw`."""
+        try:
+            ends = _packed(self.raw, self._lines)
+            _write_cells(self._cells, batches, ends)
+            parts = [
+                _published(path, self.folder / f"{self.name}{suffix}")
+                for path, suffix in ((self._cells, ".parquet"), (self._lines, ".jsonl.zst"))
+            ]
+            snapshot = about(self.name, *parts)
+            text = sealed(json.dumps({"format": FORMAT, **to_builtins(snapshot)}, separators=(",", ":")))
+            temporary = self.folder / f".tmp-{self.name}.json"
+            temporary.write_text(text, encoding="utf-8")
+            _published(temporary, self.folder / f"{self.name}.json")
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+        return snapshot
+
+
+def _unwritable(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{folder}: cannot write a snapshot: {error.strerror or error}", "the store must be writable, with room left"
+    )
+
+
+def _published(temporary: Path, path: Path) -> Part:
+    """Give a file its name once its bytes are on the disk."""
+    with temporary.open("rb+") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    return Part(path.name, size, digest)
+
+
+def _packed(raw: Path, packed: Path) -> Any:
+    """Compress lines; gives where each ends."""
+    import numpy as np
+
+    ends, done = [np.zeros(1, np.int64)], 0
+    with raw.open("rb") as source, _zstd().open(packed, "wb", level=1) as sink:
+        while block := source.read(_BLOCK):
+            sink.write(block)
+            ends.append(np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n")) + done + 1)
+            done += len(block)
+    return np.concatenate(ends)
+
+
+def _write_cells(path: Path, batches: Iterable[pa.RecordBatch], ends: Any) -> None:
+    """Write partial states, each with the bytes of its line; that of a deleted entity is empty."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer, done = None, 0
+    try:
+        for batch in batches:
+            alive = ~np.asarray(batch.column("deleted").to_numpy(zero_copy_only=False), np.bool_)
+            after = done + np.cumsum(alive)
+            table = pa.table(
+                {
+                    **{name: batch.column(name) for name in batch.schema.names},
+                    "line_start": ends[after - alive],
+                    "line_end": ends[after],
+                }
+            )
+            done = int(after[-1]) if len(after) else done
+            if writer is None:
+                plain = ["kind", "time", "deleted"]
+                writer = pq.ParquetWriter(
+                    path, table.schema, compression="zstd", compression_level=1, use_dictionary=plain,
+                    write_page_checksum=True, write_statistics=["kind", "position", "line_start"],
+                )  # fmt: skip
+            writer.write_table(table, _ROWS)
+    finally:
+        if writer is not None:
+            writer.close()
+    assert done == len(ends) - 1, "a line for each state"
+
+
+def drop(paths: Sequence[Path]) -> None:
+    """Remove snapshots, given by their manifests: these first, so that nothing names what is gone."""
+    for path in paths:
+        path.unlink(missing_ok=True)
+        for suffix in (".parquet", ".jsonl.zst"):
+            path.with_name(path.name.removesuffix(".json") + suffix).unlink(missing_ok=True)
+
+
+def drop_all(store: Path) -> None:
+    """Remove all snapshots of a store, and whatever else is in their folder."""
+    shutil.rmtree(store / FOLDER, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove files that no manifest names and nobody can still need."""
+    named = {path.name.removesuffix(".json") for path in _manifests(folder)}
+    horizon = time.time() - LINGER_SECONDS
+    for path in folder.iterdir() if folder.is_dir() else ():
+        name = path.name.removeprefix(".tmp-")
+        stem = name.removesuffix(".json").removesuffix(".zst").removesuffix(".jsonl").removesuffix(".parquet")
+        if (stem not in named or name != path.name) and path.stat().st_mtime < horizon:
+            path.unlink(missing_ok=True)

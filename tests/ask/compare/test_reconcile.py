@@ -1,0 +1,251 @@
+"""Reconcile finds just what was changed in a file of states, whatever its format and spelling."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+from zlib import crc32
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+from esctl.ask.compare.reconcile import Comparison, reconcile
+from esctl.ask.compare.same_value import agree
+from esctl.errors import UsageError
+from tests.ask.states.test_engine_reference import hold
+from tests.reference import same
+from tests.reference.mapping import dump
+from tests.support.cli_harness import esctl, good, ingest_samples, plain_event, refused, write_lines
+from tests.support.drawn_values import Log
+from tests.support.engine_harness import Engine, engine, exact, fetch
+
+FORMATS = ("jsonl", "json", "csv", "tsv", "parquet", "arrow")
+Row = dict[str, Any]
+Key = tuple[str, str]
+
+
+def differences(made: Engine, path: Path, how: Comparison | None = None) -> set[tuple[str, str, str, str]]:
+    """Reconcile with a file; give (kind, entity, difference, field)."""
+    rows = fetch(reconcile(made.scope(), path, None, how or Comparison()).answer)
+    return {(row[1], row[0], row[2], row[3] or "") for row in rows}
+
+
+def perturbed(states: dict[Key, Row], choose: Callable[[int], int]) -> tuple[list[Row], set[tuple[str, str, str, str]]]:
+    """Change states at random; give the rows of a file, and the differences as one would count them by hand."""
+    rows, expected = [], set()
+    for (kind, entity), state in states.items():
+        what = choose(8)
+        if what == 0:
+            expected.add((kind, entity, "missing", ""))
+            continue
+        told = dict(state)
+        for field in state:
+            new = [state[field], state[field], f"not {field}", -987654, None, [state[field]]][choose(6)]
+            if not same(new, state[field]):
+                told[field] = new
+                expected.add((kind, entity, "different", field))
+        rows.append({"kind": kind, "entity": entity, "state": dict(reversed(told.items()))})
+    if choose(2):
+        rows.append({"kind": "thing", "entity": "unheard-of", "state": {}})
+        expected.add(("thing", "unheard-of", "extra", ""))
+    return rows, expected
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_what_was_changed_is_found_and_nothing_else(number: int, tmp_path: Path) -> None:
+    seen: Counter[str] = Counter()
+
+    def check(log: Log) -> None:
+        dice = Random(crc32(repr(log).encode()))
+        with engine(log) as made:
+            try:
+                replayed = made.replay({})
+            except UsageError:
+                return
+            states = {key: state.state for key, state in replayed.items() if state.state is not None}
+            rows, expected = perturbed(states, dice.randrange)
+            known = {name for row in rows for name in row["state"]}
+            expected = {row for row in expected if not row[3] or row[3] in known}
+            if made.projection and made.projection.entities:  # a glob that takes in no unheard-of entity
+                expected -= {("thing", "unheard-of", "extra", "")}
+            path = tmp_path / "told.jsonl"
+            path.write_bytes(b"".join(dump(row) + b"\n" for row in rows) or b"\n")
+            if rows:
+                assert differences(made, path) == expected
+                seen.update(row[2] for row in expected)
+
+    hold(check, 25, 950 + number)
+    assert seen["missing"] > 1
+    assert seen["different"] > 5
+    assert seen["extra"] > 1
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ingest_samples(tmp_path_factory.mktemp("reconcile"))
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_what_replay_writes_is_what_the_log_says(store: Path, kind: str) -> None:
+    good("replay", "--at", "2024-03-01", "-o", f"states.{kind}", "-q", cwd=store)
+    done = good("reconcile", f"states.{kind}", "--at", "2024-03-01", cwd=store)
+    assert done.out == b""
+    assert "286 equal, 0 missing, 0 extra, 0 different" in done.err
+    later = esctl("reconcile", f"states.{kind}", "--at", "2024-03-02", cwd=store)
+    assert later.code == 1
+    assert b'"different"' in later.out
+
+
+@pytest.fixture(scope="module")
+def orders(store: Path) -> Path:
+    """Write a shop's own table: order 1004 was lost, 1005 was tampered with, 99 never existed."""
+    states = [row["state"] for row in good("replay", "orders/*", cwd=store).rows]
+    with (store / "orders.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "status", "total", "shelf"])
+        for state in states:
+            if state["id"] != 1004:
+                total = f"{Decimal(str(state['total'])):.2f}"
+                status = "returned" if state["id"] == 1005 else state["status"]
+                writer.writerow([state["id"], status, total, "A1"])
+        writer.writerow([99, "new", "5.00", "A1"])
+    return store
+
+
+def test_a_table_of_another_system_is_matched_by_a_template(orders: Path) -> None:
+    done = esctl("reconcile", "orders.csv", "--key", "orders/{id}", cwd=orders)
+    assert done.code == 1
+    assert [(row["entity"], row["difference"], row["field"]) for row in done.rows] == [
+        ("orders/1004", "missing", None),
+        ("orders/1005", "different", "status"),
+        ("orders/99", "extra", None),
+    ]
+    missing, different, extra = done.rows
+    assert (different["log"], different["file"]) == ("packed", "returned")
+    assert different["type"] == "update"
+    assert different["actor"] == "warehouse_app"
+    assert missing["log"]["status"] == "shipped"
+    assert missing["position"] is not None
+    assert extra["position"] is None
+    assert extra["file"] == {"id": "99", "status": "new", "total": "5.00"}
+    assert "note: not compared, as no state has them: shelf" in done.err
+    assert "270 equal, 1 missing, 1 extra, 1 different" in done.err
+
+
+def test_fields_can_be_left_out_or_all_compared(orders: Path) -> None:
+    key = ("--key", "orders/{id}")
+    done = esctl("reconcile", "orders.csv", *key, "--ignore", "status", cwd=orders)
+    assert [row["difference"] for row in done.rows] == ["missing", "extra"]
+    done = esctl("reconcile", "orders.csv", *key, "orders/1006", "--all-fields", cwd=orders)
+    assert {"customer", "shelf"} <= {row["field"] for row in done.rows}
+    assert "status" not in {row["field"] for row in done.rows}
+    done = good("reconcile", "orders.csv", *key, "orders/1006", cwd=orders)
+    assert done.out == b""
+    assert esctl("reconcile", "orders.csv", *key, "--no-exit-code", cwd=orders).code == 0
+    assert esctl("reconcile", "orders.csv", *key, "--limit", "0", cwd=orders).code == 1
+
+
+def test_a_deleted_entity_that_the_file_still_has_names_its_deletion(store: Path) -> None:
+    (store / "left.jsonl").write_text('{"entity": "account-009", "owner": "customer 009"}\n')
+    done = esctl("reconcile", "left.jsonl", "account-009", cwd=store)
+    (row,) = done.rows
+    assert (row["difference"], row["type"]) == ("extra", "AccountClosed")
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "code", "told"),
+    [
+        ("a,b\n1,2\n", (), 2, "no column 'entity'"),
+        ("a,b\n1,2\n", ("--key", "x/{c}"), 2, "no column 'c'"),
+        ("entity,b\nx,1\nx,2\n", (), 3, "'x' twice"),
+        ("entity,b\n,1\n", (), 3, "row 1 has no key"),
+        ("entity,b\nx,1,2\n", (), 3, "row 1 cannot be read"),
+        ("entity,b\nx,1\n", ("nothing-1",), 4, "nothing-1"),
+    ],
+)
+def test_a_file_that_cannot_be_compared_is_told(
+    store: Path, content: str, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    (store / "wrong.csv").write_text(content)
+    assert told in refused("reconcile", "wrong.csv", *arguments, code=code, cwd=store)[0]
+
+
+@pytest.mark.parametrize(("name", "content"), [("empty.csv", "entity,owner\n"), ("empty.jsonl", "")])
+def test_a_system_that_has_nothing_lacks_everything(store: Path, name: str, content: str) -> None:
+    (store / name).write_text(content)
+    done = esctl("reconcile", name, "-p", "account", cwd=store)
+    assert {row["difference"] for row in done.rows} == {"missing"}
+    assert "0 equal, 56 missing, 0 extra, 0 different" in done.err
+
+
+def test_a_file_that_is_none(store: Path) -> None:
+    assert "no such file" in refused("reconcile", "nowhere.csv", code=3, cwd=store)[0]
+
+
+def test_values_are_compared_as_what_they_are(tmp_path: Path) -> None:
+    events = [
+        plain_event(1, "x-1", amount=1, big=0.5, ok=True, note="=1+1", at="2024-01-02T00:00:00Z", tags=["a", {"b": 1}]),
+        plain_event(2, "x-2", amount=2, ok=False, note="", gone=None),
+    ]
+    path = write_lines(tmp_path / "events.jsonl", events)
+    wide = '"amount": 12345678901234567890.12345678'
+    path.write_text(path.read_text().replace('"big": 0.5', wide.replace("amount", "big")))
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    head = "entity,amount,big,ok,note,at,tags,gone\n"
+    one = """x-1,1.0,12345678901234567890.12345678,TRUE,'=1+1,2024-01-02 01:00:00+01:00,"[""a"", {""b"": 1.0}]",\n"""
+    two = "x-2,2,,f,,,,\n"
+    (tmp_path / "told.csv").write_text(head + one + two)
+    assert good("reconcile", "told.csv", cwd=tmp_path).out == b""
+    (tmp_path / "told.csv").write_text(head + one.replace("12345678,TRUE", "12345679,TRUE") + two.replace("f", "1"))
+    done = esctl("reconcile", "told.csv", cwd=tmp_path)
+    assert [(row["entity"], row["field"]) for row in done.rows] == [("x-1", "big"), ("x-2", "ok")]
+    assert "12345678901234567890.12345678" in done.text
+    table = pa.table({
+        "entity": ["x-1", "x-2"], "amount": pa.array([Decimal("1.00"), Decimal("2.00")]), "ok": [True, False],
+        "big": pa.array([Decimal("12345678901234567890.12345678"), None]),
+    })  # fmt: skip
+    pq.write_table(table, tmp_path / "told.parquet")
+    assert good("reconcile", "told.parquet", cwd=tmp_path).out == b""
+
+
+def test_streamed_states_are_compared_field_by_field(tmp_path: Path) -> None:
+    write_lines(tmp_path / "events.jsonl", [plain_event(i, f"x-{i}", n=i, deep={"k": i}) for i in (1, 2)])
+    (tmp_path / "esctl.toml").write_text('[projections.patch.on."*"]\nmerge_patch = "data"\n')
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    for kind in FORMATS:
+        good("replay", "-o", f"states.{kind}", "-q", cwd=tmp_path)
+        assert good("reconcile", f"states.{kind}", cwd=tmp_path).out == b"", kind
+    write_lines(tmp_path / "told.jsonl", [{"entity": "x-1", "n": 1, "deep": {"k": 5}}, {"entity": "x-2", "n": 2}])
+    done = esctl("reconcile", "told.jsonl", cwd=tmp_path)
+    assert [(row["entity"], row["field"], row["position"]) for row in done.rows] == [
+        ("x-1", "deep", 1),
+        ("x-2", "deep", 2),
+    ]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.decimals(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=4,
+)  # fmt: skip
+
+
+@seed(7)
+@settings(max_examples=150, deadline=None, database=None)
+@given(VALUES, VALUES)
+def test_values_agree_where_they_are_the_same(a: Any, b: Any) -> None:
+    from esctl.projection.jsontext import dumps
+
+    assert agree(dumps(a), dumps(a))
+    if not isinstance(b, str):
+        assert agree(dumps(a), dumps(b)) == same(a, b)
+    assert same(exact(dumps(a)), a)

@@ -1,0 +1,90 @@
+"""Grids of points: where a clock in a zone shows the start of a unit, whatever summer time does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from esctl.ask.over_time.grid import MOST_POINTS, grid, parse_step
+from esctl.errors import UsageError
+from esctl.timespec import format_instant, parse_as_of
+
+
+def instant(text: str) -> int:
+    found = parse_as_of(text).instant
+    assert found is not None
+    return found
+
+
+def points(step: str, first: str, last: str, tz: str = "UTC", *, beyond: bool = True) -> list[str]:
+    found = grid(parse_step(step), instant(f"{first}:00Z"), instant(f"{last}:00Z"), tz, beyond=beyond)
+    return [format_instant(point).removesuffix(":00Z") for point in found]
+
+
+@pytest.mark.parametrize(
+    ("step", "first", "last", "tz", "expected"),
+    [
+        ("1mo", "2024-01-02T00:05", "2024-03-31T22:30", "UTC",
+         ["2024-02-01T00:00", "2024-03-01T00:00", "2024-04-01T00:00"]),
+        ("3mo", "2024-01-02T00:05", "2024-05-31T22:30", "UTC", ["2024-04-01T00:00", "2024-07-01T00:00"]),
+        ("1y", "2024-01-01T00:00", "2024-01-01T00:00", "UTC", ["2024-01-01T00:00"]),
+        ("1w", "2024-01-02T00:00", "2024-01-15T00:00", "UTC", ["2024-01-08T00:00", "2024-01-15T00:00"]),
+        ("1d", "2024-03-30T00:00", "2024-03-31T12:00", "Europe/Vienna", ["2024-03-30T23:00", "2024-03-31T22:00"]),
+        ("1d", "2024-03-30T00:00", "2024-03-30T12:00", "+05:45", ["2024-03-30T18:15"]),
+        # The hour from two to three is not there; the clock still shows 06:00 and 12:00.
+        ("6h", "2024-03-30T23:00", "2024-03-31T10:00", "Europe/Vienna",
+         ["2024-03-30T23:00", "2024-03-31T04:00", "2024-03-31T10:00"]),
+        ("30m", "2024-03-31T00:30", "2024-03-31T01:30", "Europe/Vienna",
+         ["2024-03-31T00:30", "2024-03-31T01:00", "2024-03-31T01:30"]),
+        # The hour from two to three comes twice.
+        ("1h", "2024-10-27T00:00", "2024-10-27T02:00", "Europe/Vienna",
+         ["2024-10-27T00:00", "2024-10-27T01:00", "2024-10-27T02:00"]),
+        # Midnight is not there: the day begins at one.
+        ("1d", "2024-03-30T12:00", "2024-03-31T21:00", "Asia/Beirut", ["2024-03-30T22:00", "2024-03-31T21:00"]),
+    ],
+)  # fmt: skip
+def test_points_lie_where_the_clock_shows_a_start(
+    step: str, first: str, last: str, tz: str, expected: list[str]
+) -> None:
+    assert points(step, first, last, tz) == expected
+
+
+def test_a_bound_keeps_points_beyond_it_out() -> None:
+    assert points("1d", "2024-01-01T00:00", "2024-01-02T12:00", beyond=False) == [
+        "2024-01-01T00:00",
+        "2024-01-02T00:00",
+    ]
+    assert points("1d", "2024-01-01T00:01", "2024-01-01T12:00", beyond=False) == []
+
+
+@pytest.mark.parametrize("tz", ["America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia"])
+def test_every_day_has_one_point(tz: str) -> None:
+    zone = ZoneInfo(tz)
+    found = grid(parse_step("1d"), instant("2010-01-01T00:00:00Z"), instant("2013-01-01T00:00:00Z"), tz, beyond=False)
+    days = [datetime.fromtimestamp(point // 1_000_000, UTC).astimezone(zone).date() for point in found]
+    assert all(0 < (b - a).days <= 2 for a, b in pairwise(days))  # Samoa left a day out
+    assert len({*days}) == len(found)
+
+
+def test_years_end_with_the_calendar() -> None:
+    assert points("1y", "9998-06-01T00:00", "9999-06-01T00:00") == ["9999-01-01T00:00"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "h", "0d", "-1d", "1.5h", "7h", "25h", "1 fortnight", "1M", "9999999999d", "101y"]
+)
+def test_what_is_no_step_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--every"):
+        parse_step(text)
+
+
+def test_a_grid_has_an_end() -> None:
+    first = instant("2024-01-01T00:00:00Z")
+    assert len(grid(parse_step("1s"), first, first + (MOST_POINTS - 1) * 1_000_000, "UTC", beyond=False)) == MOST_POINTS
+    with pytest.raises(UsageError, match="more than 100,000 points"):
+        grid(parse_step("1s"), first, first + MOST_POINTS * 1_000_000, "UTC", beyond=False)
+    with pytest.raises(UsageError, match="more than 100,000 points"):
+        grid(parse_step("1s"), first, first + 10**17, "UTC", beyond=True)

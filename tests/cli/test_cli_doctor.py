@@ -1,0 +1,91 @@
+"""doctor and trace on the command line: what they print, say and exit with, over the sample logs."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from esctl.ask.changes.audit import Filters
+from esctl.ask.health.doctor import OCCURRENCES, SUMMARY, examine
+from tests.support.cli_harness import esctl, good, refused
+from tests.support.real_log_helpers import json_lines, load
+
+MESSY = {"duplicates": [5078, 5079], "conflicts": [5080], "invalid": [*range(5082, 5088), 5098], "homeless": [5097]}
+NOTE = "note: 1 conflicting event in scope: esctl doctor --conflicts\n"
+
+
+def test_the_messy_file_has_what_its_description_says(samples: Path) -> None:
+    done = esctl("doctor", cwd=samples)
+    assert (done.code, done.err) == (1, "")
+    assert [list(row) for row in done.rows] == [[column.name for column in SUMMARY]] * 11
+    found = {row["check"]: row for row in done.rows}
+    for name, positions in MESSY.items():
+        assert (found[name]["count"], found[name]["examples"]) == (len(positions), positions[:5])
+        listed = esctl(*found[name]["list"].split()[1:], cwd=samples)
+        assert listed.code == 1
+        assert [row["position"] for row in listed.rows] == positions
+        assert list(listed.rows[0]) == [column.name for column in OCCURRENCES]
+
+
+def test_a_clean_scope_exits_with_0(samples: Path) -> None:
+    done = good("doctor", "account-017", cwd=samples)
+    assert {row["count"] for row in done.rows} == {0}
+    assert good("doctor", "account-017", "--late", "--gaps", cwd=samples).out == b""
+    assert good("replay", "account-017", cwd=samples).err == ""
+
+
+def test_findings_are_noted_where_they_are_in_scope(samples: Path) -> None:
+    assert good("replay", "sensor-1", cwd=samples).err == NOTE
+    assert good("replay", "sensor-1", "-q", cwd=samples).err == ""
+    assert NOTE not in good("replay", "sensor-1", "--at", "2024-01-02T00:30:00Z", cwd=samples).err
+
+
+def test_a_limit_hides_no_finding(samples: Path) -> None:
+    done = esctl("doctor", "--conflicts", "--limit", "0", cwd=samples)
+    assert (done.code, done.out) == (1, b"")
+
+
+def test_findings_are_reported(samples: Path) -> None:
+    run = json.loads(esctl("doctor", "--conflicts", "--clock", "-f", "sarif", cwd=samples).out)["runs"][0]
+    assert {result["ruleId"] for result in run["results"]} == {"conflicts", "clock"}
+    root = ET.fromstring(esctl("doctor", "-f", "junit", cwd=samples).out)
+    assert (root.attrib["tests"], root.attrib["failures"]) == ("11", "6")
+    message, hint = refused("entities", "-f", "sarif", "-q", code=2, cwd=samples)
+    assert message == "entities has no findings to report as sarif"
+    assert "doctor" in hint
+
+
+def test_a_trace_shows_the_night_of_the_charge(samples: Path) -> None:
+    rows = good("trace", "job-20240305-nightly", cwd=samples).rows
+    assert [(row["position"], row["depth"], row["parent"]) for row in rows] == [
+        (3492, 0, None),
+        (3493, 1, 3492),
+        (3494, 2, 3493),
+        (3495, 3, 3494),
+        (3496, 4, 3495),
+        (3678, 3, 3494),
+    ]
+    assert good("trace", "@3494", cwd=samples).rows == rows
+    message, hint = refused("trace", "job-20240305-nightle", "-q", code=4, cwd=samples)
+    assert "job-20240305-nightle" in message
+    assert hint == "did you mean job-20240305-nightly?"
+
+
+GIT = '[mapping]\nid = "event_id"\ntype = "type"\ntime = "time"\nentity = "path"\nsequence = "seq"\n'
+
+
+def test_the_clock_of_a_git_history_goes_back_as_often_as_it_does(real_logs: Path, tmp_path: Path) -> None:
+    file = real_logs / "git_harlequin" / "events.jsonl.zst"
+    if not file.is_file():
+        pytest.skip("no git_harlequin among the real logs")
+    times = [datetime.fromisoformat(str(event["time"])) for event in json_lines(file)]
+    store, _ = load(tmp_path, [file], GIT)
+    counts = {result.check.name: result.count for result in examine(store.scope(), Filters())}
+    assert counts["clock"] == sum(later < earlier for earlier, later in pairwise(times))
+    assert counts["clock"] > 0
+    assert (counts["gaps"], counts["future"], counts["duplicates"], counts["invalid"]) == (0, 0, 0, 0)

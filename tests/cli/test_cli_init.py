@@ -1,0 +1,87 @@
+"""init writes an esctl.toml that changes nothing; config show says where each setting comes from."""
+
+from __future__ import annotations
+
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli_harness import SAMPLES, good, plain_event, refused, write_lines
+
+
+@pytest.mark.parametrize("name", ["bank.jsonl", "messy.jsonl", "orders_cdc.jsonl", "shop", "all"])
+def test_what_init_writes_gives_the_same_states(tmp_path: Path, name: str) -> None:
+    for path in SAMPLES.iterdir():
+        if (name == "all" and (path.suffix == ".jsonl" or path.name == "shop")) or path.name == name:
+            copy = shutil.copytree if path.is_dir() else shutil.copy
+            copy(path, tmp_path / path.name)
+    good("ingest", ".", "-q", cwd=tmp_path)
+    before, events = good("replay", cwd=tmp_path).rows, good("log", cwd=tmp_path).out
+    assert before
+    done = good("init", cwd=tmp_path)
+    assert (done.out, done.err) == (b"", f"wrote {tmp_path / 'esctl.toml'}\n")
+    text = (tmp_path / "esctl.toml").read_text(encoding="utf-8")
+    assert text.startswith("#")
+    assert set(tomllib.loads(text)) == {"mapping", "projections"}
+    assert good("log", cwd=tmp_path).out == events
+    after = good("replay", cwd=tmp_path).rows
+    assert after == before
+
+
+def test_init_twice_refuses_and_can_be_forced(tmp_path: Path) -> None:
+    write_lines(tmp_path / "a.jsonl", [plain_event(1)])
+    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+    good("init", "-q", cwd=tmp_path)
+    written = (tmp_path / "esctl.toml").read_bytes()
+    (tmp_path / "esctl.toml").write_bytes(written + b"# mine\n")
+    message, hint = refused("init", code=2, cwd=tmp_path)
+    assert "esctl.toml is there already" in message
+    assert "--force" in hint
+    assert (tmp_path / "esctl.toml").read_bytes() == written + b"# mine\n"
+    assert good("init", "-o", "-", cwd=tmp_path).out == written
+    good("init", "-o", "other.toml", cwd=tmp_path)
+    assert (tmp_path / "other.toml").read_bytes() == written
+    good("init", "--force", cwd=tmp_path)
+    assert (tmp_path / "esctl.toml").read_bytes() == written
+
+
+def test_a_mapping_given_by_map_is_written_too(tmp_path: Path) -> None:
+    write_lines(tmp_path / "a.jsonl", [{**plain_event(i), "other": f"else-{i}"} for i in range(3)])
+    good("ingest", "a.jsonl", "--map", "entity=other", "-q", cwd=tmp_path)
+    before = good("replay", cwd=tmp_path).rows
+    good("init", "-q", cwd=tmp_path)
+    assert tomllib.loads((tmp_path / "esctl.toml").read_text())["mapping"]["entity"] == "other"
+    assert good("replay", cwd=tmp_path).rows == before
+
+
+def test_config_show_names_every_origin(samples: Path) -> None:
+    def origins(*arguments: str, **variables: str) -> dict[str, tuple[str, str]]:
+        rows = good(*arguments, "config", "show", cwd=samples, **variables).rows
+        assert all(list(row) == ["setting", "value", "origin"] for row in rows)
+        return {row["setting"]: (row["value"], row["origin"]) for row in rows}
+
+    plain = origins()
+    assert plain["tz"] == ("UTC", "default")
+    assert plain["config found"] == (str(samples / "esctl.toml"), "search")
+    assert plain["store found"] == (str(samples / ".esctl"), "search")
+    assert plain["mapping.sources.*bank.jsonl.entity"] == ("stream", str(samples / "esctl.toml"))
+    assert origins("--tz", "Asia/Kathmandu")["tz"] == ("Asia/Kathmandu", "--tz")
+    assert origins(ESCTL_TZ="Asia/Kathmandu")["tz"] == ("Asia/Kathmandu", "ESCTL_TZ")
+    assert origins("--tz", "UTC", ESCTL_TZ="Asia/Kathmandu")["tz"] == ("UTC", "--tz")
+    assert origins(ESCTL_FORMAT="json", ESCTL_QUIET="1")["format"] == ("json", "ESCTL_FORMAT")
+    assert origins(ESCTL_QUIET="1")["quiet"] == ("true", "ESCTL_QUIET")
+    assert origins("--columns", "setting,value,origin")["columns"] == (
+        "setting,value,origin",
+        "--columns",
+    )
+
+
+def test_config_show_takes_the_output_table(samples: Path, tmp_path: Path) -> None:
+    config = tmp_path / "esctl.toml"
+    config.write_text('[output]\ntz = "Asia/Kathmandu"\nformat = "csv"\n')
+    text = good("--config", config, "config", "show", cwd=samples).text
+    assert f"tz,Asia/Kathmandu,{config}\n" in text
+    assert f"format,csv,{config}\n" in text
+    assert text.startswith("setting,value,origin\n")

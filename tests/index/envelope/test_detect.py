@@ -1,0 +1,185 @@
+"""Mappings found from samples alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from esctl.index.envelope.detect import Detection, detect
+from esctl.index.envelope.mapping import parse_mapping, to_toml
+from esctl.model import MARK
+
+
+def events(count: int = 40, **more: Any) -> list[object]:
+    base = {
+        "id": "evt-{n}",
+        "type": "Deposited",
+        "time": "2024-01-01T00:00:{s:02d}Z",
+        "stream": "account-{m}",
+        "data": {"n": 1},
+    }
+    return [
+        {
+            key: value.format(n=n, m=n % 7, s=n % 60) if isinstance(value, str) else value
+            for key, value in (base | more).items()
+            if value is not None
+        }
+        for n in range(count)
+    ]
+
+
+def mapped(detection: Detection) -> dict[str, str]:
+    return {row.field: row.path for row in detection.rows}
+
+
+def test_plain_envelope() -> None:
+    found = detect(events(actor="teller-1", correlation_id="c-{m}", causation_id="x"))
+    assert mapped(found) == {
+        "id": "id", "type": "type", "time": "time", "entity": "stream", "actor": "actor", "data": "data",
+        "correlation": "correlation_id", "causation": "causation_id", "order": "time",
+    }  # fmt: skip
+    assert found.candidates == ()
+    assert all(row.why for row in found.rows)
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ({"eventId": "e{n}", "eventType": "A", "occurredAt": "2024-01-01", "aggregateId": "a{m}", "payload": {}},
+         {"id": "eventId", "type": "eventType", "time": "occurredAt", "entity": "aggregateId", "data": "payload"}),
+        ({"@timestamp": "2024-01-01T00:00:00Z", "action": "login", "user": {"id": "u{m}", "name": "n"}, "host": "h{m}"},
+         {"type": "action", "time": "@timestamp", "entity": "host", "actor": "user.name"}),
+        ({"ts": "1700000000123", "op": "set", "key": "k{m}", "value": 3},
+         {"type": "op", "time": "ts", "entity": "key"}),
+        ({"metadata": {"id": "e{n}", "type": "A", "time": "2024-01-01", "stream": "s{m}"}, "body": {"x": 1}},
+         {"data": "body", "id": "metadata.id", "entity": "metadata.stream"}),
+        ({"id": "e{n}", "name": "A", "time": "2024-01-01", "data": {"aggregate_id": "x{m}"}},
+         {"entity": "data.aggregate_id"}),
+        ({"type": "A", "time": "2024-01-01", "gadget_id": "g{m}"}, {"entity": "gadget_id"}),
+    ],
+)  # fmt: skip
+def test_other_names(record: dict[str, Any], expected: dict[str, str]) -> None:
+    def fill(value: Any, n: int) -> Any:
+        if isinstance(value, dict):
+            return {key: fill(inner, n) for key, inner in value.items()}
+        return value.format(n=n, m=n % 5) if isinstance(value, str) else value
+
+    found = mapped(detect([fill(record, n) for n in range(30)]))
+    assert {key: found.get(key) for key in expected} == expected
+
+
+def test_envelope_under_one_wrapper() -> None:
+    found = detect([{"n": n, "wrapped": record} for n, record in enumerate(events())])
+    assert found.stanza.unwrap == "wrapped"
+    assert found.stanza.id == ("id",)
+
+
+def test_an_id_that_repeats_with_other_content_is_the_entity() -> None:
+    found = mapped(
+        detect([{"id": f"c{n % 4}", "type": "A", "time": f"2024-01-{n + 1:02d}", "n": n} for n in range(20)])
+    )
+    assert "id" not in found
+    assert found["entity"] == "id"
+
+
+def test_duplicates_and_a_rare_conflict_leave_an_id_an_id() -> None:
+    records = events(60)
+    conflict = dict(records[5], data={"n": 2})  # type: ignore[call-overload]
+    assert mapped(detect([*records, records[3], records[4], conflict]))["id"] == "id"
+
+
+def test_times_must_be_readable_and_plausible() -> None:
+    found = mapped(detect(events(time="soon", created_at="2024-01-01")))
+    assert found["time"] == "created_at"
+    found = mapped(detect(events(time=None, ts=3)))
+    assert "time" not in found
+    assert found["order"] == "position"
+    assert mapped(detect(events(time=None, seen="2024-01-01T00:00:00Z")))["time"] == "seen"
+
+
+def test_sequence_is_unique_integers() -> None:
+    records = [dict(record, seq=n) for n, record in enumerate(events())]  # type: ignore[call-overload]
+    assert detect(records).stanza.sequence == ("seq",)
+    assert detect(records).stanza.order == "time"
+    timeless = [{key: value for key, value in record.items() if key != "time"} for record in records]
+    assert detect(timeless).stanza.order == "sequence"
+    assert detect([dict(record, seq=1) for record in records]).stanza.sequence == ()
+
+
+@pytest.mark.parametrize("vague", [{"object": "event"}, {"_document_id": "d{n}"}])
+def test_a_vague_name_is_no_entity_where_its_values_say_so(vague: dict[str, str]) -> None:
+    assert mapped(detect(events(stream=None, customer="c{m}", **vague)))["entity"] == "customer"
+    assert mapped(detect(events(stream=None, **dict.fromkeys(vague, "o{m}"))))["entity"] == next(iter(vague))
+
+
+def test_without_entity_the_candidates_are_named() -> None:
+    records = [
+        {"type": "A", "time": "2024-01-01", "shape": f"s{n % 3}", "data": {"colour": "red", "n": n / 2}}
+        for n in range(9)
+    ]
+    found = detect(records)
+    assert found.stanza.entity == ()
+    assert found.candidates[0].path == "shape"
+    assert (found.candidates[0].distinct, found.candidates[0].samples) == (3, ("s0", "s1", "s2"))
+    assert "data.n" not in {candidate.path for candidate in found.candidates}
+    assert "time" not in {candidate.path for candidate in found.candidates}
+
+
+@pytest.mark.parametrize("samples", [[], [1, 2], [None], ["x", [1]], [{}], [{"a": None}], [[{}]], [{"": {"": 1}}]])
+def test_samples_without_any_envelope(samples: list[object]) -> None:
+    found = detect(samples)
+    assert found.stanza.type == ("=event",)
+    assert found.stanza.order == "position"
+    assert found.stanza.entity == ()
+
+
+def test_odd_names_are_quoted() -> None:
+    records = [
+        {"type": "A", "time": "2024-01-01", "meta": {"stream id": f"s{n % 3}"}, "x.y": {"z": 1}} for n in range(9)
+    ]
+    assert detect(records).stanza.entity == ('meta."stream id"',)
+
+
+def test_detection_can_be_written_to_a_file() -> None:
+    import tomllib
+
+    stanza = detect(events(actor="a")).stanza
+    assert parse_mapping(tomllib.loads(to_toml(stanza))["mapping"]).default == stanza
+
+
+@pytest.mark.parametrize(
+    ("file", "expected"),
+    [
+        ("git_harlequin/events.jsonl.zst",
+         {"id": "event_id", "type": "type", "time": "time", "entity": "path", "actor": "author", "sequence": "seq"}),
+        ("git_pm4py/events.jsonl.zst", {"id": "event_id", "type": "type", "entity": "path", "sequence": "seq"}),
+        ("dpkg_log/events.jsonl", {"type": "action", "time": "time", "entity": "package", "order": "time"}),
+        ("cdnow_sample/cdnow_sample.jsonl", {"type": "=event", "time": "date", "entity": "customer_id"}),
+        ("eventsourcing_lib/events.jsonl", {"preset": "eventsourcing", "entity": "originator_id", "sequence": "id"}),
+        ("cloudtrail_stratus/cloudtrail_stratus.jsonl", {"preset": "cloudtrail", "order": "time"}),
+        ("github_webhooks/webhooks.jsonl", {"preset": "github_webhooks", "order": "position"}),
+        ("suites/cloudevents/spec_samples.jsonl", {"preset": "cloudevents", "unwrap": "event"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [20, 1000])
+def test_real_logs(real_logs: Path, file: str, expected: dict[str, str], size: int) -> None:
+    found = mapped(detect(head(real_logs / file, size)))
+    assert {key: found.get(key) for key in expected} == expected
+    if file.startswith(("dpkg_log", "cdnow")):
+        assert "id" not in found
+
+
+def head(path: Path, size: int) -> list[object]:
+    content = path.read_bytes()
+    if path.suffix == ".zst":
+        content = zstandard.ZstdDecompressor().stream_reader(content, read_across_frames=True).read()
+    return [json.loads(line) for line in content.decode().splitlines()[:size]]
+
+
+def test_exact_numbers_of_judged_text_are_read_as_numbers() -> None:
+    found = mapped(detect(events(time=None, ts=f"{MARK}1700000000.12345678901")))
+    assert found["time"] == "ts"

@@ -1,0 +1,100 @@
+"""What a user installs: light to import, complete as a wheel, and layered as the architecture says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import esctl
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Give the top-level modules that a fresh interpreter has after a statement."""
+    code = f"{statement}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}}, file=sys.stderr)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    return set(run.stderr.split())
+
+
+def test_importing_esctl_loads_no_engine() -> None:
+    assert loaded_by("import esctl").isdisjoint({"duckdb", "pyarrow", "numpy", "sqlglot", "typer", "rich"})
+
+
+def test_what_loads_an_engine_is_seen_by_this_test() -> None:
+    assert "duckdb" in loaded_by("import duckdb")
+
+
+def test_unknown_names_of_the_package_are_attribute_errors() -> None:
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = esctl.nonsense
+
+
+def test_every_dependency_has_a_lower_bound() -> None:
+    for requirement in PROJECT["dependencies"]:
+        assert re.match(r"[a-z0-9.-]+>=\d", requirement), requirement
+
+
+def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
+    pattern = re.compile(r"^\s*(?:import|from) (\w+)", re.MULTILINE)
+    imported = {name for path in (ROOT / "esctl").rglob("*.py") for name in pattern.findall(path.read_text("utf-8"))}
+    needed = {re.split(r"[.>]", requirement)[0] for requirement in PROJECT["dependencies"]}
+    elsewhere = {
+        "esctl",
+        "_duckdb",  # the compiled part of duckdb
+        "pandas",
+        "plotille",
+        "rfc3161_client",
+        "compression",
+    }  # extras; the standard library from Python 3.14 on
+    assert imported - sys.stdlib_module_names - elsewhere == needed
+
+
+def test_the_changelog_begins_with_what_is_not_yet_released() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.search(r"^## \[(.+?)\]", text, re.MULTILINE)[1] == "Unreleased"  # type: ignore[index]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
+    for target in ("wheel", "sdist"):
+        command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
+        subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=120)
+    return folder
+
+
+def test_the_wheel_holds_the_typed_package_its_licence_and_nothing_else(built: Path) -> None:
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as wheel:
+        names = wheel.namelist()
+        entry_points = next(name for name in names if name.endswith("entry_points.txt"))
+        assert "esctl = esctl.cli.app:main" in wheel.read(entry_points).decode()
+    assert "esctl/py.typed" in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert {name.partition("/")[0] for name in names} == {"esctl", f"esctl_audit-{esctl.__version__}.dist-info"}
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "esctl").rglob("*.py")}
+    assert modules <= set(names)
+
+
+def test_the_sdist_holds_what_the_make_commands_need(built: Path) -> None:
+    with tarfile.open(next(built.glob("*.tar.gz"))) as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    needed = {
+        "Makefile",
+        "README.md",
+        "pyproject.toml",
+        ".ci/venv",
+        ".ci/run",
+        "sample_logs/bank.jsonl",
+        "tests/project/test_packaging.py",
+    }
+    assert needed <= names
+    assert not {name for name in names if name.startswith((".venv", "build/", ".git/"))}
