@@ -104,7 +104,8 @@ class Questions(ABC):
         projection: str = "",
     ) -> Relation:
         """Give the trail. Arguments as the options of `esctl audit` (`start`: --from, `end`: --to)."""
-        from esctl.ask.changes.audit import Filters, audit
+        from esctl.ask.changes.audit import audit
+        from esctl.ask.scope.filters import Filters
 
         filters = Filters(
             actors=(actor,) if actor else (), types=(type,) if type else (), fields=(field,) if field else (),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from esctl.ask.changes.audit import Filters
+    from esctl.ask.scope.filters import Filters
     from esctl.store import Store
 
 
@@ -18,7 +18,7 @@ def filters(
     fields: list[str] | None = None,
 ) -> Filters:
     """Read the filter options."""
-    from esctl.ask.changes.audit import Filters
+    from esctl.ask.scope.filters import Filters
 
     return Filters(
         actors=tuple(actors or ()),

@@ -6,15 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.log.files import Filesystem
-from esctl.reports.compact import Compacted
 
 if TYPE_CHECKING:
     from esctl.index.files.manifest import IndexFile
     from esctl.index.update import Updater
     from esctl.log.store_state import SegmentEntry, Snapshot
+
+
+class Compacted(Struct, frozen=True):
+    """What became of the files of a part of the store: their numbers and bytes, before and after."""
+
+    part: str  # log | index
+    files_before: int
+    files_after: int
+    bytes_before: int
+    bytes_after: int
 
 
 def compact(path: Path, updater: Updater, files: Filesystem | None = None) -> list[Compacted]:

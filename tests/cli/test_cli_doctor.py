@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from esctl.ask.changes.audit import Filters
 from esctl.ask.health.doctor import OCCURRENCES, SUMMARY, examine
+from esctl.ask.scope.filters import Filters
 from tests.support.cli_harness import esctl, good, refused
 from tests.support.real_log_helpers import json_lines, load
 

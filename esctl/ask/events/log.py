@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from esctl.ask.changes.audit import Filters, filter_conditions
 from esctl.ask.scope.bounds import entity_conditions, known_conditions
+from esctl.ask.scope.filters import Filters, filter_conditions
 from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal

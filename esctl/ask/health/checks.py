@@ -7,8 +7,8 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from esctl.ask.changes.audit import Filters, filter_conditions
 from esctl.ask.scope.bounds import entity_conditions, known_conditions
+from esctl.ask.scope.filters import Filters, filter_conditions
 from esctl.ask.scope.scope import Scope, claims
 from esctl.engine.exact_text import json_string_sql, time_text
 from esctl.engine.quoting import like_pattern, literal

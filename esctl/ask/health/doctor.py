@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from esctl.ask.changes.audit import Filters
 from esctl.ask.health import checks
 from esctl.ask.health.check_fields import mixed_types
 from esctl.ask.health.check_sequences import gaps
 from esctl.ask.health.checks import Check, Ground
+from esctl.ask.scope.filters import Filters
 from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal

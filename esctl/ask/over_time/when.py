@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.ask.changes.audit import Filters, filter_conditions
+from esctl.ask.scope.filters import Filters, filter_conditions
 from esctl.ask.scope.scope import Scope, check_entities, check_order, counted, trailless_notes
 from esctl.ask.states.history import historic_claims, history
 from esctl.ask.states.replay import States, predicate

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from esctl.ask.changes.audit import one_of
+from esctl.ask.scope.filters import one_of
 from esctl.ask.scope.scope import Scope, Skipped
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
