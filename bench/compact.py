@@ -16,11 +16,11 @@ from pathlib import Path
 from generate import generate
 
 import esctl.intake.batch
+from esctl.api import Store
 from esctl.intake.batch import IngestOptions, ingest
 from esctl.maintain.compact import compact
 from esctl.sources.files import expand
 from esctl.sources.reading import SourceOptions
-from esctl.store import create
 
 HERE = Path(__file__).parent
 EVENTS = 5_000
@@ -47,7 +47,7 @@ def measure(folder: Path, commits: int) -> None:
     with log.open("wb") as file:
         generate(commits * EVENTS * 1000 // 1001, file)
     esctl.intake.batch.COMMIT_ROWS = EVENTS
-    store = create(folder / "store", HERE / "esctl.toml", erasable=False)
+    store = Store.create(folder / "store", HERE / "esctl.toml", erasable=False)
     options = IngestOptions(SourceOptions(batch_rows=EVENTS))
     started, marks = time.process_time(), []
     ingest(

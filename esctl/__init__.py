@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from esctl.store import Store
+    from esctl.api import Store
 
 __version__ = "0.1.0"
 __all__ = ["Store", "__version__"]
 
-_LAZY = {"Store": "esctl.store"}
+_LAZY = {"Store": "esctl.api"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""The store: where evidence and index live, and the face that the command line and notebooks ask."""
+"""The store, open: its evidence, its index, its configuration, and the scopes that questions are asked of."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 from msgspec.structs import replace
 
 from esctl.config import STORE, Config, check_snapshots, find_config, find_store, read_config
 from esctl.errors import InputError, UsageError
 from esctl.model import AsOf, Basis, MappingConfig
-from esctl.questions import Questions
 from esctl.timespec import bound_name, format_instant, parse_as_of, written
 
 if TYPE_CHECKING:
     import duckdb
 
+    from esctl.ask.scope.filters import Filters
     from esctl.ask.scope.scope import Scope
     from esctl.engine.duckdb import Session
     from esctl.index.envelope.detect import Detection
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from esctl.saved_states.files import Shelf
 
 
-class Store(Questions):
-    """A store and the configuration it is read with. Open it with `Store.open`."""
+class OpenStore:
+    """A store and the configuration it is read with."""
 
     def __init__(
         self, path: Path, config: Config, memory_limit: str | None = None, tz: str = "UTC", threads: int | None = None
@@ -39,7 +39,7 @@ class Store(Questions):
         self.config = config
         self.tz = tz
         self.basis: Basis | None = None  # that every answer must rest on
-        self._memory_limit = memory_limit
+        self.memory_limit = memory_limit
         self._threads = threads
 
     @classmethod
@@ -51,7 +51,7 @@ class Store(Questions):
         memory_limit: str | None = None,
         tz: str = "UTC",
         threads: int | None = None,
-    ) -> Store:
+    ) -> Self:
         """Open an existing store: the one at `path`, else the `.esctl` found upward from the working directory.
 
         Raises InputError if there is none or it cannot be read, UsageError for a wrong configuration.
@@ -66,6 +66,31 @@ class Store(Questions):
         store.snapshot  # noqa: B018  # a store that is none, or damaged, is told at once
         return store
 
+    @classmethod
+    def create(
+        cls,
+        path: Path | None,
+        config: Path | None,
+        *,
+        erasable: bool = False,
+        overrides: Sequence[str] | None = None,
+        memory_limit: str | None = None,
+        tz: str = "UTC",
+    ) -> Self:
+        """Open a store for writing, and make it if there is none: at `path`, else `.esctl` found upward, else here."""
+        from esctl.log.commits import create_store
+
+        found = find_store(path) or Path(STORE)
+        file = find_config(config, found)
+        settings = read_config(file)
+        _check_overrides(settings, overrides or ())  # a wrong mapping is told before anything is made
+        if not (found / "format.json").is_file() or erasable:
+            create_store(found, erasable)
+        store = cls(found, settings, memory_limit, tz)
+        if overrides is not None:
+            store.set_overrides(overrides)
+        return store
+
     @cached_property
     def snapshot(self) -> Snapshot:
         """The evidence as it was when first asked for."""
@@ -78,7 +103,7 @@ class Store(Questions):
         """The DuckDB session of this store's questions."""
         from esctl.engine.duckdb import open_session
 
-        return open_session(self._memory_limit, self._threads, lean=True)
+        return open_session(self.memory_limit, self._threads, lean=True)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -90,7 +115,10 @@ class Store(Questions):
     @cached_property
     def mapping(self) -> MappingConfig:
         """The mapping in force: esctl.toml's, with what `--map` said when it was last given."""
-        return replace(_mapping_of(self.config), overrides=self.overrides)
+        return self._mapping_with(self.overrides)
+
+    def _mapping_with(self, overrides: Sequence[str]) -> MappingConfig:
+        return replace(_mapping_of(self.config), overrides=tuple(overrides))
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -105,7 +133,7 @@ class Store(Questions):
 
         _check_overrides(self.config, overrides)
         write_overrides(self.path, overrides)
-        self.__dict__.pop("mapping", None)
+        self.mapping = self._mapping_with(overrides)
 
     @property
     def index_folder(self) -> Path:
@@ -148,17 +176,36 @@ class Store(Questions):
 
         return Shelf(self.path, mapping_hash(self.mapping), self.snapshot, always=self.snapshots == "always")
 
-    def on_basis(self, basis: Basis) -> Store:
+    def on_basis(self, basis: Basis) -> Self:
         """Give this store as it was on a basis; every answer will rest on just that.
 
         Raises InputError if it does not hold that basis any more, UsageError if it is read under another mapping.
         """
         from esctl.ask.scope.basis import held
 
-        store = reopened(self)
-        store.__dict__["snapshot"] = held(basis, self.path, self.snapshot, self.mapping)
+        store = self.reopened()
+        store.snapshot = held(basis, self.path, self.snapshot, self.mapping)
         store.basis = basis
         return store
+
+    def refresh(self) -> None:
+        """Look at the store's present head from now on."""
+        for name in ("snapshot", "view"):
+            self.__dict__.pop(name, None)  # as `del` of a cached property that may not be there yet
+
+    def reopened(self) -> Self:
+        """Return the store anew, at its present head."""
+        return type(self)(self.path, self.config, self.memory_limit, self.tz, self._threads)
+
+    def rebuild_index(self) -> list[tuple[str, Detection]]:
+        """Build the index of the mapping in force anew; return what was recognised in each source.
+
+        Raises InputError where the store cannot be written.
+        """
+        found: list[tuple[str, Detection]] = []
+        updater = self.updater(lambda name, detection: found.append((name, detection)))
+        self.view = updater.rebuild(self.snapshot)
+        return found
 
     def point(self, text: str, option: str, *, inclusive: bool = True) -> AsOf:
         """Read a point in time or order as the options do.
@@ -194,7 +241,7 @@ class Store(Questions):
     ) -> Scope:
         """Give the ground of a question about some entities (names or globs; none: all).
 
-        `without`: events supposed away (see `queries.whatif`); `projection_file`: another esctl.toml to fold with.
+        `without`: events supposed away (see `ask.scope.what_if`); `projection_file`: another esctl.toml to fold with.
         """
         from esctl.ask.scope.scope import Scope
 
@@ -231,6 +278,22 @@ class Store(Questions):
             return self.point(at, "--at")
         return self.given(before, "--before", inclusive=False) or self.given("", "--at")
 
+    def filters(
+        self,
+        actor: str | Sequence[str] = (),
+        type: str | Sequence[str] = (),  # noqa: A002  # as the option
+        field: str | Sequence[str] = (),
+        from_: str = "",
+        to: str = "",
+    ) -> Filters:
+        """Read which events are to be shown, as the options do; one name or several."""
+        from esctl.ask.scope.filters import Filters
+
+        return Filters(
+            several(actor), several(type), several(field),
+            self.given(from_, "--from", inclusive=False), self.given(to, "--to"),
+        )  # fmt: skip
+
     def names(self, what: Literal["entity", "type", "projection"], prefix: str, limit: int) -> list[str]:
         """List up to `limit` names that begin with a prefix, for completion."""
         if what == "projection":
@@ -262,30 +325,6 @@ class Store(Questions):
         return notes
 
 
-def create(
-    path: Path | None,
-    config: Path | None,
-    *,
-    erasable: bool,
-    overrides: Sequence[str] | None = None,
-    memory_limit: str | None = None,
-    tz: str = "UTC",
-) -> Store:
-    """Open a store for writing, and make it if there is none: at `path`, else `.esctl` found upward, else here."""
-    from esctl.log.commits import create_store
-
-    found = find_store(path) or Path(STORE)
-    file = find_config(config, found)
-    settings = read_config(file)
-    _check_overrides(settings, overrides or ())  # a wrong mapping is told before anything is made
-    if not (found / "format.json").is_file() or erasable:
-        create_store(found, erasable)
-    store = Store(found, settings, memory_limit, tz)
-    if overrides is not None:
-        store.set_overrides(overrides)
-    return store
-
-
 def _check_overrides(config: Config, overrides: Sequence[str]) -> None:
     from esctl.index.envelope.mapping import override
 
@@ -304,17 +343,8 @@ def _projections_of(config: Config) -> tuple[Projection, ...]:
     return parse_projections(config.projections, config.name)
 
 
-def reopened(store: Store) -> Store:
-    """Give the store anew, at its present head."""
-    return Store(store.path, store.config, store._memory_limit, store.tz, store._threads)
-
-
-def rebuild_index(store: Store) -> list[tuple[str, Detection]]:
-    """Build the index of the mapping in force anew from the evidence; gives what was recognised in each source.
-
-    Raises InputError where the store cannot be written.
-    """
-    found: list[tuple[str, Detection]] = []
-    store.__dict__.pop("view", None)
-    store.updater(lambda name, detection: found.append((name, detection))).rebuild(store.snapshot)
-    return found
+def several(names: str | Sequence[str]) -> tuple[str, ...]:
+    """Return names that may be given as one, or left out, as a tuple."""
+    if isinstance(names, str):
+        return (names,) if names else ()
+    return tuple(names)

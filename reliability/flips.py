@@ -260,27 +260,27 @@ def misled(store: Path, path: Path, expected: Mapping[str, object], told: Counte
 
 
 def _states(store: Path) -> object:
-    from esctl.store import Store
+    from esctl.api import Store
 
     return Store.open(store).replay().rows()
 
 
 def _trail(store: Path) -> object:
-    from esctl.store import Store
+    from esctl.api import Store
 
     return Store.open(store).audit("thing-3").rows()
 
 
 def _raw(store: Path) -> object:
+    from esctl.api import Store
     from esctl.log.reader import export_raw
-    from esctl.store import Store
 
     snapshot = Store.open(store).snapshot
     return {name: b"".join(export_raw(snapshot, name)) for name in sorted(snapshot.cursors)}
 
 
 def _head(store: Path) -> object:
-    from esctl.store import Store
+    from esctl.api import Store
 
     snapshot = Store.open(store).snapshot
     return snapshot.store_id, snapshot.head, snapshot.root, snapshot.at

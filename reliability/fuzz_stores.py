@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from esctl.api import Store
 from esctl.bundle.archive import opened, write_archive
 from esctl.bundle.check import check_bundle
 from esctl.bundle.contents import MANIFEST, FileEntry, parse_manifest
@@ -33,7 +34,6 @@ from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor
 from esctl.sources.files import Source
 from esctl.sources.reading import SourceOptions, read
-from esctl.store import Store
 from reliability.targets import Target, each
 
 KEY = SigningKey("keeper", bytes(32))

@@ -134,9 +134,9 @@ def _read(work: Path, stop, there: Connection) -> None:  # type: ignore[no-untyp
 
 
 def _judged_read(work: Path, before: tuple[int, str]) -> Iterator[object]:
+    from esctl.api import Store
     from esctl.ledger.check.verify import Wanted, verify
     from esctl.ledger.prove.tree import store_tree
-    from esctl.store import Store
 
     verified = verify(work / STORE, Wanted())
     for check in verified.checks:
@@ -155,9 +155,9 @@ def _judged_read(work: Path, before: tuple[int, str]) -> Iterator[object]:
 
 def judged(work: Path, writers: int, commits: int) -> tuple[int, int, list[str]]:
     """Nothing was lost, nothing is there twice, everything verifies; gives commits, records and what does not hold."""
+    from esctl.api import Store
     from esctl.ledger.check.verify import Wanted, verify
     from esctl.log.reader import export_raw
-    from esctl.store import Store
 
     store = Store.open(work / STORE)
     snapshot, wrong = store.snapshot, list[str]()

@@ -104,9 +104,9 @@ def _answer(there: Connection, task: Any, work: Path, *arguments: Any) -> None:
 
 
 def _look(work: Path) -> State:
+    from esctl.api import Store
     from esctl.ledger.check.verify import Wanted, verify
     from esctl.log.commits import open_log
-    from esctl.store import Store
 
     path = work / STORE
     if not (path / "format.json").exists():

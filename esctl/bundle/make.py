@@ -39,7 +39,7 @@ from esctl.output import Target, write
 if TYPE_CHECKING:
     from esctl.ledger.sign.checkpoint import Checkpoint
     from esctl.model import Answer, AsOf, Basis
-    from esctl.store import Store
+    from esctl.store import OpenStore
 
 
 class Asked(Struct, frozen=True):
@@ -63,7 +63,7 @@ class Bundle(Struct, frozen=True):
     checkpoint: Checkpoint
     positions: tuple[int, ...]
     left_out: int  # records of the log that came after the checkpoint
-    _store: Store
+    _store: OpenStore
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """Give each file with its name, the manifest last. Raises as the questions do, and as `prove` does."""
@@ -99,7 +99,7 @@ class Bundle(Struct, frozen=True):
         yield TRAIL, as_lines(audit(self.scope, self.at))
 
 
-def prepare(store: Store, asked: Asked) -> Bundle:
+def prepare(store: OpenStore, asked: Asked) -> Bundle:
     """Find what goes into a bundle: all there is of the entities at the checkpoint, whatever the bound of the states.
 
     Raises NotFoundError where there is nothing, and as questions and `choose_checkpoint` do.
@@ -115,7 +115,7 @@ def prepare(store: Store, asked: Asked) -> Bundle:
     return Bundle(scope, at, asked, basis, checkpoint, _positions(scope), left_out, then)
 
 
-def _entities(store: Store, asked: Asked) -> tuple[str, ...]:
+def _entities(store: OpenStore, asked: Asked) -> tuple[str, ...]:
     scope = store.scope(asked.entities)
     check_entities(scope)
     if asked.where:
@@ -138,7 +138,7 @@ def _positions(scope: Scope) -> tuple[int, ...]:
         return tuple(position for (position,) in scope.connection.execute(f"{both} ORDER BY 1").fetchall())
 
 
-def interpretation(store: Store, scope: Scope, sources: set[str]) -> bytes:
+def interpretation(store: OpenStore, scope: Scope, sources: set[str]) -> bytes:
     """Say how the records were read and folded: where each source keeps what, the fields there are, the projections."""
     manifest = scope.view.manifest
     read: dict[str, Any] = {}

@@ -24,7 +24,7 @@ from esctl.log.merkle import Frontier
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
-from esctl.store import Store
+from esctl.store import OpenStore
 
 if TYPE_CHECKING:
     from esctl.ledger.prove.proof_file import Content
@@ -95,10 +95,10 @@ def _replayed(
     stanzas = {name: convert(each["mapping"], Stanza) for name, each in sources.items()}
     fields = {name: tuple(map(_kind, kinds)) for name, kinds in told["fields"].items()}
     snapshot = Snapshot(folder, said.manifest.log, False, 0, 0, "", Frontier(), (), cursors)
-    store = Store(folder, rules, memory_limit)
-    store.__dict__["snapshot"] = snapshot
+    store = OpenStore(folder, rules, memory_limit)
+    store.snapshot = snapshot
     updater = Updater(store.connection, MappingConfig(), folder)
-    store.__dict__["view"] = updater.over(snapshot, table, stanzas, fields)
+    store.view = updater.over(snapshot, table, stanzas, fields)
     scope = store.scope(said.manifest.entities, said.manifest.projection)
     if config is None and (code := [claim.projection for claim in claims(scope) if _is_code(claim.projection)]):
         raise NotReplayedError(

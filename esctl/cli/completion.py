@@ -34,7 +34,7 @@ def complete_projection(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _names(what: Literal["entity", "type", "projection"], context: typer.Context, prefix: str) -> list[str]:
     try:
-        from esctl.store import Store
+        from esctl.api import Store
 
         store = Store.open(_given(context, "store"), _given(context, "config"))
         names = store.names(what, prefix, _MOST)

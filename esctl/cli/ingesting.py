@@ -10,8 +10,8 @@ from esctl.engine.exact_text import json_string
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from esctl.api import Store
     from esctl.index.envelope.detect import Detection
-    from esctl.store import Store
 
 LONGEST = 60
 """Characters of a path or sample value that are shown."""

@@ -8,16 +8,13 @@ from esctl.cli import diagnostics
 from esctl.cli.options import Shared
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from esctl.ask.scope.scope import Scope
+    from esctl.api import Relation, Store
     from esctl.model import Answer, AsOf, Basis
-    from esctl.store import Store
 
 
 def open_store(shared: Shared) -> Store:
     """Open the store and its configuration, on the basis of `--basis-from` where it is given."""
-    from esctl.store import Store
+    from esctl.api import Store
 
     store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit, tz=zone(shared))
     # A time that is typed is meant in the zone that times are shown in.
@@ -34,9 +31,9 @@ def closed_store(shared: Shared) -> Store:
 
     Raises InputError where there is none.
     """
+    from esctl.api import Store
     from esctl.config import find_config, find_store, read_config
     from esctl.errors import InputError
-    from esctl.store import Store
 
     found = find_store(shared.store)
     if found is None:
@@ -63,35 +60,22 @@ def show(answer: Answer, shared: Shared, store: Store, table_columns: tuple[str,
 
 
 def tell(
-    answer: Answer,
-    shared: Shared,
-    store: Store,
-    scope: Scope,
-    table_columns: tuple[str, ...] = (),
-    points: Sequence[AsOf | None] = (),
-    at: AsOf | None = None,
-    *,
-    noted: bool = True,
+    relation: Relation, shared: Shared, store: Store, table_columns: tuple[str, ...] = (), *, noted: bool = True
 ) -> int:
-    """Write the answer to a question, and on stderr what it rests on; gives the number of rows."""
-    announce(shared, store, scope, points, at, noted=noted)
-    return show(answer, shared, store, table_columns)
+    """Write the answer to a question, and on stderr what it rests on; return the number of rows."""
+    announce(relation, shared, store, noted=noted)
+    return show(relation.answer, shared, store, table_columns)
 
 
-def announce(
-    shared: Shared,
-    store: Store,
-    scope: Scope,
-    points: Sequence[AsOf | None] = (),
-    at: AsOf | None = None,
-    *,
-    noted: bool = True,
-) -> None:
+def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = True) -> None:
     """Say on stderr what an answer rests on.
 
-    To what its points (`at`, the bound of what is folded, first) were resolved, which events are supposed away, which
+    To what its points (the bound of what is folded first) were resolved, which events are supposed away, which
     findings lie in its scope (where `noted`), and its basis where it is wanted.
     """
+    scope, at, points = relation.scope, relation.at, relation.points
+    if scope is None:
+        return
     if not shared.quiet:
         from esctl.ask.scope.notes import erased_note, findings_note
 
@@ -116,14 +100,6 @@ def _tell_basis(shared: Shared, store: Store, basis: Basis) -> None:
     plain = choose_target(shared, (), output_settings(store)).format in ("table", "markdown")
     for line in to_lines(basis) if plain else [to_json(basis)]:
         diagnostics.note(line)
-
-
-def is_any(answer: Answer) -> bool:
-    """Say whether an answer has any row."""
-    from esctl.engine.duckdb import explained, single_row
-
-    with explained():
-        return single_row(answer.session.connection, f"SELECT 1 FROM ({answer.sql}) LIMIT 1") is not None
 
 
 def echo_bound(store: Store, shared: Shared, at: AsOf | None) -> None:

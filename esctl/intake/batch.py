@@ -41,6 +41,10 @@ class Observer(Protocol):
         """Take bytes read and records kept since the last call."""
 
 
+def unobserved(read: int, records: int) -> None:
+    """Observe nothing."""
+
+
 class IngestOptions(Struct, frozen=True):
     """How to ingest. `tz` is the zone of times that name none."""
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from esctl.ask.scope.scope import Claim, Scope
     from esctl.model import Answer, AsOf
     from esctl.saved_states.files import StateSnapshot
-    from esctl.store import Store
+    from esctl.store import OpenStore
 
 LEAST = 1_000_000
 """Events beyond the newest snapshot that are worth another one, if they are this share of all, too."""
@@ -22,7 +22,7 @@ KEPT = 2
 """Of the snapshots that ingests made, the newest so many stay."""
 
 
-def take(store: Store, at: AsOf | None = None, origin: str = "user") -> list[StateSnapshot]:
+def take(store: OpenStore, at: AsOf | None = None, origin: str = "user") -> list[StateSnapshot]:
     """Make a snapshot of every projection that can have one, at a time, a position or the head.
 
     Raises UsageError for another point or where the states are wrong, InputError where the store cannot be written.
@@ -32,7 +32,7 @@ def take(store: Store, at: AsOf | None = None, origin: str = "user") -> list[Sta
     return snapshot.take(_ground(store), at, origin, _render)
 
 
-def every(store: Store, events: int) -> list[StateSnapshot]:
+def every(store: OpenStore, events: int) -> list[StateSnapshot]:
     """Make snapshots at each so many events, each from the one before."""
     from esctl.model import AsOf
 
@@ -42,7 +42,7 @@ def every(store: Store, events: int) -> list[StateSnapshot]:
     return made
 
 
-def keep(store: Store) -> list[StateSnapshot]:
+def keep(store: OpenStore) -> list[StateSnapshot]:
     """Make a snapshot at the head after an ingest, where it is worth it.
 
     Nothing is made of states that are wrong or do not fit into memory. Raises InputError where it cannot be written.
@@ -67,14 +67,14 @@ def keep(store: Store) -> list[StateSnapshot]:
     return made
 
 
-def listed(store: Store) -> list[tuple[Path, StateSnapshot | None]]:
+def listed(store: OpenStore) -> list[tuple[Path, StateSnapshot | None]]:
     """List the snapshots of a store by their manifests; None for a damaged one."""
     from esctl.saved_states import files as shelf
 
     return shelf.listed(store.path)
 
 
-def drop_all(store: Store) -> None:
+def drop_all(store: OpenStore) -> None:
     """Remove all snapshots of a store."""
     from esctl.saved_states import files as shelf
 
@@ -87,7 +87,7 @@ def _is_worth_it(scope: Scope, claim: Claim) -> bool:
     return uncovered(scope, claim) >= max(LEAST, SHARE * scope.view.manifest.events)
 
 
-def _tidy(store: Store, made: Iterable[StateSnapshot]) -> None:
+def _tidy(store: OpenStore, made: Iterable[StateSnapshot]) -> None:
     """Remove what ingests made before, all but the newest."""
     from esctl.saved_states.files import drop
 
@@ -98,7 +98,7 @@ def _tidy(store: Store, made: Iterable[StateSnapshot]) -> None:
         drop([path for _, path in own[:-KEPT]])
 
 
-def _ground(store: Store) -> Scope:
+def _ground(store: OpenStore) -> Scope:
     return replace(store.scope(), shelf=store.shelf)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from esctl.api import Store
 from esctl.bundle.archive import write_archive
 from esctl.bundle.check import Checked, check_bundle
 from esctl.bundle.contents import FileEntry, parse_manifest
@@ -26,7 +27,6 @@ from esctl.ledger.sign import checkpoints
 from esctl.ledger.sign.checkpoint import Head, parse_checkpoint, sign
 from esctl.ledger.sign.note import SigningKey
 from esctl.log.writer import LogWriter
-from esctl.store import Store
 from tests.support import log_helpers as logs
 
 KEY = SigningKey("keeper", bytes(32))

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from esctl.api import Store
 from esctl.ask.scope.scope import claims
 from esctl.ask.states.replay import replay
 from esctl.ask.states.resume import resumed
@@ -22,7 +23,6 @@ from esctl.output import Target, write
 from esctl.saved_states import files
 from esctl.sources.files import Source
 from esctl.sources.reading import SourceOptions
-from esctl.store import Store, create
 from tests.support.cli_harness import esctl, uncompacted
 
 PROJECTION = """
@@ -71,7 +71,7 @@ def kept(folder: Path, lines: list[str], **settings: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("ESCTL_SNAPSHOTS", settings.get("snapshots", "off"))
-        store = create(None, None, erasable=False)
+        store = Store.create(None, None, erasable=False)
         ingest(store.path, [Source(name, Path(name))], OPTIONS, store.updater, lambda *_: None, store.connection)
         snapshots.keep(opened(folder))
 

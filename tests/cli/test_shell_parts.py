@@ -89,9 +89,9 @@ def fake_store(monkeypatch: pytest.MonkeyPatch, names: Any) -> list[Any]:
             calls.append((what, prefix, limit))
             return names()
 
-    module = ModuleType("esctl.store")
+    module = ModuleType("esctl.api")
     module.Store = Store  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "esctl.store", module)
+    monkeypatch.setitem(sys.modules, "esctl.api", module)
     return calls
 
 

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from esctl.api import Relation, Store
 from esctl.index.files import write
-from esctl.questions import Relation
-from esctl.store import Store
 from tests.support import log_helpers
 
 EVENTS = 9_000

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
+from esctl.api import Relation, Store
 from esctl.ask.events.erasable import select
 from esctl.ask.events.status import status as status_of
 from esctl.ask.scope.notes import erased_note
@@ -25,8 +26,6 @@ from esctl.log.reader import read_table
 from esctl.log.writer import LogWriter
 from esctl.maintain.redact import Wanted, complete, redact
 from esctl.maintain.repair import repair
-from esctl.questions import Relation
-from esctl.store import Store
 from tests.support.cli_harness import good, on_terminal, plain_event, refused, surroundings, uncompacted, write_lines
 from tests.support.log_helpers import Failing, Unsynced, check, part
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from esctl.api import Store
 from esctl.config import read_config
 from esctl.errors import InputError
 from esctl.ledger.check.verify import Wanted, verify
@@ -18,7 +19,6 @@ from esctl.log.commits import SUMMARY_EVERY
 from esctl.log.store_state import commit_name
 from esctl.log.writer import LogWriter, store_lock
 from esctl.maintain.repair import Step, repair
-from esctl.store import Store
 from tests.support.cli_harness import esctl, good, plain_event, refused, surroundings, uncompacted, write_lines
 from tests.support.log_helpers import Unsynced, part
 

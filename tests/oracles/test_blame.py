@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
+from esctl.api import Relation, Store
 from esctl.ask.changes.blame import blame
 from esctl.projection import fold
-from esctl.questions import Relation
-from esctl.store import Store
 from tests.oracles import test_eventsourcing as library
 from tests.oracles import test_git as git
 from tests.support.real_log_helpers import Rows, json_lines, rows_of

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from esctl.store import Store
+from esctl.api import Store
 from tests.support.real_log_helpers import Rows, json_lines, load, rows_of, run_esctl
 
 

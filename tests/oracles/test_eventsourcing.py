@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from esctl.store import Store
+from esctl.api import Store
 from tests.support.real_log_helpers import json_lines, load, rows_of, states
 
 # No [mapping]: where the library keeps its envelope is for esctl to find out.

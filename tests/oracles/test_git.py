@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from esctl.store import Store
+from esctl.api import Store
 from tests.support.real_log_helpers import json_lines, load, rows_of, states, text_of
 
 CONFIG = """

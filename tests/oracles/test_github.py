@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from esctl.store import Store
+from esctl.api import Store
 from tests.support.real_log_helpers import Rows, json_lines, load, rows_of, states
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from esctl.api import Store
 from esctl.sources.reading import SourceOptions
-from esctl.store import Store
 from tests.oracles.test_git import CONFIG
 from tests.support.real_log_helpers import Rows, json_lines, load, rows_of, states, text_of
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from esctl.api import Store
 from esctl.engine.duckdb import connect
 from esctl.ledger.check.verify import Verified, Wanted, verify
 from esctl.ledger.sign import checkpoints, last_seen
@@ -26,7 +27,6 @@ from esctl.log.segment import leaf_hashes, write_segment
 from esctl.log.store_state import Commit, commit_name, empty
 from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor, MappingConfig
-from esctl.store import Store
 from tests.support import log_helpers as logs
 
 KEY = SigningKey("keeper", bytes(32))

@@ -12,13 +12,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from esctl.api import Relation, Store
 from esctl.intake.batch import IngestOptions, ingest
 from esctl.model import IngestSummary
 from esctl.output import Target, write
-from esctl.questions import Relation
 from esctl.sources.files import expand
 from esctl.sources.reading import SourceOptions
-from esctl.store import Store, create, reopened
 
 Rows = list[dict[str, Any]]
 
@@ -38,7 +37,7 @@ def load(
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "esctl.toml"
     file.write_text(config, encoding="utf-8")
-    store = create(folder / ".esctl", file, erasable=False)
+    store = Store.create(folder / ".esctl", file, erasable=False)
     outcome = ingest(
         store.path,
         expand([str(source) for source in sources]),
@@ -48,7 +47,7 @@ def load(
         store.connection,
     )
     assert sum(size for _, size in outcome.pending) == pending
-    return reopened(store), outcome.summary
+    return store.reopened(), outcome.summary
 
 
 def rows_of(relation: Relation) -> Rows:

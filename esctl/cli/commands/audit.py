@@ -35,11 +35,9 @@ def run(
     projection: ProjectionName = "",
 ) -> None:
     """Give the trail: when, who, what event, and which fields it changed from what to what."""
-    from esctl.ask.changes.audit import audit
-    from esctl.cli.filters import filters
-
     store = open_store(shared)
-    bound = store.bound(at, before)
-    wanted = filters(store, actor, type, start, end, field)
-    scope = store.scope(entities or (), projection, known_at)
-    tell(audit(scope, bound, wanted), shared, store, scope, TABLE, (wanted.start, wanted.end), bound)
+    trail = store.audit(
+        *(entities or ()), actor=actor or (), type=type or (), field=field or (), from_=start, to=end, at=at,
+        before=before, known_at=known_at, projection=projection,
+    )  # fmt: skip
+    tell(trail, shared, store, TABLE)

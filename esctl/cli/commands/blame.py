@@ -39,12 +39,11 @@ def run(
     projection: ProjectionName = "",
 ) -> None:
     """Give each field of the state with the event that made it so, when, and by whom."""
-    from esctl.ask.changes.blame import blame
-
     names = [*(entity or ()), *(entities or ())]
     if not names:
         raise UsageError("missing argument 'ENTITY'", "name entities, or give --entities '*' for all")
     store = open_store(shared)
-    bound = store.bound(at, before)
-    scope = store.scope(names, projection, known_at)
-    tell(blame(scope, bound, field or (), every=every), shared, store, scope, TABLE, at=bound)
+    blamed = store.blame(
+        *names, field=field or (), every=every, at=at, before=before, known_at=known_at, projection=projection
+    )
+    tell(blamed, shared, store, TABLE)

@@ -31,22 +31,21 @@ def run(
     checkpoint: CheckpointChoice = "",
 ) -> None:
     """Write all records of some entities, with their proofs and what they replay to, into one archive of evidence."""
-    from esctl.bundle.archive import write_archive
-    from esctl.bundle.make import Asked, prepare
-
     if not entities and not where:
         raise UsageError("what to bundle is not said", "name entities, or give --where; '*' is all of them")
     if shared.output is None or str(shared.output) == "-":
         raise UsageError("a bundle is a file", "name it with -o evidence.zip")
     store = open_store(shared)
-    bundle = prepare(store, Asked(tuple(entities or ()), where, at, before, projection, checkpoint))
+    bundle = store.bundle(
+        shared.output, *(entities or ()), where=where, at=at, before=before, projection=projection,
+        checkpoint=checkpoint,
+    )  # fmt: skip
     echo_bound(store, shared, bundle.at)
     if bundle.left_out:
         told = (
             f"note: the log had {bundle.checkpoint.head.size} records at the checkpoint; {bundle.left_out} came after"
         )
         diagnostics.note(f"{told}, and are left out", shared.quiet)
-    write_archive(shared.output, bundle.files())
     count, kinds = len(bundle.positions), len(bundle.scope.entities)
     of = f"{kinds} entities" if kinds != 1 else "1 entity"
     diagnostics.note(f"{count} record{'s' * (count != 1)} of {of} in {shared.output}", shared.quiet)

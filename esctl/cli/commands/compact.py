@@ -17,12 +17,12 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many files it would be, and do nothing.")] = False,
 ) -> None:
     """Merge small files of the log and the index, while others read and write: no answer and no proof changes."""
+    from esctl.api import Store
     from esctl.cli.opening import output_settings
     from esctl.cli.render import render
     from esctl.engine.duckdb import explained
     from esctl.maintain.compact import compact, planned
     from esctl.reports.compact import compacted
-    from esctl.store import Store
 
     store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit)
     with explained():

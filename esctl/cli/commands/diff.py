@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
-from msgspec.structs import replace
 
 from esctl.cli.arguments import Entities, ProjectionFile, ProjectionName, Without
-from esctl.cli.opening import is_any, open_store, tell
+from esctl.cli.opening import open_store, tell
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
-    from esctl.model import AsOf
-    from esctl.store import Store
+    from esctl.api import Store
+
+
+class _Rules(TypedDict):
+    projection: str
+    without: list[str] | tuple[()]
+    projection_file: Path | None
+    summary: bool
+
 
 TABLE = ("entity", "change", "field", "before", "after", "positions")
 
@@ -56,33 +63,25 @@ def run(
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when anything differs.")] = False,
 ) -> None:
     """Give what differs between the states at two points, and the events that did it."""
-    from esctl.ask.changes.diff import Side, compare
-
     store = open_store(shared)
     words = [word for word in (a, b, *(entities or ())) if word]
-    supposed = (without or (), projection_file)
-    points: list[AsOf | None]
+    rules: _Rules = {
+        "projection": projection, "without": without or (), "projection_file": projection_file, "summary": summary,
+    }  # fmt: skip
     if what_if:
         if not without and projection_file is None:
             raise UsageError("--what-if supposes nothing", "give --without EVENT or --projection-file FILE")
-        point = store.given(at, "--at") if at or not _is_point(store, words, 0) else store.point(words.pop(0), "A")
-        points = [point]
-        before = Side(store.scope(words, projection, known_at), point)
-        after = Side(store.scope(words, projection, known_at, *supposed), point)
+        option = "--at"
+        if not at and _is_point(store, words, 0):
+            at, option = words.pop(0), "A"
+        found = store.diff_what_if(*words, at=at, known_at=known_at, option=option, **rules)
     elif known_at and words and (at or not _is_point(store, words, 1)):
-        point = store.given(at, "--at")
-        later = store.point(words.pop(0), "B")
-        before = Side(store.scope(words, projection, known_at, *supposed), point)
-        points = [point, before.scope.known_at]
-        after = Side(replace(before.scope, known_at=later), point)
+        found = store.diff_known(known_at, *words, at=at, **rules)
     else:
-        first, second = _points(store, words, at)
-        points = [first, second]
-        scope = store.scope(words[2:], projection, known_at, *supposed)
-        before, after = Side(scope, first), Side(scope, second)
-    answer = compare(before, after, summary=summary)
-    written = tell(answer, shared, store, after.scope, () if summary else TABLE, points)
-    if exit_code and (written or (shared.limit == 0 and is_any(answer))):
+        _check_points(words, at)
+        found = store.diff(*words, known_at=known_at, **rules)
+    written = tell(found, shared, store, () if summary else TABLE)
+    if exit_code and (written or (shared.limit == 0 and found.has_rows())):
         raise typer.Exit(1)
 
 
@@ -96,9 +95,8 @@ def _is_point(store: Store, words: list[str], place: int) -> bool:
         return False
 
 
-def _points(store: Store, words: list[str], at: str) -> tuple[AsOf, AsOf]:
+def _check_points(words: list[str], at: str) -> None:
     if at:
         raise UsageError("--at goes with --what-if, or with --known-at A B", "the two points are arguments: A B")
     if len(words) < 2:
         raise UsageError(f"missing argument {'A' if not words else 'B'!r}", "see: esctl diff --help")
-    return store.point(words[0], "A"), store.point(words[1], "B")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import Entities, From, KnownAt, ProjectionName, To
-from esctl.cli.opening import is_any, open_store, tell
+from esctl.cli.opening import open_store, tell
 from esctl.cli.options import Shared, question
 
 TABLE = ("check", "count", "examples", "entities", "worst")
@@ -53,13 +53,8 @@ def run(
     ] = False,
 ) -> None:
     """Look for what is wrong with the log; exit with 1 where something is."""
-    from esctl.ask.health.doctor import examine, occurrences, summary
-    from esctl.cli.filters import filters
-
     store = open_store(shared)
-    wanted = filters(store, None, None, start, end)
-    scope = store.scope(entities or (), projection, known_at)
-    points = (wanted.start, wanted.end)
+    names = entities or ()
     asked = {
         "duplicates": duplicates,
         "conflicts": conflicts,
@@ -74,13 +69,13 @@ def run(
         "mixed-types": mixed_types,
     }
     if listed := [name for name, chosen in asked.items() if chosen]:
-        answer = occurrences(scope, wanted, listed)
+        events = store.occurrences(listed, *names, from_=start, to=end, known_at=known_at, projection=projection)
         columns = TABLE_LISTED if len(listed) == 1 else ("check", *TABLE_LISTED)
-        written = tell(answer, shared, store, scope, columns, points, noted=False)
-        found = bool(written) or (shared.limit == 0 and is_any(answer))
+        written = tell(events, shared, store, columns, noted=False)
+        found = bool(written) or (shared.limit == 0 and events.has_rows())
     else:
-        results = examine(scope, wanted)
-        tell(summary(scope, results), shared, store, scope, TABLE, points, noted=False)
-        found = any(result.count for result in results)
+        health = store.doctor(*names, from_=start, to=end, known_at=known_at, projection=projection)
+        tell(health, shared, store, TABLE, noted=False)
+        found = health.found
     if found:
         raise typer.Exit(1)

@@ -14,8 +14,5 @@ def run(
     known_at: KnownAt = "",
 ) -> None:
     """List entities with their events and when the first and last happened."""
-    from esctl.ask.events.entities import entities as list_entities
-
     store = open_store(shared)
-    scope = store.scope(entities or (), known_at=known_at)
-    tell(list_entities(scope), shared, store, scope)
+    tell(store.entities(*(entities or ()), known_at=known_at), shared, store)

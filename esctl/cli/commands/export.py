@@ -34,9 +34,7 @@ def run(
             f"no source {source!r}", f"did you mean {near[0]}?" if near else "list sources with: esctl status"
         )
     if not raw:
-        from esctl.ask.events.log import EventFilters, log
-
-        show(log(store.scope(), EventFilters(source=source)), shared, store)
+        show(store.events(source=source).answer, shared, store)
         return
     if not source:
         if len(names) != 1:

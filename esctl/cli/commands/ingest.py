@@ -12,13 +12,13 @@ from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from esctl.api import Store
     from esctl.index.envelope.detect import Detection
     from esctl.intake.batch import IngestOptions, Outcome
     from esctl.intake.follow import Pace
     from esctl.ledger.sign.note import SigningKey
     from esctl.model import Answer
     from esctl.sources.files import Source
-    from esctl.store import Store
 
 
 Sources = Annotated[
@@ -93,16 +93,16 @@ def run(
     commit_records: CommitRecords = 100_000,
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
+    from esctl.api import Store
     from esctl.cli.ingesting import report_detections, report_entities
     from esctl.cli.opening import zone
     from esctl.engine.sizes import parse_size
     from esctl.index.decode.times import find_zone
-    from esctl.intake.batch import IngestOptions, ingest
+    from esctl.intake.batch import IngestOptions
     from esctl.ledger.sign.keys import read_key
     from esctl.maintain.save_states import keep
     from esctl.sources.files import Limits, expand, expand_followed
     from esctl.sources.reading import SourceOptions
-    from esctl.store import create, reopened
 
     signing = read_key(key) if checkpoint or key else None
     find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
@@ -116,7 +116,7 @@ def run(
     )  # fmt: skip
     if follow:
         _check_followable(options)
-    store = create(
+    store = Store.create(
         shared.store, shared.config, erasable=erasable, overrides=mapping, memory_limit=shared.memory_limit,
         tz=zone(shared),
     )  # fmt: skip
@@ -124,11 +124,11 @@ def run(
         outcome = _followed(store, found, options, pace, shared)
     else:
         with diagnostics.progress("ingest", _total(found), shared.quiet) as advance:
-            outcome = ingest(store.path, found, options, store.updater, advance, store.connection)
+            outcome = store.ingest(*found, options=options, observe=advance)
         report_detections(outcome.detections, shared.quiet)
     _report(outcome, shared, store)
     _vouch(outcome, signing)
-    store = reopened(store)
+    store.refresh()
     report_entities(store, outcome.detections)
     keep(store)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,6 +11,7 @@ from esctl.cli.opening import open_store, tell
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
 
+_Only = Literal["", "invalid", "duplicates", "conflicts", "erased"]
 TABLE = ("position", "time", "type", "entity", "actor", "data")
 TABLE_INVALID = ("position", "source", "offset", "invalid")
 TABLE_ERASED = ("position", "source", "offset", "recorded_at")
@@ -44,17 +45,15 @@ def run(
     ] = False,
 ) -> None:
     """List events in the order of arrival, whatever became of them."""
-    from esctl.ask.events.log import EventFilters, log
-    from esctl.cli.filters import filters
-
     store = open_store(shared)
-    kinds = {"invalid": invalid, "duplicates": duplicates, "conflicts": conflicts, "erased": erased}
+    kinds: dict[_Only, bool] = {"invalid": invalid, "duplicates": duplicates, "conflicts": conflicts, "erased": erased}
     chosen = [name for name, wanted in kinds.items() if wanted]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} are both given", "give one of them")
-    only = chosen[0] if chosen else ""
-    wanted = filters(store, actor, type, start, end)
-    scope = store.scope(entities or (), "", known_at)
-    answer = log(scope, EventFilters(wanted, where, only))
+    only: _Only = chosen[0] if chosen else ""
+    events = store.events(
+        *(entities or ()), actor=actor or (), type=type or (), from_=start, to=end, where=where, known_at=known_at,
+        only=only,
+    )  # fmt: skip
     table = TABLE_ERASED if erased else TABLE_INVALID if invalid else TABLE_REPEATED if only else TABLE
-    tell(answer, shared, store, scope, table, (wanted.start, wanted.end))
+    tell(events, shared, store, table)

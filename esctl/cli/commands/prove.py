@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,10 +12,7 @@ from esctl.cli import diagnostics
 from esctl.cli.arguments import CheckpointChoice
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
-from esctl.errors import NotFoundError, UsageError
-
-if TYPE_CHECKING:
-    from esctl.store import Store
+from esctl.errors import UsageError
 
 
 @command
@@ -27,13 +24,11 @@ def run(
     """Write the proof that an event is in the log: with its bytes and the signer's key it can be checked anywhere."""
     from esctl.cli.bytes_out import write_bytes
     from esctl.ledger.prove.proof_file import SUFFIX
-    from esctl.ledger.prove.prove import choose_checkpoint, prove
 
-    store = open_store(shared)
-    positions = sorted({position for event in events for position in _positions(store, event)})
-    chosen = choose_checkpoint(store.snapshot, checkpoint, positions[-1])
+    proofs = open_store(shared).prove(*events, checkpoint=checkpoint)
+    positions, chosen = proofs.positions, proofs.checkpoint
     folder = _folder(shared, positions)
-    for proof, _ in prove(store.snapshot, positions, chosen):
+    for proof in proofs:
         name = f"{proof.index + 1:020d}{SUFFIX}"
         write_bytes([proof.data], folder / name if folder is not None else shared.output)
     told = f"@{positions[0]}" if len(positions) == 1 else f"{len(positions)} records"
@@ -41,21 +36,7 @@ def run(
     diagnostics.note(f"{told} in the first {chosen.head.size}, signed by {signer}", shared.quiet)
 
 
-def _positions(store: Store, event: str) -> list[int]:
-    """Find the positions of an event; one that is named by its position needs no index."""
-    if re.fullmatch(r"@[0-9]{1,18}", event):
-        found = [int(event[1:])] if 0 < int(event[1:]) <= store.snapshot.head else []
-    else:
-        from esctl.ask.events.log import find_event
-        from esctl.ask.scope.scope import Scope
-
-        found = find_event(Scope(store.session, store.view), event)  # no projection has a say in it
-    if not found:
-        raise NotFoundError(f"no event {event!r}", "list events with: esctl log --columns position,id,type")
-    return found
-
-
-def _folder(shared: Shared, positions: list[int]) -> Path | None:
+def _folder(shared: Shared, positions: Sequence[int]) -> Path | None:
     """Give the folder that proofs go to: one for several; None for a single proof that goes to a file or to stdout."""
     output = shared.output if str(shared.output) != "-" else None
     if output is not None and (output.is_dir() or len(positions) > 1):

@@ -45,12 +45,11 @@ def run(
     ] = True,
 ) -> None:
     """Compare what a system says it has with the state that the log implies."""
-    from esctl.ask.compare.reconcile import Comparison, reconcile
-
     store = open_store(shared)
-    bound = store.bound(at, before)
-    scope = store.scope(entities or (), projection, known_at)
-    result = reconcile(scope, file, bound, Comparison(key, tuple(ignore or ()), all_fields, null))
-    tell(result.answer, shared, store, scope, TABLE, at=bound)
+    result = store.reconcile(
+        file, *(entities or ()), at=at, before=before, known_at=known_at, projection=projection, key=key,
+        ignore=ignore or (), all_fields=all_fields, null=null,
+    )  # fmt: skip
+    tell(result, shared, store, TABLE)
     if exit_code and result.differs:
         raise typer.Exit(1)

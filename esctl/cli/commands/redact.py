@@ -16,9 +16,9 @@ from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from esctl.api import Store
     from esctl.ask.events.erasable import Selection
     from esctl.ask.scope.scope import Scope
-    from esctl.store import Store
 
 TABLE = ("position", "source", "id", "type", "entity", "role", "duplicate_of")
 _LISTED = 5
@@ -89,13 +89,12 @@ def _erase(shared: Shared, store: Store, selection: Selection, reason: str, acto
     from esctl.ask.events.erasable import done
     from esctl.ledger.sign.last_seen import advance
     from esctl.maintain.redact import Wanted, redact
-    from esctl.store import reopened
 
     if selection.positions:
         snapshot = redact(store.path, Wanted(selection.positions, reason, actor), store.updater())
         if not advance(snapshot):
             diagnostics.note("warning: the store does not continue what was last seen of it here: esctl verify")
-    after = reopened(store)
+    after = store.reopened()
     show(done(after.scope(), selection), shared, after)
     if selection.positions:
         diagnostics.note(f"{_count(selection.positions)} erased; the root is still {after.snapshot.root}", shared.quiet)

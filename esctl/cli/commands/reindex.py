@@ -26,12 +26,11 @@ def run(
 ) -> None:
     """Understand the evidence anew, under the mapping as it is now."""
     from esctl.cli.ingesting import report_detections, report_entities, report_homeless
-    from esctl.store import rebuild_index
 
     store = open_store(shared)
     if mapping is not None:
         store.set_overrides([assignment for assignment in mapping if assignment])
-    found = rebuild_index(store)
+    found = store.rebuild_index()
     report_detections(found, shared.quiet)
     report_homeless(store.view.manifest.homeless, shared.quiet)
     report_entities(store, found)

@@ -40,9 +40,9 @@ def run(
     projection_file: ProjectionFile = None,
 ) -> None:
     """Give the state of entities at a point in time, one row each."""
-    from esctl.ask.states.replay import replay
-
     store = open_store(shared)
-    bound = store.bound(at, before)
-    scope = store.scope(entities or (), projection, known_at, without or (), projection_file)
-    tell(replay(scope, bound, where, deleted=deleted), shared, store, scope, TABLE, at=bound)
+    states = store.replay(
+        *(entities or ()), at=at, before=before, known_at=known_at, projection=projection, where=where,
+        deleted=deleted, without=without or (), projection_file=projection_file,
+    )  # fmt: skip
+    tell(states, shared, store, TABLE)

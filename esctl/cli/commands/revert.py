@@ -10,7 +10,6 @@ from esctl.cli.arguments import KnownAt, ProjectionName
 from esctl.cli.completion import complete_entity
 from esctl.cli.opening import open_store, tell
 from esctl.cli.options import Shared, question
-from esctl.errors import UsageError
 
 TABLE = ("entity", "op", "field", "value", "from", "to", "undoes")
 
@@ -41,16 +40,6 @@ def run(
     ] = "",
 ) -> None:
     """Give the changes that take entities back to their state at T; nothing is written to the store."""
-    from esctl.ask.changes.revert import revert
-
     store = open_store(shared)
-    point = store.given(to, "--to")
-    if point is None:
-        raise UsageError("missing option '--to'", "say back to when: --to 2024-03-04")
-    scope = store.scope(entities, projection, known_at)
-    answer = revert(scope, point)
-    if as_events:
-        from esctl.ask.changes.event_template import read_template, shaped
-
-        answer = shaped(answer, read_template(as_events, "--as-events"), "--as-events")
-    tell(answer, shared, store, scope, () if as_events else TABLE, (point,))
+    changes = store.revert(*entities, to=to, known_at=known_at, projection=projection, as_events=as_events)
+    tell(changes, shared, store, () if as_events else TABLE)

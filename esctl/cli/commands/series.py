@@ -14,8 +14,8 @@ from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from esctl.api import Store
     from esctl.model import Answer
-    from esctl.store import Store
 
 HEIGHT = 16
 """Lines of a plot, its axes aside: it fits a terminal of 24 with the command above it."""
@@ -48,17 +48,15 @@ def run(
     plot: Annotated[bool, typer.Option("--plot", help="Draw it in the terminal (needs the extra `plot`).")] = False,
 ) -> None:
     """Give an aggregate over the states of all entities at each point of a grid of times."""
-    from esctl.ask.over_time.series import Sampling, series
-
     store = open_store(shared)
-    bounds = store.given(start, "--from", inclusive=False), store.given(end, "--to")
-    scope = store.scope(entities or (), projection, known_at)
-    answer = series(scope, Sampling(expression, every, by, *bounds))
+    values = store.series(
+        expression, *(entities or ()), every=every, by=by, from_=start, to=end, known_at=known_at, projection=projection
+    )
     if not plot:
-        tell(answer, shared, store, scope, (), bounds)
+        tell(values, shared, store)
         return
-    announce(shared, store, scope, bounds)
-    _draw(answer, expression, shared, store)
+    announce(values, shared, store)
+    _draw(values.answer, expression, shared, store)
 
 
 def _draw(answer: Answer, label: str, shared: Shared, store: Store) -> None:

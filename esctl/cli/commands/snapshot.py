@@ -14,8 +14,8 @@ from esctl.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from esctl.api import Store
     from esctl.saved_states.files import StateSnapshot
-    from esctl.store import Store
 
 
 @command

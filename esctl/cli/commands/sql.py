@@ -29,12 +29,12 @@ def run(
     """Ask a SELECT of your own, in DuckDB's SQL; it can read the store's events and states, and nothing else."""
     import sys
 
-    from esctl.ask.sql.sql import sql
-    from esctl.engine.isolated import Limits, Sandbox
+    from esctl.engine.isolated import Sandbox
 
     with Sandbox() as sandbox:
         store = open_store(shared)
         text = sys.stdin.read() if query == "-" else query
-        scope = store.scope((), projection, known_at)
-        answer, points = sql(scope, text, Limits(shared.memory_limit, timeout, shared.limit), sandbox)
-    tell(answer, shared, store, scope, points=points)
+        answer = store.sql(
+            text, known_at=known_at, projection=projection, timeout=timeout, limit=shared.limit, sandbox=sandbox
+        )
+    tell(answer, shared, store)

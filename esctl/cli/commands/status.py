@@ -9,7 +9,5 @@ from esctl.cli.options import Shared, command
 @command
 def run(shared: Shared) -> None:
     """Show what the store holds: head, tree root, sources, time range, counts, sizes."""
-    from esctl.ask.events.status import status
-
     store = open_store(shared)
-    show(status(store.scope(), store.snapshot), shared, store)
+    show(store.status().answer, shared, store)

@@ -25,8 +25,5 @@ def run(
     ] = None,
 ) -> None:
     """Give the events tied to one by causation, correlation or an alias: a tree, in order of time."""
-    from esctl.ask.events.trace import MOST_LINKS, trace
-
     store = open_store(shared)
-    scope = store.scope((), "", known_at)
-    tell(trace(scope, name, MOST_LINKS if depth is None else depth), shared, store, scope, TABLE)
+    tell(store.trace(name, depth=depth, known_at=known_at), shared, store, TABLE)

@@ -12,8 +12,5 @@ TABLE = ("type", "count", "entities", "first", "last", "fields")
 @question
 def run(shared: Shared, known_at: KnownAt = "") -> None:
     """List event types with their counts, first and last time, entities and fields."""
-    from esctl.ask.events.types import types
-
     store = open_store(shared)
-    scope = store.scope(known_at=known_at)
-    tell(types(scope), shared, store, scope, TABLE)
+    tell(store.types(known_at=known_at), shared, store, TABLE)

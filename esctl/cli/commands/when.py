@@ -8,7 +8,7 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import Entities, KnownAt, ProjectionFile, ProjectionName, Without
-from esctl.cli.opening import is_any, open_store, tell
+from esctl.cli.opening import open_store, tell
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
 
@@ -47,24 +47,19 @@ def run(
     projection_file: ProjectionFile = None,
 ) -> None:
     """Give the moments at which a condition on the state turned true, by which event, and for how long."""
-    from esctl.ask.over_time import when
-
     store = open_store(shared)
     which = _which(first, last, every or count)
-    bounds = store.given(start, "--from", inclusive=False), store.given(end, "--to")
-    scope = store.scope(entities or (), projection, known_at, without or (), projection_file)
-    wanted = when.Moments(predicate, which, *bounds, each_event)
-    answer = when.when(scope, wanted)
-    if count:
-        written = tell(when.count(answer), shared, store, scope, (), bounds)
-    else:
-        written = tell(answer, shared, store, scope, TABLE, bounds)
+    moments = store.when(
+        predicate, *(entities or ()), which=which, from_=start, to=end, each_event=each_event, known_at=known_at,
+        projection=projection, without=without or (), projection_file=projection_file,
+    )  # fmt: skip
+    written = tell(moments.counted(), shared, store) if count else tell(moments, shared, store, TABLE)
     if not exit_code:
         return
     if written and not count:
         raise typer.Exit(1)
-    if is_any(when.held(scope, wanted)):
-        if start and not is_any(answer):
+    if moments.held():
+        if start and not moments.has_rows():
             diagnostics.note("note: it held at --from already, and did not turn true after it", shared.quiet)
         raise typer.Exit(1)
 

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
+from esctl.api import Store
 from esctl.ask.events.trace import COLUMNS, trace
 from esctl.errors import NotFoundError
-from esctl.store import Store, reopened
 from tests.ask.states.test_review import event, kept, taken
 from tests.reference.values import rfc3339
 from tests.support.drawn_values import JANUARY, Log
@@ -236,7 +236,7 @@ def test_an_id_is_its_own_systems(tmp_path: Path) -> None:
             file.write(f'[mapping.sources."{name}*"]\n{fields}' + ('order = "position"\n' if name == "b" else ""))
     taken(tmp_path, "a.jsonl", [event(1, i="1"), event(2, i="2", by="1"), event(3, i="3", by="9")])
     taken(tmp_path, "b.jsonl", [event(4, i="1"), event(5, i="2", by="1"), event(6, i="9")])
-    store = reopened(Store.open(tmp_path / ".esctl"))
+    store = Store.open(tmp_path / ".esctl").reopened()
     assert {row["position"]: row["parent"] for row in traced(store, "@2")} == {1: None, 2: 1}
     assert {row["position"]: row["parent"] for row in traced(store, "@5")} == {4: None, 5: 4}
     assert {row["position"]: row["parent"] for row in traced(store, "9")} == {3: 6, 6: None}

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from msgspec.structs import replace
 
+from esctl.api import Store
 from esctl.ask.health.check_sequences import LEAST_SHARE, MOST_REPEATED
 from esctl.ask.health.doctor import CHECKS, examine, occurrences
 from esctl.ask.scope.filters import Filters
 from esctl.ask.scope.notes import findings_note
-from esctl.store import Store
 from tests.ask.states.test_review import event, kept
 from tests.reference import Reference
 from tests.reference.mapping import Event

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from esctl import __version__
+from esctl.api import Store
 from esctl.ask.scope.basis import read_basis
 from esctl.index import chunks, update
 from esctl.output import Target, write
-from esctl.store import Store
 from tests.support.cli_harness import good, ingest_samples, plain_event, refused, write_lines
 
 QUESTIONS: dict[str, list[str]] = {

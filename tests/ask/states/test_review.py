@@ -14,15 +14,14 @@ from typing import Any
 
 import pytest
 
+from esctl.api import Relation, Store
 from esctl.engine.duckdb import connect, second_cursor
 from esctl.engine.interrupts import interrupt_all
 from esctl.errors import UsageError
 from esctl.intake.batch import IngestOptions, Outcome, ingest
 from esctl.model import MARK
-from esctl.questions import Relation
 from esctl.sources.files import expand
 from esctl.sources.reading import SourceOptions
-from esctl.store import Store, create, rebuild_index
 from tests.support.cli_harness import esctl, good, refused
 
 ENVELOPE = {"id": "i", "type": "t", "time": "at", "entity": "e", "data": "d"}
@@ -48,7 +47,7 @@ def kept(folder: Path, events: Sequence[Event], mapping: Mapping[str, str] = ENV
 def taken(folder: Path, name: str, events: Sequence[Event], *, skip_duplicates: bool = False) -> Outcome:
     path = folder / name
     path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in events), encoding="utf-8")
-    store = create(folder / ".esctl", None, erasable=False)
+    store = Store.create(folder / ".esctl", None, erasable=False)
     options = IngestOptions(SourceOptions(), skip_duplicates=skip_duplicates)
     found = expand([str(path)])
     return ingest(store.path, found, options, store.updater, lambda read, records: None, store.connection)
@@ -140,14 +139,14 @@ def test_a_hugeint_holds_more_digits_than_a_bigint(tmp_path: Path) -> None:
 def test_a_reader_keeps_its_index_while_another_builds_it_anew(tmp_path: Path) -> None:
     reader = kept(tmp_path, [event(1, {"a": 1}), event(2, {"a": 2})])
     assert reader.view.manifest.files
-    rebuild_index(Store.open(tmp_path / ".esctl"))
+    Store.open(tmp_path / ".esctl").rebuild_index()
     assert state(reader.replay()) == {"a": 2}
 
 
 def test_an_index_built_anew_takes_nothing_from_the_old_one(tmp_path: Path) -> None:
     store = kept(tmp_path, [event(1, {"a": 1})])
     (store.view.folder / "manifest.json").write_text("no manifest", encoding="utf-8")
-    rebuild_index(Store.open(tmp_path / ".esctl"))
+    Store.open(tmp_path / ".esctl").rebuild_index()
     assert state(Store.open(tmp_path / ".esctl").replay()) == {"a": 1}
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from esctl.api import Store
 from esctl.errors import InputError
 from esctl.index.files.manifest import IndexFile, read_manifest
 from esctl.index.files.merge import merge
@@ -16,7 +17,6 @@ from esctl.index.files.write import ROW_GROUP
 from esctl.log.commits import create_store
 from esctl.log.reader import export_raw, raw_of
 from esctl.log.writer import LogWriter, Part
-from esctl.store import Store
 from tests.support import log_helpers as logs
 from tests.support.forgery import cursor, events
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from esctl.api import Store
 from esctl.errors import InputError
 from esctl.index import chunks
 from esctl.ledger.check.verify import Wanted, verify
@@ -18,7 +19,6 @@ from esctl.ledger.sign.note import SigningKey
 from esctl.log.commits import create_store
 from esctl.log.store_state import commit_name
 from esctl.log.writer import LogWriter
-from esctl.store import Store
 from tests.support import forgery
 from tests.support import log_helpers as logs
 from tests.support.cli_harness import good, plain_event, write_lines

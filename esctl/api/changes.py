@@ -1,0 +1,139 @@
+"""Questions about changes: what differs, the trail, who made each field, how to go back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from esctl.api.relation import Relation
+from esctl.errors import UsageError
+from esctl.store import OpenStore, several
+
+if TYPE_CHECKING:
+    pass
+
+
+class Changes(OpenStore):
+    """Questions about changes."""
+
+    def diff(
+        self,
+        a: str,
+        b: str,
+        *entities: str,
+        known_at: str = "",
+        projection: str = "",
+        without: Sequence[str] = (),
+        projection_file: Path | None = None,
+        summary: bool = False,
+    ) -> Relation:
+        """Return what differs between the states at two points. Arguments as those of `esctl diff`."""
+        from esctl.ask.changes.diff import Side, compare
+
+        points = self.point(a, "A"), self.point(b, "B")
+        scope = self.scope(entities, projection, known_at, without, projection_file)
+        first, second = (Side(scope, point) for point in points)
+        return Relation(compare(first, second, summary=summary), scope, points=points)
+
+    def diff_known(
+        self,
+        known_at: str,
+        later: str,
+        *entities: str,
+        at: str = "",
+        projection: str = "",
+        without: Sequence[str] = (),
+        projection_file: Path | None = None,
+        summary: bool = False,
+    ) -> Relation:
+        """Return what differs between what was known at two points: `esctl diff --known-at KNOWN_AT LATER`."""
+        from esctl.ask.changes.diff import Side, compare
+
+        point, until = self.given(at, "--at"), self.point(later, "B")
+        scope = self.scope(entities, projection, known_at, without, projection_file)
+        after = replace(scope, known_at=until)
+        answer = compare(Side(scope, point), Side(after, point), summary=summary)
+        return Relation(answer, after, points=(point, scope.known_at))
+
+    def diff_what_if(
+        self,
+        *entities: str,
+        at: str = "",
+        known_at: str = "",
+        projection: str = "",
+        without: Sequence[str] = (),
+        projection_file: Path | None = None,
+        summary: bool = False,
+        option: str = "--at",
+    ) -> Relation:
+        """Return what would be otherwise without some events or by other rules: `esctl diff --what-if`.
+
+        `option`: what `at` was given as, for messages.
+        """
+        from esctl.ask.changes.diff import Side, compare
+
+        point = self.given(at, option)
+        real = self.scope(entities, projection, known_at)
+        supposed = self.scope(entities, projection, known_at, without, projection_file)
+        answer = compare(Side(real, point), Side(supposed, point), summary=summary)
+        return Relation(answer, supposed, points=(point,))
+
+    def audit(
+        self,
+        *entities: str,
+        actor: str | Sequence[str] = (),
+        type: str | Sequence[str] = (),  # noqa: A002  # as the option
+        field: str | Sequence[str] = (),
+        from_: str = "",
+        to: str = "",
+        at: str = "",
+        before: str = "",
+        known_at: str = "",
+        projection: str = "",
+        start: str = "",
+        end: str = "",
+    ) -> Relation:
+        """Return the trail, as `esctl audit` does; `start` and `end` are older names of the bounds."""
+        from esctl.ask.changes.audit import audit
+
+        bound = self.bound(at, before)
+        filters = self.filters(actor, type, field, from_ or start, to or end)
+        scope = self.scope(entities, projection, known_at)
+        return Relation(audit(scope, bound, filters), scope, bound, (filters.start, filters.end))
+
+    def blame(
+        self,
+        *entities: str,
+        field: str | Sequence[str] = (),
+        every: bool = False,
+        at: str = "",
+        before: str = "",
+        known_at: str = "",
+        projection: str = "",
+    ) -> Relation:
+        """Return each field of the states with the event that made it so; `every`: as `--all` of `esctl blame`."""
+        from esctl.ask.changes.blame import blame
+
+        bound = self.bound(at, before)
+        scope = self.scope(entities, projection, known_at)
+        return Relation(blame(scope, bound, several(field), every=every), scope, bound)
+
+    def revert(
+        self, *entities: str, to: str = "", known_at: str = "", projection: str = "", as_events: str = ""
+    ) -> Relation:
+        """Return the changes that take entities back to their state at `to`. Arguments as those of `esctl revert`."""
+        from esctl.ask.changes.revert import revert
+
+        point = self.given(to, "--to")
+        if point is None:
+            raise UsageError("missing option '--to'", "say back to when: --to 2024-03-04")
+        scope = self.scope(entities, projection, known_at)
+        answer = revert(scope, point)
+        if as_events:
+            from esctl.ask.changes.event_template import read_template, shaped
+
+            answer = shaped(answer, read_template(as_events, "--as-events"), "--as-events")
+        return Relation(answer, scope, points=(point,))

@@ -1,0 +1,95 @@
+"""Questions about the events themselves, and about the health of a log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from esctl.api.relation import Relation
+from esctl.store import OpenStore
+
+
+class ExaminedRelation(Relation, frozen=True, kw_only=True):
+    """What the checks of a log found, a row for each check."""
+
+    found: bool
+
+
+class Events(OpenStore):
+    """Questions about events."""
+
+    def events(
+        self,
+        *entities: str,
+        actor: str | Sequence[str] = (),
+        type: str | Sequence[str] = (),  # noqa: A002  # as the option
+        from_: str = "",
+        to: str = "",
+        where: str = "",
+        known_at: str = "",
+        only: Literal["", "invalid", "duplicates", "conflicts", "erased"] = "",
+        source: str = "",
+    ) -> Relation:
+        """Return the events in order of arrival, as `esctl log` does; `only`: those of one of its options."""
+        from esctl.ask.events.log import EventFilters, log
+
+        filters = self.filters(actor, type, (), from_, to)
+        scope = self.scope(entities, "", known_at)
+        answer = log(scope, EventFilters(filters, where, only, source))
+        return Relation(answer, scope, points=(filters.start, filters.end))
+
+    def entities(self, *entities: str, known_at: str = "") -> Relation:
+        """Return the entities, as `esctl entities` does."""
+        from esctl.ask.events.entities import entities as list_entities
+
+        scope = self.scope(entities, known_at=known_at)
+        return Relation(list_entities(scope), scope)
+
+    def types(self, *, known_at: str = "") -> Relation:
+        """Return the event types, as `esctl types` does."""
+        from esctl.ask.events.types import types
+
+        scope = self.scope(known_at=known_at)
+        return Relation(types(scope), scope)
+
+    def status(self) -> Relation:
+        """Return what the store holds, as `esctl status` does."""
+        from esctl.ask.events.status import status
+
+        scope = self.scope()
+        return Relation(status(scope, self.snapshot), scope)
+
+    def trace(self, name: str, *, depth: int | None = None, known_at: str = "") -> Relation:
+        """Return the events tied to one, as `esctl trace` does; `depth`: over at most so many links."""
+        from esctl.ask.events.trace import MOST_LINKS, trace
+
+        scope = self.scope((), "", known_at)
+        return Relation(trace(scope, name, MOST_LINKS if depth is None else depth), scope)
+
+    def doctor(
+        self, *entities: str, from_: str = "", to: str = "", known_at: str = "", projection: str = ""
+    ) -> ExaminedRelation:
+        """Return what is wrong with the log, a row for each check, as `esctl doctor` does."""
+        from esctl.ask.health.doctor import examine, summary
+
+        filters = self.filters(from_=from_, to=to)
+        scope = self.scope(entities, projection, known_at)
+        results = examine(scope, filters)
+        found = any(result.count for result in results)
+        return ExaminedRelation(summary(scope, results), scope, points=(filters.start, filters.end), found=found)
+
+    def occurrences(
+        self,
+        checks: Sequence[str],
+        *entities: str,
+        from_: str = "",
+        to: str = "",
+        known_at: str = "",
+        projection: str = "",
+    ) -> Relation:
+        """Return the events that fail some checks of `doctor`, by the names of its rows (`late`, `gaps`, ...)."""
+        from esctl.ask.health.doctor import occurrences
+
+        filters = self.filters(from_=from_, to=to)
+        scope = self.scope(entities, projection, known_at)
+        return Relation(occurrences(scope, filters, checks), scope, points=(filters.start, filters.end))

@@ -1,0 +1,148 @@
+"""Questions about states: what they are, when something held, how they went, and whether a system agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from esctl.api.relation import Relation
+from esctl.store import OpenStore
+
+if TYPE_CHECKING:
+    from esctl.ask.over_time.when import Moments
+    from esctl.engine.isolated import Sandbox
+
+
+class MomentsRelation(Relation, frozen=True, kw_only=True):
+    """The moments at which a condition on the state turned true."""
+
+    moments: Moments
+
+    def counted(self) -> Relation:
+        """Return the numbers of entities and of intervals."""
+        from esctl.ask.over_time.when import count
+
+        return Relation(count(self.answer), self.scope, points=self.points)
+
+    def held(self) -> bool:
+        """Return whether the condition held at any moment between the bounds, wherever it turned true."""
+        from esctl.ask.over_time.when import held
+
+        assert self.scope is not None
+        return Relation(held(self.scope, self.moments), self.scope).has_rows()
+
+
+class ReconciledRelation(Relation, frozen=True, kw_only=True):
+    """What a system's own table has otherwise than the log's state."""
+
+    differs: bool
+
+
+class States(OpenStore):
+    """Questions about states."""
+
+    def replay(
+        self,
+        *entities: str,
+        at: str = "",
+        before: str = "",
+        known_at: str = "",
+        projection: str = "",
+        where: str = "",
+        deleted: bool = False,
+        without: Sequence[str] = (),
+        projection_file: Path | None = None,
+    ) -> Relation:
+        """Return the state of each entity at a point in time. Arguments as the options of `esctl replay`."""
+        from esctl.ask.states.replay import replay
+
+        bound = self.bound(at, before)
+        scope = self.scope(entities, projection, known_at, without, projection_file)
+        return Relation(replay(scope, bound, where, deleted=deleted), scope, bound)
+
+    def when(
+        self,
+        predicate: str,
+        *entities: str,
+        which: Literal["first", "last", "every"] = "first",
+        from_: str = "",
+        to: str = "",
+        each_event: bool = False,
+        known_at: str = "",
+        projection: str = "",
+        without: Sequence[str] = (),
+        projection_file: Path | None = None,
+    ) -> MomentsRelation:
+        """Return the moments at which a condition on the state turned true. Arguments as those of `esctl when`."""
+        from esctl.ask.over_time.when import Moments, when
+
+        bounds = self.given(from_, "--from", inclusive=False), self.given(to, "--to")
+        scope = self.scope(entities, projection, known_at, without, projection_file)
+        moments = Moments(predicate, which, *bounds, each_event)
+        return MomentsRelation(when(scope, moments), scope, points=bounds, moments=moments)
+
+    def series(
+        self,
+        expression: str,
+        *entities: str,
+        every: str = "1d",
+        by: str = "",
+        from_: str = "",
+        to: str = "",
+        known_at: str = "",
+        projection: str = "",
+    ) -> Relation:
+        """Return an aggregate over all states at each point of a grid. Arguments as those of `esctl series`."""
+        from esctl.ask.over_time.series import Sampling, series
+
+        bounds = self.given(from_, "--from", inclusive=False), self.given(to, "--to")
+        scope = self.scope(entities, projection, known_at)
+        return Relation(series(scope, Sampling(expression, every, by, *bounds)), scope, points=bounds)
+
+    def reconcile(
+        self,
+        file: Path | str,
+        *entities: str,
+        at: str = "",
+        before: str = "",
+        known_at: str = "",
+        projection: str = "",
+        key: str = "",
+        ignore: Sequence[str] = (),
+        all_fields: bool = False,
+        null: str | None = None,
+    ) -> ReconciledRelation:
+        """Compare a system's own table with the log's state. Arguments as those of `esctl reconcile`."""
+        from esctl.ask.compare.reconcile import Comparison, reconcile
+
+        bound = self.bound(at, before)
+        scope = self.scope(entities, projection, known_at)
+        found = reconcile(scope, Path(file), bound, Comparison(key, tuple(ignore), all_fields, null))
+        return ReconciledRelation(found.answer, scope, bound, differs=found.differs)
+
+    def sql(
+        self,
+        query: str,
+        *,
+        known_at: str = "",
+        projection: str = "",
+        timeout: float = 60,
+        limit: int | None = None,
+        sandbox: Sandbox | None = None,
+    ) -> Relation:
+        """Return what a SELECT over events and states gives. Arguments as the options of `esctl sql`.
+
+        It runs at once, in a process of its own that ends with it: in `sandbox`, where one was begun ahead.
+        """
+        from esctl.ask.sql.sql import sql
+        from esctl.engine.isolated import Limits, Sandbox
+
+        if sandbox is None:
+            with Sandbox() as own:
+                return self.sql(
+                    query, known_at=known_at, projection=projection, timeout=timeout, limit=limit, sandbox=own
+                )
+        scope = self.scope((), projection, known_at)
+        answer, points = sql(scope, query, Limits(self.memory_limit, timeout, limit), sandbox)
+        return Relation(answer, scope, points=points)

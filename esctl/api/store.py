@@ -1,0 +1,16 @@
+"""The store as notebooks and the command line ask it."""
+
+from __future__ import annotations
+
+from esctl.api.changes import Changes
+from esctl.api.events import Events
+from esctl.api.evidence import Evidence
+from esctl.api.states import States
+
+
+class Store(States, Changes, Events, Evidence):
+    """A store and every question that can be asked of it. Open one with `Store.open`, make one with `Store.create`.
+
+    Each question takes what the options of its command take and returns a `Relation`, which runs when its rows are
+    asked for.
+    """
