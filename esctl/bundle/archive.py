@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import struct
+import tempfile
 import zipfile
 from collections.abc import Iterable
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from esctl.errors import InputError
 from esctl.ledger.check.findings import Finding
-from esctl.log.files import explained
+from esctl.output.sink import open_sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +26,7 @@ _MODE = 0o644
 _UNIX = 3
 _VERSION = 20
 _LOCAL_HEADER = 30
+_BLOCK = 1 << 20
 _ENTRY = struct.Struct("<4s4B4H3L5H2L")
 _FIRST_DAY = 33  # 1980-01-01, as MS-DOS counts
 _END = struct.Struct("<4s4H2LH")
@@ -38,19 +41,24 @@ LARGEST_FILE = 1 << 30
 def write_archive(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
     """Write files, stored as they are, under one time and mode; the archive appears when it is whole.
 
-    Raises InputError where it cannot be written, and whatever making the files raises.
+    Raises as `open_sink` does, and whatever making the files raises.
     """
-    temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
-    try:
-        with explained(f"write {path}"), zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive:
-            for name, data in files:
-                entry = zipfile.ZipInfo(name, _EPOCH)
-                entry.create_system, entry.external_attr = _UNIX, (stat.S_IFREG | _MODE) << 16
-                archive.writestr(entry, data)
-        temporary.replace(path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink()
+    with open_sink(path) as sink:
+        if stat.S_ISREG(os.fstat(sink.fileno()).st_mode):
+            _write_zip(sink, files)
+            return
+        with tempfile.TemporaryFile() as spool:  # zip writes what it knows of a file in front of it, afterwards
+            _write_zip(spool, files)
+            spool.seek(0)
+            shutil.copyfileobj(spool, sink, _BLOCK)
+
+
+def _write_zip(stream: IO[bytes], files: Iterable[tuple[str, bytes]]) -> None:
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in files:
+            entry = zipfile.ZipInfo(name, _EPOCH)
+            entry.create_system, entry.external_attr = _UNIX, (stat.S_IFREG | _MODE) << 16
+            archive.writestr(entry, data)
 
 
 class Archive:

@@ -1,17 +1,28 @@
-"""Open what an answer is written to: stdout, a given stream, or a file that appears only when it is whole."""
+"""Open what is written to: stdout, a given stream, or a file that appears only when it is whole."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
+import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from esctl.errors import InputError, UsageError
+
+_KERNEL = ("/dev/", "/proc/")
+"""Below these a name stands for something that is open already (/dev/stdout): it is never replaced."""
+
+
+def write_bytes(pieces: Iterable[bytes], path: Path | None) -> None:
+    """Write pieces of bytes to a file, or to stdout (None or -). Raises as `open_sink` does."""
+    with open_sink(None if path is None or str(path) == "-" else path) as sink:
+        for piece in pieces:
+            sink.write(piece)
 
 
 @contextmanager
@@ -19,7 +30,8 @@ def open_sink(destination: Path | BinaryIO | None) -> Iterator[BinaryIO]:
     """Open the destination (None: stdout) for bytes.
 
     A file is written beside its final name and renamed at the end; on any error nothing is left of it and an older file
-    stays. Raises UsageError when it cannot be opened, InputError when it cannot be written (a full disk).
+    stays. A device, FIFO or socket is written to, never replaced; a symbolic link stays one, and what it leads to is
+    written. Raises UsageError when it cannot be opened, InputError when it cannot be written (a full disk).
     """
     if destination is None:
         yield sys.stdout.buffer
@@ -27,39 +39,108 @@ def open_sink(destination: Path | BinaryIO | None) -> Iterator[BinaryIO]:
     elif not isinstance(destination, Path):
         yield destination
         destination.flush()
-    elif destination.exists() and not destination.is_file() and not destination.is_dir():
-        with _opened(destination, os.O_WRONLY) as stream:  # a device or FIFO is never replaced
+    else:
+        with _into(destination) as stream:
+            yield stream
+
+
+@contextmanager
+def _into(destination: Path) -> Iterator[BinaryIO]:
+    try:
+        mode = os.lstat(destination).st_mode
+    except FileNotFoundError:
+        mode = stat.S_IFREG
+    except OSError as error:
+        raise _unwritable(destination, error) from error
+    if destination.is_dir():
+        raise UsageError(f"cannot write {destination}: it is a folder", "name a file in it with -o")
+    if stat.S_ISLNK(mode):
+        with _through_link(destination) as stream:
+            yield stream
+    elif stat.S_ISREG(mode):
+        with _replaced(destination, destination) as stream:
             yield stream
     else:
-        with _replaced(destination) as stream:
+        with _written_to(destination, _opened(destination, os.O_WRONLY | os.O_NOFOLLOW | os.O_NOCTTY)) as stream:
             yield stream
 
 
 @contextmanager
-def _opened(path: Path, flags: int) -> Iterator[BinaryIO]:
+def _through_link(link: Path) -> Iterator[BinaryIO]:
+    """Write what a link leads to, which the system opens: it says which links of others may be followed."""
+    leads_somewhere = link.exists()
+    descriptor = _opened(link, os.O_WRONLY | os.O_CREAT | os.O_NOCTTY)
+    final = Path(os.path.realpath(link))
+    about = os.fstat(descriptor)
+    if not stat.S_ISREG(about.st_mode) or str(link.absolute()).startswith(_KERNEL):
+        with _written_to(link, descriptor) as stream:
+            yield stream
+        return
+    os.close(descriptor)
     try:
-        if path.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
-        # Not tempfile: its files are private, an answer follows the user's umask.
-        descriptor = os.open(path, flags, 0o666)
+        with _replaced(final, link, about) as stream:
+            yield stream
+    except BaseException:
+        if not leads_somewhere:
+            with contextlib.suppress(OSError):
+                final.unlink()
+        raise
+
+
+@contextmanager
+def _written_to(named: Path, descriptor: int) -> Iterator[BinaryIO]:
+    """Write into what is open, as the shell's `>` does."""
+    try:
+        with contextlib.suppress(OSError):  # what is no file has no length
+            os.ftruncate(descriptor, 0)
+        with open(descriptor, "wb") as stream:
+            yield stream
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}", "give another path with -o") from error
-    with open(descriptor, "wb") as stream:
-        yield stream
+        raise InputError(f"cannot write {named}: {error.strerror or error}", "") from error
 
 
 @contextmanager
-def _replaced(destination: Path) -> Iterator[BinaryIO]:
-    final = Path(os.path.realpath(destination))  # a symbolic link stays one
-    if final.is_dir():
-        raise UsageError(f"cannot write {destination}: it is a folder", "name a file in it with -o")
-    temporary = final.with_name(f".{final.name[:200]}.{secrets.token_hex(6)}.tmp")
+def _replaced(final: Path, named: Path, about: os.stat_result | None = None) -> Iterator[BinaryIO]:
+    """Write a file beside its final name; one of before (`about`, if known) is replaced, and its rights are kept.
+
+    Not by tempfile: its files are private, while an answer follows the user's umask.
+    """
+    temporary = final.with_name(f".{final.name[:200]}.{secrets.token_hex(8)}.tmp")
+    descriptor = _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, named)
     try:
-        with _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as stream:
+        with open(descriptor, "wb") as stream:
+            kept = _regular(final, about)
+            if kept is not None:
+                os.fchmod(descriptor, stat.S_IMODE(kept.st_mode) & 0o777)
             yield stream
+        _regular(final, about)
         os.replace(temporary, final)
     except OSError as error:
-        raise InputError(f"cannot write {destination}: {error.strerror or error}", "") from error
+        raise InputError(f"cannot write {named}: {error.strerror or error}", "") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _regular(path: Path, about: os.stat_result | None) -> os.stat_result | None:
+    """Give what is known of a file that is to be replaced; None where there is none. Raises OSError for no file."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    if not stat.S_ISREG(found.st_mode) or (about is not None and not os.path.samestat(found, about)):
+        raise OSError(f"{path} became something else meanwhile")
+    return found
+
+
+def _opened(path: Path, flags: int, named: Path | None = None) -> int:
+    try:
+        return os.open(path, flags, 0o666)
+    except OSError as error:
+        raise _unwritable(named or path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(f"cannot write {path}: {error.strerror}", "give another path with -o")

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from esctl.cli import diagnostics
-from esctl.cli.bytes_out import write_bytes
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
+from esctl.output.sink import write_bytes
 
 Key = Annotated[
     str, typer.Option("--key", metavar="NAME", help="The key to sign with; without it, the only one you have.")

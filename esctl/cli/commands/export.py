@@ -43,8 +43,8 @@ def run(
                 f"sources are: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "",
             )
         source = names[0]
-    from esctl.cli.bytes_out import write_bytes
     from esctl.log.reader import erased_of, export_raw
+    from esctl.output.sink import write_bytes
 
     write_bytes(export_raw(store.snapshot, source, skip_erased=skip_erased), shared.output)
     if erased := erased_of(store.snapshot, source):

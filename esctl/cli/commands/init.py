@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,18 +20,15 @@ def run(
     """Write a commented esctl.toml with the recognised mapping and a starter projection."""
     from esctl.ask.events.starter_toml import starter
     from esctl.config import FILE
+    from esctl.output.sink import write_bytes
 
     store = open_store(shared)
     text = starter(store.scope(), store.view.manifest)
-    if shared.output is not None and str(shared.output) == "-":
-        sys.stdout.write(text)
-        return
     path = shared.output or shared.config or store.path.absolute().parent / FILE
-    if path.exists() and not force:
+    if path.is_file() and not force:
         raise UsageError(
             f"{path} is there already", "write it elsewhere with -o PATH, to stdout with -o -, or over it with --force"
         )
-    temporary = Path(f"{path}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-    diagnostics.note(f"wrote {path}", shared.quiet)
+    write_bytes([text.encode()], path)
+    if str(path) != "-":
+        diagnostics.note(f"wrote {path}", shared.quiet)

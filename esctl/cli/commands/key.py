@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from esctl.cli.bytes_out import write_bytes
 from esctl.cli.options import Shared, command, subcommands
+from esctl.output.sink import write_bytes
 
 app = subcommands("Make and show the keys that checkpoints are signed with.")
 

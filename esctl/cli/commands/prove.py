@@ -22,8 +22,8 @@ def run(
     checkpoint: CheckpointChoice = "",
 ) -> None:
     """Write the proof that an event is in the log: with its bytes and the signer's key it can be checked anywhere."""
-    from esctl.cli.bytes_out import write_bytes
     from esctl.ledger.prove.proof_file import SUFFIX
+    from esctl.output.sink import write_bytes
 
     proofs = open_store(shared).prove(*events, checkpoint=checkpoint)
     positions, chosen = proofs.positions, proofs.checkpoint

@@ -34,7 +34,7 @@ def run(
 
     raws = raw_of(store.snapshot, positions)
     if raw:
-        from esctl.cli.bytes_out import write_bytes
+        from esctl.output.sink import write_bytes
 
         for position in positions:
             _refuse_erased(store.snapshot, position)
