@@ -35,7 +35,7 @@ class OpenStore:
     def __init__(
         self, path: Path, config: Config, memory_limit: str | None = None, tz: str = "UTC", threads: int | None = None
     ) -> None:
-        self.path = path
+        self.path = _led_to(path)
         self.config = config
         self.tz = tz
         self.basis: Basis | None = None  # that every answer must rest on
@@ -56,11 +56,14 @@ class OpenStore:
 
         Raises InputError if there is none or it cannot be read, UsageError for a wrong configuration.
         """
+        from esctl.log.inside import require_plain
+
         found = find_store(Path(path) if path is not None else None)
         if found is None:
             raise InputError(
                 f"there is no store: no {STORE} here or in a folder above", "make one with: esctl ingest FILE"
             )
+        require_plain(found)
         file = find_config(Path(config) if config is not None else None, found)
         store = cls(found, read_config(file), memory_limit, tz, threads)
         store.snapshot  # noqa: B018  # a store that is none, or damaged, is told at once
@@ -79,13 +82,15 @@ class OpenStore:
     ) -> Self:
         """Open a store for writing, and make it if there is none: at `path`, else `.esctl` found upward, else here."""
         from esctl.log.commits import create_store
+        from esctl.log.inside import require_plain
 
         found = find_store(path) or Path(STORE)
+        require_plain(found)
         file = find_config(config, found)
         settings = read_config(file)
         _check_overrides(settings, overrides or ())  # a wrong mapping is told before anything is made
         if not (found / "format.json").is_file() or erasable:
-            create_store(found, erasable)
+            create_store(_led_to(found), erasable)
         store = cls(found, settings, memory_limit, tz)
         if overrides is not None:
             store.set_overrides(overrides)
@@ -323,6 +328,11 @@ class OpenStore:
         if last is not None and at.instant > last:
             notes.append(f"note: the last event is of {format_instant(last)}")
         return notes
+
+
+def _led_to(path: Path) -> Path:
+    """Give the folder that a name stands for: a store's own name may be a link, within it nothing is followed."""
+    return path.resolve() if path.is_symlink() else path
 
 
 def _check_overrides(config: Config, overrides: Sequence[str]) -> None:

@@ -6,7 +6,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +27,9 @@ from esctl.index.files.manifest import (
     write_manifest,
 )
 from esctl.index.files.merge import due, merge, together
-from esctl.index.files.write import LOCK, LOCK_SECONDS, ROW_GROUP, Written, retire, sweep, write_file
+from esctl.index.files.write import ROW_GROUP, Written, locked, retire, sweep, write_file
 from esctl.index.scan import IndexView
+from esctl.log.files import make_folder, remove
 from esctl.log.store_state import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
 
@@ -78,13 +78,13 @@ class Updater(Struct, frozen=True, dict=True):
         if is_current(manifest, snapshot):
             return _view(self.folder, manifest, snapshot)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
             writable = os.access(self.folder, os.W_OK)
         except OSError:
             writable = False
         if not writable:
             return self._beside(snapshot, manifest)
-        with self._locked():
+        with locked(self.folder):
             return _view(self.folder, self._extend(snapshot, fresh), snapshot)
 
     def at(self, snapshot: Snapshot) -> IndexView:
@@ -107,9 +107,9 @@ class Updater(Struct, frozen=True, dict=True):
         Raises InputError where the store cannot be written.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with self._locked():
-                (self.folder / MANIFEST).unlink(missing_ok=True)
+            self._make_folder()
+            with locked(self.folder):
+                remove(self.folder / MANIFEST)
                 return _view(self.folder, self._extend(snapshot), snapshot)
         except PermissionError as error:
             raise InputError(
@@ -158,17 +158,9 @@ class Updater(Struct, frozen=True, dict=True):
         told = tuple((name, tuple(sorted(set(kinds)))) for name, kinds in known.items())
         return IndexView(self.folder, replace(manifest, files=(replace(file, fields=told),)))
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        from filelock import FileLock, Timeout
-
-        try:
-            with FileLock(self.folder / LOCK, timeout=LOCK_SECONDS):
-                yield
-        except Timeout:
-            raise InputError(
-                f"{self.folder}: another process has been building the index for ten minutes", "wait for it"
-            ) from None
+    def _make_folder(self) -> None:
+        make_folder(self.folder.parent)
+        make_folder(self.folder)
 
     def preview(self, snapshot: Snapshot, source: str, batch: pa.RecordBatch, cursor: Cursor) -> ChunkEvents:
         """Build the index rows that a batch would get if it were kept now, and keep nothing."""
@@ -328,7 +320,7 @@ class Updater(Struct, frozen=True, dict=True):
         The old files linger for those who read them. Raises as `rebuild` does.
         """
         self.run(snapshot)
-        with self._locked():
+        with locked(self.folder):
             before = self._extend(snapshot)
             groups = together(before.files)
             files = [group[0] if len(group) == 1 else merge(self.connection, self.folder, group) for group in groups]

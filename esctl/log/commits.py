@@ -20,10 +20,12 @@ from esctl.log.files import (
     Filesystem,
     entries,
     explained,
+    make_folder,
     read_regular,
     write_exclusive,
     write_replacing,
 )
+from esctl.log.inside import require_plain
 from esctl.log.lines import from_line, to_line
 from esctl.log.store_state import FORMAT, Commit, Snapshot, commit_name, empty, identity, replay
 
@@ -197,8 +199,10 @@ def create_store(path: Path, erasable: bool = False, files: Filesystem | None = 
     target = path / "format.json"
     if not target.exists():
         with explained(f"make a store in {path}"):
-            for folder in (path, *(path / name for name in _FOLDERS)):
-                folder.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=True, exist_ok=True)
+            require_plain(path)
+            for name in _FOLDERS:
+                make_folder(path / name)
             if list(_numbers(_COMMIT_NAME, entries(path / "commits"))):
                 raise InputError(f"{target} is missing, though there are commits", _DAMAGED)
             data = to_line(identity(str(uuid.uuid4()), erasable))

@@ -126,5 +126,5 @@ def _remove_abandoned(path: Path, files: Filesystem) -> None:
     for name in entries(path / "log"):
         file = path / "log" / name
         with suppress(OSError):
-            if name.startswith(f"{TEMPORARY}{_LABEL}-") and file.stat().st_mtime < horizon:
+            if name.startswith(f"{TEMPORARY}{_LABEL}-") and file.lstat().st_mtime < horizon:
                 files.unlink(file)

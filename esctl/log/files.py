@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -30,7 +31,7 @@ class Filesystem:
 
     def create(self, path: Path) -> BinaryIO:
         """Open a new file for writing; it must not exist."""
-        return path.open("xb")
+        return create_new(path)
 
     def write(self, file: BinaryIO, data: bytes | memoryview) -> None:
         """Write all of the data."""
@@ -43,7 +44,7 @@ class Filesystem:
 
     def sync_folder(self, path: Path) -> None:
         """Bring a folder's names to the disk."""
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self._sync(descriptor)
         finally:
@@ -59,7 +60,7 @@ class Filesystem:
 
     def unlink(self, path: Path) -> None:
         """Remove a file; one that is gone already is fine."""
-        path.unlink(missing_ok=True)
+        remove(path)
 
     @staticmethod
     def _sync(descriptor: int) -> None:
@@ -130,10 +131,74 @@ def explained(doing: str) -> Iterator[None]:
 def entries(folder: Path) -> list[str]:
     """List the names of a folder's regular files; none if it does not exist."""
     try:
-        with os.scandir(folder) as found:
+        with _folder(folder) as descriptor, os.scandir(descriptor) as found:
             return [entry.name for entry in found if entry.is_file(follow_symlinks=False)]
     except FileNotFoundError:
         return []
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """List the folders in a folder, by name, no link among them; none if it does not exist."""
+    try:
+        with _folder(folder) as descriptor, os.scandir(descriptor) as found:
+            return [folder / name for name in sorted(each.name for each in found if each.is_dir(follow_symlinks=False))]
+    except FileNotFoundError:
+        return []
+
+
+@contextmanager
+def _folder(path: Path) -> Iterator[int]:
+    """Open a folder that is no link. Raises OSError, NotADirectoryError for one that is none."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Remove a file in a folder that is no link; one that is gone already is fine."""
+    with suppress(FileNotFoundError), _folder(path.parent) as descriptor:
+        os.unlink(path.name, dir_fd=descriptor)
+
+
+def rights(folder: Path) -> int:
+    """Give the rights that a new file in a folder of a store may have at most: who cannot enter the one reads no other.
+
+    The umask takes away more.
+    """
+    return 0o600 | (stat.S_IMODE(folder.stat().st_mode) & 0o666)
+
+
+def create_new(path: Path) -> BinaryIO:
+    """Open a new file in a store for writing; it must not exist, and its rights are no wider than its folder's."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    return open(os.open(path, flags, rights(path.parent)), "wb")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder in a store with the rights of the one that it is in, if it is not there."""
+    with suppress(FileExistsError):
+        path.mkdir(mode=0o700 | (stat.S_IMODE(path.parent.stat().st_mode) & 0o777))
+
+
+def check_lock(path: Path) -> None:
+    """Raise InputError for a lock that is no plain file of one name: it is truncated when it is taken."""
+    try:
+        about = path.lstat()
+    except OSError:
+        return
+    if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
+        raise InputError(f"{path} is no plain file of one name", "something else was put in the store's place")
+
+
+def open_plain(path: Path) -> int:
+    """Open a plain file for reading; gives its descriptor. Raises OSError for a link or whatever else is none."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+    return descriptor
 
 
 def read_regular(path: Path, limit: int) -> bytes:
@@ -142,12 +207,13 @@ def read_regular(path: Path, limit: int) -> bytes:
     Raises FileNotFoundError if it does not exist and InputError for what is no such file.
     """
     try:
-        about = path.stat()
+        with open(open_plain(path), "rb") as file:
+            data = file.read(limit + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise
     except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}") from error
-    if not stat.S_ISREG(about.st_mode) or about.st_size > limit:
+        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror or str(error)
+        raise InputError(f"cannot read {path}: {reason}", "something else was put in the store's place") from error
+    if len(data) > limit:
         raise InputError(f"{path} is no file of at most {limit:,} bytes", "something else was put in the store's place")
-    with explained(f"read {path}"):
-        return path.read_bytes()
+    return data

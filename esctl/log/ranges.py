@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from esctl.errors import InputError
+from esctl.log.files import open_plain
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -68,7 +69,7 @@ def require(path: Path, size: int, ranges: Sequence[ByteRange], hint: str) -> No
 def damage(path: Path, size: int, ranges: Sequence[ByteRange]) -> str:
     """Say what is wrong with these parts of a file of `size` bytes; empty if nothing is."""
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = open_plain(path)
     except FileNotFoundError:
         return "it is missing"
     except OSError as error:

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from esctl.errors import InputError, NotFoundError
 from esctl.log.commits import open_log
+from esctl.log.files import open_plain
 from esctl.log.ranges import damage_in
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import SegmentEntry, Snapshot
@@ -251,7 +252,7 @@ def _open_at(snapshot: Snapshot, position: int) -> Iterator[_SegmentFile]:
 def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[_SegmentFile]:
     path = snapshot.path / "log" / segment.file
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = open_plain(path)
     except OSError as error:
         reason = "it is missing" if isinstance(error, FileNotFoundError) else f"it cannot be read: {error.strerror}"
         raise InputError(f"{path}: {reason}", _DAMAGED) from error

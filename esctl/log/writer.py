@@ -20,7 +20,17 @@ from msgspec import Struct, field
 
 from esctl.errors import InputError
 from esctl.log.commits import CommitLog, open_log
-from esctl.log.files import TEMPORARY, ConflictError, Filesystem, entries, explained
+from esctl.log.files import (
+    TEMPORARY,
+    ConflictError,
+    Filesystem,
+    check_lock,
+    create_new,
+    entries,
+    explained,
+    read_regular,
+    remove,
+)
 from esctl.log.merkle import Frontier
 from esctl.log.replacing import Replacement, replace_segments
 from esctl.log.segment import (
@@ -310,24 +320,27 @@ class LogWriter:
                 self._files.unlink(self.path / "log" / segment.file)
 
     def _acquire(self) -> None:
-        holder = self.path / HOLDER
+        check_lock(self.path / "lock")
         with explained(f"lock {self.path}"):
             try:
                 self._lock.acquire(timeout=self._timeout)
             except Timeout as error:
                 raise _held(self.path) from error
         with suppress(OSError):
-            holder.write_text(str(os.getpid()))
+            remove(self.path / HOLDER)
+            with create_new(self.path / HOLDER) as file:
+                file.write(str(os.getpid()).encode())
 
     def _release(self) -> None:
         with suppress(OSError):
-            (self.path / HOLDER).unlink(missing_ok=True)
+            remove(self.path / HOLDER)
         self._lock.release()
 
 
 @contextmanager
 def store_lock(path: Path, timeout: float = 10.0) -> Iterator[None]:
     """Keep writers out of a store whatever state it is in. Raises InputError as a LogWriter does."""
+    check_lock(path / "lock")
     lock = FileLock(path / "lock")
     with explained(f"lock {path}"):
         try:
@@ -346,8 +359,8 @@ def _held(path: Path) -> InputError:
 
 def _holder_text(holder: Path) -> str:
     try:
-        text = holder.read_text()[:20]
-    except (OSError, ValueError):
+        text = read_regular(holder, 20).decode("ascii")
+    except (OSError, InputError, ValueError):
         text = ""
     return f"process {text}" if text.isdecimal() and text.isascii() else "another process"
 

@@ -19,7 +19,7 @@ from esctl.ledger.check.heads import Heads, check_pin
 from esctl.ledger.sign.checkpoints import checkpoint_files, read_checkpoint
 from esctl.ledger.sign.last_seen import Pin
 from esctl.log.commit_json import format_instant
-from esctl.log.files import entries
+from esctl.log.files import entries, subfolders
 from esctl.log.store_state import SEGMENT_NAME, SegmentEntry
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _indexed(chain: Chain, entry: SegmentEntry, connection: duckdb.DuckDBPyConne
     """Say what an index still knows of the records of a segment: their sources, and when they happened."""
     sql = f"""SELECT list(DISTINCT source ORDER BY source), epoch_us(min(time)), epoch_us(max(time))
         FROM (%s) WHERE position BETWEEN {entry.first} AND {entry.last}"""
-    for folder in sorted((chain.path / "index").glob("*")):
+    for folder in subfolders(chain.path / "index"):
         try:
             manifest = read_manifest(folder)
             if manifest is None or manifest.head < entry.last:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from esctl.errors import EsctlError, InputError, with_more
-from esctl.log.files import Filesystem, entries
+from esctl.log.files import Filesystem, entries, subfolders
 
 if TYPE_CHECKING:
     from esctl.index.update import Updater
@@ -93,12 +94,11 @@ def clear_derived(path: Path, snapshot: Snapshot, files: Filesystem) -> None:
     from esctl.index.files.write import clear_stale
 
     # Indexes go last: one of before the erasure is how an interrupted one is known.
-    for folder in (path / SNAPSHOTS, *sorted((path / SNAPSHOTS).rglob("*"), reverse=True)):
-        for name in sorted(entries(folder), key=_named_last) if folder.is_dir() else ():
-            files.unlink(folder / name)
-    for folder in sorted((path / "index").glob("*")):
-        if folder.is_dir():
-            clear_stale(folder, len(snapshot.redactions), files)
+    for folder, _, names in os.walk(path / SNAPSHOTS, topdown=False):  # which follows no link
+        for name in sorted(names, key=_named_last):
+            files.unlink(Path(folder) / name)
+    for index in subfolders(path / "index"):
+        clear_stale(index, len(snapshot.redactions), files)
 
 
 def _named_last(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -15,7 +16,8 @@ from esctl.ledger.check.commits import Chain, walk
 from esctl.ledger.check.files import index_problem, unnamed_files
 from esctl.ledger.sign.last_seen import Pin, read_pin
 from esctl.log.commits import open_log
-from esctl.log.files import TEMPORARY, Filesystem, entries, explained
+from esctl.log.files import TEMPORARY, Filesystem, entries, explained, subfolders
+from esctl.log.inside import odd_entries, require_plain
 from esctl.log.store_state import SEGMENT_NAME, Snapshot, commit_name
 from esctl.log.writer import HOLDER, store_lock
 from esctl.maintain.losses import losses
@@ -62,14 +64,31 @@ def repair(path: Path, updater: Updater, *, dry: bool = False, files: Filesystem
     Where evidence is lost, only temporary files go: what is derived from it may be all that is left of it. Raises
     InputError where there is no store, or another process is writing to it.
     """
+    files = files or Filesystem()
+    removed = _remove_odd(path, files, dry)
+    if dry and removed:  # what they hide is looked at when they are gone
+        return removed
+    require_plain(path)
     pin = _pin(path)
     with nullcontext() if dry else store_lock(path):
-        run = _Run(walk(path, pin), files or Filesystem(), dry)
+        run = _Run(walk(path, pin), files, dry, removed)
         lost = losses(run.chain, pin, updater.connection)
         run.steps += [Step("evidence", "lost", one.file, one.message, one.first, one.last) for one in lost]
         _mend_leftovers(run, bool(lost))
         _mend_indexes(run, updater, bool(lost))
     return run.steps
+
+
+def _remove_odd(path: Path, files: Filesystem, dry: bool) -> list[Step]:
+    """Remove links, FIFOs and the like where nothing is evidence; what they lead to is not looked at."""
+    steps = []
+    for odd in [each for each in odd_entries(path) if each.is_derived]:
+        if not dry:
+            with explained(f"remove {path / odd.file}"):
+                files.unlink(path / odd.file)
+        message = f"it is {odd.what}, which no store has"
+        steps.append(Step("intruder", "to be mended" if dry else "mended", odd.file, message))
+    return steps
 
 
 def _pin(path: Path) -> Pin | None:
@@ -110,7 +129,7 @@ def _mend_summaries(run: _Run, snapshot: Snapshot) -> None:
 def _mend_indexes(run: _Run, updater: Updater, lost: bool) -> None:
     snapshot, path = run.chain.snapshot, run.chain.path
     mended = False
-    for folder in sorted(each for each in (path / "index").glob("*") if each.is_dir()):
+    for folder in subfolders(path / "index"):
         place = f"index/{folder.name}"
         if problem := index_problem(folder, run.chain):
             if lost or snapshot is None:
@@ -129,6 +148,7 @@ def _mend_indexes(run: _Run, updater: Updater, lost: bool) -> None:
             for name in unnamed_files(folder) if snapshot is not None and snapshot.redactions else ():
                 run.unlink("index", f"{place}/{name}", "no manifest names it, and it may hold what was erased")
     states = path / "snapshots"
-    if mended and states.is_dir():
-        for file in sorted(each for each in states.rglob("*") if each.is_file()):
+    if mended:
+        walked = [Path(folder) / name for folder, _, names in os.walk(states) for name in names]  # follows no link
+        for file in sorted(walked):
             run.unlink("snapshot", str(file.relative_to(path)), "of states that were read from a damaged index")

@@ -13,6 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ from msgspec import Struct, field, to_builtins
 from esctl import __version__
 from esctl.errors import InputError
 from esctl.index.files import manifest
-from esctl.index.files.manifest import is_sealed, sealed
+from esctl.index.files.manifest import LARGEST_MANIFEST, is_sealed, sealed
+from esctl.log.files import create_new, entries, make_folder, open_plain, read_regular, remove, subfolders
 from esctl.log.store_state import Snapshot, commit_name
 
 if TYPE_CHECKING:
@@ -112,39 +114,41 @@ class Shelf(Struct, frozen=True):
             return False
         path = self.store / "commits" / commit_name(snapshot.seq)
         try:
-            return hashlib.sha256(path.read_bytes()).hexdigest() == snapshot.commit_sha256
-        except OSError:
+            return hashlib.sha256(read_regular(path, LARGEST_MANIFEST)).hexdigest() == snapshot.commit_sha256
+        except (OSError, InputError):
             return False
 
 
 def _manifests(folder: Path) -> list[Path]:
-    return sorted(folder.glob("[0-9]*.json"))
+    return [folder / name for name in sorted(entries(folder)) if name[0].isdigit() and name.endswith(".json")]
 
 
 def read_snapshot(path: Path) -> StateSnapshot | None:
     """Read a snapshot's manifest; None for what is no whole one."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, LARGEST_MANIFEST).decode("utf-8")
         document = json.loads(text)
         if document.pop("format") != FORMAT or not is_sealed(text):
             return None
         del document["sha256"]
         parts = {name: Part(**document[name]) for name in ("cells", "lines")}
         found = StateSnapshot(**{**document, **parts, "extent": Extent(**document["extent"])})
-        return found if found.name == path.stem else None
-    except (OSError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        named = (found.name, found.cells.file, found.lines.file)
+        return found if named == (path.stem, f"{path.stem}.parquet", f"{path.stem}.jsonl.zst") else None
+    except (OSError, InputError, KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return None
 
 
 def listed(store: Path) -> list[tuple[Path, StateSnapshot | None]]:
     """List the manifests of all snapshots of a store, by projection and position; None for a damaged one."""
-    found = [(path, read_snapshot(path)) for path in sorted((store / FOLDER).glob("*/[0-9]*.json"))]
+    manifests = [path for folder in subfolders(store / FOLDER) for path in _manifests(folder)]
+    found = [(path, read_snapshot(path)) for path in manifests]
     return sorted(found, key=lambda one: ("", -1) if one[1] is None else (one[1].projection, one[1].extent.position))
 
 
 def _is_whole(folder: Path, part: Part) -> bool:
     try:
-        with (folder / part.file).open("rb") as file:
+        with open(open_plain(folder / part.file), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == part.sha256
     except OSError:
         return False
@@ -156,7 +160,7 @@ def lines_of(folder: Path, part: Part) -> Callable[[], Iterator[bytes]]:
     def read() -> Iterator[bytes]:
         if not part.bytes:
             return  # no entity is left, and nothing is no frame of zstd
-        with _zstd().open(folder / part.file, "rb") as file:
+        with open(open_plain(folder / part.file), "rb") as packed, _zstd().open(packed, "rb") as file:
             while block := file.read(_BLOCK):
                 yield block
 
@@ -189,14 +193,17 @@ class Draft:
 
     def __enter__(self) -> Draft:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder.parent)
+            make_folder(self.folder)
+            for path in (self.raw, self._lines):  # so that they have the rights of their folder
+                create_new(path).close()
         except OSError as error:
             raise _unwritable(self.folder, error) from error
         return self
 
     def __exit__(self, *_: object) -> None:
         for path in (self.raw, self._cells, self._lines):
-            path.unlink(missing_ok=True)
+            remove(path)
 
     def keep(
         self, batches: Iterable[pa.RecordBatch], about: Callable[[str, Part, Part], StateSnapshot]
@@ -212,7 +219,8 @@ class Draft:
             snapshot = about(self.name, *parts)
             text = sealed(json.dumps({"format": FORMAT, **to_builtins(snapshot)}, separators=(",", ":")))
             temporary = self.folder / f".tmp-{self.name}.json"
-            temporary.write_text(text, encoding="utf-8")
+            with create_new(temporary) as file:
+                file.write(text.encode())
             _published(temporary, self.folder / f"{self.name}.json")
         except OSError as error:
             raise _unwritable(self.folder, error) from error
@@ -268,6 +276,7 @@ def _write_cells(path: Path, batches: Iterable[pa.RecordBatch], ends: Any) -> No
             )
             done = int(after[-1]) if len(after) else done
             if writer is None:
+                create_new(path).close()
                 plain = ["kind", "time", "deleted"]
                 writer = pq.ParquetWriter(
                     path, table.schema, compression="zstd", compression_level=1, use_dictionary=plain,
@@ -283,9 +292,9 @@ def _write_cells(path: Path, batches: Iterable[pa.RecordBatch], ends: Any) -> No
 def drop(paths: Sequence[Path]) -> None:
     """Remove snapshots, given by their manifests: these first, so that nothing names what is gone."""
     for path in paths:
-        path.unlink(missing_ok=True)
+        remove(path)
         for suffix in (".parquet", ".jsonl.zst"):
-            path.with_name(path.name.removesuffix(".json") + suffix).unlink(missing_ok=True)
+            remove(path.with_name(path.name.removesuffix(".json") + suffix))
 
 
 def drop_all(store: Path) -> None:
@@ -297,8 +306,9 @@ def sweep(folder: Path) -> None:
     """Remove files that no manifest names and nobody can still need."""
     named = {path.name.removesuffix(".json") for path in _manifests(folder)}
     horizon = time.time() - LINGER_SECONDS
-    for path in folder.iterdir() if folder.is_dir() else ():
-        name = path.name.removeprefix(".tmp-")
+    for file in entries(folder):
+        path, name = folder / file, file.removeprefix(".tmp-")
         stem = name.removesuffix(".json").removesuffix(".zst").removesuffix(".jsonl").removesuffix(".parquet")
-        if (stem not in named or name != path.name) and path.stat().st_mtime < horizon:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            if (stem not in named or name != file) and path.lstat().st_mtime < horizon:
+                remove(path)

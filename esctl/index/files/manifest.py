@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -15,12 +16,16 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.index.files.payload_columns import PayloadColumn
+from esctl.log.files import create_new, read_regular, temporary_name
 from esctl.log.ranges import ByteRange
 from esctl.model import Stanza
 
 PayloadPath = tuple[str | int, ...]
 
 MANIFEST = "manifest.json"
+LARGEST_MANIFEST = 1 << 30
+"""Bytes."""
+_FILE_NAME = re.compile(r"\d{20}-\d{20}\.[0-9a-f]{8}\.(?:parquet|ids)", re.ASCII)
 FORMAT = 8
 ERASED = "erased"
 """What the column `invalid` says of a record that was erased; it counts apart from those that could not be read."""
@@ -152,25 +157,28 @@ def read_manifest(folder: Path) -> Manifest | None:
     """
     path = folder / MANIFEST
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, LARGEST_MANIFEST).decode("utf-8")
         document = json.loads(text)
         if document["format"] != FORMAT:
             return None
         if not is_sealed(text):
             raise ValueError("its digest is another's")
-        return convert(document, Manifest)
+        manifest = convert(document, Manifest)
+        if not all(map(_FILE_NAME.fullmatch, manifest.names)):
+            raise ValueError("a file in it is none of an index")
+        return manifest
     except FileNotFoundError:
         return None
-    except (OSError, KeyError, TypeError, ValueError, RecursionError) as error:
+    except (OSError, InputError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a readable index manifest", "rebuild the index with: esctl reindex") from error
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest atomically and durably."""
     document = {"format": FORMAT, **to_builtins(manifest)}
-    temporary = folder / f".tmp-{MANIFEST}-{os.getpid()}"
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(sealed(json.dumps(document, separators=(",", ":"), sort_keys=True)))
+    temporary = temporary_name(folder, MANIFEST)
+    with create_new(temporary) as file:
+        file.write(sealed(json.dumps(document, separators=(",", ":"), sort_keys=True)).encode())
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(folder / MANIFEST)

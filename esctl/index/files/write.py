@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.index.files.manifest import MANIFEST, Manifest, RowGroup, read_manifest
-from esctl.log.files import Filesystem, entries, explained
+from esctl.log.files import Filesystem, check_lock, create_new, entries, explained, remove
 from esctl.log.ranges import ByteRange, parquet_ranges
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
     try:
         for table in tables:
             if writer is None:
+                create_new(temporary).close()
                 writer = pq.ParquetWriter(
                     temporary, table.schema, compression="zstd", compression_level=1, use_dictionary=DICTIONARY,
                     column_encoding=DELTA, write_page_checksum=True, write_statistics=_with_statistics(table.schema),
@@ -75,7 +76,7 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
             f"{folder}: cannot write the index: {error.strerror or error}", "make room, then run the command again"
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        remove(temporary)
     return Written(name, tuple(RowGroup(part, *pair) for part, pair in zip(ranges, bounds, strict=True)), footer)
 
 
@@ -114,9 +115,7 @@ def clear_stale(folder: Path, redactions: int, files: Filesystem) -> None:
 
 
 def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem) -> None:
-    from filelock import FileLock
-
-    with explained(f"write {folder}"), FileLock(folder / LOCK, timeout=LOCK_SECONDS):
+    with explained(f"write {folder}"), locked(folder):
         try:
             manifest = read_manifest(folder)
         except InputError:
@@ -132,12 +131,29 @@ def retire(folder: Path, names: Iterable[str]) -> None:
     """Let files linger from now on: the manifest will not name them any more."""
     for name in names:
         with suppress(OSError):
-            os.utime(folder / name)
+            os.utime(folder / name, follow_symlinks=False)
 
 
 def sweep(folder: Path, manifest: Manifest, linger: float = LINGER_SECONDS) -> None:
     """Remove index files that the manifest does not name and no reader can still need."""
     horizon = time.time() - linger
-    for path in (*folder.glob("*.parquet"), *folder.glob("*.ids")):
-        if path.name not in manifest.names and path.stat().st_mtime < horizon:
-            path.unlink(missing_ok=True)
+    for name in entries(folder):
+        if name.endswith((".parquet", ".ids")) and name not in manifest.names:
+            with suppress(FileNotFoundError):
+                if (folder / name).lstat().st_mtime < horizon:
+                    remove(folder / name)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other builders out of an index folder. Raises InputError where one has been at work for ten minutes."""
+    from filelock import FileLock, Timeout
+
+    check_lock(folder / LOCK)
+    try:
+        with FileLock(folder / LOCK, timeout=LOCK_SECONDS):
+            yield
+    except Timeout:
+        raise InputError(
+            f"{folder}: another process has been building the index for ten minutes", "wait for it"
+        ) from None

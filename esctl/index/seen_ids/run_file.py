@@ -21,6 +21,7 @@ from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.index.files.manifest import IdRun
+from esctl.log.files import create_new, open_plain, remove
 
 Hashes = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.int64]
@@ -54,7 +55,8 @@ class OpenRun:
         self.run = run
         blocks = -(-run.count // BLOCK)
         try:
-            data = np.asarray(np.memmap(folder / run.file, np.uint8, "r"))
+            with open(open_plain(folder / run.file), "rb") as file:
+                data = np.asarray(np.memmap(file, np.uint8, "r"))
         except (OSError, ValueError) as error:
             raise DamagedRunError(run) from error
         ends = np.cumsum([0, run.count * 8, run.count * 4, blocks * 8, blocks * 4, blocks * 4]).tolist()
@@ -152,7 +154,7 @@ def write_run(folder: Path, key: RunKey, pieces: Iterable[HashedIds], count: int
     temporary = folder / f".tmp-{name}"
     try:
         size = count * (_HASH.itemsize + _PLACE.itemsize)
-        with temporary.open("xb") as hashes, temporary.open("r+b") as places:
+        with create_new(temporary) as hashes, temporary.open("r+b") as places:
             places.seek(count * _HASH.itemsize)
             for hashed, positions in pieces:
                 hashes.write(hashed.astype(_HASH, copy=False).data)
@@ -171,7 +173,7 @@ def write_run(folder: Path, key: RunKey, pieces: Iterable[HashedIds], count: int
         ) from error
     finally:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            remove(temporary)
     about_tail = hashlib.sha256(tail).hexdigest()
     return IdRun(name, size + len(tail), digest, about_tail, count, key.first, key.first, key.last, key.made_by)
 

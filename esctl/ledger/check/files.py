@@ -10,10 +10,10 @@ from pathlib import Path
 
 from esctl.errors import InputError
 from esctl.index.envelope.map_options import FILE, read_overrides
-from esctl.index.files.manifest import MANIFEST, IdRun, IndexFile, Manifest, is_sealed, read_manifest
+from esctl.index.files.manifest import LARGEST_MANIFEST, MANIFEST, IdRun, IndexFile, Manifest, is_sealed, read_manifest
 from esctl.ledger.check.commits import Chain
 from esctl.ledger.check.findings import Check, Finding
-from esctl.log.files import entries
+from esctl.log.files import entries, open_plain, read_regular, subfolders
 from esctl.log.merkle import BLOCK
 from esctl.log.ranges import damage
 from esctl.saved_states.files import listed
@@ -25,7 +25,7 @@ Digest = tuple[int, str]
 def digest_of(path: Path) -> Digest | None:
     """Hash a file; None for one that is missing or cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open(open_plain(path), "rb") as file:
             return os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
         return None
@@ -99,7 +99,8 @@ def _unfit(place: Path) -> Finding:
 def check_index_files(chain: Chain) -> Check:
     """Check the files of all indexes, of whichever mapping."""
     count, findings, notes = 0, list[Finding](), list[str]()
-    for folder in sorted((chain.path / "index").glob("*")):
+    index = chain.path / "index"
+    for folder in sorted([*subfolders(index), *(index / name for name in entries(index))]):  # a file does not belong
         place = f"index/{folder.name}"
         try:
             manifest = _sealed_manifest(folder)
@@ -157,10 +158,10 @@ def _newest(chain: Chain) -> int:
 def _sealed_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST
     try:
-        intact = is_sealed(path.read_text(encoding="utf-8"))
+        intact = is_sealed(read_regular(path, LARGEST_MANIFEST).decode("utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError):
+    except (OSError, InputError, ValueError):
         intact = False
     if not intact:
         raise InputError(f"{path} is not as it was written")

@@ -11,7 +11,7 @@ from esctl.ledger.sign.checkpoint import Checkpoint, Head, origin_of, parse_chec
 from esctl.ledger.sign.last_seen import advance, now
 from esctl.ledger.sign.note import LARGEST, SigningKey
 from esctl.log.commits import open_log
-from esctl.log.files import ConflictError, Filesystem, entries, explained, read_regular, write_exclusive
+from esctl.log.files import ConflictError, Filesystem, entries, explained, make_folder, read_regular, write_exclusive
 from esctl.log.merkle import Tree
 from esctl.log.store_state import Snapshot
 
@@ -69,7 +69,7 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     data = sign(head, key)
     target = store / FOLDER / f"{head.size:020d}-{key.verifier.id.hex()}{SUFFIX}"
     with explained(f"write {target}"):
-        target.parent.mkdir(exist_ok=True)
+        make_folder(target.parent)
         with suppress(ConflictError):  # the same head was signed with the same key before: Ed25519 gives the same bytes
             write_exclusive(Filesystem(), target, data, target.name)
     return data
