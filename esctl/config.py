@@ -10,12 +10,16 @@ from typing import Any
 from msgspec import Struct, field
 
 from esctl.errors import InputError, UsageError
+from esctl.named import read_named
+from esctl.owners import require_own, require_own_store
 
 STORE = ".esctl"
 FILE = "esctl.toml"
 SECTIONS = ("mapping", "projections", "output", "store")
 OUTPUT = ("format", "tz", "color")
 COLORS = ("auto", "always", "never")
+_LARGEST = 16 << 20
+"""Bytes of an esctl.toml."""
 SNAPSHOTS = ("auto", "always", "off")
 
 
@@ -43,23 +47,34 @@ class Config(Struct, frozen=True):
 
 
 def find_store(given: Path | None, start: Path | None = None) -> Path | None:
-    """Find the store: the one given, else `.esctl` in the working directory or above it. None if there is none."""
+    """Find the store: the one given, else `.esctl` in the working directory or above it. None if there is none.
+
+    Raises InputError for one that was found and is not the user's own.
+    """
     if given is not None:
         return given
     here = (start or Path.cwd()).resolve()
-    return next(
+    found = next(
         (folder / STORE for folder in (here, *here.parents) if (folder / STORE / "format.json").is_file()), None
     )
+    if found is not None:
+        require_own_store(found)
+    return found
 
 
 def find_config(given: Path | None, store: Path | None, start: Path | None = None) -> Path | None:
-    """Find esctl.toml: the one given, else beside the store, else in the working directory or above it."""
+    """Find esctl.toml: the one given, else beside the store, else in the working directory or above it.
+
+    Raises InputError for one that was found and is not the user's own: it may hold code to run.
+    """
     if given is not None:
         return given
-    if store is not None and (store.absolute().parent / FILE).exists():
-        return store.absolute().parent / FILE
     here = (start or Path.cwd()).resolve()
-    return next((folder / FILE for folder in (here, *here.parents) if (folder / FILE).exists()), None)
+    beside = (store.absolute().parent,) if store is not None else ()
+    found = next((folder / FILE for folder in (*beside, here, *here.parents) if (folder / FILE).exists()), None)
+    if found is not None:
+        require_own(found, "--config", "ESCTL_CONFIG")
+    return found
 
 
 def read_config(path: Path | None) -> Config:
@@ -70,7 +85,7 @@ def read_config(path: Path | None) -> Config:
     if path is None:
         return Config()
     try:
-        document = tomllib.loads(path.read_bytes().decode("utf-8"))
+        document = tomllib.loads(read_named(path, _LARGEST, streams=False).decode("utf-8"))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file", "write one with: esctl init") from None
     except OSError as error:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from esctl.config import STORE, Config, check_snapshots, find_config, find_store, read_config
 from esctl.errors import InputError, UsageError
 from esctl.model import AsOf, Basis, MappingConfig
+from esctl.owners import require_own_store
 from esctl.timespec import bound_name, format_instant, parse_as_of, written
 
 if TYPE_CHECKING:
@@ -79,18 +80,27 @@ class OpenStore:
         overrides: Sequence[str] | None = None,
         memory_limit: str | None = None,
         tz: str = "UTC",
+        sources: Sequence[Path | None] = (),
     ) -> Self:
-        """Open a store for writing, and make it if there is none: at `path`, else `.esctl` found upward, else here."""
+        """Open a store for writing, and make it if there is none: at `path`, else `.esctl` found upward, else here.
+
+        A new one gives no more rights than the files `sources` (None: stdin) do. Raises InputError for one that was
+        found and is another's.
+        """
         from esctl.log.commits import create_store
         from esctl.log.inside import require_plain
+        from esctl.log.rights import seen, withheld
 
         found = find_store(path) or Path(STORE)
+        if path is None and os.path.lexists(found):
+            require_own_store(found)  # a folder that is no store yet may be another's too
         require_plain(found)
         file = find_config(config, found)
         settings = read_config(file)
         _check_overrides(settings, overrides or ())  # a wrong mapping is told before anything is made
         if not (found / "format.json").is_file() or erasable:
-            create_store(_led_to(found), erasable)
+            rights = 0o777 & ~withheld(seen(sources), os.getegid())
+            create_store(_led_to(found), erasable, rights=rights)
         store = cls(found, settings, memory_limit, tz)
         if overrides is not None:
             store.set_overrides(overrides)

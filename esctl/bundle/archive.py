@@ -11,11 +11,13 @@ import tempfile
 import zipfile
 from collections.abc import Iterable
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from esctl.errors import InputError
 from esctl.ledger.check.findings import Finding
+from esctl.named import open_named
 from esctl.output.sink import open_sink
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ _FIRST_DAY = 33  # 1980-01-01, as MS-DOS counts
 _END = struct.Struct("<4s4H2LH")
 _MANY, _FAR = 0xFFFF, 0x7FFFFFFF
 """From so many files or bytes on, an archive needs records of another form."""
+_DAMAGED = (KeyError, zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError)
 _NAME = re.compile(r"(?:[a-z]{1,20}/)?[A-Za-z0-9][A-Za-z0-9.-]{0,60}", re.ASCII)
 MOST_FILES = 2_000_000
 LARGEST_FILE = 1 << 30
@@ -79,15 +82,35 @@ class Archive:
         """Read a file; None for one that is not there or whose bytes are damaged."""
         try:
             return self._file.read(self._entries[name])
-        except (KeyError, zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError):
+        except _DAMAGED:
             return None
+
+    def digest(self, name: str) -> tuple[int, str] | None:
+        """Give the size and SHA-256 of a file, block by block; None for one that is not there or is damaged."""
+        found, size = sha256(), 0
+        try:
+            with self.stream(name) as stream:
+                while block := stream.read(_BLOCK):
+                    found.update(block)
+                    size += len(block)
+        except _DAMAGED:
+            return None
+        return size, found.hexdigest()
+
+    def size(self, name: str) -> int:
+        """Give the bytes of a file. Raises KeyError for one that is not there."""
+        return self._entries[name].file_size
+
+    def stream(self, name: str) -> IO[bytes]:
+        """Open a file. Raises KeyError for one that is not there; reading it raises for one that is damaged."""
+        return self._file.open(self._entries[name])
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[Archive]:
     """Open a bundle for reading; nothing is ever unpacked to disk. Raises InputError for what is no zip archive."""
     try:
-        with path.open("rb") as stream:
+        with open(open_named(path, streams=False), "rb") as stream:  # it is read from its end
             size = os.fstat(stream.fileno()).st_size
             with zipfile.ZipFile(stream) as file:
                 if len(file.infolist()) > MOST_FILES:

@@ -14,8 +14,6 @@ from esctl.bundle.contents import (
     CHECKPOINT,
     INTERPRETATION,
     MANIFEST,
-    STATES,
-    TRAIL,
     FileEntry,
     Manifest,
     json_object,
@@ -101,8 +99,8 @@ def _check_files(archive: Archive) -> tuple[Manifest | None, Check]:
     findings = [Finding("removed", "it is in the manifest alone", name) for name in sorted(listed - there)]
     findings += [Finding("inserted", "it is not in the manifest", name) for name in sorted(there - listed)]
     for name in sorted(listed & there):
-        data = archive.read(name)
-        if data is None or FileEntry.of(data) != manifest.files[name]:
+        digest = archive.digest(name)
+        if digest is None or FileEntry(*digest) != manifest.files[name]:
             findings.append(Finding("changed", "it is not the file that the manifest names", name))
     return manifest, Check("files", against, len(listed), tuple(findings[:_MOST_TOLD]))
 
@@ -110,7 +108,7 @@ def _check_files(archive: Archive) -> tuple[Manifest | None, Check]:
 def _check_contents(archive: Archive, manifest: Manifest, before: tuple[Check, ...], asked: _Asked) -> Checked:
     from esctl.bundle.replayed import Said, check_replay
 
-    content = {name: archive.read(name) or b"" for name in (CHECKPOINT, BASIS, INTERPRETATION, STATES, TRAIL)}
+    content = {name: archive.read(name) or b"" for name in (CHECKPOINT, BASIS, INTERPRETATION)}
     try:
         checkpoint = parse_checkpoint(content[CHECKPOINT])
     except ValueError as error:
@@ -123,7 +121,7 @@ def _check_contents(archive: Archive, manifest: Manifest, before: tuple[Check, .
     if proven.findings:
         replays = _skipped("the records are not those of the log", "states")
     else:
-        said = Said(manifest, content[BASIS], content[INTERPRETATION], content[STATES], content[TRAIL])
+        said = Said(manifest, content[BASIS], content[INTERPRETATION], archive)
         replays = check_replay(records, said, asked.config, asked.memory_limit)
     return Checked((*before, signed, proven, *replays), manifest, signers)
 
@@ -180,5 +178,5 @@ def _check_records(archive: Archive, manifest: Manifest, checkpoint: Checkpoint)
             findings.append(Finding("changed", "the record was erased: its bytes are not proven", name, position))
         elif judged.result == "refuted":
             findings.append(Finding("changed", judged.reason, record_name(position), position))
-        records.append(Record(read.content, raw))
+        records.append(Record(read.content, raw is not None))
     return records, Check("records", "the checkpoint", len(manifest.records), tuple(findings[:_MOST_TOLD]))

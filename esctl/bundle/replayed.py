@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 from msgspec import Struct, convert
@@ -14,41 +14,51 @@ from msgspec import Struct, convert
 from esctl.ask.changes.audit import audit
 from esctl.ask.scope.scope import claims
 from esctl.ask.states.replay import replay
-from esctl.bundle.contents import INTERPRETATION, STATES, TRAIL, Manifest, json_object
-from esctl.bundle.make import as_lines
+from esctl.bundle.contents import INTERPRETATION, STATES, TRAIL, Manifest, json_object, record_name
 from esctl.config import Config
+from esctl.engine.duckdb import explained
+from esctl.engine.sizes import parse_size
 from esctl.errors import EsctlError
+from esctl.index.decode.log_rows import trimmed
 from esctl.index.update import Updater
 from esctl.ledger.check.findings import Check, Finding
 from esctl.log.merkle import Frontier
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
+from esctl.output import Target, write
 from esctl.store import OpenStore
 
 if TYPE_CHECKING:
+    from esctl.ask.scope.scope import Scope
+    from esctl.bundle.archive import Archive
     from esctl.ledger.prove.proof_file import Content
+    from esctl.model import AsOf
 
 _RULES = (("states", STATES), ("trail", TRAIL))
+_TOO_LARGE = "not replayed: its records need more memory than there is"
+_TIMES_LARGEST = 8
+"""Times its bytes that a single large record takes beside what DuckDB is held to, measured."""
+_BATCH_BYTES, _BATCH_ROWS = 64 << 20, 200_000
+"""What is understood at once."""
 _BOUNDS = ("at", "before")
 _KINDS = ("STRING", "NUMBER", "BOOLEAN", "CONTAINER", "NULL")
 
 
 class Record(Struct, frozen=True):
-    """A record of a bundle: what its proof says of it, and its bytes."""
+    """A record of a bundle: what its proof says of it, and whether it has bytes, which stay where they are."""
 
     content: Content
-    raw: bytes | None
+    has_bytes: bool
 
 
 class Said(Struct, frozen=True):
-    """What a bundle says its records amount to, and by what rules: the contents of its files."""
+    """What a bundle says its records amount to, and by what rules; the rest is in the archive."""
 
     manifest: Manifest
     basis: bytes
     interpretation: bytes
-    states: bytes
-    trail: bytes
+    archive: Archive
 
 
 class NotReplayedError(Exception):
@@ -61,18 +71,23 @@ def check_replay(records: Sequence[Record], said: Said, config: Config | None, m
     Code is never run from a bundle: neither SQL nor Python, which are run from `config` alone.
     """
     against = "the records" if config is None else f"the records, by {config.name}"
+    if too_large := _too_large(records, said.archive, memory_limit):
+        return [Check(rule, against, skipped=too_large) for rule, _ in _RULES]
     erased = sum(record.content.leaf is None for record in records)
     try:
         with tempfile.TemporaryDirectory(prefix="esctl-bundle-") as folder:
-            replayed = _replayed(Path(folder), records, said, config, memory_limit)
+            scope, at = _replayed(Path(folder), records, said, config, memory_limit)
+            written = _written(Path(folder), scope, at)
+            found = [_compared(said.archive, file, path) for (_, file), path in zip(_RULES, written, strict=True)]
+    except MemoryError:
+        return [Check(rule, against, skipped=_TOO_LARGE) for rule, _ in _RULES]
     except NotReplayedError as reason:
         return [Check(rule, against, skipped=f"not replayed: {reason}") for rule, _ in _RULES]
     except (EsctlError, ValueError, KeyError, TypeError, AttributeError, OverflowError, pa.ArrowException) as error:
         reason_text = error.message if isinstance(error, EsctlError) else f"{INTERPRETATION} is odd: {error}"
         return [Check(rule, against, skipped=f"not replayed: {reason_text}") for rule, _ in _RULES]
     checks = []
-    for (rule, file), told, found in zip(_RULES, (said.states, said.trail), replayed, strict=True):
-        number, difference = _difference(told, found)
+    for (rule, file), (number, difference) in zip(_RULES, found, strict=True):
         if difference and erased:
             checks.append(Check(rule, against, skipped=f"not judged: {erased} of the records were erased"))
         else:
@@ -82,13 +97,16 @@ def check_replay(records: Sequence[Record], said: Said, config: Config | None, m
 
 def _replayed(
     folder: Path, records: Sequence[Record], said: Said, config: Config | None, memory_limit: str | None
-) -> tuple[bytes, bytes]:
+) -> tuple[Scope, AsOf | None]:
+    """Build an index of the records in a folder; gives what is asked about, and up to when."""
     told = json_object(said.interpretation)
     basis = json_object(said.basis)
     bounds = {name: str(basis[name]) for name in _BOUNDS if basis.get(name) is not None}
     rules = config or Config(None, {}, _plain(told["projections"]))
-    table = _table(records)
-    sources = {name: told["sources"].get(name) for name in table["source"].unique().to_pylist()}
+    whole = [record for record in records if record.content.leaf is not None]
+    if not whole:
+        raise NotReplayedError("all of its records were erased")
+    sources = {name: told["sources"].get(name) for name in {record.content.source for record in whole}}
     if not all(isinstance(each, dict) for each in sources.values()):
         raise NotReplayedError(f"{INTERPRETATION} does not tell how each source was read")
     cursors = {name: _cursor(each) for name, each in sources.items()}
@@ -97,8 +115,9 @@ def _replayed(
     snapshot = Snapshot(folder, said.manifest.log, False, 0, 0, "", Frontier(), (), cursors)
     store = OpenStore(folder, rules, memory_limit)
     store.snapshot = snapshot
-    updater = Updater(store.connection, MappingConfig(), folder)
-    store.view = updater.over(snapshot, table, stanzas, fields)
+    updater = Updater(store.connection, MappingConfig(), folder, raws=_raws_of(said.archive))
+    with explained():
+        store.view = updater.over(snapshot, _tables(whole, said.archive), stanzas, fields)
     scope = store.scope(said.manifest.entities, said.manifest.projection)
     if config is None and (code := [claim.projection for claim in claims(scope) if _is_code(claim.projection)]):
         raise NotReplayedError(
@@ -106,28 +125,72 @@ def _replayed(
             "with --config"
         )
     at = store.bound(bounds.get("at", ""), bounds.get("before", ""))
-    return as_lines(replay(scope, at, deleted=True)), as_lines(audit(scope, at))
+    return scope, at
+
+
+def _written(folder: Path, scope: Scope, at: AsOf | None) -> tuple[Path, Path]:
+    """Write what the records replay to, as a bundle does."""
+    states, trail = folder / STATES, folder / TRAIL
+    write(replay(scope, at, deleted=True), Target(format="jsonl", destination=states))
+    write(audit(scope, at), Target(format="jsonl", destination=trail))
+    return states, trail
+
+
+def _compared(archive: Archive, name: str, path: Path) -> tuple[int, str]:
+    with archive.stream(name) as told, path.open("rb") as found:
+        return _difference(told, found)
+
+
+def _too_large(records: Sequence[Record], archive: Archive, memory_limit: str | None) -> str:
+    """Say that a record is too large to be replayed within a limit; empty where none is. A value is in memory whole."""
+    if memory_limit is None:
+        return ""
+    sizes = [archive.size(record_name(each.content.position)) for each in records if each.has_bytes]
+    largest, limit = max(sizes, default=0), parse_size(memory_limit, "--memory-limit")
+    least = largest * _TIMES_LARGEST
+    if least <= limit:
+        return ""
+    return f"not replayed: a record of {largest:,} bytes needs a --memory-limit of more than {least:,} bytes"
 
 
 def _is_code(projection: Any) -> bool:
     return bool(projection.sql or projection.python)
 
 
-def _table(records: Sequence[Record]) -> pa.Table:
-    """Lay the records out as a segment does; those that were erased are left out."""
-    rows = []
+def _raws_of(archive: Archive) -> Callable[[Sequence[int]], dict[int, bytes]]:
+    def read(positions: Sequence[int]) -> dict[int, bytes]:
+        return {position: trimmed(archive.read(record_name(position))) for position in positions}
+
+    return read
+
+
+def _tables(records: Sequence[Record], archive: Archive) -> Iterator[pa.Table]:
+    """Lay the records out as segments do, so many at once that their bytes are about a batch."""
+    waiting: list[Record] = []
+    size = 0
     for record in records:
-        leaf = record.content.leaf
-        if leaf is not None:
-            rows.append(
-                {
-                    "position": leaf.position, "recorded_at": leaf.recorded_at, "source": record.content.source,
-                    "offset": leaf.offset, "source_time": leaf.source_time, "raw": record.raw,
-                }
-            )  # fmt: skip
-    if not rows:
-        raise NotReplayedError("all of its records were erased")
-    return pa.Table.from_pylist(rows, schema=SCHEMA)
+        length = archive.size(record_name(record.content.position)) if record.has_bytes else 0
+        if waiting and (size + length > _BATCH_BYTES or len(waiting) >= _BATCH_ROWS):
+            yield _table(waiting, archive)
+            waiting, size = [], 0
+        waiting.append(record)
+        size += length
+    if waiting:
+        yield _table(waiting, archive)
+
+
+def _table(records: Sequence[Record], archive: Archive) -> pa.Table:
+    rows = [
+        {
+            "position": leaf.position, "recorded_at": leaf.recorded_at, "source": record.content.source,
+            "offset": leaf.offset, "source_time": leaf.source_time,
+        }
+        for record in records
+        if (leaf := record.content.leaf) is not None
+    ]  # fmt: skip
+    table = pa.Table.from_pylist(rows, schema=SCHEMA)
+    raws = [archive.read(record_name(each.content.position)) if each.has_bytes else None for each in records]
+    return table.set_column(SCHEMA.get_field_index("raw"), SCHEMA.field("raw"), pa.array(raws, pa.large_binary()))
 
 
 def _cursor(source: Mapping[str, Any]) -> Cursor:
@@ -152,10 +215,10 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (str, int)) else float(value)
 
 
-def _difference(told: bytes, found: bytes) -> tuple[int, str]:
+def _difference(told: IO[bytes], found: IO[bytes]) -> tuple[int, str]:
     """Compare two answers row by row, by value; gives the number of rows and what is not the same, empty if nothing."""
     number = 0
-    for number, (one, other) in enumerate(zip_longest(_lines(told), _lines(found)), 1):
+    for number, (one, other) in enumerate(zip_longest(told, found), 1):
         if one is None or other is None:
             less = "has rows that the records do not give" if other is None else "lacks rows that the records give"
             return number, f"it {less}, from line {number} on"
@@ -166,7 +229,3 @@ def _difference(told: bytes, found: bytes) -> tuple[int, str]:
         if not same:
             return number, f"line {number} is not what the records replay to"
     return number, ""
-
-
-def _lines(data: bytes) -> Iterator[bytes]:
-    return iter(data.removesuffix(b"\n").split(b"\n") if data else [])

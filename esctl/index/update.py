@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,15 +51,20 @@ MOST_SMALL = 8
 SAMPLE_RECORDS = 1000
 
 Detected = Callable[[str, "Detection"], None]
+Raws = Callable[[Sequence[int]], Mapping[int, bytes]]
 
 
 class Updater(Struct, frozen=True, dict=True):
-    """Builds one mapping's index of a store. `detected` is told what was recognised in each new source."""
+    """Builds one mapping's index of a store. `detected` is told what was recognised in each new source.
+
+    `raws` gives records' bytes, without blanks around them, where there is no log to read them from.
+    """
 
     connection: duckdb.DuckDBPyConnection
     config: MappingConfig
     folder: Path
     detected: Detected | None = None
+    raws: Raws | None = None
 
     @cached_property
     def ids(self) -> Ids:
@@ -143,7 +148,7 @@ class Updater(Struct, frozen=True, dict=True):
     def over(
         self,
         snapshot: Snapshot,
-        table: pa.Table,
+        tables: Iterable[pa.Table],
         stanzas: Mapping[str, Stanza],
         fields: Mapping[str, tuple[str, ...]],
     ) -> IndexView:
@@ -152,11 +157,13 @@ class Updater(Struct, frozen=True, dict=True):
         `stanzas` and the snapshot's cursors tell how each of their sources is read, `fields` which payload fields any
         record of that log had, with the JSON types they had.
         """
-        manifest = self._add(snapshot, with_sources(Manifest(), stanzas), table)
-        (file,) = manifest.files
-        known = {**fields, **{name: (*kinds, *fields.get(name, ())) for name, kinds in file.fields}}
+        manifest = with_sources(Manifest(), stanzas)
+        for table in tables:
+            manifest = self._add(snapshot, manifest, table)
+        last = manifest.files[-1]
+        known = {**fields, **{name: (*kinds, *fields.get(name, ())) for name, kinds in last.fields}}
         told = tuple((name, tuple(sorted(set(kinds)))) for name, kinds in known.items())
-        return IndexView(self.folder, replace(manifest, files=(replace(file, fields=told),)))
+        return IndexView(self.folder, replace(manifest, files=(*manifest.files[:-1], replace(last, fields=told))))
 
     def _make_folder(self) -> None:
         make_folder(self.folder.parent)
@@ -187,7 +194,7 @@ class Updater(Struct, frozen=True, dict=True):
     def _earlier(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Earlier:
         from esctl.index.seen_ids.find import Earlier
 
-        return Earlier(self.ids.in_index(self.folder, manifest), trimmed_raws(snapshot, table))
+        return Earlier(self.ids.in_index(self.folder, manifest), self.raws or trimmed_raws(snapshot, table))
 
     def _configured_or_detected(self, source: str, raws: pa.Array, cursor: Cursor) -> Stanza:
         from esctl.index.envelope.detect import detect
@@ -204,7 +211,7 @@ class Updater(Struct, frozen=True, dict=True):
 
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         for name in manifest.names:
-            (folder / name).symlink_to((self.folder / name).resolve())
+            (folder / name).symlink_to(self.folder.resolve() / name)
         if manifest.files:
             write_manifest(folder, manifest)
         return IndexView(folder, replace(self, folder=folder)._extend(snapshot))

@@ -56,6 +56,8 @@ class _Follower(Struct):
     connection: duckdb.DuckDBPyConnection
     snapshot: Snapshot
     cursors: dict[str, Cursor]
+    sources: Sequence[Source]
+    note: Callable[[str], None]
     parts: list[Part] = field(default_factory=list)
     rows: int = 0
     bytes: int = 0
@@ -90,7 +92,9 @@ def follow(
 
     build = updater(detected)
     base = build.run(before).manifest
-    run = _Follower(store, options, pace, talk.observe, build, connection, before, dict(before.cursors))
+    run = _Follower(
+        store, options, pace, talk.observe, build, connection, before, dict(before.cursors), sources, talk.note
+    )
     tails = [Tail(source, options.source, talk.note) for source in sources]
     try:
         while not talk.is_asked_to_stop() and not all(tail.ended for tail in tails):
@@ -147,10 +151,13 @@ def _keep(run: _Follower, name: str, delivery: Delivery) -> None:
 
 def _commit(run: _Follower) -> None:
     """Make what was read durable, then understand it."""
+    from esctl.log.rights import narrow, seen
     from esctl.log.writer import LogWriter
 
     if not run.parts:
         return
+    if narrow(run.store, seen(source.path for source in run.sources)):
+        run.note(f"{run.store} can now be read by no more than may read what is followed")
     with LogWriter(run.store, timeout=PATIENCE, connection=run.connection) as writer:
         for name in {part.source for part in run.parts}:
             if writer.snapshot.cursors.get(name) != run.snapshot.cursors.get(name):

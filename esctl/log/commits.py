@@ -190,8 +190,10 @@ def open_log(path: Path, files: Filesystem | None = None) -> CommitLog:
     return CommitLog(path, empty(path, store_id, erasable), files or Filesystem())
 
 
-def create_store(path: Path, erasable: bool = False, files: Filesystem | None = None) -> CommitLog:
+def create_store(path: Path, erasable: bool = False, files: Filesystem | None = None, rights: int = 0o777) -> CommitLog:
     """Make a store in this folder, or open the one that is there. Safe to run twice at once, or again after a crash.
+
+    `rights`: what a new one gives at most; the umask takes away more.
 
     Raises UsageError if the store there is not erasable as asked, InputError if it cannot be made.
     """
@@ -199,7 +201,8 @@ def create_store(path: Path, erasable: bool = False, files: Filesystem | None = 
     target = path / "format.json"
     if not target.exists():
         with explained(f"make a store in {path}"):
-            path.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=rights, exist_ok=True)
             require_plain(path)
             for name in _FOLDERS:
                 make_folder(path / name)

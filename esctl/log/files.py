@@ -182,19 +182,24 @@ def make_folder(path: Path) -> None:
         path.mkdir(mode=0o700 | (stat.S_IMODE(path.parent.stat().st_mode) & 0o777))
 
 
-def check_lock(path: Path) -> None:
-    """Raise InputError for a lock that is no plain file of one name: it is truncated when it is taken."""
+def checked_lock(path: Path) -> Path:
+    """Give a lock's path. Raises InputError for one that is no plain file of one name: it is truncated when taken."""
     try:
         about = path.lstat()
     except OSError:
-        return
+        return path
     if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
         raise InputError(f"{path} is no plain file of one name", "something else was put in the store's place")
+    return path
 
 
-def open_plain(path: Path) -> int:
-    """Open a plain file for reading; gives its descriptor. Raises OSError for a link or whatever else is none."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
+def open_plain(path: Path, *, links: bool = False) -> int:
+    """Open a plain file for reading; gives its descriptor. Raises OSError for a link or whatever else is none.
+
+    `links`: where the folder may be one of our own, outside any store, which links to files of an index.
+    """
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | (0 if links else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is no plain file", str(path))

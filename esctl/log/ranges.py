@@ -69,7 +69,7 @@ def require(path: Path, size: int, ranges: Sequence[ByteRange], hint: str) -> No
 def damage(path: Path, size: int, ranges: Sequence[ByteRange]) -> str:
     """Say what is wrong with these parts of a file of `size` bytes; empty if nothing is."""
     try:
-        descriptor = open_plain(path)
+        descriptor = open_plain(path, links=True)
     except FileNotFoundError:
         return "it is missing"
     except OSError as error:

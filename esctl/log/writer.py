@@ -24,12 +24,13 @@ from esctl.log.files import (
     TEMPORARY,
     ConflictError,
     Filesystem,
-    check_lock,
+    checked_lock,
     create_new,
     entries,
     explained,
     read_regular,
     remove,
+    rights,
 )
 from esctl.log.merkle import Frontier
 from esctl.log.replacing import Replacement, replace_segments
@@ -100,7 +101,7 @@ class LogWriter:
         self._log = open_log(path, self._files)
         self._clock = clock
         self._timeout = timeout
-        self._lock = FileLock(path / "lock")
+        self._lock = FileLock(checked_lock(path / "lock"), mode=rights(path))
         self._snapshot: Snapshot | None = None
         self._staged: _Staged | None = None
         self._connection = connection
@@ -320,7 +321,6 @@ class LogWriter:
                 self._files.unlink(self.path / "log" / segment.file)
 
     def _acquire(self) -> None:
-        check_lock(self.path / "lock")
         with explained(f"lock {self.path}"):
             try:
                 self._lock.acquire(timeout=self._timeout)
@@ -340,8 +340,7 @@ class LogWriter:
 @contextmanager
 def store_lock(path: Path, timeout: float = 10.0) -> Iterator[None]:
     """Keep writers out of a store whatever state it is in. Raises InputError as a LogWriter does."""
-    check_lock(path / "lock")
-    lock = FileLock(path / "lock")
+    lock = FileLock(checked_lock(path / "lock"), mode=rights(path))
     with explained(f"lock {path}"):
         try:
             lock.acquire(timeout=timeout)

@@ -19,8 +19,11 @@ from esctl.engine.quoting import identifier, literal
 from esctl.errors import UsageError
 from esctl.index.scan import read_json
 from esctl.model import Answer, Column
+from esctl.named import read_named
 from esctl.projection.jsontext import dumps
 
+_LARGEST = 16 << 20
+"""Bytes of a template in a file."""
 _TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -32,11 +35,12 @@ def read_template(text: str, option: str) -> dict[str, Any]:
     inline = text.lstrip().startswith("{")
     where = option if inline else f"{option} {text}"
     try:
-        content = text if inline else Path(text).read_text(encoding="utf-8")
+        content = text if inline else read_named(Path(text), _LARGEST).decode("utf-8")
         toml = not inline and Path(text).suffix.lower() == ".toml"
         parsed = tomllib.loads(content, parse_float=Decimal) if toml else json.loads(content, parse_float=Decimal)
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{where}: {error}", _HINT) from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{where}: {reason}", _HINT) from error
     if not isinstance(parsed, dict) or not parsed:
         raise UsageError(f"{where} is no object with members", _HINT)
     return parsed

@@ -17,6 +17,7 @@ from esctl.index.envelope.mapping import mapping_hash
 from esctl.log.commits import CommitLog, open_log
 from esctl.log.store_state import Snapshot
 from esctl.model import AsOf, Basis, MappingConfig
+from esctl.named import read_named
 from esctl.projection.spec import Projection
 from esctl.timespec import bound_name, written
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from esctl.ask.scope.scope import Scope
 
 _FIXED = tuple(name for name in Basis.__struct_fields__ if name != "bounds")
+_LARGEST = 64 << 20
+"""Bytes of a file that a basis is looked for in: all that a command said may be in it."""
 _HINT = "write one with: esctl replay --basis -f json 2> FILE"
 
 
@@ -50,10 +53,10 @@ def projections_hash(projections: Sequence[Projection], chosen: str, config: Pat
 
 
 def _code(projection: Projection, config: Path | None) -> str:
-    from esctl.ask.states.event_by_event import module_file
+    from esctl.queries.code import LARGEST, module_file
 
     file = module_file(projection, config) if projection.python else None
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file is not None else ""
+    return hashlib.sha256(read_named(file, LARGEST)).hexdigest() if file is not None else ""
 
 
 def to_json(basis: Basis) -> str:
@@ -84,11 +87,12 @@ def read_basis(path: Path) -> Basis:
     Raises InputError if the file is unreadable, UsageError if there is no basis in it.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_named(path, _LARGEST).decode("utf-8").splitlines()
     except FileNotFoundError:
         raise UsageError(f"--basis-from {path}: no such file", _HINT) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--basis-from {path}: {error}", _HINT) from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"--basis-from {path}: {reason}", _HINT) from error
     found = [basis for line in lines if (basis := _parsed(line)) is not None]
     if not found:
         raise UsageError(f"--basis-from {path}: no line of it is a basis", _HINT)

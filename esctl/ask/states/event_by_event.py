@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import secrets
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from msgspec import Struct
@@ -24,9 +19,9 @@ from esctl.projection.expressions import Expression
 from esctl.projection.fold import guard_sql, set_json, truthy
 from esctl.projection.jsontext import dumps, loads
 from esctl.projection.reads import Reads, measure
-from esctl.projection.spec import Projection
 from esctl.projection.stepping import Applied, State, Step, StepOperation, Stepped, differences, rule_step, steps
 from esctl.projection.values import Value, json_text
+from esctl.queries.code import load_function
 
 BATCH = 5000
 _FIXED = (
@@ -281,45 +276,3 @@ def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | Non
         return Applied(after or {}, changed, resets, after is None)
 
     return _Source(_sorted(scope, ["sequence", data], rows.sql), step)
-
-
-def load_function(projection: Projection, config: Path | None) -> Callable[[State, dict[str, Any]], State | None]:
-    """Load `module:function`, the module being importable or a file beside esctl.toml. Raises UsageError."""
-    name, _, attribute = projection.python.partition(":")
-    where = f"projections.{projection.name}.python"
-    if not name or not attribute:
-        raise UsageError(f"{where} is {projection.python!r}", 'write it like "rules:fold"')
-    beside = module_file(projection, config)
-    try:
-        if beside is not None:
-            module = _module_of(beside, f"esctl_projection_{projection.name}")
-        else:
-            module = importlib.import_module(name)
-        function = getattr(module, attribute)
-    except Exception as error:
-        raise UsageError(
-            f"{where}: cannot load {projection.python!r}: {error}",
-            "a module or file beside esctl.toml, and a function in it",
-        ) from error
-    if not callable(function):
-        raise UsageError(f"{where}: {attribute!r} is no function")
-    result: Callable[[State, dict[str, Any]], State | None] = function
-    return result
-
-
-def module_file(projection: Projection, config: Path | None) -> Path | None:
-    """Find the file of a `python =` projection's module beside esctl.toml; None where it must be imported."""
-    name = projection.python.partition(":")[0]
-    folder = config.absolute().parent if config is not None else Path.cwd()
-    beside = folder / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
-    return beside if beside.is_file() else None
-
-
-def _module_of(file: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

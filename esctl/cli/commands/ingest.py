@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -118,8 +119,10 @@ def run(
         _check_followable(options)
     store = Store.create(
         shared.store, shared.config, erasable=erasable, overrides=mapping, memory_limit=shared.memory_limit,
-        tz=zone(shared),
+        tz=zone(shared), sources=[source.path for source in found],
     )  # fmt: skip
+    _tell_store(store, shared)
+    _keep_private(store, found, shared)
     if follow:
         outcome = _followed(store, found, options, pace, shared)
     else:
@@ -131,6 +134,19 @@ def run(
     store.refresh()
     report_entities(store, outcome.detections)
     keep(store)
+
+
+def _tell_store(store: Store, shared: Shared) -> None:
+    """Say which store is used, where that is not plain to see."""
+    if store.path.resolve().parent != Path.cwd():
+        diagnostics.note(f"store: {store.path}", shared.quiet)
+
+
+def _keep_private(store: Store, sources: list[Source], shared: Shared) -> None:
+    from esctl.log.rights import narrow, seen
+
+    if narrow(store.path, seen(source.path for source in sources)):
+        diagnostics.note(f"note: {store.path} can now be read by no more than may read these sources", shared.quiet)
 
 
 def _pace(every: str, records: int) -> Pace:

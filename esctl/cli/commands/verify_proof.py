@@ -12,6 +12,7 @@ from esctl.cli import diagnostics
 from esctl.cli.arguments import Trust
 from esctl.cli.options import Shared, command
 from esctl.errors import InputError, UsageError
+from esctl.named import read_named
 
 if TYPE_CHECKING:
     from esctl.ledger.prove.judge import Proven
@@ -55,11 +56,9 @@ def run(
 
 def _bytes(path: Path, limit: int = 2 << 30) -> bytes:
     try:
-        if str(path) == "-":
-            data = sys.stdin.buffer.read(limit + 1)
-        else:
-            with path.open("rb") as file:
-                data = file.read(limit + 1)
+        if str(path) != "-":
+            return read_named(path, limit)
+        data = sys.stdin.buffer.read(limit + 1)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", "name a file that you may read") from error
     if len(data) > limit:

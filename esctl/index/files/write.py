@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.index.files.manifest import MANIFEST, Manifest, RowGroup, read_manifest
-from esctl.log.files import Filesystem, check_lock, create_new, entries, explained, remove
+from esctl.log.files import Filesystem, checked_lock, create_new, entries, explained, remove, rights
 from esctl.log.ranges import ByteRange, parquet_ranges
 
 if TYPE_CHECKING:
@@ -149,9 +149,8 @@ def locked(folder: Path) -> Iterator[None]:
     """Keep other builders out of an index folder. Raises InputError where one has been at work for ten minutes."""
     from filelock import FileLock, Timeout
 
-    check_lock(folder / LOCK)
     try:
-        with FileLock(folder / LOCK, timeout=LOCK_SECONDS):
+        with FileLock(checked_lock(folder / LOCK), LOCK_SECONDS, rights(folder)):
             yield
     except Timeout:
         raise InputError(

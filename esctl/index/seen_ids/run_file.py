@@ -55,7 +55,7 @@ class OpenRun:
         self.run = run
         blocks = -(-run.count // BLOCK)
         try:
-            with open(open_plain(folder / run.file), "rb") as file:
+            with open(open_plain(folder / run.file, links=True), "rb") as file:
                 data = np.asarray(np.memmap(file, np.uint8, "r"))
         except (OSError, ValueError) as error:
             raise DamagedRunError(run) from error

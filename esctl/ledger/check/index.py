@@ -75,7 +75,7 @@ def compare_index(snapshot: Snapshot, mapping: MappingConfig) -> tuple[Sequence[
     temporary = Path(tempfile.mkdtemp(prefix="esctl-verify-"))
     try:
         for file in there.files:
-            (temporary / file.file).symlink_to((folder / file.file).resolve())
+            (temporary / file.file).symlink_to(folder.resolve() / file.file)
         updater = Updater(connect(temporary=temporary), mapping, temporary)
         with explained():
             found = list(_differences(updater, snapshot, folder, there))

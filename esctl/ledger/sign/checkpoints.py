@@ -11,9 +11,10 @@ from esctl.ledger.sign.checkpoint import Checkpoint, Head, origin_of, parse_chec
 from esctl.ledger.sign.last_seen import advance, now
 from esctl.ledger.sign.note import LARGEST, SigningKey
 from esctl.log.commits import open_log
-from esctl.log.files import ConflictError, Filesystem, entries, explained, make_folder, read_regular, write_exclusive
+from esctl.log.files import ConflictError, Filesystem, entries, explained, make_folder, write_exclusive
 from esctl.log.merkle import Tree
 from esctl.log.store_state import Snapshot
+from esctl.named import read_named
 
 FOLDER = "checkpoints"
 SUFFIX = ".checkpoint"
@@ -31,9 +32,11 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises InputError for a file that cannot be read, ValueError for one that is no checkpoint.
     """
     try:
-        return parse_checkpoint(read_regular(path, LARGEST))
+        return parse_checkpoint(read_named(path, LARGEST))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file", "make a checkpoint with: esctl checkpoint") from None
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}", "make a checkpoint with: esctl checkpoint") from error
 
 
 def contradiction(tree: Tree, snapshot: Snapshot, head: Head) -> str:

@@ -12,10 +12,13 @@ from pathlib import Path
 
 from esctl.errors import InputError, NotFoundError, UsageError
 from esctl.ledger.sign.note import SigningKey, VerifierKey, parse_signing, parse_verifier
+from esctl.named import read_named
 
 DEFAULT = "esctl"
 """Name of a key that is given no other."""
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}", re.ASCII)
+_LARGEST = 1 << 20
+"""Bytes of a file of keys."""
 _MAKE = "make one with: esctl key new"
 
 
@@ -67,7 +70,7 @@ def read_key(name: str = "") -> SigningKey:
     try:
         if path.stat().st_mode & 0o077:
             raise InputError(f"{path} can be read by others", f"it must be yours alone: chmod 600 {path}")
-        return parse_signing(path.read_text(encoding="ascii"))
+        return parse_signing(read_named(path, _LARGEST).decode("ascii"))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}", _MAKE) from error
     except ValueError as error:
@@ -98,14 +101,17 @@ def read_verifiers(given: Sequence[str]) -> tuple[VerifierKey, ...]:
         try:
             keys += [parse_verifier(line) for line in _lines(text)]
         except (ValueError, OSError) as error:
-            raise UsageError(f"--trust {text}: {error}", "give what `esctl key show` prints, or a file of it") from None
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(
+                f"--trust {text}: {reason}", "give what `esctl key show` prints, or a file of it"
+            ) from None
     return tuple(keys)
 
 
 def _lines(text: str) -> list[str]:
-    if text.count("+") >= 2 or not Path(text).is_file():
+    if text.count("+") >= 2 or not Path(text).exists():
         return [text]
-    return [line for line in Path(text).read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line for line in read_named(Path(text), _LARGEST).decode("utf-8").splitlines() if line.strip()]
 
 
 def _path(name: str) -> Path:

@@ -19,7 +19,9 @@ from esctl.ledger.sign.keys import user_folder
 from esctl.ledger.sign.note import VerifierKey, parse_verifier
 from esctl.log.commit_json import format_instant
 from esctl.log.commits import open_log
+from esctl.log.files import create_new, temporary_name
 from esctl.log.store_state import Snapshot
+from esctl.named import read_named
 
 _LARGEST = 1 << 20
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -57,7 +59,7 @@ def read_pin(store: Path) -> Pin | None:
     """Read what was last seen of the store in a folder; None if nothing was. Raises InputError for a damaged file."""
     path = pin_path(store)
     try:
-        value = json.loads(path.read_bytes()[:_LARGEST])
+        value = json.loads(read_named(path, _LARGEST))
         pin = Pin(
             str(value["store_id"]), int(value["seq"]), str(value["commit"]), int(value["size"]), str(value["root"]),
             tuple(parse_verifier(str(key)).text for key in value["keys"]), int(value.get("at", 0)),
@@ -80,7 +82,7 @@ def pinned_keys(store_id: str) -> tuple[VerifierKey, ...]:
     found: list[VerifierKey] = []
     for path in sorted(heads_folder().glob("*.json")):
         with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
-            value = json.loads(path.read_bytes()[:_LARGEST])
+            value = json.loads(read_named(path, _LARGEST))
             found += [parse_verifier(str(key)) for key in value["keys"]] if value["store_id"] == store_id else []
     return tuple(dict.fromkeys(found))
 
@@ -121,9 +123,9 @@ def _write(path: Path, store: Path, pin: Pin) -> None:
         "size": pin.size, "root": pin.root, "keys": list(pin.keys), "at": pin.at,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = path.with_name(f".tmp-{path.name}-{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(told, file)
+    temporary = temporary_name(path.parent, path.name)
+    with create_new(temporary) as file:
+        file.write(json.dumps(told).encode())
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

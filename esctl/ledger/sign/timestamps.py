@@ -13,6 +13,7 @@ from esctl.errors import InputError, UsageError
 from esctl.ledger.check.findings import Anchor, Check, Finding
 from esctl.ledger.sign.checkpoints import FOLDER, checkpoint_files, read_checkpoint
 from esctl.log.files import ConflictError, Filesystem, explained, read_regular, write_exclusive
+from esctl.named import read_named
 
 SUFFIX = ".tsr"
 TIMEOUT = 30.0
@@ -101,9 +102,10 @@ def read_certificates(paths: Sequence[Path]) -> tuple[Any, ...]:
     found: list[Any] = []
     for path in paths:
         try:
-            found += load_pem_x509_certificates(read_regular(path, _LARGEST))
-        except (OSError, ValueError, InputError) as error:
-            raise UsageError(f"--tsa-cert {path}: {error}", "give the authority's certificates as PEM") from None
+            found += load_pem_x509_certificates(read_named(path, _LARGEST))
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(f"--tsa-cert {path}: {reason}", "give the authority's certificates as PEM") from None
     return tuple(found)
 
 

@@ -1,0 +1,38 @@
+"""Read a file that a user named: within bounds, and never waiting for one that nobody writes to."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+_HANDED_OVER = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
+"""Names of what is open already: `<(...)` of a shell is one."""
+
+
+def read_named(path: Path, limit: int, *, streams: bool = True) -> bytes:
+    """Read a whole file of at most `limit` bytes: a plain one, or (`streams`) a pipe handed over open, as by `<(...)`.
+
+    Raises OSError, FileNotFoundError among them, for whatever else: a device, a FIFO, a folder, a longer file.
+    """
+    descriptor = open_named(path, streams=streams)
+    with open(descriptor, "rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", str(path))
+    return data
+
+
+def open_named(path: Path, *, streams: bool = True) -> int:
+    """Open a plain file, or (`streams`) a pipe that was handed over open; gives its descriptor. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    mode = os.fstat(descriptor).st_mode
+    is_handed_over = streams and str(path).startswith(_HANDED_OVER)
+    if stat.S_ISREG(mode) or (is_handed_over and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode))):
+        os.set_blocking(descriptor, True)
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "it is a device or a pipe, and no file", str(path))

@@ -1,0 +1,96 @@
+"""Whose a file or folder is: what was found, and not named, must be the user's own, as for git's `safe.directory`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from pathlib import Path
+
+from esctl.errors import InputError
+
+_ROOT = 0
+
+
+def foreign(path: Path, *, root_too: bool = False) -> str:
+    """Say why a file or folder may hold what others put there; empty where it is the user's own and theirs alone.
+
+    A link counts as what it leads to, and must be the user's too. `root_too`: what root owns is no worse.
+    """
+    if not hasattr(os, "geteuid"):  # no owners here
+        return ""
+    own = own_ids() | ({_ROOT} if root_too else set())
+    for about in (os.lstat(path), os.stat(path)):
+        if about.st_uid not in own:
+            return f"it belongs to {_user(about.st_uid)}"
+        if not stat.S_ISLNK(about.st_mode) and _writable_by_others(about):
+            return "others may write to it"
+    return ""
+
+
+def require_own(path: Path, option: str, variable: str) -> None:
+    """Raise InputError, with what to type to name it, for something that was found and is not the user's own."""
+    try:
+        why = foreign(path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}", f"name another with {option}") from error
+    if why:
+        raise InputError(f"{path} is not used: it was found, not named, and {why}", _hint(path, option, variable))
+
+
+def require_own_store(path: Path) -> None:
+    """Raise InputError as `require_own` does, for a store: its folders count too, as whoever may write there can."""
+    named = ("--store", "ESCTL_STORE")
+    require_own(path, *named)
+    try:
+        with os.scandir(path) as found:
+            folders = [Path(entry.path) for entry in found if entry.is_dir(follow_symlinks=False)]
+        odd = next(((folder, why) for folder in folders if (why := foreign(folder, root_too=True))), None)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}", "name another with --store") from error
+    if odd is not None:
+        raise InputError(f"{path} is not used: it was found, not named, and {odd[0]}: {odd[1]}", _hint(path, *named))
+
+
+def own_ids() -> set[int]:
+    """Give the ids of the users that this process acts for: with sudo, the one who called it too."""
+    own = {os.geteuid()}
+    caller = os.environ.get("SUDO_UID", "")
+    if own == {_ROOT} and caller.isascii() and caller.isdecimal() and len(caller) < 11:
+        own.add(int(caller))
+    return own
+
+
+def _writable_by_others(about: os.stat_result) -> bool:
+    if about.st_mode & stat.S_IWOTH:
+        return True
+    return bool(about.st_mode & stat.S_IWGRP) and not _is_private(about.st_gid)
+
+
+def _is_private(group: int) -> bool:
+    """Tell whether a group is the user's private one, of their own name and with nobody else in it."""
+    import grp
+    import pwd
+
+    if group != os.getegid():
+        return False
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        about = grp.getgrgid(group)
+    except KeyError:  # in a container, where neither has a name
+        return True
+    return about.gr_name == user and set(about.gr_mem) <= {user}
+
+
+def _user(number: int) -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"the user {number}"
+
+
+def _hint(path: Path, option: str, variable: str) -> str:
+    quoted = shlex.quote(str(path))
+    return f"if you trust it, name it with {option} {quoted}, or: export {variable}={quoted}"

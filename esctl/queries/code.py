@@ -1,0 +1,78 @@
+"""Load the code of `python =` projections: only what is the user's own, or that of a configuration they named."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from esctl.errors import UsageError
+from esctl.named import read_named
+from esctl.owners import foreign
+from esctl.projection.spec import Projection
+from esctl.projection.stepping import State
+
+LARGEST = 16 << 20
+"""Bytes of a module."""
+
+
+def load_function(projection: Projection, config: Path | None) -> Callable[[State, dict[str, Any]], State | None]:
+    """Load `module:function`, the module being importable or a file beside esctl.toml. Raises UsageError."""
+    name, _, attribute = projection.python.partition(":")
+    where = f"projections.{projection.name}.python"
+    if not name or not attribute:
+        raise UsageError(f"{where} is {projection.python!r}", 'write it like "rules:fold"')
+    beside = module_file(projection, config)
+    try:
+        if beside is not None:
+            _require_own_code(beside, config)
+            module = _module_of(beside, f"esctl_projection_{projection.name}")
+        else:
+            module = _imported(name)
+        function = getattr(module, attribute)
+    except Exception as error:
+        raise UsageError(
+            f"{where}: cannot load {projection.python!r}: {error}",
+            "a module or file beside esctl.toml, and a function in it",
+        ) from error
+    if not callable(function):
+        raise UsageError(f"{where}: {attribute!r} is no function")
+    result: Callable[[State, dict[str, Any]], State | None] = function
+    return result
+
+
+def module_file(projection: Projection, config: Path | None) -> Path | None:
+    """Find the file of a `python =` projection's module beside esctl.toml; None where it must be imported."""
+    name = projection.python.partition(":")[0]
+    folder = config.absolute().parent if config is not None else Path.cwd()
+    beside = folder / (name if name.endswith(".py") else f"{name.replace('.', '/')}.py")
+    return beside if beside.is_file() else None
+
+
+def _module_of(file: Path, name: str) -> ModuleType:
+    """Run a file as a module; nothing compiled is looked for beside it, nor left there."""
+    module = ModuleType(name)
+    module.__file__ = str(file)
+    sys.modules[name] = module
+    exec(compile(read_named(file, LARGEST), str(file), "exec"), module.__dict__)
+    return module
+
+
+def _imported(name: str) -> ModuleType:
+    """Import a module of the Python that runs this; one that lies in the working folder is code that was found."""
+    found = importlib.util.find_spec(name.partition(".")[0])
+    origin = Path(found.origin) if found is not None and found.origin else None
+    if origin is not None and origin.exists() and origin.resolve().is_relative_to(Path.cwd()):
+        _require_own_code(origin, None)
+    return importlib.import_module(name)
+
+
+def _require_own_code(file: Path, config: Path | None) -> None:
+    """Raise ImportError for code that is another's, unless the configuration is too, which then was named."""
+    why = foreign(file)
+    if why and (config is None or not foreign(config)):
+        raise ImportError(f"{file} is not run: {why}")
