@@ -83,7 +83,7 @@ class Column(Struct, frozen=True):
     """One column of an answer: its name and how its values are to be shown."""
 
     name: str
-    kind: Literal["text", "integer", "number", "boolean", "time", "json"]
+    kind: Literal["text", "integer", "number", "boolean", "time", "json", "value"]
 
 
 class Findings(Struct, frozen=True):
@@ -117,8 +117,9 @@ class Answer(Struct, frozen=True):
 
     `session` is an `esctl.engine.duckdb.Session`. SQL types by column kind: text VARCHAR, integer BIGINT or HUGEINT,
     number DECIMAL or DOUBLE, boolean BOOLEAN, time TIMESTAMP (naive, UTC), json VARCHAR holding compact JSON text that
-    may contain marked numbers. `flat_sql` and `flat_columns` give the same rows with one column per field
-    (`state.balance`) for csv, tsv, parquet and arrow; empty when there is no difference.
+    may contain marked numbers, value the same, where a cell of text shows what a string holds. `flat_sql` and
+    `flat_columns` give the same rows with one column per field (`state.balance`) for csv, tsv, parquet and arrow; empty
+    when there is no difference.
     """
 
     session: Any

@@ -9,9 +9,10 @@ import json
 
 from esctl.engine.exact_text import printable_json_sql
 from esctl.engine.quoting import literal
-from esctl.model import Column
+from esctl.index.scan import read_json
+from esctl.model import MARK, Column
 from esctl.output.text import escape_json
-from esctl.output.zone import Zone
+from esctl.output.zone import UTC, Zone
 
 # OWASP, "CSV Injection": what a spreadsheet takes for the start of a formula, full-width forms too.
 _FORMULA_STARTS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
@@ -50,13 +51,22 @@ def text_sql(expr: str, column: Column, zone: Zone, rfc3339: bool = True) -> str
             return time_sql(expr, zone, rfc3339)
         case "json":
             return printable_json_sql(f"{expr}::varchar")
+        case "value":
+            held = read_json(expr, (), "text", marked=True)
+            return f"case when {_is_string(expr)} then {held} else nullif({printable_json_sql(expr)}, 'null') end"
         case _:
             return f"{expr}::varchar"
 
 
+def _is_string(expr: str) -> str:
+    """Write whether JSON text is a string, rather than anything else or a number that is marked."""
+    number = f"(starts_with({expr}, '\"{MARK}') and {expr}[3:3] <> '{MARK}')"
+    return f"(starts_with({expr}, '\"') and not {number})"
+
+
 def json_sql(expr: str, column: Column, zone: Zone) -> str:
     """Give the SQL of a cell as JSON text: VARCHAR, `null` for NULL."""
-    text = text_sql(expr, column, zone)
+    text = printable_json_sql(expr) if column.kind == "value" else text_sql(expr, column, zone)
     if column.kind == "text":
         text = f"to_json({text})::varchar"
     elif column.kind == "time":
@@ -79,10 +89,12 @@ def field_sql(expr: str, column: Column, zone: Zone, delimiter: str) -> str:
     Between tabs, tabs and line ends inside a text are written `\\t`, `\\n`, `\\r`, so that a line is a row.
     """
     text = text_sql(expr, column, zone)
-    if column.kind not in ("text", "json"):
+    if column.kind not in ("text", "json", "value"):
         return f"coalesce({text}, '')"
-    if column.kind == "text":
+    if column.kind in ("text", "value"):
         formula = f"{text} <> '' and contains({literal(_FORMULA_STARTS)}, left({text}, 1))"
+        if column.kind == "value":
+            formula = f"{_is_string(expr)} and {formula}"
         text = f"case when {formula} then '''' || {text} else {text} end"
     if delimiter == "\t":
         text = f"replace(replace(replace({text}, chr(9), '\\t'), chr(10), '\\n'), chr(13), '\\r')"
@@ -113,5 +125,7 @@ def arrow_sql(expr: str, column: Column, sql_type: str) -> str:
             return f"case when isfinite({expr}) then {expr} end"
         case "text":
             return f"{expr}::varchar"
+        case "value":
+            return text_sql(expr, column, UTC)
         case _:
             return f"{expr}::varchar" if sql_type == "BIGNUM" else expr

@@ -57,8 +57,9 @@ def select_columns(answer: Answer, target: Target) -> Selection:
         return base
     if any(not _named(base, name) for name in wanted) and all(_named(flat, name) for name in wanted):
         base = flat
-    picked = tuple(cell for name in wanted for cell in _named(base, name) or _unknown(name, base, flat))
-    return Selection(base.sql, base.width, picked)
+    picked = [cell for name in wanted for cell in _named(base, name) or _unknown(name, base, flat)]
+    # A column is written once, however often it is named: no object has a key twice.
+    return Selection(base.sql, base.width, tuple(dict.fromkeys(picked)))
 
 
 def _named(selection: Selection, name: str) -> list[tuple[int, Column]]:

@@ -27,7 +27,7 @@ _LONGEST_TEXT = 2000
 _LONGEST_JSON = 500
 _GAP = 2  # characters between columns
 _MOST_LINES = 40
-_LEAST = {"text": 12, "json": 20}
+_LEAST = {"text": 12, "value": 12, "json": 20}
 _STYLES = {"before": "red strike", "after": "green"}
 
 

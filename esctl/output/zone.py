@@ -42,13 +42,16 @@ class Zone(Struct, frozen=True):
         return f"(date_diff('second', {utc}, timezone({literal(self.name)}, timezone('UTC', {utc}))) // 60)"
 
 
+UTC = Zone("UTC", 0)
+
+
 def find_zone(name: str, connection: Any) -> Zone:
     """Look up a zone by its IANA name or offset, in DuckDB's own tables: the machine may have none.
 
     Raises UsageError for a name that is no zone.
     """
     if name.lower() in _UTC:
-        return Zone("UTC", 0)
+        return UTC
     if match := _OFFSET.fullmatch(name):
         sign, hours, minutes = match.groups()
         if int(hours) < 24:

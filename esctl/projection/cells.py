@@ -8,8 +8,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.projection.reads import TOO_WIDE
-from esctl.projection.values import Shape, Value, to_text
+from esctl.projection.values import WIDE, Shape, Value, as_shape, to_text
 
 Only = tuple[str | None, str | None]
 """The type and the role that an event's row has (None: any)."""
@@ -45,7 +44,7 @@ class FieldPlan(Struct, frozen=True):
     base: str
     family: str = ""
     acc: str = ""
-    shape: Shape | None = None  # of the accumulated number
+    shape: Shape | None = None  # of the numbers it is set to and accumulates
     numeric: bool = True  # min and max of texts or times are not
     declared: str = ""
     removes: bool = False  # a list from which elements are removed
@@ -109,7 +108,7 @@ def _sets_numbers(resets: Sequence[Step], declared: str) -> bool:
     return bool(sets) and all(
         value.shape is not None
         and not value.shape.is_float
-        and value.shape.fits
+        and not value.shape.is_wide
         and (value.type == "number" or value.static == "NUMBER")
         for value in sets
     )
@@ -132,8 +131,8 @@ def _joined_shape(steps: Sequence[Step]) -> Shape:
     shape = Shape(1, 0)
     for step in steps:
         own = step.value.shape if step.value is not None else None
-        if own is not None and own != TOO_WIDE and not own.is_float:
-            shape = shape.join(own)
+        if own is not None:
+            shape = shape.join(WIDE if own.is_float else own)  # a DOUBLE is set as its text, with all its digits
     return shape
 
 
@@ -146,7 +145,7 @@ def _active(step: Step, resets: Sequence[Step]) -> str:
 def _number_acc(active: Sequence[tuple[str, Step]], kind: str, shape: Shape, numeric: bool) -> str:
     def cast(step: Step) -> str:
         assert step.value is not None
-        return f"CAST({step.value.sql} AS {shape.sql_type})" if numeric else to_text(step.value).sql
+        return as_shape(step.value, shape) if numeric else to_text(step.value).sql
 
     disjoint = all(a.excludes(b) for i, (_, a) in enumerate(active) for _, b in active[i + 1 :])
     if disjoint:

@@ -9,16 +9,21 @@ from msgspec.structs import replace
 from esctl.engine.duckdb import EVENT_ERROR
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
+from esctl.projection import wide
 from esctl.projection.values import (
+    EXACT_DIGITS,
     FLOATING,
     INTEGER,
     MOST_DIGITS,
     QUOTIENT_SCALE,
+    WIDE,
     Shape,
     Value,
+    as_shape,
     event_error,
     from_json,
     json_text,
+    number_digits,
     to_boolean,
     to_number,
     to_text,
@@ -26,22 +31,27 @@ from esctl.projection.values import (
 
 
 def number_literal(text: str) -> Value:
-    """Read a number literal exactly."""
-    from decimal import Decimal
+    """Read a number literal exactly. Raises UsageError for an exponent beyond 18 digits."""
+    from decimal import Decimal, DecimalException
 
-    plain = format(Decimal(text), "f")
+    try:
+        number = Decimal(text)
+    except DecimalException:
+        raise UsageError(f"the number {text[:50]} has an exponent of over 18 digits") from None
+    if abs(number.adjusted()) > MOST_DIGITS:
+        return Value(wide.number_key(literal(str(number))), "number", WIDE)
+    plain = format(number, "f")
     whole, _, fraction = plain.lstrip("-").partition(".")
-    shape = Shape(max(len(whole.lstrip("0")), 1), len(fraction))
-    if not shape.fits:
-        raise UsageError(f"the number {text[:50]} has more than {MOST_DIGITS} digits")
-    return Value(f"CAST({literal(plain)} AS {shape.sql_type})", "number", shape)
+    shape = Shape(max(len(whole.lstrip("0")), 1), len(fraction)).held
+    sql = wide.number_key(literal(plain)) if shape.is_wide else f"CAST({literal(plain)} AS {shape.sql_type})"
+    return Value(sql, "number", shape)
 
 
 def compare(operator: str, left: Value, right: Value) -> str:
     """Compare by the stronger of the two types: number, time, boolean, text; two paths row by row."""
     types = {left.type, right.type}
     if "number" in types:
-        return f"({to_number(left).sql} {operator} {to_number(right).sql})"
+        return f"({_numbers(operator, left, right)})"
     if "time" in types:
         return f"({to_time(left).sql} {operator} {to_time(right).sql})"
     if "boolean" in types:
@@ -50,9 +60,17 @@ def compare(operator: str, left: Value, right: Value) -> str:
         if left.static and right.static and "NUMBER" not in (left.static, right.static):
             return f"({left.text} {operator} {right.text})"
         both_numbers = f"({left.json_type} = 'NUMBER' AND {right.json_type} = 'NUMBER')"
-        numbers = f"{to_number(left).sql} {operator} {to_number(right).sql}"
+        numbers = _numbers(operator, left, right)
         return f"(CASE WHEN {both_numbers} THEN {numbers} ELSE {left.text} {operator} {right.text} END)"
     return f"({to_text(left).sql} {operator} {to_text(right).sql})"
+
+
+def _numbers(operator: str, left: Value, right: Value) -> str:
+    """Compare by value, in one type: DuckDB's own for two DECIMALs need not hold both."""
+    one, two = to_number(left), to_number(right)
+    if (one.shape or INTEGER).join(two.shape or INTEGER).is_wide:
+        return f"{as_shape(one, WIDE)} {operator} {as_shape(two, WIDE)}"
+    return f"{one.sql} {operator} {two.sql}"
 
 
 def to_time(value: Value) -> Value:
@@ -83,7 +101,7 @@ def unify(values: Sequence[Value], prefer: str = "") -> list[Value]:
         shape = numbers[0].shape or INTEGER
         for number in numbers[1:]:
             shape = shape.join(number.shape or INTEGER)
-        return [Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape) for number in numbers]
+        return [Value(as_shape(number, shape), "number", shape) for number in numbers]
     if kind:
         return [{"time": to_time, "boolean": to_boolean, "text": to_text}[kind](value) for value in values]
     if types == {"dynamic"}:
@@ -110,8 +128,9 @@ def combined(values: Sequence[Value], combine: Callable[[Sequence[str]], str]) -
     shape = first.shape or INTEGER
     for value in values[1:]:
         shape = shape.join(value.shape or INTEGER)
-    forms = [combine([getattr(value, form) for value in values]) for form in ("sql", "text", "json_type", "number")]
-    text, json_type, number = forms[1:]
+    forms = [combine([getattr(value, form) for value in values]) for form in ("sql", "text", "json_type")]
+    text, json_type = forms[1:]
+    number = combine([as_shape(Value(value.number, "number", value.shape), shape) for value in values])
     return Value(f"({forms[0]})", "dynamic", shape, text, json_type, number, label="the expression")
 
 
@@ -125,9 +144,9 @@ def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
         precision, scale = (int(number[1]), int(number[2])) if number else (MOST_DIGITS if name == "HUGEINT" else 19, 0)
         if not 0 <= scale <= precision <= MOST_DIGITS:
             raise UsageError(f"{sql_type} is no decimal type that can be held")
-        return _to_decimal(value, Shape(precision - scale, scale), lenient=lenient)
+        return _to_decimal(value, Shape(precision - scale, scale), name.lower(), lenient=lenient)
     if name == "DOUBLE":
-        return Value(f"CAST({to_number(value).sql} AS DOUBLE)", "number", FLOATING)
+        return _to_double(value, lenient=lenient)
     if name in ("VARCHAR", "TEXT", "STRING"):
         return to_text(value)
     if name in ("BOOLEAN", "BOOL"):
@@ -137,30 +156,47 @@ def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
     raise UsageError(f"unknown type {sql_type!r}", "one of: decimal(p,s), bigint, double, varchar, boolean, timestamp")
 
 
+def as_double(number: Value) -> str:
+    """Write a number as the nearest DOUBLE, by its text where it has more digits than are exact in one."""
+    shape = number.shape or INTEGER
+    if shape.is_float or (not shape.is_wide and shape.whole + shape.scale <= EXACT_DIGITS):
+        return f"CAST({number.sql} AS DOUBLE)"
+    double = f"CAST({number_digits(number.sql, shape)} AS DOUBLE)"
+    if not shape.is_wide:
+        return double
+    lost = f"NOT isfinite({double}) OR ({double} = 0 AND {number.sql} <> {wide.number_key(literal('0'))})"
+    wrong = event_error("{} is beyond what a double holds", number_digits(number.sql, shape))
+    return f"CASE WHEN {lost} THEN {wrong} ELSE {double} END"
+
+
+def _to_double(value: Value, *, lenient: bool) -> Value:
+    number = to_number(value, lenient=lenient)
+    shape, double = number.shape or INTEGER, as_double(number)
+    if not shape.is_float and (shape.is_wide or shape.whole + shape.scale > EXACT_DIGITS):
+        same = f"{as_shape(Value(double, 'number', FLOATING), WIDE)} IS NOT DISTINCT FROM {as_shape(number, WIDE)}"
+        wrong = "NULL" if lenient else event_error("{} does not fit double", number_digits(number.sql, shape))
+        double = f"CASE WHEN {same} THEN {double} ELSE {wrong} END"
+    return Value(double, "number", FLOATING)
+
+
 def decimal(number: Value) -> Value:
-    """Give a number as a DECIMAL; a DOUBLE is rounded, so that no sum depends on the order of addition."""
+    """Give a number that can be added up; a DOUBLE is rounded, so that no sum depends on the order of addition."""
     if number.shape is None or not number.shape.is_float:
         return number
-    return Value(f"CAST({number.sql} AS {QUOTIENT.sql_type})", "number", QUOTIENT)
-
-
-QUOTIENT = Shape(20, QUOTIENT_SCALE)
-"""Of what `quotient` and `decimal` give: more can still be reckoned from it."""
+    return Value(wide.rounded(as_shape(number, WIDE), QUOTIENT_SCALE), "number", WIDE)
 
 
 def quotient(left: Value, right: Value) -> Value:
-    """Divide two numbers exactly, rounded half away from zero; NULL where the divisor is zero.
-
-    Raises UsageError where the division needs more than 38 digits.
-    """
+    """Divide two numbers exactly, rounded half away from zero; NULL where the divisor is zero."""
     left, right = decimal(left), decimal(right)
     a, b = left.shape or INTEGER, right.shape or INTEGER
     scale = max(a.scale, b.scale)
     half = QUOTIENT_SCALE // 2
-    if a.whole + scale > MOST_DIGITS or b.whole + scale + half > MOST_DIGITS:
-        raise UsageError(
-            f"a division needs more than {MOST_DIGITS} digits", "narrow an operand: cast(x as decimal(18,2))"
-        )
+    shape = Shape(max(a.whole + b.scale, 1), QUOTIENT_SCALE).held
+    narrow = not (a.is_wide or b.is_wide or shape.is_wide)
+    if not narrow or a.whole + scale > MOST_DIGITS or b.whole + scale + half > MOST_DIGITS:
+        sql = wide.divided(as_shape(left, WIDE), as_shape(right, WIDE), QUOTIENT_SCALE, TOO_LONG)
+        return Value(sql, "number", WIDE)
 
     def units(number: Value, shape: Shape) -> str:
         text = f"CAST(CAST({number.sql} AS {Shape(shape.whole, scale).sql_type}) AS VARCHAR)"
@@ -174,27 +210,35 @@ def quotient(left: Value, right: Value) -> Value:
     rest = f"(v.r * {step} % v.b)"
     last = f"""{{'less': v.less, 'q': v.q,
         'f': v.f * {step} + v.r * {step} // v.b + CAST({rest} >= v.b - {rest} AS HUGEINT)}}"""
-    limit = f"{10**QUOTIENT.whole - 1}::HUGEINT"
-    wrong = f"error({literal(f'{EVENT_ERROR}a quotient has more than {QUOTIENT.whole} digits before the point')})"
-    text = f"lpad(CAST(v.q * {step**2}::HUGEINT + v.f AS VARCHAR), {QUOTIENT.whole + QUOTIENT_SCALE}, '0')"
-    size = f"CAST(left({text}, {QUOTIENT.whole}) || '.' || right({text}, {QUOTIENT_SCALE}) AS {QUOTIENT.sql_type})"
-    value = f"CASE WHEN v.q > {limit} THEN {wrong} WHEN v.less THEN -{size} ELSE {size} END"
+    text = f"lpad(CAST(v.q * {step**2}::HUGEINT + v.f AS VARCHAR), {shape.whole + QUOTIENT_SCALE}, '0')"
+    size = f"CAST(left({text}, {shape.whole}) || '.' || right({text}, {QUOTIENT_SCALE}) AS {shape.sql_type})"
+    value = f"CASE WHEN v.less THEN -{size} ELSE {size} END"
     nested = f"[{start}]"
     for each in (f"CASE WHEN v.b <> 0 THEN {first} END", more, last, value):
         nested = f"list_transform({nested}, lambda v: {each})"
-    return Value(f"({nested})[1]", "number", QUOTIENT)
+    return Value(f"({nested})[1]", "number", shape)
 
 
-def _to_decimal(value: Value, shape: Shape, *, lenient: bool) -> Value:
+_TOO_LONG = f"{EVENT_ERROR}a number needs more than {wide.MOST_EXACT_DIGITS} digits"
+TOO_LONG = f"error({literal(_TOO_LONG)})"
+"""For numbers that are not of one event."""
+_INTEGERS = {"bigint": 63, "int": 31, "integer": 31}
+"""The bits of whole numbers, but for the sign."""
+
+
+def _to_decimal(value: Value, shape: Shape, name: str, *, lenient: bool) -> Value:
     number = to_number(value, lenient=lenient)
     own = number.shape or INTEGER
-    if own.is_float or (own.whole <= shape.whole and own.scale <= shape.scale):
+    if own.is_float:
         return Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape)
-    cast = f"try_cast({number.sql} AS {shape.sql_type})"
-    wrong = (
-        "NULL"
-        if lenient
-        else event_error(f"{{}} does not fit {shape.sql_type.lower()} exactly", f"CAST({number.sql} AS VARCHAR)")
-    )
-    sql = f"CASE WHEN {number.sql} IS NULL OR {cast} = {number.sql} THEN {cast} ELSE {wrong} END"
+    room = {"bigint": 18, "int": 9, "integer": 9}.get(name, shape.whole)
+    if not own.is_wide and own.whole <= room and own.scale <= shape.scale:
+        return Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape)
+    digits = number_digits(number.sql, own)
+    cast = f"try_cast({digits if own.is_wide else number.sql} AS {shape.sql_type})"
+    fits = compare("=", Value(cast, "number", shape), number)
+    if name in _INTEGERS:
+        fits = f"({fits} AND {cast} BETWEEN -{2 ** _INTEGERS[name]}::HUGEINT AND {2 ** _INTEGERS[name] - 1}::HUGEINT)"
+    wrong = "NULL" if lenient else event_error(f"{{}} does not fit {name}", digits)
+    sql = f"CASE WHEN {number.sql} IS NULL OR {fits} THEN {cast} ELSE {wrong} END"
     return Value(sql, "number", shape)

@@ -13,15 +13,28 @@ from typing import TYPE_CHECKING
 from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import is_text, literal
 from esctl.errors import UsageError
-from esctl.projection.conversions import combined, compare, convert, nullable, number_literal, quotient, unify
+from esctl.projection import wide
+from esctl.projection.conversions import (
+    TOO_LONG,
+    as_double,
+    combined,
+    compare,
+    convert,
+    nullable,
+    number_literal,
+    quotient,
+    unify,
+)
 from esctl.projection.values import (
     FLOATING,
     INTEGER,
-    MOST_DIGITS,
     NULL,
+    WIDE,
     Shape,
     Value,
+    as_shape,
     element_json,
+    event_error,
     to_boolean,
     to_number,
     to_text,
@@ -184,9 +197,10 @@ def path_of(node: exp.Expr) -> Path | None:
 
 
 class _Compiler:
-    def __init__(self, resolve: Resolve, *, exact: bool = False) -> None:
+    def __init__(self, resolve: Resolve, *, exact: bool = False, placed: bool = True) -> None:
         self.resolve = resolve
         self.exact = exact
+        self.placed = placed
 
     def value(self, node: exp.Expr | None) -> Value:
         if node is None:
@@ -229,8 +243,7 @@ class _Compiler:
         return NULL
 
     def _neg(self, node: exp.Neg) -> Value:
-        number = to_number(self.value(node.this))
-        return Value(f"(-{number.sql})", "number", number.shape)
+        return negated(to_number(self.value(node.this)))
 
     def _and(self, node: exp.And) -> Value:
         return self._connected(node, "AND")
@@ -294,32 +307,37 @@ class _Compiler:
         left, right = to_number(self.value(node.this)), to_number(self.value(node.expression))
         if self.exact:
             return quotient(left, right)
-        divisor = f"nullif(CAST({right.sql} AS DOUBLE), 0)"
-        return Value(f"(CAST({left.sql} AS DOUBLE) / {divisor})", "number", FLOATING)
+        return Value(f"({as_double(left)} / nullif({as_double(right)}, 0))", "number", FLOATING)
 
     def _arithmetic(self, node: exp.Binary, operator: str) -> Value:
         left, right = to_number(self.value(node.this)), to_number(self.value(node.expression))
         a, b = left.shape or INTEGER, right.shape or INTEGER
         if a.is_float or b.is_float:
-            return Value(f"(CAST({left.sql} AS DOUBLE) {operator} CAST({right.sql} AS DOUBLE))", "number", FLOATING)
+            return Value(f"({as_double(left)} {operator} {as_double(right)})", "number", FLOATING)
+        joined = a.join(b)
+        if joined.is_wide:
+            shape = WIDE
+        elif operator == "*":
+            shape = Shape(a.whole + b.whole, a.scale + b.scale).held
+        else:
+            shape = Shape(joined.whole + (operator != "%"), joined.scale).held
+        if shape.is_wide:
+            return Value(self._wide(node, operator, as_shape(left, WIDE), as_shape(right, WIDE)), "number", WIDE)
         if operator == "*":
-            shape = Shape(a.whole + b.whole, a.scale + b.scale)
             sql = f"(CAST({left.sql} AS {a.sql_type}) * CAST({right.sql} AS {b.sql_type}))"
         else:
-            joined = a.join(b)
-            shape = Shape(joined.whole + (operator != "%"), joined.scale)
-            divisor = (
-                f"nullif(CAST({right.sql} AS {shape.sql_type}), 0)"
-                if operator == "%"
-                else f"CAST({right.sql} AS {shape.sql_type})"
-            )
-            sql = f"(CAST({left.sql} AS {shape.sql_type}) {operator} {divisor})"
-        if not shape.fits:
-            raise UsageError(
-                f"{node.sql()[:60]!r} needs {shape.whole + shape.scale} digits, more than {MOST_DIGITS}",
-                "narrow an operand: cast(data.x as decimal(18,2))",
-            )
+            divisor = as_shape(right, shape)
+            sql = f"({as_shape(left, shape)} {operator} {f'nullif({divisor}, 0)' if operator == '%' else divisor})"
         return Value(sql, "number", shape)
+
+    def _wide(self, node: exp.Binary, operator: str, left: str, right: str) -> str:
+        """Reckon with numbers that no DECIMAL holds."""
+        beyond = TOO_LONG
+        if self.placed:
+            beyond = event_error(f"{node.sql()[:60]} needs more than {wide.MOST_EXACT_DIGITS} digits")
+        if operator == "-":
+            return wide.added(left, wide.negated(right), beyond)
+        return {"+": wide.added, "*": wide.multiplied, "%": wide.remainder}[operator](left, right, beyond)
 
     def _dpipe(self, node: exp.DPipe) -> Value:
         return Value(f"({self._text(node.this)} || {self._text(node.expression)})", "text")
@@ -337,7 +355,7 @@ class _Compiler:
     def _substring(self, node: exp.Substring) -> Value:
         args = [self._text(node.this)]
         args += [
-            f"CAST({to_number(self.value(node.args[key])).sql} AS BIGINT)"
+            f"CAST({convert(self.value(node.args[key]), 'BIGINT').sql} AS BIGINT)"
             for key in ("start", "length")
             if node.args.get(key)
         ]
@@ -350,17 +368,25 @@ class _Compiler:
 
     def _abs(self, node: exp.Abs) -> Value:
         number = to_number(self.value(node.this))
+        if number.shape is not None and number.shape.is_wide:
+            return Value(wide.absolute(number.sql), "number", WIDE)
         return Value(f"abs({number.sql})", "number", number.shape)
 
     def _round(self, node: exp.Round) -> Value:
         number = to_number(self.value(node.this))
         decimals = node.args.get("decimals")
-        places = int(decimals.name) if decimals is not None and _SMALL.fullmatch(decimals.name) else 0
+        if decimals is not None and not _SMALL.fullmatch(decimals.name):
+            raise UsageError(f"{node.sql()[:60]!r} rounds to no number of places", "write how many: round(data.x, 2)")
+        places = min(int(decimals.name), wide.MOST_EXACT_DIGITS) if decimals is not None else 0
         shape = number.shape or INTEGER
+        if shape.is_wide:
+            return Value(wide.rounded(number.sql, places), "number", WIDE)
         if shape.is_float:
             return Value(f"round({number.sql}, {places})", "number", FLOATING)
         places = min(places, shape.scale)
-        narrow = Shape(shape.whole + 1, places)
+        narrow = Shape(shape.whole + (places < shape.scale), places)
+        if narrow.held.is_wide:
+            return Value(wide.rounded(as_shape(number, WIDE), places), "number", WIDE)
         return Value(f"CAST(round({number.sql}, {places}) AS {narrow.sql_type})", "number", narrow)
 
     def _floor(self, node: exp.Floor) -> Value:
@@ -374,7 +400,9 @@ class _Compiler:
         shape = number.shape or INTEGER
         if shape.is_float:
             return Value(f"{function}({number.sql})", "number", FLOATING)
-        narrow = Shape(shape.whole + 1, 0)
+        narrow = Shape(shape.whole + (shape.scale > 0), 0)
+        if shape.is_wide or narrow.held.is_wide:
+            return Value(wide.whole(as_shape(number, WIDE), up=function == "ceil"), "number", WIDE)
         return Value(f"CAST({function}({number.sql}) AS {narrow.sql_type})", "number", narrow)
 
     def _coalesce(self, node: exp.Coalesce) -> Value:
@@ -432,6 +460,16 @@ class _Compiler:
         return Value("('[' || " + (" || ',' || ".join(items) or "''") + " || ']')", "json")
 
 
-def compile_tree(node: exp.Expr, resolve: Resolve, *, exact: bool = False) -> Value:
-    """Compile a parsed node of an expression. `exact`: divisions give decimals (see `conversions.quotient`)."""
-    return _Compiler(resolve, exact=exact).value(node)
+def compile_tree(node: exp.Expr, resolve: Resolve, *, exact: bool = False, placed: bool = True) -> Value:
+    """Compile a parsed node of an expression. `exact`: divisions give decimals (see `conversions.quotient`).
+
+    `placed`: it is over rows that have a position, which errors name.
+    """
+    return _Compiler(resolve, exact=exact, placed=placed).value(node)
+
+
+def negated(number: Value) -> Value:
+    """Give a number with the other sign."""
+    if number.shape is not None and number.shape.is_wide:
+        return Value(wide.negated(number.sql), "number", number.shape)
+    return Value(f"(-{number.sql})", "number", number.shape)

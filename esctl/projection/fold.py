@@ -19,12 +19,15 @@ from esctl.errors import UsageError
 from esctl.index.files.manifest import PayloadPath
 from esctl.projection.cells import FieldPlan, Only, Step, any_of, field_plan
 from esctl.projection.conversions import convert
-from esctl.projection.expressions import Expression
+from esctl.projection.expressions import Expression, negated
 from esctl.projection.layers import Layers
-from esctl.projection.reads import TOO_WIDE, Reads
+from esctl.projection.reads import Reads
 from esctl.projection.spec import Operation, Projection, Rule, family
 from esctl.projection.values import (
+    INTEGER,
+    MOST_DIGITS,
     QUOTIENT_SCALE,
+    WIDE,
     Shape,
     Value,
     element_json,
@@ -32,8 +35,10 @@ from esctl.projection.values import (
     from_json,
     json_text,
     placed,
+    shown_json,
     to_boolean,
     to_number,
+    to_text,
 )
 
 if TYPE_CHECKING:
@@ -76,14 +81,16 @@ class _Builder(Struct):
     checks: list[str] = field(default_factory=list)
     replaced: list[tuple[int, str, Only, dict[str, Value]]] = field(default_factory=list)
     order: int = 0
+    stepped: bool = False
 
 
-def plan(projection: Projection, reads: Reads, keys: Keys) -> Plan:
+def plan(projection: Projection, reads: Reads, keys: Keys, *, stepped: bool = False) -> Plan:
     """Compile a projection's rules.
 
-    Raises UsageError for a wrong one, NeedsStreamError for one that is no set-wise fold.
+    `stepped`: only to tell the fields of states that are folded event by event. Raises UsageError for a wrong one,
+    NeedsStreamError for one that is no set-wise fold, or whose fields are not known beforehand.
     """
-    builder = _Builder(projection, reads, keys)
+    builder = _Builder(projection, reads, keys, stepped=stepped)
     for rule in projection.rules:
         guard = builder.layers.guard(guard_sql(rule, reads))
         for operation in rule.operations:
@@ -98,6 +105,10 @@ def plan(projection: Projection, reads: Reads, keys: Keys) -> Plan:
         field_plan(name, sorted(steps, key=lambda s: s.order), types.get(name, ""))
         for name, steps in builder.steps.items()
     )
+    if not stepped and any(
+        field.numeric and field.family not in ("", "list") and field.shape == WIDE for field in fields
+    ):
+        raise NeedsStreamError
     made = Plan(reads, builder.layers, fields, any_of(builder.dead), tuple(builder.checks))
     parts = [part for field in fields for part in (field.reset, field.base, field.acc, field.touch)]
     reads.keep(" ".join([*parts, *builder.layers.names, made.dead, *made.checks]))
@@ -127,9 +138,9 @@ def _take(builder: _Builder, rule: Rule, guard: str, operation: Operation) -> No
     only = (None if rule.is_glob else rule.pattern, rule.role)
     if operation.name == "delete":
         builder.dead.append(guard)
-    elif operation.name == "merge_patch":
+    elif operation.name == "merge_patch" and not builder.stepped:
         raise NeedsStreamError
-    elif operation.name in ("merge", "replace"):
+    elif operation.name in ("merge", "replace", "merge_patch"):
         _take_object(builder, guard, only, operation)
     else:
         step = _step(builder, guard, only, operation)
@@ -159,28 +170,46 @@ def _step(builder: _Builder, guard: str, only: Only, operation: Operation) -> St
 
 def _accumulation(builder: _Builder, guard: str, only: Only, operation: Operation, value: Value) -> Step:
     assert operation.value is not None
-    order, name, where = builder.order, operation.name, operation.value.where
-    declared = dict(builder.projection.types).get(operation.field, "")
+    order, name = builder.order, operation.name
     kind: Literal["sum", "min", "max"] = "sum" if name in ("add", "subtract") else "min" if name == "min" else "max"
-    if kind != "sum" and value.type in ("text", "time"):
-        held = replace(value, sql=builder.layers.value(guard, value.sql))
-        return Step(order, f"({guard} AND {held.sql} IS NOT NULL)", only, kind, held)
-    if value.shape == TOO_WIDE:
+    amount = operand(operation, value, dict(builder.projection.types).get(operation.field, ""))
+    if amount.shape == WIDE and not builder.stepped:
         raise NeedsStreamError
-    try:
-        number = convert(value, declared) if declared and value.type != "null" else to_number(value)
-    except UsageError as error:
-        raise UsageError(f"{where}: {error.message}", error.hint) from None
-    shape = number.shape or Shape(19, 0)
-    if shape.is_float:
-        shape = Shape(38 - QUOTIENT_SCALE, QUOTIENT_SCALE)
-        number = Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape)
     if name == "subtract":
-        number = Value(f"(-{number.sql})", "number", shape)
-    if value.static == "NUMBER" and number.sql == value.number:
-        return Step(order, f"({guard} AND {number.sql} IS NOT NULL)", only, kind, number)
-    amount = replace(number, sql=builder.layers.value(guard, number.sql))
+        amount = negated(amount)
+    if not (value.static == "NUMBER" and amount.sql == value.number):
+        amount = replace(amount, sql=builder.layers.value(guard, amount.sql))
     return Step(order, f"({guard} AND {amount.sql} IS NOT NULL)", only, kind, amount)
+
+
+def operand(operation: Operation, value: Value, declared: str) -> Value:
+    """Read a value as what an operation adds up or compares: a number, or for `min` and `max` a text or a time.
+
+    A path is a number unless it is declared to be another thing. Raises UsageError for what can be neither.
+    """
+    assert operation.value is not None
+    try:
+        amount = convert(value, declared) if declared and value.type != "null" else value
+        if operation.name in ("min", "max") and amount.type in ("text", "time"):
+            return to_text(amount) if amount.type == "time" else amount
+        number = to_number(amount)
+    except UsageError as error:
+        raise UsageError(f"{operation.value.where}: {error.message}", error.hint) from None
+    shape = number.shape or INTEGER
+    if shape.is_float:
+        sql = f"CAST({number.sql} AS {SUMMED.sql_type})"
+        wrong = event_error("{} is too large a quotient to be added up", f"CAST({number.sql} AS VARCHAR)")
+        large = f"abs({number.sql}) >= 1e{SUMMED.whole - 1} OR NOT isfinite({number.sql})"
+        return Value(f"CASE WHEN {large} THEN {wrong} ELSE {sql} END", "number", SUMMED)
+    read = to_number(value).shape if value.type in ("number", "dynamic") else None
+    if read is None or read.is_float or read.is_wide or shape.is_wide:
+        return number
+    # What is declared may be far wider than what there is.
+    return replace(number, shape=Shape(min(read.whole, shape.whole), shape.scale))
+
+
+SUMMED = Shape(MOST_DIGITS - QUOTIENT_SCALE, QUOTIENT_SCALE)
+"""Of quotients that are added up."""
 
 
 def truthy(value: Value) -> str:
@@ -211,7 +240,7 @@ def _take_object(builder: _Builder, guard: str, only: Only, operation: Operation
     value = expression.compile(builder.reads.resolve)
     if value.type == "dynamic" and (builder.reads.view.may_be_loose(()) or expression.path != ("data",)):
         wrong = event_error(
-            f"{operation.name} takes an object, and {value.label or 'the value'} is {{}}", f"left({value.sql}, 60)"
+            f"{operation.name} takes an object, and {value.label or 'the value'} is {{}}", shown_json(value.sql)
         )
         kind = value.json_type
         test = f"CASE WHEN {kind} = 'OBJECT' THEN true WHEN {kind} <> 'NULL' THEN {wrong} END"
@@ -247,16 +276,32 @@ def _members(builder: _Builder, expression: Expression, value: Value) -> dict[st
 
     tree = expression.tree
     if isinstance(tree, exp.Struct):
-        return {member.this.name: _compile_node(builder, member.expression) for member in tree.expressions}
+        return {member.this.name: _compile_node(builder.reads, member.expression) for member in tree.expressions}
     if value.type == "dynamic":
         raise NeedsStreamError
     raise UsageError(f"{expression.where}: {expression.text!r} is no object", "merge takes a path or {'key': value}")
 
 
-def _compile_node(builder: _Builder, node: exp.Expr) -> Value:
+def declared_members(projection: Projection, reads: Reads, expression: Expression) -> dict[str, Value]:
+    """Give the members with a declared type of an object that is merged, where it is a path or written out."""
+    types = dict(projection.types)
+    path = expression.path
+    if path is not None and path[0] == "data":
+        inner = tuple(path[1:])
+        names = [name for name in types if inner or name in reads.view.fields]
+        return {name: reads.payload((*inner, name)) for name in names}
+    from sqlglot import exp
+
+    members = expression.tree.expressions if isinstance(expression.tree, exp.Struct) else []
+    return {
+        member.this.name: _compile_node(reads, member.expression) for member in members if member.this.name in types
+    }
+
+
+def _compile_node(reads: Reads, node: exp.Expr) -> Value:
     from esctl.projection.expressions import compile_tree
 
-    value = compile_tree(node, builder.reads.resolve)
+    value = compile_tree(node, reads.resolve)
     if value.type != "dynamic":
         return value
     # Inside a literal object a missing path is null, as any other expression without a value is.

@@ -31,7 +31,7 @@ def number_fields(view: IndexView) -> list[tuple[str]]:
 
 def _typed(view: IndexView, name: str, value: Value) -> str:
     """Write a field's value in the one type it always has; else as text, objects and lists as JSON text."""
-    if value.static == "NUMBER" and value.shape is not None and value.shape.fits:
+    if value.static == "NUMBER" and value.shape is not None and not value.shape.is_wide:
         whole = value.shape.scale == 0 and (value.shape.whole <= BIGINT_DIGITS or _is_bigint(view, name))
         return f"CAST({value.number} AS BIGINT)" if whole else value.number
     if value.static == "BOOLEAN":

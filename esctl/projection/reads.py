@@ -15,15 +15,13 @@ from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
 from esctl.index.files.manifest import PayloadPath
 from esctl.index.scan import EVENT_COLUMNS, IndexView, Read
-from esctl.projection.values import INTEGER, NUMBER_TEXT, Shape, Value
+from esctl.projection.values import INTEGER, NUMBER_TEXT, WIDE, Shape, Value
+from esctl.projection.wide import number_key
 
 if TYPE_CHECKING:
     import duckdb
 
     from esctl.projection.expressions import Path
-
-TOO_WIDE = Shape(1000, 0)
-"""Shape of numbers that no DECIMAL holds."""
 
 
 class Reads(Struct):
@@ -73,14 +71,15 @@ class Reads(Struct):
             near = difflib.get_close_matches(str(path[0]), fields, 1)
             hint = f"did you mean data.{near[0]}?" if near else "see the fields with: esctl types"
             raise UsageError(f"no event has ever had the field data.{path[0]}", hint)
-        shape = self.shapes.get(path, TOO_WIDE)
+        shape = self.shapes.get(path, WIDE)
+        text = self.alias(Read(path, "text"))
         return Value(
             self.alias(Read(path, "json")),
             "dynamic",
             shape,
-            text=self.alias(Read(path, "text")),
+            text=text,
             json_type=self.alias(Read(path, "type")),
-            number=self.alias(Read(path, "number", shape.sql_type)),
+            number=number_key(text) if shape.is_wide else self.alias(Read(path, "number", shape.sql_type)),
             static=self.view.static_type(path) or self.nested_types.get(path, ""),
             label=".".join(["data", *(str(part) for part in path)]),
         )
@@ -95,9 +94,9 @@ class Reads(Struct):
             number = f"regexp_matches(sequence, '{NUMBER_TEXT}')"
             json = f"CASE WHEN {number} THEN sequence ELSE {json_string_sql('sequence')} END"
             kind = f"CASE WHEN {number} THEN 'NUMBER' WHEN sequence IS NOT NULL THEN 'STRING' END"
-            return Value(
-                json, "dynamic", INTEGER, "sequence", kind, "try_cast(sequence AS DECIMAL(38,0))", "", "sequence"
-            )
+            whole = not self.view.has_text_sequences
+            as_number = f"try_cast(sequence AS {INTEGER.sql_type})" if whole else number_key("sequence")
+            return Value(json, "dynamic", INTEGER if whole else WIDE, "sequence", kind, as_number, "", "sequence")
         return Value(identifier(name), "text")
 
 
@@ -135,16 +134,11 @@ def measure(
     if loose := [path for path in shapes if path not in unknown and view.may_be_loose(path)]:
         # Beside the columns there are rows as JSON text, mostly few.
         rest = _measured(connection, view.with_loose(loose), loose, [*where, "data IS NOT NULL"])
-        shapes |= {path: _joined(shapes[path], shape) for path, shape in rest.items()}
+        shapes |= {path: shapes[path].join(shape) for path, shape in rest.items()}
     if before is not None and again:
         found = _measured(connection, before.beyond, again, where)
-        shapes |= {path: _joined(before.shapes[path], shape) for path, shape in found.items()}
+        shapes |= {path: before.shapes[path].join(shape) for path, shape in found.items()}
     return shapes
-
-
-def _joined(one: Shape, other: Shape) -> Shape:
-    shape = one.join(other)
-    return shape if other != TOO_WIDE and shape.fits else TOO_WIDE
 
 
 def nested_types(
@@ -184,21 +178,20 @@ def _measured(
     connection: duckdb.DuckDBPyConnection, view: IndexView, paths: list[PayloadPath], where: Sequence[str]
 ) -> dict[PayloadPath, Shape]:
     reads = {f"t{i}": Read(path, "text") for i, path in enumerate(paths)}
-    items = ", ".join(f"{_digits(f't{i}')}" for i in range(len(paths)))
+    items = ", ".join(f"{digits_sql(f't{i}')}" for i in range(len(paths)))
     with explained():
         row = single_row(connection, f"SELECT {items} FROM ({view.relation([], reads, where)})")
     assert row is not None
     found = {}
     for i, path in enumerate(paths):
         whole, scale = row[2 * i : 2 * i + 2]
-        shape = Shape(max(whole or 1, 1), max(scale or 0, 0))
-        found[path] = shape if shape.fits else TOO_WIDE
+        found[path] = Shape(max(whole or 1, 1), max(scale or 0, 0)).held
     return found
 
 
-def _digits(text: str) -> str:
+def digits_sql(text: str) -> str:
     """Write how many digits numbers in a column of texts have before and after the point at most."""
-    exponent = f"coalesce(try_cast(regexp_extract({text}, '[eE]([+-]?[0-9]+)$', 1) AS INTEGER), 0)"
+    exponent = f"coalesce(try_cast(nullif(regexp_extract({text}, '[eE][+]?(-?[0-9]+)$', 1), '') AS HUGEINT), 0)"
     whole = f"length(ltrim(regexp_extract({text}, '^-?([0-9]+)', 1), '0')) + {exponent}"
     scale = f"length(rtrim(regexp_extract({text}, '^-?[0-9]+[.]([0-9]+)', 1), '0')) - {exponent}"
     numeric = f"FILTER (regexp_matches({text}, '{NUMBER_TEXT}'))"

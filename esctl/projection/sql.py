@@ -12,7 +12,7 @@ from esctl.index.scan import read_json
 from esctl.model import MARK
 from esctl.projection.cells import FieldPlan
 from esctl.projection.fold import NeedsStreamError, Plan
-from esctl.projection.values import MOST_DIGITS, Shape, event_error, number_text
+from esctl.projection.values import Shape, event_error, number_digits, number_text, shown_json
 
 
 class EventRows(Struct, frozen=True):
@@ -44,10 +44,10 @@ def total_shape(field: FieldPlan, count: int) -> Shape:
     """Give the shape that surely holds a field's total over `count` events. Raises NeedsStreamError if none does."""
     shape = field.shape or Shape(19, 0)
     if field.family == "sum":
-        shape = Shape(shape.whole + len(str(max(count, 1))), shape.scale)
-    if not shape.fits and not field.declared:
+        shape = Shape(shape.whole + len(str(max(count, 1))), shape.scale) if not shape.is_wide else shape
+    if shape.held.is_wide:
         raise NeedsStreamError
-    return shape if shape.fits else Shape(MOST_DIGITS - shape.scale, shape.scale)
+    return shape
 
 
 def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
@@ -238,27 +238,26 @@ def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, ev
     shape = total_shape(field, events)
     alone = f"CAST({acc} AS {shape.sql_type})"
     if not field.resets:
-        return f"CASE WHEN {count} > 0 THEN {number_text(_declared(alone, field, position), shape)} END"
+        return f"CASE WHEN {count} > 0 THEN {number_text(_declared(alone, field, shape, position), shape)} END"
     start = _base_number(base, field.name, shape, position)
     if field.family == "sum":
         total = f"{alone} + {start}"
     else:
         total = f"{'least' if field.family == 'min' else 'greatest'}({alone}, {start})"
     number = f"CASE WHEN {base} IS NULL THEN {alone} ELSE {total} END"
-    return f"CASE WHEN {count} = 0 THEN {base} ELSE {number_text(_declared(number, field, position), shape)} END"
+    return f"CASE WHEN {count} = 0 THEN {base} ELSE {number_text(_declared(number, field, shape, position), shape)} END"
 
 
-def _declared(total: str, field: FieldPlan, position: str) -> str:
+def _declared(total: str, field: FieldPlan, shape: Shape, position: str) -> str:
     if not field.declared.lower().startswith(("decimal", "numeric", "bigint", "int")):
         return total
-    overflow = event_error(
-        f"{field.name} is {{}}, which does not fit {field.declared}", f"CAST({total} AS VARCHAR)", position=position
-    )
+    told = number_digits(total, shape)
+    overflow = event_error(f"{field.name} is {{}}, which does not fit {field.declared}", told, position=position)
     return f"CASE WHEN try_cast({total} AS {field.declared}) IS NULL THEN {overflow} ELSE {total} END"
 
 
 def _base_number(base: str, name: str, shape: Shape, position: str) -> str:
-    wrong = event_error(f"{name} is no number to add to: {{}}", f"left({base}, 60)", position=position)
+    wrong = event_error(f"{name} is no number to add to: {{}}", shown_json(base), position=position)
     marked = f"({base}[1:2] = {literal(chr(34) + MARK)} AND {base}[3:3] <> {literal(MARK)})"
     text = read_json(base, (), "text", marked=True)
     return f"""CASE
@@ -268,7 +267,7 @@ def _base_number(base: str, name: str, shape: Shape, position: str) -> str:
 
 
 def _composed_list(field: FieldPlan, base: str, acc: str, count: str, position: str) -> str:
-    wrong = event_error(f"{field.name} is no list to append to: {{}}", f"left({base}, 60)", position=position)
+    wrong = event_error(f"{field.name} is no list to append to: {{}}", shown_json(base), position=position)
     if not field.removes:
         joined = f"array_to_string(list_transform({acc}, lambda e: e.json), ',')"
         fresh = f"'[' || {joined} || ']'"

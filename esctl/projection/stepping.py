@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from decimal import Context, Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
 from itertools import groupby
 from typing import Any
 
@@ -14,18 +14,44 @@ from esctl.engine.exact_text import unmark
 from esctl.errors import UsageError
 from esctl.projection.jsontext import dumps, loads
 from esctl.projection.values import NUMBER_TEXT
+from esctl.projection.wide import MOST_EXACT_DIGITS
 
 Row = tuple[Any, ...]
 State = dict[str, Any]
 
 
 class StepOperation(Struct, frozen=True):
-    """One operation: its name and field, and the columns of a row with its guard and its value's JSON text."""
+    """One operation: its name and field, and the columns of a row with its guard and its value's JSON text.
+
+    `label` is how the value is called in errors; `members` are the columns with JSON text of members of an object, as
+    their declared types have them.
+    """
 
     name: str
     field: str
     guard: int
     value: int
+    label: str = ""
+    members: tuple[tuple[str, int], ...] = ()
+
+
+class Total(Decimal):
+    """A number that was accumulated, with the first event that it is made of and the type that it is to fit."""
+
+    first: int
+    kind: str
+
+
+def settled(state: State) -> State:
+    """Hold the totals of a state against their types. Raises UsageError, naming the first event of a total."""
+    for name, value in state.items():
+        if isinstance(value, Total):
+            try:
+                declared(value, value.kind)
+            except ValueError:
+                text = f"{name} is {unmark(dumps(value))}, which does not fit {value.kind}"
+                raise UsageError(f"event @{value.first}: {text}") from None
+    return state
 
 
 class Applied(Struct, frozen=True):
@@ -61,10 +87,14 @@ def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], pos
                 resets[operation.field] = False
                 after.pop(operation.field, None)
             elif row[operation.value] is not None:
+                before = after
                 try:
                     value = loads(row[operation.value])
                     resets |= _resets(after, operation, value)
-                    after = _apply(after, operation, value, types, touched)
+                    members = {name: loads(row[at]) for name, at in operation.members if row[at] is not None}
+                    after = _apply(after, operation, value, Typed(types, members), touched)
+                    if operation.field in types and operation.name in _ACCUMULATING:
+                        _mark_total(after, before, operation.field, types[operation.field], row[position])
                 except ValueError as error:
                     raise UsageError(f"event @{row[position]}: {error}") from None
         return Applied(after, frozenset(touched), resets, deletes)
@@ -85,30 +115,53 @@ def _resets(state: State, operation: StepOperation, value: Any) -> dict[str, boo
     return gone | dict.fromkeys(value, True)
 
 
-def _apply(state: State, operation: StepOperation, value: Any, types: Mapping[str, str], touched: set[str]) -> State:
+class Typed(Struct, frozen=True):
+    """Declared types of fields, and members of an object that have been converted to theirs."""
+
+    types: Mapping[str, str]
+    members: Mapping[str, Any]
+
+
+def _apply(state: State, operation: StepOperation, value: Any, typed: Typed, touched: set[str]) -> State:
     name, field = operation.name, operation.field
     if name in ("merge", "merge_patch", "replace"):
-        return _apply_object(name, state, value, types, touched)
+        return _apply_object(operation, state, value, typed, touched)
     if name == "set":
-        state[field] = value
+        after: Any = value
     elif name in ("append", "remove"):
         old = state.get(field, [])
         if not isinstance(old, list):
-            raise ValueError(f"{field} is no list to {name} {'to' if name == 'append' else 'from'}")
-        state[field] = [*old, value] if name == "append" else [item for item in old if not same(item, value)]
+            raise ValueError(f"{field} is no list to append to: {shown(old)}")
+        after = [*old, value] if name == "append" else [item for item in old if not same(item, value)]
     elif value is None:
         return state
     else:
-        state[field] = _accumulated(state, operation, value, types.get(field, ""))
+        after = _accumulated(state, name, field, value)
     touched.add(field)
-    return state
+    return {**state, field: after}
 
 
-def _apply_object(name: str, state: State, value: Any, types: Mapping[str, str], touched: set[str]) -> State:
+def _mark_total(state: State, before: State, field: str, kind: str, position: int) -> None:
+    """Note of an accumulated number where it began: what its type cannot hold is an error only where it is told."""
+    value, old = state.get(field), before.get(field)
+    if kind.strip().lower().startswith(_SUMMED_TYPES) and isinstance(value, int | Decimal) and value is not old:
+        total = Total(value)
+        total.first = min(old.first, position) if isinstance(old, Total) else position
+        total.kind = kind
+        state[field] = total
+
+
+def shown(value: Any) -> str:
+    """Write the beginning of a value's JSON text as an error shows it."""
+    return unmark(dumps(value))[:60]
+
+
+def _apply_object(operation: StepOperation, state: State, value: Any, typed: Typed, touched: set[str]) -> State:
     if value is None:
         return state
+    name, types = operation.name, typed.types
     if not isinstance(value, dict):
-        raise ValueError(f"{name} takes an object")
+        raise ValueError(f"{name} takes an object, and {operation.label} is {shown(value)}")
     if name == "merge_patch":
         after = merge_patch(state, value)
         new = {field for field in value if field in state or field in after}
@@ -116,7 +169,9 @@ def _apply_object(name: str, state: State, value: Any, types: Mapping[str, str],
         after = dict(value) if name == "replace" else {**state, **value}
         new = set(value) | (set(state) if name == "replace" else set())
     for field in new & types.keys() & after.keys():
-        after[field] = declared(after[field], types[field])
+        patched = name == "merge_patch" and isinstance(value.get(field), dict)
+        known = field in typed.members and not patched
+        after[field] = typed.members[field] if known else declared(after[field], types[field])
     touched |= new
     result: State = after
     return result
@@ -131,44 +186,46 @@ def declared(value: Any, kind: str) -> Any:
         return value if isinstance(value, str) else unmark(dumps(value))
     if name == "boolean":
         if not isinstance(value, bool):
-            raise ValueError(f"{dumps(value)[:60]} is neither true nor false")
+            raise ValueError(f"{shown(value)} is neither true nor false")
         return value
     decimal = re.fullmatch(r"(?:decimal|numeric)\(\s*(\d+)\s*,\s*(\d+)\s*\)", name)
     if not decimal and name not in _BITS:
         return value
     number = _number(value)
     if number is None:
-        raise ValueError(f"{dumps(value)[:60]} is no number")
+        raise ValueError(f"{shown(value)} is no number")
     scaled = Decimal(number).scaleb(int(decimal[2]) if decimal else 0, _EXACT)
     fits = scaled.copy_abs() < 10 ** int(decimal[1]) if decimal else -(2 ** _BITS[name]) <= scaled < 2 ** _BITS[name]
     if scaled != scaled.to_integral_value() or not fits:
-        raise ValueError(f"{dumps(value)[:60]} does not fit {name}")
+        raise ValueError(f"{shown(value)} does not fit {name}")
     return number
 
 
+_ACCUMULATING = ("add", "subtract", "count", "min", "max")
+_SUMMED_TYPES = ("decimal", "numeric", "bigint", "int")
 _BITS = {"int": 31, "integer": 31, "bigint": 63, "hugeint": 127}
-_EXACT = Context(prec=10_000)
+_EXACT = Context(prec=MOST_EXACT_DIGITS, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact])
 
 
-def _accumulated(state: State, operation: StepOperation, value: Any, kind: str) -> Any:
-    name, field = operation.name, operation.field
-    if name in ("min", "max") and isinstance(value, str) and _number(value) is None:
-        better = min if name == "min" else max
-        old = state.get(field, value)
-        if not isinstance(old, str):
-            raise ValueError(f"{field} is no text: {dumps(old)[:60]}")
-        return better(old, value)
-    number = _number(declared(value, kind))
-    if number is None:
-        raise ValueError(f"{dumps(value)[:60]} is no number")
+def _accumulated(state: State, name: str, field: str, value: Any) -> Any:
+    """Join a number, or for min and max a text, to what a field is."""
+    better = min if name == "min" else max
+    if isinstance(value, str):
+        old = state.get(field)
+        held = value if old is None else old if isinstance(old, str) else unmark(dumps(old))
+        return better(held, value)
+    number = _negated(value) if name == "subtract" else value
     if field not in state:
-        return declared(_negated(number) if name == "subtract" else number, kind)
+        return number
     old = state[field]
     if isinstance(old, bool) or not isinstance(old, int | Decimal):
-        raise ValueError(f"{field} is no number to add to: {dumps(old)[:60]}")
+        raise ValueError(f"{field} is no number to add to: {shown(old)}")
     if name in ("min", "max"):
-        return (min if name == "min" else max)(old, number)
-    return declared(_sum(old, _negated(number) if name == "subtract" else number), kind)
+        return better(old, number)
+    try:
+        return _sum(old, number)
+    except Inexact:
+        raise ValueError(f"{field} needs more than {MOST_EXACT_DIGITS} digits") from None
 
 
 def _negated(number: int | Decimal) -> int | Decimal:

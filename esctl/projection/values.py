@@ -1,7 +1,8 @@
 """Typed SQL values: what an expression gives, and how one type is read as another, exactly.
 
 A dynamic value is JSON whose type is only known row by row (a path). Numbers carry their shape: digits before and
-after the point, so that a DECIMAL wide enough is known before anything runs.
+after the point, so that a DECIMAL wide enough is known before anything runs. Where none holds them all, or their digits
+are not known, they are WIDE: see `wide.py`.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from typing import Literal
 from msgspec import Struct
 
 from esctl.engine.duckdb import EVENT_ERROR, HINT
-from esctl.engine.exact_text import json_string_sql, time_text
+from esctl.engine.exact_text import json_string_sql, time_text, unmark_json_sql
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.model import MARK
+from esctl.projection import wide
 
 MOST_DIGITS = 38
 FLOAT = -1  # `whole` of a number that is a DOUBLE
+KEY = -2  # `whole` of a number that is a sort key of `wide.py`
 NUMBER_TEXT = r"^-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
-HELD_TEXT = r"^-?[0-9]{1,28}([.][0-9]{1,10})?$"
-"""Numbers that DECIMAL(38,10) holds."""
 EXACT_DIGITS = 15
 """Numbers of more digits stand marked inside JSON text (see docs/architecture.md, "Exact text")."""
 QUOTIENT_SCALE = 12
@@ -43,7 +44,7 @@ def placed(where: str) -> Iterator[None]:
 
 
 class Shape(Struct, frozen=True):
-    """Digits before and after the decimal point."""
+    """Digits before and after the decimal point, or what a number is where these are not told."""
 
     whole: int
     scale: int
@@ -54,25 +55,33 @@ class Shape(Struct, frozen=True):
         return self.whole == FLOAT
 
     @property
-    def fits(self) -> bool:
-        """Say whether a DECIMAL can hold it."""
-        return self.whole + self.scale <= MOST_DIGITS
+    def is_wide(self) -> bool:
+        """Say whether the number is a sort key of `wide.py`."""
+        return self.whole == KEY
+
+    @property
+    def held(self) -> Shape:
+        """Give the shape itself, or WIDE where no DECIMAL has so many digits."""
+        return self if self.is_float or (not self.is_wide and self.whole + self.scale <= MOST_DIGITS) else WIDE
 
     @property
     def sql_type(self) -> str:
-        """Give the DuckDB type."""
-        return (
-            "DOUBLE" if self.is_float else f"DECIMAL({min(max(self.whole + self.scale, 1), MOST_DIGITS)},{self.scale})"
-        )
+        """Give the DuckDB type of a shape that is held."""
+        if self.is_float or self.is_wide:
+            return "DOUBLE" if self.is_float else "VARCHAR"
+        return f"DECIMAL({max(self.whole + self.scale, 1)},{self.scale})"
 
     def join(self, other: Shape) -> Shape:
-        """Give a shape that holds the numbers of both."""
+        """Give a shape that holds the numbers of both: of a DECIMAL, else WIDE, but for what is a DOUBLE anyway."""
+        if self.is_wide or other.is_wide:
+            return WIDE
         if self.is_float or other.is_float:
             return FLOATING
-        return Shape(max(self.whole, other.whole), max(self.scale, other.scale))
+        return Shape(max(self.whole, other.whole), max(self.scale, other.scale)).held
 
 
 FLOATING = Shape(FLOAT, 0)
+WIDE = Shape(KEY, 0)
 INTEGER = Shape(19, 0)
 
 Type = Literal["number", "text", "boolean", "time", "dynamic", "json", "null"]
@@ -98,6 +107,19 @@ class Value(Struct, frozen=True):
 NULL = Value("NULL", "null")
 
 
+def as_shape(number: Value, shape: Shape) -> str:
+    """Write a number in a shape that holds it."""
+    own = number.shape or INTEGER
+    if not shape.is_wide:
+        return f"CAST({number.sql} AS {shape.sql_type})"
+    return number.sql if own.is_wide else wide.number_key(number_digits(number.sql, own))
+
+
+def shown_json(sql: str) -> str:
+    """Write the beginning of (possibly marked) JSON text as an error shows it."""
+    return f"left({unmark_json_sql(sql)}, 60)"
+
+
 def event_error(message: str, *parts: str, position: str = "position") -> str:
     """Write an `error()` call that names the event of the row, and as its hint where the expression stands (`placed`).
 
@@ -121,31 +143,24 @@ def to_number(value: Value, *, lenient: bool = False) -> Value:
     if value.type == "null":
         return Value("CAST(NULL AS DECIMAL(1,0))", "number", Shape(1, 0))
     if value.type == "text":
-        cast = f"try_cast({value.sql} AS DECIMAL(38,10))"
         wrong = (
             "NULL" if lenient else event_error("{} is no number", f"CAST(to_json(left({value.sql}, 60)) AS VARCHAR)")
         )
-        numeric = f"regexp_matches({value.sql}, {literal(NUMBER_TEXT)}) AND {cast} IS NOT NULL"
-        sql = f"CASE WHEN {numeric} THEN {cast} WHEN {value.sql} IS NOT NULL THEN {wrong} END"
-        return Value(sql, "number", Shape(28, 10))
+        sql = f"coalesce({wide.number_key(value.sql)}, CASE WHEN {value.sql} IS NOT NULL THEN {wrong} END)"
+        return Value(sql, "number", WIDE)
     if value.type == "dynamic":
         return _dynamic_number(value, lenient=lenient)
     raise UsageError(f"a {value.type} value is no number")
 
 
 def _dynamic_number(value: Value, *, lenient: bool) -> Value:
-    shape = value.shape or Shape(28, 10)
-    if value.static == "NUMBER" and shape.fits:
+    shape = value.shape or WIDE
+    if value.static == "NUMBER":
         return Value(value.number, "number", shape)
-    wrong = "NULL" if lenient else event_error(value.label + " is no number: {}", f"left({value.sql}, 60)")
-    kind, number = value.json_type, value.number
-    if shape.fits:
-        numeric = f"{kind} = 'NUMBER' OR ({kind} = 'STRING' AND regexp_matches({value.text}, {literal(NUMBER_TEXT)}))"
-    else:
-        shape = Shape(MOST_DIGITS - 10, 10)
-        numeric = f"{kind} IN ('NUMBER', 'STRING') AND regexp_matches({value.text}, {literal(HELD_TEXT)})"
-        number = f"try_cast({value.text} AS {shape.sql_type})"
-    return Value(f"CASE WHEN {numeric} THEN {number} WHEN {kind} <> 'NULL' THEN {wrong} END", "number", shape)
+    wrong = "NULL" if lenient else event_error(value.label + " is no number: {}", shown_json(value.sql))
+    kind = value.json_type
+    numeric = f"{kind} = 'NUMBER' OR ({kind} = 'STRING' AND regexp_matches({value.text}, {literal(NUMBER_TEXT)}))"
+    return Value(f"CASE WHEN {numeric} THEN {value.number} WHEN {kind} <> 'NULL' THEN {wrong} END", "number", shape)
 
 
 def to_text(value: Value) -> Value:
@@ -160,6 +175,8 @@ def to_text(value: Value) -> Value:
         return Value(value.sql, "text")
     if value.type == "time":
         return Value(time_text(value.sql), "text")
+    if value.type == "number":
+        return Value(number_digits(value.sql, value.shape or INTEGER), "text")
     return Value(json_text(value), "text")
 
 
@@ -173,7 +190,7 @@ def to_boolean(value: Value) -> Value:
         truth = f"({value.text} = 'true')"
         if value.static == "BOOLEAN":
             return Value(truth, "boolean")
-        wrong = event_error(value.label + " is neither true nor false: {}", f"left({value.sql}, 60)")
+        wrong = event_error(value.label + " is neither true nor false: {}", shown_json(value.sql))
         sql = f"CASE WHEN {value.json_type} = 'BOOLEAN' THEN {truth} WHEN {value.json_type} <> 'NULL' THEN {wrong} END"
         return Value(sql, "boolean")
     raise UsageError(f"a {value.type} value is neither true nor false")
@@ -194,18 +211,30 @@ def json_text(value: Value) -> str:
     return number_text(value.sql, value.shape or INTEGER)
 
 
-def element_json(value: Value) -> str:
+def element_json(value: Value, missing: str = "'null'") -> str:
     """Write a value as JSON text inside a list or object, where numbers that DuckDB would read as DOUBLE are marked."""
     text = json_text(value)
     shape = value.shape or INTEGER
-    if value.type == "number" and not shape.is_float and shape.whole + shape.scale > EXACT_DIGITS:
+    if value.type == "number" and shape.whole + shape.scale > EXACT_DIGITS:
         digits = f"length(replace(replace({text}, '-', ''), '.', ''))"
         text = f"CASE WHEN {digits} > {EXACT_DIGITS} THEN {literal(chr(34) + MARK)} || {text} || '\"' ELSE {text} END"
-    return f"coalesce({text}, 'null')"
+    return text if missing == "NULL" else f"coalesce({text}, {missing})"
 
 
 def number_text(sql: str, shape: Shape) -> str:
-    """Write a number as JSON text without trailing zeros."""
+    """Write a number as JSON text without trailing zeros; one that DuckDB's JSON functions might round is marked."""
+    if not shape.is_wide:
+        return number_digits(sql, shape)
+    digits = "replace(replace(w, '-', ''), '.', '')"
+    marked = f"length({digits}) > {EXACT_DIGITS} OR contains(w, 'e') OR starts_with({digits}, '00000')"
+    text = f"CASE WHEN {marked} THEN {literal(chr(34) + MARK)} || w || '\"' ELSE w END"
+    return f"list_transform([{wide.key_text(sql)}], lambda w: {text})[1]"
+
+
+def number_digits(sql: str, shape: Shape) -> str:
+    """Write a number's text, unmarked, without trailing zeros."""
+    if shape.is_wide:
+        return wide.key_text(sql)
     if shape.is_float:
         plain = f"regexp_replace(CAST({sql} AS VARCHAR), '[.]0$', '')"
         return f"CASE WHEN isfinite({sql}) THEN {plain} END"
@@ -218,11 +247,10 @@ def from_json(sql: str, label: str, shape: Shape | None = None) -> Value:
     from esctl.index.scan import read_json
 
     text = read_json(sql, (), "text", marked=True)
-    shape = shape or Shape(28, 10)
-    return Value(
-        sql, "dynamic", shape, text=text, json_type=read_json(sql, (), "type", marked=True),
-        number=f"CAST({text} AS {shape.sql_type})", label=label,
-    )  # fmt: skip
+    shape = shape or WIDE
+    number = wide.number_key(text) if shape.is_wide else f"CAST({text} AS {shape.sql_type})"
+    kind = read_json(sql, (), "type", marked=True)
+    return Value(sql, "dynamic", shape, text=text, json_type=kind, number=number, label=label)
 
 
 def number_from_json(sql: str, label: str, shape: Shape) -> Value:

@@ -92,7 +92,7 @@ def _added(scope: Scope, claim: Claim) -> str:
 def _amount(shape: Shape) -> str:
     before, after = unmark_json_sql("before"), unmark_json_sql("after")
     wider = Shape(shape.whole + 1, shape.scale)
-    if not wider.fits:
+    if wider.held.is_wide:
         return "CAST(NULL AS VARCHAR)"
     difference = f"TRY_CAST({after} AS {wider.sql_type}) - TRY_CAST({before} AS {wider.sql_type})"
     return number_text(f"CAST({difference} AS {wider.sql_type})", wider)

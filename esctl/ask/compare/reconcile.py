@@ -25,7 +25,7 @@ from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, cla
 from esctl.ask.states.replay import States, states
 from esctl.ask.states.trail import trail
 from esctl.engine.duckdb import explained, relational
-from esctl.engine.exact_text import json_string, unmark_text_sql
+from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import literal
 from esctl.index.scan import read_json
 from esctl.model import Answer, AsOf, Column, Findings
@@ -118,7 +118,7 @@ def _compared(
     scope: Scope, parts: Sequence[States], fields: ForeignFields, how: Comparison
 ) -> tuple[list[str], list[str]]:
     """Choose the fields to compare; gives also those of the file that no state has and that are left out."""
-    known = dict.fromkeys(name for part in parts for name in _state_names(scope, part))
+    known = dict.fromkeys(name for part in parts for name in _state_names(part))
     apart = {*how.ignored, *(name for name in key_columns(how.key) if name not in known)}
     found = [name for name in fields.values if name not in apart]
     if how.every_field:
@@ -126,13 +126,8 @@ def _compared(
     return [name for name in found if name in known], [name for name in found if name not in known]
 
 
-def _state_names(scope: Scope, part: States) -> Iterable[str]:
-    if not part.streamed:
-        return [field.name for field in part.fields]
-    listed = f"SELECT DISTINCT unnest(json_keys(state)) AS k FROM ({part.sql})"
-    with explained():
-        rows = scope.connection.execute(f"SELECT {unmark_text_sql('k')} FROM ({listed}) ORDER BY 1").fetchall()
-    return [name for (name,) in rows]
+def _state_names(part: States) -> Iterable[str]:
+    return sorted(part.names) or [field.name for field in part.fields]
 
 
 def _state_rows(part: States, names: Sequence[str]) -> str:

@@ -12,7 +12,18 @@ from esctl.engine.exact_text import unmark_json_sql
 from esctl.errors import UsageError
 from esctl.projection.conversions import decimal, nullable, quotient, unify
 from esctl.projection.expressions import Path, Resolve, compile_tree, parse
-from esctl.projection.values import INTEGER, MOST_DIGITS, Shape, Value, json_text, to_boolean, to_number
+from esctl.projection.values import (
+    INTEGER,
+    WIDE,
+    Shape,
+    Value,
+    as_shape,
+    event_error,
+    json_text,
+    to_boolean,
+    to_number,
+)
+from esctl.projection.wide import MOST_EXACT_DIGITS, units_key, within_digits
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -56,7 +67,7 @@ class AggregateExpression(Struct, frozen=True):
             return totals[list(self.aggregates).index(name)]
 
         with _placed():
-            return compile_tree(self.tree, resolve, exact=True)
+            return compile_tree(self.tree, resolve, exact=True, placed=False)
 
 
 @contextmanager
@@ -136,13 +147,23 @@ def _of_kind(aggregate: Aggregate, resolve: Resolve) -> Value:
         return Value(unmark_json_sql(nullable(value) if value.type == "dynamic" else json_text(value)), "text")
     if aggregate.kind in ("min", "max") and value.type in ("text", "time", "boolean"):
         return value
-    return decimal(to_number(value))
+    number = decimal(to_number(value))
+    if aggregate.additive and number.shape == WIDE:
+        half = MOST_EXACT_DIGITS // 2
+        message = f"{aggregate.argument.sql()[:60]} has more than {half} digits before or after the point to add up"
+        return Value(within_digits(number.sql, event_error(message)), "number", WIDE)
+    return number
 
 
 def unified(inputs: Sequence[Sequence[Value]]) -> list[list[Value]]:
     """Give the inputs of several projections' states the same types, aggregate by aggregate."""
     columns = [unify(column) for column in zip(*inputs, strict=True)]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def is_summed_wide(aggregate: Aggregate, value: Value) -> bool:
+    """Say whether an aggregate adds up numbers that no DECIMAL holds: as BIGNUMs of units of 10^-`s<number>`."""
+    return aggregate.kind in ("sum", "avg") and value.shape is not None and value.shape.is_wide
 
 
 def total(aggregate: Aggregate, number: int, value: Value, states: int) -> Value:
@@ -157,6 +178,10 @@ def total(aggregate: Aggregate, number: int, value: Value, states: int) -> Value
     if aggregate.kind in ("min", "max"):
         return Value(f"x{number}", value.type, value.shape)
     own = value.shape or INTEGER
-    shape = Shape(min(own.whole + digits, MOST_DIGITS - own.scale), own.scale)
-    added = Value(f"CASE WHEN n{number} > 0 THEN CAST(x{number} AS {shape.sql_type}) END", "number", shape)
+    shape = WIDE if own.is_wide else Shape(own.whole + digits, own.scale).held
+    if own.is_wide:
+        sum_of = units_key(f"x{number}", f"s{number}")
+    else:
+        sum_of = as_shape(Value(f"x{number}", "number", own), shape)
+    added = Value(f"CASE WHEN n{number} > 0 THEN {sum_of} END", "number", shape)
     return added if aggregate.kind == "sum" else quotient(added, amount)

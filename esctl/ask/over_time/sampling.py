@@ -7,6 +7,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
+from msgspec.structs import replace
+
 from esctl.ask.scope.scope import Claim, Scope, event_rows
 from esctl.ask.states.history import history
 from esctl.ask.states.replay import States, states
@@ -32,12 +34,12 @@ def sampled(scope: Scope, claim: Claim, points: Sequence[int]) -> list[States]:
 
 def _ranged(part: States, count: int) -> States:
     following = "OVER (PARTITION BY kind, entity ORDER BY key)"
-    return States(f"SELECT *, lead(low, 1, {count}) {following} AS high FROM ({part.sql})", part.fields)
+    return replace(part, sql=f"SELECT *, lead(low, 1, {count}) {following} AS high FROM ({part.sql})")
 
 
 def _history(scope: Scope, claim: Claim, points: Sequence[int]) -> States:
     found = history(scope, claim, _at(points[-1]), calculating=True)
-    return States(_placed(found.sql, points), found.fields)
+    return replace(found, sql=_placed(found.sql, points))
 
 
 def _at(instant: int) -> AsOf:
@@ -87,10 +89,8 @@ def _replayed(scope: Scope, claim: Claim, points: Sequence[int], apart: str) -> 
     for (low,) in found:
         changed = f"{claim.condition} AND (kind, entity) IN (SELECT (kind, entity) FROM ({apart}) WHERE low = {low})"
         part = states(scope, Claim(claim.projection, changed), _at(points[low]), calculating=True)
-        parts.append(
-            States(_kept(scope, f"SELECT *, {low}::BIGINT AS low, {low} AS key FROM ({part.sql})"), part.fields)
-        )
-    return States(" UNION ALL ".join(part.sql for part in parts), parts[0].fields)
+        parts.append(replace(part, sql=_kept(scope, f"SELECT *, {low}::BIGINT AS low, {low} AS key FROM ({part.sql})")))
+    return replace(parts[0], sql=" UNION ALL ".join(part.sql for part in parts))
 
 
 def _kept(scope: Scope, rows: str) -> str:

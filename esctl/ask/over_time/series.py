@@ -10,17 +10,25 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from esctl.ask.over_time.aggregates import Aggregate, AggregateExpression, parse_aggregates, total, unified
+from esctl.ask.over_time.aggregates import (
+    Aggregate,
+    AggregateExpression,
+    is_summed_wide,
+    parse_aggregates,
+    total,
+    unified,
+)
 from esctl.ask.over_time.grid import grid, parse_step
 from esctl.ask.over_time.sampling import sampled
 from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, counted, trailless_notes
 from esctl.ask.states.history import historic_claims
-from esctl.ask.states.replay import States, state_names
+from esctl.ask.states.replay import States, known_fields, state_names
 from esctl.engine.duckdb import explained, single_row
 from esctl.errors import UsageError
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.expressions import Expression
-from esctl.projection.values import Value, to_text
+from esctl.projection.values import Value, json_text, to_text
+from esctl.projection.wide import key_scale, key_units
 
 
 class Sampling(Struct, frozen=True):
@@ -44,13 +52,15 @@ def series(scope: Scope, wanted: Sampling) -> Answer:
     shared = historic_claims(scope)
     points = _points(scope, shared, wanted)
     parts = [part for claim in shared for part in sampled(scope, claim, points or [0])]
-    known = frozenset(field.name for part in parts for field in part.fields)
+    known = known_fields(parts)
     inputs = unified([expression.inputs(state_names(part, known)) for part in parts])
     samples = " UNION ALL ".join(
         _samples(part, _group(wanted.by, part, known), values) for part, values in zip(parts, inputs, strict=True)
     )
     value, column = _value(expression, inputs[0], scope.view.manifest.events)
-    totals = _totals(samples, list(expression.aggregates.values()), points or [0], grouped=bool(wanted.by))
+    aggregates = list(expression.aggregates.values())
+    wide = [i for i, one in enumerate(aggregates) if is_summed_wide(one, inputs[0][i])]
+    totals = _totals(samples, aggregates, wide, points or [0], grouped=bool(wanted.by))
     columns = (Column("time", "time"), *([Column("group", "text")] if wanted.by else []), column)
     names = "time, g, value" if wanted.by else "time, value"
     sql = f"""SELECT {names} FROM (SELECT make_timestamp(instant) AS time, g, {value} AS value FROM ({totals}))
@@ -94,8 +104,23 @@ def _columns(inputs: Sequence[Value]) -> list[tuple[str, str]]:
     return [(f"x{i}", value.sql) for i, value in enumerate(inputs)]
 
 
-def _totals(samples: str, aggregates: Sequence[Aggregate], points: Sequence[int], *, grouped: bool) -> str:
-    """Select instant, g, and per aggregate n0, x0, ... (see `aggregates.total`) of all points and groups."""
+def _scaled(samples: str, wide: Sequence[int]) -> str:
+    """Write the CTEs `sample`, in which the numbers that no DECIMAL holds share their units, and `scales`: s0, ..."""
+    if not wide:
+        return f"sample AS ({samples}), scales AS (SELECT 1)"
+    scales = ", ".join(f"greatest(max({key_scale(f'x{i}')}), 0) AS s{i}" for i in wide)
+    units = ", ".join(f"{key_units(f'x{i}', f's{i}')} AS x{i}" for i in wide)
+    shared = f"SELECT * EXCLUDE ({', '.join(f's{i}' for i in wide)}) REPLACE ({units}) FROM given CROSS JOIN scales"
+    return f"given AS MATERIALIZED ({samples}), scales AS (SELECT {scales} FROM given), sample AS ({shared})"
+
+
+def _totals(
+    samples: str, aggregates: Sequence[Aggregate], wide: Sequence[int], points: Sequence[int], *, grouped: bool
+) -> str:
+    """Select instant, g, and per aggregate n0, x0, ... (see `aggregates.total`) of all points and groups.
+
+    `wide` are the numbers of those that add up what no DECIMAL holds: s0, ... say in which units.
+    """
     names = ", ".join(f"x{i}" for i, _ in enumerate(aggregates))
     changes, reached, items = ["g", "i"], ["g", "i"], ["instant", "s.g"]
     running = "OVER (PARTITION BY s.g ORDER BY p.i)"
@@ -120,8 +145,9 @@ def _totals(samples: str, aggregates: Sequence[Aggregate], points: Sequence[int]
     if len(reached) > 2:
         joins.append(f"LEFT JOIN (SELECT {', '.join(reached)} FROM ({spread}) GROUP BY g, i) r {same.format('r')}")
     times = f"SELECT unnest(range({len(points)})) AS i, unnest({list(points)}) AS instant"
-    return f"""WITH sample AS ({samples}) SELECT {", ".join(items)}
-        FROM ({groups}) s CROSS JOIN ({times}) p {" ".join(joins)}"""
+    items += [f"s{i}" for i in wide]
+    return f"""WITH {_scaled(samples, wide)} SELECT {", ".join(items)}
+        FROM ({groups}) s CROSS JOIN ({times}) p CROSS JOIN scales {" ".join(joins)}"""
 
 
 def _value(expression: AggregateExpression, inputs: Sequence[Value], states: int) -> tuple[str, Column]:
@@ -132,6 +158,8 @@ def _value(expression: AggregateExpression, inputs: Sequence[Value], states: int
     value = expression.result(totals)
     if value.type == "number" and value.shape is not None and value.shape.scale == 0 and 0 <= value.shape.whole < 19:
         return f"CAST({value.sql} AS BIGINT)", Column("value", "integer")
+    if value.type == "number" and value.shape is not None and value.shape.is_wide:
+        return json_text(value), Column("value", "json")
     if value.type in ("number", "text", "time", "boolean"):
         return value.sql, Column("value", value.type)
     raise UsageError(f"EXPR: {expression.text!r} gives no single value", "give a number, a text or a time")

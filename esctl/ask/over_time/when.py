@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from esctl.ask.scope.filters import Filters, filter_conditions
 from esctl.ask.scope.scope import Scope, check_entities, check_order, counted, trailless_notes
 from esctl.ask.states.history import historic_claims, history
-from esctl.ask.states.replay import States, predicate
+from esctl.ask.states.replay import States, known_fields, predicate
 from esctl.engine.exact_text import time_text
 from esctl.engine.quoting import literal
 from esctl.model import Answer, AsOf, Column, Findings
@@ -92,7 +92,7 @@ def _intervals(scope: Scope, wanted: Moments) -> str:
     check_entities(scope)
     check_order(scope)
     parts = [history(scope, claim, None, calculating=True) for claim in historic_claims(scope)]
-    known = frozenset(field.name for part in parts for field in part.fields)
+    known = known_fields(parts)
     moments = " UNION ALL ".join(_moments(part, wanted, known) for part in parts)
     turns = f"SELECT *, lag(truth, 1, false) OVER ({_ORDER}) AS was FROM ({moments})"
     # The conditions of bounds are on times as they are stored.

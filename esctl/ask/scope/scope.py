@@ -200,11 +200,17 @@ def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
 
 
 def plan_for(
-    scope: Scope, projection: Projection, *, calculating: bool = False, before: Measured | None = None
+    scope: Scope,
+    projection: Projection,
+    *,
+    calculating: bool = False,
+    before: Measured | None = None,
+    stepped: bool = False,
 ) -> Plan:
     """Compile a projection against the scope's index.
 
-    `calculating`: something else will reckon with its fields. `before`: what need not be measured again.
+    `calculating`: something else will reckon with its fields. `before`: what need not be measured again. `stepped`: as
+    in `plan`.
     """
     keys = cache(payload_keys(scope))
     paths = measured_paths(scope.view, projection, calculating)
@@ -213,7 +219,7 @@ def plan_for(
     reads = Reads(scope.view, shapes)
     if calculating:
         reads.nested_types.update(nested_types(scope.connection, scope.view, paths, counted(scope)))
-    return plan(projection, reads, keys)
+    return plan(projection, reads, keys, stepped=stepped)
 
 
 def _member_paths(view: IndexView, projection: Projection, keys: Keys) -> list[PayloadPath]:

@@ -15,7 +15,7 @@ from esctl.ask.scope.bounds import known_conditions
 from esctl.ask.scope.scope import Claim, Scope, check_order, claim_of
 from esctl.ask.states.field_types import field_value
 from esctl.ask.states.history import history
-from esctl.ask.states.replay import STREAMED, StateField, replay, states
+from esctl.ask.states.replay import WHOLE, StateField, replay, states
 from esctl.engine.allowlist import checked_select, is_source
 from esctl.engine.duckdb import single_row
 from esctl.engine.exact_text import unmark_json_sql
@@ -242,7 +242,7 @@ def _fields(fields: Sequence[StateField], taken: Sequence[str]) -> list[str]:
     names = {name.lower() for name in taken}
     items = []
     for field in fields:
-        name, number = "state" if field in STREAMED else field.name, 1
+        name, number = "state" if field in WHOLE else field.name, 1
         while name.lower() in names or not name:
             name = f"state.{field.name}" if number == 1 else f"state.{field.name}_{number}"
             number += 1

@@ -9,18 +9,28 @@ from typing import Any
 
 from msgspec import Struct
 
-from esctl.ask.scope.scope import Claim, Scope, event_rows, measured_paths
+from esctl.ask.scope.scope import Claim, Scope, counted, event_rows, measured_paths
 from esctl.engine.duckdb import explained, second_cursor
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS, Read
 from esctl.model import AsOf
-from esctl.projection.expressions import Expression
-from esctl.projection.fold import guard_sql, set_json, truthy
+from esctl.projection.fold import declared_members, guard_sql, operand, set_json, truthy
 from esctl.projection.jsontext import dumps, loads
 from esctl.projection.reads import Reads, measure
-from esctl.projection.stepping import Applied, State, Step, StepOperation, Stepped, differences, rule_step, steps
-from esctl.projection.values import Value, json_text
+from esctl.projection.spec import ADDITIVE, OBJECT_OPERATIONS, Operation, Projection
+from esctl.projection.stepping import (
+    Applied,
+    State,
+    Step,
+    StepOperation,
+    Stepped,
+    differences,
+    rule_step,
+    settled,
+    steps,
+)
+from esctl.projection.values import Value, element_json, json_text, placed
 from esctl.queries.code import load_function
 
 BATCH = 5000
@@ -67,7 +77,7 @@ def _state_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
 
 def _state_row(stepped: Stepped) -> tuple[Any, ...]:
     row = stepped.row
-    text = None if stepped.after is None else dumps(stepped.after)
+    text = None if stepped.after is None else dumps(settled(stepped.after))
     return (row[0], row[1], stepped.version, row[2], row[3], stepped.after is None, text)
 
 
@@ -113,7 +123,7 @@ def stream_history(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequ
 def _history_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
     for stepped in lives:
         row, dead = stepped.row, stepped.after is None
-        state = None if stepped.after is None else dumps(stepped.after)
+        state = None if stepped.after is None else dumps(settled(stepped.after))
         yield (row[0], row[1], row[11], row[12], stepped.version, dead, row[2], row[3], *row[4:10], state)
 
 
@@ -159,7 +169,8 @@ def _key(scope: Scope) -> str:
 def _trail_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[Any, ...]]:
     for stepped in lives:
         row = stepped.row
-        changes = [c for c in differences(stepped.before, stepped.after or {}) if not fields or c["field"] in fields]
+        after = settled(stepped.after or {})
+        changes = [c for c in differences(stepped.before, after) if not fields or c["field"] in fields]
         names = sorted(stepped.touched & set(fields) if fields else stepped.touched)
         yield (row[0], row[1], row[11], row[12], stepped.version, row[2], row[3], *row[4:11], dumps(changes), names)
 
@@ -220,7 +231,8 @@ def _sorted(scope: Scope, items: Sequence[str], rows: str) -> str:
 
 def _rule_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None) -> _Source:
     projection = claim.projection
-    reads = Reads(scope.view, measure(scope.connection, scope.view, measured_paths(scope.view, projection)))
+    paths = measured_paths(scope.view, projection)
+    reads = Reads(scope.view, measure(scope.connection, scope.view, paths, counted(scope)))
     items: list[str] = []
     operations: list[StepOperation] = []
     base = len(_fixed_columns(scope))
@@ -228,20 +240,45 @@ def _rule_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None)
     for rule in projection.rules:
         guard = guard_sql(rule, reads)
         for operation in rule.operations:
-            value = _operation_value(operation.value, reads, operation.name, declared.get(operation.field, ""))
-            operations.append(StepOperation(operation.name, operation.field, base + len(items), base + len(items) + 1))
-            items += [guard, f"CASE WHEN {guard} THEN {value} END"]
+            with placed(operation.value.where if operation.value else rule.where):
+                value = _operation_value(operation, reads, declared.get(operation.field, ""))
+                members = _declared_members(projection, reads, operation)
+            place = base + len(items)
+            columns = tuple((name, place + 2 + i) for i, name in enumerate(members))
+            operations.append(
+                StepOperation(operation.name, operation.field, place, place + 1, _label(operation), columns)
+            )
+            items.append(guard)
+            items += [f"CASE WHEN {guard} THEN {sql} END" for sql in (value, *members.values())]
     rows = event_rows(scope, reads, [claim.condition], at, _FIXED, also)
     return _Source(_sorted(scope, items, rows.sql), rule_step(operations, declared, 2))
 
 
-def _operation_value(expression: Expression | None, reads: Reads, name: str, kind: str) -> str:
+def _label(operation: Operation) -> str:
+    """Name an operation's value as a set-wise fold does in errors."""
+    path = operation.value.path if operation.value is not None else None
+    return ".".join(str(part) for part in path) if path is not None else "the value"
+
+
+def _declared_members(projection: Projection, reads: Reads, operation: Operation) -> dict[str, str]:
+    """Write the members with a declared type of an object that is merged, as JSON text."""
+    if operation.name not in OBJECT_OPERATIONS or operation.value is None:
+        return {}
+    types = dict(projection.types)
+    found = declared_members(projection, reads, operation.value)
+    return {name: set_json(value, types[name], bare=value.type == "dynamic") for name, value in found.items()}
+
+
+def _operation_value(operation: Operation, reads: Reads, kind: str) -> str:
     """Write an operation's value as JSON text; NULL where there is nothing to do."""
+    expression, name = operation.value, operation.name
     if expression is None:
         return "CAST(NULL AS VARCHAR)"
     value: Value = expression.compile(reads.resolve)
     if name == "count":
         return f"CASE WHEN {truthy(value)} THEN '1' END"
+    if name in ("min", "max", *ADDITIVE):
+        return element_json(operand(operation, value, kind), missing="NULL")
     bare = expression.path is not None and value.type == "dynamic"
     if name == "set":
         return set_json(value, kind, bare=bare)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, hold_checks, plan_for
-from esctl.ask.states.replay import STREAMED, States, state_fields
+from esctl.ask.states.replay import States, state_fields, streamed_states
 from esctl.errors import UsageError
 from esctl.model import AsOf
 from esctl.projection.fold import NeedsStreamError
@@ -44,7 +44,8 @@ def history(
     except NeedsStreamError:
         from esctl.ask.states.event_by_event import stream_history
 
-        return States(stream_history(scope, claim, at, conditions), STREAMED)
+        spooled = stream_history(scope, claim, at, conditions)
+        return streamed_states(scope, claim, spooled, calculating=calculating)
 
 
 def historic_claims(scope: Scope) -> list[Claim]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -10,7 +11,8 @@ from msgspec.structs import replace
 from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, claims, event_rows, hold_checks, plan_for
 from esctl.ask.states.field_types import field_text, field_value
 from esctl.ask.states.resume import Resumed, ready, resumed, states_of, unfit_notes
-from esctl.engine.exact_text import json_string
+from esctl.engine.duckdb import explained, single_row
+from esctl.engine.exact_text import json_string, unmark_text_sql
 from esctl.engine.quoting import identifier, literal
 from esctl.errors import UsageError
 from esctl.index.scan import read_json
@@ -18,9 +20,11 @@ from esctl.model import Answer, AsOf, Column
 from esctl.projection.cells import FieldPlan
 from esctl.projection.conversions import convert
 from esctl.projection.expressions import Expression, Path, Resolve
-from esctl.projection.fold import NeedsStreamError, Plan
+from esctl.projection.fold import MOST_FIELDS, NeedsStreamError, Plan
+from esctl.projection.reads import digits_sql
+from esctl.projection.spec import Projection
 from esctl.projection.sql import field_column, states_sql, total_shape
-from esctl.projection.values import NULL, Shape, Value, from_json, number_from_json, to_boolean
+from esctl.projection.values import NULL, WIDE, Shape, Value, from_json, number_from_json, to_boolean
 
 COLUMNS = (
     Column("entity", "text"),
@@ -30,6 +34,9 @@ COLUMNS = (
     Column("position", "integer"),
     Column("time", "time"),
 )
+
+
+_MOST_LISTED = 50
 
 
 class StateField(Struct, frozen=True):
@@ -52,13 +59,17 @@ class States(Struct, frozen=True):
     sql: str
     fields: tuple[StateField, ...]
 
+    streamed: bool = False  # the one column `state` holds all fields, whose own columns are SQL over it
+    names: frozenset[str] = frozenset()  # of the fields, where they are too many to be listed
+
     @property
-    def streamed(self) -> bool:
-        """Say whether the fields are not known beforehand: the one column `state` holds them all."""
-        return self.fields == STREAMED
+    def known(self) -> frozenset[str]:
+        """Name the fields."""
+        return self.names or frozenset(field.name for field in self.fields)
 
 
-STREAMED = (StateField("*", "state", static="CONTAINER"),)
+WHOLE = (StateField("*", "state", static="CONTAINER"),)
+"""The fields where there are too many: all in one."""
 
 
 def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bool = False) -> Answer:
@@ -67,7 +78,7 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     check_order(scope)
     found = [_resumed_states(scope, claim, at, calculating=bool(where)) for claim in claims(scope)]
     parts = [part for part, _ in found]
-    known = frozenset(field.name for part in parts for field in part.fields)
+    known = known_fields(parts)
     selected = [_selected(part, where, known, deleted=deleted) for part in parts]
     rows = " UNION ALL ".join(
         f"SELECT {state_row(part)} FROM ({sql})" for part, sql in zip(parts, selected, strict=True)
@@ -113,7 +124,61 @@ def states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = F
     except NeedsStreamError:
         from esctl.ask.states.event_by_event import stream_states
 
-        return States(stream_states(scope, claim, at), STREAMED)
+        return streamed_states(scope, claim, stream_states(scope, claim, at), calculating=calculating)
+
+
+def known_fields(parts: Sequence[States]) -> frozenset[str]:
+    """Name the fields that any projection has."""
+    return frozenset[str]().union(*(part.known for part in parts))
+
+
+def streamed_states(scope: Scope, claim: Claim, sql: str, *, calculating: bool) -> States:
+    """Tell the fields of states that were folded event by event: as a plan has them, else by what the states have."""
+    projection = claim.projection
+    try:
+        if projection.python:
+            raise NeedsStreamError
+        plan = plan_for(scope, projection, calculating=calculating, stepped=True)
+    except NeedsStreamError:
+        return _told_states(scope, projection, sql)
+    fields = state_fields(plan, scope.view.manifest.events)
+    return States(sql, tuple(replace(field, column=_member(field.name)) for field in fields), streamed=True)
+
+
+def _told_states(scope: Scope, projection: Projection, sql: str) -> States:
+    listed = f"SELECT DISTINCT unnest(json_keys(state)) AS k FROM ({sql})"
+    with explained():
+        rows = scope.connection.execute(f"SELECT {unmark_text_sql('k')} FROM ({listed}) ORDER BY 1").fetchall()
+    operations = [operation for rule in projection.rules for operation in rule.operations]
+    names = dict.fromkeys([name for (name,) in rows] + [one.field for one in operations if one.field])
+    if any(one.value is not None and one.value.path == ("data",) for one in operations if not one.field):
+        names |= dict.fromkeys(scope.view.fields)
+    if len(names) > MOST_FIELDS:
+        return States(sql, WHOLE, streamed=True, names=frozenset(names))
+    return States(sql, tuple(_told_fields(scope, sql, list(names))), streamed=True)
+
+
+def _told_fields(scope: Scope, sql: str, names: Sequence[str]) -> Iterator[StateField]:
+    """Find which values the fields of states have."""
+    if not names:
+        return
+    items = []
+    for name in names:
+        kind, text = (read_json("state", (name,), form, marked=True) for form in ("type", "text"))
+        items.append(f"list(DISTINCT nullif({kind}, 'NULL')), {digits_sql(text)}")
+    with explained():
+        row = single_row(scope.connection, f"SELECT {', '.join(items)} FROM ({sql})") or ()
+    for i, name in enumerate(names):
+        kinds, whole, scale = row[3 * i : 3 * i + 3]
+        found = {"CONTAINER" if kind in ("OBJECT", "ARRAY") else kind for kind in kinds or () if kind is not None}
+        static = next(iter(found)) if len(found) == 1 else ""
+        shape = Shape(max(whole or 1, 1), max(scale or 0, 0)).held
+        number = shape.sql_type if static == "NUMBER" and not shape.is_wide else ""
+        yield StateField(name, _member(name), shape, number, static)
+
+
+def _member(name: str) -> str:
+    return read_json("state", (name,), "json", marked=True)
 
 
 def state_fields(plan: Plan, events: int) -> tuple[StateField, ...]:
@@ -123,7 +188,7 @@ def state_fields(plan: Plan, events: int) -> tuple[StateField, ...]:
             field.name,
             field_column(i),
             _value_shape(field, events),
-            (field.declared or total_shape(field, events).sql_type) if field.number else "",
+            _number_type(field, events),
             field.static,
         )
         for i, field in enumerate(plan.fields)
@@ -134,7 +199,22 @@ def _value_shape(field: FieldPlan, events: int) -> Shape | None:
     """Give the digits of a field's numbers, which for a total are more than those of what was added."""
     if field.number and field.declared:
         return convert(NULL, field.declared).shape
-    return total_shape(field, events) if field.family == "sum" else field.shape
+    return _shape_of(field, events) if field.family == "sum" else field.shape
+
+
+def _number_type(field: FieldPlan, events: int) -> str:
+    """Give the SQL type of a field's numbers; empty where it has other values, or no type holds them."""
+    if not field.number:
+        return ""
+    shape = _shape_of(field, events)
+    return field.declared or ("" if shape.is_wide else shape.sql_type)
+
+
+def _shape_of(field: FieldPlan, events: int) -> Shape:
+    try:
+        return total_shape(field, events)
+    except NeedsStreamError:
+        return WIDE
 
 
 def _selected(part: States, where: str, known: frozenset[str], *, deleted: bool) -> str:
@@ -167,19 +247,20 @@ def state_names(part: States, known: frozenset[str]) -> Resolve:
             return Value(f"CAST({head} AS DECIMAL(19,0))", "number", Shape(19, 0))
         if len(names) == 1 and head == "time":
             return Value("time", "time")
-        if part.streamed:
+        if head in part.names:
             return from_json(read_json("state", names, "json", marked=True), head)
-        if head in known or "*" in known:
+        if head in known:
             return from_json("CAST(NULL AS VARCHAR)", head)
-        raise UsageError(f"the state has no field {head!r}", f"fields are: {', '.join(sorted(known)) or 'none'}")
+        listed = sorted(known)[:_MOST_LISTED] + ["..."] * (len(known) > _MOST_LISTED)
+        raise UsageError(f"the state has no field {head!r}", f"fields are: {', '.join(listed) or 'none'}")
 
     return resolve
 
 
 def _field_value(field: StateField, inner: Path, label: str) -> Value:
     if inner:
-        return from_json(read_json(field.column, inner, "json", marked=True), label, field.shape)
-    if field.number and field.shape is not None and field.shape.fits:
+        return from_json(read_json(field.column, inner, "json", marked=True), label)
+    if field.number and field.shape is not None and not (field.shape.is_float or field.shape.is_wide):
         return number_from_json(field.column, label, field.shape)
     return from_json(field.column, label, field.shape)
 
@@ -215,10 +296,12 @@ def _flat_name(field: str) -> str:
     return "state" if field == "*" else f"state.{field}"
 
 
-def _flat_kind(fields: list[StateField]) -> Literal["json", "number", "text"]:
-    if fields[0].name == "*":
+def _flat_kind(fields: list[StateField]) -> Literal["json", "number", "text", "value"]:
+    if fields[0] in WHOLE:
         return "json"
-    return "number" if all(field.number == fields[0].number != "" for field in fields) else "text"
+    if all(field.number == fields[0].number != "" for field in fields):
+        return "number"
+    return "text" if all(field.static == "STRING" for field in fields) else "value"
 
 
 def _flat_value(field: StateField | None, column: Column) -> str:
@@ -226,4 +309,6 @@ def _flat_value(field: StateField | None, column: Column) -> str:
         return "NULL"
     if column.kind == "json":
         return f"CASE WHEN NOT deleted THEN {field.column} END"
+    if column.kind == "value":
+        return field.column
     return field_value(field) if column.kind == "number" else field_text(field)

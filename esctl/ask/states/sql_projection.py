@@ -14,7 +14,7 @@ from esctl.index.scan import EVENT_COLUMNS
 from esctl.model import AsOf
 from esctl.projection.payload_struct import number_fields, payload_struct
 from esctl.projection.reads import Reads, measure
-from esctl.projection.values import Shape, Value, json_text
+from esctl.projection.values import INTEGER, WIDE, Shape, Value, json_text
 
 if TYPE_CHECKING:
     from esctl.ask.states.replay import StateField
@@ -55,8 +55,16 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
     ]
     sql = f"SELECT {', '.join(selected)} FROM ({query}) s JOIN ({last}) l ON s.entity = l.entity{same_kind}"
     return sql, tuple(
-        StateField(name, f"field{i}", Shape(28, 10), *_typed(columns[name])) for i, name in enumerate(named)
+        StateField(name, f"field{i}", _shape(columns[name]), *_typed(columns[name])) for i, name in enumerate(named)
     )
+
+
+def _shape(kind: str) -> Shape:
+    """Give the digits that a column's numbers surely have no more of."""
+    if kind.startswith("DECIMAL"):
+        precision, scale = (int(part) for part in kind[len("DECIMAL(") :].rstrip(")").split(","))
+        return Shape(precision - scale, scale)
+    return INTEGER if kind in ("BIGINT", "INTEGER") else WIDE
 
 
 def _typed(kind: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import strategies as st
 
 from esctl.ask.sql.sql import compile_query
+from esctl.ask.states import replay
 from esctl.engine.duckdb import explained
 from esctl.engine.sandbox import Request, open_locked
 from esctl.errors import UsageError
@@ -120,8 +121,10 @@ def test_a_projection_gives_the_states_that_replay_gives(number: int) -> None:
     assert {"Decimal", "str"} <= seen.keys()
 
 
-def test_streamed_states_are_one_column(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most", [500, -1])
+def test_streamed_states_are_one_column_where_they_have_too_many(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     monkeypatch.setattr(fold, "MOST_FIELDS", -1)
+    monkeypatch.setattr(replay, "MOST_FIELDS", most)
     seen: Counter[str] = Counter()
 
     def check(log: Log) -> None:
@@ -129,7 +132,7 @@ def test_streamed_states_are_one_column(monkeypatch: pytest.MonkeyPatch) -> None
             assert not states_differ(made, log.bounds[-1], seen)
 
     hold(check, 8, 910)
-    assert seen["dict"]
+    assert bool(seen["dict"]) is (most < 0)
 
 
 def by_time() -> st.SearchStrategy[Log]:

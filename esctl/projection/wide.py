@@ -1,0 +1,246 @@
+"""Numbers that no DECIMAL holds, in SQL: exact whatever digits and exponent they have.
+
+Such a number is its sort key, a text: equal numbers have one key, and keys compare (in bytes) as the numbers do. So
+comparing, choosing, `min`, `max` and DISTINCT need nothing else. A key is a sign, the place of the first digit, and the
+digits without zeros at either end: the number is 0.DIGITS * 10^place. To reckon, keys are taken apart to BIGNUMs.
+"""
+
+from __future__ import annotations
+
+MOST_EXACT_DIGITS = 10_000
+"""Digits that a sum, a product or a quotient may take; to compare numbers, any will do."""
+_MIDDLE = 2 * 10**18
+"""Added to places, which have 18 digits and a little: all have 19 digits then."""
+_NUMBER = r"^(-?)([0-9]+)(?:[.]([0-9]+))?(?:[eE][+]?(-?[0-9]{1,18}))?$"
+_PLAIN_DIGITS = 100  # as `index.strict.canonical_number` writes them
+_ZERO = "'1'"
+
+
+def _bound(value: str, *stages: str) -> str:
+    """Compute stages one from another, each naming what the one before gave `w`, so that nothing is computed twice."""
+    nested = f"[{value}]"
+    for stage in stages:
+        nested = f"list_transform({nested}, lambda w: {stage})"
+    return f"({nested})[1]"
+
+
+_MADE = (
+    "{'n': w.n, 'd': ltrim(w.d, '0'), 'l': length(w.d), 'e': w.e}",
+    "{'n': w.n, 'd': rtrim(w.d, '0'), 'e': w.e - w.l + length(w.d)}",
+    f"""CASE WHEN w.d IS NULL THEN NULL WHEN w.d = '' THEN {_ZERO}
+        WHEN w.n THEN '0' || CAST({_MIDDLE} - w.e AS VARCHAR) || translate(w.d, '0123456789', '9876543210') || '~'
+        ELSE '2' || CAST({_MIDDLE} + w.e AS VARCHAR) || w.d END""",
+)
+"""From the sign `n`, digits `d` (zeros at their ends too) and place `e` to the key."""
+
+
+def number_key(text: str) -> str:
+    """Write the key of a number's text; NULL where it is none, or has an exponent of over 18 digits."""
+    return _bound(
+        text,
+        f"regexp_extract(w, '{_NUMBER}', ['n', 'w', 'f', 'e'])",
+        """{'n': w.n = '-', 'd': CASE WHEN w.w <> '' THEN w.w || w.f END,
+            'e': length(w.w) + coalesce(try_cast(nullif(w.e, '') AS BIGINT), 0)}""",
+        *_MADE,
+    )
+
+
+def _apart(key: str) -> str:
+    """Write the sign, digits and place of a key, which is named and not computed."""
+    place = f"CAST(substr({key}, 2, 19) AS BIGINT)"
+    return f"""CASE {key}[1] WHEN '1' THEN {{'n': false, 'd': '', 'e': 0::BIGINT}}
+        WHEN '2' THEN {{'n': false, 'd': substr({key}, 21), 'e': {place} - {_MIDDLE}}}
+        WHEN '0' THEN {{'n': true, 'd': translate(rtrim(substr({key}, 21), '~'), '9876543210', '0123456789'),
+            'e': {_MIDDLE} - {place}}} END"""
+
+
+def key_text(key: str) -> str:
+    """Write a number's text, as `index.strict.canonical_number` does."""
+    return _bound(
+        key,
+        _apart("w"),
+        "{'s': CASE WHEN w.n THEN '-' ELSE '' END, 'd': w.d, 'e': w.e, 'x': w.e - length(w.d)}",
+        f"""CASE WHEN w.d = '' THEN '0'
+            WHEN greatest(length(w.d) + greatest(w.x, 0), -w.x) > {_PLAIN_DIGITS}
+            THEN w.s || w.d[1] || CASE WHEN length(w.d) > 1 THEN '.' || substr(w.d, 2) ELSE '' END
+                || CASE WHEN w.e > 0 THEN 'e+' ELSE 'e' END || CAST(w.e - 1 AS VARCHAR)
+            WHEN w.x >= 0 THEN w.s || w.d || repeat('0', w.x)
+            WHEN w.e > 0 THEN w.s || left(w.d, w.e) || '.' || substr(w.d, w.e + 1)
+            ELSE w.s || '0.' || repeat('0', -w.e) || w.d END""",
+    )
+
+
+def negated(key: str) -> str:
+    """Write the key of a number with the other sign."""
+    return _bound(key, _apart("w"), "{'n': NOT w.n, 'd': w.d, 'e': w.e}", *_MADE)
+
+
+def absolute(key: str) -> str:
+    """Write the key of a number without its sign."""
+    return _bound(key, _apart("w"), "{'n': false, 'd': w.d, 'e': w.e}", *_MADE)
+
+
+def _pair(left: str, right: str, *stages: str) -> str:
+    """Write something of two numbers taken apart, `w.a` and `w.b`; NULL where one of them is."""
+    both = f"CASE WHEN w.a IS NOT NULL AND w.b IS NOT NULL THEN {{'a': {_apart('w.a')}, 'b': {_apart('w.b')}}} END"
+    return _bound(f"{{'a': {left}, 'b': {right}}}", both, *(_known(stage) for stage in stages))
+
+
+def _known(stage: str) -> str:
+    return f"CASE WHEN w IS NOT NULL THEN {stage} END"
+
+
+def _scale(part: str) -> str:
+    return f"(length({part}.d) - {part}.e)"
+
+
+def _units(part: str, scale: str) -> str:
+    """Write a number as a BIGNUM, in units of 10^-scale, which is not below its own."""
+    digits = f"'0' || {part}.d || repeat('0', {scale} - {_scale(part)})"
+    return f"CAST(CASE WHEN {part}.n THEN '-' ELSE '' END || {digits} AS BIGNUM)"
+
+
+_OF_UNITS = (
+    _known("{'n': starts_with(w.t, '-'), 'd': ltrim(w.t, '-'), 's': w.s}"),
+    _known("{'n': w.n, 'd': w.d, 'e': length(w.d) - w.s}"),
+    *_MADE,
+)
+"""From the text `t` of units of 10^-`s` to the key."""
+
+
+def units_key(units: str, scale: str) -> str:
+    """Write the key of a BIGNUM of units of 10^-scale."""
+    return _bound(f"{{'t': CAST({units} AS VARCHAR), 's': CAST({scale} AS BIGINT)}}", *_OF_UNITS)
+
+
+def key_scale(key: str) -> str:
+    """Write how many digits a number has after the point; below zero where it ends in zeros before it."""
+    return _bound(key, _apart("w"), _scale("w"))
+
+
+def key_units(key: str, scale: str) -> str:
+    """Write a number as a BIGNUM of units of 10^-scale, which is not below its own."""
+    apart = f"{{'a': {_apart('w.a')}, 's': w.s}}"
+    units = f"CASE WHEN w.a IS NOT NULL THEN {_units('w.a', 'w.s')} END"
+    return _bound(f"{{'a': {key}, 's': CAST({scale} AS BIGINT)}}", apart, units)
+
+
+def within_digits(key: str, beyond: str) -> str:
+    """Write a number's key; `beyond` (an `error()`) where it has too many digits to be added up with any other."""
+    half = MOST_EXACT_DIGITS // 2
+    far = f"CASE WHEN w.p.e > {half} OR {_scale('w.p')} > {half} THEN {beyond} ELSE w.k END"
+    return _bound(key, f"{{'k': w, 'p': {_apart('w')}}}", far)
+
+
+def added(left: str, right: str, beyond: str) -> str:
+    """Write the key of a sum; `beyond` is what stands for one of too many digits: an `error()`."""
+    return _aligned(left, right, f"{_units('w.a', 'w.s')} + {_units('w.b', 'w.s')}", beyond)
+
+
+def _aligned(left: str, right: str, sum_of: str, beyond: str) -> str:
+    wide = f"greatest(w.a.e, w.b.e, 0) + greatest(w.s, 0) > {MOST_EXACT_DIGITS}"
+    return _pair(
+        left,
+        right,
+        f"{{'a': w.a, 'b': w.b, 's': greatest({_scale('w.a')}, {_scale('w.b')})}}",
+        f"{{'t': CASE WHEN {wide} THEN {beyond} ELSE CAST({sum_of} AS VARCHAR) END, 's': w.s}}",
+        *_OF_UNITS,
+    )
+
+
+def multiplied(left: str, right: str, beyond: str) -> str:
+    """Write the key of a product; `beyond` as in `added`. DuckDB multiplies no BIGNUMs: multiples are added up."""
+    shifted = """CAST(CAST(w.m[CAST(w.b.d[w_i] AS INTEGER) + 1] AS VARCHAR)
+        || repeat('0', length(w.b.d) - w_i) AS BIGNUM)"""
+    sums = f"list_aggregate(list_transform(range(1, length(w.b.d) + 1), lambda w_i: {shifted}), 'sum')"
+    return _pair(
+        left,
+        right,
+        f"{{'a': w.a, 'b': w.b, 'm': {_multiples('w.a.d')}, 's': {_scale('w.a')} + {_scale('w.b')}}}",
+        f"""{{'t': CASE WHEN w.a.d = '' OR w.b.d = '' THEN '0'
+            WHEN length(w.a.d) + length(w.b.d) > {MOST_EXACT_DIGITS} THEN {beyond}
+            ELSE CASE WHEN w.a.n <> w.b.n THEN '-' ELSE '' END || CAST({sums} AS VARCHAR) END, 's': w.s}}""",
+        *_OF_UNITS,
+    )
+
+
+def _multiples(digits: str) -> str:
+    """List a number times 0, 1, ... 9."""
+    one = f"CAST('0' || {digits} AS BIGNUM)"
+    times = "w_m + w_m"
+    doubles = f"list_transform([{one}], lambda w_m: [w_m, {times}, {times} + w_m, {times} + {times}])"
+    four = f"({doubles})[1]"
+    return f"""list_transform([{four}], lambda w_q: ['0'::BIGNUM, w_q[1], w_q[2], w_q[3], w_q[4],
+        w_q[4] + w_q[1], w_q[4] + w_q[2], w_q[4] + w_q[3], w_q[4] + w_q[4], w_q[4] + w_q[4] + w_q[1]])[1]"""
+
+
+_LONG_DIVISION = (
+    "{'x': w.x, 'y': CAST('0' || w.y AS BIGNUM), 'm': " + _multiples("w.y") + ", 'n': w.n, 's': w.s}",
+    """{'y': w.y, 'n': w.n, 's': w.s, 'z': list_reduce(
+        list_transform(range(1, length(w.x) + 1), lambda w_i: {'q': w.x[w_i], 'r': '0'::BIGNUM}),
+        lambda w_z, w_x: list_transform([CAST(CAST(w_z.r AS VARCHAR) || w_x.q AS BIGNUM)], lambda w_r:
+            list_transform([len(list_filter(w.m, lambda w_m: w_m <= w_r)) - 1], lambda w_k:
+                {'q': w_z.q || CAST(w_k AS VARCHAR), 'r': w_r - w.m[w_k + 1]})[1])[1],
+        {'q': '0', 'r': '0'::BIGNUM})}""",
+)
+"""Divide digits `x` by `y`, which are not zero: `z.q` is the quotient's digits, `z.r` what remains."""
+
+
+def divided(left: str, right: str, places: int, beyond: str) -> str:
+    """Write the key of a quotient, rounded half away from zero to so many places; NULL where the divisor is zero."""
+    shift = f"({_scale('w.b')} - {_scale('w.a')} + {places})"
+    return _pair(
+        left,
+        right,
+        f"CASE WHEN w.b.d <> '' THEN {{'a': w.a, 'b': w.b, 'k': {shift}}} END",
+        f"""CASE WHEN greatest(w.k, 0) + length(w.a.d) > {MOST_EXACT_DIGITS} OR length(w.b.d) > {MOST_EXACT_DIGITS}
+            THEN {beyond}
+            ELSE {{'x': CASE WHEN w.a.e - w.b.e < -{places + 1} THEN '0' ELSE w.a.d || repeat('0', w.k) END,
+                'y': w.b.d || CASE WHEN w.a.e - w.b.e < -{places + 1} THEN '' ELSE repeat('0', -w.k) END,
+                'n': w.a.n <> w.b.n, 's': {places}}} END""",
+        *_LONG_DIVISION,
+        """{'t': CASE WHEN w.n THEN '-' ELSE '' END || CAST(CAST(w.z.q AS BIGNUM)
+            + CASE WHEN w.z.r + w.z.r >= w.y THEN '1'::BIGNUM ELSE '0'::BIGNUM END AS VARCHAR), 's': w.s}""",
+        *_OF_UNITS,
+    )
+
+
+def remainder(left: str, right: str, beyond: str) -> str:
+    """Write the key of what remains of a division, with the sign of the dividend; NULL where the divisor is zero."""
+    wide = f"greatest(w.a.e, w.b.e, 0) + greatest(w.s, 0) > {MOST_EXACT_DIGITS}"
+    return _pair(
+        left,
+        right,
+        f"CASE WHEN w.b.d <> '' THEN {{'a': w.a, 'b': w.b, 's': greatest({_scale('w.a')}, {_scale('w.b')})}} END",
+        f"""CASE WHEN {wide} THEN {beyond} ELSE {{'x': '0' || w.a.d || repeat('0', w.s - {_scale("w.a")}),
+            'y': w.b.d || repeat('0', w.s - {_scale("w.b")}), 'n': w.a.n, 's': w.s}} END""",
+        *_LONG_DIVISION,
+        "{'t': CASE WHEN w.n THEN '-' ELSE '' END || CAST(w.z.r AS VARCHAR), 's': w.s}",
+        *_OF_UNITS,
+    )
+
+
+def rounded(key: str, places: int) -> str:
+    """Write the key of a number rounded half away from zero to so many places."""
+    kept = f"(w.e + {places})"
+    up = f"{kept} >= 0 AND substr(w.d, {kept} + 1, 1) >= '5'"
+    return _cut(key, places, up)
+
+
+def whole(key: str, *, up: bool) -> str:
+    """Write the key of the next whole number: the one above or the one below."""
+    return _cut(key, 0, "NOT w.n" if up else "w.n")
+
+
+def _cut(key: str, places: int, away: str) -> str:
+    """Write the key of a number without the digits beyond some place; one unit further from zero where `away` says."""
+    head = f"CAST('0' || left(w.d, greatest(w.e + {places}, 0)) AS BIGNUM)"
+    unit = f"CASE WHEN {away} THEN '1'::BIGNUM ELSE '0'::BIGNUM END"
+    return _bound(
+        key,
+        _apart("w"),
+        f"""CASE WHEN {_scale("w")} <= {places} THEN {{'n': w.n, 'd': w.d, 'e': w.e}} ELSE
+            list_transform([CAST({head} + {unit} AS VARCHAR)], lambda w_t:
+                {{'n': w.n, 'd': w_t, 'e': length(w_t) - {places}}})[1] END""",
+        *_MADE,
+    )
