@@ -53,7 +53,7 @@ def projections_hash(projections: Sequence[Projection], chosen: str, config: Pat
 
 
 def _code(projection: Projection, config: Path | None) -> str:
-    from esctl.queries.code import LARGEST, module_file
+    from esctl.projection.code import LARGEST, module_file
 
     file = module_file(projection, config) if projection.python else None
     return hashlib.sha256(read_named(file, LARGEST)).hexdigest() if file is not None else ""

@@ -15,6 +15,7 @@ from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS, Read
 from esctl.model import AsOf
+from esctl.projection.code import load_function
 from esctl.projection.fold import declared_members, guard_sql, operand, set_json, truthy
 from esctl.projection.jsontext import dumps, loads
 from esctl.projection.reads import Reads, measure
@@ -31,7 +32,6 @@ from esctl.projection.stepping import (
     steps,
 )
 from esctl.projection.values import Value, element_json, json_text, placed
-from esctl.queries.code import load_function
 
 BATCH = 5000
 _FIXED = (
