@@ -72,6 +72,7 @@ reliability: $(VENV)/.dev
 	$(PYTHON) -m reliability.damage
 	$(PYTHON) -m reliability.race
 	$(PYTHON) -m reliability.fuzz
+	$(PYTHON) -m reliability.roads
 	$(PYTHON) -m reliability.report
 
 dist: $(VENV)/.dev
