@@ -144,6 +144,7 @@ class Basis(Struct, frozen=True):
     projection: str
     version: str  # of esctl
     erased: int = 0  # records among them that had been erased
+    tzdata: str = ""  # the release of the time zones
 
 
 class IngestSummary(Struct, frozen=True):

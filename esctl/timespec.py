@@ -35,7 +35,7 @@ def parse_as_of(
     """
     spec = text.strip()
     if tz != "UTC":
-        from esctl.index.decode.times import find_zone
+        from esctl.engine.zones import find_zone
 
         find_zone(tz)
     try:
@@ -75,7 +75,7 @@ def _instant(spec: str, inclusive: bool, tz: str, now: Callable[[], datetime]) -
     if spec.lower() == "now":
         return _microseconds(now())
     if spec.lower() in ("today", "yesterday"):
-        from esctl.index.decode.times import find_zone
+        from esctl.engine.zones import find_zone
 
         day = now().astimezone(find_zone(tz)).date() - timedelta(days=spec.lower() == "yesterday")
         spec = day.isoformat()

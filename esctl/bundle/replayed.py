@@ -12,10 +12,12 @@ import pyarrow as pa
 from msgspec import Struct, convert
 
 from esctl.ask.changes.audit import audit
+from esctl.ask.scope.basis import names_zones
 from esctl.ask.scope.scope import claims
 from esctl.ask.states.replay import replay
 from esctl.bundle.contents import INTERPRETATION, STATES, TRAIL, Manifest, json_object, record_name
 from esctl.config import Config
+from esctl.engine import zones
 from esctl.engine.duckdb import explained
 from esctl.engine.sizes import parse_size
 from esctl.errors import EsctlError
@@ -90,6 +92,8 @@ def check_replay(records: Sequence[Record], said: Said, config: Config | None, m
     for (rule, file), (number, difference) in zip(_RULES, found, strict=True):
         if difference and erased:
             checks.append(Check(rule, against, skipped=f"not judged: {erased} of the records were erased"))
+        elif difference and (others := _other_zones(said)):
+            checks.append(Check(rule, against, skipped=f"not judged: {others}"))
         else:
             checks.append(Check(rule, against, number, (Finding("changed", difference, file),) if difference else ()))
     return checks
@@ -151,6 +155,15 @@ def _too_large(records: Sequence[Record], archive: Archive, memory_limit: str | 
     if least <= limit:
         return ""
     return f"not replayed: a record of {largest:,} bytes needs a --memory-limit of more than {least:,} bytes"
+
+
+def _other_zones(said: Said) -> str:
+    """Say that the bundle was made with other time zones than are at hand; empty where it was not, or has none."""
+    there, here = json_object(said.basis).get("tzdata"), zones.version()
+    cursors = [_cursor(each) for each in json_object(said.interpretation)["sources"].values()]
+    if there == here or not names_zones(cursors):
+        return ""
+    return f"times without a zone were read with tzdata {there}, and here is {here}"
 
 
 def _is_code(projection: Any) -> bool:

@@ -121,10 +121,18 @@ def load_command(name: str, module: Any, line: str) -> Any:
 
 
 def print_version() -> None:
-    """Print the version of esctl."""
+    """Print the version of esctl; with `-v` beside it, those of what its answers depend on too."""
     from esctl import __version__
 
     typer.echo(f"esctl {__version__}")
+    if any(word in ("-v", "-vv", "--verbose") for word in sys.argv[1:]):
+        import platform
+        from importlib.metadata import version
+
+        from esctl.engine import zones
+
+        typer.echo(f"tzdata {zones.version()} (the time zones)")
+        typer.echo(f"duckdb {version('duckdb')}\npyarrow {version('pyarrow')}\npython {platform.python_version()}")
 
 
 def build(commands: Mapping[str, tuple[str, str]] = COMMANDS) -> LazyGroup:

@@ -21,9 +21,12 @@ def open_store(shared: Shared) -> Store:
     store.tz = shared.tz or output_settings(store).get("tz") or "UTC"
     if shared.basis_from is None:
         return store
-    from esctl.ask.scope.basis import read_basis
+    from esctl.ask.scope.basis import read_basis, zones_note
 
-    return store.on_basis(read_basis(shared.basis_from))
+    basis = read_basis(shared.basis_from)
+    if line := zones_note(basis, store.snapshot):
+        diagnostics.note(line, shared.quiet)
+    return store.on_basis(basis)
 
 
 def closed_store(shared: Shared) -> Store:

@@ -203,7 +203,7 @@ def root(version: Callable[[], None]) -> Callable[..., None]:
         if shared.debug:
             esctl_context.meta[DEBUG_KEY] = True
 
-    flag = typer.Option("--version", is_eager=True, callback=show_version, help="Show the version.")
+    flag = typer.Option("--version", is_eager=True, callback=show_version, help="Show the version; with -v more.")
     first = inspect.Parameter(
         "version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Annotated[bool, flag]
     )

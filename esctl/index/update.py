@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from esctl.errors import InputError
 from esctl.index.chunks import chunks, ends, fresh_chunks
 from esctl.index.decode.log_rows import judge_rows, judged_chunk, runs_of, trimmed_raws
-from esctl.index.files.freshness import empty, is_current, newest_head, usable
+from esctl.index.files.freshness import empty, in_zones, is_current, newest_head, usable, zones_of
 from esctl.index.files.manifest import (
     MANIFEST,
     IndexFile,
@@ -98,9 +98,12 @@ class Updater(Struct, frozen=True, dict=True):
         What the store's own index holds beyond is left out in a temporary folder; a file that reaches across the end
         is built again.
         """
-        manifest = usable(read_manifest(self.folder), snapshot)
+        found = read_manifest(self.folder)
+        manifest = usable(found, snapshot)
         if manifest.head <= snapshot.head:
-            return self.run(snapshot)
+            # That of the whole log stays, though its sources are read in other zones since.
+            is_newer = found is not None and found.head > snapshot.head and not in_zones(found, snapshot)
+            return self._beside(snapshot, manifest) if is_newer else self.run(snapshot)
         kept = tuple(file for file in manifest.files if file.last <= snapshot.head)
         sources = {name: number for name, number in manifest.sources.items() if name in snapshot.cursors}
         before = replace(manifest, head=kept[-1].last if kept else 0, files=kept, sources=sources)
@@ -273,7 +276,10 @@ class Updater(Struct, frozen=True, dict=True):
         for source, row, _ in runs_of(table):
             if source not in manifest.sources and source not in new:
                 new[source] = self._stanza(snapshot, source, row, table, texts)
-        return with_sources(manifest, new) if new else manifest
+        if not new:
+            return manifest
+        zones = {**manifest.zones, **zones_of(snapshot, new)}
+        return replace(with_sources(manifest, new), zones=zones)
 
     def _stanza(self, snapshot: Snapshot, source: str, row: int, table: pa.Table, texts: pa.ChunkedArray) -> Stanza:
         from esctl.index.envelope.detect import detect

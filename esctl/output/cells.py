@@ -32,7 +32,7 @@ def time_sql(expr: str, zone: Zone, rfc3339: bool = True) -> str:
 
     Fractions of a second are left out when zero, else six digits; for people three where these are enough.
     """
-    local = zone.local_sql(expr)
+    local = zone.local_sql(expr, rfc3339)
     text = f"strftime({local}, '%Y-%m-%d{'T' if rfc3339 else ' '}%H:%M:%S')"
     short = "" if rfc3339 else f"when microsecond({expr}) % 1000 = 0 then strftime({expr}, '.%g') "
     fraction = f"case when microsecond({expr}) % 1000000 = 0 then '' {short}else strftime({expr}, '.%f') end"

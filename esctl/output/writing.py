@@ -11,7 +11,7 @@ from esctl.model import Answer
 from esctl.output.selection import Selection, select_columns
 from esctl.output.sink import open_sink
 from esctl.output.target import FINDINGS_FORMATS, Format, Target, Written
-from esctl.output.zone import Zone, find_zone
+from esctl.output.zone import Zone, zone_called
 
 _Writer = Callable[[Selection, Any, Target, Zone, BinaryIO], Written]
 _Reporter = Callable[[Answer, Any, Target, BinaryIO], Written]
@@ -39,7 +39,7 @@ def write(answer: Answer, target: Target) -> Written:
             report: _Reporter = _writer(target.format)
             return report(answer, connection, target, sink)
     selection = select_columns(answer, target)
-    zone = find_zone(target.tz, connection)
+    zone = zone_called(target.tz)
     if answer.ready is not None:
         from esctl.output.ready import is_as_made, write_ready
 

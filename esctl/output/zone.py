@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from difflib import get_close_matches
-from typing import Any
+from collections.abc import Callable
 
 from msgspec import Struct
 
+from esctl.engine.offsets import offset_sql
 from esctl.engine.quoting import literal
-from esctl.errors import UsageError
+from esctl.engine.zones import canonical, fixed_minutes
 
-_OFFSET = re.compile(r"([+-])(\d{2}):?([0-5]\d)")
-_UTC = frozenset({"utc", "etc/utc", "z", "+00:00", "-00:00"})
+_FIRST, _LAST = "TIMESTAMP '0001-01-02'", "TIMESTAMP '9999-12-31'"
+"""Beyond these a zone may show a year that RFC 3339 cannot write: there times are shown in UTC."""
 
 
 class Zone(Struct, frozen=True):
@@ -21,44 +20,39 @@ class Zone(Struct, frozen=True):
     name: str
     minutes: int | None
 
-    def local_sql(self, utc: str) -> str:
-        """Give the SQL of the wall-clock TIMESTAMP of the UTC timestamp `utc`."""
+    def local_sql(self, utc: str, rfc3339: bool = True) -> str:
+        """Give the SQL of the wall-clock TIMESTAMP of the UTC timestamp `utc`.
+
+        RFC 3339 has no seconds in an offset; local mean times before about 1900 do, and are then shown to the minute.
+        """
         if self.minutes == 0:
             return utc
-        return f"({utc} + to_minutes({self._offset_sql(utc)}))"
+        offset = self._offset_sql(utc, lambda seconds: str(seconds // 60 * 60 if rfc3339 else seconds), "BIGINT")
+        return f"({utc} + to_seconds(coalesce({offset}, 0)))"
 
     def suffix_sql(self, utc: str) -> str:
         """Give the SQL of the RFC 3339 suffix: `Z`, else the offset `+05:45` that holds at `utc`."""
-        if self.minutes == 0:
-            return "'Z'"
-        offset = self._offset_sql(utc)
-        digits = f"lpad((abs({offset}) // 60)::varchar, 2, '0') || ':' || lpad((abs({offset}) % 60)::varchar, 2, '0')"
-        return f"case when {offset} < 0 then '-' else '+' end || {digits}"
+        return "'Z'" if self.minutes == 0 else f"coalesce({self._offset_sql(utc, _suffix, 'VARCHAR')}, 'Z')"
 
-    def _offset_sql(self, utc: str) -> str:
-        if self.minutes is not None:
-            return f"({self.minutes})"
-        # RFC 3339 has no seconds in an offset; local mean times before about 1900 do, and are shown to the minute.
-        return f"(date_diff('second', {utc}, timezone({literal(self.name)}, timezone('UTC', {utc}))) // 60)"
+    def _offset_sql(self, utc: str, write: Callable[[int], str], kind: str) -> str:
+        if self.minutes is None:
+            offset = offset_sql(utc, self.name, write=write, kind=kind)
+        else:
+            offset = f"CAST({literal(write(self.minutes * 60))} AS {kind})"
+        return f"CASE WHEN {utc} >= {_FIRST} AND {utc} < {_LAST} THEN {offset} END"
 
 
 UTC = Zone("UTC", 0)
 
 
-def find_zone(name: str, connection: Any) -> Zone:
-    """Look up a zone by its IANA name or offset, in DuckDB's own tables: the machine may have none.
+def _suffix(seconds: int) -> str:
+    minutes = seconds // 60
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
-    Raises UsageError for a name that is no zone.
-    """
-    if name.lower() in _UTC:
+
+def zone_called(name: str) -> Zone:
+    """Look up a zone by its IANA name or offset. Raises UsageError for a name that is no zone."""
+    minutes = fixed_minutes(name)
+    if minutes == 0:
         return UTC
-    if match := _OFFSET.fullmatch(name):
-        sign, hours, minutes = match.groups()
-        if int(hours) < 24:
-            return Zone(name, (int(hours) * 60 + int(minutes)) * (-1 if sign == "-" else 1))
-    known = {row[0].lower(): row[0] for row in connection.execute("select name from pg_timezone_names()").fetchall()}
-    if name.lower() in known:
-        return Zone(known[name.lower()], None)
-    close = get_close_matches(name.lower(), known, n=1)
-    hint = f"did you mean {known[close[0]]}?" if close else "write an IANA name (Europe/Vienna) or an offset (+05:45)"
-    raise UsageError(f"unknown time zone {name!r}", hint)
+    return Zone(canonical(name) if minutes is None else name, minutes)

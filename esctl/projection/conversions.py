@@ -80,7 +80,7 @@ def to_time(value: Value) -> Value:
     if value.type == "time":
         return value
     text = to_text(value).sql
-    time = time_sql(text, "UTC")
+    time = time_sql(text)
     if value.type == "null":
         return Value(time, "time")
     wrong = event_error("{} is no time", f"CAST(to_json(left({text}, 60)) AS VARCHAR)")

@@ -22,6 +22,7 @@ from msgspec import Struct, field, to_builtins
 from esctl import __version__
 from esctl.errors import InputError
 from esctl.index.files import manifest
+from esctl.index.files.freshness import zones_of
 from esctl.index.files.manifest import LARGEST_MANIFEST, is_sealed, sealed
 from esctl.log.files import create_new, entries, make_folder, open_plain, read_regular, remove, subfolders
 from esctl.log.store_state import Snapshot, commit_name
@@ -92,7 +93,8 @@ class Shelf(Struct, frozen=True):
 
         What is read or folded in another way, or by another version of esctl, has another folder.
         """
-        told = [FORMAT, manifest.FORMAT, __version__, self.mapping, projection, condition]
+        zones = sorted(zones_of(self.log, self.log.cursors).items())
+        told = [FORMAT, manifest.FORMAT, __version__, self.mapping, projection, condition, *zones]
         return self.store / FOLDER / hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
     def found(self, folder: Path) -> list[StateSnapshot]:

@@ -30,6 +30,7 @@ VOLATILE = (
     (re.compile(r"(\"seconds\":|\bseconds\b\W+|\bin )\d+(?:\.\d+)?"), r"\1<seconds>"),
     (re.compile(r"(\"events_per_second\":|\bevents_per_second\b\W+|\bevents/s\b\W+)[\d,.]+"), r"\1<rate>"),
     (re.compile(r"[\d,.]+ ?(?=events/s\b|(?:[KMG]i?)?B\b)"), "<amount>"),
+    (re.compile(r"\btzdata 20\d\d[a-z]"), "tzdata <release>"),
     (re.compile(r"[─━═-]{3,}"), "---"),
     (re.compile(r"\s+"), " "),
 )

@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from msgspec import Struct
 
+from esctl.engine.zones import find_zone
 from esctl.errors import UsageError
-from esctl.index.decode.times import find_zone, parse_instant
+from esctl.index.decode.times import parse_instant
 
 MOST_POINTS = 100_000
 _SECONDS = {"s": 1, "m": 60, "h": 3600}

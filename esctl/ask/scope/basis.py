@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from esctl import __version__
+from esctl.engine import zones
 from esctl.engine.quoting import is_text
 from esctl.errors import InputError, UsageError
 from esctl.index.envelope.mapping import mapping_hash
 from esctl.log.commits import CommitLog, open_log
 from esctl.log.store_state import Snapshot
-from esctl.model import AsOf, Basis, MappingConfig
+from esctl.model import AsOf, Basis, Cursor, MappingConfig
 from esctl.named import read_named
 from esctl.projection.spec import Projection
 from esctl.timespec import bound_name, written
@@ -42,6 +43,7 @@ def basis_of(scope: Scope, snapshot: Snapshot, mapping: MappingConfig, points: S
         projections_hash(scope.projections, scope.projection, scope.config),
         __version__,
         snapshot.erased,
+        zones.version(),
     )
 
 
@@ -65,6 +67,7 @@ def to_json(basis: Basis) -> str:
     known |= {"at": None, **basis.bounds}
     known |= {"without": list(basis.without)} if basis.without else {}
     known |= {name: getattr(basis, name) for name in ("mapping", "projection", "version")}
+    known |= {"tzdata": basis.tzdata} if basis.tzdata else {}
     known |= {"erased": basis.erased} if basis.erased else {}
     return json.dumps(known, ensure_ascii=False)
 
@@ -77,7 +80,7 @@ def to_lines(basis: Basis) -> list[str]:
     return [
         f"basis: {', '.join([f'position {basis.position}', *bounds, *supposed])}",
         f"basis: root {basis.root}",
-        f"basis: mapping {basis.mapping}, projection {basis.projection}, esctl {basis.version}",
+        f"basis: mapping {basis.mapping}, projection {basis.projection}, esctl {basis.version}, tzdata {basis.tzdata}",
     ]
 
 
@@ -105,11 +108,11 @@ def _parsed(line: str) -> Basis | None:
         position, root = int(document["position"]), str(document["root"])
         own = {name: str(document[name]) for name in ("mapping", "projection", "version")}
         without = tuple(str(text) for text in document.get("without", []))
-        erased = int(document.get("erased", 0))
+        erased, tzdata = int(document.get("erased", 0)), str(document.get("tzdata", ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     bounds = {name: str(value) for name, value in document.items() if name not in _FIXED and value is not None}
-    basis = Basis(position, root, bounds, without, **own, erased=erased)
+    basis = Basis(position, root, bounds, without, **own, erased=erased, tzdata=tzdata)
     return basis if is_text(to_json(basis)) else None
 
 
@@ -140,6 +143,21 @@ def held(basis: Basis, path: Path, current: Snapshot, mapping: MappingConfig) ->
             "an answer without them would be another one; list them with: esctl log --erased",
         )
     return found
+
+
+def zones_note(basis: Basis, current: Snapshot) -> str:
+    """Say that times are read in other zones than those of a basis may have been; empty where that touches none."""
+    here = zones.version()
+    if basis.tzdata == here or not names_zones(current.cursors.values()):
+        return ""
+    then = f"tzdata {basis.tzdata}" if basis.tzdata else "time zones of an unknown release"
+    return f"note: the basis was made with {then}, this is tzdata {here}: a time without a zone may be another one"
+
+
+def names_zones(cursors: Iterable[Cursor]) -> bool:
+    """Say whether times of any source are read in a zone whose data may change."""
+    named = {tz for cursor in cursors if (tz := cursor.dialect.get("tz"))}
+    return any(zones.fixed_minutes(tz) is None for tz in named)
 
 
 def _ended_at(log: CommitLog, current: Snapshot, position: int) -> Snapshot | None:

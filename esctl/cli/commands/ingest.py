@@ -98,7 +98,7 @@ def run(
     from esctl.cli.ingesting import report_detections, report_entities
     from esctl.cli.opening import zone
     from esctl.engine.sizes import parse_size
-    from esctl.index.decode.times import find_zone
+    from esctl.engine.zones import find_zone
     from esctl.intake.batch import IngestOptions
     from esctl.ledger.sign.keys import read_key
     from esctl.maintain.save_states import keep

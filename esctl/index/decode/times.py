@@ -7,13 +7,12 @@ numbers by magnitude, RFC 2822 and HTTP dates (RFC 9110), the common log format,
 from __future__ import annotations
 
 import datetime
-import difflib
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo, available_timezones
 
+from esctl.engine.offsets import offset_at, offset_sql
 from esctl.engine.quoting import literal
+from esctl.engine.zones import canonical, fixed_minutes
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,21 +49,25 @@ _SCALES = ((10**11, 10**3), (10**14, 10**6), (10**17, 10**9))
 """Epoch numbers below the first are seconds, then milliseconds, microseconds; beside it, nano-units per microsecond."""
 _NANOSECONDS = 10**12
 
-_ZONE_NAME = re.compile(r"[A-Za-z0-9_+-]{1,40}(?:/[A-Za-z0-9_+-]{1,40}){0,3}")
 _YEAR_ZERO = "0000"
-_FIRST_YEAR = -62_135_596_800 * 10**6
+_FIRST = -62_135_596_800 * 10**6
 """The beginning of the year 1, in microseconds since the epoch."""
+_BEYOND = 253_402_300_800 * 10**6
+"""The end of the year 9999. What RFC 3339 cannot write is no time."""
+_APART = 146_097 * 50
+"""Days that a time without a zone stands apart until its offset is taken off: twenty thousand years, any calendar."""
+_APART_YEAR = 15_000
 _BATCH = 16_384  # rows: DuckDB hands whole Arrow batches to its threads
 
 
-def time_sql(expr: str, tz: str) -> str:
+def time_sql(expr: str, clock: str = "") -> str:
     """Write SQL that reads text as an instant: a naive TIMESTAMP in UTC, NULL where it cannot be read.
 
-    `expr` gives VARCHAR; `tz` is the IANA zone of times that name none (ambiguous ones are the later, skipped ones move
-    on by the gap, as ICU does). Fractions are cut, never rounded.
+    `expr` gives VARCHAR. Fractions are cut, never rounded. A time that names no zone is in UTC; `clock` is SQL that
+    follows what it shows, to make something else of it.
     """
-    simple = _iso_sql(expr, tz)
-    other = f"list_transform([{_normal_sql(expr)}], lambda s: CASE {_iso_sql('s', tz)} END)[1]"
+    simple = _iso_sql(expr, clock)
+    other = f"list_transform([{_normal_sql(expr)}], lambda s: CASE {_iso_sql('s', clock)} END)[1]"
     return (
         f"CASE WHEN {expr} IS NULL THEN NULL {simple} "
         f"WHEN regexp_full_match({expr}, {literal(_EPOCH)}) AND NOT regexp_full_match({expr}, {literal(_BASIC)}) "
@@ -72,8 +75,25 @@ def time_sql(expr: str, tz: str) -> str:
     )
 
 
+def times_sql(rows: str, tz: str) -> str:
+    """Write a SELECT of `i` and `instant` from rows of `i` and a text `t`, read as `time_sql` does.
+
+    `tz` is the zone of times that name none. Of a time that a clock in the zone shows twice it is the first; one that
+    it skips is read with the offset before the gap (RFC 5545, and `fold=0` in Python).
+    """
+    minutes = fixed_minutes(tz)
+    if minutes is not None:
+        shift = f" - to_minutes({minutes})" if minutes else ""
+        return f"SELECT i, {time_sql('t', shift)} AS instant FROM ({rows})"
+    # What an offset is to be found for stands so far away that no other time does.
+    read = f"SELECT i, {time_sql('t', f' + to_days({_APART})')} AS far FROM ({rows})"
+    clock = f"SELECT i, far, far - to_days({_APART}) AS clock FROM ({read})"
+    found = f"clock - to_seconds({offset_sql('clock', tz, local=True)})"
+    return f"SELECT i, CASE WHEN year(far) > {_APART_YEAR} THEN {found} ELSE far END AS instant FROM ({clock})"
+
+
 def read_times(connection: duckdb.DuckDBPyConnection, texts: pa.Array, tz: str) -> pa.Array:
-    """Read a column of text as `time_sql` does, as timestamp[us, UTC]."""
+    """Read a column of text as `times_sql` does, as timestamp[us, UTC]; null where it is of no year from 1 to 9999."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -87,29 +107,37 @@ def read_times(connection: duckdb.DuckDBPyConnection, texts: pa.Array, tz: str) 
             pass
         else:
             first = pc.min(times.cast(pa.int64())).as_py()
-            if first is None or first >= _FIRST_YEAR:
+            if first is None or first >= _FIRST:
                 return times
     table = pa.table({"i": pa.array(range(len(texts)), pa.int64()), "t": texts})
     connection.register("esctl_times", pa.Table.from_batches(table.to_batches(max_chunksize=_BATCH)))
     try:
-        sql = f"SELECT i, timezone('UTC', {time_sql('t', tz)}) AS at FROM esctl_times"
+        sql = f"SELECT i, timezone('UTC', instant) AS instant FROM ({times_sql('SELECT i, t FROM esctl_times', tz)})"
         found = connection.sql(sql).to_arrow_table()
     finally:
         connection.unregister("esctl_times")
-    return found.sort_by("i")["at"].combine_chunks().cast(instant)
+    return _written(found.sort_by("i")["instant"].combine_chunks().cast(instant))
 
 
-def _iso_sql(text: str, tz: str) -> str:
-    local = f"TRY_CAST({text} AS TIMESTAMP)"
-    if tz != "UTC":
-        minutes = _fixed_minutes(tz)
-        zoned = f"timezone('UTC', timezone({literal(tz)}, {local}))"
-        local = zoned if minutes is None else f"({local} - to_minutes({minutes}))"
+def _written(times: pa.Array) -> pa.Array:
+    """Leave out the times that RFC 3339 cannot write."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    micros = times.cast(pa.int64())
+    bounds = pc.min_max(micros).as_py()
+    if bounds["min"] is None or (bounds["min"] >= _FIRST and bounds["max"] < _BEYOND):
+        return times
+    known = pc.and_(pc.greater_equal(micros, _FIRST), pc.less(micros, _BEYOND))
+    return pc.if_else(known, times, pa.scalar(None, times.type))
+
+
+def _iso_sql(text: str, clock: str) -> str:
     known = f"NOT starts_with({text}, {literal(_YEAR_ZERO)})"
     return (
         f"WHEN regexp_full_match({text}, {literal(_ZONED)}) AND {known} "
         f"THEN timezone('UTC', TRY_CAST({text} AS TIMESTAMPTZ)) "
-        f"WHEN regexp_full_match({text}, {literal(_LOCAL)}) AND {known} THEN {local}"
+        f"WHEN regexp_full_match({text}, {literal(_LOCAL)}) AND {known} THEN TRY_CAST({text} AS TIMESTAMP){clock}"
     )
 
 
@@ -133,43 +161,23 @@ def _epoch_sql(expr: str) -> str:
 
 
 def parse_instant(text: str, tz: str) -> int:
-    """Read one time as `time_sql` does, in microseconds since the epoch.
+    """Read one time as `times_sql` does, in microseconds since the epoch.
 
     Raises UsageError when it cannot be read or the zone is unknown.
     """
-    zone = find_zone(tz)
-    found = _iso(text, zone)
+    if fixed_minutes(tz) is None:
+        canonical(tz)
+    found = _iso(text, tz)
     if found is None and re.fullmatch(_EPOCH, text) and not re.fullmatch(_BASIC, text):
         found = _epoch(text)
     if found is None:
-        found = _iso(_normal(text), zone)
-    if found is None:
+        found = _iso(_normal(text), tz)
+    if found is None or not _FIRST <= found < _BEYOND:
         raise UsageError(f"{text!r} is no time", "write it like 2026-11-23T02:40:10Z or 2026-11-23")
     return found
 
 
-@lru_cache(maxsize=16)
-def find_zone(tz: str) -> datetime.tzinfo:
-    """Look an IANA zone up by name, or read an offset such as `+05:45`; raises UsageError for what is neither."""
-    minutes = _fixed_minutes(tz)
-    if minutes is not None:
-        return datetime.timezone(datetime.timedelta(minutes=minutes))
-    try:
-        if not _ZONE_NAME.fullmatch(tz):
-            raise ValueError(tz)
-        return ZoneInfo(tz)
-    except (KeyError, ValueError, OSError) as error:
-        near = difflib.get_close_matches(tz, available_timezones(), n=1)
-        hint = f"did you mean {near[0]}?" if near else "write an IANA name (Europe/Vienna) or an offset (+05:45)"
-        raise UsageError(f"unknown time zone {tz!r}", hint) from error
-
-
-def _fixed_minutes(tz: str) -> int | None:
-    match = re.fullmatch(r"([+-])([01][0-9]|2[0-3]):?([0-5][0-9])", tz)
-    return (int(match[2]) * 60 + int(match[3])) * (-1 if match[1] == "-" else 1) if match else None
-
-
-def _iso(text: str, zone: datetime.tzinfo) -> int | None:
+def _iso(text: str, tz: str) -> int | None:
     zoned = re.fullmatch(_ZONED, text)
     if text.startswith(_YEAR_ZERO) or not (zoned or re.fullmatch(_LOCAL, text)):
         return None
@@ -183,9 +191,8 @@ def _iso(text: str, zone: datetime.tzinfo) -> int | None:
     micros = _micros(naive) + int(fraction[:6].ljust(6, "0"))
     if offset:
         return micros - _offset_seconds(offset[0]) * 1_000_000
-    # Of two possible offsets ICU takes the smaller one: the later instant, or the one past the gap.
-    offsets = [naive.replace(tzinfo=zone, fold=fold).utcoffset() or datetime.timedelta() for fold in (0, 1)]
-    return micros - min(offsets) // datetime.timedelta(microseconds=1)
+    minutes = fixed_minutes(tz)
+    return micros - (offset_at(naive, tz) if minutes is None else minutes * 60) * 1_000_000
 
 
 def _micros(naive: datetime.datetime) -> int:

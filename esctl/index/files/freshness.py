@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 from esctl.errors import InputError
 from esctl.index.files.manifest import Manifest
 from esctl.log.store_state import Snapshot
@@ -15,15 +17,35 @@ def empty(snapshot: Snapshot) -> Manifest:
 def usable(manifest: Manifest | None, snapshot: Snapshot) -> Manifest:
     """Give a manifest, or an empty one where it is of before an erasure: what it names holds what was erased.
 
+    So it is too where times were read in a zone of another name or other data than they would be now.
+
     Raises InputError where records were erased after the snapshot was taken.
     """
-    if manifest is None or manifest.redactions < len(snapshot.redactions):
+    if manifest is None or manifest.redactions < len(snapshot.redactions) or not in_zones(manifest, snapshot):
         return empty(snapshot)
     if manifest.redactions > len(snapshot.redactions):
         if len(_newest(snapshot).redactions) >= manifest.redactions:
             raise InputError(f"{snapshot.path}: records were erased meanwhile", "run the command again")
         return empty(snapshot)  # of a log that is no more
     return manifest
+
+
+def in_zones(manifest: Manifest, snapshot: Snapshot) -> bool:
+    """Say whether the times of all sources were read in the zones that they would be read in now."""
+    known = manifest.sources.keys() & snapshot.cursors.keys()
+    then = {name: zone for name, zone in manifest.zones.items() if name in known}
+    return then == zones_of(snapshot, known)
+
+
+def zones_of(snapshot: Snapshot, sources: Iterable[str]) -> Mapping[str, str]:
+    """Say for each of some sources whose times are not read in UTC how they are."""
+    zones = {name: tz for name in sources if (tz := snapshot.cursors[name].dialect.get("tz"))}
+    if not zones:
+        return zones
+    from esctl.engine.zones import reading_of
+
+    readings = {tz: reading_of(tz) for tz in set(zones.values())}
+    return {name: readings[tz] for name, tz in zones.items()}
 
 
 def is_current(manifest: Manifest, snapshot: Snapshot) -> bool:

@@ -120,6 +120,7 @@ class Manifest(Struct, frozen=True, dict=True):
     sources: Mapping[str, int] = field(default_factory=dict)  # source -> number of its stanza
     ids: tuple[IdRun, ...] = ()
     redactions: int = 0  # erasures after which the records were read
+    zones: Mapping[str, str] = field(default_factory=dict)  # source -> the zone that its times were read in, if not UTC
 
     @property
     def names(self) -> frozenset[str]:

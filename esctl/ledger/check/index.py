@@ -17,6 +17,7 @@ from esctl.engine.quoting import identifier
 from esctl.errors import EsctlError, InputError
 from esctl.index.envelope.event_columns import batched
 from esctl.index.envelope.mapping import mapping_hash
+from esctl.index.files.freshness import in_zones
 from esctl.index.files.manifest import IndexFile, Manifest, read_manifest
 from esctl.index.files.payload_columns import PayloadColumn
 from esctl.index.scan import ENVELOPE, IndexView, Read, envelope_items, sequence_key_as
@@ -71,6 +72,8 @@ def compare_index(snapshot: Snapshot, mapping: MappingConfig) -> tuple[Sequence[
         return (), "there is no index of the mapping in force", 0
     if there.redactions != len(snapshot.redactions):
         return (), "it was built before records were erased: the next question builds it anew", 0
+    if not in_zones(there, snapshot):
+        return (), "its times were read in other time zones: the next question builds it anew", 0
     there = replace(there, files=tuple(file for file in there.files if file.first <= snapshot.head))
     temporary = Path(tempfile.mkdtemp(prefix="esctl-verify-"))
     try:

@@ -119,7 +119,7 @@ def test_a_basis_says_what_the_answer_rests_on(samples: Path) -> None:
     assert (basis["position"], basis["root"]) == (status["head"], status["root"])
     assert basis["at"] == "2024-03-05T23:59:59.999999Z"
     assert basis["version"] == __version__
-    assert basis.keys() == {"position", "root", "at", "mapping", "projection", "version"}
+    assert basis.keys() == {"position", "root", "at", "mapping", "projection", "version", "tzdata"}
     lines = good("replay", "account-017", "--at", "2024-03-05", "--basis", "-f", "table", cwd=samples).err
     assert f"basis: position {status['head']}, at 2024-03-05T23:59:59.999999Z\nbasis: root {status['root']}\n" in lines
     quiet = good("replay", "account-017", "--basis", "-q", "-f", "json", cwd=samples)

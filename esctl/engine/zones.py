@@ -1,0 +1,82 @@
+"""Time zones, from the package tzdata alone: a machine's own tables, and DuckDB's, are others, so nothing asks them."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import io
+import pkgutil
+import re
+from datetime import timedelta, timezone, tzinfo
+from functools import lru_cache
+from importlib import import_module
+from zoneinfo import ZoneInfo
+
+from esctl.errors import UsageError
+
+_PACKAGE = "tzdata"
+_OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):?([0-5][0-9])")
+_NAMES_OF_UTC = frozenset({"utc", "etc/utc", "z"})
+
+
+def version() -> str:
+    """Give the release of the zones, such as 2026f."""
+    return str(import_module(_PACKAGE).IANA_VERSION)
+
+
+def fixed_minutes(name: str) -> int | None:
+    """Read an offset such as `+05:45`, or a name of UTC, as minutes east of UTC; None for the name of a zone."""
+    if name.lower() in _NAMES_OF_UTC:
+        return 0
+    match = _OFFSET.fullmatch(name)
+    return (int(match[2]) * 60 + int(match[3])) * (-1 if match[1] == "-" else 1) if match else None
+
+
+@lru_cache(maxsize=16)
+def find_zone(name: str) -> tzinfo:
+    """Look a zone up by its IANA name, in any case, or read an offset; raises UsageError for what is neither.
+
+    Of a time that a clock shows twice, `fold=0` is the first; one that it skips is read with the offset before the gap.
+    """
+    minutes = fixed_minutes(name)
+    if minutes is not None:
+        return timezone(timedelta(minutes=minutes))
+    known = canonical(name)
+    return ZoneInfo.from_file(io.BytesIO(zone_bytes(known)), key=known)
+
+
+def canonical(name: str) -> str:
+    """Spell the IANA name of a zone as the database does. Raises UsageError for one that it has not."""
+    known = names()
+    found = known.get(name.lower())
+    if found is None:
+        close = difflib.get_close_matches(name.lower()[:64], known, n=1)
+        hint = (
+            f"did you mean {known[close[0]]}?" if close else "write an IANA name (Europe/Vienna) or an offset (+05:45)"
+        )
+        raise UsageError(f"unknown time zone {name!r}", hint)
+    return found
+
+
+def zone_bytes(name: str) -> bytes:
+    """Read a zone's TZif file (RFC 9636); `name` is spelled as the database does."""
+    return _resource(f"zoneinfo/{name}")
+
+
+def reading_of(name: str) -> str:
+    """Say how times are read in a zone: its name, and a digest of its data where the database may change it."""
+    if fixed_minutes(name) is not None:
+        return name
+    return f"{name} {hashlib.sha256(zone_bytes(canonical(name))).hexdigest()[:16]}"
+
+
+@lru_cache(maxsize=1)
+def names() -> dict[str, str]:
+    """Give the names of all zones, by their lower case."""
+    return {name.lower(): name for name in _resource("zones").decode().split()}
+
+
+def _resource(path: str) -> bytes:
+    found = pkgutil.get_data(_PACKAGE, path)
+    assert found is not None, "the package is installed as files"
+    return found
