@@ -340,8 +340,8 @@ class LogWriter:
 @contextmanager
 def store_lock(path: Path, timeout: float = 10.0) -> Iterator[None]:
     """Keep writers out of a store whatever state it is in. Raises InputError as a LogWriter does."""
-    lock = FileLock(checked_lock(path / "lock"), mode=rights(path))
     with explained(f"lock {path}"):
+        lock = FileLock(checked_lock(path / "lock"), mode=rights(path))
         try:
             lock.acquire(timeout=timeout)
         except Timeout as error:

@@ -64,6 +64,8 @@ def repair(path: Path, updater: Updater, *, dry: bool = False, files: Filesystem
     Where evidence is lost, only temporary files go: what is derived from it may be all that is left of it. Raises
     InputError where there is no store, or another process is writing to it.
     """
+    if not path.is_dir():  # to lock it would make the folder
+        raise InputError(f"there is no store in {path}", "make one with: esctl ingest FILE")
     files = files or Filesystem()
     removed = _remove_odd(path, files, dry)
     if dry and removed:  # what they hide is looked at when they are gone
