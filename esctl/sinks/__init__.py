@@ -1,0 +1,1 @@
+"""Where states are kept outside the store: one protocol for all targets."""
