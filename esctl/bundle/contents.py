@@ -17,6 +17,8 @@ from esctl.ledger.prove.proof_file import SUFFIX
 FORMAT = "esctl/bundle/1"
 README, BASIS, CHECKPOINT = "README.txt", "basis.json", "checkpoint.txt"
 INTERPRETATION, STATES, TRAIL, MANIFEST = "interpretation.json", "states.jsonl", "trail.jsonl", "manifest.json"
+REPLAYED = {"states": STATES, "trail": TRAIL}
+"""The file of each section of what the records replay to."""
 SINGLE = (README, BASIS, CHECKPOINT, INTERPRETATION, STATES, TRAIL)
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _LARGEST_POSITION = 10**18

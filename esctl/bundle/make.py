@@ -10,20 +10,17 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from esctl.ask.changes.audit import audit
 from esctl.ask.events.log import EventFilters, log
 from esctl.ask.scope.basis import to_json
 from esctl.ask.scope.bounds import entity_conditions
 from esctl.ask.scope.scope import Scope, check_entities, claims
-from esctl.ask.states.replay import replay
 from esctl.bundle.contents import (
     BASIS,
     CHECKPOINT,
     INTERPRETATION,
     MANIFEST,
     README,
-    STATES,
-    TRAIL,
+    REPLAYED,
     FileEntry,
     Manifest,
     proof_name,
@@ -35,6 +32,7 @@ from esctl.errors import NotFoundError
 from esctl.ledger.prove.proof_file import parse_content
 from esctl.ledger.prove.prove import choose_checkpoint, prove
 from esctl.output import Target, write
+from esctl.reports.report import states_and_trail
 
 if TYPE_CHECKING:
     from esctl.ledger.sign.checkpoint import Checkpoint
@@ -95,8 +93,8 @@ class Bundle(Struct, frozen=True):
         yield BASIS, f"{to_json(self.basis)}\n".encode()
         yield CHECKPOINT, self.checkpoint.data
         yield INTERPRETATION, read_with
-        yield STATES, as_lines(replay(self.scope, self.at, deleted=True))
-        yield TRAIL, as_lines(audit(self.scope, self.at))
+        for section in states_and_trail(self.scope, self.at).sections:
+            yield REPLAYED[section.name], as_lines(section.answer)
 
 
 def prepare(store: OpenStore, asked: Asked) -> Bundle:

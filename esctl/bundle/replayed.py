@@ -11,11 +11,9 @@ from typing import IO, TYPE_CHECKING, Any
 import pyarrow as pa
 from msgspec import Struct, convert
 
-from esctl.ask.changes.audit import audit
 from esctl.ask.scope.basis import names_zones
 from esctl.ask.scope.scope import claims
-from esctl.ask.states.replay import replay
-from esctl.bundle.contents import INTERPRETATION, STATES, TRAIL, Manifest, json_object, record_name
+from esctl.bundle.contents import INTERPRETATION, REPLAYED, Manifest, json_object, record_name
 from esctl.config import Config
 from esctl.engine import zones
 from esctl.engine.duckdb import explained
@@ -29,6 +27,7 @@ from esctl.log.segment import SCHEMA
 from esctl.log.store_state import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
 from esctl.output import Target, write
+from esctl.reports.report import Section, states_and_trail
 from esctl.store import OpenStore
 
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from esctl.ledger.prove.proof_file import Content
     from esctl.model import AsOf
 
-_RULES = (("states", STATES), ("trail", TRAIL))
 _TOO_LARGE = "not replayed: its records need more memory than there is"
 _TIMES_LARGEST = 8
 """Times its bytes that a single large record takes beside what DuckDB is held to, measured."""
@@ -74,22 +72,22 @@ def check_replay(records: Sequence[Record], said: Said, config: Config | None, m
     """
     against = "the records" if config is None else f"the records, by {config.name}"
     if too_large := _too_large(records, said.archive, memory_limit):
-        return [Check(rule, against, skipped=too_large) for rule, _ in _RULES]
+        return [Check(rule, against, skipped=too_large) for rule in REPLAYED]
     erased = sum(record.content.leaf is None for record in records)
     try:
         with tempfile.TemporaryDirectory(prefix="esctl-bundle-") as folder:
             scope, at = _replayed(Path(folder), records, said, config, memory_limit)
-            written = _written(Path(folder), scope, at)
-            found = [_compared(said.archive, file, path) for (_, file), path in zip(_RULES, written, strict=True)]
+            sections = states_and_trail(scope, at).sections
+            found = [_compared(said.archive, REPLAYED[each.name], _written(Path(folder), each)) for each in sections]
     except MemoryError:
-        return [Check(rule, against, skipped=_TOO_LARGE) for rule, _ in _RULES]
+        return [Check(rule, against, skipped=_TOO_LARGE) for rule in REPLAYED]
     except NotReplayedError as reason:
-        return [Check(rule, against, skipped=f"not replayed: {reason}") for rule, _ in _RULES]
+        return [Check(rule, against, skipped=f"not replayed: {reason}") for rule in REPLAYED]
     except (EsctlError, ValueError, KeyError, TypeError, AttributeError, OverflowError, pa.ArrowException) as error:
         reason_text = error.message if isinstance(error, EsctlError) else f"{INTERPRETATION} is odd: {error}"
-        return [Check(rule, against, skipped=f"not replayed: {reason_text}") for rule, _ in _RULES]
+        return [Check(rule, against, skipped=f"not replayed: {reason_text}") for rule in REPLAYED]
     checks = []
-    for (rule, file), (number, difference) in zip(_RULES, found, strict=True):
+    for (rule, file), (number, difference) in zip(REPLAYED.items(), found, strict=True):
         if difference and erased:
             checks.append(Check(rule, against, skipped=f"not judged: {erased} of the records were erased"))
         elif difference and (others := _other_zones(said)):
@@ -132,12 +130,11 @@ def _replayed(
     return scope, at
 
 
-def _written(folder: Path, scope: Scope, at: AsOf | None) -> tuple[Path, Path]:
-    """Write what the records replay to, as a bundle does."""
-    states, trail = folder / STATES, folder / TRAIL
-    write(replay(scope, at, deleted=True), Target(format="jsonl", destination=states))
-    write(audit(scope, at), Target(format="jsonl", destination=trail))
-    return states, trail
+def _written(folder: Path, section: Section) -> Path:
+    """Write a section as a bundle does; return the file."""
+    path = folder / REPLAYED[section.name]
+    write(section.answer, Target(format="jsonl", destination=path))
+    return path
 
 
 def _compared(archive: Archive, name: str, path: Path) -> tuple[int, str]:
