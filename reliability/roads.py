@@ -54,7 +54,7 @@ def keep_figures(rows: list[dict[str, Any]], times: int, seed: int, seconds: flo
 def main() -> int:
     """Run the campaign and print its figures as one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("times", type=int, nargs="?", default=40)
+    parser.add_argument("times", type=int, nargs="?", default=20)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--only", default="", help="a pytest -k expression; all by default")
     given = parser.parse_args()

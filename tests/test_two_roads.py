@@ -70,7 +70,7 @@ def events(made: Ground, log: Spread, random: Random) -> Iterator[str]:
         yield from logged(made, listed, condition)
 
 
-EXAMPLES = {"set": 9, "shared": 3, "patched": 4, "wide": 1, "keys": 3, "python": 4}
+EXAMPLES = {"set": 9, "shared": 3, "patched": 4, "wide": 2, "keys": 3, "python": 4}
 
 
 @pytest.mark.parametrize("way", WAYS)
