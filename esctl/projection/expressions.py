@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from esctl.engine.exact_text import json_string
-from esctl.engine.quoting import is_text, literal
+from esctl.engine.quoting import literal
 from esctl.errors import UsageError
-from esctl.projection import wide
+from esctl.projection import arithmetic, wide
 from esctl.projection.conversions import (
     TOO_LONG,
-    as_double,
     combined,
     compare,
     convert,
@@ -25,14 +24,11 @@ from esctl.projection.conversions import (
     quotient,
     unify,
 )
+from esctl.projection.syntax import SMALL, Path, parse, path_of, plain_path
 from esctl.projection.values import (
-    FLOATING,
-    INTEGER,
     NULL,
-    WIDE,
     Shape,
     Value,
-    as_shape,
     element_json,
     event_error,
     to_boolean,
@@ -43,13 +39,10 @@ from esctl.projection.values import (
 if TYPE_CHECKING:
     from sqlglot import exp
 
-Path = tuple[str | int, ...]
 Resolve = Callable[[Path], Value]
 """Gives the value of a name: `("data", "amount")`, `("type",)`. Raises UsageError for a name that does not exist."""
 
 COMPARISONS = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
-_DEEPEST = 100
-_SMALL = re.compile(r"[0-9]{1,9}")
 TEXT_FUNCTIONS = {"Lower": "lower", "Upper": "upper"}
 TESTS = {"StartsWith": "starts_with", "EndsWith": "ends_with", "Contains": "contains"}
 
@@ -60,7 +53,7 @@ class Expression:
     def __init__(self, text: str, where: str) -> None:
         self.text = text
         self.where = where
-        self._plain = _plain_path(text)
+        self._plain = plain_path(text)
         self._constant = _plain_constant(text) if self._plain is None else None
         if self._plain is None and self._constant is None:
             self._tree = parse(text, where)
@@ -103,97 +96,14 @@ class Expression:
         return found
 
 
-def _plain_path(text: str) -> Path | None:
-    """Read a dotted path of plain words without the SQL parser, whose import costs a tenth of a second."""
-    words = text.strip()
-    if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", words) or words.lower() in ("true", "false", "null"):
-        return None
-    return tuple(words.split("."))
-
-
 def _plain_constant(text: str) -> Value | None:
-    """Read a whole or decimal number, a text without quotes in it, true or false, as `_plain_path` does a path."""
-    import re
-
+    """Read a whole or decimal number, a text without quotes in it, true or false, as `plain_path` does a path."""
     word = text.strip()
     if word.lower() in ("true", "false"):
         return Value(word.lower(), "boolean")
     if re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?", word):
         return number_literal(word)
     return Value(literal(word[1:-1]), "text") if re.fullmatch(r"'[\w .,:;/@+-]*'", word) else None
-
-
-def parse(text: str, where: str) -> exp.Expr:
-    """Parse one scalar expression. Raises UsageError if it is none."""
-    import logging
-
-    import sqlglot
-
-    if not is_text(text):
-        raise UsageError(f"{where}: {text!r} is not UTF-8")
-
-    logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it would warn on stderr, in its own words
-    try:
-        trees = sqlglot.parse(_quote_members(text))
-    except (sqlglot.errors.SqlglotError, RecursionError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # The parser stumbles over some of what is no SQL, and does not say so.
-        raise UsageError(f"{where}: {text!r} is no SQL expression", _first_line(error)) from None
-    if len(trees) != 1 or trees[0] is None:
-        raise UsageError(f"{where}: {text!r} is not one SQL expression", "write text in single quotes: \"'open'\"")
-    if _too_deep(trees[0]):
-        raise UsageError(f"{where}: the expression is nested too deeply", f"it may have {_DEEPEST} levels")
-    return trees[0]
-
-
-def _too_deep(tree: exp.Expr) -> bool:
-    """Tell whether what walks the tree by recursion might not come back. A chain of ANDs or ORs is one level."""
-    from sqlglot import exp
-
-    waiting: list[tuple[exp.Expr, int]] = [(tree, 0)]
-    while waiting:
-        node, depth = waiting.pop()
-        if depth > _DEEPEST:
-            return True
-        for child in node.iter_expressions():
-            chained = isinstance(node, exp.And | exp.Or) and type(child) is type(node)
-            waiting.append((child, depth + (not chained)))
-    return False
-
-
-def _first_line(error: Exception) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()[0] if str(error) else ""
-
-
-def _quote_members(text: str) -> str:
-    """Quote every bare word after a dot, so that a field may be called `list`, `order` or `case`."""
-    import sqlglot
-    from sqlglot import TokenType
-
-    out, last, after_dot = [], 0, False
-    for token in sqlglot.tokenize(text):
-        word = token.text.replace("_", "a").isalnum() and token.token_type not in (TokenType.NUMBER, TokenType.STRING)
-        if after_dot and word and token.token_type != TokenType.IDENTIFIER:
-            out += [text[last : token.start], f'"{token.text}"']
-            last = token.end + 1
-        after_dot = token.token_type == TokenType.DOT
-    return "".join([*out, text[last:]])
-
-
-def path_of(node: exp.Expr) -> Path | None:
-    """Read a node as a dotted path; None if it is something else."""
-    from sqlglot import exp
-
-    if isinstance(node, exp.Column):
-        parts = [part.name for part in node.parts]
-        return tuple(parts) if all(isinstance(part, exp.Identifier) for part in node.parts) else None
-    if isinstance(node, exp.Dot):
-        head = path_of(node.this)
-        return (*head, node.expression.name) if head and isinstance(node.expression, exp.Identifier) else None
-    if isinstance(node, exp.Bracket) and len(node.expressions) == 1:
-        head, key = path_of(node.this), node.expressions[0]
-        if head and isinstance(key, exp.Literal) and (key.is_string or _SMALL.fullmatch(key.name)):
-            return (*head, key.name if key.is_string else int(key.name))
-    return None
 
 
 class _Compiler:
@@ -243,7 +153,7 @@ class _Compiler:
         return NULL
 
     def _neg(self, node: exp.Neg) -> Value:
-        return negated(to_number(self.value(node.this)))
+        return arithmetic.negated(to_number(self.value(node.this)))
 
     def _and(self, node: exp.And) -> Value:
         return self._connected(node, "AND")
@@ -292,52 +202,32 @@ class _Compiler:
         return Value(compare(operator, left, right), "boolean")
 
     def _add(self, node: exp.Add) -> Value:
-        return self._arithmetic(node, "+")
+        return self._reckon(node, "+")
 
     def _sub(self, node: exp.Sub) -> Value:
-        return self._arithmetic(node, "-")
+        return self._reckon(node, "-")
 
     def _mul(self, node: exp.Mul) -> Value:
-        return self._arithmetic(node, "*")
+        return self._reckon(node, "*")
 
     def _mod(self, node: exp.Mod) -> Value:
-        return self._arithmetic(node, "%")
+        return self._reckon(node, "%")
 
     def _div(self, node: exp.Div) -> Value:
         left, right = to_number(self.value(node.this)), to_number(self.value(node.expression))
         if self.exact:
             return quotient(left, right)
-        return Value(f"({as_double(left)} / nullif({as_double(right)}, 0))", "number", FLOATING)
+        return arithmetic.divided(left, right)
 
-    def _arithmetic(self, node: exp.Binary, operator: str) -> Value:
+    def _reckon(self, node: exp.Binary, operator: str) -> Value:
         left, right = to_number(self.value(node.this)), to_number(self.value(node.expression))
-        a, b = left.shape or INTEGER, right.shape or INTEGER
-        if a.is_float or b.is_float:
-            return Value(f"({as_double(left)} {operator} {as_double(right)})", "number", FLOATING)
-        joined = a.join(b)
-        if joined.is_wide:
-            shape = WIDE
-        elif operator == "*":
-            shape = Shape(a.whole + b.whole, a.scale + b.scale).held
-        else:
-            shape = Shape(joined.whole + (operator != "%"), joined.scale).held
-        if shape.is_wide:
-            return Value(self._wide(node, operator, as_shape(left, WIDE), as_shape(right, WIDE)), "number", WIDE)
-        if operator == "*":
-            sql = f"(CAST({left.sql} AS {a.sql_type}) * CAST({right.sql} AS {b.sql_type}))"
-        else:
-            divisor = as_shape(right, shape)
-            sql = f"({as_shape(left, shape)} {operator} {f'nullif({divisor}, 0)' if operator == '%' else divisor})"
-        return Value(sql, "number", shape)
+        return arithmetic.reckoned(operator, left, right, lambda: self._beyond(node))
 
-    def _wide(self, node: exp.Binary, operator: str, left: str, right: str) -> str:
-        """Reckon with numbers that no DECIMAL holds."""
-        beyond = TOO_LONG
-        if self.placed:
-            beyond = event_error(f"{node.sql()[:60]} needs more than {wide.MOST_EXACT_DIGITS} digits")
-        if operator == "-":
-            return wide.added(left, wide.negated(right), beyond)
-        return {"+": wide.added, "*": wide.multiplied, "%": wide.remainder}[operator](left, right, beyond)
+    def _beyond(self, node: exp.Binary) -> str:
+        """Write what a number of too many digits gives: an error, which names the event where rows have one."""
+        if not self.placed:
+            return TOO_LONG
+        return event_error(f"{node.sql()[:60]} needs more than {wide.MOST_EXACT_DIGITS} digits")
 
     def _dpipe(self, node: exp.DPipe) -> Value:
         return Value(f"({self._text(node.this)} || {self._text(node.expression)})", "text")
@@ -367,43 +257,20 @@ class _Compiler:
         return Value(f"replace({self._text(node.this)}, {self._text(node.expression)}, {new})", "text")
 
     def _abs(self, node: exp.Abs) -> Value:
-        number = to_number(self.value(node.this))
-        if number.shape is not None and number.shape.is_wide:
-            return Value(wide.absolute(number.sql), "number", WIDE)
-        return Value(f"abs({number.sql})", "number", number.shape)
+        return arithmetic.absolute(to_number(self.value(node.this)))
 
     def _round(self, node: exp.Round) -> Value:
         number = to_number(self.value(node.this))
         decimals = node.args.get("decimals")
-        if decimals is not None and not _SMALL.fullmatch(decimals.name):
+        if decimals is not None and not SMALL.fullmatch(decimals.name):
             raise UsageError(f"{node.sql()[:60]!r} rounds to no number of places", "write how many: round(data.x, 2)")
-        places = min(int(decimals.name), wide.MOST_EXACT_DIGITS) if decimals is not None else 0
-        shape = number.shape or INTEGER
-        if shape.is_wide:
-            return Value(wide.rounded(number.sql, places), "number", WIDE)
-        if shape.is_float:
-            return Value(f"round({number.sql}, {places})", "number", FLOATING)
-        places = min(places, shape.scale)
-        narrow = Shape(shape.whole + (places < shape.scale), places)
-        if narrow.held.is_wide:
-            return Value(wide.rounded(as_shape(number, WIDE), places), "number", WIDE)
-        return Value(f"CAST(round({number.sql}, {places}) AS {narrow.sql_type})", "number", narrow)
+        return arithmetic.rounded(number, int(decimals.name) if decimals is not None else 0)
 
     def _floor(self, node: exp.Floor) -> Value:
-        return self._whole_number("floor", node)
+        return arithmetic.whole("floor", to_number(self.value(node.this)))
 
     def _ceil(self, node: exp.Ceil) -> Value:
-        return self._whole_number("ceil", node)
-
-    def _whole_number(self, function: str, node: exp.Func) -> Value:
-        number = to_number(self.value(node.this))
-        shape = number.shape or INTEGER
-        if shape.is_float:
-            return Value(f"{function}({number.sql})", "number", FLOATING)
-        narrow = Shape(shape.whole + (shape.scale > 0), 0)
-        if shape.is_wide or narrow.held.is_wide:
-            return Value(wide.whole(as_shape(number, WIDE), up=function == "ceil"), "number", WIDE)
-        return Value(f"CAST({function}({number.sql}) AS {narrow.sql_type})", "number", narrow)
+        return arithmetic.whole("ceil", to_number(self.value(node.this)))
 
     def _coalesce(self, node: exp.Coalesce) -> Value:
         values = unify([self.value(item) for item in (node.this, *node.expressions)])
@@ -466,10 +333,3 @@ def compile_tree(node: exp.Expr, resolve: Resolve, *, exact: bool = False, place
     `placed`: it is over rows that have a position, which errors name.
     """
     return _Compiler(resolve, exact=exact, placed=placed).value(node)
-
-
-def negated(number: Value) -> Value:
-    """Give a number with the other sign."""
-    if number.shape is not None and number.shape.is_wide:
-        return Value(wide.negated(number.sql), "number", number.shape)
-    return Value(f"(-{number.sql})", "number", number.shape)

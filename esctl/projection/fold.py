@@ -17,9 +17,10 @@ from msgspec.structs import replace
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
 from esctl.index.files.manifest import PayloadPath
+from esctl.projection.arithmetic import negated
 from esctl.projection.cells import FieldPlan, Only, Step, any_of, field_plan
 from esctl.projection.conversions import convert
-from esctl.projection.expressions import Expression, negated
+from esctl.projection.expressions import Expression
 from esctl.projection.layers import Layers
 from esctl.projection.reads import Reads
 from esctl.projection.spec import Operation, Projection, Rule, family

@@ -21,7 +21,7 @@ from esctl.projection.wide import number_key
 if TYPE_CHECKING:
     import duckdb
 
-    from esctl.projection.expressions import Path
+    from esctl.projection.syntax import Path
 
 
 class Reads(Struct):

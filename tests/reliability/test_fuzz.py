@@ -23,7 +23,8 @@ from esctl.index.files.manifest import FORMAT, read_manifest
 from esctl.ledger.sign.last_seen import pin_path, pinned_keys, read_pin
 from esctl.ledger.sign.note import SigningKey, parse_signing
 from esctl.model import Cursor
-from esctl.projection.expressions import Expression, parse
+from esctl.projection.expressions import Expression
+from esctl.projection.syntax import parse
 from esctl.sources.files import Source
 from esctl.sources.reading import SourceOptions, read
 from esctl.timespec import parse_as_of

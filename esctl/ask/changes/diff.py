@@ -18,7 +18,8 @@ from esctl.ask.scope.scope import (
     plan_for,
     trailless_notes,
 )
-from esctl.ask.states.replay import States, states
+from esctl.ask.states.replay import states
+from esctl.ask.states.state_fields import States
 from esctl.ask.states.trail import differ, trail
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import members_sql, unmark_text_sql

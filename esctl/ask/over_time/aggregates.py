@@ -11,7 +11,8 @@ from msgspec import Struct
 from esctl.engine.exact_text import unmark_json_sql
 from esctl.errors import UsageError
 from esctl.projection.conversions import decimal, nullable, quotient, unify
-from esctl.projection.expressions import Path, Resolve, compile_tree, parse
+from esctl.projection.expressions import Resolve, compile_tree
+from esctl.projection.syntax import Path, parse
 from esctl.projection.values import (
     INTEGER,
     WIDE,

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from esctl.ask.scope.scope import Claim, Scope, event_rows
 from esctl.ask.states.history import history
-from esctl.ask.states.replay import States, states
+from esctl.ask.states.replay import states
+from esctl.ask.states.state_fields import States
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.model import AsOf

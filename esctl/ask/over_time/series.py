@@ -22,7 +22,8 @@ from esctl.ask.over_time.grid import grid, parse_step
 from esctl.ask.over_time.sampling import sampled
 from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, counted, trailless_notes
 from esctl.ask.states.history import historic_claims
-from esctl.ask.states.replay import States, known_fields, state_names
+from esctl.ask.states.replay import known_fields, state_names
+from esctl.ask.states.state_fields import States
 from esctl.engine.duckdb import explained, single_row
 from esctl.errors import UsageError
 from esctl.model import Answer, AsOf, Column

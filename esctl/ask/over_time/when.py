@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from esctl.ask.scope.filters import Filters, filter_conditions
 from esctl.ask.scope.scope import Scope, check_entities, check_order, counted, trailless_notes
 from esctl.ask.states.history import historic_claims, history
-from esctl.ask.states.replay import States, known_fields, predicate
+from esctl.ask.states.replay import known_fields, predicate
+from esctl.ask.states.state_fields import States
 from esctl.engine.exact_text import time_text
 from esctl.engine.quoting import literal
 from esctl.model import Answer, AsOf, Column, Findings

@@ -15,7 +15,8 @@ from esctl.ask.scope.bounds import known_conditions
 from esctl.ask.scope.scope import Claim, Scope, check_order, claim_of
 from esctl.ask.states.field_types import field_value
 from esctl.ask.states.history import history
-from esctl.ask.states.replay import WHOLE, StateField, replay, states
+from esctl.ask.states.replay import replay, states
+from esctl.ask.states.state_fields import WHOLE, StateField
 from esctl.engine.allowlist import checked_select, is_source
 from esctl.engine.duckdb import single_row
 from esctl.engine.exact_text import unmark_json_sql

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from esctl.ask.states.state_fields import StateField
 from esctl.engine.exact_text import unmark_json_sql
 from esctl.index.scan import read_json
-
-if TYPE_CHECKING:
-    from esctl.ask.states.replay import StateField
 
 
 def field_value(field: StateField) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, hold_checks, plan_for
-from esctl.ask.states.replay import States, state_fields, streamed_states
+from esctl.ask.states.replay import state_fields, streamed_states
+from esctl.ask.states.state_fields import States
 from esctl.errors import UsageError
 from esctl.model import AsOf
 from esctl.projection.fold import NeedsStreamError

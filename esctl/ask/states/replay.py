@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, claims, event_rows, hold_checks, plan_for
 from esctl.ask.states.field_types import field_text, field_value
 from esctl.ask.states.resume import Resumed, ready, resumed, states_of, unfit_notes
+from esctl.ask.states.state_fields import WHOLE, StateField, States
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string, unmark_text_sql
 from esctl.engine.quoting import identifier, literal
@@ -19,13 +19,15 @@ from esctl.index.scan import read_json
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.cells import FieldPlan
 from esctl.projection.conversions import convert
-from esctl.projection.expressions import Expression, Path, Resolve
+from esctl.projection.expressions import Expression, Resolve
 from esctl.projection.fold import MOST_FIELDS, NeedsStreamError, Plan
 from esctl.projection.reads import digits_sql
 from esctl.projection.spec import Projection
 from esctl.projection.sql import field_column, states_sql, total_shape
+from esctl.projection.syntax import Path
 from esctl.projection.values import NULL, WIDE, Shape, Value, from_json, number_from_json, to_boolean
 
+_MOST_LISTED = 50
 COLUMNS = (
     Column("entity", "text"),
     Column("kind", "text"),
@@ -34,42 +36,6 @@ COLUMNS = (
     Column("position", "integer"),
     Column("time", "time"),
 )
-
-
-_MOST_LISTED = 50
-
-
-class StateField(Struct, frozen=True):
-    """A field of states and its column of JSON text.
-
-    `number`: its SQL type, if it is a number whenever it is set; else `static`: STRING, BOOLEAN or CONTAINER, if it is
-    always that.
-    """
-
-    name: str
-    column: str
-    shape: Shape | None = None  # that holds its numbers
-    number: str = ""
-    static: str = ""
-
-
-class States(Struct, frozen=True):
-    """The states of one projection: SQL with kind, entity, version, position, time, deleted and a column per field."""
-
-    sql: str
-    fields: tuple[StateField, ...]
-
-    streamed: bool = False  # the one column `state` holds all fields, whose own columns are SQL over it
-    names: frozenset[str] = frozenset()  # of the fields, where they are too many to be listed
-
-    @property
-    def known(self) -> frozenset[str]:
-        """Name the fields."""
-        return self.names or frozenset(field.name for field in self.fields)
-
-
-WHOLE = (StateField("*", "state", static="CONTAINER"),)
-"""The fields where there are too many: all in one."""
 
 
 def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bool = False) -> Answer:

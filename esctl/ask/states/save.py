@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from esctl.ask.scope.bounds import bound
 from esctl.ask.scope.scope import Claim, Scope, check_order, claims, event_rows, plan_for
-from esctl.ask.states.replay import COLUMNS, States, state_fields, state_row
+from esctl.ask.states.replay import COLUMNS, state_fields, state_row
 from esctl.ask.states.resume import place, resumed, whole_claim
+from esctl.ask.states.state_fields import States
 from esctl.engine.duckdb import Session, explained, relational, single_row
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from esctl.ask.scope.scope import Claim, Scope, event_rows
+from esctl.ask.states.state_fields import StateField
 from esctl.engine.allowlist import checked_select
 from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import json_string_sql, mark_json_sql, time_text
@@ -16,16 +15,11 @@ from esctl.projection.payload_struct import number_fields, payload_struct
 from esctl.projection.reads import Reads, measure
 from esctl.projection.values import INTEGER, WIDE, Shape, Value, json_text
 
-if TYPE_CHECKING:
-    from esctl.ask.states.replay import StateField
-
 OWN = ("entity", "kind", "version", "position", "time")
 
 
 def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, tuple[StateField, ...]]:
     """Give the SQL of states and their fields: the query's columns other than the entity's own."""
-    from esctl.ask.states.replay import StateField
-
     where = f"projections.{claim.projection.name}.sql"
     select = checked_select(scope.connection, claim.projection.sql, where, ("events",))
     reads = Reads(scope.view, measure(scope.connection, scope.view, number_fields(scope.view)))

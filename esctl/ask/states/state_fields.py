@@ -1,0 +1,40 @@
+"""The states of one projection as SQL, and what is known of their fields before any are computed."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from esctl.projection.values import Shape
+
+
+class StateField(Struct, frozen=True):
+    """A field of states and its column of JSON text.
+
+    `number`: its SQL type, if it is a number whenever it is set; else `static`: STRING, BOOLEAN or CONTAINER, if it is
+    always that.
+    """
+
+    name: str
+    column: str
+    shape: Shape | None = None  # that holds its numbers
+    number: str = ""
+    static: str = ""
+
+
+class States(Struct, frozen=True):
+    """The states of one projection: SQL with kind, entity, version, position, time, deleted and a column per field."""
+
+    sql: str
+    fields: tuple[StateField, ...]
+
+    streamed: bool = False  # the one column `state` holds all fields, whose own columns are SQL over it
+    names: frozenset[str] = frozenset()  # of the fields, where they are too many to be listed
+
+    @property
+    def known(self) -> frozenset[str]:
+        """Name the fields."""
+        return self.names or frozenset(field.name for field in self.fields)
+
+
+WHOLE = (StateField("*", "state", static="CONTAINER"),)
+"""The fields where there are too many: all in one."""
