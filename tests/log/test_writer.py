@@ -21,6 +21,7 @@ from esctl.log.writer import LogWriter, Part
 from tests.support.log_helpers import (
     LINES,
     NOW,
+    Failing,
     Unlocked,
     Unsynced,
     batch,
@@ -56,6 +57,18 @@ def test_what_an_append_returns_is_what_is_read(path: Path) -> None:
     with LogWriter(path) as writer:
         for number in range(3):
             assert writer.append([part("a", LINES[: number + 1])]) == reopened(path)
+
+
+def test_what_is_built_on_is_brought_to_the_disk_first(path: Path) -> None:
+    """A commit may be there whose writer was ended before its name was durable."""
+    files = Failing()
+    with LogWriter(path, clock=clock, files=files):
+        assert files.steps == ["sync_folder"] * 2
+    for number in range(2):
+        with pytest.raises(InputError, match="No space left"), LogWriter(path, clock=clock, files=Failing(number)):
+            pass
+        with LogWriter(path, timeout=0.1):  # the lock was given back
+            pass
 
 
 def test_nothing_new_makes_no_commit(path: Path) -> None:

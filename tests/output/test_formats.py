@@ -76,6 +76,16 @@ def test_csv_disarms_formulas_in_text_only() -> None:
     assert numbers.splitlines()[1] == "-5"
 
 
+@pytest.mark.parametrize("start", list("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"))
+@pytest.mark.parametrize("form", ["csv", "tsv"])
+def test_no_text_starts_a_formula(form: Format, start: str) -> None:
+    """A spreadsheet skips a tab or a line end before it looks for one."""
+    answer = Answer(session(), f"select chr({ord(start)}) || '=1+1'", (Column(f"{start}x", "text"),))
+    name, text = csv.reader(io.StringIO(written(answer, Target(format=form)).decode(), newline=""), delimiter="\t")
+    assert name[0].startswith("'")
+    assert text[0].startswith("'")
+
+
 def test_csv_tells_null_from_empty_text() -> None:
     answer = Answer(session(), "select null::varchar, ''", (Column("a", "text"), Column("b", "text")))
     assert written(answer, Target(format="csv")) == b'a,b\n,""\n'

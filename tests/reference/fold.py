@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from .evaluation import truth
 from .mapping import Envelope, Event, Record, read_events, sequence_key
 from .operations import apply
-from .rules import Rule, parse_projection
+from .rules import FAMILIES, Operation, Rule, parse_projection
 from .times import read_bound
-from .values import MISSING, FoldError, UnreadableError, same
+from .values import MISSING, FoldError, Problem, UnreadableError, same
 
 Entity = tuple[str, str]
 """(kind, entity)"""
@@ -77,7 +77,8 @@ class _Life:
     version: int = 0
     deleted: bool = False
     lost: set[str] = field(default_factory=set)
-    problems: list[tuple[int, str, str]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    onto: dict[str, Problem] = field(default_factory=dict)  # by field, what nothing can be added to since it was set
 
 
 @dataclass(frozen=True)
@@ -181,20 +182,22 @@ class Reference:
 
     def _folds(self, chosen: Chosen) -> Iterator[tuple[Entity, list[Step]]]:
         """Fold each entity that has one of the chosen events over just these."""
-        failed: list[tuple[_Life, tuple[int, str, str]]] = []
+        failed: list[_Life] = []
         folded: list[tuple[Entity, list[Step]]] = []
         for entity, events in self._histories():
             life = _Life()
             steps = [self._step(life, rows) for rows in events if (entity, rows[0].position) in chosen]
-            failed += [(life, problem) for problem in life.problems[:1]]
+            failed += [life] if life.problems else []
             folded += [(entity, steps)] if steps else []
         if failed:
-            raise FoldError(*failed[0][1], shadowed=not any(life.lost for life, _ in failed))
+            problems = [problem for life in failed for problem in life.problems]
+            first, lost = problems[0], any(life.lost for life in failed)
+            raise FoldError(first.position, first.entity, first.message, not lost, problems)
         return iter(folded)
 
     def _step(self, life: _Life, rows: tuple[Event, ...]) -> Step:
         if life.deleted:
-            life.state, life.deleted, life.lost = {}, False, set()
+            life.state, life.deleted, life.lost, life.onto = {}, False, set(), {}
         before = dict(life.state)
         touched: set[str] = set()
         deletes = False
@@ -212,7 +215,7 @@ class Reference:
         try:
             return truth(rule.when, row) is True
         except UnreadableError as problem:
-            life.problems.append((row.position, row.entity or "", str(problem)))
+            life.problems.append(_problem(row, problem))
             life.lost |= {operation.field for operation in rule.operations}
             return False
 
@@ -221,11 +224,14 @@ class Reference:
             try:
                 done = apply(operation, life.state, row, self.projection.types)
             except UnreadableError as problem:
-                life.problems.append((row.position, row.entity or "", str(problem)))
+                life.problems.append(_problem(row, problem, operation.field))
+                if problem.wanted in ("sum", "list"):
+                    life.onto[operation.field] = life.problems[-1]
                 life.lost.add(operation.field)
                 life.state.pop(operation.field, None)  # so that what follows is judged by itself
                 continue
             touched |= done
+            _also_met(life.onto, operation, done, row.position)
             if operation.name in ("set", "merge"):
                 life.lost -= done
             elif operation.name == "unset":
@@ -233,6 +239,20 @@ class Reference:
             elif operation.name == "replace" and done:
                 life.lost.clear()
         return any(operation.name == "delete" for operation in rule.operations)
+
+
+def _problem(row: Event, error: UnreadableError, name: str = "") -> Problem:
+    return Problem(row.position, row.entity or "", str(error), name, error.wanted, error.value, row.position)
+
+
+def _also_met(onto: dict[str, Problem], operation: Operation, done: set[str], position: int) -> None:
+    """Note that an event accumulates to what an earlier one could not; to set or remove the field ends that."""
+    if operation.name not in FAMILIES:
+        gone = set(onto) if operation.name == "replace" and done else {*done, operation.field}
+        for name in gone & onto.keys():
+            del onto[name]
+    elif done and operation.field in onto:
+        onto[operation.field].earliest = min(onto[operation.field].earliest, position)
 
 
 def _within(row: Event, bounds: Mapping[str, Any]) -> bool:

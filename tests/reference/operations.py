@@ -51,13 +51,13 @@ def _accumulate(name: str, before: Any, value: Any, declared: str | None) -> Any
     if name in ("append", "remove"):
         items = [] if before is MISSING else before
         if not isinstance(items, list):
-            raise UnreadableError(f"{describe(items)} is not a list to {name}")
+            raise UnreadableError(f"{describe(items)} is not a list to {name}", "list", items)
         return [*items, value] if name == "append" else [item for item in items if not same(item, value)]
     operand = value if declared is None else convert(value, declared)
     if before is MISSING:
         return operand if name in ("min", "max") else _sum(name, 0, operand)
     if not is_number(before):
-        raise UnreadableError(f"cannot {name} onto {describe(before)}")
+        raise UnreadableError(f"cannot {name} onto {describe(before)}", "sum", before)
     if name in ("min", "max"):
         smaller = operand < before
         return operand if smaller is (name == "min") else before
@@ -74,7 +74,7 @@ def _whole(name: str, value: Any, state: Fields, types: Mapping[str, str]) -> se
     if value is None or value is MISSING:
         return set()
     if not isinstance(value, dict):
-        raise UnreadableError(f"{name} needs an object, not {describe(value)}")
+        raise UnreadableError(f"{name} needs an object, not {describe(value)}", "object", value)
     before = set(state)
     touched = set(value)
     if name == "merge_patch":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, localcontext
 from typing import Any, NoReturn
@@ -22,7 +24,32 @@ class ConfigError(Exception):
 
 
 class UnreadableError(Exception):
-    """A value that cannot be read as its context needs; the fold adds which event it was."""
+    """A value that cannot be read as its context needs; the fold adds which event it was.
+
+    `wanted`: number, boolean, list, sum (a number to add to), object or fit (into a declared type); `value`: what was
+    there instead.
+    """
+
+    def __init__(self, message: str, wanted: str = "", value: Any = None) -> None:
+        super().__init__(message)
+        self.wanted = wanted
+        self.value = value
+
+
+@dataclass
+class Problem:
+    """What is wrong with one event.
+
+    `earliest` is where other events than the first one in fold order meet the same wrong value: the first position.
+    """
+
+    position: int
+    entity: str
+    message: str
+    field: str
+    wanted: str
+    value: Any
+    earliest: int
 
 
 class FoldError(Exception):
@@ -32,11 +59,14 @@ class FoldError(Exception):
     survives may miss it.
     """
 
-    def __init__(self, position: int, entity: str, message: str, shadowed: bool) -> None:
+    def __init__(
+        self, position: int, entity: str, message: str, shadowed: bool, problems: Sequence[Problem] = ()
+    ) -> None:
         super().__init__(f"event at position {position} of {entity!r}: {message}")
         self.position = position
         self.entity = entity
         self.shadowed = shadowed
+        self.problems = problems  # all that a fold may name, in whatever order it comes upon them
 
 
 class Missing:
@@ -145,7 +175,7 @@ def to_number(value: Any) -> Number | None:
         return value  # type: ignore[no-any-return]
     if isinstance(value, str) and NUMBER.fullmatch(value):
         return Decimal(value)
-    raise UnreadableError(f"{describe(value)} is not a number")
+    raise UnreadableError(f"{describe(value)} is not a number", "number", value)
 
 
 def to_text(value: Any) -> str | None:
@@ -165,7 +195,7 @@ def to_boolean(value: Any) -> bool | None:
         return None
     if isinstance(value, bool):
         return value
-    raise UnreadableError(f"{describe(value)} is neither true nor false")
+    raise UnreadableError(f"{describe(value)} is neither true nor false", "boolean", value)
 
 
 def describe(value: Any) -> str:
@@ -190,14 +220,14 @@ def convert(value: Any, declared: str) -> Any:
     exact = Decimal(repr(number)) if isinstance(number, float) else Decimal(number)
     if name == "double":
         if Decimal(repr(float(exact))) != exact:
-            raise UnreadableError(f"{exact} has more digits than a double keeps")
+            raise UnreadableError(f"{exact} has more digits than a double keeps", "fit", exact)
         return exact
     if match := _DECIMAL.fullmatch(name):
         return _fit(exact, int(match[1]), int(match[2]))
     if name in _INTEGERS:
         limit = 2 ** _INTEGERS[name]
         if exact != exact.to_integral_value() or not -limit <= exact < limit:
-            raise UnreadableError(f"{exact} is no {name}")
+            raise UnreadableError(f"{exact} is no {name}", "fit", exact)
         return int(exact)
     raise ConfigError(f"unknown type {declared!r}")
 
@@ -206,5 +236,5 @@ def _fit(exact: Decimal, precision: int, scale: int) -> Decimal:
     with localcontext(EXACT):
         scaled = exact.scaleb(scale)
         if scaled != scaled.to_integral_value() or abs(scaled) >= Decimal(10) ** precision:
-            raise UnreadableError(f"{exact} does not fit decimal({precision},{scale})")
+            raise UnreadableError(f"{exact} does not fit decimal({precision},{scale})", "fit", exact)
     return exact

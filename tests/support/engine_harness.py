@@ -46,6 +46,7 @@ from tests.reference import State as ReferenceState
 from tests.reference.mapping import Record, dump
 from tests.support.drawn_values import Log
 from tests.support.log_helpers import Unsynced
+from tests.support.told_errors import error_differs
 
 SOURCE = "drawn.jsonl"
 PROJECTION = "p"
@@ -346,7 +347,7 @@ def _error_differs(problem: FoldError, given: Callable[[], Any]) -> list[str]:
     except UnknownFieldError:
         return []
     except UsageError as error:
-        return [] if re.search(r"event @\d+", error.message) else [f"the error names no event: {error.message}"]
+        return error_differs(problem, error.message)
     return [] if problem.shadowed else [f"an answer where there is an error: {problem}"]
 
 
