@@ -52,8 +52,10 @@ class Stanza(Struct, frozen=True):
     data: tuple[str, ...] = ()  # () = the record without its mapped top-level fields
     entities: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (role, alternatives), in mapping order
     aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    order: Literal["time", "position", "sequence"] = "time"
+    order: Literal["time", "position", "sequence", ""] = "time"  # "": that of the preset, fitted to a sample
     unwrap: str = ""  # path of the object that is the event inside each record ("event"), "" = the record itself
+    scope: Literal["", "source", "store"] = ""  # where an id is given once; "": among the sources of one numbering
+    numbering: int = 0  # 0: that of all sources read alike; else a position of the source that it was found to be of
 
 
 class MappingConfig(Struct, frozen=True):

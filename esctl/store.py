@@ -328,6 +328,10 @@ class OpenStore:
         from esctl.ask.events.status import last_instant, placed_at
 
         word = "at" if at.inclusive else "before"
+        if at.kind == "sequence":
+            from esctl.queries.sequence_notes import sequence_notes
+
+            return sequence_notes(self.connection, self.view, at)
         if at.kind in ("position", "event"):
             found = placed_at(self.scope(), at)
             return [f"{word} {format_instant(found[0])}, position {found[1]}"] if found else []

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from esctl.cli import diagnostics
 from esctl.engine.exact_text import json_string
 from esctl.errors import UsageError
+from esctl.index.envelope.mapping import toml_string
 
 if TYPE_CHECKING:
     from esctl.api import Store
     from esctl.index.envelope.detect import Detection
+    from esctl.index.families import Apart
 
+MOST_APART = 5
+"""Sources that are told one by one."""
 LONGEST = 60
 """Characters of a path or sample value that are shown."""
 
@@ -30,6 +35,25 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
         width = max((len(choice.field) for choice in detection.rows), default=0)
         for choice in detection.rows:
             diagnostics.note(f"  {choice.field:<{width}}  {choice.path}  ({choice.why})")
+
+
+def report_apart(found: Sequence[Apart], quiet: bool) -> None:
+    """Say which sources turned out to have a numbering of ids of their own, and how to say so by hand."""
+    for told in found[:MOST_APART]:
+        shared = f", as are those of {', '.join(told.kin[:MOST_APART])}" if told.kin else ""
+        diagnostics.note(
+            f"note: {told.source} has a numbering of its own: {told.why}; its ids are told apart from theirs{shared}",
+            quiet,
+        )
+    if len(found) > MOST_APART:
+        diagnostics.note(f"note: so have {len(found) - MOST_APART} more sources: esctl config show", quiet)
+    alone = [told.source for told in found if not told.kin]
+    if not found:
+        return
+    if alone:
+        diagnostics.note('to say so in esctl.toml (or, where they are the same events, otherwise: "store"):', quiet)
+    for name in alone[:MOST_APART]:
+        diagnostics.note(f'  [mapping.sources.{toml_string(glob.escape(name))}]\n  scope = "source"', quiet)
 
 
 def report_homeless(count: int, quiet: bool) -> None:

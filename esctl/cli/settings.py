@@ -40,6 +40,7 @@ def settings(shared: Shared) -> list[Setting]:
         *_found(store, path),
         *_flat("mapping", config.mapping, config),
         *_overrides(store),
+        *_apart(store, config),
         *_flat("projections", config.projections, config),
     ]
 
@@ -83,6 +84,24 @@ def _overrides(store: Path | None) -> Iterator[Setting]:
     for assignment in read_overrides(store) if store is not None else ():
         key, _, path = assignment.partition("=")
         yield Setting(f"mapping.{key}", path, "--map, kept in the store, before all others")
+
+
+def _apart(store: Path | None, config: Config) -> Iterator[Setting]:
+    """Show the numberings of ids that were recognised, as far as the index of the mapping in force has come."""
+    from esctl.api import Store
+    from esctl.engine.exact_text import json_string
+    from esctl.errors import EsctlError
+    from esctl.index.families import apart
+    from esctl.index.files.manifest import read_manifest
+
+    try:
+        manifest = read_manifest(Store(store, config).index_folder) if store is not None else None
+    except EsctlError:  # which is for the commands to tell that need it
+        manifest = None
+    for told in apart(manifest).values() if manifest is not None else ():
+        value = f"source, shared with {', '.join(told.kin)}" if told.kin else "source"
+        name = f"mapping.sources.{json_string(told.source)}.scope"
+        yield Setting(name, value, f"recognised, kept in the store: {told.why}")
 
 
 def _flat(prefix: str, value: object, config: Config) -> Iterator[Setting]:

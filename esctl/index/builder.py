@@ -18,7 +18,7 @@ from esctl.index.envelope.event_sql import Group, sampled_columns
 from esctl.index.files.manifest import ERASED
 from esctl.index.files.payload_columns import PayloadColumn, json_kind_sql, null_mark
 from esctl.index.files.sort_rows import Rows, arrange, unsorted_rows_sql
-from esctl.index.seen_ids.find import Earlier, Repeats, find_repeats
+from esctl.index.seen_ids.find import Earlier, Meeting, Repeats, find_repeats
 
 if TYPE_CHECKING:
     import duckdb
@@ -51,6 +51,7 @@ class ChunkEvents(Struct, frozen=True):
     loose: tuple[str, ...]  # of these, those of payloads that fit no columns
     duplicate_positions: tuple[int, ...]  # duplicates proper, not conflicts
     ids: HashedIds  # of the events that are first with theirs
+    meetings: tuple[Meeting, ...] = ()  # with the ids of other sources
 
     def rows(self, connection: duckdb.DuckDBPyConnection) -> Rows:
         """Sort the events into the rows of an index file."""
@@ -164,6 +165,7 @@ def _built(
         loose=tuple(loose),
         duplicate_positions=tuple(events["position"].to_numpy()[duplicates].tolist()),
         ids=repeats.ids,
+        meetings=repeats.meetings,
     )
 
 

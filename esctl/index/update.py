@@ -6,16 +6,17 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct, convert
+from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.index.chunks import chunks, ends, fresh_chunks
 from esctl.index.decode.log_rows import judge_rows, judged_chunk, runs_of, trimmed_raws
+from esctl.index.families import as_of, in_numbering
 from esctl.index.files.freshness import empty, in_zones, is_current, newest_head, usable, zones_of
 from esctl.index.files.manifest import (
     MANIFEST,
@@ -39,10 +40,11 @@ if TYPE_CHECKING:
 
     from esctl.index.builder import ChunkEvents
     from esctl.index.envelope.detect import Detection
+    from esctl.index.files.manifest import Tally
     from esctl.index.files.payload_columns import PayloadColumn
     from esctl.index.files.sort_rows import Rows
     from esctl.index.seen_ids.find import Earlier
-    from esctl.index.seen_ids.runs import Ids
+    from esctl.index.seen_ids.runs import Ids, IdsBefore
 
 SMALL_ROWS = 1_000_000
 """Files with fewer rows are merged as the log grows."""
@@ -81,6 +83,8 @@ class Updater(Struct, frozen=True, dict=True):
         """
         manifest = usable(read_manifest(self.folder), snapshot)
         if is_current(manifest, snapshot):
+            if any(move.at > snapshot.head for move in manifest.moves):
+                return self.at(snapshot)  # somebody else has committed meanwhile, and ids are read in another way since
             return _view(self.folder, manifest, snapshot)
         try:
             self._make_folder()
@@ -104,10 +108,7 @@ class Updater(Struct, frozen=True, dict=True):
             # That of the whole log stays, though its sources are read in other zones since.
             is_newer = found is not None and found.head > snapshot.head and not in_zones(found, snapshot)
             return self._beside(snapshot, manifest) if is_newer else self.run(snapshot)
-        kept = tuple(file for file in manifest.files if file.last <= snapshot.head)
-        sources = {name: number for name, number in manifest.sources.items() if name in snapshot.cursors}
-        before = replace(manifest, head=kept[-1].last if kept else 0, files=kept, sources=sources)
-        return self._beside(snapshot, before)
+        return self._beside(snapshot, as_of(manifest, snapshot))
 
     def rebuild(self, snapshot: Snapshot) -> IndexView:
         """Build the index anew from the evidence. The files of the old one linger for those who read them.
@@ -129,10 +130,11 @@ class Updater(Struct, frozen=True, dict=True):
 
         So the two can be compared row by row. Raises as `run` does.
         """
-        manifest = empty(snapshot)
+        manifest = replace(empty(snapshot), stanzas=like.stanzas)
         for file in like.files:
             for table in chunks(snapshot, file.first, min(file.last, snapshot.head)):
-                manifest = self._add(snapshot, manifest, table, file.columns)
+                known, understood = self._understood(snapshot, manifest, table, file.columns, like)
+                manifest = self._with_file(known, understood, table)
         return manifest
 
     def understand_as(self, snapshot: Snapshot, like: Manifest) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
@@ -141,11 +143,12 @@ class Updater(Struct, frozen=True, dict=True):
         Gives the manifest so far, the file, and what is in the chunk. The files of the other index are in the folder
         too: where an id was seen before is read in them. Raises as `run` does.
         """
-        manifest = replace(empty(snapshot), files=like.files)
+        manifest = replace(empty(snapshot), files=like.files, stanzas=like.stanzas)
         for file in like.files:
             for table in chunks(snapshot, file.first, min(file.last, snapshot.head)):
-                known, understood = self._understand(snapshot, manifest, table, file.columns)
-                manifest = replace(known, head=ends(table)[1])
+                known, understood = self._understood(snapshot, manifest, table, file.columns, like)
+                last = ends(table)[1]
+                manifest = replace(known, head=last, ids=self._ids(known).add(understood.ids, last))
                 yield manifest, file, understood
 
     def over(
@@ -162,7 +165,8 @@ class Updater(Struct, frozen=True, dict=True):
         """
         manifest = with_sources(Manifest(), stanzas)
         for table in tables:
-            manifest = self._add(snapshot, manifest, table)
+            manifest, understood = self._understood(snapshot, manifest, table)
+            manifest = self._with_file(manifest, understood, table)
         last = manifest.files[-1]
         known = {**fields, **{name: (*kinds, *fields.get(name, ())) for name, kinds in last.fields}}
         told = tuple((name, tuple(sorted(set(kinds)))) for name, kinds in known.items())
@@ -189,7 +193,9 @@ class Updater(Struct, frozen=True, dict=True):
         table = pa.table({name: columns[name].cast(SCHEMA.field(name).type) for name in names})
         manifest = self.run(snapshot).manifest
         if source not in manifest.sources:
-            manifest = with_sources(manifest, {source: self._configured_or_detected(source, batch["raw"], cursor)})
+            manifest = with_sources(
+                manifest, {source: self._configured_or_detected(snapshot, source, batch["raw"], cursor)}
+            )
         judged = judge_rows(self.connection, table, {source: cursor})
         chunk, groups = judged_chunk(table, judged, {source: cursor}, manifest)
         return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
@@ -197,16 +203,19 @@ class Updater(Struct, frozen=True, dict=True):
     def _earlier(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Earlier:
         from esctl.index.seen_ids.find import Earlier
 
-        return Earlier(self.ids.in_index(self.folder, manifest), self.raws or trimmed_raws(snapshot, table))
+        return Earlier(self._ids(manifest), self.raws or trimmed_raws(snapshot, table))
 
-    def _configured_or_detected(self, source: str, raws: pa.Array, cursor: Cursor) -> Stanza:
-        from esctl.index.envelope.detect import detect
-        from esctl.index.envelope.mapping import stanza_for
+    def _ids(self, manifest: Manifest) -> IdsBefore:
+        return self.ids.in_index(self.folder, manifest)
+
+    def _configured_or_detected(self, snapshot: Snapshot, source: str, raws: pa.Array, cursor: Cursor) -> Stanza:
         from esctl.index.envelope.samples import values_of
+        from esctl.index.stanzas import recorded, stanza_of
 
-        sample = raws.slice(0, SAMPLE_RECORDS)
-        configured = stanza_for(self.config, source)
-        return self._overridden(configured or _whole(detect(values_of(sample, cursor, self.connection)), cursor).stanza)
+        def sample() -> list[Any]:
+            return values_of(raws.slice(0, SAMPLE_RECORDS), cursor, self.connection)
+
+        return stanza_of(self.config, source, recorded(snapshot, source), cursor, sample)[0]
 
     def _beside(self, snapshot: Snapshot, manifest: Manifest) -> IndexView:
         folder = Path(tempfile.mkdtemp(prefix="esctl-index-"))
@@ -233,91 +242,107 @@ class Updater(Struct, frozen=True, dict=True):
             write_manifest(self.folder, manifest)
             sweep(self.folder, manifest, linger=0)  # what they say was erased
         sweep(self.folder, manifest)
-        at_hand = fresh_chunks(fresh, manifest.head + 1, snapshot)
+        at_hand: Iterable[pa.Table] = fresh_chunks(fresh, manifest.head + 1, snapshot)
         with explained():
-            for table in at_hand or chunks(snapshot, manifest.head + 1, snapshot.head):
-                manifest = self._add(snapshot, manifest, table)
-                write_manifest(self.folder, manifest)
+            while manifest.head < snapshot.head:
+                for table in at_hand or chunks(snapshot, manifest.head + 1, snapshot.head):
+                    before, manifest = manifest, self._add(snapshot, manifest, table)
+                    if manifest.head < before.head:
+                        retire(self.folder, before.names - manifest.names)
+                        break
+                    write_manifest(self.folder, manifest)
+                at_hand = ()
         merged = self._merged(manifest)
         self._switch(manifest, merged)
         return merged
 
-    def _add(
+    def _add(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Manifest:
+        """Understand a chunk and write it; or, where it shows ids not to be shared, give what to go on from."""
+        from esctl.index.settling import settle, settled
+
+        while True:
+            known, understood = self._understood(snapshot, manifest, table)
+            found = settle(snapshot, known, table, understood.meetings)
+            if not found.moves:
+                known = replace(known, unjudged=found.unjudged)
+                return self._with_file(known, understood, table, found.tallies)
+            before, manifest = manifest, settled(known, table, found)
+            if manifest.head < before.head:
+                return manifest
+
+    def _with_file(
+        self, manifest: Manifest, understood: ChunkEvents, table: pa.Table, tallies: tuple[Tally, ...] = ()
+    ) -> Manifest:
+        rows = understood.rows(self.connection)
+        first, last = ends(table)
+        written = write_file(self.folder, rows.tables(ROW_GROUP), first, last)
+        file = replace(_entry(understood, rows, written, first, last), tallies=tallies)
+        return with_file(replace(manifest, ids=self._ids(manifest).add(understood.ids, last)), file)
+
+    def _understood(
         self,
         snapshot: Snapshot,
         manifest: Manifest,
         table: pa.Table,
         layout: tuple[PayloadColumn, ...] | None = None,
-    ) -> Manifest:
-        manifest, understood = self._understand(snapshot, manifest, table, layout)
-        rows = understood.rows(self.connection)
-        first, last = ends(table)
-        return with_file(
-            manifest,
-            _entry(understood, rows, write_file(self.folder, rows.tables(ROW_GROUP), first, last), first, last),
-        )
-
-    def _understand(
-        self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, layout: tuple[PayloadColumn, ...] | None
+        like: Manifest | None = None,
     ) -> tuple[Manifest, ChunkEvents]:
-        """Understand a chunk; the manifest then knows its sources and its ids."""
+        """Understand a chunk; the manifest then knows its sources. `like` tells which numberings they are in."""
         from esctl.index.builder import build
 
         judged = judge_rows(self.connection, table, snapshot.cursors)
-        manifest = self._assign(snapshot, manifest, table, judged.text)
+        manifest = self._assign(snapshot, manifest, table, judged.text, like)
         chunk, groups = judged_chunk(table, judged, snapshot.cursors, manifest)
         earlier = self._earlier(snapshot, manifest, table)
         reuse = manifest.files[-1].columns if manifest.files else ()
         understood = build(self.connection, chunk, groups, earlier, reuse, layout)
-        return replace(manifest, ids=earlier.ids.add(understood.ids, ends(table)[1])), understood
+        return replace(manifest, ids=earlier.ids.runs), understood
 
-    def _assign(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray) -> Manifest:
-        new: dict[str, Stanza] = {}
+    def _assign(
+        self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray, like: Manifest | None
+    ) -> Manifest:
+        new: list[str] = []
         for source, row, _ in runs_of(table):
-            if source not in manifest.sources and source not in new:
-                new[source] = self._stanza(snapshot, source, row, table, texts)
-        if not new:
-            return manifest
-        zones = {**manifest.zones, **zones_of(snapshot, new)}
-        return replace(with_sources(manifest, new), zones=zones)
+            if source not in manifest.sources:
+                stanza = self._stanza(snapshot, source, row, table, texts)
+                first = int(table["position"][row].as_py())
+                manifest = with_sources(manifest, {source: in_numbering(like or manifest, source, first, stanza)})
+                new.append(source)
+        return replace(manifest, zones={**manifest.zones, **zones_of(snapshot, new)}) if new else manifest
 
     def _stanza(self, snapshot: Snapshot, source: str, row: int, table: pa.Table, texts: pa.ChunkedArray) -> Stanza:
-        from esctl.index.envelope.detect import detect
-        from esctl.index.envelope.map_options import with_overrides
-        from esctl.index.envelope.mapping import stanza_for
-        from esctl.index.envelope.samples import parsed, sample_values
+        from esctl.index.envelope.samples import parsed
+        from esctl.index.stanzas import recorded, stanza_of
 
-        configured = stanza_for(self.config, source) or _recorded(snapshot, source)
-        if configured is not None:
-            return self._overridden(configured)
         cursor = snapshot.cursors[source]
-        count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)
-        if row + count <= table.num_rows:
-            sample = parsed(texts.slice(row, count))
-        else:
-            sample = sample_values(snapshot, cursor, int(table["position"][row].as_py()), count, self.connection)
-        detection = _whole(detect(sample), cursor)
-        stanza = self._overridden(detection.stanza)
-        if self.detected is not None:
-            self.detected(source, with_overrides(detection, stanza))
+
+        @cache
+        def sample() -> list[Any]:
+            count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)
+            if row + count <= table.num_rows:
+                return parsed(texts.slice(row, count))
+            return self._sampled(snapshot, source, int(table["position"][row].as_py()))
+
+        stanza, detection = stanza_of(self.config, source, recorded(snapshot, source), cursor, sample)
+        if self.detected is not None and detection is not None:
+            self.detected(source, detection)
         return stanza
 
     def recognise(self, snapshot: Snapshot, source: str, first: int) -> Stanza:
         """Say what is recognised in a source, whose first record is at position `first`, whatever is configured."""
-        from esctl.index.envelope.detect import detect
+        from esctl.index.stanzas import recognised, recorded
+
+        return (
+            recorded(snapshot, source)
+            or recognised(self._sampled(snapshot, source, first), snapshot.cursors[source]).stanza
+        )
+
+    def _sampled(self, snapshot: Snapshot, source: str, first: int) -> list[Any]:
         from esctl.index.envelope.samples import sample_values
 
-        recorded = _recorded(snapshot, source)
-        if recorded is not None:
-            return recorded
         cursor = snapshot.cursors[source]
         count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)
-        return _whole(detect(sample_values(snapshot, cursor, first, count, self.connection)), cursor).stanza
-
-    def _overridden(self, stanza: Stanza) -> Stanza:
-        from esctl.index.envelope.mapping import override
-
-        return override(stanza, self.config.overrides) if self.config.overrides else stanza
+        return sample_values(snapshot, cursor, first, count, self.connection)
 
     def _merged(self, manifest: Manifest) -> Manifest:
         """Merge small neighbouring files as they become many."""
@@ -347,21 +372,8 @@ class Updater(Struct, frozen=True, dict=True):
             write_manifest(self.folder, after)
 
 
-def _whole(detection: Detection, cursor: Cursor) -> Detection:
-    """Leave a document its own payload: from a single record it is a guess what its fields are for."""
-    if cursor.format != "json-document" or detection.stanza.data:
-        return detection
-    return replace(detection, stanza=replace(detection.stanza, data=("record",)))
-
-
 def _view(folder: Path, manifest: Manifest, snapshot: Snapshot) -> IndexView:
     return IndexView(folder, manifest, snapshot.head if manifest.head > snapshot.head else None)
-
-
-def _recorded(snapshot: Snapshot, source: str) -> Stanza | None:
-    """Give what had been recognised in a source when records of it were erased."""
-    told = next((each.mappings[source] for each in snapshot.redactions if source in each.mappings), None)
-    return convert(told, Stanza) if told is not None else None
 
 
 def _entry(understood: ChunkEvents, rows: Rows, written: Written, first: int, last: int) -> IndexFile:

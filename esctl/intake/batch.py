@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from esctl.index.background import Behind
     from esctl.index.builder import ChunkEvents
     from esctl.index.envelope.detect import Detection
+    from esctl.index.families import Apart
     from esctl.index.files.manifest import IndexFile, Manifest
     from esctl.index.update import Updater
     from esctl.log.store_state import Snapshot
@@ -57,7 +58,8 @@ class IngestOptions(Struct, frozen=True):
 class Outcome(Struct, frozen=True):
     """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name.
 
-    `homeless` are new events that name no entity; `first`: the store had no commit before.
+    `homeless` are new events that name no entity; `first`: the store had no commit before; `apart`: sources that were
+    found to have a numbering of ids of their own.
     """
 
     summary: IngestSummary
@@ -67,6 +69,7 @@ class Outcome(Struct, frozen=True):
     snapshot: Snapshot
     homeless: int
     first: bool
+    apart: tuple[Apart, ...] = ()
 
 
 class _Run(Struct):
@@ -99,6 +102,7 @@ def ingest(
     """
     from esctl.engine.duckdb import second_cursor
     from esctl.index.background import Behind
+    from esctl.index.families import newly_apart
     from esctl.log.writer import LogWriter
 
     started = time.monotonic()
@@ -123,7 +127,8 @@ def ingest(
         view = build.run(snapshot)  # before another writer adds to what is counted
     summary = _summary(run, before.head, snapshot.head, base, view.manifest, time.monotonic() - started)
     homeless = view.manifest.homeless - base.homeless
-    return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot, homeless, before.seq == 0)
+    told = newly_apart(base, view.manifest)
+    return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot, homeless, before.seq == 0, told)
 
 
 @contextmanager
@@ -144,7 +149,8 @@ def _kept_told(writer: LogWriter) -> Iterator[None]:
 
 def _summary(run: _Run, old_head: int, head: int, before: Manifest, after: Manifest, seconds: float) -> IngestSummary:
     def added(count: Callable[[IndexFile], int]) -> int:
-        return sum(map(count, after.files)) - sum(map(count, before.files))
+        # Fewer than before where ids turned out not to be shared.
+        return max(sum(map(count, after.files)) - sum(map(count, before.files)), 0)
 
     return IngestSummary(
         records=run.records,

@@ -79,6 +79,7 @@ def follow(
     The store's lock is held for the commits alone, so that others can write to it in between. What is complete when it
     is asked to stop is committed. Raises as `ingest` does.
     """
+    from esctl.index.families import newly_apart
     from esctl.log.commits import open_log
     from esctl.sources.follow import Tail
 
@@ -109,7 +110,8 @@ def follow(
     view = build.run(run.snapshot)
     summary = _summary(run, base, view.manifest, time.monotonic() - started)
     homeless = view.manifest.homeless - base.homeless
-    return Outcome(summary, tuple(found), pending, 0, run.snapshot, homeless, before.seq == 0)
+    told = newly_apart(base, view.manifest)
+    return Outcome(summary, tuple(found), pending, 0, run.snapshot, homeless, before.seq == 0, told)
 
 
 def _poll(run: _Follower, tails: Sequence[Tail]) -> bool:
@@ -172,7 +174,7 @@ def _commit(run: _Follower) -> None:
 
 def _summary(run: _Follower, before: Manifest, after: Manifest, seconds: float) -> IngestSummary:
     def added(count: Callable[[IndexFile], int]) -> int:
-        return sum(map(count, after.files)) - sum(map(count, before.files))
+        return max(sum(map(count, after.files)) - sum(map(count, before.files)), 0)
 
     return IngestSummary(
         records=run.records,

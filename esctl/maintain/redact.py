@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.errors import EsctlError, InputError, with_more
 from esctl.log.files import Filesystem, entries, subfolders
 
 if TYPE_CHECKING:
+    from esctl.index.files.manifest import Manifest
     from esctl.index.update import Updater
     from esctl.log.store_state import Snapshot
     from esctl.log.writer import LogWriter
+    from esctl.model import Stanza
 
 SNAPSHOTS = "snapshots"
 _AGAIN = "run the same command again: it completes the erasure"
@@ -112,12 +115,22 @@ def _recognised(snapshot: Snapshot, positions: Sequence[int], updater: Updater) 
 
     from esctl.ask.events.erasable import within
     from esctl.engine.duckdb import explained
+    from esctl.engine.quoting import text_list
+    from esctl.index.families import apart
 
     view = updater.run(snapshot)
     own = view.relation(["source"], None, [within(positions)])
     every = view.relation(["source", "position"], None, [])
+    alone = apart(view.manifest)  # of whichever source, whose ids are whose could no longer be told
+    chosen = f"source IN (SELECT source FROM ({own})) OR list_contains({text_list(tuple(alone))}::VARCHAR[], source)"
     with explained():
         firsts = updater.connection.execute(
-            f"SELECT source, min(position) FROM ({every}) WHERE source IN (SELECT source FROM ({own})) GROUP BY 1"
+            f"SELECT source, min(position) FROM ({every}) WHERE {chosen} GROUP BY 1"
         ).fetchall()
-    return {source: asdict(updater.recognise(snapshot, source, first)) for source, first in firsts}
+    told = {source: updater.recognise(snapshot, source, first) for source, first in firsts}
+    return {source: asdict(_apart(view.manifest, source, stanza)) for source, stanza in told.items()}
+
+
+def _apart(manifest: Manifest, source: str, stanza: Stanza) -> Stanza:
+    own = manifest.stanzas[manifest.sources[source]]
+    return stanza if own.scope else replace(stanza, numbering=own.numbering)

@@ -213,18 +213,33 @@ def _part_key(part: Any) -> tuple[int, Any]:
     return (0, Decimal(text)) if NUMBER.fullmatch(text) else (1, text)
 
 
-def read_events(envelope: Envelope, records: Sequence[Record], recorded_at: Sequence[int]) -> list[Event]:
-    """Read records in order of arrival (positions from 1); an id seen before makes a duplicate or a conflict."""
-    first: dict[str, tuple[int, bytes]] = {}
+def read_events(
+    envelope: Envelope,
+    records: Sequence[Record],
+    recorded_at: Sequence[int],
+    numberings: Sequence[object] | None = None,
+) -> list[Event]:
+    """Read records in order of arrival (positions from 1); an id seen before makes a duplicate or a conflict.
+
+    `numberings` tells for each record whose ids it has, where several give the same: of the same content under one id,
+    events are one in all of them; of other content, only within one.
+    """
+    first: dict[str, dict[object, tuple[int, bytes]]] = {}
     rows: list[Event] = []
-    for position, (record, at) in enumerate(zip(records, recorded_at, strict=True), start=1):
+    numbers = numberings or [None] * len(records)
+    for position, (record, at, number) in enumerate(zip(records, recorded_at, numbers, strict=True), start=1):
         raw = dump(record)
         trimmed = raw.removeprefix(b"\xef\xbb\xbf").strip(BLANK.encode())
         made = envelope.rows(position, at, raw)
         key = made[0].id
-        if key is not None:
-            seen, content = first.setdefault(key, (position, trimmed))
-            if seen != position:
-                made = [replace(row, duplicate_of=seen, conflict=content != trimmed) for row in made]
+        if key is not None and made[0].invalid is None:
+            known = first.setdefault(key, {})
+            own = known.get(number)
+            same = sorted(seen for seen in known.values() if seen[1] == trimmed)
+            found = own if own in same else same[0] if same else own
+            if found is None:
+                known[number] = (position, trimmed)
+            else:
+                made = [replace(row, duplicate_of=found[0], conflict=not same) for row in made]
         rows += made
     return rows

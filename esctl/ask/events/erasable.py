@@ -13,6 +13,7 @@ from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.decode.log_rows import trimmed
+from esctl.index.families import by_stanza, numberings
 from esctl.index.files.manifest import IS_ERASED
 from esctl.log.erasing import ranges_of
 from esctl.log.reader import iter_batches, raw_of
@@ -88,7 +89,9 @@ def same_id(scope: Scope, positions: Sequence[int]) -> tuple[int, ...]:
     columns = ["stanza", "scope", "id", "position"]
     own = scope.view.relation(columns, None, [within(positions), "id IS NOT NULL"])
     others = scope.view.relation(columns, None, [f"NOT {within(positions)}", "invalid IS NULL"])
-    sql = f"""SELECT DISTINCT o.position FROM ({others}) o JOIN ({own}) e ON o.id = e.id AND o.stanza = e.stanza
+    numbers = numberings(scope.view.manifest.stanzas)
+    sql = f"""SELECT DISTINCT o.position FROM ({others}) o JOIN ({own}) e
+        ON o.id = e.id AND {by_stanza(numbers, "o.stanza")} = {by_stanza(numbers, "e.stanza")}
         AND o.scope IS NOT DISTINCT FROM e.scope ORDER BY 1"""
     with explained():
         return tuple(position for (position,) in scope.connection.execute(sql).fetchall())

@@ -8,6 +8,7 @@ from esctl.ask.scope.bounds import known_conditions
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.index.envelope.envelope_sql import ALIASES_TYPE
+from esctl.index.families import by_stanza, numberings
 
 VALID = "duplicate_of IS NULL AND invalid IS NULL"
 
@@ -29,7 +30,8 @@ EDGES = """SELECT child.position AS child, cause.position AS cause,
     FROM tie_pool child JOIN tie_pool cause ON child.causation = cause.id AND child.position <> cause.position
     WHERE cause.stanza = child.stanza OR NOT EXISTS (
         SELECT 1 FROM tie_pool own WHERE own.id = child.causation AND own.stanza = child.stanza)"""
-"""Which event caused which. An id is unique within its stanza: only what is not found there is sought elsewhere."""
+"""Which event caused which. An id is given once in its numbering (which `stanza` names): only what is not found there
+is sought elsewhere."""
 
 TIES = f"""SELECT position, {CORRELATION} AS space, 'correlation' AS name, correlation AS value FROM tie_pool
     WHERE correlation IS NOT NULL
@@ -66,9 +68,9 @@ def gather(scope: Scope, starting: Sequence[str], most_links: int) -> bool:
 def _add_to_pool(scope: Scope, condition: str) -> None:
     known = known_conditions(scope.connection, scope.view, scope.known_at)
     rows = scope.view.relation(_COLUMNS, None, [VALID, condition, *known])
-    scope.connection.execute(
-        f"INSERT INTO tie_pool SELECT DISTINCT * FROM ({rows}) WHERE position NOT IN (SELECT position FROM tie_pool)"
-    )
+    numbering = by_stanza(numberings(scope.view.manifest.stanzas))
+    scope.connection.execute(f"""INSERT INTO tie_pool SELECT DISTINCT * REPLACE ({numbering} AS stanza) FROM ({rows})
+        WHERE position NOT IN (SELECT position FROM tie_pool)""")
 
 
 def _look_up(scope: Scope, links: int) -> None:

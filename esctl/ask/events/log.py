@@ -19,6 +19,7 @@ from esctl.model import Answer, Column
 from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
 from esctl.projection.values import to_boolean
+from esctl.queries.named import events_of, several
 
 COLUMNS = (
     Column("position", "integer"), Column("source", "text"), Column("offset", "integer"), Column("time", "time"),
@@ -61,15 +62,30 @@ def log(scope: Scope, wanted: EventFilters) -> Answer:
 
 
 def find_event(scope: Scope, event: str) -> list[int]:
-    """Find the positions of an event named `@123`, `id:evt-9` or by its id."""
+    """Find the positions of an event named `@123`, `id:evt-9` or by its id.
+
+    Where no event has it for its id, those that have it as a part of it or as an alias.
+    """
     if re.fullmatch(r"@[0-9]{1,18}", event):
-        condition = f"position = {int(event[1:])}"
-    else:
-        condition = f"id IN ({literal(event)}, {literal(event.removeprefix('id:'))})"
+        return _positions(scope, f"position = {int(event[1:])}")
+    names = f"{literal(event)}, {literal(event.removeprefix('id:'))}"
+    found = _positions(scope, f"id IN ({names})")
+    parts = f"len(list_intersect(string_split(scope, chr(31)), [{names}])) > 0"
+    aliases = f"len(list_filter(aliases, lambda a: a.value IN ({names}))) > 0"
+    return found or _positions(scope, f"({parts} OR {aliases})")
+
+
+def _positions(scope: Scope, condition: str) -> list[int]:
     rows = scope.view.relation(["position"], None, [condition])
     with explained():
         found = scope.connection.execute(f"SELECT DISTINCT position FROM ({rows}) ORDER BY 1").fetchall()
     return [position for (position,) in found]
+
+
+def namesakes(scope: Scope, event: str) -> str:
+    """Say which events an id names where these are several, each of another numbering; else nothing."""
+    ids = [event, event.removeprefix("id:")]
+    return several(ids[1], events_of(scope.connection, scope.view, ids, "duplicate_of IS NULL AND invalid IS NULL"))
 
 
 def with_raw(answer: Answer, raws: Mapping[int, str | None]) -> Answer:

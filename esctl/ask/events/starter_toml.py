@@ -5,11 +5,14 @@ from __future__ import annotations
 import glob
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
 from esctl.ask.events.types import field_types
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained
 from esctl.index.envelope.mapping import to_toml, toml_string
 from esctl.index.files.manifest import Manifest
+from esctl.model import Stanza
 
 MOST_TYPES = 40
 _HEADER = """# How esctl reads these logs, and what it folds them into. Written by `esctl init`; yours to change.
@@ -41,14 +44,15 @@ def starter(scope: Scope, manifest: Manifest) -> str:
 
 
 def _mappings(manifest: Manifest) -> list[str]:
-    by_stanza: dict[int, list[str]] = {}
+    # Whose ids are whose is found again by whoever reads the records in this way.
+    by_stanza: dict[Stanza, list[str]] = {}
     for source, number in manifest.sources.items():
-        by_stanza.setdefault(number, []).append(source)
+        by_stanza.setdefault(replace(manifest.stanzas[number], numbering=0), []).append(source)
     if len(by_stanza) == 1:
-        return [to_toml(manifest.stanzas[next(iter(by_stanza))])]
+        return [to_toml(next(iter(by_stanza)))]
     return [
-        to_toml(manifest.stanzas[number], f"mapping.sources.{toml_string(glob.escape(source))}")
-        for number, sources in by_stanza.items()
+        to_toml(stanza, f"mapping.sources.{toml_string(glob.escape(source))}")
+        for stanza, sources in by_stanza.items()
         for source in sources
     ]
 

@@ -13,6 +13,7 @@ from esctl.engine.exact_text import json_string, json_string_sql
 from esctl.engine.quoting import literal
 from esctl.errors import NotFoundError
 from esctl.model import Answer, Column
+from esctl.queries.named import events_of, several
 
 MOST_LINKS = 100
 """How far ties are followed where nothing else is said."""
@@ -53,7 +54,7 @@ def trace(scope: Scope, name: str, most_links: int = MOST_LINKS) -> Answer:
     with explained():
         if single_row(scope.connection, "SELECT 1 FROM tie_reached LIMIT 1") is None:
             raise NotFoundError(f"nothing is tied to {name!r}", _nearest(scope, name))
-        notes = _find_parents(scope)
+        notes = (*_namesakes(scope, name), *_find_parents(scope))
     if beyond:
         links = f"{most_links} link{'s' * (most_links != 1)}"
         notes = (*notes, f"note: there is more beyond {links}: --depth N")
@@ -73,6 +74,11 @@ def _starting(name: str) -> list[str]:
         # Of an event that is not in the log what it caused still tells.
         f"causation IN ({alike}) AND causation NOT IN (SELECT id FROM tie_pool WHERE id IS NOT NULL)",
     ]
+
+
+def _namesakes(scope: Scope, name: str) -> tuple[str, ...]:
+    told = several(name, events_of(scope.connection, scope.view, [name, name.removeprefix("id:")], VALID))
+    return (f"note: {told}: what is tied to each is shown; trace one by its position",) if told else ()
 
 
 def _trace_id(name: str) -> str:

@@ -12,6 +12,7 @@ from esctl.ask.scope.filters import Filters, filter_conditions
 from esctl.ask.scope.scope import Scope, claims
 from esctl.engine.exact_text import json_string_sql, time_text
 from esctl.engine.quoting import like_pattern, literal
+from esctl.index.families import apart
 from esctl.index.files.manifest import UNREADABLE
 from esctl.index.scan import FOLDABLE, Read
 from esctl.projection.spec import Projection
@@ -94,6 +95,15 @@ def duplicates(ground: Ground) -> str:
 def conflicts(ground: Ground) -> str:
     """Select events that have the id of an earlier one, and other bytes."""
     return ground.asked(["conflict"], "'has the id of @' || duplicate_of || ', and other bytes'")
+
+
+def numberings(ground: Ground) -> str:
+    """Select the first event of each source that was found to have a numbering of its own, which nobody has said."""
+    found = [
+        ground.asked([f"position = {told.first}"], literal(f"{told.source} has a numbering of its own: {told.why}"))
+        for told in apart(ground.scope.view.manifest).values()
+    ]
+    return " UNION ALL ".join(f"SELECT * FROM ({part})" for part in found) or NONE
 
 
 def invalid(ground: Ground) -> str:

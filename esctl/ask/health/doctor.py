@@ -19,6 +19,7 @@ from esctl.model import Answer, Column, Findings
 CHECKS = (
     Check("duplicates", "an event delivered again", checks.duplicates),
     Check("conflicts", "an id given again to other bytes", checks.conflicts),
+    Check("numberings", "a source whose ids are known from others with other content", checks.numberings),
     Check("invalid", "a record that could not be read", checks.invalid),
     Check("homeless", "an event that names no entity", checks.homeless),
     Check("late", "an event of a time before one already recorded of its entity", checks.late),

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from esctl.engine.duckdb import explained, single_row
+from esctl.engine.duckdb import explained
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.envelope.envelope_sql import sequence_text_key
 from esctl.index.pruning import Condition, Reach
 from esctl.index.scan import FOLDABLE, IndexView
 from esctl.model import AsOf
+from esctl.queries.named import Named, events_of, require_one
 
 if TYPE_CHECKING:
     import duckdb
@@ -62,12 +63,11 @@ def known_conditions(connection: duckdb.DuckDBPyConnection, view: IndexView, at:
         return (_position_condition(at, less),)
     if at.kind != "event":
         raise UsageError(f"--known-at {at.text!r} is no place in the log", "give a time, @POSITION or id:EVENT")
-    rows = view.relation(["position"], None, [f"id = {literal(at.value)}", FOLDABLE])
-    with explained():
-        found = single_row(connection, f"SELECT max(position) FROM ({rows})")
-    if found is None or found[0] is None:
+    found = events_of(connection, view, [at.value], FOLDABLE)
+    require_one(at.value, found, at.option)
+    if not found:
         raise _no_event(at)
-    return (f"position {less} {found[0]}",)
+    return (f"position {less} {found[0].position}",)
 
 
 def _position_condition(at: AsOf, less: str) -> Condition:
@@ -99,18 +99,18 @@ def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
 
 def _event_condition(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf, less: str) -> str:
     named = [f"id = {literal(at.value)}", FOLDABLE]
-    found = view.relation(["kind", "entity", "time"], None, named, f"{view.event_key()} AS event_key")
+    columns = ["kind", "entity", "time", "position", "source"]
+    found = view.relation(columns, None, named, f"{view.event_key()} AS event_key")
     with explained():
-        rows = connection.execute(
-            f"SELECT kind, entity, epoch_us(max(time)), max(event_key) FROM ({found}) GROUP BY ALL"
-        ).fetchall()
+        rows = connection.execute(f"SELECT DISTINCT * EXCLUDE (time), epoch_us(time) FROM ({found})").fetchall()
+    require_one(at.value, sorted({Named(position, source) for _, _, position, source, *_ in rows}), at.option)
     if not rows:
         raise _no_event(at)
-    last = max(instant for _, _, instant, _ in rows)
+    last = max(instant for *_, instant in rows)
     own = " ".join(
         f"""WHEN entity = {literal(entity)} AND kind = {literal(kind)}
             THEN {view.event_key()} {less} {_key_literal(key)}"""
-        for kind, entity, _, key in rows
+        for kind, entity, _, _, key, _ in rows
     )
     return f"CASE {own} ELSE time {less} {instant_literal(last)} END"
 

@@ -16,6 +16,7 @@ from esctl.index.scan import EVENT_COLUMNS, FOLDABLE
 from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
 from esctl.projection.values import to_boolean
+from esctl.queries.named import events_of, require_one
 
 _NAMES = "|".join(name for name in EVENT_COLUMNS if name not in ("time", "recorded_at"))
 _PLAIN_TEST = re.compile(rf"\s*({_NAMES})\s*=\s*([^\s'\"()=<>]+)\s*", re.IGNORECASE)
@@ -33,12 +34,12 @@ def _skipped(scope: Scope, text: str) -> Skipped:
     position = re.fullmatch(r"\s*@([0-9]{1,18})\s*", text)
     if position:
         return _named(scope, text, f"position = {int(position[1])}")
-    if text.startswith("id:"):
-        return _named(scope, text, f"id = {literal(text.removeprefix('id:'))}")
-    by_id = f"id = {literal(text)}"
-    if _count(scope, scope.view.relation(["position"], None, [FOLDABLE, by_id])):
-        return _named(scope, text, by_id)
-    if not re.search(r"[\s=<>(]", text):
+    name = text.removeprefix("id:")
+    if events := events_of(scope.connection, scope.view, [name], FOLDABLE):
+        require_one(name, events, "--without")
+        own = scope.view.relation(["position"], None, [FOLDABLE, f"id = {literal(name)}"])
+        return Skipped(text, f"position NOT IN (SELECT position FROM ({own}))", 1)
+    if name != text or not re.search(r"[\s=<>(]", text):
         raise _no_event(text)
     rows = _matching(scope, text)
     return Skipped(text, f"position NOT IN (SELECT position FROM ({rows}))", _count(scope, rows))

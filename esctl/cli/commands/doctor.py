@@ -26,6 +26,9 @@ def run(
     conflicts: Annotated[
         bool, typer.Option("--conflicts", help="List events with the id of an earlier one and other bytes.")
     ] = False,
+    numberings: Annotated[
+        bool, typer.Option("--numberings", help="List sources that were found to have a numbering of ids of their own.")
+    ] = False,
     invalid: Annotated[bool, typer.Option("--invalid", help="List records that could not be read.")] = False,
     homeless: Annotated[bool, typer.Option("--homeless", help="List events that name no entity.")] = False,
     late: Annotated[
@@ -58,6 +61,7 @@ def run(
     asked = {
         "duplicates": duplicates,
         "conflicts": conflicts,
+        "numberings": numberings,
         "invalid": invalid,
         "homeless": homeless,
         "late": late,

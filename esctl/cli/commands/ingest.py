@@ -193,7 +193,7 @@ def _total(sources: list[Source]) -> int | None:
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
-    from esctl.cli.ingesting import report_homeless
+    from esctl.cli.ingesting import report_apart, report_homeless
     from esctl.cli.opening import output_settings
     from esctl.cli.render import render
 
@@ -212,6 +212,7 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
     ):
         if count:
             diagnostics.note(f"note: {count} {what}: esctl log {option}", shared.quiet)
+    report_apart(outcome.apart, shared.quiet)
     report_homeless(outcome.homeless, shared.quiet)
     if summary.invalid and summary.invalid == summary.new:
         diagnostics.note(

@@ -25,12 +25,14 @@ def run(
     ] = None,
 ) -> None:
     """Understand the evidence anew, under the mapping as it is now."""
-    from esctl.cli.ingesting import report_detections, report_entities, report_homeless
+    from esctl.cli.ingesting import report_apart, report_detections, report_entities, report_homeless
+    from esctl.index.families import apart
 
     store = open_store(shared)
     if mapping is not None:
         store.set_overrides([assignment for assignment in mapping if assignment])
     found = store.rebuild_index()
     report_detections(found, shared.quiet)
+    report_apart(tuple(apart(store.view.manifest).values()), shared.quiet)
     report_homeless(store.view.manifest.homeless, shared.quiet)
     report_entities(store, found)

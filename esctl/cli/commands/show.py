@@ -10,7 +10,7 @@ import typer
 from esctl.cli import diagnostics
 from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command
-from esctl.errors import InputError, NotFoundError
+from esctl.errors import InputError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from esctl.log.store_state import Snapshot
@@ -23,7 +23,7 @@ def run(
     raw: Annotated[bool, typer.Option("--raw", help="Write the record's bytes as received, and nothing else.")] = False,
 ) -> None:
     """Show one event with its raw bytes."""
-    from esctl.ask.events.log import events_at, find_event, with_raw
+    from esctl.ask.events.log import events_at, find_event, namesakes, with_raw
 
     store = open_store(shared)
     scope = store.scope()
@@ -33,6 +33,10 @@ def run(
     from esctl.log.reader import raw_of
 
     raws = raw_of(store.snapshot, positions)
+    if told := namesakes(scope, event):
+        if raw:
+            raise UsageError(told, f"name one of them by its position: esctl show --raw @{positions[0]}")
+        diagnostics.note(f"note: {told}", shared.quiet)
     if raw:
         from esctl.output.sink import write_bytes
 

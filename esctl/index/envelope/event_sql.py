@@ -186,7 +186,7 @@ def _null_marks(own: Sequence[PayloadColumn]) -> str:
     marks = (
         f"CASE WHEN t_{i} = 'NULL' THEN {literal(null_mark(column))} ELSE '' END" for i, column in enumerate(own, 1)
     )
-    return " || ".join(marks) or "NULL"
+    return " || ".join(marks) or "CAST(NULL AS VARCHAR)"
 
 
 def _by_name(payload: str) -> str:

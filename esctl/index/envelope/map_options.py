@@ -41,8 +41,8 @@ def write_overrides(store: Path, overrides: Sequence[str]) -> None:
         write_replacing(Filesystem(), store / FILE, to_line(sealed({"map": list(overrides)})), FILE)
 
 
-def with_overrides(detection: Detection, stanza: Stanza) -> Detection:
-    """Give what was recognised with what `--map` says in its place: `stanza`."""
+def with_overrides(detection: Detection, stanza: Stanza, why: str = "--map says so") -> Detection:
+    """Give what was recognised with what is said in its place: `stanza`, and why."""
     from esctl.index.envelope.detect import Choice
 
     changed = [
@@ -51,7 +51,7 @@ def with_overrides(detection: Detection, stanza: Stanza) -> Detection:
         if name != "name" and getattr(stanza, name) != getattr(detection.stanza, name)
     ]
     rows = [row for row in detection.rows if row.field not in changed]
-    rows += [Choice(name, _shown(getattr(stanza, name)), "--map says so") for name in changed]
+    rows += [Choice(name, _shown(getattr(stanza, name)), why) for name in changed]
     return replace(detection, stanza=stanza, rows=tuple(rows))
 
 

@@ -20,12 +20,16 @@ from esctl.model import MARK, MappingConfig, Stanza
 
 CUSTOM = "custom"
 """Name of a stanza that rests on no preset."""
+RECOGNISED = ""
+"""Name of a stanza that leaves where fields are to what is recognised."""
 
 FIELDS = ("id", "type", "time", "entity", "kind", "actor", "correlation", "causation", "sequence", "data")
 _PARTS = ("id", "sequence")  # a list of paths means parts here, alternatives elsewhere
 _TABLES = ("entities", "aliases")
 _ORDERS = ("time", "position", "sequence")
-_KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap")
+_SCOPES = ("source", "store")
+_BESIDE = ("scope",)  # what says nothing of where fields are, and so may stand beside what is recognised
+_KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap", *_BESIDE)
 
 _SEGMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."\[\]]+)')
 _INDEX = re.compile(r"\[([0-9]{1,9})\]")
@@ -97,13 +101,25 @@ def parse_mapping(table: Mapping[str, Any], file: str = "esctl.toml") -> Mapping
     stanzas = table.get("sources", {})
     if not isinstance(stanzas, Mapping):
         raise UsageError(f"{file}: mapping.sources is no table", 'write [mapping.sources."audit/*.json.gz"]')
+    default = _stanza(own, f"{file}: mapping", _recognised(own)) if own else None
     sources = []
     for glob, stanza in stanzas.items():
         where = f"{file}: mapping.sources.{json.dumps(glob, ensure_ascii=False)}"
         if not isinstance(stanza, Mapping):
             raise UsageError(f"{where} is no table")
-        sources.append((glob, _stanza(stanza, where)))
-    return MappingConfig(_stanza(own, f"{file}: mapping") if own else None, tuple(sources))
+        base = _recognised(stanza)
+        sources.append((glob, _stanza(stanza, where, (default or base) if base else None)))
+    return MappingConfig(default, tuple(sources))
+
+
+def _recognised(table: Mapping[str, Any]) -> Stanza | None:
+    """Give what to lay a table over that does not say where any field is."""
+    return Stanza(RECOGNISED) if set(table) <= {*_BESIDE} else None
+
+
+def beside(stanza: Stanza, recognised: Stanza) -> Stanza:
+    """Lay a stanza that does not say where fields are over what was recognised."""
+    return replace(recognised, **{name: getattr(stanza, name) for name in _BESIDE})
 
 
 def override(stanza: Stanza | None, assignments: Sequence[str]) -> Stanza:
@@ -164,7 +180,8 @@ def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) ->
     if changes.get("sequence"):
         changes.setdefault("order", "sequence")
     stanza = replace(base or Stanza(CUSTOM), **changes)
-    if stanza.order == "sequence" and not stanza.sequence:
+    preset = PRESETS.get(stanza.name)
+    if stanza.order == "sequence" and not stanza.sequence and not (preset and preset.sequences):
         hint = f"add sequence = PATH beside {where}.order"
         raise UsageError(f'{where}.order is "sequence", but no sequence is mapped', hint)
     return stanza
@@ -176,8 +193,8 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
         return _field(key, value, where)
     if key in _TABLES:
         return {key: _roles(value, where)}
-    if key == "order":
-        return {key: _one_of(value, _ORDERS, where)}
+    if key in ("order", "scope"):
+        return {key: _one_of(value, _ORDERS if key == "order" else _SCOPES, where)}
     return {key: _path(value, where)} if key == "unwrap" else {}
 
 
@@ -261,6 +278,8 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
     implied = "sequence" if stanza.sequence and stanza.sequence != base.sequence else base.order
     if stanza.order != implied:
         lines.append(f"order = {toml_string(stanza.order)}")
+    if stanza.scope != base.scope:
+        lines.append(f"scope = {toml_string(stanza.scope)}")
     if stanza.unwrap != base.unwrap:
         lines.append(f"unwrap = {toml_string(stanza.unwrap)}")
     for key in _TABLES:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esctl.errors import UsageError
 from esctl.model import Stanza
 
 
@@ -21,12 +22,14 @@ class Preset(Struct, frozen=True):
     """A known format.
 
     `needs`: every group must have a path that is present (dotted, no quoting). `sequences`: where the order may be
-    kept, one alternative (of one or more parts) after the other; the first that all sampled events have is mapped.
+    kept, one alternative (of one or more parts) after the other; the first that all sampled events have is mapped, and
+    settles the order. Where they have none, it is `otherwise`.
     """
 
     stanza: Stanza
     needs: tuple[tuple[str, ...], ...]
     sequences: tuple[tuple[str, ...], ...] = ()
+    otherwise: Literal["time", "position"] = "time"
 
 
 class Recognised(Struct, frozen=True):
@@ -94,7 +97,7 @@ _CLOUDTRAIL = Preset(
 _KUBERNETES = Preset(
     Stanza(
         "kubernetes_audit",
-        id_parts=("auditID", "stage"),
+        id=("{auditID}/{stage}", "auditID"),
         type=("{verb}.{objectRef.resource}/{objectRef.subresource}", "{verb}.{objectRef.resource}", "verb"),
         time=("stageTimestamp", "requestReceivedTimestamp", "timestamp"),
         entity=(
@@ -108,6 +111,7 @@ _KUBERNETES = Preset(
         actor=("user.username", "user.uid"),
         correlation=("auditID",),
         data=("record",),
+        aliases=(("auditID", ("auditID",)),),
     ),
     needs=(("auditID",), ("verb",), ("stage", "requestURI")),
 )
@@ -160,8 +164,7 @@ _EVENTSOURCING = Preset(
         time=("state.timestamp._data_", "state.timestamp", "timestamp"),
         entity=("originator_id",),
         data=("state",),
-        sequence=("originator_version",),
-        order="sequence",
+        order="",
     ),
     needs=(("originator_id",), ("originator_version",), ("topic",), ("state",)),
     sequences=(("id",), ("notification_id",), ("originator_version",)),
@@ -179,6 +182,7 @@ _MARTEN = Preset(
         correlation=("correlation_id", "correlationId", "CorrelationId"),
         causation=("causation_id", "causationId", "CausationId"),
         data=("data", "Data"),
+        order="",
     ),
     needs=(
         ("seq_id", "eventTypeName", "EventTypeName"),
@@ -203,6 +207,7 @@ _AXON = Preset(
             "metaData.correlationId", "metaData.traceId", "meta_data.correlationId", "meta_data.traceId",
         ),
         data=("payload", "payloadData", "payload_data"),
+        order="",
     ),
     needs=(
         ("eventIdentifier", "event_identifier", "messageIdentifier"),
@@ -227,7 +232,7 @@ _KURRENTDB = Preset(
         correlation=tuple(f"{meta}.$correlationId" for meta in _META),
         causation=tuple(f"{meta}.$causationId" for meta in _META),
         data=("data", "eventData"),
-        order="position",
+        order="",
     ),
     needs=(
         ("eventType", "type"),
@@ -236,6 +241,7 @@ _KURRENTDB = Preset(
         ("data", "eventData"),
     ),
     sequences=(("eventNumber",), ("revision",), ("streamRevision",), ("eventRevision",)),
+    otherwise="position",
 )
 """https://docs.kurrent.io (EventStoreDB's feed, client and replicator spellings); the order is a stream's own."""
 
@@ -287,24 +293,54 @@ def recognise(samples: Sequence[object]) -> Recognised | None:
 
     Records are parsed JSON. What is found one level down comes with `unwrap` set to that key.
     """
-    if found := _recognise_at(samples, len(samples), ""):
+    return _recognised(samples, PRESETS.values())
+
+
+def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
+    """Give a stanza that names a preset as it is recognised in a sample, but for what it says otherwise.
+
+    Raises UsageError where it orders by a sequence that the sampled records do not have.
+    """
+    preset = PRESETS.get(stanza.name)
+    if preset is None or (stanza.order and stanza != preset.stanza and not _lacks_sequence(stanza, preset)):
+        return stanza
+    if replace(stanza, scope="", sequence=(), order=preset.stanza.order) == preset.stanza:
+        found = _recognised(samples, [preset])
+        stanza = stanza if found is None else replace(stanza, unwrap=found.stanza.unwrap)
+    inner = [look_up(sample, [stanza.unwrap]) if stanza.unwrap else sample for sample in samples]
+    matching = [sample for sample in inner if _meets(sample, preset)]
+    sequence = stanza.sequence or _sequence(preset, matching)
+    if stanza.order == "sequence" and not sequence:
+        hint = 'add sequence = PATH, or set order = "time"'
+        raise UsageError(f'order is "sequence", but the records have none of preset {stanza.name}', hint)
+    order = stanza.order or ("sequence" if sequence else preset.otherwise)
+    return replace(stanza, sequence=sequence, order=order)
+
+
+def _lacks_sequence(stanza: Stanza, preset: Preset) -> bool:
+    return bool(preset.sequences) and not stanza.sequence
+
+
+def _recognised(samples: Sequence[object], presets: Collection[Preset]) -> Recognised | None:
+    if found := _recognise_at(samples, len(samples), "", presets):
         return found
     records = [sample for sample in samples if isinstance(sample, dict)]
     keys = Counter(key for record in records for key, value in record.items() if isinstance(value, dict))
-    for key, count in keys.items():
+    for key, count in sorted(keys.items()):
         if 2 * count > len(samples) and not re.search(r'[."\[\]]', key):
             inner = [record[key] for record in records if isinstance(record.get(key), dict)]
-            if found := _recognise_at(inner, len(samples), key):
+            if found := _recognise_at(inner, len(samples), key, presets):
                 return found
     return None
 
 
-def _recognise_at(samples: Sequence[object], total: int, unwrap: str) -> Recognised | None:
-    for preset in PRESETS.values():
+def _recognise_at(samples: Sequence[object], total: int, unwrap: str, presets: Collection[Preset]) -> Recognised | None:
+    for preset in presets:
         matching = [sample for sample in samples if _meets(sample, preset)]
         if matching and 2 * len(matching) > total:
-            stanza = replace(_fitted(preset, matching), unwrap=unwrap)
-            return Recognised(stanza, len(matching))
+            sequence = _sequence(preset, matching) or preset.stanza.sequence
+            order = preset.stanza.order or ("sequence" if sequence else preset.otherwise)
+            return Recognised(replace(preset.stanza, sequence=sequence, order=order, unwrap=unwrap), len(matching))
     return None
 
 
@@ -312,11 +348,14 @@ def _meets(sample: object, preset: Preset) -> bool:
     return all(any(look_up(sample, path.split(".")) is not None for path in group) for group in preset.needs)
 
 
-def _fitted(preset: Preset, samples: Sequence[object]) -> Stanza:
-    for parts in preset.sequences:
-        if all(look_up(sample, part.split(".")) is not None for sample in samples for part in parts):
-            return replace(preset.stanza, sequence=parts, order="sequence")
-    return preset.stanza
+def _sequence(preset: Preset, samples: Sequence[object]) -> tuple[str, ...]:
+    """Choose the first sequence that all of some samples have."""
+    alternatives = (
+        parts
+        for parts in preset.sequences
+        if all(look_up(sample, part.split(".")) is not None for sample in samples for part in parts)
+    )
+    return next(alternatives, ()) if samples else ()
 
 
 def look_up(record: object, path: Sequence[str | int]) -> Any:

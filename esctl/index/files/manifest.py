@@ -26,7 +26,7 @@ MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 1 << 30
 """Bytes."""
 _FILE_NAME = re.compile(r"\d{20}-\d{20}\.[0-9a-f]{8}\.(?:parquet|ids)", re.ASCII)
-FORMAT = 8
+FORMAT = 9
 ERASED = "erased"
 """What the column `invalid` says of a record that was erased; it counts apart from those that could not be read."""
 IS_ERASED, UNREADABLE = f"invalid = '{ERASED}'", f"invalid <> '{ERASED}'"
@@ -78,6 +78,7 @@ class IndexFile(Struct, frozen=True):
     erased: int  # records that were erased, and say nothing any more
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload fields seen, with the JSON types they had
     loose: tuple[str, ...]  # of these, those of payloads that stand in `data`
+    tallies: tuple[Tally, ...] = ()
 
     @property
     def ranges(self) -> tuple[ByteRange, ...]:
@@ -90,6 +91,42 @@ class IndexFile(Struct, frozen=True):
             return self.untyped > 0
         name = str(path[0])
         return name in self.loose or name.isdigit()  # an element of a payload that is an array is no field
+
+
+class Met(Struct, frozen=True):
+    """Events of a source whose ids were known from other sources of a numbering: how many, of those with its content.
+
+    `numbering` is the number of a stanza.
+    """
+
+    numbering: int
+    known: int
+    same: int
+
+
+class Tally(Struct, frozen=True):
+    """What a stretch of the log has of a source: from which position on, how many records, which ids others knew."""
+
+    source: str
+    first: int
+    records: int
+    met: tuple[Met, ...] = ()
+
+
+class Move(Struct, frozen=True):
+    """A source that turned out, at the end of the commit `at`, to belong to another numbering than it was taken for.
+
+    Of its ids, sources of the numbering that it left (some of them: `than`) knew `known`, and `same` of these with its
+    content.
+    """
+
+    source: str
+    at: int
+    left: int
+    numbering: int
+    known: int
+    same: int
+    than: tuple[str, ...] = ()
 
 
 class IdRun(Struct, frozen=True):
@@ -121,6 +158,9 @@ class Manifest(Struct, frozen=True, dict=True):
     ids: tuple[IdRun, ...] = ()
     redactions: int = 0  # erasures after which the records were read
     zones: Mapping[str, str] = field(default_factory=dict)  # source -> the zone that its times were read in, if not UTC
+    moves: tuple[Move, ...] = ()  # in order
+    judged: int = 0  # the end of the last commit after which a source changed its numbering
+    unjudged: bool = False  # some ids of the last commit were known elsewhere, and it goes on beyond the head
 
     @property
     def names(self) -> frozenset[str]:

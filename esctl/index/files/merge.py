@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from esctl.engine.duckdb import relational
 from esctl.engine.quoting import literal, text_list
+from esctl.index.families import summed_tallies
 from esctl.index.files.manifest import IndexFile
 from esctl.index.files.payload_columns import MOST_COLUMNS, PayloadColumn
 from esctl.index.files.write import ROW_GROUP, write_file
@@ -140,6 +141,7 @@ def summed(files: Sequence[IndexFile]) -> IndexFile:
         columns=common_columns(files) or (),
         fields=_all_fields(files),
         loose=tuple(sorted({name for file in files for name in file.loose})),
+        tallies=summed_tallies(tally for file in files for tally in file.tallies),
         orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
         roles=any(file.roles for file in files),
         twice=any(file.twice for file in files),

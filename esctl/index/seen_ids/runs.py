@@ -17,7 +17,8 @@ from msgspec.structs import replace
 
 from esctl.engine.duckdb import single_row
 from esctl.engine.quoting import literal
-from esctl.index.files.manifest import IdRun, IndexFile, Manifest
+from esctl.index.families import by_stanza, families
+from esctl.index.files.manifest import IdRun, Manifest
 from esctl.index.scan import require_files
 from esctl.index.seen_ids.run_file import (
     FARTHEST,
@@ -44,7 +45,7 @@ REBUILT = 4_000_000
 
 
 def hash_sql() -> str:
-    """Write the hash of an id, over the columns stanza, scope and id."""
+    """Write the hash of an id, over the columns stanza (the first of its family), scope and id."""
     return "hash(stanza::USMALLINT, scope::VARCHAR, id::VARCHAR)"
 
 
@@ -73,9 +74,9 @@ class Ids(Struct):
         for run in given:
             reached = kept[-1].last if kept else 0
             if reached < run.first and run.last <= manifest.head and self._is_intact(folder, run):
-                kept += [*self._built(folder, manifest.files, reached + 1, run.first - 1), run]
+                kept += [*self._built(folder, manifest, reached + 1, run.first - 1), run]
         reached = kept[-1].last if kept else 0
-        kept += self._built(folder, manifest.files, reached + 1, manifest.head)
+        kept += self._built(folder, manifest, reached + 1, manifest.head)
         try:
             return self._merged(folder, kept) if len(kept) > len(given) else tuple(kept)
         except DamagedRunError as error:
@@ -87,13 +88,14 @@ class Ids(Struct):
         except DamagedRunError:
             return False
 
-    def _built(self, folder: Path, files: Sequence[IndexFile], first: int, last: int) -> Iterator[IdRun]:
-        for file in files:
+    def _built(self, folder: Path, manifest: Manifest, first: int, last: int) -> Iterator[IdRun]:
+        family = by_stanza(families(manifest.stanzas))
+        for file in manifest.files:
             if first <= file.last and last >= file.first:
                 require_files(folder, [file])  # or an id would be missing where a file is damaged
             for start in range(max(first, file.first), min(last, file.last) + 1, REBUILT):
                 stop = min(start + REBUILT - 1, last, file.last)
-                rows = f"""(SELECT {"DISTINCT" if file.roles else ""} position, stanza, scope, id
+                rows = f"""(SELECT {"DISTINCT" if file.roles else ""} position, {family} AS stanza, scope, id
                     FROM read_parquet({literal(str(folder / file.file))})
                     WHERE position BETWEEN {start} AND {stop}
                     AND id IS NOT NULL AND invalid IS NULL AND duplicate_of IS NULL)"""

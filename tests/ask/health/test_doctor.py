@@ -149,7 +149,7 @@ def test_what_is_listed_is_what_a_plain_walk_finds() -> None:
         seen.update(name for name, rows_found in found.items() if rows_found)
 
     check()
-    assert set(NAMES) - {"no-creation"} <= seen.keys()
+    assert set(NAMES) - {"no-creation", "numberings"} <= seen.keys()  # the latter takes several sources
 
 
 @seed(1)

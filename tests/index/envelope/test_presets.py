@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from esctl.errors import UsageError
 from esctl.index.envelope.mapping import parse_mapping, parse_path
-from esctl.index.envelope.presets import PRESETS, Preset, look_up, recognise
+from esctl.index.envelope.presets import PRESETS, Preset, fitted, look_up, recognise
 from esctl.model import Stanza
 
 EXAMPLES: dict[str, list[dict[str, Any]]] = {
@@ -178,6 +179,34 @@ def test_paths_of_presets_can_be_read(name: str, preset: Preset) -> None:
         for alternative in getattr(stanza, field):
             for path in re.findall(r"\{([^}]*)\}", alternative) or [alternative]:
                 assert path.startswith("=") or parse_path(path)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("wrapper", ["", "event"])
+def test_a_preset_that_is_named_is_the_one_recognised(name: str, wrapper: str) -> None:
+    samples: list[object] = [{wrapper: record} if wrapper else record for record in EXAMPLES[name]]
+    found = recognise(samples)
+    named = parse_mapping({"preset": name}).default
+    assert found is not None
+    assert named is not None
+    assert fitted(named, samples) == found.stanza
+
+
+def test_what_is_said_beside_a_preset_stays() -> None:
+    samples = EXAMPLES["marten"]
+    for table, sequence, order in (
+        ({"order": "time"}, ("seq_id",), "time"),
+        ({"order": "sequence"}, ("seq_id",), "sequence"),
+        ({"sequence": "version"}, ("version",), "sequence"),
+        ({"scope": "source"}, ("seq_id",), "sequence"),
+    ):
+        named = parse_mapping({"preset": "marten", **table}).default
+        assert named is not None
+        assert (fitted(named, samples).sequence, fitted(named, samples).order) == (sequence, order)
+    ordered = parse_mapping({"preset": "marten", "order": "sequence"}).default
+    assert ordered is not None
+    with pytest.raises(UsageError, match="marten"):
+        fitted(ordered, [{**EXAMPLES["marten"][0], "seq_id": None, "eventTypeName": "x"}])
 
 
 def test_a_minority_is_no_format() -> None:

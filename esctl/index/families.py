@@ -1,0 +1,327 @@
+"""Whose ids are whose: which stanzas share ids, and when a source turns out to have a numbering of its own.
+
+Sources that are read alike are a family. They share one numbering of ids until a source, at the end of one of its
+commits, has met too many ids of the others with other content: from then on its ids are its own. That is a function of
+the log alone, so that an index built anew finds the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import count, islice, takewhile
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from esctl.index.files.manifest import Manifest, Met, Move, Tally
+from esctl.log.store_state import Snapshot
+from esctl.model import Stanza
+
+STRAYS = 2
+"""So many ids that others have with other content are strays, however few records a source has."""
+STRAY_SHARE = 20
+"""And one in so many of a source's records, or of all others, whichever are fewer."""
+AGREEING_SHARE = 10
+"""Where one in so many of the ids that a source shares with others has their content, it shares their numbering."""
+MOST_MOVES = 2
+"""How often a source may change its numbering at the end of one commit: to leave one, and to join another."""
+MOST_NAMED = 3
+
+_GENERATION = re.compile(r"#[0-9]+\Z")
+_ROTATED = re.compile(
+    r"(?:#[0-9]+|\.(?:gz|zst|bz2|xz)|\.[0-9]{1,5}|[-_.][0-9]{4}-?[0-9]{2}-?[0-9]{2}(?:[-T_.][0-9]+)*)(?=(?:\.[a-z]+)?$)",
+    re.IGNORECASE,
+)
+
+
+def families(stanzas: Sequence[Stanza]) -> tuple[int, ...]:
+    """Give for each stanza the first one of its family: among these, equal content under one id is one event."""
+    return _firsts([replace(stanza, numbering=0) if not stanza.scope else stanza for stanza in stanzas])
+
+
+def numberings(stanzas: Sequence[Stanza]) -> tuple[int, ...]:
+    """Give for each stanza the first one with which it shares a numbering: among these, an id is given once."""
+    return _firsts(stanzas)
+
+
+def _firsts(stanzas: Sequence[Stanza]) -> tuple[int, ...]:
+    keys = ["store" if stanza.scope == "store" else stanza for stanza in stanzas]
+    return tuple(keys.index(key) for key in keys)
+
+
+def by_stanza(numbers: Sequence[int], column: str = "stanza") -> str:
+    """Write SQL that turns a stanza's number into another one."""
+    changed = [(stanza, number) for stanza, number in enumerate(numbers) if stanza != number]
+    if not changed:
+        return column
+    whens = " ".join(f"WHEN {stanza} THEN {number}" for stanza, number in changed)
+    return f"(CASE {column} {whens} ELSE {column} END)"
+
+
+def is_divided(stanzas: Sequence[Stanza]) -> bool:
+    """Say whether a family has several numberings."""
+    return len(set(numberings(stanzas))) > len(set(families(stanzas)))
+
+
+def summed_tallies(tallies: Iterable[Tally]) -> tuple[Tally, ...]:
+    """Add tallies up, by source in the order in which they come."""
+    found: dict[str, Tally] = {}
+    for tally in tallies:
+        before = found.get(tally.source)
+        if before is None:
+            found[tally.source] = tally
+        else:
+            met = _summed_met((*before.met, *tally.met)) if tally.met else before.met
+            found[tally.source] = Tally(tally.source, before.first, before.records + tally.records, met)
+    return tuple(found.values())
+
+
+def _summed_met(mets: Iterable[Met]) -> tuple[Met, ...]:
+    found: dict[int, Met] = {}
+    for met in mets:
+        before = found.get(met.numbering, Met(met.numbering, 0, 0))
+        found[met.numbering] = Met(met.numbering, before.known + met.known, before.same + met.same)
+    return tuple(found[number] for number in sorted(found))
+
+
+class _Standing(Struct, frozen=True):
+    """How a source stands at the end of a commit; `others`: records of all other sources."""
+
+    tally: Tally
+    others: int
+
+    @property
+    def source(self) -> str:
+        return self.tally.source
+
+    def met(self, number: int) -> Met:
+        return next((met for met in self.tally.met if met.numbering == number), Met(number, 0, 0))
+
+    def differs(self, number: int) -> bool:
+        """Say whether its ids are too often those under which something else is known in a numbering."""
+        met = self.met(number)
+        other = met.known - met.same
+        strays = max(STRAYS, min(self.tally.records, self.others) // STRAY_SHARE)
+        return other > strays and other > AGREEING_SHARE * met.same
+
+    def agrees(self, number: int) -> bool:
+        """Say whether it delivers what is known in a numbering."""
+        met = self.met(number)
+        return met.same > (0 if met.same == met.known else STRAYS) and not self.differs(number)
+
+
+def judge(manifest: Manifest, tallies: Sequence[Tally], at: int) -> tuple[Move, ...]:
+    """Say which sources change their numbering at the end of the commit `at`, as all the tallies stand then.
+
+    Those that leave one do so at once; else the first one that is found to belong to another joins it.
+    """
+    records = sum(tally.records for tally in tallies)
+    standings = [_Standing(tally, records - tally.records) for tally in tallies if _may_move(manifest, tally, at)]
+    leaving = [one for one in standings if one.differs(manifest.sources[one.source])]
+    strangers = [one for one in standings if not one.met(manifest.sources[one.source]).same]
+    if not leaving and not strangers:
+        return ()
+    ground = _Ground(manifest, at)
+    if leaving:
+        return ground.left(leaving, {tally.source: tally for tally in tallies})
+    joining = (ground.joined(one) for one in strangers)
+    return next(((move,) for move in joining if move is not None), ())
+
+
+def _may_move(manifest: Manifest, tally: Tally, at: int) -> bool:
+    stanza = manifest.stanzas[manifest.sources[tally.source]]
+    moved = sum(move.at == at and move.source == tally.source for move in manifest.moves)
+    return bool(tally.met) and not stanza.scope and moved < MOST_MOVES
+
+
+class _Ground(Struct):
+    """The numberings as they are, and who is in them."""
+
+    manifest: Manifest
+    at: int
+    members: dict[int, list[str]] = field(default_factory=dict)
+    alike: dict[str, list[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for source, number in sorted(self.manifest.sources.items()):  # as the order in a manifest is not kept
+            self.members.setdefault(number, []).append(source)
+            self.alike.setdefault(unrotated(source), []).append(source)
+
+    def left(self, leaving: Sequence[_Standing], tallies: Mapping[str, Tally]) -> tuple[Move, ...]:
+        """Let sources leave their numberings, those that were rotated out of the same file together."""
+        used = {stanza.numbering for stanza in self.manifest.stanzas}
+        moves: dict[str, Move] = {}
+        for one in leaving:
+            if one.source in moves:
+                continue
+            target = self.agreeing(one)
+            target = self.kin(one) if target is None else target
+            number = _unused(used, one.tally.first, self.at) if target is None else self.numbering(target)
+            used.add(number)
+            moves[one.source] = self.move(one, number, {other.source for other in leaving})
+            for name in self.along(one, tallies) if target is None else ():
+                moves.setdefault(name, self.move(_Standing(tallies[name], 0), number))
+        return tuple(moves.values())
+
+    def joined(self, one: _Standing) -> Move | None:
+        """Let a source, of whose content nothing is in its own numbering, join another."""
+        current = self.manifest.sources[one.source]
+        target = self.agreeing(one)
+        if target is None and len(self.members[current]) == 1 and self.numbering(current):
+            target = self.kin(one)
+        return None if target is None else self.move(one, self.numbering(target))
+
+    def move(self, one: _Standing, number: int, leaving: Collection[str] = ()) -> Move:
+        current = self.manifest.sources[one.source]
+        others = (name for name in self.members[current] if name != one.source and name not in leaving)
+        met = one.met(current)
+        than = tuple(islice(others, MOST_NAMED))
+        return Move(one.source, self.at, self.numbering(current), number, met.known, met.same, than)
+
+    def numbering(self, number: int) -> int:
+        return self.manifest.stanzas[number].numbering
+
+    def agreeing(self, one: _Standing) -> int | None:
+        """Find the other numbering of its family of which a source delivers most."""
+        current = self.manifest.sources[one.source]
+        best = [
+            (-met.same, met.numbering)
+            for met in one.tally.met
+            if met.numbering != current and one.agrees(met.numbering) and met.numbering in self.members
+        ]
+        return min(best)[1] if best else None
+
+    def kin(self, one: _Standing) -> int | None:
+        """Find another numbering of its family, with one that was rotated out of the same file."""
+        current = self.manifest.sources[one.source]
+        groups = families(self.manifest.stanzas)
+        alike = (self.manifest.sources[name] for name in self.alike[unrotated(one.source)])
+        others = (number for number in alike if number != current and groups[number] == groups[current])
+        return next((number for number in others if not one.differs(number) and self.numbering(number)), None)
+
+    def along(self, one: _Standing, tallies: Mapping[str, Tally]) -> list[str]:
+        """List the sources of its numbering that were rotated out of the same file, and agree with no other there."""
+        current = self.manifest.sources[one.source]
+        alike = (name for name in self.alike[unrotated(one.source)] if name != one.source and name in tallies)
+        return [
+            name
+            for name in alike
+            if self.manifest.sources[name] == current and not _Standing(tallies[name], 0).met(current).same
+        ]
+
+
+def _unused(used: set[int], first: int, at: int) -> int:
+    return first if first not in used else next(number for number in count(at + 1) if number not in used)
+
+
+def unrotated(source: str) -> str:
+    """Give a source's name without what rotation and compression put into it: app.log of app.log.1.gz."""
+    folder, slash, name = source.rpartition("/")
+    before = ""
+    while name != before:
+        before, name = name, _ROTATED.sub("", name, count=1) or name
+    return folder + slash + name
+
+
+def with_moves(manifest: Manifest, moves: Sequence[Move]) -> Manifest:
+    """Let sources change their numberings."""
+    placed = with_numberings(manifest, {move.source: move.numbering for move in moves})
+    return replace(placed, moves=(*manifest.moves, *moves))
+
+
+def with_numberings(manifest: Manifest, numbers: Mapping[str, int]) -> Manifest:
+    """Put sources into numberings. The stanza of each is as before but for that."""
+    stanzas, sources = list(manifest.stanzas), dict(manifest.sources)
+    for source, number in numbers.items():
+        stanza = replace(stanzas[sources[source]], numbering=number)
+        if stanza not in stanzas:
+            stanzas.append(stanza)
+        sources[source] = stanzas.index(stanza)
+    return replace(manifest, stanzas=tuple(stanzas), sources=sources)
+
+
+def as_of(manifest: Manifest, snapshot: Snapshot) -> Manifest:
+    """Give what a manifest says of a log that ends with a snapshot: files that end by then, numberings as they were."""
+    head = snapshot.head
+    back: dict[str, int] = {}
+    for move in manifest.moves:
+        if move.at > head and move.source in snapshot.cursors:
+            back.setdefault(move.source, move.left)
+    before = with_numberings(manifest, back)
+    kept = tuple(
+        takewhile(
+            lambda file: file.last <= head and back.keys().isdisjoint(tally.source for tally in file.tallies),
+            manifest.files,
+        )
+    )
+    sources = {name: number for name, number in before.sources.items() if name in snapshot.cursors}
+    moves = tuple(move for move in manifest.moves if move.at <= head)
+    whole = kept[-1].last if kept else 0
+    return replace(before, head=whole, files=kept, sources=sources, moves=moves, judged=head + 1, unjudged=False)
+
+
+def in_numbering(manifest: Manifest, source: str, first: int, stanza: Stanza) -> Stanza:
+    """Put a source, whose first record is at a position, into the numbering that it is in or, being new, begins in."""
+    if source in manifest.sources:
+        return replace(stanza, numbering=manifest.stanzas[manifest.sources[source]].numbering)
+    if stanza.scope == "source":
+        base = _GENERATION.sub("", source)
+        own = (number for other, number in manifest.sources.items() if _GENERATION.sub("", other) == base)
+        known = (manifest.stanzas[number] for number in own)
+        return replace(stanza, numbering=next((other.numbering for other in known if other.numbering), first))
+    if stanza.scope or stanza.numbering:
+        return stanza
+    return replace(stanza, numbering=numbering_of_kin(manifest, source, stanza))
+
+
+def numbering_of_kin(manifest: Manifest, source: str, stanza: Stanza) -> int:
+    """Give the numbering that a new source begins in: that of one rotated out of the same file, if any."""
+    name, base = unrotated(source) if manifest.moves else "", replace(stanza, numbering=0)
+    for move in reversed(manifest.moves):
+        if move.source != source and unrotated(move.source) == name and move.source in manifest.sources:
+            own = manifest.stanzas[manifest.sources[move.source]]
+            if replace(own, numbering=0) == base:
+                return own.numbering
+    return 0
+
+
+class Apart(Struct, frozen=True):
+    """A source that was found to have another numbering than all that are read alike, why, and what shares it."""
+
+    source: str
+    why: str
+    kin: tuple[str, ...]
+    first: int  # position of its first record
+
+
+def apart(manifest: Manifest) -> dict[str, Apart]:
+    """Give the sources that were found to have a numbering of their own, by name."""
+    members: dict[int, list[str]] = {}
+    for source, number in manifest.sources.items():
+        stanza = manifest.stanzas[number]
+        if stanza.numbering and not stanza.scope:
+            members.setdefault(number, []).append(source)
+    if not members:
+        return {}
+    firsts = {tally.source: tally.first for tally in summed_tallies(t for file in manifest.files for t in file.tallies)}
+    return {
+        name: Apart(name, _why(manifest, name, kin), kin, firsts.get(name, 0))
+        for names in members.values()
+        for name, kin in ((name, tuple(other for other in names if other != name)) for name in names)
+    }
+
+
+def newly_apart(before: Manifest, after: Manifest) -> tuple[Apart, ...]:
+    """List the sources that were found to have a numbering of their own between two states of an index."""
+    known = apart(before)
+    return tuple(told for name, told in apart(after).items() if name not in known)
+
+
+def _why(manifest: Manifest, source: str, kin: Sequence[str]) -> str:
+    moves = [move for move in manifest.moves if move.source == source]
+    found = max(moves, key=lambda move: move.known - move.same, default=None)
+    if found is not None and found.known > found.same:
+        others = ", ".join(found.than) or "other sources"
+        return f"{found.known - found.same} of its ids are known from {others} with other content"
+    return f"its ids are those of {', '.join(kin[:MOST_NAMED])}" if kin else "its ids are its own"

@@ -1,0 +1,57 @@
+"""What to say of a bound by sequence: whether it lies among the sequences there are, and how often one is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from esctl.engine.duckdb import explained, single_row
+from esctl.engine.exact_text import json_string
+from esctl.engine.quoting import literal
+from esctl.index.envelope.envelope_sql import sequence_text_key
+from esctl.index.scan import FOLDABLE, IndexView
+from esctl.model import AsOf
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def sequence_notes(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf) -> list[str]:
+    """Say where a bound by sequence lies beyond all sequences, or below, and where several events have one.
+
+    The bound is one that `bounds.bound` takes.
+    """
+    own = sequence_text_key([literal(part.strip()) for part in at.value.split(",")])
+    asked = own if view.has_text_sequences else str(int(at.value))
+    matches = f"(sequence_key = {asked} OR starts_with(sequence_key, {asked} || chr(1)))"
+    is_own = matches if view.has_text_sequences else f"sequence_key = {asked}"
+    rows = view.relation(
+        ["position", "sequence", "kind", "entity"], None, [FOLDABLE, "sequence IS NOT NULL"],
+        f"sequence_key, {is_own} AS is_own",
+    )  # fmt: skip
+    sql = f"""SELECT arg_max(sequence, sequence_key), max(sequence_key) < {asked} AND NOT bool_or(is_own),
+            arg_min(sequence, sequence_key), min(sequence_key) > {asked} AND NOT bool_or(is_own),
+            count(DISTINCT position) FILTER (is_own),
+            count(DISTINCT {{'k': kind, 'e': entity}}) FILTER (is_own),
+            count(DISTINCT position) - count(DISTINCT sequence_key)
+        FROM ({rows})"""
+    with explained():
+        row = single_row(connection, sql)
+    if row is None or row[0] is None:
+        return []
+    highest, is_beyond, lowest, is_below, own_events, entities, repeated = row
+    text = at.text.strip()
+    if is_beyond:
+        return [f"note: {text} lies beyond the highest sequence, {_shown(highest)}"]
+    if is_below:
+        return [f"note: {text} lies below the lowest sequence, {_shown(lowest)}"]
+    several = "," not in at.value and view.has_text_sequences
+    if repeated and own_events > 1 and not several:
+        of = f"of {entities} entities" if entities > 1 else "of one entity"
+        return [f"note: {own_events} events {of} have the sequence {_shown(at.value)}: {text} counts for each of them"]
+    if repeated and not own_events:
+        return [f"note: no event has the sequence {_shown(at.value)}, and others are given several times"]
+    return []
+
+
+def _shown(sequence: str) -> str:
+    return sequence if sequence.isprintable() else json_string(sequence)

@@ -1,0 +1,68 @@
+"""Ids of several parts, and sequences that are asked for where there are none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cli_harness import esctl, good
+
+
+def write(path: Path, records: Sequence[Mapping[str, Any]]) -> None:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def test_both_stages_of_a_request_are_found_by_its_audit_id(tmp_path: Path) -> None:
+    stages = ("RequestReceived", "ResponseComplete")
+    records = [
+        {
+            "auditID": f"aa-{n}",
+            "stage": stage,
+            "verb": "create",
+            "user": {"username": "dev"},
+            "objectRef": {"resource": "pods", "namespace": "x", "name": "p"},
+            "stageTimestamp": f"2024-03-01T10:00:0{n}.00000{at}Z",
+        }
+        for n in (1, 2)
+        for at, stage in enumerate(stages)
+    ]
+    write(tmp_path / "a.log", [*records, records[0]])
+    good("ingest", "-f", "jsonl", "a.log", cwd=tmp_path)
+    shown = good("show", "aa-1", cwd=tmp_path).rows
+    assert [row["id"] for row in shown][:2] == ["aa-1/RequestReceived", "aa-1/ResponseComplete"]
+    assert [row["duplicate_of"] for row in shown] == [None, None, 1][: len(shown)]
+    assert [row["position"] for row in good("show", "aa-2/ResponseComplete", cwd=tmp_path).rows] == [4]
+    assert good("replay", "--at", "id:aa-1/RequestReceived", cwd=tmp_path).rows[0]["version"] == 1
+
+
+def test_an_event_is_found_by_a_part_of_its_id(tmp_path: Path) -> None:
+    write(
+        tmp_path / "a.jsonl", [{"request": f"r-{n}", "step": step, "on": "x-1"} for n in (1, 2) for step in ("a", "b")]
+    )
+    (tmp_path / "esctl.toml").write_text('[mapping]\nid = ["request", "step"]\nentity = "on"\norder = "position"\n')
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    assert [row["position"] for row in good("show", "r-2", cwd=tmp_path).rows] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "asked", "note"),
+    [
+        ([1, 2, 3], "seq:9", "note: seq:9 lies beyond the highest sequence, 3"),
+        ([4, 5], "seq:3", "note: seq:3 lies below the lowest sequence, 4"),
+        ([1, 2, 1, 2, 3], "seq:2", "note: 2 events of 2 entities have the sequence 2: seq:2 counts for each of them"),
+        ([1, 2, 3], "seq:2", ""),
+        (["a,1", "a,2"], "seq:b", "note: seq:b lies beyond the highest sequence, a,2"),
+    ],
+)
+def test_a_bound_among_no_or_several_sequences_says_so(
+    tmp_path: Path, numbers: list[Any], asked: str, note: str
+) -> None:
+    write(tmp_path / "a.jsonl", [{"n": number, "on": f"x-{at // 2}", "v": at} for at, number in enumerate(numbers)])
+    (tmp_path / "esctl.toml").write_text('[mapping]\nsequence = "n"\nentity = "on"\n')
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    done = esctl("replay", "--at", asked, cwd=tmp_path)
+    assert (done.code, [line for line in done.err.splitlines() if "seq" in line]) == (0, [note] if note else [])
