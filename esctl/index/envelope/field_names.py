@@ -17,7 +17,7 @@ ID = _names(
 TYPE = _names(
     """
     type eventtype eventname eventkind event messagetype msgtype name action activity operation op verb topic
-    kind category method status
+    conceptname kind category method status
     """
 )
 
@@ -25,15 +25,29 @@ TIME = _names(
     """
     time timestamp eventtime eventtimestamp occurredat occurredon occurred happenedat ts datetime date eventdate
     createdat createdon created committedat recordedat loggedat publishedat receivedat at when epoch timeepoch
-    unixtime logtime monotonictime transactiontime transactiondate updatedat
+    unixtime logtime monotonictime transactiontime transactiondate timetimestamp updatedat
     """
 )
+
+TIME_WORDS = _names("timestamp time datetime ts date at on when epoch")
+"""Words that a time's name ends in, most telling first."""
+
+TIME_FORMS = _names("utc gmt local iso ms millis us micros ns nanos sec secs seconds")
+"""Words behind these that say how a time is written."""
+
+OTHER_TIME_WORDS = _names(
+    """
+    deadline due expires expiry expiration expire expired until end ends valid birth born dob planned scheduled target
+    estimated expected eta next renewal promised requested start starts from since updated modified case
+    """
+)
+"""Words in the names of times that are not when an event happened, but what it is about."""
 
 ENTITY = _names(
     """
     stream streamid streamname aggregateid aggregate aggregateuuid aggregateidentifier entityid entity
     entityname entitykey subject subjectid originatorid objectid object resourceid resource resourcename
-    targetid documentid docid partitionkey key pk
+    targetid documentid docid partitionkey caseconceptname key pk
     """
 )
 
@@ -54,7 +68,7 @@ ACTOR = _names(
     """
     actor actorid actorname user userid username useremail author authorname performedby createdby changedby
     modifiedby updatedby doneby by principal principalid who agent operator operatorid initiator initiatedby
-    requestedby committer employee employeeid login email
+    requestedby committer orgresource employee employeeid login email
     """
 )
 

@@ -183,3 +183,81 @@ def head(path: Path, size: int) -> list[object]:
 def test_exact_numbers_of_judged_text_are_read_as_numbers() -> None:
     found = mapped(detect(events(time=None, ts=f"{MARK}1700000000.12345678901")))
     assert found["time"] == "ts"
+
+
+NAMES_OF = {
+    "xes": {
+        "case:deadline": "2024-09-0{c}", "time:timestamp": "2024-01-01T00:00:{s:02d}Z", "case:concept:name": "case {c}",
+        "concept:name": "step {m}", "org:resource": "clerk {c}", "case:amount": "{c}.5", "priority": "{m}",
+    },
+    "dates about things": {
+        "due_date": "2025-01-{s:02d}", "expires_at": "2026-01-{s:02d}T00:00:00Z", "order_no": "o-{c}",
+        "eventTimestampUtc": "2024-01-01T00:00:{s:02d}Z", "status_name": "x{m}", "exported_at": "2024-02-01T00:00:00Z",
+    },
+}  # fmt: skip
+EXPECTED = {
+    "xes": {
+        "time": '"time:timestamp"', "entity": '"case:concept:name"', "type": '"concept:name"',
+        "actor": '"org:resource"',
+    },
+    "dates about things": {"time": "eventTimestampUtc", "entity": "order_no"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES_OF)
+def test_names_and_values_choose_before_the_order_of_columns(name: str) -> None:
+    columns = list(NAMES_OF[name])
+    for shift in range(len(columns)):
+        order = columns[shift:] + columns[:shift]
+        records: list[object] = [
+            {key: NAMES_OF[name][key].format(c=n % 5 + 1, s=n % 28 + 1, m=n % 3) for key in order} for n in range(40)
+        ]
+        found = mapped(detect(records))
+        assert {key: found.get(key) for key in EXPECTED[name]} == EXPECTED[name]
+
+
+def test_a_time_that_is_one_for_all_is_not_that_of_the_events() -> None:
+    assert mapped(detect(events(time="2024-01-01", created_at="2024-01-01T00:00:{s:02d}Z")))["time"] == "created_at"
+
+
+def test_an_entity_named_for_one_whose_values_never_repeat_loses_against_one_that_does() -> None:
+    assert mapped(detect(events(stream=None, subject="mail {n}", customer_id="c-{m}")))["entity"] == "customer_id"
+    assert mapped(detect(events(stream=None, subject="s-{n}")))["entity"] == "subject"
+
+
+@pytest.mark.parametrize("shift", [0, 3])
+def test_all_formats_of_one_log_are_read_alike(tmp_path: Path, shift: int) -> None:
+    import csv
+
+    import pyarrow as pa
+    import pyarrow.feather as feather
+    import pyarrow.parquet as pq
+
+    from tests.support.cli_harness import good
+
+    columns = {
+        "case:deadline": [f"2024-09-0{n % 5 + 1}T00:00:00Z" for n in range(30)],
+        "time:timestamp": [f"2024-01-01T00:00:{n:02d}Z" for n in range(30)],
+        "case:concept:name": [f"case {n % 5}" for n in range(30)],
+        "concept:name": [f"step {n % 3}" for n in range(30)],
+        "code": [n % 4 for n in range(30)],
+        "action": [n % 2 for n in range(30)],
+        "share": [n / 4 for n in range(30)],
+        "open": [n % 2 == 0 for n in range(30)],
+    }
+    names = [*list(columns)[shift:], *list(columns)[:shift]]
+    rows = [{name: columns[name][n] for name in names} for n in range(30)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with (tmp_path / "b.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+    table = pa.table({name: columns[name] for name in reversed(names)})
+    for name in ("case:deadline", "time:timestamp"):
+        times = pa.array(table[name].to_pylist()).cast(pa.timestamp("us", tz="UTC"))
+        table = table.set_column(table.schema.get_field_index(name), name, times)
+    pq.write_table(table, tmp_path / "c.parquet")
+    feather.write_feather(table, str(tmp_path / "d.arrow"), compression="uncompressed")
+    done = good("ingest", "a.jsonl", "b.csv", "c.parquet", "d.arrow", cwd=tmp_path)
+    assert done.err.count("mapping of a.jsonl and 3 more") == 1, done.err
+    assert 'time    "time:timestamp"' in done.err

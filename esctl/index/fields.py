@@ -1,0 +1,168 @@
+"""The fields of sampled records: what their names and values say they may be."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct, field
+
+from esctl.errors import UsageError
+from esctl.index.decode.times import parse_instant
+from esctl.index.envelope import field_names
+from esctl.index.envelope.mapping import format_path
+
+MOSTLY = 0.9
+_WRITTEN_DECIMAL = re.compile(r"-?\d+\.\d+|true|false", re.IGNORECASE)
+ENOUGH = 20
+"""Records that show whether the values of a field repeat."""
+
+
+class SampledField(Struct):
+    """A path of the sampled records: its values (neither missing nor null) by record number."""
+
+    path: tuple[str, ...]
+    total: int
+    values: dict[int, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Give the bare name."""
+        return plain_name(self.path[-1])
+
+    @property
+    def scalars(self) -> list[Any]:
+        """List the values that are texts or numbers."""
+        return [value for value in self.values.values() if isinstance(value, str) or is_number(value)]
+
+    @property
+    def is_scalar(self) -> bool:
+        """Say whether all values are texts or numbers."""
+        return bool(self.values) and len(self.scalars) == len(self.values)
+
+    @property
+    def share(self) -> float:
+        """Give the share of records that have it."""
+        return len(self.values) / self.total
+
+    @property
+    def distinct(self) -> int:
+        """Count the different values."""
+        return len({str(value) for value in self.scalars})
+
+    @property
+    def text(self) -> str:
+        """Write the path."""
+        return format_path(self.path)
+
+
+def plain_name(name: str) -> str:
+    """Give a name in lower case, bare of all but letters and digits."""
+    return re.sub(r"[\W_]", "", name).lower()
+
+
+def ends_in_id(each: SampledField) -> bool:
+    """Say whether a name ends as those of identifiers do."""
+    return bool(re.search(r"(?:[_\-.]|\b)(?:id|key|uuid|no|number)$|[a-z](?:Id|ID|Key|No|Number)$", each.path[-1]))
+
+
+def describe(each: SampledField) -> str:
+    """Describe how often a field is there, and how its values repeat."""
+    share = "in every record" if each.share == 1 else f"in {each.share:.0%} of the sampled records"
+    return f"{share}, {each.distinct} different" if each.is_scalar else share
+
+
+def is_number(value: object) -> bool:
+    """Say whether a value is a number."""
+    return isinstance(value, int | float | Decimal)
+
+
+def all_integers(each: SampledField) -> bool:
+    """Say whether all values are whole numbers, as numbers or as text."""
+    return all(
+        (isinstance(value, int) and not isinstance(value, bool))
+        or (isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value))
+        for value in each.values.values()
+    )
+
+
+def is_decimal(each: SampledField) -> bool:
+    """Say whether values are truths or have fractions, as numbers or, as in CSV, as text."""
+    return any(isinstance(value, bool) or _has_fraction(value) for value in each.scalars) or (
+        bool(each.scalars)
+        and all(
+            isinstance(value, str) and re.fullmatch(r"-?\d+\.\d+|true|false", value, re.I) for value in each.scalars
+        )
+    )
+
+
+def _has_fraction(value: object) -> bool:
+    if isinstance(value, float):
+        return not value.is_integer()
+    return isinstance(value, Decimal) and value != value.to_integral_value()
+
+
+def identifies(each: SampledField) -> bool:
+    """Say whether values may be names of things."""
+    return each.is_scalar and not is_decimal(each) and all(0 < len(str(value)) <= 1000 for value in each.scalars)
+
+
+def is_time(each: SampledField) -> bool:
+    """Say whether nearly all values read as times."""
+    if not each.is_scalar or each.share < 0.5:
+        return False
+    readable = sum(_reads_as_time(value) for value in each.scalars)
+    return readable >= MOSTLY * len(each.values)
+
+
+def _reads_as_time(value: Any) -> bool:
+    try:
+        instant = parse_instant(str(value), "UTC")
+    except UsageError:
+        return False
+    # A number is only a time where it falls into the years that logs come from, 1980 to 2100.
+    numeric = not isinstance(value, str) or re.fullmatch(r"-?[0-9.]+", value)
+    return not numeric or 315_532_800_000_000 <= instant < 4_102_444_800_000_000
+
+
+def is_placed(each: SampledField) -> bool:
+    """Say whether a field is where envelopes keep theirs: at the top, or in an object of metadata."""
+    return len(each.path) == 1 or (len(each.path) == 2 and plain_name(each.path[0]) in field_names.META)
+
+
+_NAMED, UNNAMED, _OTHERS = 1, 2, 3
+"""Which of these a time is: so named, or by its values alone, or of something else than an event."""
+
+
+def time_score(each: SampledField) -> tuple[int, ...] | None:
+    """Score a time, the lowest first; None for a number that nothing but its size would make one.
+
+    Names that mean the time of an event come first, then those that end in a word for a time, then those that say
+    nothing, last those that speak of another time. One value for all is no time of events.
+    """
+    deep = len(each.path) - 1
+    if each.name in field_names.TIME:
+        tier, rank = 0, (field_names.TIME.index(each.name),)
+    elif (told := _time_told(each)) is not None:
+        tier, rank = told, (-each.distinct,)
+    else:
+        return None
+    is_one = each.distinct == 1 and len(each.values) >= ENOUGH
+    return (max(tier, _OTHERS) if is_one else tier, tier, deep, *rank)
+
+
+def _time_told(each: SampledField) -> int | None:
+    words = [word for word in _words(each.path[-1]) if word not in field_names.TIME_FORMS]
+    is_named = bool(words) and words[-1] in field_names.TIME_WORDS
+    is_others = bool(set(words) & set(field_names.OTHER_TIME_WORDS))
+    if is_named and not is_others:
+        return _NAMED
+    is_dated = all(isinstance(value, str) and re.search(r"\d[-/:.]\d", value) for value in each.scalars)
+    if not is_dated or (len(each.path) > 1 and not is_named):
+        return None
+    return _OTHERS if is_others else UNNAMED
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
