@@ -55,6 +55,7 @@ class Stanza(Struct, frozen=True):
     order: Literal["time", "position", "sequence", ""] = "time"  # "": that of the preset, fitted to a sample
     unwrap: str = ""  # path of the object that is the event inside each record ("event"), "" = the record itself
     scope: Literal["", "source", "store"] = ""  # where an id is given once; "": among the sources of one numbering
+    ignore: str = ""  # a condition: events of no entity for which it holds are none that should have one
     numbering: int = 0  # 0: that of all sources read alike; else a position of the source that it was found to be of
 
 

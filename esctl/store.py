@@ -329,7 +329,7 @@ class OpenStore:
 
         word = "at" if at.inclusive else "before"
         if at.kind == "sequence":
-            from esctl.queries.sequence_notes import sequence_notes
+            from esctl.ask.scope.sequence_notes import sequence_notes
 
             return sequence_notes(self.connection, self.view, at)
         if at.kind in ("position", "event"):
@@ -352,7 +352,12 @@ def _led_to(path: Path) -> Path:
 def _check_overrides(config: Config, overrides: Sequence[str]) -> None:
     from esctl.index.envelope.mapping import override
 
-    override(_mapping_of(config).default, overrides)
+    mapping = _mapping_of(config)
+    override(mapping.default, overrides)
+    if "ignore" in str(config.mapping):
+        from esctl.queries.ignored import check_conditions
+
+        check_conditions(mapping)
 
 
 def _mapping_of(config: Config) -> MappingConfig:

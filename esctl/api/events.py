@@ -27,7 +27,7 @@ class Events(OpenStore):
         to: str = "",
         where: str = "",
         known_at: str = "",
-        only: Literal["", "invalid", "duplicates", "conflicts", "erased"] = "",
+        only: Literal["", "invalid", "duplicates", "conflicts", "erased", "ignored"] = "",
         source: str = "",
     ) -> Relation:
         """Return the events in order of arrival, as `esctl log` does; `only`: those of one of its options."""

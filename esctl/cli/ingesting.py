@@ -56,10 +56,15 @@ def report_apart(found: Sequence[Apart], quiet: bool) -> None:
         diagnostics.note(f'  [mapping.sources.{toml_string(glob.escape(name))}]\n  scope = "source"', quiet)
 
 
-def report_homeless(count: int, quiet: bool) -> None:
-    """Say how many events name no entity."""
-    if count:
-        diagnostics.note(f"note: {count} events of no entity: esctl doctor --homeless", quiet)
+def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> None:
+    """Say how many events behind a position name no entity, and how many of them are declared to be of none."""
+    from esctl.queries.ignored import count_ignored
+
+    declared = count_ignored(store.scope(), after) if count else 0
+    if declared:
+        diagnostics.note(f"{declared} events of no entity are ignored, as the mapping says: esctl log --ignored", quiet)
+    if count > declared:
+        diagnostics.note(f"note: {count - declared} events of no entity: esctl doctor --homeless", quiet)
 
 
 def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> None:

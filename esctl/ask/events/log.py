@@ -9,6 +9,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esctl.ask.scope.bounds import entity_conditions, known_conditions
+from esctl.ask.scope.event_names import events_of, several
 from esctl.ask.scope.filters import Filters, filter_conditions
 from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained
@@ -19,7 +20,7 @@ from esctl.model import Answer, Column
 from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
 from esctl.projection.values import to_boolean
-from esctl.queries.named import events_of, several
+from esctl.queries.ignored import ignored
 
 COLUMNS = (
     Column("position", "integer"), Column("source", "text"), Column("offset", "integer"), Column("time", "time"),
@@ -35,7 +36,7 @@ class EventFilters(Struct, frozen=True):
 
     filters: Filters = field(default_factory=Filters)
     where: str = ""
-    only: str = ""  # invalid | duplicates | conflicts | erased
+    only: str = ""  # invalid | duplicates | conflicts | erased | ignored
     source: str = ""
 
 
@@ -55,7 +56,10 @@ def log(scope: Scope, wanted: EventFilters) -> Answer:
         *filter_conditions(scope, wanted.filters),
         *known_conditions(scope.connection, scope.view, scope.known_at),
     ]
-    conditions += [_ONLY[wanted.only]] if wanted.only else []
+    if wanted.only == "ignored":
+        conditions.append(f"position IN ({ignored(scope) or 'NULL'})")
+    else:
+        conditions += [_ONLY[wanted.only]] if wanted.only else []
     conditions += [entity_conditions(scope.entities)] if scope.entities else []
     conditions += [f"source = {literal(wanted.source)}"] if wanted.source else []
     return _listed(scope, conditions, wanted.where)

@@ -9,13 +9,15 @@ from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
 from esctl.log.store_state import Snapshot
 from esctl.model import Answer, AsOf, Column
+from esctl.queries.ignored import count_ignored
 from esctl.saved_states import files as shelf
 
 COLUMNS = (
     Column("store", "text"), Column("head", "integer"), Column("root", "text"), Column("entities", "integer"),
     Column("types", "integer"), Column("first", "time"), Column("last", "time"), Column("duplicates", "integer"),
     Column("conflicts", "integer"), Column("invalid", "integer"), Column("erased", "integer"),
-    Column("without_entity", "integer"), Column("log_bytes", "integer"), Column("index_bytes", "integer"),
+    Column("without_entity", "integer"), Column("ignored", "integer"),
+    Column("log_bytes", "integer"), Column("index_bytes", "integer"),
     Column("snapshots", "integer"), Column("snapshot_bytes", "integer"), Column("sources", "json"),
 )  # fmt: skip
 
@@ -30,6 +32,7 @@ def status(scope: Scope, snapshot: Snapshot) -> Answer:
     kept = [found for _, found in shelf.listed(snapshot.path) if found is not None]
     listed = json.dumps(sources, ensure_ascii=False, separators=(",", ":"))
     rows = scope.view.relation(["kind", "entity", "type", "time"], None, ["invalid IS NULL"])
+    declared = count_ignored(scope)
     known: dict[str, str | int] = {
         "store": str(snapshot.path),
         "head": snapshot.head,
@@ -38,7 +41,8 @@ def status(scope: Scope, snapshot: Snapshot) -> Answer:
         "conflicts": sum(file.conflicts for file in files),
         "invalid": sum(file.invalid for file in files),
         "erased": snapshot.erased,
-        "without_entity": sum(file.homeless for file in files),
+        "without_entity": sum(file.homeless for file in files) - declared,
+        "ignored": declared,
         "log_bytes": sum(segment.size for segment in snapshot.segments),
         "index_bytes": sum(file.bytes for file in files),
         "snapshots": len(kept),

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 
 from esctl.ask.events.links import EDGES, TIES, VALID, gather
 from esctl.ask.scope.bounds import known_conditions
+from esctl.ask.scope.event_names import events_of, several
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string, json_string_sql
 from esctl.engine.quoting import literal
 from esctl.errors import NotFoundError
 from esctl.model import Answer, Column
-from esctl.queries.named import events_of, several
 
 MOST_LINKS = 100
 """How far ties are followed where nothing else is said."""

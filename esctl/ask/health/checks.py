@@ -16,6 +16,7 @@ from esctl.index.families import apart
 from esctl.index.files.manifest import UNREADABLE
 from esctl.index.scan import FOLDABLE, Read
 from esctl.projection.spec import Projection
+from esctl.queries.ignored import ignored
 
 EVENT = ("position", "time", "recorded_at", "source", "kind", "entity", "type", "id")
 """What an occurrence tells of its event, beside `detail` (text) and `weight` (how bad it is; NULL: all are alike)."""
@@ -112,8 +113,10 @@ def invalid(ground: Ground) -> str:
 
 
 def homeless(ground: Ground) -> str:
-    """Select events that name no entity."""
-    return ground.asked(["invalid IS NULL", "entity IS NULL"], "'names no entity'")
+    """Select events that name no entity, and are not declared to be of none."""
+    declared = ignored(ground.scope)
+    apart = [f"position NOT IN ({declared})"] if declared else []
+    return ground.asked(["invalid IS NULL", "entity IS NULL", *apart], "'names no entity'")
 
 
 def future(ground: Ground) -> str:

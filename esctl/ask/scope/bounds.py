@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
+from esctl.ask.scope.event_names import Named, events_of, require_one
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
@@ -14,7 +15,6 @@ from esctl.index.envelope.envelope_sql import sequence_text_key
 from esctl.index.pruning import Condition, Reach
 from esctl.index.scan import FOLDABLE, IndexView
 from esctl.model import AsOf
-from esctl.queries.named import Named, events_of, require_one
 
 if TYPE_CHECKING:
     import duckdb

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
+from esctl.ask.scope.event_names import events_of, require_one
 from esctl.ask.scope.filters import one_of
 from esctl.ask.scope.scope import Scope, Skipped
 from esctl.engine.duckdb import explained, single_row
@@ -16,7 +17,6 @@ from esctl.index.scan import EVENT_COLUMNS, FOLDABLE
 from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
 from esctl.projection.values import to_boolean
-from esctl.queries.named import events_of, require_one
 
 _NAMES = "|".join(name for name in EVENT_COLUMNS if name not in ("time", "recorded_at"))
 _PLAIN_TEST = re.compile(rf"\s*({_NAMES})\s*=\s*([^\s'\"()=<>]+)\s*", re.IGNORECASE)

@@ -196,6 +196,7 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
     from esctl.cli.ingesting import report_apart, report_homeless
     from esctl.cli.opening import output_settings
     from esctl.cli.render import render
+    from esctl.store import reopened
 
     for name, count in outcome.pending:
         diagnostics.note(
@@ -213,7 +214,7 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
         if count:
             diagnostics.note(f"note: {count} {what}: esctl log {option}", shared.quiet)
     report_apart(outcome.apart, shared.quiet)
-    report_homeless(outcome.homeless, shared.quiet)
+    report_homeless(reopened(store), outcome.homeless, shared.quiet, summary.head - summary.new)
     if summary.invalid and summary.invalid == summary.new:
         diagnostics.note(
             "note: no record could be read: a table has its format named by --input-format csv", shared.quiet

@@ -11,7 +11,7 @@ from esctl.cli.opening import open_store, tell
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
 
-_Only = Literal["", "invalid", "duplicates", "conflicts", "erased"]
+_Only = Literal["", "invalid", "duplicates", "conflicts", "erased", "ignored"]
 TABLE = ("position", "time", "type", "entity", "actor", "data")
 TABLE_INVALID = ("position", "source", "offset", "invalid")
 TABLE_ERASED = ("position", "source", "offset", "recorded_at")
@@ -43,10 +43,15 @@ def run(
     conflicts: Annotated[
         bool, typer.Option("--conflicts", help="Only events whose id was seen before with other bytes.")
     ] = False,
+    ignored: Annotated[
+        bool, typer.Option("--ignored", help="Only events of no entity that the mapping declares to be of none.")
+    ] = False,
 ) -> None:
     """List events in the order of arrival, whatever became of them."""
     store = open_store(shared)
-    kinds: dict[_Only, bool] = {"invalid": invalid, "duplicates": duplicates, "conflicts": conflicts, "erased": erased}
+    kinds: dict[_Only, bool] = {
+        "invalid": invalid, "duplicates": duplicates, "conflicts": conflicts, "erased": erased, "ignored": ignored,
+    }  # fmt: skip
     chosen = [name for name, wanted in kinds.items() if wanted]
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} are both given", "give one of them")
@@ -55,5 +60,5 @@ def run(
         *(entities or ()), actor=actor or (), type=type or (), from_=start, to=end, where=where, known_at=known_at,
         only=only,
     )  # fmt: skip
-    table = TABLE_ERASED if erased else TABLE_INVALID if invalid else TABLE_REPEATED if only else TABLE
+    table = TABLE_ERASED if erased else TABLE_INVALID if invalid else TABLE_REPEATED if only and not ignored else TABLE
     tell(events, shared, store, table)

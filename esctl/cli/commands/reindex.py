@@ -34,5 +34,5 @@ def run(
     found = store.rebuild_index()
     report_detections(found, shared.quiet)
     report_apart(tuple(apart(store.view.manifest).values()), shared.quiet)
-    report_homeless(store.view.manifest.homeless, shared.quiet)
+    report_homeless(store, store.view.manifest.homeless, shared.quiet)
     report_entities(store, found)

@@ -28,7 +28,7 @@ _PARTS = ("id", "sequence")  # a list of paths means parts here, alternatives el
 _TABLES = ("entities", "aliases")
 _ORDERS = ("time", "position", "sequence")
 _SCOPES = ("source", "store")
-_BESIDE = ("scope",)  # what says nothing of where fields are, and so may stand beside what is recognised
+_BESIDE = ("scope", "ignore")  # what says nothing of where fields are, and so may stand beside what is recognised
 _KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap", *_BESIDE)
 
 _SEGMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."\[\]]+)')
@@ -195,7 +195,15 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
         return {key: _roles(value, where)}
     if key in ("order", "scope"):
         return {key: _one_of(value, _ORDERS if key == "order" else _SCOPES, where)}
+    if key == "ignore":
+        return {key: _condition(value, where)}
     return {key: _path(value, where)} if key == "unwrap" else {}
+
+
+def _condition(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise UsageError(f"{where} is no condition", "write it like ignore = \"type = 'marker'\"")
+    return value
 
 
 def _preset(name: object, where: str) -> Stanza:
@@ -280,6 +288,8 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
         lines.append(f"order = {toml_string(stanza.order)}")
     if stanza.scope != base.scope:
         lines.append(f"scope = {toml_string(stanza.scope)}")
+    if stanza.ignore != base.ignore:
+        lines.append(f"ignore = {toml_string(stanza.ignore)}")
     if stanza.unwrap != base.unwrap:
         lines.append(f"unwrap = {toml_string(stanza.unwrap)}")
     for key in _TABLES:
