@@ -88,6 +88,14 @@ class IndexView(Struct, frozen=True):
         """Say whether a payload path may stand in a payload that is kept as JSON text, of any file."""
         return any(file.may_be_loose(path) for file in self.manifest.files)
 
+    def by_columns(self) -> list[tuple[IndexView, tuple[PayloadColumn, ...]]]:
+        """Give a view of the files that have the same typed columns, for each such set of columns."""
+        alike: dict[tuple[PayloadColumn, ...], set[str]] = {}
+        for file in self.manifest.files:
+            alike.setdefault(file.columns, set()).add(file.file)
+        everything = frozenset(file.file for file in self.manifest.files)
+        return [(replace(self, unread=self.unread | (everything - names)), columns) for columns, names in alike.items()]
+
     def with_loose(self, paths: Iterable[PayloadPath]) -> IndexView:
         """Give the view of the files in which one of these payload paths may stand in JSON text."""
         asked = list(paths)

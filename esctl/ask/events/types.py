@@ -5,11 +5,11 @@ from __future__ import annotations
 from esctl.ask.scope.bounds import known_conditions
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained
-from esctl.engine.exact_text import is_number_mark_sql, json_string
-from esctl.engine.quoting import identifier, literal, text_list
-from esctl.index.envelope.mapping import json_pointer
-from esctl.index.scan import IndexView, Read
-from esctl.model import MARK, Answer, Column
+from esctl.engine.exact_text import is_number_mark_sql, json_string, members_sql, unmark_text_sql
+from esctl.engine.quoting import identifier, literal
+from esctl.index.files.payload_columns import PayloadColumn, listed_nulls
+from esctl.index.scan import IndexView
+from esctl.model import Answer, Column
 
 COLUMNS = (
     Column("type", "text"),
@@ -49,43 +49,65 @@ def _valid(scope: Scope) -> list[str]:
 def field_types(scope: Scope) -> dict[str | None, dict[str, set[str]]]:
     """Give the payload fields of each event type with their JSON types."""
     found: dict[str | None, dict[str, set[str]]] = {}
-    view = scope.view
-    if typed := [name for name in view.fields if view.columns_of((name,))]:
-        reads = {f"f{i}": Read((name,), "type") for i, name in enumerate(typed)}
-        lists = ", ".join(f"list(DISTINCT {identifier(alias)})" for alias in reads)
-        rows = view.relation(["type"], reads, [*_valid(scope), "data IS NULL"])
-        with explained():
-            grouped = scope.connection.execute(f"SELECT type, {lists} FROM ({rows}) GROUP BY type").fetchall()
-        for kind, *values in grouped:
-            for name, kinds in zip(typed, values, strict=True):
-                _add(found, kind, name, [k for k in kinds or () if k])
-    if view.may_be_loose(()) and view.fields:
-        with explained():
-            listed = scope.connection.execute(_untyped_sql(view, _valid(scope))).fetchall()
-        for kind, number, json_type in listed:
-            _add(found, kind, view.fields[number], [json_type])
+    for view, columns in scope.view.by_columns():
+        _add_typed(found, scope, view, columns)
+        if view.may_be_loose(()):
+            with explained():
+                listed = scope.connection.execute(_untyped_sql(view, _valid(scope))).fetchall()
+            for kind, name, json_type in listed:
+                _add(found, kind, name, json_type)
     return found
 
 
+def _add_typed(
+    found: dict[str | None, dict[str, set[str]]], scope: Scope, view: IndexView, columns: tuple[PayloadColumn, ...]
+) -> None:
+    """Add the fields that stand in typed columns: one scan that counts, however many there are."""
+    rows = view.relation(["type"], None, [*_valid(scope), "data IS NULL"], ", ".join(["nulls", *_names(columns)]))
+    asked = [(column.field, json_type, test) for column in columns for json_type, test in _tests(column)]
+    tests = "".join(f", {test}" for _, _, test in asked)
+    with explained():
+        counted = scope.connection.execute(f"SELECT type{tests} FROM ({rows}) GROUP BY type").fetchall()
+        nulls = scope.connection.execute(
+            f"SELECT DISTINCT type, nulls FROM ({rows}) WHERE nulls IS NOT NULL"
+        ).fetchall()
+    for kind, *answers in counted:
+        for (name, json_type, _), is_there in zip(asked, answers, strict=True):
+            if is_there:
+                _add(found, kind, name, json_type)
+    for kind, listed in nulls:
+        for name in listed_nulls(listed):
+            _add(found, kind, name, "NULL")
+
+
+def _names(columns: tuple[PayloadColumn, ...]) -> list[str]:
+    return [identifier(column.name) for column in columns]
+
+
+def _tests(column: PayloadColumn) -> list[tuple[str, str]]:
+    """Write, for each JSON type that a column's values may have, whether there is one of it."""
+    name = identifier(column.name)
+    if column.kind != "container":
+        return [(column.json_kind, f"count({name}) > 0")]
+    is_array = f"starts_with({name}, '[')"
+    return [("ARRAY", f"bool_or({is_array})"), ("OBJECT", f"bool_or(NOT {is_array})")]
+
+
 def _untyped_sql(view: IndexView, valid: list[str]) -> str:
-    """Select (type, number of the field, JSON type) of payloads kept as text, parsing each once for all fields."""
-    pointers = text_list([json_pointer((name,)) for name in view.fields])
-    rows = view.relation(["type"], {"j": Read((), "json")}, [*valid, "data IS NOT NULL"])
-    texts = f"CASE WHEN contains(j, {literal(MARK)}) THEN json_extract_string(j, {pointers}) ELSE [] END"
-    pairs = f"""list_transform(list_zip(json_type(j, {pointers}), {texts}),
-        lambda p: {{'t': p[1], 'v': p[2]}})"""
-    kind = f"CASE WHEN x.t = 'VARCHAR' AND {is_number_mark_sql('x.v')} THEN 'DOUBLE' ELSE x.t END"
-    kinds = f"list_transform({pairs}, lambda x: {kind})"
-    unnested = f"SELECT type, unnest(range({len(view.fields)})) AS number, unnest({kinds}) AS kind FROM ({rows})"
-    return f"SELECT DISTINCT type, number, kind FROM ({unnested}) WHERE kind IS NOT NULL"
+    """Select (type, field, JSON type) of payloads kept as text, parsing each once for all its fields."""
+    rows = view.relation(["type"], None, [*valid, "data IS NOT NULL"], "data")
+    members = f"SELECT type, unnest({members_sql('data')}) AS m FROM ({rows}) WHERE json_type(data) = 'OBJECT'"
+    text = "json_extract_string(m.value, '$')"
+    kind = "coalesce(json_type(m.value), 'NULL')"
+    kinds = f"CASE WHEN {kind} = 'VARCHAR' AND {is_number_mark_sql(text)} THEN 'DOUBLE' ELSE {kind} END"
+    return f"SELECT DISTINCT type, {unmark_text_sql('m.key')}, {kinds} FROM ({members})"
 
 
 _NAMES = {"UBIGINT": "number", "BIGINT": "number", "DOUBLE": "number", "HUGEINT": "number", "VARCHAR": "string"}
 
 
-def _add(found: dict[str | None, dict[str, set[str]]], kind: str | None, name: str, kinds: list[str]) -> None:
-    if kinds:
-        found.setdefault(kind, {}).setdefault(name, set()).update(_NAMES.get(k, k.lower()) for k in kinds)
+def _add(found: dict[str | None, dict[str, set[str]]], kind: str | None, name: str, json_type: str) -> None:
+    found.setdefault(kind, {}).setdefault(name, set()).add(_NAMES.get(json_type, json_type.lower()))
 
 
 def _object(fields: dict[str, set[str]]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from esctl.engine.exact_text import is_number_mark_sql, json_string
+from esctl.engine.exact_text import is_number_mark_sql, json_string, unmark
 from esctl.engine.quoting import identifier, literal
 
 Kind = Literal["boolean", "bigint", "decimal", "string", "container"]
@@ -15,6 +17,7 @@ Kind = Literal["boolean", "bigint", "decimal", "string", "container"]
 MOST_COLUMNS = 256
 LEAST_SHARE = 0.005
 """A field in fewer of the sampled records than this share gets no column."""
+_NAME = re.compile(r'"(?:[^"\\]|\\.)*"')
 NARROW, WIDE = 18, 38
 """Decimal digits that fit 8 and 16 bytes."""
 
@@ -137,6 +140,11 @@ def null_mark(column: PayloadColumn) -> str:
     `nulls` lists such fields as JSON strings (`,"note",,"parent",`): null and missing are one in a typed column.
     """
     return f",{json_string(column.field)},"
+
+
+def listed_nulls(nulls: str) -> list[str]:
+    """List the fields that a value of the index column `nulls` names."""
+    return [json.loads(unmark(name)) for name in _NAME.findall(nulls)]
 
 
 def trimmed_decimal(value: str) -> str:
