@@ -12,6 +12,7 @@ import select
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import IO, cast
 
 from msgspec import Struct
@@ -25,7 +26,9 @@ from esctl.sources.files import ByteStream, Source
 from esctl.sources.generations import HEAD_SIZE, next_name
 from esctl.sources.lines import LineReader
 from esctl.sources.pieces import Piece
+from esctl.sources.predecessors import Given, Left, Predecessors, place_of
 from esctl.sources.reading import Delivery, Reading, SourceOptions, first_cursor, read
+from esctl.sources.rotated import Place
 
 BLOCK = 1 << 20
 PROBE = 4096
@@ -134,6 +137,9 @@ class Tail:
         self._current: Growing | None = None
         self._moved: list[Growing] = []
         self._is_missed = False
+        self._earlier = None if source.path is None else Predecessors(source.path, source.name, options, note)
+        self._left: Left | None = None
+        self._written = 0  # when the file was last written, as it was last looked at by its name
 
     @property
     def ended(self) -> bool:
@@ -157,27 +163,31 @@ class Tail:
             if time.monotonic() - moved.last_read > IDLE_SECONDS:
                 self._moved.remove(moved)
                 yield from _named(moved, moved.finish())
-        current = self._current = self._current or self._opened(cursors)
-        if current is None:
-            return
-        if self.source.path is not None and not current.is_same():
+        current = self._current
+        if current is not None and self.source.path is not None and not current.is_same():
             self._note(f"{self.source.name}: it was truncated; what it has now is read from its start")
             os.close(current.descriptor)
-            current = self._current = self._opened(cursors)
-            if current is None:
-                return
+            self._leave(current.name, None)
+        if self._current is None:
+            yield from self._begin(cursors, limit)
+        current = self._current
+        if current is None:
+            return
         yield from _named(current, current.poll(limit))
         if current.ended:
             yield from _named(current, current.finish())
         elif self._is_replaced(current):
             current.last_read = time.monotonic()
             self._moved.append(current)
-            self._current = None
+            self._leave(current.name, place_of(current.descriptor))
 
     def close(self) -> None:
         """Close all files."""
         for held in [*self._moved, *([self._current] if self._current and not self._current.ended else [])]:
             os.close(held.descriptor)
+
+    def _leave(self, name: str, place: Place | None) -> None:
+        self._current, self._left = None, Left(name, place, self._written)
 
     def _is_replaced(self, current: Growing) -> bool:
         if self.source.path is None:
@@ -186,7 +196,58 @@ class Tail:
             there = self.source.path.stat()
         except OSError:
             return False  # until another file has the name, this one may grow
-        return not os.path.samestat(there, os.fstat(current.descriptor))
+        if not os.path.samestat(there, os.fstat(current.descriptor)):
+            return True
+        self._written = there.st_mtime_ns
+        return False
+
+    def _begin(self, cursors: Mapping[str, Cursor], limit: int) -> Iterator[tuple[str, Delivery]]:
+        """Open the file that has the name now, once what had it in between is read."""
+        was_missed = self._is_missed
+        if self._earlier is not None:
+            self._earlier.look()
+        opened = self._current = self._opened(cursors)
+        if opened is None or self._earlier is None:
+            return
+        self._written = os.fstat(opened.descriptor).st_mtime_ns
+        given = self._given_before(self._earlier, opened, cursors, limit, was_missed=was_missed)
+        self._left = None
+        yield from given
+        if opened.head is not None:  # it is new, and those before it may have taken its name
+            opened.name = next_name(self.source.name, self._named_apart(cursors))
+
+    def _given_before(
+        self, earlier: Predecessors, opened: Growing, cursors: Mapping[str, Cursor], limit: int, *, was_missed: bool
+    ) -> Iterator[tuple[str, Delivery]]:
+        """Give what files have that had the name between the one that was read last and the opened one."""
+
+        def take(path: Path) -> Given:
+            return self._taken(path, cursors, limit)
+
+        now = place_of(opened.descriptor)
+        if self._left is not None or was_missed:
+            return earlier.since(self._left, now, cursors, take)
+        if opened.name not in cursors and self.source.name in cursors:
+            return earlier.resumed(now, cursors, take)
+        return iter(())
+
+    def _taken(self, path: Path, cursors: Mapping[str, Cursor], limit: int) -> Given:
+        """Read an earlier file to its end, and hold it for what its writer may still add."""
+        growing = self._continued(Source(self.source.name, path), self._named_apart(cursors))
+        before = -1
+        while before < growing.feed.end:
+            before = growing.feed.end
+            yield from _named(growing, growing.poll(limit))
+        if growing.feed.end:
+            self._moved.append(growing)
+        else:
+            os.close(growing.descriptor)
+        return growing.name
+
+    def _named_apart(self, cursors: Mapping[str, Cursor]) -> Mapping[str, Cursor]:
+        """Give the cursors, with those of files that are held and of which no record is whole yet."""
+        held = {each.name: each.cursor for each in self._moved if each.name not in cursors}
+        return {**cursors, **held} if held else cursors
 
     def _opened(self, cursors: Mapping[str, Cursor]) -> Growing | None:
         path = self.source.path
@@ -209,10 +270,10 @@ class Tail:
         if not is_file:
             raise UsageError(f"{self.source.name} is no file that can be followed", "give a file, or - for stdin")
         self._is_missed = False
-        return self._continued(cursors)
+        return self._continued(self.source, cursors)
 
-    def _continued(self, cursors: Mapping[str, Cursor]) -> Growing:
-        reading = read(self.source, replace(self._options, input_format="jsonl"), cursors)
+    def _continued(self, source: Source, cursors: Mapping[str, Cursor]) -> Growing:
+        reading = read(source, replace(self._options, input_format="jsonl"), cursors)
         feed, cursor, head = reading.left_at
         assert feed is not None
         if feed.stream.compressed:
@@ -221,9 +282,10 @@ class Tail:
         descriptor = feed.stream.duplicate()
         os.lseek(descriptor, feed.end, os.SEEK_SET)
         reading.close()
-        now = time.monotonic()
-        is_new = cursor.offset == 0
-        return Growing(reading.name, feed, cursor, head if is_new else None, descriptor, self._options, last_read=now)
+        growing = Growing(reading.name, feed, cursor, None if cursor.offset else head, descriptor, self._options)
+        growing.probe = os.pread(descriptor, min(PROBE, feed.end), 0)
+        growing.last_read = time.monotonic()
+        return growing
 
     def _check_lines(self, head: bytes) -> None:
         if self._options.input_format == "auto" and b"\n" in head:

@@ -21,6 +21,8 @@ from esctl.sources.follow import Tail
 from esctl.sources.reading import SourceOptions, read
 from tests.support.cli_harness import ESCTL, good, plain_event, refused, surroundings
 
+GAP = "what it was when last looked at is not beside it any more"
+
 
 class Followed:
     """A file in a folder, and what following it has given."""
@@ -117,7 +119,8 @@ def test_a_truncated_file_is_read_from_its_start(followed: Followed, now: bytes)
     followed.add(b"50\n")
     followed.poll()
     assert followed.given == {"app.log": b"1\n2\n3\n4\n", "app.log#2": now + b"50\n"}
-    assert followed.notes == ["app.log: it was truncated; what it has now is read from its start"]
+    assert followed.notes[0] == "app.log: it was truncated; what it has now is read from its start"
+    assert [GAP in note for note in followed.notes[1:]] == [True]
 
 
 def test_what_comes_before_a_line_that_is_too_long_is_taken(tmp_path: Path) -> None:

@@ -1,0 +1,125 @@
+"""The generations of a followed file that came and went between two looks at it, found beside it or told of."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.errors import EsctlError
+from esctl.model import Cursor
+from esctl.sources.files import Source
+from esctl.sources.generations import generations
+from esctl.sources.reading import Delivery, SourceOptions, read
+from esctl.sources.rotated import Look, Place, Sibling, is_known, looked_at, missing, siblings
+
+_EARLIER = 1_000_000_000
+"""Nanoseconds by which a file's times may be behind the clock."""
+
+Given = Generator[tuple[str, Delivery], None, str]
+"""Deliveries of a file; it ends with the name of the source that they are of."""
+
+
+class Left(Struct, frozen=True):
+    """The file that had the name before: its source, where it is if it was moved, when it was last written (ns)."""
+
+    name: str
+    place: Place | None
+    written: int
+
+
+class Predecessors:
+    """What had a file's name before the file that has it now.
+
+    `take` reads an unpacked one to its end, and may hold it open for what is still added. The folder is listed only
+    where another file has the name.
+    """
+
+    def __init__(self, path: Path, name: str, options: SourceOptions, note: Callable[[str], None]) -> None:
+        self._path = path
+        self._name = name
+        self._options = replace(options, input_format="jsonl")
+        self._note = note
+        self._looks: dict[Place, Look] | None = None
+        self._started = time.time_ns() - _EARLIER
+
+    def look(self) -> None:
+        """Remember which files are there now, unless that was done: those are no successors of what is followed."""
+        if self._looks is None:
+            self._looks = looked_at(siblings(self._path))
+
+    def since(
+        self, left: Left | None, now: Place, cursors: Mapping[str, Cursor], take: Callable[[Path], Given]
+    ) -> Iterator[tuple[str, Delivery]]:
+        """Give the records of the generations after `left` and before the file `now`, the oldest first.
+
+        `left` None: there was no file when it was first looked for. Notes where there may be gaps.
+        """
+        place = None if left is None else left.place
+        found = [each for each in siblings(self._path, place) if each.place != now]
+        looks = self._looks or {}
+        written = self._started if left is None else left.written
+        fresh = [
+            each for each in found if each.written >= written and not is_known(each, looks) and each.place != place
+        ]
+        names = yield from self._each(fresh, cursors, take)
+        if left is not None:
+            was_left = (each for each in found if each.place == place or names.get(each) == left.name)
+            self._tell(found, next(was_left, None))
+        self._looks = looked_at(siblings(self._path))
+
+    def resumed(
+        self, now: Place, cursors: Mapping[str, Cursor], take: Callable[[Path], Given]
+    ) -> Iterator[tuple[str, Delivery]]:
+        """Give the records since the newest generation that is known, where another one has its name by now."""
+        found = [each for each in siblings(self._path) if each.place != now]
+        last = generations(self._name, cursors)[-1]
+        left = next((each for each in reversed(found) if self._source_of(each, cursors) == last), None)
+        if left is not None:
+            yield from self._each(found[found.index(left) :], cursors, take)
+        self._tell(found, left)
+        self._looks = looked_at(siblings(self._path))
+
+    def _source_of(self, each: Sibling, cursors: Mapping[str, Cursor]) -> str:
+        try:
+            reading = read(Source(self._name, each.path), self._options, cursors)
+        except EsctlError:
+            return ""
+        reading.close()
+        return reading.name
+
+    def _each(
+        self, wanted: Iterable[Sibling], cursors: Mapping[str, Cursor], take: Callable[[Path], Given]
+    ) -> Generator[tuple[str, Delivery], None, dict[Sibling, str]]:
+        names = {}
+        for each in wanted:
+            try:
+                names[each] = yield from (self._unpacked(each.path, cursors) if each.is_packed else take(each.path))
+            except EsctlError as error:
+                self._note(f"{each.path.name}: its records may be missing: {error}")
+        return names
+
+    def _unpacked(self, path: Path, cursors: Mapping[str, Cursor]) -> Given:
+        reading = read(Source(self._name, path), self._options, cursors)
+        for delivery in reading:
+            yield reading.name, delivery
+        return reading.name
+
+    def _tell(self, found: list[Sibling], left: Sibling | None) -> None:
+        if left is None:
+            self._note(
+                f"{self._name}: what it was when last looked at is not beside it any more: "
+                "what was added since, or files that had its name in between, may be missing"
+            )
+        elif gone := missing(found, left):
+            self._note(f"{', '.join(gone)} is not there: its records may be missing")
+
+
+def place_of(descriptor: int) -> Place:
+    """Say which file is open."""
+    there = os.fstat(descriptor)
+    return there.st_dev, there.st_ino
