@@ -355,7 +355,7 @@ def _check_overrides(config: Config, overrides: Sequence[str]) -> None:
     mapping = _mapping_of(config)
     override(mapping.default, overrides)
     if "ignore" in str(config.mapping):
-        from esctl.queries.ignored import check_conditions
+        from esctl.ask.scope.ignored import check_conditions
 
         check_conditions(mapping)
 

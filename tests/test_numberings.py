@@ -12,8 +12,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from esctl.index.envelope.mapping import parse_mapping
-from esctl.index.families import unrotated
 from esctl.index.files.manifest import Manifest, read_manifest
+from esctl.index.seen_ids.numberings import unrotated
 from esctl.index.update import Updater
 from esctl.log.commits import create_store, open_log
 from esctl.log.store_state import Snapshot

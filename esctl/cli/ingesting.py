@@ -14,7 +14,7 @@ from esctl.index.envelope.mapping import toml_string
 if TYPE_CHECKING:
     from esctl.api import Store
     from esctl.index.envelope.detect import Detection
-    from esctl.index.families import Apart
+    from esctl.index.seen_ids.numberings import Apart
 
 MOST_APART = 5
 """Sources that are told one by one."""
@@ -58,7 +58,7 @@ def report_apart(found: Sequence[Apart], quiet: bool) -> None:
 
 def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> None:
     """Say how many events behind a position name no entity, and how many of them are declared to be of none."""
-    from esctl.queries.ignored import count_ignored
+    from esctl.ask.scope.ignored import count_ignored
 
     declared = count_ignored(store.scope(), after) if count else 0
     if declared:

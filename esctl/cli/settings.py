@@ -91,8 +91,8 @@ def _apart(store: Path | None, config: Config) -> Iterator[Setting]:
     from esctl.api import Store
     from esctl.engine.exact_text import json_string
     from esctl.errors import EsctlError
-    from esctl.index.families import apart
     from esctl.index.files.manifest import read_manifest
+    from esctl.index.seen_ids.numberings import apart
 
     try:
         manifest = read_manifest(Store(store, config).index_folder) if store is not None else None

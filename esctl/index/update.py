@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from esctl.errors import InputError
 from esctl.index.chunks import chunks, ends, fresh_chunks
 from esctl.index.decode.log_rows import judge_rows, judged_chunk, runs_of, trimmed_raws
-from esctl.index.families import as_of, in_numbering
 from esctl.index.files.freshness import empty, in_zones, is_current, newest_head, usable, zones_of
 from esctl.index.files.manifest import (
     MANIFEST,
@@ -30,6 +29,7 @@ from esctl.index.files.manifest import (
 from esctl.index.files.merge import due, merge, together
 from esctl.index.files.write import ROW_GROUP, Written, locked, retire, sweep, write_file
 from esctl.index.scan import IndexView
+from esctl.index.seen_ids.numberings import as_of, in_numbering
 from esctl.log.files import make_folder, remove
 from esctl.log.store_state import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
@@ -210,7 +210,7 @@ class Updater(Struct, frozen=True, dict=True):
 
     def _configured_or_detected(self, snapshot: Snapshot, source: str, raws: pa.Array, cursor: Cursor) -> Stanza:
         from esctl.index.envelope.samples import values_of
-        from esctl.index.stanzas import recorded, stanza_of
+        from esctl.index.envelope.stanza_of import recorded, stanza_of
 
         def sample() -> list[Any]:
             return values_of(raws.slice(0, SAMPLE_RECORDS), cursor, self.connection)
@@ -258,7 +258,7 @@ class Updater(Struct, frozen=True, dict=True):
 
     def _add(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Manifest:
         """Understand a chunk and write it; or, where it shows ids not to be shared, give what to go on from."""
-        from esctl.index.settling import settle, settled
+        from esctl.index.seen_ids.settle import settle, settled
 
         while True:
             known, understood = self._understood(snapshot, manifest, table)
@@ -312,7 +312,7 @@ class Updater(Struct, frozen=True, dict=True):
 
     def _stanza(self, snapshot: Snapshot, source: str, row: int, table: pa.Table, texts: pa.ChunkedArray) -> Stanza:
         from esctl.index.envelope.samples import parsed
-        from esctl.index.stanzas import recorded, stanza_of
+        from esctl.index.envelope.stanza_of import recorded, stanza_of
 
         cursor = snapshot.cursors[source]
 
@@ -330,7 +330,7 @@ class Updater(Struct, frozen=True, dict=True):
 
     def recognise(self, snapshot: Snapshot, source: str, first: int) -> Stanza:
         """Say what is recognised in a source, whose first record is at position `first`, whatever is configured."""
-        from esctl.index.stanzas import recognised, recorded
+        from esctl.index.envelope.stanza_of import recognised, recorded
 
         return (
             recorded(snapshot, source)

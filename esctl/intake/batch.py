@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from esctl.index.background import Behind
     from esctl.index.builder import ChunkEvents
     from esctl.index.envelope.detect import Detection
-    from esctl.index.families import Apart
     from esctl.index.files.manifest import IndexFile, Manifest
+    from esctl.index.seen_ids.numberings import Apart
     from esctl.index.update import Updater
     from esctl.log.store_state import Snapshot
     from esctl.log.writer import LogWriter, Part
@@ -102,7 +102,7 @@ def ingest(
     """
     from esctl.engine.duckdb import second_cursor
     from esctl.index.background import Behind
-    from esctl.index.families import newly_apart
+    from esctl.index.seen_ids.numberings import newly_apart
     from esctl.log.writer import LogWriter
 
     started = time.monotonic()

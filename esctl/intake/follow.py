@@ -79,7 +79,7 @@ def follow(
     The store's lock is held for the commits alone, so that others can write to it in between. What is complete when it
     is asked to stop is committed. Raises as `ingest` does.
     """
-    from esctl.index.families import newly_apart
+    from esctl.index.seen_ids.numberings import newly_apart
     from esctl.log.commits import open_log
     from esctl.sources.follow import Tail
 

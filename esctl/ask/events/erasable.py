@@ -13,8 +13,8 @@ from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.decode.log_rows import trimmed
-from esctl.index.families import by_stanza, numberings
 from esctl.index.files.manifest import IS_ERASED
+from esctl.index.seen_ids.numberings import by_stanza, numberings
 from esctl.log.erasing import ranges_of
 from esctl.log.reader import iter_batches, raw_of
 from esctl.log.store_state import Snapshot

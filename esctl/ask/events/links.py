@@ -8,7 +8,7 @@ from esctl.ask.scope.bounds import known_conditions
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.index.envelope.envelope_sql import ALIASES_TYPE
-from esctl.index.families import by_stanza, numberings
+from esctl.index.seen_ids.numberings import by_stanza, numberings
 
 VALID = "duplicate_of IS NULL AND invalid IS NULL"
 

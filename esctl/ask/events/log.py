@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from esctl.ask.scope.bounds import entity_conditions, known_conditions
 from esctl.ask.scope.event_names import events_of, several
 from esctl.ask.scope.filters import Filters, filter_conditions
+from esctl.ask.scope.ignored import ignored
 from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
@@ -20,7 +21,6 @@ from esctl.model import Answer, Column
 from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
 from esctl.projection.values import to_boolean
-from esctl.queries.ignored import ignored
 
 COLUMNS = (
     Column("position", "integer"), Column("source", "text"), Column("offset", "integer"), Column("time", "time"),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 
+from esctl.ask.scope.ignored import count_ignored
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
 from esctl.log.store_state import Snapshot
 from esctl.model import Answer, AsOf, Column
-from esctl.queries.ignored import count_ignored
 from esctl.saved_states import files as shelf
 
 COLUMNS = (

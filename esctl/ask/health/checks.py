@@ -9,14 +9,14 @@ from msgspec import Struct
 
 from esctl.ask.scope.bounds import entity_conditions, known_conditions
 from esctl.ask.scope.filters import Filters, filter_conditions
+from esctl.ask.scope.ignored import ignored
 from esctl.ask.scope.scope import Scope, claims
 from esctl.engine.exact_text import json_string_sql, time_text
 from esctl.engine.quoting import like_pattern, literal
-from esctl.index.families import apart
 from esctl.index.files.manifest import UNREADABLE
 from esctl.index.scan import FOLDABLE, Read
+from esctl.index.seen_ids.numberings import apart
 from esctl.projection.spec import Projection
-from esctl.queries.ignored import ignored
 
 EVENT = ("position", "time", "recorded_at", "source", "kind", "entity", "type", "id")
 """What an occurrence tells of its event, beside `detail` (text) and `weight` (how bad it is; NULL: all are alike)."""

@@ -129,9 +129,9 @@ def run(
         with diagnostics.progress("ingest", _total(found), shared.quiet) as advance:
             outcome = store.ingest(*found, options=options, observe=advance)
         report_detections(outcome.detections, shared.quiet)
+    store.refresh()
     _report(outcome, shared, store)
     _vouch(outcome, signing)
-    store.refresh()
     report_entities(store, outcome.detections)
     keep(store)
 
@@ -196,7 +196,6 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
     from esctl.cli.ingesting import report_apart, report_homeless
     from esctl.cli.opening import output_settings
     from esctl.cli.render import render
-    from esctl.store import reopened
 
     for name, count in outcome.pending:
         diagnostics.note(
@@ -214,7 +213,7 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
         if count:
             diagnostics.note(f"note: {count} {what}: esctl log {option}", shared.quiet)
     report_apart(outcome.apart, shared.quiet)
-    report_homeless(reopened(store), outcome.homeless, shared.quiet, summary.head - summary.new)
+    report_homeless(store, outcome.homeless, shared.quiet, summary.head - summary.new)
     if summary.invalid and summary.invalid == summary.new:
         diagnostics.note(
             "note: no record could be read: a table has its format named by --input-format csv", shared.quiet

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from esctl.engine.duckdb import relational
 from esctl.engine.quoting import literal, text_list
-from esctl.index.families import summed_tallies
 from esctl.index.files.manifest import IndexFile
 from esctl.index.files.payload_columns import MOST_COLUMNS, PayloadColumn
 from esctl.index.files.write import ROW_GROUP, write_file
 from esctl.index.scan import require_files
+from esctl.index.seen_ids.numberings import summed_tallies
 
 if TYPE_CHECKING:
     import duckdb

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from esctl.engine.duckdb import relational
 from esctl.engine.quoting import text_list
-from esctl.index.families import by_stanza, families, is_divided, numberings
+from esctl.index.seen_ids.numberings import by_stanza, families, is_divided, numberings
 from esctl.index.seen_ids.runs import hashes_in
 from esctl.model import Stanza
 
@@ -92,7 +92,7 @@ def find_repeats(connection: duckdb.DuckDBPyConnection, events: pa.Table, earlie
     taken = events.select(["position", "recorded_at", "source", "time", "stanza", "scope", "id"])
     search = Search(connection, taken.take(pa.array(rows)) if len(rows) < len(taken) else taken, earlier)
     if is_divided(earlier.stanzas):
-        from esctl.index.divided import divided
+        from esctl.index.seen_ids.find_divided import divided
 
         found = divided(search)
     else:

@@ -17,9 +17,9 @@ from msgspec.structs import replace
 
 from esctl.engine.duckdb import single_row
 from esctl.engine.quoting import literal
-from esctl.index.families import by_stanza, families
 from esctl.index.files.manifest import IdRun, Manifest
 from esctl.index.scan import require_files
+from esctl.index.seen_ids.numberings import by_stanza, families
 from esctl.index.seen_ids.run_file import (
     FARTHEST,
     DamagedRunError,

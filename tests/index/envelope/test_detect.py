@@ -261,3 +261,8 @@ def test_all_formats_of_one_log_are_read_alike(tmp_path: Path, shift: int) -> No
     done = good("ingest", "a.jsonl", "b.csv", "c.parquet", "d.arrow", cwd=tmp_path)
     assert done.err.count("mapping of a.jsonl and 3 more") == 1, done.err
     assert 'time    "time:timestamp"' in done.err
+
+
+@pytest.mark.parametrize("length", [1001, 100_000])
+def test_long_names_are_names(length: int) -> None:
+    assert mapped(detect(events(stream="x" * length)))["entity"] == "stream"

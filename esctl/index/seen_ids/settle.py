@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from esctl.index.chunks import ends
 from esctl.index.decode.log_rows import runs_of
-from esctl.index.families import judge, numbering_of_kin, summed_tallies, with_moves, with_numberings
 from esctl.index.files.manifest import Manifest, Met, Move, Tally
+from esctl.index.seen_ids.numberings import judge, numbering_of_kin, summed_tallies, with_moves, with_numberings
 from esctl.log.store_state import Snapshot
 
 if TYPE_CHECKING:

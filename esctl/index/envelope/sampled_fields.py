@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct, field
@@ -17,6 +18,8 @@ MOSTLY = 0.9
 _WRITTEN_DECIMAL = re.compile(r"-?\d+\.\d+|true|false", re.IGNORECASE)
 ENOUGH = 20
 """Records that show whether the values of a field repeat."""
+_USUAL_NAME = 100
+"""Characters of a name that is worth remembering."""
 
 
 class SampledField(Struct):
@@ -58,7 +61,12 @@ class SampledField(Struct):
 
 
 def plain_name(name: str) -> str:
-    """Give a name in lower case, bare of all but letters and digits."""
+    """Return a name in lower case, bare of all but letters and digits."""
+    return _bare(name) if len(name) <= _USUAL_NAME else _bare.__wrapped__(name)
+
+
+@lru_cache(4096)  # the same names come again with every source
+def _bare(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()
 
 
@@ -105,7 +113,7 @@ def _has_fraction(value: object) -> bool:
 
 def identifies(each: SampledField) -> bool:
     """Say whether values may be names of things."""
-    return each.is_scalar and not is_decimal(each) and all(0 < len(str(value)) <= 1000 for value in each.scalars)
+    return each.is_scalar and not is_decimal(each) and all(value != "" for value in each.scalars)
 
 
 def is_time(each: SampledField) -> bool:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct, field
 
-from esctl.index.families import numberings
 from esctl.index.seen_ids.find import Meeting, Repeats, Search, leading, met, renumbered, summed
+from esctl.index.seen_ids.numberings import numberings
 
 if TYPE_CHECKING:
     import numpy.typing as npt

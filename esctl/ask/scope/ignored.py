@@ -1,0 +1,67 @@
+"""Events of no entity that are declared to be of none: tombstones, markers. They are kept, and no finding."""
+
+from __future__ import annotations
+
+from esctl.ask.scope.scope import Scope
+from esctl.engine.duckdb import explained, single_row
+from esctl.errors import UsageError
+from esctl.index.scan import EVENT_COLUMNS
+from esctl.model import MappingConfig, Stanza
+from esctl.projection.expressions import Expression
+from esctl.projection.reads import Reads, measure
+from esctl.projection.syntax import Path
+from esctl.projection.values import NULL, Value, to_boolean
+
+WHERE = "mapping.ignore"
+
+
+def check_conditions(mapping: MappingConfig) -> None:
+    """Raise UsageError for a condition of the mapping that is none."""
+    stanzas = (mapping.default, *(stanza for _, stanza in mapping.sources))
+    for stanza in stanzas:
+        if stanza is not None and stanza.ignore:
+            Expression(stanza.ignore, WHERE).compile(_named)
+
+
+def _named(path: Path) -> Value:
+    if path[0] != "data" and (len(path) > 1 or path[0] not in EVENT_COLUMNS):
+        dotted = ".".join(map(str, path))
+        raise UsageError(f"unknown name {dotted!r}", f"names are: data.<field>, {', '.join(EVENT_COLUMNS)}")
+    return NULL
+
+
+def ignored(scope: Scope) -> str:
+    """Select the positions of the events of no entity that their mapping declares so; empty where none does."""
+    parts = (
+        _matching(scope, number, stanza)
+        for number, stanza in enumerate(scope.view.manifest.stanzas)
+        if stanza.ignore and number in scope.view.manifest.sources.values()
+    )
+    return " UNION ALL ".join(parts)
+
+
+def count_ignored(scope: Scope, after: int = 0) -> int:
+    """Count the ignored events behind a position."""
+    rows = ignored(scope)
+    if not rows:
+        return 0
+    with explained():
+        found = single_row(scope.connection, f"SELECT count(DISTINCT position) FROM ({rows}) WHERE position > {after}")
+    return int(found[0]) if found else 0
+
+
+def _matching(scope: Scope, number: int, stanza: Stanza) -> str:
+    expression = Expression(stanza.ignore, WHERE)
+    paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
+    known = [path for path in paths if path[0] in scope.view.fields]
+    reads = Reads(scope.view, measure(scope.connection, scope.view, known))
+
+    def resolve(path: Path) -> Value:
+        is_unknown = path[0] == "data" and len(path) > 1 and path[1] not in scope.view.fields
+        return NULL if is_unknown else reads.resolve(path)
+
+    test = to_boolean(expression.compile(resolve)).sql
+    names = dict.fromkeys(["position", *reads.columns])
+    conditions = [f"stanza = {number}", "invalid IS NULL", "entity IS NULL"]
+    rows = scope.view.relation(names, reads.by_alias(), conditions)
+    return f"SELECT position FROM ({rows}) WHERE coalesce({test}, false)"
