@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from esctl.index.files.sort_rows import Rows
     from esctl.index.seen_ids.find import Earlier
     from esctl.index.seen_ids.runs import Ids, IdsBefore
+    from esctl.log.writer import Part
 
 SMALL_ROWS = 1_000_000
 """Files with fewer rows are merged as the log grows."""
@@ -176,28 +177,31 @@ class Updater(Struct, frozen=True, dict=True):
         make_folder(self.folder.parent)
         make_folder(self.folder)
 
-    def preview(self, snapshot: Snapshot, source: str, batch: pa.RecordBatch, cursor: Cursor) -> ChunkEvents:
-        """Build the index rows that a batch would get if it were kept now, and keep nothing."""
+    def preview(self, snapshot: Snapshot, parts: Sequence[Part]) -> ChunkEvents:
+        """Build the index rows that records would get if they were kept now, and keep nothing."""
         import numpy as np
         import pyarrow as pa
 
         from esctl.index.builder import build
         from esctl.log.segment import SCHEMA
 
-        count = batch.num_rows
-        columns = {name: batch[name] for name in batch.schema.names}
+        batches = [(part.source, batch) for part in parts for batch in part.batches if batch.num_rows]
+        rows = pa.concat_tables([pa.Table.from_batches([batch]) for _, batch in batches])
+        count = rows.num_rows
+        columns = {name: rows[name] for name in rows.schema.names}
         columns["position"] = pa.array(np.arange(snapshot.head + 1, snapshot.head + 1 + count))
         columns["recorded_at"] = pa.array(np.full(count, snapshot.at + 1), pa.timestamp("us", tz="UTC"))
-        columns["source"] = pa.array([source]).take(pa.array(np.zeros(count, dtype=np.int64)))
+        columns["source"] = pa.chunked_array([pa.repeat(source, batch.num_rows) for source, batch in batches])
         names = ("position", "recorded_at", "source", "offset", "source_time", "raw")
-        table = pa.table({name: columns[name].cast(SCHEMA.field(name).type) for name in names})
-        manifest = self.run(snapshot).manifest
-        if source not in manifest.sources:
-            manifest = with_sources(
-                manifest, {source: self._configured_or_detected(snapshot, source, batch["raw"], cursor)}
-            )
-        judged = judge_rows(self.connection, table, {source: cursor})
-        chunk, groups = judged_chunk(table, judged, {source: cursor}, manifest)
+        table = pa.table({name: columns[name].cast(SCHEMA.field(name).type) for name in names}).combine_chunks()
+        manifest, cursors = self.run(snapshot).manifest, {part.source: part.cursor for part in parts}
+        new: dict[str, Stanza] = {}
+        for source, batch in batches:
+            if source not in manifest.sources and source not in new:
+                new[source] = self._configured_or_detected(snapshot, source, batch["raw"], cursors[source])
+        manifest = with_sources(manifest, new)
+        judged = judge_rows(self.connection, table, cursors)
+        chunk, groups = judged_chunk(table, judged, cursors, manifest)
         return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
 
     def _earlier(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Earlier:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as finished
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,7 +14,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esctl.errors import EsctlError, InputError, with_more
-from esctl.model import Cursor, IngestSummary
+from esctl.model import IngestSummary
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from esctl.log.store_state import Snapshot
     from esctl.log.writer import LogWriter, Part
     from esctl.sources.files import Source
+    from esctl.sources.generations import Known
     from esctl.sources.reading import Delivery, Reading, SourceOptions
 
 COMMIT_BYTES = 48 << 20
 COMMIT_ROWS = 500_000
+COMMIT_PARTS = 1000
+"""So many small files make a commit: what was read of many is kept, whatever becomes of the rest."""
 SAMPLED = 1000
 
 
@@ -78,13 +82,15 @@ class _Run(Struct):
     behind: Behind
     options: IngestOptions
     observe: Observer
+    cursors: Known
+    pool: ThreadPoolExecutor
     records: int = 0
     skipped: int = 0
     parts: list[Part] = field(default_factory=list)
     rows: int = 0
     bytes: int = 0
     pending: list[tuple[str, int]] = field(default_factory=list)
-    cursors: dict[str, Cursor] = field(default_factory=dict)
+    sampled: dict[str, int] = field(default_factory=dict)
 
 
 def ingest(
@@ -104,6 +110,7 @@ def ingest(
     from esctl.index.background import Behind
     from esctl.index.seen_ids.numberings import newly_apart
     from esctl.log.writer import LogWriter
+    from esctl.sources.generations import Known
 
     started = time.monotonic()
     found: list[tuple[str, Detection]] = []
@@ -111,8 +118,8 @@ def ingest(
     with LogWriter(store, connection=second_cursor(connection)) as writer, _kept_told(writer):
         before = writer.snapshot
         base = build.run(before).manifest
-        with Behind(build) as behind:
-            run = _Run(writer, build, behind, options, observe, cursors=dict(before.cursors))
+        with Behind(build) as behind, ThreadPoolExecutor(1, "reading") as pool:
+            run = _Run(writer, build, behind, options, observe, Known(before.cursors), pool)
             try:
                 for source in sources:
                     _read_source(run, source)
@@ -171,7 +178,7 @@ def _read_source(run: _Run, source: Source) -> None:
     done = 0
     # What is not a plain file may keep a reader waiting, whom Ctrl-C is to reach.
     regular = source.path is not None and source.path.is_file()
-    for delivery in _ahead(reading) if regular else reading:
+    for delivery in _ahead(run.pool, reading) if regular else reading:
         _keep(run, reading, delivery)
         run.observe(reading.done - done, delivery.batch.num_rows)
         done = reading.done
@@ -179,14 +186,17 @@ def _read_source(run: _Run, source: Source) -> None:
         run.pending.append((reading.name, reading.pending_bytes))
 
 
-def _ahead(reading: Reading) -> Iterator[Delivery]:
+def _ahead(pool: ThreadPoolExecutor, reading: Reading) -> Iterator[Delivery]:
     """Read the next batch while one is dealt with."""
     deliveries = iter(reading)
-    with ThreadPoolExecutor(1, "reading") as pool:
+    delivery = next(deliveries, None)
+    while delivery is not None:
         waiting = pool.submit(next, deliveries, None)
-        while (delivery := waiting.result()) is not None:
-            waiting = pool.submit(next, deliveries, None)
+        try:
             yield delivery
+        finally:
+            finished([waiting])  # also where nobody wants it any more: no two may read a source at once
+        delivery = waiting.result()
 
 
 def _keep(run: _Run, reading: Reading, delivery: Delivery) -> None:
@@ -198,24 +208,21 @@ def _keep(run: _Run, reading: Reading, delivery: Delivery) -> None:
         dialect["tz"] = run.options.tz
     elif known is not None and "tz" in known.dialect:
         dialect["tz"] = known.dialect["tz"]
-    cursor = replace(delivery.cursor, dialect=dialect)
-    batch = delivery.batch
+    batch, cursor = delivery.batch, replace(delivery.cursor, dialect=dialect)
     run.records += batch.num_rows
-    if run.options.strict or run.options.skip_duplicates:
-        batch = _checked(run, reading, batch, cursor)
-    sampled = known.sampled if known is not None and known.sampled else min(batch.num_rows, SAMPLED)
-    cursor = replace(cursor, sampled=sampled)
     run.cursors[reading.name] = cursor
     run.parts.append(Part(reading.name, [batch], cursor))
     run.rows += batch.num_rows
     run.bytes += batch.nbytes
-    if run.rows >= COMMIT_ROWS or run.bytes >= COMMIT_BYTES:
+    if run.rows >= COMMIT_ROWS or run.bytes >= COMMIT_BYTES or len(run.parts) >= COMMIT_PARTS:
         _flush(run)
 
 
 def _flush(run: _Run) -> None:
     """Make what was read durable, then understand it."""
     parts, run.parts, run.rows, run.bytes = run.parts, [], 0, 0
+    checked = _checked(run, parts) if run.options.strict or run.options.skip_duplicates else parts
+    parts = [_sampled(run, part) for part in checked]
     if not parts:
         return
     if run.options.strict:
@@ -225,27 +232,41 @@ def _flush(run: _Run) -> None:
         run.behind.put(run.writer.append(parts, written), written)
 
 
-def _checked(run: _Run, reading: Reading, batch: pa.RecordBatch, cursor: Cursor) -> pa.RecordBatch:
-    """Look at a batch before it is kept: refuse invalid records (strict), leave duplicates out."""
+def _sampled(run: _Run, part: Part) -> Part:
+    """Say with a part how many records the first commit of its source has."""
+    known = run.writer.snapshot.cursors.get(part.source)
+    told = run.sampled.get(part.source) or (known.sampled if known is not None else 0)
+    rows = sum(batch.num_rows for batch in part.batches)
+    run.sampled[part.source] = told or min(rows, SAMPLED)
+    return replace(part, cursor=replace(part.cursor, sampled=run.sampled[part.source]))
+
+
+def _checked(run: _Run, parts: Sequence[Part]) -> Sequence[Part]:
+    """Look at records before they are kept: refuse invalid ones (strict), leave duplicates out."""
     import pyarrow as pa
 
-    if run.options.skip_duplicates:
-        _flush(run)  # so that duplicates of what was just read are found
-        run.behind.wait()
-    understood = run.updater.preview(run.writer.snapshot, reading.name, batch, cursor)
+    if not any(batch.num_rows for part in parts for batch in part.batches):
+        return parts
+    run.behind.wait()  # so that duplicates of what was read before are found
+    understood = run.updater.preview(run.writer.snapshot, parts)
     if run.options.strict and understood.invalid:
-        raise _refusal(reading.name, understood)
+        raise _refusal(understood)
     if not run.options.skip_duplicates or not understood.duplicate_positions:
-        return batch
-    gone = {position - run.writer.snapshot.head - 1 for position in understood.duplicate_positions}
+        return parts
+    gone, at, kept = set(understood.duplicate_positions), run.writer.snapshot.head + 1, []
     run.skipped += len(gone)
-    return batch.filter(pa.array([row not in gone for row in range(batch.num_rows)]))
+    for part in parts:
+        (batch,) = part.batches
+        stays = [position not in gone for position in range(at, at + batch.num_rows)]
+        kept.append(replace(part, batches=[batch.filter(pa.array(stays, pa.bool_()))]))
+        at += batch.num_rows
+    return kept
 
 
-def _refusal(name: str, understood: ChunkEvents) -> InputError:
+def _refusal(understood: ChunkEvents) -> InputError:
     events = understood.table
-    bad = events.filter(events["invalid"].is_valid()).select(["offset", "invalid"]).slice(0, 1).to_pylist()[0]
+    bad = events.filter(events["invalid"].is_valid()).select(["source", "offset", "invalid"]).slice(0, 1).to_pylist()[0]
     return InputError(
-        f"{name}: invalid record at offset {bad['offset']}: {bad['invalid']}",
+        f"{bad['source']}: invalid record at offset {bad['offset']}: {bad['invalid']}",
         "nothing was ingested; without --strict invalid records are kept and counted",
     )

@@ -27,10 +27,9 @@ def sniff(head: bytes, whole: bool = True) -> str:
 
     What is none of these is jsonl: each line is then kept as an invalid record.
     """
-    if head.startswith(b"PAR1"):
-        return "parquet"
-    if head.startswith((b"ARROW1\x00\x00", b"FEA1")) or _is_arrow_stream(head):
-        return "arrow"
+    columnar = sniff_columnar(head)
+    if columnar is not None:
+        return columnar
     text = head.removeprefix(BOM).lstrip(BLANKS + b"\x1e")
     if not text:
         return "jsonl"
@@ -41,6 +40,14 @@ def sniff(head: bytes, whole: bool = True) -> str:
         return "jsonl"
     delimiter = sniff_delimiter(head, whole)
     return "jsonl" if delimiter is None else "tsv" if delimiter == "\t" else "csv"
+
+
+def sniff_columnar(head: bytes) -> str | None:
+    """Tell the format of a file of columns, parquet or arrow, from its first bytes; None when it is none."""
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    is_arrow = head.startswith((b"ARROW1\x00\x00", b"FEA1")) or _is_arrow_stream(head)
+    return "arrow" if is_arrow else None
 
 
 def _is_arrow_stream(head: bytes) -> bool:

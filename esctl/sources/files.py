@@ -207,6 +207,8 @@ class ByteStream:
 
     def read(self, size: int) -> bytes:
         """Read up to `size` bytes, as `readinto` does."""
+        if self.size and not self._packing:
+            size = min(size, self.size + 1)  # one more, which tells whether that was all
         buffer = bytearray(size)
         return bytes(memoryview(buffer)[: self.readinto(memoryview(buffer))])
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
 from esctl.model import Cursor
 from esctl.sources.feed import Feed
+from esctl.sources.pieces import BLANKS
 
 HEAD_SIZE = 65536
+COLUMNAR = frozenset({"parquet", "arrow"})
+_LINED = frozenset({"jsonl", "csv", "tsv"})
+_NEWLINE = 10
+
+_Shelf = tuple[str, int]
+_FILES: _Shelf = ("file", 0)
 
 
 class Candidate(Struct, frozen=True):
@@ -20,33 +27,93 @@ class Candidate(Struct, frozen=True):
     cursor: Cursor
 
 
-def candidates(name: str, head: bytes, cursors: Mapping[str, Cursor], foreign: bool) -> list[Candidate]:
-    """List known sources with the same head, in the order in which they are to be believed.
+class Known(dict[str, Cursor]):
+    """The cursors of a store by source name, found again by how a source begins.
+
+    So a new file is held against a few known ones, however many there are.
+    """
+
+    def __init__(self, cursors: Mapping[str, Cursor]) -> None:
+        super().__init__()
+        self._shelves: dict[_Shelf, dict[str, dict[str, None]]] = {}  # then by digest: names
+        for name, cursor in cursors.items():
+            self[name] = cursor
+
+    def __setitem__(self, name: str, cursor: Cursor) -> None:
+        before = self.get(name)
+        if before is not None and before.records and before.offset:
+            shelf, digest = _place(before)
+            del self._shelves[shelf][digest][name]
+            if not self._shelves[shelf][digest]:
+                del self._shelves[shelf][digest]
+        super().__setitem__(name, cursor)
+        # Without a record a cursor holds nothing that could be known again (an empty file, a header alone).
+        if cursor.records and cursor.offset:
+            shelf, digest = _place(cursor)
+            self._shelves.setdefault(shelf, {}).setdefault(digest, {})[name] = None
+
+    def same(self, sha256: str) -> list[Candidate]:
+        """List the known Parquet and Arrow files with this digest."""
+        return [Candidate(name, self[name]) for name in self._shelves.get(_FILES, {}).get(sha256, ())]
+
+    def beginning(self, head: bytes) -> list[Candidate]:
+        """List the known sources of text that a stream with these first bytes may continue."""
+        shelves = [shelf for shelf in self._shelves if _may_end(head, *shelf)]
+        digests = _digests(head, {size for _, size in shelves})
+        found = (name for shelf in shelves for name in self._shelves[shelf].get(digests[shelf[1]], ()))
+        return [Candidate(name, self[name]) for name in found]
+
+
+def _place(cursor: Cursor) -> tuple[_Shelf, str]:
+    """Give where a cursor is kept: how what was read of its source ends and the size of its head, and the digest."""
+    if cursor.format in COLUMNAR:
+        return _FILES, cursor.sha256
+    if cursor.format == "json-document":
+        end = "stream"
+    else:
+        end = "line" if cursor.format in _LINED and not cursor.tail and cursor.head_size < HEAD_SIZE else "anywhere"
+    return (end, cursor.head_size), cursor.head_sha256
+
+
+def _may_end(head: bytes, end: str, size: int) -> bool:
+    """Say whether a source with this head may have been read to `size` bytes before, without hashing it."""
+    if not 0 < size <= len(head):
+        return False
+    if end == "anywhere" or size == len(head):
+        return True
+    if end == "stream":
+        return False
+    if head[size - 1] == _NEWLINE:
+        return True
+    # A last line without its end may have been read: then its end is the first that was added.
+    return head[size] in BLANKS and not head[size:].lstrip(BLANKS[:2])[:1].strip(BLANKS)
+
+
+def candidates(
+    name: str, head: bytes, cursors: Mapping[str, Cursor], foreign: bool, agrees: Callable[[Cursor], bool]
+) -> list[Candidate]:
+    """List known sources with the same head, of those that `agrees` takes, in the order in which they are believed.
 
     First the generations of `name` itself, newest first; then, where `foreign`, sources of other names, the one read
     furthest first.
     """
     names = list(reversed(generations(name, cursors)))
-    own = [Candidate(known, cursors[known]) for known in names]
-    others: list[Candidate] = []
-    if foreign:
-        digests = _digests(head, {cursor.head_size for cursor in cursors.values()})
-        others = [
-            Candidate(known, cursor)
-            for known, cursor in cursors.items()
-            # Without a record a cursor holds nothing that could be known again (an empty file, a header alone).
-            if digests.get(cursor.head_size) == cursor.head_sha256
-            and cursor.records
-            and cursor.offset
-            and known not in names
-        ]
-        others.sort(key=lambda other: (-other.cursor.offset, other.name))
+    own = [Candidate(known, cursors[known]) for known in names if agrees(cursors[known])]
     sizes = _digests(head, {candidate.cursor.head_size for candidate in own})
     same = [one for one in own if sizes.get(one.cursor.head_size) == one.cursor.head_sha256]
-    return same + others
+    if not foreign or any(_is_whole(one.cursor, head) for one in same):
+        return same
+    known = cursors if isinstance(cursors, Known) else Known(cursors)
+    others = [other for other in known.beginning(head) if other.name not in names and agrees(other.cursor)]
+    return same + sorted(others, key=lambda other: (-other.cursor.offset, other.name))
 
 
-def _digests(head: bytes, sizes: set[int]) -> dict[int, str]:
+def _is_whole(cursor: Cursor, head: bytes) -> bool:
+    """Say whether the head of a source is all that was read of it, so that no more need be compared."""
+    return cursor.offset == cursor.head_size and (cursor.format != "json-document" or cursor.offset == len(head))
+
+
+def _digests(head: bytes, sizes: Iterable[int]) -> dict[int, str]:
     """Hash the first bytes of a head for each size, in one pass: a store may know thousands of sources."""
     found, hashed, done = {}, hashlib.sha256(), 0
     for size in sorted(sizes):
@@ -55,6 +122,15 @@ def _digests(head: bytes, sizes: set[int]) -> dict[int, str]:
         hashed.update(head[done:size])
         found[size], done = hashed.copy().hexdigest(), size
     return found
+
+
+def same_files(name: str, sha256: str, cursors: Mapping[str, Cursor], foreign: bool) -> list[Candidate]:
+    """List known Parquet and Arrow files with this digest, in the order in which they are to be believed."""
+    names = list(reversed(generations(name, cursors)))
+    own = [Candidate(each, cursors[each]) for each in names if _place(cursors[each]) == (_FILES, sha256)]
+    if own or not foreign:
+        return own
+    return (cursors if isinstance(cursors, Known) else Known(cursors)).same(sha256)
 
 
 def generations(name: str, cursors: Mapping[str, Cursor]) -> list[str]:

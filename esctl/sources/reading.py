@@ -20,14 +20,13 @@ from esctl.sources import columnar, delimited, detect
 from esctl.sources.documents import DocumentReader, NothingReader
 from esctl.sources.feed import Feed
 from esctl.sources.files import LIMITS, ByteStream, Limits, Source, open_path, open_stream
-from esctl.sources.generations import HEAD_SIZE, Candidate, candidates, matching, next_name
+from esctl.sources.generations import COLUMNAR, HEAD_SIZE, Candidate, candidates, matching, next_name, same_files
 from esctl.sources.lines import LineReader
 from esctl.sources.pieces import Piece, batch_of
 from esctl.sources.shape import Shape, find_shape, format_path, parse_path
 from esctl.sources.values import ValueReader
 
 FORMATS = ("jsonl", "json", "json-document", "csv", "tsv", "parquet", "arrow")
-COLUMNAR = frozenset({"parquet", "arrow"})
 _SKIP = 8 << 20
 _EMPTY_HASH = hashlib.sha256().hexdigest()
 
@@ -202,21 +201,19 @@ def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: M
     head = stream.read(detect.HEAD)
     whole = stream.ended
     feed = Feed(stream, options.max_record_bytes, head, whole)
-    input_format = _format(head, whole, options)
-    if input_format in COLUMNAR:
-        return _read_columnar(source, feed, input_format, options, cursors)
-    found = [
-        candidate
-        for candidate in candidates(source.name, head[:HEAD_SIZE], cursors, source.reopenable)
-        if _agrees(candidate.cursor, options)
-    ]
+    columnar = detect.sniff_columnar(head) if options.input_format == "auto" else options.input_format
+    if columnar in COLUMNAR:
+        return _read_columnar(source, feed, columnar, options, cursors)
+    found = candidates(
+        source.name, head[:HEAD_SIZE], cursors, source.reopenable, lambda cursor: _agrees(cursor, options)
+    )
     if found:
         with ExitStack() as spools:
             known, feed = _continued(feed, _reopener(source, feed, spools), found)
         if known is not None:
             return _resumed(known, feed, options)
     name = next_name(source.name, cursors)
-    start = first_cursor(input_format, head, whole, options)
+    start = first_cursor(_format(head, whole, options), head, whole, options)
     return Reading(name, feed, _reader(feed, start, options), start, head[:HEAD_SIZE], options.batch_rows)
 
 
@@ -324,11 +321,8 @@ def _read_columnar(
     while feed.fill(_SKIP):
         feed.release(feed.end)
     sha256 = feed.digest(feed.end)
-    known = [
-        candidate
-        for candidate in candidates(source.name, head, cursors, path is not None)
-        if (candidate.cursor.format, candidate.cursor.sha256) == (input_format, sha256)
-    ]
+    found = same_files(source.name, sha256, cursors, foreign=path is not None)
+    known = [candidate for candidate in found if candidate.cursor.format == input_format]
     if known:
         name, start = known[0].name, known[0].cursor
     else:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from esctl.index.envelope.event_sql import Group
 
 
+_FEW_ROWS = 4096
+"""Chunks have more rows than this on average, or are put together."""
+
+
 class JudgedRows(Struct, frozen=True):
     """Judged log rows, row by row: JSON text or null, the reason why there is none, whether it was rewritten."""
 
@@ -37,13 +41,23 @@ def judge_rows(connection: duckdb.DuckDBPyConnection, table: pa.Table, cursors: 
     for _, alike in groupby(runs_of(table), key=lambda run: _writing(cursors[run[0]])):
         runs = list(alike)
         start, stop = runs[0][1], runs[-1][2]
-        found += [judge(raw, cursors[runs[0][0]], connection) for raw in table["raw"].slice(start, stop - start).chunks]
+        raws = _coarse(table["raw"].slice(start, stop - start))
+        found += [judge(raw, cursors[runs[0][0]], connection) for raw in raws.chunks]
     invalid = pa.chunked_array([judged.invalid for judged in found])
     return JudgedRows(
         pa.chunked_array([judged.text for judged in found]),
         _with_erased(table, invalid),
         pa.chunked_array([judged.marked for judged in found]),
     )
+
+
+def _coarse(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Put small neighbouring chunks together: to judge one costs much the same however few rows it has."""
+    import pyarrow as pa
+
+    if len(column) >= _FEW_ROWS * column.num_chunks:
+        return column
+    return pa.chunked_array([column.combine_chunks()])
 
 
 def _with_erased(table: pa.Table, invalid: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -246,10 +246,8 @@ def with_file(manifest: Manifest, file: IndexFile) -> Manifest:
 
 def with_sources(manifest: Manifest, assigned: Mapping[str, Stanza]) -> Manifest:
     """Record the stanza of new sources; equal stanzas share one number."""
-    stanzas = list(manifest.stanzas)
-    sources = dict(manifest.sources)
-    for name, stanza in assigned.items():
-        if stanza not in stanzas:
-            stanzas.append(stanza)
-        sources[name] = stanzas.index(stanza)
-    return replace(manifest, stanzas=tuple(stanzas), sources=sources)
+    numbers: dict[Stanza, int] = {}
+    for number, stanza in enumerate(manifest.stanzas):
+        numbers.setdefault(stanza, number)
+    named = {name: numbers.setdefault(stanza, len(numbers)) for name, stanza in assigned.items()}
+    return replace(manifest, stanzas=tuple(numbers), sources={**manifest.sources, **named})
