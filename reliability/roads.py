@@ -1,6 +1,6 @@
 """Ask drawn questions by two roads, and of stores that differ in nothing: `python -m reliability.roads [N] [--seed S]`.
 
-It runs `tests/test_two_roads.py` and `tests/test_metamorphic.py` with N times as many examples as `make test` tries,
+It runs `tests/ask/states/test_two_roads.py` and `tests/ask/states/test_metamorphic.py` with N times as many examples as `make test` tries,
 drawn from a seed that is new each time unless it is given.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 
 from reliability import report
 
-TESTS = ("tests/test_two_roads.py", "tests/test_metamorphic.py")
+TESTS = ("tests/ask/states/test_two_roads.py", "tests/ask/states/test_metamorphic.py")
 
 
 def campaign(times: int, seed: int, chosen: str = "") -> tuple[list[dict[str, Any]], int]:

@@ -9,10 +9,6 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from ground import Ground, ground, projection_of
-from stepped import MERGE, UNMATCHED, Table, many_keys, with_rule
-from wide_digits import FAR, OTHER, RULES, Commits, Record, Spread
-
 from esctl.ask.states.save import take
 from esctl.errors import UsageError
 from esctl.log.commits import open_log
@@ -20,6 +16,9 @@ from esctl.maintain.compact import compact
 from esctl.model import AsOf
 from esctl.saved_states.files import Shelf
 from tests.support.engine_harness import render
+from tests.support.ground import Ground, ground, projection_of
+from tests.support.stepped import MERGE, UNMATCHED, Table, many_keys, with_rule
+from tests.support.wide_digits import FAR, OTHER, RULES, Commits, Record, Spread
 
 UNRELATED = "zz-9"
 """An entity that nobody asks about."""

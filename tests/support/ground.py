@@ -15,9 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-from campaigns import tally
 from msgspec.structs import replace
-from wide_digits import MAPPING, Commits, Record
 
 from esctl.ask.changes.audit import audit
 from esctl.ask.changes.blame import blame
@@ -37,9 +35,11 @@ from esctl.output import Target, write
 from esctl.projection.spec import Projection, parse_projection
 from tests.ask.sql.test_sql import ask as ask_sql
 from tests.reference.mapping import dump
+from tests.support.campaigns import tally
 from tests.support.drawn_values import HOUR, JANUARY
 from tests.support.engine_harness import Engine, _Clock, as_of, session, store_folder
 from tests.support.log_helpers import Unsynced
+from tests.support.wide_digits import MAPPING, Commits, Record
 
 Row = dict[str, Any]
 Bounds = dict[str, Any]

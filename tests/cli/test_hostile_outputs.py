@@ -8,9 +8,9 @@ import threading
 from pathlib import Path
 
 import pytest
-from odd_files import Canary, device, put
 
 from tests.support.cli_harness import Done, esctl, good, plain_event, write_lines
+from tests.support.odd_files import Canary, device, put
 
 COMMANDS = (
     "replay", "replay -f table", "replay -f parquet", "log -f arrow", "show @1", "show @1 --raw", "export",

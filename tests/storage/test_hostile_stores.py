@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from odd_files import KINDS, Canary, put
 
 from esctl.index.files.manifest import read_manifest, write_manifest
 from tests.support.cli_harness import Done, esctl, good, plain_event, refused, write_lines
+from tests.support.odd_files import KINDS, Canary, put
 
 COMMANDS = (
     "ingest more.jsonl", "replay", "repair", "verify --full", "reindex", "compact", "redact @2 --reason r --yes",

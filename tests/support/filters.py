@@ -12,11 +12,10 @@ from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from types import SimpleNamespace
 from typing import Any
 
-from wide_digits import near, written
-
 from tests.reference.evaluation import truth
 from tests.reference.expressions import parse_expression
 from tests.reference.values import canonical_json, to_number
+from tests.support.wide_digits import near, written
 
 _EXACT = Context(prec=500)
 State = dict[str, Any]

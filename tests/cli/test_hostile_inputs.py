@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from odd_files import Canary, device, put
 
 from tests.support.cli_harness import esctl, good, plain_event, surroundings, write_lines
+from tests.support.odd_files import Canary, device, put
 
 OPTIONS = (
     "replay --config {}", "replay --basis-from {}", "replay --projection-file {}", "verify-bundle {}",

@@ -14,13 +14,24 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from campaigns import hold
-from filters import Condition, aggregates, conditions
-from ground import Bounds, Ground, Refusal, ground
 from hypothesis import strategies as st
-from stepped import WAYS, rules_of, taken
-from two_roads import asked_series, asked_when, daily, filtered, folded, logged, selected, states_of, trails
-from wide_digits import DAY, JANUARY, Spread, spread
+
+from tests.support.campaigns import hold
+from tests.support.filters import Condition, aggregates, conditions
+from tests.support.ground import Bounds, Ground, Refusal, ground
+from tests.support.stepped import WAYS, rules_of, taken
+from tests.support.two_roads import (
+    asked_series,
+    asked_when,
+    daily,
+    filtered,
+    folded,
+    logged,
+    selected,
+    states_of,
+    trails,
+)
+from tests.support.wide_digits import DAY, JANUARY, Spread, spread
 
 Example = tuple[Spread, Random]
 BOUNDS: tuple[Bounds, ...] = ({"position": 3}, {"version": 2}, {"at": JANUARY + 4 * DAY}, {"before": JANUARY + 4 * DAY})

@@ -9,12 +9,13 @@ from collections import Counter
 from random import Random
 
 import pytest
-from alike import Asked, differing, error_of, questions
-from campaigns import hold
-from ground import ground, projection_of
 from hypothesis import strategies as st
-from unchanged import CHANGES, KINDS, changed
-from wide_digits import RULES, Spread, spread
+
+from tests.support.alike import Asked, differing, error_of, questions
+from tests.support.campaigns import hold
+from tests.support.ground import ground, projection_of
+from tests.support.unchanged import CHANGES, KINDS, changed
+from tests.support.wide_digits import RULES, Spread, spread
 
 Example = tuple[Spread, Random]
 EXAMPLES = {"rules": 6, "arrivals": 6, "store": 5}

@@ -9,14 +9,13 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from filters import aggregates, conditions
-from ground import Bounds, Ground, Refusal, Row, Told
-from stepped import MERGE
-from unchanged import UNRELATED
-from wide_digits import MAPPING, RULES, Spread
-
 from tests.reference import FoldError, Reference
 from tests.reference.values import same, to_text
+from tests.support.filters import aggregates, conditions
+from tests.support.ground import Bounds, Ground, Refusal, Row, Told
+from tests.support.stepped import MERGE
+from tests.support.unchanged import UNRELATED
+from tests.support.wide_digits import MAPPING, RULES, Spread
 
 Question = Callable[[Ground], Told]
 BOUNDS: tuple[Bounds, ...] = ({"position": 2}, {"position": 4}, {"version": 2}, {"at": 1_704_412_800_000_000})

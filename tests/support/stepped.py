@@ -6,11 +6,10 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from ground import projection_of
-from wide_digits import RULES, Commits, Spread
-
 from esctl.projection.spec import Projection
 from tests.ask.states.test_engine_reference import PORT
+from tests.support.ground import projection_of
+from tests.support.wide_digits import RULES, Commits, Spread
 
 MANY = 501
 Table = dict[str, Any]

@@ -10,11 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from filters import Aggregate, Condition, State
-from ground import Bounds, Ground, Refusal, Row, Told
-from stepped import MERGE
-from wide_digits import MAPPING, RULES, Spread
-
 from tests.ask.sql.test_sql import FIXED, fields_of, written
 from tests.reference import Reference
 from tests.reference.times import read_time
@@ -22,6 +17,10 @@ from tests.reference.values import UnreadableError, rfc3339, same
 from tests.support.drawn_values import HOUR
 from tests.support.engine_harness import judged as judge
 from tests.support.engine_harness import states_differ
+from tests.support.filters import Aggregate, Condition, State
+from tests.support.ground import Bounds, Ground, Refusal, Row, Told
+from tests.support.stepped import MERGE
+from tests.support.wide_digits import MAPPING, RULES, Spread
 
 DAY = 24 * HOUR
 Moment = tuple[str, str, int]
