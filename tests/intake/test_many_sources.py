@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from esctl.api import Store
 from esctl.errors import InputError
 from esctl.intake import batch
 from esctl.intake.batch import IngestOptions
@@ -17,7 +18,6 @@ from esctl.model import Cursor
 from esctl.sources.files import Source, expand
 from esctl.sources.generations import HEAD_SIZE, Known, candidates, same_files
 from esctl.sources.reading import SourceOptions
-from esctl.store import create
 from tests.support.cli_harness import good, plain_event, refused, write_lines
 
 
@@ -29,7 +29,7 @@ def files(folder: Path, count: int) -> Path:
 
 
 def taken(folder: Path, sources: Sequence[Source], **options: bool) -> batch.Outcome:
-    store = create(folder / ".esctl", None, erasable=False)
+    store = Store.create(folder / ".esctl", None, erasable=False)
     wanted = IngestOptions(SourceOptions(), **options)
     return batch.ingest(store.path, sources, wanted, store.updater, lambda read, records: None, store.connection)
 
