@@ -1,6 +1,7 @@
 """Ask drawn questions by two roads, and of stores that differ in nothing: `python -m reliability.roads [N] [--seed S]`.
 
-It runs `test_two_roads.py` and `test_metamorphic.py` with N times as many examples as `make test` tries, drawn from a seed that is new each time unless it is given.
+It runs `test_two_roads.py` and `test_metamorphic.py` with N times as many examples as `make test` tries,
+drawn from a seed that is new each time unless it is given.
 """
 
 from __future__ import annotations
