@@ -5,7 +5,7 @@ VENV = .venv
 PYTHON = $(VENV)/bin/python
 LOWEST = .venv-lowest
 
-.PHONY: help demo test test-lowest interop lint format samples examples bench reliability dist clean
+.PHONY: help demo test test-lowest interop lint format samples examples bench reliability mutants dist clean
 
 help:
 	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
@@ -18,6 +18,7 @@ help:
 	@echo "make interop      build what checks proofs independently (needs Go), for the tests to run"
 	@echo "make bench N=1000000  time esctl against DuckDB SQL by hand and a plain script"
 	@echo "make reliability  kill, starve, damage and race stores; the figures go into docs/reliability.md"
+	@echo "make mutants N=100  change the code a little, N times, and see whether the tests notice; SEED=2 draws others"
 	@echo "make dist         build wheel and sdist"
 	@echo "make clean        remove everything made here"
 
@@ -73,6 +74,10 @@ reliability: $(VENV)/.dev
 	$(PYTHON) -m reliability.race
 	$(PYTHON) -m reliability.fuzz
 	$(PYTHON) -m reliability.roads
+	$(PYTHON) -m reliability.report
+
+mutants: $(VENV)/.dev
+	$(PYTHON) -m reliability.mutants $(or $(N),100) $(or $(SEED),1) $(PART)
 	$(PYTHON) -m reliability.report
 
 dist: $(VENV)/.dev

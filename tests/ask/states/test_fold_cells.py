@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 
 from esctl.ask.changes.diff import diff
+from esctl.ask.scope.scope import claims, event_rows, plan_for
 from esctl.ask.states import resume, save
 from esctl.errors import UsageError
 from esctl.index import chunks
 from esctl.model import AsOf
+from esctl.projection.sql import limits_sql
 from tests.support.drawn_values import HOUR, JANUARY, Log
 from tests.support.engine_harness import Bounds, Engine, disagreements, engine, fetch, render
 
@@ -158,6 +160,14 @@ def test_a_sum_that_outgrows_its_type_is_an_error(declared: str) -> None:
     assert states(log) == {"thing-1": {"n": large}}
 
 
+def filters(log: Log) -> bool:
+    """Say whether the pass that looks for resets leaves rows out by a condition."""
+    with engine(log) as made:
+        (claim,) = claims(made.scope())
+        plan = plan_for(made.scope(), claim.projection)
+        return "WHERE" in limits_sql(plan, event_rows(made.scope(), plan.reads, [claim.condition], None))
+
+
 def test_a_condition_that_cannot_be_read_stands_in_no_filter() -> None:
     """An event that adds, and does not set, is read all the same: its condition to set is an error."""
     rules = {
@@ -167,6 +177,8 @@ def test_a_condition_that_cannot_be_read_stands_in_no_filter() -> None:
     }
     told = error_of(log_of(rules, ("Added", {"n": 1}), ("Set", {"sure": "perhaps", "n": 5}), ("Added", {"n": 1})))
     assert told == 'event @2: data.sure is neither true nor false: "perhaps"'
+    assert filters(log_of(rules, ("Set", {"sure": True, "n": 5}), ("Added", {"n": 1})))
+    assert not filters(log_of(rules, ("Set", {"sure": "perhaps", "n": 5}), ("Added", {"n": 1})))
     none = ("Unlike", {"sure": "perhaps"})
     assert states(log_of(rules, ("Set", {"sure": True, "n": 5}), none, ("Added", {"n": 1}))) == {"thing-1": {"n": 6}}
 
@@ -212,11 +224,11 @@ def test_a_diff_reads_no_entity_without_events_in_between() -> None:
 
 
 def test_a_summary_counts_entities_once_and_fields_each() -> None:
-    log = log_of(MERGE, ("A", {"a": 1}), ("A", {"a": 2, "b": 1}), ("A", {"a": 1}, "thing-2"), ("A", {"c": 1}, "else-1"))
-    with engine(log) as made:
-        ends = (AsOf("@1", "position", number=1), AsOf("@4", "position", number=4))
+    others = ("A", {"a": 1}, "thing-2"), ("A", {"c": 1}, "else-1"), ("A", {}, "else-2")
+    with engine(log_of(MERGE, ("A", {"a": 1}), ("A", {"a": 2, "b": 1}), *others)) as made:
+        ends = (AsOf("@1", "position", number=1), AsOf("@5", "position", number=5))
         rows = fetch(diff(made.scope(), *ends, summary=True))
-    assert rows == [("else", "created", 1, 1), ("thing", "changed", 1, 2), ("thing", "created", 1, 1)]
+    assert rows == [("else", "created", 2, 1), ("thing", "changed", 1, 2), ("thing", "created", 1, 1)]
 
 
 def test_the_positions_of_a_difference_are_told_once_and_in_order() -> None:
