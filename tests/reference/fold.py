@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from .evaluation import truth
 from .mapping import Envelope, Event, Record, read_events, sequence_key
 from .operations import apply
-from .rules import FAMILIES, Operation, Rule, parse_projection
+from .rules import FAMILIES, WHOLE, Operation, Rule, parse_projection
 from .times import read_bound
 from .values import MISSING, FoldError, Problem, UnreadableError, same
 
@@ -216,8 +216,13 @@ class Reference:
             return truth(rule.when, row) is True
         except UnreadableError as problem:
             life.problems.append(_problem(row, problem))
-            life.lost |= {operation.field for operation in rule.operations}
+            life.lost |= {operation.field for operation in rule.operations if self._matters(operation)}
             return False
+
+    def _matters(self, operation: Operation) -> bool:
+        """Say whether a state may depend on an operation: to unset what no rule ever gives is nothing."""
+        others = [other for rule in self.projection.rules for other in rule.operations if other.name != "unset"]
+        return operation.name != "unset" or any(o.field == operation.field or o.name in WHOLE for o in others)
 
     def _run(self, rule: Rule, row: Event, life: _Life, touched: set[str]) -> bool:
         for operation in rule.operations:

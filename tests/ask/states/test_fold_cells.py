@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from esctl.ask.changes.diff import diff
 from esctl.ask.scope.scope import claims, event_rows, plan_for
@@ -259,3 +261,11 @@ def test_an_entity_is_found_in_each_of_the_files_that_have_it(monkeypatch: pytes
     with engine(log, eager=True) as made:
         assert len(made.view.manifest.files) > 1
         assert not disagreements(log, made)
+
+
+def test_a_reader_sees_just_the_records_of_its_own_head() -> None:
+    log = log_of(MERGE, ("A", {"a": 1}), ("A", {"a": 2}), ("A", {"a": 3}))
+    with engine(log, eager=True) as made:
+        for head in (1, 2, 3):
+            view = structs.replace(made.view, upto=head)
+            assert [row.state for row in replace(made, view=view).replay({}).values()] == [{"a": head}]

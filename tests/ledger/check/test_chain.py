@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from msgspec.structs import replace
 from esctl.ledger.check.backdating import check_back_dating
 from esctl.ledger.check.commits import Chain, walk
 from esctl.ledger.check.findings import Anchor
+from esctl.ledger.check.records import Recomputed, odd_places
 from esctl.ledger.sign import checkpoints
 from esctl.ledger.sign.last_seen import Pin
 from esctl.log.commit_json import commit_from_json, commit_to_json
@@ -125,6 +127,18 @@ def test_a_commit_whose_blocks_are_not_those_of_its_tree_is_found(
     assert len(commit.add[0].blocks) == 1
     file.write_bytes(to_line(commit_to_json(replace(commit, add=(commit.add[0].with_blocks(blocks),)))))
     assert named(path) == [f"1: {message}"]
+
+
+@pytest.mark.parametrize(("wrong", "first"), [({1, 2, 3}, 1), ({2, 3}, 11), ({3}, 21), (set(), None)])
+def test_the_heads_of_commits_narrow_down_where_records_were_changed(wrong: set[int], first: int | None) -> None:
+    def root(size: int) -> bytes:
+        return bytes([size // 10])
+
+    commits: Any = [SimpleNamespace(tree=SimpleNamespace(size=size, root=partial(root, size))) for size in (10, 20, 30)]
+    entry: Any = SimpleNamespace(blocks=(), first=1, last=30, file="segment")
+    found = Recomputed({size: b"odd" if size // 10 in wrong else root(size) for size in (10, 20, 30)})
+    places = [(finding.file, finding.position) for finding in odd_places(found, commits, [entry])]
+    assert places == ([] if first is None else [("log/segment", first)])
 
 
 # --- heads -----------------------------------------------------------------------------------------------------------

@@ -114,6 +114,13 @@ def test_what_is_no_note_is_refused(damage: bytes) -> None:
         parse_note(damage)
 
 
+def test_a_signature_is_a_key_id_and_a_byte_at_least() -> None:
+    head = GO_TEXT.encode() + b"\n" + "— ".encode() + b"PeterNeumann "
+    assert parse_note(head + base64.b64encode(b"12345") + b"\n").signatures[0].id == b"1234"
+    with pytest.raises(ValueError, match="too short"):
+        parse_note(head + base64.b64encode(b"1234") + b"\n")
+
+
 @given(st.binary(max_size=300) | st.text(alphabet="ab\n—+ =0", max_size=60).map(str.encode))
 def test_any_bytes_are_a_note_or_refused(data: bytes) -> None:
     try:
