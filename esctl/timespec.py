@@ -112,4 +112,4 @@ def bound_name(option: str) -> str:
 def format_instant(microseconds: int) -> str:
     """Write microseconds since the epoch as RFC 3339 in UTC."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S") + (f".{moment.microsecond:06d}" if moment.microsecond else "") + "Z"
+    return f"{moment.replace(tzinfo=None).isoformat()}Z"  # four digits of year, as strftime does not everywhere

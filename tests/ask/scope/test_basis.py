@@ -200,3 +200,22 @@ def test_a_basis_is_found_among_what_else_was_said(samples: Path, basis: Path) -
     text = basis.read_text(encoding="utf-8")
     assert text.startswith("at 2024-03-05")
     assert read_basis(basis).bounds == {"at": "2024-03-05T23:59:59.999999Z"}
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["0001-01-01T00:00:00Z", "0476-09-04T12:00:00.5Z", "0999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59.999999Z"],
+)
+def test_a_basis_holds_a_time_of_any_year(tmp_path: Path, time: str) -> None:
+    from tests.support.cli_harness import good, write_lines
+
+    events = [
+        {"id": n, "type": "T", "time": when, "stream": "a-1", "data": {"n": n}}
+        for n, when in enumerate(("0001-01-01T00:00:00Z", time, "9999-12-31T23:59:59.999999Z"))
+    ]
+    write_lines(tmp_path / "a.jsonl", events)
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    first = good("replay", "--at", time, "--basis", "-q", "-f", "jsonl", cwd=tmp_path)
+    (tmp_path / "basis.json").write_text(first.err.splitlines()[-1], encoding="utf-8")
+    assert f'"at": "{time[:19]}' in first.err
+    assert good("replay", "--basis-from", "basis.json", "-q", "-f", "jsonl", cwd=tmp_path).out == first.out

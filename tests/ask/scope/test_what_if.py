@@ -225,3 +225,16 @@ def test_late_events_change_a_past_answer_and_the_diff_says_how(tmp_path: Path, 
     whole = good("diff", "--known-at", "@1", "@3", "thing-1", cwd=tmp_path).rows
     assert {row["field"] for row in whole} >= {f"f{number}" for number in order[1:]}
     assert esctl("diff", "--known-at", "@3", "@3", "--exit-code", cwd=tmp_path).code == 0
+
+
+def test_events_of_no_entity_can_be_supposed_away(tmp_path: Path) -> None:
+    from tests.support.cli_harness import good, plain_event, write_lines
+
+    marker = {key: value for key, value in plain_event(2).items() if key != "stream"}
+    write_lines(tmp_path / "a.jsonl", [plain_event(1), marker, plain_event(3)])
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    whole = good("replay", "-q", cwd=tmp_path).text
+    for named in ("evt-2", "id:evt-2", "@2", "id = 'evt-2'", "entity is null"):
+        done = good("replay", "--without", named, cwd=tmp_path)
+        assert done.text == whole
+        assert f"without {named}: 1 event" in done.err
