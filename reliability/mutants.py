@@ -56,7 +56,10 @@ TESTS: dict[str, tuple[str, ...]] = {
         *_FOLDS, "tests/ask/states/test_snapshots.py", "tests/cli/test_cli_snapshot.py",
         "tests/ask/states/test_review.py", *_ENGINE, *_CLI,
     ),
-    "esctl/ledger": ("tests/ledger", "tests/cli/test_cli_proofs.py", "tests/maintain/test_repair.py", "tests/bundle"),
+    "esctl/ledger": (
+        "tests/ledger/check/test_chain.py", "tests/ledger", "tests/cli/test_cli_proofs.py",
+        "tests/maintain/test_repair.py", "tests/bundle",
+    ),
     "esctl/log/writer.py": ("tests/log/test_writer.py", "tests/log", "tests/intake", "tests/maintain/test_compact.py"),
 }  # fmt: skip
 """Of a folder or a module, the tests that are to notice a change of it, the quick ones first."""
@@ -122,9 +125,11 @@ class Tree:
             except BaseException:
                 traceback.print_exc()
             os._exit(code)
-        _, status = os.waitpid(child, 0)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child, signal.SIGKILL)  # what a test started and left behind
+        try:
+            _, status = os.waitpid(child, 0)
+        finally:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(child, signal.SIGKILL)  # what a test started and left behind
         code = os.waitstatus_to_exitcode(status)
         if code not in (0, 1, 2) and code >= 0:  # passed, failed, could not be imported, or took too long
             raise SystemExit(f"pytest ends with {code}:\n{self.out.read_text(errors='replace')[-2000:]}")
@@ -139,6 +144,7 @@ class Tree:
         import pytest
 
         os.setsid()
+        signal.alarm(3 * CPU_SECONDS)  # for what waits and does not work
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
         nothing = os.open(self.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
@@ -152,27 +158,30 @@ class Tree:
 
 
 def campaign(count: int, seed: int, part: str = "") -> tuple[Counter[str], list[Mutant]]:
-    """Try changes; gives how many there were of each part, and those that no test noticed.
+    """Try changes until all are or an interrupt comes; gives how many of each part, and those that no test noticed.
 
     Raises SystemExit where tests fail on the code as it is.
     """
     for name in PRELOADED:
         with suppress(ImportError):
             importlib.import_module(name)
-    mutants = drawn(count, seed, part)
+    mutants, survivors, tried = drawn(count, seed, part), list[Mutant](), list[Mutant]()
     tree = Tree(ROOT / "build" / "mutants" / str(os.getpid()))
     try:
-        survivors = list[Mutant]()
         for number, mutant in enumerate(mutants, 1):
             started = time.monotonic()
             noticed = tree.is_noticed(mutant)
+            tried.append(mutant)
             survivors += [] if noticed else [mutant]
             told = "noticed " if noticed else "SURVIVES"
             print(f"{number}/{len(mutants)} {told} {time.monotonic() - started:4.0f} s  {mutant}", flush=True)
-        _check_unchanged(tree, survivors, mutants)
+    except KeyboardInterrupt:
+        print(f"interrupted after {len(tried)} changes: these count")
+    try:
+        _check_unchanged(tree, survivors, tried)
     finally:
         shutil.rmtree(tree.folder, ignore_errors=True)
-    return Counter(part_of(one.file) for one in mutants), survivors
+    return Counter(part_of(one.file) for one in tried), survivors
 
 
 def _check_unchanged(tree: Tree, survivors: Sequence[Mutant], mutants: Sequence[Mutant]) -> None:
