@@ -5,11 +5,14 @@ VENV = .venv
 PYTHON = $(VENV)/bin/python
 LOWEST = .venv-lowest
 
-.PHONY: help demo test test-lowest interop lint format samples examples bench reliability mutants dist clean
+PYTEST = -m pytest -n 2 --dist worksteal
+
+.PHONY: help demo test test-all test-lowest interop lint format samples examples bench reliability mutants dist clean
 
 help:
 	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
-	@echo "make test         run the whole test suite"
+	@echo "make test         run the tests that a change must pass"
+	@echo "make test-all     run every test, with fresh examples too"
 	@echo "make lint         ruff, mypy --strict, import-linter"
 	@echo "make format       let ruff mend layout and imports"
 	@echo "make samples      write sample_logs/ anew (the same bytes)"
@@ -34,7 +37,10 @@ demo: $(VENV)/.demo
 	@PATH="$$PWD/$(VENV)/bin:$$PATH" sh sample_logs/demo.sh build/demo
 
 test: $(VENV)/.dev
-	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTHON) $(PYTEST)
+
+test-all: $(VENV)/.dev
+	ESCTL_TESTS=all $(PYTHON) $(PYTEST)
 
 lint: $(VENV)/.dev
 	$(PYTHON) -m ruff check .
@@ -56,7 +62,7 @@ test-lowest: pyproject.toml
 	@mkdir -p build
 	@python3 .ci/lowest.py > build/lowest.txt
 	@sh .ci/venv $(LOWEST) -c build/lowest.txt -e '.[dev]'
-	$(LOWEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(LOWEST)/bin/python $(PYTEST)
 
 interop: build/interop
 

@@ -7,10 +7,28 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import effort
+
+effort.load_profile()
+
 if os.environ.get("ESCTL_COMPACT") == "always":
     from tests.support.compacting import install
 
     install()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `thorough`, but where everything is to be tried."""
+    left_out = [] if effort.ALL else [item for item in items if item.get_closest_marker("thorough")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how to draw the fresh examples of this run again."""
+    if effort.ALL:
+        terminalreporter.write_line(f"fresh examples: ESCTL_SEED={effort.SEED} draws them again")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from esctl.log import merkle
@@ -61,7 +61,6 @@ def test_root_is_that_of_the_definition(size: int) -> None:
     assert merkle.tree_root(hashes) == reference_root(merkle.split(hashes))
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(0, 5000), max_size=12))
 def test_segmentation_does_not_matter(parts: list[int]) -> None:
     hashes = some_hashes(sum(parts))

@@ -47,7 +47,7 @@ def test_segments_for_a_range(written: Snapshot) -> None:
     assert segments_for(written, COUNT + 14, 10**12) == ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_any_range_reads_its_records(written: Snapshot, data: st.DataObject) -> None:
     near = st.sampled_from([-1, 0, 1, 2, 65_535, 65_536, 65_537, 65_538, COUNT, COUNT + 1, COUNT + 11, COUNT + 99])

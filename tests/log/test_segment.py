@@ -47,7 +47,7 @@ def row(**given: Any) -> dict[str, Any]:
     return empty | given
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(rows, max_size=8), st.integers(1, 2**40))
 def test_leaf_hashes_are_those_of_the_specification(values: list[dict[str, Any]], first: int) -> None:
     records = table(values, first)
@@ -110,7 +110,7 @@ def test_pieces_and_slices_make_no_difference(monkeypatch: pytest.MonkeyPatch) -
     assert b"".join(pieces) == reference_leaves(whole)[3 * 32 :]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.tuples(st.binary(max_size=80), st.sampled_from("abé"), st.integers(0, 2)), min_size=1, max_size=40))
 def test_plain_records_hash_alike_both_ways(given: list[tuple[bytes, str, int]]) -> None:
     values = [row(raw=raw, source=source, recorded_at=NOW + at, offset=at) for raw, source, at in given]

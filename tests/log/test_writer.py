@@ -18,6 +18,7 @@ from esctl.log import writer as writer_module
 from esctl.log.commits import create_store
 from esctl.log.reader import read_table
 from esctl.log.writer import LogWriter, Part
+from tests.support import effort
 from tests.support.log_helpers import (
     LINES,
     NOW,
@@ -119,7 +120,7 @@ def test_large_appends_are_cut_into_segments(path: Path, monkeypatch: pytest.Mon
     assert snapshot.seq == 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=effort.examples(25, 8))
 @given(st.lists(st.integers(0, 3000), min_size=1, max_size=5), st.integers(1, 3000))
 def test_any_segmentation_gives_the_same_tree(
     tmp_path_factory: pytest.TempPathFactory, commits: list[int], rows: int

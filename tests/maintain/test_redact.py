@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import errno
 import json
-import os
 import shutil
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from esctl.log.reader import read_table
 from esctl.log.writer import LogWriter
 from esctl.maintain.redact import Wanted, complete, redact
 from esctl.maintain.repair import repair
+from tests.support import effort
 from tests.support.cli_harness import good, on_terminal, plain_event, refused, surroundings, uncompacted, write_lines
 from tests.support.log_helpers import Failing, Unsynced, check, part
 
@@ -34,9 +34,6 @@ EVENTS = [plain_event(n, f"thing-{n % 3}", n=n, **({"who": f"{SECRET}-{n}"} if n
 NAMED = [n + 1 for n in range(0, 24, 4)]
 """Positions of the events that name her."""
 YES = ("--reason", "asked to", "--actor", "dpo", "--yes", "-q")
-
-
-CAMPAIGN = bool(os.environ.get("ESCTL_CAMPAIGN"))
 
 
 @pytest.fixture(autouse=True)
@@ -283,7 +280,7 @@ def test_killed_at_every_step(made: Path, tmp_path: Path) -> None:
     counting = Dying()
     root = gone(shutil.copytree(made, tmp_path / "undisturbed"), files=counting).snapshot.root
     assert len(counting.steps) > 25
-    for step in range(0, len(counting.steps), 1 if CAMPAIGN else 3):
+    for step in range(0, len(counting.steps), 1 if effort.ALL else 3):
         folder = shutil.copytree(made, tmp_path / f"at{step}")
         path = folder / ".esctl"
         with pytest.raises(Killed):
@@ -300,7 +297,7 @@ def test_killed_at_every_step(made: Path, tmp_path: Path) -> None:
         shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("step", range(0, 40, 2 if CAMPAIGN else 8))
+@pytest.mark.parametrize("step", range(0, 40, 2 if effort.ALL else 8))
 def test_a_full_disk_is_an_error_and_changes_nothing_by_halves(made: Path, tmp_path: Path, step: int) -> None:
     folder = shutil.copytree(made, tmp_path / "copy")
     path = folder / ".esctl"

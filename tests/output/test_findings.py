@@ -96,7 +96,7 @@ def test_hostile_text_leaves_both_valid(rows: list[tuple[str | None, str | None,
 
 
 @given(st.lists(st.tuples(st.sampled_from(["hostile", "kept", "else"]), ANY_TEXT, ANY_TEXT), max_size=4), ANY_TEXT)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_text_is_reported_in_valid_documents(rows: list[tuple[str, str, str]], rule: str) -> None:
     answer = answer_of([*rows], ((rule or "none", rule), *RULES))
     results = sarif(answer)["results"]

@@ -9,7 +9,7 @@ from functools import cache
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from esctl.engine.duckdb import connect
@@ -53,13 +53,11 @@ def test_every_acting_character_of_unicode_is_known() -> None:
     assert not [hex(ord(c)) for c in EVERY_ACTING if ord(c) >= 0x7F and escape_json(c) == c]
 
 
-@settings(deadline=None)
 @given(any_text)
 def test_visible_text_is_one_harmless_line(text: str) -> None:
     assert not acts(visible(text))
 
 
-@settings(deadline=None)
 @given(any_text)
 def test_visible_text_is_the_text_where_nothing_acts(text: str) -> None:
     if not acts(text):
@@ -67,7 +65,6 @@ def test_visible_text_is_the_text_where_nothing_acts(text: str) -> None:
         assert visible(harmless) == harmless
 
 
-@settings(deadline=None)
 @given(any_text)
 def test_visible_lines_keep_tabs_and_line_ends_alone(text: str) -> None:
     shown = visible_lines(text)
@@ -75,7 +72,6 @@ def test_visible_lines_keep_tabs_and_line_ends_alone(text: str) -> None:
     assert shown.count("\n") == text.count("\n")
 
 
-@settings(deadline=None)
 @given(json_values)
 def test_escaped_json_is_harmless_and_has_the_same_value(value: object) -> None:
     text = escape_json(json.dumps(value, ensure_ascii=False))
@@ -83,7 +79,6 @@ def test_escaped_json_is_harmless_and_has_the_same_value(value: object) -> None:
     assert json.loads(text) == value
 
 
-@settings(deadline=None)
 @given(json_values)
 def test_printed_json_has_the_same_value(value: object) -> None:
     # The mark is taken off by printing: values that begin with it are the business of the marked texts below.

@@ -7,14 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from tests.reference import MISSING, FoldError, Reference, same
 from tests.support.strategies import LABELS, Log, coverage, logs, to_jsonl
 
-PROPERTY = settings(
-    max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+PROPERTY = settings(max_examples=150)
 
 
 def loaded(log: Log) -> Reference:
@@ -23,6 +21,7 @@ def loaded(log: Log) -> Reference:
     return reference
 
 
+@pytest.mark.thorough
 def test_every_label_is_drawn() -> None:
     seen: Counter[str] = Counter()
 
@@ -41,6 +40,7 @@ def test_jsonl_has_each_record_on_its_line() -> None:
     assert to_jsonl(records) == '{"n": 1.50, "e": 1E+3, "t": "a\\nb"}\n [1] \n{"x": "\u00e9"}\n'.encode()
 
 
+@pytest.mark.thorough
 @PROPERTY
 @given(logs())
 def test_the_trail_ends_in_the_state(log: Log) -> None:
@@ -65,6 +65,7 @@ def test_the_trail_ends_in_the_state(log: Log) -> None:
             )
 
 
+@pytest.mark.thorough
 @PROPERTY
 @given(logs())
 def test_a_diff_leads_from_one_state_to_the_other(log: Log) -> None:
@@ -88,6 +89,7 @@ def test_a_diff_leads_from_one_state_to_the_other(log: Log) -> None:
             assert same(patched, state.state)
 
 
+@pytest.mark.thorough
 @PROPERTY
 @given(logs())
 def test_a_position_is_a_prefix_of_the_log(log: Log) -> None:

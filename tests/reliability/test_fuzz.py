@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -30,8 +29,9 @@ from esctl.sources.reading import SourceOptions, read
 from esctl.timespec import parse_as_of
 from reliability.fuzz import run_target, shares
 from reliability.targets import Target, all_targets
+from tests.support import effort
 
-INPUTS = 3000 * max(1, int(os.environ.get("ESCTL_CAMPAIGN", "0")))
+INPUTS = 3000 * effort.TIMES
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,9 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Targ
 def test_hostile_input_is_taken_or_refused(targets: dict[str, Target]) -> None:
     assert len(targets) > 30
     counts = shares(list(targets.values()), INPUTS)
-    failures = [found for name, target in targets.items() for found in run_target(target, counts[name], seed=7)]
+    failures = [
+        found for name, target in targets.items() for found in run_target(target, counts[name], seed=effort.SEED or 7)
+    ]
     assert failures == []
 
 

@@ -1,13 +1,12 @@
 """Seeded samples of the campaigns in reliability/; `make reliability` runs them whole.
 
-ESCTL_CAMPAIGN=N draws other points, N times as many.
+Where everything is tried they are of other points: see tests/support/effort.py.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import secrets
 import shutil
 import subprocess
 import sys
@@ -19,9 +18,9 @@ import pytest
 from reliability import crash, damage, flips, race
 from reliability.running import BROKEN, esctl, prepare
 from reliability.stores import write_log
+from tests.support import effort
 
-CAMPAIGN = int(os.environ.get("ESCTL_CAMPAIGN", "0"))
-SEED = secrets.randbits(32) if CAMPAIGN else 7
+SEED = effort.SEED or 7
 SCENARIOS = {scenario.name: scenario for scenario in crash.SCENARIOS}
 
 
@@ -73,9 +72,9 @@ def test_the_kernel_sees_just_the_calls_that_are_counted(tmp_path: Path, library
 
 @pytest.mark.parametrize("name", ["ingest, a new store", "redact", "compact"])
 def test_a_command_that_fails_anywhere_leaves_the_store_whole(name: str) -> None:
-    figures = crash.campaign(7 * max(CAMPAIGN, 1), SEED, [SCENARIOS[name]])
+    figures = crash.campaign(7 * effort.TIMES, SEED, [SCENARIOS[name]])
     assert figures.failures == [], SEED
-    assert figures.points.total() == 7 * max(CAMPAIGN, 1)
+    assert figures.points.total() == 7 * effort.TIMES
 
 
 def test_calls_of_all_libraries_are_seen(tmp_path: Path) -> None:
@@ -98,7 +97,7 @@ def test_calls_of_all_libraries_are_seen(tmp_path: Path) -> None:
 
 
 def test_flipped_bits_are_found_and_mislead_nobody() -> None:
-    figures = flips.campaign(800 * max(CAMPAIGN, 1), SEED, workers=1, read_every=20)
+    figures = flips.campaign(800 * effort.TIMES, SEED, workers=1, read_every=20)
     assert figures.failures == [], SEED
     kinds = {kind for kind, _ in figures.flips}
     assert kinds >= {

@@ -14,6 +14,7 @@ import tempfile
 import termios
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -224,9 +225,15 @@ def copy_samples(folder: Path) -> Path:
 
 
 def ingest_samples(folder: Path) -> Path:
-    """Put the sample logs into a folder and ingest them there."""
-    copy_samples(folder)
-    good("ingest", "*.jsonl", "shop/", "-q", cwd=folder)
+    """Put the sample logs, and a store they were ingested into, into a folder: a copy of one made once a process."""
+    return Path(shutil.copytree(_ingested_samples(), folder, dirs_exist_ok=True))
+
+
+@cache
+def _ingested_samples() -> Path:
+    folder = Path(USER_FOLDERS.name) / "samples"
+    folder.mkdir()
+    good("ingest", "*.jsonl", "shop/", "-q", cwd=copy_samples(folder))
     return folder
 
 

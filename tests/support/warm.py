@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-_MOST = 1 << 20
+_LENGTH, _CODE = struct.Struct("!I"), struct.Struct("!i")
 
 
 class Warm:
@@ -31,15 +32,17 @@ class Warm:
     ) -> tuple[int, bytes, bytes]:
         """Run esctl; gives exit code (negative: the signal that ended it), stdout and stderr."""
         if self._socket is None:
-            self._socket, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            self._socket, there = socket.socketpair()
             with there:
                 self._process = subprocess.Popen(self._command, stdin=there, env=dict(env))
         with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             given.write(stdin)
             given.seek(0)
             asked = json.dumps([list(arguments), str(cwd), dict(env)]).encode()
-            socket.send_fds(self._socket, [asked], [given.fileno(), out.fileno(), err.fileno()])
-            code = int(self._socket.recv(64))
+            files = [given.fileno(), out.fileno(), err.fileno()]
+            socket.send_fds(self._socket, [_LENGTH.pack(len(asked))], files)  # files travel with the first bytes
+            self._socket.sendall(asked)
+            (code,) = _CODE.unpack(self._socket.recv(_CODE.size, socket.MSG_WAITALL))
             out.seek(0)
             err.seek(0)
             return code, out.read(), err.read()
@@ -55,16 +58,17 @@ def serve() -> None:
 
     with socket.socket(fileno=os.dup(0)) as asking:
         while True:
-            asked, files, _, _ = socket.recv_fds(asking, _MOST, 3)
-            if not asked:
+            length, files, _, _ = socket.recv_fds(asking, _LENGTH.size, 3, socket.MSG_WAITALL)
+            if not length:
                 return
+            asked = asking.recv(*_LENGTH.unpack(length), socket.MSG_WAITALL)
             child = os.fork()
             if child == 0:
                 asking.close()
                 _become(files, *json.loads(asked))
             for file in files:
                 os.close(file)
-            asking.send(b"%d" % os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            asking.sendall(_CODE.pack(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
 
 
 def _become(files: Sequence[int], arguments: list[str], cwd: str, env: dict[str, str]) -> None:

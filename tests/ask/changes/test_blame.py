@@ -18,6 +18,7 @@ from esctl.projection.spec import Projection
 from tests.ask.states.test_engine_reference import PORT, hold
 from tests.reference import FoldError, Reference, same
 from tests.reference.blame import Blame, blame
+from tests.support import effort
 from tests.support.drawn_values import HOUR, JANUARY
 from tests.support.engine_harness import Bounds, Engine, Entity, as_of, engine, exact, fetch, judged, micros
 from tests.support.strategies import Log
@@ -83,7 +84,7 @@ def disagreements(log: Log, made: Engine, everies: tuple[bool, ...] = (False, Tr
     return found
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", effort.numbers(2))
 def test_blame_is_that_of_the_reference(number: int) -> None:
     seen: Counter[str] = Counter()
 

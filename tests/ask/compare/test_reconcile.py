@@ -14,7 +14,7 @@ from zlib import crc32
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, seed, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esctl.ask.compare.reconcile import Comparison, reconcile
@@ -23,6 +23,7 @@ from esctl.errors import UsageError
 from tests.ask.states.test_engine_reference import hold
 from tests.reference import same
 from tests.reference.mapping import dump
+from tests.support import effort
 from tests.support.cli_harness import esctl, good, ingest_samples, plain_event, refused, write_lines
 from tests.support.drawn_values import Log
 from tests.support.engine_harness import Engine, engine, exact, fetch
@@ -59,7 +60,7 @@ def perturbed(states: dict[Key, Row], choose: Callable[[int], int]) -> tuple[lis
     return rows, expected
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", effort.numbers(2))
 def test_what_was_changed_is_found_and_nothing_else(number: int, tmp_path: Path) -> None:
     seen: Counter[str] = Counter()
 
@@ -96,12 +97,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("kind", FORMATS)
 def test_what_replay_writes_is_what_the_log_says(store: Path, kind: str) -> None:
     good("replay", "--at", "2024-03-01", "-o", f"states.{kind}", "-q", cwd=store)
-    done = good("reconcile", f"states.{kind}", "--at", "2024-03-01", cwd=store)
-    assert done.out == b""
-    assert "286 equal, 0 missing, 0 extra, 0 different" in done.err
-    later = esctl("reconcile", f"states.{kind}", "--at", "2024-03-02", cwd=store)
+    told = ("reconcile", f"states.{kind}", "--at", "2024-03-01")
+    for glob, equal in (("account-*", 51), ("orders/*", 194), ("sku-*", 36), ("sensor-*", 4)):
+        done = good(*told, glob, cwd=store)
+        assert done.out == b""
+        assert f"{equal} equal, 0 missing, 0 extra, 0 different" in done.err
+    later = esctl("reconcile", f"states.{kind}", "--at", "2024-03-02", "account-*", cwd=store)
     assert later.code == 1
     assert b'"different"' in later.out
+
+
+def test_states_of_all_projections_are_reconciled_at_once(store: Path) -> None:
+    good("replay", "--at", "2024-03-01", "-o", "all.jsonl", "-q", cwd=store)
+    done = good("reconcile", "all.jsonl", "--at", "2024-03-01", cwd=store)
+    assert done.out == b""
+    assert "286 equal, 0 missing, 0 extra, 0 different" in done.err
 
 
 @pytest.fixture(scope="module")
@@ -239,8 +249,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
-@seed(7)
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=150)
 @given(VALUES, VALUES)
 def test_values_agree_where_they_are_the_same(a: Any, b: Any) -> None:
     from esctl.projection.jsontext import dumps

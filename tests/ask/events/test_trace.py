@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
@@ -19,6 +19,7 @@ from esctl.ask.events.trace import COLUMNS, trace
 from esctl.errors import NotFoundError
 from tests.ask.states.test_review import event, kept, taken
 from tests.reference.values import rfc3339
+from tests.support import effort
 from tests.support.drawn_values import JANUARY, Log
 from tests.support.engine_harness import Engine, engine, fetch
 
@@ -164,9 +165,7 @@ def test_a_trace_is_a_plain_walk() -> None:
     seen: Counter[str] = Counter()
 
     @seed(5)
-    @settings(
-        max_examples=45, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
-    )
+    @settings(max_examples=45, phases=effort.PHASES)
     @given(nodes(), st.sampled_from([0, 1, 2, 100]), st.sampled_from(["1", "2", "3", "c1", "x", "7"]))
     def check(drawn: list[tuple[dict[str, Any], Node]], links: int, name: str) -> None:
         records, everything = [record for record, _ in drawn], [node for _, node in drawn]

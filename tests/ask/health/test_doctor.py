@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 from msgspec.structs import replace
@@ -24,6 +24,7 @@ from tests.ask.states.test_review import event, kept
 from tests.reference import Reference
 from tests.reference.mapping import Event
 from tests.reference.values import rfc3339
+from tests.support import effort
 from tests.support.drawn_values import HOUR, JANUARY, Log
 from tests.support.engine_harness import Engine, engine, fetch
 from tests.support.strategies import logs
@@ -32,9 +33,7 @@ NAMES = tuple(check.name for check in CHECKS)
 Found = set[tuple[int, str | None]]
 """Positions, each with the entities concerned."""
 
-quick = settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
-)
+quick = settings(max_examples=60, phases=effort.PHASES)
 
 
 def listed(made: Engine, *names: str, known_at: int | None = None) -> dict[str, list[tuple[Any, ...]]]:

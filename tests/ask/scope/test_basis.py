@@ -99,15 +99,13 @@ def test_the_same_bytes_from_any_number_of_threads_and_any_index(
 ) -> None:
     path = samples / ".esctl"
     wanted = {question: printed(Store.open(path), question) for question in ASKED}
-    for threads in (1, 3):
-        assert {question: printed(Store.open(path, threads=threads), question) for question in ASKED} == wanted
-    for rows, most_small in ((1_000, 100), (400, 3)):
+    for threads, rows, most_small in ((1, 1_000, 100), (3, 400, 3)):
         monkeypatch.setattr(chunks, "CHUNK_ROWS", rows)
         monkeypatch.setattr(update, "MOST_SMALL", most_small)
         copy = tmp_path / str(rows)
         shutil.copytree(samples, copy)
         shutil.rmtree(copy / ".esctl" / "index")
-        store = Store.open(copy / ".esctl")
+        store = Store.open(copy / ".esctl", threads=threads)
         assert {question: printed(store, question) for question in ASKED} == wanted
         assert len(store.view.manifest.files) > 1
 

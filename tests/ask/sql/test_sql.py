@@ -22,6 +22,7 @@ from esctl.projection import fold
 from tests.ask.states.test_engine_reference import hold
 from tests.reference import MISSING, Reference, same
 from tests.reference.values import rfc3339, to_text
+from tests.support import effort
 from tests.support.drawn_values import EXACT_NUMBERS, HOUR, INSTANTS, JANUARY, Log
 from tests.support.engine_harness import Engine, engine, micros
 from tests.support.strategies import logs
@@ -108,7 +109,7 @@ def states_differ(made: Engine, bounds: Mapping[str, Any], seen: Counter[str]) -
     return found
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", effort.numbers(2))
 def test_a_projection_gives_the_states_that_replay_gives(number: int) -> None:
     seen: Counter[str] = Counter()
 

@@ -1,11 +1,10 @@
 """The engine answers as the reference does: drawn logs and projections, any bound, batches, index layout, way to fold.
 
-The examples are the same in every run. ESCTL_CAMPAIGN=N draws others, N times as many.
+The examples are the same in every run, but where everything is tried: see tests/support/effort.py.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
@@ -23,37 +22,32 @@ from esctl.projection import fold
 from esctl.projection.spec import Projection
 from tests.reference import MISSING, Reference, same
 from tests.reference.values import to_text
+from tests.support import effort
 from tests.support.drawn_values import HOUR, JANUARY
 from tests.support.engine_harness import Engine, disagreements, engine
 from tests.support.strategies import LABELS, Log, coverage, logs
 
-CAMPAIGN = int(os.environ.get("ESCTL_CAMPAIGN", "0"))
 Check = Callable[[Log], None]
 
 
 def hold(check: Check, examples: int, number: int, drawn: st.SearchStrategy[Log] | None = None) -> None:
     """Try a property on drawn logs: `number` tells one set of examples from another."""
+    for each in effort.seeds(number):
 
-    @settings(
-        max_examples=examples * max(CAMPAIGN, 1),
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate] if CAMPAIGN == 0 else [Phase.generate, Phase.shrink],
-    )
-    @given(logs() if drawn is None else drawn)
-    def run(log: Log) -> None:
-        check(log)
+        @seed(each)
+        @settings(max_examples=examples * (1 if each == number else effort.TIMES), phases=effort.PHASES)
+        @given(logs() if drawn is None else drawn)
+        def run(log: Log) -> None:
+            check(log)
 
-    run = run if CAMPAIGN else seed(number)(run)
-    run()
+        run()
 
 
 RARE = {"shadowed error", "dotted twin"}
 """What a few hundred logs need not show; that the strategies draw it is tested with them."""
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", effort.numbers(3))
 def test_states_are_those_of_the_reference(number: int) -> None:
     seen: Counter[str] = Counter()
 
@@ -66,7 +60,7 @@ def test_states_are_those_of_the_reference(number: int) -> None:
     assert not LABELS - RARE - seen.keys()
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", effort.numbers(3))
 def test_trails_are_those_of_the_reference(number: int) -> None:
     def check(log: Log) -> None:
         with engine(log) as made:
@@ -75,7 +69,7 @@ def test_trails_are_those_of_the_reference(number: int) -> None:
     hold(check, 60, 100 + number)
 
 
-@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("number", effort.numbers(3))
 def test_diffs_are_those_of_the_reference(number: int) -> None:
     def check(log: Log) -> None:
         with engine(log) as made:
@@ -95,7 +89,7 @@ def segmented(draw: DrawFn) -> Log:
     return replace(log, batches=tuple(batches), recorded_at=tuple(times), bounds=log.bounds[:2])
 
 
-@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("number", effort.numbers(2))
 def test_batches_do_not_matter(number: int) -> None:
     def check(log: Log) -> None:
         with engine(log, eager=True) as made:
@@ -126,8 +120,7 @@ def test_files_of_the_index_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> No
     assert merged[True] > 3
 
 
-@pytest.mark.parametrize("number", range(1))
-def test_payloads_come_back_as_they_were(number: int) -> None:
+def test_payloads_come_back_as_they_were() -> None:
     def check(log: Log) -> None:
         reference = Reference(log.projection, log.mapping)
         reference.events(log.records, log.recorded_at)
@@ -139,7 +132,7 @@ def test_payloads_come_back_as_they_were(number: int) -> None:
                 found = given[position]
                 assert found is ... if data is MISSING else found is not ... and same(found, data), (data, found)
 
-    hold(check, 100, 500 + number, logs(max_records=30))
+    hold(check, 100, 500, logs(max_records=30))
 
 
 def test_a_stream_folds_as_a_set_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from esctl.engine.exact_text import canonical_json_sql, is_number_mark_sql, unma
 from esctl.index.decode.exact_json import Judged, _objects_are_plain, judge
 from esctl.index.decode.strict_json import canonical_number, examine, mark_numbers
 from esctl.model import MARK, Cursor
+from tests.support import effort
 
 JSONL = Cursor(offset=0, sha256="", head_size=0, head_sha256="", format="jsonl", records=0)
 CONNECTION = connect(threads=1)
@@ -85,13 +86,13 @@ def json_text(draw: st.DrawFn, depth: int = 4) -> str:
     return f"{{{space}{(',' + space).join(members)}{space}}}"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(json_text())
 def test_every_value_comes_back_exactly(text: str) -> None:
     assert through_duckdb(text.encode()) == exact(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(json_text())
 def test_python_undoes_marks_as_sql_does(text: str) -> None:
     written = judged(text.encode()).text[0].as_py()
@@ -99,7 +100,7 @@ def test_python_undoes_marks_as_sql_does(text: str) -> None:
     assert one(unmark_json_sql("j"), written) == unmark(written)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(json_text())
 def test_marking_numbers_alone_is_marking_where_there_is_nothing_else(text: str) -> None:
     whole = examine(text)
@@ -114,7 +115,7 @@ def test_marking_numbers_alone_is_marking_where_there_is_nothing_else(text: str)
         assert exact(unmark(alone.text)) == exact(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=effort.examples(200, 60))
 @given(st.lists(json_text(), min_size=1, max_size=30))
 def test_a_batch_is_judged_as_its_records_alone(batch: list[str]) -> None:
     together = judged(*(text.encode() for text in batch))
@@ -123,7 +124,7 @@ def test_a_batch_is_judged_as_its_records_alone(batch: list[str]) -> None:
     assert together.marked.to_pylist() == [each.marked[0].as_py() for each in alone]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.text(st.sampled_from('{}[]:,"\\ue0dD1.-+eEntfx \n\x01aN/'), max_size=12))
 def test_strict_reader_agrees_with_python_on_what_is_json(text: str) -> None:
     try:
@@ -237,7 +238,6 @@ def test_canonical_numbers(number: str, canonical: str) -> None:
     assert canonical_number(number) == canonical
 
 
-@settings(deadline=None)
 @given(numbers)
 def test_canonical_number_keeps_the_value(number: str) -> None:
     assert Decimal(canonical_number(number)) == Decimal(number)

@@ -147,13 +147,13 @@ epochs = st.builds(
 odd = st.text("0123456789-:.TZ+ JanFeb", max_size=24)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.one_of(written, epochs, odd), min_size=1, max_size=20), st.sampled_from(ZONES))
 def test_sql_and_python_agree(texts: list[str], tz: str) -> None:
     assert in_sql(texts, tz) == [in_python(text, tz) for text in texts]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(moments, st.sampled_from(ZONES))
 def test_iso_text_means_what_python_says(moment: datetime.datetime, tz: str) -> None:
     aware = moment.replace(tzinfo=datetime.UTC)

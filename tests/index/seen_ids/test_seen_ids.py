@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,10 @@ from esctl.log.commits import create_store, open_log
 from esctl.log.store_state import Snapshot
 from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor
+from tests.support import effort
 from tests.support.engine_harness import session, store_folder
 from tests.support.log_helpers import Unsynced, batch, clock
 
-CAMPAIGN = int(os.environ.get("ESCTL_CAMPAIGN", "0"))
 MAPPING = {"id": ["source", "i"], "type": "t", "entity": "e", "order": "position"}
 Event = tuple[str, str | None, int]
 """Its source (of which the id is in two parts), its id and what else it says."""
@@ -80,7 +79,7 @@ keys = st.none() | st.sampled_from([f"id-{number}" for number in range(12)])
 events = st.lists(st.tuples(st.sampled_from("ab"), keys, st.integers(0, 1)), min_size=1, max_size=5)
 
 
-@settings(max_examples=7 * max(CAMPAIGN, 1), derandomize=not CAMPAIGN, deadline=None)
+@settings(max_examples=7 * effort.TIMES)
 @given(commits=st.lists(events, min_size=1, max_size=4), bits=st.sampled_from([0, 1, 2, 64]))
 def test_the_hash_decides_nothing(commits: list[list[Event]], bits: int) -> None:
     with pytest.MonkeyPatch.context() as patch, store_folder() as folder:
@@ -100,7 +99,7 @@ def test_the_hash_decides_nothing(commits: list[list[Event]], bits: int) -> None
 needles = st.lists(st.integers(0, 40), max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs=st.lists(needles, min_size=1, max_size=3), asked=st.sets(st.integers(0, 45), min_size=1))
 def test_a_lookup_finds_all_that_match(runs: list[list[int]], asked: set[int]) -> None:
     with pytest.MonkeyPatch.context() as patch, store_folder() as folder:

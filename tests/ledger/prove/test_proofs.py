@@ -201,7 +201,7 @@ def test_an_erased_record_is_proven_to_have_been_there(tmp_path: Path, monkeypat
     assert judged(replace(parse_proof(data), index=0).data, None).result == "refuted"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows, st.integers(1, 2**40))
 def test_a_leaf_is_that_of_the_specification(row: dict[str, Any], position: int) -> None:
     row = row | {"position": position, "erased_leaf": None}
@@ -212,7 +212,7 @@ def test_a_leaf_is_that_of_the_specification(row: dict[str, Any], position: int)
     assert parse_content(content.extra) == content
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 200), st.data())
 def test_proofs_made_together_are_those_made_alone(size: int, data: st.DataObject) -> None:
     hashes = b"".join(sha256(b"%d" % number).digest() for number in range(size))
@@ -287,7 +287,7 @@ def test_what_says_nothing_of_a_record_is_refused(change: Callable[[str], str]) 
         parse_content(change(CONTENT.extra.decode()).encode())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=200) | st.text(alphabet="ab\n—+ =0index", max_size=60).map(str.encode))
 def test_any_bytes_are_a_proof_or_refused(data: bytes) -> None:
     for tried in (data, PROOF.data[: len(data)] + data, replace(PROOF, extra=CONTENT.extra + data).data):

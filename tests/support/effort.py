@@ -1,0 +1,59 @@
+"""How much the tests try: what a change must pass, or everything.
+
+`make test` draws the same examples in every run and leaves out what is marked `thorough`. `make test-all` sets
+ESCTL_TESTS=all: nothing is left out, and to the fixed examples come fresh ones, of a seed that is printed;
+ESCTL_SEED=N draws those of another run again. ESCTL_CAMPAIGN=N does all that with N times as many fresh ones.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from typing import TypeVar
+
+import hypothesis.core
+from hypothesis import HealthCheck, Phase, settings
+
+T = TypeVar("T")
+CAMPAIGN = int(os.environ.get("ESCTL_CAMPAIGN", "0"))
+ALL = CAMPAIGN > 0 or os.environ.get("ESCTL_TESTS") == "all"
+TIMES = max(CAMPAIGN, 1)
+SEED = int(os.environ.setdefault("ESCTL_SEED", str(secrets.randbits(32)))) if ALL else 0
+"""What fresh examples are drawn from; 0 where there are none. Processes started from here have the same."""
+
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much]
+_SAME = settings(deadline=None, database=None, suppress_health_check=_SLOW)
+settings.register_profile("fast", _SAME, derandomize=True)
+settings.register_profile("thorough", _SAME, derandomize=False)
+PHASES = (Phase.generate, Phase.shrink) if ALL else (Phase.generate,)
+"""For properties that are slow to try: what fails in every run need not be made small in each."""
+
+
+def numbers(count: int) -> range:
+    """Return the numbers of the sets of examples to try, of `count` that there are."""
+    return range(count if ALL else 1)
+
+
+def seeds(number: int) -> tuple[int, ...]:
+    """Return what to seed a property with: its number, and where everything is tried, a fresh one."""
+    return (number, number + SEED) if ALL else (number,)
+
+
+def examples(count: int, few: int) -> int:
+    """Return how many examples of a slow property to draw: a few, or as many as there are to be."""
+    return count * TIMES if ALL else few
+
+
+def some(each: Sequence[T], most: int) -> Sequence[T]:
+    """Return as many as there may be, from the first to the last in even steps; all, where everything is tried."""
+    if ALL or len(each) <= most:
+        return each
+    return [each[at * (len(each) - 1) // max(most - 1, 1)] for at in range(most)]
+
+
+def load_profile() -> None:
+    """Let Hypothesis do as much as this run is to try."""
+    settings.load_profile("thorough" if ALL else "fast")
+    if ALL:
+        hypothesis.core.global_force_seed = SEED  # as --hypothesis-seed does, for this process alone
