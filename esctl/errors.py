@@ -34,7 +34,7 @@ class TamperedError(EsctlError):
 
 
 def with_more(error: EsctlError | OSError, more: str, hint: str) -> EsctlError:
-    """Give an error of the same kind that says something more; its own hint, if it has one, stays."""
+    """Return an error of the same kind that says something more; its own hint, if it has one, stays."""
     if isinstance(error, EsctlError):
         return type(error)(f"{error.message}; {more}", error.hint or hint)
     place = f"{error.filename}: " if error.filename else ""

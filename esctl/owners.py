@@ -13,7 +13,7 @@ _ROOT = 0
 
 
 def foreign(path: Path, *, root_too: bool = False) -> str:
-    """Say why a file or folder may hold what others put there; empty where it is the user's own and theirs alone.
+    """Return why a file or folder may hold what others put there; empty where it is the user's own and theirs alone.
 
     A link counts as what it leads to, and must be the user's too. `root_too`: what root owns is no worse.
     """
@@ -53,7 +53,7 @@ def require_own_store(path: Path) -> None:
 
 
 def own_ids() -> set[int]:
-    """Give the ids of the users that this process acts for: with sudo, the one who called it too."""
+    """Return the ids of the users that this process acts for: with sudo, the one who called it too."""
     own = {os.geteuid()}
     caller = os.environ.get("SUDO_UID", "")
     if own == {_ROOT} and caller.isascii() and caller.isdecimal() and len(caller) < 11:
@@ -68,7 +68,7 @@ def _writable_by_others(about: os.stat_result) -> bool:
 
 
 def _is_private(group: int) -> bool:
-    """Tell whether a group is the user's private one, of their own name and with nobody else in it."""
+    """Return whether a group is the user's private one, of their own name and with nobody else in it."""
     import grp
     import pwd
 

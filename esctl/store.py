@@ -108,28 +108,28 @@ class OpenStore:
 
     @cached_property
     def snapshot(self) -> Snapshot:
-        """The evidence as it was when first asked for."""
+        """Return the evidence as it was when first asked for."""
         from esctl.log.commits import open_log
 
         return open_log(self.path).read()
 
     @cached_property
     def session(self) -> Session:
-        """The DuckDB session of this store's questions."""
+        """Return the DuckDB session of this store's questions."""
         from esctl.engine.duckdb import open_session
 
         return open_session(self.memory_limit, self._threads, lean=True)
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The session's connection, with all that DuckDB's can do."""
+        """Return the session's connection, with all that DuckDB's can do."""
         from esctl.engine.duckdb import relational
 
         return relational(self.session.connection)
 
     @cached_property
     def mapping(self) -> MappingConfig:
-        """The mapping in force: esctl.toml's, with what `--map` said when it was last given."""
+        """Return the mapping in force: esctl.toml's, with what `--map` said when it was last given."""
         return self._mapping_with(self.overrides)
 
     def _mapping_with(self, overrides: Sequence[str]) -> MappingConfig:
@@ -158,14 +158,14 @@ class OpenStore:
         return self.path / "index" / mapping_hash(self.mapping)
 
     def updater(self, detected: Detected | None = None) -> Updater:
-        """Give what builds this store's index."""
+        """Return what builds this store's index."""
         from esctl.index.update import Updater
 
         return Updater(self.session.connection, self.mapping, self.index_folder, detected)
 
     @cached_property
     def view(self) -> IndexView:
-        """The index, brought up to date with the snapshot."""
+        """Return the index, brought up to date with the snapshot."""
         from esctl.engine.duckdb import explained
 
         updater = self.updater()
@@ -174,7 +174,7 @@ class OpenStore:
 
     @cached_property
     def projections(self) -> tuple[Projection, ...]:
-        """The projections of esctl.toml."""
+        """Return the projections of esctl.toml."""
         return _projections_of(self.config)
 
     @property
@@ -185,14 +185,14 @@ class OpenStore:
 
     @property
     def shelf(self) -> Shelf:
-        """The snapshots of states under the mapping in force."""
+        """Return the snapshots of states under the mapping in force."""
         from esctl.index.envelope.mapping import mapping_hash
         from esctl.saved_states.files import Shelf
 
         return Shelf(self.path, mapping_hash(self.mapping), self.snapshot, always=self.snapshots == "always")
 
     def on_basis(self, basis: Basis) -> Self:
-        """Give this store as it was on a basis; every answer will rest on just that.
+        """Return this store as it was on a basis; every answer will rest on just that.
 
         Raises InputError if it does not hold that basis any more, UsageError if it is read under another mapping.
         """
@@ -204,7 +204,7 @@ class OpenStore:
         return store
 
     def refresh(self) -> None:
-        """Look at the store's present head from now on."""
+        """Read the store's head again when next asked."""
         for name in ("snapshot", "view"):
             self.__dict__.pop(name, None)  # as `del` of a cached property that may not be there yet
 
@@ -254,7 +254,7 @@ class OpenStore:
         without: Sequence[str] = (),
         projection_file: Path | None = None,
     ) -> Scope:
-        """Give the ground of a question about some entities (names or globs; none: all).
+        """Return the ground of a question about some entities (names or globs; none: all).
 
         `without`: events supposed away (see `ask.scope.what_if`); `projection_file`: another esctl.toml to fold with.
         """
@@ -274,7 +274,7 @@ class OpenStore:
         return supposed(scope, without)
 
     def basis_of(self, scope: Scope, points: Sequence[AsOf | None] = ()) -> Basis:
-        """Say what an answer over a scope, within the bounds at some points, rests on.
+        """Return the basis of an answer over a scope, within the bounds at some points.
 
         Raises UsageError if it is not the basis that this store is bound to.
         """
@@ -322,7 +322,7 @@ class OpenStore:
         return [name for (name,) in found]
 
     def describe(self, at: AsOf | None) -> list[str]:
-        """Say which instant and position a bound was resolved to, and whether it lies after the last event."""
+        """Describe the instant and position that a bound was resolved to, and whether it lies after the last event."""
         if at is None or not self.view.manifest.files:
             return []
         from esctl.ask.events.status import last_instant, placed_at
@@ -345,7 +345,7 @@ class OpenStore:
 
 
 def _led_to(path: Path) -> Path:
-    """Give the folder that a name stands for: a store's own name may be a link, within it nothing is followed."""
+    """Return the folder that a name stands for: a store's own name may be a link, within it nothing is followed."""
     return path.resolve() if path.is_symlink() else path
 
 

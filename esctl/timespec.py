@@ -20,7 +20,7 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}")
 
 
 def utc_now() -> datetime:
-    """Give the time now."""
+    """Return the time now."""
     return datetime.now(UTC)
 
 

@@ -86,7 +86,7 @@ class Archive:
             return None
 
     def digest(self, name: str) -> tuple[int, str] | None:
-        """Give the size and SHA-256 of a file, block by block; None for one that is not there or is damaged."""
+        """Return the size and SHA-256 of a file, block by block; None for one that is not there or is damaged."""
         found, size = sha256(), 0
         try:
             with self.stream(name) as stream:
@@ -98,7 +98,7 @@ class Archive:
         return size, found.hexdigest()
 
     def size(self, name: str) -> int:
-        """Give the bytes of a file. Raises KeyError for one that is not there."""
+        """Return the bytes of a file. Raises KeyError for one that is not there."""
         return self._entries[name].file_size
 
     def stream(self, name: str) -> IO[bytes]:
@@ -161,7 +161,7 @@ def _local_header(file: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
 
 
 def _ends_plainly(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], size: int) -> bool:
-    """Tell whether the archive ends as one without comments does: its directory, byte for byte, and nothing after.
+    """Return whether the archive ends as one without comments does: its directory, byte for byte, and nothing after.
 
     Large ones end otherwise, and are not looked at.
     """

@@ -51,12 +51,12 @@ class Checked(Struct, frozen=True):
 
     @property
     def is_refuted(self) -> bool:
-        """Say whether something is not as it was made."""
+        """Return whether something is not as it was made."""
         return any(check.findings for check in self.checks)
 
     @property
     def is_judged(self) -> bool:
-        """Say whether everything could be judged."""
+        """Return whether everything could be judged."""
         return not any(check.skipped for check in self.checks)
 
 

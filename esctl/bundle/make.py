@@ -64,7 +64,7 @@ class Bundle(Struct, frozen=True):
     _store: OpenStore
 
     def files(self) -> Iterator[tuple[str, bytes]]:
-        """Give each file with its name, the manifest last. Raises as the questions do, and as `prove` does."""
+        """Yield each file with its name, the manifest last. Raises as the questions do, and as `prove` does."""
         listed: dict[str, FileEntry] = {}
         empty, sources = [], set[str]()
         for proof, raw in prove(self._store.snapshot, self.positions, self.checkpoint):
@@ -137,7 +137,7 @@ def _positions(scope: Scope) -> tuple[int, ...]:
 
 
 def interpretation(store: OpenStore, scope: Scope, sources: set[str]) -> bytes:
-    """Say how the records were read and folded: where each source keeps what, the fields there are, the projections."""
+    """Describe how the records were read and folded: mappings by source, fields, projections."""
     manifest = scope.view.manifest
     read: dict[str, Any] = {}
     for name in sorted(sources):

@@ -143,7 +143,7 @@ def _compared(archive: Archive, name: str, path: Path) -> tuple[int, str]:
 
 
 def _too_large(records: Sequence[Record], archive: Archive, memory_limit: str | None) -> str:
-    """Say that a record is too large to be replayed within a limit; empty where none is. A value is in memory whole."""
+    """Return why a record is too large to be replayed within a limit, a value being in memory whole; else empty."""
     if memory_limit is None:
         return ""
     sizes = [archive.size(record_name(each.content.position)) for each in records if each.has_bytes]
@@ -155,7 +155,7 @@ def _too_large(records: Sequence[Record], archive: Archive, memory_limit: str | 
 
 
 def _other_zones(said: Said) -> str:
-    """Say that the bundle was made with other time zones than are at hand; empty where it was not, or has none."""
+    """Return how the time zones of a bundle differ from those at hand; empty where they do not, or it has none."""
     there, here = json_object(said.basis).get("tzdata"), zones.version()
     cursors = [_cursor(each) for each in json_object(said.interpretation)["sources"].values()]
     if there == here or not names_zones(cursors):
@@ -217,7 +217,7 @@ def _kind(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Give numbers as TOML would: a Decimal is no value of a projection."""
+    """Return numbers as TOML would: a Decimal is no value of a projection."""
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
     if isinstance(value, list):

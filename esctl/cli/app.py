@@ -26,17 +26,17 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "entities": ("esctl.cli.commands.entities", "List entities."),
     "log": ("esctl.cli.commands.log", "List events, filtered."),
     "show": ("esctl.cli.commands.show", "Show one event with its raw bytes."),
-    "replay": ("esctl.cli.commands.replay", "Give the state of entities at a point in time."),
-    "diff": ("esctl.cli.commands.diff", "Give what changed between two points in time."),
-    "audit": ("esctl.cli.commands.audit", "Give the trail: when, who, what event, what it changed."),
-    "trace": ("esctl.cli.commands.trace", "Give the events that are tied to one, as a tree and in order of time."),
+    "replay": ("esctl.cli.commands.replay", "Show the state of entities at a point in time."),
+    "diff": ("esctl.cli.commands.diff", "Show what changed between two points in time."),
+    "audit": ("esctl.cli.commands.audit", "Show the audit trail: when, who, which event, what it changed."),
+    "trace": ("esctl.cli.commands.trace", "Show the events tied to one, as a tree in order of time."),
     "doctor": ("esctl.cli.commands.doctor", "Look for what is wrong with the log."),
-    "blame": ("esctl.cli.commands.blame", "Give each field of a state with the event that made it."),
-    "revert": ("esctl.cli.commands.revert", "Give the changes that take entities back to an earlier state."),
+    "blame": ("esctl.cli.commands.blame", "Show each field of a state with the event that set it."),
+    "revert": ("esctl.cli.commands.revert", "Show the changes that take entities back to an earlier state."),
     "reconcile": ("esctl.cli.commands.reconcile", "Compare a system's own table with the log's state."),
     "sql": ("esctl.cli.commands.sql", "Ask a SELECT of your own over events and states."),
-    "when": ("esctl.cli.commands.when", "Give the moments at which a condition on the state turned true."),
-    "series": ("esctl.cli.commands.series", "Give an aggregate over the states along a grid of times."),
+    "when": ("esctl.cli.commands.when", "Show when a condition on the state turned true."),
+    "series": ("esctl.cli.commands.series", "Show an aggregate over the states along a grid of times."),
     "verify": ("esctl.cli.commands.verify", "Check that nothing in the store was changed."),
     "checkpoint": ("esctl.cli.commands.checkpoint", "Sign the head of the log, to be kept elsewhere."),
     "prove": ("esctl.cli.commands.prove", "Write the proof that an event is in the log, to be checked anywhere."),
@@ -45,10 +45,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "verify-bundle": ("esctl.cli.commands.verify_bundle", "Check an archive of evidence by itself."),
     "key": ("esctl.cli.commands.key", "Make and show the keys that checkpoints are signed with."),
     "redact": ("esctl.cli.commands.redact", "Erase records for good, and leave the proof of the rest."),
-    "repair": ("esctl.cli.commands.repair", "Mend what is derived, and say what evidence is lost."),
-    "export": ("esctl.cli.commands.export", "Give back events, or a source byte for byte."),
-    "reindex": ("esctl.cli.commands.reindex", "Understand the evidence anew, under another mapping."),
-    "snapshot": ("esctl.cli.commands.snapshot", "Keep the states at a point, so that replays go on from there."),
+    "repair": ("esctl.cli.commands.repair", "Rebuild what is derived, and say what evidence is lost."),
+    "export": ("esctl.cli.commands.export", "Export events, or a source byte for byte."),
+    "reindex": ("esctl.cli.commands.reindex", "Read the evidence again, under another mapping."),
+    "snapshot": ("esctl.cli.commands.snapshot", "Save the states at a point, so that replays go on from there."),
     "compact": ("esctl.cli.commands.compact", "Merge small files of the store."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),
 }
@@ -64,7 +64,7 @@ class LazyGroup(HelpfulGroup):
     listing: bool = False  # names and help lines are all that is wanted
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Give the names, in the order of the table."""
+        """Return the names, in the order of the table."""
         return list(self.table)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

@@ -45,7 +45,7 @@ def _names(what: Literal["entity", "type", "projection"], context: typer.Context
 
 
 def _given(context: typer.Context, name: str) -> Path | None:
-    """Give a path option as it stands on the command line, before or after the command's name, else its variable."""
+    """Return a path option as it stands on the command line, before or after the command's name, else its variable."""
     level: Any = context
     while level is not None:
         if level.params.get(name):

@@ -31,7 +31,7 @@ def color_wanted(choice: str, environ: Mapping[str, str], terminal: bool) -> boo
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Say whether a person reads this stream as it is written."""
+    """Return whether a person reads this stream as it is written."""
     try:
         return stream is not None and stream.isatty()
     except ValueError:  # closed
@@ -47,7 +47,7 @@ def error(message: str, hint: str = "", color: str = "auto") -> None:
 
 
 def note(message: str, quiet: bool = False) -> None:
-    """Say something about the answer that is not the answer; `--quiet` keeps it back."""
+    """Print a note about the answer to stderr; `--quiet` suppresses it."""
     if not quiet:
         _say(visible_lines(message))
 

@@ -112,7 +112,7 @@ def exit_codes(debug: Callable[[], bool]) -> Iterator[None]:
 
 
 def report(problem: BaseException, debug: bool) -> int:
-    """Say on stderr what went wrong, and give its exit code: 1, 2, 3, 4, 70, 130, 141 or 143."""
+    """Print what went wrong to stderr; return its exit code: 1, 2, 3, 4, 70, 130, 141 or 143."""
     _reported.set()
     if isinstance(problem, OSError) and problem.errno == errno.EPIPE:
         silence_stdout()

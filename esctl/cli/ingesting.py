@@ -23,7 +23,7 @@ LONGEST = 60
 
 
 def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> None:
-    """Say what was recognised in new sources, sources that are alike together."""
+    """Print the mapping recognised in new sources, sources that are alike together."""
     if quiet:
         return
     alike: dict[object, tuple[list[str], Detection]] = {}
@@ -38,7 +38,7 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
 
 
 def report_apart(found: Sequence[Apart], quiet: bool) -> None:
-    """Say which sources turned out to have a numbering of ids of their own, and how to say so by hand."""
+    """Print which sources turned out to have a numbering of ids of their own, and how to say so by hand."""
     for told in found[:MOST_APART]:
         shared = f", as are those of {', '.join(told.kin[:MOST_APART])}" if told.kin else ""
         diagnostics.note(
@@ -57,7 +57,7 @@ def report_apart(found: Sequence[Apart], quiet: bool) -> None:
 
 
 def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> None:
-    """Say how many events behind a position name no entity, and how many of them are declared to be of none."""
+    """Print how many events behind a position name no entity, and how many of them are declared to be of none."""
     from esctl.ask.scope.ignored import count_ignored
 
     declared = count_ignored(store.scope(), after) if count else 0

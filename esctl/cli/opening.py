@@ -46,12 +46,12 @@ def closed_store(shared: Shared) -> Store:
 
 
 def zone(shared: Shared) -> str:
-    """Give the zone that times without one are read in."""
+    """Return the zone that times without one are read in."""
     return shared.tz or "UTC"
 
 
 def output_settings(store: Store) -> dict[str, str]:
-    """Give the [output] table of esctl.toml."""
+    """Return the [output] table of esctl.toml."""
     return {name: str(value) for name, value in store.config.output.items()}
 
 
@@ -71,7 +71,7 @@ def tell(
 
 
 def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = True) -> None:
-    """Say on stderr what an answer rests on.
+    """Print to stderr what an answer rests on.
 
     To what its points (the bound of what is folded first) were resolved, which events are supposed away, which
     findings lie in its scope (where `noted`), and its basis where it is wanted.
@@ -106,7 +106,7 @@ def _tell_basis(shared: Shared, store: Store, basis: Basis) -> None:
 
 
 def echo_bound(store: Store, shared: Shared, at: AsOf | None) -> None:
-    """Say which instant and position a bound was resolved to."""
+    """Print the instant and position that a bound was resolved to."""
     if not shared.quiet:
         for line in store.describe(at):
             diagnostics.note(line)

@@ -145,7 +145,7 @@ def _disguise(wrapper: Any, parameters: list[inspect.Parameter]) -> None:
 
 
 def command(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
-    """Give a command the shared options: they reach it, with those given before its name, as its first argument.
+    """Add the shared options to a command; they arrive, with those given before its name, as its first argument.
 
     The function's other parameters are Typer's as usual. Raises UsageError for a value no option takes.
     """
@@ -153,7 +153,7 @@ def command(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
 
 
 def question(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
-    """Give a command the shared options as `command` does, and those of questions: `--basis`, `--basis-from`.
+    """Add the shared options as `command` does, and those of questions: `--basis`, `--basis-from`.
 
     DuckDB, which answers, is opened beside what the command loads.
     """
@@ -252,7 +252,7 @@ def parse_columns(text: str) -> tuple[str, ...]:
 
 
 def merge(outer: Shared, inner: Shared) -> Shared:
-    """Let options after the command's name override those before it."""
+    """Return the options, those after the command's name overriding those before it."""
     values = asdict(inner)
     # By identity: a limit of 0 equals False, and is given.
     changes = {

@@ -27,7 +27,7 @@ def pager_command(environ: Mapping[str, str]) -> list[str]:
 
 @contextmanager
 def paged(environ: Mapping[str, str] = os.environ) -> Iterator[BinaryIO | None]:
-    """Give a stream into the pager, or None (stdout) where there is none; wait for the user on leaving.
+    """Yield a stream into the pager, or None (stdout) where there is none; wait for the user on leaving.
 
     A user who leaves the pager early has seen enough: that is no error.
     """

@@ -115,7 +115,7 @@ def _flat(prefix: str, value: object, config: Config) -> Iterator[Setting]:
 
 
 def settings_answer(shared: Shared) -> Answer:
-    """Give the settings as an answer: setting, value, origin."""
+    """Return the settings as an answer: setting, value, origin."""
     from esctl.engine.duckdb import open_session
     from esctl.engine.quoting import literal
     from esctl.model import Answer, Column

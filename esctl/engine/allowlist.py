@@ -33,7 +33,7 @@ def checked_select(
     relations: Collection[str],
     functions: Collection[str] = (),
 ) -> Select:
-    """Let one SELECT over some relations and table functions through, and nothing else.
+    """Check that a text is one SELECT over some relations and table functions, and return it parsed.
 
     DuckDB's own parser says what is in it, so that no other reading of the text can differ. Raises UsageError naming
     `where`.
@@ -58,7 +58,7 @@ def checked_select(
 
 
 def is_source(node: Node) -> bool:
-    """Say whether a node stands in a FROM clause."""
+    """Return whether a node stands in a FROM clause."""
     return "sample" in node and "class" not in node and "modifiers" not in node
 
 

@@ -66,14 +66,14 @@ def connect(
 
 
 def relational(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
-    """Give a session's connection DuckDB's relations, registered tables and Arrow."""
+    """Return a session's connection with DuckDB's relations, registered tables and Arrow."""
     import duckdb  # noqa: F401  # puts them into the connection's class
 
     return connection
 
 
 def _compiled() -> Any:
-    """Give DuckDB's compiled module: the Python around it, its relations, loads longer than a small question takes."""
+    """Return DuckDB's compiled module: loading the Python around it takes longer than a small question."""
     try:
         import _duckdb
     except ImportError:
@@ -106,7 +106,7 @@ _begun: list[_Opening] = []
 
 
 def open_ahead() -> None:
-    """Begin to open DuckDB, for the first who needs it: that takes as long as to load what asks the questions."""
+    """Open DuckDB in a thread, for the first who needs it: that takes as long as loading what asks the questions."""
     opening = _Opening()
     with suppress(RuntimeError):  # no more threads
         opening.start()
@@ -172,7 +172,7 @@ def explained() -> Iterator[None]:
 
 
 def explain(error: Exception) -> EsctlError:
-    """Say what an error of DuckDB means to the user."""
+    """Return an error of DuckDB as one that means something to the user."""
     text = str(error)
     if EVENT_ERROR in text:
         message, _, hint = text.split(EVENT_ERROR, 1)[1].partition(HINT)

@@ -58,7 +58,7 @@ def member_sql(member: str) -> str:
 
 
 def printable_json_sql(expr: str) -> str:
-    """Give the SQL for JSON text as it is printed: numbers unmarked, without trailing zeros, `-0` as `0`, on one line.
+    """Return SQL for JSON text as it is printed: numbers unmarked, without trailing zeros, `-0` as `0`, on one line.
 
     `expr` is SQL for compact JSON text (VARCHAR or NULL).
     """

@@ -39,7 +39,7 @@ class Limits(Struct, frozen=True):
 
     @property
     def bytes(self) -> int:
-        """Give the memory in bytes. Raises UsageError for one that is no size."""
+        """Return the memory in bytes. Raises UsageError for one that is no size."""
         if self.memory is None:
             return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
         return max(parse_size(self.memory, "--memory-limit"), _LEAST_MEMORY)
@@ -102,7 +102,7 @@ class Sandbox:
         return Result(f"SELECT * FROM read_parquet({literal(str(spool))})", columns)
 
     def _exchange(self, request: Request, spool: Path) -> str:
-        """Hand the request over and keep the rows that come; gives what the child says of them."""
+        """Send the request and store the rows that come; return what the child says of them."""
         process = self._process
         if process.stdin is None or process.stdout is None or process.stderr is None:
             raise AssertionError("all three are pipes")

@@ -41,7 +41,7 @@ class Transition(Struct, frozen=True):
 
     @property
     def wall(self) -> int:
-        """Give the seconds that a clock shows from which on `after` holds, the first of two passes taken for `before`.
+        """Return the seconds that a clock shows from which on `after` holds, the first of two passes being `before`.
 
         So a time that is skipped is read with the offset before the gap.
         """
@@ -114,7 +114,7 @@ def offset_sql(
 
 
 def offset_at(clock: datetime, zone: str) -> int:
-    """Give the offset in a named zone when a clock in it shows this, in seconds, as `offset_sql` with `local` does.
+    """Return the offset in a named zone when a clock in it shows this, in seconds, as `offset_sql` with `local` does.
 
     zoneinfo has the same, but for hours where the rule of a zone's tail takes over from its history.
     """
@@ -159,7 +159,7 @@ def _table(zone: str, local: bool) -> _Table:
 def _in_year(
     turns: Sequence[Transition], times: Sequence[int], year: int, offset: int
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Give the seconds into a year of its transitions, and the offsets between them, one more.
+    """Return the seconds into a year of its transitions, and the offsets between them, one more.
 
     `times` are those of the transitions, in order; `offset` is the one before them all.
     """
@@ -177,7 +177,7 @@ def _tabled(first: int, last: int, rows: Sequence[tuple[tuple[int, ...], tuple[i
 
 
 def _one_of_each(since: int) -> list[int]:
-    """Give a year of each of the fourteen kinds: those beginning on a Sunday, ..., then such leap years."""
+    """Return a year of each of the fourteen kinds: those beginning on a Sunday, ..., then such leap years."""
     found: dict[int, int] = {}
     for year in range(since, since + _CYCLE):
         found.setdefault(_kind(year), year)
@@ -235,7 +235,7 @@ def _seconds(text: str) -> int:
 
 
 def _day(rule: str, year: int) -> int:
-    """Give the day of a year that a rule names (`M3.5.0`, `J60`, `59`), in days since the epoch."""
+    """Return the day of a year that a rule names (`M3.5.0`, `J60`, `59`), in days since the epoch."""
     if rule.startswith("M"):
         month, week, weekday = (int(part) for part in rule[1:].split("."))
         first = (datetime(year, month, 1) - _EPOCH).days  # noqa: DTZ001 - naive on both sides

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def is_text(value: str) -> bool:
-    """Tell whether a text can be written in UTF-8; what a shell or JSON hands on may hold half a character."""
+    """Return whether a text can be written in UTF-8; what a shell or JSON hands on may hold half a character."""
     return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
 

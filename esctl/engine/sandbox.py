@@ -78,7 +78,7 @@ def limit_process(request: Request) -> None:
 
 
 def _address_space() -> int:
-    """Give the bytes of address space taken already, 0 where that is not known."""
+    """Return the bytes of address space taken already, 0 where that is not known."""
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
             return int(file.read().split()[0]) * resource.getpagesize()
@@ -112,7 +112,7 @@ def _write(connection: duckdb.DuckDBPyConnection, request: Request) -> list[tupl
 
 
 def _unique(names: Iterable[str]) -> list[str]:
-    """Number the names that are there already."""
+    """Return the names made unique by numbers."""
     taken: dict[str, Any] = {}
     for name in names:
         number, candidate = 1, name

@@ -31,16 +31,16 @@ class Select(Struct, frozen=True):
 
     @property
     def wrapped(self) -> str:
-        """Give the text as a subquery: nothing in it can end the statement around it."""
+        """Return the text as a subquery: nothing in it can end the statement around it."""
         return f"SELECT * FROM (\n{self.text}\n)"
 
     @property
     def is_ordered(self) -> bool:
-        """Say whether the order of its rows is settled."""
+        """Return whether the order of its rows is settled."""
         return any(modifier["type"] == "ORDER_MODIFIER" for modifier in self.tree["modifiers"])
 
     def nodes(self) -> Iterator[Node]:
-        """Give every node of the tree, a parent before its children."""
+        """Return every node of the tree, a parent before its children."""
         waiting: list[Any] = [self.tree]
         while waiting:
             node = waiting.pop()

@@ -20,7 +20,7 @@ _NAMES_OF_UTC = frozenset({"utc", "etc/utc", "z"})
 
 
 def version() -> str:
-    """Give the release of the zones, such as 2026f."""
+    """Return the release of the zones, such as 2026f."""
     return str(import_module(_PACKAGE).IANA_VERSION)
 
 
@@ -64,7 +64,7 @@ def zone_bytes(name: str) -> bytes:
 
 
 def reading_of(name: str) -> str:
-    """Say how times are read in a zone: its name, and a digest of its data where the database may change it."""
+    """Describe how times are read in a zone: its name, and a digest of its data where the database may change it."""
     if fixed_minutes(name) is not None:
         return name
     return f"{name} {hashlib.sha256(zone_bytes(canonical(name))).hexdigest()[:16]}"
@@ -72,7 +72,7 @@ def reading_of(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def names() -> dict[str, str]:
-    """Give the names of all zones, by their lower case."""
+    """Return the names of all zones, by their lower case."""
     return {name.lower(): name for name in _resource("zones").decode().split()}
 
 

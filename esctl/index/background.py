@@ -48,7 +48,7 @@ class Behind:
             sys.setswitchinterval(self._switch)
 
     def put(self, snapshot: Snapshot, fresh: Sequence[pa.Table]) -> None:
-        """Begin to understand a snapshot, whose newest records are `fresh`, once the one before is done."""
+        """Index a snapshot, whose newest records are `fresh`, in the background, once the one before is done."""
         self.wait()
         self._running = self._pool.submit(self._updater.run, snapshot, fresh)
 

@@ -71,7 +71,7 @@ def build(
     reuse: tuple[PayloadColumn, ...] = (),
     layout: tuple[PayloadColumn, ...] | None = None,
 ) -> ChunkEvents:
-    """Understand the events of a chunk.
+    """Read the records of a chunk as events.
 
     `chunk`: position, recorded_at, source_time, source, offset, text, invalid, marked, grp. `reuse` is the layout of
     the file before: taken again when at least nine rows in ten fit it, so that files stay alike. `layout` is taken
@@ -108,7 +108,7 @@ def _with_repeats(events: pa.Table, repeats: Repeats) -> pa.Table:
 
 
 def _with_sequence_key(connection: duckdb.DuckDBPyConnection, events: pa.Table) -> tuple[str, pa.Table]:
-    """Give `sequence_key` the type that holds all sequences of the events, and name it: none, bigint or text."""
+    """Cast `sequence_key` to the type that holds all sequences; return the name of the type: none, bigint or text."""
     sequence = events["sequence"]
     if sequence.null_count == len(sequence):
         return "none", events
@@ -186,7 +186,7 @@ def _fields(
 
 
 def _loose_fields(connection: duckdb.DuckDBPyConnection, events: pa.Table) -> Mapping[str, Sequence[str]]:
-    """Give the fields of payloads that fit no columns, each with the JSON types it had."""
+    """Return the fields of payloads that fit no columns, each with the JSON types it had."""
     if events["data"].null_count == len(events):
         return {}
     connection.register("esctl_untyped", batched(events.select(["data"]).filter(events["data"].is_valid())))

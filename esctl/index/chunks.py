@@ -42,5 +42,5 @@ def fresh_chunks(fresh: Sequence[pa.Table], first: int, snapshot: Snapshot) -> l
 
 
 def ends(table: pa.Table) -> tuple[int, int]:
-    """Give the first and the last position of a chunk."""
+    """Return the first and the last position of a chunk."""
     return int(table["position"][0].as_py()), int(table["position"][-1].as_py())

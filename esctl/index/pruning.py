@@ -19,7 +19,7 @@ class Reach(Struct, frozen=True):
     max_position: int | None = None
 
     def may_lie_in(self, file: IndexFile) -> bool:
-        """Tell whether a file may have such an event."""
+        """Return whether a file may have such an event."""
         if self.max_position is not None and file.first > self.max_position:
             return False
         if self.max_time is not None and file.min_time > self.max_time:
@@ -29,7 +29,7 @@ class Reach(Struct, frozen=True):
         return any(map(self.may_lie_in_group, file.groups))
 
     def may_lie_in_group(self, group: RowGroup) -> bool:
-        """Tell whether a row group may have such an event."""
+        """Return whether a row group may have such an event."""
         return self.entities is None or group.may_hold(self.entities)
 
 

@@ -73,7 +73,7 @@ class IndexView(Struct, frozen=True):
         return self.manifest.fields
 
     def static_type(self, path: PayloadPath) -> str:
-        """Give the JSON type a top-level field has wherever it is neither missing nor null; empty if it has several.
+        """Return the JSON type a top-level field has wherever it is neither missing nor null; empty if it has several.
 
         Objects and arrays are CONTAINER.
         """
@@ -85,11 +85,11 @@ class IndexView(Struct, frozen=True):
         return [c for file in self.manifest.files for c in file.columns if path and c.field == path[0]]
 
     def may_be_loose(self, path: PayloadPath) -> bool:
-        """Say whether a payload path may stand in a payload that is kept as JSON text, of any file."""
+        """Return whether a payload path may stand in a payload that is kept as JSON text, of any file."""
         return any(file.may_be_loose(path) for file in self.manifest.files)
 
     def by_columns(self) -> list[tuple[IndexView, tuple[PayloadColumn, ...]]]:
-        """Give a view of the files that have the same typed columns, for each such set of columns."""
+        """Return a view of the files that have the same typed columns, for each such set of columns."""
         alike: dict[tuple[PayloadColumn, ...], set[str]] = {}
         for file in self.manifest.files:
             alike.setdefault(file.columns, set()).add(file.file)
@@ -97,29 +97,29 @@ class IndexView(Struct, frozen=True):
         return [(replace(self, unread=self.unread | (everything - names)), columns) for columns, names in alike.items()]
 
     def with_loose(self, paths: Iterable[PayloadPath]) -> IndexView:
-        """Give the view of the files in which one of these payload paths may stand in JSON text."""
+        """Return the view of the files in which one of these payload paths may stand in JSON text."""
         asked = list(paths)
         others = {file.file for file in self.manifest.files if not any(map(file.may_be_loose, asked))}
         return replace(self, unread=self.unread | others)
 
     @property
     def orderings(self) -> frozenset[str]:
-        """Say by what the indexed events are folded."""
+        """Return the orders that the indexed events are folded by."""
         return frozenset(o for file in self.manifest.files for o in file.orderings)
 
     @property
     def has_roles(self) -> bool:
-        """Say whether an event may have more than one row."""
+        """Return whether an event may have more than one row."""
         return any(file.roles for file in self.manifest.files)
 
     @property
     def has_twice(self) -> bool:
-        """Say whether an event may have more than one row of the same entity."""
+        """Return whether an event may have more than one row of the same entity."""
         return any(file.twice for file in self.manifest.files)
 
     @property
     def has_text_sequences(self) -> bool:
-        """Say whether sequences are compared as encoded text."""
+        """Return whether sequences are compared as encoded text."""
         return self._sequence_key == "text"
 
     @property
@@ -130,11 +130,11 @@ class IndexView(Struct, frozen=True):
 
     @property
     def has_struct_keys(self) -> bool:
-        """Say whether fold keys are structs of a text and a number, for sequences that no number holds."""
+        """Return whether fold keys are structs of a text and a number, for sequences that no number holds."""
         return self.has_text_sequences and "sequence" in self.orderings
 
     def split(self) -> tuple[IndexView, ...]:
-        """Give the view of the largest file, where most of what is sought is found, and that of the others, if any."""
+        """Return the view of the largest file, where most is found, and that of the others, if any."""
         files = sorted(self.manifest.files, key=lambda file: file.rows)
         if len(files) < 2:
             return (self,)
@@ -142,11 +142,11 @@ class IndexView(Struct, frozen=True):
         return replace(self, unread=self.unread | others), replace(self, unread=self.unread | {largest})
 
     def key(self) -> str:
-        """Give the SQL of the fold key: unique per row of an entity, ordered as events are folded."""
+        """Return the SQL of the fold key: unique per row of an entity, ordered as events are folded."""
         return self._key(PLACE)
 
     def event_key(self) -> str:
-        """Give the SQL of the fold key without the role: equal for the rows of one event."""
+        """Return the SQL of the fold key without the role: equal for the rows of one event."""
         return self._key("(position * 256)::HUGEINT")
 
     def _key(self, place: str) -> str:
@@ -184,7 +184,7 @@ class IndexView(Struct, frozen=True):
         return "\nUNION ALL ".join(selects) if selects else self._empty(names, aliases, extra)
 
     def _reached(self, limits: Sequence[Reach]) -> Sequence[IndexFile]:
-        """Give the files in which all the limits may be met, once what will be read of them is found in order.
+        """Return the files in which all the limits may be met, once what will be read of them is found in order.
 
         DuckDB leaves the same row groups out, by the bounds of names that stand in the footers. One file stays, so
         that a relation has its columns.
@@ -235,7 +235,7 @@ class _Layout(Struct):
     sequence_key: str
 
     def takes(self, file: IndexFile) -> bool:
-        """Say whether a file can be read in the same scan."""
+        """Return whether a file can be read in the same scan."""
         same = all(self.columns.get(column.name.lower(), column) == column for column in file.columns)
         return same and file.sequence_key == self.sequence_key
 
@@ -246,11 +246,11 @@ class _Layout(Struct):
 
     @property
     def is_mixed(self) -> bool:
-        """Say whether the files have different columns."""
+        """Return whether the files have different columns."""
         return any(file.columns != self.files[0].columns for file in self.files)
 
     def may_be_loose(self, path: PayloadPath) -> bool:
-        """Say whether a payload path may stand in `data`."""
+        """Return whether a payload path may stand in `data`."""
         return any(file.may_be_loose(path) for file in self.files)
 
     def column(self, field: str | int) -> PayloadColumn | None:
@@ -258,12 +258,12 @@ class _Layout(Struct):
         return next((column for column in self.columns.values() if column.field == field), None)
 
     def is_nullable(self, column: PayloadColumn) -> bool:
-        """Say whether the field may be JSON null."""
+        """Return whether the field may be JSON null."""
         return any(name == column.field and "NULL" in kinds for file in self.files for name, kinds in file.fields)
 
 
 def require_files(folder: Path, files: Sequence[IndexFile]) -> None:
-    """Hold whole index files against their digests. Raises InputError, naming the file."""
+    """Check whole index files against their digests. Raises InputError, naming the file."""
     for file in files:
         require(folder / file.file, file.bytes, file.ranges, REBUILD)
 

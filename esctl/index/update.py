@@ -71,13 +71,13 @@ class Updater(Struct, frozen=True, dict=True):
 
     @cached_property
     def ids(self) -> Ids:
-        """The ids seen so far."""
+        """Return the ids seen so far."""
         from esctl.index.seen_ids.runs import Ids
 
         return Ids(self.connection)
 
     def run(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> IndexView:
-        """Bring the index up to the snapshot's head and give a view of it.
+        """Bring the index up to the snapshot's head and return a view of it.
 
         `fresh` are its last records, where they are at hand. A store that cannot be written gets its missing part in a
         temporary folder.
@@ -98,7 +98,7 @@ class Updater(Struct, frozen=True, dict=True):
             return _view(self.folder, self._extend(snapshot, fresh), snapshot)
 
     def at(self, snapshot: Snapshot) -> IndexView:
-        """Give the index as if the log ended with the snapshot: nothing that came later shows in it.
+        """Return the index as if the log ended with the snapshot: nothing that came later shows in it.
 
         What the store's own index holds beyond is left out in a temporary folder; a file that reaches across the end
         is built again.
@@ -139,7 +139,7 @@ class Updater(Struct, frozen=True, dict=True):
         return manifest
 
     def understand_as(self, snapshot: Snapshot, like: Manifest) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
-        """Understand the records again, each file of another index in one chunk or more, and write no row.
+        """Read the records again, each file of another index in one chunk or more, without writing a row.
 
         Gives the manifest so far, the file, and what is in the chunk. The files of the other index are in the folder
         too: where an id was seen before is read in them. Raises as `run` does.
@@ -333,7 +333,7 @@ class Updater(Struct, frozen=True, dict=True):
         return stanza
 
     def recognise(self, snapshot: Snapshot, source: str, first: int) -> Stanza:
-        """Say what is recognised in a source, whose first record is at position `first`, whatever is configured."""
+        """Return what is recognised in a source, whose first record is at position `first`, whatever is configured."""
         from esctl.index.envelope.stanza_of import recognised, recorded
 
         return (
@@ -357,7 +357,7 @@ class Updater(Struct, frozen=True, dict=True):
         return manifest if len(files) == len(manifest.files) else replace(manifest, files=tuple(files))
 
     def compact(self, snapshot: Snapshot) -> tuple[Manifest, Manifest]:
-        """Bring the index up to date and merge its files to few large ones; gives its manifest before and after.
+        """Bring the index up to date and merge its files into few large ones; return its manifest before and after.
 
         The old files linger for those who read them. Raises as `rebuild` does.
         """

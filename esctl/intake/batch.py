@@ -43,7 +43,7 @@ class Observer(Protocol):
     """What is told of the progress."""
 
     def __call__(self, read: int, records: int) -> None:
-        """Take bytes read and records kept since the last call."""
+        """Report bytes read and records kept since the last call."""
 
 
 def unobserved(read: int, records: int) -> None:
@@ -140,7 +140,7 @@ def ingest(
 
 @contextmanager
 def _kept_told(writer: LogWriter) -> Iterator[None]:
-    """Let a failure say whether records were committed before it: those are kept, and are not to be lost from sight."""
+    """Add to a failure how many records were committed before it: those are kept."""
     from esctl.log.commits import open_log
 
     before = writer.snapshot.head
@@ -233,7 +233,7 @@ def _flush(run: _Run) -> None:
 
 
 def _sampled(run: _Run, part: Part) -> Part:
-    """Say with a part how many records the first commit of its source has."""
+    """Return a part that tells how many records the first commit of its source has."""
     known = run.writer.snapshot.cursors.get(part.source)
     told = run.sampled.get(part.source) or (known.sampled if known is not None else 0)
     rows = sum(batch.num_rows for batch in part.batches)

@@ -37,7 +37,7 @@ def parse_instant(text: str) -> int:
 
 
 def commit_to_json(commit: Commit) -> dict[str, Any]:
-    """Give a commit file's content."""
+    """Return a commit file's content."""
     told = {} if commit.redaction is None else {"redaction": _redaction_to_json(commit.redaction)}
     return sealed(
         told
@@ -79,7 +79,7 @@ def commit_from_json(value: Mapping[str, Any]) -> Commit:
 
 
 def snapshot_to_json(snapshot: Snapshot, identity: str) -> dict[str, Any]:
-    """Give a summary file's content. `identity`: the digest that the first commit follows from."""
+    """Return a summary file's content. `identity`: the digest that the first commit follows from."""
     redactions = [_redaction_to_json(redaction) for redaction in snapshot.redactions]
     body = {
         "identity": identity,

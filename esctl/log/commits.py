@@ -48,7 +48,7 @@ class CommitLog:
 
     @property
     def store_id(self) -> str:
-        """The store's UUID."""
+        """Return the store's UUID."""
         return self._empty.store_id
 
     @property
@@ -57,7 +57,7 @@ class CommitLog:
         return self._empty.erasable
 
     def read(self, upto: int | None = None, *, summaries: bool = True) -> Snapshot:
-        """Give the store as its last commit left it, or as commit number `upto` did.
+        """Return the store as its last commit left it, or as commit number `upto` did.
 
         Without `summaries` every commit file is read. Raises InputError, naming the file, for a commit that is missing,
         unreadable or does not follow from the one before.
@@ -85,7 +85,7 @@ class CommitLog:
         return after
 
     def sync(self) -> None:
-        """Bring the names of all commits and segments to the disk, whoever made them. Raises InputError.
+        """Sync the names of all commits and segments to the disk, whoever made them. Raises InputError.
 
         A commit may be there whose writer was ended, or failed, before its name was durable.
         """
@@ -94,7 +94,7 @@ class CommitLog:
                 self._files.sync_folder(self.path / folder)
 
     def has(self, seq: int) -> bool:
-        """Tell whether commit number `seq` was made."""
+        """Return whether commit number `seq` was made."""
         return (self.folder / commit_name(seq)).exists()
 
     def mend_summary(self, snapshot: Snapshot) -> None:
@@ -156,12 +156,12 @@ class CommitLog:
 
 
 def commit_numbers(names: Iterable[str]) -> Iterable[int]:
-    """Give the numbers of the commit files among the names in a folder."""
+    """Return the numbers of the commit files among the names in a folder."""
     return _numbers(_COMMIT_NAME, names)
 
 
 def summary_numbers(names: Iterable[str]) -> Iterable[int]:
-    """Give the numbers of the commits that have a summary."""
+    """Return the numbers of the commits that have a summary."""
     return _numbers(_SUMMARY_NAME, names)
 
 

@@ -55,7 +55,7 @@ def plan(snapshot: Snapshot) -> list[tuple[SegmentEntry, ...]]:
 
 
 def _raw_bytes(snapshot: Snapshot, segment: SegmentEntry) -> int:
-    """Give the bytes of a segment's records, unpacked; of one that is large or gone its bytes on disk will do."""
+    """Return the bytes of a segment's records, unpacked; of one that is large or gone its bytes on disk will do."""
     import pyarrow.parquet as pq
 
     if SMALL * segment.size > MOST_RAW:

@@ -90,7 +90,7 @@ def _rewritten(
 
 
 def without_content(table: pa.Table, rows: Positions, leaves: bytes) -> pa.Table:
-    """Leave out the content of some rows of a segment; `leaves` are the leaf hashes of all its rows."""
+    """Return a segment without the content of some rows; `leaves` are the leaf hashes of all its rows."""
     gone = np.zeros(table.num_rows, dtype=bool)
     gone[rows] = True
     kept = pa.array(np.arange(table.num_rows), mask=gone)

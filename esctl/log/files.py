@@ -38,12 +38,12 @@ class Filesystem:
         file.write(data)
 
     def sync(self, file: BinaryIO) -> None:
-        """Bring a file's bytes to the disk."""
+        """Sync a file's bytes to the disk."""
         file.flush()
         self._sync(file.fileno())
 
     def sync_folder(self, path: Path) -> None:
-        """Bring a folder's names to the disk."""
+        """Sync a folder's names to the disk."""
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self._sync(descriptor)
@@ -51,11 +51,11 @@ class Filesystem:
             os.close(descriptor)
 
     def rename(self, old: Path, new: Path) -> None:
-        """Give a file its final name."""
+        """Rename a file to its final name."""
         os.rename(old, new)
 
     def link(self, old: Path, new: Path) -> None:
-        """Give a file a second name. Raises FileExistsError if that name is taken."""
+        """Link a file under a second name. Raises FileExistsError if that name is taken."""
         os.link(old, new)
 
     def unlink(self, path: Path) -> None:
@@ -77,7 +77,7 @@ def temporary_name(folder: Path, label: str) -> Path:
 
 
 def publish(call: Callable[[Path, Path], None], temporary: Path, path: Path) -> None:
-    """Give a temporary file its name by `call` (a Filesystem's link or rename).
+    """Publish a temporary file under its final name by `call` (a Filesystem's link or rename).
 
     Raises ConflictError if the name is taken, or if the temporary file is gone: then another writer has swept it up,
     which it does only with files for places that are taken.
@@ -163,7 +163,7 @@ def remove(path: Path) -> None:
 
 
 def rights(folder: Path) -> int:
-    """Give the rights that a new file in a folder of a store may have at most: who cannot enter the one reads no other.
+    """Return the widest rights of a new file in a folder of a store: who cannot enter the one reads no other.
 
     The umask takes away more.
     """
@@ -183,7 +183,7 @@ def make_folder(path: Path) -> None:
 
 
 def checked_lock(path: Path) -> Path:
-    """Give a lock's path. Raises InputError for one that is no plain file of one name: it is truncated when taken."""
+    """Return a lock's path. Raises InputError for one that is no plain file of one name: it is truncated when taken."""
     try:
         about = path.lstat()
     except OSError:

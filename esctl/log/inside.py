@@ -36,7 +36,7 @@ class Odd(Struct, frozen=True):
 
     @property
     def is_derived(self) -> bool:
-        """Say whether it stands where nothing is evidence, so that it can simply be removed."""
+        """Return whether it stands where nothing is evidence, so that it can simply be removed."""
         first = self.file.partition("/")[0]
         return first in (*DERIVED, *_LOCKS) or first.startswith(TEMPORARY)
 

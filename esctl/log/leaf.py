@@ -77,6 +77,6 @@ def digest(salt: bytes, content: bytes | None) -> str:
 
 
 def headers_bytes(headers: list[dict[str, Any]]) -> bytes:
-    """Lay headers end to end, name then value, each as `<length in bytes>:<bytes>`, a null value as `-:`."""
+    """Return headers end to end, name then value, each as `<length in bytes>:<bytes>`, a null value as `-:`."""
     parts = (part for each in headers for part in (each["name"].encode(), each["value"]))
     return b"".join(b"-:" if part is None else b"%d:%b" % (len(part), part) for part in parts)

@@ -32,7 +32,7 @@ def sealed(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unsealed(value: Mapping[str, Any]) -> dict[str, Any]:
-    """Take the seal off again. Raises KeyError where there is none, ValueError where it is another's."""
+    """Return a line without its seal. Raises KeyError where there is none, ValueError where it is another's."""
     body = {name: member for name, member in value.items() if name != SEAL}
     if value[SEAL] != sha256(to_line(body)).hexdigest():
         raise ValueError("it is not as it was written")

@@ -85,7 +85,7 @@ class Frontier(Struct, frozen=True):
         return Frontier(size, tuple(edge[bit] for bit in sorted(edge, reverse=True))), blocks
 
     def root(self) -> bytes:
-        """Give the tree's root; of the empty tree, the hash of nothing."""
+        """Return the tree's root; of the empty tree, the hash of nothing."""
         if not self.nodes:
             return EMPTY_ROOT
         root = self.nodes[-1]
@@ -94,7 +94,7 @@ class Frontier(Struct, frozen=True):
         return root
 
     def to_json(self) -> dict[str, Any]:
-        """Give `size`, `root` and `frontier` (largest subtree first) with hashes in lower-case hex."""
+        """Return `size`, `root` and `frontier` (largest subtree first) with hashes in lower-case hex."""
         return {"size": self.size, "root": self.root().hex(), "frontier": [node.hex() for node in self.nodes]}
 
     @classmethod
@@ -121,12 +121,12 @@ def split(hashes: bytes) -> list[bytes]:
 
 
 def block_roots(hashes: bytes) -> tuple[bytes, ...]:
-    """Give the roots of the complete 4,096-leaf blocks of leaf hashes that start on a block."""
+    """Return the roots of the complete 4,096-leaf blocks of leaf hashes that start on a block."""
     return Frontier().extend(hashes)[1]
 
 
 def tree_root(hashes: bytes) -> bytes:
-    """Give the root of the tree over these leaf hashes."""
+    """Return the root of the tree over these leaf hashes."""
     return Frontier().append(hashes).root()
 
 
@@ -141,7 +141,7 @@ class Tree(Struct, frozen=True):
     blocks: Sequence[bytes] = ()
 
     def root(self, start: int, stop: int) -> bytes:
-        """Give the root over leaves [start, stop), where start is aligned as RFC 6962 splits a tree."""
+        """Return the root over leaves [start, stop), where start is aligned as RFC 6962 splits a tree."""
         first, last = start >> BLOCK_LEVEL, stop >> BLOCK_LEVEL
         if start % BLOCK or first >= last or last > len(self.blocks):
             return tree_root(self.leaves(start, stop))

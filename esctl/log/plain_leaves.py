@@ -18,14 +18,14 @@ _GIVEN = frozenset({"position", "recorded_at", "source", "offset", "raw"})
 
 
 def is_plain(table: pa.Table) -> bool:
-    """Tell whether all records of a log table have bytes, and neither salt, key, headers nor time of the source."""
+    """Return whether all records of a log table have bytes, and neither salt, key, headers nor time of the source."""
     return all(
         table[name].null_count == (0 if name in _GIVEN else table.num_rows) for name in table.schema.names
     ) and bool(table.num_rows)
 
 
 def plain_leaf_hashes(table: pa.Table) -> bytes:
-    """Give the leaf hashes of a plain table, as `segment.leaf_hashes` does.
+    """Return the leaf hashes of a plain table, as `segment.leaf_hashes` does.
 
     OpenSSL uses the processor's SHA instructions, which DuckDB's `sha256` does not; but it holds Python's lock.
     """

@@ -53,7 +53,7 @@ class Checked:
         self._known: set[tuple[Path, ByteRange]] = set()
 
     def require(self, path: Path, size: int, ranges: Iterable[ByteRange], hint: str) -> None:
-        """Hold parts of a file of `size` bytes against their digests. Raises InputError, naming the file."""
+        """Check parts of a file of `size` bytes against their digests. Raises InputError, naming the file."""
         wanted = [part for part in ranges if (path, part) not in self._known]
         if wanted:
             require(path, size, wanted, hint)
@@ -61,13 +61,13 @@ class Checked:
 
 
 def require(path: Path, size: int, ranges: Sequence[ByteRange], hint: str) -> None:
-    """Hold parts of a file of `size` bytes against their digests. Raises InputError, naming the file."""
+    """Check parts of a file of `size` bytes against their digests. Raises InputError, naming the file."""
     if message := damage(path, size, ranges):
         raise InputError(f"{path}: {message}", hint)
 
 
 def damage(path: Path, size: int, ranges: Sequence[ByteRange]) -> str:
-    """Say what is wrong with these parts of a file of `size` bytes; empty if nothing is."""
+    """Return what is wrong with these parts of a file of `size` bytes; empty if nothing is."""
     try:
         descriptor = open_plain(path, links=True)
     except FileNotFoundError:
@@ -81,7 +81,7 @@ def damage(path: Path, size: int, ranges: Sequence[ByteRange]) -> str:
 
 
 def damage_in(descriptor: int, size: int, ranges: Sequence[ByteRange]) -> str:
-    """Say what is wrong with these parts of an open file, which may have lost its name since; empty if nothing is."""
+    """Return what is wrong with these parts of an open file, which may have lost its name; empty if nothing is."""
     try:
         found = os.fstat(descriptor).st_size
         if found != size:

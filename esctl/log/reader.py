@@ -28,7 +28,7 @@ _DAMAGED = "the store is damaged: restore the file from a copy"
 
 
 def segments_for(snapshot: Snapshot, first: int, last: int) -> tuple[SegmentEntry, ...]:
-    """Give the segments that hold positions [first, last], in order."""
+    """Return the segments that hold positions [first, last], in order."""
     return tuple(segment for segment in snapshot.segments if segment.first <= last and segment.last >= first)
 
 
@@ -61,7 +61,7 @@ def iter_batches(
 
 
 def raw_of(snapshot: Snapshot, positions: Iterable[int]) -> dict[int, bytes | None]:
-    """Give the exact bytes of the records at these positions; None for a tombstone or an erased record.
+    """Return the exact bytes of the records at these positions; None for a tombstone or an erased record.
 
     Positions outside the log are left out. Raises as `read_table` does.
     """
@@ -99,7 +99,7 @@ def erased_of(snapshot: Snapshot, source: str) -> list[int]:
 
 
 def export_raw(snapshot: Snapshot, source: str, *, skip_erased: bool = False) -> Iterator[bytes]:
-    """Give a source's bytes as they were ingested, in pieces: its header, its records in order, its blank end.
+    """Return a source's bytes as they were ingested, in pieces: its header, its records in order, its blank end.
 
     Raises NotFoundError for a source the log does not know; InputError for an erased record, whose bytes are gone
     (with `skip_erased` it is left out), and as `read_table` does.
@@ -165,7 +165,7 @@ class _SegmentFile(Struct, frozen=True):
     descriptor: int
 
     def checked(self, groups: Sequence[int]) -> pq.ParquetFile:
-        """Give the file once these row groups of it were held against their digests. Raises InputError."""
+        """Return the file once these row groups of it were held against their digests. Raises InputError."""
         ranges = [self.segment.ranges[group] for group in groups]
         if message := damage_in(self.descriptor, self.segment.size, ranges):
             raise InputError(f"{self.path}: {message}", _DAMAGED)
@@ -217,7 +217,7 @@ def _indices(rows: np.ndarray[Any, np.dtype[np.int64]]) -> pa.Array:
 
 
 def _groups(held: _Held) -> tuple[list[int], int]:
-    """Give the row groups with the wanted positions, and the number of rows before the first of them."""
+    """Return the row groups with the wanted positions, and the number of rows before the first of them."""
     groups: list[int] = []
     before = start = 0
     metadata = held.segment_file.parquet.metadata
@@ -273,7 +273,7 @@ def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[_SegmentFile]:
 
 
 def _replaced(snapshot: Snapshot, segment: SegmentEntry) -> Snapshot | None:
-    """Give the store as it is now, if it does not name the segment any more.
+    """Return the store as it is now, if it does not name the segment any more.
 
     Raises InputError where records of the segment were erased meanwhile.
     """

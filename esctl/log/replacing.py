@@ -97,7 +97,7 @@ def check_committed(snapshot: Snapshot, segments: Iterable[SegmentEntry]) -> Non
 
 
 def _blocks_of(segments: Iterable[SegmentEntry]) -> dict[int, bytes]:
-    """Give the committed block roots by the position of the block's last record: they do not depend on the cut."""
+    """Return the committed block roots by the position of the block's last record: they do not depend on the cut."""
     found: dict[int, bytes] = {}
     for segment in segments:
         ends = range(-(-segment.first // BLOCK) * BLOCK, segment.last + 1, BLOCK)

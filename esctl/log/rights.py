@@ -14,7 +14,7 @@ _GROUP, _OTHERS = 0o070, 0o007
 
 
 def withheld(sources: Iterable[os.stat_result], group: int) -> int:
-    """Give the rights that a store of a group must not give, for what those of its sources are: bits of a mode."""
+    """Return the rights that a store of a group must not give, for what those of its sources are: bits of a mode."""
     bits = 0
     for source in sources:
         by_others = bool(source.st_mode & stat.S_IROTH)

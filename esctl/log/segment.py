@@ -62,7 +62,7 @@ _HEADERS_BYTES = f"""
 
 
 def leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None = None) -> bytes:
-    """Give the tree's leaf hash of every record, in the table's order, 32 bytes each.
+    """Return the tree's leaf hash of every record, in the table's order, 32 bytes each.
 
     The table has SCHEMA's columns in ascending order of position. The leaf is UTF-8 text, lines ended by LF: the words
     `esctl/record/1`; position; recorded_at in microseconds since the epoch; offset; source_time likewise or `-`; then,
@@ -74,7 +74,7 @@ def leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None = 
 
 
 def iter_leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None = None) -> Iterator[bytes]:
-    """Give what `leaf_hashes` does, piece by piece: the least work in all, but for plain records on one core."""
+    """Return what `leaf_hashes` does, piece by piece: the least work in all, but for plain records on one core."""
     if not is_plain(table):
         yield from _iter_duckdb_hashes(table, connection)
         return
@@ -99,7 +99,7 @@ def _iter_duckdb_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection |
 
 
 def _prepared(table: pa.Table) -> tuple[pa.Table, str]:
-    """Give the columns that are not null throughout, and the expression of a leaf over them.
+    """Return the columns that are not null throughout, and the expression of a leaf over them.
 
     Without salts `raw` and `source` come hashed: OpenSSL uses the processor's SHA instructions (measured: 0.6 us for
     300 bytes and 3.3 us for 5,000; DuckDB 0.8 and 11), and a source's name need not be hashed a million times.
@@ -186,7 +186,7 @@ class _HashingSink:
         self._range_start, self._range_digest = 0, sha256()
 
     def end_range(self) -> None:
-        """Let a new range begin with what is written next."""
+        """Begin a new range with what is written next."""
         length = self.size - self._range_start
         self.ranges.append(ByteRange(self._range_start, length, self._range_digest.hexdigest()))
         self._range_start, self._range_digest = self.size, sha256()
@@ -206,7 +206,7 @@ class _HashingSink:
         self._file.flush()
 
     def close(self) -> None:
-        """Leave the file open: it is synced after the Parquet writer has closed this."""
+        """Do nothing: the file is synced after the Parquet writer has closed this."""
         self.closed = True
 
     def writable(self) -> bool:
@@ -248,7 +248,7 @@ def write_unnamed(temporary: Path, table: pa.Table, files: Filesystem) -> tuple[
 
 
 def name_segment(temporary: Path, entry: SegmentEntry, files: Filesystem) -> SegmentEntry:
-    """Give a written segment its name, durably. Raises as `write_segment` does."""
+    """Rename a written segment to its final name, durably. Raises as `write_segment` does."""
     target = temporary.with_name(entry.file)
     with explained(f"write {target}"):
         with _removed_on_failure(temporary, files):

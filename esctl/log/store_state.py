@@ -39,7 +39,7 @@ class SegmentEntry(Struct, frozen=True):
     blocks: tuple[bytes, ...] = ()  # roots of the aligned 4,096-leaf blocks whose last leaf is in here
 
     def with_blocks(self, blocks: tuple[bytes, ...]) -> SegmentEntry:
-        """Give the same entry with these block roots."""
+        """Return the same entry with these block roots."""
         return replace(self, blocks=blocks)
 
 
@@ -60,7 +60,7 @@ class Redaction(Struct, frozen=True):
         return sum(min(last, head) - first + 1 for first, last in self.positions if first <= head)
 
     def covers(self, position: int) -> bool:
-        """Tell whether the record at a position was erased by it."""
+        """Return whether the record at a position was erased by it."""
         return any(first <= position <= last for first, last in self.positions)
 
 
@@ -98,7 +98,7 @@ class Snapshot(Struct, frozen=True):
         return sum(redaction.count(self.head) for redaction in self.redactions)
 
     def redaction_of(self, position: int) -> Redaction | None:
-        """Give what erased the record at a position; None where it was not erased."""
+        """Return what erased the record at a position; None where it was not erased."""
         return next((redaction for redaction in self.redactions if redaction.covers(position)), None)
 
     @property
@@ -118,12 +118,12 @@ class Snapshot(Struct, frozen=True):
 
 
 def identity(store_id: str, erasable: bool) -> dict[str, Any]:
-    """Give the content of format.json."""
+    """Return the content of format.json."""
     return {"format": FORMAT, "store_id": store_id, "erasable": erasable}
 
 
 def empty(path: Path, store_id: str, erasable: bool) -> Snapshot:
-    """Give the snapshot of a store without commits; its chain starts from the store's identity."""
+    """Return the snapshot of a store without commits; its chain starts from the store's identity."""
     first = sha256(to_line(identity(store_id, erasable))).hexdigest()
     return Snapshot(path, store_id, erasable, 0, 0, first, Frontier(), (), MappingProxyType({}))
 

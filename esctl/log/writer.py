@@ -77,7 +77,7 @@ class _Staged(Struct):
 
 
 def system_clock() -> int:
-    """Give the time now in microseconds since the epoch."""
+    """Return the time now in microseconds since the epoch."""
     return time.time_ns() // 1000
 
 
@@ -133,7 +133,7 @@ class LogWriter:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The store as this writer last committed or read it."""
+        """Return the store as this writer last committed or read it."""
         if self._snapshot is None:
             raise RuntimeError("a LogWriter is used inside `with`")
         return self._snapshot
@@ -245,7 +245,7 @@ class LogWriter:
         return self._snapshot
 
     def _reload(self, sources: Iterable[str]) -> None:
-        """Take up the commits of a writer that passed the lock by, and drop what was staged on top of the old head."""
+        """Read the commits of a writer that bypassed the lock, and drop what was staged on top of the old head."""
         before = self.snapshot.cursors
         self.abandon()
         self._snapshot = self._log.read()
@@ -393,7 +393,7 @@ def sweep(log: CommitLog, files: Filesystem) -> Snapshot:
 
 
 def _segment_tables(parts: Sequence[Part]) -> Iterable[pa.Table]:
-    """Bring parts into the log's columns and cut them into tables of a segment's size."""
+    """Yield the parts in the log's columns, in tables of a segment's size."""
     waiting: list[pa.RecordBatch] = []
     rows = size = 0
     for part in parts:

@@ -41,7 +41,7 @@ def compact(path: Path, updater: Updater, files: Filesystem | None = None) -> li
 
 
 def planned(snapshot: Snapshot, updater: Updater) -> list[Compacted]:
-    """Say what `compact` would do. How many bytes come of it is only known afterwards: given as they are now."""
+    """Return what `compact` would do; the bytes after it are not known before, and are given as they are now."""
     from esctl.index.files.merge import together
     from esctl.log.compacting import plan
 

@@ -65,7 +65,7 @@ def losses(chain: Chain, pin: Pin | None, connection: duckdb.DuckDBPyConnection)
 
 
 def _of_commit(chain: Chain, finding: Finding) -> Loss:
-    """Say what a commit that is lost told of: what lies between the commits around it."""
+    """Return what a lost commit described: what lies between the commits around it."""
     named = _COMMIT.fullmatch(finding.file)
     if named is None:
         return Loss(finding.file, None, None, f"{finding.message}: commits after the last one there are missing")
@@ -106,7 +106,7 @@ def _of_segment(chain: Chain, finding: Finding, entry: SegmentEntry, connection:
 
 
 def _covered(chain: Chain, first: int) -> str:
-    """Say which checkpoint the records before a loss still prove."""
+    """Return which checkpoint the records before a loss still prove."""
     sizes = dict(_sizes(chain))
     whole = [name for name, size in sizes.items() if size < first]
     broken = [name for name, size in sizes.items() if size >= first]
@@ -125,7 +125,7 @@ def _sizes(chain: Chain) -> Iterator[tuple[str, int]]:
 
 
 def _indexed(chain: Chain, entry: SegmentEntry, connection: duckdb.DuckDBPyConnection) -> str:
-    """Say what an index still knows of the records of a segment: their sources, and when they happened."""
+    """Return what an index still knows of the records of a segment: their sources, and when they happened."""
     sql = f"""SELECT list(DISTINCT source ORDER BY source), epoch_us(min(time)), epoch_us(max(time))
         FROM (%s) WHERE position BETWEEN {entry.first} AND {entry.last}"""
     for folder in subfolders(chain.path / "index"):

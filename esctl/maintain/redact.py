@@ -57,7 +57,7 @@ def redact(path: Path, wanted: Wanted, updater: Updater, files: Filesystem | Non
 
 @contextmanager
 def _erasure_told(writer: LogWriter) -> Iterator[None]:
-    """Let a failure say that the erasure was committed before it, where it was."""
+    """Add to a failure that the erasure was committed before it, where it was."""
     from esctl.log.commits import open_log
 
     before = len(writer.snapshot.redactions)
@@ -110,7 +110,7 @@ def _named_last(name: str) -> bool:
 
 
 def _recognised(snapshot: Snapshot, positions: Sequence[int], updater: Updater) -> dict[str, dict[str, Any]]:
-    """Say what is recognised in the sources of some records, while they can still be read."""
+    """Return what is recognised in the sources of some records, while they can still be read."""
     from msgspec.structs import asdict
 
     from esctl.ask.events.erasable import within

@@ -19,7 +19,7 @@ _FORMULA_STARTS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 
 
 def number_sql(expr: str) -> str:
-    """Give the SQL of a number's text, without trailing zeros and `-0`; NaN and infinities are NULL."""
+    """Return the SQL of a number's text, without trailing zeros and `-0`; NaN and infinities are NULL."""
     text = f"{expr}::varchar"
     return (
         f"case when {text} in ('nan', '-nan', 'inf', '-inf') then null when {expr} = 0 then '0' "
@@ -28,7 +28,7 @@ def number_sql(expr: str) -> str:
 
 
 def time_sql(expr: str, zone: Zone, rfc3339: bool = True) -> str:
-    """Give the SQL of a time's text: RFC 3339, or for people `2024-02-01 14:03:00` without the offset.
+    """Return the SQL of a time's text: RFC 3339, or for people `2024-02-01 14:03:00` without the offset.
 
     Fractions of a second are left out when zero, else six digits; for people three where these are enough.
     """
@@ -41,7 +41,7 @@ def time_sql(expr: str, zone: Zone, rfc3339: bool = True) -> str:
 
 
 def text_sql(expr: str, column: Column, zone: Zone, rfc3339: bool = True) -> str:
-    """Give the SQL of a cell as plain text: VARCHAR, or NULL."""
+    """Return the SQL of a cell as plain text: VARCHAR, or NULL."""
     match column.kind:
         case "text":
             return f"{expr}::varchar"
@@ -65,7 +65,7 @@ def _is_string(expr: str) -> str:
 
 
 def json_sql(expr: str, column: Column, zone: Zone) -> str:
-    """Give the SQL of a cell as JSON text: VARCHAR, `null` for NULL."""
+    """Return the SQL of a cell as JSON text: VARCHAR, `null` for NULL."""
     text = printable_json_sql(expr) if column.kind == "value" else text_sql(expr, column, zone)
     if column.kind == "text":
         text = f"to_json({text})::varchar"
@@ -75,7 +75,7 @@ def json_sql(expr: str, column: Column, zone: Zone) -> str:
 
 
 def object_sql(cells: list[tuple[str, Column]], zone: Zone) -> str:
-    """Give the SQL of a row as one JSON object, keys in column order; `cells` are (expression, column)."""
+    """Return the SQL of a row as one JSON object, keys in column order; `cells` are (expression, column)."""
     parts = []
     for index, (expr, column) in enumerate(cells):
         key = escape_json(json.dumps(column.name, ensure_ascii=False))
@@ -84,7 +84,7 @@ def object_sql(cells: list[tuple[str, Column]], zone: Zone) -> str:
 
 
 def field_sql(expr: str, column: Column, zone: Zone, delimiter: str) -> str:
-    """Give the SQL of a delimited field (RFC 4180): quoted where needed, formulas disarmed, empty for NULL.
+    """Return the SQL of a delimited field (RFC 4180): quoted where needed, formulas disarmed, empty for NULL.
 
     Between tabs, tabs and line ends inside a text are written `\\t`, `\\n`, `\\r`, so that a line is a row.
     """
@@ -115,7 +115,7 @@ def field_text(value: str, delimiter: str) -> str:
 
 
 def arrow_sql(expr: str, column: Column, sql_type: str) -> str:
-    """Give the SQL of a cell for Arrow: TIMESTAMPTZ for times, printed JSON text, numbers in their own type."""
+    """Return the SQL of a cell for Arrow: TIMESTAMPTZ for times, printed JSON text, numbers in their own type."""
     match column.kind:
         case "json":
             return printable_json_sql(f"{expr}::varchar")

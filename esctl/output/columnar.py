@@ -43,7 +43,7 @@ def record_batches(selection: Selection, connection: Any, limit: int | None) -> 
 
 
 def _typed_values(selection: Selection, connection: Any, limit: int | None) -> dict[str, str]:
-    """Give the cells of any value as what all of a column are: decimals or booleans; others stay text."""
+    """Return the cells of any value as what all of a column are: decimals or booleans; others stay text."""
     cells = [(expr, text_sql(expr, column, UTC)) for expr, column in selection.cells if column.kind == "value"]
     if not cells:
         return {}

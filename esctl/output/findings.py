@@ -24,7 +24,7 @@ class Finding(Struct, frozen=True):
 
 
 def findings_of(answer: Answer, form: Format) -> Findings:
-    """Give how an answer's rows read as findings. Raises UsageError where they do not."""
+    """Return how an answer's rows read as findings. Raises UsageError where they do not."""
     if answer.findings is None:
         what = answer.title or "this answer"
         raise UsageError(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def to_arrow(answer: Answer) -> pa.Table:
-    """Give an answer as an Arrow table, with a column per field of a state; times are timestamp[us, UTC]."""
+    """Return an answer as an Arrow table, with a column per field of a state; times are timestamp[us, UTC]."""
     import pyarrow as pa
 
     selection = select_columns(answer, Target("arrow"))
@@ -28,7 +28,7 @@ def to_arrow(answer: Answer) -> pa.Table:
 
 
 def to_rows(answer: Answer, tz: str = "UTC") -> list[dict[str, Any]]:
-    """Give an answer as the dicts that JSON Lines hold, times in a zone; numbers with a fraction are Decimal."""
+    """Return an answer as the dicts that JSON Lines hold, times in a zone; numbers with a fraction are Decimal."""
     buffer = io.BytesIO()
     write(answer, Target("jsonl", buffer, tz=tz))
     return [json.loads(line, parse_float=Decimal) for line in buffer.getvalue().splitlines()]

@@ -14,7 +14,7 @@ from esctl.output.zone import Zone
 
 
 def is_as_made(answer: Answer, target: Target) -> bool:
-    """Say whether rows at hand are written as the target wants them."""
+    """Return whether rows at hand are written as the target wants them."""
     whole = not target.columns or target.columns == tuple(column.name for column in answer.columns)
     return target.format == "jsonl" and target.tz == "UTC" and target.limit is None and whole
 
@@ -36,7 +36,7 @@ def write_ready(ready: Ready, columns: Sequence[Column], connection: Any, zone: 
 def _changes(
     ready: Ready, columns: Sequence[Column], connection: Any, zone: Zone
 ) -> Iterator[tuple[bytes | None, int, int]]:
-    """Give the changed rows as lines (None: taken out), each with the bytes it takes the place of."""
+    """Return the changed rows as lines (None: taken out), each with the bytes it takes the place of."""
     if not ready.changes:
         return
     names = [f"c{index}" for index in range(len(columns))]
@@ -63,7 +63,7 @@ class _Lines:
         self._to(end, sink)
 
     def skip(self, end: int) -> None:
-        """Leave the bytes up to a place out."""
+        """Skip the bytes up to a place."""
         self._to(end, None)
 
     def _to(self, end: int | None, sink: BinaryIO | None) -> None:

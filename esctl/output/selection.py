@@ -21,16 +21,16 @@ class Selection(Struct, frozen=True):
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """The columns that are written, in their order."""
+        """Return the columns that are written, in their order."""
         return tuple(column for _, column in self.picked)
 
     @property
     def cells(self) -> list[tuple[str, Column]]:
-        """The SQL name of each written cell with its column."""
+        """Return the SQL name of each written cell with its column."""
         return [(f"r.c{index}", column) for index, column in self.picked]
 
     def select(self, expressions: Sequence[str], limit: int | None) -> str:
-        """Give the SELECT of `expressions` over the rows, in their order.
+        """Return the SELECT of `expressions` over the rows, in their order.
 
         Columns are renamed c0, c1, ...: names come from data, and may differ in nothing but case.
         """

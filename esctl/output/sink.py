@@ -125,7 +125,7 @@ def _replaced(final: Path, named: Path, about: os.stat_result | None = None) -> 
 
 
 def _regular(path: Path, about: os.stat_result | None) -> os.stat_result | None:
-    """Give what is known of a file that is to be replaced; None where there is none. Raises OSError for no file."""
+    """Return what is known of a file that is to be replaced; None where there is none. Raises OSError for no file."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:

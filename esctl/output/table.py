@@ -160,7 +160,7 @@ def _narrowed(
 
 
 def _fits(columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]], width: int) -> bool:
-    """Say whether every column can have its least width: numbers and times whole, text enough to be read."""
+    """Return whether every column can have its least width: numbers and times whole, text enough to be read."""
     total = _GAP * (len(columns) - 1)
     for column, head, whole in zip(columns, heads, _widths(heads, cells), strict=True):
         least = _LEAST.get(column.kind)

@@ -21,7 +21,7 @@ class Zone(Struct, frozen=True):
     minutes: int | None
 
     def local_sql(self, utc: str, rfc3339: bool = True) -> str:
-        """Give the SQL of the wall-clock TIMESTAMP of the UTC timestamp `utc`.
+        """Return the SQL of the wall-clock TIMESTAMP of the UTC timestamp `utc`.
 
         RFC 3339 has no seconds in an offset; local mean times before about 1900 do, and are then shown to the minute.
         """
@@ -31,7 +31,7 @@ class Zone(Struct, frozen=True):
         return f"({utc} + to_seconds(coalesce({offset}, 0)))"
 
     def suffix_sql(self, utc: str) -> str:
-        """Give the SQL of the RFC 3339 suffix: `Z`, else the offset `+05:45` that holds at `utc`."""
+        """Return the SQL of the RFC 3339 suffix: `Z`, else the offset `+05:45` that holds at `utc`."""
         return "'Z'" if self.minutes == 0 else f"coalesce({self._offset_sql(utc, _suffix, 'VARCHAR')}, 'Z')"
 
     def _offset_sql(self, utc: str, write: Callable[[int], str], kind: str) -> str:

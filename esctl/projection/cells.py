@@ -26,7 +26,7 @@ class Step(Struct, frozen=True):
     drops: bool = False  # a set whose value may be missing, which removes the field
 
     def excludes(self, other: Step) -> bool:
-        """Say whether no event can take both steps."""
+        """Return whether no event can take both steps."""
         return any(
             one is not None and two is not None and one != two for one, two in zip(self.only, other.only, strict=True)
         )
@@ -54,7 +54,7 @@ class FieldPlan(Struct, frozen=True):
 
     @property
     def resets(self) -> bool:
-        """Say whether any event can reset the field."""
+        """Return whether any event can reset the field."""
         return self.reset != "false"
 
 

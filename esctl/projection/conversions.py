@@ -88,12 +88,12 @@ def to_time(value: Value) -> Value:
 
 
 def nullable(value: Value) -> str:
-    """Give SQL that is NULL where the value is missing or JSON null."""
+    """Return SQL that is NULL where the value is missing or JSON null."""
     return f"CASE WHEN {value.json_type} <> 'NULL' THEN {value.sql} END" if value.type == "dynamic" else value.sql
 
 
 def unify(values: Sequence[Value], prefer: str = "") -> list[Value]:
-    """Give values of one type: the first of number, time, boolean, text that any has, else `prefer`, else JSON."""
+    """Return values of one type: the first of number, time, boolean, text that any has, else `prefer`, else JSON."""
     types = {value.type for value in values} - {"null"}
     kind = next((kind for kind in ("number", "time", "boolean", "text") if kind in types), prefer)
     if kind == "number":
@@ -110,7 +110,7 @@ def unify(values: Sequence[Value], prefer: str = "") -> list[Value]:
 
 
 def _dynamic(value: Value) -> Value:
-    """Give a path's value with nothing told of JSON null and missing apart."""
+    """Return a path's value with nothing told of JSON null and missing apart."""
     if value.type == "null":
         none = "CAST(NULL AS VARCHAR)"
         return Value(none, "dynamic", Shape(1, 0), none, none, f"CAST(NULL AS {Shape(1, 0).sql_type})", "", "null")
@@ -180,7 +180,7 @@ def _to_double(value: Value, *, lenient: bool) -> Value:
 
 
 def decimal(number: Value) -> Value:
-    """Give a number that can be added up; a DOUBLE is rounded, so that no sum depends on the order of addition."""
+    """Return a number that can be added up; a DOUBLE is rounded, so that no sum depends on the order of addition."""
     if number.shape is None or not number.shape.is_float:
         return number
     return Value(wide.rounded(as_shape(number, WIDE), QUOTIENT_SCALE), "number", WIDE)

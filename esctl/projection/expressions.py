@@ -60,7 +60,7 @@ class Expression:
 
     @property
     def tree(self) -> exp.Expr:
-        """Give the parsed tree."""
+        """Return the parsed tree."""
         if not hasattr(self, "_tree"):
             self._tree = parse(self.text, self.where)
         return self._tree
@@ -76,7 +76,7 @@ class Expression:
 
     @property
     def path(self) -> Path | None:
-        """Give the path if the expression is nothing else."""
+        """Return the path if the expression is nothing else."""
         return self._plain or (path_of(self.tree) if self._constant is None else None)
 
     def paths(self) -> list[Path]:

@@ -67,7 +67,7 @@ class Plan(Struct, frozen=True):
 
     @property
     def may_fail(self) -> bool:
-        """Say whether a row may raise an error, but for the checks."""
+        """Return whether a row may raise an error, but for the checks."""
         parts = [part for field in self.fields for part in (field.reset, field.base, field.acc, field.touch)]
         return any("error(" in part for part in (*parts, self.dead, *self.layers.names))
 
@@ -284,7 +284,7 @@ def _members(builder: _Builder, expression: Expression, value: Value) -> dict[st
 
 
 def declared_members(projection: Projection, reads: Reads, expression: Expression) -> dict[str, Value]:
-    """Give the members with a declared type of an object that is merged, where it is a path or written out."""
+    """Return the members with a declared type of an object that is merged, where it is a path or written out."""
     types = dict(projection.types)
     path = expression.path
     if path is not None and path[0] == "data":

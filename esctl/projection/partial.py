@@ -175,7 +175,7 @@ def _digest(parts: Iterable[str], names: dict[str, str], exact: bool) -> str:
 
 
 def goes_on(kept: Meaning, plan: Plan, events: int) -> bool:
-    """Say whether partial states that were kept can be joined to what a plan gives.
+    """Return whether partial states that were kept can be joined to what a plan gives.
 
     Each field means the same, in the same order; one that is new was in no event then. Digits are not lost.
     """

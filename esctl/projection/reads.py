@@ -47,11 +47,11 @@ class Reads(Struct):
         self.aliases = {read: alias for read, alias in self.aliases.items() if alias in used}
 
     def by_alias(self) -> dict[str, Read]:
-        """Give the reads as `IndexView.relation` takes them."""
+        """Return the reads as `IndexView.relation` takes them."""
         return {alias: read for read, alias in self.aliases.items()}
 
     def resolve(self, path: Path) -> Value:
-        """Give the value of a name in an expression."""
+        """Return the value of a name in an expression."""
         head = path[0]
         if head == "data":
             return self.payload(tuple(path[1:]))
@@ -65,7 +65,7 @@ class Reads(Struct):
         raise UsageError(f"unknown name {dotted!r}", f"did you mean {near[0]}?" if near else f"names are: {names}")
 
     def payload(self, path: PayloadPath) -> Value:
-        """Give the dynamic value of a payload path. Raises UsageError for a field that no event has ever had."""
+        """Return the dynamic value of a payload path. Raises UsageError for a field that no event has ever had."""
         fields = self.view.fields
         if path and fields and path[0] not in fields:
             near = difflib.get_close_matches(str(path[0]), fields, 1)
@@ -157,7 +157,7 @@ def nested_types(
 
 
 def measured_shapes(reads: Reads) -> dict[PayloadPath, Shape]:
-    """Give the shapes that were found by looking at rows, not told by the types of columns."""
+    """Return the shapes that were found by looking at rows, not told by the types of columns."""
     return {path: shape for path, shape in reads.shapes.items() if _shape_of_columns(reads.view, path) is None}
 
 

@@ -42,7 +42,7 @@ class Rule(Struct, frozen=True):
 
     @property
     def is_glob(self) -> bool:
-        """Say whether the pattern has wildcards."""
+        """Return whether the pattern has wildcards."""
         return "*" in self.pattern or "?" in self.pattern
 
 
@@ -60,7 +60,7 @@ class Projection(Struct, frozen=True):
 
     @property
     def claims_all(self) -> bool:
-        """Say whether the projection is for every entity."""
+        """Return whether the projection is for every entity."""
         return not self.entities and not self.kinds
 
 

@@ -26,7 +26,7 @@ class EventRows(Struct, frozen=True):
 
     @property
     def kept(self) -> str:
-        """Say in SQL whether what was made of the rows is kept for a second pass: it takes memory."""
+        """Return the SQL word for keeping rows for a second pass (MATERIALIZED or not): keeping takes memory."""
         return "MATERIALIZED" if self.few else "NOT MATERIALIZED"
 
     @property
@@ -41,7 +41,7 @@ def field_column(number: int) -> str:
 
 
 def total_shape(field: FieldPlan, count: int) -> Shape:
-    """Give the shape that surely holds a field's total over `count` events. Raises NeedsStreamError if none does."""
+    """Return the shape that surely holds a field's total over `count` events. Raises NeedsStreamError if none does."""
     shape = field.shape or Shape(19, 0)
     if field.family == "sum":
         shape = Shape(shape.whole + len(str(max(count, 1))), shape.scale) if not shape.is_wide else shape

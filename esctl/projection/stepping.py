@@ -70,7 +70,7 @@ Step = Callable[[State, Row], Applied]
 
 
 def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], position: int) -> Step:
-    """Give the step of a rule projection; `position` is the column with the event's position."""
+    """Return the step of a rule projection; `position` is the column with the event's position."""
 
     def step(state: State, row: Row) -> Applied:
         after: State = dict(state)
@@ -103,7 +103,7 @@ def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], pos
 
 
 def _resets(state: State, operation: StepOperation, value: Any) -> dict[str, bool]:
-    """Say which fields an operation sets (True) or removes (False); a patch of an object in an object does neither."""
+    """Return the fields an operation sets (True) or removes (False); a patch of an object in an object does neither."""
     if operation.name == "set":
         return {operation.field: True}
     if operation.name not in ("merge", "merge_patch", "replace") or not isinstance(value, dict):

@@ -52,7 +52,7 @@ def parse(text: str, where: str) -> exp.Expr:
 
 
 def _too_deep(tree: exp.Expr) -> bool:
-    """Tell whether what walks the tree by recursion might not come back. A chain of ANDs or ORs is one level."""
+    """Return whether what walks the tree by recursion might not come back. A chain of ANDs or ORs is one level."""
     from sqlglot import exp
 
     waiting: list[tuple[exp.Expr, int]] = [(tree, 0)]

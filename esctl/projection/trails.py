@@ -63,7 +63,7 @@ def _values(plan: Plan, rows: EventRows) -> str:
 
 
 def _lives(plan: Plan, rows: EventRows) -> str:
-    """Number each entity's events and incarnations."""
+    """Add the numbers of each entity's events and incarnations."""
     cells = cells_sql(plan, rows, (*TRAIL_COLUMNS, "event_key"), touch=True)
     version = f"dense_rank() OVER ({_OVER} ORDER BY event_key) AS version"
     if plan.dead == "false":

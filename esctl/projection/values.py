@@ -35,7 +35,7 @@ _place = ContextVar("place", default="")
 
 @contextmanager
 def placed(where: str) -> Iterator[None]:
-    """Let the errors compiled in the block say where in a configuration their expression stands."""
+    """Name, in the errors compiled in the block, where in a configuration their expression stands."""
     token = _place.set(where)
     try:
         yield
@@ -51,28 +51,28 @@ class Shape(Struct, frozen=True):
 
     @property
     def is_float(self) -> bool:
-        """Say whether the number is a DOUBLE."""
+        """Return whether the number is a DOUBLE."""
         return self.whole == FLOAT
 
     @property
     def is_wide(self) -> bool:
-        """Say whether the number is a sort key of `wide.py`."""
+        """Return whether the number is a sort key of `wide.py`."""
         return self.whole == KEY
 
     @property
     def held(self) -> Shape:
-        """Give the shape itself, or WIDE where no DECIMAL has so many digits."""
+        """Return the shape itself, or WIDE where no DECIMAL has so many digits."""
         return self if self.is_float or (not self.is_wide and self.whole + self.scale <= MOST_DIGITS) else WIDE
 
     @property
     def sql_type(self) -> str:
-        """Give the DuckDB type of a shape that is held."""
+        """Return the DuckDB type of a shape that is held."""
         if self.is_float or self.is_wide:
             return "DOUBLE" if self.is_float else "VARCHAR"
         return f"DECIMAL({max(self.whole + self.scale, 1)},{self.scale})"
 
     def join(self, other: Shape) -> Shape:
-        """Give a shape that holds the numbers of both: of a DECIMAL, else WIDE, but for what is a DOUBLE anyway."""
+        """Return a shape that holds the numbers of both: of a DECIMAL, else WIDE, but for what is a DOUBLE anyway."""
         if self.is_wide or other.is_wide:
             return WIDE
         if self.is_float or other.is_float:

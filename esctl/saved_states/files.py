@@ -105,13 +105,13 @@ class Shelf(Struct, frozen=True):
         return [found for found in fit if found.extent.position <= self.log.head]
 
     def is_whole(self, folder: Path, snapshot: StateSnapshot) -> bool:
-        """Hold a snapshot's files against their digests; one that is damaged is `unfit`."""
+        """Check a snapshot's files against their digests; one that is damaged is `unfit`."""
         damaged = [part.file for part in (snapshot.cells, snapshot.lines) if not _is_whole(folder, part)]
         self.unfit.extend(str(folder / name) for name in damaged)
         return not damaged
 
     def _is_of_log(self, snapshot: StateSnapshot) -> bool:
-        """Tell whether the commit it was made of is in the log, and nothing has been erased since."""
+        """Return whether the commit it was made of is in the log, and nothing has been erased since."""
         if snapshot.redactions != len(self.log.redactions):
             return False
         path = self.store / "commits" / commit_name(snapshot.seq)
@@ -157,7 +157,7 @@ def _is_whole(folder: Path, part: Part) -> bool:
 
 
 def lines_of(folder: Path, part: Part) -> Callable[[], Iterator[bytes]]:
-    """Give what reads a snapshot's lines, in blocks."""
+    """Return what reads a snapshot's lines, in blocks."""
 
     def read() -> Iterator[bytes]:
         if not part.bytes:
@@ -236,7 +236,7 @@ def _unwritable(folder: Path, error: OSError) -> InputError:
 
 
 def _published(temporary: Path, path: Path) -> Part:
-    """Give a file its name once its bytes are on the disk."""
+    """Rename a file to its final name once its bytes are on the disk."""
     with temporary.open("rb+") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         size = file.tell()

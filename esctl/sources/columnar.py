@@ -38,7 +38,7 @@ class Bounds(Struct, frozen=True):
 
 
 class ColumnarReader:
-    """Give the rows of a parquet or arrow file from row number `first` on, some bytes at a time, as Pieces.
+    """Return the rows of a parquet or arrow file from row number `first` on, some bytes at a time, as Pieces.
 
     `opener` gives the file as a pyarrow NativeFile.
     """

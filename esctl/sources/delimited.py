@@ -88,12 +88,12 @@ class DelimitedReader:
 
 
 def _unled(row: bytes) -> bytes:
-    """Leave out the blank lines before a row."""
+    """Return a row without the blank lines before it."""
     return row.removeprefix(BOM).lstrip(_LINE_ENDS)
 
 
 def row_ends(window: Bytes, delimiter: str) -> Offsets:
-    """Give the offsets just after the newline of each row that is complete; blank lines belong to the next row."""
+    """Return the offsets just after the newline of each row that is complete; blank lines belong to the next row."""
     marks = np.flatnonzero((window == _NEWLINE) | (window == _QUOTE))
     is_quote = window[marks] == _QUOTE
     if is_quote.any():
@@ -273,7 +273,7 @@ def _by_column(raws: Any, names: list[str], delimiter: str, null: str | None) ->
 
 
 def _joined(raws: Any) -> bytes | None:
-    """Put rows one after another; None when a row is missing or has a quote that it does not close."""
+    """Return rows joined; None when a row is missing or has a quote that it does not close."""
     if not len(raws) or raws.null_count:
         return None
     offsets = np.frombuffer(raws.buffers()[1], np.int64)[raws.offset : raws.offset + len(raws) + 1]
@@ -286,7 +286,7 @@ def _joined(raws: Any) -> bytes | None:
 
 
 def _plain(text: Bytes, delimiter: str) -> bool:
-    """Tell whether quotes stand at both ends of cells only and every carriage return belongs to a line end."""
+    """Return whether quotes stand at both ends of cells only and every carriage return belongs to a line end."""
     returns = np.flatnonzero(text == _RETURN)
     if len(returns) and not (text[np.minimum(returns + 1, len(text) - 1)] == _NEWLINE).all():
         return False

@@ -23,7 +23,7 @@ _ODD_ROWS = 0.2  # so many rows may have more or fewer cells than the header
 
 
 def sniff(head: bytes, whole: bool = True) -> str:
-    """Tell the format from the first bytes (`whole`: that is all): jsonl, json, csv, tsv, parquet or arrow.
+    """Return the format by the first bytes (`whole`: that is all): jsonl, json, csv, tsv, parquet or arrow.
 
     What is none of these is jsonl: each line is then kept as an invalid record.
     """
@@ -43,7 +43,7 @@ def sniff(head: bytes, whole: bool = True) -> str:
 
 
 def sniff_columnar(head: bytes) -> str | None:
-    """Tell the format of a file of columns, parquet or arrow, from its first bytes; None when it is none."""
+    """Return the format of a file of columns, parquet or arrow, by its first bytes; None when it is none."""
     if head.startswith(b"PAR1"):
         return "parquet"
     is_arrow = head.startswith((b"ARROW1\x00\x00", b"FEA1")) or _is_arrow_stream(head)
@@ -56,7 +56,7 @@ def _is_arrow_stream(head: bytes) -> bool:
 
 
 def _lines(text: bytes, whole: bool) -> list[bytes]:
-    """Give the first lines that are not blank; the last of them only when it is complete."""
+    """Return the first lines that are not blank; the last of them only when it is complete."""
     lines = text.split(b"\n", 4 * _LINES_LOOKED_AT)
     cut_off = not whole or len(lines) > 4 * _LINES_LOOKED_AT
     if cut_off and len(lines) > 1:
@@ -109,6 +109,6 @@ def _columns(text: str, delimiter: str, whole: bool, named: bool) -> int:
 
 
 def _names(header: list[str], pattern: re.Pattern[str]) -> bool:
-    """Tell whether a row looks like names of columns; one of them may be empty (as pandas writes its index)."""
+    """Return whether a row looks like names of columns; one of them may be empty (as pandas writes its index)."""
     names = [cell.strip() for cell in header if cell.strip()]
     return len(names) >= max(1, len(header) - 1) and all(map(pattern.fullmatch, names))

@@ -11,7 +11,7 @@ from esctl.sources.pieces import Piece, slices_of
 
 
 class DocumentReader:
-    """Give everything that is left of a feed as one record, also when that is nothing."""
+    """Return everything that is left of a feed as one record, also when that is nothing."""
 
     def __init__(self, feed: Feed, size: int) -> None:
         self.pending = 0
@@ -28,7 +28,7 @@ class DocumentReader:
 
 
 class NothingReader:
-    """Give nothing: the source is known as a whole."""
+    """Return nothing: the source is known as a whole."""
 
     pending = 0
 

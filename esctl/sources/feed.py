@@ -77,7 +77,7 @@ class Feed:
         self.base = upto
 
     def digest(self, upto: int) -> str:
-        """Give the SHA-256 (hex) of the stream's bytes [0, upto); `upto` never goes back."""
+        """Return the SHA-256 (hex) of the stream's bytes [0, upto); `upto` never goes back."""
         self._hash_to(upto)
         return self._hash.copy().hexdigest()
 
@@ -95,7 +95,7 @@ class Feed:
         return True
 
     def rewind(self, held: bytes) -> None:
-        """Put `held`, the bytes just before the window, back in front of it (they stay hashed)."""
+        """Prepend `held`, the bytes just before the window, to it again (they stay hashed)."""
         self.window = np.concatenate([np.frombuffer(held, np.uint8), self.window])
         self.base -= len(held)
 

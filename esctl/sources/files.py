@@ -40,7 +40,7 @@ class Source(Struct, frozen=True):
 
     @property
     def reopenable(self) -> bool:
-        """Tell whether reading it twice gives the same bytes (false for stdin, pipes, sockets)."""
+        """Return whether reading it twice gives the same bytes (false for stdin, pipes, sockets)."""
         return self.path is not None and stat.S_ISREG(self.path.stat().st_mode)
 
 
@@ -164,12 +164,12 @@ class ByteStream:
 
     @property
     def done(self) -> int:
-        """Bytes of the file on disk read so far, for progress."""
+        """Return the bytes of the file on disk read so far, for progress."""
         return self._raw.count
 
     @property
     def compressed(self) -> bool:
-        """Tell whether the bytes had to be unpacked."""
+        """Return whether the bytes had to be unpacked."""
         return bool(self._packing)
 
     def readinto(self, view: memoryview) -> int:
@@ -213,7 +213,7 @@ class ByteStream:
         return bytes(memoryview(buffer)[: self.readinto(memoryview(buffer))])
 
     def duplicate(self) -> int:
-        """Give a file descriptor of its own for the file on disk."""
+        """Return a file descriptor of its own for the file on disk."""
         return os.dup(self._raw.fileno())
 
     def close(self) -> None:

@@ -61,13 +61,13 @@ class Growing(Struct):
     is_fresh: bool = True  # what was read to know the file may have lines
 
     def poll(self, limit: int) -> Iterator[Delivery]:
-        """Give the lines that were completed since, of about `limit` bytes."""
+        """Yield the lines that were completed since, of about `limit` bytes."""
         if self._take(limit) or self.is_fresh:
             self.is_fresh = False
             yield from self._deliveries(_WholeLines(self.feed, 0, final=False))
 
     def finish(self) -> Iterator[Delivery]:
-        """Give an unfinished last line too, if it is JSON (or `--final`), and close the file."""
+        """Yield an unfinished last line too, if it is JSON (or `--final`), and close the file."""
         try:
             self.feed.ended = True
             yield from self._deliveries(LineReader(self.feed, 0, self.options.final))
@@ -80,7 +80,7 @@ class Growing(Struct):
         return len(self.feed.window)
 
     def is_same(self) -> bool:
-        """Tell whether the file still has what was read of it: not if it was truncated, or written anew."""
+        """Return whether the file still has what was read of it: not if it was truncated, or written anew."""
         if os.fstat(self.descriptor).st_size < self.feed.end:
             return False
         if len(self.probe) < min(PROBE, self.feed.end):
@@ -114,7 +114,7 @@ class Growing(Struct):
         return True
 
     def _ended(self) -> None:
-        """Take notice that nothing more is there."""
+        """Record that nothing more is there."""
 
 
 class _Stream(Growing):
@@ -143,7 +143,7 @@ class Tail:
 
     @property
     def ended(self) -> bool:
-        """Tell whether nothing can follow: stdin was closed."""
+        """Return whether nothing can follow: stdin was closed."""
         return self._current is not None and self._current.ended
 
     @property
@@ -153,7 +153,7 @@ class Tail:
         return [(each.name, each.pending) for each in held if each.pending]
 
     def poll(self, cursors: Mapping[str, Cursor], limit: int) -> Iterator[tuple[str, Delivery]]:
-        """Give what was added since the last time, as (source name, delivery), of about `limit` bytes.
+        """Yield what was added since the last time, as (source name, delivery), of about `limit` bytes.
 
         `cursors`: those of all sources of the store, with what was given here so far. Raises InputError for what cannot
         be read, UsageError for what is no file of lines.
@@ -219,7 +219,7 @@ class Tail:
     def _given_before(
         self, earlier: Predecessors, opened: Growing, cursors: Mapping[str, Cursor], limit: int, *, was_missed: bool
     ) -> Iterator[tuple[str, Delivery]]:
-        """Give what files have that had the name between the one that was read last and the opened one."""
+        """Return what files have that had the name between the one that was read last and the opened one."""
 
         def take(path: Path) -> Given:
             return self._taken(path, cursors, limit)
@@ -245,7 +245,7 @@ class Tail:
         return growing.name
 
     def _named_apart(self, cursors: Mapping[str, Cursor]) -> Mapping[str, Cursor]:
-        """Give the cursors, with those of files that are held and of which no record is whole yet."""
+        """Return the cursors, with those of files that are held and of which no record is whole yet."""
         held = {each.name: each.cursor for each in self._moved if each.name not in cursors}
         return {**cursors, **held} if held else cursors
 

@@ -79,7 +79,7 @@ def outer_spans(window: Bytes, froms: Offsets, tos: Offsets, ended: bool, final:
 
 
 def _odd(window: Bytes, froms: Offsets, tos: Offsets, expected: Flags) -> list[int]:
-    """Give the gaps that hold anything but blanks and, where it is expected, one comma."""
+    """Return the gaps that hold anything but blanks and, where it is expected, one comma."""
     sizes = tos - froms
     total = int(sizes.sum())
     if not total:
@@ -95,7 +95,7 @@ def _odd(window: Bytes, froms: Offsets, tos: Offsets, expected: Flags) -> list[i
 
 
 def _array_pieces(text: bytes, fresh: bool, closing: bool) -> Iterator[tuple[int, int]]:
-    """Give scalars, and each comma that has no value before it or (before the closing bracket) after it."""
+    """Return scalars, and each comma that has no value before it or (before the closing bracket) after it."""
     valued, last_comma = not fresh, None
     for token in _ARRAY_TOKEN.finditer(text):
         if token.group() == b",":

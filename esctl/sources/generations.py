@@ -65,7 +65,7 @@ class Known(dict[str, Cursor]):
 
 
 def _place(cursor: Cursor) -> tuple[_Shelf, str]:
-    """Give where a cursor is kept: how what was read of its source ends and the size of its head, and the digest."""
+    """Return where a cursor is kept: how what was read of its source ends and the size of its head, and the digest."""
     if cursor.format in COLUMNAR:
         return _FILES, cursor.sha256
     if cursor.format == "json-document":
@@ -76,7 +76,7 @@ def _place(cursor: Cursor) -> tuple[_Shelf, str]:
 
 
 def _may_end(head: bytes, end: str, size: int) -> bool:
-    """Say whether a source with this head may have been read to `size` bytes before, without hashing it."""
+    """Return whether a source with this head may have been read to `size` bytes before, without hashing it."""
     if not 0 < size <= len(head):
         return False
     if end == "anywhere" or size == len(head):
@@ -109,7 +109,7 @@ def candidates(
 
 
 def _is_whole(cursor: Cursor, head: bytes) -> bool:
-    """Say whether the head of a source is all that was read of it, so that no more need be compared."""
+    """Return whether the head of a source is all that was read of it, so that no more need be compared."""
     return cursor.offset == cursor.head_size and (cursor.format != "json-document" or cursor.offset == len(head))
 
 
@@ -144,7 +144,7 @@ def generations(name: str, cursors: Mapping[str, Cursor]) -> list[str]:
 
 
 def next_name(name: str, cursors: Mapping[str, Cursor]) -> str:
-    """Give the name for a stream that continues no known source."""
+    """Return the name for a stream that continues no known source."""
     known = generations(name, cursors)
     if not known:
         return name

@@ -98,7 +98,7 @@ def _depths(opening: np.ndarray[tuple[int], np.dtype[np.bool_]], depth: int) -> 
 
 
 def _escaped(block: Bytes, first_escaped: bool) -> tuple[Offsets, bool]:
-    """Give the offsets of escaped bytes that matter (quotes, brackets), and whether the next block begins escaped."""
+    """Return the offsets of escaped bytes that matter (quotes, brackets), and whether the next block begins escaped."""
     slashes = np.flatnonzero(block == _BACKSLASH)
     if first_escaped:
         slashes = slashes[slashes > 0]

@@ -19,7 +19,7 @@ def _refuse(name: str) -> float:
 
 
 def is_json(text: bytes) -> bool:
-    """Tell whether the bytes are exactly one JSON value, blanks around it allowed."""
+    """Return whether the bytes are exactly one JSON value, blanks around it allowed."""
     try:
         json.loads(text.strip(BLANKS).decode(), parse_constant=_refuse)
     except RecursionError:
@@ -30,7 +30,7 @@ def is_json(text: bytes) -> bool:
 
 
 def is_json_object(text: bytes) -> bool:
-    """Tell whether the bytes are exactly one JSON object."""
+    """Return whether the bytes are exactly one JSON object."""
     return text.lstrip(BLANKS).startswith(b"{") and is_json(text)
 
 

@@ -34,7 +34,7 @@ def _controls_escaped(texts: Array) -> Array:
 
 
 def wrapped(before: str, texts: Array, after: str) -> Array:
-    """Put text before and after each value; nulls stay null."""
+    """Return each value with text before and after it; nulls stay null."""
     kind = texts.type
     parts = (pa.scalar(before, kind), texts, pa.scalar(after, kind), pa.scalar("", kind))
     return pc.binary_join_element_wise(*parts)

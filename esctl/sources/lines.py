@@ -69,7 +69,7 @@ class LineReader:
 
 
 def record_ends(window: Bytes, base: int) -> Offsets:
-    """Give where the complete records of a window end; blank lines belong to the record after them."""
+    """Return where the complete records of a window end; blank lines belong to the record after them."""
     newlines = np.flatnonzero(window == _NEWLINE)
     if not len(newlines):
         return NOWHERE
@@ -84,7 +84,7 @@ def record_ends(window: Bytes, base: int) -> Offsets:
 
 
 def blank_lines(window: Bytes, starts: Offsets, newlines: Offsets) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
-    """Tell which of the lines [starts, newlines) hold nothing but JSON whitespace; None when none does."""
+    """Return a mask of the lines [starts, newlines) that are JSON whitespace; None when none is."""
     first = window[starts]
     suspects = np.flatnonzero(first <= 32)
     if not len(suspects):

@@ -55,7 +55,7 @@ class Predecessors:
     def since(
         self, left: Left | None, now: Place, cursors: Mapping[str, Cursor], take: Callable[[Path], Given]
     ) -> Iterator[tuple[str, Delivery]]:
-        """Give the records of the generations after `left` and before the file `now`, the oldest first.
+        """Return the records of the generations after `left` and before the file `now`, the oldest first.
 
         `left` None: there was no file when it was first looked for. Notes where there may be gaps.
         """
@@ -75,7 +75,7 @@ class Predecessors:
     def resumed(
         self, now: Place, cursors: Mapping[str, Cursor], take: Callable[[Path], Given]
     ) -> Iterator[tuple[str, Delivery]]:
-        """Give the records since the newest generation that is known, where another one has its name by now."""
+        """Return the records since the newest generation that is known, where another one has its name by now."""
         found = [each for each in siblings(self._path) if each.place != now]
         last = generations(self._name, cursors)[-1]
         left = next((each for each in reversed(found) if self._source_of(each, cursors) == last), None)
@@ -120,6 +120,6 @@ class Predecessors:
 
 
 def place_of(descriptor: int) -> Place:
-    """Say which file is open."""
+    """Return which file is open."""
     there = os.fstat(descriptor)
     return there.st_dev, there.st_ino

@@ -98,22 +98,22 @@ class Reading:
 
     @property
     def left_at(self) -> tuple[Feed | None, Cursor, bytes]:
-        """Give the bytes behind a source of lines, the cursor to go on from, and its first bytes if it is new."""
+        """Return the bytes behind a source of lines, the cursor to go on from, and its first bytes if it is new."""
         return self._feed if isinstance(self._feed, Feed) else None, self._cursor, self._head
 
     @property
     def pending_bytes(self) -> int:
-        """Bytes at the end of the source that are in no record yet."""
+        """Return the bytes at the end of the source that are in no record yet."""
         return self._reader.pending
 
     @property
     def size(self) -> int | None:
-        """Bytes of the file on disk."""
+        """Return the bytes of the file on disk."""
         return self._feed.stream.size
 
     @property
     def done(self) -> int:
-        """Bytes of the file on disk read so far."""
+        """Return the bytes of the file on disk read so far."""
         return self._feed.stream.done
 
     def close(self) -> None:
@@ -172,7 +172,7 @@ def _packed(data: bytes) -> str:
 
 
 def read(source: Source, options: SourceOptions, cursors: Mapping[str, Cursor]) -> Reading:
-    """Begin to read what is new in a source, given the cursors of all sources of the store.
+    """Open what is new in a source, given the cursors of all sources of the store.
 
     A known source whose read prefix is unchanged is continued, also under another name; one whose prefix has changed
     is read anew as the next generation (`name#2`). Stdin is compared with what stdin gave before only. Raises
@@ -225,7 +225,7 @@ def _format(head: bytes, whole: bool, options: SourceOptions) -> str:
 
 
 def _agrees(cursor: Cursor, options: SourceOptions) -> bool:
-    """Tell whether a source read as the cursor says may be continued under these options."""
+    """Return whether a source read as the cursor says may be continued under these options."""
     if cursor.format in COLUMNAR or options.input_format not in ("auto", cursor.format):
         return False
     if options.records_path is None:
@@ -234,7 +234,7 @@ def _agrees(cursor: Cursor, options: SourceOptions) -> bool:
 
 
 def _reopener(source: Source, feed: Feed, spools: ExitStack) -> Callable[[], ByteStream]:
-    """Give a way to read the stream again from its beginning; what cannot be opened twice is copied to disk."""
+    """Return a way to read the stream again from its beginning; what cannot be opened twice is copied to disk."""
     path = source.path
     if path is not None and source.reopenable:
         return lambda: open_path(source.name, path, limits=feed.stream.limits)
@@ -283,7 +283,7 @@ def _resumed(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
 
 
 def first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOptions) -> Cursor:
-    """Give the cursor of a source of which nothing was read yet."""
+    """Return the cursor of a source of which nothing was read yet."""
     dialect: dict[str, str] = {}
     if input_format == "json":
         shape = find_shape(head, options.records_path)

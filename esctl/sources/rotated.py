@@ -43,7 +43,7 @@ class Look(Struct, frozen=True):
 
 
 def is_rotated(name: str, other: str) -> bool:
-    """Tell whether a file's name is that of an older generation of `name`, packed or not."""
+    """Return whether a file's name is that of an older generation of `name`, packed or not."""
     bare = _PACKED.sub("", other)
     if other == name or _UNFINISHED.search(bare):
         return False
@@ -85,7 +85,7 @@ def _beside(folder: Path, name: str, left: Place | None) -> list[Sibling]:
 
 
 def _alike(name: str) -> str:
-    """Give what the names of a day's file and the next day's have in common."""
+    """Return what the names of a day's file and the next day's have in common."""
     return re.sub(r"\d+", "0", _PACKED.sub("", name))
 
 
@@ -107,12 +107,12 @@ def _unpacked(path: Path) -> Path:
 
 
 def looked_at(found: Iterable[Sibling]) -> dict[Place, Look]:
-    """Say what the files are, to tell later whether they are still the same: an inode is soon another file's."""
+    """Return what the files are, to tell later whether they are still the same: an inode is soon another file's."""
     return {each.place: Look(each.size, _digest(each.path, each.size)) for each in found}
 
 
 def is_known(each: Sibling, known: Mapping[Place, Look]) -> bool:
-    """Tell whether a file is one that was looked at, under whatever name, with or without what it got since."""
+    """Return whether a file is one that was looked at, under whatever name, with or without what it got since."""
     before = known.get(each.place)
     if before is None or not before.size <= each.size:
         return False

@@ -45,7 +45,7 @@ def format_path(path: tuple[str, ...]) -> str:
 
 
 def find_shape(head: bytes, records_path: str | None) -> Shape:
-    """Tell from the beginning of a JSON stream which values are its records.
+    """Return which values of a JSON stream are its records, by its beginning.
 
     An object is opened up when `records_path` says so, or when its top level holds exactly one array of objects and
     nothing that marks it as an event itself (an id, a type, a time).
@@ -81,7 +81,7 @@ def wrapped_key(text: bytes) -> str | None:
 
 
 def _top_keys(text: bytes, brackets: Brackets) -> set[str]:
-    """Give the keys of the first object's top level, as far as the text goes."""
+    """Return the keys of the first object's top level, as far as the text goes."""
     opens = brackets.at[(brackets.before == 1) & (brackets.after == 2)].tolist()
     closes = brackets.at[(brackets.before == 2) & (brackets.after == 1)].tolist()
     parts, start = [], 0
@@ -94,7 +94,7 @@ def _top_keys(text: bytes, brackets: Brackets) -> set[str]:
 
 
 def array_openings(window: Bytes, brackets: Brackets, shape: Shape) -> Offsets:
-    """Give the indexes of the brackets that open an array of records."""
+    """Return the indexes of the brackets that open an array of records."""
     if shape.kind == "values":
         return np.empty(0, np.int64)
     level = shape.depth - 1
@@ -117,7 +117,7 @@ def _has_path(window: Bytes, brackets: Brackets, path: tuple[str, ...], index: i
 
 
 def key_before(window: Bytes, at: int) -> str | None:
-    """Give the object key whose value begins at `at`, or None when none stands there."""
+    """Return the object key whose value begins at `at`, or None when none stands there."""
     before = window[max(0, at - _LONGEST_KEY) : at].tobytes().rstrip(BLANKS)
     if not before.endswith(b":"):
         return None

@@ -30,7 +30,7 @@ class _Cut(Struct, frozen=True):
     open_value: int | None  # where a value begins that the window does not end
 
     def before(self, number: int) -> _Cut:
-        """Give the spans before the one of that number, which is not the first."""
+        """Return the spans before the one of that number, which is not the first."""
         starts, ends, inside = self.starts[:number], self.ends[:number], self.inside[:number]
         return _Cut(starts, ends, inside, int(ends[-1]), bool(inside[-1]), None)
 
@@ -122,7 +122,7 @@ class _Regions(Struct, frozen=True):
     continued: bool
 
     def holding(self, indexes: Offsets) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-        """Tell which brackets lie within an array."""
+        """Return a mask of the brackets that lie within an array."""
         if not len(self.first):
             return np.zeros(len(indexes), np.bool_)
         which = np.searchsorted(self.first, indexes) - 1

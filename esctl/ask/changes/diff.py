@@ -171,7 +171,7 @@ def _inside(side: Side) -> str | None:
 
 
 def _shared(one: Scope, other: Scope) -> Scope:
-    """Give a scope that has what is in either."""
+    """Return a scope that has what is in either."""
     return replace(
         one,
         known_at=one.known_at if one.known_at == other.known_at else None,

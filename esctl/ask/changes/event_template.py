@@ -52,7 +52,7 @@ _HINT = (
 
 
 def shaped(answer: Answer, template: Mapping[str, Any], option: str) -> Answer:
-    """Give each row as the template says: a column per member of it.
+    """Return each row as the template says: a column per member of it.
 
     A text that is one placeholder, `"{value}"`, becomes that column's JSON value; placeholders among other text become
     text, `{{` and `}}` braces. Raises UsageError naming `option` for a placeholder that is no column.

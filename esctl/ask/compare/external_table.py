@@ -114,7 +114,7 @@ def _keys(session: Session, sql: str, path: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def key_glob(key: str) -> str:
-    """Give the glob of the entities that a key template makes; empty where it is a column."""
+    """Return the glob of the entities that a key template makes; empty where it is a column."""
     return _HOLE.sub("*", key) if _HOLE.search(key) else ""
 
 

@@ -69,7 +69,7 @@ class Reconciled(Struct, frozen=True):
 
     @property
     def differs(self) -> bool:
-        """Say whether anything differs."""
+        """Return whether anything differs."""
         return any(count for name, count in self.counts.items() if name != "equal")
 
 

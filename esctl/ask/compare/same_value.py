@@ -48,7 +48,7 @@ def _trimmed(text: str) -> str:
 
 
 def agree(log: str, file: str) -> bool:
-    """Say whether two values, as marked JSON text, are the same; a text is read as what the log has."""
+    """Return whether two values, as marked JSON text, are the same; a text is read as what the log has."""
     try:
         mine, theirs = loads(log), loads(file)
         return _agrees_with_text(mine, theirs) if isinstance(theirs, str) else same(mine, theirs)
@@ -68,7 +68,7 @@ def _agrees_with_text(value: Any, text: str) -> bool:
 
 
 def _meanings(text: str) -> set[str]:
-    """Give what a text may stand for that was written for eyes: acting characters escaped, formulas disarmed."""
+    """Return what a text may stand for that was written for eyes: acting characters escaped, formulas disarmed."""
     raw = _ESCAPE.sub(lambda found: _NAMED.get(found[1]) or chr(int(found[1][1:], 16)), text)
     return {text, raw, text.removeprefix("'"), raw.removeprefix("'")}
 

@@ -87,7 +87,7 @@ def _positions(scope: Scope, condition: str) -> list[int]:
 
 
 def namesakes(scope: Scope, event: str) -> str:
-    """Say which events an id names where these are several, each of another numbering; else nothing."""
+    """Return the events an id names where these are several, each of another numbering; else nothing."""
     ids = [event, event.removeprefix("id:")]
     return several(ids[1], events_of(scope.connection, scope.view, ids, "duplicate_of IS NULL AND invalid IS NULL"))
 

@@ -61,7 +61,7 @@ def status(scope: Scope, snapshot: Snapshot) -> Answer:
 
 
 def last_instant(scope: Scope) -> int | None:
-    """Give the latest event's time in microseconds since the epoch; None without events."""
+    """Return the latest event's time in microseconds since the epoch; None without events."""
     rows = scope.view.relation(["time"], None, ["invalid IS NULL"])
     with explained():
         row = single_row(scope.connection, f"SELECT epoch_us(max(time)) FROM ({rows})")
@@ -69,7 +69,7 @@ def last_instant(scope: Scope) -> int | None:
 
 
 def placed_at(scope: Scope, at: AsOf) -> tuple[int, int] | None:
-    """Give the time (microseconds since the epoch) and position of the event a bound names; None if there is none."""
+    """Return the time (microseconds since the epoch) and position of the event a bound names; None if there is none."""
     named = f"id = {literal(at.value)}" if at.kind == "event" else f"position = {int(at.number or 0)}"
     rows = scope.view.relation(["time", "position"], None, [named, "invalid IS NULL", "duplicate_of IS NULL"])
     with explained():

@@ -87,7 +87,7 @@ def _trace_id(name: str) -> str:
 
 
 def _nearest(scope: Scope, name: str) -> str:
-    """Say which id comes nearest to one that no event has."""
+    """Return the id that is nearest to one that no event has."""
     hint = "list ids with: esctl log --columns position,id,correlation,causation"
     if name.startswith("@"):
         return hint

@@ -47,7 +47,7 @@ def _valid(scope: Scope) -> list[str]:
 
 
 def field_types(scope: Scope) -> dict[str | None, dict[str, set[str]]]:
-    """Give the payload fields of each event type with their JSON types."""
+    """Return the payload fields of each event type with their JSON types."""
     found: dict[str | None, dict[str, set[str]]] = {}
     for view, columns in scope.view.by_columns():
         _add_typed(found, scope, view, columns)

@@ -24,7 +24,7 @@ def mixed_types(ground: Ground) -> str:
 
 
 def _fields(ground: Ground) -> Iterator[Sequence[str]]:
-    """Give the fields that may have several types, as many at once as one scan reads."""
+    """Return the fields that may have several types, as many at once as one scan reads."""
     manifest = ground.scope.view.manifest
     several = [name for name, kinds in manifest.kinds.items() if _may_be_mixed(kinds - {"NULL"})]
     for start in range(0, len(several), AT_ONCE):

@@ -36,12 +36,12 @@ class Ground(Struct, frozen=True, dict=True):
 
     @cached_property
     def known(self) -> list[str]:
-        """The conditions of what the log held."""
+        """Return the conditions of what the log held."""
         return list(known_conditions(self.scope.connection, self.scope.view, self.scope.known_at))
 
     @cached_property
     def wanted(self) -> list[str]:
-        """The conditions of the events asked for: of the scope's entities and projection, within its times."""
+        """Return the conditions of the events asked for: the scope's entities and projection, within its times."""
         own = [claim.condition for claim in claims(self.scope)] if self.scope.projection else []
         tests = [entity_conditions(self.scope.entities), *own, *filter_conditions(self.scope, self.filters)]
         return [test for test in tests if test != "true"]

@@ -42,7 +42,7 @@ class Aggregate(Struct, frozen=True):
 
     @property
     def additive(self) -> bool:
-        """Say whether a state's part in it can be taken away again."""
+        """Return whether a state's part in it can be taken away again."""
         return self.kind in ("count", "sum", "avg")
 
 
@@ -73,7 +73,7 @@ class AggregateExpression(Struct, frozen=True):
 
 @contextmanager
 def _placed() -> Iterator[None]:
-    """Say in errors which argument is at fault."""
+    """Name, in errors, the argument at fault."""
     try:
         yield
     except UsageError as error:
@@ -157,13 +157,13 @@ def _of_kind(aggregate: Aggregate, resolve: Resolve) -> Value:
 
 
 def unified(inputs: Sequence[Sequence[Value]]) -> list[list[Value]]:
-    """Give the inputs of several projections' states the same types, aggregate by aggregate."""
+    """Cast the inputs of several projections' states to the same types, aggregate by aggregate."""
     columns = [unify(column) for column in zip(*inputs, strict=True)]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
 def is_summed_wide(aggregate: Aggregate, value: Value) -> bool:
-    """Say whether an aggregate adds up numbers that no DECIMAL holds: as BIGNUMs of units of 10^-`s<number>`."""
+    """Return whether an aggregate adds up numbers that no DECIMAL holds: as BIGNUMs of units of 10^-`s<number>`."""
     return aggregate.kind in ("sum", "avg") and value.shape is not None and value.shape.is_wide
 
 

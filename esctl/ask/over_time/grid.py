@@ -29,7 +29,7 @@ class Step(Struct, frozen=True):
 
     @property
     def least_seconds(self) -> int:
-        """Give how long the step lasts at least, changes of a zone's offset aside."""
+        """Return how long the step lasts at least, changes of a zone's offset aside."""
         return self.count * (_SECONDS[self.unit] if self.unit in _SECONDS else _DAYS[self.unit] * _DAY)
 
 
@@ -75,7 +75,7 @@ def _too_many() -> UsageError:
 
 
 def _points(step: Step, first: int, tz: str) -> Iterator[int]:
-    """Give points in order, from one before `first` on; some may come twice."""
+    """Yield points in order, from one before `first` on; some may come twice."""
     zone = find_zone(tz)
     start = (_EPOCH + timedelta(microseconds=first)).astimezone(zone).date()
     if step.unit in _SECONDS:
@@ -87,7 +87,7 @@ def _points(step: Step, first: int, tz: str) -> Iterator[int]:
 
 
 def _dates(step: Step, start: date) -> Iterator[date]:
-    """Give the days on which a step begins, from the last that is not after `start` on."""
+    """Return the days on which a step begins, from the last that is not after `start` on."""
     if step.unit in ("d", "w"):
         width = step.count * _DAYS[step.unit]
         zero = _MONDAY if step.unit == "w" else _EPOCH.toordinal()

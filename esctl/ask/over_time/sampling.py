@@ -20,7 +20,7 @@ from esctl.projection.reads import Reads
 
 
 def sampled(scope: Scope, claim: Claim, points: Sequence[int]) -> list[States]:
-    """Give the states of a claim's entities at points (microseconds since the epoch, ascending).
+    """Return the states of a claim's entities at points (microseconds since the epoch, ascending).
 
     The SQL has, beside the columns of `States`, key, `low` and `high`: the state is that of the points from number
     `low` on, up to and without `high`; of none where both are the same.

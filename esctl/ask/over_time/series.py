@@ -70,7 +70,7 @@ def series(scope: Scope, wanted: Sampling) -> Answer:
 
 
 def _points(scope: Scope, shared: Sequence[Claim], wanted: Sampling) -> list[int]:
-    """Lay the grid: from the first event to the point that no event is after, or between the bounds."""
+    """Return the grid: from the first event to the point that no event is after, or between the bounds."""
     step = parse_step(wanted.every)
     for point in (wanted.start, wanted.end):
         if point is not None and point.kind != "time":

@@ -32,7 +32,7 @@ _HINT = "write one with: esctl replay --basis -f json 2> FILE"
 
 
 def basis_of(scope: Scope, snapshot: Snapshot, mapping: MappingConfig, points: Sequence[AsOf | None]) -> Basis:
-    """Say what an answer over a scope, within some bounds, rests on."""
+    """Return the basis of an answer over a scope, within some bounds."""
     given = [point for point in (*points, scope.known_at) if point is not None]
     return Basis(
         snapshot.head,
@@ -117,7 +117,7 @@ def _parsed(line: str) -> Basis | None:
 
 
 def held(basis: Basis, path: Path, current: Snapshot, mapping: MappingConfig) -> Snapshot:
-    """Give the store as it was when its log ended at the basis's position.
+    """Return the store as it was when its log ended at the basis's position.
 
     Raises InputError if it holds no such log any more, UsageError if it is read under another mapping.
     """
@@ -146,7 +146,7 @@ def held(basis: Basis, path: Path, current: Snapshot, mapping: MappingConfig) ->
 
 
 def zones_note(basis: Basis, current: Snapshot) -> str:
-    """Say that times are read in other zones than those of a basis may have been; empty where that touches none."""
+    """Return how time zones may differ from those of a basis; empty where that touches no time."""
     here = zones.version()
     if basis.tzdata == here or not names_zones(current.cursors.values()):
         return ""
@@ -155,7 +155,7 @@ def zones_note(basis: Basis, current: Snapshot) -> str:
 
 
 def names_zones(cursors: Iterable[Cursor]) -> bool:
-    """Say whether times of any source are read in a zone whose data may change."""
+    """Return whether times of any source are read in a zone whose data may change."""
     named = {tz for cursor in cursors if (tz := cursor.dialect.get("tz"))}
     return any(zones.fixed_minutes(tz) is None for tz in named)
 

@@ -134,5 +134,5 @@ def entity_conditions(names: Sequence[str]) -> str:
 
 
 def is_glob(name: str) -> bool:
-    """Say whether a name has wildcards."""
+    """Return whether a name has wildcards."""
     return "*" in name or "?" in name

@@ -35,7 +35,7 @@ def events_of(connection: duckdb.DuckDBPyConnection, view: IndexView, ids: Seque
 
 
 def several(name: str, events: Sequence[Named]) -> str:
-    """Say which events an id names, where it names several; else nothing."""
+    """Return which events an id names, where it names several; else nothing."""
     if len(events) < 2:
         return ""
     listed = ", ".join(f"@{event.position} of {event.source}" for event in events[:MOST_NAMED])

@@ -21,7 +21,7 @@ _WORDS = {
 
 
 def findings_note(scope: Scope, at: AsOf | None = None) -> str:
-    """Say in one line which findings an answer's scope touches, and the command that lists them; empty for none."""
+    """Return one line on the findings in an answer's scope, with the command that lists them; empty for none."""
     counts = {name: count for name, count in _counted(scope, at).items() if count}
     if not counts:
         return ""
@@ -31,7 +31,7 @@ def findings_note(scope: Scope, at: AsOf | None = None) -> str:
 
 
 def erased_note(scope: Scope, at: AsOf | None = None) -> str:
-    """Say in one line that an answer is without events that were erased; empty for none.
+    """Return one line that says which events are missing because they were erased; empty for none.
 
     Nobody knows which entities they concerned, or when they happened: of a scope's limits only those on what the log
     held, and on positions, leave one out.

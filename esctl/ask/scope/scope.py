@@ -54,7 +54,7 @@ class Scope(Struct, frozen=True):
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """Give the connection that the question runs on."""
+        """Return the connection that the question runs on."""
         return self.session.connection
 
 
@@ -92,12 +92,12 @@ def claims(scope: Scope) -> list[Claim]:
 
 
 def claim_of(projection: Projection) -> Claim:
-    """Let a projection fold all the entities it claims, whatever others do."""
+    """Return a claim of a projection to all the entities it matches, whatever others claim."""
     return Claim(projection, _claimed(projection))
 
 
 def _inhabited(scope: Scope, shared: list[Claim]) -> list[Claim]:
-    """Leave out the claims that no entity of the scope falls under; one stays."""
+    """Return the claims that an entity of the scope falls under, or else one of them."""
     known = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities)])
     tests = ", ".join(f"bool_or({claim.condition})" for claim in shared)
     with explained():
@@ -107,7 +107,7 @@ def _inhabited(scope: Scope, shared: list[Claim]) -> list[Claim]:
 
 
 def trailless_notes(scope: Scope) -> tuple[str, ...]:
-    """Say which projections of the scope give states but no changes per event."""
+    """Return a note for each projection of the scope that has states but no changes per event."""
     names = [claim.projection.name for claim in claims(scope) if claim.projection.sql]
     return tuple(
         f"note: projection {name} is an SQL query: it gives states, not what each event changed" for name in names
@@ -187,7 +187,7 @@ def check_order(scope: Scope) -> None:
 
 
 def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
-    """Give a function that lists the keys objects at a payload path have had, most frequent first."""
+    """Return a function that lists the keys objects at a payload path have had, most frequent first."""
 
     def keys(path: PayloadPath) -> Sequence[str]:
         rows = scope.view.relation([], {"j": Read(path, "json")})
@@ -288,7 +288,7 @@ def event_rows(
 
 
 def hold_checks(scope: Scope, plan: Plan, rows: EventRows) -> None:
-    """Hold events against what a plan takes for granted of them, where no field that is asked for would.
+    """Check what a plan assumes of its events, where no field that is asked for would.
 
     So it is where payloads are merged and none is an object. Raises UsageError, naming the event.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def sequence_notes(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf) -> list[str]:
-    """Say where a bound by sequence lies beyond all sequences, or below, and where several events have one.
+    """Return notes on a bound by sequence that lies beyond all sequences, or below, or that several events have.
 
     The bound is one that `bounds.bound` takes.
     """

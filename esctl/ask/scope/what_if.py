@@ -25,7 +25,7 @@ _PLAIN_TEST = re.compile(rf"\s*({_NAMES})\s*=\s*([^\s'\"()=<>]+)\s*", re.IGNOREC
 
 
 def supposed(scope: Scope, without: Sequence[str]) -> Scope:
-    """Give the scope without some events: each named (`id:evt-9`, `@123`, its id), or all for which a predicate holds.
+    """Return the scope without some events: each named (`id:evt-9`, `@123`, its id), or all that a predicate holds for.
 
     Raises NotFoundError for a name that no event has, UsageError for a predicate that is none.
     """

@@ -89,7 +89,7 @@ def compile_query(scope: Scope, text: str) -> Compiled:
 
 
 def _projections(scope: Scope) -> dict[str, Projection]:
-    """Give the projections by the name they are called by: as DuckDB does, whatever the case."""
+    """Return the projections by the name they are called by: as DuckDB does, whatever the case."""
     named = {projection.name.lower(): projection for projection in scope.projections}
     return {MERGE: DEFAULT, **named}
 
@@ -119,7 +119,7 @@ def _call(name: str, arguments: Sequence[Node]) -> Call:
 
 
 def _text(expression: Node) -> str | None:
-    """Give the text of a literal: 'now', or DATE '2024-02-01'."""
+    """Return the text of a literal: 'now', or DATE '2024-02-01'."""
     if expression["class"] == "CAST":
         expression = expression["child"]
     value: Any = expression.get("literal") or {}

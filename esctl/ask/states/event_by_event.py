@@ -55,7 +55,7 @@ class _Source(Struct, frozen=True):
 
 
 def stream_states(scope: Scope, claim: Claim, at: AsOf | None) -> str:
-    """Give the SQL of states: kind, entity, version, position, time, deleted, state."""
+    """Return the SQL of states: kind, entity, version, position, time, deleted, state."""
     import pyarrow as pa
 
     schema = pa.schema(
@@ -89,7 +89,7 @@ def stream_trail(
     fields: Sequence[str],
     also: AsOf | None = None,
 ) -> str:
-    """Give the SQL of trails, with the columns of `queries.trail.Trail`."""
+    """Return the SQL of trails, with the columns of `queries.trail.Trail`."""
     import pyarrow as pa
 
     text, instant = pa.string(), pa.timestamp("us")
@@ -106,7 +106,7 @@ def stream_trail(
 
 
 def stream_history(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str]) -> str:
-    """Give the SQL of `queries.history.history`, with the one column `state` for all fields."""
+    """Return the SQL of `queries.history.history`, with the one column `state` for all fields."""
     import pyarrow as pa
 
     text, instant = pa.string(), pa.timestamp("us")
@@ -128,7 +128,7 @@ def _history_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
 
 
 def stream_touches(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence[str] = ()) -> str:
-    """Give the SQL of all operations on fields: kind, entity, key, field, value, resets, dead, in each incarnation.
+    """Return the SQL of all operations on fields: kind, entity, key, field, value, resets, dead, in each incarnation.
 
     `value` is the field's JSON text after the row of the event, NULL where that removed it; `resets`: it was set (true)
     or removed (false) whatever it was, else NULL. A row without a field is where an incarnation begins, or, where it is

@@ -50,7 +50,7 @@ def history(
 
 
 def historic_claims(scope: Scope) -> list[Claim]:
-    """Give the claims of projections that have a history. Raises UsageError where there is none among several."""
+    """Return the claims of projections that have a history. Raises UsageError where there is none among several."""
     shared = claims(scope)
     with_history = [claim for claim in shared if not claim.projection.sql]
     return with_history or shared

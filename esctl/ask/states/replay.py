@@ -99,7 +99,7 @@ def known_fields(parts: Sequence[States]) -> frozenset[str]:
 
 
 def streamed_states(scope: Scope, claim: Claim, sql: str, *, calculating: bool) -> States:
-    """Tell the fields of states that were folded event by event: as a plan has them, else by what the states have."""
+    """Return the fields of states that were folded event by event: as a plan has them, else by what the states have."""
     projection = claim.projection
     try:
         if projection.python:
@@ -162,14 +162,14 @@ def state_fields(plan: Plan, events: int) -> tuple[StateField, ...]:
 
 
 def _value_shape(field: FieldPlan, events: int) -> Shape | None:
-    """Give the digits of a field's numbers, which for a total are more than those of what was added."""
+    """Return the digits of a field's numbers, which for a total are more than those of what was added."""
     if field.number and field.declared:
         return convert(NULL, field.declared).shape
     return _shape_of(field, events) if field.family == "sum" else field.shape
 
 
 def _number_type(field: FieldPlan, events: int) -> str:
-    """Give the SQL type of a field's numbers; empty where it has other values, or no type holds them."""
+    """Return the SQL type of a field's numbers; empty where it has other values, or no type holds them."""
     if not field.number:
         return ""
     shape = _shape_of(field, events)
@@ -196,7 +196,7 @@ def predicate(where: str, part: States, known: frozenset[str], option: str = "--
 
 
 def state_names(part: States, known: frozenset[str]) -> Resolve:
-    """Give the values of names in an expression on the state: its fields, and entity, kind, version, position, time.
+    """Return the values of names in an expression on the state: its fields, and entity, kind, version, position, time.
 
     A field that only other projections have (`known`) is missing here; one that none has raises UsageError.
     """

@@ -59,7 +59,7 @@ class Resumed(Struct, frozen=True):
 
 
 def resumed(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> Resumed | None:
-    """Give the partial states at a bound by way of the best snapshot; None where there is none to be used.
+    """Return the partial states at a bound by way of the best snapshot; None where there is none to be used.
 
     Raises what the fold of the other events raises.
     """
@@ -106,7 +106,7 @@ def uncovered(scope: Scope, claim: Claim) -> int:
 
 
 def unfit_notes(scope: Scope) -> tuple[str, ...]:
-    """Say which snapshots could not be used."""
+    """Return a note for each snapshot that could not be used."""
     found = dict.fromkeys(scope.shelf.unfit if scope.shelf is not None else ())
     return tuple(
         f"note: {name} is damaged or of another log, and was not used: esctl snapshot --drop" for name in found
@@ -114,7 +114,7 @@ def unfit_notes(scope: Scope) -> tuple[str, ...]:
 
 
 def whole_claim(claim: Claim) -> Claim:
-    """Give the claim that a snapshot is made for: to all entities of a projection, where it does not claim every one.
+    """Return the claim that a snapshot is made for: to all entities of a projection, where it does not claim every one.
 
     So questions with `-p` and without use the same.
     """
@@ -128,12 +128,12 @@ def place(shelf: Shelf, claim: Claim) -> Path:
 
 
 def meaning_of(snapshot: StateSnapshot) -> Meaning:
-    """Give what a snapshot's fields were computed with."""
+    """Return what a snapshot's fields were computed with."""
     return Meaning(tuple(KeptField(**field) for field in snapshot.meaning["fields"]), snapshot.meaning["dead"])
 
 
 def _counts(extent: Extent, at: AsOf | None, known: AsOf | None) -> bool:
-    """Say whether all events of a snapshot lie within the bounds of a question."""
+    """Return whether all events of a snapshot lie within the bounds of a question."""
     return _within(at, extent.latest, extent.last) and _within(known, extent.known, extent.last)
 
 
@@ -186,14 +186,14 @@ def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed) -> Resum
 
 
 def _beyond(scope: Scope, extent: Extent) -> Scope:
-    """Give the scope without the files all of whose events a snapshot has."""
+    """Return the scope without the files all of whose events a snapshot has."""
     files = scope.view.manifest.files
     covered = frozenset(file.file for file in files if _covers(extent, file.last, file.max_time))
     return replace(scope, view=replace(scope.view, unread=covered))
 
 
 def _measured(scope: Scope, snapshot: StateSnapshot) -> Measured | None:
-    """Give what was measured when a snapshot was made, if that is of no more events than are asked about.
+    """Return what was measured when a snapshot was made, if that is of no more events than are asked about.
 
     Else numbers would get wider columns than they have without it.
     """
@@ -231,7 +231,7 @@ def states_of(found: Resumed) -> str:
 
 
 def ready(found: Resumed, row: str) -> Ready:
-    """Give the rows of all states that are not deleted. `row`: SQL for the columns of one, over those of states."""
+    """Return the rows of all states that are not deleted. `row`: SQL for the columns of one, over those of states."""
     lines = lines_of(found.folder, found.snapshot.lines)
     if not found.changed:
         return Ready(lines, found.snapshot.alive)

@@ -67,7 +67,7 @@ def listing(session: Session, found: Sequence[tuple[Path, StateSnapshot | None]]
 
 
 def can_keep(claim: Claim) -> bool:
-    """Say whether a projection is of a kind whose states can be kept and gone on from."""
+    """Return whether a projection is of a kind whose states can be kept and gone on from."""
     return not claim.projection.sql and not claim.projection.python
 
 

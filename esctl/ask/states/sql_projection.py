@@ -19,7 +19,7 @@ OWN = ("entity", "kind", "version", "position", "time")
 
 
 def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, tuple[StateField, ...]]:
-    """Give the SQL of states and their fields: the query's columns other than the entity's own."""
+    """Return the SQL of states and their fields: the query's columns other than the entity's own."""
     where = f"projections.{claim.projection.name}.sql"
     select = checked_select(scope.connection, claim.projection.sql, where, ("events",))
     reads = Reads(scope.view, measure(scope.connection, scope.view, number_fields(scope.view)))
@@ -54,7 +54,7 @@ def relation_states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, t
 
 
 def _shape(kind: str) -> Shape:
-    """Give the digits that a column's numbers surely have no more of."""
+    """Return the digits that a column's numbers surely have no more of."""
     if kind.startswith("DECIMAL"):
         precision, scale = (int(part) for part in kind[len("DECIMAL(") :].rstrip(")").split(","))
         return Shape(precision - scale, scale)
@@ -62,7 +62,7 @@ def _shape(kind: str) -> Shape:
 
 
 def _typed(kind: str) -> tuple[str, str]:
-    """Give the type of a column's numbers, else the JSON type of its values."""
+    """Return the type of a column's numbers, else the JSON type of its values."""
     if kind.startswith("DECIMAL") or kind in ("BIGINT", "INTEGER", "HUGEINT", "DOUBLE"):
         return kind, ""
     return "", {"BOOLEAN": "BOOLEAN", "VARCHAR": "STRING", "JSON": "CONTAINER"}.get(kind, "")

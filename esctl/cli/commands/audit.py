@@ -34,7 +34,7 @@ def run(
     known_at: KnownAt = "",
     projection: ProjectionName = "",
 ) -> None:
-    """Give the trail: when, who, what event, and which fields it changed from what to what."""
+    """Show the audit trail: when, who, which event, and which fields it changed from what to what."""
     store = open_store(shared)
     trail = store.audit(
         *(entities or ()), actor=actor or (), type=type or (), field=field or (), from_=start, to=end, at=at,

@@ -38,7 +38,7 @@ def run(
     known_at: KnownAt = "",
     projection: ProjectionName = "",
 ) -> None:
-    """Give each field of the state with the event that made it so, when, and by whom."""
+    """Show each field of the state with the event that set it, when, and by whom."""
     names = [*(entity or ()), *(entities or ())]
     if not names:
         raise UsageError("missing argument 'ENTITY'", "name entities, or give --entities '*' for all")

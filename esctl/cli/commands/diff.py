@@ -62,7 +62,7 @@ def run(
     summary: Annotated[bool, typer.Option("--summary", help="Count the differences instead of listing them.")] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when anything differs.")] = False,
 ) -> None:
-    """Give what differs between the states at two points, and the events that did it."""
+    """Show what differs between the states at two points, and which events did it."""
     store = open_store(shared)
     words = [word for word in (a, b, *(entities or ())) if word]
     rules: _Rules = {
@@ -86,7 +86,7 @@ def run(
 
 
 def _is_point(store: Store, words: list[str], place: int) -> bool:
-    """Say whether the word at a place is a point rather than an entity."""
+    """Return whether the word at a place is a point rather than an entity."""
     from esctl.timespec import parse_as_of
 
     try:

@@ -23,7 +23,7 @@ def run(
         bool, typer.Option("--skip-erased", help="With --raw, leave out what was erased; else that is an error.")
     ] = False,
 ) -> None:
-    """Give back the events, or a source byte for byte."""
+    """Export the events, or a source byte for byte."""
     store = open_store(shared)
     names = list(store.snapshot.cursors)
     if source and source not in names:

@@ -137,7 +137,7 @@ def run(
 
 
 def _tell_store(store: Store, shared: Shared) -> None:
-    """Say which store is used, where that is not plain to see."""
+    """Print which store is used, where that is not plain to see."""
     if store.path.resolve().parent != Path.cwd():
         diagnostics.note(f"store: {store.path}", shared.quiet)
 
@@ -233,7 +233,7 @@ def _vouch(outcome: Outcome, key: SigningKey | None) -> None:
 
 
 def summary_answer(outcome: Outcome, store: Store) -> Answer:
-    """Give the summary as an answer of one row."""
+    """Return the summary as an answer of one row."""
     from msgspec.structs import asdict
 
     from esctl.model import Answer, Column

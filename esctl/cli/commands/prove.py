@@ -37,7 +37,7 @@ def run(
 
 
 def _folder(shared: Shared, positions: Sequence[int]) -> Path | None:
-    """Give the folder that proofs go to: one for several; None for a single proof that goes to a file or to stdout."""
+    """Return the folder that proofs go to; None for a single proof that goes to a file or to stdout."""
     output = shared.output if str(shared.output) != "-" else None
     if output is not None and (output.is_dir() or len(positions) > 1):
         if output.exists() and not output.is_dir():

@@ -104,7 +104,7 @@ def _erase(shared: Shared, store: Store, selection: Selection, reason: str, acto
 
 
 def _with_same_bytes(store: Store, selection: Selection, wanted: bool | None) -> Selection:
-    """Take in the other records with the same bytes, or leave them, as was asked.
+    """Add the other records with the same bytes to a selection, or leave them, as was asked.
 
     Raises UsageError where it was not: what is to be gone must not be left over in silence.
     """

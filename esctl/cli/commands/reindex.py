@@ -24,7 +24,7 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Understand the evidence anew, under the mapping as it is now."""
+    """Read the evidence again, under the mapping as it is now."""
     from esctl.cli.ingesting import report_apart, report_detections, report_entities, report_homeless
     from esctl.index.seen_ids.numberings import apart
 

@@ -17,7 +17,7 @@ def run(
     shared: Shared,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be mended, and change nothing.")] = False,
 ) -> None:
-    """Mend what is derived, and say what evidence is lost: exit 0 all is well again, 1 evidence is damaged."""
+    """Rebuild what is derived, and say what evidence is lost: exit 0 all is well again, 1 evidence is damaged."""
     from esctl.cli.opening import closed_store, output_settings
     from esctl.cli.render import render
     from esctl.maintain.repair import repair

@@ -39,7 +39,7 @@ def run(
     without: Without = None,
     projection_file: ProjectionFile = None,
 ) -> None:
-    """Give the state of entities at a point in time, one row each."""
+    """Show the state of entities at a point in time, one row each."""
     store = open_store(shared)
     states = store.replay(
         *(entities or ()), at=at, before=before, known_at=known_at, projection=projection, where=where,

@@ -39,7 +39,7 @@ def run(
         ),
     ] = "",
 ) -> None:
-    """Give the changes that take entities back to their state at T; nothing is written to the store."""
+    """Show the changes that take entities back to their state at T; nothing is written to the store."""
     store = open_store(shared)
     changes = store.revert(*entities, to=to, known_at=known_at, projection=projection, as_events=as_events)
     tell(changes, shared, store, () if as_events else TABLE)

@@ -47,7 +47,7 @@ def run(
     projection: ProjectionName = "",
     plot: Annotated[bool, typer.Option("--plot", help="Draw it in the terminal (needs the extra `plot`).")] = False,
 ) -> None:
-    """Give an aggregate over the states of all entities at each point of a grid of times."""
+    """Show an aggregate over the states of all entities at each point of a grid of times."""
     store = open_store(shared)
     values = store.series(
         expression, *(entities or ()), every=every, by=by, from_=start, to=end, known_at=known_at, projection=projection

@@ -52,7 +52,7 @@ def run(
 
 
 def _erasure(snapshot: Snapshot, position: int) -> str:
-    """Say when, by whom and why a record was erased; empty where it was not."""
+    """Return when, by whom and why a record was erased; empty where it was not."""
     from esctl.timespec import format_instant
 
     found = snapshot.redaction_of(position)

@@ -24,6 +24,6 @@ def run(
         int | None, typer.Option("--depth", min=0, metavar="N", help="Follow ties over at most N links; 100 otherwise.")
     ] = None,
 ) -> None:
-    """Give the events tied to one by causation, correlation or an alias: a tree, in order of time."""
+    """Show the events tied to one by causation, correlation or an alias: a tree, in order of time."""
     store = open_store(shared)
     tell(store.trace(name, depth=depth, known_at=known_at), shared, store, TABLE)

@@ -44,7 +44,7 @@ def run(
 
 
 def _told(found: Checked) -> list[str]:
-    """Say in words what was found, and what a bundle cannot show."""
+    """Describe what was found, and what a bundle cannot show."""
     if found.is_refuted:
         count = sum(len(check.findings) for check in found.checks)
         return [f"refuted: {count} finding{'s' * (count != 1)}"]

@@ -46,7 +46,7 @@ def run(
     without: Without = None,
     projection_file: ProjectionFile = None,
 ) -> None:
-    """Give the moments at which a condition on the state turned true, by which event, and for how long."""
+    """Show when a condition on the state turned true, by which event, and for how long."""
     store = open_store(shared)
     which = _which(first, last, every or count)
     moments = store.when(

@@ -86,7 +86,7 @@ def _read_rows(raws: pa.Array, cursor: Cursor) -> tuple[pa.Array, dict[int, str]
 
 
 def _decode(raws: pa.Array) -> tuple[pa.Array, dict[int, str]]:
-    """Give the records as text; one that is not UTF-8 becomes null with a reason."""
+    """Return the records as text; one that is not UTF-8 becomes null with a reason."""
     try:
         return raws.cast(pa.large_string()), {}
     except pa.ArrowInvalid:
@@ -180,7 +180,7 @@ def _candidate_sql() -> str:
 
 
 def _object_paths(texts: pa.Array) -> list[str]:
-    """Give JSON Pointers of the objects seen in a few texts of the batch, outside arrays; the root is ""."""
+    """Return JSON Pointers of the objects seen in a few texts of the batch, outside arrays; the root is ""."""
     paths: dict[str, None] = {"": None}
     for row in range(0, len(texts), max(1, len(texts) // _SAMPLED)):
         try:
@@ -204,7 +204,7 @@ def _is_plain_key(key: str) -> bool:
 
 
 def _objects_are_plain(connection: duckdb.DuckDBPyConnection, paths: list[str], valid: str = "true") -> bool:
-    """Say whether all objects of the batch's `valid` texts (SQL) are at the paths given and none has a key twice.
+    """Return whether all objects of the batch's `valid` texts (SQL) are at the paths given and none has a key twice.
 
     A record has as many objects as opening braces, or fewer (braces in strings, empty objects): only equality is proof.
     """

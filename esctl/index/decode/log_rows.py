@@ -69,7 +69,7 @@ def _with_erased(table: pa.Table, invalid: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _writing(cursor: Cursor) -> tuple[str, ...]:
-    """Give what the text of a record depends on beside its bytes."""
+    """Return what the text of a record depends on beside its bytes."""
     if cursor.format in ("csv", "tsv"):
         return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
     return ("json",)
@@ -78,7 +78,7 @@ def _writing(cursor: Cursor) -> tuple[str, ...]:
 def judged_chunk(
     table: pa.Table, judged: JudgedRows, cursors: Mapping[str, Cursor], manifest: Manifest
 ) -> tuple[pa.Table, list[Group]]:
-    """Say how each judged log row is read: the chunk and groups that `builder.build` takes."""
+    """Return how each judged log row is read: the chunk and groups that `builder.build` takes."""
     import numpy as np
     import pyarrow as pa
 
@@ -111,7 +111,7 @@ def runs_of(table: pa.Table) -> list[tuple[str, int, int]]:
 
 
 def trimmed_raws(snapshot: Snapshot, table: pa.Table) -> Callable[[Sequence[int]], Mapping[int, bytes]]:
-    """Give a function that fetches records' bytes without blanks around them, from these rows or from the log."""
+    """Return a function that fetches records' bytes without blanks around them, from these rows or from the log."""
 
     def fetch(positions: Sequence[int]) -> Mapping[int, bytes]:
         import numpy as np
@@ -132,5 +132,5 @@ def trimmed_raws(snapshot: Snapshot, table: pa.Table) -> Callable[[Sequence[int]
 
 
 def trimmed(raw: bytes | None) -> bytes:
-    """Give a record's bytes without BOM and blanks around them."""
+    """Return a record's bytes without BOM and blanks around them."""
     return (raw or b"").removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n").removeprefix(b"\xef\xbb\xbf")

@@ -202,7 +202,7 @@ def _refuse_lone_surrogate(token: str) -> None:
 
 
 def needs_mark(number: str) -> bool:
-    """Say whether a JSON number may not come back from DuckDB's JSON functions as it was.
+    """Return whether a JSON number may not come back from DuckDB's JSON functions as it was.
 
     True: any exponent; over 15 significant digits with a fraction, unless a double prints the same; a fraction below
     1e-4 (printed with an exponent); 20 or more integer digits; a negative zero.

@@ -165,7 +165,7 @@ class _Search(Struct):
     def named(
         self, wanted: Iterable[str], accept: Callable[[SampledField], bool], inside: Iterable[str] = ()
     ) -> SampledField | None:
-        """Give the first acceptable field by rank of its name: at the top, then inside objects of the names given."""
+        """Return the first acceptable field by rank of its name: at the top, then inside objects of the names given."""
         inside = tuple(inside)
         for holders in ((), inside):
             for name in wanted:
@@ -333,7 +333,7 @@ def _candidates(search: _Search) -> tuple[Candidate, ...]:
 
 
 def _is_unique(search: _Search, each: SampledField) -> bool:
-    """Say whether a field is an id: a value comes again only in a duplicate, rare conflicts apart."""
+    """Return whether a field is an id: a value comes again only in a duplicate, rare conflicts apart."""
     contents: dict[str, set[str]] = {}
     for number, value in each.values.items():
         record = json.dumps(search.records[number], sort_keys=True, default=str)

@@ -35,11 +35,11 @@ class Extractor(Struct):
     pointers: list[str] = field(default_factory=list)
 
     def text(self, path: str) -> str:
-        """Give the SQL for the text at a path (numbers and containers as their JSON text, null as NULL)."""
+        """Return SQL for the text at a path (numbers and containers as their JSON text, null as NULL)."""
         return self.at(json_pointer(record_path(path)))
 
     def at(self, pointer: str) -> str:
-        """Give the SQL for the text at a JSON Pointer."""
+        """Return SQL for the text at a JSON Pointer."""
         if pointer not in self.pointers:
             self.pointers.append(pointer)
         return f"{self.name}_{self.pointers.index(pointer) + 1}"
@@ -60,7 +60,7 @@ def record_path(path: str) -> tuple[str | int, ...]:
 
 
 def first_of(extractor: Extractor, alternatives: Sequence[str]) -> str:
-    """Give the SQL for the first alternative that is present; NULL for none. Empty text counts as absent."""
+    """Return SQL for the first alternative that is present; NULL for none. Empty text counts as absent."""
     if not alternatives:
         return _NOTHING
     values = [f"nullif({one_of(extractor, alternative)}, '')" for alternative in alternatives]
@@ -68,7 +68,7 @@ def first_of(extractor: Extractor, alternatives: Sequence[str]) -> str:
 
 
 def one_of(extractor: Extractor, alternative: str) -> str:
-    """Give the SQL for a path, a template (`{a}/{b}`) or a constant (`=text`)."""
+    """Return SQL for a path, a template (`{a}/{b}`) or a constant (`=text`)."""
     if alternative.startswith("="):
         return literal(alternative[1:])
     if "{" not in alternative:
@@ -79,7 +79,7 @@ def one_of(extractor: Extractor, alternative: str) -> str:
 
 
 def kind_sql(entity: str) -> str:
-    """Give the SQL for the default kind of an entity: `account` of `account-42`, else `entity`."""
+    """Return SQL for the default kind of an entity: `account` of `account-42`, else `entity`."""
     return f"coalesce(nullif(regexp_extract({entity}, {literal(KIND_PATTERN)}, 1), ''), {literal(NOT_KIND)})"
 
 
@@ -112,7 +112,7 @@ def sortable_text(text: str) -> str:
 
 
 def aliases_sql(extractor: Extractor, aliases: Sequence[tuple[str, Sequence[str]]]) -> str:
-    """Give the SQL for the list of an event's aliases that are present; NULL for none."""
+    """Return SQL for the list of an event's aliases that are present; NULL for none."""
     if not aliases:
         return f"CAST(NULL AS {ALIASES_TYPE})"
     items = [
@@ -166,7 +166,7 @@ def stanza_roles(stanza: Stanza) -> tuple[tuple[str, tuple[str, ...]], ...]:
 
 
 def payload_paths(stanza: Stanza) -> tuple[tuple[str | int, ...], ...]:
-    """Give the alternatives for the payload's place; empty when it is the record without its mapped fields."""
+    """Return the alternatives for the payload's place; empty when it is the record without its mapped fields."""
     return tuple(record_path(path) for path in stanza.data)
 
 

@@ -65,7 +65,7 @@ def _group_events(
 
 
 def _unreadable(connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array) -> pa.Array:
-    """Give the reason why a record is invalid where its time cannot be read; null where it can."""
+    """Return the reason why a record is invalid where its time cannot be read; null where it can."""
     bad = pc.and_(texts.is_valid(), times.is_null())
     if not pc.any(bad).as_py():
         return pa.nulls(len(texts), pa.string())

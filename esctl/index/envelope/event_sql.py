@@ -40,22 +40,22 @@ class Payload:
         self.several = len(self.pointers) > 1
 
     def holder(self, event: str) -> str:
-        """Give the JSON text in which the payload's fields are looked up (under `prefix`)."""
+        """Return the JSON text in which the payload's fields are looked up (under `prefix`)."""
         if not self.several:
             return event
         return f"coalesce({', '.join(f'json_extract({event}, {literal(pointer)})' for pointer in self.pointers)})"
 
     @property
     def prefix(self) -> str:
-        """Give the JSON Pointer of the payload in its holder."""
+        """Return the JSON Pointer of the payload in its holder."""
         return "" if self.several else self.pointers[0]
 
     def field_pointer(self, field: str) -> str:
-        """Give the JSON Pointer of a payload field in the holder."""
+        """Return the JSON Pointer of a payload field in the holder."""
         return self.prefix + json_pointer((field,))
 
     def whole(self, event: str) -> str:
-        """Give the payload as JSON text."""
+        """Return the payload as JSON text."""
         holder = self.holder(event)
         if not self.excluded:
             return f"json_extract({holder}, {literal(self.prefix)})"

@@ -42,7 +42,7 @@ def write_overrides(store: Path, overrides: Sequence[str]) -> None:
 
 
 def with_overrides(detection: Detection, stanza: Stanza, why: str = "--map says so") -> Detection:
-    """Give what was recognised with what is said in its place: `stanza`, and why."""
+    """Return what was recognised with what is said in its place: `stanza`, and why."""
     from esctl.index.envelope.detect import Choice
 
     changed = [

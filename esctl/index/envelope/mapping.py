@@ -113,7 +113,7 @@ def parse_mapping(table: Mapping[str, Any], file: str = "esctl.toml") -> Mapping
 
 
 def _recognised(table: Mapping[str, Any]) -> Stanza | None:
-    """Give what to lay a table over that does not say where any field is."""
+    """Return what to lay a table over that does not say where any field is."""
     return Stanza(RECOGNISED) if set(table) <= {*_BESIDE} else None
 
 
@@ -158,7 +158,7 @@ def stanza_for(config: MappingConfig, source_name: str) -> Stanza | None:
 
 
 def mapping_hash(config: MappingConfig) -> str:
-    """Give 16 hex digits that stay the same while the mapping means the same."""
+    """Return 16 hex digits that stay the same while the mapping means the same."""
     text = json.dumps(to_builtins(config), sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -297,7 +297,7 @@ def recognise(samples: Sequence[object]) -> Recognised | None:
 
 
 def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
-    """Give a stanza that names a preset as it is recognised in a sample, but for what it says otherwise.
+    """Return a stanza that names a preset as it is recognised in a sample, but for what it says otherwise.
 
     Raises UsageError where it orders by a sequence that the sampled records do not have.
     """
@@ -359,7 +359,7 @@ def _sequence(preset: Preset, samples: Sequence[object]) -> tuple[str, ...]:
 
 
 def look_up(record: object, path: Sequence[str | int]) -> Any:
-    """Give the value at a path of a parsed record, None where there is none."""
+    """Return the value at a path of a parsed record, None where there is none."""
     value: Any = record
     for part in path:
         found = (isinstance(value, dict) and part in value) or (

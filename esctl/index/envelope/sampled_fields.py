@@ -31,7 +31,7 @@ class SampledField(Struct):
 
     @property
     def name(self) -> str:
-        """Give the bare name."""
+        """Return the bare name."""
         return plain_name(self.path[-1])
 
     @property
@@ -41,12 +41,12 @@ class SampledField(Struct):
 
     @property
     def is_scalar(self) -> bool:
-        """Say whether all values are texts or numbers."""
+        """Return whether all values are texts or numbers."""
         return bool(self.values) and len(self.scalars) == len(self.values)
 
     @property
     def share(self) -> float:
-        """Give the share of records that have it."""
+        """Return the share of records that have it."""
         return len(self.values) / self.total
 
     @property
@@ -71,7 +71,7 @@ def _bare(name: str) -> str:
 
 
 def ends_in_id(each: SampledField) -> bool:
-    """Say whether a name ends as those of identifiers do."""
+    """Return whether a name ends as those of identifiers do."""
     return bool(re.search(r"(?:[_\-.]|\b)(?:id|key|uuid|no|number)$|[a-z](?:Id|ID|Key|No|Number)$", each.path[-1]))
 
 
@@ -82,12 +82,12 @@ def describe(each: SampledField) -> str:
 
 
 def is_number(value: object) -> bool:
-    """Say whether a value is a number."""
+    """Return whether a value is a number."""
     return isinstance(value, int | float | Decimal)
 
 
 def all_integers(each: SampledField) -> bool:
-    """Say whether all values are whole numbers, as numbers or as text."""
+    """Return whether all values are whole numbers, as numbers or as text."""
     return all(
         (isinstance(value, int) and not isinstance(value, bool))
         or (isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value))
@@ -96,7 +96,7 @@ def all_integers(each: SampledField) -> bool:
 
 
 def is_decimal(each: SampledField) -> bool:
-    """Say whether values are truths or have fractions, as numbers or, as in CSV, as text."""
+    """Return whether values are truths or have fractions, as numbers or, as in CSV, as text."""
     return any(isinstance(value, bool) or _has_fraction(value) for value in each.scalars) or (
         bool(each.scalars)
         and all(
@@ -112,12 +112,12 @@ def _has_fraction(value: object) -> bool:
 
 
 def identifies(each: SampledField) -> bool:
-    """Say whether values may be names of things."""
+    """Return whether values may be names of things."""
     return each.is_scalar and not is_decimal(each) and all(value != "" for value in each.scalars)
 
 
 def is_time(each: SampledField) -> bool:
-    """Say whether nearly all values read as times."""
+    """Return whether nearly all values read as times."""
     if not each.is_scalar or each.share < 0.5:
         return False
     readable = sum(_reads_as_time(value) for value in each.scalars)
@@ -135,7 +135,7 @@ def _reads_as_time(value: Any) -> bool:
 
 
 def is_placed(each: SampledField) -> bool:
-    """Say whether a field is where envelopes keep theirs: at the top, or in an object of metadata."""
+    """Return whether a field is where envelopes keep theirs: at the top, or in an object of metadata."""
     return len(each.path) == 1 or (len(each.path) == 2 and plain_name(each.path[0]) in field_names.META)
 
 

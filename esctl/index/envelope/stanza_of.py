@@ -22,7 +22,7 @@ Sample = Callable[[], list[Any]]
 def stanza_of(
     config: MappingConfig, source: str, recorded: Stanza | None, cursor: Cursor, sample: Sample
 ) -> tuple[Stanza, Detection | None]:
-    """Give the stanza of a source, and what was recognised where that was needed.
+    """Return the stanza of a source, and what was recognised where that was needed.
 
     `recorded` is what had been recognised when records of it were erased.
     """
@@ -54,6 +54,6 @@ def recognised(sample: list[Any], cursor: Cursor) -> Detection:
 
 
 def recorded(snapshot: Snapshot, source: str) -> Stanza | None:
-    """Give what had been recognised in a source when records of it were erased."""
+    """Return what had been recognised in a source when records of it were erased."""
     told = next((each.mappings[source] for each in snapshot.redactions if source in each.mappings), None)
     return convert(told, Stanza) if told is not None else None

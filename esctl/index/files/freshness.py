@@ -10,12 +10,12 @@ from esctl.log.store_state import Snapshot
 
 
 def empty(snapshot: Snapshot) -> Manifest:
-    """Begin an index of a log."""
+    """Return the manifest of an empty index of a log."""
     return Manifest(redactions=len(snapshot.redactions))
 
 
 def usable(manifest: Manifest | None, snapshot: Snapshot) -> Manifest:
-    """Give a manifest, or an empty one where it is of before an erasure: what it names holds what was erased.
+    """Return a manifest, or an empty one where it is of before an erasure: what it names holds what was erased.
 
     So it is too where times were read in a zone of another name or other data than they would be now.
 
@@ -31,14 +31,14 @@ def usable(manifest: Manifest | None, snapshot: Snapshot) -> Manifest:
 
 
 def in_zones(manifest: Manifest, snapshot: Snapshot) -> bool:
-    """Say whether the times of all sources were read in the zones that they would be read in now."""
+    """Return whether the times of all sources were read in the zones that they would be read in now."""
     known = manifest.sources.keys() & snapshot.cursors.keys()
     then = {name: zone for name, zone in manifest.zones.items() if name in known}
     return then == zones_of(snapshot, known)
 
 
 def zones_of(snapshot: Snapshot, sources: Iterable[str]) -> Mapping[str, str]:
-    """Say for each of some sources whose times are not read in UTC how they are."""
+    """Return how times are read, for each of some sources where that is not in UTC."""
     zones = {name: tz for name in sources if (tz := snapshot.cursors[name].dialect.get("tz"))}
     if not zones:
         return zones
@@ -49,7 +49,7 @@ def zones_of(snapshot: Snapshot, sources: Iterable[str]) -> Mapping[str, str]:
 
 
 def is_current(manifest: Manifest, snapshot: Snapshot) -> bool:
-    """Say whether a manifest reaches at least as far as the snapshot, into what is still the same log."""
+    """Return whether a manifest reaches at least as far as the snapshot, into what is still the same log."""
     if manifest.head == snapshot.head:
         return True
     # Somebody else may have committed and indexed since the snapshot was read: what it covers is still in there.
@@ -57,7 +57,7 @@ def is_current(manifest: Manifest, snapshot: Snapshot) -> bool:
 
 
 def newest_head(snapshot: Snapshot) -> int:
-    """Give the head that the log has by now."""
+    """Return the head that the log has by now."""
     return _newest(snapshot).head
 
 

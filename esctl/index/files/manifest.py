@@ -44,7 +44,7 @@ class RowGroup(Struct, frozen=True):
     high: str | None
 
     def may_hold(self, names: Sequence[str]) -> bool:
-        """Tell whether one of these names, which are sorted, may be in here."""
+        """Return whether one of these names, which are sorted, may be in here."""
         if self.low is None or self.high is None:
             return True
         at = bisect_left(names, self.low)
@@ -82,11 +82,11 @@ class IndexFile(Struct, frozen=True):
 
     @property
     def ranges(self) -> tuple[ByteRange, ...]:
-        """Give the parts of the file, which follow one another and leave nothing out."""
+        """Return the parts of the file, which follow one another and leave nothing out."""
         return (*(group.range for group in self.groups), self.footer)
 
     def may_be_loose(self, path: PayloadPath) -> bool:
-        """Say whether a payload path may be found in `data`."""
+        """Return whether a payload path may be found in `data`."""
         if not self.untyped or not path:
             return self.untyped > 0
         name = str(path[0])
@@ -144,7 +144,7 @@ class IdRun(Struct, frozen=True):
 
     @property
     def ranges(self) -> tuple[ByteRange, ...]:
-        """Give the parts of the file that have a digest: all of it is one."""
+        """Return the parts of the file that have a digest: all of it is one."""
         return (ByteRange(0, self.bytes, self.sha256),)
 
 
@@ -174,7 +174,7 @@ class Manifest(Struct, frozen=True, dict=True):
 
     @cached_property
     def kinds(self) -> Mapping[str, frozenset[str]]:
-        """Give the JSON types of each payload field, by name: STRING, NUMBER, BOOLEAN, CONTAINER, NULL."""
+        """Return the JSON types of each payload field, by name: STRING, NUMBER, BOOLEAN, CONTAINER, NULL."""
         seen: dict[str, set[str]] = {}
         for name, kinds in (told for file in self.files for told in file.fields):
             seen.setdefault(name, set()).update(kinds)
@@ -226,12 +226,12 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def sealed(body: str) -> str:
-    """Put the digest of a JSON object into it, as its last member."""
+    """Add the digest of a JSON object to it, as its last member."""
     return body[:-1] + _DIGEST % _digest(body)
 
 
 def is_sealed(text: str) -> bool:
-    """Tell whether a manifest's text is that which was written."""
+    """Return whether a manifest's text is that which was written."""
     return text == sealed(text[: -len(_DIGEST % _digest(""))] + "}")
 
 

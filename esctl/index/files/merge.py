@@ -33,7 +33,7 @@ _SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", 
 
 
 def common_columns(files: Sequence[IndexFile]) -> tuple[PayloadColumn, ...] | None:
-    """Give the typed columns of files merged; None where they cannot be.
+    """Return the typed columns of files merged; None where they cannot be.
 
     Files with other columns can, if no two keep a field in different types and all rows of all are typed: so they would
     be in the columns of all files together, too.
@@ -132,7 +132,7 @@ def _between(low: tuple[str, str] | None, high: tuple[str, str] | None) -> str:
 
 
 def summed(files: Sequence[IndexFile]) -> IndexFile:
-    """Tell what there is in neighbouring files, as if they were one: the first."""
+    """Return neighbouring files summed up as one, named as the first."""
     return replace(
         files[0],
         last=files[-1].last,

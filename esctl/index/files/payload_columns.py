@@ -37,7 +37,7 @@ class PayloadColumn(Struct, frozen=True):
 
     @property
     def sql_type(self) -> str:
-        """Give the column's DuckDB type."""
+        """Return the column's DuckDB type."""
         if self.kind == "decimal":
             return f"DECIMAL({self.precision},{self.scale})"
         return {"boolean": "BOOLEAN", "bigint": "BIGINT"}.get(self.kind, "VARCHAR")
@@ -124,7 +124,7 @@ def _kind(json_type: str) -> Kind:
 
 
 def json_kind_sql(json_type: str, text: str) -> str:
-    """Give the kind of a value that may be a marked number, as `PayloadColumn.json_kind` names it, or NULL for null."""
+    """Return SQL for the kind of a value, maybe a marked number, as `PayloadColumn.json_kind` names it; NULL for null."""
     return f"""CASE {json_type}
         WHEN 'VARCHAR' THEN CASE WHEN {is_number_mark_sql(text)} THEN 'NUMBER' ELSE 'STRING' END
         WHEN 'OBJECT' THEN 'CONTAINER'
@@ -135,7 +135,7 @@ def json_kind_sql(json_type: str, text: str) -> str:
 
 
 def null_mark(column: PayloadColumn) -> str:
-    """Give what the index column `nulls` contains where this field of a typed payload is JSON null.
+    """Return what the index column `nulls` contains where this field of a typed payload is JSON null.
 
     `nulls` lists such fields as JSON strings (`,"note",,"parent",`): null and missing are one in a typed column.
     """
@@ -166,7 +166,7 @@ def json_of(column: PayloadColumn) -> str:
 
 
 def json_type_of(column: PayloadColumn) -> str:
-    """Give the JSON type of a typed column's value: STRING, NUMBER, BOOLEAN, OBJECT, ARRAY, or NULL if missing."""
+    """Return the JSON type of a typed column's value: STRING, NUMBER, BOOLEAN, OBJECT, ARRAY, or NULL if missing."""
     name = identifier(column.name)
     if column.kind == "container":
         return f"CASE WHEN {name} IS NULL THEN NULL WHEN starts_with({name}, '[') THEN 'ARRAY' ELSE 'OBJECT' END"

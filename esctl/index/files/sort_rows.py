@@ -54,11 +54,11 @@ class Rows(Struct, frozen=True):
 
     @property
     def twice(self) -> bool:
-        """Say whether an event has two rows of one entity: these stand one after the other."""
+        """Return whether an event has two rows of one entity: these stand one after the other."""
         return bool(((np.diff(self.event) == 0) & (np.diff(self.named) == 0)).any())
 
     def tables(self, size: int) -> Iterator[pa.Table]:
-        """Give the rows in tables of at most `size`."""
+        """Return the rows in tables of at most `size`."""
         for start in range(0, len(self), size):
             yield self._table(slice(start, start + size))
 
@@ -139,7 +139,7 @@ def _labels(role_names: Sequence[Sequence[str]], roles: int) -> list[str]:
 def _numbered(
     connection: duckdb.DuckDBPyConnection, entities: pa.Array, kinds: pa.Array
 ) -> tuple[Numbers, pa.Array, pa.Array]:
-    """Number the entities of rows in the order of kind and entity: the numbers, and what each of them is.
+    """Return a number for the entity of each row, in the order of kind and entity, and the entities by number.
 
     Kinds that are null are those that the entity's name tells.
     """
@@ -168,7 +168,7 @@ def _usual_kinds(connection: duckdb.DuckDBPyConnection, entities: pa.Array) -> p
 
 
 def _coded(events: pa.Table) -> pa.Table:
-    """Hand texts that repeat on as codes, so that they are copied and compared once."""
+    """Encode texts that repeat as a dictionary, so that they are copied and compared once."""
     for name in _CODED:
         column = events[name].combine_chunks()
         if pa.types.is_dictionary(column.type) or column.null_count == len(column):

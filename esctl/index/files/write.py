@@ -41,7 +41,7 @@ class Written(Struct, frozen=True):
 
     @property
     def bytes(self) -> int:
-        """Give the size of the file."""
+        """Return the size of the file."""
         return self.footer.offset + self.footer.bytes
 
 
@@ -128,7 +128,7 @@ def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem
 
 
 def retire(folder: Path, names: Iterable[str]) -> None:
-    """Let files linger from now on: the manifest will not name them any more."""
+    """Mark files for removal: the manifest no longer names them, and they linger for those who read them."""
     for name in names:
         with suppress(OSError):
             os.utime(folder / name, follow_symlinks=False)

@@ -40,7 +40,7 @@ class Earlier(Struct, frozen=True):
 
     @property
     def stanzas(self) -> tuple[Stanza, ...]:
-        """Give the stanzas that events name by number."""
+        """Return the stanzas that events name by number."""
         return self.ids.manifest.stanzas
 
 
@@ -83,7 +83,7 @@ def _nothing_known() -> Known:
 
 
 def find_repeats(connection: duckdb.DuckDBPyConnection, events: pa.Table, earlier: Earlier) -> Repeats:
-    """Look for the ids of events among themselves and among the earlier ones.
+    """Find the events whose id was seen before, among themselves or among earlier ones.
 
     `events`: position (ascending), recorded_at, source, time, stanza, scope, id, invalid. Ids of invalid events do not
     count.
@@ -113,7 +113,7 @@ class Search:
         self.known = self._earlier_firsts() if self.count else _nothing_known()
 
     def plain(self) -> Repeats:
-        """Tell repeats where an id's family and its numbering are one."""
+        """Find repeats where an id's family and its numbering are one."""
         firsts, new = self.positions[leading(self.codes, self.count)], np.ones(self.count, np.bool_)
         new[self.known.codes] = False
         firsts[self.known.codes] = self.known.positions
@@ -130,7 +130,7 @@ class Search:
         return np.array([raws[a] != raws[b] for a, b in zip(own.tolist(), first.tolist(), strict=True)], np.bool_)
 
     def sources_of(self, positions: Numbers) -> pa.Array:
-        """Give the sources of events of the chunk, or that are known as first."""
+        """Return the sources of events of the chunk, or that are known as first."""
         inside = np.searchsorted(self.positions, positions).clip(max=max(len(self.positions) - 1, 0))
         here = self.positions[inside] == positions
         sources = self.events["source"].combine_chunks().cast(pa.string())
@@ -211,7 +211,7 @@ def renumbered(codes: Numbers) -> tuple[Numbers, Numbers, int]:
 
 
 def leading(codes: Numbers, count: int) -> Numbers:
-    """Give the first row of each code."""
+    """Return the first row of each code."""
     found = np.empty(count, np.int64)
     found[codes[::-1]] = np.arange(len(codes))[::-1]
     return found
@@ -225,7 +225,7 @@ def _numbered(events: pa.Table, numbers: Sequence[int]) -> pa.Array:
 
 
 def _codes(keys: pa.Table) -> tuple[Numbers, int]:
-    """Number the different keys: a code for each row, and how many there are."""
+    """Return a code for the key of each row, and the number of different keys."""
     codes, count = np.zeros(len(keys), np.int64), 1
     for name in ("stanza", "scope", "id"):
         column = keys[name].combine_chunks()

@@ -21,7 +21,7 @@ _EVENTS, _KNOWN, _LEADERS = "esctl_id_events", "esctl_id_known", "esctl_id_leade
 
 
 def divided(search: Search) -> Repeats:
-    """Tell repeats: of the same content in whichever numbering, else of those before in its own.
+    """Find repeats: of the same content in whichever numbering, else of those before in its own.
 
     Records are only compared where they may be the same, or are of one numbering: those of two systems hardly ever are.
     """
@@ -58,7 +58,7 @@ def divided(search: Search) -> Repeats:
 
 
 def _times(search: Search) -> pa.Array:
-    """Give the times that records themselves name, null where there is none: equal records have equal ones."""
+    """Return the times that records themselves name, null where there is none: equal records have equal ones."""
     time = search.events["time"].combine_chunks()
     named = pc.not_equal(time, search.events["recorded_at"].combine_chunks().cast(time.type))
     return pc.if_else(named, time.cast(pa.int64()), None)

@@ -36,12 +36,12 @@ _ROTATED = re.compile(
 
 
 def families(stanzas: Sequence[Stanza]) -> tuple[int, ...]:
-    """Give for each stanza the first one of its family: among these, equal content under one id is one event."""
+    """Return for each stanza the first one of its family: among these, equal content under one id is one event."""
     return _firsts([replace(stanza, numbering=0) if not stanza.scope else stanza for stanza in stanzas])
 
 
 def numberings(stanzas: Sequence[Stanza]) -> tuple[int, ...]:
-    """Give for each stanza the first one with which it shares a numbering: among these, an id is given once."""
+    """Return for each stanza the first one with which it shares a numbering: among these, an id is given once."""
     return _firsts(stanzas)
 
 
@@ -60,7 +60,7 @@ def by_stanza(numbers: Sequence[int], column: str = "stanza") -> str:
 
 
 def is_divided(stanzas: Sequence[Stanza]) -> bool:
-    """Say whether a family has several numberings."""
+    """Return whether a family has several numberings."""
     return len(set(numberings(stanzas))) > len(set(families(stanzas)))
 
 
@@ -99,20 +99,20 @@ class _Standing(Struct, frozen=True):
         return next((met for met in self.tally.met if met.numbering == number), Met(number, 0, 0))
 
     def differs(self, number: int) -> bool:
-        """Say whether its ids are too often those under which something else is known in a numbering."""
+        """Return whether its ids are too often those under which something else is known in a numbering."""
         met = self.met(number)
         other = met.known - met.same
         strays = max(STRAYS, min(self.tally.records, self.others) // STRAY_SHARE)
         return other > strays and other > AGREEING_SHARE * met.same
 
     def agrees(self, number: int) -> bool:
-        """Say whether it delivers what is known in a numbering."""
+        """Return whether it delivers what is known in a numbering."""
         met = self.met(number)
         return met.same > (0 if met.same == met.known else STRAYS) and not self.differs(number)
 
 
 def judge(manifest: Manifest, tallies: Sequence[Tally], at: int) -> tuple[Move, ...]:
-    """Say which sources change their numbering at the end of the commit `at`, as all the tallies stand then.
+    """Return which sources change their numbering at the end of the commit `at`, as all the tallies stand then.
 
     Those that leave one do so at once; else the first one that is found to belong to another joins it.
     """
@@ -216,7 +216,7 @@ def _unused(used: set[int], first: int, at: int) -> int:
 
 
 def unrotated(source: str) -> str:
-    """Give a source's name without what rotation and compression put into it: app.log of app.log.1.gz."""
+    """Return a source's name without what rotation and compression put into it: app.log of app.log.1.gz."""
     folder, slash, name = source.rpartition("/")
     before = ""
     while name != before:
@@ -242,7 +242,7 @@ def with_numberings(manifest: Manifest, numbers: Mapping[str, int]) -> Manifest:
 
 
 def as_of(manifest: Manifest, snapshot: Snapshot) -> Manifest:
-    """Give what a manifest says of a log that ends with a snapshot: files that end by then, numberings as they were."""
+    """Return a manifest as of a log that ends with a snapshot: files that end by then, numberings as they were."""
     head = snapshot.head
     back: dict[str, int] = {}
     for move in manifest.moves:
@@ -276,7 +276,7 @@ def in_numbering(manifest: Manifest, source: str, first: int, stanza: Stanza) ->
 
 
 def numbering_of_kin(manifest: Manifest, source: str, stanza: Stanza) -> int:
-    """Give the numbering that a new source begins in: that of one rotated out of the same file, if any."""
+    """Return the numbering that a new source begins in: that of one rotated out of the same file, if any."""
     name, base = unrotated(source) if manifest.moves else "", replace(stanza, numbering=0)
     for move in reversed(manifest.moves):
         if move.source != source and unrotated(move.source) == name and move.source in manifest.sources:
@@ -296,7 +296,7 @@ class Apart(Struct, frozen=True):
 
 
 def apart(manifest: Manifest) -> dict[str, Apart]:
-    """Give the sources that were found to have a numbering of their own, by name."""
+    """Return the sources that were found to have a numbering of their own, by name."""
     members: dict[int, list[str]] = {}
     for source, number in manifest.sources.items():
         stanza = manifest.stanzas[number]

@@ -86,17 +86,17 @@ class OpenRun:
         return hit, self._positions(np.concatenate(rows))
 
     def bounds(self, keys: Hashes) -> list[int]:
-        """Give the row of the first hash that is not below each of these keys; the whole run is checked first."""
+        """Return the row of the first hash that is not below each of these keys; the whole run is checked first."""
         for part in (0, 1):
             self._check(part, np.ones(len(self._fence), np.bool_))
         return [int(row) for row in np.searchsorted(self.hashes, keys)]
 
     def rows(self, start: int, stop: int) -> HashedIds:
-        """Give the hashes and positions of some rows."""
+        """Return the hashes and positions of some rows."""
         return self.hashes[start:stop], self._places[start:stop].astype(np.int64) + self.run.base
 
     def _covered(self, first: Positions, last: Positions) -> Mask:
-        """Tell which blocks are in any of these ranges."""
+        """Return a mask of the blocks that are in any of these ranges."""
         changes = np.bincount(first, minlength=len(self._fence) + 1) - np.bincount(
             last + 1, minlength=len(self._fence) + 1
         )
@@ -118,7 +118,7 @@ class OpenRun:
 
 
 def _matches(hashes: Hashes, needles: Hashes, hit: Mask) -> Positions:
-    """Give the rows of hashes that are among the needles (both ascending), and set `hit` for those needles."""
+    """Return the rows of hashes that are among the needles (both ascending), and set `hit` for those needles."""
     if len(hashes) <= len(needles):
         at = np.minimum(np.searchsorted(needles, hashes), len(needles) - 1)
         rows = np.flatnonzero(needles[at] == hashes)

@@ -65,11 +65,11 @@ class Ids(Struct):
     probe: str = ""
 
     def in_index(self, folder: Path, manifest: Manifest) -> IdsBefore:
-        """Give the ids of all the events that a manifest covers, built where no intact run has them."""
+        """Return the ids of all the events that a manifest covers, built where no intact run has them."""
         return IdsBefore(self, folder, manifest, self.covering(folder, manifest, manifest.ids))
 
     def covering(self, folder: Path, manifest: Manifest, given: Sequence[IdRun]) -> tuple[IdRun, ...]:
-        """Give runs that cover a manifest's positions without a gap: of those given the intact ones, and new ones."""
+        """Return runs that cover a manifest's positions without a gap: of those given the intact ones, and new ones."""
         kept: list[IdRun] = []
         for run in given:
             reached = kept[-1].last if kept else 0
@@ -119,7 +119,7 @@ class Ids(Struct):
             return tuple(self.without(folder, held, error.run))
 
     def without(self, folder: Path, runs: Sequence[IdRun], damaged: IdRun) -> list[IdRun]:
-        """Leave out a run that is not what was written."""
+        """Return the runs without one that is not what was written."""
         self.opened.pop(folder / damaged.file, None)
         return [run for run in runs if run.file != damaged.file]
 
@@ -138,7 +138,7 @@ class Ids(Struct):
         return tuple(held)
 
     def made_by(self) -> str:
-        """Say what the hash function makes of a probe."""
+        """Return what the hash function makes of a probe."""
         if not self.probe:
             row = single_row(
                 self.connection,
@@ -186,7 +186,7 @@ class IdsBefore(Struct):
         return [str(self.folder / self.manifest.files[at].file) for at in np.unique(np.searchsorted(lasts, positions))]
 
     def add(self, ids: HashedIds, last: int) -> tuple[IdRun, ...]:
-        """Give the runs with the ids of the events that follow, up to the position `last`."""
+        """Return the runs with the ids of the events that follow, up to the position `last`."""
         return self.ids.add(self.folder, self.runs, ids, last)
 
 

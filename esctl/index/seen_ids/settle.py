@@ -94,7 +94,7 @@ def _tallied(runs: Runs, table: pa.Table, stop: int, meetings: Sequence[Meeting]
 
 
 def settled(manifest: Manifest, table: pa.Table, found: Settled) -> Manifest:
-    """Give the manifest to go on from, before the first record of a source that moved, each source where it belongs.
+    """Return the manifest to go on from, before the first record of a source that moved, each source where it belongs.
 
     Sources of the chunk that begin after the moves begin in the numberings of their kin, as new ones do.
     """

@@ -15,7 +15,7 @@ SKEW = 300_000_000
 
 
 def check_back_dating(chain: Chain, anchors: Sequence[Anchor]) -> Check:
-    """Hold the times of commits against anchors: what came after one cannot have been recorded before it.
+    """Check the times of commits against anchors: what came after one cannot have been recorded before it.
 
     `recorded_at` never goes back within the log, so the first commit after an anchor tells.
     """

@@ -38,17 +38,17 @@ class Chain(Struct, frozen=True):
 
     @property
     def last(self) -> int:
-        """Number of the last commit."""
+        """Return the number of the last commit."""
         return max(self.digests, default=0)
 
     @property
     def tree(self) -> Frontier:
-        """The tree over all records, as the last commit that can be read has it."""
+        """Return the tree over all records, as the last commit that can be read has it."""
         return self.commits[-1].tree if self.commits else Frontier()
 
     @property
     def roots(self) -> dict[int, bytes]:
-        """The root at each size that the log ever had."""
+        """Return the root at each size that the log ever had."""
         return {commit.tree.size: commit.tree.root() for commit in self.commits} | {0: Frontier().root()}
 
 
@@ -93,7 +93,7 @@ def walk(path: Path, pin: Pin | None = None) -> Chain:
 
 
 def _identity(path: Path, begun: bool, pin: Pin | None) -> tuple[Snapshot, Check]:
-    """Give the empty store that the commits start from, and what is wrong with format.json."""
+    """Return the empty store that the commits start from, and what is wrong with format.json."""
     try:
         log: CommitLog = open_log(path)
         written = read_regular(path / "format.json", _LARGEST)
@@ -131,12 +131,12 @@ def _first_prev(path: Path) -> str:
 
 
 def _first_guess(path: Path) -> Snapshot:
-    """Give an empty store that the first commit follows from: format.json is lost, the chain is not."""
+    """Return an empty store that the first commit follows from: format.json is lost, the chain is not."""
     return replace(empty(path, "", False), commit_sha256=_first_prev(path))
 
 
 def _is_another(path: Path, base: Snapshot, pin: Pin | None) -> bool:
-    """Tell whether format.json is not that from which the chain starts, though the chain is whole."""
+    """Return whether format.json is not that from which the chain starts, though the chain is whole."""
     prev = _first_prev(path)
     if prev in ("", base.commit_sha256):
         return False

@@ -129,7 +129,7 @@ def unnamed_files(folder: Path) -> list[str]:
 
 
 def index_problem(folder: Path, chain: Chain) -> str:
-    """Say why the index in a folder cannot be used as it is; empty where it can, or there is none."""
+    """Return why the index in a folder cannot be used as it is; empty where it can, or there is none."""
     try:
         manifest = _sealed_manifest(folder)
     except InputError as error:
@@ -146,7 +146,7 @@ def index_problem(folder: Path, chain: Chain) -> str:
 
 
 def _newest(chain: Chain) -> int:
-    """Give the head now: an ingest that runs meanwhile may have moved it."""
+    """Return the head now: an ingest that runs meanwhile may have moved it."""
     from esctl.log.commits import open_log
 
     try:

@@ -63,7 +63,7 @@ def _compared(chain: Chain, mapping: MappingConfig | None) -> tuple[Sequence[Dif
 
 
 def _explained(finding: Finding, differences: Sequence[Difference]) -> Finding:
-    """Say more exactly what happened to the records of a block: the index, if it was left alone, still knows."""
+    """Return findings narrowed down to records of a block, where the index still knows them."""
     first = min((one for one in differences if one.block == finding.block), key=lambda one: one.position, default=None)
     if first is None or first.position < (finding.position or 0):
         return finding

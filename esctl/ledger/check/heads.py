@@ -27,7 +27,7 @@ class Heads(Struct, frozen=True):
     roots: Mapping[int, bytes]
 
     def root(self, size: int) -> bytes | None:
-        """Give the root over the first records; None where it cannot be had. Raises InputError for damaged segments."""
+        """Return the root over the first records; None where there is none. Raises InputError for damaged segments."""
         if size in self.roots:
             return self.roots[size]
         if self.chain.snapshot is None or size > self.chain.snapshot.head:

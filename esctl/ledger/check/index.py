@@ -98,7 +98,7 @@ class _Again(Struct):
     sums: Counter[int] = field(default_factory=Counter)  # by block
 
     def add(self, connection: duckdb.DuckDBPyConnection, file: IndexFile, understood: ChunkEvents) -> None:
-        """Take what is in a chunk of a file."""
+        """Add what is in a chunk of a file."""
         counts = self.counts.setdefault(file.file, Counter())
         for block, rows, total in connection.execute(_fresh_sums(connection, file, understood)).fetchall():
             counts["rows"] += rows
@@ -108,7 +108,7 @@ class _Again(Struct):
         self.loose.setdefault(file.file, set()).update(understood.loose)
 
     def other_words(self, file: IndexFile) -> str:
-        """Say in what the manifest's words on a file are not those of the records."""
+        """Return how the manifest's description of a file differs from its records."""
         counts = self.counts[file.file]
         names = [name for name in _COUNTS if name != "roles" and getattr(file, name) != counts[name]]
         names += ["roles"] if file.roles != bool(counts["roles"]) else []
@@ -219,7 +219,7 @@ def _contents(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[int, int
 
 
 def _kind(at: int, indexed: dict[int, int], logged: dict[int, int]) -> Kind:
-    """Say what happened to the records, by where the index and the log have what each of them says."""
+    """Return what happened to the records, by where the index and the log have each of them."""
     here, was = logged.get(at), indexed.get(at)
     if here is not None and here == indexed.get(at + 1):
         return "reordered" if was in logged.values() else "removed"

@@ -152,7 +152,7 @@ class _Tree:
         self.next = 0  # index of the next leaf
 
     def add(self, start: int, leaves: bytes) -> None:
-        """Take the leaves from index `start` on; those before the next whole block are of no use after a gap."""
+        """Add the leaves from index `start` on; those before the next whole block are of no use after a gap."""
         skip = max(self.base + self.frontier.size - start, 0)
         at, stop = start + skip, start + len(leaves) // HASH
         while at < stop:

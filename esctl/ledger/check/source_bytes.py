@@ -45,7 +45,7 @@ class SourceHashes(Struct):
     _next: int = 1  # position of the record that comes next
 
     def expect(self, commits: Sequence[Commit]) -> None:
-        """Hold the records that are added against the cursors of these commits."""
+        """Expect the cursors of these commits to match the records that are added."""
         self._commits = [commit for commit in reversed(commits) if commit.cursors]
         for commit in commits:
             self._headers.update({name: cursor.header for name, cursor in commit.cursors.items() if cursor.header})

@@ -43,7 +43,7 @@ class Verified(Struct, frozen=True):
 
     @property
     def is_intact(self) -> bool:
-        """Say whether nothing was found."""
+        """Return whether nothing was found."""
         return not any(check.findings for check in self.checks)
 
 
@@ -63,7 +63,7 @@ def verify(path: Path, wanted: Wanted) -> Verified:
 
 
 def _was_rewritten(chain: Chain) -> bool:
-    """Tell whether segments that were verified are no longer in force."""
+    """Return whether segments that were verified are no longer in force."""
     from esctl.log.commits import open_log
 
     try:

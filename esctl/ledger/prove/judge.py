@@ -29,7 +29,7 @@ class Trust(Struct, frozen=True):
     demanded: bool
 
     def by(self, checkpoint: Checkpoint) -> tuple[VerifierKey, ...]:
-        """Give the keys of these that signed a checkpoint. Raises ValueError for a signature that is forged."""
+        """Return the keys of these that signed a checkpoint. Raises ValueError for a signature that is forged."""
         return verified_by(checkpoint.note, self.keys)
 
 
@@ -49,7 +49,7 @@ class Proven(Struct, frozen=True):
 
 
 def trust_in(given: Sequence[VerifierKey], origin: str) -> Trust:
-    """Say which keys to trust: those given, else the user's own and those that signed this log here before."""
+    """Return the keys to trust: those given, else the user's own and those that signed this log here before."""
     if given:
         return Trust(tuple(given), True)
     log = _ORIGIN.fullmatch(origin)
@@ -66,7 +66,7 @@ class Read(Struct, frozen=True):
 
 
 def read_proof(data: bytes, name: str) -> Read:
-    """Take a proof apart; nothing in it is verified. Raises InputError for what is none, or not of an esctl record."""
+    """Parse a proof without verifying anything. Raises InputError for what is none, or not of an esctl record."""
     try:
         proof = parse_proof(data)
         return Read(proof, parse_content(proof.extra), parse_checkpoint(proof.checkpoint))
@@ -98,7 +98,7 @@ def judge(read: Read, raw: bytes | None, trust: Trust) -> Proven:
 
 
 def _refuted(read: Read, raw: bytes | None) -> str:
-    """Say what in a proof is wrong, its signature apart; empty if nothing is."""
+    """Return what is wrong in a proof, its signature apart; empty if nothing is."""
     content, head = read.content, read.checkpoint.head
     if content.position != read.proof.index + 1:
         return f"it is of the record @{content.position}, its place in the tree is that of @{read.proof.index + 1}"

@@ -78,7 +78,7 @@ class Content(Struct, frozen=True):
 
 
 def content_of(leaf: Leaf, salt: bytes, source: str) -> Content:
-    """Say what a proof says of a record that is whole."""
+    """Return what a proof says of a record that is whole."""
     return Content(leaf.hash, leaf.position, leaf, salt, source)
 
 

@@ -56,7 +56,7 @@ def _checkpoint_path(store: Path, wanted: str) -> Path:
 
 
 def prove(snapshot: Snapshot, positions: Sequence[int], checkpoint: Checkpoint) -> Iterator[tuple[Proof, bytes | None]]:
-    """Give for each of these records, in order of position, the proof that it is in the checkpoint, and its bytes.
+    """Yield, in order of position, the proof that each of these records is in the checkpoint, and its bytes.
 
     None for a tombstone or an erased record. Raises TamperedError where the records do not hash to the checkpoint's
     root, InputError for a segment that is missing or damaged.

@@ -41,7 +41,7 @@ def store_tree(snapshot: Snapshot) -> Tree:
 
 
 def rows_of(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """Give the rows of a segment's table, times in microseconds."""
+    """Return the rows of a segment's table, times in microseconds."""
     import pyarrow as pa
 
     for name in ("recorded_at", "source_time"):

@@ -40,7 +40,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def contradiction(tree: Tree, snapshot: Snapshot, head: Head) -> str:
-    """Say in what a store contradicts a head that was once seen of it; empty if it only grew since.
+    """Return how a store contradicts a head that was once seen of it; empty if it only grew since.
 
     The roots are recomputed from the blocks that the commits keep and, for the last part, from the records.
     """

@@ -86,7 +86,7 @@ def key_names() -> list[str]:
 
 
 def own_verifiers() -> tuple[VerifierKey, ...]:
-    """Give the public halves of the user's keys; a file that holds none is passed over."""
+    """Return the public halves of the user's keys; a file that holds none is passed over."""
     found = []
     for name in key_names():
         with suppress(InputError, OSError):

@@ -40,7 +40,7 @@ class Pin(Struct, frozen=True):
 
 
 def now() -> int:
-    """Give the time in microseconds since the epoch."""
+    """Return the time in microseconds since the epoch."""
     return time.time_ns() // 1000
 
 
@@ -78,7 +78,7 @@ def read_pin(store: Path) -> Pin | None:
 
 
 def pinned_keys(store_id: str) -> tuple[VerifierKey, ...]:
-    """Give the public keys that signed checkpoints of a store here, wherever it was; a damaged file is passed over."""
+    """Return the keys that signed checkpoints of a store here, wherever it was; a damaged file is passed over."""
     found: list[VerifierKey] = []
     for path in sorted(heads_folder().glob("*.json")):
         with suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
@@ -88,7 +88,7 @@ def pinned_keys(store_id: str) -> tuple[VerifierKey, ...]:
 
 
 def follows(snapshot: Snapshot, pin: Pin) -> bool:
-    """Tell whether a store, at its head, continues what was last seen of it."""
+    """Return whether a store, at its head, continues what was last seen of it."""
     if snapshot.store_id != pin.store_id or snapshot.seq < pin.seq:
         return False
     if snapshot.seq > pin.seq:

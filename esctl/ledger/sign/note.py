@@ -27,7 +27,7 @@ class VerifierKey(Struct, frozen=True):
 
     @property
     def id(self) -> bytes:
-        """Give the four bytes by which a signature tells its key."""
+        """Return the four bytes by which a signature tells its key."""
         return sha256(self.name.encode() + b"\n" + ED25519 + self.public).digest()[:4]
 
     @property
@@ -44,7 +44,7 @@ class SigningKey(Struct, frozen=True):
 
     @property
     def verifier(self) -> VerifierKey:
-        """Give the public half."""
+        """Return the public half."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
         return VerifierKey(self.name, Ed25519PrivateKey.from_private_bytes(self.seed).public_key().public_bytes_raw())
@@ -75,7 +75,7 @@ class Note(Struct, frozen=True):
 
 
 def parse_note(data: bytes) -> Note:
-    """Take a signed note apart; no signature is verified. Raises ValueError for anything else."""
+    """Parse a signed note without verifying signatures. Raises ValueError for anything else."""
     if len(data) > LARGEST:
         raise ValueError("longer than a note may be")
     text = data.decode("utf-8")
@@ -143,7 +143,7 @@ def _parse_key(text: str) -> tuple[str, str, bytes, bytes]:
 
 
 def is_key_name(name: str) -> bool:
-    """Tell whether a note's signature line may have this name."""
+    """Return whether a note's signature line may have this name."""
     return _NAME.fullmatch(name) is not None
 
 
@@ -160,7 +160,7 @@ def signed(text: str, key: SigningKey) -> bytes:
 
 
 def verified_by(note: Note, keys: Iterable[VerifierKey]) -> tuple[VerifierKey, ...]:
-    """Give the keys whose signatures a note has. Signatures of other keys are passed over.
+    """Return the keys whose signatures a note has. Signatures of other keys are passed over.
 
     Raises ValueError where a signature says that it is by one of the keys, and is not.
     """

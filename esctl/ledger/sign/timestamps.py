@@ -136,7 +136,7 @@ def check_stamps(store: Path, certificates: Sequence[Any]) -> tuple[Check | None
 
 
 def _verified(data: bytes, response: bytes, certificates: Sequence[Any]) -> int:
-    """Give the time of a stamp, in microseconds since the epoch.
+    """Return the time of a stamp, in microseconds since the epoch.
 
     Raises ValueError for one that is none or is not of this, PermissionError for one that nobody known has signed.
     """
