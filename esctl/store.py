@@ -57,7 +57,7 @@ class OpenStore:
 
         Raises InputError if there is none or it cannot be read, UsageError for a wrong configuration.
         """
-        from esctl.log.inside import require_plain
+        from esctl.storage.inside import require_plain
 
         found = find_store(Path(path) if path is not None else None)
         if found is None:
@@ -88,8 +88,8 @@ class OpenStore:
         found and is another's.
         """
         from esctl.log.commits import create_store
-        from esctl.log.inside import require_plain
-        from esctl.log.rights import seen, withheld
+        from esctl.storage.inside import require_plain
+        from esctl.storage.rights import seen, withheld
 
         found = find_store(path) or Path(STORE)
         if path is None and os.path.lexists(found):

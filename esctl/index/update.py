@@ -30,9 +30,9 @@ from esctl.index.files.merge import due, merge, together
 from esctl.index.files.write import ROW_GROUP, Written, locked, retire, sweep, write_file
 from esctl.index.scan import IndexView
 from esctl.index.seen_ids.numberings import as_of, in_numbering
-from esctl.log.files import make_folder, remove
 from esctl.log.store_state import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
+from esctl.storage.local import make_folder, remove
 
 if TYPE_CHECKING:
     import duckdb

@@ -153,8 +153,8 @@ def _keep(run: _Follower, name: str, delivery: Delivery) -> None:
 
 def _commit(run: _Follower) -> None:
     """Make what was read durable, then understand it."""
-    from esctl.log.rights import narrow, seen
     from esctl.log.writer import LogWriter
+    from esctl.storage.rights import narrow, seen
 
     if not run.parts:
         return

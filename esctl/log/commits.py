@@ -15,7 +15,10 @@ from pathlib import Path
 
 from esctl.errors import InputError, UsageError
 from esctl.log.commit_json import commit_from_json, commit_to_json, snapshot_from_json, snapshot_to_json
-from esctl.log.files import (
+from esctl.log.lines import from_line, to_line
+from esctl.log.store_state import FORMAT, Commit, Snapshot, commit_name, empty, identity, replay
+from esctl.storage.inside import require_plain
+from esctl.storage.local import (
     ConflictError,
     Filesystem,
     entries,
@@ -25,9 +28,6 @@ from esctl.log.files import (
     write_exclusive,
     write_replacing,
 )
-from esctl.log.inside import require_plain
-from esctl.log.lines import from_line, to_line
-from esctl.log.store_state import FORMAT, Commit, Snapshot, commit_name, empty, identity, replay
 
 SUMMARY_EVERY = 100
 _COMMIT_NAME = re.compile(r"(\d{20})\.json", re.ASCII)

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from esctl.errors import InputError
 from esctl.log.commits import open_log
-from esctl.log.files import TEMPORARY, Filesystem, entries, temporary_name
 from esctl.log.reader import read_table
 from esctl.log.replacing import Replacement
 from esctl.log.segment import SEGMENT_ROWS, write_unnamed
 from esctl.log.store_state import SegmentEntry, Snapshot
 from esctl.log.writer import LogWriter
+from esctl.storage.local import TEMPORARY, Filesystem, entries, temporary_name
 
 if TYPE_CHECKING:
     import duckdb

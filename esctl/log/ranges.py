@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from esctl.errors import InputError
-from esctl.log.files import open_plain
+from esctl.storage.local import open_plain
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq

@@ -19,10 +19,10 @@ from msgspec import Struct
 
 from esctl.errors import InputError, NotFoundError
 from esctl.log.commits import open_log
-from esctl.log.files import open_plain
 from esctl.log.ranges import damage_in
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import SegmentEntry, Snapshot
+from esctl.storage.local import open_plain
 
 _DAMAGED = "the store is damaged: restore the file from a copy"
 

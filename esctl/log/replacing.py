@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.log.commits import CommitLog
-from esctl.log.files import ConflictError, Filesystem, explained, open_plain
 from esctl.log.merkle import BLOCK
 from esctl.log.segment import name_segment, write_segment
 from esctl.log.store_state import Commit, Redaction, SegmentEntry, Snapshot
+from esctl.storage.local import ConflictError, Filesystem, explained, open_plain
 
 if TYPE_CHECKING:
     import pyarrow as pa

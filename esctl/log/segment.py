@@ -17,10 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from esctl.engine.duckdb import connect, relational
-from esctl.log.files import Filesystem, explained, publish, temporary_name
 from esctl.log.plain_leaves import is_plain, plain_leaf_hashes
 from esctl.log.ranges import ByteRange
 from esctl.log.store_state import SegmentEntry
+from esctl.storage.local import Filesystem, explained, publish, temporary_name
 
 if TYPE_CHECKING:
     import duckdb

@@ -20,18 +20,6 @@ from msgspec import Struct, field
 
 from esctl.errors import InputError
 from esctl.log.commits import CommitLog, open_log
-from esctl.log.files import (
-    TEMPORARY,
-    ConflictError,
-    Filesystem,
-    checked_lock,
-    create_new,
-    entries,
-    explained,
-    read_regular,
-    remove,
-    rights,
-)
 from esctl.log.merkle import Frontier
 from esctl.log.replacing import Replacement, replace_segments
 from esctl.log.segment import (
@@ -46,6 +34,18 @@ from esctl.log.segment import (
 )
 from esctl.log.store_state import SEGMENT_NAME, Commit, SegmentEntry, Snapshot
 from esctl.model import Cursor
+from esctl.storage.local import (
+    TEMPORARY,
+    ConflictError,
+    Filesystem,
+    checked_lock,
+    create_new,
+    entries,
+    explained,
+    read_regular,
+    remove,
+    rights,
+)
 
 if TYPE_CHECKING:
     import duckdb

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.log.files import Filesystem
+from esctl.storage.local import Filesystem
 
 if TYPE_CHECKING:
     from esctl.index.files.manifest import IndexFile

@@ -19,8 +19,8 @@ from esctl.ledger.check.heads import Heads, check_pin
 from esctl.ledger.sign.checkpoints import checkpoint_files, read_checkpoint
 from esctl.ledger.sign.last_seen import Pin
 from esctl.log.commit_json import format_instant
-from esctl.log.files import entries, subfolders
 from esctl.log.store_state import SEGMENT_NAME, SegmentEntry
+from esctl.storage.local import entries, subfolders
 
 if TYPE_CHECKING:
     import duckdb

@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.errors import EsctlError, InputError, with_more
-from esctl.log.files import Filesystem, entries, subfolders
+from esctl.storage.local import Filesystem, entries, subfolders
 
 if TYPE_CHECKING:
     from esctl.index.files.manifest import Manifest

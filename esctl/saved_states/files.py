@@ -24,8 +24,8 @@ from esctl.errors import InputError
 from esctl.index.files import manifest
 from esctl.index.files.freshness import zones_of
 from esctl.index.files.manifest import LARGEST_MANIFEST, is_sealed, sealed
-from esctl.log.files import create_new, entries, make_folder, open_plain, read_regular, remove, subfolders
 from esctl.log.store_state import Snapshot, commit_name
+from esctl.storage.local import create_new, entries, make_folder, open_plain, read_regular, remove, subfolders
 
 if TYPE_CHECKING:
     import pyarrow as pa

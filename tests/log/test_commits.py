@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
-from esctl.log import commits, files
+from esctl.log import commits
 from esctl.log.commit_json import commit_from_json, commit_to_json, format_instant, parse_instant
 from esctl.log.commits import create_store, open_log
-from esctl.log.files import ConflictError
 from esctl.log.lines import from_line, sealed, to_line
 from esctl.log.store_state import Commit, Snapshot
+from esctl.storage import local
+from esctl.storage.local import ConflictError
 from tests.support.log_helpers import NOW, Failing, Unsynced, as_header, check, cursor, part, reopened, store
 
 
@@ -283,7 +284,7 @@ def test_opening_an_old_store_reads_few_files(long_store: Path, monkeypatch: pyt
         read.append(path.name)
         return original(path, limit)
 
-    original = files.read_regular
+    original = local.read_regular
     monkeypatch.setattr(commits, "read_regular", counted)
     assert reopened(long_store) == whole
     assert len(read) == 1 + 2 + 50  # format.json, the summary and its commit, the commits since

@@ -12,10 +12,10 @@ import pytest
 
 from esctl.errors import InputError
 from esctl.log.commits import open_log
-from esctl.log.files import Filesystem
 from esctl.log.merkle import tree_root
 from esctl.log.reader import read_table
 from esctl.log.store_state import Snapshot
+from esctl.storage.local import Filesystem
 from tests.support import effort
 from tests.support.log_helpers import (
     LINES,

@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from esctl.errors import InputError
 from esctl.ledger.check.commits import walk
 from esctl.log.commits import SUMMARY_EVERY, open_log
-from esctl.log.files import Filesystem
 from esctl.log.merkle import BLOCK
 from esctl.log.reader import read_table
 from esctl.log.replacing import Replacement
 from esctl.log.store_state import Redaction, Snapshot
 from esctl.log.writer import LogWriter
+from esctl.storage.local import Filesystem
 from tests.support.log_helpers import Failing, Unlocked, Unsynced, check, clock, part, store, stray_files
 
 ROWS = BLOCK // 2 + 100

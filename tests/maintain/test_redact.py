@@ -20,11 +20,11 @@ from esctl.errors import InputError, NotFoundError, UsageError
 from esctl.ledger.check.verify import Wanted as Checked
 from esctl.ledger.check.verify import verify
 from esctl.log.commits import create_store, open_log
-from esctl.log.files import Filesystem
 from esctl.log.reader import read_table
 from esctl.log.writer import LogWriter
 from esctl.maintain.redact import Wanted, complete, redact
 from esctl.maintain.repair import repair
+from esctl.storage.local import Filesystem
 from tests.support import effort
 from tests.support.cli_harness import good, on_terminal, plain_event, refused, surroundings, uncompacted, write_lines
 from tests.support.log_helpers import Failing, Unsynced, check, part

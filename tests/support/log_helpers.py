@@ -14,13 +14,13 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from esctl.log.commits import create_store, open_log
-from esctl.log.files import Filesystem
 from esctl.log.merkle import leaf_hash, tree_root
 from esctl.log.reader import read_table
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import Snapshot
 from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor
+from esctl.storage.local import Filesystem
 
 NOW = 1_700_000_000_000_000
 

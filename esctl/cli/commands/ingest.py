@@ -143,7 +143,7 @@ def _tell_store(store: Store, shared: Shared) -> None:
 
 
 def _keep_private(store: Store, sources: list[Source], shared: Shared) -> None:
-    from esctl.log.rights import narrow, seen
+    from esctl.storage.rights import narrow, seen
 
     if narrow(store.path, seen(source.path for source in sources)):
         diagnostics.note(f"note: {store.path} can now be read by no more than may read these sources", shared.quiet)

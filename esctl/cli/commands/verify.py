@@ -35,7 +35,7 @@ def run(
     """Check that nothing in the store was changed: exit 0 intact, 1 tampered or damaged, 3 cannot be judged."""
     from esctl.cli.opening import closed_store, output_settings
     from esctl.cli.render import render
-    from esctl.log.inside import require_plain
+    from esctl.storage.inside import require_plain
 
     store = closed_store(shared)
     require_plain(store.path)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from msgspec.structs import replace
 
 from esctl.errors import InputError
-from esctl.log.files import Filesystem, explained, read_regular, write_replacing
 from esctl.log.lines import from_line, sealed, to_line, unsealed
 from esctl.model import Stanza
+from esctl.storage.local import Filesystem, explained, read_regular, write_replacing
 
 if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection

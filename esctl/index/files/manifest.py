@@ -16,9 +16,9 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.index.files.payload_columns import PayloadColumn
-from esctl.log.files import create_new, read_regular, temporary_name
 from esctl.log.ranges import ByteRange
 from esctl.model import Stanza
+from esctl.storage.local import create_new, read_regular, temporary_name
 
 PayloadPath = tuple[str | int, ...]
 

@@ -124,7 +124,7 @@ def _kind(json_type: str) -> Kind:
 
 
 def json_kind_sql(json_type: str, text: str) -> str:
-    """Return SQL for the kind of a value, maybe a marked number, as `PayloadColumn.json_kind` names it; NULL for null."""
+    """Return SQL for the kind of a value, maybe a marked number, as `PayloadColumn.json_kind` names it."""
     return f"""CASE {json_type}
         WHEN 'VARCHAR' THEN CASE WHEN {is_number_mark_sql(text)} THEN 'NUMBER' ELSE 'STRING' END
         WHEN 'OBJECT' THEN 'CONTAINER'

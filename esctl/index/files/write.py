@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.index.files.manifest import MANIFEST, Manifest, RowGroup, read_manifest
-from esctl.log.files import Filesystem, checked_lock, create_new, entries, explained, remove, rights
 from esctl.log.ranges import ByteRange, parquet_ranges
+from esctl.storage.local import Filesystem, checked_lock, create_new, entries, explained, remove, rights
 
 if TYPE_CHECKING:
     import pyarrow as pa

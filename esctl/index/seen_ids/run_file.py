@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.index.files.manifest import IdRun
-from esctl.log.files import create_new, open_plain, remove
+from esctl.storage.local import create_new, open_plain, remove
 
 Hashes = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.int64]

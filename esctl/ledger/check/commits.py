@@ -14,10 +14,10 @@ from esctl.ledger.check.findings import Check, Finding
 from esctl.ledger.sign.last_seen import Pin
 from esctl.log.commit_json import commit_from_json, commit_to_json
 from esctl.log.commits import SUMMARY_EVERY, CommitLog, commit_numbers, open_log, summary_line, summary_numbers
-from esctl.log.files import entries, read_regular
 from esctl.log.lines import from_line, to_line
 from esctl.log.merkle import BLOCK_LEVEL, Frontier
 from esctl.log.store_state import FORMAT, Commit, SegmentEntry, Snapshot, commit_name, empty, identity, replay
+from esctl.storage.local import entries, read_regular
 
 _LARGEST = 1 << 30
 

@@ -13,10 +13,10 @@ from esctl.index.envelope.map_options import FILE, read_overrides
 from esctl.index.files.manifest import LARGEST_MANIFEST, MANIFEST, IdRun, IndexFile, Manifest, is_sealed, read_manifest
 from esctl.ledger.check.commits import Chain
 from esctl.ledger.check.findings import Check, Finding
-from esctl.log.files import entries, open_plain, read_regular, subfolders
 from esctl.log.merkle import BLOCK
 from esctl.log.ranges import damage
 from esctl.saved_states.files import listed
+from esctl.storage.local import entries, open_plain, read_regular, subfolders
 
 Digest = tuple[int, str]
 """Size and SHA-256 of a file."""

@@ -15,9 +15,9 @@ from esctl.ledger.sign.checkpoint import Head, origin_of
 from esctl.ledger.sign.checkpoints import FOLDER, SUFFIX, read_checkpoint
 from esctl.ledger.sign.last_seen import Pin
 from esctl.ledger.sign.note import VerifierKey, verified_by
-from esctl.log.files import entries
 from esctl.log.merkle import BLOCK
 from esctl.log.store_state import commit_name
+from esctl.storage.local import entries
 
 
 class Heads(Struct, frozen=True):

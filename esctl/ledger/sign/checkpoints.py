@@ -11,10 +11,10 @@ from esctl.ledger.sign.checkpoint import Checkpoint, Head, origin_of, parse_chec
 from esctl.ledger.sign.last_seen import advance, now
 from esctl.ledger.sign.note import LARGEST, SigningKey
 from esctl.log.commits import open_log
-from esctl.log.files import ConflictError, Filesystem, entries, explained, make_folder, write_exclusive
 from esctl.log.merkle import Tree
 from esctl.log.store_state import Snapshot
 from esctl.named import read_named
+from esctl.storage.local import ConflictError, Filesystem, entries, explained, make_folder, write_exclusive
 
 FOLDER = "checkpoints"
 SUFFIX = ".checkpoint"

@@ -19,9 +19,9 @@ from esctl.ledger.sign.keys import user_folder
 from esctl.ledger.sign.note import VerifierKey, parse_verifier
 from esctl.log.commit_json import format_instant
 from esctl.log.commits import open_log
-from esctl.log.files import create_new, temporary_name
 from esctl.log.store_state import Snapshot
 from esctl.named import read_named
+from esctl.storage.local import create_new, temporary_name
 
 _LARGEST = 1 << 20
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)

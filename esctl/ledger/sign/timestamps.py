@@ -12,8 +12,8 @@ from typing import Any
 from esctl.errors import InputError, UsageError
 from esctl.ledger.check.findings import Anchor, Check, Finding
 from esctl.ledger.sign.checkpoints import FOLDER, checkpoint_files, read_checkpoint
-from esctl.log.files import ConflictError, Filesystem, explained, read_regular, write_exclusive
 from esctl.named import read_named
+from esctl.storage.local import ConflictError, Filesystem, explained, read_regular, write_exclusive
 
 SUFFIX = ".tsr"
 TIMEOUT = 30.0

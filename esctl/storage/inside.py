@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from esctl.errors import InputError
-from esctl.log.files import TEMPORARY
+from esctl.storage.local import TEMPORARY
 
 FOLDERS = ("log", "commits", "checkpoints", "index", "snapshots")
 DERIVED = ("index", "snapshots")
