@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +20,7 @@ except ImportError:
     F_FULLFSYNC = None
 
 TEMPORARY = ".tmp-"
+_MISPLACED = "something else was put in the store's place"
 
 
 class ConflictError(Exception):
@@ -189,7 +190,7 @@ def checked_lock(path: Path) -> Path:
     except OSError:
         return path
     if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
-        raise InputError(f"{path} is no plain file of one name", "something else was put in the store's place")
+        raise InputError(f"{path} is no plain file of one name", _MISPLACED)
     return path
 
 
@@ -206,19 +207,80 @@ def open_plain(path: Path, *, links: bool = False) -> int:
     return descriptor
 
 
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turn an OSError of reading, but that there is no such file, into an InputError."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror or str(error)
+        raise InputError(f"cannot read {path}: {reason}", _MISPLACED) from error
+
+
 def read_regular(path: Path, limit: int) -> bytes:
     """Read a whole regular file of at most `limit` bytes.
 
     Raises FileNotFoundError if it does not exist and InputError for what is no such file.
     """
-    try:
-        with open(open_plain(path), "rb") as file:
-            data = file.read(limit + 1)
-    except (FileNotFoundError, NotADirectoryError):
-        raise
-    except OSError as error:
-        reason = "it is a link" if error.errno == errno.ELOOP else error.strerror or str(error)
-        raise InputError(f"cannot read {path}: {reason}", "something else was put in the store's place") from error
+    with _told(path), open(open_plain(path), "rb") as file:
+        data = file.read(limit + 1)
     if len(data) > limit:
-        raise InputError(f"{path} is no file of at most {limit:,} bytes", "something else was put in the store's place")
+        raise InputError(f"{path} is no file of at most {limit:,} bytes", _MISPLACED)
     return data
+
+
+class LocalStorage:
+    """Files in a folder of this machine: the Storage of every store today."""
+
+    def __init__(self, root: Path, filesystem: Filesystem | None = None) -> None:
+        self._root = root
+        self._files = filesystem or Filesystem()
+
+    def list(self, folder: str) -> Sequence[str]:
+        """List the names of a folder's whole files; `.` is the store's own."""
+        path = self._root if folder == "." else self._path(folder)
+        return [name for name in entries(path) if not name.startswith(TEMPORARY)]
+
+    def read(self, name: str, limit: int) -> bytes:
+        """Return a whole file of at most `limit` bytes."""
+        return read_regular(self._path(name), limit)
+
+    def read_range(self, name: str, start: int, length: int) -> bytes:
+        """Return `length` bytes of a file from `start` on, fewer where it ends before."""
+        if start < 0 or length < 0:
+            raise ValueError(f"{name} has no bytes {start} and {length} on")
+        with _told(path := self._path(name)), open(open_plain(path), "rb") as file:
+            file.seek(start)
+            return file.read(length)
+
+    def put_new(self, name: str, data: bytes) -> None:
+        """Make a whole file, durable before its name appears; never over another."""
+        path = self._path(name, make=True)
+        write_exclusive(self._files, path, data, path.name)
+
+    def put(self, name: str, data: bytes) -> None:
+        """Make a whole file in place of any other."""
+        path = self._path(name, make=True)
+        write_replacing(self._files, path, data, path.name)
+
+    def delete(self, name: str) -> None:
+        """Remove a file; one that is gone already is fine."""
+        self._files.unlink(self._path(name))
+
+    def _path(self, name: str, *, make: bool = False) -> Path:
+        """Find a file below the root, no link on the way; `make` the folders that are missing."""
+        *folders, last = name.split("/")
+        path = self._root
+        if not {"", ".", ".."}.isdisjoint([*folders, last]) or "\0" in name:
+            raise InputError(f"{name!r} is no name in {path}", _MISPLACED)
+        for folder in folders:
+            inner = path / folder
+            if make and not os.path.lexists(inner):
+                make_folder(inner)
+                self._files.sync_folder(path)
+            if inner.is_symlink():
+                raise InputError(f"{inner} is a link", _MISPLACED)
+            path = inner
+        return path / last

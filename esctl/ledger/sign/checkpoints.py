@@ -14,7 +14,7 @@ from esctl.log.commits import open_log
 from esctl.log.merkle import Tree
 from esctl.log.store_state import Snapshot
 from esctl.named import read_named
-from esctl.storage.local import ConflictError, Filesystem, entries, explained, make_folder, write_exclusive
+from esctl.storage.local import ConflictError, LocalStorage, entries, explained
 
 FOLDER = "checkpoints"
 SUFFIX = ".checkpoint"
@@ -71,10 +71,9 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     head = Head(origin_of(snapshot.store_id), snapshot.head, snapshot.tree.root())
     data = sign(head, key)
     target = store / FOLDER / f"{head.size:020d}-{key.verifier.id.hex()}{SUFFIX}"
-    with explained(f"write {target}"):
-        make_folder(target.parent)
-        with suppress(ConflictError):  # the same head was signed with the same key before: Ed25519 gives the same bytes
-            write_exclusive(Filesystem(), target, data, target.name)
+    # It may be there: the same head was signed with the same key before, and Ed25519 gives the same bytes.
+    with explained(f"write {target}"), suppress(ConflictError):
+        LocalStorage(store).put_new(f"{FOLDER}/{target.name}", data)
     return data
 
 

@@ -13,7 +13,7 @@ from esctl.errors import InputError, UsageError
 from esctl.ledger.check.findings import Anchor, Check, Finding
 from esctl.ledger.sign.checkpoints import FOLDER, checkpoint_files, read_checkpoint
 from esctl.named import read_named
-from esctl.storage.local import ConflictError, Filesystem, explained, read_regular, write_exclusive
+from esctl.storage.local import ConflictError, LocalStorage, explained, read_regular
 
 SUFFIX = ".tsr"
 TIMEOUT = 30.0
@@ -59,7 +59,7 @@ def attach(store: Path, data: bytes, url: str, timeout: float = TIMEOUT) -> Path
         return target
     response = _asked(data, url, timeout)
     with explained(f"write {target}"), suppress(ConflictError):
-        write_exclusive(Filesystem(), target, response, target.name)
+        LocalStorage(store).put_new(target.relative_to(store).as_posix(), response)
     return target
 
 
