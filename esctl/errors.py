@@ -1,5 +1,21 @@
 """Errors meant for people: one line of message, one line of hint."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def shell_word(text: str) -> str:
+    """Quote what a hint takes from data, so that it works when pasted into a shell; most words stay as they are."""
+    import shlex
+
+    return shlex.quote(text)
+
+
+def did_you_mean(near: Sequence[str], otherwise: str = "") -> str:
+    """Write a hint that proposes the nearest word, as a shell takes it, or another hint where there is none."""
+    return f"did you mean {shell_word(near[0])}?" if near else otherwise
+
 
 class EsctlError(Exception):
     """Report a problem a person can act on.

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from esctl.cli import diagnostics
-from esctl.engine.exact_text import json_string
-from esctl.errors import UsageError
+from esctl.errors import UsageError, shell_word
 from esctl.index.envelope.mapping import toml_string
 
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_APART = 5
 """Sources that are told one by one."""
+AHEAD = 300_000_000
+"""Microseconds by which clocks may differ."""
 LONGEST = 60
 """Characters of a path or sample value that are shown."""
 
@@ -67,6 +68,21 @@ def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> No
         diagnostics.note(f"note: {count - declared} events of no entity: esctl doctor --homeless", quiet)
 
 
+def report_clock(ahead: int, at: int, quiet: bool) -> None:
+    """Say that the log was ahead of the clock, in microseconds, so that what is recorded is dated by the log: `at`."""
+    if ahead > AHEAD:
+        from datetime import timedelta
+
+        from esctl.timespec import format_instant
+
+        distance = timedelta(seconds=ahead // 1_000_000)
+        diagnostics.note(
+            f"note: the log was ahead of this machine's clock by {distance}: a clock once jumped forward, or has gone "
+            f"back; till then records are dated by the last commit, {format_instant(at)}: esctl doctor --recording",
+            quiet,
+        )
+
+
 def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> None:
     """Raise UsageError, with candidates and sample values, where no entity is known in any of the new sources."""
     manifest = store.view.manifest
@@ -74,6 +90,8 @@ def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> Non
     candidates = [(name, candidate) for name, detection in found for candidate in detection.candidates]
     if not candidates or any(stanza.entity or stanza.entities for stanza in stanzas):
         return
+    from esctl.index.envelope.mapping import toml_string
+
     name, _ = candidates[0]
     listed = "; ".join(
         f"{_short(candidate.path)} ({candidate.distinct} values: {', '.join(map(_short, candidate.samples[:3]))})"
@@ -81,10 +99,10 @@ def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> Non
         if source == name
     )
     path = candidates[0][1].path
-    hint = f"say which it is: esctl reindex --map entity={path}"
+    hint = f"say which it is: esctl reindex --map {shell_word(f'entity={path}')}"
     if any(stanza.entity or stanza.entities for stanza in manifest.stanzas):  # what --map says goes for all sources
-        stanza = f"[mapping.sources.{json_string(name)}] of the esctl.toml that `esctl init` writes"
-        hint = f"say which it is: entity = {json_string(path)} in {stanza}, then: esctl reindex"
+        stanza = f"[mapping.sources.{toml_string(glob.escape(name))}] of the esctl.toml that `esctl init` writes"
+        hint = f"say which it is: entity = {toml_string(path)} in {stanza}, then: esctl reindex"
     raise UsageError(
         f"{name}: the events are kept, but no field was recognised as the entity; candidates: {listed}", hint
     )

@@ -63,7 +63,7 @@ class Outcome(Struct, frozen=True):
     """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name.
 
     `homeless` are new events that name no entity; `first`: the store had no commit before; `apart`: sources that were
-    found to have a numbering of ids of their own.
+    found to have a numbering of ids of their own; `ahead`: microseconds by which its last commit was ahead of the clock.
     """
 
     summary: IngestSummary
@@ -74,6 +74,7 @@ class Outcome(Struct, frozen=True):
     homeless: int
     first: bool
     apart: tuple[Apart, ...] = ()
+    ahead: int = 0
 
 
 class _Run(Struct):
@@ -116,7 +117,7 @@ def ingest(
     found: list[tuple[str, Detection]] = []
     build = updater(lambda name, detection: found.append((name, detection)))
     with LogWriter(store, connection=second_cursor(connection)) as writer, _kept_told(writer):
-        before = writer.snapshot
+        before, ahead = writer.snapshot, writer.ahead
         base = build.run(before).manifest
         with Behind(build) as behind, ThreadPoolExecutor(1, "reading") as pool:
             run = _Run(writer, build, behind, options, observe, Known(before.cursors), pool)
@@ -132,10 +133,11 @@ def ingest(
                 writer.commit()
         snapshot = writer.snapshot
         view = build.run(snapshot)  # before another writer adds to what is counted
-    summary = _summary(run, before.head, snapshot.head, base, view.manifest, time.monotonic() - started)
+    summary = _summary(run, snapshot.head, base, view.manifest, time.monotonic() - started)
     homeless = view.manifest.homeless - base.homeless
     told = newly_apart(base, view.manifest)
-    return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot, homeless, before.seq == 0, told)
+    first = before.seq == 0
+    return Outcome(summary, tuple(found), tuple(run.pending), run.skipped, snapshot, homeless, first, told, ahead)
 
 
 @contextmanager
@@ -154,20 +156,21 @@ def _kept_told(writer: LogWriter) -> Iterator[None]:
         raise with_more(error, told, hint) from error
 
 
-def _summary(run: _Run, old_head: int, head: int, before: Manifest, after: Manifest, seconds: float) -> IngestSummary:
+def _summary(run: _Run, head: int, before: Manifest, after: Manifest, seconds: float) -> IngestSummary:
     def added(count: Callable[[IndexFile], int]) -> int:
         # Fewer than before where ids turned out not to be shared.
         return max(sum(map(count, after.files)) - sum(map(count, before.files)), 0)
 
+    new = run.records - run.skipped  # of this run: another writer may have come between
     return IngestSummary(
         records=run.records,
-        new=head - old_head,
+        new=new,
         duplicates=added(lambda file: file.duplicates) + run.skipped,
         conflicts=added(lambda file: file.conflicts),
         invalid=added(lambda file: file.invalid),
         head=head,
         seconds=round(seconds, 3),
-        events_per_second=round((head - old_head) / max(seconds, 0.001)),
+        events_per_second=round(new / max(seconds, 0.001)),
     )
 
 

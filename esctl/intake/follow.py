@@ -63,6 +63,7 @@ class _Follower(Struct):
     bytes: int = 0
     waiting_since: float = 0.0
     records: int = 0
+    ahead: int = 0  # microseconds that the log was ahead of the clock
 
 
 def follow(
@@ -111,7 +112,7 @@ def follow(
     summary = _summary(run, base, view.manifest, time.monotonic() - started)
     homeless = view.manifest.homeless - base.homeless
     told = newly_apart(base, view.manifest)
-    return Outcome(summary, tuple(found), pending, 0, run.snapshot, homeless, before.seq == 0, told)
+    return Outcome(summary, tuple(found), pending, 0, run.snapshot, homeless, before.seq == 0, told, run.ahead)
 
 
 def _poll(run: _Follower, tails: Sequence[Tail]) -> bool:
@@ -167,6 +168,7 @@ def _commit(run: _Follower) -> None:
                     f"another process has read {name} into {run.store} meanwhile",
                     "nothing was recorded twice; run the same command again",
                 )
+        run.ahead = max(run.ahead, writer.ahead)
         run.snapshot = writer.append(run.parts)
     run.updater.run(run.snapshot)
     run.parts, run.rows, run.bytes = [], 0, 0

@@ -132,6 +132,11 @@ class LogWriter:
             self._release()
 
     @property
+    def ahead(self) -> int:
+        """By how many microseconds the last commit is ahead of the clock: what comes next is dated after it."""
+        return max(self.snapshot.at - self._clock(), 0) if self.snapshot.seq else 0
+
+    @property
     def snapshot(self) -> Snapshot:
         """Return the store as this writer last committed or read it."""
         if self._snapshot is None:

@@ -8,11 +8,15 @@ from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from esctl.ask.health.doctor import OCCURRENCES, SUMMARY, examine
 from esctl.ask.scope.filters import Filters
-from tests.support.cli_harness import esctl, good, refused
+from esctl.log.commits import create_store
+from esctl.log.writer import LogWriter, Part
+from esctl.model import Cursor
+from tests.support.cli_harness import esctl, good, plain_event, refused, write_lines
 from tests.support.real_log_helpers import json_lines, load
 
 MESSY = {"duplicates": [5078, 5079], "conflicts": [5080], "invalid": [*range(5082, 5088), 5098], "homeless": [5097]}
@@ -54,7 +58,7 @@ def test_findings_are_reported(samples: Path) -> None:
     run = json.loads(esctl("doctor", "--conflicts", "--clock", "-f", "sarif", cwd=samples).out)["runs"][0]
     assert {result["ruleId"] for result in run["results"]} == {"conflicts", "clock"}
     root = ET.fromstring(esctl("doctor", "-f", "junit", cwd=samples).out)
-    assert (root.attrib["tests"], root.attrib["failures"]) == ("12", "6")
+    assert (root.attrib["tests"], root.attrib["failures"]) == ("13", "6")
     message, hint = refused("entities", "-f", "sarif", "-q", code=2, cwd=samples)
     assert message == "entities has no findings to report as sarif"
     assert "doctor" in hint
@@ -89,3 +93,34 @@ def test_the_clock_of_a_git_history_goes_back_as_often_as_it_does(real_logs: Pat
     assert counts["clock"] == sum(later < earlier for earlier, later in pairwise(times))
     assert counts["clock"] > 0
     assert (counts["gaps"], counts["future"], counts["duplicates"], counts["invalid"]) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("following", [False, True])
+def test_a_clock_that_jumped_forward_is_told_and_dates_what_follows(tmp_path: Path, following: bool) -> None:
+    good("ingest", write_lines(tmp_path / "a.jsonl", [plain_event(1)]), "-q", cwd=tmp_path)
+    year_2500 = 16_725_225_600_000_000
+    cursor = Cursor(0, "", 0, "", "jsonl", 1)
+    batch = pa.record_batch({"offset": pa.array([0], pa.int64()), "raw": [b'{"id":2,"stream":"thing-1"}']})
+    with LogWriter(tmp_path / ".esctl", clock=lambda: year_2500) as writer:
+        writer.append([Part("jumped.jsonl", [batch], cursor)])
+    write_lines(tmp_path / "b.jsonl", [plain_event(3), plain_event(4)])
+    if following:
+        done = good("ingest", "-", "--follow", cwd=tmp_path, stdin=(tmp_path / "b.jsonl").read_bytes())
+    else:
+        done = good("ingest", "b.jsonl", cwd=tmp_path)
+    assert "2500-01-01T00:00:00" in done.err
+    assert "esctl doctor --recording" in done.err
+    found = esctl("doctor", "--recording", "-f", "jsonl", cwd=tmp_path)
+    assert (found.code, [row["position"] for row in found.rows]) == (1, [2, 3, 4])
+    assert all("after what the clock says now" in row["detail"] for row in found.rows)
+
+
+def test_records_that_a_clock_gone_back_did_not_date_are_told_for_good(tmp_path: Path) -> None:
+    create_store(tmp_path / ".esctl", False)
+    for number, at in enumerate((1_000, 5_000, 2_000, 6_000), 1):
+        raw = b'{"id":%d,"stream":"thing-1"}' % number
+        batch = pa.record_batch({"offset": pa.array([0], pa.int64()), "raw": [raw]})
+        with LogWriter(tmp_path / ".esctl", clock=lambda at=at: at * 1_000_000) as writer:
+            writer.append([Part(f"{number}.jsonl", [batch], Cursor(0, "", 0, "", "jsonl", 1))])
+    found = esctl("doctor", "--recording", "-f", "jsonl", cwd=tmp_path)
+    assert [(row["position"], "dated by that" in row["detail"]) for row in found.rows] == [(3, True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from msgspec import Struct
@@ -17,12 +18,15 @@ from esctl.index.files.manifest import UNREADABLE
 from esctl.index.scan import FOLDABLE, Read
 from esctl.index.seen_ids.numberings import apart
 from esctl.projection.spec import Projection
+from esctl.timespec import utc_now
 
 EVENT = ("position", "time", "recorded_at", "source", "kind", "entity", "type", "id")
 """What an occurrence tells of its event, beside `detail` (text) and `weight` (how bad it is; NULL: all are alike)."""
 
 AHEAD_SECONDS = 300
 """How far a clock may be ahead of the one that recorded the event."""
+PUSHED = 16
+"""Microseconds after the commit before that no commit takes: it was dated by that, and perhaps some without records."""
 MOST = 0.9
 """The share of a kind's entities that must begin with one type for it to be what creates them."""
 FIRST_DELIVERY = "duplicate_of IS NULL AND invalid IS NULL"
@@ -125,6 +129,24 @@ def future(ground: Ground) -> str:
     return ground.asked(
         [FIRST_DELIVERY, f"{ahead} > {AHEAD_SECONDS * 1_000_000}"], f"{span(ahead)} || ' after it was recorded'", ahead
     )
+
+
+def recording(ground: Ground) -> str:
+    """Select records that are dated ahead of this machine's clock, and those that only the commit before dated.
+
+    `recorded_at` never goes back: where the clock does, a commit is dated a microsecond after the one before it.
+    """
+    now = (utc_now() - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    ahead = f"(epoch_us(recorded_at) - {now})"
+    commits = f"SELECT DISTINCT recorded_at FROM ({ground.scope.view.relation(['recorded_at'], None, ground.known)})"
+    steps = f"SELECT recorded_at, lag(recorded_at) OVER (ORDER BY recorded_at) AS earlier FROM ({commits})"
+    pushed = f"""SELECT epoch_us(recorded_at) FROM ({steps})
+        WHERE epoch_us(recorded_at) - epoch_us(earlier) <= {PUSHED}"""
+    is_ahead = f"{ahead} > {AHEAD_SECONDS * 1_000_000}"
+    detail = f"""CASE WHEN {is_ahead} THEN 'recorded ' || {span(ahead)} || ' after what the clock says now'
+        ELSE 'recorded when the clock was behind the commit before, and dated by that' END"""
+    condition = f"({is_ahead} OR epoch_us(recorded_at) IN ({pushed}))"
+    return ground.asked([condition], detail, f"CASE WHEN {is_ahead} THEN {ahead} END")
 
 
 def late(ground: Ground) -> str:

@@ -26,6 +26,7 @@ CHECKS = (
     Check("clock", "a time before that of the record before it in its source", checks.clock),
     Check("gaps", "numbers missing from a sequence that leaves none out", gaps),
     Check("future", "an event that happened after it was recorded", checks.future),
+    Check("recording", "a record dated by a clock that was ahead, or dated after one that was", checks.recording),
     Check("no-creation", "an entity that begins otherwise than those of its kind", checks.no_creation),
     Check("unhandled", "an event of a type that its projection has no rule for", checks.unhandled),
     Check("mixed-types", "a field of another JSON type than in most events of the type", mixed_types),

@@ -42,6 +42,10 @@ def run(
     future: Annotated[
         bool, typer.Option("--future", help="List events that happened after they were recorded.")
     ] = False,
+    recording: Annotated[
+        bool,
+        typer.Option("--recording", help="List records dated by a clock that was ahead, or after one."),
+    ] = False,
     no_creation: Annotated[
         bool, typer.Option("--no-creation", help="List entities that begin otherwise than those of their kind.")
     ] = False,
@@ -68,6 +72,7 @@ def run(
         "clock": clock,
         "gaps": gaps,
         "future": future,
+        "recording": recording,
         "no-creation": no_creation,
         "unhandled": unhandled,
         "mixed-types": mixed_types,

@@ -179,6 +179,8 @@ def _followed(store: Store, found: list[Source], options: IngestOptions, pace: P
 def _check_followable(options: IngestOptions) -> None:
     if options.strict or options.skip_duplicates:
         raise UsageError("--follow does not go with --strict or --skip-duplicates", "leave one of them out")
+    if options.source.records_path is not None:
+        raise UsageError("--follow does not go with --records-path", "only lines can be followed: leave one out")
     if options.source.input_format not in ("auto", "jsonl"):
         raise UsageError(
             f"--follow does not go with --input-format {options.source.input_format}", "only lines can be followed"
@@ -193,7 +195,7 @@ def _total(sources: list[Source]) -> int | None:
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
-    from esctl.cli.ingesting import report_apart, report_homeless
+    from esctl.cli.ingesting import report_apart, report_clock, report_homeless
     from esctl.cli.opening import output_settings
     from esctl.cli.render import render
 
@@ -205,6 +207,7 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
         diagnostics.note(
             f"{outcome.skipped} duplicates were left out: their sources can no longer be exported whole", shared.quiet
         )
+    report_clock(outcome.ahead, outcome.snapshot.at, shared.quiet)
     summary = outcome.summary
     for count, what, option in (
         (summary.invalid, "invalid records", "--invalid"),

@@ -148,7 +148,8 @@ def test_what_is_listed_is_what_a_plain_walk_finds() -> None:
         seen.update(name for name, rows_found in found.items() if rows_found)
 
     check()
-    assert set(NAMES) - {"no-creation", "numberings"} <= seen.keys()  # the latter takes several sources
+    # `numberings` takes several sources, `recording` a clock that jumped.
+    assert set(NAMES) - {"no-creation", "numberings", "recording"} <= seen.keys()
 
 
 @seed(1)
