@@ -85,12 +85,25 @@ def _instant(spec: str, inclusive: bool, tz: str, now: Callable[[], datetime]) -
 def _written(spec: str, inclusive: bool, tz: str) -> int:
     from esctl.index.decode.times import parse_instant
 
-    if _DATE.fullmatch(spec) and inclusive:
-        day = date.fromisoformat(spec) + timedelta(days=1)
-        return parse_instant(day.isoformat(), tz) - 1
+    if _DATE.fullmatch(spec):
+        return _date(date.fromisoformat(spec), inclusive, tz)
     if spec.isdigit() and len(spec) < _SHORTEST_EPOCH and not _DATE.fullmatch(spec):
         raise ValueError(spec)
     return parse_instant(spec, tz)
+
+
+def _date(day: date, end: bool, tz: str) -> int:
+    """Give the start of a day in a zone, or its end; where UTC's calendar has not begun by then, or has ended, that."""
+    from esctl.index.decode.times import BEYOND, FIRST, parse_instant
+
+    try:
+        if not end:
+            return parse_instant(day.isoformat(), tz)
+        if day == date.max:
+            return parse_instant(f"{day}T23:59:59.999999", tz)
+        return parse_instant((day + timedelta(days=1)).isoformat(), tz) - 1
+    except UsageError:
+        return BEYOND - 1 if day.year == date.max.year else FIRST
 
 
 def _microseconds(moment: datetime) -> int:
@@ -111,5 +124,5 @@ def bound_name(option: str) -> str:
 
 def format_instant(microseconds: int) -> str:
     """Write microseconds since the epoch as RFC 3339 in UTC."""
-    moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
-    return f"{moment.replace(tzinfo=None).isoformat()}Z"  # four digits of year, as strftime does not everywhere
+    moment = datetime(1970, 1, 1) + timedelta(microseconds=microseconds)  # noqa: DTZ001 - UTC, without a suffix
+    return f"{moment.isoformat()}Z"  # strftime writes a year before 1000 with fewer digits

@@ -83,5 +83,7 @@ def _check_source(
 
 
 def _known(relations: Collection[str], functions: Collection[str]) -> str:
-    tables = ", ".join([*relations, *(f"{name}()" for name in functions if not name.endswith("_history"))])
+    known = {*functions}
+    own = [name for name in functions if name.removesuffix("_history") not in known - {name}]
+    tables = ", ".join([*relations, *(f"{name}()" for name in own)])
     return f"the only table is {tables}" if len(relations) == 1 and not functions else f"there are: {tables}"

@@ -63,7 +63,7 @@ class Outcome(Struct, frozen=True):
     """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name.
 
     `homeless` are new events that name no entity; `first`: the store had no commit before; `apart`: sources that were
-    found to have a numbering of ids of their own; `ahead`: microseconds by which its last commit was ahead of the clock.
+    found to have a numbering of ids of their own; `ahead`: microseconds that the log was ahead of the clock.
     """
 
     summary: IngestSummary

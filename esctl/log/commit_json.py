@@ -24,8 +24,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def format_instant(microseconds: int) -> str:
     """Write microseconds since the epoch as RFC 3339 in UTC with six digits of fraction."""
-    moment = _EPOCH + timedelta(microseconds=microseconds)
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    moment = (_EPOCH + timedelta(microseconds=microseconds)).replace(tzinfo=None)
+    return f"{moment.isoformat(timespec='microseconds')}Z"  # strftime writes a year before 1000 with fewer digits
 
 
 def parse_instant(text: str) -> int:

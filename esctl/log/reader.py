@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from msgspec import Struct
 
-from esctl.errors import InputError, NotFoundError
+from esctl.errors import InputError, NotFoundError, did_you_mean
 from esctl.log.commits import open_log
 from esctl.log.ranges import damage_in
 from esctl.log.segment import SCHEMA
@@ -107,7 +107,7 @@ def export_raw(snapshot: Snapshot, source: str, *, skip_erased: bool = False) ->
     cursor = snapshot.cursors.get(source)
     if cursor is None:
         near = difflib.get_close_matches(source, snapshot.cursors, 1)
-        raise NotFoundError(f"no source {source!r} in the log", f"did you mean {near[0]!r}?" if near else "")
+        raise NotFoundError(f"no source {source!r} in the log", did_you_mean(near))
     erased = erased_of(snapshot, source)
     if erased and not skip_erased:
         raise InputError(

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 
 from msgspec import Struct
 
-from esctl.errors import UsageError
+from esctl.errors import UsageError, shell_word
 from esctl.model import Answer, Column
 from esctl.output.target import FLAT_FORMATS, Target
 
@@ -76,5 +76,11 @@ def _unknown(name: str, base: Selection, flat: Selection) -> list[tuple[int, Col
     shown = names[:20] + (["..."] if len(names) > 20 else [])
     raise UsageError(
         f"unknown column {name!r} in --columns",
-        f"did you mean {close[0]}?" if close else "the columns are: " + ", ".join(shown),
+        f"did you mean {shell_word(_listed(close[0]))}?" if close else "the columns are: " + ", ".join(shown),
     )
+
+
+def _listed(name: str) -> str:
+    """Write a name as `--columns` reads it: as in CSV."""
+    odd = any(character in name for character in ',"\r\n') or name != name.strip()
+    return '"' + name.replace('"', '""') + '"' if odd else name

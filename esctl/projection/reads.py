@@ -13,6 +13,7 @@ from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string_sql
 from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
+from esctl.index.envelope.mapping import format_path
 from esctl.index.files.manifest import PayloadPath
 from esctl.index.scan import EVENT_COLUMNS, IndexView, Read
 from esctl.projection.values import INTEGER, NUMBER_TEXT, WIDE, Shape, Value
@@ -32,6 +33,7 @@ class Reads(Struct):
     columns: dict[str, None] = field(default_factory=dict)
     aliases: dict[Read, str] = field(default_factory=dict)
     nested_types: dict[PayloadPath, str] = field(default_factory=dict)  # as `nested_types` finds them
+    lenient: bool = False  # a field that no event has had yet is missing, as in an event that has not that field
     _made: int = 0  # aliases, so that none is given twice
 
     def alias(self, read: Read) -> str:
@@ -58,18 +60,26 @@ class Reads(Struct):
         if len(path) == 1 and head in EVENT_COLUMNS:
             return self._column(str(head))
         near = difflib.get_close_matches(str(head), ("data", *EVENT_COLUMNS), 1)
-        if not near and head in self.view.fields:
-            near = [f"data.{head}"]
+        if head in self.view.fields:  # which is what was meant, whatever column is called nearly so
+            near = [format_path(("data", *path))]
         dotted = ".".join(str(part) for part in path)
         names = "data.<field>, " + ", ".join(EVENT_COLUMNS)
         raise UsageError(f"unknown name {dotted!r}", f"did you mean {near[0]}?" if near else f"names are: {names}")
 
     def payload(self, path: PayloadPath) -> Value:
-        """Return the dynamic value of a payload path. Raises UsageError for a field that no event has ever had."""
+        """Return the dynamic value of a payload path.
+
+        Raises UsageError for a field that no event has ever had, unless it is asked for by rules that may be ahead of
+        their events.
+        """
         fields = self.view.fields
-        if path and fields and path[0] not in fields:
+        if path and fields and path[0] not in fields and not self.lenient:
             near = difflib.get_close_matches(str(path[0]), fields, 1)
-            hint = f"did you mean data.{near[0]}?" if near else "see the fields with: esctl types"
+            hint = (
+                f"did you mean {format_path(('data', near[0], *path[1:]))}?"
+                if near
+                else "see the fields with: esctl types"
+            )
             raise UsageError(f"no event has ever had the field data.{path[0]}", hint)
         shape = self.shapes.get(path, WIDE)
         text = self.alias(Read(path, "text"))

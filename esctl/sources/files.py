@@ -18,7 +18,7 @@ from typing import IO, Any, cast
 
 from msgspec import Struct
 
-from esctl.errors import InputError, UsageError
+from esctl.errors import InputError, UsageError, shell_word
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -115,7 +115,7 @@ def _missing_hint(argument: str) -> str:
     close = difflib.get_close_matches(name, neighbours, n=1)
     if not close:
         return "give a file, a folder, a glob or - for stdin"
-    return f"did you mean {os.path.join(folder, close[0])}?"
+    return f"did you mean {shell_word(os.path.join(folder, close[0]))}?"
 
 
 class Limits(Struct, frozen=True):

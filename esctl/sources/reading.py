@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import shlex
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -22,8 +23,8 @@ from esctl.sources.feed import Feed
 from esctl.sources.files import LIMITS, ByteStream, Limits, Source, open_path, open_stream
 from esctl.sources.generations import COLUMNAR, HEAD_SIZE, Candidate, candidates, matching, next_name, same_files
 from esctl.sources.lines import LineReader
-from esctl.sources.pieces import Piece, batch_of
-from esctl.sources.shape import Shape, find_shape, format_path, parse_path
+from esctl.sources.pieces import BLANKS, BOM, Piece, batch_of
+from esctl.sources.shape import Shape, find_shape, format_path, may_have_records, parse_path, wrapped_key
 from esctl.sources.values import ValueReader
 
 FORMATS = ("jsonl", "json", "json-document", "csv", "tsv", "parquet", "arrow")
@@ -190,6 +191,8 @@ def read(source: Source, options: SourceOptions, cursors: Mapping[str, Cursor]) 
 def _check(options: SourceOptions) -> None:
     if options.input_format not in ("auto", *FORMATS):
         raise UsageError(f"--input-format {options.input_format}: no such format", f"one of auto, {', '.join(FORMATS)}")
+    if options.records_path is not None and not parse_path(options.records_path):
+        raise UsageError(f"--records-path {options.records_path!r} names nothing", "it names an array in JSON objects")
     if options.records_path and options.input_format not in ("auto", "json"):
         raise UsageError(
             f"--records-path does not go with --input-format {options.input_format}",
@@ -202,6 +205,9 @@ def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: M
     whole = stream.ended
     feed = Feed(stream, options.max_record_bytes, head, whole)
     columnar = detect.sniff_columnar(head) if options.input_format == "auto" else options.input_format
+    if options.records_path:
+        found_format = columnar if columnar in COLUMNAR else _format(head, whole, options)
+        _check_records_path(source.name, found_format, options.records_path, head, whole)
     if columnar in COLUMNAR:
         return _read_columnar(source, feed, columnar, options, cursors)
     found = candidates(
@@ -222,6 +228,23 @@ def _format(head: bytes, whole: bool, options: SourceOptions) -> str:
         return options.input_format
     sniffed = detect.sniff(head, whole)
     return "json" if sniffed == "jsonl" and options.records_path else sniffed
+
+
+def _check_records_path(name: str, input_format: str, given: str, head: bytes, whole: bool) -> None:
+    """Raise UsageError for a path to records that would do nothing, as far as the head of a source tells."""
+    if input_format != "json":
+        raise UsageError(
+            f"{name}: --records-path {given!r} is for JSON, and this is {input_format}",
+            "leave it out for this source; it names an array in JSON objects",
+        )
+    if head.strip(BLANKS) and not may_have_records(head, whole, parse_path(given)):
+        likely = wrapped_key(head.removeprefix(BOM).lstrip(BLANKS))
+        raise UsageError(
+            f"{name}: --records-path {given!r} is no array in it",
+            f"did you mean --records-path {shlex.quote(format_path((likely,)))}?"
+            if likely
+            else "leave it out, or name the array: --records-path page.events",
+        )
 
 
 def _agrees(cursor: Cursor, options: SourceOptions) -> bool:

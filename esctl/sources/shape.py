@@ -116,6 +116,14 @@ def _has_path(window: Bytes, brackets: Brackets, path: tuple[str, ...], index: i
     return True
 
 
+def may_have_records(head: bytes, whole: bool, path: tuple[str, ...]) -> bool:
+    """Tell whether an array at a path is in the head of a JSON stream, or may still come in its first document."""
+    window, shape = np.frombuffer(head, np.uint8), Shape("wrapped", path)
+    brackets, _ = scan(window, shape.depth)
+    is_open = not whole and not (brackets.after == 0).any()
+    return is_open or len(array_openings(window, brackets, shape)) > 0
+
+
 def key_before(window: Bytes, at: int) -> str | None:
     """Return the object key whose value begins at `at`, or None when none stands there."""
     before = window[max(0, at - _LONGEST_KEY) : at].tobytes().rstrip(BLANKS)

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -353,3 +354,41 @@ def test_export_gives_the_events_of_a_source(samples: Path) -> None:
     rows = good("export", "--source", "messy.jsonl", cwd=samples).rows
     assert rows == [row for row in good("log", cwd=samples).rows if row["source"] == "messy.jsonl"]
     assert good("export", cwd=samples).out == good("log", cwd=samples).out
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "path", "hint"),
+    [
+        ("a.csv", "id,type,time,entity\n1,T,2024-01-01,a\n", "page", "leave it out"),
+        ("a.json", '{"the items": [{"id": 1}]}', "page.events", "--records-path 'the items'?"),
+        ("a.json", '[{"id": 1}]', "page", "leave it out"),
+        ("a.jsonl", '{"id": 1}\n{"id": 2}\n', "page", "leave it out"),
+        ("a.json", '{"page": [{"id": 1}]}', "", "names an array"),
+    ],
+)
+def test_a_path_to_records_that_would_do_nothing_is_an_error(
+    tmp_path: Path, name: str, text: str, path: str, hint: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    message, told = refused("ingest", name, "--records-path", path, code=2, cwd=tmp_path)
+    assert "--records-path" in message
+    assert hint in told or "empty" in message
+    message, _ = refused("ingest", name, "--follow", "--records-path", "x", code=2, cwd=tmp_path)
+    assert "--follow" in message
+
+
+def test_a_hint_works_when_it_is_pasted_into_a_shell(tmp_path: Path) -> None:
+    events = [{"level": f"l{n % 2}", "box.nr": f"b{n % 7}'s $x", "note": "n"} for n in range(30)]
+    write_lines(tmp_path / "a.jsonl", events)
+    done = esctl("ingest", "a.jsonl", cwd=tmp_path)
+    assert done.code == 2
+    words = shlex.split(done.err.partition("say which it is: ")[2])
+    assert words == ["esctl", "reindex", "--map", 'entity="box.nr"']
+    good(*words[1:], cwd=tmp_path)
+    _, hint = refused("replay", "b3's $y", code=4, cwd=tmp_path)
+    found = shlex.split(hint.removeprefix("did you mean ").removesuffix("?"))
+    assert found == ["b3's $x"]
+    assert good("replay", *found, cwd=tmp_path).row["entity"] == found[0]
+    (tmp_path / "of may.jsonl").write_text("{}\n")
+    _, hint = refused("ingest", "of mai.jsonl", code=3, cwd=tmp_path)
+    assert shlex.split(hint.removeprefix("did you mean ").removesuffix("?")) == ["of may.jsonl"]

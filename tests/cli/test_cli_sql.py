@@ -158,6 +158,22 @@ def test_streamed_and_sql_projections(tmp_path: Path) -> None:
     assert "states, not their history" in refused("sql", "from sums_history()", code=2, cwd=tmp_path)[0]
 
 
+def test_a_projection_that_is_called_a_history_has_points_in_time(tmp_path: Path) -> None:
+    write_lines(tmp_path / "events.jsonl", [plain_event(i, n=i) for i in range(4)])
+    rules = "".join(
+        f'[projections.{name}.on."*"]\nset = {{ {name} = "data.n" }}\n' for name in ("x_history", "y_history")
+    )
+    (tmp_path / "esctl.toml").write_text(f'{rules}[projections.y.on."*"]\nmerge = "data"\n')
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    assert good("sql", "select x_history as n from x_history('@3')", cwd=tmp_path).row == {"n": 2}
+    assert good("sql", "select x_history as n from x_history()", cwd=tmp_path).row == {"n": 3}
+    assert len(good("sql", "from x_history_history()", cwd=tmp_path).rows) == 4
+    assert good("sql", "select y_history as n from y_history('@3')", cwd=tmp_path).row == {"n": 2}
+    assert good("replay", "-p", "x_history", "--at", "@3", cwd=tmp_path).row["state"] == {"x_history": 2}
+    assert "takes nothing" in refused("sql", "from x_history_history('@3')", code=2, cwd=tmp_path)[0]
+    assert "x_history()" in refused("sql", "from no_such()", code=2, cwd=tmp_path)[1]
+
+
 def test_an_error_about_an_event_is_told_as_elsewhere(tmp_path: Path) -> None:
     write_lines(tmp_path / "events.jsonl", [plain_event(1, n="abc")])
     (tmp_path / "esctl.toml").write_text('[projections.p.on."*"]\nadd = { n = "data.n" }\n')

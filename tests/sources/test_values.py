@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from esctl.errors import InputError
+from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
 from esctl.sources.detect import sniff
 from esctl.sources.files import Source, expand
@@ -252,7 +252,8 @@ def test_an_object_is_opened_up_only_when_it_is_no_event_itself(tmp_path: Path) 
     for whole in ({"id": "7", "type": "Order", "items": two}, {"a": two, "b": two}, {"a": [1]}, {"a": {"b": two}}):
         assert shown(whole) == [whole]
     assert shown({"a": {"b": two}}, records_path="a.b") == two
-    assert shown({"a": {"c": two}}, records_path="a.b") == [{"a": {"c": two}}]
+    with pytest.raises(UsageError, match=r"--records-path 'a.b' is no array in it"):
+        shown({"a": {"c": two}}, records_path="a.b")
 
 
 @pytest.mark.parametrize(

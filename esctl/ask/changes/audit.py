@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from esctl.ask.scope.filters import Filters, filter_conditions
-from esctl.ask.scope.scope import Scope, check_entities, check_order, claims, counted, trailless_notes
+from esctl.ask.scope.scope import Scope, check_entities, check_order, claims, counted, projection_notes
 from esctl.ask.states.trail import trail
 from esctl.model import Answer, AsOf, Column
 
@@ -41,7 +41,7 @@ def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None) 
     where = f" WHERE {' AND '.join(shown)}" if shown else ""
     names = ", ".join(column.name for column in COLUMNS)
     sql = f"SELECT {names} FROM ({' UNION ALL '.join(parts)}){where} ORDER BY key, kind, entity"
-    return Answer(scope.session, sql, COLUMNS, notes=trailless_notes(scope), title="trail")
+    return Answer(scope.session, sql, COLUMNS, notes=projection_notes(scope), title="trail")
 
 
 def _shown(scope: Scope, filters: Filters) -> list[str]:

@@ -17,9 +17,9 @@ from esctl.ask.scope.scope import (
     counted,
     event_rows,
     plan_for,
-    trailless_notes,
+    projection_notes,
 )
-from esctl.errors import UsageError
+from esctl.errors import UsageError, did_you_mean
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.blame import blame_sql, contributions_sql
 from esctl.projection.fold import NeedsStreamError
@@ -61,7 +61,7 @@ def blame(scope: Scope, at: AsOf | None = None, fields: Sequence[str] = (), *, e
         {", ".join(f"e.{name}" for name in _EVENT)}
         FROM ({rows}) b JOIN ({events}) e ON e.kind = b.kind AND e.entity = b.entity AND e.key = b.key
         ORDER BY b.kind, b.entity, b.field, b.made"""
-    return Answer(scope.session, sql, COLUMNS, notes=trailless_notes(scope), title="blame")
+    return Answer(scope.session, sql, COLUMNS, notes=projection_notes(scope), title="blame")
 
 
 class _Blamed(Struct, frozen=True):
@@ -112,5 +112,5 @@ def _check_fields(fields: Sequence[str], parts: Sequence[_Blamed]) -> None:
     for name in fields:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"fields are: {', '.join(sorted(known)) or 'none'}"
+            hint = did_you_mean(near, f"fields are: {', '.join(sorted(known)) or 'none'}")
             raise UsageError(f"the state has no field {name!r}", hint)

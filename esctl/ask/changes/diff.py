@@ -16,7 +16,7 @@ from esctl.ask.scope.scope import (
     event_rows,
     hold_checks,
     plan_for,
-    trailless_notes,
+    projection_notes,
 )
 from esctl.ask.states.replay import states
 from esctl.ask.states.state_fields import States
@@ -91,7 +91,7 @@ def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
         scope.session,
         f"SELECT * EXCLUDE (resets) REPLACE ({listed}) FROM ({rows}) ORDER BY kind, entity, field",
         COLUMNS,
-        notes=trailless_notes(scope),
+        notes=projection_notes(scope),
         title="differences",
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from esctl.ask.changes.diff import Side, apart_conditions, differences
-from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, claims, counted, plan_for, trailless_notes
+from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, claims, counted, plan_for, projection_notes
 from esctl.engine.exact_text import json_string_sql, unmark_json_sql
 from esctl.engine.quoting import literal
 from esctl.model import Answer, AsOf, Column
@@ -51,7 +51,7 @@ def revert(scope: Scope, to: AsOf) -> Answer:
         SELECT n.entity, n.kind, n.op, n.field, n.value, n."from", n."to", {listed} FROM named n
         LEFT JOIN undone u ON u.kind = n.kind AND u.entity = n.entity AND u.position = n.position
         GROUP BY ALL ORDER BY n.kind, n.entity, n.field NULLS FIRST"""
-    return Answer(scope.session, sql, COLUMNS, notes=trailless_notes(scope), title="revert")
+    return Answer(scope.session, sql, COLUMNS, notes=projection_notes(scope), title="revert")
 
 
 _LIVES = """SELECT c.entity, c.kind, CASE c.change WHEN 'created' THEN 'create' ELSE 'delete' END AS op,

@@ -12,7 +12,7 @@ from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string, json_string_sql
 from esctl.engine.quoting import literal
-from esctl.errors import NotFoundError
+from esctl.errors import NotFoundError, did_you_mean
 from esctl.model import Answer, Column
 
 MOST_LINKS = 100
@@ -100,7 +100,7 @@ def _nearest(scope: Scope, name: str) -> str:
             WHERE value IS NOT NULL
             ORDER BY jaro_winkler_similarity(lower(value), lower({literal(name)})) DESC, value LIMIT 1""",
     )
-    return f"did you mean {row[0]}?" if row else hint
+    return did_you_mean(row or (), hint)
 
 
 def _find_parents(scope: Scope) -> tuple[str, ...]:

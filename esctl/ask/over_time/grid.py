@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from msgspec import Struct
@@ -77,13 +78,14 @@ def _too_many() -> UsageError:
 def _points(step: Step, first: int, tz: str) -> Iterator[int]:
     """Yield points in order, from one before `first` on; some may come twice."""
     zone = find_zone(tz)
-    start = (_EPOCH + timedelta(microseconds=first)).astimezone(zone).date()
-    if step.unit in _SECONDS:
-        for day in _dates(Step(1, "d"), start - timedelta(days=1)):
+    moment = _EPOCH + timedelta(microseconds=first)
+    start = date.min if moment.year == date.min.year else moment.date() - timedelta(days=2)  # in whatever zone
+    for day in _dates(Step(1, "d") if step.unit in _SECONDS else step, start):
+        if step.unit in _SECONDS:
             yield from _times_of(day, step.least_seconds, zone)
-    else:
-        for day in _dates(step, start):
-            yield parse_instant(day.isoformat(), tz)
+        else:
+            with suppress(UsageError):  # of no year that UTC has
+                yield parse_instant(day.isoformat(), tz)
 
 
 def _dates(step: Step, start: date) -> Iterator[date]:
@@ -92,12 +94,16 @@ def _dates(step: Step, start: date) -> Iterator[date]:
         width = step.count * _DAYS[step.unit]
         zero = _MONDAY if step.unit == "w" else _EPOCH.toordinal()
         number = start.toordinal() - (start.toordinal() - zero) % width
+        while number < 1:  # the calendar begins with the year 1
+            number += width
         while True:
             yield date.fromordinal(number)
             number += width
     months = step.count * (12 if step.unit == "y" else 1)
     number = start.year * 12 + start.month - 1
     number -= number % months
+    while number < 12:
+        number += months
     while True:
         yield date(number // 12, number % 12 + 1, 1)
         number += months
@@ -109,7 +115,8 @@ def _times_of(day: date, width: int, zone: tzinfo) -> list[int]:
     for seconds in range(0, _DAY, width):
         for fold in (0, 1):
             local = (midnight + timedelta(seconds=seconds)).replace(fold=fold)
-            instant = local.astimezone(UTC)
-            if instant.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
-                found.add((instant - _EPOCH) // timedelta(microseconds=1))
+            with suppress(OverflowError):
+                instant = local.astimezone(UTC)
+                if instant.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
+                    found.add((instant - _EPOCH) // timedelta(microseconds=1))
     return sorted(found)

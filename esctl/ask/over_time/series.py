@@ -20,7 +20,7 @@ from esctl.ask.over_time.aggregates import (
 )
 from esctl.ask.over_time.grid import grid, parse_step
 from esctl.ask.over_time.sampling import sampled
-from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, counted, trailless_notes
+from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, counted, projection_notes
 from esctl.ask.states.history import historic_claims
 from esctl.ask.states.replay import known_fields, state_names
 from esctl.ask.states.state_fields import States
@@ -66,7 +66,7 @@ def series(scope: Scope, wanted: Sampling) -> Answer:
     names = "time, g, value" if wanted.by else "time, value"
     sql = f"""SELECT {names} FROM (SELECT make_timestamp(instant) AS time, g, {value} AS value FROM ({totals}))
         ORDER BY time, g NULLS LAST{"" if points else " LIMIT 0"}"""
-    return Answer(scope.session, sql, columns, notes=trailless_notes(scope), title="series")
+    return Answer(scope.session, sql, columns, notes=projection_notes(scope), title="series")
 
 
 def _points(scope: Scope, shared: Sequence[Claim], wanted: Sampling) -> list[int]:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.ask.scope.filters import Filters, filter_conditions
-from esctl.ask.scope.scope import Scope, check_entities, check_order, counted, trailless_notes
+from esctl.ask.scope.scope import Scope, check_entities, check_order, counted, projection_notes
 from esctl.ask.states.history import historic_claims, history
 from esctl.ask.states.replay import known_fields, predicate
 from esctl.ask.states.state_fields import States
@@ -64,7 +64,7 @@ def when(scope: Scope, wanted: Moments) -> Answer:
         scope.session,
         f"SELECT {names} FROM ({rows}) ORDER BY kind, entity, key",
         COLUMNS,
-        notes=trailless_notes(scope),
+        notes=projection_notes(scope),
         title="moments",
         findings=_findings(wanted.predicate),
     )

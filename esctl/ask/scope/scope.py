@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,8 @@ from esctl.ask.scope.bounds import bound, entity_conditions, is_glob, known_cond
 from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal
-from esctl.errors import NotFoundError, UsageError
+from esctl.errors import NotFoundError, UsageError, did_you_mean
+from esctl.index.envelope.mapping import format_path
 from esctl.index.files.manifest import PayloadPath
 from esctl.index.pruning import either
 from esctl.index.scan import FOLDABLE, IndexView, Read
@@ -114,6 +115,36 @@ def trailless_notes(scope: Scope) -> tuple[str, ...]:
     )
 
 
+def projection_notes(scope: Scope) -> tuple[str, ...]:
+    """Say what is odd about the projections of a question that needs what each event changed."""
+    return (*trailless_notes(scope), *unheard_notes(scope))
+
+
+def unheard_notes(scope: Scope) -> tuple[str, ...]:
+    """Say which payload fields the rules of projections ask for that no event has had yet: they count as missing."""
+    fields = scope.view.fields
+    notes = []
+    for projection in scope.projections if fields else ():
+        if scope.projection in ("", projection.name) and (unheard := _unheard(projection, frozenset(fields))):
+            listed = ", ".join(unheard[:5]) + (f" and {len(unheard) - 5} more" if len(unheard) > 5 else "")
+            near = difflib.get_close_matches(unheard[0].removeprefix("data."), fields, 1)
+            meant = f" (did you mean {format_path(('data', near[0]))}?)" if near else ""
+            notes.append(f"note: projection {projection.name} asks for {listed}, which no event has had yet{meant}")
+    return tuple(notes)
+
+
+def _unheard(projection: Projection, fields: Set[str]) -> list[str]:
+    """List the payload fields that a projection's expressions ask for and that are not among these."""
+    found = [
+        format_path(("data", path[1]))
+        for rule in projection.rules
+        for expression in (rule.when, *(operation.value for operation in rule.operations))
+        for path in (expression.paths() if expression is not None else ())
+        if path[0] == "data" and len(path) > 1 and isinstance(path[1], str) and path[1] not in fields
+    ]
+    return list(dict.fromkeys(found))
+
+
 def find_projection(projections: Sequence[Projection], name: str) -> Projection:
     """Find a projection by name. Raises UsageError if there is none."""
     for projection in projections:
@@ -121,7 +152,7 @@ def find_projection(projections: Sequence[Projection], name: str) -> Projection:
             return projection
     near = difflib.get_close_matches(name, [projection.name for projection in projections], 1)
     known = ", ".join(projection.name for projection in projections) or "none; write one with: esctl init"
-    raise UsageError(f"no projection {name!r}", f"did you mean {near[0]}?" if near else f"known: {known}")
+    raise UsageError(f"no projection {name!r}", did_you_mean(near, f"known: {known}"))
 
 
 def _claimed(projection: Projection) -> str:
@@ -148,7 +179,7 @@ def check_entities(scope: Scope) -> None:
         row = single_row(scope.connection, near)
     raise NotFoundError(
         f"no entity {missing[0]!r}",
-        f"did you mean {row[0]}?" if row else "the store has no entities; ingest some events",
+        did_you_mean(row or (), "the store has no entities; ingest some events"),
     )
 
 
@@ -216,7 +247,7 @@ def plan_for(
     paths = measured_paths(scope.view, projection, calculating)
     paths += _member_paths(scope.view, projection, keys) if calculating else []
     shapes = measure(scope.connection, scope.view, paths, counted(scope), before)
-    reads = Reads(scope.view, shapes)
+    reads = Reads(scope.view, shapes, lenient=True)
     if calculating:
         reads.nested_types.update(nested_types(scope.connection, scope.view, paths, counted(scope)))
     return plan(projection, reads, keys, stepped=stepped)

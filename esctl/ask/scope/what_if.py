@@ -18,8 +18,8 @@ from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
 from esctl.projection.values import to_boolean
 
-_FIRST = "duplicate_of IS NULL AND invalid IS NULL"
-"""Events in all answers, whether they are of an entity or of none."""
+_VALID = "duplicate_of IS NULL AND invalid IS NULL"
+"""What may be supposed away: an event of no entity too, of which no state depends."""
 _NAMES = "|".join(name for name in EVENT_COLUMNS if name not in ("time", "recorded_at"))
 _PLAIN_TEST = re.compile(rf"\s*({_NAMES})\s*=\s*([^\s'\"()=<>]+)\s*", re.IGNORECASE)
 
@@ -37,9 +37,9 @@ def _skipped(scope: Scope, text: str) -> Skipped:
     if position:
         return _named(scope, text, f"position = {int(position[1])}")
     name = text.removeprefix("id:")
-    if events := events_of(scope.connection, scope.view, [name], _FIRST):
+    if events := events_of(scope.connection, scope.view, [name], _VALID):
         require_one(name, events, "--without")
-        own = scope.view.relation(["position"], None, [_FIRST, f"id = {literal(name)}"])
+        own = scope.view.relation(["position"], None, [_VALID, f"id = {literal(name)}"])
         return Skipped(text, f"position NOT IN (SELECT position FROM ({own}))", 1)
     if name != text or not re.search(r"[\s=<>(]", text):
         raise _no_event(text)
@@ -48,7 +48,7 @@ def _skipped(scope: Scope, text: str) -> Skipped:
 
 
 def _named(scope: Scope, text: str, condition: str) -> Skipped:
-    rows = scope.view.relation(["position"], None, [_FIRST, condition])
+    rows = scope.view.relation(["position"], None, [_VALID, condition])
     count = _count(scope, rows)
     if not count:
         raise _no_event(text)
@@ -67,12 +67,12 @@ def _matching(scope: Scope, text: str) -> str:
     if all(tests):
         # What a shell leaves of type=X and actor=Y: names and bare words.
         conditions = [one_of(test[1].lower(), [test[2]]) for test in tests if test]
-        return scope.view.relation(["position"], None, [_FIRST, *conditions])
+        return scope.view.relation(["position"], None, [_VALID, *conditions])
     expression = Expression(text, "--without")
     paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
     reads = Reads(scope.view, measure(scope.connection, scope.view, paths))
     test_sql = to_boolean(expression.compile(reads.resolve)).sql
-    rows = scope.view.relation(dict.fromkeys(["position", *reads.columns]), reads.by_alias(), [_FIRST])
+    rows = scope.view.relation(dict.fromkeys(["position", *reads.columns]), reads.by_alias(), [_VALID])
     return f"SELECT position FROM ({rows}) WHERE {test_sql}"
 
 

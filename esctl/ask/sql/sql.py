@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from typing import Any
 
 from msgspec import Struct
@@ -12,7 +12,7 @@ from esctl.ask.events.entities import entities
 from esctl.ask.events.log import COLUMNS as LOG_COLUMNS
 from esctl.ask.events.types import types
 from esctl.ask.scope.bounds import known_conditions
-from esctl.ask.scope.scope import Claim, Scope, check_order, claim_of
+from esctl.ask.scope.scope import Claim, Scope, check_order, claim_of, unheard_notes
 from esctl.ask.states.field_types import field_value
 from esctl.ask.states.history import history
 from esctl.ask.states.replay import replay, states
@@ -57,6 +57,7 @@ class Compiled(Struct, frozen=True):
     select: Select
     paths: tuple[str, ...]
     points: tuple[AsOf, ...]
+    folds: bool  # it asks for states
 
 
 def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answer, tuple[AsOf, ...]]:
@@ -69,7 +70,8 @@ def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answ
     select = compiled.select
     result = sandbox.run(scope.session, compiled.setup, select.wrapped, compiled.paths, limits)
     several = single_row(scope.connection, f"SELECT count(*) > 1 FROM ({result.sql})")
-    notes = (UNORDERED,) if several == (True,) and not select.is_ordered else ()
+    notes = unheard_notes(scope) if compiled.folds else ()
+    notes += (UNORDERED,) if several == (True,) and not select.is_ordered else ()
     return Answer(scope.session, result.sql, result.columns, notes=notes, title="rows"), compiled.points
 
 
@@ -80,12 +82,12 @@ def compile_query(scope: Scope, text: str) -> Compiled:
     named = _projections(scope)
     functions = [EVERY_STATE, *(f"{name}{suffix}" for name in named for suffix in ("", HISTORY))]
     select = checked_select(scope.connection, text, WHERE, RELATIONS, functions)
-    calls = _calls(select, functions)
+    calls = _calls(select, functions, {f"{name}{HISTORY}" for name in named} - named.keys())
     points = {call: _point(scope, call) for call in calls if call.point is not None}
     setup = [*_relations(scope, select), *_functions(scope, named, points, calls)]
     paths = [str(view.folder / file.file) for file in view.manifest.files]
     spooled = [str(path) for path in scope.session.folder.glob("*.parquet")]
-    return Compiled(tuple(setup), select, (*paths, *spooled), tuple(dict.fromkeys(points.values())))
+    return Compiled(tuple(setup), select, (*paths, *spooled), tuple(dict.fromkeys(points.values())), bool(calls))
 
 
 def _projections(scope: Scope) -> dict[str, Projection]:
@@ -94,7 +96,11 @@ def _projections(scope: Scope) -> dict[str, Projection]:
     return {MERGE: DEFAULT, **named}
 
 
-def _calls(select: Select, functions: Iterable[str]) -> list[Call]:
+def _calls(select: Select, functions: Iterable[str], histories: Set[str]) -> list[Call]:
+    """List the calls of our functions; `histories` are those that are at no point in time.
+
+    A projection's own name goes before the history of another: `x_history` is a projection where one is called so.
+    """
     known = set(functions)
     found: dict[Call, None] = {}
     for node in select.nodes():
@@ -102,19 +108,21 @@ def _calls(select: Select, functions: Iterable[str]) -> list[Call]:
             function = node["function"]
             name = str(function["function_name"]).lower()
             if name in known:
-                found[_call(name, function["arguments"])] = None
+                found[_call(name, function["arguments"], name in histories)] = None
     if len(found) > _MOST_POINTS:
         raise UsageError(f"{WHERE} asks for more than {_MOST_POINTS} points in time", "join with a history instead")
     return list(found)
 
 
-def _call(name: str, arguments: Sequence[Node]) -> Call:
+def _call(name: str, arguments: Sequence[Node], is_history: bool) -> Call:
     if not arguments:
         return Call(name, None)
     text = _text(arguments[0]["expression"])
-    if name.endswith(HISTORY) or len(arguments) > 1 or text is None or arguments[0]["name"]:
-        takes = "nothing" if name.endswith(HISTORY) else "one point in time, written out"
-        raise UsageError(f"{name}() takes {takes}", f"{name.removesuffix(HISTORY)}('2024-02-01')")
+    if is_history or len(arguments) > 1 or text is None or arguments[0]["name"]:
+        takes = "nothing" if is_history else "one point in time, written out"
+        called = name.removesuffix(HISTORY) if is_history else name
+        called = called if called.isidentifier() else identifier(called)
+        raise UsageError(f"{name}() takes {takes}", f"write it like {called}('2024-02-01')")
     return Call(name, text)
 
 

@@ -231,8 +231,8 @@ def _sorted(scope: Scope, items: Sequence[str], rows: str) -> str:
 
 def _rule_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None) -> _Source:
     projection = claim.projection
-    paths = measured_paths(scope.view, projection)
-    reads = Reads(scope.view, measure(scope.connection, scope.view, paths, counted(scope)))
+    shapes = measure(scope.connection, scope.view, measured_paths(scope.view, projection), counted(scope))
+    reads = Reads(scope.view, shapes, lenient=True)
     items: list[str] = []
     operations: list[StepOperation] = []
     base = len(_fixed_columns(scope))

@@ -7,7 +7,17 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, claims, event_rows, hold_checks, plan_for
+from esctl.ask.scope.scope import (
+    Claim,
+    Scope,
+    check_entities,
+    check_order,
+    claims,
+    event_rows,
+    hold_checks,
+    plan_for,
+    unheard_notes,
+)
 from esctl.ask.states.field_types import field_text, field_value
 from esctl.ask.states.resume import Resumed, ready, resumed, states_of, unfit_notes
 from esctl.ask.states.state_fields import WHOLE, StateField, States
@@ -53,7 +63,7 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     order = "ORDER BY kind, entity"
     answer = Answer(
         scope.session, f"SELECT * FROM ({rows}) {order}", COLUMNS, f"{flat_sql} {order}", flat_columns,
-        notes=unfit_notes(scope), title="states",
+        notes=(*unheard_notes(scope), *unfit_notes(scope)), title="states",
     )  # fmt: skip
     part, whole = found[0]
     if len(found) > 1 or whole is None or where or deleted or scope.entities:

@@ -9,7 +9,7 @@ import typer
 from esctl.cli import diagnostics
 from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command
-from esctl.errors import NotFoundError, UsageError
+from esctl.errors import NotFoundError, UsageError, did_you_mean
 
 
 @command
@@ -31,7 +31,8 @@ def run(
 
         near = get_close_matches(source, names, 1)
         raise NotFoundError(
-            f"no source {source!r}", f"did you mean {near[0]}?" if near else "list sources with: esctl status"
+            f"no source {source!r}",
+            did_you_mean(near, "list sources with: esctl status"),
         )
     if not raw:
         show(store.events(source=source).answer, shared, store)

@@ -50,9 +50,9 @@ _SCALES = ((10**11, 10**3), (10**14, 10**6), (10**17, 10**9))
 _NANOSECONDS = 10**12
 
 _YEAR_ZERO = "0000"
-_FIRST = -62_135_596_800 * 10**6
+FIRST = -62_135_596_800 * 10**6
 """The beginning of the year 1, in microseconds since the epoch."""
-_BEYOND = 253_402_300_800 * 10**6
+BEYOND = 253_402_300_800 * 10**6
 """The end of the year 9999. What RFC 3339 cannot write is no time."""
 _APART = 146_097 * 50
 """Days that a time without a zone stands apart until its offset is taken off: twenty thousand years, any calendar."""
@@ -107,7 +107,7 @@ def read_times(connection: duckdb.DuckDBPyConnection, texts: pa.Array, tz: str) 
             pass
         else:
             first = pc.min(times.cast(pa.int64())).as_py()
-            if first is None or first >= _FIRST:
+            if first is None or first >= FIRST:
                 return times
     table = pa.table({"i": pa.array(range(len(texts)), pa.int64()), "t": texts})
     connection.register("esctl_times", pa.Table.from_batches(table.to_batches(max_chunksize=_BATCH)))
@@ -126,9 +126,9 @@ def _written(times: pa.Array) -> pa.Array:
 
     micros = times.cast(pa.int64())
     bounds = pc.min_max(micros).as_py()
-    if bounds["min"] is None or (bounds["min"] >= _FIRST and bounds["max"] < _BEYOND):
+    if bounds["min"] is None or (bounds["min"] >= FIRST and bounds["max"] < BEYOND):
         return times
-    known = pc.and_(pc.greater_equal(micros, _FIRST), pc.less(micros, _BEYOND))
+    known = pc.and_(pc.greater_equal(micros, FIRST), pc.less(micros, BEYOND))
     return pc.if_else(known, times, pa.scalar(None, times.type))
 
 
@@ -172,7 +172,7 @@ def parse_instant(text: str, tz: str) -> int:
         found = _epoch(text)
     if found is None:
         found = _iso(_normal(text), tz)
-    if found is None or not _FIRST <= found < _BEYOND:
+    if found is None or not FIRST <= found < BEYOND:
         raise UsageError(f"{text!r} is no time", "write it like 2026-11-23T02:40:10Z or 2026-11-23")
     return found
 

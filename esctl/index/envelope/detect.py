@@ -320,12 +320,14 @@ _FINDERS: tuple[tuple[str, Callable[[_Search], SampledField | None]], ...] = (
 
 
 def _candidates(search: _Search) -> tuple[Candidate, ...]:
-    """Name the fields that could be the entity: those whose values repeat first, then the others, each by place."""
+    """Name the fields that could be the entity, the likeliest first: called so, with many values that repeat."""
     times = {each.path for each in search.fields if is_time(each)}
     usable = [each for each in search.fields if identifies(each) and search.free(each) and each.path not in times]
-    usable.sort(
-        key=lambda each: (not 1 < each.distinct < len(each.values), not ends_in_id(each), -each.share, len(each.path))
-    )
+
+    def likeness(each: SampledField) -> int:
+        return field_names.likeness(each.name) + 3 * (1 < each.distinct < len(each.values)) + (each.distinct > 3)
+
+    usable.sort(key=lambda each: (-likeness(each), -each.share, len(each.path)))
     return tuple(
         Candidate(each.text, each.distinct, tuple(dict.fromkeys(str(value) for value in each.scalars))[:3])
         for each in usable[:8]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
@@ -111,3 +113,9 @@ INSIDE_ACTOR = _names(
     """
 )
 """How an actor that is an object is named inside."""
+
+
+def likeness(name: str) -> int:
+    """Say how like an entity's a name is: it names a thing, or ends as numbers of things do."""
+    thing = re.sub(r"(?:id|uuid|no|nr|num|number|key|code|ref|name)$", "", name)
+    return 3 * bool({name, thing} & {*ENTITY, *THINGS}) + 2 * (thing != name)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
-from esctl.errors import InputError, NotFoundError, UsageError
+from esctl.errors import InputError, NotFoundError, UsageError, did_you_mean
 from esctl.ledger.sign.note import SigningKey, VerifierKey, parse_signing, parse_verifier
 from esctl.named import read_named
 
@@ -65,7 +65,7 @@ def read_key(name: str = "") -> SigningKey:
         name = names[0]
     if name not in names:
         near = get_close_matches(name, names, 1)
-        raise NotFoundError(f"no key {name!r}", f"did you mean {near[0]}?" if near else _MAKE)
+        raise NotFoundError(f"no key {name!r}", did_you_mean(near, _MAKE))
     path = _path(name)
     try:
         if path.stat().st_mode & 0o077:

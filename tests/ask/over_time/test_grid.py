@@ -73,6 +73,17 @@ def test_years_end_with_the_calendar() -> None:
     assert points("1y", "9998-06-01T00:00", "9999-06-01T00:00") == ["9999-01-01T00:00"]
 
 
+@pytest.mark.parametrize("tz", ["UTC", "Asia/Tokyo", "America/New_York", "+14:00"])
+def test_years_begin_with_the_calendar(tz: str) -> None:
+    first, last = "0001-01-01T00:00", "0002-02-01T00:00"
+    assert len(points("1y", first, last, tz, beyond=False)) == (2 if tz in ("UTC", "America/New_York") else 1)
+    for step in ("6h", "1d", "3d", "1w", "1mo"):
+        found = points(step, first, "0001-02-15T00:00", tz, beyond=False)
+        assert found, step
+        assert all(point.startswith("0001-") for point in found)
+        assert points(step, "9999-12-20T00:00", "9999-12-31T23:59", tz, beyond=True) is not None
+
+
 @pytest.mark.parametrize(
     "text", ["", "h", "0d", "-1d", "1.5h", "7h", "25h", "1 fortnight", "1M", "9999999999d", "101y"]
 )

@@ -266,3 +266,11 @@ def test_all_formats_of_one_log_are_read_alike(tmp_path: Path, shift: int) -> No
 @pytest.mark.parametrize("length", [1001, 100_000])
 def test_long_names_are_names(length: int) -> None:
     assert mapped(detect(events(stream="x" * length)))["entity"] == "stream"
+
+
+def test_the_likeliest_candidate_comes_first() -> None:
+    records = [
+        {"level": f"l{n % 2}", "box.nr": f"b{n % 7}", "request_id": f"r{n}", "at": f"2024-01-01T00:00:{n:02d}Z"}
+        for n in range(30)
+    ]
+    assert detect(records).candidates[0].path == '"box.nr"'
