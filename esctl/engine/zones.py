@@ -9,7 +9,6 @@ import pkgutil
 import re
 from datetime import timedelta, timezone, tzinfo
 from functools import lru_cache
-from importlib import import_module
 from zoneinfo import ZoneInfo
 
 from esctl.errors import UsageError
@@ -21,7 +20,9 @@ _NAMES_OF_UTC = frozenset({"utc", "etc/utc", "z"})
 
 def version() -> str:
     """Return the release of the zones, such as 2026f."""
-    return str(import_module(_PACKAGE).IANA_VERSION)
+    import tzdata
+
+    return str(tzdata.IANA_VERSION)
 
 
 def fixed_minutes(name: str) -> int | None:

@@ -1,0 +1,260 @@
+"""What each command costs as logs grow: `python -m reliability.curves [SCALE] [CURVE...]`.
+
+Each curve is drawn at n, 5n and 25n of one thing: processor time and the highest memory of each command, above what it
+takes for a log of next to nothing. What is held is the exponent between the last two, not seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from reliability.report import keep
+
+STEP = 5
+MOST = 1.3
+"""The exponent that a curve may have: straight is 1, and sorting is a little more."""
+SECONDS, MEBIBYTES = 0.4, 48.0
+"""Less than this above a log of next to nothing is no curve."""
+LEAST = 20
+"""A log of next to nothing."""
+PATIENCE = 900
+DAY = "2024-01-01"
+
+COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("ingest", "logs"),
+    ("ingest", "logs", "--skip-duplicates"),
+    ("types",),
+    ("entities",),
+    ("status",),
+    ("log", "--limit", "5"),
+    ("log", "-o", "out"),
+    ("replay", "-o", "out"),
+    ("replay", "a-0"),
+    ("diff", "2023-01-01", "now", "-o", "out"),
+    ("diff", "2023-01-01", "now", "--summary"),
+    ("audit", "a-0"),
+    ("audit", "-o", "out"),
+    ("blame", "a-0"),
+    ("when", "n > 1"),
+    ("series", "count(*)", "--every", "1d"),
+    ("trace", "e1"),
+    ("doctor",),
+    ("sql", "select count(*), max(position) from events"),
+    ("verify",),
+    ("verify", "--full"),
+    ("config", "show"),
+    ("init",),
+    ("snapshot",),
+    ("compact",),
+    ("reindex",),
+)
+
+
+def event(number: int, entity: str, data: Mapping[str, Any], kind: str = "T") -> bytes:
+    """Write one event as a line."""
+    at = f"{DAY}T{number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}Z"
+    written = {"id": f"e{number}", "type": kind, "time": at, "stream": entity, "data": data}
+    return json.dumps(written).encode() + b"\n"
+
+
+def _keys(logs: Path, n: int) -> None:
+    """Write events of ten fields that no other has."""
+    lines = (event(i, f"a-{i % 50}", {"n": i, **{f"k{10 * i + j}": j for j in range(10)}}) for i in range(n // 10))
+    (logs / "log.jsonl").write_bytes(b"".join(lines))
+
+
+def _fields(logs: Path, n: int) -> None:
+    """Write events that have all the fields."""
+    lines = (event(i, f"a-{i % 5}", {"n": i, **{f"f{j}": i + j for j in range(n)}}) for i in range(50))
+    (logs / "log.jsonl").write_bytes(b"".join(lines))
+
+
+def _sources(logs: Path, n: int) -> None:
+    """Write files of three events, of different sizes."""
+    for number in range(n):
+        lines = (event(3 * number + j, f"a-{number % 50}", {"n": j, "s": "x" * (number % 97)}) for j in range(3))
+        (logs / f"{number:06}.jsonl").write_bytes(b"".join(lines))
+
+
+def _entities(logs: Path, n: int) -> None:
+    """Write three events of each entity."""
+    lines = (event(i, f"a-{i % n}", {"n": i, "s": "x"}) for i in range(3 * n))
+    (logs / "log.jsonl").write_bytes(b"".join(lines))
+
+
+def _types(logs: Path, n: int) -> None:
+    """Write two events of each type, with a field of its own."""
+    lines = (event(i, f"a-{i % 50}", {"n": i, f"t{i % n}": 1}, f"T{i % n}") for i in range(2 * n))
+    (logs / "log.jsonl").write_bytes(b"".join(lines))
+
+
+def _commits(logs: Path, n: int) -> None:
+    """Write two events for each commit that is to be made."""
+    lines = (event(i, f"a-{i % 50}", {"n": i, "s": "x"}) for i in range(2 * n))
+    (logs / "log.jsonl").write_bytes(b"".join(lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """What there is more of: the least, how its logs are written, records of a commit (0: as many as can be)."""
+
+    name: str
+    least: int
+    write: Callable[[Path, int], None]
+    commit: int = 0
+
+
+CURVES = (
+    Curve("keys", 800, _keys),
+    Curve("fields", 40, _fields),
+    Curve("sources", 200, _sources),
+    Curve("entities", 2000, _entities),
+    Curve("types", 200, _types),
+    Curve("commits", 20, _commits, commit=2),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a command took: seconds of processor time, MiB, and how it ended."""
+
+    seconds: float
+    mebibytes: float
+    code: int
+
+
+@dataclass(slots=True)
+class Figures:
+    """What was measured: costs at next to nothing, n, 5n and 25n; and what is steeper than it may be."""
+
+    costs: dict[tuple[str, str], list[Cost]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+
+
+def exponent(costs: Sequence[float], least: float) -> float | None:
+    """Return the exponent between the last two of costs at nothing, ..., n, STEP * n; None where it is no curve."""
+    last, before = costs[-1] - costs[0], costs[-2] - costs[0]
+    return math.log(last / max(before, least / STEP), STEP) if last > least else None
+
+
+def campaign(curves: Sequence[Curve], scale: float = 1.0, commands: Sequence[Sequence[str]] = COMMANDS) -> Figures:
+    """Measure the commands along curves, and hold the exponents."""
+    figures = Figures()
+    for curve in curves:
+        for size in (LEAST, *(round(curve.least * scale * STEP**power) for power in range(3))):
+            for command, cost in _measured(curve, size, commands):
+                figures.costs.setdefault((curve.name, command), []).append(cost)
+    for (name, command), costs in figures.costs.items():
+        figures.failures += [f"{name}: {command}: exit {cost.code}" for cost in costs if cost.code not in (0, 1)]
+        for what, each in _exponents(costs):
+            if each is not None and each > MOST:
+                figures.failures.append(f"{name}: {command}: the exponent of {what} is {each:.2f}")
+    return figures
+
+
+def _exponents(costs: Sequence[Cost]) -> Iterator[tuple[str, float | None]]:
+    yield "time", exponent([cost.seconds for cost in costs], SECONDS)
+    yield "memory", exponent([cost.mebibytes for cost in costs], MEBIBYTES)
+
+
+def _measured(curve: Curve, size: int, commands: Sequence[Sequence[str]]) -> Iterator[tuple[str, Cost]]:
+    with tempfile.TemporaryDirectory(prefix="curves-") as folder:
+        work = Path(folder)
+        (work / "logs").mkdir()
+        curve.write(work / "logs", size)
+        for command in commands:
+            if command[0] == "ingest" and (work / ".esctl").exists():
+                shutil.rmtree(work / ".esctl")
+            yield " ".join(command), cost(work, command, curve.commit)
+
+
+def cost(work: Path, command: Sequence[str], commit: int = 0) -> Cost:
+    """Run a command in a folder and measure it."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["reliability.loaded"])
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_run, args=(work, list(command), commit, there))
+    process.start()
+    there.close()
+    try:
+        if not here.poll(PATIENCE):
+            process.kill()
+            return Cost(PATIENCE, math.inf, -9)
+        return Cost(*here.recv())
+    except EOFError:
+        return Cost(0.0, math.inf, -9)
+    finally:
+        process.join()
+
+
+def _run(work: Path, command: list[str], commit: int, told: Any) -> None:
+    from esctl.cli.app import main
+    from esctl.intake import batch
+    from esctl.sources import reading
+
+    os.chdir(work)
+    os.environ.update(XDG_STATE_HOME=str(work / "state"), XDG_CONFIG_HOME=str(work / "config"))
+    for number, name in ((1, "said"), (2, "errors")):
+        os.dup2(os.open(work / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
+    if commit:
+        from functools import partial
+
+        batch.COMMIT_ROWS = commit
+        reading.SourceOptions = partial(reading.SourceOptions, batch_rows=commit)  # type: ignore[assignment,misc]
+    before, code = _spent(), 0
+    sys.argv = ["esctl", "-q", *command]
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    told.send((_spent() - before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, code))
+    told.close()
+
+
+def _spent() -> float:
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+def rows(figures: Figures) -> dict[str, list[object]]:
+    """Write the figures as rows of a table: seconds and MiB at 25n, and their exponents."""
+    written: dict[str, list[object]] = {}
+    for (name, command), costs in figures.costs.items():
+        told = ["-" if each is None else f"{each:.2f}" for _, each in _exponents(costs)]
+        last = costs[-1]
+        written[f"{name}: `{command}`"] = [f"{last.seconds:.1f}", told[0], f"{last.mebibytes:.0f}", told[1]]
+    return written
+
+
+def main() -> int:
+    """Run the campaign and say what it found."""
+    started = time.monotonic()
+    scale = float(sys.argv[1]) if sys.argv[1:] else 1.0
+    wanted = [curve for curve in CURVES if not sys.argv[2:] or curve.name in sys.argv[2:]]
+    figures = campaign(wanted, scale)
+    table = rows(figures)
+    for name, cells in table.items():
+        print(f"{name:60} {cells}")
+    for failure in figures.failures:
+        print(failure)
+    sizes = ", ".join(f"{round(curve.least * scale * STEP**2):,} {curve.name}" for curve in wanted)
+    line = f"**{len(table)}** curves up to {sizes}; {len(figures.failures)} things did not hold."
+    heads = ["Curve", "s at 25n", "exponent", "MiB at 25n", "exponent"]
+    keep("curves", f"python -m reliability.curves {scale:g}", time.monotonic() - started, [line], heads, table)
+    return int(bool(figures.failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
