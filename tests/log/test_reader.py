@@ -107,7 +107,7 @@ def test_a_source_is_exported_apart_from_others(tmp_path: Path) -> None:
 def test_an_unknown_source_is_named(written: Snapshot) -> None:
     with pytest.raises(NotFoundError, match="no source 'aa'") as caught:
         export_raw(written, "aa")
-    assert caught.value.hint == "did you mean 'a'?"
+    assert caught.value.hint == "did you mean a?"
 
 
 def test_records_without_bytes_cannot_be_exported(written: Snapshot) -> None:
