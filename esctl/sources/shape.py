@@ -120,7 +120,8 @@ def may_have_records(head: bytes, whole: bool, path: tuple[str, ...]) -> bool:
     """Tell whether an array at a path is in the head of a JSON stream, or may still come in its first document."""
     window, shape = np.frombuffer(head, np.uint8), Shape("wrapped", path)
     brackets, _ = scan(window, shape.depth)
-    is_open = not whole and not (brackets.after == 0).any()
+    begun = not whole or head.removeprefix(BOM).lstrip(BLANKS).startswith(b"{")  # what is unfinished may go on later
+    is_open = begun and not (brackets.after == 0).any()
     return is_open or len(array_openings(window, brackets, shape)) > 0
 
 

@@ -225,7 +225,8 @@ def read_regular(path: Path, limit: int) -> bytes:
     Raises FileNotFoundError if it does not exist and InputError for what is no such file.
     """
     with _told(path), open(open_plain(path), "rb") as file:
-        data = file.read(limit + 1)
+        # What is asked for is set aside first, so no more than there is.
+        data = file.read(min(os.fstat(file.fileno()).st_size, limit) + 1)
     if len(data) > limit:
         raise InputError(f"{path} is no file of at most {limit:,} bytes", _MISPLACED)
     return data

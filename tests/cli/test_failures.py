@@ -258,7 +258,6 @@ RULE = '[projections.thing.on."Changed"]\n'
         ),
         (f'{RULE}explode = {{ n = "data.n" }}\n', "'explode'", "one of: set"),
         ('[projections.thing]\nentites = "x"\n', "'entites'", "did you mean entities?"),
-        (f'{RULE}set = {{ n = "data.nn" }}\n', "data.nn", "n"),
         (f'{RULE}set = {{ n = "select 1" }}\n', "set.n", ""),
         (f'{RULE}set = {{ n = "(select max(n) from events)" }}\n', "set.n", ""),
         (f"{RULE}set = {{ n = \"read_text('/etc/hostname')\" }}\n", "set.n", ""),

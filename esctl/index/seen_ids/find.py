@@ -6,12 +6,14 @@ An id is given once in a numbering; the same content under it is the same event 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from msgspec import Struct
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder
 
 from esctl.engine.duckdb import relational
 from esctl.engine.quoting import text_list
@@ -77,6 +79,16 @@ class Known(Struct):
     times: pa.Array  # microseconds since the epoch; null where it is that of the recording
 
 
+_decode: Callable[[bytes], object] = Decoder(float_hook=Decimal).decode
+
+
+def _value(raw: bytes) -> object:
+    try:
+        return _decode(raw)
+    except (DecodeError, ValueError, RecursionError):
+        return raw
+
+
 def _nothing_known() -> Known:
     empty = np.empty(0, np.int64)
     return Known(empty, empty, empty, [], pa.nulls(0, pa.int64()))
@@ -122,12 +134,20 @@ class Search:
         first = firsts[self.codes[repeated]]
         conflicts = self.differ(self.positions[repeated], first)
         ids = self.hashes[new[self.hashed]], firsts[self.hashed[new[self.hashed]]]
-        return Repeats(repeated, first, conflicts, ids, met(self, repeated, first, ~conflicts))
+        same = ~conflicts
+        same[conflicts] = self.alike(self.positions[repeated[conflicts]], first[conflicts])
+        return Repeats(repeated, first, conflicts, ids, met(self, repeated, first, same))
 
     def differ(self, own: Numbers, first: Numbers) -> npt.NDArray[np.bool_]:
         """Compare the records at positions, pair by pair."""
         raws = self.earlier.raws([*own.tolist(), *first.tolist()]) if len(own) else {}
         return np.array([raws[a] != raws[b] for a, b in zip(own.tolist(), first.tolist(), strict=True)], np.bool_)
+
+    def alike(self, own: Numbers, first: Numbers) -> npt.NDArray[np.bool_]:
+        """Compare the records at positions by value, pair by pair: another spelling is no other system."""
+        raws = self.earlier.raws([*own.tolist(), *first.tolist()]) if len(own) else {}
+        pairs = zip(own.tolist(), first.tolist(), strict=True)
+        return np.array([_value(raws[a]) == _value(raws[b]) for a, b in pairs], np.bool_)
 
     def sources_of(self, positions: Numbers) -> pa.Array:
         """Return the sources of events of the chunk, or that are known as first."""
