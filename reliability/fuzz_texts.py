@@ -16,8 +16,8 @@ from esctl.config import read_config
 from esctl.engine.allowlist import checked_select
 from esctl.engine.duckdb import connect
 from esctl.engine.sizes import parse_size
+from esctl.engine.zones import find_zone
 from esctl.errors import EsctlError
-from esctl.index.decode.times import find_zone
 from esctl.index.envelope.mapping import format_path, mapping_hash, override, parse_mapping, parse_path, to_toml
 from esctl.ledger.prove.judge import Trust, judge, read_proof
 from esctl.ledger.prove.proof_file import Proof, content_of

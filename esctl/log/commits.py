@@ -201,7 +201,8 @@ def create_store(path: Path, erasable: bool = False, files: Filesystem | None = 
     target = path / "format.json"
     if not target.exists():
         with explained(f"make a store in {path}"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=rights, exist_ok=True)
             require_plain(path)
             for name in _FOLDERS:

@@ -26,7 +26,7 @@ NOTE = "note: 1 conflicting event in scope: esctl doctor --conflicts\n"
 def test_the_messy_file_has_what_its_description_says(samples: Path) -> None:
     done = esctl("doctor", cwd=samples)
     assert (done.code, done.err) == (1, "")
-    assert [list(row) for row in done.rows] == [[column.name for column in SUMMARY]] * 12
+    assert [list(row) for row in done.rows] == [[column.name for column in SUMMARY]] * 13
     found = {row["check"]: row for row in done.rows}
     for name, positions in MESSY.items():
         assert (found[name]["count"], found[name]["examples"]) == (len(positions), positions[:5])

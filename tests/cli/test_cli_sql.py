@@ -150,8 +150,8 @@ def test_streamed_and_sql_projections(tmp_path: Path) -> None:
         '[projections.patch.on."*"]\nmerge_patch = "data"\n'
     )
     good("ingest", "events.jsonl", "-q", cwd=tmp_path)
-    assert good("sql", "select state->>'n' as n from py('@3')", cwd=tmp_path).row == {"n": "2"}
-    assert good("sql", "select state from patch()", cwd=tmp_path).row == {"state": {"n": 3, "deep": {"k": [1.5, 3]}}}
+    assert good("sql", "select n from py('@3')", cwd=tmp_path).row == {"n": 2}
+    assert good("sql", "select n, deep from patch()", cwd=tmp_path).row == {"n": 3, "deep": {"k": [1.5, 3]}}
     assert len(good("sql", "from py_history()", cwd=tmp_path).rows) == 4
     row = good("sql", "select total, typeof(total) as type, deep from sums()", cwd=tmp_path).row
     assert row == {"total": 6, "type": "HUGEINT", "deep": {"k": [1.5, 3]}}

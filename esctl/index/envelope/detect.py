@@ -327,7 +327,7 @@ def _candidates(search: _Search) -> tuple[Candidate, ...]:
     def likeness(each: SampledField) -> int:
         return field_names.likeness(each.name) + 3 * (1 < each.distinct < len(each.values)) + (each.distinct > 3)
 
-    usable.sort(key=lambda each: (-likeness(each), -each.share, len(each.path)))
+    usable.sort(key=lambda each: (-likeness(each), all_integers(each), -each.share, len(each.path)))
     return tuple(
         Candidate(each.text, each.distinct, tuple(dict.fromkeys(str(value) for value in each.scalars))[:3])
         for each in usable[:8]
