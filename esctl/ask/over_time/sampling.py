@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from esctl.ask.scope.scope import Claim, Scope, event_rows
 from esctl.ask.states.history import history
-from esctl.ask.states.replay import states
+from esctl.ask.states.replay import states, streamed_states
 from esctl.ask.states.state_fields import States
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
@@ -91,7 +91,10 @@ def _replayed(scope: Scope, claim: Claim, points: Sequence[int], apart: str) -> 
         changed = f"{claim.condition} AND (kind, entity) IN (SELECT (kind, entity) FROM ({apart}) WHERE low = {low})"
         part = states(scope, Claim(claim.projection, changed), _at(points[low]), calculating=True)
         parts.append(replace(part, sql=_kept(scope, f"SELECT *, {low}::BIGINT AS low, {low} AS key FROM ({part.sql})")))
-    return replace(parts[0], sql=" UNION ALL ".join(part.sql for part in parts))
+    whole = " UNION ALL ".join(part.sql for part in parts)
+    if parts[0].streamed:  # its fields are told by its own states: those of one point may be too narrow for another's
+        return streamed_states(scope, claim, whole, calculating=True)
+    return replace(parts[0], sql=whole)
 
 
 def _kept(scope: Scope, rows: str) -> str:
