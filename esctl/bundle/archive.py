@@ -41,8 +41,10 @@ LARGEST_FILE = 1 << 30
 """Bytes of one file: a bundle is read a file at a time."""
 
 
-def write_archive(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
+def write_archive(path: Path, files: Iterable[tuple[str, bytes | Path]]) -> None:
     """Write files, stored as they are, under one time and mode; the archive appears when it is whole.
+
+    `files` are names with content: bytes, or the path of a file with them, which is read before the next is asked for.
 
     Raises as `open_sink` does, and whatever making the files raises.
     """
@@ -56,12 +58,17 @@ def write_archive(path: Path, files: Iterable[tuple[str, bytes]]) -> None:
             shutil.copyfileobj(spool, sink, _BLOCK)
 
 
-def _write_zip(stream: IO[bytes], files: Iterable[tuple[str, bytes]]) -> None:
+def _write_zip(stream: IO[bytes], files: Iterable[tuple[str, bytes | Path]]) -> None:
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-        for name, data in files:
+        for name, content in files:
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.create_system, entry.external_attr = _UNIX, (stat.S_IFREG | _MODE) << 16
-            archive.writestr(entry, data)
+            if isinstance(content, bytes):
+                archive.writestr(entry, content)
+                continue
+            entry.file_size = content.stat().st_size  # what is large gets a header of another form, in front
+            with content.open("rb") as read, archive.open(entry, "w") as written:
+                shutil.copyfileobj(read, written, _BLOCK)
 
 
 class Archive:

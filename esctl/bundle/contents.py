@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from hashlib import sha256
+from hashlib import file_digest, sha256
+from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
@@ -44,6 +45,12 @@ class FileEntry(Struct, frozen=True):
     def of(cls, data: bytes) -> FileEntry:
         """Describe a file's content."""
         return cls(len(data), sha256(data).hexdigest())
+
+    @classmethod
+    def of_file(cls, path: Path) -> FileEntry:
+        """Describe the content of a file on disk."""
+        with path.open("rb") as file:
+            return cls(path.stat().st_size, file_digest(file, "sha256").hexdigest())
 
 
 class Manifest(Struct, frozen=True):

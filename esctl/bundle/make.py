@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -32,11 +33,11 @@ from esctl.errors import NotFoundError
 from esctl.ledger.prove.proof_file import parse_content
 from esctl.ledger.prove.prove import choose_checkpoint, prove
 from esctl.output import Target, write
-from esctl.reports.report import states_and_trail
+from esctl.reports.report import Section, states_and_trail
 
 if TYPE_CHECKING:
     from esctl.ledger.sign.checkpoint import Checkpoint
-    from esctl.model import Answer, AsOf, Basis
+    from esctl.model import AsOf, Basis
     from esctl.store import OpenStore
 
 
@@ -63,8 +64,11 @@ class Bundle(Struct, frozen=True):
     left_out: int  # records of the log that came after the checkpoint
     _store: OpenStore
 
-    def files(self) -> Iterator[tuple[str, bytes]]:
-        """Yield each file with its name, the manifest last. Raises as the questions do, and as `prove` does."""
+    def files(self) -> Iterator[tuple[str, bytes | Path]]:
+        """Yield each file's name and content, the manifest last; of a path, the file lasts until the next is asked for.
+
+        Raises as the questions do, and as `prove` does.
+        """
         listed: dict[str, FileEntry] = {}
         empty, sources = [], set[str]()
         for proof, raw in prove(self._store.snapshot, self.positions, self.checkpoint):
@@ -86,6 +90,11 @@ class Bundle(Struct, frozen=True):
         for name, data in self._single(about, interpretation(self._store, self.scope, known)):
             listed[name] = FileEntry.of(data)
             yield name, data
+        with tempfile.TemporaryDirectory(prefix="esctl-bundle-") as folder:
+            for section in states_and_trail(self.scope, self.at).sections:
+                path = write_section(Path(folder), section)
+                listed[path.name] = FileEntry.of_file(path)
+                yield path.name, path
         yield MANIFEST, replace(about, files=listed).data
 
     def _single(self, about: Manifest, read_with: bytes) -> Iterator[tuple[str, bytes]]:
@@ -93,8 +102,6 @@ class Bundle(Struct, frozen=True):
         yield BASIS, f"{to_json(self.basis)}\n".encode()
         yield CHECKPOINT, self.checkpoint.data
         yield INTERPRETATION, read_with
-        for section in states_and_trail(self.scope, self.at).sections:
-            yield REPLAYED[section.name], as_lines(section.answer)
 
 
 def prepare(store: OpenStore, asked: Asked) -> Bundle:
@@ -154,8 +161,8 @@ def _json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, indent=1, ensure_ascii=False, default=str).encode() + b"\n"
 
 
-def as_lines(answer: Answer) -> bytes:
-    """Write an answer as JSON Lines, times in UTC."""
-    buffer = io.BytesIO()
-    write(answer, Target(format="jsonl", destination=buffer))
-    return buffer.getvalue()
+def write_section(folder: Path, section: Section) -> Path:
+    """Write an answer as JSON Lines, times in UTC, into a folder of one's own; return the file."""
+    path = folder / REPLAYED[section.name]
+    write(section.answer, Target(format="jsonl", destination=path))
+    return path

@@ -14,6 +14,7 @@ from msgspec import Struct, convert
 from esctl.ask.scope.basis import names_zones
 from esctl.ask.scope.scope import claims
 from esctl.bundle.contents import INTERPRETATION, REPLAYED, Manifest, json_object, record_name
+from esctl.bundle.make import write_section
 from esctl.config import Config
 from esctl.engine import zones
 from esctl.engine.duckdb import explained
@@ -26,8 +27,7 @@ from esctl.log.merkle import Frontier
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
-from esctl.output import Target, write
-from esctl.reports.report import Section, states_and_trail
+from esctl.reports.report import states_and_trail
 from esctl.store import OpenStore
 
 if TYPE_CHECKING:
@@ -78,7 +78,9 @@ def check_replay(records: Sequence[Record], said: Said, config: Config | None, m
         with tempfile.TemporaryDirectory(prefix="esctl-bundle-") as folder:
             scope, at = _replayed(Path(folder), records, said, config, memory_limit)
             sections = states_and_trail(scope, at).sections
-            found = [_compared(said.archive, REPLAYED[each.name], _written(Path(folder), each)) for each in sections]
+            found = [
+                _compared(said.archive, write_section(Path(folder), each)) for each in sections
+            ]
     except MemoryError:
         return [Check(rule, against, skipped=_TOO_LARGE) for rule in REPLAYED]
     except NotReplayedError as reason:
@@ -130,15 +132,8 @@ def _replayed(
     return scope, at
 
 
-def _written(folder: Path, section: Section) -> Path:
-    """Write a section as a bundle does; return the file."""
-    path = folder / REPLAYED[section.name]
-    write(section.answer, Target(format="jsonl", destination=path))
-    return path
-
-
-def _compared(archive: Archive, name: str, path: Path) -> tuple[int, str]:
-    with archive.stream(name) as told, path.open("rb") as found:
+def _compared(archive: Archive, path: Path) -> tuple[int, str]:
+    with archive.stream(path.name) as told, path.open("rb") as found:
         return _difference(told, found)
 
 
