@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import io
-import pkgutil
 import re
 from datetime import timedelta, timezone, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from esctl.errors import UsageError
 
@@ -42,6 +37,9 @@ def find_zone(name: str) -> tzinfo:
     minutes = fixed_minutes(name)
     if minutes is not None:
         return timezone(timedelta(minutes=minutes))
+    import io
+    from zoneinfo import ZoneInfo
+
     known = canonical(name)
     return ZoneInfo.from_file(io.BytesIO(zone_bytes(known)), key=known)
 
@@ -51,6 +49,8 @@ def canonical(name: str) -> str:
     known = names()
     found = known.get(name.lower())
     if found is None:
+        import difflib
+
         close = difflib.get_close_matches(name.lower()[:64], known, n=1)
         hint = (
             f"did you mean {known[close[0]]}?" if close else "write an IANA name (Europe/Vienna) or an offset (+05:45)"
@@ -68,6 +68,8 @@ def reading_of(name: str) -> str:
     """Describe how times are read in a zone: its name, and a digest of its data where the database may change it."""
     if fixed_minutes(name) is not None:
         return name
+    import hashlib
+
     return f"{name} {hashlib.sha256(zone_bytes(canonical(name))).hexdigest()[:16]}"
 
 
@@ -78,6 +80,8 @@ def names() -> dict[str, str]:
 
 
 def _resource(path: str) -> bytes:
+    import pkgutil
+
     found = pkgutil.get_data(_PACKAGE, path)
     assert found is not None, "the package is installed as files"
     return found
