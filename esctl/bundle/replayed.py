@@ -78,9 +78,7 @@ def check_replay(records: Sequence[Record], said: Said, config: Config | None, m
         with tempfile.TemporaryDirectory(prefix="esctl-bundle-") as folder:
             scope, at = _replayed(Path(folder), records, said, config, memory_limit)
             sections = states_and_trail(scope, at).sections
-            found = [
-                _compared(said.archive, write_section(Path(folder), each)) for each in sections
-            ]
+            found = [_compared(said.archive, write_section(Path(folder), each)) for each in sections]
     except MemoryError:
         return [Check(rule, against, skipped=_TOO_LARGE) for rule in REPLAYED]
     except NotReplayedError as reason:

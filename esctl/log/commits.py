@@ -19,7 +19,6 @@ from esctl.log.lines import from_line, to_line
 from esctl.log.store_state import FORMAT, Commit, Snapshot, commit_name, empty, identity, replay
 from esctl.storage.inside import require_plain
 from esctl.storage.local import (
-    ConflictError,
     Filesystem,
     entries,
     explained,
@@ -28,6 +27,7 @@ from esctl.storage.local import (
     write_exclusive,
     write_replacing,
 )
+from esctl.storage.protocol import ConflictError
 
 SUMMARY_EVERY = 100
 _COMMIT_NAME = re.compile(r"(\d{20})\.json", re.ASCII)

@@ -17,7 +17,8 @@ from esctl.log.commits import CommitLog
 from esctl.log.merkle import BLOCK
 from esctl.log.segment import name_segment, write_segment
 from esctl.log.store_state import Commit, Redaction, SegmentEntry, Snapshot
-from esctl.storage.local import ConflictError, Filesystem, explained, open_plain
+from esctl.storage.local import Filesystem, explained, open_plain
+from esctl.storage.protocol import ConflictError
 
 if TYPE_CHECKING:
     import pyarrow as pa

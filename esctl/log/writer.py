@@ -36,7 +36,6 @@ from esctl.log.store_state import SEGMENT_NAME, Commit, SegmentEntry, Snapshot
 from esctl.model import Cursor
 from esctl.storage.local import (
     TEMPORARY,
-    ConflictError,
     Filesystem,
     checked_lock,
     create_new,
@@ -46,6 +45,7 @@ from esctl.storage.local import (
     remove,
     rights,
 )
+from esctl.storage.protocol import ConflictError
 
 if TYPE_CHECKING:
     import duckdb

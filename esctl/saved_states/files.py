@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
-import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -25,7 +23,19 @@ from esctl.index.files import manifest
 from esctl.index.files.freshness import zones_of
 from esctl.index.files.manifest import LARGEST_MANIFEST, is_sealed, sealed
 from esctl.log.store_state import Snapshot, commit_name
-from esctl.storage.local import create_new, entries, make_folder, open_plain, read_regular, remove, subfolders
+from esctl.storage.local import (
+    TEMPORARY,
+    LocalStorage,
+    create_new,
+    entries,
+    make_folder,
+    open_plain,
+    read_regular,
+    remove,
+    remove_folder,
+    staged,
+    subfolders,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -189,41 +199,33 @@ class Draft:
         until = "" if extent.until is None else f".{extent.until}"
         self.name = f"{extent.position:020d}{until}.{secrets.token_hex(4)}"
         self.folder = folder
-        self.raw = folder / f".tmp-{self.name}.jsonl"
-        self._cells = folder / f".tmp-{self.name}.parquet"
-        self._lines = folder / f".tmp-{self.name}.jsonl.zst"
+        self.raw = folder / f"{TEMPORARY}{self.name}.jsonl"
 
     def __enter__(self) -> Draft:
         try:
             make_folder(self.folder.parent)
             make_folder(self.folder)
-            for path in (self.raw, self._lines):  # so that they have the rights of their folder
-                create_new(path).close()
+            create_new(self.raw).close()  # so that it has the rights of its folder
         except OSError as error:
             raise _unwritable(self.folder, error) from error
         return self
 
     def __exit__(self, *_: object) -> None:
-        for path in (self.raw, self._cells, self._lines):
-            remove(path)
+        remove(self.raw)
 
     def keep(
         self, batches: Iterable[pa.RecordBatch], about: Callable[[str, Part, Part], StateSnapshot]
     ) -> StateSnapshot:
         """Make the snapshot: its states in order, beside the lines that were written to `raw`."""
         try:
-            ends = _packed(self.raw, self._lines)
-            _write_cells(self._cells, batches, ends)
-            parts = [
-                _published(path, self.folder / f"{self.name}{suffix}")
-                for path, suffix in ((self._cells, ".parquet"), (self._lines, ".jsonl.zst"))
-            ]
-            snapshot = about(self.name, *parts)
+            cells, lines = (self.folder / f"{self.name}{suffix}" for suffix in (".parquet", ".jsonl.zst"))
+            with staged(lines, durable=True) as path:
+                ends = _packed(self.raw, path)
+            with staged(cells, durable=True) as path:
+                _write_cells(path, batches, ends)
+            snapshot = about(self.name, _part(cells), _part(lines))
             text = sealed(json.dumps({"format": FORMAT, **to_builtins(snapshot)}, separators=(",", ":")))
-            temporary = self.folder / f".tmp-{self.name}.json"
-            with create_new(temporary) as file:
-                file.write(text.encode())
-            _published(temporary, self.folder / f"{self.name}.json")
+            LocalStorage(self.folder).put(f"{self.name}.json", text.encode())
         except OSError as error:
             raise _unwritable(self.folder, error) from error
         return snapshot
@@ -235,14 +237,11 @@ def _unwritable(folder: Path, error: OSError) -> InputError:
     )
 
 
-def _published(temporary: Path, path: Path) -> Part:
-    """Rename a file to its final name once its bytes are on the disk."""
-    with temporary.open("rb+") as file:
+def _part(path: Path) -> Part:
+    """Describe a file that is there."""
+    with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        size = file.tell()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    return Part(path.name, size, digest)
+        return Part(path.name, file.tell(), digest)
 
 
 def _packed(raw: Path, packed: Path) -> Any:
@@ -278,7 +277,6 @@ def _write_cells(path: Path, batches: Iterable[pa.RecordBatch], ends: Any) -> No
             )
             done = int(after[-1]) if len(after) else done
             if writer is None:
-                create_new(path).close()
                 plain = ["kind", "time", "deleted"]
                 writer = pq.ParquetWriter(
                     path, table.schema, compression="zstd", compression_level=1, use_dictionary=plain,
@@ -301,7 +299,7 @@ def drop(paths: Sequence[Path]) -> None:
 
 def drop_all(store: Path) -> None:
     """Remove all snapshots of a store, and whatever else is in their folder."""
-    shutil.rmtree(store / FOLDER, ignore_errors=True)
+    remove_folder(store / FOLDER)
 
 
 def sweep(folder: Path) -> None:

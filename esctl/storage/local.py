@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from esctl.errors import InputError
+from esctl.storage.protocol import ConflictError
 
 try:
     from fcntl import F_FULLFSYNC  # type: ignore[attr-defined,unused-ignore]
@@ -21,10 +23,6 @@ except ImportError:
 
 TEMPORARY = ".tmp-"
 _MISPLACED = "something else was put in the store's place"
-
-
-class ConflictError(Exception):
-    """Tell a writer that another one took the place it was writing for."""
 
 
 class Filesystem:
@@ -116,6 +114,27 @@ def _write(files: Filesystem, path: Path, data: bytes, label: str, call: Callabl
 
 
 @contextmanager
+def staged(path: Path, *, durable: bool = False) -> Iterator[Path]:
+    """Yield an empty file to fill, which takes the name `path` at the end, in place of any other; else it is removed.
+
+    `durable`: its bytes and its name are on the disk by then. Raises OSError where the folder cannot be written.
+    """
+    temporary, files = temporary_name(path.parent, path.name), Filesystem()
+    try:
+        create_new(temporary).close()
+        yield temporary
+        if durable:
+            with temporary.open("rb+") as file:
+                files.sync(file)
+        os.replace(temporary, path)
+        if durable:
+            files.sync_folder(path.parent)
+    finally:
+        with suppress(OSError):
+            remove(temporary)
+
+
+@contextmanager
 def explained(doing: str) -> Iterator[None]:
     """Turn an OSError into an InputError that says what could not be done, and why."""
     try:
@@ -161,6 +180,11 @@ def remove(path: Path) -> None:
     """Remove a file in a folder that is no link; one that is gone already is fine."""
     with suppress(FileNotFoundError), _folder(path.parent) as descriptor:
         os.unlink(path.name, dir_fd=descriptor)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder of derived files with all in it, as far as that is possible; no link is followed."""
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def rights(folder: Path) -> int:

@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
+class ConflictError(Exception):
+    """Tell a writer that another one took the place it was writing for."""
+
+
 class Storage(Protocol):
     """The files of one store. Names are relative to it, parts divided by `/`.
 

@@ -21,7 +21,7 @@ from esctl.log.commits import create_store, open_log
 from esctl.log.lines import from_line, sealed, to_line
 from esctl.log.store_state import Commit, Snapshot
 from esctl.storage import local
-from esctl.storage.local import ConflictError
+from esctl.storage.protocol import ConflictError
 from tests.support.log_helpers import NOW, Failing, Unsynced, as_header, check, cursor, part, reopened, store
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -18,7 +17,7 @@ from esctl.errors import InputError
 from esctl.index.files.payload_columns import PayloadColumn
 from esctl.log.ranges import ByteRange
 from esctl.model import Stanza
-from esctl.storage.local import create_new, read_regular, temporary_name
+from esctl.storage.local import LocalStorage, read_regular
 
 PayloadPath = tuple[str | int, ...]
 
@@ -217,12 +216,8 @@ def read_manifest(folder: Path) -> Manifest | None:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest atomically and durably."""
     document = {"format": FORMAT, **to_builtins(manifest)}
-    temporary = temporary_name(folder, MANIFEST)
-    with create_new(temporary) as file:
-        file.write(sealed(json.dumps(document, separators=(",", ":"), sort_keys=True)).encode())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(folder / MANIFEST)
+    text = sealed(json.dumps(document, separators=(",", ":"), sort_keys=True))
+    LocalStorage(folder).put(MANIFEST, text.encode())
 
 
 def sealed(body: str) -> str:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from esctl.errors import InputError
 from esctl.index.files.manifest import MANIFEST, Manifest, RowGroup, read_manifest
 from esctl.log.ranges import ByteRange, parquet_ranges
-from esctl.storage.local import Filesystem, checked_lock, create_new, entries, explained, remove, rights
+from esctl.storage.local import TEMPORARY, Filesystem, checked_lock, entries, explained, remove, rights, staged
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,13 +53,11 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
     import pyarrow.parquet as pq
 
     name = f"{first:020d}-{last:020d}.{secrets.token_hex(4)}.parquet"
-    temporary = folder / f".tmp-{name}"
     writer = None
     bounds: list[tuple[str | None, str | None]] = []
-    try:
+    with writing(folder), staged(folder / name) as temporary:
         for table in tables:
             if writer is None:
-                create_new(temporary).close()
                 writer = pq.ParquetWriter(
                     temporary, table.schema, compression="zstd", compression_level=1, use_dictionary=DICTIONARY,
                     column_encoding=DELTA, write_page_checksum=True, write_statistics=_with_statistics(table.schema),
@@ -70,14 +68,18 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
         if writer is not None:
             writer.close()
         *ranges, footer = parquet_ranges(temporary, pq.read_metadata(temporary))
-        os.replace(temporary, folder / name)
+    return Written(name, tuple(RowGroup(part, *pair) for part, pair in zip(ranges, bounds, strict=True)), footer)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turn an OSError of writing files of an index into an InputError."""
+    try:
+        yield
     except OSError as error:
         raise InputError(
             f"{folder}: cannot write the index: {error.strerror or error}", "make room, then run the command again"
         ) from error
-    finally:
-        remove(temporary)
-    return Written(name, tuple(RowGroup(part, *pair) for part, pair in zip(ranges, bounds, strict=True)), footer)
 
 
 def _bounds(entities: pa.ChunkedArray) -> tuple[str | None, str | None]:
@@ -138,7 +140,7 @@ def sweep(folder: Path, manifest: Manifest, linger: float = LINGER_SECONDS) -> N
     """Remove index files that the manifest does not name and no reader can still need."""
     horizon = time.time() - linger
     for name in entries(folder):
-        if name.endswith((".parquet", ".ids")) and name not in manifest.names:
+        if name.startswith(TEMPORARY) or (name.endswith((".parquet", ".ids")) and name not in manifest.names):
             with suppress(FileNotFoundError):
                 if (folder / name).lstat().st_mtime < horizon:
                     remove(folder / name)

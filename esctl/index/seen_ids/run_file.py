@@ -8,20 +8,18 @@ run's base); then for each block of 512 hashes its first hash (uint64), the CRC-
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from esctl.errors import InputError
 from esctl.index.files.manifest import IdRun
-from esctl.storage.local import create_new, open_plain, remove
+from esctl.index.files.write import writing
+from esctl.storage.local import open_plain, staged
 
 Hashes = npt.NDArray[np.uint64]
 Positions = npt.NDArray[np.int64]
@@ -151,10 +149,9 @@ def write_run(folder: Path, key: RunKey, pieces: Iterable[HashedIds], count: int
     if not count:
         return IdRun("", 0, "", "", 0, key.first, key.first, key.last, key.made_by)
     name = f"{key.first:020d}-{key.last:020d}.{secrets.token_hex(4)}{SUFFIX}"
-    temporary = folder / f".tmp-{name}"
-    try:
-        size = count * (_HASH.itemsize + _PLACE.itemsize)
-        with create_new(temporary) as hashes, temporary.open("r+b") as places:
+    size = count * (_HASH.itemsize + _PLACE.itemsize)
+    with writing(folder), staged(folder / name) as temporary:
+        with temporary.open("r+b") as hashes, temporary.open("r+b") as places:
             places.seek(count * _HASH.itemsize)
             for hashed, positions in pieces:
                 hashes.write(hashed.astype(_HASH, copy=False).data)
@@ -166,14 +163,6 @@ def write_run(folder: Path, key: RunKey, pieces: Iterable[HashedIds], count: int
             file.write(tail)
         with temporary.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        os.replace(temporary, folder / name)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot write the index: {error.strerror or error}", "make room, then run the command again"
-        ) from error
-    finally:
-        with suppress(OSError):
-            remove(temporary)
     about_tail = hashlib.sha256(tail).hexdigest()
     return IdRun(name, size + len(tail), digest, about_tail, count, key.first, key.first, key.last, key.made_by)
 

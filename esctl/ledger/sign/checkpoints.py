@@ -14,7 +14,8 @@ from esctl.log.commits import open_log
 from esctl.log.merkle import Tree
 from esctl.log.store_state import Snapshot
 from esctl.named import read_named
-from esctl.storage.local import ConflictError, LocalStorage, entries, explained
+from esctl.storage.local import LocalStorage, entries, explained
+from esctl.storage.protocol import ConflictError
 
 FOLDER = "checkpoints"
 SUFFIX = ".checkpoint"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from esctl.log.commit_json import format_instant
 from esctl.log.commits import open_log
 from esctl.log.store_state import Snapshot
 from esctl.named import read_named
-from esctl.storage.local import create_new, temporary_name
+from esctl.storage.local import LocalStorage
 
 _LARGEST = 1 << 20
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -123,9 +122,4 @@ def _write(path: Path, store: Path, pin: Pin) -> None:
         "size": pin.size, "root": pin.root, "keys": list(pin.keys), "at": pin.at,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    temporary = temporary_name(path.parent, path.name)
-    with create_new(temporary) as file:
-        file.write(json.dumps(told).encode())
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    LocalStorage(path.parent).put(path.name, json.dumps(told).encode())

@@ -13,7 +13,8 @@ from esctl.errors import InputError, UsageError
 from esctl.ledger.check.findings import Anchor, Check, Finding
 from esctl.ledger.sign.checkpoints import FOLDER, checkpoint_files, read_checkpoint
 from esctl.named import read_named
-from esctl.storage.local import ConflictError, LocalStorage, explained, read_regular
+from esctl.storage.local import LocalStorage, explained, read_regular
+from esctl.storage.protocol import ConflictError
 
 SUFFIX = ".tsr"
 TIMEOUT = 30.0

@@ -1,0 +1,57 @@
+"""Files of a store are made, renamed and removed by `esctl.storage` alone, so that one place keeps the rules."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import esctl
+
+ROOT = Path(esctl.__file__).parent
+CHANGES = {
+    "os": {
+        "replace",
+        "rename",
+        "link",
+        "symlink",
+        "unlink",
+        "remove",
+        "rmdir",
+        "mkdir",
+        "makedirs",
+        "fsync",
+        "truncate",
+    },
+    "shutil": {"rmtree", "move", "copy", "copy2", "copyfile", "copytree"},
+}
+METHODS = {"write_bytes", "write_text", "hardlink_to", "symlink_to", "rmdir", "chmod"}
+ELSEWHERE = {
+    "output/sink.py": "a file that the user names, which is in no store",
+    "ledger/sign/keys.py": "the user's own keys, which are in no store",
+    "engine/duckdb.py": "a temporary folder",
+    "index/update.py": "a temporary folder",
+    "ledger/check/index.py": "a temporary folder",
+}
+
+
+def changes(tree: ast.AST) -> Iterator[str]:
+    """Yield each use of a call that makes, renames or removes a file, as it is written."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            owner = node.value.id if isinstance(node.value, ast.Name) else ""
+            if node.attr in CHANGES.get(owner, ()):
+                yield f"{owner}.{node.attr}"
+            elif isinstance(node.ctx, ast.Load) and node.attr in METHODS:
+                yield f".{node.attr}"
+
+
+def test_nothing_else_changes_files_of_a_store() -> None:
+    found = {
+        path.relative_to(ROOT).as_posix(): uses
+        for path in sorted(ROOT.rglob("*.py"))
+        if path.relative_to(ROOT).parts[0] != "storage" and (uses := sorted(set(changes(ast.parse(path.read_text())))))
+    }
+
+    assert {name: uses for name, uses in found.items() if name not in ELSEWHERE} == {}
+    assert found.keys() == ELSEWHERE.keys(), "an exception that is needed no longer"
