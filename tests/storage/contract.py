@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from esctl.errors import InputError
-from esctl.storage.protocol import ConflictError
-from esctl.storage.protocol import Storage
+from esctl.storage.protocol import ConflictError, Storage
 
 ASTRAY = ["..", "../out", "log/../../out", "/etc/passwd", "log//a", "./a", "", "log/", "a\0b"]
 

@@ -17,6 +17,8 @@ from typing import TypeVar
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
+from tests.support import effort
+
 CAMPAIGN = int(os.environ.get("ESCTL_CAMPAIGN", "0"))
 SEED = int(os.environ.get("ESCTL_SEED") or (secrets.randbits(32) if CAMPAIGN else 0))
 T = TypeVar("T")
@@ -29,7 +31,7 @@ def hold(name: str, check: Callable[[T], None], examples: int, drawn: st.SearchS
 
     @seed(f"{name} {SEED}")
     @settings(
-        max_examples=examples * max(CAMPAIGN, 1),
+        max_examples=effort.share(examples) * max(CAMPAIGN, 1),
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),

@@ -45,6 +45,11 @@ def examples(count: int, few: int) -> int:
     return count * TIMES if ALL else few
 
 
+def share(count: int) -> int:
+    """Return how many of so many examples of a property to draw: rather more than half, or all."""
+    return count if ALL else -(-count * 11 // 20)
+
+
 def some(each: Sequence[T], most: int) -> Sequence[T]:
     """Return as many as there may be, from the first to the last in even steps; all, where everything is tried."""
     if ALL or len(each) <= most:

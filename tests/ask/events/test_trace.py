@@ -165,7 +165,7 @@ def test_a_trace_is_a_plain_walk() -> None:
     seen: Counter[str] = Counter()
 
     @seed(5)
-    @settings(max_examples=45, phases=effort.PHASES)
+    @settings(max_examples=effort.share(45), phases=effort.PHASES)
     @given(nodes(), st.sampled_from([0, 1, 2, 100]), st.sampled_from(["1", "2", "3", "c1", "x", "7"]))
     def check(drawn: list[tuple[dict[str, Any], Node]], links: int, name: str) -> None:
         records, everything = [record for record, _ in drawn], [node for _, node in drawn]

@@ -35,7 +35,7 @@ def hold(check: Check, examples: int, number: int, drawn: st.SearchStrategy[Log]
     for each in effort.seeds(number):
 
         @seed(each)
-        @settings(max_examples=examples * (1 if each == number else effort.TIMES), phases=effort.PHASES)
+        @settings(max_examples=effort.share(examples) * (1 if each == number else effort.TIMES), phases=effort.PHASES)
         @given(logs() if drawn is None else drawn)
         def run(log: Log) -> None:
             check(log)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from esctl.engine.duckdb import connect
 from esctl.errors import UsageError
 from esctl.index.decode.times import parse_instant, read_times
+from tests.support import effort
 
 CONNECTION = connect(threads=1)
 ZONES = ("UTC", "Europe/Berlin", "Asia/Kolkata", "America/St_Johns", "Australia/Lord_Howe")
@@ -147,7 +148,7 @@ epochs = st.builds(
 odd = st.text("0123456789-:.TZ+ JanFeb", max_size=24)
 
 
-@settings(max_examples=300)
+@settings(max_examples=effort.share(300))
 @given(st.lists(st.one_of(written, epochs, odd), min_size=1, max_size=20), st.sampled_from(ZONES))
 def test_sql_and_python_agree(texts: list[str], tz: str) -> None:
     assert in_sql(texts, tz) == [in_python(text, tz) for text in texts]
