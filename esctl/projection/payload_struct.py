@@ -29,9 +29,14 @@ def number_fields(view: IndexView) -> list[tuple[str]]:
     return [(name,) for name in view.fields if view.static_type((name,)) == "NUMBER"]
 
 
+def is_wide(value: Value) -> bool:
+    """Return whether a field has numbers that no DECIMAL holds together, so that its values are text."""
+    return value.static == "NUMBER" and value.shape is not None and value.shape.is_wide
+
+
 def _typed(view: IndexView, name: str, value: Value) -> str:
     """Write a field's value in the one type it always has; else as text, objects and lists as JSON text."""
-    if value.static == "NUMBER" and value.shape is not None and not value.shape.is_wide:
+    if value.static == "NUMBER" and value.shape is not None and not is_wide(value):
         whole = value.shape.scale == 0 and (value.shape.whole <= BIGINT_DIGITS or _is_bigint(view, name))
         return f"CAST({value.number} AS BIGINT)" if whole else value.number
     if value.static == "BOOLEAN":

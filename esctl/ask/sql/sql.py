@@ -13,6 +13,8 @@ from esctl.ask.events.log import COLUMNS as LOG_COLUMNS
 from esctl.ask.events.types import types
 from esctl.ask.scope.bounds import known_conditions
 from esctl.ask.scope.scope import Claim, Scope, check_order, claim_of, unheard_notes
+from esctl.ask.sql import numbers_as_text
+from esctl.ask.sql.numbers_as_text import NumbersAsText
 from esctl.ask.states.field_types import field_value
 from esctl.ask.states.history import history
 from esctl.ask.states.replay import replay, states
@@ -26,7 +28,7 @@ from esctl.engine.statements import Node, Select
 from esctl.errors import UsageError
 from esctl.index.scan import Read
 from esctl.model import Answer, AsOf
-from esctl.projection.payload_struct import number_fields, payload_struct
+from esctl.projection.payload_struct import is_wide, number_fields, payload_struct
 from esctl.projection.reads import Reads, measure
 from esctl.projection.spec import DEFAULT, Projection
 from esctl.timespec import HINT, parse_as_of
@@ -58,6 +60,7 @@ class Compiled(Struct, frozen=True):
     paths: tuple[str, ...]
     points: tuple[AsOf, ...]
     folds: bool  # it asks for states
+    as_text: NumbersAsText
 
 
 def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answer, tuple[AsOf, ...]]:
@@ -70,7 +73,7 @@ def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answ
     select = compiled.select
     result = sandbox.run(scope.session, compiled.setup, select.wrapped, compiled.paths, limits)
     several = single_row(scope.connection, f"SELECT count(*) > 1 FROM ({result.sql})")
-    notes = unheard_notes(scope) if compiled.folds else ()
+    notes = numbers_as_text.notes(compiled.as_text) + (unheard_notes(scope) if compiled.folds else ())
     notes += (UNORDERED,) if several == (True,) and not select.is_ordered else ()
     return Answer(scope.session, result.sql, result.columns, notes=notes, title="rows"), compiled.points
 
@@ -84,10 +87,15 @@ def compile_query(scope: Scope, text: str) -> Compiled:
     select = checked_select(scope.connection, text, WHERE, RELATIONS, functions)
     calls = _calls(select, functions, {f"{name}{HISTORY}" for name in named} - named.keys())
     points = {call: _point(scope, call) for call in calls if call.point is not None}
-    setup = [*_relations(scope, select), *_functions(scope, named, points, calls)]
+    events, payload = _relations(scope, select)
+    functions_made, fields = _functions(scope, named, points, calls)
+    setup = [*events, *functions_made]
+    as_text = NumbersAsText(numbers_as_text.lower(payload), numbers_as_text.lower(fields))
+    numbers_as_text.check_uses(select, as_text)
     paths = [str(view.folder / file.file) for file in view.manifest.files]
     spooled = [str(path) for path in scope.session.folder.glob("*.parquet")]
-    return Compiled(tuple(setup), select, (*paths, *spooled), tuple(dict.fromkeys(points.values())), bool(calls))
+    asked = tuple(dict.fromkeys(points.values()))
+    return Compiled(tuple(setup), select, (*paths, *spooled), asked, bool(calls), as_text)
 
 
 def _projections(scope: Scope) -> dict[str, Projection]:
@@ -141,22 +149,30 @@ def _point(scope: Scope, call: Call) -> AsOf:
         raise UsageError(error.message, f"write {HINT}") from None
 
 
-def _relations(scope: Scope, select: Select) -> list[str]:
-    """Write the relations that the query names."""
+def _relations(scope: Scope, select: Select) -> tuple[list[str], list[str]]:
+    """Write the relations that the query names; gives also the payload fields whose numbers are text in them."""
     read = {
         str(node["table_name"]).lower() for node in select.nodes() if is_source(node) and node["type"] == "BASE_TABLE"
     }
-    made = {"events": lambda: _events(scope, select), "entities": lambda: entities(scope).sql}
-    made["types"] = lambda: _with_json(types(scope).sql, "fields")
-    return [f"CREATE VIEW {name} AS {made[name]()}" for name in RELATIONS if name in read]
+    made, as_text = dict[str, str](), list[str]()
+    if "events" in read:
+        made["events"], as_text = _events(scope, select)
+    if "entities" in read:
+        made["entities"] = entities(scope).sql
+    if "types" in read:
+        made["types"] = _with_json(types(scope).sql, "fields")
+    return [f"CREATE VIEW {name} AS {rows}" for name, rows in made.items()], as_text
 
 
 def _with_json(rows: str, column: str) -> str:
     return f"SELECT * REPLACE (CAST({unmark_json_sql(column)} AS JSON) AS {column}) FROM ({rows})"
 
 
-def _events(scope: Scope, select: Select) -> str:
-    """Write all events, whatever became of them: a row per event and entity that it concerns."""
+def _events(scope: Scope, select: Select) -> tuple[str, list[str]]:
+    """Write all events, whatever became of them: a row per event and entity that it concerns.
+
+    Gives also the payload fields whose numbers are text in them.
+    """
     view = scope.view
     fields = mentioned_fields(select, view.fields)
     measured = [path for path in number_fields(view) if path[0] in fields]
@@ -167,7 +183,8 @@ def _events(scope: Scope, select: Select) -> str:
     known = known_conditions(scope.connection, view, scope.known_at)
     rows = view.relation(names, reads.by_alias(), known)
     listed = ", ".join(identifier(name) for name in names)
-    return f"SELECT {listed}, {data} AS data, CAST({payload} AS JSON) AS payload FROM ({rows})"
+    as_text = [path[0] for path in measured if is_wide(reads.payload(path))]
+    return f"SELECT {listed}, {data} AS data, CAST({payload} AS JSON) AS payload FROM ({rows})", as_text
 
 
 def mentioned_fields(select: Select, fields: Sequence[str]) -> tuple[str, ...]:
@@ -197,19 +214,25 @@ def mentioned_fields(select: Select, fields: Sequence[str]) -> tuple[str, ...]:
 
 def _functions(
     scope: Scope, named: dict[str, Projection], points: dict[Call, AsOf], calls: Sequence[Call]
-) -> list[str]:
-    """Write the table functions that the query calls: a view for each call, and macros that choose among them."""
+) -> tuple[list[str], list[str]]:
+    """Write the table functions that the query calls: a view for each call, and macros that choose among them.
+
+    Gives also the fields of states whose numbers are text in them.
+    """
     if calls:
         check_order(scope)
     statements: list[str] = []
+    as_text: list[str] = []
     branches: dict[str, list[tuple[Call, str]]] = {}
     for number, call in enumerate(calls):
         view = identifier(f"esctl call {number}")
-        statements.append(f"CREATE VIEW {view} AS {_called(scope, named, call.name, points.get(call))}")
+        rows, fields = _called(scope, named, call.name, points.get(call))
+        as_text += [field.name for field in fields if field.is_number_as_text]
+        statements.append(f"CREATE VIEW {view} AS {rows}")
         branches.setdefault(call.name, []).append((call, view))
     for name, made in branches.items():
         statements.append(f"CREATE MACRO {identifier(name)} {', '.join(_overloads(made))}")
-    return statements
+    return statements, as_text
 
 
 def _overloads(made: Sequence[tuple[Call, str]]) -> list[str]:
@@ -222,28 +245,29 @@ def _overloads(made: Sequence[tuple[Call, str]]) -> list[str]:
     return bare + ([f"(esctl_point) AS TABLE ({' UNION ALL '.join(chosen)})"] if chosen else [])
 
 
-def _called(scope: Scope, named: dict[str, Projection], name: str, at: AsOf | None) -> str:
+def _called(scope: Scope, named: dict[str, Projection], name: str, at: AsOf | None) -> tuple[str, Sequence[StateField]]:
+    """Write the rows of a table function; gives also the fields that are columns of it."""
     if name == EVERY_STATE:
-        return _with_json(replay(scope, at).sql, "state")
+        return _with_json(replay(scope, at).sql, "state"), ()
     if name in named:
         return _states(scope, claim_of(named[name]), at)
     return _history(scope, claim_of(named[name.removesuffix(HISTORY)]))
 
 
-def _states(scope: Scope, claim: Claim, at: AsOf | None) -> str:
+def _states(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[str, Sequence[StateField]]:
     part = states(scope, claim, at, calculating=True)
     fixed = ("version", "position", "time")
     items = ["entity", "kind", *_fields(part.fields, ("entity", "kind", *fixed)), *fixed]
-    return f"SELECT {', '.join(items)} FROM ({part.sql}) WHERE NOT deleted"
+    return f"SELECT {', '.join(items)} FROM ({part.sql}) WHERE NOT deleted", part.fields
 
 
-def _history(scope: Scope, claim: Claim) -> str:
+def _history(scope: Scope, claim: Claim) -> tuple[str, Sequence[StateField]]:
     part = history(scope, claim, None, calculating=True)
     end = "lead(time) OVER (PARTITION BY kind, entity ORDER BY key) AS valid_to"
     first = ("entity", "kind", "version", "valid_from", "valid_to", "deleted")
     last = ("position", "type", "role", "actor", "id", "correlation", "recorded_at")
     items = [*first[:3], "time AS valid_from", end, "deleted", *_fields(part.fields, (*first, *last)), *last]
-    return f"SELECT {', '.join(items)} FROM ({part.sql})"
+    return f"SELECT {', '.join(items)} FROM ({part.sql})", part.fields
 
 
 def _fields(fields: Sequence[StateField], taken: Sequence[str]) -> list[str]:

@@ -165,7 +165,7 @@ def state_fields(plan: Plan, events: int) -> tuple[StateField, ...]:
             field_column(i),
             _value_shape(field, events),
             _number_type(field, events),
-            field.static,
+            "NUMBER" if field.number else field.static,
         )
         for i, field in enumerate(plan.fields)
     )

@@ -10,8 +10,8 @@ from esctl.projection.values import Shape
 class StateField(Struct, frozen=True):
     """A field of states and its column of JSON text.
 
-    `number`: its SQL type, if it is a number whenever it is set; else `static`: STRING, BOOLEAN or CONTAINER, if it is
-    always that.
+    `static`: NUMBER, STRING, BOOLEAN or CONTAINER, if it is that whenever it is set; `number`: its SQL type, if it is
+    always a number and one type holds all of them.
     """
 
     name: str
@@ -19,6 +19,11 @@ class StateField(Struct, frozen=True):
     shape: Shape | None = None  # that holds its numbers
     number: str = ""
     static: str = ""
+
+    @property
+    def is_number_as_text(self) -> bool:
+        """Return whether it has numbers that no DECIMAL holds together, so that its values are text."""
+        return not self.number and self.static == "NUMBER"
 
 
 class States(Struct, frozen=True):
