@@ -18,7 +18,8 @@ from esctl.index.envelope.event_sql import Group, sampled_columns
 from esctl.index.files.manifest import ERASED
 from esctl.index.files.payload_columns import PayloadColumn, json_kind_sql, null_mark
 from esctl.index.files.sort_rows import Rows, arrange, unsorted_rows_sql
-from esctl.index.seen_ids.find import Earlier, Meeting, Repeats, find_repeats
+from esctl.index.seen_ids.find import find_repeats
+from esctl.index.seen_ids.search import Earlier, Meeting, Repeats
 
 if TYPE_CHECKING:
     import duckdb

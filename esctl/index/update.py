@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from esctl.index.files.manifest import Tally
     from esctl.index.files.payload_columns import PayloadColumn
     from esctl.index.files.sort_rows import Rows
-    from esctl.index.seen_ids.find import Earlier
     from esctl.index.seen_ids.runs import Ids, IdsBefore
+    from esctl.index.seen_ids.search import Earlier
     from esctl.log.writer import Part
 
 SMALL_ROWS = 1_000_000
@@ -205,7 +205,7 @@ class Updater(Struct, frozen=True, dict=True):
         return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
 
     def _earlier(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Earlier:
-        from esctl.index.seen_ids.find import Earlier
+        from esctl.index.seen_ids.search import Earlier
 
         return Earlier(self._ids(manifest), self.raws or trimmed_raws(snapshot, table))
 

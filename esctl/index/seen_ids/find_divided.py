@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct, field
 
-from esctl.index.seen_ids.find import Meeting, Repeats, Search, leading, met, renumbered, summed
 from esctl.index.seen_ids.numberings import numberings
+from esctl.index.seen_ids.search import Meeting, Repeats, Search, leading, met, renumbered, summed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from esctl.index.seen_ids.find import Numbers
+    from esctl.index.seen_ids.search import Numbers
 
 _EVENTS, _KNOWN, _LEADERS = "esctl_id_events", "esctl_id_known", "esctl_id_leaders"
 

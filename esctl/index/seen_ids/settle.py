@@ -22,7 +22,7 @@ from esctl.log.store_state import Snapshot
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from esctl.index.seen_ids.find import Meeting
+    from esctl.index.seen_ids.search import Meeting
 
 Runs = Sequence[tuple[str, int, int]]
 

@@ -1,0 +1,247 @@
+"""Search the ids of a chunk among themselves and among earlier ones, and compare the records that share one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import DecodeError, Struct
+from msgspec.json import Decoder
+
+from esctl.engine.duckdb import relational
+from esctl.engine.quoting import text_list
+from esctl.index.seen_ids.numberings import by_stanza, families, numberings
+from esctl.index.seen_ids.runs import hashes_in
+from esctl.model import Stanza
+
+if TYPE_CHECKING:
+    import duckdb
+    import numpy.typing as npt
+
+    from esctl.index.seen_ids.run_file import HashedIds, Hashes
+    from esctl.index.seen_ids.runs import IdsBefore
+
+    Numbers = npt.NDArray[np.int64]
+    Raws = Callable[[Sequence[int]], Mapping[int, bytes]]
+
+_IDS, _CANDIDATES = "esctl_ids", "esctl_candidates"
+
+
+class Earlier(Struct, frozen=True):
+    """What duplicate detection asks of the records before the chunk."""
+
+    ids: IdsBefore
+    raws: Raws  # trimmed bytes by position, of this chunk and earlier
+
+    @property
+    def stanzas(self) -> tuple[Stanza, ...]:
+        """Return the stanzas that events name by number."""
+        return self.ids.manifest.stanzas
+
+
+class Meeting(Struct, frozen=True):
+    """Events of a source and a commit whose ids other sources of a numbering gave before; `same`: with their content.
+
+    `commit`: when it was recorded, in microseconds since the epoch.
+    """
+
+    commit: int
+    source: str
+    numbering: int
+    known: int
+    same: int
+
+
+class Repeats(Struct, frozen=True):
+    """Events whose id was seen before: their rows in the chunk, the positions of the first, which are conflicts."""
+
+    rows: Numbers
+    firsts: Numbers
+    conflicts: npt.NDArray[np.bool_]
+    ids: HashedIds  # of the events that are first with theirs
+    meetings: tuple[Meeting, ...] = ()
+
+
+class Known(Struct):
+    """The earlier events that were first with an id of the chunk: one for each id and numbering."""
+
+    codes: Numbers  # of the id in its family
+    numberings: Numbers
+    positions: Numbers
+    sources: list[str]
+    times: pa.Array  # microseconds since the epoch; null where it is that of the recording
+
+
+_decode: Callable[[bytes], object] = Decoder(float_hook=Decimal).decode
+
+
+def _value(raw: bytes) -> object:
+    try:
+        return _decode(raw)
+    except (DecodeError, ValueError, RecursionError):
+        return raw
+
+
+def _nothing_known() -> Known:
+    empty = np.empty(0, np.int64)
+    return Known(empty, empty, empty, [], pa.nulls(0, pa.int64()))
+
+
+class Search:
+    """The ids of a chunk, each with a code: that of the id in its family."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, events: pa.Table, earlier: Earlier) -> None:
+        self.connection, self.events, self.earlier = connection, events, earlier
+        self.positions: Numbers = events["position"].to_numpy()
+        keys = events.select(["scope", "id"]).add_column(0, "stanza", _numbered(events, families(earlier.stanzas)))
+        self.codes, self.count = _codes(keys)
+        self.keys = keys.take(pa.array(leading(self.codes, self.count)))
+        self.hashes, self.hashed = _hashed(connection, self.keys)
+        self.known = self._earlier_firsts() if self.count else _nothing_known()
+
+    def plain(self) -> Repeats:
+        """Find repeats where an id's family and its numbering are one."""
+        firsts, new = self.positions[leading(self.codes, self.count)], np.ones(self.count, np.bool_)
+        new[self.known.codes] = False
+        firsts[self.known.codes] = self.known.positions
+        is_known = len(self.known.codes) or self.count < len(self.codes)
+        repeated = np.flatnonzero(firsts[self.codes] < self.positions) if is_known else np.empty(0, np.int64)
+        first = firsts[self.codes[repeated]]
+        conflicts = self.differ(self.positions[repeated], first)
+        ids = self.hashes[new[self.hashed]], firsts[self.hashed[new[self.hashed]]]
+        same = ~conflicts
+        same[conflicts] = self.alike(self.positions[repeated[conflicts]], first[conflicts])
+        return Repeats(repeated, first, conflicts, ids, met(self, repeated, first, same))
+
+    def differ(self, own: Numbers, first: Numbers) -> npt.NDArray[np.bool_]:
+        """Compare the records at positions, pair by pair."""
+        raws = self.earlier.raws([*own.tolist(), *first.tolist()]) if len(own) else {}
+        return np.array([raws[a] != raws[b] for a, b in zip(own.tolist(), first.tolist(), strict=True)], np.bool_)
+
+    def alike(self, own: Numbers, first: Numbers) -> npt.NDArray[np.bool_]:
+        """Compare the records at positions by value, pair by pair: another spelling is no other system."""
+        raws = self.earlier.raws([*own.tolist(), *first.tolist()]) if len(own) else {}
+        pairs = zip(own.tolist(), first.tolist(), strict=True)
+        return np.array([_value(raws[a]) == _value(raws[b]) for a, b in pairs], np.bool_)
+
+    def sources_of(self, positions: Numbers) -> pa.Array:
+        """Return the sources of events of the chunk, or that are known as first."""
+        inside = np.searchsorted(self.positions, positions).clip(max=max(len(self.positions) - 1, 0))
+        here = self.positions[inside] == positions
+        sources = self.events["source"].combine_chunks().cast(pa.string())
+        found = sources.take(pa.array(inside, mask=~here))
+        if here.all():
+            return found
+        order = np.argsort(self.known.positions)
+        at = order[np.searchsorted(self.known.positions[order], positions[~here])]
+        outside = pa.array(self.known.sources, pa.string()).take(pa.array(at))
+        return pc.replace_with_mask(found, pa.array(~here), outside)
+
+    def _earlier_firsts(self) -> Known:
+        """Find the earlier events that are first with an id of the chunk. A hash that matches is not enough."""
+        before = self.earlier.ids
+        different, inverse = np.unique(self.hashes, return_inverse=True)
+        hit, positions = before.find(different)
+        if not len(positions):
+            return _nothing_known()
+        suspects = self.hashed[hit[inverse]]
+        stanzas = self.earlier.stanzas
+        self.connection.register(_IDS, self.keys.take(pa.array(suspects)).append_column("code", pa.array(suspects)))
+        self.connection.register(_CANDIDATES, pa.table({"position": positions}))
+        try:
+            found = (
+                relational(self.connection)
+                .sql(f"""SELECT k.code::BIGINT AS code,
+                    {by_stanza(numberings(stanzas), "f.stanza")}::BIGINT AS numbering,
+                    min(f.position) AS position, arg_min(f.source, f.position) AS source,
+                    min(CASE WHEN f.time <> f.recorded_at THEN epoch_us(f.time) END) AS time
+                FROM (SELECT * FROM read_parquet({text_list(before.files_of(positions))}) SEMI JOIN {_CANDIDATES}
+                      USING (position)) f JOIN {_IDS} k
+                ON f.id = k.id AND {by_stanza(families(stanzas), "f.stanza")} = k.stanza
+                AND f.scope IS NOT DISTINCT FROM k.scope
+                WHERE f.duplicate_of IS NULL AND f.invalid IS NULL GROUP BY ALL""")
+                .to_arrow_table()
+            )
+        finally:
+            self.connection.unregister(_IDS)
+            self.connection.unregister(_CANDIDATES)
+        codes, numbers, firsts = (found[name].to_numpy().astype(np.int64) for name in ("code", "numbering", "position"))
+        return Known(codes, numbers, firsts, found["source"].to_pylist(), found["time"].combine_chunks())
+
+
+def met(search: Search, rows: Numbers, firsts: Numbers, same: npt.NDArray[np.bool_]) -> tuple[Meeting, ...]:
+    """Count the repeats whose first was of another source, where sources may share a numbering or not."""
+    if not len(rows):
+        return ()
+    stanzas = search.earlier.stanzas
+    shared = np.array([not stanza.scope for stanza in stanzas])
+    own = search.events.select(["recorded_at", "source", "stanza"]).take(pa.array(rows))
+    sources = own["source"].combine_chunks().cast(pa.string())
+    stanza = own["stanza"].to_numpy()
+    remote = pc.not_equal(sources, search.sources_of(firsts)).to_numpy(zero_copy_only=False) & shared[stanza]
+    if not remote.any():
+        return ()
+    table = pa.table(
+        {
+            "commit": own["recorded_at"].combine_chunks().cast(pa.int64()),
+            "source": sources,
+            "numbering": np.array(numberings(stanzas))[stanza],
+            "same": same.astype(np.int64),
+        }
+    ).filter(pa.array(remote))
+    return summed(table)
+
+
+def summed(table: pa.Table) -> tuple[Meeting, ...]:
+    """Add rows (commit, source, numbering, same: 0 or 1) up to meetings."""
+    found = table.group_by(["commit", "source", "numbering"]).aggregate([("same", "count"), ("same", "sum")])
+    names = ("commit", "source", "numbering", "same_count", "same_sum")
+    return tuple(Meeting(*row) for row in zip(*(found[name].to_pylist() for name in names), strict=True))
+
+
+def renumbered(codes: Numbers) -> tuple[Numbers, Numbers, int]:
+    """Number codes without gaps: the codes that there are, that of each row, and how many."""
+    unique, inverse = np.unique(codes, return_inverse=True)
+    return unique, inverse.astype(np.int64), len(unique)
+
+
+def leading(codes: Numbers, count: int) -> Numbers:
+    """Return the first row of each code."""
+    found = np.empty(count, np.int64)
+    found[codes[::-1]] = np.arange(len(codes))[::-1]
+    return found
+
+
+def _numbered(events: pa.Table, numbers: Sequence[int]) -> pa.Array:
+    column = events["stanza"].combine_chunks()
+    if tuple(numbers) == tuple(range(len(numbers))):
+        return column
+    return pa.array(np.array(numbers, np.uint16)[column.to_numpy()])
+
+
+def _codes(keys: pa.Table) -> tuple[Numbers, int]:
+    """Return a code for the key of each row, and the number of different keys."""
+    codes, count = np.zeros(len(keys), np.int64), 1
+    for name in ("stanza", "scope", "id"):
+        column = keys[name].combine_chunks()
+        if column.null_count == len(column):
+            continue
+        encoded = column.dictionary_encode(null_encoding="encode")
+        sizes = len(encoded.dictionary)
+        if sizes > 1:
+            both = codes * sizes + encoded.indices.to_numpy().astype(np.int64)
+            codes, count = (both, sizes) if count == 1 else renumbered(both)[1:]
+    return codes, count if len(keys) else 0
+
+
+def _hashed(connection: duckdb.DuckDBPyConnection, keys: pa.Table) -> tuple[Hashes, Numbers]:
+    """Hash each different key: hashes in ascending order, and the codes that they belong to."""
+    connection.register(_IDS, keys.append_column("position", pa.array(np.arange(len(keys)))))
+    try:
+        return hashes_in(connection, _IDS)
+    finally:
+        connection.unregister(_IDS)
