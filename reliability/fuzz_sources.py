@@ -22,7 +22,7 @@ from esctl.index.decode.exact_json import judge
 from esctl.model import Cursor
 from esctl.sources.files import Limits, Source, zstd
 from esctl.sources.reading import SourceOptions, read
-from reliability.targets import Target, each
+from reliability.target import Target, each
 
 ROOT = Path(__file__).resolve().parents[1]
 LIMITS = Limits(expansion=100, unpacked=64 << 20, harmless=8 << 20)

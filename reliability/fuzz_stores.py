@@ -34,7 +34,7 @@ from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor
 from esctl.sources.files import Source
 from esctl.sources.reading import SourceOptions, read
-from reliability.targets import Target, each
+from reliability.target import Target, each
 
 KEY = SigningKey("keeper", bytes(32))
 LINES = [

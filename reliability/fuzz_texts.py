@@ -30,7 +30,7 @@ from esctl.projection.expressions import Path as Names
 from esctl.projection.spec import parse_projections
 from esctl.projection.values import Shape, Value
 from esctl.timespec import parse_as_of, written
-from reliability.targets import Target, each
+from reliability.target import Target, each
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 KEY = SigningKey("keeper", bytes(range(32)))
