@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
 from itertools import groupby
 from typing import Any
@@ -55,25 +55,70 @@ def settled(state: State) -> State:
 
 
 class Applied(Struct, frozen=True):
-    """What one row of an event did: the state after it, the fields its operations concerned, whether it deletes.
+    """What one row of an event did: the fields its operations concerned, those of them there are after it, and more.
 
-    `resets`: the fields that were set (True) or removed (False) whatever they were before, last.
+    `resets`: the fields that were set (True) or removed (False) whatever they were before, last. `deletes`: whether it
+    deletes the entity.
     """
 
-    state: State
     touched: frozenset[str]
+    values: State
     resets: Mapping[str, bool]
     deletes: bool
 
 
-Step = Callable[[State, Row], Applied]
+class Changing:
+    """A state that an event changes in place, and what it was before in the fields that were written."""
+
+    __slots__ = ("_before", "state")
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self._before: State = {}
+
+    def write(self, writes: Iterable[tuple[str, Any]]) -> None:
+        """Set fields to their values, or remove those whose value is ABSENT."""
+        state, before = self.state, self._before
+        for name, value in writes:
+            if name not in before:
+                before[name] = state.get(name, ABSENT)
+            if value is ABSENT:
+                state.pop(name, None)
+            else:
+                state[name] = value
+
+    def become(self, after: State) -> list[str]:
+        """Replace the whole state, and name the fields that differ."""
+        changed = differences(self.state, after)
+        for change in changed:
+            self._before.setdefault(change["field"], change.get("before", ABSENT))
+        self.state = after
+        return [change["field"] for change in changed]
+
+    def before(self) -> State:
+        """Return the fields that were written as they were before."""
+        return {name: value for name, value in self._before.items() if value is not ABSENT}
+
+    def after(self) -> State:
+        """Return the fields that were written as they are."""
+        return {name: self.state[name] for name in self._before if name in self.state}
+
+    def whole_before(self) -> State:
+        """Return the state as it was before."""
+        return {name: value for name, value in (self.state | self._before).items() if value is not ABSENT}
+
+
+ABSENT: Any = object()
+"""Stands for a field that is not there."""
+
+Step = Callable[[Changing, Row], Applied]
 
 
 def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], position: int) -> Step:
     """Return the step of a rule projection; `position` is the column with the event's position."""
 
-    def step(state: State, row: Row) -> Applied:
-        after: State = dict(state)
+    def step(changing: Changing, row: Row) -> Applied:
+        state = changing.state
         touched: set[str] = set()
         resets: dict[str, bool] = {}
         deletes = False
@@ -83,21 +128,21 @@ def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], pos
             if operation.name == "delete":
                 deletes = True
             elif operation.name == "unset":
-                touched |= {operation.field} & after.keys()
+                touched |= {operation.field} & state.keys()
                 resets[operation.field] = False
-                after.pop(operation.field, None)
+                changing.write([(operation.field, ABSENT)])
             elif row[operation.value] is not None:
-                before = after
                 try:
                     value = loads(row[operation.value])
-                    resets |= _resets(after, operation, value)
+                    resets |= _resets(state, operation, value)
                     members = {name: loads(row[at]) for name, at in operation.members if row[at] is not None}
-                    after = _apply(after, operation, value, Typed(types, members), touched)
-                    if operation.field in types and operation.name in _ACCUMULATING:
-                        _mark_total(after, before, operation.field, types[operation.field], row[position])
+                    writes = _writes(state, operation, value, Typed(types, members), row[position])
                 except ValueError as error:
                     raise UsageError(f"event @{row[position]}: {error}") from None
-        return Applied(after, frozenset(touched), resets, deletes)
+                touched |= {name for name, value in writes if value is not ABSENT or name in state}
+                changing.write(writes)
+        values = {name: state[name] for name in touched if name in state}
+        return Applied(frozenset(touched), values, resets, deletes)
 
     return step
 
@@ -122,33 +167,33 @@ class Typed(Struct, frozen=True):
     members: Mapping[str, Any]
 
 
-def _apply(state: State, operation: StepOperation, value: Any, typed: Typed, touched: set[str]) -> State:
+def _writes(state: State, operation: StepOperation, value: Any, typed: Typed, position: int) -> list[tuple[str, Any]]:
+    """Return what an operation makes of fields, in their order: the value, or ABSENT."""
     name, field = operation.name, operation.field
     if name in ("merge", "merge_patch", "replace"):
-        return _apply_object(operation, state, value, typed, touched)
+        return _object_writes(operation, state, value, typed)
     if name == "set":
-        after: Any = value
-    elif name in ("append", "remove"):
+        return [(field, value)]
+    if name in ("append", "remove"):
         old = state.get(field, [])
         if not isinstance(old, list):
             raise ValueError(f"{field} is no list to append to: {shown(old)}")
-        after = [*old, value] if name == "append" else [item for item in old if not same(item, value)]
-    elif value is None:
-        return state
-    else:
-        after = _accumulated(state, name, field, value)
-    touched.add(field)
-    return {**state, field: after}
+        return [(field, [*old, value] if name == "append" else [item for item in old if not same(item, value)])]
+    if value is None:
+        return []
+    after = _accumulated(state, name, field, value)
+    return [(field, _total(state, after, field, typed.types.get(field, ""), position))]
 
 
-def _mark_total(state: State, before: State, field: str, kind: str, position: int) -> None:
+def _total(state: State, value: Any, field: str, kind: str, position: int) -> Any:
     """Note of an accumulated number where it began: what its type cannot hold is an error only where it is told."""
-    value, old = state.get(field), before.get(field)
-    if kind.strip().lower().startswith(_SUMMED_TYPES) and isinstance(value, int | Decimal) and value is not old:
-        total = Total(value)
-        total.first = min(old.first, position) if isinstance(old, Total) else position
-        total.kind = kind
-        state[field] = total
+    old = state.get(field)
+    if not kind.strip().lower().startswith(_SUMMED_TYPES) or not isinstance(value, int | Decimal) or value is old:
+        return value
+    total = Total(value)
+    total.first = min(old.first, position) if isinstance(old, Total) else position
+    total.kind = kind
+    return total
 
 
 def shown(value: Any) -> str:
@@ -156,25 +201,26 @@ def shown(value: Any) -> str:
     return unmark(dumps(value))[:60]
 
 
-def _apply_object(operation: StepOperation, state: State, value: Any, typed: Typed, touched: set[str]) -> State:
+def _object_writes(operation: StepOperation, state: State, value: Any, typed: Typed) -> list[tuple[str, Any]]:
     if value is None:
-        return state
+        return []
     name, types = operation.name, typed.types
     if not isinstance(value, dict):
         raise ValueError(f"{name} takes an object, and {operation.label} is {shown(value)}")
-    if name == "merge_patch":
-        after = merge_patch(state, value)
-        new = {field for field in value if field in state or field in after}
-    else:
-        after = dict(value) if name == "replace" else {**state, **value}
-        new = set(value) | (set(state) if name == "replace" else set())
-    for field in new & types.keys() & after.keys():
+    gone = [(field, ABSENT) for field in state] if name == "replace" else []
+    after = _patched(state, value) if name == "merge_patch" else dict(value)
+    for field in types.keys() & after.keys():
+        if after[field] is ABSENT:
+            continue
         patched = name == "merge_patch" and isinstance(value.get(field), dict)
         known = field in typed.members and not patched
         after[field] = typed.members[field] if known else declared(after[field], types[field])
-    touched |= new
-    result: State = after
-    return result
+    return [*gone, *after.items()]
+
+
+def _patched(state: State, patch: State) -> State:
+    """Return what a merge patch makes of the fields that it names."""
+    return {field: ABSENT if value is None else merge_patch(state.get(field), value) for field, value in patch.items()}
 
 
 def declared(value: Any, kind: str) -> Any:
@@ -201,7 +247,6 @@ def declared(value: Any, kind: str) -> Any:
     return number
 
 
-_ACCUMULATING = ("add", "subtract", "count", "min", "max")
 _SUMMED_TYPES = ("decimal", "numeric", "bigint", "int")
 _BITS = {"int": 31, "integer": 31, "bigint": 63, "hugeint": 127}
 _EXACT = Context(prec=MOST_EXACT_DIGITS, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact])
@@ -272,15 +317,19 @@ def merge_patch(target: Any, patch: Any) -> Any:
 
 
 class Stepped(Struct, frozen=True):
-    """One event of an entity. `before` is empty at the start of an incarnation; `after` None when deleted.
+    """One event of an entity: what it changed, and the state that it left.
 
-    `row` is the event's first row: the one of its first role; `parts` are all of them and what each did.
+    `before` and `after` have the fields that it wrote, as they were (nothing at the start of an incarnation) and as
+    they are (nothing when it deletes). `state` is the whole state, None when deleted; it goes on to change as soon as
+    the next event is asked for. `row` is the event's first row: the one of its first role; `parts` are all of them and
+    what each did.
     """
 
     row: Row
     version: int
     before: State
-    after: State | None
+    after: State
+    state: State | None
     touched: frozenset[str]
     parts: tuple[tuple[Row, Applied], ...]
 
@@ -290,18 +339,18 @@ def steps(
 ) -> Iterator[Stepped]:
     """Fold rows that are sorted by entity and fold key; a deletion takes effect at the end of its event."""
     for _, life in groupby(rows, key=entity):
-        state: State | None = None
+        state: State = {}
         for version, (_, group) in enumerate(groupby(life, key=event), start=1):
-            before = after = state or {}
-            parts: list[tuple[Row, Applied]] = []
-            for row in group:
-                applied = step(after, row)
-                after = applied.state
-                parts.append((row, applied))
-            deletes = any(applied.deletes for _, applied in parts)
-            touched = frozenset[str]().union(*(applied.touched for _, applied in parts), after if deletes else ())
-            state = None if deletes else after
-            yield Stepped(parts[0][0], version, before, state, touched, tuple(parts))
+            changing = Changing(state)
+            parts = tuple((row, step(changing, row)) for row in group)
+            state = changing.state
+            touched = frozenset[str]().union(*(applied.touched for _, applied in parts))
+            if any(applied.deletes for _, applied in parts):
+                before = changing.whole_before()
+                yield Stepped(parts[0][0], version, before, {}, None, touched.union(state), parts)
+                state = {}
+            else:
+                yield Stepped(parts[0][0], version, changing.before(), changing.after(), state, touched, parts)
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import UTC
 from typing import Any
 
@@ -22,6 +22,7 @@ from esctl.projection.reads import Reads, measure
 from esctl.projection.spec import ADDITIVE, OBJECT_OPERATIONS, Operation, Projection
 from esctl.projection.stepping import (
     Applied,
+    Changing,
     State,
     Step,
     StepOperation,
@@ -77,8 +78,8 @@ def _state_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
 
 def _state_row(stepped: Stepped) -> tuple[Any, ...]:
     row = stepped.row
-    text = None if stepped.after is None else dumps(settled(stepped.after))
-    return (row[0], row[1], stepped.version, row[2], row[3], stepped.after is None, text)
+    text = None if stepped.state is None else dumps(settled(stepped.state))
+    return (row[0], row[1], stepped.version, row[2], row[3], stepped.state is None, text)
 
 
 def stream_trail(
@@ -122,8 +123,8 @@ def stream_history(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequ
 
 def _history_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
     for stepped in lives:
-        row, dead = stepped.row, stepped.after is None
-        state = None if stepped.after is None else dumps(settled(stepped.after))
+        row, dead = stepped.row, stepped.state is None
+        state = None if stepped.state is None else dumps(settled(stepped.state))
         yield (row[0], row[1], row[11], row[12], stepped.version, dead, row[2], row[3], *row[4:10], state)
 
 
@@ -149,15 +150,15 @@ def stream_touches(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence
 def _touch_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[Any, ...]]:
     last: Stepped | None = None
     for stepped in lives:
-        if stepped.after is None:
+        if stepped.state is None:
             row = next(row for row, applied in reversed(stepped.parts) if applied.deletes)
             yield (*row[:2], *row[11:13], None, None, None, True)
         else:
-            if last is None or last.after is None or last.row[:2] != stepped.row[:2]:
+            if last is None or last.state is None or last.row[:2] != stepped.row[:2]:
                 yield (*stepped.row[:2], *stepped.row[11:13], None, None, None, False)
             for row, applied in stepped.parts:
                 for name in applied.touched if not fields else applied.touched & fields:
-                    value = dumps(applied.state[name]) if name in applied.state else None
+                    value = dumps(applied.values[name]) if name in applied.values else None
                     yield (*row[:2], *row[11:13], name, value, applied.resets.get(name), False)
         last = stepped
 
@@ -169,10 +170,15 @@ def _key(scope: Scope) -> str:
 def _trail_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[Any, ...]]:
     for stepped in lives:
         row = stepped.row
-        after = settled(stepped.after or {})
-        changes = [c for c in differences(stepped.before, after) if not fields or c["field"] in fields]
-        names = sorted(stepped.touched & set(fields) if fields else stepped.touched)
+        before, after = _only(stepped.before, fields), settled(_only(stepped.after, fields))
+        changes = differences(before, after)
+        names = sorted(stepped.touched & fields if fields else stepped.touched)
         yield (row[0], row[1], row[11], row[12], stepped.version, row[2], row[3], *row[4:11], dumps(changes), names)
+
+
+def _only(state: State, fields: Set[str]) -> State:
+    """Return some fields of a state; all where none are named."""
+    return {name: state[name] for name in state if name in fields} if fields else state
 
 
 def _lives(scope: Scope, source: _Source) -> Iterator[Stepped]:
@@ -294,22 +300,23 @@ def _python_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | Non
     rows = event_rows(scope, reads, [claim.condition], at, [*_FIXED, *EVENT_COLUMNS], also)
     place = len(_fixed_columns(scope))
 
-    def step(state: State, row: tuple[Any, ...]) -> Applied:
+    def step(changing: Changing, row: tuple[Any, ...]) -> Applied:
         event = dict(zip(_FIXED, row, strict=False))
         for clock in ("time", "recorded_at"):
             event[clock] = event[clock].replace(tzinfo=UTC)
         event["sequence"] = row[place]
         event["data"] = None if row[place + 1] is None else loads(row[place + 1])
         try:
-            after = fold(dict(state), event)
+            after = fold(dict(changing.state), event)
         except Exception as error:
             raise UsageError(
                 f"{where} failed at event @{row[2]}: {type(error).__name__}: {error}", "see it whole with --debug"
             ) from error
         if after is not None and not isinstance(after, dict):
             raise UsageError(f"{where} gave a {type(after).__name__}", "give a dict, or None to delete")
-        changed = frozenset(change["field"] for change in differences(state, after or {}))
-        resets = {field: field in (after or {}) for field in changed}
-        return Applied(after or {}, changed, resets, after is None)
+        state = after or {}
+        changed = changing.become(state)
+        values = {name: state[name] for name in changed if name in state}
+        return Applied(frozenset(changed), values, {name: name in state for name in changed}, after is None)
 
     return _Source(_sorted(scope, ["sequence", data], rows.sql), step)
