@@ -29,7 +29,7 @@ from esctl.index.files.manifest import (
 from esctl.index.files.merge import due, merge, together
 from esctl.index.files.write import ROW_GROUP, Written, locked, retire, sweep, write_file
 from esctl.index.scan import IndexView
-from esctl.index.seen_ids.numberings import as_of, in_numbering
+from esctl.index.seen_ids.numberings import as_of, in_numberings
 from esctl.log.store_state import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
 from esctl.storage.local import make_folder, remove
@@ -195,12 +195,13 @@ class Updater(Struct, frozen=True, dict=True):
         names = ("position", "recorded_at", "source", "offset", "source_time", "raw")
         table = pa.table({name: columns[name].cast(SCHEMA.field(name).type) for name in names}).combine_chunks()
         manifest, cursors = self.run(snapshot).manifest, {part.source: part.cursor for part in parts}
-        new: dict[str, Stanza] = {}
-        for source, batch in batches:
-            if source not in manifest.sources and source not in new:
-                new[source] = self._configured_or_detected(snapshot, source, batch["raw"], cursors[source])
-        manifest = with_sources(manifest, new)
         judged = judge_rows(self.connection, table, cursors)
+        new: dict[str, Stanza] = {}
+        for source, start, stop in runs_of(table):
+            if source not in manifest.sources and source not in new:
+                sample = judged.text.slice(start, min(stop - start, SAMPLE_RECORDS))
+                new[source] = self._configured_or_detected(snapshot, source, sample, cursors[source])
+        manifest = with_sources(manifest, new)
         chunk, groups = judged_chunk(table, judged, cursors, manifest)
         return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
 
@@ -212,12 +213,14 @@ class Updater(Struct, frozen=True, dict=True):
     def _ids(self, manifest: Manifest) -> IdsBefore:
         return self.ids.in_index(self.folder, manifest)
 
-    def _configured_or_detected(self, snapshot: Snapshot, source: str, raws: pa.Array, cursor: Cursor) -> Stanza:
-        from esctl.index.envelope.samples import values_of
+    def _configured_or_detected(
+        self, snapshot: Snapshot, source: str, texts: pa.ChunkedArray, cursor: Cursor
+    ) -> Stanza:
+        from esctl.index.envelope.samples import parsed
         from esctl.index.envelope.stanza_of import recorded, stanza_of
 
         def sample() -> list[Any]:
-            return values_of(raws.slice(0, SAMPLE_RECORDS), cursor, self.connection)
+            return parsed(texts)
 
         return stanza_of(self.config, source, recorded(snapshot, source), cursor, sample)[0]
 
@@ -305,14 +308,15 @@ class Updater(Struct, frozen=True, dict=True):
     def _assign(
         self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, texts: pa.ChunkedArray, like: Manifest | None
     ) -> Manifest:
-        new: list[str] = []
+        new: dict[str, tuple[int, Stanza]] = {}
         for source, row, _ in runs_of(table):
-            if source not in manifest.sources:
-                stanza = self._stanza(snapshot, source, row, table, texts)
+            if source not in manifest.sources and source not in new:
                 first = int(table["position"][row].as_py())
-                manifest = with_sources(manifest, {source: in_numbering(like or manifest, source, first, stanza)})
-                new.append(source)
-        return replace(manifest, zones={**manifest.zones, **zones_of(snapshot, new)}) if new else manifest
+                new[source] = (first, self._stanza(snapshot, source, row, table, texts))
+        if not new:
+            return manifest
+        manifest = with_sources(manifest, in_numberings(like or manifest, new))
+        return replace(manifest, zones={**manifest.zones, **zones_of(snapshot, new)})
 
     def _stanza(self, snapshot: Snapshot, source: str, row: int, table: pa.Table, texts: pa.ChunkedArray) -> Stanza:
         from esctl.index.envelope.samples import parsed

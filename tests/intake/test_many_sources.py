@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from esctl.api import Store
 from esctl.errors import InputError
+from esctl.index import update
+from esctl.index.decode import exact_json
+from esctl.index.files.manifest import Manifest
 from esctl.intake import batch
 from esctl.intake.batch import IngestOptions
 from esctl.log.commits import open_log
-from esctl.model import Cursor
+from esctl.model import Cursor, Stanza
 from esctl.sources.files import Source, expand
 from esctl.sources.generations import HEAD_SIZE, Known, candidates, same_files
 from esctl.sources.reading import SourceOptions
@@ -66,6 +73,72 @@ def test_what_was_committed_before_a_failure_stays(tmp_path: Path, monkeypatch: 
         taken(tmp_path, found)
     assert seen == [0] * 10 + [20] * 10 + [40] * 3
     assert open_log(tmp_path / ".esctl").read().head == 44
+
+
+KILLED = """
+import os, signal
+from pathlib import Path
+from esctl.api import Store
+from esctl.intake import batch
+from esctl.sources.files import expand
+from esctl.sources.reading import SourceOptions
+
+batch.COMMIT_PARTS = 10
+kept, seen = batch._read_source, []
+
+def reading(run, source):
+    seen.append(source)
+    if len(seen) == 24:
+        os.kill(os.getpid(), signal.SIGKILL)
+    kept(run, source)
+
+batch._read_source = reading
+store = Store.create(Path(".esctl"), None, erasable=False)
+options = batch.IngestOptions(SourceOptions())
+batch.ingest(store.path, expand(["logs"]), options, store.updater, batch.unobserved, store.connection)
+"""
+
+
+def test_what_was_committed_before_a_kill_stays_and_the_rest_comes_by_the_same_command(tmp_path: Path) -> None:
+    files(tmp_path, 25)
+    done = subprocess.run([sys.executable, "-c", KILLED], cwd=tmp_path, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert open_log(tmp_path / ".esctl").read().head == 40
+    summary = good("ingest", "logs", "-q", cwd=tmp_path).row
+    assert (summary["new"], summary["head"], summary["duplicates"]) == (10, 50, 0)
+
+
+def test_records_are_judged_once_however_many_sources_they_are_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = []
+    kept = exact_json.judge
+
+    def counting(raws: Any, *others: Any) -> exact_json.Judged:
+        judged.append(len(raws))
+        return kept(raws, *others)
+
+    monkeypatch.setattr(exact_json, "judge", counting)
+    assert taken(tmp_path, expand([str(files(tmp_path, 25))]), skip_duplicates=True).summary.new == 50
+    assert judged == [50, 50]  # before they are kept, and for the index
+
+
+@pytest.mark.parametrize("scope", ["", "source"], ids=str)
+def test_new_sources_are_entered_into_the_manifest_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scope: str
+) -> None:
+    said = f'[mapping]\nid = "id"\ntype = "type"\nscope = "{scope}"\n' if scope else ""
+    (tmp_path / "esctl.toml").write_text(said)
+    entered = []
+    kept = update.with_sources
+
+    def counting(manifest: Manifest, assigned: Mapping[str, Stanza]) -> Manifest:
+        entered.append(len(assigned))
+        return kept(manifest, assigned)
+
+    monkeypatch.setattr(update, "with_sources", counting)
+    assert taken(tmp_path, expand([str(files(tmp_path, 25))])).summary.new == 50
+    assert entered == [25]
 
 
 def test_what_was_known_is_left_out_of_many(tmp_path: Path) -> None:

@@ -135,6 +135,7 @@ class _Search(Struct):
 
     records: list[dict[str, Any]]
     fields: list[SampledField] = field(default_factory=list)
+    by_name: dict[str, list[tuple[str | None, SampledField]]] = field(default_factory=dict)  # with the object it is in
     found: dict[str, SampledField] = field(default_factory=dict)
     rows: list[Choice] = field(default_factory=list)
     why: str = ""
@@ -147,6 +148,9 @@ class _Search(Struct):
                     found.setdefault(path, SampledField(path, len(self.records))).values[number] = value
         # In no order of columns: the same log has others in other formats.
         self.fields = sorted(found.values(), key=lambda each: (len(each.path), each.path))[:_MAX_PATHS]
+        for each in self.fields:
+            holder = plain_name(each.path[0]) if len(each.path) > 1 else None
+            self.by_name.setdefault(each.name, []).append((holder, each))
 
     def add(self, name: str, chosen: SampledField | None) -> None:
         if chosen:
@@ -166,20 +170,12 @@ class _Search(Struct):
         self, wanted: Iterable[str], accept: Callable[[SampledField], bool], inside: Iterable[str] = ()
     ) -> SampledField | None:
         """Return the first acceptable field by rank of its name: at the top, then inside objects of the names given."""
-        inside = tuple(inside)
-        for holders in ((), inside):
+        for holders in ((None,), tuple(inside)):
             for name in wanted:
-                for each in self.fields:
-                    there = (
-                        len(each.path) == 1
-                        if not holders
-                        else len(each.path) == 2 and plain_name(each.path[0]) in holders
-                    )
-                    if there and each.name == name and self.free(each) and accept(each):
+                for holder, each in self.by_name.get(name, ()):
+                    if holder in holders and self.free(each) and accept(each):
                         self.why = f"named {each.path[-1]!r}, {describe(each)}"
                         return each
-            if not inside:
-                break
         return None
 
 

@@ -261,18 +261,34 @@ def as_of(manifest: Manifest, snapshot: Snapshot) -> Manifest:
     return replace(before, head=whole, files=kept, sources=sources, moves=moves, judged=head + 1, unjudged=False)
 
 
-def in_numbering(manifest: Manifest, source: str, first: int, stanza: Stanza) -> Stanza:
-    """Put a source, whose first record is at a position, into the numbering that it is in or, being new, begins in."""
-    if source in manifest.sources:
-        return replace(stanza, numbering=manifest.stanzas[manifest.sources[source]].numbering)
-    if stanza.scope == "source":
-        base = _GENERATION.sub("", source)
-        own = (number for other, number in manifest.sources.items() if _GENERATION.sub("", other) == base)
-        known = (manifest.stanzas[number] for number in own)
-        return replace(stanza, numbering=next((other.numbering for other in known if other.numbering), first))
-    if stanza.scope or stanza.numbering:
-        return stanza
-    return replace(stanza, numbering=numbering_of_kin(manifest, source, stanza))
+def in_numberings(manifest: Manifest, new: Mapping[str, tuple[int, Stanza]]) -> Mapping[str, Stanza]:
+    """Put sources into the numberings that they are in or, being new, begin in.
+
+    `new` has the position of each source's first record and its stanza, in the order of the log.
+    """
+    named: dict[str, Stanza] = {}
+    own: dict[str, int] | None = None
+    for source, (first, stanza) in new.items():
+        if source in manifest.sources:
+            numbering = manifest.stanzas[manifest.sources[source]].numbering
+        elif stanza.scope == "source":
+            own = _by_file(manifest) if own is None else own
+            numbering = own.setdefault(_GENERATION.sub("", source), first)
+        elif stanza.scope or stanza.numbering:
+            numbering = stanza.numbering
+        else:
+            numbering = numbering_of_kin(manifest, source, stanza)
+        named[source] = replace(stanza, numbering=numbering)
+    return named
+
+
+def _by_file(manifest: Manifest) -> dict[str, int]:
+    """Return the numbering of each file's first generation that has one."""
+    found: dict[str, int] = {}
+    for source, number in manifest.sources.items():
+        if numbering := manifest.stanzas[number].numbering:
+            found.setdefault(_GENERATION.sub("", source), numbering)
+    return found
 
 
 def numbering_of_kin(manifest: Manifest, source: str, stanza: Stanza) -> int:
