@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_LITERAL = re.compile(r"'(?:[^']|'')*'")
+
 
 def is_text(value: str) -> bool:
     """Return whether a text can be written in UTF-8; what a shell or JSON hands on may hold half a character."""
@@ -25,6 +29,11 @@ def literal(value: str | int | bool | None) -> str:
         parts = value.split("\x00")
         return "(" + " || chr(0) || ".join(literal(part) for part in parts) + ")"
     return "'" + value.replace("'", "''") + "'"
+
+
+def may_fail(sql: str) -> bool:
+    """Return whether written SQL calls `error()`, which a text in quotes that reads so does not."""
+    return "error(" in sql and "error(" in _LITERAL.sub("", sql)
 
 
 def text_list(values: list[str] | tuple[str, ...]) -> str:

@@ -1,9 +1,9 @@
-"""Conditions that say besides how far they reach, so that a scan can leave out files and row groups."""
+"""Conditions that know how far they reach, so that a scan can leave out files and row groups."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Self
+from collections.abc import Callable, Iterable
+from functools import reduce
 
 from msgspec import Struct
 
@@ -32,35 +32,98 @@ class Reach(Struct, frozen=True):
         """Return whether a row group may have such an event."""
         return self.entities is None or group.may_hold(self.entities)
 
+    def intersection(self, other: Reach) -> Reach:
+        """Return a reach that holds whatever is in this one and in the other."""
+        found = [names for names in (self.entities, other.entities) if names is not None]
+        return Reach(
+            # The fewer names, not those in both: DuckDB leaves out what one list of names does, and no more.
+            entities=min(found, key=len, default=None),
+            min_time=_known(max, self.min_time, other.min_time),
+            max_time=_known(min, self.max_time, other.max_time),
+            max_position=_known(min, self.max_position, other.max_position),
+        )
 
-class Condition(str):
-    """An SQL condition on the columns of the index, and the reach of what it lets through."""
-
-    reach: Reach
-
-    def __new__(cls, sql: str, reach: Reach) -> Self:
-        """Make a condition of its SQL."""
-        made = super().__new__(cls, sql)
-        made.reach = reach
-        return made
-
-
-def reaches(conditions: Iterable[str]) -> Sequence[Reach]:
-    """List how far these conditions reach, as far as they say."""
-    return [condition.reach for condition in conditions if isinstance(condition, Condition)]
-
-
-def either(conditions: Sequence[str]) -> str:
-    """Join conditions of which one must hold; it reaches as far in time as the farthest of them."""
-    if len(conditions) == 1:
-        return conditions[0]
-    sql = "(" + " OR ".join(f"({condition})" for condition in conditions) + ")"
-    found = [limit.max_time for limit in reaches(conditions) if limit.max_time is not None]
-    return Condition(sql, Reach(max_time=max(found))) if len(found) == len(conditions) else sql
+    def union(self, other: Reach) -> Reach:
+        """Return a reach that holds whatever is in this one or in the other."""
+        entities = None
+        if self.entities is not None and other.entities is not None:
+            entities = tuple(sorted({*self.entities, *other.entities}))
+        return Reach(
+            entities=entities,
+            min_time=_in_both(min, self.min_time, other.min_time),
+            max_time=_in_both(max, self.max_time, other.max_time),
+            max_position=_in_both(max, self.max_position, other.max_position),
+        )
 
 
-def negated(condition: str) -> str:
-    """Turn a condition round; what lies after a bound in time reaches from there on."""
-    sql = f"NOT ({condition})"
-    found = reaches([condition])
-    return Condition(sql, Reach(min_time=found[0].max_time)) if found and found[0].max_time is not None else sql
+def _known(choose: Callable[[int, int], int], one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else choose(one, other)
+
+
+def _in_both(choose: Callable[[int, int], int], one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else choose(one, other)
+
+
+ANYWHERE = Reach()
+
+
+class Predicate(Struct, frozen=True):
+    """An SQL condition on a row, and what is known of it without asking DuckDB."""
+
+    sql: str
+    reach: Reach = ANYWHERE  # of the rows for which it is true
+    may_fail: bool = False  # whether it raises an error for some rows
+    outside: Reach = ANYWHERE  # of the rows for which it is false
+
+    def __format__(self, spec: str) -> str:
+        """Raise TypeError: put into a text, a predicate would lose its reach unnoticed."""
+        raise TypeError("write predicate.sql where a SELECT is put together")
+
+
+ALWAYS = Predicate("true")
+NEVER = Predicate("false")
+
+Test = Predicate | str
+"""A condition; one that is only SQL is taken to reach anywhere and never to fail."""
+
+
+def predicate(test: Test) -> Predicate:
+    """Return a condition as a predicate."""
+    return Predicate(test) if isinstance(test, str) else test
+
+
+def all_of(tests: Iterable[Test]) -> Predicate:
+    """Join conditions all of which must hold; ALWAYS for none."""
+    parts = _parts(tests, ALWAYS)
+    if len(parts) < 2:
+        return parts[0] if parts else ALWAYS
+    reach = reduce(Reach.intersection, (part.reach for part in parts))
+    return Predicate(_joined("AND", parts), reach, _fails(parts), reduce(Reach.union, (p.outside for p in parts)))
+
+
+def any_of(tests: Iterable[Test]) -> Predicate:
+    """Join conditions of which one must hold; NEVER for none."""
+    parts = _parts(tests, NEVER)
+    if len(parts) < 2:
+        return parts[0] if parts else NEVER
+    reach = reduce(Reach.union, (part.reach for part in parts))
+    return Predicate(_joined("OR", parts), reach, _fails(parts), reduce(Reach.intersection, (p.outside for p in parts)))
+
+
+def negated(test: Test) -> Predicate:
+    """Turn a condition round."""
+    part = predicate(test)
+    return Predicate(f"NOT ({part.sql})", part.outside, part.may_fail, part.reach)
+
+
+def _parts(tests: Iterable[Test], neutral: Predicate) -> list[Predicate]:
+    return [part for part in dict.fromkeys(map(predicate, tests)) if part != neutral]
+
+
+def _joined(operator: str, parts: Iterable[Predicate]) -> str:
+    # Side by side, not one within another: DuckDB limits how deep an expression may be.
+    return "(" + f" {operator} ".join(f"({part.sql})" for part in parts) + ")"
+
+
+def _fails(parts: Iterable[Predicate]) -> bool:
+    return any(part.may_fail for part in parts)

@@ -15,7 +15,7 @@ from esctl.index.envelope.envelope_sql import ALIASES_TYPE, sortable_text
 from esctl.index.envelope.mapping import json_pointer
 from esctl.index.files.manifest import IndexFile, Manifest, PayloadPath
 from esctl.index.files.payload_columns import PayloadColumn, json_of, json_type_of, null_mark, text_of
-from esctl.index.pruning import Reach, reaches
+from esctl.index.pruning import Predicate, Reach, Test, predicate
 from esctl.log.ranges import Checked, require
 
 Form = Literal["json", "text", "type", "number"]
@@ -168,7 +168,7 @@ class IndexView(Struct, frozen=True):
         self,
         columns: Iterable[str],
         reads: Mapping[str, Read] | None = None,
-        where: Sequence[str] = (),
+        where: Sequence[Test] = (),
         extra: str = "",
     ) -> str:
         """Write a SELECT of envelope columns and payload reads (alias -> read).
@@ -179,8 +179,9 @@ class IndexView(Struct, frozen=True):
         """
         names = list(columns)
         aliases = dict(reads or {})
-        files = self._reached(reaches(where))
-        selects = [self._select(layout, names, aliases, where, extra) for layout in _layouts(files)]
+        tests = [predicate(test) for test in where]
+        files = self._reached([test.reach for test in tests])
+        selects = [self._select(layout, names, aliases, tests, extra) for layout in _layouts(files)]
         return "\nUNION ALL ".join(selects) if selects else self._empty(names, aliases, extra)
 
     def _reached(self, limits: Sequence[Reach]) -> Sequence[IndexFile]:
@@ -201,7 +202,7 @@ class IndexView(Struct, frozen=True):
         layout: _Layout,
         names: Sequence[str],
         reads: Mapping[str, Read],
-        where: Sequence[str],
+        where: Sequence[Predicate],
         extra: str,
     ) -> str:
         items = envelope_items(names)
@@ -213,7 +214,7 @@ class IndexView(Struct, frozen=True):
         if layout.sequence_key != self._sequence_key:
             key = sequence_key_as(self._sequence_key, layout.sequence_key)
             source = f"(SELECT * REPLACE ({key} AS sequence_key) FROM {source})"
-        conditions = [*where, *([] if self.upto is None else [f"position <= {self.upto}"])]
+        conditions = [*(test.sql for test in where), *([] if self.upto is None else [f"position <= {self.upto}"])]
         filters = f" WHERE {' AND '.join(f'({condition})' for condition in conditions)}" if conditions else ""
         return f"SELECT {', '.join(items)} FROM {source}{filters}"
 

@@ -8,6 +8,8 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esctl.engine.quoting import may_fail
+from esctl.index.pruning import NEVER, Predicate, any_of, negated
 from esctl.projection.values import WIDE, Shape, Value, as_shape, to_text
 
 Only = tuple[str | None, str | None]
@@ -40,7 +42,7 @@ class FieldPlan(Struct, frozen=True):
     """
 
     name: str
-    reset: str
+    reset: Predicate
     base: str
     family: str = ""
     acc: str = ""
@@ -48,20 +50,20 @@ class FieldPlan(Struct, frozen=True):
     numeric: bool = True  # min and max of texts or times are not
     declared: str = ""
     removes: bool = False  # a list from which elements are removed
-    touch: str = "false"  # whether the event has an operation on the field other than to remove it
+    orders: tuple[int, ...] = ()  # the operations that concern it, as numbered in the projection from 1
+    touch: Predicate = NEVER  # whether the event has an operation on the field other than to remove it
     number: bool = False  # whenever it has a value other than null, that is a number
     static: str = ""  # else the JSON type of all such values, where it is one: STRING, BOOLEAN, CONTAINER
 
     @property
     def resets(self) -> bool:
         """Return whether any event can reset the field."""
-        return self.reset != "false"
+        return self.reset != NEVER
 
 
-def any_of(guards: Iterable[str]) -> str:
+def any_guard(guards: Iterable[str]) -> Predicate:
     """Write whether any of some guards holds."""
-    items = list(dict.fromkeys(guards))
-    return "(" + " OR ".join(items) + ")" if items else "false"
+    return any_of(Predicate(guard, may_fail=may_fail(guard)) for guard in guards)
 
 
 def field_plan(name: str, steps: Sequence[Step], declared: str) -> FieldPlan:
@@ -72,11 +74,12 @@ def field_plan(name: str, steps: Sequence[Step], declared: str) -> FieldPlan:
     shape = _joined_shape(steps)
     plain = FieldPlan(
         name,
-        reset=any_of(step.guard for step in resets),
+        reset=any_guard(step.guard for step in resets),
         base=f"CASE{branches} END" if resets else "CAST(NULL AS VARCHAR)",
         shape=shape,
         declared=declared,
-        touch=any_of(_touch(step) for step in steps if step.kind != "unset"),
+        orders=tuple(step.order for step in steps),
+        touch=any_guard(_touch(step) for step in steps if step.kind != "unset"),
         number=_sets_numbers(resets, declared),
         static=_static(resets, declared),
     )
@@ -139,7 +142,7 @@ def _joined_shape(steps: Sequence[Step]) -> Shape:
 def _active(step: Step, resets: Sequence[Step]) -> str:
     """Write when a step counts: its guard holds and no later reset of the same event undoes it."""
     later = [reset.guard for reset in resets if reset.order > step.order and not step.excludes(reset)]
-    return f"({step.guard} AND NOT {any_of(later)})" if later else step.guard
+    return f"({step.guard} AND {negated(any_guard(later)).sql})" if later else step.guard
 
 
 def _number_acc(active: Sequence[tuple[str, Step]], kind: str, shape: Shape, numeric: bool) -> str:
@@ -154,7 +157,7 @@ def _number_acc(active: Sequence[tuple[str, Step]], kind: str, shape: Shape, num
     if kind != "sum":
         return f"{'least' if kind == 'min' else 'greatest'}({', '.join(items)})"
     total = " + ".join(f"coalesce({item}, 0)" for item in items)
-    return f"CASE WHEN {any_of(guard for guard, _ in active)} THEN CAST({total} AS {shape.sql_type}) END"
+    return f"CASE WHEN {any_guard(guard for guard, _ in active).sql} THEN CAST({total} AS {shape.sql_type}) END"
 
 
 def _list_acc(active: Sequence[tuple[str, Step]]) -> str:

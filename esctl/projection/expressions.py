@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from esctl.engine.exact_text import json_string
-from esctl.engine.quoting import literal
+from esctl.engine.quoting import literal, may_fail
 from esctl.errors import UsageError
 from esctl.projection import arithmetic, wide
 from esctl.projection.conversions import (
@@ -164,7 +164,7 @@ class _Compiler:
     def _connected(self, node: exp.Connector, operator: str) -> Value:
         tests = [to_boolean(self.value(item)).sql for item in node.flatten()]
         sql = f" {operator} ".join(tests)
-        if any("error(" in test for test in tests[1:]):
+        if any(map(may_fail, tests[1:])):
             # DuckDB computes both sides; what a left side settles must not raise an error on the right.
             settled = "NOT " if operator == "AND" else ""
             answer = "false" if operator == "AND" else "true"

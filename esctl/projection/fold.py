@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from esctl.engine.quoting import like_pattern, literal
+from esctl.engine.quoting import like_pattern, literal, may_fail
 from esctl.errors import UsageError
 from esctl.index.files.manifest import PayloadPath
+from esctl.index.pruning import ALWAYS, Predicate
 from esctl.projection.arithmetic import negated
-from esctl.projection.cells import FieldPlan, Only, Step, any_of, field_plan
+from esctl.projection.cells import FieldPlan, Only, Step, any_guard, field_plan
 from esctl.projection.conversions import convert
 from esctl.projection.expressions import Expression
 from esctl.projection.layers import Layers
@@ -59,17 +60,19 @@ class NeedsStreamError(Exception):
 class Plan(Struct, frozen=True):
     """A projection compiled against an index, as SQL over the columns of `reads` and `layers`."""
 
+    projection: Projection
     reads: Reads
     layers: Layers
     fields: tuple[FieldPlan, ...]
-    dead: str  # whether the event deletes the entity
+    dead: Predicate  # whether the event deletes the entity
     checks: tuple[str, ...]  # SQL that is NULL or raises an error naming the event
 
     @property
     def may_fail(self) -> bool:
         """Return whether a row may raise an error, but for the checks."""
-        parts = [part for field in self.fields for part in (field.reset, field.base, field.acc, field.touch)]
-        return any("error(" in part for part in (*parts, self.dead, *self.layers.names))
+        guards = [self.dead, *(guard for field in self.fields for guard in (field.reset, field.touch))]
+        parts = [part for field in self.fields for part in (field.base, field.acc)]
+        return any(guard.may_fail for guard in guards) or any(map(may_fail, (*parts, *self.layers.names)))
 
 
 class _Builder(Struct):
@@ -110,9 +113,9 @@ def plan(projection: Projection, reads: Reads, keys: Keys, *, stepped: bool = Fa
         field.numeric and field.family not in ("", "list") and field.shape == WIDE for field in fields
     ):
         raise NeedsStreamError
-    made = Plan(reads, builder.layers, fields, any_of(builder.dead), tuple(builder.checks))
-    parts = [part for field in fields for part in (field.reset, field.base, field.acc, field.touch)]
-    reads.keep(" ".join([*parts, *builder.layers.names, made.dead, *made.checks]))
+    made = Plan(projection, reads, builder.layers, fields, any_guard(builder.dead), tuple(builder.checks))
+    parts = [part for field in fields for part in (field.reset.sql, field.base, field.acc, field.touch.sql)]
+    reads.keep(" ".join([*parts, *builder.layers.names, made.dead.sql, *made.checks]))
     return made
 
 
@@ -130,9 +133,9 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
         with placed(rule.when.where):
             condition = to_boolean(rule.when.compile(reads.resolve)).sql
         # The type is tested first: a value of another type's event must not be read as a boolean or number.
-        matched = " AND ".join(tests) or "true"
+        matched = " AND ".join(tests) or ALWAYS.sql
         return f"(CASE WHEN {matched} THEN coalesce({condition}, false) ELSE false END)"
-    return "(" + " AND ".join(tests) + ")" if tests else "true"
+    return "(" + " AND ".join(tests) + ")" if tests else ALWAYS.sql
 
 
 def _take(builder: _Builder, rule: Rule, guard: str, operation: Operation) -> None:

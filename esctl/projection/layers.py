@@ -6,6 +6,8 @@ import re
 
 from msgspec import Struct, field
 
+from esctl.index.pruning import ALWAYS
+
 
 class Layers(Struct):
     """Columns computed once per event and then only named: guards, and values that hold only where a guard does.
@@ -19,13 +21,13 @@ class Layers(Struct):
 
     def guard(self, sql: str) -> str:
         """Name a condition that is never NULL."""
-        return sql if sql in ("true", "false") else self._name(sql, "guard")
+        return sql if sql == ALWAYS.sql else self._name(sql, "guard")
 
     def value(self, guard: str, sql: str) -> str:
         """Name a value, NULL where the guard does not hold; a bare column stays as it is."""
         if re.fullmatch(r'"read[0-9]+"|[a-z_]+|NULL', sql):
             return sql
-        return self._name(sql if guard == "true" else f"CASE WHEN {guard} THEN {sql} END", "value")
+        return self._name(sql if guard == ALWAYS.sql else f"CASE WHEN {guard} THEN {sql} END", "value")
 
     def _name(self, sql: str, prefix: str) -> str:
         if sql not in self.names:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from esctl.index.pruning import NEVER
 from esctl.projection.cells import FieldPlan
 from esctl.projection.fold import Plan
 from esctl.projection.sql import EventRows, accumulated, cells_sql, compose, filled_sql, limits_sql
@@ -17,7 +18,7 @@ def pair_sql(plan: Plan, rows: EventRows) -> str:
     one side alone that have an operation on the field, `resets0`: one of them sets or removes it, whatever it was.
     Entities without such rows are left out.
     """
-    dies = plan.dead != "false"
+    dies = plan.dead != NEVER
     names = ("position", *SIDES.values(), *(["event_key"] if rows.roles else []))
     cells = cells_sql(plan, rows, names, touch=True)
     source = "cell"

@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from esctl.engine.duckdb import HINT
+from esctl.index.pruning import NEVER
 from esctl.projection.cells import FieldPlan
 from esctl.projection.fold import Plan
+from esctl.projection.spec import Projection
 from esctl.projection.sql import EventRows, compose, field_column, started_sql, total_shape
 
 OWN = ("kind", "entity", "version", "position", "time", "deleted")
-_TOKEN = re.compile(r'"read[0-9]+"|\b(?:guard|value)[0-9]+\b')
-_DIGITS = re.compile(r"DECIMAL\([0-9]+,[0-9]+\)")
-_PLACE = re.compile(f"'{HINT}see (?:[^']|'')*'")  # where in a file an expression stands
 
 
 class KeptField(Struct, frozen=True):
     """A field of kept partial states: what it was computed with, and the number its columns bear."""
 
     name: str
-    meaning: str  # digest of the SQL over one event's row
+    meaning: str  # digest of the operations that concern it
     family: str
     numeric: bool
     scale: int  # digits after the point of what was accumulated
@@ -57,7 +54,7 @@ def partial_sql(plan: Plan, rows: EventRows) -> str:
 
     `low` and `high` are the first and the last fold key.
     """
-    dies = plan.dead != "false"
+    dies = plan.dead != NEVER
     extra = ["min(key) AS low", "max(key) AS high"]
     extra += [f"bool_or(reset{i}) AS again{i}" for i, field in enumerate(plan.fields) if field.resets]
     items = [*OWN[:-1], f"{'coalesce(dead_at = last_event, false)' if dies else 'false'} AS deleted", "high", "low"]
@@ -70,7 +67,7 @@ def partial_sql(plan: Plan, rows: EventRows) -> str:
 
 def _anew(i: int, field: FieldPlan, dies: bool) -> str:
     tests = (["dead_at IS NOT NULL"] if dies else []) + ([f"coalesce(again{i}, false)"] if field.resets else [])
-    return " OR ".join(tests) or "false"
+    return " OR ".join(tests) or NEVER.sql
 
 
 def _held(acc: str, field: FieldPlan, events: int) -> str:
@@ -140,22 +137,15 @@ def kept_sql(
 
 
 def meaning(plan: Plan) -> Meaning:
-    """Digest what a plan makes of an event, whatever names its columns bear and however wide its numbers are."""
-    levels = sorted(plan.layers.names.items(), key=lambda item: plan.layers.levels[item[1]])
-    sqls = [sql for sql, _ in levels]
-    sqls += [part for field in plan.fields for part in (field.reset, field.base, field.acc)]
-    # The width of a DECIMAL shows in no value, but in a DOUBLE made of it it might.
-    exact = not any("DOUBLE" in sql for sql in sqls)
-    names = {
-        f'"{alias}"': json.dumps([read.path, read.form, "" if exact else read.sql_type])
-        for alias, read in plan.reads.by_alias().items()
-    }
-    for sql, name in levels:
-        names[name] = _digest([sql], names, exact)
+    """Digest what a plan makes of an event: of each field, the operations that concern it, and of deletions theirs.
+
+    What the index adds (types of columns, digits of numbers) shows in no state.
+    """
+    told = _operations(plan.projection)
     fields = tuple(
         KeptField(
             field.name,
-            _digest([field.reset, field.base, field.acc, field.declared, str(field.removes)], names, exact),
+            _digest([field.declared, field.removes, *(told[order] for order in field.orders)]),
             field.family,
             field.numeric,
             field.shape.scale if field.shape is not None else 0,
@@ -163,15 +153,27 @@ def meaning(plan: Plan) -> Meaning:
         )
         for number, field in enumerate(plan.fields)
     )
-    return Meaning(fields, _digest([plan.dead], names, exact))
+    return Meaning(fields, _digest(operation for operation in told.values() if operation[3] == "delete"))
 
 
-def _digest(parts: Iterable[str], names: dict[str, str], exact: bool) -> str:
-    def plain(sql: str) -> str:
-        sql = _PLACE.sub("", _TOKEN.sub(lambda token: names.get(token[0], token[0]), sql))
-        return _DIGITS.sub("DECIMAL", sql) if exact else sql
+def _operations(projection: Projection) -> dict[int, tuple[str | None, ...]]:
+    """Tell each operation of a projection as it was written, by its number: when it is done, and what."""
+    pairs = [(rule, operation) for rule in projection.rules for operation in rule.operations]
+    return {
+        order: (
+            rule.pattern,
+            rule.role,
+            rule.when.text if rule.when is not None else None,
+            operation.name,
+            operation.field,
+            operation.value.text if operation.value is not None else None,
+        )
+        for order, (rule, operation) in enumerate(pairs, 1)
+    }
 
-    return hashlib.sha256(json.dumps([plain(part) for part in parts]).encode()).hexdigest()[:16]
+
+def _digest(parts: Iterable[object]) -> str:
+    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()[:16]
 
 
 def goes_on(kept: Meaning, plan: Plan, events: int) -> bool:

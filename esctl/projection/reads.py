@@ -15,6 +15,7 @@ from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
 from esctl.index.envelope.mapping import format_path
 from esctl.index.files.manifest import PayloadPath
+from esctl.index.pruning import Test
 from esctl.index.scan import EVENT_COLUMNS, IndexView, Read
 from esctl.projection.values import INTEGER, NUMBER_TEXT, WIDE, Shape, Value
 from esctl.projection.wide import number_key
@@ -121,7 +122,7 @@ def measure(
     connection: duckdb.DuckDBPyConnection,
     view: IndexView,
     paths: Iterable[PayloadPath],
-    where: Sequence[str] = (),
+    where: Sequence[Test] = (),
     before: Measured | None = None,
 ) -> dict[PayloadPath, Shape]:
     """Find how many digits the numbers at payload paths have in the rows asked about, in one scan at most.
@@ -152,7 +153,7 @@ def measure(
 
 
 def nested_types(
-    connection: duckdb.DuckDBPyConnection, view: IndexView, paths: Iterable[PayloadPath], where: Sequence[str] = ()
+    connection: duckdb.DuckDBPyConnection, view: IndexView, paths: Iterable[PayloadPath], where: Sequence[Test] = ()
 ) -> dict[PayloadPath, str]:
     """Find the one JSON type that nested paths have in the rows asked about, as `IndexView.static_type` names it."""
     nested = [path for path in dict.fromkeys(paths) if len(path) > 1]
@@ -185,7 +186,7 @@ def _shape_of_columns(view: IndexView, path: PayloadPath) -> Shape | None:
 
 
 def _measured(
-    connection: duckdb.DuckDBPyConnection, view: IndexView, paths: list[PayloadPath], where: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, view: IndexView, paths: list[PayloadPath], where: Sequence[Test]
 ) -> dict[PayloadPath, Shape]:
     reads = {f"t{i}": Read(path, "text") for i, path in enumerate(paths)}
     items = ", ".join(f"{digits_sql(f't{i}')}" for i in range(len(paths)))

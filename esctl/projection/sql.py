@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from esctl.engine.exact_text import json_string_sql
-from esctl.engine.quoting import literal
+from esctl.engine.quoting import literal, may_fail
+from esctl.index.pruning import NEVER
 from esctl.index.scan import read_json
 from esctl.model import MARK
 from esctl.projection.cells import FieldPlan
@@ -55,7 +56,7 @@ def states_sql(plan: Plan, rows: EventRows, *, traced: bool = False) -> str:
 
     `traced`: with which rows did it, as the columns of `_traces`.
     """
-    dies = plan.dead != "false"
+    dies = plan.dead != NEVER
     outer = ["kind", "entity", "version", "position", "time"]
     outer.append(f"{'(dead_at IS NOT NULL AND dead_at = last_event)' if dies else 'false'} AS deleted")
     for i, field in enumerate(plan.fields):
@@ -76,7 +77,7 @@ def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, trace
 
     With `last_event` and `dead_at` where entities are deleted; `extra` are more aggregates over what `cells_sql` gives.
     """
-    dies = plan.dead != "false"
+    dies = plan.dead != NEVER
     limited = any(field.family and (field.resets or dies) for field in plan.fields)
     version = "count(DISTINCT position)" if rows.roles else "count(*)"
     # Counting the checks, which are NULL, keeps DuckDB from leaving them out.
@@ -129,12 +130,12 @@ def _start(i: int, field: FieldPlan, *, dies: bool, limited: bool) -> str:
 
 def cells_sql(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: bool = False) -> str:
     """Write what every row of an event does: kind, entity, key, dead, and reset0, base0, acc0, ... for the fields."""
-    items = ["kind", "entity", "key", *columns, f"{plan.dead} AS dead"]
+    items = ["kind", "entity", "key", *columns, f"{plan.dead.sql} AS dead"]
     for i, field in enumerate(plan.fields):
-        items.append(f"{field.reset} AS reset{i}")
+        items.append(f"{field.reset.sql} AS reset{i}")
         items.append(f"{field.base} AS base{i}")
         items += [f"{field.acc} AS acc{i}"] if field.family else []
-        items += [f"{field.touch} AS touch{i}"] if touch else []
+        items += [f"{field.touch.sql} AS touch{i}"] if touch else []
     items += [f"{check} AS check{i}" for i, check in enumerate(plan.checks)]
     return f"SELECT {', '.join(items)} FROM ({plan.layers.over(rows.sql)})"
 
@@ -144,7 +145,7 @@ def limits_sql(plan: Plan, rows: EventRows, within: Mapping[str, str] | None = N
 
     `within`: names of sides, with the condition on the rows that are in one; each then has its own columns.
     """
-    dies = plan.dead != "false"
+    dies = plan.dead != NEVER
     sided = within or {"": ""}
     folded = [i for i, field in enumerate(plan.fields) if field.family and field.resets]
     items = ["kind", "entity"]
@@ -153,9 +154,10 @@ def limits_sql(plan: Plan, rows: EventRows, within: Mapping[str, str] | None = N
         items += [f"max({rows.event}) FILTER (dead{inside}) AS dead_before{side}"] if dies else []
         items += [f"max(key) FILTER (reset{i}{inside}) AS from{i}{side}" for i in folded]
     resetting = [*(["dead"] if dies else []), *(f"reset{i}" for i in folded)]
-    guards = [plan.dead, *(plan.fields[i].reset for i in folded), *plan.layers.names]
+    guards = [plan.dead, *(plan.fields[i].reset for i in folded)]
+    failing = any(guard.may_fail for guard in guards) or any(map(may_fail, plan.layers.names))
     # A condition that may raise an error stands in no filter: DuckDB might put it to rows that others leave out.
-    where = "" if any("error(" in guard for guard in guards) else f" WHERE {' OR '.join(resetting)}"
+    where = "" if failing else f" WHERE {' OR '.join(resetting)}"
     return f"SELECT {', '.join(items)} FROM cell{where} GROUP BY kind, entity"
 
 
@@ -163,7 +165,7 @@ def filled_sql(i: int, field: FieldPlan, *, dies: bool, side: str = "") -> str:
     """Write whether a row accumulates to what a field is in the end."""
     alive = [f"alive{side}"] if dies else []
     alive += [f"(from{i}{side} IS NULL OR key >= from{i}{side})"] if field.resets else []
-    return " AND ".join([has_acc(i, field), *alive]) if field.family else "false"
+    return " AND ".join([has_acc(i, field), *alive]) if field.family else NEVER.sql
 
 
 def has_acc(i: int, field: FieldPlan) -> str:

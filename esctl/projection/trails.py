@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from esctl.index.pruning import NEVER
 from esctl.projection.cells import FieldPlan
 from esctl.projection.fold import Plan
 from esctl.projection.sql import EventRows, cells_sql, compose, has_acc
@@ -66,7 +67,7 @@ def _lives(plan: Plan, rows: EventRows) -> str:
     """Add the numbers of each entity's events and incarnations."""
     cells = cells_sql(plan, rows, (*TRAIL_COLUMNS, "event_key"), touch=True)
     version = f"dense_rank() OVER ({_OVER} ORDER BY event_key) AS version"
-    if plan.dead == "false":
+    if plan.dead == NEVER:
         return f"SELECT *, {version}, 0 AS life FROM ({cells})"
     if not rows.roles:
         earlier = f"OVER ({_OVER} ORDER BY key ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"

@@ -24,6 +24,7 @@ from esctl.ask.states.trail import differ, trail
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import members_sql, unmark_text_sql
 from esctl.engine.quoting import literal
+from esctl.index.pruning import Test, all_of, any_of
 from esctl.index.scan import FOLDABLE
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.fold import NeedsStreamError
@@ -136,7 +137,7 @@ def _folded(before: Side, after: Side, claim: Claim, narrowed: Claim, events: st
     numbers = range(len(plan.fields))
     bare = " AND ".join(["there_a <> there_b", *(f"before{i} IS NULL AND after{i} IS NULL" for i in numbers)])
     everything = ", ".join(["CAST([] AS BIGINT[])", *(f"coalesce(touched{i}, [])" for i in numbers)])
-    any_reset = " OR ".join(["false", *(f"coalesce(resets{i}, false)" for i in numbers)])
+    any_reset = any_of(f"coalesce(resets{i}, false)" for i in numbers).sql
     # An entity without any field has one row without a name, so that its creation or deletion is not lost.
     members = [f"CASE WHEN {bare} THEN {_member(none, none, none, f'flatten([{everything}])', any_reset)} END"]
     for i, field in enumerate(plan.fields):
@@ -167,7 +168,7 @@ def _inside(side: Side) -> str | None:
     if limit.first_versions is not None:
         return None
     # An event without a sequence is in no bound by sequence.
-    return f"coalesce({' AND '.join([limit.condition, *_known(side.scope)])}, false)"
+    return f"coalesce({all_of([limit.condition, *_known(side.scope)]).sql}, false)"
 
 
 def _shared(one: Scope, other: Scope) -> Scope:
@@ -235,7 +236,7 @@ def apart_conditions(before: Side, after: Side) -> list[str]:
     return [f"(kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events}))"]
 
 
-def _known(scope: Scope) -> list[str]:
+def _known(scope: Scope) -> list[Test]:
     known = known_conditions(scope.connection, scope.view, scope.known_at)
     return [*known, *(skipped.condition for skipped in scope.without)]
 

@@ -110,7 +110,9 @@ def _check_named(scope: Scope, rows: str) -> None:
     names = [name for name in scope.entities if not is_glob(name)]
     if names:
         with explained():
-            found = scope.connection.execute(f"SELECT entity FROM ({rows}) WHERE {entity_conditions(names)}").fetchall()
+            found = scope.connection.execute(
+                f"SELECT entity FROM ({rows}) WHERE {entity_conditions(names).sql}"
+            ).fetchall()
         there = {name for (name,) in found}
         check_entities(replace(scope, entities=tuple(name for name in names if name not in there)))
 
@@ -149,7 +151,7 @@ def _file_rows(scope: Scope, table: ForeignTable, key: str, fields: ForeignField
     if not wanted and scope.projection:
         glob = find_projection(scope.projections, scope.projection).entities
         wanted = (glob,) if glob else ()
-    return f"SELECT * FROM (SELECT {', '.join(items)} FROM ({table.sql})) WHERE {entity_conditions(wanted)}"
+    return f"SELECT * FROM (SELECT {', '.join(items)} FROM ({table.sql})) WHERE {entity_conditions(wanted).sql}"
 
 
 def _compare(scope: Scope, mine: str, theirs: str, names: Sequence[str], *, by_kind: bool, delimited: bool) -> str:

@@ -14,6 +14,7 @@ from esctl.engine.quoting import literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.decode.log_rows import trimmed
 from esctl.index.files.manifest import IS_ERASED
+from esctl.index.pruning import any_of
 from esctl.index.seen_ids.numberings import by_stanza, numberings
 from esctl.log.erasing import ranges_of
 from esctl.log.reader import iter_batches, raw_of
@@ -100,7 +101,7 @@ def same_id(scope: Scope, positions: Sequence[int]) -> tuple[int, ...]:
 def within(positions: Iterable[int]) -> str:
     """Write the condition that a record is one of these."""
     ranges = ranges_of(sorted(set(positions)))
-    return "(" + (" OR ".join(f"position BETWEEN {first} AND {last}" for first, last in ranges) or "false") + ")"
+    return any_of(f"position BETWEEN {first} AND {last}" for first, last in ranges).sql
 
 
 def planned(scope: Scope, positions: Sequence[int]) -> Answer:

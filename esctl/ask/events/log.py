@@ -16,6 +16,7 @@ from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.index.files.manifest import IS_ERASED, UNREADABLE
+from esctl.index.pruning import Test
 from esctl.index.scan import Read
 from esctl.model import Answer, Column
 from esctl.projection.expressions import Expression
@@ -106,7 +107,7 @@ def events_at(scope: Scope, positions: list[int]) -> Answer:
     return _listed(scope, [f"position IN ({', '.join(str(int(p)) for p in positions) or 'NULL'})"], "")
 
 
-def _listed(scope: Scope, conditions: list[str], where: str) -> Answer:
+def _listed(scope: Scope, conditions: list[Test], where: str) -> Answer:
     test = ""
     reads = Reads(scope.view, {})
     if where:

@@ -8,6 +8,7 @@ from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import is_number_mark_sql, json_string, members_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal
 from esctl.index.files.payload_columns import PayloadColumn, listed_nulls
+from esctl.index.pruning import Test
 from esctl.index.scan import IndexView
 from esctl.model import Answer, Column
 
@@ -42,7 +43,7 @@ def types(scope: Scope) -> Answer:
     return Answer(scope.session, sql, COLUMNS, title="event types")
 
 
-def _valid(scope: Scope) -> list[str]:
+def _valid(scope: Scope) -> list[Test]:
     return [VALID, *known_conditions(scope.connection, scope.view, scope.known_at)]
 
 
@@ -93,7 +94,7 @@ def _tests(column: PayloadColumn) -> list[tuple[str, str]]:
     return [("ARRAY", f"bool_or({is_array})"), ("OBJECT", f"bool_or(NOT {is_array})")]
 
 
-def _untyped_sql(view: IndexView, valid: list[str]) -> str:
+def _untyped_sql(view: IndexView, valid: list[Test]) -> str:
     """Select (type, field, JSON type) of payloads kept as text, parsing each once for all its fields."""
     rows = view.relation(["type"], None, [*valid, "data IS NOT NULL"], "data")
     members = f"SELECT type, unnest({members_sql('data')}) AS m FROM ({rows}) WHERE json_type(data) = 'OBJECT'"

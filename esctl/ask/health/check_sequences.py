@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, NONE, Ground
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
+from esctl.index.pruning import Test
 
 LEAST_SHARE = 0.5
 """Of the numbers from the first to the last of a counter; where fewer are there, none is expected to be."""
@@ -39,7 +40,7 @@ def _dense(ground: Ground, stanzas: Sequence[int]) -> dict[int, str]:
     for counter, columns in COUNTERS.items():
         if not (open_stanzas := [stanza for stanza in stanzas if stanza not in chosen]):
             break
-        conditions = [*_conditions(open_stanzas, counter), *ground.known]
+        conditions: list[Test] = [*_conditions(open_stanzas, counter), *ground.known]
         rows = ground.scope.view.relation(["position", "stanza", *columns], None, conditions, f"{NUMBER} AS number")
         group = ", ".join(["stanza", *columns])
         sql = f"""SELECT stanza, sum(events), sum(numbers), sum(reach) FROM (

@@ -15,6 +15,7 @@ from esctl.ask.scope.scope import Scope, claims
 from esctl.engine.exact_text import json_string_sql, time_text
 from esctl.engine.quoting import like_pattern, literal
 from esctl.index.files.manifest import UNREADABLE
+from esctl.index.pruning import ALWAYS, Predicate, Test, all_of, any_of
 from esctl.index.scan import FOLDABLE, Read
 from esctl.index.seen_ids.numberings import apart
 from esctl.projection.spec import Projection
@@ -39,16 +40,16 @@ class Ground(Struct, frozen=True, dict=True):
     filters: Filters
 
     @cached_property
-    def known(self) -> list[str]:
+    def known(self) -> list[Predicate]:
         """Return the conditions of what the log held."""
         return list(known_conditions(self.scope.connection, self.scope.view, self.scope.known_at))
 
     @cached_property
-    def wanted(self) -> list[str]:
+    def wanted(self) -> list[Test]:
         """Return the conditions of the events asked for: the scope's entities and projection, within its times."""
         own = [claim.condition for claim in claims(self.scope)] if self.scope.projection else []
-        tests = [entity_conditions(self.scope.entities), *own, *filter_conditions(self.scope, self.filters)]
-        return [test for test in tests if test != "true"]
+        tests: list[Test] = [entity_conditions(self.scope.entities), *own, *filter_conditions(self.scope, self.filters)]
+        return [test for test in tests if test != ALWAYS]
 
     def events(
         self,
@@ -58,7 +59,7 @@ class Ground(Struct, frozen=True, dict=True):
         reads: Mapping[str, Read] | None = None,
     ) -> str:
         """Select rows of the whole log as it was known, each with `wanted`."""
-        marked = f"coalesce({' AND '.join(self.wanted) or 'true'}, false) AS wanted"
+        marked = f"coalesce({all_of(self.wanted).sql}, false) AS wanted"
         more = f"{marked}, {extra}" if extra else marked
         return self.scope.view.relation(columns, reads, [*conditions, *self.known], more)
 
@@ -208,17 +209,16 @@ def unhandled(ground: Ground) -> str:
     parts = []
     for claim in claims(ground.scope):
         handled = _handled(claim.projection)
-        if handled != "true":
+        if handled != ALWAYS:
             detail = literal(f"projection {claim.projection.name} has no rule for this type")
-            parts.append(ground.asked([FOLDABLE, claim.condition, f"NOT coalesce({handled}, false)"], detail))
+            parts.append(ground.asked([FOLDABLE, claim.condition, f"NOT coalesce({handled.sql}, false)"], detail))
     return " UNION ALL ".join(f"SELECT * FROM ({part})" for part in parts) or NONE
 
 
-def _handled(projection: Projection) -> str:
+def _handled(projection: Projection) -> Predicate:
     if projection.sql or projection.python or any(rule.pattern == "*" for rule in projection.rules):
-        return "true"
-    tests = [
+        return ALWAYS
+    return any_of(
         f"type LIKE {like_pattern(rule.pattern)}" if rule.is_glob else f"type = {literal(rule.pattern)}"
         for rule in projection.rules
-    ]
-    return f"({' OR '.join(tests)})" if tests else "false"
+    )

@@ -14,6 +14,7 @@ from esctl.ask.states.replay import known_fields, predicate
 from esctl.ask.states.state_fields import States
 from esctl.engine.exact_text import time_text
 from esctl.engine.quoting import literal
+from esctl.index.pruning import ALWAYS, all_of
 from esctl.model import Answer, AsOf, Column, Findings
 
 COLUMNS = (
@@ -121,12 +122,12 @@ def _moments(part: States, wanted: Moments, known: frozenset[str]) -> str:
 
 def _not_before(scope: Scope, start: AsOf | None, *, beyond: bool = False) -> str:
     if start is None:
-        return "true"
+        return ALWAYS.sql
     return _placed(scope, Filters(start=replace(start, inclusive=start.inclusive or beyond)))
 
 
 def _until(scope: Scope, end: AsOf | None) -> str:
-    return "true" if end is None else _placed(scope, Filters(end=end))
+    return ALWAYS.sql if end is None else _placed(scope, Filters(end=end))
 
 
 def _placed(scope: Scope, filters: Filters) -> str:
@@ -134,7 +135,7 @@ def _placed(scope: Scope, filters: Filters) -> str:
     conditions = filter_conditions(scope, filters)
     point = filters.start or filters.end
     if point is not None and point.kind in ("time", "position"):
-        return f"({' AND '.join(conditions)})"
+        return f"({all_of(conditions).sql})"
     events = scope.view.relation(["kind", "entity", "position"], None, [*counted(scope), *conditions])
     return f"((kind, entity, position) IN (SELECT (kind, entity, position) FROM ({events})))"
 

@@ -12,7 +12,7 @@ from esctl.engine.duckdb import explained
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.envelope.envelope_sql import sequence_text_key
-from esctl.index.pruning import Condition, Reach
+from esctl.index.pruning import ALWAYS, Predicate, Reach
 from esctl.index.scan import FOLDABLE, IndexView
 from esctl.model import AsOf
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 class Bound(Struct, frozen=True):
-    """An SQL condition over stored envelope columns, and how many events of each entity count (0: all)."""
+    """A condition over stored envelope columns, and how many events of each entity count (0: all)."""
 
-    condition: str = "true"
+    condition: Predicate = ALWAYS
     first_versions: int | None = None
 
 
@@ -38,18 +38,19 @@ def bound(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf | Non
         return Bound()
     less = "<=" if at.inclusive else "<"
     if at.kind == "time":
-        until = Reach(max_time=at.instant or 0)
-        return Bound(Condition(f"time {less} {instant_literal(at.instant or 0)}", until))
+        instant = at.instant or 0
+        within, beyond = Reach(max_time=instant), Reach(min_time=instant)
+        return Bound(Predicate(f"time {less} {instant_literal(instant)}", within, outside=beyond))
     if at.kind == "position":
         return Bound(_position_condition(at, less))
     if at.kind == "version":
         return Bound(first_versions=max((at.number or 0) - (not at.inclusive), 0))
     if at.kind == "sequence":
-        return Bound(_sequence_condition(view, at, less))
-    return Bound(_event_condition(connection, view, at, less))
+        return Bound(Predicate(_sequence_condition(view, at, less)))
+    return Bound(Predicate(_event_condition(connection, view, at, less)))
 
 
-def known_conditions(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf | None) -> tuple[str, ...]:
+def known_conditions(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf | None) -> tuple[Predicate, ...]:
     """Turn an as-of into conditions on what the log held then, whenever it happened.
 
     Raises NotFoundError if it names an event that does not exist, UsageError if it names no place in the log.
@@ -58,7 +59,7 @@ def known_conditions(connection: duckdb.DuckDBPyConnection, view: IndexView, at:
         return ()
     less = "<=" if at.inclusive else "<"
     if at.kind == "time":
-        return (f"recorded_at {less} {instant_literal(at.instant or 0)}",)
+        return (Predicate(f"recorded_at {less} {instant_literal(at.instant or 0)}"),)
     if at.kind == "position":
         return (_position_condition(at, less),)
     if at.kind != "event":
@@ -67,12 +68,12 @@ def known_conditions(connection: duckdb.DuckDBPyConnection, view: IndexView, at:
     require_one(at.value, found, at.option)
     if not found:
         raise _no_event(at)
-    return (f"position {less} {found[0].position}",)
+    return (Predicate(f"position {less} {found[0].position}"),)
 
 
-def _position_condition(at: AsOf, less: str) -> Condition:
+def _position_condition(at: AsOf, less: str) -> Predicate:
     number = int(at.number or 0)
-    return Condition(f"position {less} {number}", Reach(max_position=number))
+    return Predicate(f"position {less} {number}", Reach(max_position=number))
 
 
 def _no_event(at: AsOf) -> NotFoundError:
@@ -122,15 +123,15 @@ def _key_literal(key: int | Mapping[str, Any]) -> str:
     return f"{{'s': {literal(key['s'])}, 'n': {key['n']}::HUGEINT}}"
 
 
-def entity_conditions(names: Sequence[str]) -> str:
+def entity_conditions(names: Sequence[str]) -> Predicate:
     """Write the condition that an entity is one of these names or matches one of these globs."""
     exact = [name for name in names if not is_glob(name)]
     tests = [f"entity IN ({', '.join(literal(name) for name in exact)})"] if exact else []
     globs = [f"entity LIKE {like_pattern(name)}" for name in names if is_glob(name)]
     if not tests and not globs:
-        return "true"
+        return ALWAYS
     sql = "(" + " OR ".join([*tests, *globs]) + ")"
-    return sql if globs else Condition(sql, Reach(entities=tuple(sorted(exact))))
+    return Predicate(sql) if globs else Predicate(sql, Reach(entities=tuple(sorted(exact))))
 
 
 def is_glob(name: str) -> bool:

@@ -10,7 +10,7 @@ from esctl.ask.scope.bounds import bound, is_glob
 from esctl.ask.scope.scope import Scope
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
-from esctl.index.pruning import negated
+from esctl.index.pruning import Test, negated
 from esctl.model import AsOf
 
 
@@ -24,9 +24,9 @@ class Filters(Struct, frozen=True):
     end: AsOf | None = None
 
 
-def filter_conditions(scope: Scope, filters: Filters) -> list[str]:
+def filter_conditions(scope: Scope, filters: Filters) -> list[Test]:
     """Write the filters as conditions over stored envelope columns."""
-    tests = [one_of("actor", filters.actors), one_of("type", filters.types)]
+    tests: list[Test] = [one_of("actor", filters.actors), one_of("type", filters.types)]
     for point, later in ((filters.start, True), (filters.end, False)):
         if point is not None and point.kind == "version":
             raise UsageError(

@@ -6,6 +6,7 @@ from esctl.ask.scope.bounds import bound, entity_conditions, known_conditions
 from esctl.ask.scope.scope import Scope, claims
 from esctl.engine.duckdb import explained, single_row
 from esctl.index.files.manifest import IS_ERASED, UNREADABLE
+from esctl.index.pruning import Test
 from esctl.model import AsOf
 
 _COUNTS = {
@@ -39,7 +40,7 @@ def erased_note(scope: Scope, at: AsOf | None = None) -> str:
     count = sum(file.erased for file in scope.view.manifest.files)
     placed = at if at is not None and at.kind == "position" else None
     if count and (scope.known_at or placed or scope.view.upto):
-        conditions = [IS_ERASED]
+        conditions: list[Test] = [IS_ERASED]
         conditions += known_conditions(scope.connection, scope.view, scope.known_at)
         conditions.append(bound(scope.connection, scope.view, placed).condition)
         with explained():
@@ -59,7 +60,7 @@ def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:
     narrowed = scope.entities or scope.projection or scope.known_at or scope.without or at or scope.view.upto
     if not narrowed or not any(whole.values()):
         return whole
-    conditions = ["(duplicate_of IS NOT NULL OR invalid IS NOT NULL)", entity_conditions(scope.entities)]
+    conditions: list[Test] = ["(duplicate_of IS NOT NULL OR invalid IS NOT NULL)", entity_conditions(scope.entities)]
     conditions += known_conditions(scope.connection, scope.view, scope.known_at)
     conditions.append(bound(scope.connection, scope.view, at).condition)
     if scope.projection:

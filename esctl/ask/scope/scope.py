@@ -17,7 +17,7 @@ from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError, did_you_mean
 from esctl.index.envelope.mapping import format_path
 from esctl.index.files.manifest import PayloadPath
-from esctl.index.pruning import either
+from esctl.index.pruning import ALWAYS, Test, any_of
 from esctl.index.scan import FOLDABLE, IndexView, Read
 from esctl.model import AsOf
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
@@ -66,15 +66,15 @@ class Claim(Struct, frozen=True):
     condition: str
 
 
-def counted(scope: Scope) -> list[str]:
+def counted(scope: Scope) -> list[Test]:
     """Write the conditions of the events a question counts.
 
     Valid, no duplicates, of the scope's entities, known by its `known_at`, not supposed away.
     """
     known = known_conditions(scope.connection, scope.view, scope.known_at)
     supposed = [skipped.condition for skipped in scope.without]
-    tests = [FOLDABLE, entity_conditions(scope.entities), *known, *supposed]
-    return [test for test in tests if test != "true"]
+    tests: list[Test] = [FOLDABLE, entity_conditions(scope.entities), *known, *supposed]
+    return [test for test in tests if test != ALWAYS]
 
 
 def claims(scope: Scope) -> list[Claim]:
@@ -284,7 +284,7 @@ def measured_paths(view: IndexView, projection: Projection, calculating: bool = 
 def event_rows(
     scope: Scope,
     reads: Reads,
-    conditions: Sequence[str],
+    conditions: Sequence[Test],
     at: AsOf | None,
     columns: Sequence[str] = (),
     also: AsOf | None = None,
@@ -301,11 +301,11 @@ def event_rows(
     versions = any(limit.first_versions is not None for limit in limits)
     if versions:
         # A version counts events before any other bound is looked at, and the other bounds are on columns as stored.
-        extra += [f"({test}) AS within{i}" for i, test in enumerate(tests)]
+        extra += [f"({test.sql}) AS within{i}" for i, test in enumerate(tests)]
     elif tests:
-        where.append(either(tests))
+        where.append(any_of(tests))
     names = list(dict.fromkeys(["kind", "entity", "position", "time", *reads.columns, *columns]))
-    sql = scope.view.relation(names, reads.by_alias(), [test for test in where if test != "true"], ", ".join(extra))
+    sql = scope.view.relation(names, reads.by_alias(), [test for test in where if test != ALWAYS], ", ".join(extra))
     if versions:
         rank = "dense_rank() OVER (PARTITION BY kind, entity ORDER BY event_key)"
         within = [

@@ -17,7 +17,7 @@ from esctl.ask.scope.bounds import entity_conditions, instant_literal, is_glob
 from esctl.ask.scope.scope import Claim, Scope, claim_of, event_rows, plan_for
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
-from esctl.index.pruning import Condition, Reach
+from esctl.index.pruning import ALWAYS, Predicate, Reach, Test, all_of
 from esctl.model import AsOf, Ready
 from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.partial import (
@@ -147,8 +147,8 @@ def _within(point: AsOf | None, time: int, position: int) -> bool:
 
 
 def _kept(scope: Scope, claim: Claim, plan: Plan, snapshot: StateSnapshot, folder: Path) -> str:
-    tests = [test for test in (claim.condition, entity_conditions(scope.entities)) if test not in ("true", "(true)")]
-    where = f" WHERE {' AND '.join(f'({test})' for test in tests)}" if tests else ""
+    test = all_of([claim.condition, entity_conditions(scope.entities)])
+    where = "" if test == ALWAYS else f" WHERE {test.sql}"
     source = f"read_parquet({literal(str(folder / snapshot.cells.file))}){where}"
     key = "CAST(high AS HUGEINT)"
     high = f"{{'s': high_text, 'n': {key}}}" if snapshot.text_keys else key
@@ -214,7 +214,7 @@ def other_events(extent: Extent) -> str:
     return later if extent.until is None else f"({later} OR time > {instant_literal(extent.until)})"
 
 
-def _late(scope: Scope, later: str, count: int) -> str:
+def _late(scope: Scope, later: str, count: int) -> Test:
     pairs = f"(kind, entity) IN (SELECT kind, entity FROM {later} WHERE late)"
     if count > MOST_NAMED:
         return pairs
@@ -222,7 +222,7 @@ def _late(scope: Scope, later: str, count: int) -> str:
         found = scope.connection.execute(f"SELECT entity FROM {later} WHERE late").fetchall()
     names = sorted({name for (name,) in found})
     # Not as `entity_conditions` does: a name from the log is no glob, whatever characters are in it.
-    return Condition(f"entity IN ({', '.join(map(literal, names))}) AND {pairs}", Reach(entities=tuple(names)))
+    return Predicate(f"entity IN ({', '.join(map(literal, names))}) AND {pairs}", Reach(entities=tuple(names)))
 
 
 def states_of(found: Resumed) -> str:
