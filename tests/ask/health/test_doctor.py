@@ -131,7 +131,7 @@ PLAIN: dict[str, Callable[[Sequence[Event]], Found]] = {
 def test_what_is_listed_is_what_a_plain_walk_finds() -> None:
     seen: Counter[str] = Counter()
 
-    @quick
+    @settings(quick, max_examples=60)  # so that each finding is drawn
     @seed(0)
     @given(logs())
     def check(log: Log) -> None:

@@ -171,7 +171,7 @@ def test_values_are_those_of_the_reference() -> None:
             seen.update([f"by {by}", "numeric" if told.numeric else "mixed", told.reference.envelope.order])
             seen.update(["returns"] * returns(told.reference))
 
-    hold(check, 90, 950)
+    hold(check, 90, 950, always=True)  # so that all is drawn that must have been
     assert seen.keys() >= {"by ", "by kind", "by entity", "by field", "numeric", "sequence", "position", "returns"}, (
         seen
     )

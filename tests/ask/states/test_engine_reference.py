@@ -30,12 +30,15 @@ from tests.support.strategies import LABELS, Log, coverage, logs
 Check = Callable[[Log], None]
 
 
-def hold(check: Check, examples: int, number: int, drawn: st.SearchStrategy[Log] | None = None) -> None:
-    """Try a property on drawn logs: `number` tells one set of examples from another."""
+def hold(
+    check: Check, examples: int, number: int, drawn: st.SearchStrategy[Log] | None = None, *, always: bool = False
+) -> None:
+    """Try a property on drawn logs. `number` tells sets of examples apart; `always`: all, in the fast run too."""
+    most = examples if always else effort.share(examples)
     for each in effort.seeds(number):
 
         @seed(each)
-        @settings(max_examples=effort.share(examples) * (1 if each == number else effort.TIMES), phases=effort.PHASES)
+        @settings(max_examples=most * (1 if each == number else effort.TIMES), phases=effort.PHASES)
         @given(logs() if drawn is None else drawn)
         def run(log: Log) -> None:
             check(log)
