@@ -15,12 +15,13 @@ from pathlib import Path
 
 from generate import generate
 
-import esctl.intake.batch
+import esctl.intake.intake
 from esctl.api import Store
-from esctl.intake.batch import IngestOptions, ingest
+from esctl.intake.batch import ingest
+from esctl.intake.intake import IngestOptions
 from esctl.maintain.compact import compact
 from esctl.sources.files import expand
-from esctl.sources.reading import SourceOptions
+from esctl.sources.reading import SourceOptions, file_readers
 
 HERE = Path(__file__).parent
 EVENTS = 5_000
@@ -46,12 +47,12 @@ def measure(folder: Path, commits: int) -> None:
     log = folder / "log.jsonl"
     with log.open("wb") as file:
         generate(commits * EVENTS * 1000 // 1001, file)
-    esctl.intake.batch.COMMIT_ROWS = EVENTS
+    esctl.intake.intake.COMMIT_ROWS = EVENTS
     store = Store.create(folder / "store", HERE / "esctl.toml", erasable=False)
     options = IngestOptions(SourceOptions(batch_rows=EVENTS))
     started, marks = time.process_time(), []
     ingest(
-        store.path, expand([str(log)]), options, store.updater,
+        store.path, file_readers(expand([str(log)]), options.source), options, store.updater,
         lambda read, records: marks.append(time.process_time()), store.connection,
     )  # fmt: skip
     quarter = len(marks) // 4

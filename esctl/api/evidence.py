@@ -16,7 +16,7 @@ from esctl.store import OpenStore
 
 if TYPE_CHECKING:
     from esctl.bundle.make import Bundle
-    from esctl.intake.batch import IngestOptions, Observer, Outcome
+    from esctl.intake.intake import IngestOptions, Observer, Outcome
     from esctl.ledger.check.verify import Verified
     from esctl.ledger.prove.proof_file import Proof
     from esctl.ledger.sign.checkpoint import Checkpoint
@@ -51,13 +51,15 @@ class Evidence(OpenStore):
         self, *sources: str | Source, options: IngestOptions | None = None, observe: Observer | None = None
     ) -> Outcome:
         """Read files, globs or folders into the store, exactly once. Raises InputError for one that cannot be read."""
-        from esctl.intake.batch import IngestOptions, ingest, unobserved
+        from esctl.intake.batch import ingest
+        from esctl.intake.intake import IngestOptions, unobserved
         from esctl.sources.files import expand
-        from esctl.sources.reading import SourceOptions
+        from esctl.sources.reading import SourceOptions, file_readers
 
         found = [each for source in sources for each in (expand([source]) if isinstance(source, str) else [source])]
         how = options or IngestOptions(SourceOptions())
-        outcome = ingest(self.path, found, how, self.updater, observe or unobserved, self.connection)
+        readers = file_readers(found, how.source)
+        outcome = ingest(self.path, readers, how, self.updater, observe or unobserved, self.connection)
         self.refresh()
         return outcome
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from esctl.cli import diagnostics
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from esctl.api import Store
     from esctl.index.envelope.detect import Detection
     from esctl.index.seen_ids.numberings import Apart
+    from esctl.model import Cursor
 
 MOST_APART = 5
 """Sources that are told one by one."""
@@ -66,6 +67,19 @@ def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> No
         diagnostics.note(f"{declared} events of no entity are ignored, as the mapping says: esctl log --ignored", quiet)
     if count > declared:
         diagnostics.note(f"note: {count - declared} events of no entity: esctl doctor --homeless", quiet)
+
+
+def report_unzoned(names: Sequence[str], cursors: Mapping[str, Cursor], tz: str, quiet: bool) -> None:
+    """Say which known sources had no new record, so that a zone that was asked for does not apply to them."""
+    if not names:
+        return
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    diagnostics.note(
+        f"note: --tz {tz} does not apply to {names[0]}{more}: no new record, and what is known was read in "
+        f"{cursors[names[0]].dialect.get('tz', 'UTC')}. It applies from the next record on, to all of them; at once in "
+        f"a new store: the same command with --store NAME",
+        quiet,
+    )
 
 
 def report_clock(ahead: int, at: int, quiet: bool) -> None:

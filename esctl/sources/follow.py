@@ -20,6 +20,7 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
+from esctl.sources.deliveries import Reading
 from esctl.sources.detect import HEAD, sniff
 from esctl.sources.feed import Feed
 from esctl.sources.files import ByteStream, Source
@@ -27,7 +28,8 @@ from esctl.sources.generations import HEAD_SIZE, next_name
 from esctl.sources.lines import LineReader
 from esctl.sources.pieces import Piece
 from esctl.sources.predecessors import Given, Left, Predecessors, place_of
-from esctl.sources.reading import Delivery, Reading, SourceOptions, first_cursor, read
+from esctl.sources.protocol import Delivery
+from esctl.sources.reading import SourceOptions, first_cursor, read
 from esctl.sources.rotated import Place
 
 BLOCK = 1 << 20
@@ -91,7 +93,7 @@ class Growing(Struct):
         reading = Reading(self.name, self.feed, reader, self.cursor, self.head or b"", self.options.batch_rows)
         for delivery in reading.deliveries():
             self.cursor = delivery.cursor
-            yield delivery
+            yield replace(delivery, read=delivery.batch.nbytes)
 
     def _take(self, limit: int) -> int:
         blocks = []
@@ -142,6 +144,11 @@ class Tail:
         self._written = 0  # when the file was last written, as it was last looked at by its name
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """List the names of sources that are held, or would be, if anything was added."""
+        return tuple(each.name for each in [*self._moved, *([self._current] if self._current else [])])
+
+    @property
     def ended(self) -> bool:
         """Return whether nothing can follow: stdin was closed."""
         return self._current is not None and self._current.ended
@@ -152,17 +159,17 @@ class Tail:
         held = [*self._moved, *([self._current] if self._current else [])]
         return [(each.name, each.pending) for each in held if each.pending]
 
-    def poll(self, cursors: Mapping[str, Cursor], limit: int) -> Iterator[tuple[str, Delivery]]:
-        """Yield what was added since the last time, as (source name, delivery), of about `limit` bytes.
+    def poll(self, cursors: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
+        """Yield what was added since the last time, of about `limit` bytes.
 
         `cursors`: those of all sources of the store, with what was given here so far. Raises InputError for what cannot
         be read, UsageError for what is no file of lines.
         """
         for moved in list(self._moved):
-            yield from _named(moved, moved.poll(limit))
+            yield from moved.poll(limit)
             if time.monotonic() - moved.last_read > IDLE_SECONDS:
                 self._moved.remove(moved)
-                yield from _named(moved, moved.finish())
+                yield from moved.finish()
         current = self._current
         if current is not None and self.source.path is not None and not current.is_same():
             self._note(f"{self.source.name}: it was truncated; what it has now is read from its start")
@@ -173,9 +180,9 @@ class Tail:
         current = self._current
         if current is None:
             return
-        yield from _named(current, current.poll(limit))
+        yield from current.poll(limit)
         if current.ended:
-            yield from _named(current, current.finish())
+            yield from current.finish()
         elif self._is_replaced(current):
             current.last_read = time.monotonic()
             self._moved.append(current)
@@ -201,7 +208,7 @@ class Tail:
         self._written = there.st_mtime_ns
         return False
 
-    def _begin(self, cursors: Mapping[str, Cursor], limit: int) -> Iterator[tuple[str, Delivery]]:
+    def _begin(self, cursors: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
         """Open the file that has the name now, once what had it in between is read."""
         was_missed = self._is_missed
         if self._earlier is not None:
@@ -218,7 +225,7 @@ class Tail:
 
     def _given_before(
         self, earlier: Predecessors, opened: Growing, cursors: Mapping[str, Cursor], limit: int, *, was_missed: bool
-    ) -> Iterator[tuple[str, Delivery]]:
+    ) -> Iterator[Delivery]:
         """Return what files have that had the name between the one that was read last and the opened one."""
 
         def take(path: Path) -> Given:
@@ -237,7 +244,7 @@ class Tail:
         before = -1
         while before < growing.feed.end:
             before = growing.feed.end
-            yield from _named(growing, growing.poll(limit))
+            yield from growing.poll(limit)
         if growing.feed.end:
             self._moved.append(growing)
         else:
@@ -295,7 +302,3 @@ class Tail:
                     f"{self.source.name} looks like {found}, and only lines of JSON can be followed",
                     "leave --follow out, or say --input-format jsonl",
                 )
-
-
-def _named(growing: Growing, deliveries: Iterator[Delivery]) -> Iterator[tuple[str, Delivery]]:
-    return ((growing.name, delivery) for delivery in deliveries)

@@ -14,13 +14,14 @@ from esctl.errors import EsctlError
 from esctl.model import Cursor
 from esctl.sources.files import Source
 from esctl.sources.generations import generations
-from esctl.sources.reading import Delivery, SourceOptions, read
+from esctl.sources.protocol import Delivery
+from esctl.sources.reading import SourceOptions, read
 from esctl.sources.rotated import Look, Place, Sibling, is_known, looked_at, missing, siblings
 
 _EARLIER = 1_000_000_000
 """Nanoseconds by which a file's times may be behind the clock."""
 
-Given = Generator[tuple[str, Delivery], None, str]
+Given = Generator[Delivery, None, str]
 """Deliveries of a file; it ends with the name of the source that they are of."""
 
 
@@ -54,7 +55,7 @@ class Predecessors:
 
     def since(
         self, left: Left | None, now: Place, cursors: Mapping[str, Cursor], take: Callable[[Path], Given]
-    ) -> Iterator[tuple[str, Delivery]]:
+    ) -> Iterator[Delivery]:
         """Return the records of the generations after `left` and before the file `now`, the oldest first.
 
         `left` None: there was no file when it was first looked for. Notes where there may be gaps.
@@ -72,9 +73,7 @@ class Predecessors:
             self._tell(found, next(was_left, None))
         self._looks = looked_at(siblings(self._path))
 
-    def resumed(
-        self, now: Place, cursors: Mapping[str, Cursor], take: Callable[[Path], Given]
-    ) -> Iterator[tuple[str, Delivery]]:
+    def resumed(self, now: Place, cursors: Mapping[str, Cursor], take: Callable[[Path], Given]) -> Iterator[Delivery]:
         """Return the records since the newest generation that is known, where another one has its name by now."""
         found = [each for each in siblings(self._path) if each.place != now]
         last = generations(self._name, cursors)[-1]
@@ -94,7 +93,7 @@ class Predecessors:
 
     def _each(
         self, wanted: Iterable[Sibling], cursors: Mapping[str, Cursor], take: Callable[[Path], Given]
-    ) -> Generator[tuple[str, Delivery], None, dict[Sibling, str]]:
+    ) -> Generator[Delivery, None, dict[Sibling, str]]:
         names = {}
         for each in wanted:
             try:
@@ -105,8 +104,7 @@ class Predecessors:
 
     def _unpacked(self, path: Path, cursors: Mapping[str, Cursor]) -> Given:
         reading = read(Source(self._name, path), self._options, cursors)
-        for delivery in reading:
-            yield reading.name, delivery
+        yield from reading
         return reading.name
 
     def _tell(self, found: list[Sibling], left: Sibling | None) -> None:

@@ -7,9 +7,9 @@ import hashlib
 import os
 import shlex
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import IO, Any, Protocol, cast
+from typing import IO, Any, cast
 
 import pyarrow as pa
 from msgspec import Struct
@@ -18,12 +18,14 @@ from msgspec.structs import replace
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
 from esctl.sources import columnar, delimited, detect
+from esctl.sources.deliveries import Reading, RecordReader, WholeFile
 from esctl.sources.documents import DocumentReader, NothingReader
 from esctl.sources.feed import Feed
 from esctl.sources.files import LIMITS, ByteStream, Limits, Source, open_path, open_stream
 from esctl.sources.generations import COLUMNAR, HEAD_SIZE, Candidate, candidates, matching, next_name, same_files
 from esctl.sources.lines import LineReader
-from esctl.sources.pieces import BLANKS, BOM, Piece, batch_of
+from esctl.sources.pieces import BLANKS, BOM
+from esctl.sources.protocol import Delivery
 from esctl.sources.shape import Shape, find_shape, format_path, may_have_records, parse_path, wrapped_key
 from esctl.sources.values import ValueReader
 
@@ -45,133 +47,6 @@ class SourceOptions(Struct, frozen=True):
     limits: Limits = LIMITS
 
 
-class Delivery(Struct, frozen=True):
-    """A batch of records and the cursor that holds once they are kept; a last batch may be empty: the cursor moved."""
-
-    batch: pa.RecordBatch
-    cursor: Cursor
-
-
-class _Reader(Protocol):
-    pending: int
-
-    def __iter__(self) -> Iterator[Piece]: ...
-
-
-class _Consumed(Protocol):
-    """The bytes behind a reader, as far as a cursor needs them."""
-
-    @property
-    def stream(self) -> ByteStream: ...
-
-    def digest(self, upto: int) -> str: ...
-
-    def release(self, upto: int) -> None: ...
-
-
-class _WholeFile(Struct, frozen=True):
-    """The bytes of a parquet or arrow file: hashed once, as a whole."""
-
-    stream: ByteStream
-    sha256: str
-
-    def digest(self, upto: int) -> str:
-        return self.sha256
-
-    def release(self, upto: int) -> None: ...
-
-
-class Reading:
-    """What is new in one source. Iterate it once, for Deliveries; `pending_bytes` is known afterwards.
-
-    `name` is the source name to record, `format` the format read, `size` and `done` the bytes of the file on disk and
-    how many of them were read (for progress; `size` None where unknown).
-    """
-
-    def __init__(self, name: str, consumed: _Consumed, reader: _Reader, start: Cursor, head: bytes, rows: int) -> None:
-        self.name = name
-        self.format = start.format
-        self._feed = consumed
-        self._reader = reader
-        self._cursor = start
-        self._head = head
-        self._rows = rows
-
-    @property
-    def left_at(self) -> tuple[Feed | None, Cursor, bytes]:
-        """Return the bytes behind a source of lines, the cursor to go on from, and its first bytes if it is new."""
-        return self._feed if isinstance(self._feed, Feed) else None, self._cursor, self._head
-
-    @property
-    def pending_bytes(self) -> int:
-        """Return the bytes at the end of the source that are in no record yet."""
-        return self._reader.pending
-
-    @property
-    def size(self) -> int | None:
-        """Return the bytes of the file on disk."""
-        return self._feed.stream.size
-
-    @property
-    def done(self) -> int:
-        """Return the bytes of the file on disk read so far."""
-        return self._feed.stream.done
-
-    def close(self) -> None:
-        """Close the source."""
-        self._feed.stream.close()
-
-    def __iter__(self) -> Iterator[Delivery]:
-        try:
-            yield from self.deliveries()
-        finally:
-            self.close()
-
-    def deliveries(self) -> Iterator[Delivery]:
-        """Read as iterating does, and leave the source open."""
-        last = self._cursor
-        moved = False
-        for piece in self._reader:
-            count = len(piece.starts)
-            for start in range(0, count, self._rows):
-                stop = min(start + self._rows, count)
-                last = self._advanced(last, piece, start, stop)
-                yield Delivery(batch_of(piece.starts[start:stop], piece.raws.slice(start, stop - start)), last)
-            if not count:
-                last = self._advanced(last, piece, 0, 0)
-            moved = not count
-            self._feed.release(piece.upto)
-        if moved and last != self._cursor:
-            yield Delivery(columnar.EMPTY, last)
-
-    def _advanced(self, last: Cursor, piece: Piece, start: int, stop: int) -> Cursor:
-        ended = stop == len(piece.starts)
-        offset = piece.upto if ended else int(piece.ends[stop - 1])
-        dialect = dict(last.dialect)
-        if "shape" in dialect:
-            inside = piece.inside_end if ended else bool(piece.inside[stop - 1])
-            dialect["inside"] = "1" if inside else "0"
-        head_size, head_hash = last.head_size, last.head_sha256
-        if self._head:
-            head_size = min(offset, HEAD_SIZE)
-            head_hash = hashlib.sha256(self._head[:head_size]).hexdigest()
-        return replace(
-            last,
-            offset=offset,
-            sha256=self._feed.digest(offset),
-            head_size=head_size,
-            head_sha256=head_hash,
-            records=last.records + stop - start,
-            header=_packed(piece.header) or last.header,
-            tail=_packed(piece.tail) if ended else "",
-            dialect=dialect,
-        )
-
-
-def _packed(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
 def read(source: Source, options: SourceOptions, cursors: Mapping[str, Cursor]) -> Reading:
     """Open what is new in a source, given the cursors of all sources of the store.
 
@@ -186,6 +61,40 @@ def read(source: Source, options: SourceOptions, cursors: Mapping[str, Cursor]) 
     except BaseException:
         stream.close()
         raise
+
+
+class FileReader:
+    """A file or stdin, as a SourceReader."""
+
+    def __init__(self, source: Source, options: SourceOptions) -> None:
+        self._source = source
+        self._options = options
+        self._reading: Reading | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name that its records are kept under."""
+        return self._source.name if self._reading is None else self._reading.name
+
+    @property
+    def pending(self) -> int:
+        """Return the bytes at the end that are in no record yet."""
+        return 0 if self._reading is None else self._reading.pending_bytes
+
+    @property
+    def may_wait(self) -> bool:
+        """Return whether it is no plain file."""
+        return self._source.path is None or not self._source.path.is_file()
+
+    def open(self, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
+        """Open what is new in it. Raises as `read` does."""
+        self._reading = read(self._source, self._options, known)
+        return iter(self._reading)
+
+
+def file_readers(sources: Sequence[Source], options: SourceOptions) -> list[FileReader]:
+    """Return the readers of some files."""
+    return [FileReader(source, options) for source in sources]
 
 
 def _check(options: SourceOptions) -> None:
@@ -321,7 +230,7 @@ def first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOpt
     return Cursor(0, _EMPTY_HASH, 0, _EMPTY_HASH, input_format, 0, dialect=dialect)
 
 
-def _reader(feed: Feed, cursor: Cursor, options: SourceOptions) -> _Reader:
+def _reader(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
     size, final, dialect = options.batch_bytes, options.final, cursor.dialect
     if cursor.format == "json-document":
         return DocumentReader(feed, size)
@@ -353,7 +262,7 @@ def _read_columnar(
         start = Cursor(0, sha256, len(head), hashlib.sha256(head).hexdigest(), input_format, 0)
     bounds = columnar.Bounds(options.batch_bytes, options.max_record_bytes, feed.end, options.limits)
     reader = columnar.ColumnarReader(source.name, opener, input_format, start.offset, bounds)
-    return Reading(name, _WholeFile(feed.stream, sha256), reader, start, b"", options.batch_rows)
+    return Reading(name, WholeFile(feed.stream, sha256), reader, start, b"", options.batch_rows)
 
 
 def _arrow_opener(source: Source, feed: Feed) -> Callable[[], Any]:

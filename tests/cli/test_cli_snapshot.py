@@ -17,12 +17,13 @@ from esctl.ask.scope.scope import claims
 from esctl.ask.states.replay import replay
 from esctl.ask.states.resume import resumed
 from esctl.errors import InputError, UsageError
-from esctl.intake.batch import IngestOptions, ingest
+from esctl.intake.batch import ingest
+from esctl.intake.intake import IngestOptions
 from esctl.maintain import save_states as snapshots
 from esctl.output import Target, write
 from esctl.saved_states import files
 from esctl.sources.files import Source
-from esctl.sources.reading import SourceOptions
+from esctl.sources.reading import SourceOptions, file_readers
 from tests.support.cli_harness import esctl, uncompacted
 
 PROJECTION = """
@@ -72,7 +73,8 @@ def kept(folder: Path, lines: list[str], **settings: str) -> None:
         patch.chdir(folder)
         patch.setenv("ESCTL_SNAPSHOTS", settings.get("snapshots", "off"))
         store = Store.create(None, None, erasable=False)
-        ingest(store.path, [Source(name, Path(name))], OPTIONS, store.updater, lambda *_: None, store.connection)
+        found = file_readers([Source(name, Path(name))], OPTIONS.source)
+        ingest(store.path, found, OPTIONS, store.updater, lambda *_: None, store.connection)
         snapshots.keep(opened(folder))
 
 

@@ -195,6 +195,23 @@ def test_a_naive_time_is_read_in_the_zone_that_ingest_was_told(tmp_path: Path) -
     assert shown == "2024-01-02T05:45:00+05:45"
 
 
+def test_a_zone_for_what_is_known_already_applies_with_the_next_record_and_says_so(tmp_path: Path) -> None:
+    event = {"id": 1, "type": "Made", "time": "2024-01-02 05:45:00", "stream": "thing-1", "data": {"n": 1}}
+    write_lines(tmp_path / "a.jsonl", [event])
+    write_lines(tmp_path / "b.jsonl", [event | {"id": 2}])
+    good("ingest", "a.jsonl", "b.jsonl", "-q", cwd=tmp_path)
+    said = good("ingest", "a.jsonl", "b.jsonl", "--tz", "Asia/Kathmandu", cwd=tmp_path).err
+    assert "note: --tz Asia/Kathmandu does not apply to a.jsonl and 1 more: no new record, and what is known" in said
+    assert "was read in UTC" in said
+    write_lines(tmp_path / "a.jsonl", [event, event | {"id": 3}])
+    said = good("ingest", "a.jsonl", "--tz", "Asia/Kathmandu", cwd=tmp_path).err
+    assert "does not apply" not in said
+    times = {row["id"]: row["time"] for row in good("log", cwd=tmp_path).rows}
+    assert (times["1"], times["2"]) == ("2024-01-02T00:00:00Z", "2024-01-02T05:45:00Z")
+    assert "does not apply" not in good("ingest", "a.jsonl", "--tz", "Asia/Kathmandu", cwd=tmp_path).err
+    assert "does not apply" not in good("ingest", "b.jsonl", "--tz", "UTC", cwd=tmp_path).err
+
+
 def test_an_offset_is_a_zone(tmp_path: Path) -> None:
     event = {"id": 1, "type": "Made", "time": "2024-01-02 05:45:00", "stream": "thing-1", "data": {"n": 1}}
     write_lines(tmp_path / "a.jsonl", [event])

@@ -19,11 +19,11 @@ LINES = 60_000
 # place that is counted, not timed.
 PROGRAM = """
 import os, signal, sys
-import esctl.intake.batch
+import esctl.intake.intake
 from esctl.cli import app
 from esctl.log import writer
 
-esctl.intake.batch.COMMIT_ROWS = 10_000
+esctl.intake.intake.COMMIT_ROWS = 10_000
 number, stop = int(sys.argv.pop(1)), getattr(signal, sys.argv.pop(1))
 import esctl.sources.reading as reading
 plain = reading.SourceOptions

@@ -40,7 +40,8 @@ class Followed:
         self.tail = Tail(Source("app.log", self.path), self.options, self.notes.append)
 
     def poll(self, limit: int = 1 << 20) -> None:
-        for name, delivery in self.tail.poll(self.cursors, limit):
+        for delivery in self.tail.poll(self.cursors, limit):
+            name = delivery.source
             assert delivery.cursor.offset >= self.cursors.get(name, delivery.cursor).offset
             self.cursors[name] = delivery.cursor
             self.given[name] = self.given.get(name, b"") + b"".join(delivery.batch["raw"].to_pylist())

@@ -18,13 +18,14 @@ from esctl.errors import InputError
 from esctl.index import update
 from esctl.index.decode import exact_json
 from esctl.index.files.manifest import Manifest
-from esctl.intake import batch
-from esctl.intake.batch import IngestOptions
+from esctl.intake import batch, intake
+from esctl.intake.intake import IngestOptions, Outcome
 from esctl.log.commits import open_log
 from esctl.model import Cursor, Stanza
 from esctl.sources.files import Source, expand
 from esctl.sources.generations import HEAD_SIZE, Known, candidates, same_files
-from esctl.sources.reading import SourceOptions
+from esctl.sources.protocol import SourceReader
+from esctl.sources.reading import SourceOptions, file_readers
 from tests.support.cli_harness import good, plain_event, refused, write_lines
 
 
@@ -35,10 +36,11 @@ def files(folder: Path, count: int) -> Path:
     return folder / "logs"
 
 
-def taken(folder: Path, sources: Sequence[Source], **options: bool) -> batch.Outcome:
+def taken(folder: Path, sources: Sequence[Source], **options: bool) -> Outcome:
     store = Store.create(folder / ".esctl", None, erasable=False)
     wanted = IngestOptions(SourceOptions(), **options)
-    return batch.ingest(store.path, sources, wanted, store.updater, lambda read, records: None, store.connection)
+    readers = file_readers(sources, wanted.source)
+    return batch.ingest(store.path, readers, wanted, store.updater, lambda read, records: None, store.connection)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def taken(folder: Path, sources: Sequence[Source], **options: bool) -> batch.Out
 def test_many_files_are_committed_as_they_are_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, bool], commits: int
 ) -> None:
-    monkeypatch.setattr(batch, "COMMIT_PARTS", 10)
+    monkeypatch.setattr(intake, "COMMIT_PARTS", 10)
     found = expand([str(files(tmp_path, 25))])
     assert taken(tmp_path, found, **options).summary.new == 50
     snapshot = open_log(tmp_path / ".esctl").read()
@@ -58,13 +60,13 @@ def test_many_files_are_committed_as_they_are_read(
 
 
 def test_what_was_committed_before_a_failure_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch, "COMMIT_PARTS", 10)
+    monkeypatch.setattr(intake, "COMMIT_PARTS", 10)
     found = expand([str(files(tmp_path, 25))])
     found[22].path.unlink()  # type: ignore[union-attr]
     seen = []
     kept = batch._read_source
 
-    def reading(run: batch._Run, source: Source) -> None:
+    def reading(run: batch._Run, source: SourceReader) -> None:
         seen.append(open_log(tmp_path / ".esctl").read().head)
         kept(run, source)
 
@@ -79,11 +81,11 @@ KILLED = """
 import os, signal
 from pathlib import Path
 from esctl.api import Store
-from esctl.intake import batch
+from esctl.intake import batch, intake
 from esctl.sources.files import expand
-from esctl.sources.reading import SourceOptions
+from esctl.sources.reading import SourceOptions, file_readers
 
-batch.COMMIT_PARTS = 10
+intake.COMMIT_PARTS = 10
 kept, seen = batch._read_source, []
 
 def reading(run, source):
@@ -94,8 +96,9 @@ def reading(run, source):
 
 batch._read_source = reading
 store = Store.create(Path(".esctl"), None, erasable=False)
-options = batch.IngestOptions(SourceOptions())
-batch.ingest(store.path, expand(["logs"]), options, store.updater, batch.unobserved, store.connection)
+options = intake.IngestOptions(SourceOptions())
+readers = file_readers(expand(["logs"]), options.source)
+batch.ingest(store.path, readers, options, store.updater, intake.unobserved, store.connection)
 """
 
 

@@ -20,7 +20,8 @@ from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
 from esctl.sources import files
 from esctl.sources.files import Source, expand, zstd
-from esctl.sources.reading import Delivery, SourceOptions, read
+from esctl.sources.protocol import Delivery
+from esctl.sources.reading import SourceOptions, read
 
 LINES = st.lists(
     st.one_of(

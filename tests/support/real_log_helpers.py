@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from esctl.api import Relation, Store
-from esctl.intake.batch import IngestOptions, ingest
+from esctl.intake.batch import ingest
+from esctl.intake.intake import IngestOptions
 from esctl.model import IngestSummary
 from esctl.output import Target, write
 from esctl.sources.files import expand
-from esctl.sources.reading import SourceOptions
+from esctl.sources.reading import SourceOptions, file_readers
 
 Rows = list[dict[str, Any]]
 
@@ -40,7 +41,7 @@ def load(
     store = Store.create(folder / ".esctl", file, erasable=False)
     outcome = ingest(
         store.path,
-        expand([str(source) for source in sources]),
+        file_readers(expand([str(source) for source in sources]), options or SourceOptions()),
         IngestOptions(options or SourceOptions()),
         store.updater,
         lambda read, records: None,

@@ -15,8 +15,8 @@ from esctl.errors import UsageError
 if TYPE_CHECKING:
     from esctl.api import Store
     from esctl.index.envelope.detect import Detection
-    from esctl.intake.batch import IngestOptions, Outcome
     from esctl.intake.follow import Pace
+    from esctl.intake.intake import IngestOptions, Outcome
     from esctl.ledger.sign.note import SigningKey
     from esctl.model import Answer
     from esctl.sources.files import Source
@@ -99,7 +99,7 @@ def run(
     from esctl.cli.opening import zone
     from esctl.engine.sizes import parse_size
     from esctl.engine.zones import find_zone
-    from esctl.intake.batch import IngestOptions
+    from esctl.intake.intake import IngestOptions
     from esctl.ledger.sign.keys import read_key
     from esctl.maintain.save_states import keep
     from esctl.sources.files import Limits, expand, expand_followed
@@ -163,7 +163,9 @@ def _pace(every: str, records: int) -> Pace:
 def _followed(store: Store, found: list[Source], options: IngestOptions, pace: Pace, shared: Shared) -> Outcome:
     from esctl.cli.failures import asked_to_stop
     from esctl.cli.ingesting import report_detections
-    from esctl.intake.follow import Talk, follow
+    from esctl.intake.follow import Callbacks, follow
+    from esctl.sources.follow import Tail
+    from esctl.storage.rights import narrow, seen
 
     def note(text: str) -> None:
         diagnostics.note(f"note: {text}", shared.quiet)
@@ -171,9 +173,14 @@ def _followed(store: Store, found: list[Source], options: IngestOptions, pace: P
     def detected(name: str, detection: Detection) -> None:
         report_detections([(name, detection)], shared.quiet)
 
+    def keep_private() -> None:
+        if narrow(store.path, seen(source.path for source in found)):
+            note(f"{store.path} can now be read by no more than may read what is followed")
+
+    tails = [Tail(source, options.source, note) for source in found]
     with diagnostics.progress("follow", None, shared.quiet) as advance, asked_to_stop() as is_asked:
-        talk = Talk(is_asked, advance, detected, note)
-        return follow(store.path, found, options, pace, store.updater, store.connection, talk)
+        talk = Callbacks(is_asked, advance, detected, keep_private)
+        return follow(store.path, tails, options, pace, store.updater, store.connection, talk)
 
 
 def _check_followable(options: IngestOptions) -> None:
@@ -195,8 +202,8 @@ def _total(sources: list[Source]) -> int | None:
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
-    from esctl.cli.ingesting import report_apart, report_clock, report_homeless
-    from esctl.cli.opening import output_settings
+    from esctl.cli.ingesting import report_apart, report_clock, report_homeless, report_unzoned
+    from esctl.cli.opening import output_settings, zone
     from esctl.cli.render import render
 
     for name, count in outcome.pending:
@@ -207,6 +214,7 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
         diagnostics.note(
             f"{outcome.skipped} duplicates were left out: their sources can no longer be exported whole", shared.quiet
         )
+    report_unzoned(outcome.unzoned, outcome.snapshot.cursors, zone(shared), shared.quiet)
     report_clock(outcome.ahead, outcome.snapshot.at, shared.quiet)
     summary = outcome.summary
     for count, what, option in (

@@ -18,10 +18,11 @@ from esctl.api import Relation, Store
 from esctl.engine.duckdb import connect, second_cursor
 from esctl.engine.interrupts import interrupt_all
 from esctl.errors import UsageError
-from esctl.intake.batch import IngestOptions, Outcome, ingest
+from esctl.intake.batch import ingest
+from esctl.intake.intake import IngestOptions, Outcome
 from esctl.model import MARK
 from esctl.sources.files import expand
-from esctl.sources.reading import SourceOptions
+from esctl.sources.reading import SourceOptions, file_readers
 from tests.support.cli_harness import esctl, good, refused
 
 ENVELOPE = {"id": "i", "type": "t", "time": "at", "entity": "e", "data": "d"}
@@ -49,7 +50,7 @@ def taken(folder: Path, name: str, events: Sequence[Event], *, skip_duplicates: 
     path.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in events), encoding="utf-8")
     store = Store.create(folder / ".esctl", None, erasable=False)
     options = IngestOptions(SourceOptions(), skip_duplicates=skip_duplicates)
-    found = expand([str(path)])
+    found = file_readers(expand([str(path)]), options.source)
     return ingest(store.path, found, options, store.updater, lambda read, records: None, store.connection)
 
 

@@ -1,0 +1,176 @@
+"""Records on their way from sources into a commit, and what came of an ingest: the same in a batch and following."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from esctl.model import IngestSummary
+
+if TYPE_CHECKING:
+    from esctl.index.envelope.detect import Detection
+    from esctl.index.files.manifest import IndexFile, Manifest
+    from esctl.index.seen_ids.numberings import Apart
+    from esctl.log.store_state import Snapshot
+    from esctl.log.writer import Part
+    from esctl.sources.protocol import Delivery, FileCursor
+    from esctl.sources.reading import SourceOptions
+
+COMMIT_BYTES = 48 << 20
+COMMIT_ROWS = 500_000
+COMMIT_PARTS = 1000
+"""So many small files make a commit: what was read of many is kept, whatever becomes of the rest."""
+SAMPLED = 1000
+
+
+class Observer(Protocol):
+    """What is told of the progress."""
+
+    def __call__(self, read: int, records: int) -> None:
+        """Report bytes read and records kept since the last call."""
+
+
+def unobserved(read: int, records: int) -> None:
+    """Observe nothing."""
+
+
+class IngestOptions(Struct, frozen=True):
+    """How to ingest. `tz` is the zone of times that name none."""
+
+    source: SourceOptions
+    strict: bool = False
+    skip_duplicates: bool = False
+    tz: str = "UTC"
+
+
+class Outcome(Struct, frozen=True):
+    """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name.
+
+    `homeless` are new events that name no entity; `first`: the store had no commit before; `apart`: sources that were
+    found to have a numbering of ids of their own; `ahead`: microseconds that the log was ahead of the clock; `unzoned`:
+    sources that are read in another zone than was asked for, as they had no new record.
+    """
+
+    summary: IngestSummary
+    detections: tuple[tuple[str, Detection], ...]
+    pending: tuple[tuple[str, int], ...]
+    skipped: int
+    snapshot: Snapshot
+    homeless: int
+    first: bool
+    apart: tuple[Apart, ...] = ()
+    ahead: int = 0
+    unzoned: tuple[str, ...] = ()
+
+
+class Intake(Struct):
+    """What was read and is in no commit yet. `known`: cursors of all sources, with what was taken so far."""
+
+    options: IngestOptions
+    observe: Observer
+    known: dict[str, FileCursor]
+    parts: list[Part] = field(default_factory=list)
+    rows: int = 0
+    bytes: int = 0
+    records: int = 0  # taken in all
+    _sampled: dict[str, int] = field(default_factory=dict)
+
+    def take(self, delivery: Delivery) -> None:
+        """Take a delivery in, with the zone that its times are read in."""
+        from esctl.log.writer import Part
+
+        before = self.known.get(delivery.source)
+        dialect = dict(delivery.cursor.dialect)
+        if self.options.tz != "UTC":
+            dialect["tz"] = self.options.tz
+        elif before is not None and "tz" in before.dialect:
+            dialect["tz"] = before.dialect["tz"]
+        batch, cursor = delivery.batch, replace(delivery.cursor, dialect=dialect)
+        self.known[delivery.source] = cursor
+        self.parts.append(Part(delivery.source, [batch], cursor))
+        self.records += batch.num_rows
+        self.rows += batch.num_rows
+        self.bytes += batch.nbytes
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether what waits is enough for a commit."""
+        return self.rows >= COMMIT_ROWS or self.bytes >= COMMIT_BYTES or len(self.parts) >= COMMIT_PARTS
+
+    def empty(self) -> Sequence[Part]:
+        """Hand over what waits."""
+        parts, self.parts, self.rows, self.bytes = self.parts, [], 0, 0
+        return parts
+
+    def with_samples(self, parts: Iterable[Part], committed: Mapping[str, FileCursor]) -> list[Part]:
+        """Return parts that tell how many records the first commit of their source has."""
+        return [self._with_sample(part, committed.get(part.source)) for part in parts]
+
+    def _with_sample(self, part: Part, known: FileCursor | None) -> Part:
+        told = self._sampled.get(part.source) or (known.sampled if known is not None else 0)
+        rows = sum(batch.num_rows for batch in part.batches)
+        self._sampled[part.source] = told or min(rows, SAMPLED)
+        return replace(part, cursor=replace(part.cursor, sampled=self._sampled[part.source]))
+
+    def unzoned(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return which of some sources are still read in another zone than was asked for."""
+        zone = self.options.tz
+        known = ((name, self.known.get(name)) for name in names) if zone != "UTC" else ()
+        return tuple(name for name, cursor in known if cursor and cursor.records and cursor.dialect.get("tz") != zone)
+
+
+class Before(Struct, frozen=True):
+    """The store and its index as an ingest found them, and when it began."""
+
+    snapshot: Snapshot
+    manifest: Manifest
+    started: float = field(default_factory=time.monotonic)
+
+    def outcome(
+        self,
+        intake: Intake,
+        names: Iterable[str],
+        detections: Iterable[tuple[str, Detection]],
+        pending: Iterable[tuple[str, int]],
+        after: tuple[Snapshot, Manifest],
+        *,
+        skipped: int = 0,
+        ahead: int = 0,
+    ) -> Outcome:
+        """Say what an ingest from sources of these names did, whose store and index are now those of `after`."""
+        from esctl.index.seen_ids.numberings import newly_apart
+
+        snapshot, manifest = after
+        return Outcome(
+            self._summary(intake.records, skipped, snapshot.head, manifest),
+            tuple(detections),
+            tuple(pending),
+            skipped,
+            snapshot,
+            homeless=manifest.homeless - self.manifest.homeless,
+            first=self.snapshot.seq == 0,
+            apart=newly_apart(self.manifest, manifest),
+            ahead=ahead,
+            unzoned=intake.unzoned(names),
+        )
+
+    def _summary(self, records: int, skipped: int, head: int, after: Manifest) -> IngestSummary:
+        def added(count: Callable[[IndexFile], int]) -> int:
+            # Fewer than before where ids turned out not to be shared.
+            return max(sum(map(count, after.files)) - sum(map(count, self.manifest.files)), 0)
+
+        new, seconds = records - skipped, time.monotonic() - self.started
+        return IngestSummary(
+            records=records,
+            new=new,  # of this run: another writer may have come between
+            duplicates=added(lambda file: file.duplicates) + skipped,
+            conflicts=added(lambda file: file.conflicts),
+            invalid=added(lambda file: file.invalid),
+            head=head,
+            seconds=round(seconds, 3),
+            events_per_second=round(new / max(seconds, 0.001)),
+        )

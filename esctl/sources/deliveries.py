@@ -1,0 +1,151 @@
+"""What is new in one open source: batches of records, each with the cursor to go on from."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.model import Cursor
+from esctl.sources import columnar
+from esctl.sources.feed import Feed
+from esctl.sources.files import ByteStream
+from esctl.sources.generations import HEAD_SIZE
+from esctl.sources.pieces import Piece, batch_of
+from esctl.sources.protocol import Delivery
+
+
+class RecordReader(Protocol):
+    """Cuts what is left of a source into pieces of records; `pending` bytes at its end are in none."""
+
+    pending: int
+
+    def __iter__(self) -> Iterator[Piece]: ...
+
+
+class _Consumed(Protocol):
+    """The bytes behind a reader, as far as a cursor needs them."""
+
+    @property
+    def stream(self) -> ByteStream: ...
+
+    def digest(self, upto: int) -> str: ...
+
+    def release(self, upto: int) -> None: ...
+
+
+class WholeFile(Struct, frozen=True):
+    """The bytes of a parquet or arrow file: hashed once, as a whole."""
+
+    stream: ByteStream
+    sha256: str
+
+    def digest(self, upto: int) -> str:
+        """Return the digest of the file."""
+        return self.sha256
+
+    def release(self, upto: int) -> None:
+        """Keep nothing that could be let go of."""
+
+
+class Reading:
+    """What is new in one source. Iterate it once, for Deliveries; `pending_bytes` is known afterwards.
+
+    `name` is the source name to record, `format` the format read, `size` and `done` the bytes of the file on disk and
+    how many of them were read (for progress; `size` None where unknown).
+    """
+
+    def __init__(
+        self, name: str, consumed: _Consumed, reader: RecordReader, start: Cursor, head: bytes, rows: int
+    ) -> None:
+        self.name = name
+        self.format = start.format
+        self._feed = consumed
+        self._reader = reader
+        self._cursor = start
+        self._head = head
+        self._rows = rows
+        self._told = 0
+
+    @property
+    def left_at(self) -> tuple[Feed | None, Cursor, bytes]:
+        """Return the bytes behind a source of lines, the cursor to go on from, and its first bytes if it is new."""
+        return self._feed if isinstance(self._feed, Feed) else None, self._cursor, self._head
+
+    @property
+    def pending_bytes(self) -> int:
+        """Return the bytes at the end of the source that are in no record yet."""
+        return self._reader.pending
+
+    @property
+    def size(self) -> int | None:
+        """Return the bytes of the file on disk."""
+        return self._feed.stream.size
+
+    @property
+    def done(self) -> int:
+        """Return the bytes of the file on disk read so far."""
+        return self._feed.stream.done
+
+    def close(self) -> None:
+        """Close the source."""
+        self._feed.stream.close()
+
+    def __iter__(self) -> Iterator[Delivery]:
+        try:
+            yield from self.deliveries()
+        finally:
+            self.close()
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """Read as iterating does, and leave the source open."""
+        last = self._cursor
+        moved = False
+        for piece in self._reader:
+            count = len(piece.starts)
+            for start in range(0, count, self._rows):
+                stop = min(start + self._rows, count)
+                last = self._advanced(last, piece, start, stop)
+                batch = batch_of(piece.starts[start:stop], piece.raws.slice(start, stop - start))
+                yield Delivery(self.name, batch, last, self._newly_done())
+            if not count:
+                last = self._advanced(last, piece, 0, 0)
+            moved = not count
+            self._feed.release(piece.upto)
+        if moved and last != self._cursor:
+            yield Delivery(self.name, columnar.EMPTY, last, self._newly_done())
+
+    def _newly_done(self) -> int:
+        before, self._told = self._told, self.done
+        return self._told - before
+
+    def _advanced(self, last: Cursor, piece: Piece, start: int, stop: int) -> Cursor:
+        ended = stop == len(piece.starts)
+        offset = piece.upto if ended else int(piece.ends[stop - 1])
+        dialect = dict(last.dialect)
+        if "shape" in dialect:
+            inside = piece.inside_end if ended else bool(piece.inside[stop - 1])
+            dialect["inside"] = "1" if inside else "0"
+        head_size, head_hash = last.head_size, last.head_sha256
+        if self._head:
+            head_size = min(offset, HEAD_SIZE)
+            head_hash = hashlib.sha256(self._head[:head_size]).hexdigest()
+        return replace(
+            last,
+            offset=offset,
+            sha256=self._feed.digest(offset),
+            head_size=head_size,
+            head_sha256=head_hash,
+            records=last.records + stop - start,
+            header=_packed(piece.header) or last.header,
+            tail=_packed(piece.tail) if ended else "",
+            dialect=dialect,
+        )
+
+
+def _packed(data: bytes) -> str:
+    return base64.b64encode(data).decode()
