@@ -97,10 +97,11 @@ def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = 
 def _tell_basis(shared: Shared, store: Store, basis: Basis) -> None:
     from esctl.ask.scope.basis import to_json, to_lines
     from esctl.cli.render import choose_target
+    from esctl.output.formats import FORMATS
 
     if not shared.basis:
         return
-    plain = choose_target(shared, (), output_settings(store)).format in ("table", "markdown")
+    plain = FORMATS[choose_target(shared, (), output_settings(store)).format].for_reading
     for line in to_lines(basis) if plain else [to_json(basis)]:
         diagnostics.note(line)
 

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 from esctl.engine.duckdb import open_ahead
 from esctl.engine.quoting import is_text
 from esctl.errors import UsageError
-from esctl.output.target import FORMATS
+from esctl.output.formats import FORMATS, listed_formats
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -72,8 +72,8 @@ _OPTIONS = {
         "-f",
         metavar="FORMAT",
         autocompletion=complete_format,
-        help="table, json, jsonl, csv, tsv, markdown, parquet or arrow, for checks sarif or junit too; by default by "
-        "the suffix of --output, else a table on a terminal and jsonl in a pipe. [env: ESCTL_FORMAT]",
+        help=f"{listed_formats()}; by default by the suffix of --output, else a table on a terminal and jsonl in a "
+        "pipe. [env: ESCTL_FORMAT]",
     ),
     "output": _option(
         Path | None, "--output", "-o", metavar="PATH", help="Write to a file, which appears when it is whole."

@@ -14,11 +14,10 @@ from esctl.cli.options import Shared
 from esctl.cli.pager import paged
 from esctl.errors import UsageError
 from esctl.model import Answer
+from esctl.output.formats import FORMATS, Format
 
 if TYPE_CHECKING:
     from esctl.output import Target, Written
-
-_PAGED = ("table", "markdown")
 
 
 def choose_target(
@@ -29,14 +28,16 @@ def choose_target(
     `table_columns` is what a table shows when --columns does not say; `configured` is the [output] table of esctl.toml
     (format, tz, color). Raises UsageError for an unknown format, and for a binary one on a terminal.
     """
-    from esctl.output.target import BINARY_FORMATS, Target, choose_format
+    from esctl.output.target import Target, choose_format
 
     settings = configured or {}
     path = None if shared.output is None or str(shared.output) == "-" else shared.output
     terminal = diagnostics.is_terminal(sys.stdout)
     chosen = choose_format(shared.format, path, os.environ, settings.get("format"), terminal)
-    if chosen in BINARY_FORMATS and path is None and terminal:
-        raise UsageError(f"{chosen} is not for a terminal", f"write it to a file: -o answer.{chosen}")
+    if FORMATS[chosen].binary and path is None and terminal:
+        raise UsageError(
+            f"{chosen} is not for a terminal", f"write it to a file: -o answer{FORMATS[chosen].suffixes[0]}"
+        )
     return Target(
         format=chosen,
         destination=path,
@@ -49,6 +50,11 @@ def choose_target(
             shared.color or settings.get("color") or "auto", os.environ, terminal and path is None
         ),
     )
+
+
+def _check_readable(form: Format) -> None:
+    if form.binary:
+        raise UsageError(f"{form.name} is not for a terminal", f"write it to a file: -o answer{form.suffixes[0]}")
 
 
 def render(
@@ -77,7 +83,7 @@ def render(
 
 
 def _wants_pager(shared: Shared, target: Target) -> bool:
-    if shared.no_pager or target.format not in _PAGED or isinstance(target.destination, Path):
+    if shared.no_pager or not FORMATS[target.format].for_reading or isinstance(target.destination, Path):
         return False
     return diagnostics.is_terminal(sys.stdout) and os.environ.get("TERM") != "dumb"
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from esctl.output.target import FORMATS, Format, Target, Written, choose_format
+from esctl.output.formats import FORMATS, Format
+from esctl.output.target import Target, Written, choose_format
 
 if TYPE_CHECKING:
     from esctl.output.frames import to_arrow, to_rows

@@ -12,7 +12,6 @@ from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
 from esctl.model import Answer, Findings
 from esctl.output.rows import pieces
-from esctl.output.target import Format
 
 
 class Finding(Struct, frozen=True):
@@ -23,7 +22,7 @@ class Finding(Struct, frozen=True):
     place: str
 
 
-def findings_of(answer: Answer, form: Format) -> Findings:
+def findings_of(answer: Answer, form: str) -> Findings:
     """Return how an answer's rows read as findings. Raises UsageError where they do not."""
     if answer.findings is None:
         what = answer.title or "this answer"

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from esctl.errors import UsageError, shell_word
 from esctl.model import Answer, Column
-from esctl.output.target import FLAT_FORMATS, Target
+from esctl.output.formats import format_named
+from esctl.output.target import Target
 
 
 class Selection(Struct, frozen=True):
@@ -18,6 +19,7 @@ class Selection(Struct, frozen=True):
     sql: str
     width: int
     picked: tuple[tuple[int, Column], ...]
+    title: str = ""  # of the answer
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -45,13 +47,14 @@ def select_columns(answer: Answer, target: Target) -> Selection:
     A name that is no column but a prefix (`state` where there are `state.*`) stands for all of these.
     Raises UsageError for an unknown name.
     """
-    nested = Selection(answer.sql, len(answer.columns), tuple(enumerate(answer.columns)))
+    nested = Selection(answer.sql, len(answer.columns), tuple(enumerate(answer.columns)), answer.title)
     flat = nested
     if answer.flat_sql:
-        flat = Selection(answer.flat_sql, len(answer.flat_columns), tuple(enumerate(answer.flat_columns)))
-    base = flat if target.format in FLAT_FORMATS else nested
+        flat = Selection(answer.flat_sql, len(answer.flat_columns), tuple(enumerate(answer.flat_columns)), answer.title)
+    form = format_named(target.format)
+    base = flat if form.flat else nested
     wanted = target.columns
-    if not wanted and target.format in ("table", "markdown"):
+    if not wanted and form.for_reading:
         wanted = target.table_columns
     if not wanted:
         return base
@@ -59,7 +62,7 @@ def select_columns(answer: Answer, target: Target) -> Selection:
         base = flat
     picked = [cell for name in wanted for cell in _named(base, name) or _unknown(name, base, flat)]
     # A column is written once, however often it is named: no object has a key twice.
-    return Selection(base.sql, base.width, tuple(dict.fromkeys(picked)))
+    return Selection(base.sql, base.width, tuple(dict.fromkeys(picked)), base.title)
 
 
 def _named(selection: Selection, name: str) -> list[tuple[int, Column]]:

@@ -31,9 +31,7 @@ _LEAST = {"text": 12, "value": 12, "json": 20}
 _STYLES = {"before": "red strike", "after": "green"}
 
 
-def write_table(
-    selection: Selection, connection: Any, target: Target, zone: Zone, sink: BinaryIO, title: str = ""
-) -> Written:
+def write_table(selection: Selection, connection: Any, target: Target, zone: Zone, sink: BinaryIO) -> Written:
     """Write rows as one table, or where too many columns share the width, as one block of lines a row.
 
     Columns without any value are left out (and named below) unless they were asked for.
@@ -54,8 +52,8 @@ def write_table(
     empty = [visible(c.name) for i, c in enumerate(selection.columns) if i not in kept]
 
     console = _console(target)
-    if title:
-        _print(console, _text(visible(title), "bold"))
+    if selection.title:
+        _print(console, _text(visible(selection.title), "bold"))
     if _fits(columns, narrow_heads, narrow_cells, target.width):
         console.print(_grid(columns, narrow_heads, narrow_cells))
     else:

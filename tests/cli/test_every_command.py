@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from esctl.cli import app
-from esctl.output.target import FORMATS
+from esctl.output import FORMATS
 from tests.cli.test_hostile import HOSTILE, acting, event
 from tests.support.cli_harness import Done, write_lines
 

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from esctl.output import FORMATS
-from esctl.output.target import FINDINGS_FORMATS
 from tests.support.cli_harness import COLUMNS, esctl, good, ingest_samples, lines, on_terminal, refused
 
 COMMANDS = {
@@ -160,7 +159,7 @@ def test_an_option_outranks_a_variable_and_a_variable_the_file(samples: Path, tm
     assert good(*arguments, "-f", "jsonl", cwd=samples, ESCTL_FORMAT="csv").out.startswith(b'{"first":')
 
 
-@pytest.mark.parametrize("form", [form for form in FORMATS if form not in FINDINGS_FORMATS])
+@pytest.mark.parametrize("form", [name for name, form in FORMATS.items() if not form.takes_findings])
 def test_times_are_shown_in_the_zone_that_is_asked_for(samples: Path, form: str) -> None:
     done = good("entities", "account-013", "--tz", "Asia/Kathmandu", "-f", form, cwd=samples)
     if form in ("parquet", "arrow"):  # an instant is an instant, whatever zone it is shown in

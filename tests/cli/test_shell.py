@@ -19,9 +19,6 @@ import pytest
 
 from esctl.output import FORMATS
 
-WHOLE = ("table", "junit")
-"""Formats that are written when all rows are known."""
-
 ROOT = Path(__file__).resolve().parents[2]
 SHELL = [sys.executable, str(ROOT / "tests" / "support" / "shell_app.py")]
 ESCTL = [sys.executable, "-m", "esctl"]
@@ -170,7 +167,7 @@ def test_binary_formats_are_kept_off_the_terminal() -> None:
     assert "hint: write it to a file: -o answer.parquet" in without_colour(shown)
 
 
-@pytest.mark.parametrize("form", [form for form in FORMATS if form not in WHOLE])
+@pytest.mark.parametrize("form", [name for name, form in FORMATS.items() if form.streams])
 def test_a_reader_that_leaves_ends_it_with_141_and_no_noise(form: str) -> None:
     process = subprocess.Popen(
         [*SHELL, "rows", "30000000", "-q", "-f", form],

@@ -16,7 +16,6 @@ from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.model import Answer, Column, Findings
 from esctl.output import Target, choose_format, write
-from esctl.output.target import Format
 from esctl.output.text import visible
 from tests.support import findings_schemas
 from tests.support.output_answers import HOSTILE_TEXTS, RULES, hostile_answer, session, state_answer, written
@@ -122,7 +121,7 @@ def test_a_failure_lists_a_bounded_number_of_findings() -> None:
 
 
 @pytest.mark.parametrize("form", ["sarif", "junit"])
-def test_an_answer_without_findings_is_refused_before_anything_is_written(form: Format) -> None:
+def test_an_answer_without_findings_is_refused_before_anything_is_written(form: str) -> None:
     buffer = io.BytesIO()
     with pytest.raises(UsageError) as caught:
         write(replace(state_answer(), title="states"), Target(format=form, destination=buffer))
@@ -137,5 +136,5 @@ def test_the_suffix_names_the_format(tmp_path: Any) -> None:
 
 
 @pytest.mark.parametrize("form", ["sarif", "junit"])
-def test_the_same_answer_is_the_same_bytes(form: Format) -> None:
+def test_the_same_answer_is_the_same_bytes(form: str) -> None:
     assert written(hostile_answer(), Target(format=form)) == written(hostile_answer(), Target(format=form))

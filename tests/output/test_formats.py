@@ -21,7 +21,6 @@ from esctl.engine.duckdb import EVENT_ERROR
 from esctl.errors import UsageError
 from esctl.model import Answer, Column, Findings
 from esctl.output import FORMATS, Target, write
-from esctl.output.target import BINARY_FORMATS, FINDINGS_FORMATS, Format
 from tests.support.output_answers import (
     HOSTILE_NAME,
     HOSTILE_TEXTS,
@@ -33,7 +32,7 @@ from tests.support.output_answers import (
     written,
 )
 
-TEXT_FORMATS = [name for name in FORMATS if name not in BINARY_FORMATS]
+TEXT_FORMATS = [name for name, form in FORMATS.items() if not form.binary]
 
 
 def read_arrow(data: bytes) -> pa.Table:
@@ -46,7 +45,7 @@ def one(sql: str, kind: Any, **options: Any) -> Any:
 
 
 @pytest.mark.parametrize("form", TEXT_FORMATS)
-def test_no_character_of_the_log_acts_on_a_terminal(form: Format) -> None:
+def test_no_character_of_the_log_acts_on_a_terminal(form: str) -> None:
     text = written(hostile_answer(), Target(format=form)).decode()
     allowed = "\n\t\r" if form in ("csv", "tsv") else "\n"
     acting = {c for c in text if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")} - set(allowed)
@@ -60,7 +59,7 @@ def test_colour_is_the_only_escape_in_a_coloured_table() -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "jsonl"])
-def test_json_gives_hostile_text_back_unchanged(form: Format) -> None:
+def test_json_gives_hostile_text_back_unchanged(form: str) -> None:
     text = written(hostile_answer(), Target(format=form)).decode()
     rows = json.loads(text) if form == "json" else [json.loads(line) for line in text.splitlines()]
     assert [row[HOSTILE_NAME] for row in rows] == list(HOSTILE_TEXTS)
@@ -78,7 +77,7 @@ def test_csv_disarms_formulas_in_text_only() -> None:
 
 @pytest.mark.parametrize("start", list("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"))
 @pytest.mark.parametrize("form", ["csv", "tsv"])
-def test_no_text_starts_a_formula(form: Format, start: str) -> None:
+def test_no_text_starts_a_formula(form: str, start: str) -> None:
     """A spreadsheet skips a tab or a line end before it looks for one."""
     answer = Answer(session(), f"select chr({ord(start)}) || '=1+1'", (Column(f"{start}x", "text"),))
     name, text = csv.reader(io.StringIO(written(answer, Target(format=form)).decode(), newline=""), delimiter="\t")
@@ -167,7 +166,7 @@ def test_a_misspelt_zone_is_guessed() -> None:
 
 
 @pytest.mark.parametrize("form", ["parquet", "arrow"])
-def test_columnar_formats_are_typed_and_exact(form: Format) -> None:
+def test_columnar_formats_are_typed_and_exact(form: str) -> None:
     data = written(typed_answer(), Target(format=form))
     table = pq.read_table(io.BytesIO(data)) if form == "parquet" else read_arrow(data)
     types = dict(zip(table.schema.names, map(str, table.schema.types), strict=True))
@@ -182,14 +181,14 @@ def test_columnar_formats_are_typed_and_exact(form: Format) -> None:
 
 
 @pytest.mark.parametrize("form", ["parquet", "arrow"])
-def test_columnar_formats_hold_hostile_text_unchanged(form: Format) -> None:
+def test_columnar_formats_hold_hostile_text_unchanged(form: str) -> None:
     data = written(hostile_answer(), Target(format=form))
     table = pq.read_table(io.BytesIO(data)) if form == "parquet" else read_arrow(data)
     assert table.column(HOSTILE_NAME).to_pylist() == list(HOSTILE_TEXTS)
 
 
 @pytest.mark.parametrize("form", ["parquet", "arrow"])
-def test_columnar_formats_of_no_rows_keep_their_columns(form: Format) -> None:
+def test_columnar_formats_of_no_rows_keep_their_columns(form: str) -> None:
     data = written(typed_answer(), Target(format=form, limit=0))
     table = pq.read_table(io.BytesIO(data)) if form == "parquet" else read_arrow(data)
     assert table.num_rows == 0
@@ -205,20 +204,20 @@ def test_an_arrow_file_is_feather(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("form", "text"), [("json", "[]\n"), ("jsonl", ""), ("csv", "entity,state.balance,state.Balance\n")]
 )
-def test_no_rows_are_a_whole_document_too(form: Format, text: str) -> None:
+def test_no_rows_are_a_whole_document_too(form: str, text: str) -> None:
     assert written(state_answer(), Target(format=form, limit=0)).decode() == text
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_limit_holds_in_every_format(form: Format) -> None:
+def test_a_limit_holds_in_every_format(form: str) -> None:
     assert write(hostile_answer(), Target(format=form, limit=3, destination=io.BytesIO())).rows == 3
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_an_error_in_the_data_is_explained_in_every_format(form: Format) -> None:
+def test_an_error_in_the_data_is_explained_in_every_format(form: str) -> None:
     # The row of the error comes late: it is met while rows are fetched.
     sql = f"select case when i < 300000 then i else error('{EVENT_ERROR}evt-9: no number') end from range(300001) t(i)"
-    findings = Findings((), "'odd'", "'odd'", "i") if form in FINDINGS_FORMATS else None
+    findings = Findings((), "'odd'", "'odd'", "i") if FORMATS[form].takes_findings else None
     answer = Answer(session(), sql, (Column("i", "integer"),), findings=findings)
     with pytest.raises(UsageError, match="evt-9: no number"):
         write(answer, Target(format=form, limit=400_000, destination=io.BytesIO()))

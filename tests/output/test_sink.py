@@ -12,12 +12,11 @@ from msgspec.structs import replace
 from esctl.errors import InputError, UsageError
 from esctl.output import FORMATS, Target, choose_format, write
 from esctl.output.sink import open_sink
-from esctl.output.target import Format
 from tests.support.output_answers import hostile_answer, typed_answer
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_failed_answer_leaves_nothing_and_keeps_the_older_file(tmp_path: Path, form: Format) -> None:
+def test_a_failed_answer_leaves_nothing_and_keeps_the_older_file(tmp_path: Path, form: str) -> None:
     path = tmp_path / "answer"
     path.write_text("older")
     answer = hostile_answer()
