@@ -10,6 +10,10 @@ from msgspec import Struct, field
 
 MARK = "\ue000"
 """First character of a JSON string that stands for an exact number (see docs/architecture.md, "Exact text")."""
+SAMPLE_RECORDS = 1000
+"""Records of a source that mapping detection looks at."""
+CLOCK_SKEW_SECONDS = 300
+"""How far the clocks of two machines may be apart before it is reported."""
 
 
 class Cursor(Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,7 +29,7 @@ class Cursor(Struct, frozen=True, forbid_unknown_fields=True):
     head_sha256: str  # of the bytes [0, head_size)
     format: str  # jsonl | json | json-document | csv | tsv | parquet | arrow
     records: int  # records delivered so far from this source
-    sampled: int = 0  # records in the first commit of the source: what mapping detection may look at
+    sampled: int = 0  # records in the first commit of the source, SAMPLE_RECORDS at most: all that detection looks at
     header: str = ""  # base64 of the bytes before the first record's own (CSV header line, with any BOM)
     tail: str = ""  # base64 of the blank bytes after the last record
     dialect: AbstractMapping[str, str] = field(default_factory=dict)  # delimiter, null, ...: what parsing needs

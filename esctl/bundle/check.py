@@ -14,8 +14,8 @@ from esctl.bundle.contents import (
     CHECKPOINT,
     INTERPRETATION,
     MANIFEST,
+    BundleManifest,
     FileEntry,
-    Manifest,
     json_object,
     parse_manifest,
     proof_name,
@@ -46,7 +46,7 @@ class Checked(Struct, frozen=True):
     """What was checked. `signers` are the names of the trusted keys that signed; `manifest` None: nobody can say."""
 
     checks: tuple[Check, ...]
-    manifest: Manifest | None = None
+    manifest: BundleManifest | None = None
     signers: tuple[str, ...] = ()
 
     @property
@@ -88,7 +88,7 @@ def _skipped(why: str, first: str) -> list[Check]:
     return [Check(rule, "nothing", skipped=why) for rule in names[names.index(first) :]]
 
 
-def _check_files(archive: Archive) -> tuple[Manifest | None, Check]:
+def _check_files(archive: Archive) -> tuple[BundleManifest | None, Check]:
     against = "the manifest"
     try:
         manifest = parse_manifest(archive.read(MANIFEST) or b"")
@@ -105,7 +105,7 @@ def _check_files(archive: Archive) -> tuple[Manifest | None, Check]:
     return manifest, Check("files", against, len(listed), tuple(findings[:_MOST_TOLD]))
 
 
-def _check_contents(archive: Archive, manifest: Manifest, before: tuple[Check, ...], asked: _Asked) -> Checked:
+def _check_contents(archive: Archive, manifest: BundleManifest, before: tuple[Check, ...], asked: _Asked) -> Checked:
     from esctl.bundle.replayed import Said, check_replay
 
     content = {name: archive.read(name) or b"" for name in (CHECKPOINT, BASIS, INTERPRETATION)}
@@ -127,7 +127,7 @@ def _check_contents(archive: Archive, manifest: Manifest, before: tuple[Check, .
 
 
 def _check_checkpoint(
-    checkpoint: Checkpoint, manifest: Manifest, basis: bytes, trust: Trust
+    checkpoint: Checkpoint, manifest: BundleManifest, basis: bytes, trust: Trust
 ) -> tuple[Check, tuple[str, ...]]:
     head = checkpoint.head
     against = ", ".join(f"the key {key.name}" for key in trust.keys) or "no key"
@@ -155,7 +155,7 @@ def _wrong(file: str, message: str, against: str) -> Check:
     return Check("checkpoint", against, 1, (Finding("changed", message, file),))
 
 
-def _check_records(archive: Archive, manifest: Manifest, checkpoint: Checkpoint) -> tuple[list[Record], Check]:
+def _check_records(archive: Archive, manifest: BundleManifest, checkpoint: Checkpoint) -> tuple[list[Record], Check]:
     from esctl.bundle.replayed import Record
 
     records, findings = list[Record](), list[Finding]()

@@ -53,7 +53,7 @@ class FileEntry(Struct, frozen=True):
             return cls(path.stat().st_size, file_digest(file, "sha256").hexdigest())
 
 
-class Manifest(Struct, frozen=True):
+class BundleManifest(Struct, frozen=True):
     """What a bundle says that it is. `empty` are positions without bytes: tombstones, and records that were erased."""
 
     log: str
@@ -76,13 +76,13 @@ class Manifest(Struct, frozen=True):
 _MEMBERS = ("log", "size", "entities", "where", "projection", "records", "empty")
 
 
-def parse_manifest(data: bytes) -> Manifest:
+def parse_manifest(data: bytes) -> BundleManifest:
     """Read a manifest. Raises ValueError for anything else, and for one whose files are not those of its records."""
     told = json_object(data)
     if told.get("format") != FORMAT:
         raise ValueError(f"its format is not {FORMAT}")
     try:
-        manifest = Manifest(
+        manifest = BundleManifest(
             told["log"], told["size"], tuple(told["entities"]), told["where"], told["projection"],
             tuple(told["records"]), tuple(told["empty"]),
             {name: FileEntry(**entry) for name, entry in told["files"].items()},
@@ -100,7 +100,7 @@ def parse_manifest(data: bytes) -> Manifest:
     return manifest
 
 
-def _check_types(manifest: Manifest) -> None:
+def _check_types(manifest: BundleManifest) -> None:
     numbers = [manifest.size, *manifest.records, *manifest.empty, *(entry.size for entry in manifest.files.values())]
     texts = [manifest.log, manifest.where, manifest.projection, *manifest.entities]
     hashes = [entry.sha256 for entry in manifest.files.values()]

@@ -22,8 +22,8 @@ from esctl.bundle.contents import (
     MANIFEST,
     README,
     REPLAYED,
+    BundleManifest,
     FileEntry,
-    Manifest,
     proof_name,
     record_name,
 )
@@ -83,7 +83,7 @@ class Bundle(Struct, frozen=True):
                 listed[name] = FileEntry.of(data)
                 yield name, data
         known = {name for name in sources if name in self.scope.view.manifest.sources}
-        about = Manifest(
+        about = BundleManifest(
             self.checkpoint.head.origin, self.checkpoint.head.size, self.scope.entities, self.asked.where,
             self.asked.projection, self.positions, tuple(empty), {},
         )  # fmt: skip
@@ -97,7 +97,7 @@ class Bundle(Struct, frozen=True):
                 yield path.name, path
         yield MANIFEST, replace(about, files=listed).data
 
-    def _single(self, about: Manifest, read_with: bytes) -> Iterator[tuple[str, bytes]]:
+    def _single(self, about: BundleManifest, read_with: bytes) -> Iterator[tuple[str, bytes]]:
         yield README, readme(about, self.checkpoint, self.basis)
         yield BASIS, f"{to_json(self.basis)}\n".encode()
         yield CHECKPOINT, self.checkpoint.data

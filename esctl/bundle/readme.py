@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from esctl.ask.scope.basis import to_lines
-from esctl.bundle.contents import BASIS, CHECKPOINT, INTERPRETATION, MANIFEST, STATES, TRAIL, Manifest
+from esctl.bundle.contents import BASIS, CHECKPOINT, INTERPRETATION, MANIFEST, STATES, TRAIL, BundleManifest
 from esctl.output.text import visible
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ THE ANSWERS REST ON
 """
 
 
-def readme(about: Manifest, checkpoint: Checkpoint, basis: Basis) -> bytes:
+def readme(about: BundleManifest, checkpoint: Checkpoint, basis: Basis) -> bytes:
     """Write the page, in plain text of one width."""
     names = [visible(name) for name in about.entities[:5]]
     more = len(about.entities) - len(names)

@@ -13,7 +13,7 @@ from msgspec import Struct, convert
 
 from esctl.ask.scope.basis import names_zones
 from esctl.ask.scope.scope import claims
-from esctl.bundle.contents import INTERPRETATION, REPLAYED, Manifest, json_object, record_name
+from esctl.bundle.contents import INTERPRETATION, REPLAYED, BundleManifest, json_object, record_name
 from esctl.bundle.make import write_section
 from esctl.config import Config
 from esctl.engine import zones
@@ -55,7 +55,7 @@ class Record(Struct, frozen=True):
 class Said(Struct, frozen=True):
     """What a bundle says its records amount to, and by what rules; the rest is in the archive."""
 
-    manifest: Manifest
+    manifest: BundleManifest
     basis: bytes
     interpretation: bytes
     archive: Archive

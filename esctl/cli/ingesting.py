@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from esctl.cli import diagnostics
 from esctl.errors import UsageError, shell_word
 from esctl.index.envelope.mapping import toml_string
+from esctl.model import CLOCK_SKEW_SECONDS
 
 if TYPE_CHECKING:
     from esctl.api import Store
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 MOST_APART = 5
 """Sources that are told one by one."""
-AHEAD = 300_000_000
-"""Microseconds by which clocks may differ."""
 LONGEST = 60
 """Characters of a path or sample value that are shown."""
 
@@ -59,14 +58,21 @@ def report_apart(found: Sequence[Apart], quiet: bool) -> None:
 
 
 def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> None:
-    """Print how many events behind a position name no entity, and how many of them are declared to be of none."""
+    """Print how many events behind a position are of no entity, and how many of them the mapping says should be."""
     from esctl.ask.scope.ignored import count_ignored
 
     declared = count_ignored(store.scope(), after) if count else 0
     if declared:
-        diagnostics.note(f"{declared} events of no entity are ignored, as the mapping says: esctl log --ignored", quiet)
+        verb = "is" if declared == 1 else "are"
+        diagnostics.note(
+            f"{_events(declared)} of no entity {verb} ignored, as the mapping says: esctl log --ignored", quiet
+        )
     if count > declared:
-        diagnostics.note(f"note: {count - declared} events of no entity: esctl doctor --homeless", quiet)
+        diagnostics.note(f"note: {_events(count - declared)} of no entity: esctl doctor --homeless", quiet)
+
+
+def _events(count: int) -> str:
+    return "1 event" if count == 1 else f"{count} events"
 
 
 def report_unzoned(names: Sequence[str], cursors: Mapping[str, Cursor], tz: str, quiet: bool) -> None:
@@ -84,7 +90,7 @@ def report_unzoned(names: Sequence[str], cursors: Mapping[str, Cursor], tz: str,
 
 def report_clock(ahead: int, at: int, quiet: bool) -> None:
     """Say that the log was ahead of the clock, in microseconds, so that what is recorded is dated by the log: `at`."""
-    if ahead > AHEAD:
+    if ahead > CLOCK_SKEW_SECONDS * 1_000_000:
         from datetime import timedelta
 
         from esctl.timespec import format_instant

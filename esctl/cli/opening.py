@@ -62,7 +62,7 @@ def show(answer: Answer, shared: Shared, store: Store, table_columns: tuple[str,
     return render(answer, shared, table_columns, output_settings(store)).rows
 
 
-def tell(
+def render_answer(
     relation: Relation, shared: Shared, store: Store, table_columns: tuple[str, ...] = (), *, noted: bool = True
 ) -> int:
     """Write the answer to a question, and on stderr what it rests on; return the number of rows."""

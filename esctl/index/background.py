@@ -19,7 +19,7 @@ _SWITCH_SECONDS = 0.0005
 """How long a thread waits for Python's lock before it asks for it: hashing would else keep it from the index."""
 
 
-class Behind:
+class BackgroundIndexer:
     """Brings an index up to date in a thread of its own, one snapshot after the other, from `with` to its end.
 
     What goes wrong there is raised by the next call.

@@ -31,7 +31,7 @@ from esctl.index.files.write import ROW_GROUP, Written, locked, retire, sweep, w
 from esctl.index.scan import IndexView
 from esctl.index.seen_ids.numberings import as_of, in_numberings
 from esctl.log.store_state import Snapshot
-from esctl.model import Cursor, MappingConfig, Stanza
+from esctl.model import SAMPLE_RECORDS, Cursor, MappingConfig, Stanza
 from esctl.storage.local import make_folder, remove
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ SMALL_ROWS = 1_000_000
 """Files with fewer rows are merged as the log grows."""
 MOST_SMALL = 8
 """So many neighbours of one size become one."""
-SAMPLE_RECORDS = 1000
 
 Detected = Callable[[str, "Detection"], None]
 Raws = Callable[[Sequence[int]], Mapping[int, bytes]]

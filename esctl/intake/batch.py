@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-    from esctl.index.background import Behind
+    from esctl.index.background import BackgroundIndexer
     from esctl.index.builder import ChunkEvents
     from esctl.index.envelope.detect import Detection
     from esctl.index.update import Updater
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class _Run(Struct):
     writer: LogWriter
     updater: Updater
-    behind: Behind
+    behind: BackgroundIndexer
     intake: Intake
     pool: ThreadPoolExecutor
     skipped: int = 0
@@ -51,7 +51,7 @@ def ingest(
     read, and with `strict` for the first invalid record, naming it; then nothing is kept.
     """
     from esctl.engine.duckdb import second_cursor
-    from esctl.index.background import Behind
+    from esctl.index.background import BackgroundIndexer
     from esctl.log.writer import LogWriter
     from esctl.sources.generations import Known
 
@@ -61,7 +61,7 @@ def ingest(
     with LogWriter(store, connection=second_cursor(connection)) as writer, _kept_told(writer):
         before, ahead = Before(writer.snapshot, build.run(writer.snapshot).manifest, started), writer.ahead
         intake = Intake(options, observe, Known(before.snapshot.cursors))
-        with Behind(build) as behind, ThreadPoolExecutor(1, "reading") as pool:
+        with BackgroundIndexer(build) as behind, ThreadPoolExecutor(1, "reading") as pool:
             run = _Run(writer, build, behind, intake, pool)
             _read(run, sources)
         snapshot = writer.snapshot

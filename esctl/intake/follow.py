@@ -46,7 +46,7 @@ class _Run(Struct):
     sources: Sequence[FollowedSource]
     intake: Intake
     pace: Pace
-    talk: Callbacks
+    callbacks: Callbacks
     updater: Updater
     connection: duckdb.DuckDBPyConnection
     snapshot: Snapshot
@@ -62,7 +62,7 @@ def follow(
     pace: Pace,
     updater: Callable[[Callable[[str, Detection], None]], Updater],
     connection: duckdb.DuckDBPyConnection,
-    talk: Callbacks,
+    callbacks: Callbacks,
 ) -> Outcome:
     """Read what is added to the sources, commit by commit, until asked to stop or until nothing can follow.
 
@@ -77,12 +77,12 @@ def follow(
 
     def detected(name: str, detection: Detection) -> None:
         found.append((name, detection))
-        talk.detected(name, detection)
+        callbacks.detected(name, detection)
 
     build = updater(detected)
     before = Before(snapshot, build.run(snapshot).manifest, started)
-    intake = Intake(options, talk.observe, dict(snapshot.cursors))
-    run = _Run(store, sources, intake, pace, talk, build, connection, snapshot)
+    intake = Intake(options, callbacks.observe, dict(snapshot.cursors))
+    run = _Run(store, sources, intake, pace, callbacks, build, connection, snapshot)
     pending = _read(run)
     after = build.run(run.snapshot).manifest
     return before.outcome(intake, run.names, found, pending, (run.snapshot, after), ahead=run.ahead)
@@ -91,7 +91,7 @@ def follow(
 def _read(run: _Run) -> list[tuple[str, int]]:
     """Poll until asked to stop; return what is in no record yet."""
     try:
-        while not run.talk.is_asked_to_stop() and not all(source.ended for source in run.sources):
+        while not run.callbacks.is_asked_to_stop() and not all(source.ended for source in run.sources):
             if not _poll(run, run.sources):
                 time.sleep(POLL_SECONDS)
         _poll(run, [source for source in run.sources if not source.ended])
@@ -111,7 +111,7 @@ def _poll(run: _Run, sources: Sequence[FollowedSource]) -> bool:
             if not run.intake.parts:
                 run.waiting_since = time.monotonic()
             run.intake.take(delivery)
-            run.talk.observe(delivery.read, delivery.batch.num_rows)
+            run.callbacks.observe(delivery.read, delivery.batch.num_rows)
             size += delivery.batch.nbytes
         run.names.update(dict.fromkeys(source.names))
         more = more or size >= COMMIT_BYTES // 4
@@ -128,7 +128,7 @@ def _commit(run: _Run) -> None:
     parts = run.intake.with_samples(run.intake.empty(), run.snapshot.cursors)
     if not parts:
         return
-    run.talk.before_commit()
+    run.callbacks.before_commit()
     with LogWriter(run.store, timeout=PATIENCE, connection=run.connection) as writer:
         for name in {part.source for part in parts}:
             if writer.snapshot.cursors.get(name) != run.snapshot.cursors.get(name):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from esctl.model import IngestSummary
+from esctl.model import SAMPLE_RECORDS, IngestSummary
 
 if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection
@@ -24,7 +24,6 @@ COMMIT_BYTES = 48 << 20
 COMMIT_ROWS = 500_000
 COMMIT_PARTS = 1000
 """So many small files make a commit: what was read of many is kept, whatever becomes of the rest."""
-SAMPLED = 1000
 
 
 class Observer(Protocol):
@@ -50,7 +49,7 @@ class IngestOptions(Struct, frozen=True):
 class Outcome(Struct, frozen=True):
     """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name.
 
-    `homeless` are new events that name no entity; `first`: the store had no commit before; `apart`: sources that were
+    `homeless` are new events of no entity; `first`: the store had no commit before; `apart`: sources that were
     found to have a numbering of ids of their own; `ahead`: microseconds that the log was ahead of the clock; `unzoned`:
     sources that are read in another zone than was asked for, as they had no new record.
     """
@@ -113,7 +112,7 @@ class Intake(Struct):
     def _with_sample(self, part: Part, known: FileCursor | None) -> Part:
         told = self._sampled.get(part.source) or (known.sampled if known is not None else 0)
         rows = sum(batch.num_rows for batch in part.batches)
-        self._sampled[part.source] = told or min(rows, SAMPLED)
+        self._sampled[part.source] = told or min(rows, SAMPLE_RECORDS)
         return replace(part, cursor=replace(part.cursor, sampled=self._sampled[part.source]))
 
     def unzoned(self, names: Iterable[str]) -> tuple[str, ...]:

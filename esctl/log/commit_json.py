@@ -22,14 +22,14 @@ _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def format_instant(microseconds: int) -> str:
+def stored_time(microseconds: int) -> str:
     """Write microseconds since the epoch as RFC 3339 in UTC with six digits of fraction."""
     moment = (_EPOCH + timedelta(microseconds=microseconds)).replace(tzinfo=None)
     return f"{moment.isoformat(timespec='microseconds')}Z"  # strftime writes a year before 1000 with fewer digits
 
 
-def parse_instant(text: str) -> int:
-    """Read what `format_instant` wrote. Raises ValueError or TypeError for anything else."""
+def parse_stored_time(text: str) -> int:
+    """Read what `stored_time` wrote. Raises ValueError or TypeError for anything else."""
     moment = datetime.fromisoformat(text)
     if len(text) != len("2024-01-01T00:00:00.000000Z") or moment.tzinfo != UTC:
         raise ValueError(f"not a time as written here: {text!r}")
@@ -44,7 +44,7 @@ def commit_to_json(commit: Commit) -> dict[str, Any]:
         | {
             "seq": commit.seq,
             "kind": commit.kind,
-            "at": format_instant(commit.at),
+            "at": stored_time(commit.at),
             "prev": commit.prev,
             "add": [_entry_to_json(entry) for entry in commit.add],
             "remove": list(commit.remove),
@@ -63,12 +63,12 @@ def commit_from_json(value: Mapping[str, Any]) -> Commit:
     if (kind == "redact") != ("redaction" in value):
         raise ValueError("a redaction is told of where records were erased, and only there")
     redaction = _redaction_from_json(value["redaction"]) if kind == "redact" else None
-    if redaction is not None and redaction.at != parse_instant(value["at"]):
+    if redaction is not None and redaction.at != parse_stored_time(value["at"]):
         raise ValueError("a redaction is made when its commit is")
     return Commit(
         seq=_whole(value["seq"]),
         kind=kind,
-        at=parse_instant(value["at"]),
+        at=parse_stored_time(value["at"]),
         prev=_hash_text(value["prev"]),
         tree=Frontier.from_json(value["tree"]),
         add=tuple(_entry_from_json(entry) for entry in value["add"]),
@@ -84,7 +84,7 @@ def snapshot_to_json(snapshot: Snapshot, identity: str) -> dict[str, Any]:
     body = {
         "identity": identity,
         "seq": snapshot.seq,
-        "at": format_instant(snapshot.at),
+        "at": stored_time(snapshot.at),
         "commit_sha256": snapshot.commit_sha256,
         "tree": snapshot.tree.to_json(),
         "segments": [_entry_to_json(entry) for entry in snapshot.segments],
@@ -106,7 +106,7 @@ def snapshot_from_json(base: Snapshot, value: Mapping[str, Any]) -> Snapshot:
         base.store_id,
         base.erasable,
         _whole(value["seq"]),
-        parse_instant(value["at"]),
+        parse_stored_time(value["at"]),
         _hash_text(value["commit_sha256"]),
         tree,
         segments,
@@ -122,8 +122,8 @@ def _entry_to_json(entry: SegmentEntry) -> dict[str, Any]:
         "sha256": entry.sha256,
         "first": entry.first,
         "last": entry.last,
-        "min_recorded_at": format_instant(entry.min_recorded_at),
-        "max_recorded_at": format_instant(entry.max_recorded_at),
+        "min_recorded_at": stored_time(entry.min_recorded_at),
+        "max_recorded_at": stored_time(entry.max_recorded_at),
         "ranges": [[part.bytes, part.sha256] for part in entry.ranges],
         "blocks": [block.hex() for block in entry.blocks],
     }
@@ -143,8 +143,8 @@ def _entry_from_json(value: Mapping[str, Any]) -> SegmentEntry:
         _hash_text(value["sha256"]),
         first,
         last,
-        parse_instant(value["min_recorded_at"]),
-        parse_instant(value["max_recorded_at"]),
+        parse_stored_time(value["min_recorded_at"]),
+        parse_stored_time(value["max_recorded_at"]),
         _ranges_from_json(value["ranges"], value["bytes"]),
         blocks,
     )
@@ -162,7 +162,7 @@ def _ranges_from_json(value: Sequence[Sequence[Any]], size: int) -> tuple[ByteRa
 
 def _redaction_to_json(redaction: Redaction) -> dict[str, Any]:
     return {
-        "at": format_instant(redaction.at),
+        "at": stored_time(redaction.at),
         "positions": [list(range_) for range_ in redaction.positions],
         "reason": redaction.reason,
         "actor": redaction.actor,
@@ -175,7 +175,7 @@ def _redaction_from_json(value: Mapping[str, Any]) -> Redaction:
     if not isinstance(value["reason"], str) or not isinstance(value["actor"], str):
         raise ValueError("a redaction has a reason and an actor")
     mappings = {str(source): dict(mapping) for source, mapping in value["mappings"].items()}
-    return Redaction(parse_instant(value["at"]), positions, value["reason"], value["actor"], mappings)
+    return Redaction(parse_stored_time(value["at"]), positions, value["reason"], value["actor"], mappings)
 
 
 def _cursors_to_json(cursors: Mapping[str, Cursor]) -> dict[str, Any]:

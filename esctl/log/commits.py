@@ -20,8 +20,8 @@ from esctl.log.store_state import FORMAT, Commit, Snapshot, commit_name, empty, 
 from esctl.storage.inside import require_plain
 from esctl.storage.local import (
     Filesystem,
+    describe_failure,
     entries,
-    explained,
     make_folder,
     read_regular,
     write_exclusive,
@@ -78,7 +78,7 @@ class CommitLog:
         data = to_line(commit_to_json(commit))
         after = replay(snapshot, [(commit, sha256(data).hexdigest())])
         target = self.folder / commit_name(commit.seq)
-        with explained(f"write {target}"):
+        with describe_failure(f"write {target}"):
             write_exclusive(self._files, target, data, commit_name(commit.seq))
         if after.seq % SUMMARY_EVERY == 0:
             self._write_summary(after)
@@ -89,7 +89,7 @@ class CommitLog:
 
         A commit may be there whose writer was ended, or failed, before its name was durable.
         """
-        with explained(f"write {self.path}"):
+        with describe_failure(f"write {self.path}"):
             for folder in _FOLDERS:
                 self._files.sync_folder(self.path / folder)
 
@@ -114,7 +114,8 @@ class CommitLog:
     def _write_summary(self, snapshot: Snapshot) -> None:
         data = summary_line(snapshot, self._empty.commit_sha256)
         name = f"summary-{commit_name(snapshot.seq)}"
-        with explained(f"write {self.folder / name}"), suppress(ConflictError):  # then another writer makes the same
+        # On a conflict, another writer makes the same.
+        with describe_failure(f"write {self.folder / name}"), suppress(ConflictError):
             write_replacing(self._files, self.folder / name, data, name)
 
     def _newest_summary(self, names: Iterable[str], stop: int) -> Snapshot:
@@ -200,7 +201,7 @@ def create_store(path: Path, erasable: bool = False, files: Filesystem | None = 
     files = files or Filesystem()
     target = path / "format.json"
     if not target.exists():
-        with explained(f"make a store in {path}"):
+        with describe_failure(f"make a store in {path}"):
             if not path.parent.is_dir():
                 path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=rights, exist_ok=True)

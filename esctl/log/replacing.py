@@ -17,7 +17,7 @@ from esctl.log.commits import CommitLog
 from esctl.log.merkle import BLOCK
 from esctl.log.segment import name_segment, write_segment
 from esctl.log.store_state import Commit, Redaction, SegmentEntry, Snapshot
-from esctl.storage.local import Filesystem, explained, open_plain
+from esctl.storage.local import Filesystem, describe_failure, open_plain
 from esctl.storage.protocol import ConflictError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def check_committed(snapshot: Snapshot, segments: Iterable[SegmentEntry]) -> Non
     """Make sure that segments are byte for byte what was committed. Raises InputError naming the first that is not."""
     for segment in segments:
         path = snapshot.path / "log" / segment.file
-        with explained(f"read {path}"), open(open_plain(path), "rb") as file:
+        with describe_failure(f"read {path}"), open(open_plain(path), "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if digest != segment.sha256:
             raise InputError(f"{path} is not what was committed", "see what is wrong with: esctl verify --full")

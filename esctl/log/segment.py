@@ -20,7 +20,7 @@ from esctl.engine.duckdb import connect, relational
 from esctl.log.plain_leaves import is_plain, plain_leaf_hashes
 from esctl.log.ranges import ByteRange
 from esctl.log.store_state import SegmentEntry
-from esctl.storage.local import Filesystem, explained, publish, temporary_name
+from esctl.storage.local import Filesystem, describe_failure, publish, temporary_name
 
 if TYPE_CHECKING:
     import duckdb
@@ -234,7 +234,7 @@ def write_unnamed(temporary: Path, table: pa.Table, files: Filesystem) -> tuple[
     """Write what is to become a segment under a temporary name, durably. Raises InputError if it cannot be written."""
     first, last = table["position"][0].as_py(), table["position"][-1].as_py()
     name = f"{first:020d}-{last:020d}.{secrets.token_hex(4)}.parquet"
-    doing = explained(f"write {temporary.with_name(name)}")
+    doing = describe_failure(f"write {temporary.with_name(name)}")
     with doing, _removed_on_failure(temporary, files), files.create(temporary) as file:
         sink = _HashingSink(files, file)
         _write_parquet(table, sink)
@@ -250,7 +250,7 @@ def write_unnamed(temporary: Path, table: pa.Table, files: Filesystem) -> tuple[
 def name_segment(temporary: Path, entry: SegmentEntry, files: Filesystem) -> SegmentEntry:
     """Rename a written segment to its final name, durably. Raises as `write_segment` does."""
     target = temporary.with_name(entry.file)
-    with explained(f"write {target}"):
+    with describe_failure(f"write {target}"):
         with _removed_on_failure(temporary, files):
             publish(files.rename, temporary, target)
         files.sync_folder(target.parent)

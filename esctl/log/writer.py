@@ -39,8 +39,8 @@ from esctl.storage.local import (
     Filesystem,
     checked_lock,
     create_new,
+    describe_failure,
     entries,
-    explained,
     read_regular,
     remove,
     rights,
@@ -271,7 +271,7 @@ class LogWriter:
             now = max(self.snapshot.at + 1, staged.recorded_at)
             again = self._staged = _Staged(now, self.snapshot.tree, cursors=staged.cursors)
             for segment in staged.segments:
-                with explained(f"read {segment.file}"):
+                with describe_failure(f"read {segment.file}"):
                     table = pq.read_table(self.path / "log" / segment.file, schema=SCHEMA)
                 self._write(again, _positioned(table, again))
         except ConflictError as error:
@@ -326,7 +326,7 @@ class LogWriter:
                 self._files.unlink(self.path / "log" / segment.file)
 
     def _acquire(self) -> None:
-        with explained(f"lock {self.path}"):
+        with describe_failure(f"lock {self.path}"):
             try:
                 self._lock.acquire(timeout=self._timeout)
             except Timeout as error:
@@ -345,7 +345,7 @@ class LogWriter:
 @contextmanager
 def store_lock(path: Path, timeout: float = 10.0) -> Iterator[None]:
     """Keep writers out of a store whatever state it is in. Raises InputError as a LogWriter does."""
-    with explained(f"lock {path}"):
+    with describe_failure(f"lock {path}"):
         lock = FileLock(checked_lock(path / "lock"), mode=rights(path))
         try:
             lock.acquire(timeout=timeout)

@@ -18,7 +18,7 @@ from esctl.ledger.check.findings import Finding
 from esctl.ledger.check.heads import Heads, check_pin
 from esctl.ledger.sign.checkpoints import checkpoint_files, read_checkpoint
 from esctl.ledger.sign.last_seen import Pin
-from esctl.log.commit_json import format_instant
+from esctl.log.commit_json import stored_time
 from esctl.log.store_state import SEGMENT_NAME, SegmentEntry
 from esctl.storage.local import entries, subfolders
 
@@ -95,7 +95,7 @@ def _unnamed(chain: Chain, first: int, last: int | None) -> list[str]:
 
 
 def _of_segment(chain: Chain, finding: Finding, entry: SegmentEntry, connection: duckdb.DuckDBPyConnection) -> Loss:
-    times = f"{format_instant(entry.min_recorded_at)} to {format_instant(entry.max_recorded_at)}"
+    times = f"{stored_time(entry.min_recorded_at)} to {stored_time(entry.max_recorded_at)}"
     parts = [
         f"{finding.message}: {entry.last - entry.first + 1} records are lost, recorded {times}",
         _indexed(chain, entry, connection),
@@ -140,6 +140,6 @@ def _indexed(chain: Chain, entry: SegmentEntry, connection: duckdb.DuckDBPyConne
             continue
         if row is not None and row[0]:
             more = f" and {len(row[0]) - _NAMED} more" if len(row[0]) > _NAMED else ""
-            happened = f"{format_instant(row[1])} to {format_instant(row[2])}"
+            happened = f"{stored_time(row[1])} to {stored_time(row[2])}"
             return f"index/{folder.name} still knows them: of {', '.join(row[0][:_NAMED])}{more}, happened {happened}"
     return "no index knows of them"

@@ -20,7 +20,7 @@ from esctl.log.store_state import SEGMENT_NAME, Snapshot, commit_name
 from esctl.log.writer import HOLDER, store_lock
 from esctl.maintain.losses import losses
 from esctl.storage.inside import odd_entries, require_plain
-from esctl.storage.local import TEMPORARY, Filesystem, entries, explained, subfolders
+from esctl.storage.local import TEMPORARY, Filesystem, describe_failure, entries, subfolders
 
 if TYPE_CHECKING:
     from esctl.index.update import Updater
@@ -29,7 +29,7 @@ Result = Literal["mended", "to be mended", "lost", "kept"]
 _FOLDERS = (".", "log", "commits", "checkpoints")
 
 
-class Step(Struct, frozen=True):
+class RepairStep(Struct, frozen=True):
     """One thing that was not as it should be, and what became of it. `first`, `last`: the positions it is about."""
 
     what: str
@@ -44,21 +44,21 @@ class _Run(Struct):
     chain: Chain
     files: Filesystem
     dry: bool
-    steps: list[Step] = field(default_factory=list)
+    steps: list[RepairStep] = field(default_factory=list)
 
     def mend(self, what: str, file: str, message: str, action: Callable[[], object]) -> None:
         """Do something about a thing that is derived, unless it is only to be told."""
         if not self.dry:
-            with explained(f"mend {self.chain.path / file}"):
+            with describe_failure(f"mend {self.chain.path / file}"):
                 action()
-        self.steps.append(Step(what, "to be mended" if self.dry else "mended", file, message))
+        self.steps.append(RepairStep(what, "to be mended" if self.dry else "mended", file, message))
 
     def unlink(self, what: str, file: str, message: str) -> None:
         """Remove a file that is not evidence."""
         self.mend(what, file, message, lambda: self.files.unlink(self.chain.path / file))
 
 
-def repair(path: Path, updater: Updater, *, dry: bool = False, files: Filesystem | None = None) -> list[Step]:
+def repair(path: Path, updater: Updater, *, dry: bool = False, files: Filesystem | None = None) -> list[RepairStep]:
     """Mend what is derived in the store in a folder, or (`dry`) say what would be.
 
     Where evidence is lost, only temporary files go: what is derived from it may be all that is left of it. Raises
@@ -75,21 +75,21 @@ def repair(path: Path, updater: Updater, *, dry: bool = False, files: Filesystem
     with nullcontext() if dry else store_lock(path):
         run = _Run(walk(path, pin), files, dry, removed)
         lost = losses(run.chain, pin, updater.connection)
-        run.steps += [Step("evidence", "lost", one.file, one.message, one.first, one.last) for one in lost]
+        run.steps += [RepairStep("evidence", "lost", one.file, one.message, one.first, one.last) for one in lost]
         _mend_leftovers(run, bool(lost))
         _mend_indexes(run, updater, bool(lost))
     return run.steps
 
 
-def _remove_odd(path: Path, files: Filesystem, dry: bool) -> list[Step]:
+def _remove_odd(path: Path, files: Filesystem, dry: bool) -> list[RepairStep]:
     """Remove links, FIFOs and the like where nothing is evidence; what they lead to is not looked at."""
     steps = []
     for odd in [each for each in odd_entries(path) if each.is_derived]:
         if not dry:
-            with explained(f"remove {path / odd.file}"):
+            with describe_failure(f"remove {path / odd.file}"):
                 files.unlink(path / odd.file)
         message = f"it is {odd.what}, which no store has"
-        steps.append(Step("intruder", "to be mended" if dry else "mended", odd.file, message))
+        steps.append(RepairStep("intruder", "to be mended" if dry else "mended", odd.file, message))
     return steps
 
 
@@ -117,7 +117,7 @@ def _mend_leftovers(run: _Run, lost: bool) -> None:
             run.unlink("segment", f"log/{name}", "replaced by others, or never committed: no commit names it")
         elif found:
             message = "no commit names it; an interrupted ingest leaves such, and the next one removes it"
-            run.steps.append(Step("segment", "kept", f"log/{name}", message, int(found[1]), int(found[2])))
+            run.steps.append(RepairStep("segment", "kept", f"log/{name}", message, int(found[1]), int(found[2])))
     _mend_summaries(run, snapshot)
 
 
@@ -136,7 +136,7 @@ def _mend_indexes(run: _Run, updater: Updater, lost: bool) -> None:
         if problem := index_problem(folder, run.chain):
             if lost or snapshot is None:
                 message = f"{problem}; it may be all that is left of the records"
-                run.steps.append(Step("index", "kept", place, message))
+                run.steps.append(RepairStep("index", "kept", place, message))
                 continue
             mended = True
             own = folder == updater.folder

@@ -14,7 +14,7 @@ from esctl.model import Answer, Findings
 from esctl.output.rows import pieces
 
 
-class Finding(Struct, frozen=True):
+class FoundRow(Struct, frozen=True):
     """One broken rule: its id, one line of text (perhaps empty), and what it is about (perhaps empty)."""
 
     rule: str
@@ -34,14 +34,14 @@ def findings_of(answer: Answer, form: str) -> Findings:
 
 
 @contextmanager
-def reported(answer: Answer, findings: Findings, connection: Any, limit: int | None) -> Iterator[Iterator[Finding]]:
+def reported(answer: Answer, findings: Findings, connection: Any, limit: int | None) -> Iterator[Iterator[FoundRow]]:
     """Run the answer and give the findings among its rows, in their order."""
     names = ", ".join(identifier(column.name) for column in answer.columns)
     parts = ", ".join(f"CAST({sql} AS VARCHAR)" for sql in (findings.rule, findings.message, findings.place))
     bound = "" if limit is None else f" LIMIT {int(limit)}"
     with pieces(connection, f"SELECT {parts} FROM (\n{answer.sql}\n) r({names}){bound}") as rows:
         yield (
-            Finding(rule, message or "", place or "")
+            FoundRow(rule, message or "", place or "")
             for piece in rows
             for rule, message, place in piece
             if rule is not None

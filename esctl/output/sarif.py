@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from esctl import __version__
 from esctl.model import Answer
-from esctl.output.findings import Finding, findings_of, reported
+from esctl.output.findings import FoundRow, findings_of, reported
 from esctl.output.target import Target, Written
 from esctl.output.text import escape_json
 
@@ -38,7 +38,7 @@ def write_sarif(answer: Answer, connection: Any, target: Target, sink: BinaryIO)
     return Written(count)
 
 
-def _result(finding: Finding, rule_index: int | None, description: str) -> dict[str, Any]:
+def _result(finding: FoundRow, rule_index: int | None, description: str) -> dict[str, Any]:
     result: dict[str, Any] = {"ruleId": finding.rule}
     if rule_index is not None:
         result["ruleIndex"] = rule_index

@@ -16,7 +16,7 @@ Only = tuple[str | None, str | None]
 """The type and the role that an event's row has (None: any)."""
 
 
-class Step(Struct, frozen=True):
+class FieldStep(Struct, frozen=True):
     """What one operation does to one field, if its guard holds for the event."""
 
     order: int
@@ -27,7 +27,7 @@ class Step(Struct, frozen=True):
     json: str = ""  # of the value, for set, append and remove
     drops: bool = False  # a set whose value may be missing, which removes the field
 
-    def excludes(self, other: Step) -> bool:
+    def excludes(self, other: FieldStep) -> bool:
         """Return whether no event can take both steps."""
         return any(
             one is not None and two is not None and one != two for one, two in zip(self.only, other.only, strict=True)
@@ -66,7 +66,7 @@ def any_guard(guards: Iterable[str]) -> Predicate:
     return any_of(Predicate(guard, may_fail=may_fail(guard)) for guard in guards)
 
 
-def field_plan(name: str, steps: Sequence[Step], declared: str) -> FieldPlan:
+def field_plan(name: str, steps: Sequence[FieldStep], declared: str) -> FieldPlan:
     """Write the cell of one field from the steps that concern it, in their order; `declared` is its type, if any."""
     resets = [step for step in steps if step.kind in ("set", "unset")]
     accs = [step for step in steps if step not in resets]
@@ -98,12 +98,12 @@ def field_plan(name: str, steps: Sequence[Step], declared: str) -> FieldPlan:
     return replace(plain, family=kind, acc=acc, numeric=numeric, number=number, static=static)
 
 
-def _touch(step: Step) -> str:
+def _touch(step: FieldStep) -> str:
     # `replace` removes the fields that its object lacks.
     return f"({step.guard} AND {step.json} IS NOT NULL)" if step.kind == "set" and step.drops else step.guard
 
 
-def _sets_numbers(resets: Sequence[Step], declared: str) -> bool:
+def _sets_numbers(resets: Sequence[FieldStep], declared: str) -> bool:
     sets = [step.value for step in resets if step.kind == "set" and step.value is not None]
     if declared:
         return declared.lower().startswith(("decimal", "numeric", "bigint", "int", "hugeint"))
@@ -120,7 +120,7 @@ def _sets_numbers(resets: Sequence[Step], declared: str) -> bool:
 _STATIC = {"text": "STRING", "time": "STRING", "boolean": "BOOLEAN", "json": "CONTAINER"}
 
 
-def _static(resets: Sequence[Step], declared: str) -> str:
+def _static(resets: Sequence[FieldStep], declared: str) -> str:
     if declared:
         return {"varchar": "STRING", "text": "STRING", "timestamp": "STRING", "boolean": "BOOLEAN"}.get(
             declared.strip().lower(), ""
@@ -130,7 +130,7 @@ def _static(resets: Sequence[Step], declared: str) -> str:
     return next(iter(found)) if len(found) == 1 else ""
 
 
-def _joined_shape(steps: Sequence[Step]) -> Shape:
+def _joined_shape(steps: Sequence[FieldStep]) -> Shape:
     shape = Shape(1, 0)
     for step in steps:
         own = step.value.shape if step.value is not None else None
@@ -139,14 +139,14 @@ def _joined_shape(steps: Sequence[Step]) -> Shape:
     return shape
 
 
-def _active(step: Step, resets: Sequence[Step]) -> str:
+def _active(step: FieldStep, resets: Sequence[FieldStep]) -> str:
     """Write when a step counts: its guard holds and no later reset of the same event undoes it."""
     later = [reset.guard for reset in resets if reset.order > step.order and not step.excludes(reset)]
     return f"({step.guard} AND {negated(any_guard(later)).sql})" if later else step.guard
 
 
-def _number_acc(active: Sequence[tuple[str, Step]], kind: str, shape: Shape, numeric: bool) -> str:
-    def cast(step: Step) -> str:
+def _number_acc(active: Sequence[tuple[str, FieldStep]], kind: str, shape: Shape, numeric: bool) -> str:
+    def cast(step: FieldStep) -> str:
         assert step.value is not None
         return as_shape(step.value, shape) if numeric else to_text(step.value).sql
 
@@ -160,7 +160,7 @@ def _number_acc(active: Sequence[tuple[str, Step]], kind: str, shape: Shape, num
     return f"CASE WHEN {any_guard(guard for guard, _ in active).sql} THEN CAST({total} AS {shape.sql_type}) END"
 
 
-def _list_acc(active: Sequence[tuple[str, Step]]) -> str:
+def _list_acc(active: Sequence[tuple[str, FieldStep]]) -> str:
     items = []
     for guard, step in active:
         remove = "true" if step.kind == "remove" else "false"

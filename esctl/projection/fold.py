@@ -19,7 +19,7 @@ from esctl.errors import UsageError
 from esctl.index.files.manifest import PayloadPath
 from esctl.index.pruning import ALWAYS, Predicate
 from esctl.projection.arithmetic import negated
-from esctl.projection.cells import FieldPlan, Only, Step, any_guard, field_plan
+from esctl.projection.cells import FieldPlan, FieldStep, Only, any_guard, field_plan
 from esctl.projection.conversions import convert
 from esctl.projection.expressions import Expression
 from esctl.projection.layers import Layers
@@ -80,7 +80,7 @@ class _Builder(Struct):
     reads: Reads
     keys: Keys
     layers: Layers = field(default_factory=Layers)
-    steps: dict[str, list[Step]] = field(default_factory=dict)
+    steps: dict[str, list[FieldStep]] = field(default_factory=dict)
     dead: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)
     replaced: list[tuple[int, str, Only, dict[str, Value]]] = field(default_factory=list)
@@ -151,9 +151,9 @@ def _take(builder: _Builder, rule: Rule, guard: str, operation: Operation) -> No
         builder.steps.setdefault(operation.field, []).append(step)
 
 
-def _step(builder: _Builder, guard: str, only: Only, operation: Operation) -> Step:
+def _step(builder: _Builder, guard: str, only: Only, operation: Operation) -> FieldStep:
     if operation.value is None:
-        return Step(builder.order, guard, only, "unset")
+        return FieldStep(builder.order, guard, only, "unset")
     expression, name = operation.value, operation.name
     value = expression.compile(builder.reads.resolve)
     declared = dict(builder.projection.types).get(operation.field, "")
@@ -161,18 +161,18 @@ def _step(builder: _Builder, guard: str, only: Only, operation: Operation) -> St
     present = f"({guard} AND {value.sql} IS NOT NULL)" if bare else guard
     if name == "set":
         json = builder.layers.value(guard, set_json(value, declared, bare=bare))
-        return Step(builder.order, present, only, "set", value, json)
+        return FieldStep(builder.order, present, only, "set", value, json)
     if family(name) == "list":
         kind: Literal["append", "remove"] = "append" if name == "append" else "remove"
         element = builder.layers.value(guard, element_json(value))
-        return Step(builder.order, present, only, kind, value, element)
+        return FieldStep(builder.order, present, only, kind, value, element)
     if name == "count":
         counted = builder.layers.value(guard, f"CASE WHEN {truthy(value)} THEN true END")
-        return Step(builder.order, f"({counted} IS NOT NULL)", only, "sum", Value("1", "number", Shape(1, 0)))
+        return FieldStep(builder.order, f"({counted} IS NOT NULL)", only, "sum", Value("1", "number", Shape(1, 0)))
     return _accumulation(builder, guard, only, operation, value)
 
 
-def _accumulation(builder: _Builder, guard: str, only: Only, operation: Operation, value: Value) -> Step:
+def _accumulation(builder: _Builder, guard: str, only: Only, operation: Operation, value: Value) -> FieldStep:
     assert operation.value is not None
     order, name = builder.order, operation.name
     kind: Literal["sum", "min", "max"] = "sum" if name in ("add", "subtract") else "min" if name == "min" else "max"
@@ -183,7 +183,7 @@ def _accumulation(builder: _Builder, guard: str, only: Only, operation: Operatio
         amount = negated(amount)
     if not (value.static == "NUMBER" and amount.sql == value.number):
         amount = replace(amount, sql=builder.layers.value(guard, amount.sql))
-    return Step(order, f"({guard} AND {amount.sql} IS NOT NULL)", only, kind, amount)
+    return FieldStep(order, f"({guard} AND {amount.sql} IS NOT NULL)", only, kind, amount)
 
 
 def operand(operation: Operation, value: Value, declared: str) -> Value:
@@ -265,7 +265,7 @@ def _take_object(builder: _Builder, guard: str, only: Only, operation: Operation
         bare = member.type == "dynamic"
         present = f"({guard} AND {member.sql} IS NOT NULL)" if bare else guard
         json = builder.layers.value(guard, set_json(member, dict(builder.projection.types).get(name, ""), bare=bare))
-        builder.steps.setdefault(name, []).append(Step(builder.order, present, only, "set", member, json))
+        builder.steps.setdefault(name, []).append(FieldStep(builder.order, present, only, "set", member, json))
 
 
 def _members(builder: _Builder, expression: Expression, value: Value) -> dict[str, Value]:
@@ -321,4 +321,4 @@ def _spread_replacements(builder: _Builder) -> None:
             if member is not None:
                 value = set_json(member, types.get(name, ""), bare=member.type == "dynamic")
                 json = builder.layers.value(guard, value)
-            steps.append(Step(order, guard, only, "set", member, json, drops=True))
+            steps.append(FieldStep(order, guard, only, "set", member, json, drops=True))

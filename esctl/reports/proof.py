@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from esctl.engine.duckdb import Session
 from esctl.ledger.prove.judge import Proven
-from esctl.log.commit_json import format_instant
+from esctl.log.commit_json import stored_time
 from esctl.model import Answer, Column, Findings
 from esctl.reports.rows import listed
 
@@ -33,6 +33,6 @@ def proven(session: Session, judged: Proven) -> Answer:
 
 def _instant(microseconds: int) -> str | None:
     try:
-        return format_instant(microseconds)
+        return stored_time(microseconds)
     except OverflowError:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from esctl.engine.duckdb import Session
-from esctl.maintain.repair import Step
+from esctl.maintain.repair import RepairStep
 from esctl.model import Answer, Column
 from esctl.reports.rows import listed
 
@@ -15,7 +15,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def repaired(session: Session, steps: Sequence[Step]) -> Answer:
+def repaired(session: Session, steps: Sequence[RepairStep]) -> Answer:
     """Answer with a row for each thing that was not as it should be."""
     rows = [(step.what, step.result, step.file, step.first, step.last, step.message) for step in steps]
     return listed(session, COLUMNS, rows, "repair")

@@ -21,7 +21,7 @@ from esctl import __version__
 from esctl.errors import InputError
 from esctl.index.files import manifest
 from esctl.index.files.freshness import zones_of
-from esctl.index.files.manifest import LARGEST_MANIFEST, is_sealed, sealed
+from esctl.index.files.manifest import LARGEST_MANIFEST, digest_holds, with_digest
 from esctl.log.store_state import Snapshot, commit_name
 from esctl.storage.local import (
     TEMPORARY,
@@ -48,7 +48,7 @@ _BLOCK = 1 << 20
 _ROWS = 65_536
 
 
-class Part(Struct, frozen=True):
+class SnapshotFile(Struct, frozen=True):
     """One file of a snapshot."""
 
     file: str
@@ -85,8 +85,8 @@ class StateSnapshot(Struct, frozen=True):
     redactions: int  # in the log until then
     text_keys: bool  # fold keys are a text and a number
     meaning: dict[str, Any]
-    cells: Part
-    lines: Part
+    cells: SnapshotFile
+    lines: SnapshotFile
 
 
 class Shelf(Struct, frozen=True):
@@ -140,10 +140,10 @@ def read_snapshot(path: Path) -> StateSnapshot | None:
     try:
         text = read_regular(path, LARGEST_MANIFEST).decode("utf-8")
         document = json.loads(text)
-        if document.pop("format") != FORMAT or not is_sealed(text):
+        if document.pop("format") != FORMAT or not digest_holds(text):
             return None
         del document["sha256"]
-        parts = {name: Part(**document[name]) for name in ("cells", "lines")}
+        parts = {name: SnapshotFile(**document[name]) for name in ("cells", "lines")}
         found = StateSnapshot(**{**document, **parts, "extent": Extent(**document["extent"])})
         named = (found.name, found.cells.file, found.lines.file)
         return found if named == (path.stem, f"{path.stem}.parquet", f"{path.stem}.jsonl.zst") else None
@@ -158,7 +158,7 @@ def listed(store: Path) -> list[tuple[Path, StateSnapshot | None]]:
     return sorted(found, key=lambda one: ("", -1) if one[1] is None else (one[1].projection, one[1].extent.position))
 
 
-def _is_whole(folder: Path, part: Part) -> bool:
+def _is_whole(folder: Path, part: SnapshotFile) -> bool:
     try:
         with open(open_plain(folder / part.file), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == part.sha256
@@ -166,7 +166,7 @@ def _is_whole(folder: Path, part: Part) -> bool:
         return False
 
 
-def lines_of(folder: Path, part: Part) -> Callable[[], Iterator[bytes]]:
+def lines_of(folder: Path, part: SnapshotFile) -> Callable[[], Iterator[bytes]]:
     """Return what reads a snapshot's lines, in blocks."""
 
     def read() -> Iterator[bytes]:
@@ -214,7 +214,7 @@ class Draft:
         remove(self.raw)
 
     def keep(
-        self, batches: Iterable[pa.RecordBatch], about: Callable[[str, Part, Part], StateSnapshot]
+        self, batches: Iterable[pa.RecordBatch], about: Callable[[str, SnapshotFile, SnapshotFile], StateSnapshot]
     ) -> StateSnapshot:
         """Make the snapshot: its states in order, beside the lines that were written to `raw`."""
         try:
@@ -224,7 +224,7 @@ class Draft:
             with staged(cells, durable=True) as path:
                 _write_cells(path, batches, ends)
             snapshot = about(self.name, _part(cells), _part(lines))
-            text = sealed(json.dumps({"format": FORMAT, **to_builtins(snapshot)}, separators=(",", ":")))
+            text = with_digest(json.dumps({"format": FORMAT, **to_builtins(snapshot)}, separators=(",", ":")))
             LocalStorage(self.folder).put(f"{self.name}.json", text.encode())
         except OSError as error:
             raise _unwritable(self.folder, error) from error
@@ -237,11 +237,11 @@ def _unwritable(folder: Path, error: OSError) -> InputError:
     )
 
 
-def _part(path: Path) -> Part:
+def _part(path: Path) -> SnapshotFile:
     """Describe a file that is there."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-        return Part(path.name, file.tell(), digest)
+        return SnapshotFile(path.name, file.tell(), digest)
 
 
 def _packed(raw: Path, packed: Path) -> Any:

@@ -26,7 +26,14 @@ from esctl.sources.generations import COLUMNAR, HEAD_SIZE, Candidate, candidates
 from esctl.sources.lines import LineReader
 from esctl.sources.pieces import BLANKS, BOM
 from esctl.sources.protocol import Delivery
-from esctl.sources.shape import Shape, find_shape, format_path, may_have_records, parse_path, wrapped_key
+from esctl.sources.shape import (
+    Shape,
+    find_shape,
+    format_records_path,
+    may_have_records,
+    parse_records_path,
+    wrapped_key,
+)
 from esctl.sources.values import ValueReader
 
 FORMATS = ("jsonl", "json", "json-document", "csv", "tsv", "parquet", "arrow")
@@ -100,7 +107,7 @@ def file_readers(sources: Sequence[Source], options: SourceOptions) -> list[File
 def _check(options: SourceOptions) -> None:
     if options.input_format not in ("auto", *FORMATS):
         raise UsageError(f"--input-format {options.input_format}: no such format", f"one of auto, {', '.join(FORMATS)}")
-    if options.records_path is not None and not parse_path(options.records_path):
+    if options.records_path is not None and not parse_records_path(options.records_path):
         raise UsageError(f"--records-path {options.records_path!r} names nothing", "it names an array in JSON objects")
     if options.records_path and options.input_format not in ("auto", "json"):
         raise UsageError(
@@ -146,11 +153,11 @@ def _check_records_path(name: str, input_format: str, given: str, head: bytes, w
             f"{name}: --records-path {given!r} is for JSON, and this is {input_format}",
             "leave it out for this source; it names an array in JSON objects",
         )
-    if head.strip(BLANKS) and not may_have_records(head, whole, parse_path(given)):
+    if head.strip(BLANKS) and not may_have_records(head, whole, parse_records_path(given)):
         likely = wrapped_key(head.removeprefix(BOM).lstrip(BLANKS))
         raise UsageError(
             f"{name}: --records-path {given!r} is no array in it",
-            f"did you mean --records-path {shlex.quote(format_path((likely,)))}?"
+            f"did you mean --records-path {shlex.quote(format_records_path((likely,)))}?"
             if likely
             else "leave it out, or name the array: --records-path page.events",
         )
@@ -162,7 +169,7 @@ def _agrees(cursor: Cursor, options: SourceOptions) -> bool:
         return False
     if options.records_path is None:
         return True
-    return cursor.dialect.get("records_path") == format_path(parse_path(options.records_path))
+    return cursor.dialect.get("records_path") == format_records_path(parse_records_path(options.records_path))
 
 
 def _reopener(source: Source, feed: Feed, spools: ExitStack) -> Callable[[], ByteStream]:
@@ -221,7 +228,7 @@ def first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOpt
         shape = find_shape(head, options.records_path)
         dialect = {"shape": shape.kind, "inside": "0"}
         if shape.path:
-            dialect["records_path"] = format_path(shape.path)
+            dialect["records_path"] = format_records_path(shape.path)
     elif input_format in ("csv", "tsv"):
         usual = "\t" if input_format == "tsv" else ","
         dialect["delimiter"] = detect.sniff_delimiter(head, whole, named=False) or usual
@@ -235,7 +242,7 @@ def _reader(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
     if cursor.format == "json-document":
         return DocumentReader(feed, size)
     if cursor.format == "json":
-        path = parse_path(dialect.get("records_path", ""))
+        path = parse_records_path(dialect.get("records_path", ""))
         return ValueReader(feed, size, final, Shape(dialect["shape"], path), dialect["inside"] == "1")
     if cursor.format in ("csv", "tsv"):
         header = base64.b64decode(cursor.header)

@@ -34,13 +34,13 @@ class Shape(NamedTuple):
         return 0 if self.kind == "values" else len(self.path) + 1
 
 
-def parse_path(text: str) -> tuple[str, ...]:
+def parse_records_path(text: str) -> tuple[str, ...]:
     """Split a dotted path; odd names stand in double quotes (`a."b.c"`)."""
     return tuple(quoted or plain for quoted, plain in _PATH_PART.findall(text))
 
 
-def format_path(path: tuple[str, ...]) -> str:
-    """Write a path so that `parse_path` reads it."""
+def format_records_path(path: tuple[str, ...]) -> str:
+    """Write a path so that `parse_records_path` reads it."""
     return ".".join(f'"{part}"' if re.search(r'[."]', part) else part for part in path)
 
 
@@ -51,7 +51,7 @@ def find_shape(head: bytes, records_path: str | None) -> Shape:
     nothing that marks it as an event itself (an id, a type, a time).
     """
     if records_path:
-        return Shape("wrapped", parse_path(records_path))
+        return Shape("wrapped", parse_records_path(records_path))
     text = head.removeprefix(BOM).lstrip(BLANKS + b"\x1e")
     if text.startswith(b"["):
         return Shape("array")

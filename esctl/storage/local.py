@@ -135,7 +135,7 @@ def staged(path: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def explained(doing: str) -> Iterator[None]:
+def describe_failure(doing: str) -> Iterator[None]:
     """Turn an OSError into an InputError that says what could not be done, and why."""
     try:
         yield

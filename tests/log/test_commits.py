@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
 from esctl.log import commits
-from esctl.log.commit_json import commit_from_json, commit_to_json, format_instant, parse_instant
+from esctl.log.commit_json import commit_from_json, commit_to_json, parse_stored_time, stored_time
 from esctl.log.commits import create_store, open_log
 from esctl.log.lines import from_line, sealed, to_line
 from esctl.log.store_state import Commit, Snapshot
@@ -328,7 +328,7 @@ def test_a_summary_with_a_right_digest_of_a_wrong_commit_is_ignored(tmp_path: Pa
 
 @given(st.integers(-(10**16), 10**17))
 def test_instants_are_written_exactly(microseconds: int) -> None:
-    assert parse_instant(format_instant(microseconds)) == microseconds
+    assert parse_stored_time(stored_time(microseconds)) == microseconds
 
 
 def test_a_commit_survives_its_json(tmp_path: Path) -> None:

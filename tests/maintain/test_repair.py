@@ -18,7 +18,7 @@ from esctl.ledger.sign.note import SigningKey
 from esctl.log.commits import SUMMARY_EVERY
 from esctl.log.store_state import commit_name
 from esctl.log.writer import LogWriter, store_lock
-from esctl.maintain.repair import Step, repair
+from esctl.maintain.repair import RepairStep, repair
 from tests.support.cli_harness import esctl, good, plain_event, refused, surroundings, uncompacted, write_lines
 from tests.support.log_helpers import Unsynced, part
 
@@ -49,7 +49,7 @@ def store(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return shutil.copytree(made, tmp_path / ".esctl")
 
 
-def mend(path: Path, *, dry: bool = False) -> list[Step]:
+def mend(path: Path, *, dry: bool = False) -> list[RepairStep]:
     """Repair a store that may be damaged, and that no configuration belongs to."""
     return repair(path, Store(path, read_config(None)).updater(), dry=dry, files=Unsynced())
 

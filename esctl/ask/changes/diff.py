@@ -48,7 +48,7 @@ SUMMARY_COLUMNS = (
     Column("fields", "integer"),
 )
 
-FEW = 50
+NARROW_RATIO = 50
 """Events are few where the log has more than so many times as many."""
 
 
@@ -154,7 +154,7 @@ def _folded(before: Side, after: Side, claim: Claim, narrowed: Claim, events: st
 def _are_few(scope: Scope, events: str) -> bool:
     with explained():
         found = single_row(scope.connection, f"SELECT count(*) FROM ({events})")
-    return found is not None and int(found[0]) * FEW < scope.view.manifest.events
+    return found is not None and int(found[0]) * NARROW_RATIO < scope.view.manifest.events
 
 
 def _member(field: str, before: str, after: str, positions: str, resets: str) -> str:

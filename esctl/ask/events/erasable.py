@@ -33,14 +33,14 @@ DONE = (
 _BATCH = 100_000
 
 
-class Selection(Struct, frozen=True):
+class ErasureSelection(Struct, frozen=True):
     """Positions of the records to erase, and of those that were asked for and are erased already."""
 
     positions: tuple[int, ...]
     already: tuple[int, ...]
 
 
-def select(scope: Scope, snapshot: Snapshot, events: Sequence[str], where: str) -> Selection:
+def select(scope: Scope, snapshot: Snapshot, events: Sequence[str], where: str) -> ErasureSelection:
     """Find the records to erase: those named, else those that `log` would list of the scope's entities and `where`.
 
     Raises NotFoundError for an event or entity that does not exist, UsageError where nothing is asked for, or both.
@@ -57,7 +57,7 @@ def select(scope: Scope, snapshot: Snapshot, events: Sequence[str], where: str) 
             rows = scope.connection.execute(f"SELECT DISTINCT position FROM ({listed.sql})").fetchall()
         found = {position for (position,) in rows}
     already = {position for position in found if snapshot.redaction_of(position)}
-    return Selection(tuple(sorted(found - already)), tuple(sorted(already)) if events else ())
+    return ErasureSelection(tuple(sorted(found - already)), tuple(sorted(already)) if events else ())
 
 
 def _named(scope: Scope, snapshot: Snapshot, event: str) -> list[int]:
@@ -114,7 +114,7 @@ def planned(scope: Scope, positions: Sequence[int]) -> Answer:
     )
 
 
-def done(scope: Scope, selection: Selection) -> Answer:
+def done(scope: Scope, selection: ErasureSelection) -> Answer:
     """Answer with what became of each record, in a store in which they are erased."""
     every = [*selection.positions, *selection.already]
     result = f"CASE WHEN {within(selection.already)} THEN {literal('erased before')} ELSE {literal('erased')} END"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, NONE, Ground, named
+from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, NONE, CheckContext, named
 from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import literal
@@ -17,15 +17,15 @@ Kinds = Mapping[str, int]
 """How many events have a field with each JSON type."""
 
 
-def mixed_types(ground: Ground) -> str:
+def mixed_types(context: CheckContext) -> str:
     """Select the events in which a field has another JSON type than in most events of their type; null is none."""
-    mixed = (_mixed(ground, fields) for fields in _fields(ground))
-    return " UNION ALL ".join(f"SELECT * FROM ({_odd(ground, pairs)})" for pairs in mixed if pairs) or NONE
+    mixed = (_mixed(context, fields) for fields in _fields(context))
+    return " UNION ALL ".join(f"SELECT * FROM ({_odd(context, pairs)})" for pairs in mixed if pairs) or NONE
 
 
-def _fields(ground: Ground) -> Iterator[Sequence[str]]:
+def _fields(context: CheckContext) -> Iterator[Sequence[str]]:
     """Return the fields that may have several types, as many at once as one scan reads."""
-    manifest = ground.scope.view.manifest
+    manifest = context.scope.view.manifest
     several = [name for name, kinds in manifest.kinds.items() if _may_be_mixed(kinds - {"NULL"})]
     for start in range(0, len(several), AT_ONCE):
         yield several[start : start + AT_ONCE]
@@ -35,28 +35,28 @@ def _may_be_mixed(kinds: frozenset[str]) -> bool:
     return len(kinds) > 1 or "CONTAINER" in kinds
 
 
-def _mixed(ground: Ground, fields: Sequence[str]) -> dict[tuple[str | None, str], Kinds]:
+def _mixed(context: CheckContext, fields: Sequence[str]) -> dict[tuple[str | None, str], Kinds]:
     """Find the (event type, field) pairs with several JSON types."""
     reads = {f"f{number}": Read((field,), "type") for number, field in enumerate(fields)}
-    rows = ground.scope.view.relation(["position", "type"], reads, [FIRST_DELIVERY, *ground.known])
-    one_a_position = f"SELECT DISTINCT * FROM ({rows})" if ground.scope.view.has_roles else rows
+    rows = context.scope.view.relation(["position", "type"], reads, [FIRST_DELIVERY, *context.known])
+    one_a_position = f"SELECT DISTINCT * FROM ({rows})" if context.scope.view.has_roles else rows
     pairs = f"""SELECT type, unnest(range({len(reads)})) AS number, unnest([{", ".join(reads)}]) AS kind
         FROM ({one_a_position})"""
     sql = f"""SELECT type, number, kind, count(*) FROM ({pairs}) WHERE kind <> 'NULL'
         GROUP BY type, number, kind ORDER BY count(*) DESC, kind"""
     with explained():
-        counted = ground.scope.connection.execute(sql).fetchall()
+        counted = context.scope.connection.execute(sql).fetchall()
     found: dict[tuple[str | None, str], dict[str, int]] = {}
     for event_type, number, kind, count in counted:
         found.setdefault((event_type, fields[number]), {})[kind] = count
     return {pair: kinds for pair, kinds in found.items() if len(kinds) > 1}
 
 
-def _odd(ground: Ground, mixed: Mapping[tuple[str | None, str], Kinds]) -> str:
+def _odd(context: CheckContext, mixed: Mapping[tuple[str | None, str], Kinds]) -> str:
     """Select the events in which one of these fields has not the JSON type that it has in most events of the type."""
     fields = list(dict.fromkeys(field for _, field in mixed))
     reads = {f"f{number}": Read((field,), "type") for number, field in enumerate(fields)}
-    rows = ground.events(EVENT, [FIRST_DELIVERY], reads=reads)
+    rows = context.events(EVENT, [FIRST_DELIVERY], reads=reads)
     pairs = f"""SELECT {", ".join(EVENT)}, wanted, unnest(range({len(reads)})) AS number,
         unnest([{", ".join(reads)}]) AS json_kind FROM ({rows})"""
     known = ", ".join(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, NONE, Ground
+from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, NONE, CheckContext
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.index.pruning import Test
@@ -21,11 +21,11 @@ COUNTERS = {"log": (), "source": ("source",), "entity": ("kind", "entity")}
 """What may count, from wide to narrow: the columns of which each combination has a counter of its own."""
 
 
-def gaps(ground: Ground) -> str:
+def gaps(context: CheckContext) -> str:
     """Select the events before which numbers are missing from the sequence of the log, the source or the entity."""
-    stanzas = ground.scope.view.manifest.stanzas
+    stanzas = context.scope.view.manifest.stanzas
     numbered = [number for number, stanza in enumerate(stanzas) if len(stanza.sequence) == 1]
-    parts = [f"SELECT * FROM ({_missing(ground, *pair)})" for pair in _dense(ground, numbered).items()]
+    parts = [f"SELECT * FROM ({_missing(context, *pair)})" for pair in _dense(context, numbered).items()]
     return " UNION ALL ".join(parts) or NONE
 
 
@@ -34,29 +34,29 @@ def _conditions(stanzas: Sequence[int], counter: str) -> list[str]:
     return [FIRST_DELIVERY, f"stanza IN ({', '.join(map(str, stanzas))})", WHOLE, *own]
 
 
-def _dense(ground: Ground, stanzas: Sequence[int]) -> dict[int, str]:
+def _dense(context: CheckContext, stanzas: Sequence[int]) -> dict[int, str]:
     """Choose for each stanza the widest counter that gives nearly no number twice and leaves few enough out."""
     chosen: dict[int, str] = {}
     for counter, columns in COUNTERS.items():
         if not (open_stanzas := [stanza for stanza in stanzas if stanza not in chosen]):
             break
-        conditions: list[Test] = [*_conditions(open_stanzas, counter), *ground.known]
-        rows = ground.scope.view.relation(["position", "stanza", *columns], None, conditions, f"{NUMBER} AS number")
+        conditions: list[Test] = [*_conditions(open_stanzas, counter), *context.known]
+        rows = context.scope.view.relation(["position", "stanza", *columns], None, conditions, f"{NUMBER} AS number")
         group = ", ".join(["stanza", *columns])
         sql = f"""SELECT stanza, sum(events), sum(numbers), sum(reach) FROM (
                 SELECT {group}, count(DISTINCT position) AS events, count(DISTINCT number) AS numbers,
                        max(number) - min(number) + 1 AS reach
                 FROM ({rows}) GROUP BY {group}) WHERE events > 1 GROUP BY stanza"""
         with explained():
-            found = ground.scope.connection.execute(sql).fetchall()
+            found = context.scope.connection.execute(sql).fetchall()
         for stanza, events, numbers, reach in found:
             if events - numbers <= MOST_REPEATED * float(events) and numbers >= LEAST_SHARE * float(reach):
                 chosen[stanza] = counter
     return chosen
 
 
-def _missing(ground: Ground, stanza: int, counter: str) -> str:
-    rows = ground.events(EVENT, _conditions([stanza], counter), f"role_order, {NUMBER} AS number")
+def _missing(context: CheckContext, stanza: int, counter: str) -> str:
+    rows = context.events(EVENT, _conditions([stanza], counter), f"role_order, {NUMBER} AS number")
     group = ", ".join(COUNTERS[counter]) or "NULL"
     before = f"OVER (PARTITION BY {group} ORDER BY number, position, role_order)"
     missing = "(number - earlier - 1)"

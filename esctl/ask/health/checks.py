@@ -18,14 +18,13 @@ from esctl.index.files.manifest import UNREADABLE
 from esctl.index.pruning import ALWAYS, Predicate, Test, all_of, any_of
 from esctl.index.scan import FOLDABLE, Read
 from esctl.index.seen_ids.numberings import apart
+from esctl.model import CLOCK_SKEW_SECONDS
 from esctl.projection.spec import Projection
 from esctl.timespec import utc_now
 
 EVENT = ("position", "time", "recorded_at", "source", "kind", "entity", "type", "id")
 """What an occurrence tells of its event, beside `detail` (text) and `weight` (how bad it is; NULL: all are alike)."""
 
-AHEAD_SECONDS = 300
-"""How far a clock may be ahead of the one that recorded the event."""
 PUSHED = 16
 """Microseconds after the commit before that no commit takes: it was dated by that, and perhaps some without records."""
 MOST = 0.9
@@ -33,7 +32,7 @@ MOST = 0.9
 FIRST_DELIVERY = "duplicate_of IS NULL AND invalid IS NULL"
 
 
-class Ground(Struct, frozen=True, dict=True):
+class CheckContext(Struct, frozen=True, dict=True):
     """Where is looked: `scope`'s log as it was known, and which of its events may be told of."""
 
     scope: Scope
@@ -69,12 +68,12 @@ class Ground(Struct, frozen=True, dict=True):
         return self.scope.view.relation(EVENT, None, [*conditions, *self.known, *self.wanted], extra)
 
 
-class Check(Struct, frozen=True):
+class HealthCheck(Struct, frozen=True):
     """One check: its name, which is also the option that lists it, what it finds, and the SQL of the occurrences."""
 
     name: str
     finds: str
-    occurrences: Callable[[Ground], str]
+    occurrences: Callable[[CheckContext], str]
 
 
 _TYPES = {"position": "BIGINT", "time": "TIMESTAMP", "recorded_at": "TIMESTAMP", "weight": "DOUBLE"}
@@ -93,68 +92,70 @@ def named(items: str, *more: str) -> str:
     return ", ".join([*(f"{items}.{name}" for name in EVENT), *more])
 
 
-def duplicates(ground: Ground) -> str:
+def duplicates(context: CheckContext) -> str:
     """Select events delivered again with the same bytes."""
-    return ground.asked(["duplicate_of IS NOT NULL", "NOT conflict"], "'the same as @' || duplicate_of")
+    return context.asked(["duplicate_of IS NOT NULL", "NOT conflict"], "'the same as @' || duplicate_of")
 
 
-def conflicts(ground: Ground) -> str:
+def conflicts(context: CheckContext) -> str:
     """Select events that have the id of an earlier one, and other bytes."""
-    return ground.asked(["conflict"], "'has the id of @' || duplicate_of || ', and other bytes'")
+    return context.asked(["conflict"], "'has the id of @' || duplicate_of || ', and other bytes'")
 
 
-def numberings(ground: Ground) -> str:
+def numberings(context: CheckContext) -> str:
     """Select the first event of each source that was found to have a numbering of its own, which nobody has said."""
     found = [
-        ground.asked([f"position = {told.first}"], literal(f"{told.source} has a numbering of its own: {told.why}"))
-        for told in apart(ground.scope.view.manifest).values()
+        context.asked([f"position = {told.first}"], literal(f"{told.source} has a numbering of its own: {told.why}"))
+        for told in apart(context.scope.view.manifest).values()
     ]
     return " UNION ALL ".join(f"SELECT * FROM ({part})" for part in found) or NONE
 
 
-def invalid(ground: Ground) -> str:
+def invalid(context: CheckContext) -> str:
     """Select records that could not be read."""
-    return ground.asked([UNREADABLE], "invalid")
+    return context.asked([UNREADABLE], "invalid")
 
 
-def homeless(ground: Ground) -> str:
-    """Select events that name no entity, and are not declared to be of none."""
-    declared = ignored(ground.scope)
+def homeless(context: CheckContext) -> str:
+    """Select events of no entity, but for those that the mapping declares to be of none."""
+    declared = ignored(context.scope)
     apart = [f"position NOT IN ({declared})"] if declared else []
-    return ground.asked(["invalid IS NULL", "entity IS NULL", *apart], "'names no entity'")
+    return context.asked(["invalid IS NULL", "entity IS NULL", *apart], "'is of no entity'")
 
 
-def future(ground: Ground) -> str:
+def future(context: CheckContext) -> str:
     """Select events that happened after they were recorded, by more than clocks differ."""
     ahead = "(epoch_us(time) - epoch_us(recorded_at))"
-    return ground.asked(
-        [FIRST_DELIVERY, f"{ahead} > {AHEAD_SECONDS * 1_000_000}"], f"{span(ahead)} || ' after it was recorded'", ahead
+    return context.asked(
+        [FIRST_DELIVERY, f"{ahead} > {CLOCK_SKEW_SECONDS * 1_000_000}"],
+        f"{span(ahead)} || ' after it was recorded'",
+        ahead,
     )
 
 
-def recording(ground: Ground) -> str:
+def recording(context: CheckContext) -> str:
     """Select records that are dated ahead of this machine's clock, and those that only the commit before dated.
 
     `recorded_at` never goes back: where the clock does, a commit is dated a microsecond after the one before it.
     """
     now = (utc_now() - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     ahead = f"(epoch_us(recorded_at) - {now})"
-    commits = f"SELECT DISTINCT recorded_at FROM ({ground.scope.view.relation(['recorded_at'], None, ground.known)})"
+    commits = f"SELECT DISTINCT recorded_at FROM ({context.scope.view.relation(['recorded_at'], None, context.known)})"
     steps = f"SELECT recorded_at, lag(recorded_at) OVER (ORDER BY recorded_at) AS earlier FROM ({commits})"
     pushed = f"""SELECT epoch_us(recorded_at) FROM ({steps})
         WHERE epoch_us(recorded_at) - epoch_us(earlier) <= {PUSHED}"""
-    is_ahead = f"{ahead} > {AHEAD_SECONDS * 1_000_000}"
+    is_ahead = f"{ahead} > {CLOCK_SKEW_SECONDS * 1_000_000}"
     detail = f"""CASE WHEN {is_ahead} THEN 'recorded ' || {span(ahead)} || ' after what the clock says now'
         ELSE 'recorded when the clock was behind the commit before, and dated by that' END"""
     condition = f"({is_ahead} OR epoch_us(recorded_at) IN ({pushed}))"
-    return ground.asked([condition], detail, f"CASE WHEN {is_ahead} THEN {ahead} END")
+    return context.asked([condition], detail, f"CASE WHEN {is_ahead} THEN {ahead} END")
 
 
-def late(ground: Ground) -> str:
+def late(context: CheckContext) -> str:
     """Select events that happened before what had been recorded of their entity in an earlier commit."""
-    rows = ground.events(EVENT, [FOLDABLE])
+    rows, view = context.events(EVENT, [FOLDABLE]), context.scope.view
     commits = f"""SELECT kind, entity, recorded_at, max(time) AS latest, min(time) AS earliest
-        FROM ({ground.scope.view.relation(["kind", "entity", "recorded_at", "time"], None, [FOLDABLE, *ground.known])})
+        FROM ({view.relation(["kind", "entity", "recorded_at", "time"], None, [FOLDABLE, *context.known])})
         GROUP BY kind, entity, recorded_at"""
     before = f"""SELECT kind, entity, recorded_at, earliest, max(latest) OVER (
             PARTITION BY kind, entity ORDER BY recorded_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS seen
@@ -167,28 +168,30 @@ def late(ground: Ground) -> str:
         WHERE e.time < seen AND e.wanted"""
 
 
-def clock(ground: Ground) -> str:
+def clock(context: CheckContext) -> str:
     """Select events whose time lies before that of the record before them in their source.
 
     What has no time of its own (it is that of its recording) tells nothing of a clock.
     """
     conditions = [FIRST_DELIVERY, "time <> recorded_at"]
-    times = ground.scope.view.relation(["source", "position", "role_order", "time"], None, [*conditions, *ground.known])
+    times = context.scope.view.relation(
+        ["source", "position", "role_order", "time"], None, [*conditions, *context.known]
+    )
     before = "OVER (PARTITION BY source ORDER BY position, role_order)"
     steps = f"""SELECT position, role_order, time, lag(time) {before} AS earlier, lag(position) {before} AS neighbour
         FROM ({times})"""
     back = "(epoch_us(earlier) - epoch_us(e.time))"
     detail = f"{span(back)} || ' back from @' || neighbour || ', the record before it'"
     return f"""SELECT {named("e", f"{detail} AS detail", f"CAST({back} AS DOUBLE) AS weight")}
-        FROM ({ground.events(EVENT, conditions, "role_order")}) e
+        FROM ({context.events(EVENT, conditions, "role_order")}) e
         JOIN (SELECT * FROM ({steps}) WHERE time < earlier) s
         ON e.position = s.position AND e.role_order = s.role_order
         WHERE e.wanted"""
 
 
-def no_creation(ground: Ground) -> str:
+def no_creation(context: CheckContext) -> str:
     """Select the first events of entities that begin otherwise than nearly all of their kind."""
-    rows = ground.events(EVENT, [FOLDABLE], f"{ground.scope.view.key()} AS key")
+    rows = context.events(EVENT, [FOLDABLE], f"{context.scope.view.key()} AS key")
     members = ", ".join(f"{name} := {name}" for name in (*EVENT, "wanted"))
     firsts = f"SELECT arg_min(struct_pack({members}), key) AS e FROM ({rows}) GROUP BY kind, entity"
     usual = f"""SELECT kind, type AS usual, beginning, entities FROM (
@@ -204,14 +207,14 @@ def no_creation(ground: Ground) -> str:
         WHERE f.type IS DISTINCT FROM usual AND f.wanted"""
 
 
-def unhandled(ground: Ground) -> str:
+def unhandled(context: CheckContext) -> str:
     """Select events of types for which the projection of their entity has no rule."""
     parts = []
-    for claim in claims(ground.scope):
+    for claim in claims(context.scope):
         handled = _handled(claim.projection)
         if handled != ALWAYS:
             detail = literal(f"projection {claim.projection.name} has no rule for this type")
-            parts.append(ground.asked([FOLDABLE, claim.condition, f"NOT coalesce({handled.sql}, false)"], detail))
+            parts.append(context.asked([FOLDABLE, claim.condition, f"NOT coalesce({handled.sql}, false)"], detail))
     return " UNION ALL ".join(f"SELECT * FROM ({part})" for part in parts) or NONE
 
 

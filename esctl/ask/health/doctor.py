@@ -9,7 +9,7 @@ from msgspec import Struct
 from esctl.ask.health import checks
 from esctl.ask.health.check_fields import mixed_types
 from esctl.ask.health.check_sequences import gaps
-from esctl.ask.health.checks import Check, Ground
+from esctl.ask.health.checks import CheckContext, HealthCheck
 from esctl.ask.scope.filters import Filters
 from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained, single_row
@@ -17,19 +17,19 @@ from esctl.engine.quoting import literal
 from esctl.model import Answer, Column, Findings
 
 CHECKS = (
-    Check("duplicates", "an event delivered again", checks.duplicates),
-    Check("conflicts", "an id given again to other bytes", checks.conflicts),
-    Check("numberings", "a source whose ids are known from others with other content", checks.numberings),
-    Check("invalid", "a record that could not be read", checks.invalid),
-    Check("homeless", "an event that names no entity", checks.homeless),
-    Check("late", "an event of a time before one already recorded of its entity", checks.late),
-    Check("clock", "a time before that of the record before it in its source", checks.clock),
-    Check("gaps", "numbers missing from a sequence that leaves none out", gaps),
-    Check("future", "an event that happened after it was recorded", checks.future),
-    Check("recording", "a record dated by a clock that was ahead, or dated after one that was", checks.recording),
-    Check("no-creation", "an entity that begins otherwise than those of its kind", checks.no_creation),
-    Check("unhandled", "an event of a type that its projection has no rule for", checks.unhandled),
-    Check("mixed-types", "a field of another JSON type than in most events of the type", mixed_types),
+    HealthCheck("duplicates", "an event delivered again", checks.duplicates),
+    HealthCheck("conflicts", "an id given again to other bytes", checks.conflicts),
+    HealthCheck("numberings", "a source whose ids are known from others with other content", checks.numberings),
+    HealthCheck("invalid", "a record that could not be read", checks.invalid),
+    HealthCheck("homeless", "an event of no entity", checks.homeless),
+    HealthCheck("late", "an event of a time before one already recorded of its entity", checks.late),
+    HealthCheck("clock", "a time before that of the record before it in its source", checks.clock),
+    HealthCheck("gaps", "numbers missing from a sequence that leaves none out", gaps),
+    HealthCheck("future", "an event that happened after it was recorded", checks.future),
+    HealthCheck("recording", "a record dated by a clock that was ahead, or dated after one that was", checks.recording),
+    HealthCheck("no-creation", "an entity that begins otherwise than those of its kind", checks.no_creation),
+    HealthCheck("unhandled", "an event of a type that its projection has no rule for", checks.unhandled),
+    HealthCheck("mixed-types", "a field of another JSON type than in most events of the type", mixed_types),
 )
 """Names are those of the command's options too."""
 
@@ -58,7 +58,7 @@ OCCURRENCES = (
 class Result(Struct, frozen=True):
     """What one check found: how many positions (the first five), of how many entities, the worst or first in words."""
 
-    check: Check
+    check: HealthCheck
     count: int
     examples: tuple[int, ...]
     entities: int
@@ -68,19 +68,19 @@ class Result(Struct, frozen=True):
 def examine(scope: Scope, filters: Filters) -> list[Result]:
     """Make every check over the events of a scope, within the filters' times."""
     check_entities(scope)
-    ground = Ground(scope, filters)
-    return [_result(ground, check) for check in CHECKS]
+    context = CheckContext(scope, filters)
+    return [_result(context, check) for check in CHECKS]
 
 
-def _result(ground: Ground, check: Check) -> Result:
+def _result(context: CheckContext, check: HealthCheck) -> Result:
     columns = "position, kind, entity, detail, weight"
-    sql = f"""WITH found AS MATERIALIZED (SELECT {columns} FROM ({check.occurrences(ground)}))
+    sql = f"""WITH found AS MATERIALIZED (SELECT {columns} FROM ({check.occurrences(context)}))
         SELECT count(DISTINCT position), (SELECT min(position, 5) FROM (SELECT DISTINCT position FROM found)),
                count(DISTINCT CASE WHEN entity IS NOT NULL THEN {{'k': kind, 'e': entity}} END),
                arg_min('@' || position || ': ' || detail, {{'w': -coalesce(weight, 0), 'p': position, 'd': detail}})
         FROM found"""
     with explained():
-        row = single_row(ground.scope.connection, sql)
+        row = single_row(context.scope.connection, sql)
     assert row is not None
     count, examples, entities, worst = row
     return Result(check, count, tuple(examples or ()), entities, worst)
@@ -111,11 +111,11 @@ def _row(result: Result) -> str:
 def occurrences(scope: Scope, filters: Filters, names: Sequence[str]) -> Answer:
     """Answer with what some checks found: one row per event, and per entity that it concerns."""
     check_entities(scope)
-    ground = Ground(scope, filters)
+    context = CheckContext(scope, filters)
     chosen = [check for check in CHECKS if check.name in names]
     columns = ", ".join(f'"{column.name}"' for column in OCCURRENCES)
     parts = [
-        f'SELECT {number} AS number, {literal(check.name)} AS "check", * FROM ({check.occurrences(ground)})'
+        f'SELECT {number} AS number, {literal(check.name)} AS "check", * FROM ({check.occurrences(context)})'
         for number, check in enumerate(chosen)
     ]
     sql = f"""SELECT {columns} FROM ({" UNION ALL ".join(parts)})

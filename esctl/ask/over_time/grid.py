@@ -22,7 +22,7 @@ _MONDAY = date(1970, 1, 5).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Step(Struct, frozen=True):
+class TimeStep(Struct, frozen=True):
     """The distance of two points: `count` of `unit` (s, m, h, d, w, mo, y)."""
 
     count: int
@@ -34,12 +34,12 @@ class Step(Struct, frozen=True):
         return self.count * (_SECONDS[self.unit] if self.unit in _SECONDS else _DAYS[self.unit] * _DAY)
 
 
-def parse_step(text: str) -> Step:
+def parse_step(text: str) -> TimeStep:
     """Read a step such as `15m`, `1h`, `1d`, `1w`, `3mo`. Raises UsageError for one that is none."""
     found = re.fullmatch(r"\s*([1-9][0-9]{0,8})\s*(s|m|h|d|w|mo|y)\s*", text)
     if found is None:
         raise UsageError(f"--every {text!r} is no step of time", "write it like 15m, 1h, 1d, 1w, 1mo or 1y")
-    step = Step(int(found[1]), found[2])
+    step = TimeStep(int(found[1]), found[2])
     if step.least_seconds > _CENTURY:
         raise UsageError(f"--every {text!r} is more than a century", "write it like 15m, 1h, 1d, 1w, 1mo or 1y")
     if step.unit in _SECONDS and _DAY % step.least_seconds:
@@ -47,7 +47,7 @@ def parse_step(text: str) -> Step:
     return step
 
 
-def grid(step: Step, first: int, last: int, tz: str, *, beyond: bool) -> list[int]:
+def grid(step: TimeStep, first: int, last: int, tz: str, *, beyond: bool) -> list[int]:
     """List the points from `first` on (microseconds since the epoch), up to `last`; `beyond`: to the one not before it.
 
     Points lie where a clock in the zone `tz` shows the start of the unit: counted from midnight (s, m, h), from
@@ -75,12 +75,12 @@ def _too_many() -> UsageError:
     return UsageError(f"the grid has more than {MOST_POINTS:,} points", "give a larger --every, or --from and --to")
 
 
-def _points(step: Step, first: int, tz: str) -> Iterator[int]:
+def _points(step: TimeStep, first: int, tz: str) -> Iterator[int]:
     """Yield points in order, from one before `first` on; some may come twice."""
     zone = find_zone(tz)
     moment = _EPOCH + timedelta(microseconds=first)
     start = date.min if moment.year == date.min.year else moment.date() - timedelta(days=2)  # in whatever zone
-    for day in _dates(Step(1, "d") if step.unit in _SECONDS else step, start):
+    for day in _dates(TimeStep(1, "d") if step.unit in _SECONDS else step, start):
         if step.unit in _SECONDS:
             yield from _times_of(day, step.least_seconds, zone)
         else:
@@ -88,7 +88,7 @@ def _points(step: Step, first: int, tz: str) -> Iterator[int]:
                 yield parse_instant(day.isoformat(), tz)
 
 
-def _dates(step: Step, start: date) -> Iterator[date]:
+def _dates(step: TimeStep, start: date) -> Iterator[date]:
     """Return the days on which a step begins, from the last that is not after `start` on."""
     if step.unit in ("d", "w"):
         width = step.count * _DAYS[step.unit]

@@ -25,7 +25,7 @@ from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.partial import columns, composed_sql, meaning, partial_sql
 from esctl.projection.reads import measured_shapes
 from esctl.projection.sql import EventRows
-from esctl.saved_states.files import Draft, Extent, Part, StateSnapshot, drop, sweep
+from esctl.saved_states.files import Draft, Extent, SnapshotFile, StateSnapshot, drop, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,7 @@ def _take(scope: Scope, claim: Claim, at: AsOf | None, origin: str, render: Rend
 
     shapes = [(path, shape.whole, shape.scale) for path, shape in measured_shapes(plan.reads).items()]
 
-    def about(name: str, cells: Part, lines: Part) -> StateSnapshot:
+    def about(name: str, cells: SnapshotFile, lines: SnapshotFile) -> StateSnapshot:
         return StateSnapshot(
             name, claim.projection.name, origin, extent, counts[0], counts[1], shelf.log.seq, shelf.log.commit_sha256,
             len(shelf.log.redactions), scope.view.has_struct_keys, {**to_builtins(meaning(plan)), "shapes": shapes},

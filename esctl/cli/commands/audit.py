@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import Actors, At, Before, Entities, From, KnownAt, ProjectionName, To, Types
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 
 TABLE = ("position", "time", "entity", "type", "actor", "changes")
@@ -40,4 +40,4 @@ def run(
         *(entities or ()), actor=actor or (), type=type or (), field=field or (), from_=start, to=end, at=at,
         before=before, known_at=known_at, projection=projection,
     )  # fmt: skip
-    tell(trail, shared, store, TABLE)
+    render_answer(trail, shared, store, TABLE)

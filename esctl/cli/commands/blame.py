@@ -8,7 +8,7 @@ import typer
 
 from esctl.cli.arguments import At, Before, KnownAt, ProjectionName
 from esctl.cli.completion import complete_entity
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
 
@@ -46,4 +46,4 @@ def run(
     blamed = store.blame(
         *names, field=field or (), every=every, at=at, before=before, known_at=known_at, projection=projection
     )
-    tell(blamed, shared, store, TABLE)
+    render_answer(blamed, shared, store, TABLE)

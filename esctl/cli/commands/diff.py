@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 import typer
 
 from esctl.cli.arguments import Entities, ProjectionFile, ProjectionName, Without
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
 
@@ -80,7 +80,7 @@ def run(
     else:
         _check_points(words, at)
         found = store.diff(*words, known_at=known_at, **rules)
-    written = tell(found, shared, store, () if summary else TABLE)
+    written = render_answer(found, shared, store, () if summary else TABLE)
     if exit_code and (written or (shared.limit == 0 and found.has_rows())):
         raise typer.Exit(1)
 

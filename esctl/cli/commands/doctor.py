@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import Entities, From, KnownAt, ProjectionName, To
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 
 TABLE = ("check", "count", "examples", "entities", "worst")
@@ -30,7 +30,7 @@ def run(
         bool, typer.Option("--numberings", help="List sources that were found to have a numbering of ids of their own.")
     ] = False,
     invalid: Annotated[bool, typer.Option("--invalid", help="List records that could not be read.")] = False,
-    homeless: Annotated[bool, typer.Option("--homeless", help="List events that name no entity.")] = False,
+    homeless: Annotated[bool, typer.Option("--homeless", help="List events of no entity.")] = False,
     late: Annotated[
         bool, typer.Option("--late", help="List events of a time before one that was already recorded of their entity.")
     ] = False,
@@ -80,11 +80,11 @@ def run(
     if listed := [name for name, chosen in asked.items() if chosen]:
         events = store.occurrences(listed, *names, from_=start, to=end, known_at=known_at, projection=projection)
         columns = TABLE_LISTED if len(listed) == 1 else ("check", *TABLE_LISTED)
-        written = tell(events, shared, store, columns, noted=False)
+        written = render_answer(events, shared, store, columns, noted=False)
         found = bool(written) or (shared.limit == 0 and events.has_rows())
     else:
         health = store.doctor(*names, from_=start, to=end, known_at=known_at, projection=projection)
-        tell(health, shared, store, TABLE, noted=False)
+        render_answer(health, shared, store, TABLE, noted=False)
         found = health.found
     if found:
         raise typer.Exit(1)

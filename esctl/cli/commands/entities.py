@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from esctl.cli.arguments import Entities, KnownAt
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 
 
@@ -15,4 +15,4 @@ def run(
 ) -> None:
     """List entities with their events and when the first and last happened."""
     store = open_store(shared)
-    tell(store.entities(*(entities or ()), known_at=known_at), shared, store)
+    render_answer(store.entities(*(entities or ()), known_at=known_at), shared, store)

@@ -179,8 +179,8 @@ def _followed(store: Store, found: list[Source], options: IngestOptions, pace: P
 
     tails = [Tail(source, options.source, note) for source in found]
     with diagnostics.progress("follow", None, shared.quiet) as advance, asked_to_stop() as is_asked:
-        talk = Callbacks(is_asked, advance, detected, keep_private)
-        return follow(store.path, tails, options, pace, store.updater, store.connection, talk)
+        callbacks = Callbacks(is_asked, advance, detected, keep_private)
+        return follow(store.path, tails, options, pace, store.updater, store.connection, callbacks)
 
 
 def _check_followable(options: IngestOptions) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from esctl.cli.arguments import Actors, Entities, From, KnownAt, To, Types
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
 
@@ -61,4 +61,4 @@ def run(
         only=only,
     )  # fmt: skip
     table = TABLE_ERASED if erased else TABLE_INVALID if invalid else TABLE_REPEATED if only and not ignored else TABLE
-    tell(events, shared, store, table)
+    render_answer(events, shared, store, table)

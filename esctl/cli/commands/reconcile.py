@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import At, Before, Entities, KnownAt, ProjectionName
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 
 TABLE = ("entity", "difference", "field", "log", "file", "position", "actor")
@@ -50,6 +50,6 @@ def run(
         file, *(entities or ()), at=at, before=before, known_at=known_at, projection=projection, key=key,
         ignore=ignore or (), all_fields=all_fields, null=null,
     )  # fmt: skip
-    tell(result, shared, store, TABLE)
+    render_answer(result, shared, store, TABLE)
     if exit_code and result.differs:
         raise typer.Exit(1)

@@ -17,7 +17,7 @@ from esctl.errors import UsageError
 
 if TYPE_CHECKING:
     from esctl.api import Store
-    from esctl.ask.events.erasable import Selection
+    from esctl.ask.events.erasable import ErasureSelection
     from esctl.ask.scope.scope import Scope
 
 TABLE = ("position", "source", "id", "type", "entity", "role", "duplicate_of")
@@ -85,7 +85,7 @@ def _user() -> str:
         return "unknown"
 
 
-def _erase(shared: Shared, store: Store, selection: Selection, reason: str, actor: str) -> None:
+def _erase(shared: Shared, store: Store, selection: ErasureSelection, reason: str, actor: str) -> None:
     from esctl.ask.events.erasable import done
     from esctl.ledger.sign.last_seen import advance
     from esctl.maintain.redact import Wanted, redact
@@ -103,7 +103,7 @@ def _erase(shared: Shared, store: Store, selection: Selection, reason: str, acto
         )
 
 
-def _with_same_bytes(store: Store, selection: Selection, wanted: bool | None) -> Selection:
+def _with_same_bytes(store: Store, selection: ErasureSelection, wanted: bool | None) -> ErasureSelection:
     """Add the other records with the same bytes to a selection, or leave them, as was asked.
 
     Raises UsageError where it was not: what is to be gone must not be left over in silence.
@@ -125,7 +125,7 @@ def _with_same_bytes(store: Store, selection: Selection, wanted: bool | None) ->
     return replace(selection, positions=tuple(sorted({*selection.positions, *others})))
 
 
-def _tell_same_id(scope: Scope, selection: Selection) -> None:
+def _tell_same_id(scope: Scope, selection: ErasureSelection) -> None:
     from esctl.ask.events.erasable import same_id
 
     if others := same_id(scope, selection.positions):
@@ -133,7 +133,7 @@ def _tell_same_id(scope: Scope, selection: Selection) -> None:
         diagnostics.note(f"note: {_places(others)} {told}: what is left of that id counts from now on")
 
 
-def _tell_already(store: Store, selection: Selection) -> None:
+def _tell_already(store: Store, selection: ErasureSelection) -> None:
     from esctl.timespec import format_instant
 
     for position in selection.already[:_LISTED]:
@@ -142,7 +142,7 @@ def _tell_already(store: Store, selection: Selection) -> None:
             diagnostics.note(f"@{position} was erased on {format_instant(found.at)} by {found.actor}: {found.reason}")
 
 
-def _confirm(selection: Selection, yes: bool) -> None:
+def _confirm(selection: ErasureSelection, yes: bool) -> None:
     if yes:
         return
     if not diagnostics.is_terminal(sys.stdin):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import Before, Entities, KnownAt, ProjectionFile, ProjectionName, Without
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 
 TABLE = ("entity", "state", "version", "time")
@@ -45,4 +45,4 @@ def run(
         *(entities or ()), at=at, before=before, known_at=known_at, projection=projection, where=where,
         deleted=deleted, without=without or (), projection_file=projection_file,
     )  # fmt: skip
-    tell(states, shared, store, TABLE)
+    render_answer(states, shared, store, TABLE)

@@ -8,7 +8,7 @@ import typer
 
 from esctl.cli.arguments import KnownAt, ProjectionName
 from esctl.cli.completion import complete_entity
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 
 TABLE = ("entity", "op", "field", "value", "from", "to", "undoes")
@@ -42,4 +42,4 @@ def run(
     """Show the changes that take entities back to their state at T; nothing is written to the store."""
     store = open_store(shared)
     changes = store.revert(*entities, to=to, known_at=known_at, projection=projection, as_events=as_events)
-    tell(changes, shared, store, () if as_events else TABLE)
+    render_answer(changes, shared, store, () if as_events else TABLE)

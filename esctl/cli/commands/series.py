@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import Entities, KnownAt, ProjectionName
-from esctl.cli.opening import announce, open_store, output_settings, tell
+from esctl.cli.opening import announce, open_store, output_settings, render_answer
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
 
@@ -53,7 +53,7 @@ def run(
         expression, *(entities or ()), every=every, by=by, from_=start, to=end, known_at=known_at, projection=projection
     )
     if not plot:
-        tell(values, shared, store)
+        render_answer(values, shared, store)
         return
     announce(values, shared, store)
     _draw(values.answer, expression, shared, store)

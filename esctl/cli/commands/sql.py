@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import KnownAt, ProjectionName
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 
 
@@ -37,4 +37,4 @@ def run(
         answer = store.sql(
             text, known_at=known_at, projection=projection, timeout=timeout, limit=shared.limit, sandbox=sandbox
         )
-    tell(answer, shared, store)
+    render_answer(answer, shared, store)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import KnownAt
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 
 TABLE = ("position", "time", "tree", "entity", "also", "actor", "id", "link")
@@ -26,4 +26,4 @@ def run(
 ) -> None:
     """Show the events tied to one by causation, correlation or an alias: a tree, in order of time."""
     store = open_store(shared)
-    tell(store.trace(name, depth=depth, known_at=known_at), shared, store, TABLE)
+    render_answer(store.trace(name, depth=depth, known_at=known_at), shared, store, TABLE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from esctl.cli.arguments import KnownAt
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 
 TABLE = ("type", "count", "entities", "first", "last", "fields")
@@ -13,4 +13,4 @@ TABLE = ("type", "count", "entities", "first", "last", "fields")
 def run(shared: Shared, known_at: KnownAt = "") -> None:
     """List event types with their counts, first and last time, entities and fields."""
     store = open_store(shared)
-    tell(store.types(known_at=known_at), shared, store, TABLE)
+    render_answer(store.types(known_at=known_at), shared, store, TABLE)

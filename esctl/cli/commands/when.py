@@ -8,7 +8,7 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import Entities, KnownAt, ProjectionFile, ProjectionName, Without
-from esctl.cli.opening import open_store, tell
+from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
 
@@ -53,7 +53,7 @@ def run(
         predicate, *(entities or ()), which=which, from_=start, to=end, each_event=each_event, known_at=known_at,
         projection=projection, without=without or (), projection_file=projection_file,
     )  # fmt: skip
-    written = tell(moments.counted(), shared, store) if count else tell(moments, shared, store, TABLE)
+    written = render_answer(moments.counted(), shared, store) if count else render_answer(moments, shared, store, TABLE)
     if not exit_code:
         return
     if written and not count:

@@ -73,7 +73,7 @@ class IndexFile(Struct, frozen=True):
     duplicates: int
     conflicts: int
     invalid: int
-    homeless: int  # valid events that name no entity
+    homeless: int  # valid events of no entity
     erased: int  # records that were erased, and say nothing any more
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload fields seen, with the JSON types they had
     loose: tuple[str, ...]  # of these, those of payloads that stand in `data`
@@ -201,7 +201,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         document = json.loads(text)
         if document["format"] != FORMAT:
             return None
-        if not is_sealed(text):
+        if not digest_holds(text):
             raise ValueError("its digest is another's")
         manifest = convert(document, Manifest)
         if not all(map(_FILE_NAME.fullmatch, manifest.names)):
@@ -216,18 +216,18 @@ def read_manifest(folder: Path) -> Manifest | None:
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest atomically and durably."""
     document = {"format": FORMAT, **to_builtins(manifest)}
-    text = sealed(json.dumps(document, separators=(",", ":"), sort_keys=True))
+    text = with_digest(json.dumps(document, separators=(",", ":"), sort_keys=True))
     LocalStorage(folder).put(MANIFEST, text.encode())
 
 
-def sealed(body: str) -> str:
+def with_digest(body: str) -> str:
     """Add the digest of a JSON object to it, as its last member."""
     return body[:-1] + _DIGEST % _digest(body)
 
 
-def is_sealed(text: str) -> bool:
+def digest_holds(text: str) -> bool:
     """Return whether a manifest's text is that which was written."""
-    return text == sealed(text[: -len(_DIGEST % _digest(""))] + "}")
+    return text == with_digest(text[: -len(_DIGEST % _digest(""))] + "}")
 
 
 def _digest(text: str) -> str:

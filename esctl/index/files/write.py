@@ -15,7 +15,7 @@ from msgspec import Struct
 from esctl.errors import InputError
 from esctl.index.files.manifest import MANIFEST, Manifest, RowGroup, read_manifest
 from esctl.log.ranges import ByteRange, parquet_ranges
-from esctl.storage.local import TEMPORARY, Filesystem, checked_lock, entries, explained, remove, rights, staged
+from esctl.storage.local import TEMPORARY, Filesystem, checked_lock, describe_failure, entries, remove, rights, staged
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -117,7 +117,7 @@ def clear_stale(folder: Path, redactions: int, files: Filesystem) -> None:
 
 
 def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem) -> None:
-    with explained(f"write {folder}"), locked(folder):
+    with describe_failure(f"write {folder}"), locked(folder):
         try:
             manifest = read_manifest(folder)
         except InputError:

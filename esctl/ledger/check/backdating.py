@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from esctl.ledger.check.commits import Chain
 from esctl.ledger.check.findings import Anchor, Check, Finding
-from esctl.log.commit_json import format_instant
+from esctl.log.commit_json import stored_time
 from esctl.log.merkle import BLOCK
 from esctl.log.store_state import Commit, commit_name
+from esctl.model import CLOCK_SKEW_SECONDS
 
-SKEW = 300_000_000
+_SKEW = CLOCK_SKEW_SECONDS * 1_000_000
 """Microseconds by which the clock of an anchor may be ahead of the one that records."""
 
 
@@ -22,18 +23,18 @@ def check_back_dating(chain: Chain, anchors: Sequence[Anchor]) -> Check:
     if not anchors:
         return Check("back-dating", "nothing", skipped="no stamp, and it was never seen here before")
     findings = [found for anchor in anchors if (found := _found(chain.commits, anchor)) is not None]
-    against = ", ".join(f"{anchor.name}: {anchor.size} records at {format_instant(anchor.at)}" for anchor in anchors)
+    against = ", ".join(f"{anchor.name}: {anchor.size} records at {stored_time(anchor.at)}" for anchor in anchors)
     return Check("back-dating", against, len(anchors), tuple(findings))
 
 
 def _found(commits: Sequence[Commit], anchor: Anchor) -> Finding | None:
     first = next((one for one in commits if one.kind == "append" and one.tree.size > anchor.size), None)
-    if first is None or first.at >= anchor.at - SKEW:
+    if first is None or first.at >= anchor.at - _SKEW:
         return None
-    before = [one for one in commits if one.tree.size > anchor.size and one.at < anchor.at - SKEW]
+    before = [one for one in commits if one.tree.size > anchor.size and one.at < anchor.at - _SKEW]
     count = before[-1].tree.size - anchor.size
     message = (
-        f"{count} records claim to have been recorded from {format_instant(first.at)} on, "
-        f"and the log did not have them at {format_instant(anchor.at)} ({anchor.name})"
+        f"{count} records claim to have been recorded from {stored_time(first.at)} on, "
+        f"and the log did not have them at {stored_time(anchor.at)} ({anchor.name})"
     )
     return Finding("back-dated", message, f"commits/{commit_name(first.seq)}", anchor.size + 1, anchor.size // BLOCK)

@@ -10,7 +10,15 @@ from pathlib import Path
 
 from esctl.errors import InputError
 from esctl.index.envelope.map_options import FILE, read_overrides
-from esctl.index.files.manifest import LARGEST_MANIFEST, MANIFEST, IdRun, IndexFile, Manifest, is_sealed, read_manifest
+from esctl.index.files.manifest import (
+    LARGEST_MANIFEST,
+    MANIFEST,
+    IdRun,
+    IndexFile,
+    Manifest,
+    digest_holds,
+    read_manifest,
+)
 from esctl.ledger.check.commits import Chain
 from esctl.ledger.check.findings import Check, Finding
 from esctl.log.merkle import BLOCK
@@ -158,7 +166,7 @@ def _newest(chain: Chain) -> int:
 def _sealed_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST
     try:
-        intact = is_sealed(read_regular(path, LARGEST_MANIFEST).decode("utf-8"))
+        intact = digest_holds(read_regular(path, LARGEST_MANIFEST).decode("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, InputError, ValueError):

@@ -34,7 +34,7 @@ class Heads(Struct, frozen=True):
             return None
         return store_tree(self.chain.snapshot).root(0, size)
 
-    def contradiction(self, head: Head, file: str, after: int) -> Finding | None:
+    def find_contradiction(self, head: Head, file: str, after: int) -> Finding | None:
         """Find that the log is not one that had this head. `after`: a position up to which it is known to be right."""
         if head.origin != origin_of(self.chain.store_id):
             return Finding("file replaced", f"it is of another log, {head.origin}", file)
@@ -80,7 +80,7 @@ def _judged(
         return Finding("signature by an unknown key", f"it is signed by {named}, which is not trusted", file), 0
     if not path.name.startswith(f"{checkpoint.head.size:020d}-"):
         return Finding("file replaced", f"it is of {checkpoint.head.size} records, its name is of others", file), 0
-    return heads.contradiction(checkpoint.head, file, after), checkpoint.head.size
+    return heads.find_contradiction(checkpoint.head, file, after), checkpoint.head.size
 
 
 def check_since(heads: Heads, path: Path, trusted: Sequence[VerifierKey]) -> Check:
@@ -100,7 +100,7 @@ def check_since(heads: Heads, path: Path, trusted: Sequence[VerifierKey]) -> Che
     if trusted and not signers:
         found: Finding | None = Finding("signature by an unknown key", f"it is signed by {named}", str(path))
     else:
-        found = heads.contradiction(head, str(path), 0)
+        found = heads.find_contradiction(head, str(path), 0)
     against = f"{path.name}: {head.size} records, signed by {named}"
     note = "" if trusted else "no key is known that its signature could be held against: give --trust"
     return Check("since", against, 1, (found,) if found is not None else (), note=note)
@@ -121,5 +121,7 @@ def check_pin(heads: Heads, pin: Pin | None) -> Check:
         found = Finding("rolled back", message, file, chain.tree.size + 1, chain.tree.size // BLOCK)
     elif pin.seq and chain.digests.get(pin.seq) != pin.commit:  # 0: it had no commit yet
         head = Head(origin_of(chain.store_id), pin.size, bytes.fromhex(pin.root))
-        found = heads.contradiction(head, file, 0) or Finding("changed", "it is not the commit that was seen", file)
+        found = heads.find_contradiction(head, file, 0) or Finding(
+            "changed", "it is not the commit that was seen", file
+        )
     return Check("last seen", against, 1, (found,) if found is not None else ())

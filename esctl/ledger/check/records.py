@@ -31,7 +31,7 @@ _AHEAD = 2
 Positions = npt.NDArray[np.int64]
 
 
-class Read(Struct, frozen=True):
+class SegmentRead(Struct, frozen=True):
     """A segment as it was read. `leaves` are empty where it could not be, or is not dense; `problem` says why."""
 
     entry: SegmentEntry
@@ -52,7 +52,7 @@ class Recomputed(Struct):
 
 
 def recompute(path: Path, segments: Sequence[SegmentEntry], commits: Sequence[Commit]) -> Recomputed:
-    """Read all segments and hash their records. Works through damage: what can be read is hashed."""
+    """SegmentRead all segments and hash their records. Works through damage: what can be read is hashed."""
     found = Recomputed()
     tree = _Tree(found, {commit.tree.size for commit in commits})
     found.sources.expect(commits)
@@ -73,12 +73,12 @@ def recompute(path: Path, segments: Sequence[SegmentEntry], commits: Sequence[Co
     return found
 
 
-def _in_order(path: Path, segments: Sequence[SegmentEntry]) -> Iterator[Read]:
+def _in_order(path: Path, segments: Sequence[SegmentEntry]) -> Iterator[SegmentRead]:
     connections: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
     for _ in range(_AHEAD):
         connections.put(connect(threads=1))
     with ThreadPoolExecutor(_AHEAD) as pool:
-        waiting: deque[Future[Read]] = deque()
+        waiting: deque[Future[SegmentRead]] = deque()
         for entry in segments:
             waiting.append(pool.submit(_read, path, entry, connections))
             if len(waiting) > _AHEAD:
@@ -87,7 +87,7 @@ def _in_order(path: Path, segments: Sequence[SegmentEntry]) -> Iterator[Read]:
             yield waiting.popleft().result()
 
 
-def _read(path: Path, entry: SegmentEntry, connections: SimpleQueue[duckdb.DuckDBPyConnection]) -> Read:
+def _read(path: Path, entry: SegmentEntry, connections: SimpleQueue[duckdb.DuckDBPyConnection]) -> SegmentRead:
     try:
         with pq.ParquetFile(path / "log" / entry.file, page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(SCHEMA):
@@ -95,13 +95,13 @@ def _read(path: Path, entry: SegmentEntry, connections: SimpleQueue[duckdb.DuckD
             table = file.read()
     except (OSError, pa.ArrowException, ValueError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Read(entry, None, b"", _at(entry, entry.first, "changed", f"it cannot be read: {reason}"))
+        return SegmentRead(entry, None, b"", _at(entry, entry.first, "changed", f"it cannot be read: {reason}"))
     problem = _order_problem(table["position"].to_numpy(), entry)
     if problem is not None:
-        return Read(entry, table, b"", problem)
+        return SegmentRead(entry, table, b"", problem)
     connection = connections.get()
     try:
-        return Read(entry, table, leaf_hashes(table, connection), None)
+        return SegmentRead(entry, table, leaf_hashes(table, connection), None)
     finally:
         connections.put(connection)
 
@@ -127,7 +127,7 @@ def _at(entry: SegmentEntry, position: int, kind: str, message: str) -> Finding:
     return Finding(kind, message, f"log/{entry.file}", position, (position - 1) // BLOCK)  # type: ignore[arg-type]
 
 
-def _check_times(found: Recomputed, read: Read, before: int) -> int:
+def _check_times(found: Recomputed, read: SegmentRead, before: int) -> int:
     assert read.table is not None
     times = read.table["recorded_at"].cast(pa.int64()).to_numpy()
     if not len(times):

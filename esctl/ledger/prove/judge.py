@@ -57,7 +57,7 @@ def trust_in(given: Sequence[VerifierKey], origin: str) -> Trust:
     return Trust(tuple(dict.fromkeys([*own_verifiers(), *known])), False)
 
 
-class Read(Struct, frozen=True):
+class ParsedProof(Struct, frozen=True):
     """A proof of a record of esctl's, taken apart."""
 
     proof: Proof
@@ -65,16 +65,16 @@ class Read(Struct, frozen=True):
     checkpoint: Checkpoint
 
 
-def read_proof(data: bytes, name: str) -> Read:
+def read_proof(data: bytes, name: str) -> ParsedProof:
     """Parse a proof without verifying anything. Raises InputError for what is none, or not of an esctl record."""
     try:
         proof = parse_proof(data)
-        return Read(proof, parse_content(proof.extra), parse_checkpoint(proof.checkpoint))
+        return ParsedProof(proof, parse_content(proof.extra), parse_checkpoint(proof.checkpoint))
     except ValueError as error:
         raise InputError(f"{name} is no proof of an esctl record: {error}", "make one with: esctl prove") from None
 
 
-def judge(read: Read, raw: bytes | None, trust: Trust) -> Proven:
+def judge(read: ParsedProof, raw: bytes | None, trust: Trust) -> Proven:
     """Judge whether the proof shows that a record of just these bytes is in the log. `raw`: None if not at hand."""
     signers: tuple[str, ...] = ()
     refuted = _refuted(read, raw)
@@ -97,7 +97,7 @@ def judge(read: Read, raw: bytes | None, trust: Trust) -> Proven:
     return Proven(result, reason, read.content, read.checkpoint, signers)
 
 
-def _refuted(read: Read, raw: bytes | None) -> str:
+def _refuted(read: ParsedProof, raw: bytes | None) -> str:
     """Return what is wrong in a proof, its signature apart; empty if nothing is."""
     content, head = read.content, read.checkpoint.head
     if content.position != read.proof.index + 1:

@@ -14,7 +14,7 @@ from esctl.log.commits import open_log
 from esctl.log.merkle import Tree
 from esctl.log.store_state import Snapshot
 from esctl.named import read_named
-from esctl.storage.local import LocalStorage, entries, explained
+from esctl.storage.local import LocalStorage, describe_failure, entries
 from esctl.storage.protocol import ConflictError
 
 FOLDER = "checkpoints"
@@ -73,7 +73,7 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     data = sign(head, key)
     target = store / FOLDER / f"{head.size:020d}-{key.verifier.id.hex()}{SUFFIX}"
     # It may be there: the same head was signed with the same key before, and Ed25519 gives the same bytes.
-    with explained(f"write {target}"), suppress(ConflictError):
+    with describe_failure(f"write {target}"), suppress(ConflictError):
         LocalStorage(store).put_new(f"{FOLDER}/{target.name}", data)
     return data
 

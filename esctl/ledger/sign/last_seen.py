@@ -16,7 +16,7 @@ from msgspec import Struct
 from esctl.errors import InputError
 from esctl.ledger.sign.keys import user_folder
 from esctl.ledger.sign.note import VerifierKey, parse_verifier
-from esctl.log.commit_json import format_instant
+from esctl.log.commit_json import stored_time
 from esctl.log.commits import open_log
 from esctl.log.store_state import Snapshot
 from esctl.named import read_named
@@ -63,7 +63,7 @@ def read_pin(store: Path) -> Pin | None:
             str(value["store_id"]), int(value["seq"]), str(value["commit"]), int(value["size"]), str(value["root"]),
             tuple(parse_verifier(str(key)).text for key in value["keys"]), int(value.get("at", 0)),
         )  # fmt: skip
-        format_instant(pin.at)
+        stored_time(pin.at)
         if min(pin.seq, pin.size) < 0 or not all(map(_HEX64.fullmatch, (pin.commit, pin.root))):
             raise ValueError("not what was last seen of a store")
         return pin

@@ -13,7 +13,7 @@ from esctl.errors import InputError, UsageError
 from esctl.ledger.check.findings import Anchor, Check, Finding
 from esctl.ledger.sign.checkpoints import FOLDER, checkpoint_files, read_checkpoint
 from esctl.named import read_named
-from esctl.storage.local import LocalStorage, explained, read_regular
+from esctl.storage.local import LocalStorage, describe_failure, read_regular
 from esctl.storage.protocol import ConflictError
 
 SUFFIX = ".tsr"
@@ -59,7 +59,7 @@ def attach(store: Path, data: bytes, url: str, timeout: float = TIMEOUT) -> Path
     if target.exists():
         return target
     response = _asked(data, url, timeout)
-    with explained(f"write {target}"), suppress(ConflictError):
+    with describe_failure(f"write {target}"), suppress(ConflictError):
         LocalStorage(store).put_new(target.relative_to(store).as_posix(), response)
     return target
 

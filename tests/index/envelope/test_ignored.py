@@ -33,7 +33,7 @@ def test_they_are_kept_counted_apart_and_no_finding(kept: Path) -> None:
     config(kept, "type = 'marker' or (type is null and data.n is null)")
     done = esctl("ingest", "a.jsonl", cwd=kept)
     assert "2 events of no entity are ignored, as the mapping says: esctl log --ignored" in done.err
-    assert "note: 1 events of no entity: esctl doctor --homeless" in done.err
+    assert "note: 1 event of no entity: esctl doctor --homeless" in done.err
     assert [row["position"] for row in good("log", "--ignored", cwd=kept).rows] == [2, 5]
     assert [row["position"] for row in esctl("doctor", "--homeless", cwd=kept).rows] == [3]
     (status,) = good("status", cwd=kept).rows
