@@ -32,7 +32,7 @@ class Format(Struct, frozen=True):
     def load(self) -> Callable[..., Any]:
         """Import the writer."""
         module, _, function = self.writer.partition(":")
-        writer: Callable[..., Any] = getattr(import_module(f"esctl.output.{module}"), function)
+        writer: Callable[..., Any] = getattr(import_module(f"esctl.output.writers.{module}"), function)
         return writer
 
 

@@ -7,9 +7,9 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from esctl.output.columnar import record_batches
 from esctl.output.selection import select_columns
 from esctl.output.target import Target
+from esctl.output.writers.columnar import record_batches
 from esctl.output.writing import write
 
 if TYPE_CHECKING:

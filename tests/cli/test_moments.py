@@ -169,7 +169,7 @@ def test_a_series_is_drawn(samples: Path) -> None:
 
 def test_without_the_extra_it_says_how_to_get_it(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from esctl.errors import UsageError
-    from esctl.output.plot import plot
+    from esctl.output.writers.plot import plot
 
     whole = builtins.__import__
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from esctl.engine.duckdb import connect
 from esctl.engine.exact_text import printable_json_sql, unmark
 from esctl.model import MARK
-from esctl.output.changes import Change, parse_changes
 from esctl.output.text import escape_json, visible, visible_lines
+from esctl.output.writers.changes import Change, parse_changes
 
 ACTING = ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 EVERY_ACTING = [chr(i) for i in range(sys.maxunicode + 1) if unicodedata.category(chr(i)) in ACTING]

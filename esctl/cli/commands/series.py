@@ -61,8 +61,8 @@ def run(
 
 def _draw(answer: Answer, label: str, shared: Shared, store: Store) -> None:
     from esctl.cli.render import choose_target
-    from esctl.output.plot import plot
     from esctl.output.sink import write_bytes
+    from esctl.output.writers.plot import plot
 
     if shared.format is not None:
         raise UsageError("--plot and --format are both given", "give one of them")

@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 
 from esctl import __version__
 from esctl.model import Answer
-from esctl.output.findings import FoundRow, findings_of, reported
 from esctl.output.target import Target, Written
 from esctl.output.text import escape_json
+from esctl.output.writers.findings import FoundRow, findings_of, reported
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LINK = re.compile(r"\[(?=[^\[\]]*\]\()")

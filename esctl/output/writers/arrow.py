@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from esctl.output.columnar import record_batches
 from esctl.output.selection import Selection
 from esctl.output.target import Target, Written
+from esctl.output.writers.columnar import record_batches
 from esctl.output.zone import Zone
 
 

@@ -8,9 +8,9 @@ from xml.sax.saxutils import escape, quoteattr
 from msgspec import Struct, field
 
 from esctl.model import Answer
-from esctl.output.findings import findings_of, reported
 from esctl.output.target import Target, Written
 from esctl.output.text import visible
+from esctl.output.writers.findings import findings_of, reported
 
 _MOST_LINES = 1000
 """Findings listed in one failure; the others are counted."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, BinaryIO
 
-from esctl.output.jsonl import write_objects
 from esctl.output.selection import Selection
 from esctl.output.target import Target, Written
+from esctl.output.writers.jsonl import write_objects
 from esctl.output.zone import Zone
 
 

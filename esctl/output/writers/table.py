@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from esctl.model import Column
 from esctl.output.cells import text_sql
-from esctl.output.changes import parse_changes, parse_items, parse_object
 from esctl.output.rows import Row, pieces
 from esctl.output.selection import Selection
 from esctl.output.target import Target, Written
 from esctl.output.text import visible
+from esctl.output.writers.changes import parse_changes, parse_items, parse_object
 from esctl.output.zone import Zone
 
 if TYPE_CHECKING:
