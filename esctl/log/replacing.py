@@ -41,7 +41,7 @@ class Replacement(Struct, frozen=True):
 def replace_segments(log: CommitLog, files: Filesystem, snapshot: Snapshot, wanted: Replacement, at: int) -> Snapshot:
     """Write new segments, make one commit that names them in place of the old, then unlink the old.
 
-    Killed before the commit, nothing has happened but files that no commit names; after it, `writer.sweep` removes the
+    Killed before the commit, nothing has happened but files that no commit names; after it, `sweep` removes the
     old ones. Raises InputError for a segment that is not what was committed (damage must not be written down anew) or
     where nothing can be written, ConflictError if another writer has made a commit meanwhile, OSError where what was
     erased cannot be removed for good.

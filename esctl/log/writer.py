@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -15,35 +14,26 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from filelock import FileLock, Timeout
 from msgspec import Struct, field
 
 from esctl.errors import InputError
-from esctl.log.commits import CommitLog, open_log
+from esctl.log.commits import open_log
+from esctl.log.lock import WriterLock
 from esctl.log.merkle import Frontier
+from esctl.log.parts import Part, positioned, segment_tables
 from esctl.log.replacing import Replacement, replace_segments
 from esctl.log.segment import (
-    DELIVERED,
-    INSTANT,
     SALT,
     SCHEMA,
-    SEGMENT_RAW_BYTES,
-    SEGMENT_ROWS,
     iter_leaf_hashes,
     write_segment,
 )
-from esctl.log.store_state import SEGMENT_NAME, Commit, SegmentEntry, Snapshot
+from esctl.log.store_state import Commit, SegmentEntry, Snapshot
+from esctl.log.sweeping import sweep
 from esctl.model import Cursor
 from esctl.storage.local import (
-    TEMPORARY,
     Filesystem,
-    checked_lock,
-    create_new,
     describe_failure,
-    entries,
-    read_regular,
-    remove,
-    rights,
 )
 from esctl.storage.protocol import ConflictError
 
@@ -51,20 +41,7 @@ if TYPE_CHECKING:
     import duckdb
 
 _ATTEMPTS = 100
-_UNFINISHED = re.compile(re.escape(TEMPORARY) + r"(?:summary-)?(\d{20})[-.].*", re.ASCII)
-HOLDER = "lock.pid"
-
-
-class Part(Struct, frozen=True):
-    """Records of one source, in order, and how far that source is then read.
-
-    Batches have the columns `offset` and `raw`, and may have `key`, `headers` and `source_time`. There may be none: a
-    cursor can move over blank bytes.
-    """
-
-    source: str
-    batches: Sequence[pa.RecordBatch | pa.Table]
-    cursor: Cursor
+__all__ = ["LogWriter", "Part", "system_clock"]
 
 
 class _Staged(Struct):
@@ -74,6 +51,10 @@ class _Staged(Struct):
     tree: Frontier
     segments: list[SegmentEntry] = field(default_factory=list)
     cursors: dict[str, Cursor] = field(default_factory=dict)
+
+    def positioned(self, table: pa.Table) -> pa.Table:
+        """Return records at the positions that they get, with the time of recording."""
+        return positioned(table, self.tree.size + 1, self.recorded_at)
 
 
 def system_clock() -> int:
@@ -100,22 +81,21 @@ class LogWriter:
         self._files = files or Filesystem()
         self._log = open_log(path, self._files)
         self._clock = clock
-        self._timeout = timeout
-        self._lock = FileLock(checked_lock(path / "lock"), mode=rights(path))
+        self._lock = WriterLock(path, timeout)
         self._snapshot: Snapshot | None = None
         self._staged: _Staged | None = None
         self._connection = connection
         self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Self:
-        self._acquire()
+        self._lock.acquire()
         try:
             self._snapshot = sweep(self._log, self._files)
             self._log.sync()
             self._log.mend_summary(self._snapshot)
             self._pool = ThreadPoolExecutor(1, "segment")
         except BaseException:
-            self._release()
+            self._lock.release()
             raise
         return self
 
@@ -129,7 +109,7 @@ class LogWriter:
             if kind is None:
                 sweep(self._log, self._files)
         finally:
-            self._release()
+            self._lock.release()
 
     @property
     def ahead(self) -> int:
@@ -178,7 +158,7 @@ class LogWriter:
             self._staged = _Staged(now, self.snapshot.tree)
         staged = self._staged
         try:
-            for table in _segment_tables(parts):
+            for table in segment_tables(parts):
                 complete = self._complete(table, staged)
                 self._write(staged, complete)
                 if written is not None:
@@ -273,7 +253,7 @@ class LogWriter:
             for segment in staged.segments:
                 with describe_failure(f"read {segment.file}"):
                     table = pq.read_table(self.path / "log" / segment.file, schema=SCHEMA)
-                self._write(again, _positioned(table, again))
+                self._write(again, again.positioned(table))
         except ConflictError as error:
             self.abandon()
             raise self._busy() from error
@@ -293,7 +273,7 @@ class LogWriter:
             bounds = pa.py_buffer(np.arange(0, (count + 1) * SALT, SALT, dtype=np.int32))
             salts = pa.Array.from_buffers(pa.binary(), count, [None, bounds, pa.py_buffer(os.urandom(count * SALT))])
             table = table.set_column(SCHEMA.get_field_index("salt"), "salt", salts)
-        return _positioned(table, staged)
+        return staged.positioned(table)
 
     def _write(self, staged: _Staged, table: pa.Table) -> None:
         """Write one segment while its leaves are hashed: both leave Python, so they share two cores."""
@@ -324,123 +304,3 @@ class LogWriter:
         for segment in segments:
             with suppress(OSError):
                 self._files.unlink(self.path / "log" / segment.file)
-
-    def _acquire(self) -> None:
-        with describe_failure(f"lock {self.path}"):
-            try:
-                self._lock.acquire(timeout=self._timeout)
-            except Timeout as error:
-                raise _held(self.path) from error
-        with suppress(OSError):
-            remove(self.path / HOLDER)
-            with create_new(self.path / HOLDER) as file:
-                file.write(str(os.getpid()).encode())
-
-    def _release(self) -> None:
-        with suppress(OSError):
-            remove(self.path / HOLDER)
-        self._lock.release()
-
-
-@contextmanager
-def store_lock(path: Path, timeout: float = 10.0) -> Iterator[None]:
-    """Keep writers out of a store whatever state it is in. Raises InputError as a LogWriter does."""
-    with describe_failure(f"lock {path}"):
-        lock = FileLock(checked_lock(path / "lock"), mode=rights(path))
-        try:
-            lock.acquire(timeout=timeout)
-        except Timeout as error:
-            raise _held(path) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _held(path: Path) -> InputError:
-    return InputError(f"{path} is being written by {_holder_text(path / HOLDER)}", "wait until it is done, or stop it")
-
-
-def _holder_text(holder: Path) -> str:
-    try:
-        text = read_regular(holder, 20).decode("ascii")
-    except (OSError, InputError, ValueError):
-        text = ""
-    return f"process {text}" if text.isdecimal() and text.isascii() else "another process"
-
-
-def sweep(log: CommitLog, files: Filesystem) -> Snapshot:
-    """Remove what interrupted writers left: temporary files, and segments at positions that others have taken since.
-
-    A segment that no commit names but that starts after the head may be about to be committed, so it stays. Gives the
-    store as it was then.
-    """
-    names = {folder: entries(log.path / folder) for folder in ("log", "commits", ".")}
-    snapshot = log.read()  # after the listing: what this does not name, no commit will
-    named = {segment.file for segment in snapshot.segments}
-    stale = [
-        log.path / "log" / name
-        for name in names["log"]
-        if (found := SEGMENT_NAME.fullmatch(name) or _UNFINISHED.fullmatch(name))
-        and name not in named
-        and int(found[1]) <= snapshot.head
-    ]
-    stale += [
-        log.path / "commits" / name
-        for name in names["commits"]
-        if (found := _UNFINISHED.fullmatch(name)) and int(found[1]) <= snapshot.seq
-    ]
-    stale += [log.path / name for name in names["."] if name.startswith(TEMPORARY)]
-    for path in stale:
-        with suppress(OSError):
-            files.unlink(path)
-    return snapshot
-
-
-def _segment_tables(parts: Sequence[Part]) -> Iterable[pa.Table]:
-    """Yield the parts in the log's columns, in tables of a segment's size."""
-    waiting: list[pa.RecordBatch] = []
-    rows = size = 0
-    for part in parts:
-        for delivered in part.batches:
-            for batch in _in_columns(delivered, part.source).to_batches(max_chunksize=SEGMENT_ROWS):
-                bytes_here = _raw_bytes(batch)
-                if waiting and (rows + batch.num_rows > SEGMENT_ROWS or size + bytes_here > SEGMENT_RAW_BYTES):
-                    yield pa.Table.from_batches(waiting)
-                    waiting, rows, size = [], 0, 0
-                waiting.append(batch)
-                rows, size = rows + batch.num_rows, size + bytes_here
-    if rows:
-        yield pa.Table.from_batches(waiting)
-
-
-def _in_columns(delivered: pa.RecordBatch | pa.Table, source: str) -> pa.Table:
-    count = delivered.num_rows
-    present: Mapping[str, pa.ChunkedArray] = {
-        name: delivered.column(name) for name in DELIVERED if name in delivered.schema.names
-    }
-    try:
-        present = {**present, "source": pa.repeat(source, count)}
-    except UnicodeEncodeError as error:
-        raise InputError(f"the source name {source!r} is no Unicode text", "rename the file") from error
-    zeros = pa.repeat(0, count)
-    filled = {"position": zeros, "recorded_at": zeros.cast(INSTANT), **present}
-    columns = [
-        filled[column.name].cast(column.type) if column.name in filled else pa.nulls(count, column.type)
-        for column in SCHEMA
-    ]
-    return pa.table(columns, schema=SCHEMA)
-
-
-def _raw_bytes(batch: pa.RecordBatch) -> int:
-    raw = batch.column("raw")
-    bounds = np.frombuffer(raw.buffers()[1], dtype=np.int64)
-    return int(bounds[raw.offset + len(raw)] - bounds[raw.offset]) if len(raw) else 0
-
-
-def _positioned(table: pa.Table, staged: _Staged) -> pa.Table:
-    count = table.num_rows
-    first = staged.tree.size + 1
-    positions = pa.array(np.arange(first, first + count, dtype=np.int64))
-    times = pa.repeat(pa.scalar(staged.recorded_at, pa.int64()), count).cast(INSTANT)
-    return table.set_column(0, SCHEMA.field("position"), positions).set_column(1, SCHEMA.field("recorded_at"), times)

@@ -16,8 +16,8 @@ from esctl.ledger.check.commits import Chain, walk
 from esctl.ledger.check.files import index_problem, unnamed_files
 from esctl.ledger.sign.last_seen import Pin, read_pin
 from esctl.log.commits import open_log
+from esctl.log.lock import HOLDER, store_lock
 from esctl.log.store_state import SEGMENT_NAME, Snapshot, commit_name
-from esctl.log.writer import HOLDER, store_lock
 from esctl.maintain.losses import losses
 from esctl.storage.inside import odd_entries, require_plain
 from esctl.storage.local import TEMPORARY, Filesystem, describe_failure, entries, subfolders

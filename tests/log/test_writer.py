@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esctl.errors import InputError
-from esctl.log import writer as writer_module
+from esctl.log import parts as parts_module
 from esctl.log.commits import create_store
 from esctl.log.reader import read_table
 from esctl.log.writer import LogWriter, Part
@@ -110,8 +110,8 @@ def test_tables_chunks_and_narrow_columns_are_taken(path: Path) -> None:
 
 
 def test_large_appends_are_cut_into_segments(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer_module, "SEGMENT_ROWS", 100)
-    monkeypatch.setattr(writer_module, "SEGMENT_RAW_BYTES", 1000)
+    monkeypatch.setattr(parts_module, "SEGMENT_ROWS", 100)
+    monkeypatch.setattr(parts_module, "SEGMENT_RAW_BYTES", 1000)
     with LogWriter(path, clock=clock) as writer:
         small, large = [b"%d\n" % number for number in range(250)], [b"%600d\n" % number for number in range(4)]
         snapshot = writer.append([part("a", small), Part("b", [batch([raw]) for raw in large], cursor(b"", 4))])
@@ -129,7 +129,7 @@ def test_any_segmentation_gives_the_same_tree(
     create_store(path, files=Unsynced())
     raws = [b"%d\n" % number for number in range(sum(commits))]
     with pytest.MonkeyPatch.context() as patch, LogWriter(path, clock=clock, files=Unsynced()) as writer:
-        patch.setattr(writer_module, "SEGMENT_ROWS", rows)
+        patch.setattr(parts_module, "SEGMENT_ROWS", rows)
         start = 0
         for count in commits:
             writer.stage([Part("a", [batch(raws[start : start + count], start)], cursor(b"x" * start, start))])

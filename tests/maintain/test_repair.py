@@ -16,8 +16,9 @@ from esctl.ledger.check.verify import Wanted, verify
 from esctl.ledger.sign.checkpoints import make_checkpoint
 from esctl.ledger.sign.note import SigningKey
 from esctl.log.commits import SUMMARY_EVERY
+from esctl.log.lock import store_lock
 from esctl.log.store_state import commit_name
-from esctl.log.writer import LogWriter, store_lock
+from esctl.log.writer import LogWriter
 from esctl.maintain.repair import RepairStep, repair
 from tests.support.cli_harness import esctl, good, plain_event, refused, surroundings, uncompacted, write_lines
 from tests.support.log_helpers import Unsynced, part

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from esctl.log.commits import create_store, open_log
+from esctl.log.lock import WriterLock
 from esctl.log.merkle import leaf_hash, tree_root
 from esctl.log.reader import read_table
 from esctl.log.segment import SCHEMA
@@ -97,14 +98,20 @@ class Killing(Failing):
         super().unlink(path)
 
 
+class _NoLock(WriterLock):
+    def acquire(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
 class Unlocked(LogWriter):
     """A writer to which the lock means nothing: what a removed lock file or a network disk amounts to."""
 
-    def _acquire(self) -> None:
-        pass
-
-    def _release(self) -> None:
-        pass
+    def __init__(self, path: Path, **options: Any) -> None:
+        super().__init__(path, **options)
+        self._lock = _NoLock(path, 0)
 
 
 def cursor(data: bytes, records: int, **rest: Any) -> Cursor:

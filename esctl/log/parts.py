@@ -1,0 +1,74 @@
+"""Records on their way into the log: by source as they were delivered, then in the log's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+from msgspec import Struct
+
+from esctl.errors import InputError
+from esctl.log.segment import DELIVERED, INSTANT, SCHEMA, SEGMENT_RAW_BYTES, SEGMENT_ROWS
+from esctl.model import Cursor
+
+
+class Part(Struct, frozen=True):
+    """Records of one source, in order, and how far that source is then read.
+
+    Batches have the columns `offset` and `raw`, and may have `key`, `headers` and `source_time`. There may be none: a
+    cursor can move over blank bytes.
+    """
+
+    source: str
+    batches: Sequence[pa.RecordBatch | pa.Table]
+    cursor: Cursor
+
+
+def segment_tables(parts: Sequence[Part]) -> Iterable[pa.Table]:
+    """Yield the parts in the log's columns, in tables of a segment's size."""
+    waiting: list[pa.RecordBatch] = []
+    rows = size = 0
+    for part in parts:
+        for delivered in part.batches:
+            for batch in _in_columns(delivered, part.source).to_batches(max_chunksize=SEGMENT_ROWS):
+                bytes_here = _raw_bytes(batch)
+                if waiting and (rows + batch.num_rows > SEGMENT_ROWS or size + bytes_here > SEGMENT_RAW_BYTES):
+                    yield pa.Table.from_batches(waiting)
+                    waiting, rows, size = [], 0, 0
+                waiting.append(batch)
+                rows, size = rows + batch.num_rows, size + bytes_here
+    if rows:
+        yield pa.Table.from_batches(waiting)
+
+
+def _in_columns(delivered: pa.RecordBatch | pa.Table, source: str) -> pa.Table:
+    count = delivered.num_rows
+    present: Mapping[str, pa.ChunkedArray] = {
+        name: delivered.column(name) for name in DELIVERED if name in delivered.schema.names
+    }
+    try:
+        present = {**present, "source": pa.repeat(source, count)}
+    except UnicodeEncodeError as error:
+        raise InputError(f"the source name {source!r} is no Unicode text", "rename the file") from error
+    zeros = pa.repeat(0, count)
+    filled = {"position": zeros, "recorded_at": zeros.cast(INSTANT), **present}
+    columns = [
+        filled[column.name].cast(column.type) if column.name in filled else pa.nulls(count, column.type)
+        for column in SCHEMA
+    ]
+    return pa.table(columns, schema=SCHEMA)
+
+
+def _raw_bytes(batch: pa.RecordBatch) -> int:
+    raw = batch.column("raw")
+    bounds = np.frombuffer(raw.buffers()[1], dtype=np.int64)
+    return int(bounds[raw.offset + len(raw)] - bounds[raw.offset]) if len(raw) else 0
+
+
+def positioned(table: pa.Table, first: int, recorded_at: int) -> pa.Table:
+    """Return records at positions from `first` on, recorded at a time in microseconds."""
+    count = table.num_rows
+    positions = pa.array(np.arange(first, first + count, dtype=np.int64))
+    times = pa.repeat(pa.scalar(recorded_at, pa.int64()), count).cast(INSTANT)
+    return table.set_column(0, SCHEMA.field("position"), positions).set_column(1, SCHEMA.field("recorded_at"), times)
