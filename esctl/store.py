@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from esctl.engine.duckdb import Session
     from esctl.index.envelope.detect import Detection
     from esctl.index.scan import IndexView
-    from esctl.index.update import Detected, Updater
+    from esctl.index.understand import Detected
+    from esctl.index.update import Updater
     from esctl.log.store_state import Snapshot
     from esctl.projection.spec import Projection
     from esctl.saved_states.files import Shelf

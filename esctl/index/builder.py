@@ -135,21 +135,16 @@ def _built(
     repeats: Repeats,
     sequence_key: str,
 ) -> ChunkEvents:
-    names = {group.stanza_number: [role for role, _ in stanza_roles(group.stanza)] for group in groups}
-    role_names = tuple(tuple(names.get(number, ())) for number in range(max(names) + 1))
     valid, erased = events["invalid"].is_null(), _count(pc.equal(events["invalid"], ERASED))
-    entityless = events["entity_0"].is_null()
-    for i in range(1, roles):
-        entityless = pc.and_(entityless, events[f"entity_{i}"].is_null())
+    entityless = _entityless(events, roles)
     unsequenced = pc.and_(pc.equal(events["ordering"], "sequence"), events["sequence"].is_null())
     foldable = pc.and_(pc.and_(valid, events["duplicate_of"].is_null()), pc.invert(entityless))
-    conflicts = int(repeats.conflicts.sum())
     duplicates = repeats.rows[~repeats.conflicts]
     loose = _loose_fields(connection, events)
     return ChunkEvents(
         table=events,
         columns=columns,
-        role_names=role_names,
+        role_names=_role_names(groups),
         most_roles=roles,
         events=len(events),
         untyped=len(events) - events["data"].null_count,
@@ -158,7 +153,7 @@ def _built(
         unsequenced=_count(pc.and_(unsequenced, foldable)),
         roles=any(group.stanza.entities for group in groups),
         duplicates=len(duplicates),
-        conflicts=conflicts,
+        conflicts=int(repeats.conflicts.sum()),
         invalid=len(events) - _count(valid) - erased,
         homeless=_count(pc.and_(valid, entityless)),
         erased=erased,
@@ -168,6 +163,20 @@ def _built(
         ids=repeats.ids,
         meetings=repeats.meetings,
     )
+
+
+def _role_names(groups: Sequence[Group]) -> tuple[tuple[str, ...], ...]:
+    """List the roles of each stanza, by its number."""
+    names = {group.stanza_number: [role for role, _ in stanza_roles(group.stanza)] for group in groups}
+    return tuple(tuple(names.get(number, ())) for number in range(max(names) + 1))
+
+
+def _entityless(events: pa.Table, roles: int) -> pa.ChunkedArray:
+    """Tell of each event whether it names no entity in any role."""
+    found = events["entity_0"].is_null()
+    for i in range(1, roles):
+        found = pc.and_(found, events[f"entity_{i}"].is_null())
+    return found
 
 
 def _count(true: pa.ChunkedArray) -> int:

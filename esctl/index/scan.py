@@ -13,6 +13,7 @@ from esctl.engine.exact_text import is_number_mark_sql, json_string, unmark_text
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope.envelope_sql import ALIASES_TYPE, sortable_text
 from esctl.index.envelope.mapping import json_pointer
+from esctl.index.files.layouts import Layout, layouts
 from esctl.index.files.manifest import IndexFile, Manifest, PayloadPath
 from esctl.index.files.payload_columns import PayloadColumn, json_of, json_type_of, null_mark, text_of
 from esctl.index.pruning import Predicate, Reach, Test, predicate
@@ -181,7 +182,7 @@ class IndexView(Struct, frozen=True):
         aliases = dict(reads or {})
         tests = [predicate(test) for test in where]
         files = self._reached([test.reach for test in tests])
-        selects = [self._select(layout, names, aliases, tests, extra) for layout in _layouts(files)]
+        selects = [self._select(layout, names, aliases, tests, extra) for layout in layouts(files)]
         return "\nUNION ALL ".join(selects) if selects else self._empty(names, aliases, extra)
 
     def _reached(self, limits: Sequence[Reach]) -> Sequence[IndexFile]:
@@ -199,7 +200,7 @@ class IndexView(Struct, frozen=True):
 
     def _select(
         self,
-        layout: _Layout,
+        layout: Layout,
         names: Sequence[str],
         reads: Mapping[str, Read],
         where: Sequence[Predicate],
@@ -228,41 +229,6 @@ class IndexView(Struct, frozen=True):
         return f"SELECT {', '.join(items)} FROM (SELECT {stored}) WHERE false"
 
 
-class _Layout(Struct):
-    """Files that one scan can read: no two of them keep a field in columns of different types."""
-
-    files: list[IndexFile]
-    columns: dict[str, PayloadColumn]  # by lower-case name, as DuckDB compares names
-    sequence_key: str
-
-    def takes(self, file: IndexFile) -> bool:
-        """Return whether a file can be read in the same scan."""
-        same = all(self.columns.get(column.name.lower(), column) == column for column in file.columns)
-        return same and file.sequence_key == self.sequence_key
-
-    def add(self, file: IndexFile) -> None:
-        """Read a file in the same scan."""
-        self.files.append(file)
-        self.columns.update({column.name.lower(): column for column in file.columns})
-
-    @property
-    def is_mixed(self) -> bool:
-        """Return whether the files have different columns."""
-        return any(file.columns != self.files[0].columns for file in self.files)
-
-    def may_be_loose(self, path: PayloadPath) -> bool:
-        """Return whether a payload path may stand in `data`."""
-        return any(file.may_be_loose(path) for file in self.files)
-
-    def column(self, field: str | int) -> PayloadColumn | None:
-        """Find the typed column of a payload field."""
-        return next((column for column in self.columns.values() if column.field == field), None)
-
-    def is_nullable(self, column: PayloadColumn) -> bool:
-        """Return whether the field may be JSON null."""
-        return any(name == column.field and "NULL" in kinds for file in self.files for name, kinds in file.fields)
-
-
 def require_files(folder: Path, files: Sequence[IndexFile]) -> None:
     """Check whole index files against their digests. Raises InputError, naming the file."""
     for file in files:
@@ -287,18 +253,7 @@ def _envelope(name: str) -> str:
     return f"make_timestamp(epoch_us({name}))" if name in ("time", "recorded_at") else identifier(name)
 
 
-def _layouts(files: Sequence[IndexFile]) -> list[_Layout]:
-    layouts: list[_Layout] = []
-    for file in files:
-        layout = next((layout for layout in layouts if layout.takes(file)), None)
-        if layout is None:
-            layout = _Layout([], {}, file.sequence_key)
-            layouts.append(layout)
-        layout.add(file)
-    return layouts
-
-
-def _read(read: Read, layout: _Layout) -> str:
+def _read(read: Read, layout: Layout) -> str:
     if read.form == "number":
         return _read_number(read, layout)
     typed = _typed_read(read, layout)
@@ -310,7 +265,7 @@ def _read(read: Read, layout: _Layout) -> str:
     return f"CASE WHEN data IS NULL THEN {typed} ELSE {untyped} END"
 
 
-def _read_number(read: Read, layout: _Layout) -> str:
+def _read_number(read: Read, layout: Layout) -> str:
     column = layout.column(read.path[0]) if len(read.path) == 1 else None
     if column is None or column.kind not in ("bigint", "decimal"):
         return f"try_cast({_read(Read(read.path, 'text'), layout)} AS {read.sql_type})"
@@ -321,7 +276,7 @@ def _read_number(read: Read, layout: _Layout) -> str:
     return f"CASE WHEN data IS NULL THEN {typed} ELSE try_cast({text} AS {read.sql_type}) END"
 
 
-def _typed_read(read: Read, layout: _Layout) -> str | None:
+def _typed_read(read: Read, layout: Layout) -> str | None:
     if not read.path:
         return _whole(layout, read.form)
     column = layout.column(read.path[0])
@@ -334,7 +289,7 @@ def _typed_read(read: Read, layout: _Layout) -> str | None:
     return read_json(identifier(column.name), read.path[1:], read.form, marked=False)
 
 
-def _column_read(column: PayloadColumn, form: Form, layout: _Layout) -> str:
+def _column_read(column: PayloadColumn, form: Form, layout: Layout) -> str:
     value = {"json": json_of, "text": text_of, "type": json_type_of}[form](column)
     if form == "text" or not layout.is_nullable(column):
         return value
@@ -360,7 +315,7 @@ def read_json(holder: str, path: PayloadPath, form: Form, *, marked: bool) -> st
         WHEN 'DOUBLE' THEN 'NUMBER' WHEN 'HUGEINT' THEN 'NUMBER' ELSE {kind} END"""
 
 
-def _whole(layout: _Layout, form: Form) -> str | None:
+def _whole(layout: Layout, form: Form) -> str | None:
     columns = sorted(layout.columns.values(), key=lambda column: column.field)
     if not columns:
         return None

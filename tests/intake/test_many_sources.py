@@ -15,7 +15,7 @@ import pytest
 
 from esctl.api import Store
 from esctl.errors import InputError
-from esctl.index import update
+from esctl.index import understand
 from esctl.index.decode import exact_json
 from esctl.index.files.manifest import Manifest
 from esctl.intake import batch, intake
@@ -133,13 +133,13 @@ def test_new_sources_are_entered_into_the_manifest_at_once(
     said = f'[mapping]\nid = "id"\ntype = "type"\nscope = "{scope}"\n' if scope else ""
     (tmp_path / "esctl.toml").write_text(said)
     entered = []
-    kept = update.with_sources
+    kept = understand.with_sources
 
     def counting(manifest: Manifest, assigned: Mapping[str, Stanza]) -> Manifest:
         entered.append(len(assigned))
         return kept(manifest, assigned)
 
-    monkeypatch.setattr(update, "with_sources", counting)
+    monkeypatch.setattr(understand, "with_sources", counting)
     assert taken(tmp_path, expand([str(files(tmp_path, 25))])).summary.new == 50
     assert entered == [25]
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
-from esctl.index import chunks, update
+from esctl.index import chunks, merging
 from esctl.index.files import merge
 from esctl.model import AsOf
 from tests.reference import Event, Reference
@@ -30,7 +30,7 @@ class Scattered:
     def cut(self, patch: pytest.MonkeyPatch) -> None:
         """Let the index be cut so: a merged file is of another size than those that it is made of."""
         patch.setattr(chunks, "CHUNK_ROWS", self.rows)
-        patch.setattr(update, "MOST_SMALL", self.fan)
+        patch.setattr(merging, "MOST_SMALL", self.fan)
         patch.setattr(merge, "SMALLEST", 1)
 
 

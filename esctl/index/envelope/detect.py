@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from esctl.index.envelope import field_names
 from esctl.index.envelope.mapping import CUSTOM, format_path
-from esctl.index.envelope.presets import Recognised, recognise
+from esctl.index.envelope.recognise import Recognised, recognise
 from esctl.index.envelope.sampled_fields import (
     ENOUGH,
     MOSTLY,

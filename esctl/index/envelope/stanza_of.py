@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from esctl.index.envelope.detect import Detection, detect
 from esctl.index.envelope.map_options import with_overrides
 from esctl.index.envelope.mapping import RECOGNISED, beside, override, stanza_for
-from esctl.index.envelope.presets import PRESETS, fitted
+from esctl.index.envelope.presets import PRESETS
+from esctl.index.envelope.recognise import fitted
 from esctl.log.store_state import Snapshot
 from esctl.model import Cursor, MappingConfig, Stanza
 

@@ -11,7 +11,8 @@ import pytest
 
 from esctl.errors import UsageError
 from esctl.index.envelope.mapping import parse_mapping, parse_path
-from esctl.index.envelope.presets import PRESETS, Preset, fitted, look_up, recognise
+from esctl.index.envelope.presets import PRESETS, Preset
+from esctl.index.envelope.recognise import fitted, look_up, recognise
 from esctl.model import Stanza
 
 EXAMPLES: dict[str, list[dict[str, Any]]] = {

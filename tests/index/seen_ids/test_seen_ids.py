@@ -202,8 +202,9 @@ def test_a_manifest_without_runs_gets_them(tmp_path: Path) -> None:
     made, done = five_commits(tmp_path)
     manifest = read_manifest(made.folder)
     assert manifest is not None
-    found = made.ids.in_index(made.folder, replace(manifest, ids=()))
+    known = ids.Ids(made.connection)
+    found = known.in_index(made.folder, replace(manifest, ids=()))
     one = "(SELECT 1 AS position, 0::USMALLINT AS stanza, 'a' AS scope, 'id-3' AS id)"
     hashes, _ = ids.hashes_in(made.connection, one)
     assert found.find(hashes)[1].tolist() == [[key for _, key, _ in done].index("id-3") + 1]
-    assert made.ids.in_index(made.folder, Manifest()).runs == ()
+    assert known.in_index(made.folder, Manifest()).runs == ()

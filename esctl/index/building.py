@@ -1,0 +1,154 @@
+"""Write what the index lacks: from a manifest to the head of a log, one file for each chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from esctl.index.chunks import chunks, ends, fresh_chunks
+from esctl.index.files.freshness import empty, newest_head, usable
+from esctl.index.files.manifest import (
+    IndexFile,
+    Manifest,
+    read_manifest,
+    with_file,
+    with_sources,
+    write_manifest,
+)
+from esctl.index.files.write import ROW_GROUP, Written, retire, sweep, write_file
+from esctl.index.merging import merge_small
+from esctl.index.understand import Understanding
+from esctl.log.store_state import Snapshot
+from esctl.model import Stanza
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from esctl.index.builder import ChunkEvents
+    from esctl.index.files.manifest import Tally
+    from esctl.index.files.sort_rows import Rows
+
+
+def extend(how: Understanding, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> Manifest:
+    """Bring the index up to the snapshot's head, whose last records may be at hand in `fresh`; merge small files."""
+    from esctl.engine.duckdb import explained, relational
+
+    relational(how.connection)
+    found = read_manifest(how.folder)
+    manifest = usable(found, snapshot)
+    if manifest.head > snapshot.head:
+        if manifest.head <= newest_head(snapshot):
+            return manifest
+        manifest = empty(snapshot)  # of a log that is no more: begin anew
+    if found is not None and found.redactions != manifest.redactions:
+        write_manifest(how.folder, manifest)
+        sweep(how.folder, manifest, linger=0)  # what they say was erased
+    sweep(how.folder, manifest)
+    with explained():
+        manifest = _built(how, snapshot, manifest, fresh_chunks(fresh, manifest.head + 1, snapshot))
+    return merge_small(how.connection, how.folder, manifest)
+
+
+def _built(how: Understanding, snapshot: Snapshot, manifest: Manifest, at_hand: Iterable[pa.Table]) -> Manifest:
+    while manifest.head < snapshot.head:
+        for table in at_hand or chunks(snapshot, manifest.head + 1, snapshot.head):
+            before, manifest = manifest, _with_chunk(how, snapshot, manifest, table)
+            if manifest.head < before.head:
+                retire(how.folder, before.names - manifest.names)
+                break
+            write_manifest(how.folder, manifest)
+        at_hand = ()
+    return manifest
+
+
+def _with_chunk(how: Understanding, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Manifest:
+    """Understand a chunk and write it; or, where it shows ids not to be shared, give what to go on from."""
+    from esctl.index.seen_ids.settle import settle, settled
+
+    while True:
+        known, understood = how.events(snapshot, manifest, table)
+        found = settle(snapshot, known, table, understood.meetings)
+        if not found.moves:
+            known = replace(known, unjudged=found.unjudged)
+            return _with_file(how, known, understood, table, found.tallies)
+        before, manifest = manifest, settled(known, table, found)
+        if manifest.head < before.head:
+            return manifest
+
+
+def _with_file(
+    how: Understanding, manifest: Manifest, understood: ChunkEvents, table: pa.Table, tallies: tuple[Tally, ...] = ()
+) -> Manifest:
+    rows = understood.rows(how.connection)
+    first, last = ends(table)
+    written = write_file(how.folder, rows.tables(ROW_GROUP), first, last)
+    file = replace(_entry(understood, rows, written, first, last), tallies=tallies)
+    return with_file(replace(manifest, ids=how.ids(manifest).add(understood.ids, last)), file)
+
+
+def _entry(understood: ChunkEvents, rows: Rows, written: Written, first: int, last: int) -> IndexFile:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    times = pc.min_max(understood.table["time"].cast(pa.int64()))
+    shared = set(IndexFile.__struct_fields__).intersection(understood.__struct_fields__)
+    return IndexFile(
+        file=written.file, bytes=written.bytes, groups=written.groups, footer=written.footer,
+        rows=len(rows), twice=rows.twice, first=first, last=last,
+        min_time=times["min"].as_py(), max_time=times["max"].as_py(),
+        **{name: getattr(understood, name) for name in shared},
+    )  # fmt: skip
+
+
+def rebuild_as(how: Understanding, snapshot: Snapshot, like: Manifest) -> Manifest:
+    """Build an index in an empty folder, each file of another one in one or more that are laid out as it is.
+
+    So the two can be compared row by row.
+    """
+    manifest = replace(empty(snapshot), stanzas=like.stanzas)
+    for file in like.files:
+        for table in chunks(snapshot, file.first, min(file.last, snapshot.head)):
+            known, understood = how.events(snapshot, manifest, table, file.columns, like)
+            manifest = _with_file(how, known, understood, table)
+    return manifest
+
+
+def understand_as(
+    how: Understanding, snapshot: Snapshot, like: Manifest
+) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
+    """Read the records again, each file of another index in one chunk or more, without writing a row.
+
+    Gives the manifest so far, the file, and what is in the chunk. The files of the other index are in the folder too:
+    where an id was seen before is read in them.
+    """
+    manifest = replace(empty(snapshot), files=like.files, stanzas=like.stanzas)
+    for file in like.files:
+        for table in chunks(snapshot, file.first, min(file.last, snapshot.head)):
+            known, understood = how.events(snapshot, manifest, table, file.columns, like)
+            last = ends(table)[1]
+            manifest = replace(known, head=last, ids=how.ids(known).add(understood.ids, last))
+            yield manifest, file, understood
+
+
+def build_over(
+    how: Understanding,
+    snapshot: Snapshot,
+    tables: Iterable[pa.Table],
+    stanzas: Mapping[str, Stanza],
+    fields: Mapping[str, tuple[str, ...]],
+) -> Manifest:
+    """Build an index of some records of a log, in an empty folder; positions between them may be missing.
+
+    `stanzas` and the snapshot's cursors tell how each of their sources is read, `fields` which payload fields any
+    record of that log had, with the JSON types they had.
+    """
+    manifest = with_sources(Manifest(), stanzas)
+    for table in tables:
+        manifest, understood = how.events(snapshot, manifest, table)
+        manifest = _with_file(how, manifest, understood, table)
+    last = manifest.files[-1]
+    known = {**fields, **{name: (*kinds, *fields.get(name, ())) for name, kinds in last.fields}}
+    told = tuple((name, tuple(sorted(set(kinds)))) for name, kinds in known.items())
+    return replace(manifest, files=(*manifest.files[:-1], replace(last, fields=told)))

@@ -1,0 +1,105 @@
+"""Which preset the records of a source follow, and how they are read by it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.errors import UsageError
+from esctl.index.envelope.presets import PRESETS, Preset
+from esctl.model import Stanza
+
+
+class Recognised(Struct, frozen=True):
+    """The stanza for a sample, and how many of its records have the format."""
+
+    stanza: Stanza
+    matching: int
+
+
+def recognise(samples: Sequence[object]) -> Recognised | None:
+    """Find the preset that more than half of the sampled records follow, at their root or one level down.
+
+    Records are parsed JSON. What is found one level down comes with `unwrap` set to that key.
+    """
+    return _recognised(samples, PRESETS.values())
+
+
+def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
+    """Return a stanza that names a preset as it is recognised in a sample, but for what it says otherwise.
+
+    Raises UsageError where it orders by a sequence that the sampled records do not have.
+    """
+    preset = PRESETS.get(stanza.name)
+    if preset is None or (stanza.order and stanza != preset.stanza and not _lacks_sequence(stanza, preset)):
+        return stanza
+    if replace(stanza, scope="", ignore="", sequence=(), order=preset.stanza.order) == preset.stanza:
+        found = _recognised(samples, [preset])
+        stanza = stanza if found is None else replace(stanza, unwrap=found.stanza.unwrap)
+    inner = [look_up(sample, [stanza.unwrap]) if stanza.unwrap else sample for sample in samples]
+    matching = [sample for sample in inner if _meets(sample, preset)]
+    sequence = stanza.sequence or _sequence(preset, matching)
+    if stanza.order == "sequence" and not sequence:
+        hint = 'add sequence = PATH, or set order = "time"'
+        raise UsageError(f'order is "sequence", but the records have none of preset {stanza.name}', hint)
+    order = stanza.order or ("sequence" if sequence else preset.otherwise)
+    return replace(stanza, sequence=sequence, order=order)
+
+
+def _lacks_sequence(stanza: Stanza, preset: Preset) -> bool:
+    return bool(preset.sequences) and not stanza.sequence
+
+
+def _recognised(samples: Sequence[object], presets: Collection[Preset]) -> Recognised | None:
+    if found := _recognise_at(samples, len(samples), "", presets):
+        return found
+    records = [sample for sample in samples if isinstance(sample, dict)]
+    keys = Counter(key for record in records for key, value in record.items() if isinstance(value, dict))
+    for key, count in sorted(keys.items()):
+        if 2 * count > len(samples) and not re.search(r'[."\[\]]', key):
+            inner = [record[key] for record in records if isinstance(record.get(key), dict)]
+            if found := _recognise_at(inner, len(samples), key, presets):
+                return found
+    return None
+
+
+def _recognise_at(samples: Sequence[object], total: int, unwrap: str, presets: Collection[Preset]) -> Recognised | None:
+    for preset in presets:
+        matching = [sample for sample in samples if _meets(sample, preset)]
+        if matching and 2 * len(matching) > total:
+            sequence = _sequence(preset, matching) or preset.stanza.sequence
+            order = preset.stanza.order or ("sequence" if sequence else preset.otherwise)
+            return Recognised(replace(preset.stanza, sequence=sequence, order=order, unwrap=unwrap), len(matching))
+    return None
+
+
+def _meets(sample: object, preset: Preset) -> bool:
+    return all(any(look_up(sample, path.split(".")) is not None for path in group) for group in preset.needs)
+
+
+def _sequence(preset: Preset, samples: Sequence[object]) -> tuple[str, ...]:
+    """Choose the first sequence that all of some samples have."""
+    alternatives = (
+        parts
+        for parts in preset.sequences
+        if all(look_up(sample, part.split(".")) is not None for sample in samples for part in parts)
+    )
+    return next(alternatives, ()) if samples else ()
+
+
+def look_up(record: object, path: Sequence[str | int]) -> Any:
+    """Return the value at a path of a parsed record, None where there is none."""
+    value: Any = record
+    for part in path:
+        found = (isinstance(value, dict) and part in value) or (
+            isinstance(value, list) and isinstance(part, int) and part < len(value)
+        )
+        if not found:
+            return None
+        value = value[part]
+    return value

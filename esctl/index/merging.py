@@ -1,0 +1,45 @@
+"""Merge the files of an index: small neighbours as they become many, and all of them where that is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from esctl.index.files.manifest import IndexFile, Manifest, write_manifest
+from esctl.index.files.merge import due, merge, together
+from esctl.index.files.write import retire
+
+if TYPE_CHECKING:
+    import duckdb
+
+SMALL_ROWS = 1_000_000
+"""Files with fewer rows are merged as the log grows."""
+MOST_SMALL = 8
+"""So many neighbours of one size become one."""
+
+
+def merge_small(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> Manifest:
+    """Merge small neighbouring files as they become many. The old ones linger for those who read them."""
+    files = list(manifest.files)
+    while found := due(files, MOST_SMALL, SMALL_ROWS):
+        start, stop = found
+        files[start:stop] = [merge(connection, folder, files[start:stop])]
+    return _switched(folder, manifest, files) if len(files) < len(manifest.files) else manifest
+
+
+def merge_all(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> Manifest:
+    """Merge all files into few large ones. The old ones linger for those who read them."""
+    groups = together(manifest.files)
+    return _switched(
+        folder, manifest, [group[0] if len(group) == 1 else merge(connection, folder, group) for group in groups]
+    )
+
+
+def _switched(folder: Path, before: Manifest, files: list[IndexFile]) -> Manifest:
+    after = replace(before, files=tuple(files))
+    if after.files != before.files:
+        retire(folder, before.names - after.names)
+        write_manifest(folder, after)
+    return after

@@ -1,0 +1,172 @@
+"""Read chunks of a log as events, by one mapping: judged, each source by its stanza, repeated ids found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.index.decode.log_rows import JudgedRows, judge_rows, judged_chunk, runs_of, trimmed_raws
+from esctl.index.files.freshness import zones_of
+from esctl.index.files.manifest import Manifest, with_sources
+from esctl.index.seen_ids.numberings import in_numberings
+from esctl.log.store_state import Snapshot
+from esctl.model import SAMPLE_RECORDS, Cursor, MappingConfig, Stanza
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from esctl.index.builder import ChunkEvents
+    from esctl.index.envelope.detect import Detection
+    from esctl.index.files.payload_columns import PayloadColumn
+    from esctl.index.seen_ids.runs import Ids, IdsBefore
+    from esctl.index.seen_ids.search import Earlier
+    from esctl.log.writer import Part
+
+
+Detected = Callable[[str, "Detection"], None]
+Raws = Callable[[Sequence[int]], Mapping[int, bytes]]
+
+
+class Understanding(Struct, frozen=True, dict=True):
+    """How the records of a log are read by one mapping, whose index is in a folder.
+
+    `detected` is told what was recognised in each new source. `raws` gives records' bytes, without blanks around them,
+    where there is no log to read them from.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    config: MappingConfig
+    folder: Path
+    detected: Detected | None = None
+    raws: Raws | None = None
+
+    @cached_property
+    def _ids(self) -> Ids:
+        from esctl.index.seen_ids.runs import Ids
+
+        return Ids(self.connection)
+
+    def ids(self, manifest: Manifest) -> IdsBefore:
+        """Return the ids seen so far."""
+        return self._ids.in_index(self.folder, manifest)
+
+    def events(
+        self,
+        snapshot: Snapshot,
+        manifest: Manifest,
+        table: pa.Table,
+        layout: tuple[PayloadColumn, ...] | None = None,
+        like: Manifest | None = None,
+    ) -> tuple[Manifest, ChunkEvents]:
+        """Read a chunk as events; the manifest returned knows its sources.
+
+        `layout` is that of the file to be written, None where it is found. `like` tells which numberings sources are
+        in.
+        """
+        from esctl.index.builder import build
+
+        judged = judge_rows(self.connection, table, snapshot.cursors)
+        manifest = self._with_new_sources(snapshot, manifest, table, judged, like)
+        chunk, groups = judged_chunk(table, judged, snapshot.cursors, manifest)
+        earlier = self._earlier(snapshot, manifest, table)
+        reuse = manifest.files[-1].columns if manifest.files else ()
+        understood = build(self.connection, chunk, groups, earlier, reuse, layout)
+        return replace(manifest, ids=earlier.ids.runs), understood
+
+    def preview(self, snapshot: Snapshot, manifest: Manifest, parts: Sequence[Part]) -> ChunkEvents:
+        """Read records as the events that they would be if they were kept now."""
+        from esctl.index.builder import build
+
+        table, cursors = _as_log_rows(snapshot, parts), {part.source: part.cursor for part in parts}
+        judged = judge_rows(self.connection, table, cursors)
+        new: dict[str, Stanza] = {}
+        for source, start, stop in runs_of(table):
+            if source not in manifest.sources and source not in new:
+                sample = judged.text.slice(start, min(stop - start, SAMPLE_RECORDS))
+                new[source] = self._stanza_by(snapshot, source, sample, cursors[source])
+        manifest = with_sources(manifest, new)
+        chunk, groups = judged_chunk(table, judged, cursors, manifest)
+        return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
+
+    def recognise(self, snapshot: Snapshot, source: str, first: int) -> Stanza:
+        """Return what is recognised in a source, whose first record is at position `first`, whatever is configured."""
+        from esctl.index.envelope.stanza_of import recognised, recorded
+
+        return (
+            recorded(snapshot, source)
+            or recognised(self._sampled(snapshot, source, first), snapshot.cursors[source]).stanza
+        )
+
+    def _earlier(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Earlier:
+        from esctl.index.seen_ids.search import Earlier
+
+        return Earlier(self.ids(manifest), self.raws or trimmed_raws(snapshot, table))
+
+    def _with_new_sources(
+        self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, judged: JudgedRows, like: Manifest | None
+    ) -> Manifest:
+        new: dict[str, tuple[int, Stanza]] = {}
+        for source, row, _ in runs_of(table):
+            if source not in manifest.sources and source not in new:
+                first = int(table["position"][row].as_py())
+                new[source] = (first, self._stanza(snapshot, source, row, first, judged.text))
+        if not new:
+            return manifest
+        manifest = with_sources(manifest, in_numberings(like or manifest, new))
+        return replace(manifest, zones={**manifest.zones, **zones_of(snapshot, new)})
+
+    def _stanza(self, snapshot: Snapshot, source: str, row: int, first: int, texts: pa.ChunkedArray) -> Stanza:
+        """Say how a source is read whose first record is in a row of a chunk, at position `first`."""
+        from esctl.index.envelope.samples import parsed
+        from esctl.index.envelope.stanza_of import recorded, stanza_of
+
+        cursor = snapshot.cursors[source]
+
+        @cache
+        def sample() -> list[Any]:
+            count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)
+            if row + count <= len(texts):
+                return parsed(texts.slice(row, count))
+            return self._sampled(snapshot, source, first)
+
+        stanza, detection = stanza_of(self.config, source, recorded(snapshot, source), cursor, sample)
+        if self.detected is not None and detection is not None:
+            self.detected(source, detection)
+        return stanza
+
+    def _stanza_by(self, snapshot: Snapshot, source: str, texts: pa.ChunkedArray, cursor: Cursor) -> Stanza:
+        from esctl.index.envelope.samples import parsed
+        from esctl.index.envelope.stanza_of import recorded, stanza_of
+
+        return stanza_of(self.config, source, recorded(snapshot, source), cursor, lambda: parsed(texts))[0]
+
+    def _sampled(self, snapshot: Snapshot, source: str, first: int) -> list[Any]:
+        from esctl.index.envelope.samples import sample_values
+
+        cursor = snapshot.cursors[source]
+        count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)
+        return sample_values(snapshot, cursor, first, count, self.connection)
+
+
+def _as_log_rows(snapshot: Snapshot, parts: Sequence[Part]) -> pa.Table:
+    """Return records as the log would have them."""
+    import numpy as np
+    import pyarrow as pa
+
+    from esctl.log.segment import SCHEMA
+
+    batches = [(part.source, batch) for part in parts for batch in part.batches if batch.num_rows]
+    rows = pa.concat_tables([pa.Table.from_batches([batch]) for _, batch in batches])
+    count = rows.num_rows
+    columns = {name: rows[name] for name in rows.schema.names}
+    columns["position"] = pa.array(np.arange(snapshot.head + 1, snapshot.head + 1 + count))
+    columns["recorded_at"] = pa.array(np.full(count, snapshot.at + 1), pa.timestamp("us", tz="UTC"))
+    columns["source"] = pa.chunked_array([pa.repeat(source, batch.num_rows) for source, batch in batches])
+    names = ("position", "recorded_at", "source", "offset", "source_time", "raw")
+    return pa.table({name: columns[name].cast(SCHEMA.field(name).type) for name in names}).combine_chunks()
