@@ -254,6 +254,26 @@ def test_stdin_is_followed_to_its_end(tmp_path: Path) -> None:
     assert positions(tmp_path) == ["evt-1", "evt-2", "evt-3"]
 
 
+def test_a_store_is_no_wider_than_what_is_followed_and_says_where_a_zone_does_not_apply(tmp_path: Path) -> None:
+    append(tmp_path / "app.log", 1)
+    good("ingest", "app.log", "-q", cwd=tmp_path)
+    store = tmp_path / ".esctl"
+    store.chmod(0o755)
+    append(tmp_path / "open.log", 2)
+    with following(tmp_path, "app.log", "open.log", "late.log", "--tz", "Asia/Kathmandu") as process:
+        until(lambda: head(tmp_path) == 2)
+        (tmp_path / "private").touch(mode=0o600)
+        append(tmp_path / "private", 3)
+        (tmp_path / "private").rename(tmp_path / "late.log")
+        until(lambda: head(tmp_path) == 3)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert store.stat().st_mode & 0o777 == 0o700
+    assert b"can now be read by no more than may read what is followed" in err
+    assert b"note: --tz Asia/Kathmandu does not apply to app.log: no new record" in err
+
+
 def test_usage(tmp_path: Path) -> None:
     append(tmp_path / "app.log", 1)
     for options in (["--strict"], ["--skip-duplicates"], ["--input-format", "csv"], ["--commit-every", "soon"]):
