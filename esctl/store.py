@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from esctl.index.scan import IndexView
     from esctl.index.understand import Detected
     from esctl.index.update import Updater
-    from esctl.log.store_state import Snapshot
+    from esctl.log.store_state import StoreState
     from esctl.projection.spec import Projection
     from esctl.saved_states.files import Shelf
 
@@ -108,7 +108,7 @@ class OpenStore:
         return store
 
     @cached_property
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> StoreState:
         """Return the evidence as it was when first asked for."""
         from esctl.log.commits import open_log
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import structs
 
 if TYPE_CHECKING:
-    from esctl.log.store_state import Snapshot
+    from esctl.log.store_state import StoreState
 
 STORE = ".esctl"
 PROJECTION = """
@@ -130,7 +130,7 @@ def _look(work: Path) -> State:
     )
 
 
-def _cursors(snapshot: Snapshot) -> str:
+def _cursors(snapshot: StoreState) -> str:
     """Say how far sources were read, in however many goes (what is kept of a beginning is as long as the first)."""
     alike = [(name, structs.replace(cursor, head_size=0, head_sha256="")) for name, cursor in snapshot.cursors.items()]
     return sha256(repr(sorted(alike, key=itemgetter(0))).encode()).hexdigest()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from esctl.ledger.check.verify import Verified
     from esctl.ledger.prove.proof_file import Proof
     from esctl.ledger.sign.checkpoint import Checkpoint
-    from esctl.log.store_state import Snapshot
+    from esctl.log.store_state import StoreState
     from esctl.sources.files import Source
 
 
@@ -35,7 +35,7 @@ class Proofs(Struct, frozen=True):
 
     positions: tuple[int, ...]
     checkpoint: Checkpoint
-    _snapshot: Snapshot
+    _snapshot: StoreState
 
     def __iter__(self) -> Iterator[Proof]:
         """Make the proofs, in order of position. Raises TamperedError where a record does not hash to the root."""

@@ -25,7 +25,7 @@ from esctl.index.update import Updater
 from esctl.ledger.check.findings import Check, Finding
 from esctl.log.merkle import Frontier
 from esctl.log.segment import SCHEMA
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.model import Cursor, MappingConfig, Stanza
 from esctl.reports.report import states_and_trail
 from esctl.store import OpenStore
@@ -114,7 +114,7 @@ def _replayed(
     cursors = {name: _cursor(each) for name, each in sources.items()}
     stanzas = {name: convert(each["mapping"], Stanza) for name, each in sources.items()}
     fields = {name: tuple(map(_kind, kinds)) for name, kinds in told["fields"].items()}
-    snapshot = Snapshot(folder, said.manifest.log, False, 0, 0, "", Frontier(), (), cursors)
+    snapshot = StoreState(folder, said.manifest.log, False, 0, 0, "", Frontier(), (), cursors)
     store = OpenStore(folder, rules, memory_limit)
     store.snapshot = snapshot
     updater = Updater(store.connection, MappingConfig(), folder, raws=_raws_of(said.archive))

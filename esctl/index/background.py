@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from esctl.index.scan import IndexView
     from esctl.index.update import Updater
-    from esctl.log.store_state import Snapshot
+    from esctl.log.store_state import StoreState
 
 _SWITCH_SECONDS = 0.0005
 """How long a thread waits for Python's lock before it asks for it: hashing would else keep it from the index."""
@@ -47,7 +47,7 @@ class BackgroundIndexer:
             self._pool.shutdown()
             sys.setswitchinterval(self._switch)
 
-    def put(self, snapshot: Snapshot, fresh: Sequence[pa.Table]) -> None:
+    def put(self, snapshot: StoreState, fresh: Sequence[pa.Table]) -> None:
         """Index a snapshot, whose newest records are `fresh`, in the background, once the one before is done."""
         self.wait()
         self._running = self._pool.submit(self._updater.run, snapshot, fresh)

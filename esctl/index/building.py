@@ -20,7 +20,7 @@ from esctl.index.files.manifest import (
 from esctl.index.files.write import ROW_GROUP, Written, retire, sweep, write_file
 from esctl.index.merging import merge_small
 from esctl.index.understand import Understanding
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.model import Stanza
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from esctl.index.files.sort_rows import Rows
 
 
-def extend(how: Understanding, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> Manifest:
+def extend(how: Understanding, snapshot: StoreState, fresh: Sequence[pa.Table] = ()) -> Manifest:
     """Bring the index up to the snapshot's head, whose last records may be at hand in `fresh`; merge small files."""
     from esctl.engine.duckdb import explained, relational
 
@@ -51,7 +51,7 @@ def extend(how: Understanding, snapshot: Snapshot, fresh: Sequence[pa.Table] = (
     return merge_small(how.connection, how.folder, manifest)
 
 
-def _built(how: Understanding, snapshot: Snapshot, manifest: Manifest, at_hand: Iterable[pa.Table]) -> Manifest:
+def _built(how: Understanding, snapshot: StoreState, manifest: Manifest, at_hand: Iterable[pa.Table]) -> Manifest:
     while manifest.head < snapshot.head:
         for table in at_hand or chunks(snapshot, manifest.head + 1, snapshot.head):
             before, manifest = manifest, _with_chunk(how, snapshot, manifest, table)
@@ -63,7 +63,7 @@ def _built(how: Understanding, snapshot: Snapshot, manifest: Manifest, at_hand: 
     return manifest
 
 
-def _with_chunk(how: Understanding, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Manifest:
+def _with_chunk(how: Understanding, snapshot: StoreState, manifest: Manifest, table: pa.Table) -> Manifest:
     """Understand a chunk and write it; or, where it shows ids not to be shared, give what to go on from."""
     from esctl.index.seen_ids.settle import settle, settled
 
@@ -102,7 +102,7 @@ def _entry(understood: ChunkEvents, rows: Rows, written: Written, first: int, la
     )  # fmt: skip
 
 
-def rebuild_as(how: Understanding, snapshot: Snapshot, like: Manifest) -> Manifest:
+def rebuild_as(how: Understanding, snapshot: StoreState, like: Manifest) -> Manifest:
     """Build an index in an empty folder, each file of another one in one or more that are laid out as it is.
 
     So the two can be compared row by row.
@@ -116,7 +116,7 @@ def rebuild_as(how: Understanding, snapshot: Snapshot, like: Manifest) -> Manife
 
 
 def understand_as(
-    how: Understanding, snapshot: Snapshot, like: Manifest
+    how: Understanding, snapshot: StoreState, like: Manifest
 ) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
     """Read the records again, each file of another index in one chunk or more, without writing a row.
 
@@ -134,7 +134,7 @@ def understand_as(
 
 def build_over(
     how: Understanding,
-    snapshot: Snapshot,
+    snapshot: StoreState,
     tables: Iterable[pa.Table],
     stanzas: Mapping[str, Stanza],
     fields: Mapping[str, tuple[str, ...]],

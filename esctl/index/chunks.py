@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -14,7 +14,7 @@ CHUNK_ROWS = 500_000
 CHUNK_BYTES = 48 << 20
 
 
-def chunks(snapshot: Snapshot, first: int, last: int) -> Iterator[pa.Table]:
+def chunks(snapshot: StoreState, first: int, last: int) -> Iterator[pa.Table]:
     """Read positions [first, last] of the log, a segment at a time, small ones together until there is half a chunk."""
     import pyarrow as pa
 
@@ -30,7 +30,7 @@ def chunks(snapshot: Snapshot, first: int, last: int) -> Iterator[pa.Table]:
         yield pa.Table.from_batches(held)
 
 
-def fresh_chunks(fresh: Sequence[pa.Table], first: int, snapshot: Snapshot) -> list[pa.Table]:
+def fresh_chunks(fresh: Sequence[pa.Table], first: int, snapshot: StoreState) -> list[pa.Table]:
     """Cut records that need not be read from the log into chunks; none where they are not just what is missing."""
     import pyarrow as pa
 

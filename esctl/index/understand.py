@@ -14,7 +14,7 @@ from esctl.index.decode.log_rows import JudgedRows, judge_rows, judged_chunk, ru
 from esctl.index.files.freshness import zones_of
 from esctl.index.files.manifest import Manifest, with_sources
 from esctl.index.seen_ids.numberings import in_numberings
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.model import SAMPLE_RECORDS, Cursor, MappingConfig, Stanza
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Understanding(Struct, frozen=True, dict=True):
 
     def events(
         self,
-        snapshot: Snapshot,
+        snapshot: StoreState,
         manifest: Manifest,
         table: pa.Table,
         layout: tuple[PayloadColumn, ...] | None = None,
@@ -79,7 +79,7 @@ class Understanding(Struct, frozen=True, dict=True):
         understood = build(self.connection, chunk, groups, earlier, reuse, layout)
         return replace(manifest, ids=earlier.ids.runs), understood
 
-    def preview(self, snapshot: Snapshot, manifest: Manifest, parts: Sequence[Part]) -> ChunkEvents:
+    def preview(self, snapshot: StoreState, manifest: Manifest, parts: Sequence[Part]) -> ChunkEvents:
         """Read records as the events that they would be if they were kept now."""
         from esctl.index.builder import build
 
@@ -94,7 +94,7 @@ class Understanding(Struct, frozen=True, dict=True):
         chunk, groups = judged_chunk(table, judged, cursors, manifest)
         return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
 
-    def recognise(self, snapshot: Snapshot, source: str, first: int) -> Stanza:
+    def recognise(self, snapshot: StoreState, source: str, first: int) -> Stanza:
         """Return what is recognised in a source, whose first record is at position `first`, whatever is configured."""
         from esctl.index.envelope.stanza_of import recognised, recorded
 
@@ -103,13 +103,13 @@ class Understanding(Struct, frozen=True, dict=True):
             or recognised(self._sampled(snapshot, source, first), snapshot.cursors[source]).stanza
         )
 
-    def _earlier(self, snapshot: Snapshot, manifest: Manifest, table: pa.Table) -> Earlier:
+    def _earlier(self, snapshot: StoreState, manifest: Manifest, table: pa.Table) -> Earlier:
         from esctl.index.seen_ids.search import Earlier
 
         return Earlier(self.ids(manifest), self.raws or trimmed_raws(snapshot, table))
 
     def _with_new_sources(
-        self, snapshot: Snapshot, manifest: Manifest, table: pa.Table, judged: JudgedRows, like: Manifest | None
+        self, snapshot: StoreState, manifest: Manifest, table: pa.Table, judged: JudgedRows, like: Manifest | None
     ) -> Manifest:
         new: dict[str, tuple[int, Stanza]] = {}
         for source, row, _ in runs_of(table):
@@ -121,7 +121,7 @@ class Understanding(Struct, frozen=True, dict=True):
         manifest = with_sources(manifest, in_numberings(like or manifest, new))
         return replace(manifest, zones={**manifest.zones, **zones_of(snapshot, new)})
 
-    def _stanza(self, snapshot: Snapshot, source: str, row: int, first: int, texts: pa.ChunkedArray) -> Stanza:
+    def _stanza(self, snapshot: StoreState, source: str, row: int, first: int, texts: pa.ChunkedArray) -> Stanza:
         """Say how a source is read whose first record is in a row of a chunk, at position `first`."""
         from esctl.index.envelope.samples import parsed
         from esctl.index.envelope.stanza_of import recorded, stanza_of
@@ -140,13 +140,13 @@ class Understanding(Struct, frozen=True, dict=True):
             self.detected(source, detection)
         return stanza
 
-    def _stanza_by(self, snapshot: Snapshot, source: str, texts: pa.ChunkedArray, cursor: Cursor) -> Stanza:
+    def _stanza_by(self, snapshot: StoreState, source: str, texts: pa.ChunkedArray, cursor: Cursor) -> Stanza:
         from esctl.index.envelope.samples import parsed
         from esctl.index.envelope.stanza_of import recorded, stanza_of
 
         return stanza_of(self.config, source, recorded(snapshot, source), cursor, lambda: parsed(texts))[0]
 
-    def _sampled(self, snapshot: Snapshot, source: str, first: int) -> list[Any]:
+    def _sampled(self, snapshot: StoreState, source: str, first: int) -> list[Any]:
         from esctl.index.envelope.samples import sample_values
 
         cursor = snapshot.cursors[source]
@@ -154,7 +154,7 @@ class Understanding(Struct, frozen=True, dict=True):
         return sample_values(snapshot, cursor, first, count, self.connection)
 
 
-def _as_log_rows(snapshot: Snapshot, parts: Sequence[Part]) -> pa.Table:
+def _as_log_rows(snapshot: StoreState, parts: Sequence[Part]) -> pa.Table:
     """Return records as the log would have them."""
     import numpy as np
     import pyarrow as pa

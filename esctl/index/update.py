@@ -23,7 +23,7 @@ from esctl.index.merging import merge_all
 from esctl.index.scan import IndexView
 from esctl.index.seen_ids.numberings import as_of
 from esctl.index.understand import Detected, Raws, Understanding
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.model import MappingConfig, Stanza
 from esctl.storage.local import make_folder, remove
 
@@ -48,7 +48,7 @@ class Updater(Struct, frozen=True, dict=True):
     def _how(self) -> Understanding:
         return Understanding(self.connection, self.config, self.folder, self.detected, self.raws)
 
-    def run(self, snapshot: Snapshot, fresh: Sequence[pa.Table] = ()) -> IndexView:
+    def run(self, snapshot: StoreState, fresh: Sequence[pa.Table] = ()) -> IndexView:
         """Bring the index up to the snapshot's head and return a view of it.
 
         `fresh` are its last records, where they are at hand. A store that cannot be written gets its missing part in a
@@ -69,7 +69,7 @@ class Updater(Struct, frozen=True, dict=True):
         with locked(self.folder):
             return _view(self.folder, extend(self._how, snapshot, fresh), snapshot)
 
-    def at(self, snapshot: Snapshot) -> IndexView:
+    def at(self, snapshot: StoreState) -> IndexView:
         """Return the index as if the log ended with the snapshot: nothing that came later shows in it.
 
         What the store's own index holds beyond is left out in a temporary folder; a file that reaches across the end
@@ -83,7 +83,7 @@ class Updater(Struct, frozen=True, dict=True):
             return self._beside(snapshot, manifest) if is_newer else self.run(snapshot)
         return self._beside(snapshot, as_of(manifest, snapshot))
 
-    def rebuild(self, snapshot: Snapshot) -> IndexView:
+    def rebuild(self, snapshot: StoreState) -> IndexView:
         """Build the index anew from the evidence. The files of the old one linger for those who read them.
 
         Raises InputError where the store cannot be written.
@@ -98,7 +98,7 @@ class Updater(Struct, frozen=True, dict=True):
                 f"{self.folder}: cannot write the index: {error.strerror}", "the store must be writable to be reindexed"
             ) from error
 
-    def compact(self, snapshot: Snapshot) -> tuple[Manifest, Manifest]:
+    def compact(self, snapshot: StoreState) -> tuple[Manifest, Manifest]:
         """Bring the index up to date and merge its files into few large ones; return its manifest before and after.
 
         The old files linger for those who read them. Raises as `rebuild` does.
@@ -108,17 +108,17 @@ class Updater(Struct, frozen=True, dict=True):
             before = extend(self._how, snapshot)
             return before, merge_all(self.connection, self.folder, before)
 
-    def rebuild_as(self, snapshot: Snapshot, like: Manifest) -> Manifest:
+    def rebuild_as(self, snapshot: StoreState, like: Manifest) -> Manifest:
         """Build an index in an empty folder that is laid out as another one is. Raises as `run` does."""
         return rebuild_as(self._how, snapshot, like)
 
-    def understand_as(self, snapshot: Snapshot, like: Manifest) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
+    def understand_as(self, snapshot: StoreState, like: Manifest) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
         """Read the records again as another index has them, without writing a row. Raises as `run` does."""
         return understand_as(self._how, snapshot, like)
 
     def over(
         self,
-        snapshot: Snapshot,
+        snapshot: StoreState,
         tables: Iterable[pa.Table],
         stanzas: Mapping[str, Stanza],
         fields: Mapping[str, tuple[str, ...]],
@@ -126,11 +126,11 @@ class Updater(Struct, frozen=True, dict=True):
         """Build an index of some records of a log, in an empty folder. Arguments as those of `build_over`."""
         return IndexView(self.folder, build_over(self._how, snapshot, tables, stanzas, fields))
 
-    def preview(self, snapshot: Snapshot, parts: Sequence[Part]) -> ChunkEvents:
+    def preview(self, snapshot: StoreState, parts: Sequence[Part]) -> ChunkEvents:
         """Read records as the events that they would be if they were kept now, and keep nothing."""
         return self._how.preview(snapshot, self.run(snapshot).manifest, parts)
 
-    def recognise(self, snapshot: Snapshot, source: str, first: int) -> Stanza:
+    def recognise(self, snapshot: StoreState, source: str, first: int) -> Stanza:
         """Return what is recognised in a source, whose first record is at position `first`, whatever is configured."""
         return self._how.recognise(snapshot, source, first)
 
@@ -138,7 +138,7 @@ class Updater(Struct, frozen=True, dict=True):
         make_folder(self.folder.parent)
         make_folder(self.folder)
 
-    def _beside(self, snapshot: Snapshot, manifest: Manifest) -> IndexView:
+    def _beside(self, snapshot: StoreState, manifest: Manifest) -> IndexView:
         folder = Path(tempfile.mkdtemp(prefix="esctl-index-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         for name in manifest.names:
@@ -148,5 +148,5 @@ class Updater(Struct, frozen=True, dict=True):
         return IndexView(folder, extend(replace(self, folder=folder)._how, snapshot))
 
 
-def _view(folder: Path, manifest: Manifest, snapshot: Snapshot) -> IndexView:
+def _view(folder: Path, manifest: Manifest, snapshot: StoreState) -> IndexView:
     return IndexView(folder, manifest, snapshot.head if manifest.head > snapshot.head else None)

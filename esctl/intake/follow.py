@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from esctl.index.envelope.detect import Detection
     from esctl.index.update import Updater
-    from esctl.log.store_state import Snapshot
+    from esctl.log.store_state import StoreState
     from esctl.sources.protocol import FollowedSource
 
 POLL_SECONDS = 0.2
@@ -49,7 +49,7 @@ class _Run(Struct):
     callbacks: Callbacks
     updater: Updater
     connection: duckdb.DuckDBPyConnection
-    snapshot: Snapshot
+    snapshot: StoreState
     names: dict[str, None] = field(default_factory=dict)  # of sources that were held
     waiting_since: float = 0.0
     ahead: int = 0  # microseconds that the log was ahead of the clock

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection
     from esctl.index.files.manifest import IndexFile, Manifest
     from esctl.index.seen_ids.numberings import Apart
-    from esctl.log.store_state import Snapshot
+    from esctl.log.store_state import StoreState
     from esctl.log.writer import Part
     from esctl.sources.protocol import Delivery, FileCursor
     from esctl.sources.reading import SourceOptions
@@ -58,7 +58,7 @@ class Outcome(Struct, frozen=True):
     detections: tuple[tuple[str, Detection], ...]
     pending: tuple[tuple[str, int], ...]
     skipped: int
-    snapshot: Snapshot
+    snapshot: StoreState
     homeless: int
     first: bool
     apart: tuple[Apart, ...] = ()
@@ -125,7 +125,7 @@ class Intake(Struct):
 class Before(Struct, frozen=True):
     """The store and its index as an ingest found them, and when it began."""
 
-    snapshot: Snapshot
+    snapshot: StoreState
     manifest: Manifest
     started: float = field(default_factory=time.monotonic)
 
@@ -135,7 +135,7 @@ class Before(Struct, frozen=True):
         names: Iterable[str],
         detections: Iterable[tuple[str, Detection]],
         pending: Iterable[tuple[str, int]],
-        after: tuple[Snapshot, Manifest],
+        after: tuple[StoreState, Manifest],
         *,
         skipped: int = 0,
         ahead: int = 0,

@@ -15,7 +15,7 @@ from msgspec.structs import asdict
 from esctl.log.lines import sealed, unsealed
 from esctl.log.merkle import HASH, Frontier
 from esctl.log.ranges import ByteRange
-from esctl.log.store_state import SEGMENT_NAME, Commit, Redaction, SegmentEntry, Snapshot, check_dense
+from esctl.log.store_state import SEGMENT_NAME, Commit, Redaction, SegmentEntry, StoreState, check_dense
 from esctl.model import Cursor
 
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -78,7 +78,7 @@ def commit_from_json(value: Mapping[str, Any]) -> Commit:
     )
 
 
-def snapshot_to_json(snapshot: Snapshot, identity: str) -> dict[str, Any]:
+def snapshot_to_json(snapshot: StoreState, identity: str) -> dict[str, Any]:
     """Return a summary file's content. `identity`: the digest that the first commit follows from."""
     redactions = [_redaction_to_json(redaction) for redaction in snapshot.redactions]
     body = {
@@ -93,7 +93,7 @@ def snapshot_to_json(snapshot: Snapshot, identity: str) -> dict[str, Any]:
     return sealed(body | ({"redactions": redactions} if redactions else {}))
 
 
-def snapshot_from_json(base: Snapshot, value: Mapping[str, Any]) -> Snapshot:
+def snapshot_from_json(base: StoreState, value: Mapping[str, Any]) -> StoreState:
     """Read a summary of the store whose empty snapshot is `base`. Raises ValueError, KeyError or TypeError."""
     value = unsealed(value)
     if value["identity"] != base.commit_sha256:
@@ -101,7 +101,7 @@ def snapshot_from_json(base: Snapshot, value: Mapping[str, Any]) -> Snapshot:
     segments = tuple(_entry_from_json(entry) for entry in value["segments"])
     tree = Frontier.from_json(value["tree"])
     check_dense(segments, tree.size)
-    return Snapshot(
+    return StoreState(
         base.path,
         base.store_id,
         base.erasable,

@@ -16,7 +16,7 @@ from pathlib import Path
 from esctl.errors import InputError, UsageError
 from esctl.log.commit_json import commit_from_json, commit_to_json, snapshot_from_json, snapshot_to_json
 from esctl.log.lines import from_line, to_line
-from esctl.log.store_state import FORMAT, Commit, Snapshot, commit_name, empty, identity, replay
+from esctl.log.store_state import FORMAT, Commit, StoreState, commit_name, empty, identity, replay
 from esctl.storage.inside import require_plain
 from esctl.storage.local import (
     Filesystem,
@@ -40,7 +40,7 @@ _DAMAGED = "the store is damaged: restore it from a copy"
 class CommitLog:
     """The commits of one store. Make it with `open_log` or `create_store`; reading changes no file."""
 
-    def __init__(self, path: Path, empty_snapshot: Snapshot, files: Filesystem) -> None:
+    def __init__(self, path: Path, empty_snapshot: StoreState, files: Filesystem) -> None:
         self.path = path
         self.folder = path / "commits"
         self._empty = empty_snapshot
@@ -56,7 +56,7 @@ class CommitLog:
         """Whether records are salted, so that they can be redacted."""
         return self._empty.erasable
 
-    def read(self, upto: int | None = None, *, summaries: bool = True) -> Snapshot:
+    def read(self, upto: int | None = None, *, summaries: bool = True) -> StoreState:
         """Return the store as its last commit left it, or as commit number `upto` did.
 
         Without `summaries` every commit file is read. Raises InputError, naming the file, for a commit that is missing,
@@ -70,7 +70,7 @@ class CommitLog:
         start = self._newest_summary(names, stop) if summaries else self._empty
         return replay(start, [self._read_commit(seq) for seq in range(start.seq + 1, stop + 1)])
 
-    def append(self, snapshot: Snapshot, commit: Commit) -> Snapshot:
+    def append(self, snapshot: StoreState, commit: Commit) -> StoreState:
         """Make a commit durable; what it names must be so already. Gives the store as it is after.
 
         Raises ConflictError if another writer made this commit first, InputError if it cannot be written.
@@ -97,13 +97,13 @@ class CommitLog:
         """Return whether commit number `seq` was made."""
         return (self.folder / commit_name(seq)).exists()
 
-    def mend_summary(self, snapshot: Snapshot) -> None:
+    def mend_summary(self, snapshot: StoreState) -> None:
         """Write the newest summary that there should be, if it is missing or damaged. For writers only."""
         due = snapshot.seq - snapshot.seq % SUMMARY_EVERY
         if due and self._read_summary(due) is None:
             self._write_summary(self.read(due))
 
-    def missing_summaries(self, snapshot: Snapshot) -> list[int]:
+    def missing_summaries(self, snapshot: StoreState) -> list[int]:
         """List the commits whose summary there should be, up to a snapshot, and is missing or damaged."""
         return [seq for seq in range(SUMMARY_EVERY, snapshot.seq + 1, SUMMARY_EVERY) if self._read_summary(seq) is None]
 
@@ -111,21 +111,21 @@ class CommitLog:
         """Write the summary of the commits up to one. For writers only."""
         self._write_summary(self.read(seq, summaries=False))
 
-    def _write_summary(self, snapshot: Snapshot) -> None:
+    def _write_summary(self, snapshot: StoreState) -> None:
         data = summary_line(snapshot, self._empty.commit_sha256)
         name = f"summary-{commit_name(snapshot.seq)}"
         # On a conflict, another writer makes the same.
         with describe_failure(f"write {self.folder / name}"), suppress(ConflictError):
             write_replacing(self._files, self.folder / name, data, name)
 
-    def _newest_summary(self, names: Iterable[str], stop: int) -> Snapshot:
+    def _newest_summary(self, names: Iterable[str], stop: int) -> StoreState:
         for seq in sorted(_numbers(_SUMMARY_NAME, names), reverse=True):
             found = self._read_summary(seq) if seq <= stop else None
             if found is not None:
                 return found
         return self._empty
 
-    def _read_summary(self, seq: int) -> Snapshot | None:
+    def _read_summary(self, seq: int) -> StoreState | None:
         """Read a summary; None for one that is missing, damaged or of another store: it can be derived again."""
         try:
             value = from_line(read_regular(self.folder / f"summary-{commit_name(seq)}", _LARGEST_FILE))
@@ -166,7 +166,7 @@ def summary_numbers(names: Iterable[str]) -> Iterable[int]:
     return _numbers(_SUMMARY_NAME, names)
 
 
-def summary_line(snapshot: Snapshot, identity: str) -> bytes:
+def summary_line(snapshot: StoreState, identity: str) -> bytes:
     """Write a summary file: what the commits up to one add up to. `identity`: what the first of them follows from."""
     return to_line(snapshot_to_json(snapshot, identity))
 

@@ -18,7 +18,7 @@ from esctl.log.commits import open_log
 from esctl.log.reader import read_table
 from esctl.log.replacing import Replacement
 from esctl.log.segment import SEGMENT_ROWS, write_unnamed
-from esctl.log.store_state import SegmentEntry, Snapshot
+from esctl.log.store_state import SegmentEntry, StoreState
 from esctl.log.writer import LogWriter
 from esctl.storage.local import TEMPORARY, Filesystem, entries, temporary_name
 
@@ -36,7 +36,7 @@ ABANDONED = 3600.0
 _LABEL = "compact"
 
 
-def plan(snapshot: Snapshot) -> list[tuple[SegmentEntry, ...]]:
+def plan(snapshot: StoreState) -> list[tuple[SegmentEntry, ...]]:
     """List the neighbouring segments that are to become one."""
     groups: list[list[SegmentEntry]] = [[]]
     rows = size = 0
@@ -54,7 +54,7 @@ def plan(snapshot: Snapshot) -> list[tuple[SegmentEntry, ...]]:
     return [tuple(group) for group in groups if len(group) > 1]
 
 
-def _raw_bytes(snapshot: Snapshot, segment: SegmentEntry) -> int:
+def _raw_bytes(snapshot: StoreState, segment: SegmentEntry) -> int:
     """Return the bytes of a segment's records, unpacked; of one that is large or gone its bytes on disk will do."""
     import pyarrow.parquet as pq
 
@@ -85,7 +85,7 @@ def compact_log(
     return before.segments, tuple(segment for segment in after.segments if segment.first <= before.head)
 
 
-def _merged(snapshot: Snapshot, group: Sequence[SegmentEntry], files: Filesystem) -> tuple[Path, SegmentEntry]:
+def _merged(snapshot: StoreState, group: Sequence[SegmentEntry], files: Filesystem) -> tuple[Path, SegmentEntry]:
     """Write the records of some segments as one, beside the log, and read them back to see that they are the same."""
     import pyarrow.parquet as pq
 

@@ -15,7 +15,7 @@ from esctl.log.merkle import HASH
 from esctl.log.reader import read_table
 from esctl.log.replacing import Replacement
 from esctl.log.segment import SCHEMA, leaf_hashes
-from esctl.log.store_state import Redaction, SegmentEntry, Snapshot
+from esctl.log.store_state import Redaction, SegmentEntry, StoreState
 from esctl.log.writer import LogWriter
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ CONTENT = ("raw", "key", "headers", "salt")
 """What goes of a record. What stays: position, times, source, offset, and the leaf hash."""
 
 
-def check_erasable(snapshot: Snapshot) -> None:
+def check_erasable(snapshot: StoreState) -> None:
     """Raise UsageError, saying why, for a store in which nothing can be erased."""
     if not snapshot.erasable:
         raise UsageError(
@@ -39,7 +39,7 @@ def check_erasable(snapshot: Snapshot) -> None:
 
 def erase(
     writer: LogWriter, positions: Iterable[int], told: Redaction, connection: duckdb.DuckDBPyConnection | None = None
-) -> Snapshot:
+) -> StoreState:
     """Erase the records at some positions, in one commit; what was erased before stays as it is.
 
     Segments are rewritten one at a time, and their old files unlinked once the commit is durable. Raises UsageError in
@@ -72,7 +72,7 @@ def _inside(wanted: Positions, segment: SegmentEntry) -> Positions:
 
 
 def _rewritten(
-    snapshot: Snapshot,
+    snapshot: StoreState,
     segments: Sequence[SegmentEntry],
     wanted: Positions,
     connection: duckdb.DuckDBPyConnection | None,

@@ -21,18 +21,18 @@ from esctl.errors import InputError, NotFoundError, did_you_mean
 from esctl.log.commits import open_log
 from esctl.log.ranges import damage_in
 from esctl.log.segment import SCHEMA
-from esctl.log.store_state import SegmentEntry, Snapshot
+from esctl.log.store_state import SegmentEntry, StoreState
 from esctl.storage.local import open_plain
 
 _DAMAGED = "the store is damaged: restore the file from a copy"
 
 
-def segments_for(snapshot: Snapshot, first: int, last: int) -> tuple[SegmentEntry, ...]:
+def segments_for(snapshot: StoreState, first: int, last: int) -> tuple[SegmentEntry, ...]:
     """Return the segments that hold positions [first, last], in order."""
     return tuple(segment for segment in snapshot.segments if segment.first <= last and segment.last >= first)
 
 
-def read_table(snapshot: Snapshot, first: int, last: int, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(snapshot: StoreState, first: int, last: int, columns: Sequence[str] | None = None) -> pa.Table:
     """Read the records at positions [first, last], in order, as a table of SCHEMA or of some of its columns.
 
     Positions outside the log give no rows. Raises InputError, naming the file, for a missing or damaged segment.
@@ -43,7 +43,7 @@ def read_table(snapshot: Snapshot, first: int, last: int, columns: Sequence[str]
 
 
 def iter_batches(
-    snapshot: Snapshot, first: int, last: int, rows: int, columns: Sequence[str] | None = None
+    snapshot: StoreState, first: int, last: int, rows: int, columns: Sequence[str] | None = None
 ) -> Iterator[pa.RecordBatch]:
     """Read positions [first, last] in batches of at most `rows` records: for more than fits in memory.
 
@@ -60,7 +60,7 @@ def iter_batches(
                 yield batch.slice(skip, stop - skip).select(names)
 
 
-def raw_of(snapshot: Snapshot, positions: Iterable[int]) -> dict[int, bytes | None]:
+def raw_of(snapshot: StoreState, positions: Iterable[int]) -> dict[int, bytes | None]:
     """Return the exact bytes of the records at these positions; None for a tombstone or an erased record.
 
     Positions outside the log are left out. Raises as `read_table` does.
@@ -69,7 +69,7 @@ def raw_of(snapshot: Snapshot, positions: Iterable[int]) -> dict[int, bytes | No
     return dict(zip(found["position"].to_pylist(), found["raw"].to_pylist(), strict=True))
 
 
-def records_at(snapshot: Snapshot, positions: Iterable[int], columns: Sequence[str] | None = None) -> pa.Table:
+def records_at(snapshot: StoreState, positions: Iterable[int], columns: Sequence[str] | None = None) -> pa.Table:
     """Read the records at these positions, in order, as a table of SCHEMA or of some of its columns.
 
     Reads only the row groups they are in. Positions outside the log are left out. Raises as `read_table` does.
@@ -89,7 +89,7 @@ def _nothing(names: list[str]) -> pa.Table:
     return pa.schema([SCHEMA.field(name) for name in names]).empty_table()
 
 
-def erased_of(snapshot: Snapshot, source: str) -> list[int]:
+def erased_of(snapshot: StoreState, source: str) -> list[int]:
     """List the positions of a source's records that were erased. Raises as `read_table` does."""
     found: list[int] = []
     for first, last in (range_ for redaction in snapshot.redactions for range_ in redaction.positions):
@@ -98,7 +98,7 @@ def erased_of(snapshot: Snapshot, source: str) -> list[int]:
     return sorted(found)
 
 
-def export_raw(snapshot: Snapshot, source: str, *, skip_erased: bool = False) -> Iterator[bytes]:
+def export_raw(snapshot: StoreState, source: str, *, skip_erased: bool = False) -> Iterator[bytes]:
     """Return a source's bytes as they were ingested, in pieces: its header, its records in order, its blank end.
 
     Raises NotFoundError for a source the log does not know; InputError for an erased record, whose bytes are gone
@@ -118,7 +118,7 @@ def export_raw(snapshot: Snapshot, source: str, *, skip_erased: bool = False) ->
     return _pieces(snapshot, source, cursor.header, cursor.tail)
 
 
-def _pieces(snapshot: Snapshot, source: str, header: str, tail: str) -> Iterator[bytes]:
+def _pieces(snapshot: StoreState, source: str, header: str, tail: str) -> Iterator[bytes]:
     if header:
         yield base64.b64decode(header)
     columns = ["position", "source", "raw", "erased_leaf"]
@@ -184,7 +184,7 @@ class _Held(Struct, frozen=True):
         return self.segment_file.segment
 
 
-def _held(snapshot: Snapshot, first: int, last: int) -> Iterator[_Held]:
+def _held(snapshot: StoreState, first: int, last: int) -> Iterator[_Held]:
     """Open the segments that hold positions [first, last], one after another."""
     at, last = max(first, 1), min(last, snapshot.head)
     while at <= last:
@@ -231,7 +231,7 @@ def _groups(held: _Held) -> tuple[list[int], int]:
 
 
 @contextmanager
-def _open_at(snapshot: Snapshot, position: int) -> Iterator[_SegmentFile]:
+def _open_at(snapshot: StoreState, position: int) -> Iterator[_SegmentFile]:
     """Open the segment that holds a position.
 
     Where it was replaced since the snapshot was taken, the one that has its records now: they are the same.
@@ -249,7 +249,7 @@ def _open_at(snapshot: Snapshot, position: int) -> Iterator[_SegmentFile]:
 
 
 @contextmanager
-def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[_SegmentFile]:
+def _open(snapshot: StoreState, segment: SegmentEntry) -> Iterator[_SegmentFile]:
     path = snapshot.path / "log" / segment.file
     try:
         descriptor = open_plain(path)
@@ -272,7 +272,7 @@ def _open(snapshot: Snapshot, segment: SegmentEntry) -> Iterator[_SegmentFile]:
         os.close(descriptor)
 
 
-def _replaced(snapshot: Snapshot, segment: SegmentEntry) -> Snapshot | None:
+def _replaced(snapshot: StoreState, segment: SegmentEntry) -> StoreState | None:
     """Return the store as it is now, if it does not name the segment any more.
 
     Raises InputError where records of the segment were erased meanwhile.

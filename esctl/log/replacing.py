@@ -16,7 +16,7 @@ from esctl.errors import InputError
 from esctl.log.commits import CommitLog
 from esctl.log.merkle import BLOCK
 from esctl.log.segment import name_segment, write_segment
-from esctl.log.store_state import Commit, Redaction, SegmentEntry, Snapshot
+from esctl.log.store_state import Commit, Redaction, SegmentEntry, StoreState
 from esctl.storage.local import Filesystem, describe_failure, open_plain
 from esctl.storage.protocol import ConflictError
 
@@ -38,7 +38,9 @@ class Replacement(Struct, frozen=True):
     ready: Sequence[tuple[Path, SegmentEntry]] = ()  # in place of tables: segments written under temporary names
 
 
-def replace_segments(log: CommitLog, files: Filesystem, snapshot: Snapshot, wanted: Replacement, at: int) -> Snapshot:
+def replace_segments(
+    log: CommitLog, files: Filesystem, snapshot: StoreState, wanted: Replacement, at: int
+) -> StoreState:
     """Write new segments, make one commit that names them in place of the old, then unlink the old.
 
     Killed before the commit, nothing has happened but files that no commit names; after it, `sweep` removes the
@@ -87,7 +89,7 @@ def _unlink_segments(log: CommitLog, files: Filesystem, segments: Sequence[Segme
     files.sync_folder(log.path / "log")
 
 
-def check_committed(snapshot: Snapshot, segments: Iterable[SegmentEntry]) -> None:
+def check_committed(snapshot: StoreState, segments: Iterable[SegmentEntry]) -> None:
     """Make sure that segments are byte for byte what was committed. Raises InputError naming the first that is not."""
     for segment in segments:
         path = snapshot.path / "log" / segment.file

@@ -78,7 +78,7 @@ class Commit(Struct, frozen=True):
     redaction: Redaction | None = None
 
 
-class Snapshot(Struct, frozen=True):
+class StoreState(Struct, frozen=True):
     """A store at one commit: everything a reader needs to know, without opening a segment."""
 
     path: Path  # the store's folder
@@ -122,13 +122,13 @@ def identity(store_id: str, erasable: bool) -> dict[str, Any]:
     return {"format": FORMAT, "store_id": store_id, "erasable": erasable}
 
 
-def empty(path: Path, store_id: str, erasable: bool) -> Snapshot:
+def empty(path: Path, store_id: str, erasable: bool) -> StoreState:
     """Return the snapshot of a store without commits; its chain starts from the store's identity."""
     first = sha256(to_line(identity(store_id, erasable))).hexdigest()
-    return Snapshot(path, store_id, erasable, 0, 0, first, Frontier(), (), MappingProxyType({}))
+    return StoreState(path, store_id, erasable, 0, 0, first, Frontier(), (), MappingProxyType({}))
 
 
-def replay(snapshot: Snapshot, commits: Sequence[tuple[Commit, str]]) -> Snapshot:
+def replay(snapshot: StoreState, commits: Sequence[tuple[Commit, str]]) -> StoreState:
     """Add commits, each with the SHA-256 of its file, to a snapshot.
 
     Raises InputError, naming the commit, if one does not follow from what is before it.
@@ -151,7 +151,7 @@ def replay(snapshot: Snapshot, commits: Sequence[tuple[Commit, str]]) -> Snapsho
         cursors.update(commit.cursors)
         redactions += [commit.redaction] if commit.redaction is not None else []
         seq, at, prev, tree = commit.seq, commit.at, digest, commit.tree
-    return Snapshot(
+    return StoreState(
         snapshot.path,
         snapshot.store_id,
         snapshot.erasable,

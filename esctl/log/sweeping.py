@@ -6,13 +6,13 @@ import re
 from contextlib import suppress
 
 from esctl.log.commits import CommitLog
-from esctl.log.store_state import SEGMENT_NAME, Snapshot
+from esctl.log.store_state import SEGMENT_NAME, StoreState
 from esctl.storage.local import TEMPORARY, Filesystem, entries
 
 _UNFINISHED = re.compile(re.escape(TEMPORARY) + r"(?:summary-)?(\d{20})[-.].*", re.ASCII)
 
 
-def sweep(log: CommitLog, files: Filesystem) -> Snapshot:
+def sweep(log: CommitLog, files: Filesystem) -> StoreState:
     """Remove what interrupted writers left: temporary files, and segments at positions that others have taken since.
 
     A segment that no commit names but that starts after the head may be about to be committed, so it stays. Gives the

@@ -28,7 +28,7 @@ from esctl.log.segment import (
     iter_leaf_hashes,
     write_segment,
 )
-from esctl.log.store_state import Commit, SegmentEntry, Snapshot
+from esctl.log.store_state import Commit, SegmentEntry, StoreState
 from esctl.log.sweeping import sweep
 from esctl.model import Cursor
 from esctl.storage.local import (
@@ -82,7 +82,7 @@ class LogWriter:
         self._log = open_log(path, self._files)
         self._clock = clock
         self._lock = WriterLock(path, timeout)
-        self._snapshot: Snapshot | None = None
+        self._snapshot: StoreState | None = None
         self._staged: _Staged | None = None
         self._connection = connection
         self._pool: ThreadPoolExecutor | None = None
@@ -117,13 +117,13 @@ class LogWriter:
         return max(self.snapshot.at - self._clock(), 0) if self.snapshot.seq else 0
 
     @property
-    def snapshot(self) -> Snapshot:
+    def snapshot(self) -> StoreState:
         """Return the store as this writer last committed or read it."""
         if self._snapshot is None:
             raise RuntimeError("a LogWriter is used inside `with`")
         return self._snapshot
 
-    def append(self, parts: Sequence[Part], written: list[pa.Table] | None = None) -> Snapshot:
+    def append(self, parts: Sequence[Part], written: list[pa.Table] | None = None) -> StoreState:
         """Make one commit of these records; once it returns they are durable.
 
         `written` is filled with the records as they are in the log, table by table. Nothing to record and no cursor
@@ -170,7 +170,7 @@ class LogWriter:
             if part.cursor != self.snapshot.cursors.get(part.source):
                 staged.cursors[part.source] = part.cursor
 
-    def commit(self) -> Snapshot:
+    def commit(self) -> StoreState:
         """Make everything staged one commit, with one `recorded_at`.
 
         Raises as `append` does.
@@ -182,7 +182,7 @@ class LogWriter:
                 self._restage()
         raise self._busy()
 
-    def replace(self, wanted: Replacement) -> Snapshot:
+    def replace(self, wanted: Replacement) -> StoreState:
         """Replace segments by others of the same records in one commit, then remove the old ones' files.
 
         Raises InputError for a segment that is not what was committed, if it cannot be written, or if another process
@@ -203,7 +203,7 @@ class LogWriter:
         if staged is not None:
             self._discard(staged.segments)
 
-    def _commit_staged(self) -> Snapshot:
+    def _commit_staged(self) -> StoreState:
         staged, before = self._staged, self.snapshot
         if staged is None or not (staged.segments or staged.cursors):
             self._staged = None

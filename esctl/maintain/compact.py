@@ -14,7 +14,7 @@ from esctl.storage.local import Filesystem
 if TYPE_CHECKING:
     from esctl.index.files.manifest import IndexFile
     from esctl.index.update import Updater
-    from esctl.log.store_state import SegmentEntry, Snapshot
+    from esctl.log.store_state import SegmentEntry, StoreState
 
 
 class Compacted(Struct, frozen=True):
@@ -40,7 +40,7 @@ def compact(path: Path, updater: Updater, files: Filesystem | None = None) -> li
     return [_of("log", segments_before, segments_after), _of("index", before.files, after.files)]
 
 
-def planned(snapshot: Snapshot, updater: Updater) -> list[Compacted]:
+def planned(snapshot: StoreState, updater: Updater) -> list[Compacted]:
     """Return what `compact` would do; the bytes after it are not known before, and are given as they are now."""
     from esctl.index.files.merge import together
     from esctl.log.compacting import plan

@@ -17,7 +17,7 @@ from esctl.storage.local import Filesystem, entries, subfolders
 if TYPE_CHECKING:
     from esctl.index.files.manifest import Manifest
     from esctl.index.update import Updater
-    from esctl.log.store_state import Snapshot
+    from esctl.log.store_state import StoreState
     from esctl.log.writer import LogWriter
     from esctl.model import Stanza
 
@@ -33,7 +33,7 @@ class Wanted(Struct, frozen=True):
     actor: str
 
 
-def redact(path: Path, wanted: Wanted, updater: Updater, files: Filesystem | None = None) -> Snapshot:
+def redact(path: Path, wanted: Wanted, updater: Updater, files: Filesystem | None = None) -> StoreState:
     """Erase records of the store in a folder, and build the index of the mapping in force anew.
 
     Killed anywhere, they are erased or they are not, and the same call completes it: the commit says so first, then
@@ -69,7 +69,7 @@ def _erasure_told(writer: LogWriter) -> Iterator[None]:
         raise with_more(error, "the records are erased, but files that held them may still be there", _AGAIN) from error
 
 
-def check_gone(snapshot: Snapshot) -> None:
+def check_gone(snapshot: StoreState) -> None:
     """Raise InputError, naming it, for a segment that was replaced and is still there."""
     from esctl.log.store_state import SEGMENT_NAME
 
@@ -92,7 +92,7 @@ def complete(path: Path, files: Filesystem | None = None) -> None:
     check_gone(writer.snapshot)
 
 
-def clear_derived(path: Path, snapshot: Snapshot, files: Filesystem) -> None:
+def clear_derived(path: Path, snapshot: StoreState, files: Filesystem) -> None:
     """Remove indexes of before the last erasure, under whichever mapping, and all snapshots of states."""
     from esctl.index.files.write import clear_stale
 
@@ -109,7 +109,7 @@ def _named_last(name: str) -> bool:
     return not name.endswith(".json")
 
 
-def _recognised(snapshot: Snapshot, positions: Sequence[int], updater: Updater) -> dict[str, dict[str, Any]]:
+def _recognised(snapshot: StoreState, positions: Sequence[int], updater: Updater) -> dict[str, dict[str, Any]]:
     """Return what is recognised in the sources of some records, while they can still be read."""
     from msgspec.structs import asdict
 

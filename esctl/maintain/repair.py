@@ -17,7 +17,7 @@ from esctl.ledger.check.files import index_problem, unnamed_files
 from esctl.ledger.sign.last_seen import Pin, read_pin
 from esctl.log.commits import open_log
 from esctl.log.lock import HOLDER, store_lock
-from esctl.log.store_state import SEGMENT_NAME, Snapshot, commit_name
+from esctl.log.store_state import SEGMENT_NAME, StoreState, commit_name
 from esctl.maintain.losses import losses
 from esctl.storage.inside import odd_entries, require_plain
 from esctl.storage.local import TEMPORARY, Filesystem, describe_failure, entries, subfolders
@@ -121,7 +121,7 @@ def _mend_leftovers(run: _Run, lost: bool) -> None:
     _mend_summaries(run, snapshot)
 
 
-def _mend_summaries(run: _Run, snapshot: Snapshot) -> None:
+def _mend_summaries(run: _Run, snapshot: StoreState) -> None:
     log = open_log(snapshot.path, run.files)
     for seq in log.missing_summaries(snapshot):
         file = f"commits/summary-{commit_name(seq)}"

@@ -22,7 +22,7 @@ from esctl.errors import InputError
 from esctl.index.files import manifest
 from esctl.index.files.freshness import zones_of
 from esctl.index.files.manifest import LARGEST_MANIFEST, digest_holds, with_digest
-from esctl.log.store_state import Snapshot, commit_name
+from esctl.log.store_state import StoreState, commit_name
 from esctl.storage.local import (
     TEMPORARY,
     LocalStorage,
@@ -94,7 +94,7 @@ class Shelf(Struct, frozen=True):
 
     store: Path
     mapping: str
-    log: Snapshot
+    log: StoreState
     always: bool = False  # use them for questions about named entities too
     unfit: list[str] = field(default_factory=list)  # files that were found damaged, or of another log
 

@@ -19,20 +19,20 @@ from esctl.log import commits
 from esctl.log.commit_json import commit_from_json, commit_to_json, parse_stored_time, stored_time
 from esctl.log.commits import create_store, open_log
 from esctl.log.lines import from_line, sealed, to_line
-from esctl.log.store_state import Commit, Snapshot
+from esctl.log.store_state import Commit, StoreState
 from esctl.storage import local
 from esctl.storage.protocol import ConflictError
 from tests.support.log_helpers import NOW, Failing, Unsynced, as_header, check, cursor, part, reopened, store
 
 
-def moved(snapshot: Snapshot, name: str = "s", records: int = 0, **rest: Any) -> Commit:
+def moved(snapshot: StoreState, name: str = "s", records: int = 0, **rest: Any) -> Commit:
     """A commit that moves a cursor and adds no record."""
     cursors = {name: cursor(b"x" * records, records)}
     commit = Commit(snapshot.seq + 1, "append", snapshot.at + 1, snapshot.commit_sha256, snapshot.tree, cursors=cursors)
     return replace(commit, **rest)
 
 
-def many(path: Path, count: int) -> Snapshot:
+def many(path: Path, count: int) -> StoreState:
     log = create_store(path, files=Unsynced())
     snapshot = log.read()
     for number in range(count):

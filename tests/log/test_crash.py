@@ -14,7 +14,7 @@ from esctl.errors import InputError
 from esctl.log.commits import open_log
 from esctl.log.merkle import tree_root
 from esctl.log.reader import read_table
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.storage.local import Filesystem
 from tests.support import effort
 from tests.support.log_helpers import (
@@ -38,7 +38,7 @@ RUNS: dict[str, tuple[Run, set[int]]] = {
 }
 
 
-def undisturbed(folder: Path, run: Run) -> tuple[Snapshot, int]:
+def undisturbed(folder: Path, run: Run) -> tuple[StoreState, int]:
     """The store as it comes to be without any mishap, and the number of steps to it."""
     files = Killing()
     run(folder / "undisturbed", files)
@@ -55,7 +55,7 @@ def check_committed(path: Path, expected: pa.Table, heads: dict[int, str]) -> No
     assert read_table(snapshot, 1, snapshot.head).equals(expected.slice(0, snapshot.head))
 
 
-def check_resumed(path: Path, run: Run, reference: Snapshot, expected: pa.Table) -> None:
+def check_resumed(path: Path, run: Run, reference: StoreState, expected: pa.Table) -> None:
     """The same run again ends as the undisturbed one did."""
     run(path, Unsynced())
     snapshot = open_log(path).read()

@@ -16,7 +16,7 @@ from esctl.errors import InputError, NotFoundError
 from esctl.log.ranges import ByteRange, parquet_ranges
 from esctl.log.reader import export_raw, iter_batches, raw_of, read_table, segments_for
 from esctl.log.segment import SCHEMA
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.log.writer import Part
 from tests.support.log_helpers import LINES, as_header, batch, cursor, part, store
 
@@ -28,7 +28,7 @@ def raw_at(position: int) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+def written(tmp_path_factory: pytest.TempPathFactory) -> StoreState:
     """Three segments: 70,000 records (two row groups), 10, and 3 of which one is a tombstone."""
     raws = [raw_at(position) for position in range(1, COUNT + 11)]
     parts = [
@@ -39,7 +39,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
     return store(tmp_path_factory.mktemp("reader") / "s", parts)
 
 
-def test_segments_for_a_range(written: Snapshot) -> None:
+def test_segments_for_a_range(written: StoreState) -> None:
     a, b, c = written.segments
     assert segments_for(written, 1, 1) == (a,)
     assert segments_for(written, COUNT, COUNT + 1) == (a, b)
@@ -49,7 +49,7 @@ def test_segments_for_a_range(written: Snapshot) -> None:
 
 @settings(max_examples=60)
 @given(st.data())
-def test_any_range_reads_its_records(written: Snapshot, data: st.DataObject) -> None:
+def test_any_range_reads_its_records(written: StoreState, data: st.DataObject) -> None:
     near = st.sampled_from([-1, 0, 1, 2, 65_535, 65_536, 65_537, 65_538, COUNT, COUNT + 1, COUNT + 11, COUNT + 99])
     first, last = data.draw(near), data.draw(near)
     table = read_table(written, first, last, ["raw", "position"])
@@ -64,7 +64,7 @@ def test_any_range_reads_its_records(written: Snapshot, data: st.DataObject) -> 
     assert pa.Table.from_batches(batches, table.schema).equals(table)
 
 
-def test_all_columns_come_back(written: Snapshot) -> None:
+def test_all_columns_come_back(written: StoreState) -> None:
     table = read_table(written, COUNT + 11, COUNT + 13)
     assert table.schema.equals(SCHEMA)
     assert table["key"].to_pylist() == [b"k", b"k", None]
@@ -73,14 +73,14 @@ def test_all_columns_come_back(written: Snapshot) -> None:
     assert table["offset"].to_pylist() == [0, 1, 1]
 
 
-def test_raw_of_positions_anywhere(written: Snapshot) -> None:
+def test_raw_of_positions_anywhere(written: StoreState) -> None:
     positions = [COUNT + 12, 1, 65_536, 65_537, COUNT, COUNT + 1, 1, 0, -5, 10**12]
     found = raw_of(written, positions)
     assert found == {COUNT + 12: None} | {each: raw_at(each) for each in (1, 65_536, 65_537, COUNT, COUNT + 1)}
     assert raw_of(written, []) == {}
 
 
-def test_raw_of_reads_only_the_row_groups_it_needs(written: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_raw_of_reads_only_the_row_groups_it_needs(written: StoreState, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     original = pq.ParquetFile.read_row_group
 
@@ -104,13 +104,13 @@ def test_a_source_is_exported_apart_from_others(tmp_path: Path) -> None:
     assert b"".join(export_raw(snapshot, "other")) == b"no\n" * 18
 
 
-def test_an_unknown_source_is_named(written: Snapshot) -> None:
+def test_an_unknown_source_is_named(written: StoreState) -> None:
     with pytest.raises(NotFoundError, match="no source 'aa'") as caught:
         export_raw(written, "aa")
     assert caught.value.hint == "did you mean a?"
 
 
-def test_records_without_bytes_cannot_be_exported(written: Snapshot) -> None:
+def test_records_without_bytes_cannot_be_exported(written: StoreState) -> None:
     with pytest.raises(InputError, match=f"position {COUNT + 12} of c has no bytes"):
         list(export_raw(written, "c"))
 
@@ -121,11 +121,11 @@ def test_a_damaged_cursor_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> Snapshot:
+def small(tmp_path: Path) -> StoreState:
     return store(tmp_path / "s", [[part("a", LINES)], [part("b", LINES)]])
 
 
-def test_a_missing_segment_is_named(small: Snapshot) -> None:
+def test_a_missing_segment_is_named(small: StoreState) -> None:
     name = small.segments[1].file
     (small.path / "log" / name).unlink()
     with pytest.raises(InputError, match=name):
@@ -133,7 +133,7 @@ def test_a_missing_segment_is_named(small: Snapshot) -> None:
     assert read_table(small, 1, len(LINES)).num_rows == len(LINES)
 
 
-def test_a_truncated_segment_is_named(small: Snapshot) -> None:
+def test_a_truncated_segment_is_named(small: StoreState) -> None:
     name = small.segments[0].file
     path = small.path / "log" / name
     path.write_bytes(path.read_bytes()[:-1])
@@ -148,7 +148,7 @@ def test_a_truncated_segment_is_named(small: Snapshot) -> None:
         assert "were written" in caught.value.message
 
 
-def test_a_flipped_bit_in_a_page_is_noticed(small: Snapshot) -> None:
+def test_a_flipped_bit_in_a_page_is_noticed(small: StoreState) -> None:
     path = small.path / "log" / small.segments[0].file
     data = bytearray(path.read_bytes())
     with pq.ParquetFile(path) as file:
@@ -161,7 +161,7 @@ def test_a_flipped_bit_in_a_page_is_noticed(small: Snapshot) -> None:
 
 
 @pytest.mark.parametrize("kind", ["garbage", "columns", "rows"])
-def test_another_file_in_a_segments_place_is_noticed(small: Snapshot, kind: str) -> None:
+def test_another_file_in_a_segments_place_is_noticed(small: StoreState, kind: str) -> None:
     segment = small.segments[0]
     path = small.path / "log" / segment.file
     table = pq.read_table(path)
@@ -174,7 +174,7 @@ def test_another_file_in_a_segments_place_is_noticed(small: Snapshot, kind: str)
     padded = path.read_bytes()
     whole = ByteRange(0, len(padded), sha256(padded).hexdigest())
     ranges = (whole,) if kind == "garbage" else parquet_ranges(path, pq.read_metadata(path))
-    changed = Snapshot(
+    changed = StoreState(
         small.path,
         small.store_id,
         small.erasable,

@@ -15,7 +15,7 @@ from esctl.log.commits import SUMMARY_EVERY, open_log
 from esctl.log.merkle import BLOCK
 from esctl.log.reader import read_table
 from esctl.log.replacing import Replacement
-from esctl.log.store_state import Redaction, Snapshot
+from esctl.log.store_state import Redaction, StoreState
 from esctl.log.writer import LogWriter
 from esctl.storage.local import Filesystem
 from tests.support.log_helpers import Failing, Unlocked, Unsynced, check, clock, part, store, stray_files
@@ -23,11 +23,11 @@ from tests.support.log_helpers import Failing, Unlocked, Unsynced, check, clock,
 ROWS = BLOCK // 2 + 100
 
 
-def three_segments(path: Path) -> Snapshot:
+def three_segments(path: Path) -> StoreState:
     return store(path, [[part(name, [b'{"n":%d}\n' % n for n in range(ROWS)])] for name in "abc"])
 
 
-def merged(path: Path, snapshot: Snapshot, files: Filesystem | None = None, kind: str = "compact") -> Snapshot:
+def merged(path: Path, snapshot: StoreState, files: Filesystem | None = None, kind: str = "compact") -> StoreState:
     """Make one segment of all."""
     whole = read_table(snapshot, 1, snapshot.head).combine_chunks()
     with LogWriter(path, clock=clock, files=files or Unsynced()) as writer:

@@ -19,7 +19,7 @@ from esctl.log.compacting import compact_log, plan
 from esctl.log.merkle import BLOCK
 from esctl.log.reader import export_raw, iter_batches, raw_of, read_table
 from esctl.log.replacing import Replacement
-from esctl.log.store_state import Redaction, Snapshot
+from esctl.log.store_state import Redaction, StoreState
 from esctl.log.writer import LogWriter, Part
 from tests.support import effort
 from tests.support.cli_harness import good, ingest_samples, plain_event, uncompacted, write_lines
@@ -29,11 +29,11 @@ ROWS = BLOCK // 2 + 100
 LINES = [b'{"n":%d}\n' % number for number in range(ROWS)]
 
 
-def four_segments(path: Path, *, erasable: bool = False) -> Snapshot:
+def four_segments(path: Path, *, erasable: bool = False) -> StoreState:
     return store(path, [[part(name, LINES)] for name in "abcd"], erasable=erasable)
 
 
-def same(now: Snapshot, before: Snapshot) -> bool:
+def same(now: StoreState, before: StoreState) -> bool:
     mine, others = ((s.head, s.root, s.blocks, dict(s.cursors)) for s in (now, before))
     return mine == others
 

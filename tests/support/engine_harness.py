@@ -35,7 +35,7 @@ from esctl.index.envelope.mapping import parse_mapping
 from esctl.index.scan import IndexView, Read
 from esctl.index.update import Updater
 from esctl.log.commits import create_store
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.log.writer import LogWriter, Part
 from esctl.model import MARK, Answer, AsOf, Cursor
 from esctl.output import Target, write
@@ -103,7 +103,7 @@ class Engine:
     """A store's index and the projection to ask with."""
 
     view: IndexView
-    snapshot: Snapshot
+    snapshot: StoreState
     updater: Updater
     projection: Projection | None
     config: Path | None = None  # the esctl.toml, were there one: python projections lie beside it
@@ -261,7 +261,7 @@ def render(answer: Answer, path: Path) -> None:
     write(answer, Target("jsonl", path))
 
 
-def _engine(updater: Updater, snapshot: Snapshot, log: Log) -> Engine:
+def _engine(updater: Updater, snapshot: StoreState, log: Log) -> Engine:
     shelf = Shelf(snapshot.path, "test", snapshot, always=True)
     return Engine(updater.run(snapshot), snapshot, updater, projection_of(log), shelf=shelf)
 

@@ -18,7 +18,7 @@ from esctl.log.lock import WriterLock
 from esctl.log.merkle import leaf_hash, tree_root
 from esctl.log.reader import read_table
 from esctl.log.segment import SCHEMA
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor
 from esctl.storage.local import Filesystem
@@ -135,7 +135,7 @@ def part(source: str, raws: Sequence[bytes | None], **columns: Any) -> Part:
     return Part(source, [batch(raws, **columns)] if raws else [], cursor(data, len(raws)))
 
 
-def store(path: Path, parts: Sequence[Sequence[Part]], *, erasable: bool = False) -> Snapshot:
+def store(path: Path, parts: Sequence[Sequence[Part]], *, erasable: bool = False) -> StoreState:
     """Make a store with one commit for each of these."""
     create_store(path, erasable, Unsynced())
     with LogWriter(path, clock=clock, files=Unsynced()) as writer:
@@ -179,7 +179,7 @@ def reference_leaves(table: pa.Table) -> bytes:
     return b"".join(reference_leaf(row) for row in table.to_pylist())
 
 
-def check(snapshot: Snapshot) -> pa.Table:
+def check(snapshot: StoreState) -> pa.Table:
     """Judge a whole store by what its files say; give its records."""
     table = read_table(snapshot, 1, snapshot.head)
     assert table["position"].to_pylist() == list(range(1, snapshot.head + 1))
@@ -194,7 +194,7 @@ def check(snapshot: Snapshot) -> pa.Table:
     return table
 
 
-def stray_files(snapshot: Snapshot) -> list[str]:
+def stray_files(snapshot: StoreState) -> list[str]:
     """Names of files in the store that are neither its own nor evidence."""
     named = {f"log/{segment.file}" for segment in snapshot.segments} | {"format.json", "lock"}
     found = {str(path.relative_to(snapshot.path)) for path in snapshot.path.rglob("*") if path.is_file()}
@@ -239,7 +239,7 @@ def many_appends(path: Path, source: str, commits: int, writer_class: type[LogWr
             writer.append([Part(source, [records], cursor(b"".join(raws), len(raws)))])
 
 
-def reopened(path: Path) -> Snapshot:
+def reopened(path: Path) -> StoreState:
     return open_log(path).read()
 
 

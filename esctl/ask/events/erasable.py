@@ -18,7 +18,7 @@ from esctl.index.pruning import any_of
 from esctl.index.seen_ids.numberings import by_stanza, numberings
 from esctl.log.erasing import ranges_of
 from esctl.log.reader import iter_batches, raw_of
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.model import Answer, Column
 
 PLAN = (
@@ -40,7 +40,7 @@ class ErasureSelection(Struct, frozen=True):
     already: tuple[int, ...]
 
 
-def select(scope: Scope, snapshot: Snapshot, events: Sequence[str], where: str) -> ErasureSelection:
+def select(scope: Scope, snapshot: StoreState, events: Sequence[str], where: str) -> ErasureSelection:
     """Find the records to erase: those named, else those that `log` would list of the scope's entities and `where`.
 
     Raises NotFoundError for an event or entity that does not exist, UsageError where nothing is asked for, or both.
@@ -60,7 +60,7 @@ def select(scope: Scope, snapshot: Snapshot, events: Sequence[str], where: str) 
     return ErasureSelection(tuple(sorted(found - already)), tuple(sorted(already)) if events else ())
 
 
-def _named(scope: Scope, snapshot: Snapshot, event: str) -> list[int]:
+def _named(scope: Scope, snapshot: StoreState, event: str) -> list[int]:
     if re.fullmatch(r"@[0-9]{1,18}", event) and 1 <= int(event[1:]) <= snapshot.head:
         return [int(event[1:])]
     found = find_event(scope, event)
@@ -72,7 +72,7 @@ def _named(scope: Scope, snapshot: Snapshot, event: str) -> list[int]:
     return found
 
 
-def same_bytes(snapshot: Snapshot, positions: Sequence[int]) -> tuple[int, ...]:
+def same_bytes(snapshot: StoreState, positions: Sequence[int]) -> tuple[int, ...]:
     """Find the other records with the bytes of one of these, whatever their ids, blanks around them apart."""
     import pyarrow as pa
     import pyarrow.compute as pc

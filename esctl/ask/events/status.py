@@ -8,7 +8,7 @@ from esctl.ask.scope.ignored import count_ignored
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.model import Answer, AsOf, Column
 from esctl.saved_states import files as shelf
 
@@ -22,7 +22,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def status(scope: Scope, snapshot: Snapshot) -> Answer:
+def status(scope: Scope, snapshot: StoreState) -> Answer:
     """Answer with one row about the whole store."""
     files = scope.view.manifest.files
     sources = [

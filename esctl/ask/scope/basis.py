@@ -16,7 +16,7 @@ from esctl.engine.quoting import is_text
 from esctl.errors import InputError, UsageError
 from esctl.index.envelope.mapping import mapping_hash
 from esctl.log.commits import CommitLog, open_log
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.model import AsOf, Basis, Cursor, MappingConfig
 from esctl.named import read_named
 from esctl.projection.spec import Projection
@@ -31,7 +31,7 @@ _LARGEST = 64 << 20
 _HINT = "write one with: esctl replay --basis -f json 2> FILE"
 
 
-def basis_of(scope: Scope, snapshot: Snapshot, mapping: MappingConfig, points: Sequence[AsOf | None]) -> Basis:
+def basis_of(scope: Scope, snapshot: StoreState, mapping: MappingConfig, points: Sequence[AsOf | None]) -> Basis:
     """Return the basis of an answer over a scope, within some bounds."""
     given = [point for point in (*points, scope.known_at) if point is not None]
     return Basis(
@@ -116,7 +116,7 @@ def _parsed(line: str) -> Basis | None:
     return basis if is_text(to_json(basis)) else None
 
 
-def held(basis: Basis, path: Path, current: Snapshot, mapping: MappingConfig) -> Snapshot:
+def held(basis: Basis, path: Path, current: StoreState, mapping: MappingConfig) -> StoreState:
     """Return the store as it was when its log ended at the basis's position.
 
     Raises InputError if it holds no such log any more, UsageError if it is read under another mapping.
@@ -145,7 +145,7 @@ def held(basis: Basis, path: Path, current: Snapshot, mapping: MappingConfig) ->
     return found
 
 
-def zones_note(basis: Basis, current: Snapshot) -> str:
+def zones_note(basis: Basis, current: StoreState) -> str:
     """Return how time zones may differ from those of a basis; empty where that touches no time."""
     here = zones.version()
     if basis.tzdata == here or not names_zones(current.cursors.values()):
@@ -160,7 +160,7 @@ def names_zones(cursors: Iterable[Cursor]) -> bool:
     return any(zones.fixed_minutes(tz) is None for tz in named)
 
 
-def _ended_at(log: CommitLog, current: Snapshot, position: int) -> Snapshot | None:
+def _ended_at(log: CommitLog, current: StoreState, position: int) -> StoreState | None:
     """Find the last commit that left the log at a position, by bisection: the log only grows."""
     low, high = 0, current.seq
     while low < high:

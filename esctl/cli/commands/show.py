@@ -13,7 +13,7 @@ from esctl.cli.options import Shared, command
 from esctl.errors import InputError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
-    from esctl.log.store_state import Snapshot
+    from esctl.log.store_state import StoreState
 
 
 @command
@@ -51,7 +51,7 @@ def run(
     show(with_raw(events_at(scope, positions), texts), shared, store)
 
 
-def _erasure(snapshot: Snapshot, position: int) -> str:
+def _erasure(snapshot: StoreState, position: int) -> str:
     """Return when, by whom and why a record was erased; empty where it was not."""
     from esctl.timespec import format_instant
 
@@ -61,7 +61,7 @@ def _erasure(snapshot: Snapshot, position: int) -> str:
     return f"@{position} was erased on {format_instant(found.at)} by {found.actor}: {found.reason}"
 
 
-def _refuse_erased(snapshot: Snapshot, position: int) -> None:
+def _refuse_erased(snapshot: StoreState, position: int) -> None:
     if line := _erasure(snapshot, position):
         raise InputError(line, "its bytes are gone; its place and hash are in: esctl log --erased")
 

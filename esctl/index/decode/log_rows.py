@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from esctl.index.files.manifest import ERASED, Manifest
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.model import Cursor
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def runs_of(table: pa.Table) -> list[tuple[str, int, int]]:
     return [(names[codes[start]], int(start), int(stop)) for start, stop in pairwise(starts)]
 
 
-def trimmed_raws(snapshot: Snapshot, table: pa.Table) -> Callable[[Sequence[int]], Mapping[int, bytes]]:
+def trimmed_raws(snapshot: StoreState, table: pa.Table) -> Callable[[Sequence[int]], Mapping[int, bytes]]:
     """Return a function that fetches records' bytes without blanks around them, from these rows or from the log."""
 
     def fetch(positions: Sequence[int]) -> Mapping[int, bytes]:

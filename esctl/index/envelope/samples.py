@@ -6,7 +6,7 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.model import Cursor
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ MOST_BRACKETS = 900
 
 
 def sample_values(
-    snapshot: Snapshot, cursor: Cursor, first: int, count: int, connection: duckdb.DuckDBPyConnection
+    snapshot: StoreState, cursor: Cursor, first: int, count: int, connection: duckdb.DuckDBPyConnection
 ) -> list[Any]:
     """Parse the valid ones of `count` records from position `first` on."""
     from esctl.log.reader import read_table

@@ -13,7 +13,7 @@ from esctl.index.envelope.map_options import with_overrides
 from esctl.index.envelope.mapping import RECOGNISED, beside, override, stanza_for
 from esctl.index.envelope.presets import PRESETS
 from esctl.index.envelope.recognise import fitted
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.model import Cursor, MappingConfig, Stanza
 
 Sample = Callable[[], list[Any]]
@@ -54,7 +54,7 @@ def recognised(sample: list[Any], cursor: Cursor) -> Detection:
     return replace(detection, stanza=replace(detection.stanza, data=("record",)))
 
 
-def recorded(snapshot: Snapshot, source: str) -> Stanza | None:
+def recorded(snapshot: StoreState, source: str) -> Stanza | None:
     """Return what had been recognised in a source when records of it were erased."""
     told = next((each.mappings[source] for each in snapshot.redactions if source in each.mappings), None)
     return convert(told, Stanza) if told is not None else None

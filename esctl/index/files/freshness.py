@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 
 from esctl.errors import InputError
 from esctl.index.files.manifest import Manifest
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 
 
-def empty(snapshot: Snapshot) -> Manifest:
+def empty(snapshot: StoreState) -> Manifest:
     """Return the manifest of an empty index of a log."""
     return Manifest(redactions=len(snapshot.redactions))
 
 
-def usable(manifest: Manifest | None, snapshot: Snapshot) -> Manifest:
+def usable(manifest: Manifest | None, snapshot: StoreState) -> Manifest:
     """Return a manifest, or an empty one where it is of before an erasure: what it names holds what was erased.
 
     So it is too where times were read in a zone of another name or other data than they would be now.
@@ -30,14 +30,14 @@ def usable(manifest: Manifest | None, snapshot: Snapshot) -> Manifest:
     return manifest
 
 
-def in_zones(manifest: Manifest, snapshot: Snapshot) -> bool:
+def in_zones(manifest: Manifest, snapshot: StoreState) -> bool:
     """Return whether the times of all sources were read in the zones that they would be read in now."""
     known = manifest.sources.keys() & snapshot.cursors.keys()
     then = {name: zone for name, zone in manifest.zones.items() if name in known}
     return then == zones_of(snapshot, known)
 
 
-def zones_of(snapshot: Snapshot, sources: Iterable[str]) -> Mapping[str, str]:
+def zones_of(snapshot: StoreState, sources: Iterable[str]) -> Mapping[str, str]:
     """Return how times are read, for each of some sources where that is not in UTC."""
     zones = {name: tz for name in sources if (tz := snapshot.cursors[name].dialect.get("tz"))}
     if not zones:
@@ -48,7 +48,7 @@ def zones_of(snapshot: Snapshot, sources: Iterable[str]) -> Mapping[str, str]:
     return {name: readings[tz] for name, tz in zones.items()}
 
 
-def is_current(manifest: Manifest, snapshot: Snapshot) -> bool:
+def is_current(manifest: Manifest, snapshot: StoreState) -> bool:
     """Return whether a manifest reaches at least as far as the snapshot, into what is still the same log."""
     if manifest.head == snapshot.head:
         return True
@@ -56,12 +56,12 @@ def is_current(manifest: Manifest, snapshot: Snapshot) -> bool:
     return snapshot.head < manifest.head <= newest_head(snapshot)
 
 
-def newest_head(snapshot: Snapshot) -> int:
+def newest_head(snapshot: StoreState) -> int:
     """Return the head that the log has by now."""
     return _newest(snapshot).head
 
 
-def _newest(snapshot: Snapshot) -> Snapshot:
+def _newest(snapshot: StoreState) -> StoreState:
     from esctl.log.commits import open_log
 
     return open_log(snapshot.path).read()

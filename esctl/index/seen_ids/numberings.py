@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esctl.index.files.manifest import Manifest, Met, Move, Tally
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.model import Stanza
 
 STRAYS = 2
@@ -241,7 +241,7 @@ def with_numberings(manifest: Manifest, numbers: Mapping[str, int]) -> Manifest:
     return replace(manifest, stanzas=tuple(stanzas), sources=sources)
 
 
-def as_of(manifest: Manifest, snapshot: Snapshot) -> Manifest:
+def as_of(manifest: Manifest, snapshot: StoreState) -> Manifest:
     """Return a manifest as of a log that ends with a snapshot: files that end by then, numberings as they were."""
     head = snapshot.head
     back: dict[str, int] = {}

@@ -17,7 +17,7 @@ from esctl.index.chunks import ends
 from esctl.index.decode.log_rows import runs_of
 from esctl.index.files.manifest import Manifest, Met, Move, Tally
 from esctl.index.seen_ids.numberings import judge, numbering_of_kin, summed_tallies, with_moves, with_numberings
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,7 +36,7 @@ class Settled(Struct, frozen=True):
     at: int = 0
 
 
-def settle(snapshot: Snapshot, manifest: Manifest, table: pa.Table, meetings: Sequence[Meeting]) -> Settled:
+def settle(snapshot: StoreState, manifest: Manifest, table: pa.Table, meetings: Sequence[Meeting]) -> Settled:
     """Add up what a chunk, which follows on a manifest, has of each source, and judge at its commits' ends."""
     runs = runs_of(table)
     last = ends(table)[1]
@@ -71,7 +71,7 @@ def _commits(table: pa.Table) -> list[tuple[int, int]]:
     return [(int(times[stop - 1]), stop) for stop in stops]
 
 
-def _is_commit_end(snapshot: Snapshot, table: pa.Table) -> bool:
+def _is_commit_end(snapshot: StoreState, table: pa.Table) -> bool:
     from esctl.log.reader import read_table
 
     last = ends(table)[1]

@@ -16,7 +16,7 @@ from esctl.log.commit_json import commit_from_json, commit_to_json
 from esctl.log.commits import SUMMARY_EVERY, CommitLog, commit_numbers, open_log, summary_line, summary_numbers
 from esctl.log.lines import from_line, to_line
 from esctl.log.merkle import BLOCK_LEVEL, Frontier
-from esctl.log.store_state import FORMAT, Commit, SegmentEntry, Snapshot, commit_name, empty, identity, replay
+from esctl.log.store_state import FORMAT, Commit, SegmentEntry, StoreState, commit_name, empty, identity, replay
 from esctl.storage.local import entries, read_regular
 
 _LARGEST = 1 << 30
@@ -33,7 +33,7 @@ class Chain(Struct, frozen=True):
     commits: tuple[Commit, ...]
     digests: Mapping[int, str]  # SHA-256 of each commit file that is there
     segments: tuple[SegmentEntry, ...]
-    snapshot: Snapshot | None
+    snapshot: StoreState | None
     checks: tuple[Check, ...]
 
     @property
@@ -92,7 +92,7 @@ def walk(path: Path, pin: Pin | None = None) -> Chain:
     return Chain(path, base.store_id, commits, run.digests, segments, snapshot, checks)
 
 
-def _identity(path: Path, begun: bool, pin: Pin | None) -> tuple[Snapshot, Check]:
+def _identity(path: Path, begun: bool, pin: Pin | None) -> tuple[StoreState, Check]:
     """Return the empty store that the commits start from, and what is wrong with format.json."""
     try:
         log: CommitLog = open_log(path)
@@ -130,12 +130,12 @@ def _first_prev(path: Path) -> str:
         return ""
 
 
-def _first_guess(path: Path) -> Snapshot:
+def _first_guess(path: Path) -> StoreState:
     """Return an empty store that the first commit follows from: format.json is lost, the chain is not."""
     return replace(empty(path, "", False), commit_sha256=_first_prev(path))
 
 
-def _is_another(path: Path, base: Snapshot, pin: Pin | None) -> bool:
+def _is_another(path: Path, base: StoreState, pin: Pin | None) -> bool:
     """Return whether format.json is not that from which the chain starts, though the chain is whole."""
     prev = _first_prev(path)
     if prev in ("", base.commit_sha256):
@@ -184,7 +184,7 @@ def _check_links(run: _Walk, pin: Pin | None) -> None:
             told.add(f"commits/{commit_name(culprit)}")
 
 
-def _add_up(run: _Walk, base: Snapshot) -> tuple[Snapshot | None, dict[int, bytes]]:
+def _add_up(run: _Walk, base: StoreState) -> tuple[StoreState | None, dict[int, bytes]]:
     """Replay the commits; gives the head and the summaries there should be, by number."""
     snapshot, summaries = base, dict[int, bytes]()
     for batch in _batches(sorted(run.commits)):
@@ -205,7 +205,7 @@ def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
         yield numbers[start : start + SUMMARY_EVERY]
 
 
-def _first_bad(run: _Walk, snapshot: Snapshot, batch: Sequence[int]) -> int:
+def _first_bad(run: _Walk, snapshot: StoreState, batch: Sequence[int]) -> int:
     for seq in batch:
         try:
             snapshot = replay(snapshot, [(run.commits[seq], run.digests[seq])])

@@ -24,7 +24,7 @@ from esctl.index.scan import ENVELOPE, IndexView, Read, envelope_items, sequence
 from esctl.index.update import Updater
 from esctl.ledger.check.findings import Kind
 from esctl.log.merkle import BLOCK, BLOCK_LEVEL
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.model import MappingConfig
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Difference(Struct, frozen=True):
     file: str
 
 
-def compare_index(snapshot: Snapshot, mapping: MappingConfig) -> tuple[Sequence[Difference], str, int]:
+def compare_index(snapshot: StoreState, mapping: MappingConfig) -> tuple[Sequence[Difference], str, int]:
     """Compare the index of a mapping with the records: differences, why it could not be judged, how many were compared.
 
     Raises InputError for segments or index files that cannot be read.
@@ -121,7 +121,7 @@ def _pairs(fields: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, s
     return ((name, kind) for name, kinds in fields for kind in kinds)
 
 
-def _differences(updater: Updater, snapshot: Snapshot, folder: Path, there: Manifest) -> Iterator[Difference]:
+def _differences(updater: Updater, snapshot: StoreState, folder: Path, there: Manifest) -> Iterator[Difference]:
     connection, again, known = relational(updater.connection), _Again(), Manifest()
     for manifest, file, understood in updater.understand_as(snapshot, there):
         again.add(connection, file, understood)

@@ -15,13 +15,13 @@ from esctl.ledger.sign.checkpoints import FOLDER, checkpoint_files, read_checkpo
 from esctl.log.leaf import leaf_of
 from esctl.log.merkle import inclusion_proofs, verify_inclusion
 from esctl.log.reader import records_at
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 
 _SIGN = "sign one with: esctl checkpoint"
 _AT_ONCE = 4096
 
 
-def choose_checkpoint(snapshot: Snapshot, wanted: str, last: int) -> Checkpoint:
+def choose_checkpoint(snapshot: StoreState, wanted: str, last: int) -> Checkpoint:
     """Find the checkpoint to prove against: the newest, that of so many records, or that in a file.
 
     `last` is a position that it must cover. Raises InputError where there is none, or it is of another log.
@@ -55,7 +55,9 @@ def _checkpoint_path(store: Path, wanted: str) -> Path:
     return kept[-1]
 
 
-def prove(snapshot: Snapshot, positions: Sequence[int], checkpoint: Checkpoint) -> Iterator[tuple[Proof, bytes | None]]:
+def prove(
+    snapshot: StoreState, positions: Sequence[int], checkpoint: Checkpoint
+) -> Iterator[tuple[Proof, bytes | None]]:
     """Yield, in order of position, the proof that each of these records is in the checkpoint, and its bytes.
 
     None for a tombstone or an erased record. Raises TamperedError where the records do not hash to the checkpoint's

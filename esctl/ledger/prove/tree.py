@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from esctl.log.leaf import leaf_of
 from esctl.log.merkle import BLOCK, BLOCK_LEVEL, HASH, Tree
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _KEPT = 256
 
 
-def store_tree(snapshot: Snapshot) -> Tree:
+def store_tree(snapshot: StoreState) -> Tree:
     """Make the tree of a store. A proof costs the records of a block or two; their hashes are kept meanwhile.
 
     A block's leaves are hashed in Python, which takes 25 ms: to open DuckDB for them takes ten times that. Its

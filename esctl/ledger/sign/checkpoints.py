@@ -12,7 +12,7 @@ from esctl.ledger.sign.last_seen import advance, now
 from esctl.ledger.sign.note import LARGEST, SigningKey
 from esctl.log.commits import open_log
 from esctl.log.merkle import Tree
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.named import read_named
 from esctl.storage.local import LocalStorage, describe_failure, entries
 from esctl.storage.protocol import ConflictError
@@ -40,7 +40,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise InputError(f"{path}: {error.strerror or error}", "make a checkpoint with: esctl checkpoint") from error
 
 
-def contradiction(tree: Tree, snapshot: Snapshot, head: Head) -> str:
+def contradiction(tree: Tree, snapshot: StoreState, head: Head) -> str:
     """Return how a store contradicts a head that was once seen of it; empty if it only grew since.
 
     The roots are recomputed from the blocks that the commits keep and, for the last part, from the records.
@@ -78,7 +78,7 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     return data
 
 
-def _check(path: Path, tree: Tree, snapshot: Snapshot) -> None:
+def _check(path: Path, tree: Tree, snapshot: StoreState) -> None:
     try:
         found = contradiction(tree, snapshot, read_checkpoint(path).head)
     except ValueError as error:

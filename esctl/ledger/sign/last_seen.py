@@ -18,7 +18,7 @@ from esctl.ledger.sign.keys import user_folder
 from esctl.ledger.sign.note import VerifierKey, parse_verifier
 from esctl.log.commit_json import stored_time
 from esctl.log.commits import open_log
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.named import read_named
 from esctl.storage.local import LocalStorage
 
@@ -86,7 +86,7 @@ def pinned_keys(store_id: str) -> tuple[VerifierKey, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def follows(snapshot: Snapshot, pin: Pin) -> bool:
+def follows(snapshot: StoreState, pin: Pin) -> bool:
     """Return whether a store, at its head, continues what was last seen of it."""
     if snapshot.store_id != pin.store_id or snapshot.seq < pin.seq:
         return False
@@ -95,7 +95,7 @@ def follows(snapshot: Snapshot, pin: Pin) -> bool:
     return snapshot.commit_sha256 == pin.commit
 
 
-def advance(snapshot: Snapshot, *, anew: bool = False, keys: Sequence[str] = (), seen: int = 0) -> bool:
+def advance(snapshot: StoreState, *, anew: bool = False, keys: Sequence[str] = (), seen: int = 0) -> bool:
     """Keep the head of a store as last seen; False, and what was kept stays, where the store does not continue it.
 
     `anew`: it had no commit before; then a store of another identity, which was here before, does not count. `keys`

@@ -16,7 +16,7 @@ from esctl.index.files.manifest import Manifest, read_manifest
 from esctl.index.seen_ids.numberings import unrotated
 from esctl.index.update import Updater
 from esctl.log.commits import create_store, open_log
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor
 from tests.reference.mapping import Envelope, read_events
@@ -34,7 +34,7 @@ def raw(source: str, event: tuple[int, int]) -> bytes:
     return json.dumps({"i": event[0], "t": "T", "e": "x", "n": event[1]}).encode() + b"\n"
 
 
-def commit(path: Path, deliveries: Sequence[Delivery]) -> Snapshot:
+def commit(path: Path, deliveries: Sequence[Delivery]) -> StoreState:
     with LogWriter(path, clock=clock, files=Unsynced(), connection=session().connection) as writer:
         known = dict(writer.snapshot.cursors)
         parts = []
@@ -52,7 +52,7 @@ def made(path: Path, name: str = "one", **more: str) -> Updater:
     return Updater(session().connection, parse_mapping({**MAPPING, **more}), path / "index" / name)
 
 
-def told(updater: Updater, snapshot: Snapshot) -> list[tuple[Any, ...]]:
+def told(updater: Updater, snapshot: StoreState) -> list[tuple[Any, ...]]:
     rows = updater.at(snapshot).relation(["position", "source", "duplicate_of", "conflict"])
     return updater.connection.execute(f"SELECT * FROM ({rows}) ORDER BY position").fetchall()
 

@@ -20,7 +20,7 @@ from esctl.index.seen_ids import runs as ids
 from esctl.index.seen_ids.run_file import DamagedRunError, OpenRun, RunKey, merge_runs, write_run
 from esctl.index.update import Updater
 from esctl.log.commits import create_store, open_log
-from esctl.log.store_state import Snapshot
+from esctl.log.store_state import StoreState
 from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor
 from tests.support import effort
@@ -32,7 +32,7 @@ Event = tuple[str, str | None, int]
 """Its source (of which the id is in two parts), its id and what else it says."""
 
 
-def commit(path: Path, events: Sequence[Event], source: str = "drawn.jsonl") -> Snapshot:
+def commit(path: Path, events: Sequence[Event], source: str = "drawn.jsonl") -> StoreState:
     raws = [json.dumps({"source": part, "i": i, "t": "T", "e": "x", "n": n}).encode() + b"\n" for part, i, n in events]
     with LogWriter(path, clock=clock, files=Unsynced(), connection=session().connection) as writer:
         before = writer.snapshot.cursors.get(source)
