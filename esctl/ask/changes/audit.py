@@ -24,7 +24,7 @@ COLUMNS = (
 
 
 def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None) -> Answer:
-    """Answer with one row per event and entity that it concerns, in fold order."""
+    """Return one row per event and entity that it concerns, in fold order."""
     wanted = filters or Filters()
     check_entities(scope)
     check_order(scope)

@@ -42,7 +42,7 @@ _EVENT = ("position", "time", "role", "type", "actor", "id")
 
 
 def blame(scope: Scope, at: AsOf | None = None, fields: Sequence[str] = (), *, every: bool = False) -> Answer:
-    """Answer with one row per field of each state and the event that last had an operation on it.
+    """Return one row per field of each state and the event that last had an operation on it.
 
     `every`: instead with a row for each event since the field was last set, with the value after it. `fields`: only
     these. Raises UsageError for a field that no state has.
@@ -65,7 +65,7 @@ def blame(scope: Scope, at: AsOf | None = None, fields: Sequence[str] = (), *, e
 
 
 class _Blamed(Struct, frozen=True):
-    """SQL with the columns of `blame_sql`, and which fields there can be; None where that is not known beforehand."""
+    """SQL with the columns of `blame_sql`, and the possible fields; None where they are not known beforehand."""
 
     sql: str
     fields: frozenset[str] | None
@@ -88,7 +88,7 @@ def _blamed(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence[str], 
 
 
 def _last_touches(touches: str, *, every: bool) -> str:
-    """Keep of all operations on fields those that the states are made of."""
+    """Return only the operations on fields that the present states are made of."""
     lives = """SELECT kind, entity, max(key) AS born, arg_max(dead, key) AS gone
         FROM touch WHERE field IS NULL GROUP BY kind, entity"""
     field = "PARTITION BY kind, entity, field"

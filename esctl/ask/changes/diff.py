@@ -53,14 +53,14 @@ NARROW_RATIO = 50
 
 
 class Side(Struct, frozen=True):
-    """One of two things compared: what a scope gives at a point (None: at the end)."""
+    """One side of a comparison: what a scope gives at a point (None: at the end)."""
 
     scope: Scope
     at: AsOf | None = None
 
 
 def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
-    """Answer with one row per entity and field that differs between the states at `a` and at `b`.
+    """Return one row per entity and field that differs between the states at `a` and at `b`.
 
     Where `a` is the later one, before and after change places. `positions` are the events between the two that touched
     the field.
@@ -69,7 +69,7 @@ def diff(scope: Scope, a: AsOf, b: AsOf, *, summary: bool = False) -> Answer:
 
 
 def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
-    """Answer as `diff` does with what differs between two sides, which may also be known at other times or supposed.
+    """Return what differs between two sides, as `diff` does; they may differ in `known_at` or in what is supposed.
 
     Where the sides are folded with other projections every event counts, and `positions` is empty.
     """
@@ -172,7 +172,7 @@ def _inside(side: Side) -> str | None:
 
 
 def _shared(one: Scope, other: Scope) -> Scope:
-    """Return a scope that has what is in either."""
+    """Return a scope with the events of both."""
     return replace(
         one,
         known_at=one.known_at if one.known_at == other.known_at else None,
@@ -209,7 +209,7 @@ def _joined(before: str, after: str, touched: str) -> str:
 
 
 def _fields(part: States) -> str:
-    """Turn states into rows of (kind, entity, field, value), and one without a field name each."""
+    """Return states as rows of (kind, entity, field, value), and for each state one row without a field."""
     if part.streamed:
         named = f"""SELECT kind, entity, unnest(list_prepend(NULL, {members_sql("state")})) AS m
             FROM ({part.sql}) WHERE NOT deleted"""

@@ -25,7 +25,7 @@ COLUMNS = (
 
 
 def revert(scope: Scope, to: AsOf) -> Answer:
-    """Answer with the changes that make the states of now those at `to`; to be applied in this order.
+    """Return the changes that take the present states back to those at `to`, in the order to apply them.
 
     `op` is `set` or `unset` of a field, `add` of `value` to a sum that was only added to since; `create` comes before
     the fields of an entity that was there at `to` and is not now, `delete` is for one that was not.
@@ -77,7 +77,7 @@ def _changes(now: Side, then: Side, claim: Claim) -> str:
 
 
 def _added(scope: Scope, claim: Claim) -> str:
-    """Write what is to be added to a field that is a sum, as JSON text; NULL for another, or where it is no number."""
+    """Write what to add to a field that is a sum, as JSON text; NULL for other fields and other values."""
     try:
         if claim.projection.python or claim.projection.sql:
             raise NeedsStreamError

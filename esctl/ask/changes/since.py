@@ -1,4 +1,4 @@
-"""changes since: the states of entities that have had events after a position, for whoever keeps a copy of them."""
+"""changes since: the states of entities that have had events after a position, for keeping a copy of them."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def key_sql(table: ForeignTable, key: str) -> str:
 
 
 def check_keys(session: Session, table: ForeignTable, keys: Sequence[str]) -> None:
-    """Make sure that each row has a key of its own. Raises InputError naming the first row that has none."""
+    """Check that each row has a key of its own. Raises InputError naming the first row that has none."""
     rows = f"SELECT row, {keys[0]} AS entity, [{', '.join(keys)}] AS key FROM ({table.sql})"
     with explained():
         none = single_row(session.connection, f"SELECT min(row) FROM ({rows}) WHERE entity IS NULL")

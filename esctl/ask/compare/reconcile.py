@@ -106,7 +106,7 @@ _MESSAGE = """CASE difference WHEN 'missing' THEN 'not in the file' WHEN 'extra'
 
 
 def _check_named(scope: Scope, rows: str) -> None:
-    """Make sure that each entity asked for is in the log or in the file. Raises NotFoundError."""
+    """Check that each entity asked for is in the log or in the file. Raises NotFoundError."""
     names = [name for name in scope.entities if not is_glob(name)]
     if names:
         with explained():
@@ -120,7 +120,7 @@ def _check_named(scope: Scope, rows: str) -> None:
 def _compared(
     scope: Scope, parts: Sequence[States], fields: ForeignFields, how: Comparison
 ) -> tuple[list[str], list[str]]:
-    """Choose the fields to compare; gives also those of the file that no state has and that are left out."""
+    """Return the fields to compare, and the fields of the file that are left out because no state has them."""
     known = dict.fromkeys(name for part in parts for name in _state_names(part))
     apart = {*how.ignored, *(name for name in key_columns(how.key) if name not in known)}
     found = [name for name in fields.values if name not in apart]
@@ -155,7 +155,7 @@ def _file_rows(scope: Scope, table: ForeignTable, key: str, fields: ForeignField
 
 
 def _compare(scope: Scope, mine: str, theirs: str, names: Sequence[str], *, by_kind: bool, delimited: bool) -> str:
-    """Write a row per entity to a temporary file: what it is, its differences, its last event; gives SQL to read it."""
+    """Write a row per entity to a temporary file (its result, differences and last event); return SQL that reads it."""
     function = f"esctl_agree_{secrets.token_hex(8)}"
     relational(scope.connection).create_function(function, agree, ["VARCHAR", "VARCHAR"], "BOOLEAN")
     same = "s.entity = f.entity" + (" AND s.kind = f.kind" if by_kind else "")

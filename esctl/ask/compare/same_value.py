@@ -68,7 +68,7 @@ def _agrees_with_text(value: Any, text: str) -> bool:
 
 
 def _meanings(text: str) -> set[str]:
-    """Return what a text may stand for that was written for eyes: acting characters escaped, formulas disarmed."""
+    """Return what a displayed text may stand for: control characters were escaped in it, formulas disarmed."""
     raw = _ESCAPE.sub(lambda found: _NAMED.get(found[1]) or chr(int(found[1][1:], 16)), text)
     return {text, raw, text.removeprefix("'"), raw.removeprefix("'")}
 

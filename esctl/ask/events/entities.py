@@ -15,7 +15,7 @@ COLUMNS = (
 
 
 def entities(scope: Scope) -> Answer:
-    """Answer with each entity, how many events it has (duplicates left out) and when the first and last happened."""
+    """Return each entity, how many events it has (duplicates left out) and when the first and last happened."""
     check_entities(scope)
     rows = scope.view.relation(["entity", "kind", "position", "time"], None, counted(scope))
     count = "count(DISTINCT position)" if scope.view.has_roles else "count(*)"

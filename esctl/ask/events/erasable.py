@@ -105,7 +105,7 @@ def within(positions: Iterable[int]) -> str:
 
 
 def planned(scope: Scope, positions: Sequence[int]) -> Answer:
-    """Answer with what would be erased: one row per event and entity that it concerns."""
+    """Return what would be erased: one row per event and entity that it concerns."""
     names = [column.name for column in PLAN]
     rows = scope.view.relation([*names, "role_order"], None, [within(positions)])
     listed = ", ".join(f'"{name}"' for name in names)
@@ -115,7 +115,7 @@ def planned(scope: Scope, positions: Sequence[int]) -> Answer:
 
 
 def done(scope: Scope, selection: ErasureSelection) -> Answer:
-    """Answer with what became of each record, in a store in which they are erased."""
+    """Return what became of each record, in a store in which they are erased."""
     every = [*selection.positions, *selection.already]
     result = f"CASE WHEN {within(selection.already)} THEN {literal('erased before')} ELSE {literal('erased')} END"
     rows = scope.view.relation(

@@ -41,7 +41,7 @@ TIES = f"""SELECT position, {CORRELATION} AS space, 'correlation' AS name, corre
 
 
 def gather(scope: Scope, starting: Sequence[str], most_links: int) -> bool:
-    """Collect the events that conditions name and all that are tied to them, over at most so many links.
+    """Collect the events that meet the conditions and all events tied to them, over at most so many links.
 
     They are in the session's table `tie_reached`, their ids in `tie_pool`. Each step looks up what the events of the
     step before brought, all at once. Says whether there is more beyond the last link.
@@ -74,7 +74,7 @@ def _add_to_pool(scope: Scope, condition: str) -> None:
 
 
 def _look_up(scope: Scope, links: int) -> None:
-    """Add to the pool every event that has an id which the events so many links away brought."""
+    """Add to the pool every event that shares an id with the events found in the last step."""
     newest = f"SELECT position FROM tie_reached WHERE links = {links}"
     scope.connection.execute(f"""CREATE OR REPLACE TEMP TABLE tie_fresh AS
         SELECT {EVENT} AS space, '' AS name, unnest([id, causation]) AS value FROM tie_pool WHERE position IN ({newest})

@@ -51,7 +51,7 @@ _ONLY = {
 
 
 def log(scope: Scope, wanted: EventFilters) -> Answer:
-    """Answer with the events in order of position, one row per event and entity that it concerns."""
+    """Return the events in order of position, one row per event and entity that it concerns."""
     check_entities(scope)
     conditions = [
         *filter_conditions(scope, wanted.filters),
@@ -103,7 +103,7 @@ def with_raw(answer: Answer, raws: Mapping[int, str | None]) -> Answer:
 
 
 def events_at(scope: Scope, positions: list[int]) -> Answer:
-    """Answer with the rows of the events at some positions."""
+    """Return the rows of the events at some positions."""
     return _listed(scope, [f"position IN ({', '.join(str(int(p)) for p in positions) or 'NULL'})"], "")
 
 

@@ -23,7 +23,7 @@ COLUMNS = (
 
 
 def status(scope: Scope, snapshot: StoreState) -> Answer:
-    """Answer with one row about the whole store."""
+    """Return one row about the whole store."""
     files = scope.view.manifest.files
     sources = [
         {"source": name, "format": cursor.format, "records": cursor.records, "bytes": cursor.offset}

@@ -43,7 +43,7 @@ _OLDEST = "{'t': time, 'p': position}"
 
 
 def trace(scope: Scope, name: str, most_links: int = MOST_LINKS) -> Answer:
-    """Answer with the events tied to an id (of an event, a correlation, an alias; or `@POSITION`), in order of time.
+    """Return the events tied to an id (of an event, a correlation, an alias; or `@POSITION`), in order of time.
 
     `parent` is the event's cause (`link` causation). One without a known cause hangs below the earliest event with
     which it, or an event that it caused, shares a correlation or an alias (`link` says which): that edge is `inferred`.
@@ -104,7 +104,7 @@ def _nearest(scope: Scope, name: str) -> str:
 
 
 def _find_parents(scope: Scope) -> tuple[str, ...]:
-    """Make the tables `trace_caused` and `trace_hung`: the parents on record and those inferred; gives notes."""
+    """Make the tables `trace_caused` and `trace_hung`: the recorded parents and the inferred ones. Return notes."""
     connection = scope.connection
     connection.execute(f"""CREATE OR REPLACE TEMP TABLE trace_caused AS
         SELECT child AS position, arg_min(cause, {{'r': remote, 'p': cause}}) AS parent FROM ({EDGES})
@@ -164,7 +164,7 @@ def _cycles(parents: Mapping[int, int]) -> list[list[int]]:
 
 
 def _hung() -> str:
-    """Select below which event each tree of causes hangs that shares an id with an older one, and by which id.
+    """Select the event that each tree of causes hangs below because they share an id, and that id.
 
     A tree is as old as its earliest event. Each id leads to the earliest event that has it in the oldest tree with it,
     so a tree only ever hangs below an older one, and no cycle can arise.

@@ -24,7 +24,7 @@ VALID = "duplicate_of IS NULL AND invalid IS NULL"
 
 
 def types(scope: Scope) -> Answer:
-    """Answer with each event type; `fields` is an object of field name to JSON type, several joined by `|`."""
+    """Return each event type; `fields` is an object of field name to JSON type, several joined by `|`."""
     rows = scope.view.relation(["type", "kind", "entity", "position", "time"], None, _valid(scope))
     listed = ", ".join(
         f"({literal(name)}, {literal(_object(fields))})"

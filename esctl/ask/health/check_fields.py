@@ -53,7 +53,7 @@ def _mixed(context: CheckContext, fields: Sequence[str]) -> dict[tuple[str | Non
 
 
 def _odd(context: CheckContext, mixed: Mapping[tuple[str | None, str], Kinds]) -> str:
-    """Select the events in which one of these fields has not the JSON type that it has in most events of the type."""
+    """Select the events in which one of these fields has another JSON type than in most events of their type."""
     fields = list(dict.fromkeys(field for _, field in mixed))
     reads = {f"f{number}": Read((field,), "type") for number, field in enumerate(fields)}
     rows = context.events(EVENT, [FIRST_DELIVERY], reads=reads)

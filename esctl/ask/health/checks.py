@@ -33,7 +33,7 @@ FIRST_DELIVERY = "duplicate_of IS NULL AND invalid IS NULL"
 
 
 class CheckContext(Struct, frozen=True, dict=True):
-    """Where is looked: `scope`'s log as it was known, and which of its events may be told of."""
+    """What checks look at: the log as `scope` knew it, and which of its events are to be reported."""
 
     scope: Scope
     filters: Filters
@@ -103,7 +103,7 @@ def conflicts(context: CheckContext) -> str:
 
 
 def numberings(context: CheckContext) -> str:
-    """Select the first event of each source that was found to have a numbering of its own, which nobody has said."""
+    """Select the first event of each source that was found to have ids of its own, undeclared in the mapping."""
     found = [
         context.asked([f"position = {told.first}"], literal(f"{told.source} has a numbering of its own: {told.why}"))
         for told in apart(context.scope.view.manifest).values()
@@ -134,7 +134,7 @@ def future(context: CheckContext) -> str:
 
 
 def recording(context: CheckContext) -> str:
-    """Select records that are dated ahead of this machine's clock, and those that only the commit before dated.
+    """Select records dated ahead of this machine's clock, and records dated only by the commit before them.
 
     `recorded_at` never goes back: where the clock does, a commit is dated a microsecond after the one before it.
     """
@@ -190,7 +190,7 @@ def clock(context: CheckContext) -> str:
 
 
 def no_creation(context: CheckContext) -> str:
-    """Select the first events of entities that begin otherwise than nearly all of their kind."""
+    """Select the first events of entities that begin with another type than nearly all of their kind."""
     rows = context.events(EVENT, [FOLDABLE], f"{context.scope.view.key()} AS key")
     members = ", ".join(f"{name} := {name}" for name in (*EVENT, "wanted"))
     firsts = f"SELECT arg_min(struct_pack({members}), key) AS e FROM ({rows}) GROUP BY kind, entity"

@@ -87,7 +87,7 @@ def _result(context: CheckContext, check: HealthCheck) -> Result:
 
 
 def summary(scope: Scope, results: Sequence[Result]) -> Answer:
-    """Answer with one row per check."""
+    """Return one row per check."""
     rows = ", ".join(f"({number}, {_row(result)})" for number, result in enumerate(results))
     names = ", ".join(f'"{column.name}"' for column in SUMMARY)
     sql = f"SELECT {names} FROM (VALUES {rows}) v(number, {names}) ORDER BY number"
@@ -109,7 +109,7 @@ def _row(result: Result) -> str:
 
 
 def occurrences(scope: Scope, filters: Filters, names: Sequence[str]) -> Answer:
-    """Answer with what some checks found: one row per event, and per entity that it concerns."""
+    """Return what some checks found: one row per event, and per entity that it concerns."""
     check_entities(scope)
     context = CheckContext(scope, filters)
     chosen = [check for check in CHECKS if check.name in names]

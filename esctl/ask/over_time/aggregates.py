@@ -73,7 +73,7 @@ class AggregateExpression(Struct, frozen=True):
 
 @contextmanager
 def _placed() -> Iterator[None]:
-    """Name, in errors, the argument at fault."""
+    """Name the argument at fault in errors."""
     try:
         yield
     except UsageError as error:
@@ -99,7 +99,7 @@ def parse_aggregates(text: str) -> AggregateExpression:
 
 
 def _spelled_out(text: str) -> str:
-    """Put the WHERE into a FILTER without one."""
+    """Add the missing WHERE to a FILTER."""
     import sqlglot
 
     try:
@@ -168,7 +168,7 @@ def is_summed_wide(aggregate: Aggregate, value: Value) -> bool:
 
 
 def total(aggregate: Aggregate, number: int, value: Value, states: int) -> Value:
-    """Give an aggregate's value over columns `n<number>` and `x<number>`: how many states have part in it, their total.
+    """Write an aggregate's value from columns `n<number>` (how many states take part) and `x<number>` (their total).
 
     `states`: no more than so many states are ever added up.
     """

@@ -83,7 +83,7 @@ def _returning(scope: Scope, claim: Claim, points: Sequence[int]) -> str:
 
 
 def _replayed(scope: Scope, claim: Claim, points: Sequence[int], apart: str) -> States:
-    """Replay entities at each point behind which they have events since the one before."""
+    """Replay entities at each point before which they have had events since the last point."""
     with explained():
         found = scope.connection.execute(f"SELECT DISTINCT low FROM ({apart}) ORDER BY low").fetchall()
     parts = []

@@ -43,7 +43,7 @@ class Sampling(Struct, frozen=True):
 
 
 def series(scope: Scope, wanted: Sampling) -> Answer:
-    """Answer with the value of an aggregate at each point of a grid: that of the states which `replay` gives there.
+    """Return the value of an aggregate at each point of a grid: that of the states which `replay` gives there.
 
     With groups, each that has a state at any point has a row for every point.
     """

@@ -52,7 +52,7 @@ class Moments(Struct, frozen=True):
 
 
 def when(scope: Scope, wanted: Moments) -> Answer:
-    """Answer with an interval for each moment: from the event that made the predicate true to the one that ended that.
+    """Return each interval in which the predicate held: from the event that made it true to the one that ended it.
 
     `end` and what belongs to it are null while it still holds.
     """
@@ -72,7 +72,7 @@ def when(scope: Scope, wanted: Moments) -> Answer:
 
 
 def held(scope: Scope, wanted: Moments) -> Answer:
-    """Answer with the intervals that reach into the bounds, those too that began before `start` and hold at it."""
+    """Return the intervals that overlap the bounds, including those that began before `start` and hold there."""
     return Answer(
         scope.session,
         f"SELECT entity FROM ({_intervals(scope, wanted)}) WHERE starts_until AND coalesce(ends_after, true)",
@@ -81,7 +81,7 @@ def held(scope: Scope, wanted: Moments) -> Answer:
 
 
 def count(answer: Answer) -> Answer:
-    """Answer with how many entities and intervals an answer of `when` has."""
+    """Return how many entities and intervals an answer of `when` has."""
     sql = f"SELECT count(DISTINCT (kind, entity)) AS entities, count(*) AS intervals FROM ({answer.sql})"
     return replace(answer, sql=sql, columns=COUNT_COLUMNS, findings=None)
 

@@ -174,7 +174,7 @@ def _ended_at(log: CommitLog, current: StoreState, position: int) -> StoreState 
 
 
 def check_projection(basis: Basis, given: Basis) -> None:
-    """Make sure that a question is asked of what a basis was. Raises UsageError naming what is another."""
+    """Check that a question is asked of what a basis was. Raises UsageError naming what is another."""
     if basis.projection != given.projection:
         raise UsageError(
             f"the basis has the projections {basis.projection}, and these are {given.projection}",

@@ -40,7 +40,7 @@ class Skipped(Struct, frozen=True):
 
 
 class Scope(Struct, frozen=True):
-    """The ground of a question. `entities` are names or globs; empty: all."""
+    """What a question counts. `entities` are names or globs; empty: all."""
 
     session: Session
     view: IndexView
@@ -78,7 +78,7 @@ def counted(scope: Scope) -> list[Test]:
 
 
 def claims(scope: Scope) -> list[Claim]:
-    """Share the entities out: to the projection asked for, else each to the first that claims it, or to the default."""
+    """Assign each entity to a projection: the one asked for, else the first that claims it, else the default."""
     if scope.projection:
         return [claim_of(find_projection(scope.projections, scope.projection))]
     shared: list[Claim] = []
@@ -116,12 +116,12 @@ def trailless_notes(scope: Scope) -> tuple[str, ...]:
 
 
 def projection_notes(scope: Scope) -> tuple[str, ...]:
-    """Say what is odd about the projections of a question that needs what each event changed."""
+    """Return notes on the projections of a question that needs what each event changed."""
     return (*trailless_notes(scope), *unheard_notes(scope))
 
 
 def unheard_notes(scope: Scope) -> tuple[str, ...]:
-    """Say which payload fields the rules of projections ask for that no event has had yet: they count as missing."""
+    """Return notes on payload fields that rules ask for and no event has had yet: they count as missing."""
     fields = scope.view.fields
     notes = []
     for projection in scope.projections if fields else ():
@@ -163,7 +163,7 @@ def _claimed(projection: Projection) -> str:
 
 
 def check_entities(scope: Scope) -> None:
-    """Make sure that every entity named (not by a glob) exists. Raises NotFoundError with the nearest names."""
+    """Check that every entity named (not by a glob) exists. Raises NotFoundError with the nearest names."""
     names = [name for name in scope.entities if not is_glob(name)]
     if not names:
         return
@@ -191,7 +191,7 @@ def _missing(scope: Scope, view: IndexView, names: list[str]) -> list[str]:
 
 
 def check_order(scope: Scope) -> None:
-    """Make sure that each entity has one fold order. Raises UsageError naming `order =` otherwise."""
+    """Check that each entity has one fold order. Raises UsageError naming `order =` otherwise."""
     if any(file.unsequenced for file in scope.view.manifest.files):
         lacking = scope.view.relation(
             ["position", "entity"], None, ["ordering = 'sequence'", "sequence IS NULL", FOLDABLE]

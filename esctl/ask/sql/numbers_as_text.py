@@ -44,7 +44,7 @@ def check_uses(select: Select, fields: NumbersAsText) -> None:
 
 
 def notes(fields: NumbersAsText) -> tuple[str, ...]:
-    """Say which fields are text in the answer although they are numbers."""
+    """Return a note on the fields that are numbers but text in the answer."""
     names = sorted({*(f"data.{name}" for name in fields.payload), *fields.states})
     if not names:
         return ()

@@ -64,7 +64,7 @@ class Compiled(Struct, frozen=True):
 
 
 def sql(scope: Scope, text: str, limits: Limits, sandbox: Sandbox) -> tuple[Answer, tuple[AsOf, ...]]:
-    """Answer a query, run in a process of its own; gives also the points in time that it speaks of.
+    """Run a query in a process of its own; return the answer and the points in time that it names.
 
     Raises UsageError for what is not one SELECT over the relations, or where DuckDB refuses it; InputError where it
     passes its limits.

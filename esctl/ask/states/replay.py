@@ -49,7 +49,7 @@ COLUMNS = (
 
 
 def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bool = False) -> Answer:
-    """Answer with one state per entity at `at`, optionally only those for which a predicate on the state holds."""
+    """Return one state per entity at `at`, optionally only those for which a predicate on the state holds."""
     check_entities(scope)
     check_order(scope)
     found = [_resumed_states(scope, claim, at, calculating=bool(where)) for claim in claims(scope)]
@@ -85,7 +85,7 @@ def state_row(part: States) -> str:
 
 
 def states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> States:
-    """Fold one projection's entities up to a bound. `calculating`: a predicate will be put to the fields."""
+    """Fold one projection's entities up to a bound. `calculating`: a predicate will use the fields."""
     try:
         if claim.projection.sql:
             from esctl.ask.states.sql_projection import relation_states

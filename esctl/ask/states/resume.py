@@ -76,7 +76,7 @@ def resumed(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = 
 
 
 def best(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> Resumed | None:
-    """Find the snapshot with most of the events that count, and give what it alone has.
+    """Return the partial states of the snapshot that covers most of the events that count.
 
     Raises NeedsStreamError where the projection is no set-wise fold.
     """
@@ -123,7 +123,7 @@ def whole_claim(claim: Claim) -> Claim:
 
 
 def place(shelf: Shelf, claim: Claim) -> Path:
-    """Name the folder with the snapshots that a claim may use."""
+    """Return the folder of the snapshots that a claim may use."""
     return shelf.folder(claim.projection.digest, whole_claim(claim).condition)
 
 

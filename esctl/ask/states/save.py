@@ -46,7 +46,7 @@ LISTED = (
 
 
 def listing(session: Session, found: Sequence[tuple[Path, StateSnapshot | None]]) -> Answer:
-    """Answer with a row per snapshot, given its manifest's path; one that is damaged has that alone."""
+    """Return a row per snapshot, given its manifest's path; one that is damaged has that alone."""
     rows = ["(0, '', 0, 0, 0, 0, 0, '', '')"]
     for number, (path, kept) in enumerate(found, 1):
         file = literal("/".join(path.parts[-2:]))
