@@ -71,14 +71,14 @@ def _anew(i: int, field: FieldPlan, dies: bool) -> str:
 
 
 def _held(acc: str, field: FieldPlan, events: int) -> str:
-    """Write an accumulation in the type in which all of a field's are joined."""
+    """Write an accumulated value in the type that holds all of the field's values."""
     if field.family == "list" or not field.numeric:
         return acc
     return f"CAST({acc} AS {total_shape(field, events).sql_type})"
 
 
 def joined_sql(plan: Plan, earlier: str, later: str, events: int, more: Sequence[str] = ()) -> str:
-    """Write the partial states of what two relations of them come to: for the entities of the later one.
+    """Write the join of two relations of partial states, for the entities of the later one.
 
     `events`: no more events than this were counted. `more`: further columns over the two, `a` and `b`.
     """
@@ -108,7 +108,7 @@ def _both(i: int, field: FieldPlan, events: int) -> str:
 
 
 def composed_sql(plan: Plan, cells: str, events: int, more: Sequence[str] = ()) -> str:
-    """Write the states that partial states are of: OWN, field0, field1, ... (JSON text or NULL), and `more` columns."""
+    """Write states from partial states: OWN, field0, field1, ... (JSON text or NULL), and `more` columns."""
     items = [*OWN, *more]
     for i, field in enumerate(plan.fields):
         parts = (f"start{i}", f"acc{i}", f"count{i}", f"first{i}")
@@ -137,7 +137,7 @@ def kept_sql(
 
 
 def meaning(plan: Plan) -> Meaning:
-    """Digest what a plan makes of an event: of each field, the operations that concern it, and of deletions theirs.
+    """Return what identifies a fold: a digest of the operations on each field, and one of the deletions.
 
     What the index adds (types of columns, digits of numbers) shows in no state.
     """
@@ -157,7 +157,7 @@ def meaning(plan: Plan) -> Meaning:
 
 
 def _operations(projection: Projection) -> dict[int, tuple[str | None, ...]]:
-    """Tell each operation of a projection as it was written, by its number: when it is done, and what."""
+    """Return each operation of a projection as it was written, with its condition, by its number."""
     pairs = [(rule, operation) for rule in projection.rules for operation in rule.operations]
     return {
         order: (

@@ -38,14 +38,14 @@ class Reads(Struct):
     _made: int = 0  # aliases, so that none is given twice
 
     def alias(self, read: Read) -> str:
-        """Ask for a payload read; give its quoted alias."""
+        """Add a payload read; return its quoted alias."""
         if read not in self.aliases:
             self.aliases[read] = f"read{self._made}"
             self._made += 1
         return identifier(self.aliases[read])
 
     def keep(self, sql: str) -> None:
-        """Forget the reads that some SQL does not name: DuckDB would plan them, only to leave them out."""
+        """Drop the reads that the SQL does not name: DuckDB would plan them for nothing."""
         used = set(re.findall(r'"(read[0-9]+)"', sql))
         self.aliases = {read: alias for read, alias in self.aliases.items() if alias in used}
 

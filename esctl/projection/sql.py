@@ -104,7 +104,7 @@ def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, trace
 
 
 def _last(rows: EventRows, *, dies: bool) -> list[str]:
-    """Write the aggregates that tell the last event."""
+    """Write the aggregates that identify the last event."""
     if rows.by_time:
         return ["max(key) AS last_key"]
     last = [f"max({rows.event}) AS last_event"] if dies else []

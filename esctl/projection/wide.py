@@ -17,7 +17,7 @@ _ZERO = "'1'"
 
 
 def _bound(value: str, *stages: str) -> str:
-    """Compute stages one from another, each naming what the one before gave `w`, so that nothing is computed twice."""
+    """Chain stages of SQL; each reads the result of the one before as `w`, so that nothing is computed twice."""
     nested = f"[{value}]"
     for stage in stages:
         nested = f"list_transform({nested}, lambda w: {stage})"
