@@ -1,1 +1,1 @@
-"""Tamper evidence: signed checkpoints, proofs, and what holds a store against them."""
+"""Tamper evidence: signed checkpoints, proofs, and checks of a store against them."""

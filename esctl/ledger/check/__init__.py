@@ -1,1 +1,1 @@
-"""Hold a store against its commits, heads, records and index."""
+"""Check a store against its commits, heads, records and index."""

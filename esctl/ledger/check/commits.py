@@ -1,4 +1,4 @@
-"""Walk all commits of a store and say where they do not follow from one another."""
+"""Walk all commits of a store and report where they do not follow from one another."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Walk(Struct):
     findings: list[Finding] = field(default_factory=list)
 
     def found(self, seq: int, message: str, kind: str = "changed", commit: Commit | None = None) -> None:
-        """Note a finding about a commit file."""
+        """Record a finding about a commit file."""
         at = commit.add[0].first if commit is not None and commit.add else None
         file = f"commits/{commit_name(seq)}"
         self.findings.append(Finding(kind, message, file, at))  # type: ignore[arg-type]
@@ -136,7 +136,7 @@ def _first_guess(path: Path) -> StoreState:
 
 
 def _is_another(path: Path, base: StoreState, pin: Pin | None) -> bool:
-    """Return whether format.json is not that from which the chain starts, though the chain is whole."""
+    """Return whether the chain is whole but starts from another format.json."""
     prev = _first_prev(path)
     if prev in ("", base.commit_sha256):
         return False
@@ -185,7 +185,7 @@ def _check_links(run: _Walk, pin: Pin | None) -> None:
 
 
 def _add_up(run: _Walk, base: StoreState) -> tuple[StoreState | None, dict[int, bytes]]:
-    """Replay the commits; gives the head and the summaries there should be, by number."""
+    """Replay the commits; return the head and the expected summaries, by number."""
     snapshot, summaries = base, dict[int, bytes]()
     for batch in _batches(sorted(run.commits)):
         try:

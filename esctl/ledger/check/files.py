@@ -1,4 +1,4 @@
-"""Hold the files of a store against the sizes and SHA-256 that were written down for them."""
+"""Check the files of a store against their recorded sizes and SHA-256."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _judged(digest: Digest | None, expected: Digest, known: dict[str, str]) -> t
 
 
 def check_overrides(store: Path) -> Check | None:
-    """Check what `--map` said; None where it never said anything."""
+    """Check the file that keeps `--map` options; None where there is none."""
     if not (store / FILE).exists():
         return None
     try:
@@ -130,7 +130,7 @@ def check_index_files(chain: Chain) -> Check:
 
 
 def unnamed_files(folder: Path) -> list[str]:
-    """List the index files that no manifest names: they linger for those who read them."""
+    """List the index files that no manifest names: they stay for their readers for a while."""
     manifest = read_manifest(folder)
     named = manifest.names if manifest is not None else frozenset()
     return [name for name in sorted(entries(folder)) if name.endswith((".parquet", ".ids")) and name not in named]
@@ -154,7 +154,7 @@ def index_problem(folder: Path, chain: Chain) -> str:
 
 
 def _newest(chain: Chain) -> int:
-    """Return the head now: an ingest that runs meanwhile may have moved it."""
+    """Return the present head: an ingest that runs meanwhile may have moved it."""
     from esctl.log.commits import open_log
 
     try:

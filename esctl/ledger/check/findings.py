@@ -1,4 +1,4 @@
-"""What a check of a store found, and against which anchor it was held."""
+"""What a check of a store found, and the anchor it was checked against."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Anchor(Struct, frozen=True):
 
 
 class Check(Struct, frozen=True):
-    """One check: what it was held against, how many things were looked at, what was found.
+    """One check: what it compared with, how many things it looked at, what it found.
 
     `skipped` says why it could not be judged.
     """

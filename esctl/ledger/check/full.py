@@ -1,4 +1,4 @@
-"""Hold every record against the tree, and the index against every record."""
+"""Check every record against the tree, and the index against every record."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FullChecks(Struct, frozen=True):
 
 
 def check_records(chain: Chain, mapping: MappingConfig | None) -> FullChecks:
-    """Hash all records again and build the index anew beside the one there is, at the same time."""
+    """Hash all records again and, at the same time, rebuild the index beside the present one."""
     with ThreadPoolExecutor(1) as pool:
         comparing = pool.submit(_compared, chain, mapping)
         found = recompute(chain.path, chain.segments, chain.commits)

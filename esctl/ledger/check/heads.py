@@ -1,4 +1,4 @@
-"""Hold the log against heads that were seen of it: checkpoints, the last one seen here, one kept elsewhere."""
+"""Check the log against its earlier heads: checkpoints, the one last seen here, one kept elsewhere."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ class Heads(Struct, frozen=True):
         return store_tree(self.chain.snapshot).root(0, size)
 
     def find_contradiction(self, head: Head, file: str, after: int) -> Finding | None:
-        """Find that the log is not one that had this head. `after`: a position up to which it is known to be right."""
+        """Return how the log contradicts this head; None where it does not.
+
+        `after`: a position up to which it is known to be right.
+        """
         if head.origin != origin_of(self.chain.store_id):
             return Finding("file replaced", f"it is of another log, {head.origin}", file)
         size = self.chain.tree.size

@@ -1,4 +1,4 @@
-"""Understand the records again, laid out as the index there is has them, and compare the two block by block."""
+"""Read the records again in the layout of the present index, and compare the two block by block."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def compare_index(snapshot: StoreState, mapping: MappingConfig) -> tuple[Sequenc
 
 
 class _Again(Struct):
-    """What the records say now: of each index file what its manifest should, and the sum of each block's rows."""
+    """What the records give now: the manifest entry of each index file, and the sum of each block's rows."""
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)  # by file
     fields: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # by file: payload field, JSON type
@@ -146,7 +146,7 @@ def _differences(updater: Updater, snapshot: StoreState, folder: Path, there: Ma
 
 
 def _read_otherwise(there: Manifest, again: Manifest) -> list[str]:
-    """List the sources that the manifest says are read in another way than they are."""
+    """List the sources for which the manifest names another mapping than the one in force."""
     return sorted(
         name
         for name, number in again.sources.items()
@@ -212,7 +212,7 @@ def _first_difference(
 
 
 def _contents(connection: duckdb.DuckDBPyConnection, rows: str) -> dict[int, int]:
-    """Hash what each record of a block says, wherever it stands."""
+    """Hash the content of each record of a block, whatever its place."""
     columns = ", ".join(identifier(name) for name in (*_SAID, "payload"))
     found = connection.execute(f"SELECT position, sum(hash({columns})::HUGEINT) FROM ({rows}) GROUP BY 1").fetchall()
     return {position: int(content) for position, content in found}

@@ -52,7 +52,7 @@ class Recomputed(Struct):
 
 
 def recompute(path: Path, segments: Sequence[SegmentEntry], commits: Sequence[Commit]) -> Recomputed:
-    """SegmentRead all segments and hash their records. Works through damage: what can be read is hashed."""
+    """Read all segments and hash their records. Works through damage: what can be read is hashed."""
     found = Recomputed()
     tree = _Tree(found, {commit.tree.size for commit in commits})
     found.sources.expect(commits)

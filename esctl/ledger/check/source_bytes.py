@@ -1,4 +1,4 @@
-"""Hash the bytes of each source again from its records, and hold them against the cursors of the commits."""
+"""Hash the bytes of each source again from its records, and check them against the cursors of the commits."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _ATTEMPTS = 5
 
 
 class Wanted(Struct, frozen=True):
-    """What to verify, and by what. `mapping`: that of the index to hold against the records."""
+    """What to verify, and by which keys. `mapping`: that of the index to compare with the records."""
 
     full: bool = False
     since: Path | None = None

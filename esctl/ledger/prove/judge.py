@@ -23,13 +23,13 @@ _ORIGIN = re.compile(r"esctl/([0-9a-f-]{36})", re.ASCII)
 
 
 class Trust(Struct, frozen=True):
-    """The keys that a signature is held against. `demanded`: they were named, so it must be by one of them."""
+    """The keys to check signatures with. `demanded`: the user named them, so one of them must have signed."""
 
     keys: tuple[VerifierKey, ...]
     demanded: bool
 
     def by(self, checkpoint: Checkpoint) -> tuple[VerifierKey, ...]:
-        """Return the keys of these that signed a checkpoint. Raises ValueError for a signature that is forged."""
+        """Return which of these keys signed a checkpoint. Raises ValueError for a signature that is forged."""
         return verified_by(checkpoint.note, self.keys)
 
 

@@ -55,7 +55,7 @@ def contradiction(tree: Tree, snapshot: StoreState, head: Head) -> str:
 
 
 def make_checkpoint(store: Path, key: SigningKey) -> bytes:
-    """Sign the head of a store, keep the checkpoint in it and give it.
+    """Sign the head of a store, keep the checkpoint in it and return it.
 
     Raises TamperedError, and signs nothing, where the store contradicts an earlier checkpoint or what was last seen of
     it; InputError where it cannot be read or written.

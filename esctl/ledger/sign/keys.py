@@ -23,13 +23,13 @@ _MAKE = "make one with: esctl key new"
 
 
 def user_folder(variable: str, usual: str) -> Path:
-    """Find the user's folder of one kind (XDG base directories)."""
+    """Return the user's folder of one kind (XDG base directories)."""
     named = os.environ.get(variable, "")
     return (Path(named) if os.path.isabs(named) else Path.home() / usual) / "esctl"
 
 
 def keys_folder() -> Path:
-    """Find where keys are kept."""
+    """Return the folder of the keys."""
     return user_folder("XDG_CONFIG_HOME", ".config") / "keys"
 
 
@@ -78,7 +78,7 @@ def read_key(name: str = "") -> SigningKey:
 
 
 def key_names() -> list[str]:
-    """List the keys there are, by name."""
+    """List all keys, by name."""
     with suppress(OSError):
         found = (path for path in keys_folder().glob("*.key") if _FILE_NAME.fullmatch(path.stem))
         return sorted(path.stem for path in found)

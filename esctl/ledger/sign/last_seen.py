@@ -44,13 +44,13 @@ def now() -> int:
 
 
 def pin_path(store: Path) -> Path:
-    """Find the file that keeps the pin of the store in a folder."""
+    """Return the file that keeps the pin of the store in a folder."""
     name = sha256(str(store.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return heads_folder() / f"{name}.json"
 
 
 def heads_folder() -> Path:
-    """Find where pins are kept."""
+    """Return the folder of the pins."""
     return user_folder("XDG_STATE_HOME", ".local/state") / "heads"
 
 
@@ -96,7 +96,7 @@ def follows(snapshot: StoreState, pin: Pin) -> bool:
 
 
 def advance(snapshot: StoreState, *, anew: bool = False, keys: Sequence[str] = (), seen: int = 0) -> bool:
-    """Keep the head of a store as last seen; False, and what was kept stays, where the store does not continue it.
+    """Record the head of a store as last seen; return False, changing nothing, if its history diverged.
 
     `anew`: it had no commit before; then a store of another identity, which was here before, does not count. `keys`
     are those that signed it; `seen` is when the store was known to have this head. Where the state folder cannot be
