@@ -1,4 +1,4 @@
-"""Write rows that are at hand as JSON Lines, with what has changed in them put in its place."""
+"""Write saved rows as JSON Lines, with the changed rows put in their places."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from esctl.output.zone import Zone
 
 
 def is_as_made(answer: Answer, target: Target) -> bool:
-    """Return whether rows at hand are written as the target wants them."""
+    """Return whether the saved lines are in the form that the target asks for."""
     whole = not target.columns or target.columns == tuple(column.name for column in answer.columns)
     return target.format == "jsonl" and target.tz == "UTC" and target.limit is None and whole
 

@@ -16,7 +16,7 @@ Row = tuple[str | None, ...]
 
 @contextmanager
 def pieces(connection: Any, sql: str) -> Iterator[Iterator[list[Row]]]:
-    """Run `sql`, whose columns are all VARCHAR, and give its rows in lists of about a megabyte.
+    """Run `sql`, whose columns are all VARCHAR, and yield its rows in lists of about a megabyte.
 
     The first list is small, so that a reader sees the first rows at once. The connection is free again on leaving,
     read to the end or not. Raises what DuckDB reports about the data as EsctlError.

@@ -67,7 +67,7 @@ def _into(destination: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def _through_link(link: Path) -> Iterator[BinaryIO]:
-    """Write what a link leads to, which the system opens: it says which links of others may be followed."""
+    """Write to the target of a link, opened by the system, which decides whether others' links may be followed."""
     leads_somewhere = link.exists()
     descriptor = _opened(link, os.O_WRONLY | os.O_CREAT | os.O_NOCTTY)
     final = Path(os.path.realpath(link))

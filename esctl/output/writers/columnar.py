@@ -19,7 +19,7 @@ _BATCH_ROWS = 65_536
 
 @contextmanager
 def record_batches(selection: Selection, connection: Any, limit: int | None) -> Iterator[tuple[Any, Iterator[Any]]]:
-    """Run the answer and give its Arrow schema (times are timestamp[us, UTC]) and its batches, as they come."""
+    """Run the answer; yield its Arrow schema (times are timestamp[us, UTC]) and its batches, as they come."""
     import pyarrow as pa
 
     connection = relational(connection)
@@ -43,7 +43,7 @@ def record_batches(selection: Selection, connection: Any, limit: int | None) -> 
 
 
 def _typed_values(selection: Selection, connection: Any, limit: int | None) -> dict[str, str]:
-    """Return the cells of any value as what all of a column are: decimals or booleans; others stay text."""
+    """Return cells of any value in the one type of their column: decimals or booleans; others stay text."""
     cells = [(expr, text_sql(expr, column, UTC)) for expr, column in selection.cells if column.kind == "value"]
     if not cells:
         return {}

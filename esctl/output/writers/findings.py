@@ -23,7 +23,7 @@ class FoundRow(Struct, frozen=True):
 
 
 def findings_of(answer: Answer, form: str) -> Findings:
-    """Return how an answer's rows read as findings. Raises UsageError where they do not."""
+    """Return how to read an answer's rows as findings. Raises UsageError for an answer without findings."""
     if answer.findings is None:
         what = answer.title or "this answer"
         raise UsageError(
@@ -35,7 +35,7 @@ def findings_of(answer: Answer, form: str) -> Findings:
 
 @contextmanager
 def reported(answer: Answer, findings: Findings, connection: Any, limit: int | None) -> Iterator[Iterator[FoundRow]]:
-    """Run the answer and give the findings among its rows, in their order."""
+    """Run the answer and yield the findings among its rows, in their order."""
     names = ", ".join(identifier(column.name) for column in answer.columns)
     parts = ", ".join(f"CAST({sql} AS VARCHAR)" for sql in (findings.rule, findings.message, findings.place))
     bound = "" if limit is None else f" LIMIT {int(limit)}"
