@@ -42,7 +42,7 @@ LARGEST_FILE = 1 << 30
 
 
 def write_archive(path: Path, files: Iterable[tuple[str, bytes | Path]]) -> None:
-    """Write files, stored as they are, under one time and mode; the archive appears when it is whole.
+    """Write files, stored as they are, with one time and mode; the archive appears once it is complete.
 
     `files` are names with content: bytes, or the path of a file with them, which is read before the next is asked for.
 
@@ -72,7 +72,7 @@ def _write_zip(stream: IO[bytes], files: Iterable[tuple[str, bytes | Path]]) -> 
 
 
 class Archive:
-    """A bundle that is open. `problems` tells what about its outer form is not as `write_archive` makes it."""
+    """An open bundle. `problems` lists how its form differs from what `write_archive` writes."""
 
     def __init__(self, file: zipfile.ZipFile, size: int) -> None:
         self._file = file
@@ -129,7 +129,10 @@ def opened(path: Path) -> Iterator[Archive]:
 
 
 def _problems(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], size: int) -> Iterator[tuple[str, str]]:
-    """Find what `write_archive` never does. Files that are stored, end to end, cannot unpack to more than they are."""
+    """List deviations from the layout of `write_archive`.
+
+    Files that are stored, end to end, cannot unpack to more than they are.
+    """
     reached, seen = 0, set[str]()
     for entry in entries:
         name = entry.filename

@@ -51,7 +51,7 @@ class Checked(Struct, frozen=True):
 
     @property
     def is_refuted(self) -> bool:
-        """Return whether something is not as it was made."""
+        """Return whether something was changed."""
         return any(check.findings for check in self.checks)
 
     @property

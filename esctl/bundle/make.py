@@ -53,7 +53,7 @@ class Asked(Struct, frozen=True):
 
 
 class Bundle(Struct, frozen=True):
-    """A bundle about to be made: its files come when `files` is run through."""
+    """A planned bundle: iterating `files` makes its files."""
 
     scope: Scope
     at: AsOf | None
@@ -105,7 +105,7 @@ class Bundle(Struct, frozen=True):
 
 
 def prepare(store: OpenStore, asked: Asked) -> Bundle:
-    """Find what goes into a bundle: all there is of the entities at the checkpoint, whatever the bound of the states.
+    """Find what goes into a bundle: all records of the entities at the checkpoint, whatever the bound of the states.
 
     Raises NotFoundError where there is nothing, and as questions and `choose_checkpoint` do.
     """
@@ -162,7 +162,7 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def write_section(folder: Path, section: Section) -> Path:
-    """Write an answer as JSON Lines, times in UTC, into a folder of one's own; return the file."""
+    """Write an answer as JSON Lines, times in UTC, into a private folder; return the file."""
     path = folder / REPLAYED[section.name]
     write(section.answer, Target(format="jsonl", destination=path))
     return path

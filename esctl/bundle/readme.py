@@ -1,4 +1,4 @@
-"""The page that explains a bundle to whoever is handed it."""
+"""The page that explains a bundle to its recipient."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Replay the records of a bundle, in a store of their own, and hold the result against what the bundle says."""
+"""Replay the records of a bundle, in a store of their own, and compare the result with what the bundle says."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Record(Struct, frozen=True):
 
 
 class Said(Struct, frozen=True):
-    """What a bundle says its records amount to, and by what rules; the rest is in the archive."""
+    """The states and trail that a bundle claims, and the rules it used; the rest is in the archive."""
 
     manifest: BundleManifest
     basis: bytes
@@ -62,7 +62,7 @@ class Said(Struct, frozen=True):
 
 
 class NotReplayedError(Exception):
-    """Tell why records cannot be replayed here."""
+    """Say why records cannot be replayed here."""
 
 
 def check_replay(records: Sequence[Record], said: Said, config: Config | None, memory_limit: str | None) -> list[Check]:
@@ -100,7 +100,7 @@ def check_replay(records: Sequence[Record], said: Said, config: Config | None, m
 def _replayed(
     folder: Path, records: Sequence[Record], said: Said, config: Config | None, memory_limit: str | None
 ) -> tuple[Scope, AsOf | None]:
-    """Build an index of the records in a folder; gives what is asked about, and up to when."""
+    """Build an index of the records in a folder; return the scope and the bound of the question."""
     told = json_object(said.interpretation)
     basis = json_object(said.basis)
     bounds = {name: str(basis[name]) for name in _BOUNDS if basis.get(name) is not None}
@@ -219,7 +219,7 @@ def _plain(value: Any) -> Any:
 
 
 def _difference(told: IO[bytes], found: IO[bytes]) -> tuple[int, str]:
-    """Compare two answers row by row, by value; gives the number of rows and what is not the same, empty if nothing."""
+    """Compare two answers row by row, by value; return the number of rows and the first difference, empty if none."""
     number = 0
     for number, (one, other) in enumerate(zip_longest(told, found), 1):
         if one is None or other is None:

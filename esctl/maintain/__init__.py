@@ -1,1 +1,1 @@
-"""What changes a store beside ingest: redact, compact, repair, saved states."""
+"""What changes a store, apart from ingest: redact, compact, repair, saved states."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Compacted(Struct, frozen=True):
-    """What became of the files of a part of the store: their numbers and bytes, before and after."""
+    """The number and bytes of the files of a part of the store, before and after."""
 
     part: str  # log | index
     files_before: int
@@ -41,7 +41,7 @@ def compact(path: Path, updater: Updater, files: Filesystem | None = None) -> li
 
 
 def planned(snapshot: StoreState, updater: Updater) -> list[Compacted]:
-    """Return what `compact` would do; the bytes after it are not known before, and are given as they are now."""
+    """Return what `compact` would do; the bytes afterwards are not known yet, and are those of now."""
     from esctl.index.files.merge import together
     from esctl.log.compacting import plan
 

@@ -34,7 +34,7 @@ class Wanted(Struct, frozen=True):
 
 
 def redact(path: Path, wanted: Wanted, updater: Updater, files: Filesystem | None = None) -> StoreState:
-    """Erase records of the store in a folder, and build the index of the mapping in force anew.
+    """Erase records of the store in a folder, and rebuild the index of the mapping in force.
 
     Killed anywhere, they are erased or they are not, and the same call completes it: the commit says so first, then
     the old segments go, then what was derived from them. Raises UsageError in a store that is not erasable, InputError
@@ -57,7 +57,7 @@ def redact(path: Path, wanted: Wanted, updater: Updater, files: Filesystem | Non
 
 @contextmanager
 def _erasure_told(writer: LogWriter) -> Iterator[None]:
-    """Add to a failure that the erasure was committed before it, where it was."""
+    """Add to an error that the erasure had been committed before it."""
     from esctl.log.commits import open_log
 
     before = len(writer.snapshot.redactions)
@@ -82,7 +82,7 @@ def check_gone(snapshot: StoreState) -> None:
 
 
 def complete(path: Path, files: Filesystem | None = None) -> None:
-    """Complete an erasure that was interrupted after its commit: nothing of what it erased stays behind."""
+    """Complete an erasure that was interrupted after its commit: remove what it left behind."""
     from esctl.log.writer import LogWriter
 
     files = files or Filesystem()
@@ -93,7 +93,7 @@ def complete(path: Path, files: Filesystem | None = None) -> None:
 
 
 def clear_derived(path: Path, snapshot: StoreState, files: Filesystem) -> None:
-    """Remove indexes of before the last erasure, under whichever mapping, and all snapshots of states."""
+    """Remove all indexes older than the last erasure, of any mapping, and all snapshots of states."""
     from esctl.index.files.write import clear_stale
 
     # Indexes go last: one of before the erasure is how an interrupted one is known.

@@ -1,4 +1,4 @@
-"""Mend what is derived, say what evidence is lost, and never touch evidence."""
+"""Repair derived files, report lost evidence, and never touch evidence."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _FOLDERS = (".", "log", "commits", "checkpoints")
 
 
 class RepairStep(Struct, frozen=True):
-    """One thing that was not as it should be, and what became of it. `first`, `last`: the positions it is about."""
+    """One thing that was wrong, and what was done about it. `first`, `last`: the positions it is about."""
 
     what: str
     result: Result
@@ -47,7 +47,7 @@ class _Run(Struct):
     steps: list[RepairStep] = field(default_factory=list)
 
     def mend(self, what: str, file: str, message: str, action: Callable[[], object]) -> None:
-        """Do something about a thing that is derived, unless it is only to be told."""
+        """Repair a derived file, unless this is a dry run."""
         if not self.dry:
             with describe_failure(f"mend {self.chain.path / file}"):
                 action()
@@ -59,7 +59,7 @@ class _Run(Struct):
 
 
 def repair(path: Path, updater: Updater, *, dry: bool = False, files: Filesystem | None = None) -> list[RepairStep]:
-    """Mend what is derived in the store in a folder, or (`dry`) say what would be.
+    """Repair the derived files of the store in a folder; with `dry`, only report what would be repaired.
 
     Where evidence is lost, only temporary files go: what is derived from it may be all that is left of it. Raises
     InputError where there is no store, or another process is writing to it.
@@ -82,7 +82,7 @@ def repair(path: Path, updater: Updater, *, dry: bool = False, files: Filesystem
 
 
 def _remove_odd(path: Path, files: Filesystem, dry: bool) -> list[RepairStep]:
-    """Remove links, FIFOs and the like where nothing is evidence; what they lead to is not looked at."""
+    """Remove links, FIFOs and the like from folders without evidence, and never follow them."""
     steps = []
     for odd in [each for each in odd_entries(path) if each.is_derived]:
         if not dry:

@@ -33,7 +33,7 @@ def take(store: OpenStore, at: AsOf | None = None, origin: str = "user") -> list
 
 
 def every(store: OpenStore, events: int) -> list[StateSnapshot]:
-    """Make snapshots at each so many events, each from the one before."""
+    """Make a snapshot after every so many events, each from the one before."""
     from esctl.model import AsOf
 
     made = []
@@ -88,7 +88,7 @@ def _is_worth_it(scope: Scope, claim: Claim) -> bool:
 
 
 def _tidy(store: OpenStore, made: Iterable[StateSnapshot]) -> None:
-    """Remove what ingests made before, all but the newest."""
+    """Remove the snapshots that ingests made, except the newest."""
     from esctl.saved_states.files import drop
 
     names = {snapshot.name for snapshot in made}

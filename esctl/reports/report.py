@@ -1,4 +1,4 @@
-"""Several answers under one title: what is handed to people, whatever it is written as."""
+"""Several answers under one title, to be written in any format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Section(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True):
-    """Answers to hand on together; all are of one scope and one bound."""
+    """Answers that belong together; all have one scope and one bound."""
 
     title: str
     sections: tuple[Section, ...]

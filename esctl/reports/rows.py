@@ -1,4 +1,4 @@
-"""Rows that were not asked of a store, as an answer."""
+"""Rows that come from no query of a store, as an answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def listed(
     title: str,
     findings: Findings | None = None,
 ) -> Answer:
-    """Answer with these rows, in this order. Columns are text, integer or time (RFC 3339 in UTC)."""
+    """Return an answer of these rows, in this order. Columns are text, integer or time (RFC 3339 in UTC)."""
     casts = ", ".join(
         f"CAST(c{number} AS {_TYPES[column.kind]}) AS {column.name}" for number, column in enumerate(columns)
     )

@@ -18,12 +18,12 @@ COLUMNS = (
 
 
 def verification(session: Session, verified: Verified) -> Answer:
-    """Answer with a row for each check of a store, and for one that failed a row for each finding."""
+    """Return a row for each check of a store, and for one that failed a row for each finding."""
     return checked(session, verified.checks, RULES, "verification")
 
 
 def checked(session: Session, checks: Sequence[Check], known: Sequence[tuple[str, str]], title: str) -> Answer:
-    """Answer with a row for each check, and for one that failed a row for each finding. `known`: what they check."""
+    """Return a row for each check, and for one that failed a row for each finding. `known`: what they check."""
     rows = [row for check in checks for row in _rows(check)]
     broken = "CASE WHEN result = 'failed' THEN \"check\" END"
     place = "coalesce(file, '') || CASE WHEN position IS NULL THEN '' ELSE ' @' || position END"
