@@ -57,5 +57,5 @@ class Relation(Struct, frozen=True):
             return single_row(self.answer.session.connection, f"SELECT 1 FROM ({self.answer.sql}) LIMIT 1") is not None
 
     def cancel(self) -> None:
-        """Break off what is running for this answer, from another thread: the one that waits gets an error."""
+        """Cancel this answer's running query from another thread; the waiting thread gets an error."""
         self.answer.session.connection.interrupt()

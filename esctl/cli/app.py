@@ -181,7 +181,7 @@ def run(group: LazyGroup) -> None:
 
 
 def _leave(codes: list[int]) -> None:
-    """End the process at once: to take apart all that was loaded takes longer than a small answer."""
+    """End the process at once: freeing all loaded modules takes longer than a small answer."""
     if codes:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(AttributeError, OSError, ValueError):

@@ -11,18 +11,18 @@ from esctl.cli.completion import complete_entity, complete_projection, complete_
 
 Entities = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ENTITY]...", help="Names or globs; all otherwise.", autocompletion=complete_entity),
+    typer.Argument(metavar="[ENTITY]...", help="Names or globs; by default all.", autocompletion=complete_entity),
 ]
 At = Annotated[str, typer.Option("--at", metavar="T", help="Fold events up to and including T only.")]
 Before = Annotated[str, typer.Option("--before", metavar="T", help="Fold events before T only.")]
-KnownAt = Annotated[str, typer.Option("--known-at", metavar="T", help="Take only what esctl had recorded by T.")]
+KnownAt = Annotated[str, typer.Option("--known-at", metavar="T", help="Use only what esctl had recorded by T.")]
 ProjectionName = Annotated[
     str,
     typer.Option(
         "-p",
         "--projection",
         metavar="NAME",
-        help="Fold with this projection; otherwise each entity with the first that claims it.",
+        help="Fold with this projection; by default each entity with the first that claims it.",
         autocompletion=complete_projection,
     ),
 ]

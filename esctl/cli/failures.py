@@ -60,7 +60,7 @@ def watch_interrupts() -> None:
 
 @contextmanager
 def asked_to_stop() -> Iterator[Callable[[], bool]]:
-    """Let the first Ctrl-C or SIGTERM be a request, which the block looks for; the second ends the command as ever."""
+    """Turn the first Ctrl-C or SIGTERM into a request that the block checks for; the second ends the command."""
     asked: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     wakeup = signal.set_wakeup_fd(-1)

@@ -89,7 +89,7 @@ def report_unzoned(names: Sequence[str], cursors: Mapping[str, Cursor], tz: str,
 
 
 def report_clock(ahead: int, at: int, quiet: bool) -> None:
-    """Say that the log was ahead of the clock, in microseconds, so that what is recorded is dated by the log: `at`."""
+    """Report that the log was ahead of the clock (microseconds), so that records are dated by the log: `at`."""
     if ahead > CLOCK_SKEW_SECONDS * 1_000_000:
         from datetime import timedelta
 

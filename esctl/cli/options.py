@@ -76,7 +76,7 @@ _OPTIONS = {
         "pipe. [env: ESCTL_FORMAT]",
     ),
     "output": _option(
-        Path | None, "--output", "-o", metavar="PATH", help="Write to a file, which appears when it is whole."
+        Path | None, "--output", "-o", metavar="PATH", help="Write to a file, which appears once it is complete."
     ),
     "columns": _option(
         str | None, "--columns", metavar="A,B,...", help="The columns to show, in this order. [env: ESCTL_COLUMNS]"
@@ -106,7 +106,9 @@ _OPTIONS = {
 
 _QUESTION_OPTIONS = {
     "basis": _option(
-        bool, "--basis", help="Say on stderr what the answer rests on; as one line of JSON in all but -f table."
+        bool,
+        "--basis",
+        help="Print on stderr what the answer rests on; as JSON, but for -f table and markdown.",
     ),
     "basis_from": _option(
         Path | None, "--basis-from", metavar="FILE", help="Answer on exactly the basis in this file, or fail."

@@ -31,7 +31,7 @@ def run(
     ] = None,
     every: Annotated[
         bool,
-        typer.Option("--all", help="Give every event that a value is made of, with the value after it."),
+        typer.Option("--all", help="List every event that contributed to a value, with the value after it."),
     ] = False,
     at: At = "",
     before: Before = "",

@@ -12,12 +12,13 @@ from esctl.cli.options import Shared, command
 from esctl.output.sink import write_bytes
 
 Key = Annotated[
-    str, typer.Option("--key", metavar="NAME", help="The key to sign with; without it, the only one you have.")
+    str, typer.Option("--key", metavar="NAME", help="The key to sign with; by default the only one you have.")
 ]
 
 
 Tsa = Annotated[
-    str, typer.Option("--tsa", metavar="URL", help="Have it stamped by this authority (RFC 3161), kept beside it.")
+    str,
+    typer.Option("--tsa", metavar="URL", help="Get it stamped by this authority too (RFC 3161)."),
 ]
 
 

@@ -14,7 +14,7 @@ TABLE = ("part", "files_before", "files_after", "bytes_before", "bytes_after")
 @command
 def run(
     shared: Shared,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many files it would be, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be merged; change nothing.")] = False,
 ) -> None:
     """Merge small files of the log and the index, while others read and write: no answer and no proof changes."""
     from esctl.api import Store

@@ -45,7 +45,7 @@ def run(
         typer.Option(
             "--known-at",
             metavar="T",
-            help="Take only what esctl had recorded by T. With --at, or with one point instead of two: compare what "
+            help="Use only what esctl had recorded by T. With --at, or with one point instead of two: compare what "
             "was known at T with what was known at that point.",
         ),
     ] = "",

@@ -47,7 +47,7 @@ def run(
         typer.Option("--recording", help="List records dated by a clock that was ahead, or after one."),
     ] = False,
     no_creation: Annotated[
-        bool, typer.Option("--no-creation", help="List entities that begin otherwise than those of their kind.")
+        bool, typer.Option("--no-creation", help="List entities that begin with another type than most of their kind.")
     ] = False,
     unhandled: Annotated[
         bool, typer.Option("--unhandled", help="List events of types that their projection has no rule for.")

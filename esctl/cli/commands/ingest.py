@@ -41,12 +41,12 @@ Map = Annotated[
     typer.Option("--map", metavar="KEY=PATH", help=f"{MAP_HELP} Kept for the commands that follow."),
 ]
 Null = Annotated[str | None, typer.Option("--null", metavar="TEXT", help="The CSV cell text that means null.")]
-Strict = Annotated[bool, typer.Option("--strict", help="All or nothing: one invalid record and nothing is kept.")]
-Final = Annotated[bool, typer.Option("--final", help="Take an unfinished last line as it is.")]
+Strict = Annotated[bool, typer.Option("--strict", help="All or nothing: keep nothing if any record is invalid.")]
+Final = Annotated[bool, typer.Option("--final", help="Accept an unfinished last line.")]
 SkipDuplicates = Annotated[
     bool, typer.Option("--skip-duplicates", help="Leave events that are known already out of the log.")
 ]
-MaxRecord = Annotated[str, typer.Option("--max-record", metavar="SIZE", help="The longest record taken.")]
+MaxRecord = Annotated[str, typer.Option("--max-record", metavar="SIZE", help="The longest record to accept.")]
 MaxExpansion = Annotated[
     int,
     typer.Option(
@@ -61,7 +61,8 @@ Checkpoint = Annotated[
 ]
 Key = Annotated[str, typer.Option("--key", metavar="NAME", help="The key for --checkpoint.")]
 Follow = Annotated[
-    bool, typer.Option("--follow", help="Go on with what is added to files of lines, as tail -F does, until stopped.")
+    bool,
+    typer.Option("--follow", help="Keep reading lines appended to the files, as tail -F does, until stopped."),
 ]
 CommitEvery = Annotated[
     str, typer.Option("--commit-every", metavar="TIME", help="With --follow: the longest that a record waits (500ms).")

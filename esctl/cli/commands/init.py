@@ -15,7 +15,7 @@ from esctl.errors import UsageError
 @command
 def run(
     shared: Shared,
-    force: Annotated[bool, typer.Option("--force", help="Write over an esctl.toml that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an existing esctl.toml.")] = False,
 ) -> None:
     """Write a commented esctl.toml with the recognised mapping and a starter projection."""
     from esctl.ask.events.starter_toml import starter

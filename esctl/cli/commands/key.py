@@ -11,7 +11,7 @@ from esctl.output.sink import write_bytes
 
 app = subcommands("Make and show the keys that checkpoints are signed with.")
 
-Name = Annotated[str, typer.Argument(metavar="[NAME]", help="Its name; without one, the only key there is.")]
+Name = Annotated[str, typer.Argument(metavar="[NAME]", help="The key's name; by default the only key.")]
 
 
 @app.command("new")

@@ -37,7 +37,7 @@ def run(
         list[str] | None, typer.Option("--ignore", metavar="FIELD", help="Leave this field out (repeat for more).")
     ] = None,
     all_fields: Annotated[
-        bool, typer.Option("--all-fields", help="Compare fields too that only the log or only the file has.")
+        bool, typer.Option("--all-fields", help="Compare also the fields that only the log or only the file has.")
     ] = False,
     null: Annotated[str | None, typer.Option("--null", metavar="TEXT", help="What stands for null in CSV.")] = None,
     exit_code: Annotated[

@@ -48,7 +48,7 @@ def run(
     ] = "",
     duplicates: Annotated[
         bool | None,
-        typer.Option("--duplicates/--no-duplicates", help="Erase other records of the same bytes too, or leave them."),
+        typer.Option("--duplicates/--no-duplicates", help="Erase other records with the same bytes too, or not."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be erased, and erase nothing.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

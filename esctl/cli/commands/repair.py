@@ -15,7 +15,7 @@ TABLE = ("what", "result", "file", "first", "last", "message")
 @command
 def run(
     shared: Shared,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be mended, and change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Report what would be repaired; change nothing.")] = False,
 ) -> None:
     """Rebuild what is derived, and say what evidence is lost: exit 0 all is well again, 1 evidence is damaged."""
     from esctl.cli.opening import closed_store, output_settings

@@ -34,7 +34,7 @@ def run(
         typer.Option(
             "--as-events",
             metavar="TEMPLATE",
-            help="Give each change as an event of your own: a TOML or JSON file, or a JSON object, with {entity}, "
+            help="Write each change as an event of your own: a TOML or JSON file, or a JSON object, with {entity}, "
             "{field}, {value}, {op}, ... in its texts.",
         ),
     ] = "",

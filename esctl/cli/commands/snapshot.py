@@ -24,8 +24,8 @@ def run(
     at: Annotated[
         str, typer.Option("--at", metavar="T", help="The states at T: a time, a date (its end) or @POSITION.")
     ] = "",
-    every: Annotated[int, typer.Option("--every", metavar="N", help="One at each N events of the log.")] = 0,
-    listing: Annotated[bool, typer.Option("--list", help="List the snapshots there are, and make none.")] = False,
+    every: Annotated[int, typer.Option("--every", metavar="N", help="Make one after every N events of the log.")] = 0,
+    listing: Annotated[bool, typer.Option("--list", help="List the existing snapshots, and make none.")] = False,
     drop: Annotated[bool, typer.Option("--drop", help="Remove all snapshots; the answers stay the same.")] = False,
 ) -> None:
     """Keep the states at a point, so that replays go on from there. Answers are the same with and without."""

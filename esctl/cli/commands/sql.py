@@ -23,7 +23,7 @@ def run(
     known_at: KnownAt = "",
     projection: ProjectionName = "",
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Give up after so long; 60 otherwise.")
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Stop after this long; by default 60.")
     ] = 60,
 ) -> None:
     """Ask a SELECT of your own, in DuckDB's SQL; it can read the store's events and states, and nothing else."""

@@ -21,7 +21,7 @@ def run(
     ],
     known_at: KnownAt = "",
     depth: Annotated[
-        int | None, typer.Option("--depth", min=0, metavar="N", help="Follow ties over at most N links; 100 otherwise.")
+        int | None, typer.Option("--depth", min=0, metavar="N", help="Follow at most N links; by default 100.")
     ] = None,
 ) -> None:
     """Show the events tied to one by causation, correlation or an alias: a tree, in order of time."""

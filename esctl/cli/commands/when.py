@@ -37,9 +37,9 @@ def run(
     ] = "",
     each_event: Annotated[
         bool,
-        typer.Option("--each-event", help="Look after each event, not after the last of several at the same time."),
+        typer.Option("--each-event", help="Test after each event, also between events at the same time."),
     ] = False,
-    count: Annotated[bool, typer.Option("--count", help="Count the entities and intervals instead.")] = False,
+    count: Annotated[bool, typer.Option("--count", help="Count entities and intervals instead.")] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when it ever held.")] = False,
     known_at: KnownAt = "",
     projection: ProjectionName = "",
