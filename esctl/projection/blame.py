@@ -5,7 +5,7 @@ from __future__ import annotations
 from esctl.engine.quoting import literal
 from esctl.projection.cells import FieldPlan
 from esctl.projection.fold import Plan
-from esctl.projection.sql import EventRows, cells_sql, compose, field_column, has_acc, start_sql, states_sql
+from esctl.projection.sql import EventRows, cells_sql, compose, field_column, has_acc, only, start_sql, states_sql
 
 _UNPACKED = "SELECT kind, entity, f.field, f.value, f.key, f.anew, f.made"
 
@@ -71,8 +71,11 @@ def _ends(plan: Plan, rows: EventRows) -> str:
     kept = ["kind", "entity", "last_event", "dead_at", "dead_key"]
     for i, field in enumerate(plan.fields):
         if field.resets:
-            items += [f"max(key) FILTER (reset{i}) AS from{i}", f"max({rows.event}) FILTER (reset{i}) AS reset_at{i}"]
-            items.append(f"arg_max_null(base{i}, key) FILTER (reset{i}) AS base{i}")
+            items += [
+                f"max({only('key', f'reset{i}')}) AS from{i}",
+                f"max({only(rows.event, f'reset{i}')}) AS reset_at{i}",
+            ]
+            items.append(f"arg_max_null(base{i}, {only('key', f'reset{i}')}) AS base{i}")
             kept += [f"from{i}", f"{start_sql(i, field, dies=True)} AS start{i}"]
     folds = f"SELECT kind, entity, {', '.join(items)} FROM cell GROUP BY kind, entity"
     return f"SELECT {', '.join(kept)} FROM ({folds}) WHERE version > 0"

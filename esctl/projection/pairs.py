@@ -5,7 +5,7 @@ from __future__ import annotations
 from esctl.index.pruning import NEVER
 from esctl.projection.cells import FieldPlan
 from esctl.projection.fold import Plan
-from esctl.projection.sql import EventRows, accumulated, cells_sql, compose, filled_sql, limits_sql
+from esctl.projection.sql import EventRows, accumulated, cells_sql, compose, filled_sql, limits_sql, only
 
 SIDES = {"_a": "in_a", "_b": "in_b"}
 """The suffix of a side's columns, and the column of a row that says whether it is in the side."""
@@ -32,12 +32,24 @@ def pair_sql(plan: Plan, rows: EventRows) -> str:
             items += _side(i, field, side, test, dies=dies)
     for i, field in enumerate(plan.fields):
         touches = f"in_a <> in_b AND (dead OR reset{i} OR touch{i})"
-        items.append(f"list(position) FILTER ({touches}) AS touched{i}")
-        items.append(f"bool_or(dead OR reset{i}) FILTER ({touches}) AS resets{i}")
+        items.append(f"{_positions(touches, len(plan.fields))} AS touched{i}")
+        items.append(f"bool_or({only(f'dead OR reset{i}', touches)}) AS resets{i}")
         before, after = (_value(i, field, rows, side) for side in SIDES)
         values += [f"{before} AS before{i}", f"{after} AS after{i}", f"touched{i}", f"resets{i}"]
     folds = f"SELECT {', '.join(items)} FROM {source} GROUP BY kind, entity"
     return f"WITH cell AS {rows.kept} ({cells}) SELECT {', '.join(values)} FROM ({folds}) WHERE apart"
+
+
+FEW_LISTS = 32
+"""So many lists are made by a FILTER each, which takes the least time for a few (see `only`)."""
+
+
+def _positions(touches: str, fields: int) -> str:
+    """Write the list of the positions of rows for which a condition holds; NULL where there are none."""
+    if fields <= FEW_LISTS:
+        return f"list(position) FILTER ({touches})"
+    # Unlike `list`, `string_agg` takes no NULLs.
+    return f"CAST(string_split(string_agg({only('CAST(position AS VARCHAR)', touches)}, ','), ',') AS BIGINT[])"
 
 
 def _alive(rows: EventRows) -> str:
@@ -49,8 +61,8 @@ def _alive(rows: EventRows) -> str:
 def _there(rows: EventRows, side: str, test: str, *, dies: bool) -> str:
     """Write whether an entity has a state on a side: it has events, and its last one is no deletion."""
     if not dies:
-        return f"count(*) FILTER ({test}) > 0"
-    last = f"max({rows.event}) FILTER ({test})"
+        return f"count({only('1', test)}) > 0"
+    last = f"max({only(rows.event, test)})"
     return f"coalesce({last} IS DISTINCT FROM max(dead_before{side}) AND {last} IS NOT NULL, false)"
 
 
@@ -58,7 +70,7 @@ def _side(i: int, field: FieldPlan, side: str, test: str, *, dies: bool) -> list
     alive = f" AND alive{side}" if dies else ""
     items = []
     if field.resets:
-        items.append(f"arg_max_null(base{i}, key) FILTER (reset{i} AND {test}{alive}) AS base{i}{side}")
+        items.append(f"arg_max_null(base{i}, {only('key', f'reset{i} AND {test}{alive}')}) AS base{i}{side}")
     filled = f"{filled_sql(i, field, dies=dies, side=side)} AND {test}"
     return [*items, *accumulated(i, field, filled, side)]
 

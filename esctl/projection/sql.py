@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from esctl.engine.exact_text import json_string_sql
+from esctl.engine.exact_text import json_string_sql, unmark_json_sql
 from esctl.engine.quoting import literal, may_fail
 from esctl.index.pruning import NEVER
 from esctl.index.scan import read_json
@@ -39,6 +39,15 @@ class EventRows(Struct, frozen=True):
 def field_column(number: int) -> str:
     """Name the column of a field's JSON text in the SQL of states and trails."""
     return f"field{number}"
+
+
+def only(value: str, condition: str) -> str:
+    """Write a value for an aggregate that takes no NULLs, so that it takes just the rows for which a condition holds.
+
+    A FILTER does the same at a price: DuckDB hands it all columns that any aggregate of the SELECT takes, so that many
+    fields cost by their square.
+    """
+    return f"CASE WHEN {condition} THEN {value} END"
 
 
 def total_shape(field: FieldPlan, count: int) -> Shape:
@@ -151,8 +160,8 @@ def limits_sql(plan: Plan, rows: EventRows, within: Mapping[str, str] | None = N
     items = ["kind", "entity"]
     for side, test in sided.items():
         inside = f" AND {test}" if test else ""
-        items += [f"max({rows.event}) FILTER (dead{inside}) AS dead_before{side}"] if dies else []
-        items += [f"max(key) FILTER (reset{i}{inside}) AS from{i}{side}" for i in folded]
+        items += [f"max({only(rows.event, f'dead{inside}')}) AS dead_before{side}"] if dies else []
+        items += [f"max({only('key', f'reset{i}{inside}')}) AS from{i}{side}" for i in folded]
     resetting = [*(["dead"] if dies else []), *(f"reset{i}" for i in folded)]
     guards = [plan.dead, *(plan.fields[i].reset for i in folded)]
     failing = any(guard.may_fail for guard in guards) or any(map(may_fail, plan.layers.names))
@@ -177,9 +186,9 @@ def _aggregates(i: int, field: FieldPlan, filled: str, rows: EventRows, *, dies:
     items = []
     if field.resets:
         alive = " AND alive" if dies and limited else ""
-        items.append(f"arg_max_null(base{i}, key) FILTER (reset{i}{alive}) AS base{i}")
+        items.append(f"arg_max_null(base{i}, {only('key', f'reset{i}{alive}')}) AS base{i}")
         if dies and not limited:
-            items.append(f"max({rows.event}) FILTER (reset{i}) AS reset_at{i}")
+            items.append(f"max({only(rows.event, f'reset{i}')}) AS reset_at{i}")
     return [*items, *accumulated(i, field, filled)]
 
 
@@ -190,18 +199,18 @@ def accumulated(i: int, field: FieldPlan, filled: str, side: str = "") -> list[s
     if field.family == "list":
         total = f"flatten(list(acc{i} ORDER BY key) FILTER ({filled}))"
     else:
-        total = f"{field.family}(acc{i}) FILTER ({filled})"
+        total = f"{field.family}({only(f'acc{i}', filled)})"
     return [
         f"{total} AS acc{i}{side}",
-        f"count(*) FILTER ({filled}) AS count{i}{side}",
-        f"min(position) FILTER ({filled}) AS first{i}{side}",
+        f"count({only('1', filled)}) AS count{i}{side}",
+        f"min({only('position', filled)}) AS first{i}{side}",
     ]
 
 
 def _trace_aggregates(i: int, field: FieldPlan, filled: str) -> list[str]:
-    items = [f"max(key) FILTER (reset{i}) AS reset_key{i}"] if field.resets else []
-    items += [f"max(key) FILTER ({filled}) AS last_key{i}"] if field.family else []
-    items += [f"bool_or(reset{i}) FILTER ({filled}) AS mixed{i}"] if field.family and field.resets else []
+    items = [f"max({only('key', f'reset{i}')}) AS reset_key{i}"] if field.resets else []
+    items += [f"max({only('key', filled)}) AS last_key{i}"] if field.family else []
+    items += [f"bool_or({only(f'reset{i}', filled)}) AS mixed{i}"] if field.family and field.resets else []
     return items
 
 
@@ -234,7 +243,9 @@ def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, ev
         return _composed_list(field, base, acc, count, position)
     if not field.numeric:
         better = "least" if field.family == "min" else "greatest"
-        text = read_json(base, (), "text", marked=True)
+        # What the text of an object holds is not marked, as the text that it is compared with is not.
+        text = f"""CASE WHEN {base}[1:1] IN ('{{', '[') THEN {unmark_json_sql(base)}
+            ELSE {read_json(base, (), "text", marked=True)} END"""
         best = f"{better}({acc}, coalesce({text}, {acc}))"
         return f"CASE WHEN {count} = 0 THEN {base} ELSE {json_string_sql(best)} END"
     shape = total_shape(field, events)
