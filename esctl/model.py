@@ -126,7 +126,8 @@ class Answer(Struct, frozen=True):
     number DECIMAL or DOUBLE, boolean BOOLEAN, time TIMESTAMP (naive, UTC), json VARCHAR holding compact JSON text that
     may contain marked numbers, value the same, where a cell of text shows what a string holds. `flat_sql` and
     `flat_columns` give the same rows with one column per field (`state.balance`) for csv, tsv, parquet and arrow; empty
-    when there is no difference.
+    when there is no difference. After those `flat_sql` has the columns `beside`, which are written where they are named
+    beside a field. `members` are the fields of the one flat column `state` where they are too many to be columns.
     """
 
     session: Any
@@ -134,6 +135,8 @@ class Answer(Struct, frozen=True):
     columns: tuple[Column, ...]
     flat_sql: str = ""
     flat_columns: tuple[Column, ...] = ()
+    beside: tuple[Column, ...] = ()
+    members: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()  # lines for stderr
     title: str = ""
     findings: Findings | None = None  # of the answers of checks

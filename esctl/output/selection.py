@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from msgspec import Struct
 
 from esctl.errors import UsageError, shell_word
+from esctl.index.scan import read_json
 from esctl.model import Answer, Column
 from esctl.output.formats import format_named
 from esctl.output.target import Target
@@ -48,9 +49,7 @@ def select_columns(answer: Answer, target: Target) -> Selection:
     Raises UsageError for an unknown name.
     """
     nested = Selection(answer.sql, len(answer.columns), tuple(enumerate(answer.columns)), answer.title)
-    flat = nested
-    if answer.flat_sql:
-        flat = Selection(answer.flat_sql, len(answer.flat_columns), tuple(enumerate(answer.flat_columns)), answer.title)
+    flat = _flat(answer, target) if answer.flat_sql else nested
     form = format_named(target.format)
     base = flat if form.flat else nested
     wanted = target.columns
@@ -63,6 +62,23 @@ def select_columns(answer: Answer, target: Target) -> Selection:
     picked = [cell for name in wanted for cell in _named(base, name) or _unknown(name, base, flat)]
     # A column is written once, however often it is named: no object has a key twice.
     return Selection(base.sql, base.width, tuple(dict.fromkeys(picked)), base.title)
+
+
+def _flat(answer: Answer, target: Target) -> Selection:
+    """Return the rows with a column per field: those of the state, and such members of a whole one as are named."""
+    columns = (*answer.flat_columns, *answer.beside)
+    shown = answer.flat_columns if format_named(target.format).flat else columns
+    members = [name for name in dict.fromkeys(target.columns) if name.removeprefix("state.") in answer.members]
+    members = [name for name in members if name.startswith("state.") and name not in {c.name for c in columns}]
+    picked = tuple(enumerate(shown))
+    if not members:
+        return Selection(answer.flat_sql, len(columns), picked, answer.title)
+    whole = next(f"c{i}" for i, column in picked if column.name == "state")
+    values = [read_json(whole, (name.removeprefix("state."),), "json", marked=True) for name in members]
+    numbered = ", ".join(f"c{i}" for i, _ in enumerate(columns))
+    sql = f"SELECT *, {', '.join(values)} FROM (\n{answer.flat_sql}\n) r({numbered})"
+    cells = enumerate((Column(name, "value") for name in members), start=len(columns))
+    return Selection(sql, len(columns) + len(members), (*picked, *cells), answer.title)
 
 
 def _named(selection: Selection, name: str) -> list[tuple[int, Column]]:

@@ -24,7 +24,7 @@ from esctl.projection.conversions import (
     quotient,
     unify,
 )
-from esctl.projection.syntax import SMALL, Path, parse, path_of, plain_path
+from esctl.projection.syntax import SMALL, Path, parse, path_of, plain_path, words_of
 from esctl.projection.values import (
     NULL,
     Shape,
@@ -78,6 +78,12 @@ class Expression:
     def path(self) -> Path | None:
         """Return the path if the expression is nothing else."""
         return self._plain or (path_of(self.tree) if self._constant is None else None)
+
+    def words(self) -> frozenset[str]:
+        """List words among which are all the names that the expression mentions."""
+        if self._plain is not None or self._constant is not None:
+            return frozenset(str(part) for part in self._plain or ())
+        return words_of(self.tree)
 
     def paths(self) -> list[Path]:
         """List the names that the expression mentions."""

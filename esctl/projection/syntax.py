@@ -100,3 +100,11 @@ def path_of(node: exp.Expr) -> Path | None:
         if head and isinstance(key, exp.Literal) and (key.is_string or SMALL.fullmatch(key.name)):
             return (*head, key.name if key.is_string else int(key.name))
     return None
+
+
+def words_of(tree: exp.Expr) -> frozenset[str]:
+    """List every word of a tree that may be a part of a path."""
+    from sqlglot import exp
+
+    words = {node.name for node in tree.find_all(exp.Identifier)}
+    return frozenset(words | {node.name for node in tree.find_all(exp.Literal) if node.is_string})

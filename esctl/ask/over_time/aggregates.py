@@ -12,7 +12,7 @@ from esctl.engine.exact_text import unmark_json_sql
 from esctl.errors import UsageError
 from esctl.projection.conversions import decimal, nullable, quotient, unify
 from esctl.projection.expressions import Resolve, compile_tree
-from esctl.projection.syntax import Path, parse
+from esctl.projection.syntax import Path, parse, words_of
 from esctl.projection.values import (
     INTEGER,
     WIDE,
@@ -52,6 +52,11 @@ class AggregateExpression(Struct, frozen=True):
     text: str
     aggregates: Mapping[str, Aggregate]  # by how they are written
     tree: exp.Expr
+
+    def words(self) -> frozenset[str]:
+        """List words among which are all the names that the aggregates mention."""
+        parts = [part for one in self.aggregates.values() for part in (one.argument, one.condition)]
+        return frozenset[str]().union(*(words_of(part) for part in parts if part is not None))
 
     def inputs(self, resolve: Resolve) -> list[Value]:
         """Compile what each aggregate takes of one state: NULL where the state has no part in it."""

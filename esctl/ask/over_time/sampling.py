@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import pairwise
 
 from msgspec.structs import replace
@@ -19,18 +19,19 @@ from esctl.model import AsOf
 from esctl.projection.reads import Reads
 
 
-def sampled(scope: Scope, claim: Claim, points: Sequence[int]) -> list[States]:
+def sampled(scope: Scope, claim: Claim, points: Sequence[int], only: Set[str]) -> list[States]:
     """Return the states of a claim's entities at points (microseconds since the epoch, ascending).
 
     The SQL has, beside the columns of `States`, key, `low` and `high`: the state is that of the points from number
     `low` on, up to and without `high`; of none where both are the same.
+    `only`: words among which are all the fields that will be asked for.
     """
     apart = _returning(scope, claim, points)
     if not apart:
-        return [_ranged(_history(scope, claim, points), len(points))]
+        return [_ranged(_history(scope, claim, points, only), len(points))]
     others = f"{claim.condition} AND (kind, entity) NOT IN (SELECT (kind, entity) FROM ({apart}))"
-    whole = _history(scope, Claim(claim.projection, others), points)
-    return [_ranged(part, len(points)) for part in (whole, _replayed(scope, claim, points, apart))]
+    whole = _history(scope, Claim(claim.projection, others), points, only)
+    return [_ranged(part, len(points)) for part in (whole, _replayed(scope, claim, points, apart, only))]
 
 
 def _ranged(part: States, count: int) -> States:
@@ -38,8 +39,8 @@ def _ranged(part: States, count: int) -> States:
     return replace(part, sql=f"SELECT *, lead(low, 1, {count}) {following} AS high FROM ({part.sql})")
 
 
-def _history(scope: Scope, claim: Claim, points: Sequence[int]) -> States:
-    found = history(scope, claim, _at(points[-1]), calculating=True)
+def _history(scope: Scope, claim: Claim, points: Sequence[int], only: Set[str]) -> States:
+    found = history(scope, claim, _at(points[-1]), calculating=True, only=only)
     return replace(found, sql=_placed(found.sql, points))
 
 
@@ -82,7 +83,7 @@ def _returning(scope: Scope, claim: Claim, points: Sequence[int]) -> str:
     return kept if any_row else ""
 
 
-def _replayed(scope: Scope, claim: Claim, points: Sequence[int], apart: str) -> States:
+def _replayed(scope: Scope, claim: Claim, points: Sequence[int], apart: str, only: Set[str]) -> States:
     """Replay entities at each point before which they have had events since the last point."""
     with explained():
         found = scope.connection.execute(f"SELECT DISTINCT low FROM ({apart}) ORDER BY low").fetchall()
@@ -93,7 +94,7 @@ def _replayed(scope: Scope, claim: Claim, points: Sequence[int], apart: str) -> 
         parts.append(replace(part, sql=_kept(scope, f"SELECT *, {low}::BIGINT AS low, {low} AS key FROM ({part.sql})")))
     whole = " UNION ALL ".join(part.sql for part in parts)
     if parts[0].streamed:  # its fields are told by its own states: those of one point may be too narrow for another's
-        return streamed_states(scope, claim, whole, calculating=True)
+        return streamed_states(scope, claim, whole, calculating=True, only=only)
     return replace(parts[0], sql=whole)
 
 

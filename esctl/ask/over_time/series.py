@@ -52,7 +52,8 @@ def series(scope: Scope, wanted: Sampling) -> Answer:
     expression = parse_aggregates(wanted.expression)
     shared = historic_claims(scope)
     points = _points(scope, shared, wanted)
-    parts = [part for claim in shared for part in sampled(scope, claim, points or [0])]
+    words = expression.words() | (Expression(wanted.by, "--by").words() if wanted.by else frozenset())
+    parts = [part for claim in shared for part in sampled(scope, claim, points or [0], words)]
     known = known_fields(parts)
     inputs = unified([expression.inputs(state_names(part, known)) for part in parts])
     samples = " UNION ALL ".join(

@@ -16,6 +16,7 @@ from esctl.engine.exact_text import time_text
 from esctl.engine.quoting import literal
 from esctl.index.pruning import ALWAYS, all_of
 from esctl.model import Answer, AsOf, Column, Findings
+from esctl.projection.expressions import Expression
 
 COLUMNS = (
     Column("entity", "text"),
@@ -93,7 +94,8 @@ def _intervals(scope: Scope, wanted: Moments) -> str:
     """
     check_entities(scope)
     check_order(scope)
-    parts = [history(scope, claim, None, calculating=True) for claim in historic_claims(scope)]
+    words = Expression(wanted.predicate, "PREDICATE").words()
+    parts = [history(scope, claim, None, calculating=True, only=words) for claim in historic_claims(scope)]
     known = known_fields(parts)
     moments = " UNION ALL ".join(_moments(part, wanted, known) for part in parts)
     turns = f"SELECT *, lag(truth, 1, false) OVER ({_ORDER}) AS was FROM ({moments})"

@@ -106,8 +106,13 @@ def stream_trail(
     return f"SELECT kind, entity, {_key(scope)} AS key, {rest} FROM ({_spooled(scope, schema, rows)})"
 
 
-def stream_history(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str]) -> str:
-    """Return the SQL of `queries.history.history`, with the one column `state` for all fields."""
+def stream_history(
+    scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str], only: Set[str] | None = None
+) -> tuple[str, frozenset[str]]:
+    """Return the SQL of `queries.history.history`, with the one column `state`, and the names of all fields.
+
+    `only`: the fields that `state` has; by default all, which takes space by the square of an entity's keys.
+    """
     import pyarrow as pa
 
     text, instant = pa.string(), pa.timestamp("us")
@@ -117,15 +122,20 @@ def stream_history(scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequ
          ("role", text), ("type", text), ("actor", text), ("id", text), ("correlation", text), ("state", text)]
     )  # fmt: skip
     source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at)
-    rows = _history_rows(_lives(scope, source))
-    return f"SELECT {_key(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({_spooled(scope, schema, rows)})"
+    names: set[str] = set()
+    spooled = _spooled(scope, schema, _history_rows(_lives(scope, source), only, names))
+    return f"SELECT {_key(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({spooled})", frozenset(names)
 
 
-def _history_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
+def _history_rows(lives: Iterator[Stepped], only: Set[str] | None, names: set[str]) -> Iterator[tuple[Any, ...]]:
+    """Write the rows of a history, and add to `names` the fields there are."""
     for stepped in lives:
-        row, dead = stepped.row, stepped.state is None
-        state = None if stepped.state is None else dumps(settled(stepped.state))
-        yield (row[0], row[1], row[11], row[12], stepped.version, dead, row[2], row[3], *row[4:10], state)
+        row, state = stepped.row, stepped.state
+        names.update(stepped.after)
+        if state is not None and only is not None:
+            state = {name: state[name] for name in only if name in state}
+        told = None if state is None else dumps(settled(state))
+        yield (row[0], row[1], row[11], row[12], stepped.version, state is None, row[2], row[3], *row[4:10], told)
 
 
 def stream_touches(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence[str] = ()) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, hold_checks, plan_for
 from esctl.ask.states.replay import state_fields, streamed_states
@@ -18,12 +18,19 @@ EVENT = ("position", "time", "recorded_at", "role", "type", "actor", "id", "corr
 
 
 def history(
-    scope: Scope, claim: Claim, at: AsOf | None, conditions: Sequence[str] = (), *, calculating: bool = False
+    scope: Scope,
+    claim: Claim,
+    at: AsOf | None,
+    conditions: Sequence[str] = (),
+    *,
+    calculating: bool = False,
+    only: Set[str] | None = None,
 ) -> States:
     """Fold one projection's entities event by event: a row per event and entity, with the state after it.
 
     The SQL has kind, entity, key (unique, in fold order), version, deleted, EVENT and a column per field; `calculating`
-    is as in `states`. Raises UsageError for a projection that is an SQL query: it gives states of one point only.
+    is as in `states`. `only`: words among which are all the fields that will be asked for. Raises UsageError for a
+    projection that is an SQL query: it gives states of one point only.
     """
     if claim.projection.sql:
         raise UsageError(
@@ -45,8 +52,8 @@ def history(
     except NeedsStreamError:
         from esctl.ask.states.event_by_event import stream_history
 
-        spooled = stream_history(scope, claim, at, conditions)
-        return streamed_states(scope, claim, spooled, calculating=calculating)
+        spooled, names = stream_history(scope, claim, at, conditions, only)
+        return streamed_states(scope, claim, spooled, calculating=calculating, only=only, names=names)
 
 
 def historic_claims(scope: Scope) -> list[Claim]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Literal
 
 from msgspec.structs import replace
@@ -38,10 +38,11 @@ from esctl.projection.syntax import Path
 from esctl.projection.values import NULL, WIDE, Shape, Value, from_json, number_from_json, to_boolean
 
 _MOST_LISTED = 50
+STATE = Column("state", "json")
 COLUMNS = (
     Column("entity", "text"),
     Column("kind", "text"),
-    Column("state", "json"),
+    STATE,
     Column("version", "integer"),
     Column("position", "integer"),
     Column("time", "time"),
@@ -61,8 +62,10 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     )
     flat_sql, flat_columns = _flat(parts, selected)
     order = "ORDER BY kind, entity"
+    is_whole = _any_whole(parts)
     answer = Answer(
         scope.session, f"SELECT * FROM ({rows}) {order}", COLUMNS, f"{flat_sql} {order}", flat_columns,
+        beside=() if is_whole else (STATE,), members=known if is_whole else frozenset(),
         notes=(*unheard_notes(scope), *unfit_notes(scope)), title="states",
     )  # fmt: skip
     part, whole = found[0]
@@ -108,30 +111,48 @@ def known_fields(parts: Sequence[States]) -> frozenset[str]:
     return frozenset[str]().union(*(part.known for part in parts))
 
 
-def streamed_states(scope: Scope, claim: Claim, sql: str, *, calculating: bool) -> States:
-    """Return the fields of states that were folded event by event: as a plan has them, else by what the states have."""
+def streamed_states(
+    scope: Scope,
+    claim: Claim,
+    sql: str,
+    *,
+    calculating: bool,
+    only: Set[str] | None = None,
+    names: frozenset[str] | None = None,
+) -> States:
+    """Return the fields of states that were folded event by event: as a plan has them, else by what the states have.
+
+    `only`: words among which are all the fields that will be asked for. `names`: the fields that the states have.
+    """
     projection = claim.projection
     try:
         if projection.python:
             raise NeedsStreamError
         plan = plan_for(scope, projection, calculating=calculating, stepped=True)
     except NeedsStreamError:
-        return _told_states(scope, projection, sql)
+        return _told_states(scope, projection, sql, only, _names(scope, sql) if names is None else names)
     fields = state_fields(plan, scope.view.manifest.events)
-    return States(sql, tuple(replace(field, column=_member(field.name)) for field in fields), streamed=True)
+    told = tuple(replace(field, column=_member(field.name)) for field in fields if only is None or field.name in only)
+    return States(sql, told, streamed=True, names=frozenset(field.name for field in fields if only is not None))
 
 
-def _told_states(scope: Scope, projection: Projection, sql: str) -> States:
+def _names(scope: Scope, sql: str) -> frozenset[str]:
     listed = f"SELECT DISTINCT unnest(json_keys(state)) AS k FROM ({sql})"
     with explained():
-        rows = scope.connection.execute(f"SELECT {unmark_text_sql('k')} FROM ({listed}) ORDER BY 1").fetchall()
+        rows = scope.connection.execute(f"SELECT {unmark_text_sql('k')} FROM ({listed})").fetchall()
+    return frozenset(name for (name,) in rows)
+
+
+def _told_states(scope: Scope, projection: Projection, sql: str, only: Set[str] | None, had: frozenset[str]) -> States:
     operations = [operation for rule in projection.rules for operation in rule.operations]
-    names = dict.fromkeys([name for (name,) in rows] + [one.field for one in operations if one.field])
+    names = dict.fromkeys([*sorted(had), *(one.field for one in operations if one.field)])
     if any(one.value is not None and one.value.path == ("data",) for one in operations if not one.field):
         names |= dict.fromkeys(scope.view.fields)
-    if len(names) > MOST_FIELDS:
-        return States(sql, WHOLE, streamed=True, names=frozenset(names))
-    return States(sql, tuple(_told_fields(scope, sql, list(names))), streamed=True)
+    listed = [name for name in names if only is None or name in only]
+    told = () if only is None and len(names) > MOST_FIELDS else tuple(_told_fields(scope, sql, listed))
+    whole = WHOLE if len(names) > MOST_FIELDS else ()
+    apart = names if whole or only is not None else ()
+    return States(sql, (*whole, *told), streamed=True, names=frozenset(apart))
 
 
 def _told_fields(scope: Scope, sql: str, names: Sequence[str]) -> Iterator[StateField]:
@@ -253,19 +274,32 @@ def _state(part: States) -> str:
 
 
 def _flat(parts: list[States], selected: list[str]) -> tuple[str, tuple[Column, ...]]:
-    kinds: dict[str, list[StateField]] = {}
-    for part in parts:
-        for field in part.fields:
-            kinds.setdefault(field.name, []).append(field)
-    columns = {name: Column(_flat_name(name), _flat_kind(fields)) for name, fields in kinds.items()}
+    """Write the states with a column per field: the SQL, which has the whole state last, and its other columns."""
+    names = dict.fromkeys(field.name for part in parts for field in part.fields)
+    own = [_flat_fields(part, names) for part in parts]
+    columns = {
+        name: Column(_flat_name(name), _flat_kind([fields[name] for fields in own if name in fields])) for name in names
+    }
     selects = []
-    for part, sql in zip(parts, selected, strict=True):
-        own = {field.name: field for field in part.fields}
+    for part, fields, sql in zip(parts, own, selected, strict=True):
         items = [
-            f"{_flat_value(own.get(name), column)} AS {identifier(column.name)}" for name, column in columns.items()
+            f"{_flat_value(part, fields.get(name), column)} AS {identifier(column.name)}"
+            for name, column in columns.items()
         ]
-        selects.append(f"SELECT entity, kind, {', '.join([*items, ''])}version, position, time FROM ({sql})")
+        beside = "" if _any_whole(parts) else f", {_state(part)}"
+        selects.append(f"SELECT entity, kind, {', '.join([*items, ''])}version, position, time{beside} FROM ({sql})")
     return f"SELECT * FROM ({' UNION ALL '.join(selects)})", (*COLUMNS[:2], *columns.values(), *COLUMNS[3:])
+
+
+def _any_whole(parts: Sequence[States]) -> bool:
+    """Return whether the flat rows have the whole state as one column, as some part has too many fields."""
+    return any(WHOLE[0] in part.fields for part in parts)
+
+
+def _flat_fields(part: States, names: Iterable[str]) -> dict[str, StateField]:
+    """Return a part's fields by name; where they are too many to be listed, those of the names that it has."""
+    listed = {field.name: field for field in part.fields}
+    return {name: StateField(name, _member(name)) for name in names if name in part.names} | listed
 
 
 def _flat_name(field: str) -> str:
@@ -280,11 +314,11 @@ def _flat_kind(fields: list[StateField]) -> Literal["json", "number", "text", "v
     return "text" if all(field.static == "STRING" for field in fields) else "value"
 
 
-def _flat_value(field: StateField | None, column: Column) -> str:
+def _flat_value(part: States, field: StateField | None, column: Column) -> str:
+    if column.kind == "json":
+        return _state(part)
     if field is None:
         return "NULL"
-    if column.kind == "json":
-        return f"CASE WHEN NOT deleted THEN {field.column} END"
     if column.kind == "value":
         return field.column
     return field_value(field) if column.kind == "number" else field_text(field)
