@@ -50,7 +50,6 @@ def replace_segments(
     """
     check_committed(snapshot, wanted.removed)
     blocks = _blocks_of(wanted.removed)
-    redaction = replace(wanted.redaction, at=at) if wanted.redaction is not None else None
     written: list[SegmentEntry] = []
     commit = None
     try:
@@ -59,16 +58,7 @@ def replace_segments(
         for entry in chain(made, named):
             ends = range(-(-entry.first // BLOCK) * BLOCK, entry.last + 1, BLOCK)
             written.append(entry.with_blocks(tuple(blocks[end] for end in ends)))
-        commit = Commit(
-            seq=snapshot.seq + 1,
-            kind=wanted.kind,
-            at=at,
-            prev=snapshot.commit_sha256,
-            tree=snapshot.tree,
-            add=tuple(written),
-            remove=tuple(entry.file for entry in wanted.removed),
-            redaction=redaction,
-        )
+        commit = _commit_of(snapshot, wanted, written, at)
         after = log.append(snapshot, commit)
     except BaseException as error:
         lost = isinstance(error, ConflictError)
@@ -80,6 +70,19 @@ def replace_segments(
     with suppress(OSError) if wanted.kind == "compact" else nullcontext():
         _unlink_segments(log, files, wanted.removed)
     return after
+
+
+def _commit_of(snapshot: StoreState, wanted: Replacement, written: Sequence[SegmentEntry], at: int) -> Commit:
+    return Commit(
+        seq=snapshot.seq + 1,
+        kind=wanted.kind,
+        at=at,
+        prev=snapshot.commit_sha256,
+        tree=snapshot.tree,
+        add=tuple(written),
+        remove=tuple(entry.file for entry in wanted.removed),
+        redaction=replace(wanted.redaction, at=at) if wanted.redaction is not None else None,
+    )
 
 
 def _unlink_segments(log: CommitLog, files: Filesystem, segments: Sequence[SegmentEntry]) -> None:

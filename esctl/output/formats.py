@@ -15,9 +15,9 @@ from esctl.errors import UsageError
 class Format(Struct, frozen=True):
     """One output format.
 
-    `writer` is "module:function", loaded with the first answer in the format: some need modules that take longer to
-    load than a small answer. The function takes (Selection, connection, Target, Zone, sink), where the format
-    `takes_findings` (Answer, connection, Target, sink), and returns Written.
+    `writer` is "module:function" in `output/writers/`, loaded with the first answer in the format: some need modules
+    that take longer to load than a small answer. The function takes (Selection, connection, Target, Zone, sink), where
+    the format `takes_findings` (Answer, connection, Target, sink), and returns Written.
     """
 
     name: str

@@ -96,7 +96,7 @@ def run(
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.api import Store
-    from esctl.cli.ingesting import report_detections, report_entities
+    from esctl.cli.ingesting import report_entities
     from esctl.cli.opening import zone
     from esctl.engine.sizes import parse_size
     from esctl.engine.zones import find_zone
@@ -124,12 +124,7 @@ def run(
     )  # fmt: skip
     _tell_store(store, shared)
     _keep_private(store, found, shared)
-    if follow:
-        outcome = _followed(store, found, options, pace, shared)
-    else:
-        with diagnostics.progress("ingest", _total(found), shared.quiet) as advance:
-            outcome = store.ingest(*found, options=options, observe=advance)
-        report_detections(outcome.detections, shared.quiet)
+    outcome = (_followed if follow else _ingested)(store, found, options, pace, shared)
     store.refresh()
     _report(outcome, shared, store)
     _vouch(outcome, signing)
@@ -159,6 +154,15 @@ def _pace(every: str, records: int) -> Pace:
     if found is None or not int(found[1]):
         raise UsageError(f"--commit-every {every!r} is no time", "write it like 500ms, 2s or 1m")
     return Pace(int(found[1]) * {"ms": 0.001, "s": 1, "m": 60}[found[2]], records)
+
+
+def _ingested(store: Store, found: list[Source], options: IngestOptions, _pace: Pace, shared: Shared) -> Outcome:
+    from esctl.cli.ingesting import report_detections
+
+    with diagnostics.progress("ingest", _total(found), shared.quiet) as advance:
+        outcome = store.ingest(*found, options=options, observe=advance)
+    report_detections(outcome.detections, shared.quiet)
+    return outcome
 
 
 def _followed(store: Store, found: list[Source], options: IngestOptions, pace: Pace, shared: Shared) -> Outcome:
