@@ -44,10 +44,12 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("replay", "a-0"),
     ("diff", "2023-01-01", "now", "-o", "out"),
     ("diff", "2023-01-01", "now", "--summary"),
+    ("diff", f"{DAY}T00:00:10", "now", "--summary"),
     ("audit", "a-0"),
     ("audit", "-o", "out"),
     ("blame", "a-0"),
     ("when", "n > 1"),
+    ("when", "position > 1"),
     ("series", "count(*)", "--every", "1d"),
     ("trace", "e1"),
     ("doctor",),
@@ -88,6 +90,12 @@ def _sources(logs: Path, n: int) -> None:
         (logs / f"{number:06}.jsonl").write_bytes(b"".join(lines))
 
 
+def _entity(logs: Path, n: int) -> None:
+    """Write events of one entity, each with a field that no other has: its states are folded event by event."""
+    lines = (event(i, "a-0", {f"k{i}": i}) for i in range(n))
+    (logs / "log.jsonl").write_bytes(b"".join(lines))
+
+
 def _entities(logs: Path, n: int) -> None:
     """Write three events of each entity."""
     lines = (event(i, f"a-{i % n}", {"n": i, "s": "x"}) for i in range(3 * n))
@@ -119,6 +127,7 @@ class Curve:
 CURVES = (
     Curve("keys", 800, _keys),
     Curve("fields", 40, _fields),
+    Curve("entity", 800, _entity),
     Curve("sources", 200, _sources),
     Curve("entities", 2000, _entities),
     Curve("types", 200, _types),
