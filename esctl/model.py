@@ -60,6 +60,9 @@ class Stanza(Struct, frozen=True):
     unwrap: str = ""  # path of the object that is the event inside each record ("event"), "" = the record itself
     scope: Literal["", "source", "store"] = ""  # where an id is given once; "": among the sources of one numbering
     ignore: str = ""  # a condition: events of no entity for which it holds are none that should have one
+    time_format: tuple[str, ...] = ()  # tried in order: strptime's letters, a unit, an order of day and month, "usual"
+    zone_names: tuple[tuple[str, str], ...] = ()  # what abbreviations of zones in times stand for: ("CET", "+01:00")
+    newest_first: bool = False  # its records run backwards in time: of one instant, the first is the last that happened
     numbering: int = 0  # 0: that of all sources read alike; else a position of the source that it was found to be of
 
 

@@ -84,7 +84,9 @@ def to_time(value: Value) -> Value:
     if value.type == "null":
         return Value(time, "time")
     wrong = event_error("{} is no time", f"CAST(to_json(left({text}, 60)) AS VARCHAR)")
-    return Value(f"CASE WHEN {text} IS NOT NULL AND {time} IS NULL THEN {wrong} ELSE {time} END", "time")
+    # Written once, since it is a lot of SQL to plan.
+    read = f"list_transform([{time}], lambda i: CASE WHEN i IS NULL AND {text} IS NOT NULL THEN {wrong} ELSE i END)[1]"
+    return Value(read, "time")
 
 
 def nullable(value: Value) -> str:

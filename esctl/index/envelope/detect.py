@@ -25,6 +25,7 @@ from esctl.index.envelope.sampled_fields import (
     is_decimal,
     is_placed,
     is_time,
+    is_unread_time,
     plain_name,
     time_score,
 )
@@ -197,10 +198,20 @@ def _find_time(search: _Search) -> SampledField | None:
     usable = [each for each in search.fields if is_placed(each) and search.free(each) and is_time(each)]
     scored = [(score, each) for each in usable if (score := time_score(each)) is not None]
     if not scored:
-        return None
+        return _unread_time(search)
     score, chosen = min(scored, key=lambda pair: (pair[0], pair[1].path))
     named = f"named {chosen.path[-1]!r}" if score[1] < UNNAMED else "its values are times"
     search.why = f"{named}, {describe(chosen)}"
+    return chosen
+
+
+def _unread_time(search: _Search) -> SampledField | None:
+    """Choose what is named as a time and looks like one, though nothing of it can be read: its events are undated."""
+    usable = [each for each in search.fields if is_placed(each) and search.free(each) and is_unread_time(each)]
+    if not usable:
+        return None
+    chosen = min(usable, key=lambda each: (len(each.path), field_names.TIME.index(each.name)))
+    search.why = f"named {chosen.path[-1]!r}, but its values cannot be read, as {chosen.scalars[0]!r:.60}"
     return chosen
 
 

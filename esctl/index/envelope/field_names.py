@@ -28,6 +28,7 @@ TIME = _names(
     time timestamp eventtime eventtimestamp occurredat occurredon occurred happenedat ts datetime date eventdate
     createdat createdon created committedat recordedat loggedat publishedat receivedat at when epoch timeepoch
     unixtime logtime monotonictime transactiontime transactiondate timetimestamp updatedat
+    creationtime creationdate
     """
 )
 

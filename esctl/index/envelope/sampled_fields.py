@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from msgspec import Struct, field
 
-from esctl.errors import UsageError
-from esctl.index.decode.times import parse_instant
+from esctl.index.decode.times.python import likely_instant
 from esctl.index.envelope import field_names
 from esctl.index.envelope.mapping import format_path
 
 MOSTLY = 0.9
+SOME = 0.5
+_DIGIT = re.compile("[0-9]")
+_DATED = re.compile(r"\d[-/:.]\d|[A-Za-z]{3} +\d")
+_LONGEST_TIME = 200
+"""Characters."""
 _WRITTEN_DECIMAL = re.compile(r"-?\d+\.\d+|true|false", re.IGNORECASE)
 ENOUGH = 20
 """Records that show whether the values of a field repeat."""
@@ -52,7 +58,7 @@ class SampledField(Struct):
     @property
     def distinct(self) -> int:
         """Count the different values."""
-        return len({str(value) for value in self.scalars})
+        return len({str(value) for value in self.scalars}) or len({str(value) for value in self.values.values()})
 
     @property
     def text(self) -> str:
@@ -117,21 +123,39 @@ def identifies(each: SampledField) -> bool:
 
 
 def is_time(each: SampledField) -> bool:
-    """Return whether nearly all values read as times."""
-    if not each.is_scalar or each.share < 0.5:
+    """Return whether most values read as times: nearly all, or half of them where they are so named."""
+    if each.share < SOME:
         return False
-    readable = sum(_reads_as_time(value) for value in each.scalars)
-    return readable >= MOSTLY * len(each.values)
+    needed = SOME if each.name in field_names.TIME else MOSTLY
+    values = list(each.values.values())
+    few = values[:: max(len(values) // ENOUGH, 1)]  # most fields are told to be no times by these
+    return _share_of_times(few) > 0.25 and _share_of_times(values) >= needed
+
+
+def _share_of_times(values: Sequence[Any]) -> float:
+    return sum(map(_reads_as_time, values)) / len(values)
+
+
+def is_unread_time(each: SampledField) -> bool:
+    """Return whether a field is named as times of events are, and most of its values look so, whether read or not."""
+    dated = sum(isinstance(value, str) and bool(_DATED.search(value)) for value in each.values.values())
+    return each.name in field_names.TIME and each.share >= SOME and dated >= SOME * len(each.values)
+
+
+def time_text(value: Any) -> str:
+    """Write a value as the text that times are read from: objects and arrays as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)
 
 
 def _reads_as_time(value: Any) -> bool:
-    try:
-        instant = parse_instant(str(value), "UTC")
-    except UsageError:
+    text = str(value) if is_number(value) else time_text(value)
+    if isinstance(value, bool) or len(text) > _LONGEST_TIME or not _DIGIT.search(text):
+        return False
+    instant = likely_instant(text)
+    if instant is None:
         return False
     # A number is only a time where it falls into the years that logs come from, 1980 to 2100.
-    numeric = not isinstance(value, str) or re.fullmatch(r"-?[0-9.]+", value)
-    return not numeric or 315_532_800_000_000 <= instant < 4_102_444_800_000_000
+    return not re.fullmatch(r"-?[0-9.]+", text) or 315_532_800_000_000 <= instant < 4_102_444_800_000_000
 
 
 def is_placed(each: SampledField) -> bool:
@@ -167,6 +191,7 @@ def _time_told(each: SampledField) -> int | None:
     if is_named and not is_others:
         return _NAMED
     is_dated = all(isinstance(value, str) and re.search(r"\d[-/:.]\d", value) for value in each.scalars)
+    is_dated = is_dated and bool(each.scalars)
     if not is_dated or (len(each.path) > 1 and not is_named):
         return None
     return _OTHERS if is_others else UNNAMED

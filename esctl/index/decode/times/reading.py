@@ -1,0 +1,64 @@
+"""How a source's times are read: the usual way, with an order of day and month, or in formats that somebody wrote."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from esctl.engine.zones import fixed_minutes
+from esctl.errors import UsageError
+from esctl.index.decode.times.epochs import BY_NAME, Unit
+from esctl.index.decode.times.forms import FORMS, ORDERS, Form, numbered
+from esctl.index.decode.times.written import written_form
+from esctl.model import Stanza
+
+USUAL = "usual"
+"""The word for what is read without a format; may stand among formats."""
+
+
+class Reading(Struct, frozen=True):
+    """Formats, tried in order (none: the usual way), and names of zones with their minutes east of UTC."""
+
+    formats: tuple[str, ...] = ()
+    zones: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def is_usual(self) -> bool:
+        """Return whether the usual forms are read, in whichever order of day and month."""
+        return all(name == USUAL or name in ORDERS for name in self.formats)
+
+    @property
+    def forms(self) -> tuple[Form, ...]:
+        """Return the usual forms."""
+        return FORMS + tuple(numbered(ORDERS[name]) for name in self.formats if name in ORDERS)
+
+    @property
+    def written(self) -> tuple[Form | Unit | None, ...]:
+        """Return what is tried, in order; None stands for the usual forms."""
+        if self.is_usual:
+            return (None,)
+        found: list[Form | Unit | None] = []
+        for name in self.formats:
+            each = None if name == USUAL or name in ORDERS else BY_NAME.get(name) or written_form(name)
+            if each is not None or None not in found:
+                found.append(each)
+        return tuple(found)
+
+
+def check_format(text: str) -> str:
+    """Return a format if it can be read; raises UsageError."""
+    if text != USUAL and text not in ORDERS and text not in BY_NAME:
+        written_form(text)
+    return text
+
+
+def zone_minutes(name: str, offset: object) -> int:
+    """Read what a name of a zone stands for, an offset such as +01:00; raises UsageError."""
+    minutes = fixed_minutes(offset) if isinstance(offset, str) else None
+    if minutes is None or not (name.isascii() and name.isalpha()):
+        raise UsageError(f"{name!r} = {offset!r} is no name of a zone and its offset", 'write it like CET = "+01:00"')
+    return minutes
+
+
+def reading_of(stanza: Stanza) -> Reading:
+    """Return how the times of a stanza are read."""
+    return Reading(stanza.time_format, tuple((name, zone_minutes(name, text)) for name, text in stanza.zone_names))
