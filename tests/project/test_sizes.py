@@ -11,17 +11,11 @@ MOST_LINES = 350
 MOST_FUNCTION_LINES = 40
 LARGE_FOLDERS = {"sources": 23}
 LARGE_MODULES = {
-    "index/envelope/presets.py": 371,
-    "index/scan.py": 373,
-    "index/update.py": 397,
-    "log/writer.py": 446,
+    "index/envelope/detect.py": 351,
     "projection/stepping.py": 368,
-    "sources/reading.py": 373,
-    "store.py": 379,
+    "store.py": 380,
 }
-LONG_FUNCTIONS = {
-    "index/builder.py:_built": 42,
-}
+LONG_FUNCTIONS: dict[str, int] = {}
 """What is larger still, and how large it may be. An entry that is no longer needed has to go."""
 
 
