@@ -14,7 +14,7 @@ from esctl.config import STORE, Config, check_snapshots, find_config, find_store
 from esctl.errors import InputError, UsageError
 from esctl.model import AsOf, Basis, MappingConfig
 from esctl.owners import require_own_store
-from esctl.timespec import bound_name, format_instant, parse_as_of, written
+from esctl.timespec import bound_name, parse_as_of, written
 
 if TYPE_CHECKING:
     import duckdb
@@ -314,35 +314,17 @@ class OpenStore:
         """List up to `limit` names that begin with a prefix, for completion."""
         if what == "projection":
             return [projection.name for projection in self.projections if projection.name.startswith(prefix)][:limit]
-        from esctl.engine.quoting import literal
+        from esctl.ask.events.bound_notes import names_like
 
-        rows = self.view.relation([what], None, [f"starts_with({what}, {literal(prefix)})"])
-        found = self.connection.execute(
-            f"SELECT DISTINCT {what} FROM ({rows}) ORDER BY 1 LIMIT {int(limit)}"
-        ).fetchall()
-        return [name for (name,) in found]
+        return names_like(self.connection, self.view, what, prefix, limit)
 
     def describe(self, at: AsOf | None) -> list[str]:
         """Describe the instant and position that a bound was resolved to, and whether it lies after the last event."""
         if at is None or not self.view.manifest.files:
             return []
-        from esctl.ask.events.status import last_instant, placed_at
+        from esctl.ask.events.bound_notes import bound_notes
 
-        word = "at" if at.inclusive else "before"
-        if at.kind == "sequence":
-            from esctl.ask.scope.sequence_notes import sequence_notes
-
-            return sequence_notes(self.connection, self.view, at)
-        if at.kind in ("position", "event"):
-            found = placed_at(self.scope(), at)
-            return [f"{word} {format_instant(found[0])}, position {found[1]}"] if found else []
-        if at.kind != "time" or at.instant is None:
-            return []
-        notes = [f"{word} {format_instant(at.instant)}, position {self.snapshot.head}"]
-        last = last_instant(self.scope())
-        if last is not None and at.instant > last:
-            notes.append(f"note: the last event is of {format_instant(last)}")
-        return notes
+        return bound_notes(self.scope(), at, self.snapshot.head)
 
 
 def _led_to(path: Path) -> Path:

@@ -1,0 +1,43 @@
+"""What a bound was resolved to, and which names there are to type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from esctl.ask.events.status import last_instant, placed_at
+from esctl.ask.scope.sequence_notes import sequence_notes
+from esctl.engine.quoting import literal
+from esctl.timespec import format_instant
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from esctl.ask.scope.scope import Scope
+    from esctl.index.scan import IndexView
+    from esctl.model import AsOf
+
+
+def bound_notes(scope: Scope, at: AsOf, head: int) -> list[str]:
+    """Describe the instant and position that a bound was resolved to, and whether it lies after the last event."""
+    word = "at" if at.inclusive else "before"
+    if at.kind == "sequence":
+        return sequence_notes(scope.connection, scope.view, at)
+    if at.kind in ("position", "event"):
+        found = placed_at(scope, at)
+        return [f"{word} {format_instant(found[0])}, position {found[1]}"] if found else []
+    if at.kind != "time" or at.instant is None:
+        return []
+    notes = [f"{word} {format_instant(at.instant)}, position {head}"]
+    last = last_instant(scope)
+    if last is not None and at.instant > last:
+        notes.append(f"note: the last event is of {format_instant(last)}")
+    return notes
+
+
+def names_like(
+    connection: duckdb.DuckDBPyConnection, view: IndexView, column: str, prefix: str, limit: int
+) -> list[str]:
+    """List up to `limit` values of a column of the index that begin with a prefix."""
+    rows = view.relation([column], None, [f"starts_with({column}, {literal(prefix)})"])
+    found = connection.execute(f"SELECT DISTINCT {column} FROM ({rows}) ORDER BY 1 LIMIT {int(limit)}").fetchall()
+    return [name for (name,) in found]
