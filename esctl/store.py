@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from msgspec.structs import replace
 
 from esctl.config import STORE, Config, check_snapshots, find_config, find_store, read_config
+from esctl.configured import check_overrides, mapping_of, projections_of
 from esctl.errors import InputError, UsageError
 from esctl.model import AsOf, Basis, MappingConfig
 from esctl.owners import require_own_store
@@ -98,7 +99,7 @@ class OpenStore:
         require_plain(found)
         file = find_config(config, found)
         settings = read_config(file)
-        _check_overrides(settings, overrides or ())  # a wrong mapping is told before anything is made
+        check_overrides(settings, overrides or ())  # a wrong mapping is told before anything is made
         if not (found / "format.json").is_file() or erasable:
             rights = 0o777 & ~withheld(seen(sources), os.getegid())
             create_store(_led_to(found), erasable, rights=rights)
@@ -134,7 +135,7 @@ class OpenStore:
         return self._mapping_with(self.overrides)
 
     def _mapping_with(self, overrides: Sequence[str]) -> MappingConfig:
-        return replace(_mapping_of(self.config), overrides=tuple(overrides))
+        return replace(mapping_of(self.config), overrides=tuple(overrides))
 
     @property
     def overrides(self) -> tuple[str, ...]:
@@ -147,7 +148,7 @@ class OpenStore:
         """Keep `--map` options for all commands to come; checked first."""
         from esctl.index.envelope.map_options import write_overrides
 
-        _check_overrides(self.config, overrides)
+        check_overrides(self.config, overrides)
         write_overrides(self.path, overrides)
         self.mapping = self._mapping_with(overrides)
 
@@ -176,7 +177,7 @@ class OpenStore:
     @cached_property
     def projections(self) -> tuple[Projection, ...]:
         """Return the projections of esctl.toml."""
-        return _projections_of(self.config)
+        return projections_of(self.config)
 
     @property
     def snapshots(self) -> str:
@@ -263,7 +264,7 @@ class OpenStore:
 
         known = self.given(known_at, "--known-at")
         config = self.config if projection_file is None else read_config(projection_file)
-        projections = self.projections if projection_file is None else _projections_of(config)
+        projections = self.projections if projection_file is None else projections_of(config)
         scope = Scope(
             self.session, self.view, projections, projection, tuple(entities), known, self.tz, config.path,
             shelf=None if self.snapshots == "off" else self.shelf,
@@ -330,29 +331,6 @@ class OpenStore:
 def _led_to(path: Path) -> Path:
     """Return the folder that a name stands for: a store's own name may be a link, within it nothing is followed."""
     return path.resolve() if path.is_symlink() else path
-
-
-def _check_overrides(config: Config, overrides: Sequence[str]) -> None:
-    from esctl.index.envelope.mapping import override
-
-    mapping = _mapping_of(config)
-    override(mapping.default, overrides)
-    if "ignore" in str(config.mapping):
-        from esctl.ask.scope.ignored import check_conditions
-
-        check_conditions(mapping)
-
-
-def _mapping_of(config: Config) -> MappingConfig:
-    from esctl.index.envelope.mapping import parse_mapping
-
-    return parse_mapping(config.mapping, config.name) if config.mapping else MappingConfig()
-
-
-def _projections_of(config: Config) -> tuple[Projection, ...]:
-    from esctl.projection.spec import parse_projections
-
-    return parse_projections(config.projections, config.name)
 
 
 def several(names: str | Sequence[str]) -> tuple[str, ...]:
