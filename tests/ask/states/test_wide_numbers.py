@@ -287,3 +287,18 @@ def test_columns_of_states_keep_the_kind_of_their_values(tmp_path: Path, way: st
     for line in twice.splitlines():
         keys = [key for key, _ in json.loads(line, object_pairs_hook=list)]
         assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("count", [3, 600])
+def test_a_field_is_a_column_beside_the_whole_state_however_many_there_are(tmp_path: Path, count: int) -> None:
+    data = {"n": 2.5, "o": {"z": 1}, **{f"k{number}": number for number in range(count)}}
+    record = {"id": "1", "type": "T", "time": "2024-01-01T00:00:00Z", "stream": "a-1", "data": data}
+    (tmp_path / "log.jsonl").write_text(json.dumps(record) + "\n", encoding="utf-8")
+    good("ingest", "log.jsonl", cwd=tmp_path)
+    asked = ("replay", "--columns", "entity,state.n,state.o,state")
+    told = json.loads(good(*asked, "-f", "jsonl", cwd=tmp_path).text)
+    assert told == {"entity": "a-1", "state.n": 2.5, "state.o": {"z": 1}, "state": data}
+    cells = good("replay", "--columns", "entity,state.n,state.o", "-f", "csv", cwd=tmp_path).text
+    assert cells.splitlines() == ["entity,state.n,state.o", 'a-1,2.5,"{""z"":1}"']
+    good("replay", "--columns", "state.n", "-f", "parquet", "-o", "out.parquet", cwd=tmp_path)
+    assert pq.read_table(tmp_path / "out.parquet")["state.n"].to_pylist() == [Decimal("2.5")]
