@@ -122,9 +122,9 @@ def judge(manifest: Manifest, tallies: Sequence[Tally], at: int) -> tuple[Move, 
     strangers = [one for one in standings if not one.met(manifest.sources[one.source]).same]
     if not leaving and not strangers:
         return ()
-    ground = _Ground(manifest, at)
+    ground = _Ground(manifest, at, {tally.source: _Standing(tally, records - tally.records) for tally in tallies})
     if leaving:
-        return ground.left(leaving, {tally.source: tally for tally in tallies})
+        return ground.left(leaving)
     joining = (ground.joined(one) for one in strangers)
     return next(((move,) for move in joining if move is not None), ())
 
@@ -140,6 +140,7 @@ class _Ground(Struct):
 
     manifest: Manifest
     at: int
+    standings: Mapping[str, _Standing]
     members: dict[int, list[str]] = field(default_factory=dict)
     alike: dict[str, list[str]] = field(default_factory=dict)
 
@@ -148,8 +149,11 @@ class _Ground(Struct):
             self.members.setdefault(number, []).append(source)
             self.alike.setdefault(unrotated(source), []).append(source)
 
-    def left(self, leaving: Sequence[_Standing], tallies: Mapping[str, Tally]) -> tuple[Move, ...]:
-        """Let sources leave their numberings, those that were rotated out of the same file together."""
+    def left(self, leaving: Sequence[_Standing]) -> tuple[Move, ...]:
+        """Let sources leave their numberings, those that were rotated out of the same file together.
+
+        Unless these contradict one another: a file whose ids begin anew with each generation.
+        """
         used = {stanza.numbering for stanza in self.manifest.stanzas}
         moves: dict[str, Move] = {}
         for one in leaving:
@@ -160,9 +164,27 @@ class _Ground(Struct):
             number = _unused(used, one.tally.first, self.at) if target is None else self.numbering(target)
             used.add(number)
             moves[one.source] = self.move(one, number, {other.source for other in leaving})
-            for name in self.along(one, tallies) if target is None else ():
-                moves.setdefault(name, self.move(_Standing(tallies[name], 0), number))
+            if target is None and self.is_of_kin_alone(one):
+                moves.update(self.back(one))
+            elif target is None:
+                for name in self.along(one):
+                    moves.setdefault(name, self.move(self.standings[name], number))
         return tuple(moves.values())
+
+    def is_of_kin_alone(self, one: _Standing) -> bool:
+        """Return whether all in its numbering were rotated out of the same file: these it differs from then."""
+        name = unrotated(one.source)
+        return all(unrotated(other) == name for other in self.members[self.manifest.sources[one.source]])
+
+    def back(self, one: _Standing) -> dict[str, Move]:
+        """Let those go back that a source took along, though it was them that it differed from."""
+        current = self.numbering(self.manifest.sources[one.source])
+        came = {move.source: move for move in self.manifest.moves if move.at == self.at and move.numbering == current}
+        return {
+            name: Move(name, self.at, current, move.left, 0, 0)
+            for name, move in came.items()
+            if name != one.source and move.known - move.same <= STRAYS
+        }
 
     def joined(self, one: _Standing) -> Move | None:
         """Let a source, of whose content nothing is in its own numbering, join another."""
@@ -170,6 +192,9 @@ class _Ground(Struct):
         target = self.agreeing(one)
         if target is None and len(self.members[current]) == 1 and self.numbering(current):
             target = self.kin(one)
+            others = () if target is None else (self.standings.get(name) for name in self.members[target])
+            if any(other is not None and other.differs(current) for other in others):
+                return None
         return None if target is None else self.move(one, self.numbering(target))
 
     def move(self, one: _Standing, number: int, leaving: Collection[str] = ()) -> Move:
@@ -200,14 +225,14 @@ class _Ground(Struct):
         others = (number for number in alike if number != current and groups[number] == groups[current])
         return next((number for number in others if not one.differs(number) and self.numbering(number)), None)
 
-    def along(self, one: _Standing, tallies: Mapping[str, Tally]) -> list[str]:
+    def along(self, one: _Standing) -> list[str]:
         """List the sources of its numbering that were rotated out of the same file, and agree with no other there."""
         current = self.manifest.sources[one.source]
-        alike = (name for name in self.alike[unrotated(one.source)] if name != one.source and name in tallies)
+        alike = (name for name in self.alike[unrotated(one.source)] if name != one.source and name in self.standings)
         return [
             name
             for name in alike
-            if self.manifest.sources[name] == current and not _Standing(tallies[name], 0).met(current).same
+            if self.manifest.sources[name] == current and not self.standings[name].met(current).same
         ]
 
 

@@ -109,6 +109,26 @@ CASES: dict[str, tuple[list[list[Delivery]], tuple[int, int, int]]] = {
     "exports that overlap beyond the others' ids": (
         [[("web", A[:50])], [("jan", B)], [("feb", numbered(51, 150, 2))]], (200, 50, 0)
     ),
+    "rotated files that count anew": ([[("app.log.1", A), ("app.log", B)]], (200, 0, 0)),
+    "rotated files that count anew, one after the other": ([[("app.log.1", A)], [("app.log", B)]], (200, 0, 0)),
+    "generations that count anew": ([[("-", A)], [("-#2", B)], [("-#3", numbered(1, 50, 3))]], (250, 0, 0)),
+    "generations of two systems in turn": ([[("-", A)], [("-#2", B)], [("-#3", A)], [("-#4", B)]], (200, 200, 0)),
+    "many generations that count anew": (
+        [[(f"app.log.{n}", numbered(1, 50, n)) for n in range(6)]], (300, 0, 0)
+    ),
+    "generations that count anew beside another system": (
+        [[("web", A)], [("app.log.2", B)], [("app.log.1", numbered(1, 90, 3))], [("app.log", numbered(1, 80, 4))]],
+        (370, 0, 0)
+    ),
+    "generations that count anew beside another system, at once": (
+        [[("web", A), ("app.log.2", B), ("app.log.1", numbered(1, 90, 3)), ("app.log", numbered(1, 80, 4))]],
+        (370, 0, 0)
+    ),
+    "generations that go on, then count anew": (
+        [[("web", numbered(201, 300, 1)), ("app.log.2", A), ("app.log.1", numbered(101, 250, 1, *range(201, 251)))],
+         [("app.log", numbered(1, 60, 4))]],
+        (410, 0, 0)
+    ),
     "partitions": ([[(f"topic/{n}", numbered(1, 50, n)) for n in range(9)]], (450, 0, 0)),
     "an id given again in its own source": ([[("a", [*A, *B])]], (100, 0, 100)),
 }  # fmt: skip
