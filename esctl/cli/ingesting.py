@@ -14,7 +14,7 @@ from esctl.model import CLOCK_SKEW_SECONDS
 if TYPE_CHECKING:
     from esctl.api import Store
     from esctl.index.envelope.detect import Detection
-    from esctl.index.seen_ids.numberings import Apart
+    from esctl.index.seen_ids.apart import Apart
     from esctl.model import Cursor
 
 MOST_APART = 5

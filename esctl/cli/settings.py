@@ -92,7 +92,7 @@ def _apart(store: Path | None, config: Config) -> Iterator[Setting]:
     from esctl.engine.exact_text import json_string
     from esctl.errors import EsctlError
     from esctl.index.files.manifest import read_manifest
-    from esctl.index.seen_ids.numberings import apart
+    from esctl.index.seen_ids.apart import apart
 
     try:
         manifest = read_manifest(Store(store, config).index_folder) if store is not None else None

@@ -14,7 +14,7 @@ from esctl.model import SAMPLE_RECORDS, IngestSummary
 if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection
     from esctl.index.files.manifest import IndexFile, Manifest
-    from esctl.index.seen_ids.numberings import Apart
+    from esctl.index.seen_ids.apart import Apart
     from esctl.log.store_state import StoreState
     from esctl.log.writer import Part
     from esctl.sources.protocol import Delivery, FileCursor
@@ -141,7 +141,7 @@ class Before(Struct, frozen=True):
         ahead: int = 0,
     ) -> Outcome:
         """Say what an ingest from sources of these names did, whose store and index are now those of `after`."""
-        from esctl.index.seen_ids.numberings import newly_apart
+        from esctl.index.seen_ids.apart import newly_apart
 
         snapshot, manifest = after
         return Outcome(

@@ -116,7 +116,7 @@ def _recognised(snapshot: StoreState, positions: Sequence[int], updater: Updater
     from esctl.ask.events.erasable import within
     from esctl.engine.duckdb import explained
     from esctl.engine.quoting import text_list
-    from esctl.index.seen_ids.numberings import apart
+    from esctl.index.seen_ids.apart import apart
 
     view = updater.run(snapshot)
     own = view.relation(["source"], None, [within(positions)])

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from esctl.engine.exact_text import unmark
 from esctl.errors import UsageError
-from esctl.projection.jsontext import dumps, loads
+from esctl.projection.json_values import differences, dumps, loads, merge_patch, same
 from esctl.projection.values import NUMBER_TEXT
 from esctl.projection.wide import MOST_EXACT_DIGITS
 
@@ -292,30 +292,6 @@ def _number(value: Any) -> int | Decimal | None:
     return None
 
 
-def same(a: Any, b: Any) -> bool:
-    """Compare JSON values: numbers by value, objects by keys, booleans apart from numbers."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(same, a, b))
-    return bool(a == b)
-
-
-def merge_patch(target: Any, patch: Any) -> Any:
-    """Apply a merge patch (RFC 7396, section 2)."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merge_patch(result.get(key), value)
-    return result
-
-
 class Stepped(Struct, frozen=True):
     """One event of an entity: what it changed, and the state that it left.
 
@@ -351,18 +327,3 @@ def steps(
                 state = {}
             else:
                 yield Stepped(parts[0][0], version, changing.before(), changing.after(), state, touched, parts)
-
-
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List the changes between two states; the key of a side is absent where the field was."""
-    changes: list[dict[str, Any]] = []
-    for field in dict.fromkeys([*before, *after]):
-        if field in before and field in after and same(before[field], after[field]):
-            continue
-        change: dict[str, Any] = {"field": field}
-        if field in before:
-            change["before"] = before[field]
-        if field in after:
-            change["after"] = after[field]
-        changes.append(change)
-    return changes

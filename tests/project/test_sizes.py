@@ -10,9 +10,8 @@ MOST_MODULES = 20
 MOST_LINES = 350
 MOST_FUNCTION_LINES = 40
 LARGE_FOLDERS = {"sources": 23}
-LARGE_MODULES = {
+LARGE_MODULES: dict[str, int] = {
     "index/envelope/detect.py": 351,
-    "projection/stepping.py": 368,
 }
 LONG_FUNCTIONS: dict[str, int] = {}
 """What is larger still, and how large it may be. An entry that is no longer needed has to go."""

@@ -20,7 +20,7 @@ from esctl.errors import UsageError
 from esctl.index.scan import read_json
 from esctl.model import Answer, Column
 from esctl.named import read_named
-from esctl.projection.jsontext import dumps
+from esctl.projection.json_values import dumps
 
 _LARGEST = 16 << 20
 """Bytes of a template in a file."""

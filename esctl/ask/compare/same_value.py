@@ -12,8 +12,7 @@ from esctl.engine.quoting import literal
 from esctl.errors import EsctlError
 from esctl.index.decode.times import parse_instant
 from esctl.index.scan import read_json
-from esctl.projection.jsontext import loads
-from esctl.projection.stepping import same
+from esctl.projection.json_values import loads, same
 from esctl.projection.values import NUMBER_TEXT
 
 _TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}

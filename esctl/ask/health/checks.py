@@ -17,7 +17,7 @@ from esctl.engine.quoting import like_pattern, literal
 from esctl.index.files.manifest import UNREADABLE
 from esctl.index.pruning import ALWAYS, Predicate, Test, all_of, any_of
 from esctl.index.scan import FOLDABLE, Read
-from esctl.index.seen_ids.numberings import apart
+from esctl.index.seen_ids.apart import apart
 from esctl.model import CLOCK_SKEW_SECONDS
 from esctl.projection.spec import Projection
 from esctl.timespec import utc_now

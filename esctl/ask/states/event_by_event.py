@@ -17,7 +17,7 @@ from esctl.index.scan import EVENT_COLUMNS, Read
 from esctl.model import AsOf
 from esctl.projection.code import load_function
 from esctl.projection.fold import declared_members, guard_sql, operand, set_json, truthy
-from esctl.projection.jsontext import dumps, loads
+from esctl.projection.json_values import differences, dumps, loads
 from esctl.projection.reads import Reads, measure
 from esctl.projection.spec import ADDITIVE, OBJECT_OPERATIONS, Operation, Projection
 from esctl.projection.stepping import (
@@ -27,7 +27,6 @@ from esctl.projection.stepping import (
     Step,
     StepOperation,
     Stepped,
-    differences,
     rule_step,
     settled,
     steps,

@@ -26,7 +26,7 @@ def run(
 ) -> None:
     """Read the evidence again, under the mapping as it is now."""
     from esctl.cli.ingesting import report_apart, report_detections, report_entities, report_homeless
-    from esctl.index.seen_ids.numberings import apart
+    from esctl.index.seen_ids.apart import apart
 
     store = open_store(shared)
     if mapping is not None:

@@ -252,7 +252,7 @@ VALUES = st.recursive(
 @settings(max_examples=150)
 @given(VALUES, VALUES)
 def test_values_agree_where_they_are_the_same(a: Any, b: Any) -> None:
-    from esctl.projection.jsontext import dumps
+    from esctl.projection.json_values import dumps
 
     assert agree(dumps(a), dumps(a))
     if not isinstance(b, str):

@@ -1,8 +1,9 @@
-"""JSON text of states and values in Python, numbers exact."""
+"""Values of JSON in Python: read and written with exact numbers, compared, patched."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -64,3 +65,42 @@ def _number_text(value: float | Decimal) -> str:
     # What DuckDB's JSON functions would round, or write with an exponent, is marked.
     exact = len(text.replace("-", "").replace(".", "")) <= EXACT_DIGITS and number.adjusted() >= -4
     return text if exact else f'"{MARK}{text}"'
+
+
+def same(a: Any, b: Any) -> bool:
+    """Compare JSON values: numbers by value, objects by keys, booleans apart from numbers."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Apply a merge patch (RFC 7396, section 2)."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merge_patch(result.get(key), value)
+    return result
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the changes between two states; the key of a side is absent where the field was."""
+    changes: list[dict[str, Any]] = []
+    for field in dict.fromkeys([*before, *after]):
+        if field in before and field in after and same(before[field], after[field]):
+            continue
+        change: dict[str, Any] = {"field": field}
+        if field in before:
+            change["before"] = before[field]
+        if field in after:
+            change["after"] = after[field]
+        changes.append(change)
+    return changes
