@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "snapshots"
-FORMAT = 1
+FORMAT = 2
+"""Raise it with what a fold makes of the same operations, too: kept states are told by these, not by generated SQL."""
 LINGER_SECONDS = 600
 """How long files that no manifest names stay, for readers that opened it before and writers that are not done."""
 _BLOCK = 1 << 20

@@ -255,7 +255,7 @@ def test_ingest_makes_them_where_they_are_worth_it(folder: Path, monkeypatch: py
 def test_a_failure_half_way_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before a manifest has its name there is no snapshot; what was written until then goes."""
     store = opened(folder)
-    for step in ("_packed", "_write_cells", "_published", "with_digest"):
+    for step in ("_packed", "_write_cells", "_part", "with_digest"):
         with monkeypatch.context() as patch:
 
             def fail(*_: object) -> None:
