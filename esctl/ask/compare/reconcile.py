@@ -95,7 +95,7 @@ def reconcile(scope: Scope, file: Path, at: AsOf | None, how: Comparison) -> Rec
     counts = _counts(scope, spool)
     notes = [f"note: not compared, as no state has them: {', '.join(left_out)}"] if left_out else []
     notes.append(", ".join(f"{count} {name}" for name, count in counts.items()))
-    sql = _answer_sql(scope, shared, at, spool, trails=counts["different"] > 0)
+    sql = _answer_sql(scope, shared, at, spool, names if counts["different"] else ())
     findings = Findings(RULES, "difference", _MESSAGE, "entity")
     answer = Answer(scope.session, sql, COLUMNS, notes=tuple(notes), title="differences", findings=findings)
     return Reconciled(answer, counts)
@@ -196,14 +196,16 @@ def _counts(scope: Scope, spool: str) -> dict[str, int]:
     return {name: int(found.get(name, 0)) for name in ("equal", "missing", "extra", "different")}
 
 
-def _answer_sql(scope: Scope, shared: Sequence[Claim], at: AsOf | None, spool: str, *, trails: bool) -> str:
-    """Write a row per missing or extra entity and per different field, with the last event that concerned it."""
+def _answer_sql(scope: Scope, shared: Sequence[Claim], at: AsOf | None, spool: str, names: Sequence[str]) -> str:
+    """Write a row per missing or extra entity and per different field (one of `names`), with its last event."""
     common = "entity, kind, found AS difference, position, time"
     rows = f"""SELECT {common}, NULL AS field, log, file FROM ({spool}) WHERE found IN ('missing', 'extra')
         UNION ALL SELECT * EXCLUDE (c), c.field, c.log, c.file
         FROM (SELECT {common}, unnest(changes) AS c FROM ({spool}) WHERE found = 'different')"""
     last = _last_events(scope, spool)
-    touching = _touching(scope, shared, at, spool) if trails else f"SELECT *, NULL AS field FROM ({last}) WHERE false"
+    touching = (
+        _touching(scope, shared, at, spool, names) if names else f"SELECT *, NULL AS field FROM ({last}) WHERE false"
+    )
     event = ", ".join(f"coalesce(t.{name}, l.{name}) AS {name}" for name in _EVENT)
     return f"""SELECT d.entity, d.kind, difference, d.field, d.log, d.file, {event} FROM ({rows}) d
         LEFT JOIN ({touching}) t ON t.kind = d.kind AND t.entity = d.entity AND t.field = d.field
@@ -218,13 +220,11 @@ def _last_events(scope: Scope, spool: str) -> str:
     return f"SELECT DISTINCT kind, entity, {', '.join(_EVENT)} FROM ({rows})"
 
 
-def _touching(scope: Scope, shared: Sequence[Claim], at: AsOf | None, spool: str) -> str:
-    """Write the last event that touched each field, of the entities that have a different one."""
+def _touching(scope: Scope, shared: Sequence[Claim], at: AsOf | None, spool: str, names: Sequence[str]) -> str:
+    """Write the last event that touched each of some fields, of the entities that have a different one."""
     only = f"(kind, entity) IN (SELECT (kind, entity) FROM ({spool}) WHERE found = 'different')"
     event = ", ".join(_EVENT)
-    parts = [
-        f"SELECT kind, entity, key, {event}, unnest(fields) AS field FROM ({trail(scope, claim, at, [only]).sql})"
-        for claim in shared
-    ]
+    trails = [trail(scope, claim, at, [only], names).sql for claim in shared]
+    parts = [f"SELECT kind, entity, key, {event}, unnest(fields) AS field FROM ({rows})" for rows in trails]
     last = "QUALIFY row_number() OVER (PARTITION BY kind, entity, field ORDER BY key DESC) = 1"
     return f"SELECT kind, entity, field, {event} FROM ({' UNION ALL '.join(parts)}) {last}"
