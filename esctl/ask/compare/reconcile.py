@@ -19,7 +19,7 @@ from esctl.ask.compare.external_table import (
     key_sql,
     read_foreign,
 )
-from esctl.ask.compare.same_value import agree, differ_sql
+from esctl.ask.compare.same_value import agree, differ_sql, with_texts
 from esctl.ask.scope.bounds import entity_conditions, is_glob
 from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, claims, counted, find_projection
 from esctl.ask.states.replay import states
@@ -162,7 +162,7 @@ def _compare(scope: Scope, mine: str, theirs: str, names: Sequence[str], *, by_k
     rows = f"""SELECT coalesce(s.entity, f.entity) AS entity, coalesce(s.kind, f.kind) AS kind,
         s.* EXCLUDE (entity, kind), f.* EXCLUDE (entity, kind) FROM ({mine}) s FULL JOIN ({theirs}) f ON {same}"""
     changes = [
-        f"""CASE WHEN {differ_sql(f"l{i}", f"r{i}", function, delimited=delimited)}
+        f"""CASE WHEN {differ_sql(i, function)}
             THEN {{'field': {literal(field)}, 'log': l{i}, 'file': r{i}}} END"""
         for i, field in enumerate(names)
     ]
@@ -171,7 +171,8 @@ def _compare(scope: Scope, mine: str, theirs: str, names: Sequence[str], *, by_k
         CASE WHEN live AND given THEN 'equal' WHEN live THEN 'missing' WHEN given THEN 'extra' END AS found,
         CASE WHEN live AND given THEN {listed} ELSE {_NO_CHANGES} END AS changes,
         CASE WHEN live THEN {_object("l", names)} END AS log,
-        CASE WHEN given THEN {_object("r", names)} END AS file FROM ({rows}) WHERE live OR given"""
+        CASE WHEN given THEN {_object("r", names)} END AS file
+        FROM ({with_texts(rows, len(names), delimited=delimited)}) WHERE live OR given"""
     spool = literal(str(scope.session.folder / f"{secrets.token_hex(8)}.parquet"))
     with explained():
         scope.connection.execute(f"COPY ({sql}) TO {spool} (FORMAT parquet)")

@@ -22,16 +22,29 @@ _NAMED = {"n": "\n", "t": "\t", "r": "\r"}
 _NUMBER = re.compile(NUMBER_TEXT)
 
 
-def differ_sql(log: str, file: str, function: str, *, delimited: bool) -> str:
-    """Write whether two columns of JSON text differ by value; missing and null are one, in `delimited` cells "" too.
+def with_texts(rows: str, count: int, *, delimited: bool) -> str:
+    """Add columns a0, b0, ... to rows of JSON text l0, r0, ...: each value as the text that `differ_sql` compares.
+
+    They are worked out once, a step at a time: written where they are used, the query grows as they nest.
+    """
+    sides = [side + str(number) for number in range(count) for side in "lr"]
+    texts = ", ".join(f"{_text(column)} AS text_{column}" for column in sides)
+    wanted = []
+    for number in range(count):
+        mine, theirs = f"text_l{number}", _trimmed(f"text_r{number}")
+        for name, text in ((f"a{number}", mine), (f"b{number}", theirs)):
+            wanted.append(f"nullif({text}, '') AS {name}" if delimited else f"{text} AS {name}")
+    return f"SELECT *, {', '.join(wanted)} FROM (SELECT *, {texts} FROM ({rows}))" if count else rows
+
+
+def differ_sql(number: int, function: str) -> str:
+    """Write whether two columns of rows from `with_texts` differ by value; missing and null are one.
 
     What is spelled alike is settled here; `function` names one that asks `agree` about the rest.
     """
-    a, b = _text(log), _trimmed(_text(file))
-    if delimited:
-        a, b = f"nullif({a}, '')", f"nullif({b}, '')"
+    a, b = f"a{number}", f"b{number}"
     return f"""CASE WHEN {a} IS NOT DISTINCT FROM {b} THEN false WHEN {a} IS NULL OR {b} IS NULL THEN true
-        ELSE NOT {function}({log}, {file}) END"""
+        ELSE NOT {function}(l{number}, r{number}) END"""
 
 
 def _text(column: str) -> str:
