@@ -78,7 +78,8 @@ def _expand_one(argument: str) -> Iterator[Source]:
     if os.path.lexists(argument):
         yield from _expand_path(argument)
         return
-    matches = sorted(glob.glob(argument, recursive=True)) if glob.has_magic(argument) else []
+    found = sorted(glob.glob(argument, recursive=True)) if glob.has_magic(argument) else []
+    matches = [match for match in found if not _is_endless(match)]
     if not matches:
         raise InputError(f"{argument}: no such file or folder", _missing_hint(argument))
     for match in matches:
@@ -95,7 +96,17 @@ def _expand_path(text: str) -> Iterator[Source]:
         for name in sorted(names):
             if not name.startswith(".") and name not in SKIPPED_IN_FOLDERS:
                 file = os.path.join(folder, name)
-                yield Source(_normalised(file), Path(file))
+                if not _is_endless(file):
+                    yield Source(_normalised(file), Path(file))
+
+
+def _is_endless(path: str) -> bool:
+    """Return whether a path that was found, not named, is a FIFO, device or socket: grep -r skips these too."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False  # said where it is opened
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _normalised(text: str) -> str:

@@ -8,6 +8,7 @@ import gzip
 import hashlib
 import io
 import lzma
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -291,6 +292,20 @@ def test_expand_takes_files_globs_folders_and_stdin(tmp_path: Path, monkeypatch:
     assert "did you mean" in caught.value.hint
     with pytest.raises(InputError, match=r"\*\.json"):
         expand(["*.json"])
+
+
+def test_expand_finds_no_fifo_and_no_device_that_nobody_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "x.log").touch()
+    os.mkfifo(tmp_path / "d" / "fifo.log")
+    (tmp_path / "d" / "null.log").symlink_to("/dev/null")
+    (tmp_path / "d" / "gone.log").symlink_to("nowhere")
+    for argument in ("d", "d/*.log"):
+        assert [source.name for source in expand([argument])] == ["d/gone.log", "d/x.log"]
+    assert [source.name for source in expand(["d/fifo.log"])] == ["d/fifo.log"]
+    with pytest.raises(InputError, match="fifo"):
+        expand(["d/fifo*"])
 
 
 def test_options_that_do_not_fit_are_usage_errors(shelf: Shelf) -> None:
