@@ -19,8 +19,8 @@ from esctl.log.store_state import StoreState
 from esctl.model import Stanza
 
 STRAYS = 2
-"""So many ids that others have with other content are strays, however few records a source has."""
-STRAY_SHARE = 20
+"""So many ids that others have with other content are strays, unless they are all that there is on both sides."""
+STRAY_SHARE = 100
 """And one in so many of a source's records, or of all others, whichever are fewer."""
 AGREEING_SHARE = 10
 """Where one in so many of the ids that a source shares with others has their content, it shares their numbering."""
@@ -103,7 +103,8 @@ class _Standing(Struct, frozen=True):
         met = self.met(number)
         other = met.known - met.same
         strays = max(STRAYS, min(self.tally.records, self.others) // STRAY_SHARE)
-        return other > strays and other > AGREEING_SHARE * met.same
+        are_all = not met.same and STRAYS <= other == self.tally.records == self.others
+        return (are_all or other > strays) and other > AGREEING_SHARE * met.same
 
     def agrees(self, number: int) -> bool:
         """Return whether it delivers what is known in a numbering."""

@@ -87,7 +87,11 @@ CASES: dict[str, tuple[list[list[Delivery]], tuple[int, int, int]]] = {
     "three events each": ([[("a", A[:3])], [("b", B[:3])]], (6, 0, 0)),
     "two strays": ([[("a", A[:3])], [("b", B[:2])]], (3, 0, 2)),
     "one stray among new ids": ([[("a", A)], [("b", numbered(100, 200, 1, 100))]], (200, 0, 1)),
-    "a twentieth are strays": ([[("a", A)], [("b", numbered(96, 195, 1, *range(96, 101)))]], (195, 0, 5)),
+    "two of two, against two": ([[("a", A[:2])], [("b", B[:2])]], (4, 0, 0)),
+    "a hundredth are strays": (
+        [[("a", numbered(1, 400, 0))], [("b", numbered(397, 796, 1, *range(397, 401)))]], (796, 0, 4),
+    ),
+    "five of a hundred are not": ([[("a", A)], [("b", numbered(96, 195, 1, *range(96, 101)))]], (200, 0, 0)),
     "one more is a numbering": ([[("a", A)], [("b", numbered(95, 194, 1, *range(95, 101)))]], (200, 0, 0)),
     "few of few": ([[("a", A[:3])], [("b", numbered(1, 400, 2))]], (403, 0, 0)),
     "overlapping exports": ([[("a", A)], [("b", numbered(51, 150, 1))]], (150, 50, 0)),
