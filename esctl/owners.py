@@ -61,6 +61,12 @@ def own_ids() -> set[int]:
     return own
 
 
+def own_rights(mode: int) -> int:
+    """Return the rights of what is made here, without those for which it would not be found again: others' to write."""
+    withheld = stat.S_IWOTH | (0 if _is_private(os.getegid()) else stat.S_IWGRP)
+    return mode & ~withheld
+
+
 def _writable_by_others(about: os.stat_result) -> bool:
     if about.st_mode & stat.S_IWOTH:
         return True

@@ -14,7 +14,7 @@ from esctl.config import STORE, Config, check_snapshots, find_config, find_store
 from esctl.configured import check_overrides, mapping_of, projections_of
 from esctl.errors import InputError, UsageError
 from esctl.model import AsOf, Basis, MappingConfig
-from esctl.owners import require_own_store
+from esctl.owners import own_rights, require_own_store
 from esctl.timespec import bound_name, parse_as_of, written
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class OpenStore:
         settings = read_config(file)
         check_overrides(settings, overrides or ())  # a wrong mapping is told before anything is made
         if not (found / "format.json").is_file() or erasable:
-            rights = 0o777 & ~withheld(seen(sources), os.getegid())
+            rights = own_rights(0o777 & ~withheld(seen(sources), os.getegid()))
             create_store(_led_to(found), erasable, rights=rights)
         store = cls(found, settings, memory_limit, tz)
         if overrides is not None:

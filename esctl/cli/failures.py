@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import signal
 import sys
 import threading
@@ -138,7 +139,9 @@ def silence_stdout() -> None:
 def _explain(problem: BaseException) -> tuple[str, str, int]:
     if isinstance(problem, EsctlError):
         code = next((code for kind, code in _CODES if isinstance(problem, kind)), BUG)
-        return problem.message, problem.hint or _GENERAL_HINTS.get(code, ""), code
+        event = re.match(r"event (@[0-9]+)\b", problem.message)
+        shown = f"see it with: esctl show {event[1]}" if event else _GENERAL_HINTS.get(code, "")
+        return problem.message, problem.hint or shown, code
     if isinstance(problem, TyperException):
         return *_explain_usage(problem), USAGE
     if isinstance(problem, OSError) and problem.strerror:

@@ -80,10 +80,13 @@ def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = 
     if scope is None:
         return
     if not shared.quiet:
+        from esctl.ask.events.bound_notes import known_note
         from esctl.ask.scope.notes import erased_note, findings_note
 
         for point in (at, *points):
             echo_bound(store, shared, point)
+        if scope.known_at is not None:
+            diagnostics.note(known_note(scope))
         for skipped in scope.without:
             diagnostics.note(f"without {skipped.text}: {skipped.count} event{'s' * (skipped.count != 1)}")
         if noted and (line := findings_note(scope, at)):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from esctl.ask.events.status import last_instant, placed_at
+from esctl.ask.scope.bounds import known_conditions
 from esctl.ask.scope.sequence_notes import sequence_notes
+from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
-from esctl.timespec import format_instant
+from esctl.timespec import format_instant, written
 
 if TYPE_CHECKING:
     import duckdb
@@ -32,6 +34,17 @@ def bound_notes(scope: Scope, at: AsOf, head: int) -> list[str]:
     if last is not None and at.instant > last:
         notes.append(f"note: the last event is of {format_instant(last)}")
     return notes
+
+
+def known_note(scope: Scope) -> str:
+    """Describe how much of the log was known at the scope's `known_at`."""
+    assert scope.known_at is not None
+    known = known_conditions(scope.connection, scope.view, scope.known_at)
+    rows = scope.view.relation(["position"], None, known)
+    with explained():
+        ((last,),) = scope.connection.execute(f"SELECT max(position) FROM ({rows})").fetchall()
+    told = "no record, so the answer is empty" if last is None else f"the records up to position {last}"
+    return f"known at {written(scope.known_at)}: {told}"
 
 
 def names_like(

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esctl.ask.scope.bounds import entity_conditions, known_conditions
-from esctl.ask.scope.event_names import events_of, several
+from esctl.ask.scope.event_names import events_of, part_condition, several, text_values
 from esctl.ask.scope.filters import Filters, filter_conditions
 from esctl.ask.scope.ignored import ignored
 from esctl.ask.scope.scope import Scope, check_entities
@@ -73,11 +73,8 @@ def find_event(scope: Scope, event: str) -> list[int]:
     """
     if re.fullmatch(r"@[0-9]{1,18}", event):
         return _positions(scope, f"position = {int(event[1:])}")
-    names = f"{literal(event)}, {literal(event.removeprefix('id:'))}"
-    found = _positions(scope, f"id IN ({names})")
-    parts = f"len(list_intersect(string_split(scope, chr(31)), [{names}])) > 0"
-    aliases = f"len(list_filter(aliases, lambda a: a.value IN ({names}))) > 0"
-    return found or _positions(scope, f"({parts} OR {aliases})")
+    names = [event, event.removeprefix("id:")]
+    return _positions(scope, f"id IN ({text_values(names)})") or _positions(scope, part_condition(names))
 
 
 def _positions(scope: Scope, condition: str) -> list[int]:

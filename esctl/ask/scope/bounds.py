@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from esctl.ask.scope.event_names import Named, events_of, require_one
+from esctl.ask.scope.event_names import Named, events_of, no_event, require_one
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
@@ -67,7 +67,7 @@ def known_conditions(connection: duckdb.DuckDBPyConnection, view: IndexView, at:
     found = events_of(connection, view, [at.value], FOLDABLE)
     require_one(at.value, found, at.option)
     if not found:
-        raise _no_event(at)
+        raise _no_event(connection, view, at)
     return (Predicate(f"position {less} {found[0].position}"),)
 
 
@@ -76,8 +76,8 @@ def _position_condition(at: AsOf, less: str) -> Predicate:
     return Predicate(f"position {less} {number}", Reach(max_position=number))
 
 
-def _no_event(at: AsOf) -> NotFoundError:
-    return NotFoundError(f"no event has the id {at.value!r}", "list ids with: esctl log --columns id,type,entity")
+def _no_event(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf) -> NotFoundError:
+    return no_event(connection, view, at.value, at.option, "list ids with: esctl log --columns id,type,entity")
 
 
 def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
@@ -106,7 +106,7 @@ def _event_condition(connection: duckdb.DuckDBPyConnection, view: IndexView, at:
         rows = connection.execute(f"SELECT DISTINCT * EXCLUDE (time), epoch_us(time) FROM ({found})").fetchall()
     require_one(at.value, sorted({Named(position, source) for _, _, position, source, *_ in rows}), at.option)
     if not rows:
-        raise _no_event(at)
+        raise _no_event(connection, view, at)
     last = max(instant for *_, instant in rows)
     own = " ".join(
         f"""WHEN entity = {literal(entity)} AND kind = {literal(kind)}

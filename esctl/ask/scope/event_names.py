@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
-from esctl.errors import UsageError
+from esctl.errors import NotFoundError, UsageError
 from esctl.index.scan import IndexView
 
 if TYPE_CHECKING:
@@ -27,8 +27,35 @@ class Named(Struct, frozen=True, order=True):
 
 def events_of(connection: duckdb.DuckDBPyConnection, view: IndexView, ids: Sequence[str], folded: str) -> list[Named]:
     """List the events, for which a condition holds, that have one of some ids, in order of position."""
-    alike = ", ".join(literal(each) for each in ids)
-    rows = view.relation(["position", "source"], None, [f"id IN ({alike})", folded])
+    return _listed(connection, view, f"id IN ({text_values(ids)})", folded)
+
+
+def part_condition(ids: Sequence[str]) -> str:
+    """Write the condition that an event has one of some names as a part of its id, or as an alias."""
+    names = text_values(ids)
+    parts = f"len(list_intersect(string_split(scope, chr(31)), [{names}])) > 0"
+    return f"({parts} OR len(list_filter(aliases, lambda a: a.value IN ({names}))) > 0)"
+
+
+def no_event(
+    connection: duckdb.DuckDBPyConnection, view: IndexView, name: str, option: str, hint: str
+) -> NotFoundError:
+    """Return the error that no event has an id: with those that have it as a part of theirs, where there are any."""
+    found = _listed(connection, view, part_condition([name]), "duplicate_of IS NULL AND invalid IS NULL")
+    if not found:
+        return NotFoundError(f"no event has the id {name!r}", hint)
+    listed = ", ".join(f"@{event.position}" for event in found[:MOST_NAMED]) + (" ..." if found[MOST_NAMED:] else "")
+    message = f"no event has the id {name!r} alone: it is part of the ids of {listed}"
+    return NotFoundError(message, f"name one of them by its position: {option or '--at'} @{found[-1].position}")
+
+
+def text_values(texts: Sequence[str]) -> str:
+    """Write texts as the members of an SQL list."""
+    return ", ".join(literal(each) for each in texts)
+
+
+def _listed(connection: duckdb.DuckDBPyConnection, view: IndexView, *conditions: str) -> list[Named]:
+    rows = view.relation(["position", "source"], None, list(conditions))
     with explained():
         found = connection.execute(f"SELECT DISTINCT position, source FROM ({rows}) ORDER BY position").fetchall()
     return [Named(position, source) for position, source in found]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from esctl.ask.scope.event_names import events_of, require_one
+from esctl.ask.scope.event_names import events_of, no_event, require_one
 from esctl.ask.scope.filters import one_of
 from esctl.ask.scope.scope import Scope, Skipped
 from esctl.engine.duckdb import explained, single_row
@@ -22,6 +22,8 @@ _VALID = "duplicate_of IS NULL AND invalid IS NULL"
 """What may be supposed away: an event of no entity too, of which no state depends."""
 _NAMES = "|".join(name for name in EVENT_COLUMNS if name not in ("time", "recorded_at"))
 _PLAIN_TEST = re.compile(rf"\s*({_NAMES})\s*=\s*([^\s'\"()=<>]+)\s*", re.IGNORECASE)
+
+_NAMED_SO = "list events with: esctl log; or give a predicate: \"type = 'X'\""
 
 
 def supposed(scope: Scope, without: Sequence[str]) -> Scope:
@@ -42,7 +44,7 @@ def _skipped(scope: Scope, text: str) -> Skipped:
         own = scope.view.relation(["position"], None, [_VALID, f"id = {literal(name)}"])
         return Skipped(text, f"position NOT IN (SELECT position FROM ({own}))", 1)
     if name != text or not re.search(r"[\s=<>(]", text):
-        raise _no_event(text)
+        raise no_event(scope.connection, scope.view, name, "--without", _NAMED_SO)
     rows = _matching(scope, text)
     return Skipped(text, f"position NOT IN (SELECT position FROM ({rows}))", _count(scope, rows))
 
@@ -51,14 +53,8 @@ def _named(scope: Scope, text: str, condition: str) -> Skipped:
     rows = scope.view.relation(["position"], None, [_VALID, condition])
     count = _count(scope, rows)
     if not count:
-        raise _no_event(text)
+        raise NotFoundError(f"--without {text!r} is no event", _NAMED_SO)
     return Skipped(text, f"position NOT IN (SELECT position FROM ({rows}))", count)
-
-
-def _no_event(text: str) -> NotFoundError:
-    return NotFoundError(
-        f"--without {text!r} is no event", "list events with: esctl log; or give a predicate: \"type = 'X'\""
-    )
 
 
 def _matching(scope: Scope, text: str) -> str:
