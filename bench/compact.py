@@ -20,8 +20,8 @@ from esctl.api import Store
 from esctl.intake.batch import ingest
 from esctl.intake.intake import IngestOptions
 from esctl.maintain.compact import compact
-from esctl.sources.files import expand
-from esctl.sources.reading import SourceOptions, file_readers
+from esctl.sources.files.finding import expand
+from esctl.sources.files.reading import SourceOptions, file_readers
 
 HERE = Path(__file__).parent
 EVENTS = 5_000

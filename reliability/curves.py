@@ -211,7 +211,7 @@ def cost(work: Path, command: Sequence[str], commit: int = 0) -> Cost:
 def _run(work: Path, command: list[str], commit: int, told: Any) -> None:
     from esctl.cli.app import main
     from esctl.intake import batch
-    from esctl.sources import reading
+    from esctl.sources.files import reading
 
     os.chdir(work)
     os.environ.update(XDG_STATE_HOME=str(work / "state"), XDG_CONFIG_HOME=str(work / "config"))

@@ -20,8 +20,9 @@ import pyarrow.parquet as pq
 from esctl.engine.duckdb import connect
 from esctl.index.decode.exact_json import judge
 from esctl.model import Cursor
-from esctl.sources.files import Limits, Source, zstd
-from esctl.sources.reading import SourceOptions, read
+from esctl.sources.files.finding import Source
+from esctl.sources.files.reading import SourceOptions, read
+from esctl.sources.streams import Limits, zstd
 from reliability.target import Target, each
 
 ROOT = Path(__file__).resolve().parents[1]

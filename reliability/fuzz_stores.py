@@ -32,8 +32,8 @@ from esctl.log.reader import export_raw
 from esctl.log.store_state import commit_name
 from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor
-from esctl.sources.files import Source
-from esctl.sources.reading import SourceOptions, read
+from esctl.sources.files.finding import Source
+from esctl.sources.files.reading import SourceOptions, read
 from reliability.target import Target, each
 
 KEY = SigningKey("keeper", bytes(32))

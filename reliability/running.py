@@ -128,7 +128,7 @@ def surround(work: Path, *, standing: bool = True) -> None:
     from esctl.ledger.check import commits as chain
     from esctl.log import commits
     from esctl.log.writer import LogWriter
-    from esctl.sources import reading
+    from esctl.sources.files import reading
 
     os.chdir(work)
     os.environ.update(XDG_STATE_HOME=str(work / "state"), XDG_CONFIG_HOME=str(work / "config"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from esctl.ledger.prove.proof_file import Proof
     from esctl.ledger.sign.checkpoint import Checkpoint
     from esctl.log.store_state import StoreState
-    from esctl.sources.files import Source
+    from esctl.sources.files.finding import Source
 
 
 class VerifiedRelation(Relation, frozen=True, kw_only=True):
@@ -53,8 +53,8 @@ class Evidence(OpenStore):
         """Read files, globs or folders into the store, exactly once. Raises InputError for one that cannot be read."""
         from esctl.intake.batch import ingest
         from esctl.intake.intake import IngestOptions, unobserved
-        from esctl.sources.files import expand
-        from esctl.sources.reading import SourceOptions, file_readers
+        from esctl.sources.files.finding import expand
+        from esctl.sources.files.reading import SourceOptions, file_readers
 
         found = [each for source in sources for each in (expand([source]) if isinstance(source, str) else [source])]
         how = options or IngestOptions(SourceOptions())

@@ -53,7 +53,7 @@ def ingest(
     from esctl.engine.duckdb import second_cursor
     from esctl.index.background import BackgroundIndexer
     from esctl.log.writer import LogWriter
-    from esctl.sources.generations import Known
+    from esctl.sources.files.generations import Known
 
     started = time.monotonic()
     found: list[tuple[str, Detection]] = []

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from esctl.index.seen_ids.apart import Apart
     from esctl.log.store_state import StoreState
     from esctl.log.writer import Part
+    from esctl.sources.files.reading import SourceOptions
     from esctl.sources.protocol import Delivery, FileCursor
-    from esctl.sources.reading import SourceOptions
 
 COMMIT_BYTES = 48 << 20
 COMMIT_ROWS = 500_000

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from esctl.errors import InputError
-from esctl.sources.files import ByteStream
+from esctl.sources.streams import ByteStream
 
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]

@@ -22,8 +22,8 @@ from esctl.intake.intake import IngestOptions
 from esctl.maintain import save_states as snapshots
 from esctl.output import Target, write
 from esctl.saved_states import files
-from esctl.sources.files import Source
-from esctl.sources.reading import SourceOptions, file_readers
+from esctl.sources.files.finding import Source
+from esctl.sources.files.reading import SourceOptions, file_readers
 from tests.support.cli_harness import esctl, uncompacted
 
 PROJECTION = """

@@ -25,7 +25,7 @@ from esctl.log import writer
 
 esctl.intake.intake.COMMIT_ROWS = 10_000
 number, stop = int(sys.argv.pop(1)), getattr(signal, sys.argv.pop(1))
-import esctl.sources.reading as reading
+import esctl.sources.files.reading as reading
 plain = reading.SourceOptions
 reading.SourceOptions = lambda *arguments, **named: plain(*arguments, **{**named, "batch_rows": 5_000})
 append, calls = writer.LogWriter.append, 0

@@ -15,10 +15,10 @@ import pytest
 from esctl.errors import InputError, UsageError
 from esctl.log.commits import open_log
 from esctl.model import Cursor
-from esctl.sources import follow
-from esctl.sources.files import Source
-from esctl.sources.follow import Tail
-from esctl.sources.reading import SourceOptions, read
+from esctl.sources.files import follow
+from esctl.sources.files.finding import Source
+from esctl.sources.files.follow import Tail
+from esctl.sources.files.reading import SourceOptions, read
 from tests.support.cli_harness import ESCTL, good, plain_event, refused, surroundings
 
 GAP = "what it was when last looked at is not beside it any more"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from esctl.sources.rotated import is_rotated
+from esctl.sources.files.rotated import is_rotated
 from tests.intake.test_follow import GAP, Followed, append, following, head, positions, until
 from tests.support.cli_harness import good
 

@@ -22,10 +22,10 @@ from esctl.intake import batch, intake
 from esctl.intake.intake import IngestOptions, Outcome
 from esctl.log.commits import open_log
 from esctl.model import Cursor, Stanza
-from esctl.sources.files import Source, expand
-from esctl.sources.generations import HEAD_SIZE, Known, candidates, same_files
+from esctl.sources.files.finding import Source, expand
+from esctl.sources.files.generations import HEAD_SIZE, Known, candidates, same_files
+from esctl.sources.files.reading import SourceOptions, file_readers
 from esctl.sources.protocol import SourceReader
-from esctl.sources.reading import SourceOptions, file_readers
 from tests.support.cli_harness import good, plain_event, refused, write_lines
 
 
@@ -82,8 +82,8 @@ import os, signal
 from pathlib import Path
 from esctl.api import Store
 from esctl.intake import batch, intake
-from esctl.sources.files import expand
-from esctl.sources.reading import SourceOptions, file_readers
+from esctl.sources.files.finding import expand
+from esctl.sources.files.reading import SourceOptions, file_readers
 
 intake.COMMIT_PARTS = 10
 kept, seen = batch._read_source, []

@@ -17,8 +17,8 @@ from esctl.intake.follow import Callbacks, Pace, follow
 from esctl.intake.intake import IngestOptions, unobserved
 from esctl.log.commits import open_log
 from esctl.model import Cursor
+from esctl.sources.files.reading import SourceOptions
 from esctl.sources.protocol import Delivery
-from esctl.sources.reading import SourceOptions
 from tests.sources.contract import SourceReaderContract, Subject
 from tests.support.cli_harness import plain_event
 

@@ -11,7 +11,7 @@ import pytest
 
 from esctl.api import Store
 from esctl.log.reader import export_raw
-from esctl.sources.reading import SourceOptions
+from esctl.sources.files.reading import SourceOptions
 from tests.support.real_log_helpers import load, rows_of, run_esctl
 
 OPTIONS = SourceOptions(input_format="json-document")

@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from esctl.api import Store
-from esctl.sources.reading import SourceOptions
+from esctl.sources.files.reading import SourceOptions
 from tests.oracles.test_git import CONFIG
 from tests.support import effort
 from tests.support.real_log_helpers import Rows, json_lines, load, rows_of, states, text_of

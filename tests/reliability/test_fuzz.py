@@ -24,8 +24,8 @@ from esctl.ledger.sign.note import SigningKey, parse_signing
 from esctl.model import Cursor
 from esctl.projection.expressions import Expression
 from esctl.projection.syntax import parse
-from esctl.sources.files import Source
-from esctl.sources.reading import SourceOptions, read
+from esctl.sources.files.finding import Source
+from esctl.sources.files.reading import SourceOptions, read
 from esctl.timespec import parse_as_of
 from reliability.fuzz import run_target, shares
 from reliability.targets import Target, all_targets

@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from esctl.sources.files import Source
+from esctl.sources.files.finding import Source
+from esctl.sources.files.reading import FileReader, SourceOptions
 from esctl.sources.protocol import SourceReader
-from esctl.sources.reading import FileReader, SourceOptions
 from tests.sources.contract import SourceReaderContract, Subject, delivered, raws
 
 COUNT = 7

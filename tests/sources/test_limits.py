@@ -17,8 +17,9 @@ import pytest
 import zstandard
 
 from esctl.errors import InputError
-from esctl.sources.files import Limits, Source
-from esctl.sources.reading import SourceOptions, read
+from esctl.sources.files.finding import Source
+from esctl.sources.files.reading import SourceOptions, read
+from esctl.sources.streams import Limits
 from tests.support.cli_harness import esctl, good, plain_event, refused, surroundings, write_lines
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {

@@ -19,10 +19,11 @@ from msgspec import structs
 
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
-from esctl.sources import files
-from esctl.sources.files import Source, expand, zstd
+from esctl.sources.files import finding
+from esctl.sources.files.finding import Source, expand
+from esctl.sources.files.reading import SourceOptions, read
 from esctl.sources.protocol import Delivery
-from esctl.sources.reading import SourceOptions, read
+from esctl.sources.streams import zstd
 
 LINES = st.lists(
     st.one_of(
@@ -246,7 +247,7 @@ class _Stdin:
 def read_stdin(
     data: bytes, cursors: Mapping[str, Cursor], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[str, list[Delivery]]:
-    monkeypatch.setattr(files.sys, "stdin", _Stdin(data))
+    monkeypatch.setattr(finding.sys, "stdin", _Stdin(data))
     reading = read(Source("-", None), SourceOptions(), cursors)
     return reading.name, list(reading)
 

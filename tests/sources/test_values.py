@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
-from esctl.sources.detect import sniff
-from esctl.sources.files import Source, expand
-from esctl.sources.jsonscan import START, State, scan
-from esctl.sources.reading import FORMATS, SourceOptions, read
+from esctl.sources.files.finding import Source, expand
+from esctl.sources.files.reading import FORMATS, SourceOptions, read
+from esctl.sources.formats.detect import sniff
+from esctl.sources.formats.jsonscan import START, State, scan
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=8)

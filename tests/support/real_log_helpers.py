@@ -17,8 +17,8 @@ from esctl.intake.batch import ingest
 from esctl.intake.intake import IngestOptions
 from esctl.model import IngestSummary
 from esctl.output import Target, write
-from esctl.sources.files import expand
-from esctl.sources.reading import SourceOptions, file_readers
+from esctl.sources.files.finding import expand
+from esctl.sources.files.reading import SourceOptions, file_readers
 
 Rows = list[dict[str, Any]]
 

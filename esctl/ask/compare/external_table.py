@@ -55,8 +55,8 @@ def read_foreign(session: Session, path: Path, null: str | None = None) -> Forei
     import pyarrow.parquet as pq
 
     from esctl.index.decode.exact_json import judge
-    from esctl.sources.files import Source
-    from esctl.sources.reading import SourceOptions, read
+    from esctl.sources.files.finding import Source
+    from esctl.sources.files.reading import SourceOptions, read
 
     if not path.is_file():
         raise InputError(f"{path}: no such file", "give a table as CSV, TSV, JSON Lines, JSON, Parquet or Arrow")
@@ -84,7 +84,7 @@ def read_foreign(session: Session, path: Path, null: str | None = None) -> Forei
 
 def _header(cursor: Cursor) -> tuple[str, ...]:
     """List the columns of CSV, also those without any value."""
-    from esctl.sources.delimited import header_names
+    from esctl.sources.formats.delimited import header_names
 
     if cursor.format not in ("csv", "tsv"):
         return ()

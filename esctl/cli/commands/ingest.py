@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from esctl.intake.intake import IngestOptions, Outcome
     from esctl.ledger.sign.note import SigningKey
     from esctl.model import Answer
-    from esctl.sources.files import Source
+    from esctl.sources.files.finding import Source
 
 
 Sources = Annotated[
@@ -103,8 +103,9 @@ def run(
     from esctl.intake.intake import IngestOptions
     from esctl.ledger.sign.keys import read_key
     from esctl.maintain.save_states import keep
-    from esctl.sources.files import Limits, expand, expand_followed
-    from esctl.sources.reading import SourceOptions
+    from esctl.sources.files.finding import expand, expand_followed
+    from esctl.sources.files.reading import SourceOptions
+    from esctl.sources.streams import Limits
 
     signing = read_key(key) if checkpoint or key else None
     find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
@@ -169,7 +170,7 @@ def _followed(store: Store, found: list[Source], options: IngestOptions, pace: P
     from esctl.cli.failures import asked_to_stop
     from esctl.cli.ingesting import report_detections
     from esctl.intake.follow import Callbacks, follow
-    from esctl.sources.follow import Tail
+    from esctl.sources.files.follow import Tail
     from esctl.storage.rights import narrow, seen
 
     def note(text: str) -> None:

@@ -21,8 +21,8 @@ from esctl.errors import UsageError
 from esctl.intake.batch import ingest
 from esctl.intake.intake import IngestOptions, Outcome
 from esctl.model import MARK
-from esctl.sources.files import expand
-from esctl.sources.reading import SourceOptions, file_readers
+from esctl.sources.files.finding import expand
+from esctl.sources.files.reading import SourceOptions, file_readers
 from tests.support.cli_harness import esctl, good, refused
 
 ENVELOPE = {"id": "i", "type": "t", "time": "at", "entity": "e", "data": "d"}

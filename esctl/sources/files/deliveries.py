@@ -11,12 +11,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.model import Cursor
-from esctl.sources import columnar
 from esctl.sources.feed import Feed
-from esctl.sources.files import ByteStream
-from esctl.sources.generations import HEAD_SIZE
+from esctl.sources.files.generations import HEAD_SIZE
+from esctl.sources.formats import columnar
 from esctl.sources.pieces import Piece, batch_of
 from esctl.sources.protocol import Delivery
+from esctl.sources.streams import ByteStream
 
 
 class RecordReader(Protocol):

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 
 from esctl.errors import EsctlError
 from esctl.model import Cursor
-from esctl.sources.files import Source
-from esctl.sources.generations import generations
+from esctl.sources.files.finding import Source
+from esctl.sources.files.generations import generations
+from esctl.sources.files.reading import SourceOptions, read
+from esctl.sources.files.rotated import Look, Place, Sibling, is_known, looked_at, missing, siblings
 from esctl.sources.protocol import Delivery
-from esctl.sources.reading import SourceOptions, read
-from esctl.sources.rotated import Look, Place, Sibling, is_known, looked_at, missing, siblings
 
 _EARLIER = 1_000_000_000
 """Nanoseconds by which a file's times may be behind the clock."""

@@ -14,9 +14,9 @@ import pyarrow.types as pt
 from msgspec import Struct
 
 from esctl.errors import InputError
-from esctl.sources.exact import rows_as_json
-from esctl.sources.files import Limits
+from esctl.sources.formats.exact import rows_as_json
 from esctl.sources.pieces import SCHEMA, Offsets, Piece
+from esctl.sources.streams import Limits
 
 EMPTY = pa.RecordBatch.from_pylist([], schema=SCHEMA)
 _ROWS = 65_536  # rows written as text at once: what bounds memory when a row is wide

@@ -17,16 +17,14 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
-from esctl.sources import columnar, delimited, detect
-from esctl.sources.deliveries import Reading, RecordReader, WholeFile
-from esctl.sources.documents import DocumentReader, NothingReader
 from esctl.sources.feed import Feed
-from esctl.sources.files import LIMITS, ByteStream, Limits, Source, open_path, open_stream
-from esctl.sources.generations import COLUMNAR, HEAD_SIZE, Candidate, candidates, matching, next_name, same_files
-from esctl.sources.lines import LineReader
-from esctl.sources.pieces import BLANKS, BOM
-from esctl.sources.protocol import Delivery
-from esctl.sources.shape import (
+from esctl.sources.files.deliveries import Reading, RecordReader, WholeFile
+from esctl.sources.files.finding import Source, open_stream
+from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, candidates, matching, next_name, same_files
+from esctl.sources.formats import columnar, delimited, detect
+from esctl.sources.formats.documents import DocumentReader, NothingReader
+from esctl.sources.formats.lines import LineReader
+from esctl.sources.formats.shape import (
     Shape,
     find_shape,
     format_records_path,
@@ -34,7 +32,10 @@ from esctl.sources.shape import (
     parse_records_path,
     wrapped_key,
 )
-from esctl.sources.values import ValueReader
+from esctl.sources.formats.values import ValueReader
+from esctl.sources.pieces import BLANKS, BOM
+from esctl.sources.protocol import Delivery
+from esctl.sources.streams import LIMITS, ByteStream, Limits, open_path
 
 FORMATS = ("jsonl", "json", "json-document", "csv", "tsv", "parquet", "arrow")
 _SKIP = 8 << 20

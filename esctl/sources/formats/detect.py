@@ -7,9 +7,9 @@ import io
 import re
 from itertools import islice
 
-from esctl.sources.jsontext import first_value, is_json, is_json_object
+from esctl.sources.formats.jsontext import first_value, is_json, is_json_object
+from esctl.sources.formats.shape import CUSTOMARY, wrapped_key
 from esctl.sources.pieces import BLANKS, BOM
-from esctl.sources.shape import CUSTOMARY, wrapped_key
 
 HEAD = 1 << 20
 """Bytes of a source that `sniff` wants to see."""

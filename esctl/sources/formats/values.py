@@ -10,11 +10,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.sources.feed import Bytes, Feed
-from esctl.sources.gaps import Gaps, Span, outer_spans, region_spans
-from esctl.sources.jsonscan import Brackets, State, scan
-from esctl.sources.jsontext import first_value
+from esctl.sources.formats.gaps import Gaps, Span, outer_spans, region_spans
+from esctl.sources.formats.jsonscan import Brackets, State, scan
+from esctl.sources.formats.jsontext import first_value
+from esctl.sources.formats.shape import Shape, array_openings
 from esctl.sources.pieces import BLANKS, BOM, Offsets, Piece, slices_of
-from esctl.sources.shape import Shape, array_openings
 
 _LARGEST_CHUNK = 16 << 20  # a chunk's brackets take several times its own size in the worst case
 

@@ -1,10 +1,8 @@
-"""Names on the command line -> sources -> decompressed byte streams."""
+"""Files as decompressed byte streams, within limits."""
 
 from __future__ import annotations
 
 import bz2
-import difflib
-import glob
 import gzip
 import io
 import lzma
@@ -12,121 +10,22 @@ import os
 import stat
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any, cast
 
 from msgspec import Struct
 
-from esctl.errors import InputError, UsageError, shell_word
+from esctl.errors import InputError
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-STDIN = "-"
-SKIPPED_IN_FOLDERS = frozenset({"esctl.toml"})
 _LONGEST_ZSTD_WINDOW = 31
 _STEP = 8 << 20  # how far a stream is unpacked before it is held against its limits
 _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
-
-
-class Source(Struct, frozen=True):
-    """One file or stdin: `name` as it is recorded, `path` None for stdin."""
-
-    name: str
-    path: Path | None
-
-    @property
-    def reopenable(self) -> bool:
-        """Return whether reading it twice gives the same bytes (false for stdin, pipes, sockets)."""
-        return self.path is not None and stat.S_ISREG(self.path.stat().st_mode)
-
-
-def expand(arguments: Sequence[str]) -> list[Source]:
-    """Turn files, globs, folders and "-" into sources, in the order given, each once.
-
-    Folders are read recursively, sorted, without hidden files. Raises InputError for what does not exist.
-    """
-    found: dict[str, Source] = {}
-    for argument in arguments:
-        for source in _expand_one(argument):
-            found.setdefault(source.name, source)
-    return list(found.values())
-
-
-def expand_followed(arguments: Sequence[str]) -> list[Source]:
-    """Turn files, globs and "-" into sources that are followed; a file need not be there yet.
-
-    Raises UsageError for a folder, InputError for a pattern that nothing matches.
-    """
-    found: dict[str, Source] = {}
-    for argument in arguments:
-        if os.path.isdir(argument):
-            raise UsageError(f"{argument} is a folder, and only files can be followed", "name the files, or a pattern")
-        is_name = argument != STDIN and not os.path.lexists(argument) and not glob.has_magic(argument)
-        for source in [Source(_normalised(argument), Path(argument))] if is_name else _expand_one(argument):
-            found.setdefault(source.name, source)
-    return list(found.values())
-
-
-def _expand_one(argument: str) -> Iterator[Source]:
-    if argument == STDIN:
-        yield Source(STDIN, None)
-        return
-    if os.path.lexists(argument):
-        yield from _expand_path(argument)
-        return
-    found = sorted(glob.glob(argument, recursive=True)) if glob.has_magic(argument) else []
-    matches = [match for match in found if not _is_endless(match)]
-    if not matches:
-        raise InputError(f"{argument}: no such file or folder", _missing_hint(argument))
-    for match in matches:
-        yield from _expand_path(match)
-
-
-def _expand_path(text: str) -> Iterator[Source]:
-    path = Path(text)
-    if not path.is_dir():
-        yield Source(_normalised(text), path)
-        return
-    for folder, folders, names in os.walk(text):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and name not in SKIPPED_IN_FOLDERS:
-                file = os.path.join(folder, name)
-                if not _is_endless(file):
-                    yield Source(_normalised(file), Path(file))
-
-
-def _is_endless(path: str) -> bool:
-    """Return whether a path that was found, not named, is a FIFO, device or socket: grep -r skips these too."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return False  # said where it is opened
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-
-
-def _normalised(text: str) -> str:
-    # A name that is no UTF-8 is recorded as it is shown, its odd bytes as `\\xff`: records hold text alone.
-    name = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return os.path.normpath(name).replace(os.sep, "/")
-
-
-def _missing_hint(argument: str) -> str:
-    if glob.has_magic(argument):
-        return "the pattern matches nothing; patterns are relative to the working directory"
-    folder, name = os.path.split(argument)
-    try:
-        neighbours = os.listdir(folder or ".")
-    except OSError:
-        return f"the folder {folder} cannot be read" if folder else ""
-    close = difflib.get_close_matches(name, neighbours, n=1)
-    if not close:
-        return "give a file, a folder, a glob or - for stdin"
-    return f"did you mean {shell_word(os.path.join(folder, close[0]))}?"
 
 
 class Limits(Struct, frozen=True):
@@ -273,16 +172,6 @@ def _decoder(magic: bytes) -> tuple[str, Callable[[IO[bytes]], IO[bytes]]]:
     if magic.startswith(b"\xfd7zXZ\x00"):
         return "xz", lambda raw: cast(IO[bytes], lzma.LZMAFile(raw))
     return "", lambda raw: raw
-
-
-def open_stream(source: Source, limits: Limits = LIMITS) -> ByteStream:
-    """Open a source for reading, decompressed by its magic bytes (gz, zst, bz2, xz), never by its suffix.
-
-    Raises InputError when it cannot be opened; damage found later raises InputError from `readinto`.
-    """
-    if source.path is None:
-        return ByteStream(source.name, cast(IO[bytes], sys.stdin.buffer), None, limits=limits)
-    return open_path(source.name, source.path, limits=limits)
 
 
 def open_path(name: str, path: Path, plain: bool = False, limits: Limits = LIMITS) -> ByteStream:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from esctl.sources.columnar import ColumnarReader
-from esctl.sources.delimited import DelimitedReader, rows_to_json
+from esctl.sources.formats.columnar import ColumnarReader
+from esctl.sources.formats.delimited import DelimitedReader, rows_to_json
 
 __all__ = ["ColumnarReader", "DelimitedReader", "rows_to_json"]

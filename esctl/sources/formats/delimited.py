@@ -16,7 +16,7 @@ from pyarrow import csv as arrow_csv
 
 from esctl.model import Cursor
 from esctl.sources.feed import Bytes, Feed
-from esctl.sources.jsonwrite import objects, quoted
+from esctl.sources.formats.jsonwrite import objects, quoted
 from esctl.sources.pieces import BOM, NOWHERE, Offsets, Piece, slices_of
 
 _QUOTE = 34

@@ -20,17 +20,18 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
-from esctl.sources.deliveries import Reading
-from esctl.sources.detect import HEAD, sniff
 from esctl.sources.feed import Feed
-from esctl.sources.files import ByteStream, Source
-from esctl.sources.generations import HEAD_SIZE, next_name
-from esctl.sources.lines import LineReader
+from esctl.sources.files.deliveries import Reading
+from esctl.sources.files.finding import Source
+from esctl.sources.files.generations import HEAD_SIZE, next_name
+from esctl.sources.files.predecessors import Given, Left, Predecessors, place_of
+from esctl.sources.files.reading import SourceOptions, first_cursor, read
+from esctl.sources.files.rotated import Place
+from esctl.sources.formats.detect import HEAD, sniff
+from esctl.sources.formats.lines import LineReader
 from esctl.sources.pieces import Piece
-from esctl.sources.predecessors import Given, Left, Predecessors, place_of
 from esctl.sources.protocol import Delivery
-from esctl.sources.reading import SourceOptions, first_cursor, read
-from esctl.sources.rotated import Place
+from esctl.sources.streams import ByteStream
 
 BLOCK = 1 << 20
 PROBE = 4096

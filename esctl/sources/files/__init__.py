@@ -1,0 +1,1 @@
+"""Files and stdin as sources: found, opened, recognised, followed."""
