@@ -273,7 +273,7 @@ def test_an_object_is_opened_up_only_when_it_is_no_event_itself(tmp_path: Path) 
         (b"1\n2\n", "jsonl"),
         (b"\x00\x01\x02\xff,\n\x00,", "jsonl"),
         (b"[1]\n[2]\n", "jsonl"),
-        (b'{"records":[{"a":1}]}\n', "jsonl"),
+        (b'{"records":[{"a":1}]}\n', "json"),
         (b'{"Records":[{"a":1}]}\n{"Records":[]}\n', "json"),
         (b'{"Records":[]}', "json"),
         (b'[{"a":1},{"b":2}]\n', "json"),

@@ -34,7 +34,9 @@ InputFormat = Annotated[
 ]
 RecordsPath = Annotated[
     str | None,
-    typer.Option("--records-path", metavar="KEY", help="Where the array of records is in a wrapping object."),
+    typer.Option(
+        "--records-path", metavar="PATH", help="Where the records are in what wraps them: page.events, a[].b[]."
+    ),
 ]
 Map = Annotated[
     list[str] | None,

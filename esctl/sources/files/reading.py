@@ -24,16 +24,10 @@ from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, cand
 from esctl.sources.formats import columnar, delimited, detect
 from esctl.sources.formats.documents import DocumentReader, NothingReader
 from esctl.sources.formats.lines import LineReader
-from esctl.sources.formats.shape import (
-    Shape,
-    find_shape,
-    format_records_path,
-    may_have_records,
-    parse_records_path,
-    wrapped_key,
-)
+from esctl.sources.formats.shape import Shape, format_records_path, may_have_records, parse_records_path
 from esctl.sources.formats.values import ValueReader
-from esctl.sources.pieces import BLANKS, BOM
+from esctl.sources.formats.wrappers import find_shape
+from esctl.sources.pieces import BLANKS
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import LIMITS, ByteStream, Limits, open_path
 
@@ -155,12 +149,12 @@ def _check_records_path(name: str, input_format: str, given: str, head: bytes, w
             "leave it out for this source; it names an array in JSON objects",
         )
     if head.strip(BLANKS) and not may_have_records(head, whole, parse_records_path(given)):
-        likely = wrapped_key(head.removeprefix(BOM).lstrip(BLANKS))
+        likely = find_shape(head, None).path
         raise UsageError(
             f"{name}: --records-path {given!r} is no array in it",
-            f"did you mean --records-path {shlex.quote(format_records_path((likely,)))}?"
+            f"did you mean --records-path {shlex.quote(format_records_path(likely))}?"
             if likely
-            else "leave it out, or name the array: --records-path page.events",
+            else "leave it out, or name the array: --records-path page.events, or pages[].events[]",
         )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from itertools import islice
 
 from esctl.sources.formats.jsontext import first_value, is_json, is_json_object
-from esctl.sources.formats.shape import CUSTOMARY, wrapped_key
+from esctl.sources.formats.wrappers import beginning, path_of_lines, path_to_records
 from esctl.sources.pieces import BLANKS, BOM
 
 HEAD = 1 << 20
@@ -67,12 +68,11 @@ def _lines(text: bytes, whole: bool) -> list[bytes]:
 def _json_or_lines(text: bytes, lines: list[bytes], whole: bool) -> str:
     first, alone = lines[0], len(lines) == 1
     if is_json(first):
-        wraps = wrapped_key(first.strip(BLANKS)) == CUSTOMARY
-        return "json" if wraps or (alone and first.startswith(b"[")) else "jsonl"
+        return "json" if _are_wrapped(lines) else "jsonl"
     value = first_value(text.decode(errors="replace"))
     if alone and not whole and len(first) == len(text) and value.state == "incomplete":
-        # One line longer than the head: an array or the customary wrapper, else a very long record.
-        return "json" if text.startswith(b"[") or wrapped_key(text) == CUSTOMARY else "jsonl"
+        # One line longer than the head: an array or a wrapper, else a very long record.
+        return "json" if path_to_records(beginning(text)) or text.startswith(b"[") else "jsonl"
     later_objects = any(is_json_object(line) for line in lines[1:] if line.startswith(b"{"))
     first_length = len(first.decode(errors="replace"))
     if value.state == "complete":
@@ -82,6 +82,13 @@ def _json_or_lines(text: bytes, lines: list[bytes], whole: bool) -> str:
     if value.state == "incomplete":
         return "jsonl" if whole and later_objects and text.startswith(b"{") else "json"
     return "jsonl" if later_objects or value.end <= first_length else "json"
+
+
+def _are_wrapped(lines: list[bytes]) -> bool:
+    """Return whether lines, the first of which is JSON, hold records further in than as what they are."""
+    if len(lines) == 1:
+        return lines[0].startswith(b"[") or bool(path_to_records(beginning(lines[0])))
+    return bool(path_of_lines([json.loads(line) if is_json(line) else None for line in lines]))
 
 
 def sniff_delimiter(text: bytes, whole: bool, named: bool = True) -> str | None:

@@ -19,6 +19,7 @@ _COMMA = 44
 _STRING = rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'
 _ARRAY_TOKEN = re.compile(rb',|(?:[^,"\\]++|\\.|' + _STRING + rb"|\\\Z)++", re.DOTALL)
 _LINE_TOKEN = re.compile(rb'(?:[^\n"\\]++|\\.|' + _STRING + rb"|\\\Z)++", re.DOTALL)
+_KEY = re.compile(rb'"(?:[^"\\]++|\\.)*+"[ \t\r\n]*+:', re.DOTALL)
 _IS_BLANK = np.zeros(256, np.bool_)
 _IS_BLANK[list(BLANKS)] = True
 
@@ -43,20 +44,25 @@ class Gaps(NamedTuple):
     closing: Flags
 
 
-def region_spans(window: Bytes, gaps: Gaps, ended: bool, final: bool) -> list[Span]:
-    """Find the scalars and stray commas between the bracketed elements of arrays."""
+def region_spans(window: Bytes, gaps: Gaps, ended: bool, final: bool, named: bool = False) -> list[Span]:
+    """Find the scalars and stray commas between the bracketed elements of arrays; `named`: of objects, with keys."""
     count = len(gaps.tos)
     expected = ~gaps.fresh[:count] & ~gaps.closing
     spans: list[Span] = []
     for index in _odd(window, gaps.froms[:count], gaps.tos, expected):
-        text = window[gaps.froms[index] : gaps.tos[index]].tobytes()
+        text = _unnamed(window[gaps.froms[index] : gaps.tos[index]].tobytes(), named)
         pieces = _array_pieces(text, bool(gaps.fresh[index]), bool(gaps.closing[index]))
         spans += [_moved(piece, int(gaps.froms[index]), True) for piece in pieces]
     if len(gaps.froms) > count:
         start = int(gaps.froms[-1])
-        text = window[start:].tobytes()
+        text = _unnamed(window[start:].tobytes(), named)
         spans += [_moved(piece, start, True) for piece in _unfinished(text, bool(gaps.fresh[-1]), ended, final)]
     return spans
+
+
+def _unnamed(text: bytes, named: bool) -> bytes:
+    """Return the text between values of an object with blanks for its keys."""
+    return _KEY.sub(lambda found: b" " * len(found[0]), text) if named else text
 
 
 def outer_spans(window: Bytes, froms: Offsets, tos: Offsets, ended: bool, final: bool) -> tuple[list[Span], bool]:

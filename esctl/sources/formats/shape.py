@@ -1,9 +1,10 @@
-"""Which JSON values of a document are its records: itself, the elements of an array, or of an array it wraps."""
+"""Which JSON values of a document are its records: itself, or what a path within it leads to."""
 
 from __future__ import annotations
 
 import json
 import re
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -13,116 +14,113 @@ from esctl.sources.formats.jsonscan import Brackets, scan
 from esctl.sources.pieces import BLANKS, BOM, Offsets
 
 _LONGEST_KEY = 4096
-_STRING = re.compile(rb'"((?:[^"\\]++|\\.)*+)"(\s*+:)?', re.DOTALL)
-_PATH_PART = re.compile(r'"((?:[^"\\]|\\.)*)"|([^.]+)')
-CUSTOMARY = "Records"
-_IDS = {"id", "event_id", "eventid", "specversion"}
-_TYPES = {"type", "event_type", "eventtype", "eventname", "event", "action"}
-_TIMES = {"time", "timestamp", "@timestamp", "occurred_at", "eventtime"}
-_ENVELOPE = _IDS | _TYPES | _TIMES
+_PATH_PART = re.compile(r'"((?:[^"\\]|\\.)*)"|(\[\])|(\*)(?=\.|\[|\Z)|([^.\[]+(?:\[(?!\])[^.\[]*)*)')
+
+
+class Every(Enum):
+    """A step to more than one value: each element of an array, or the value of each member of an object."""
+
+    ELEMENT = "[]"
+    MEMBER = "*"
+
+
+Step = str | Every
+Path = tuple[Step, ...]
+EACH = Every.ELEMENT
+MEMBERS = Every.MEMBER
 
 
 class Shape(NamedTuple):
-    """How records lie in JSON documents; `path` is the way to the array in each, for `wrapped`."""
+    """How records lie in JSON documents; `path` is the way to each of them, for `wrapped`."""
 
     kind: str  # values | array | wrapped
-    path: tuple[str, ...] = ()
+    path: Path = ()
+
+    @property
+    def steps(self) -> Path:
+        """Return the way from a document to each record."""
+        return (EACH,) if self.kind == "array" else self.path
 
     @property
     def depth(self) -> int:
         """Nesting depth at which the records' own brackets open."""
-        return 0 if self.kind == "values" else len(self.path) + 1
+        return len(self.steps)
 
 
-def parse_records_path(text: str) -> tuple[str, ...]:
-    """Split a dotted path; odd names stand in double quotes (`a."b.c"`)."""
-    return tuple(quoted or plain for quoted, plain in _PATH_PART.findall(text))
+def shape_of(path: Path) -> Shape:
+    """Return the shape of documents whose records lie at a path."""
+    return Shape("values") if not path else Shape("array") if path == (EACH,) else Shape("wrapped", path)
 
 
-def format_records_path(path: tuple[str, ...]) -> str:
-    """Write a path so that `parse_records_path` reads it."""
-    return ".".join(f'"{part}"' if re.search(r'[."]', part) else part for part in path)
+def parse_records_path(text: str) -> Path:
+    """Split a dotted path: `[]` are the elements of an array, `*` all members; odd names stand in quotes (`a."b.c"`).
 
-
-def find_shape(head: bytes, records_path: str | None) -> Shape:
-    """Return which values of a JSON stream are its records, by its beginning.
-
-    An object is opened up when `records_path` says so, or when its top level holds exactly one array of objects and
-    nothing that marks it as an event itself (an id, a type, a time).
+    A path that says neither leads to an array, whose elements are meant.
     """
-    if records_path:
-        return Shape("wrapped", parse_records_path(records_path))
-    text = head.removeprefix(BOM).lstrip(BLANKS + b"\x1e")
-    if text.startswith(b"["):
-        return Shape("array")
-    key = wrapped_key(text)
-    return Shape("values") if key is None else Shape("wrapped", (key,))
+    found = _PATH_PART.findall(text)
+    steps: Path = tuple(EACH if each else MEMBERS if star else quoted or name for quoted, each, star, name in found)
+    return steps if not steps or any(isinstance(step, Every) for step in steps) else (*steps, EACH)
 
 
-def wrapped_key(text: bytes) -> str | None:
-    """Name the only array of objects at the top level of the object that `text` begins with, if it is a wrapper."""
-    if not text.startswith(b"{"):
-        return None
-    window = np.frombuffer(text, np.uint8)
-    brackets, _ = scan(window, 1)
-    ends = np.flatnonzero((brackets.after == 0) & (brackets.before == 1))
-    size = int(brackets.at[ends[0]]) + 1 if len(ends) else len(text)
-    opens = (brackets.before == 1) & (brackets.after == 2) & brackets.square & (brackets.at < size)
-    keys = _top_keys(text[:size], brackets)
-    found = []
-    for at in brackets.at[opens].tolist():
-        first = text[at + 1 : at + 1 + _LONGEST_KEY].lstrip(BLANKS)[:1]
-        key = key_before(window, at)
-        if key is not None and (first == b"{" or (key == CUSTOMARY and len(keys) == 1)):
-            found.append(key)
-    if len(found) != 1 or any(key.lower() in _ENVELOPE for key in keys - set(found)):
-        return None
-    return found[0]
+def format_records_path(path: Path) -> str:
+    """Write a path so that `parse_records_path` reads it."""
+    if path[-1:] == (EACH,) and not any(isinstance(step, Every) for step in path[:-1]):
+        path = path[:-1] or path
+    text = ""
+    for step in path:
+        if step is EACH:
+            text += "[]"
+        else:
+            text += "." * bool(text) + ("*" if isinstance(step, Every) else _named(step))
+    return text
 
 
-def _top_keys(text: bytes, brackets: Brackets) -> set[str]:
-    """Return the keys of the first object's top level, as far as the text goes."""
-    opens = brackets.at[(brackets.before == 1) & (brackets.after == 2)].tolist()
-    closes = brackets.at[(brackets.before == 2) & (brackets.after == 1)].tolist()
-    parts, start = [], 0
-    for open_at, close_at in zip(opens, [*closes, len(text)], strict=False):
-        parts.append(text[start:open_at])
-        start = close_at
-    parts.append(text[start:])
-    flat = b" ".join(parts)
-    return {_unescaped(match.group(1)) for match in _STRING.finditer(flat) if match.group(2)}
+def _named(name: str) -> str:
+    return f'"{name}"' if re.search(r'[."\[]|^\*$', name) else name
 
 
-def array_openings(window: Bytes, brackets: Brackets, shape: Shape) -> Offsets:
-    """Return the indexes of the brackets that open an array of records."""
-    if shape.kind == "values":
+def openings(window: Bytes, brackets: Brackets, steps: Path, inside: bool) -> Offsets:
+    """Return the indexes of the brackets that hold records: what a path leads to but for its last step.
+
+    `inside` tells that such a one is open where the window begins.
+    """
+    if not steps:
         return np.empty(0, np.int64)
-    level = shape.depth - 1
-    opens = np.flatnonzero((brackets.before == level) & (brackets.after == level + 1) & brackets.square)
-    if shape.kind == "array":
-        return opens
-    return np.array([index for index in opens.tolist() if _has_path(window, brackets, shape.path, index)], np.int64)
+    kept = [inside] * len(steps)  # whether what is open at each level lies on the path
+    opens = np.flatnonzero((brackets.after == brackets.before + 1) & (brackets.before < len(steps)))
+    found = []
+    for index in opens.tolist():
+        level = int(brackets.before[index])
+        leads = level == 0 or (kept[level - 1] and _leads(window, int(brackets.at[index]), steps[level - 1]))
+        kept[level] = leads and bool(brackets.square[index]) == (steps[level] is EACH)
+        if kept[level] and level == len(steps) - 1:
+            found.append(index)
+    return np.array(found, np.int64)
 
 
-def _has_path(window: Bytes, brackets: Brackets, path: tuple[str, ...], index: int) -> bool:
-    for level in range(len(path), 0, -1):
-        if key_before(window, int(brackets.at[index])) != path[level - 1]:
-            return False
-        # The bracket that encloses this one is the last one before it to open at the level above.
-        outer = np.flatnonzero((brackets.before[:index] == level - 1) & (brackets.after[:index] == level))
-        if not len(outer):
-            return False
-        index = int(outer[-1])
-    return True
+def _leads(window: Bytes, at: int, step: Step) -> bool:
+    """Return whether a value that begins at `at` is what a step leads to."""
+    return isinstance(step, Every) or key_before(window, at) == step
 
 
-def may_have_records(head: bytes, whole: bool, path: tuple[str, ...]) -> bool:
-    """Tell whether an array at a path is in the head of a JSON stream, or may still come in its first document."""
-    window, shape = np.frombuffer(head, np.uint8), Shape("wrapped", path)
-    brackets, _ = scan(window, shape.depth)
-    begun = not whole or head.removeprefix(BOM).lstrip(BLANKS).startswith(b"{")  # what is unfinished may go on later
-    is_open = begun and not (brackets.after == 0).any()
-    return is_open or len(array_openings(window, brackets, shape)) > 0
+def led_to(window: Bytes, starts: Offsets, step: Step) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Return a mask of the values, by where they begin, that are what the last step of a path leads to."""
+    if isinstance(step, Every):
+        return np.ones(len(starts), np.bool_)
+    return np.array([key_before(window, at) == step for at in starts.tolist()], np.bool_)
+
+
+def may_have_records(head: bytes, whole: bool, path: Path) -> bool:
+    """Tell whether records at a path are in the head of a JSON stream, or may still come in its first document."""
+    window = np.frombuffer(head, np.uint8)
+    brackets, _ = scan(window, len(path))
+    begun = not whole or head.removeprefix(BOM).lstrip(BLANKS)[:1] in b"{["  # what is unfinished may go on later
+    if begun and not (brackets.after == 0).any():
+        return True
+    if not len(openings(window, brackets, path, False)):
+        return False
+    opens = (brackets.before == len(path)) & (brackets.after == len(path) + 1)
+    return bool(path[-1] is EACH or led_to(window, brackets.at[opens], path[-1]).any())
 
 
 def key_before(window: Bytes, at: int) -> str | None:

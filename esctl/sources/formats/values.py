@@ -13,7 +13,7 @@ from esctl.sources.feed import Bytes, Feed
 from esctl.sources.formats.gaps import Gaps, Span, outer_spans, region_spans
 from esctl.sources.formats.jsonscan import Brackets, State, scan
 from esctl.sources.formats.jsontext import first_value
-from esctl.sources.formats.shape import Shape, array_openings
+from esctl.sources.formats.shape import MEMBERS, Every, Shape, led_to, openings
 from esctl.sources.pieces import BLANKS, BOM, Offsets, Piece, slices_of
 
 _LARGEST_CHUNK = 16 << 20  # a chunk's brackets take several times its own size in the worst case
@@ -87,18 +87,26 @@ class ValueReader:
         window, depth = self._feed.window, self._shape.depth
         brackets, _ = scan(window, depth, State(depth if self._inside else 0))
         regions = _regions(window, brackets, self._shape, self._inside)
-        elements = _pairs(brackets, depth, regions) if self._shape.kind != "values" else _NO_PAIRS
+        elements = _pairs(window, brackets, self._shape, regions) if depth else _NO_PAIRS
         documents = _documents(brackets, regions)
         begin = len(BOM) if self._feed.base == 0 and window[: len(BOM)].tobytes() == BOM else 0
         froms = documents.ends if self._inside else np.concatenate([[begin], documents.ends])
         outer, whole = outer_spans(window, froms, documents.starts, ended, self._final)
-        inner = region_spans(window, _array_gaps(regions, elements), ended, self._final)
+        inner = self._between(regions, elements, ended)
         cut = _assemble(elements, documents, inner + outer)
         at_top = len(froms) > len(documents.starts)
         if ended and (self._final or (at_top and whole)):
             array_open = bool(len(regions.end)) and int(regions.end[-1]) < 0
             cut = replace(cut, resume=len(window), resume_inside=array_open)
         return cut
+
+    def _between(self, regions: _Regions, elements: _Pairs, ended: bool) -> list[Span]:
+        """Find the records that no bracket encloses; where one member is the record, the others are its wrapping."""
+        last = self._shape.steps[-1:]
+        if not last or not isinstance(last[0], Every):
+            return []
+        gaps = _array_gaps(regions, elements)
+        return region_spans(self._feed.window, gaps, ended, self._final, named=last[0] is MEMBERS)
 
     def _with_rest(self, cut: _Cut) -> _Cut:
         window, start = self._feed.window, cut.open_value
@@ -149,7 +157,7 @@ _NO_PAIRS = _Pairs(_NONE, _NONE)
 
 
 def _regions(window: Bytes, brackets: Brackets, shape: Shape, inside: bool) -> _Regions:
-    first = array_openings(window, brackets, shape)
+    first = openings(window, brackets, shape.steps, inside)
     begin = brackets.at[first] + 1
     if inside:
         first, begin = np.concatenate([[-1], first]), np.concatenate([[0], begin])
@@ -161,13 +169,15 @@ def _regions(window: Bytes, brackets: Brackets, shape: Shape, inside: bool) -> _
     return _Regions(first, last, begin, end, inside)
 
 
-def _pairs(brackets: Brackets, depth: int, regions: _Regions) -> _Pairs:
+def _pairs(window: Bytes, brackets: Brackets, shape: Shape, regions: _Regions) -> _Pairs:
+    depth = shape.depth
     opens = np.flatnonzero((brackets.before == depth) & (brackets.after == depth + 1))
     closes = np.flatnonzero((brackets.before == depth + 1) & (brackets.after == depth))
     opens, closes = opens[regions.holding(opens)], closes[regions.holding(closes)]
     starts, ends = brackets.at[opens], brackets.at[closes] + 1
-    unended = int(starts[-1]) if len(starts) > len(ends) else None
-    return _Pairs(starts[: len(ends)], ends, unended)
+    kept = led_to(window, starts, shape.steps[-1])
+    unended = int(starts[-1]) if len(starts) > len(ends) and kept[-1] else None
+    return _Pairs(starts[: len(ends)][kept[: len(ends)]], ends[kept[: len(ends)]], unended)
 
 
 def _documents(brackets: Brackets, regions: _Regions) -> _Documents:

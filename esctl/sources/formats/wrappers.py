@@ -1,0 +1,236 @@
+"""What wraps records in a JSON document, told from the document itself: the path to them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from esctl.sources.formats.jsonscan import START, State, scan
+from esctl.sources.formats.shape import EACH, MEMBERS, Path, Shape, parse_records_path, shape_of
+from esctl.sources.pieces import BLANKS, BOM
+
+CUSTOMARY = frozenset({"Records", "records", "events", "Events", "logEvents", "logs", "entries"})
+"""Keys that hold events and hardly ever the parts of one."""
+
+_IDS = {"id", "event_id", "eventid", "specversion"}
+_TYPES = {"type", "event_type", "eventtype", "eventname", "event", "action"}
+_TIMES = {"time", "timestamp", "@timestamp", "occurred_at", "eventtime"}
+_TIME_NAME = re.compile(
+    r"(?i:time|timestamp|ts|date|datetime|when|published|created|occurred)\Z"
+    r"|.*(?:[_.@-](?i:time|timestamp|ts|date|datetime|at)|[Tt]ime|Timestamp|[Dd]ate|At|Nano|TimeStamp)\Z"
+    r"|@timestamp\Z"
+)
+_LOOKED_AT = 50
+_DEEPEST = 8
+_MOST_BRACKETS = 900  # Python's parser recurses
+
+
+def beginning(text: bytes) -> Any:
+    """Return the JSON value that a text begins with, as far as it goes: what is open at its end is closed there.
+
+    None where that cannot be told.
+    """
+    try:
+        return json.JSONDecoder().raw_decode(text.decode(errors="replace"))[0]
+    except (ValueError, RecursionError):
+        pass
+    window = np.frombuffer(text, np.uint8)
+    brackets, _ = scan(window, _MOST_BRACKETS, State(*START))
+    closings = np.flatnonzero(brackets.after < brackets.before)
+    if not len(closings):
+        return None
+    last = int(closings[-1])
+    stack: list[bytes] = []
+    for at in brackets.at[: last + 1].tolist():
+        if text[at : at + 1] in b"{[":
+            stack.append(b"}" if text[at : at + 1] == b"{" else b"]")
+        elif stack:
+            stack.pop()
+    closed = text[: int(brackets.at[last]) + 1] + b"".join(reversed(stack))
+    try:
+        return json.loads(closed.decode(errors="replace"))
+    except (ValueError, RecursionError):
+        return None
+
+
+def find_shape(head: bytes, records_path: str | None) -> Shape:
+    """Return which values of a JSON stream are its records, by its beginning (or as a path says)."""
+    if records_path:
+        return shape_of(parse_records_path(records_path))
+    text = head.removeprefix(BOM).lstrip(BLANKS + b"\x1e")
+    documents = [*_on_lines(text)]
+    if len(documents) > 1:
+        return shape_of(path_of_lines(documents))
+    path = path_to_records(beginning(text))
+    return Shape("array") if text.startswith(b"[") and not path else shape_of(path)
+
+
+def _on_lines(text: bytes) -> Iterable[Any]:
+    """Return the documents that a text begins with, if each stands on a line."""
+    for line in text.split(b"\n", _LOOKED_AT)[:_LOOKED_AT]:
+        if line.strip(BLANKS):
+            try:
+                yield json.loads(line.decode())
+            except (ValueError, RecursionError):
+                return
+
+
+def path_to_records(document: Any) -> Path:
+    """Return the path to the records of a document, empty where it is one itself.
+
+    An object is opened when its top level holds exactly one array of objects and nothing that marks it as an event;
+    further in, only where what is there looks like events.
+    """
+    if isinstance(document, list):
+        return (EACH, *(_within(document) or ()))
+    return (_in_object(document, 0) or ()) if isinstance(document, dict) else ()
+
+
+def path_of_lines(documents: list[Any]) -> Path:
+    """Return the path to the records of documents that stand on a line each, empty where they are records themselves.
+
+    An event may hold an array as well, so each must be a wrapper without a doubt.
+    """
+    first = documents[0] if documents else None
+    if isinstance(first, list):
+        elements = [*chain(*documents)] if all(isinstance(one, list) for one in documents) else []
+        return (EACH, *(_within(elements) or ())) if _are_objects(elements) else ()
+    path: Path = next((found for document in documents if (found := path_to_records(document))), ())
+    for document in documents if path else ():
+        if not isinstance(document, dict):
+            return ()
+        values = list(values_at(document, path))
+        if _is_doubtful(path, values) and not (path[-1:] == (EACH,) and _has_empty(document, path)):
+            return ()
+    return path
+
+
+def _is_doubtful(path: Path, found: list[Any]) -> bool:
+    named = [step for step in path if isinstance(step, str)]
+    return not (bool(named) and named[-1] in CUSTOMARY | {"_source"}) and not _are_events(found)
+
+
+def _has_empty(document: Any, path: Path) -> bool:
+    return any(value == [] for value in values_at(document, path[:-1]))
+
+
+def values_at(value: Any, path: Path) -> Iterable[Any]:
+    """Return the values that a path leads to."""
+    found = [value]
+    for step in path:
+        found = [inner for each in found for inner in _stepped(each, step)]
+    return found
+
+
+def _stepped(value: Any, step: Any) -> list[Any]:
+    if step is EACH:
+        return value if isinstance(value, list) else []
+    if not isinstance(value, dict):
+        return []
+    return list(value.values()) if step is MEMBERS else [value[step]] if step in value else []
+
+
+def _in_object(value: dict[str, Any], level: int) -> Path | None:
+    if level > _DEEPEST:
+        return None
+    if level == 0 and (source := _one_member(value)):
+        return source
+    found = [key for key, inner in value.items() if _holds(key, inner, len(value))]
+    if len(found) == 1:
+        elements = value[found[0]]
+        if not _may_open(value, found[0], elements, level):
+            return None
+        return (found[0], EACH, *(_within(elements) or ()))
+    if found or _marks(value):
+        return None
+    deeper = [(key, path) for key, inner in value.items() if (path := _in_member(inner, level))]
+    if len(deeper) == 1:
+        return (deeper[0][0], *deeper[0][1])
+    return (MEMBERS,) if _is_keyed(value) else None
+
+
+def _in_member(inner: Any, level: int) -> Path | None:
+    return _in_object(inner, level + 1) if isinstance(inner, dict) else None
+
+
+def _one_member(value: dict[str, Any]) -> Path | None:
+    """Return the path in a document of a search index, or a line of a search's results."""
+    if isinstance(value.get("_source"), dict) and ("_index" in value or "_id" in value):
+        return ("_source",)
+    if isinstance(value.get("result"), dict) and value.keys() <= {"preview", "offset", "lastrow", "result"}:
+        return ("result",)
+    return None
+
+
+def _holds(key: str, value: Any, members: int) -> bool:
+    return _are_objects(value) or (value == [] and key in CUSTOMARY and members == 1)
+
+
+def _may_open(value: dict[str, Any], key: str, elements: list[Any], level: int) -> bool:
+    names = {name.lower() for name in value}
+    if names & (_TYPES | _IDS):
+        return False
+    if _is_timed(value):
+        return key in CUSTOMARY or (_are_events(elements) and not names & _TIMES)
+    return level == 0 or key in CUSTOMARY or _are_events(elements) or bool(_within(elements))
+
+
+def _within(elements: list[Any]) -> Path | None:
+    """Return the path from elements of an array to what are events in them, None where they are records themselves."""
+    some = [element for element in elements[:_LOOKED_AT] if isinstance(element, dict)]
+    if len(some) < len(elements[:_LOOKED_AT]) or any(_marks(one) or _is_timed(one) for one in some):
+        return None
+    for one in some:
+        path = _one_member(one) or _node(one) or _in_object(one, 1)
+        if path and _are_events(list(values_at(one, path))):
+            return path
+    return None
+
+
+def _node(value: dict[str, Any]) -> Path | None:
+    return ("node",) if isinstance(value.get("node"), dict) and value.keys() <= {"node", "cursor"} else None
+
+
+def _is_keyed(value: dict[str, Any]) -> bool:
+    """Return whether an object is a table of events by their ids."""
+    inner = list(value.values())
+    if len(inner) < 2 or not _are_objects(inner) or not _are_events(inner):
+        return False
+    return all(_is_id(key) or key in _texts(each) for key, each in value.items())
+
+
+def _is_id(key: str) -> bool:
+    return any(character.isdigit() for character in key)
+
+
+def _texts(value: dict[str, Any]) -> set[str]:
+    return {str(inner) for inner in value.values() if isinstance(inner, str | int)}
+
+
+def _are_objects(values: Any) -> bool:
+    return isinstance(values, list) and bool(values) and all(isinstance(one, dict) for one in values[:_LOOKED_AT])
+
+
+def _are_events(values: list[Any]) -> bool:
+    """Return whether values are objects that nearly all have a time."""
+    some = values[:_LOOKED_AT]
+    return _are_objects(some) and sum(map(_is_timed, some)) >= 0.9 * len(some)
+
+
+def _marks(value: dict[str, Any]) -> bool:
+    return any(name.lower() in _IDS | _TYPES | _TIMES for name in value)
+
+
+def _is_timed(value: dict[str, Any]) -> bool:
+    return any(_TIME_NAME.match(name) and _may_be_time(inner) for name, inner in value.items())
+
+
+def _may_be_time(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    return isinstance(value, int | float) or (isinstance(value, str) and any(map(str.isdigit, value)))
