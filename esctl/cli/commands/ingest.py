@@ -34,9 +34,7 @@ InputFormat = Annotated[
 ]
 RecordsPath = Annotated[
     str | None,
-    typer.Option(
-        "--records-path", metavar="PATH", help="Where the records are in what wraps them: page.events, a[].b[]."
-    ),
+    typer.Option("--records-path", metavar="PATH", help="Where the records are in what wraps them: a.events, a[].b[]."),
 ]
 Map = Annotated[
     list[str] | None,
