@@ -71,6 +71,23 @@ def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> No
         diagnostics.note(f"note: {_events(count - declared)} of no entity: esctl doctor --homeless", quiet)
 
 
+def report_read_twice(store: Store, quiet: bool, after: int = 0) -> None:
+    """Print how many events behind a position are those of a source that is read differently, so that both count."""
+    from esctl.ask.health.read_twice import count_read_twice
+
+    found = count_read_twice(store.scope(), after)
+    if found is not None:
+        count, source, other = found
+        diagnostics.note(
+            f"note: {_events(count)} of {source} {'is' if count == 1 else 'are'} in {other} too, which is read "
+            f"differently, and count twice: esctl doctor --read-twice",
+            quiet,
+        )
+        diagnostics.note(
+            'to tell their ids apart no more, in the [mapping.sources] stanza of each: scope = "store"', quiet
+        )
+
+
 def _events(count: int) -> str:
     return "1 event" if count == 1 else f"{count} events"
 

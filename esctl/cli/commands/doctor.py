@@ -29,6 +29,9 @@ def run(
     numberings: Annotated[
         bool, typer.Option("--numberings", help="List sources that were found to have a numbering of ids of their own.")
     ] = False,
+    read_twice: Annotated[
+        bool, typer.Option("--read-twice", help="List events that another source, read differently, tells too.")
+    ] = False,
     invalid: Annotated[bool, typer.Option("--invalid", help="List records that could not be read.")] = False,
     homeless: Annotated[bool, typer.Option("--homeless", help="List events of no entity.")] = False,
     late: Annotated[
@@ -66,6 +69,7 @@ def run(
         "duplicates": duplicates,
         "conflicts": conflicts,
         "numberings": numberings,
+        "read-twice": read_twice,
         "invalid": invalid,
         "homeless": homeless,
         "late": late,

@@ -208,7 +208,7 @@ def _total(sources: list[Source]) -> int | None:
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
-    from esctl.cli.ingesting import report_apart, report_clock, report_homeless, report_unzoned
+    from esctl.cli.ingesting import report_apart, report_clock, report_homeless, report_read_twice, report_unzoned
     from esctl.cli.opening import output_settings, zone
     from esctl.cli.render import render
 
@@ -230,6 +230,8 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
         if count:
             diagnostics.note(f"note: {count} {what}: esctl log {option}", shared.quiet)
     report_apart(outcome.apart, shared.quiet)
+    if outcome.detections:
+        report_read_twice(store, shared.quiet, summary.head - summary.new)
     report_homeless(store, outcome.homeless, shared.quiet, summary.head - summary.new)
     if summary.invalid and summary.invalid == summary.new:
         diagnostics.note(

@@ -25,7 +25,7 @@ def run(
     ] = None,
 ) -> None:
     """Read the evidence again, under the mapping as it is now."""
-    from esctl.cli.ingesting import report_apart, report_detections, report_entities, report_homeless
+    from esctl.cli.ingesting import report_apart, report_detections, report_entities, report_homeless, report_read_twice
     from esctl.index.seen_ids.apart import apart
 
     store = open_store(shared)
@@ -34,5 +34,6 @@ def run(
     found = store.rebuild_index()
     report_detections(found, shared.quiet)
     report_apart(tuple(apart(store.view.manifest).values()), shared.quiet)
+    report_read_twice(store, shared.quiet)
     report_homeless(store, store.view.manifest.homeless, shared.quiet)
     report_entities(store, found)
