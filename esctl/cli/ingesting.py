@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 MOST_APART = 5
 """Sources that are told one by one."""
+_READINGS = {
+    ("prefix", "any"): "what stands before the JSON of each line is kept, and no part of the events",
+    ("prefix", "key"): "each line is a key, a tab and JSON: read as the fields key and payload",
+}
+"""What is told of the dialect of a source."""
 LONGEST = 60
 """Characters of a path or sample value that are shown."""
 
@@ -36,6 +41,18 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
         width = max((len(choice.field) for choice in detection.rows), default=0)
         for choice in detection.rows:
             diagnostics.note(f"  {choice.field:<{width}}  {choice.path}  ({choice.why})")
+
+
+def report_readings(names: Sequence[str], cursors: Mapping[str, Cursor], quiet: bool) -> None:
+    """Say of new sources what their text is read as, where that is not plain; those that are alike together."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        for key, value in cursors[name].dialect.items():
+            if told := _READINGS.get((key, value)):
+                alike.setdefault(told, []).append(name)
+    for told, found in alike.items():
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        diagnostics.note(f"note: {found[0]}{more}: {told}", quiet)
 
 
 def report_apart(found: Sequence[Apart], quiet: bool) -> None:

@@ -21,6 +21,8 @@ SCHEMA = pa.schema(
 )
 BOM = b"\xef\xbb\xbf"
 BLANKS = b" \t\r\n"
+NOISE = BLANKS + b"\x1e\0"
+"""What may stand around JSON text beside blanks: the mark of RFC 7464, and what a file cut under its writer has."""
 NOWHERE = np.empty(0, np.int64)
 
 
@@ -49,8 +51,9 @@ def slices_of(window: npt.NDArray[np.uint8], bounds: Offsets) -> pa.Array:
     return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(bounds) - 1, buffers)
 
 
-def batch_of(offsets: Offsets, raws: pa.Array) -> pa.RecordBatch:
-    """Make a batch of the sources' schema; key, headers and source_time are null."""
+def batch_of(offsets: Offsets, raws: pa.Array, times: pa.Array | None = None) -> pa.RecordBatch:
+    """Make a batch of the sources' schema; key, headers and, where no `times` are given, source_time are null."""
     count = len(raws)
     nulls = [pa.nulls(count, SCHEMA.field(name).type) for name in ("key", "headers", "source_time")]
-    return pa.RecordBatch.from_arrays([pa.array(offsets, pa.int64()), raws, *nulls], schema=SCHEMA)
+    columns = nulls if times is None else [*nulls[:-1], times]
+    return pa.RecordBatch.from_arrays([pa.array(offsets, pa.int64()), raws, *columns], schema=SCHEMA)

@@ -208,7 +208,14 @@ def _total(sources: list[Source]) -> int | None:
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
-    from esctl.cli.ingesting import report_apart, report_clock, report_homeless, report_read_twice, report_unzoned
+    from esctl.cli.ingesting import (
+        report_apart,
+        report_clock,
+        report_homeless,
+        report_read_twice,
+        report_readings,
+        report_unzoned,
+    )
     from esctl.cli.opening import output_settings, zone
     from esctl.cli.render import render
 
@@ -220,6 +227,7 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
         diagnostics.note(
             f"{outcome.skipped} duplicates were left out: their sources can no longer be exported whole", shared.quiet
         )
+    report_readings([name for name, _ in outcome.detections], outcome.snapshot.cursors, shared.quiet)
     report_unzoned(outcome.unzoned, outcome.snapshot.cursors, zone(shared), shared.quiet)
     report_clock(outcome.ahead, outcome.snapshot.at, shared.quiet)
     summary = outcome.summary

@@ -30,7 +30,7 @@ _CHUNK_ROWS = 16_384
 _SAMPLED = 64
 _MOST_PATHS = 200
 _BOM = "\ufeff"
-_BLANK = " \t\r\n"
+_BLANK = " \t\r\n\x1e\0"  # and what stands before JSON text in sequences of RFC 7464, and where a file was cut
 
 _VALUE_START = r"(?:^|[:,\[])\s*"
 _VALUE_END = r"\s*(?:[,\]}]|$)"
@@ -69,6 +69,11 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
     if isinstance(raws, pa.ChunkedArray):
         raws = raws.combine_chunks()
     texts, reasons = _read_rows(raws, cursor) if cursor.format in ("csv", "tsv") else _decode(raws)
+    if prefix := cursor.dialect.get("prefix"):
+        from esctl.sources.formats.prefixes import behind
+
+        texts, unread = behind(texts, prefix)
+        reasons |= unread
     texts = _trim(texts)
     connection = connection or connect()
     suspects = _suspects(connection, texts)
@@ -119,7 +124,7 @@ def _trim(texts: pa.Array) -> pa.Array:
     with_bom = pc.starts_with(texts, _BOM)
     if not pc.any(with_bom).as_py():
         return texts
-    without = pc.replace_substring_regex(texts, rf"\A[{_BOM}{_BLANK}]+", "", max_replacements=1)
+    without = pc.replace_substring_regex(texts, rf"\A[{_BOM} \t\r\n\x1e\x00]+", "", max_replacements=1)
     return pc.if_else(with_bom, without, texts)
 
 

@@ -72,7 +72,7 @@ def _writing(cursor: Cursor) -> tuple[str, ...]:
     """Return what the text of a record depends on beside its bytes."""
     if cursor.format in ("csv", "tsv"):
         return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
-    return ("json",)
+    return ("json", cursor.dialect.get("prefix", ""))
 
 
 def judged_chunk(
@@ -132,5 +132,5 @@ def trimmed_raws(snapshot: StoreState, table: pa.Table) -> Callable[[Sequence[in
 
 
 def trimmed(raw: bytes | None) -> bytes:
-    """Return a record's bytes without BOM and blanks around them."""
-    return (raw or b"").removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n").removeprefix(b"\xef\xbb\xbf")
+    """Return a record's bytes without BOM, blanks and what is as good as these around them."""
+    return (raw or b"").removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n\x1e\0").removeprefix(b"\xef\xbb\xbf")

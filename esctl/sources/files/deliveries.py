@@ -14,6 +14,7 @@ from esctl.model import Cursor
 from esctl.sources.feed import Feed
 from esctl.sources.files.generations import HEAD_SIZE
 from esctl.sources.formats import columnar
+from esctl.sources.formats.prefixes import ANY, times_before
 from esctl.sources.pieces import Piece, batch_of
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import ByteStream
@@ -110,7 +111,9 @@ class Reading:
             for start in range(0, count, self._rows):
                 stop = min(start + self._rows, count)
                 last = self._advanced(last, piece, start, stop)
-                batch = batch_of(piece.starts[start:stop], piece.raws.slice(start, stop - start))
+                raws = piece.raws.slice(start, stop - start)
+                times = times_before(raws) if last.dialect.get("prefix") == ANY else None
+                batch = batch_of(piece.starts[start:stop], raws, times)
                 yield Delivery(self.name, batch, last, self._newly_done())
             if not count:
                 last = self._advanced(last, piece, 0, 0)

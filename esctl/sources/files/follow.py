@@ -73,7 +73,7 @@ class Growing(Struct):
         """Yield an unfinished last line too, if it is JSON (or `--final`), and close the file."""
         try:
             self.feed.ended = True
-            yield from self._deliveries(LineReader(self.feed, 0, self.options.final))
+            yield from self._deliveries(LineReader(self.feed, 0, self.options.final, self.cursor.dialect.get("prefix")))
         finally:
             os.close(self.descriptor)
 

@@ -219,7 +219,9 @@ def _resumed(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
 def first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOptions) -> Cursor:
     """Return the cursor of a source of which nothing was read yet."""
     dialect: dict[str, str] = {}
-    if input_format == "json":
+    if input_format == "jsonl" and (prefix := detect.line_prefix(head, whole)):
+        dialect = {"prefix": prefix}
+    elif input_format == "json":
         shape = find_shape(head, options.records_path)
         dialect = {"shape": shape.kind, "inside": "0"}
         if shape.path:
@@ -244,7 +246,7 @@ def _reader(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
         delimiter = dialect["delimiter"]
         columns = len(delimited.header_names(header, delimiter)) if header else None
         return delimited.DelimitedReader(feed, size, final, delimiter, columns)
-    return LineReader(feed, size, final)
+    return LineReader(feed, size, final, dialect.get("prefix"))
 
 
 def _read_columnar(

@@ -9,13 +9,15 @@ import re
 from itertools import islice
 
 from esctl.sources.formats.jsontext import first_value, is_json, is_json_object
+from esctl.sources.formats.prefixes import find_prefix
 from esctl.sources.formats.wrappers import beginning, path_of_lines, path_to_records
-from esctl.sources.pieces import BLANKS, BOM
+from esctl.sources.pieces import BLANKS, BOM, NOISE
 
 HEAD = 1 << 20
 """Bytes of a source that `sniff` wants to see."""
 
 _LINES_LOOKED_AT = 50
+_STRAYS = 5
 _ROWS = 50
 _DELIMITERS = ",;\t|"
 _NAME = re.compile(r"[^\W\d][\w .:/@#()%$\[\]-]{0,127}")
@@ -31,7 +33,7 @@ def sniff(head: bytes, whole: bool = True) -> str:
     columnar = sniff_columnar(head)
     if columnar is not None:
         return columnar
-    text = head.removeprefix(BOM).lstrip(BLANKS + b"\x1e")
+    text = head.removeprefix(BOM).lstrip(NOISE)
     if not text:
         return "jsonl"
     lines = _lines(text, whole)
@@ -40,7 +42,26 @@ def sniff(head: bytes, whole: bool = True) -> str:
     if is_json(lines[0]) or any(is_json_object(line) for line in lines[1:]):
         return "jsonl"
     delimiter = sniff_delimiter(head, whole)
-    return "jsonl" if delimiter is None else "tsv" if delimiter == "\t" else "csv"
+    if delimiter is not None:
+        return "tsv" if delimiter == "\t" else "csv"
+    return "json" if find_prefix(lines) is None and _has_strays(text, lines, whole) else "jsonl"
+
+
+def line_prefix(head: bytes, whole: bool = True) -> str | None:
+    """Return the kind of prefix that lines of JSON have, by the first bytes of a source, or None."""
+    lines = _lines(head.removeprefix(BOM).lstrip(NOISE), whole)
+    if not lines or is_json(lines[0]):
+        return None
+    return find_prefix(lines)
+
+
+def _has_strays(text: bytes, lines: list[bytes], whole: bool) -> bool:
+    """Return whether JSON over several lines begins behind some lines that are none, as between dumped records."""
+    at = next((line for line in lines if line[:1] in (b"{", b"[")), None)
+    if at is None or lines.index(at) > _STRAYS or is_json(at):
+        return False
+    value = first_value(text[text.index(b"\n" + at) + 1 :].decode(errors="replace"))
+    return value.state == "complete" or (value.state == "incomplete" and not whole)
 
 
 def sniff_columnar(head: bytes) -> str | None:
@@ -88,7 +109,7 @@ def _are_wrapped(lines: list[bytes]) -> bool:
     """Return whether lines, the first of which is JSON, hold records further in than as what they are."""
     if len(lines) == 1:
         return lines[0].startswith(b"[") or bool(path_to_records(beginning(lines[0])))
-    return bool(path_of_lines([json.loads(line) if is_json(line) else None for line in lines]))
+    return bool(path_of_lines([json.loads(line.strip(NOISE).decode()) if is_json(line) else None for line in lines]))
 
 
 def sniff_delimiter(text: bytes, whole: bool, named: bool = True) -> str | None:

@@ -6,7 +6,7 @@ import json
 import re
 from typing import Literal, NamedTuple
 
-from esctl.sources.pieces import BLANKS
+from esctl.sources.pieces import BLANKS, NOISE
 
 _DECODER = json.JSONDecoder(parse_constant=lambda name: _refuse(name))
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -19,9 +19,9 @@ def _refuse(name: str) -> float:
 
 
 def is_json(text: bytes) -> bool:
-    """Return whether the bytes are exactly one JSON value, blanks around it allowed."""
+    """Return whether the bytes are exactly one JSON value, blanks and what is as good around it allowed."""
     try:
-        json.loads(text.strip(BLANKS).decode(), parse_constant=_refuse)
+        json.loads(text.strip(NOISE).decode(), parse_constant=_refuse)
     except RecursionError:
         return _balanced(text)
     except ValueError:
@@ -31,7 +31,7 @@ def is_json(text: bytes) -> bool:
 
 def is_json_object(text: bytes) -> bool:
     """Return whether the bytes are exactly one JSON object."""
-    return text.lstrip(BLANKS).startswith(b"{") and is_json(text)
+    return text.lstrip(NOISE).startswith(b"{") and is_json(text)
 
 
 def _balanced(text: bytes) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from esctl.sources.formats.jsonscan import START, State, scan
 from esctl.sources.formats.shape import EACH, MEMBERS, Path, Shape, parse_records_path, shape_of
-from esctl.sources.pieces import BLANKS, BOM
+from esctl.sources.pieces import BOM, NOISE
 
 CUSTOMARY = frozenset({"Records", "records", "events", "Events", "logEvents", "logs", "entries"})
 """Keys that hold events and hardly ever the parts of one."""
@@ -62,7 +62,7 @@ def find_shape(head: bytes, records_path: str | None) -> Shape:
     """Return which values of a JSON stream are its records, by its beginning (or as a path says)."""
     if records_path:
         return shape_of(parse_records_path(records_path))
-    text = head.removeprefix(BOM).lstrip(BLANKS + b"\x1e")
+    text = head.removeprefix(BOM).lstrip(NOISE)
     documents = [*_on_lines(text)]
     if len(documents) > 1:
         return shape_of(path_of_lines(documents))
@@ -73,9 +73,9 @@ def find_shape(head: bytes, records_path: str | None) -> Shape:
 def _on_lines(text: bytes) -> Iterable[Any]:
     """Return the documents that a text begins with, if each stands on a line."""
     for line in text.split(b"\n", _LOOKED_AT)[:_LOOKED_AT]:
-        if line.strip(BLANKS):
+        if line.strip(NOISE):
             try:
-                yield json.loads(line.decode())
+                yield json.loads(line.strip(NOISE).decode())
             except (ValueError, RecursionError):
                 return
 
