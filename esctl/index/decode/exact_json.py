@@ -30,7 +30,7 @@ _CHUNK_ROWS = 16_384
 _SAMPLED = 64
 _MOST_PATHS = 200
 _BOM = "\ufeff"
-_BLANK = " \t\r\n\x1e\0"  # and what stands before JSON text in sequences of RFC 7464, and where a file was cut
+_BLANK = " \t\r\n"
 
 _VALUE_START = r"(?:^|[:,\[])\s*"
 _VALUE_END = r"\s*(?:[,\]}]|$)"
@@ -121,11 +121,11 @@ def _decode_each(raws: pa.Array, start: int, reasons: dict[int, str]) -> pa.Arra
 
 def _trim(texts: pa.Array) -> pa.Array:
     texts = pc.ascii_trim(texts, _BLANK)
-    with_bom = pc.starts_with(texts, _BOM)
-    if not pc.any(with_bom).as_py():
+    plain = pc.starts_with(texts, "{")
+    if pc.all(plain).as_py():
         return texts
     without = pc.replace_substring_regex(texts, rf"\A[{_BOM} \t\r\n\x1e\x00]+", "", max_replacements=1)
-    return pc.if_else(with_bom, without, texts)
+    return pc.if_else(pc.fill_null(plain, True), texts, without)
 
 
 def _suspects(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> dict[int, int]:

@@ -132,5 +132,6 @@ def trimmed_raws(snapshot: StoreState, table: pa.Table) -> Callable[[Sequence[in
 
 
 def trimmed(raw: bytes | None) -> bytes:
-    """Return a record's bytes without BOM, blanks and what is as good as these around them."""
-    return (raw or b"").removeprefix(b"\xef\xbb\xbf").strip(b" \t\r\n\x1e\0").removeprefix(b"\xef\xbb\xbf")
+    """Return a record's bytes without BOM and blanks around them, nor marks and NUL bytes before them."""
+    text = (raw or b"").removeprefix(b"\xef\xbb\xbf").lstrip(b" \t\r\n\x1e\0").rstrip(b" \t\r\n")
+    return text.removeprefix(b"\xef\xbb\xbf")

@@ -19,9 +19,9 @@ def _refuse(name: str) -> float:
 
 
 def is_json(text: bytes) -> bool:
-    """Return whether the bytes are exactly one JSON value, blanks and what is as good around it allowed."""
+    """Return whether the bytes are exactly one JSON value, blanks around it and what is as good before it allowed."""
     try:
-        json.loads(text.strip(NOISE).decode(), parse_constant=_refuse)
+        json.loads(text.lstrip(NOISE).rstrip(BLANKS).decode(), parse_constant=_refuse)
     except RecursionError:
         return _balanced(text)
     except ValueError:
