@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from esctl.engine.exact_text import is_number_mark_sql, json_string, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope.envelope_sql import ALIASES_TYPE, sortable_text
-from esctl.index.envelope.mapping import json_pointer
+from esctl.index.envelope.paths import json_pointer
 from esctl.index.files.layouts import Layout, layouts
 from esctl.index.files.manifest import IndexFile, Manifest, PayloadPath
 from esctl.index.files.payload_columns import PayloadColumn, json_of, json_type_of, null_mark, text_of

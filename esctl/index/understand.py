@@ -73,7 +73,7 @@ class Understanding(Struct, frozen=True, dict=True):
 
         judged = judge_rows(self.connection, table, snapshot.cursors)
         manifest = self._with_new_sources(snapshot, manifest, table, judged, like)
-        chunk, groups = judged_chunk(table, judged, snapshot.cursors, manifest)
+        chunk, groups = judged_chunk(self.connection, table, judged, snapshot.cursors, manifest)
         earlier = self._earlier(snapshot, manifest, table)
         reuse = manifest.files[-1].columns if manifest.files else ()
         understood = build(self.connection, chunk, groups, earlier, reuse, layout)
@@ -91,7 +91,7 @@ class Understanding(Struct, frozen=True, dict=True):
                 sample = judged.text.slice(start, min(stop - start, SAMPLE_RECORDS))
                 new[source] = self._stanza_by(snapshot, source, sample, cursors[source])
         manifest = with_sources(manifest, new)
-        chunk, groups = judged_chunk(table, judged, cursors, manifest)
+        chunk, groups = judged_chunk(self.connection, table, judged, cursors, manifest)
         return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
 
     def recognise(self, snapshot: StoreState, source: str, first: int) -> Stanza:

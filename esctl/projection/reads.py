@@ -13,7 +13,7 @@ from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string_sql
 from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
-from esctl.index.envelope.mapping import format_path
+from esctl.index.envelope.paths import format_path
 from esctl.index.files.manifest import PayloadPath
 from esctl.index.pruning import Test
 from esctl.index.scan import EVENT_COLUMNS, IndexView, Read

@@ -10,9 +10,7 @@ MOST_MODULES = 20
 MOST_LINES = 350
 MOST_FUNCTION_LINES = 40
 LARGE_FOLDERS: dict[str, int] = {}
-LARGE_MODULES: dict[str, int] = {
-    "index/envelope/detect.py": 351,
-}
+LARGE_MODULES: dict[str, int] = {}
 LONG_FUNCTIONS: dict[str, int] = {}
 """What is larger still, and how large it may be. An entry that is no longer needed has to go."""
 

@@ -17,7 +17,7 @@ from esctl.engine.sizes import parse_size
 from esctl.engine.zones import find_zone
 from esctl.errors import InputError, UsageError
 from esctl.index.decode.exact_json import judge
-from esctl.index.envelope.mapping import parse_path
+from esctl.index.envelope.paths import parse_path
 from esctl.index.files.manifest import FORMAT, read_manifest
 from esctl.ledger.sign.last_seen import pin_path, pinned_keys, read_pin
 from esctl.ledger.sign.note import SigningKey, parse_signing

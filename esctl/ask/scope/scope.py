@@ -15,7 +15,7 @@ from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError, did_you_mean
-from esctl.index.envelope.mapping import format_path
+from esctl.index.envelope.paths import format_path
 from esctl.index.files.manifest import PayloadPath
 from esctl.index.pruning import ALWAYS, Test, any_of
 from esctl.index.scan import FOLDABLE, IndexView, Read

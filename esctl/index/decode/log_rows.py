@@ -76,7 +76,11 @@ def _writing(cursor: Cursor) -> tuple[str, ...]:
 
 
 def judged_chunk(
-    table: pa.Table, judged: JudgedRows, cursors: Mapping[str, Cursor], manifest: Manifest
+    connection: duckdb.DuckDBPyConnection,
+    table: pa.Table,
+    judged: JudgedRows,
+    cursors: Mapping[str, Cursor],
+    manifest: Manifest,
 ) -> tuple[pa.Table, list[Group]]:
     """Return how each judged log row is read: the chunk and groups that `builder.build` takes."""
     import numpy as np
@@ -92,7 +96,47 @@ def judged_chunk(
         numbers[start:stop] = group.number
     columns = {name: table[name] for name in ("position", "recorded_at", "source_time", "source", "offset")}
     columns |= {"text": judged.text, "invalid": judged.invalid, "marked": judged.marked, "grp": pa.array(numbers)}
-    return pa.table(columns), list(groups.values())
+    return _with_opened(connection, pa.table(columns), list(groups.values())), list(groups.values())
+
+
+def _with_opened(connection: duckdb.DuckDBPyConnection, chunk: pa.Table, groups: list[Group]) -> pa.Table:
+    """Open the texts of a chunk that hold JSON, as the stanzas of its groups say."""
+    if not any(group.stanza.opened for group in groups):
+        return chunk
+    import pyarrow as pa
+
+    from esctl.index.decode.opened import open_texts
+    from esctl.index.envelope.payload_keys import openings_of
+
+    grp = chunk["grp"].to_numpy()
+    for group in groups:
+        rows = pa.array((grp == group.number).nonzero()[0])
+        if not group.stanza.opened or not len(rows):
+            continue
+        texts, marked = (_whole(chunk[name].take(rows)) for name in ("text", "marked"))
+        texts, marked = open_texts(connection, texts, marked, openings_of(group.stanza))
+        chunk = _with_rows(_with_rows(chunk, "text", rows, texts), "marked", rows, marked)
+    return chunk
+
+
+def _with_rows(chunk: pa.Table, name: str, rows: pa.Array, values: pa.Array) -> pa.Table:
+    """Put values into some rows of a column."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    mask = np.zeros(chunk.num_rows, dtype=bool)
+    mask[rows.to_numpy()] = True
+    column = _whole(chunk[name])
+    changed = pc.replace_with_mask(column, pa.array(mask), values.cast(column.type))
+    return chunk.set_column(chunk.schema.get_field_index(name), name, changed)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array, which may be none."""
+    import pyarrow as pa
+
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def runs_of(table: pa.Table) -> list[tuple[str, int, int]]:

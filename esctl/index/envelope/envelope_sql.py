@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct, field
 
 from esctl.engine.quoting import literal, text_list
-from esctl.index.envelope.mapping import json_pointer, parse_path
+from esctl.index.envelope.paths import json_pointer, parse_path
 from esctl.model import Stanza
 
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -172,12 +172,15 @@ def payload_paths(stanza: Stanza) -> tuple[tuple[str | int, ...], ...]:
 
 def mapped_fields(stanza: Stanza) -> tuple[str, ...]:
     """List the record's top-level fields that the stanza maps whole, so that the rest is the payload."""
+    paths = map(record_path, mapped_paths(stanza))
+    return tuple(dict.fromkeys(path[0] for path in paths if len(path) == 1 and isinstance(path[0], str)))
+
+
+def mapped_paths(stanza: Stanza) -> tuple[str, ...]:
+    """List the paths of a stanza, also those in templates, without the payload's."""
     groups = [stanza.id, stanza.id_parts, stanza.type, stanza.time, stanza.entity, stanza.kind, stanza.actor]
     groups += [stanza.correlation, stanza.causation, stanza.sequence, *(paths for _, paths in stanza.entities)]
-    names: dict[str, None] = {}
-    for path in (path for group in groups for path in group):
-        for text in re.findall(r"\{([^{}]*)\}", path) if "{" in path else [path]:
-            parts = () if text.startswith("=") else record_path(text)
-            if len(parts) == 1 and isinstance(parts[0], str):
-                names[parts[0]] = None
-    return tuple(names)
+    given = (path for group in groups for path in group if not path.startswith("="))
+    return tuple(
+        text for path in given for text in (re.findall(r"\{([^{}]*)\}", path) if "{" in path else [path]) if text
+    )

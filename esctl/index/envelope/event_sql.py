@@ -10,7 +10,7 @@ from msgspec import Struct
 from esctl.engine.exact_text import canonical_json_sql, member_sql, members_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope.envelope_sql import EnvelopeSql, Extractor, envelope_sql, mapped_fields, payload_paths
-from esctl.index.envelope.mapping import json_pointer, parse_path
+from esctl.index.envelope.paths import json_pointer, parse_path
 from esctl.index.files.payload_columns import FieldSample, PayloadColumn, choose_columns, null_mark
 from esctl.model import Stanza
 
@@ -35,15 +35,17 @@ class Payload:
 
     def __init__(self, stanza: Stanza) -> None:
         paths = payload_paths(stanza)
-        self.excluded = () if paths else mapped_fields(stanza)
+        self.excluded = stanza.data_without if paths else mapped_fields(stanza)
         self.pointers = [json_pointer(path) for path in paths] or [""]
-        self.several = len(self.pointers) > 1
+        # Then it has a text of its own, which is what its members are taken from.
+        self.several = len(self.pointers) > 1 or (bool(self.excluded) and self.pointers != [""])
 
     def holder(self, event: str) -> str:
         """Return the JSON text in which the payload's fields are looked up (under `prefix`)."""
         if not self.several:
             return event
-        return f"coalesce({', '.join(f'json_extract({event}, {literal(pointer)})' for pointer in self.pointers)})"
+        found = [f"json_extract({event}, {literal(pointer)})" for pointer in self.pointers]
+        return found[0] if len(found) == 1 else f"coalesce({', '.join(found)})"
 
     @property
     def prefix(self) -> str:

@@ -23,6 +23,9 @@ TYPE = _names(
     """
 )
 
+TELLING_TYPE = TYPE[:7]
+"""Of these, those that mean nothing but the type of an event."""
+
 TIME = _names(
     """
     time timestamp eventtime eventtimestamp occurredat occurredon occurred happenedat ts datetime date eventdate
@@ -100,6 +103,13 @@ DATA = _names(
     data payload body eventdata eventpayload content details detail attributes properties props state values
     """
 )
+
+CARRIERS = _names(
+    """
+    message log msg value event record auditdata line text sns kinesis cloudtrailevent envelope
+    """
+)
+"""Fields, beside those of data, in which what carries events keeps them."""
 
 META = _names(
     """

@@ -43,7 +43,7 @@ def write_overrides(store: Path, overrides: Sequence[str]) -> None:
 
 def with_overrides(detection: Detection, stanza: Stanza, why: str = "--map says so") -> Detection:
     """Return what was recognised with what is said in its place: `stanza`, and why."""
-    from esctl.index.envelope.detect import Choice
+    from esctl.index.envelope.search import Choice
 
     changed = [
         name
@@ -58,5 +58,9 @@ def with_overrides(detection: Detection, stanza: Stanza, why: str = "--map says 
 def _shown(value: str | tuple[Any, ...]) -> str:
     if isinstance(value, str):
         return value
-    parts = (part if isinstance(part, str) else f"{part[0]}: {' | '.join(part[1])}" for part in value)
+    parts = (part if isinstance(part, str) else f"{part[0]}: {_alternatives(part[1])}" for part in value)
     return " | ".join(parts) or "none"
+
+
+def _alternatives(value: str | tuple[str, ...]) -> str:
+    return value if isinstance(value, str) else " | ".join(value)

@@ -7,16 +7,18 @@ import fnmatch
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import to_builtins
 from msgspec.structs import replace
 
-from esctl.engine.exact_text import pointer_token
 from esctl.errors import UsageError
+from esctl.index.envelope.paths import parse_path
+from esctl.index.envelope.payload_keys import KEYS as PAYLOAD_KEYS
+from esctl.index.envelope.payload_keys import read_encoding, read_without, written_keys
 from esctl.index.envelope.presets import PRESETS
-from esctl.model import MARK, MappingConfig, Stanza
+from esctl.model import MappingConfig, Stanza
 
 CUSTOM = "custom"
 """Name of a stanza that rests on no preset."""
@@ -24,70 +26,16 @@ RECOGNISED = ""
 """Name of a stanza that leaves where fields are to what is recognised."""
 
 FIELDS = ("id", "type", "time", "entity", "kind", "actor", "correlation", "causation", "sequence", "data")
+_NOTHING = Stanza(CUSTOM)
 _PARTS = ("id", "sequence")  # a list of paths means parts here, alternatives elsewhere
 _TABLES = ("entities", "aliases")
 _ORDERS = ("time", "position", "sequence")
 _SCOPES = ("source", "store")
 _BESIDE = ("scope", "ignore")  # what says nothing of where fields are, and so may stand beside what is recognised
-_KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap", *_BESIDE)
+_KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap", *PAYLOAD_KEYS, *_BESIDE)
 
-_SEGMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."\[\]]+)')
-_INDEX = re.compile(r"\[([0-9]{1,9})\]")
 _TEMPLATE_FIELD = re.compile(r"\{([^{}]*)\}")
 _GENERATION = re.compile(r"#[0-9]+\Z")
-
-
-def parse_path(text: str) -> tuple[str | int, ...]:
-    """Read a dotted path: `data.items[0].name`, odd names quoted as in `data."user name"` (`\\"` and `\\\\` inside).
-
-    Raises UsageError for a path that cannot be read. `""` is the whole record.
-    """
-    parts: list[str | int] = []
-    at = 0
-    while at < len(text):
-        if index := _INDEX.match(text, at):
-            parts.append(int(index[1]))
-            at = index.end()
-            continue
-        if parts:
-            if text[at] != ".":
-                raise _bad_path(text)
-            at += 1
-        segment = _SEGMENT.match(text, at)
-        if not segment:
-            raise _bad_path(text)
-        quoted = segment[1]
-        parts.append(segment[2] if quoted is None else re.sub(r"\\(.)", r"\1", quoted, flags=re.DOTALL))
-        at = segment.end()
-    return tuple(parts)
-
-
-def _bad_path(text: str) -> UsageError:
-    return UsageError(f"{text!r} is no path", 'write it like data.items[0].name; quote odd names: data."user name"')
-
-
-def format_path(path: Iterable[str | int]) -> str:
-    """Write a path so that `parse_path` reads it."""
-    text = ""
-    for part in path:
-        if isinstance(part, int):
-            text += f"[{part}]"
-            continue
-        plain = re.fullmatch(r"[^\W\d][\w$@-]*|[$@][\w$@-]*", part)
-        name = part if plain else '"' + part.replace("\\", "\\\\").replace('"', '\\"') + '"'
-        text += f".{name}" if text else name
-    return text
-
-
-def json_pointer(path: Iterable[str | int]) -> str:
-    """Write a path as a JSON Pointer (RFC 6901) into a judged text, where keys that begin with MARK have one more."""
-    pointer = ""
-    for part in path:
-        name = str(part)
-        if name.startswith(MARK):
-            name = MARK + name
-        pointer += "/" + pointer_token(name)
-    return pointer
 
 
 def parse_mapping(table: Mapping[str, Any], file: str = "esctl.toml") -> MappingConfig:
@@ -135,7 +83,7 @@ def override(stanza: Stanza | None, assignments: Sequence[str]) -> Stanza:
             raise UsageError(f"--map {assignment!r} is not KEY=PATH", "write it like --map entity=data.account")
         read: Any = {"const": value[1:]} if value.startswith("=") else value
         group, dot, name = key.partition(".")
-        if dot and group in _TABLES:
+        if dot and group in (*_TABLES, "encoding"):
             into, name = table.setdefault(group, {}), name
         else:
             into, name = table, key
@@ -172,6 +120,9 @@ def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) ->
     changes: dict[str, Any] = {}
     for key, value in table.items():
         changes |= _change(key, value, f"{where}.{key}")
+    if "encoding" in table:
+        data, unwrap = (changes.get(name, getattr(base or _NOTHING, name)) for name in ("data", "unwrap"))
+        changes["opened"] = read_encoding(table["encoding"], data, unwrap, f"{where}.encoding")
     # Whoever says anew what an event is about does not want the preset's view beside it.
     if base and "entities" in changes:
         changes.setdefault("entity", ())
@@ -179,7 +130,7 @@ def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) ->
         changes["entities"] = ()
     if changes.get("sequence"):
         changes.setdefault("order", "sequence")
-    stanza = replace(base or Stanza(CUSTOM), **changes)
+    stanza = replace(base or _NOTHING, **changes)
     preset = PRESETS.get(stanza.name)
     if stanza.order == "sequence" and not stanza.sequence and not (preset and preset.sequences):
         hint = f"add sequence = PATH beside {where}.order"
@@ -195,6 +146,8 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
         return {key: _roles(value, where)}
     if key in ("order", "scope"):
         return {key: _one_of(value, _ORDERS if key == "order" else _SCOPES, where)}
+    if key == "data_without":
+        return {key: read_without(value, where)}
     if key == "ignore":
         return {key: _condition(value, where)}
     return {key: _path(value, where)} if key == "unwrap" else {}
@@ -275,7 +228,7 @@ def _did_you_mean(name: str, choices: Sequence[str]) -> str:
 def to_toml(stanza: Stanza, table: str = "mapping") -> str:
     """Write a stanza as the `[mapping]` (or another) table of an `esctl.toml`; what a preset says is left to it."""
     preset = PRESETS.get(stanza.name)
-    base = preset.stanza if preset else Stanza(CUSTOM)
+    base = preset.stanza if preset else _NOTHING
     lines = [f"[{table}]"]
     if preset:
         lines.append(f"preset = {toml_string(stanza.name)}")
@@ -290,6 +243,7 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
         lines.append(f"scope = {toml_string(stanza.scope)}")
     if stanza.ignore != base.ignore:
         lines.append(f"ignore = {toml_string(stanza.ignore)}")
+    lines += written_keys(stanza, base, toml_string)
     if stanza.unwrap != base.unwrap:
         lines.append(f"unwrap = {toml_string(stanza.unwrap)}")
     for key in _TABLES:

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 
 from esctl.index.decode.times.python import likely_instant
 from esctl.index.envelope import field_names
-from esctl.index.envelope.mapping import format_path
+from esctl.index.envelope.paths import format_path
 
 MOSTLY = 0.9
 SOME = 0.5

@@ -11,16 +11,8 @@ from hypothesis import strategies as st
 
 from esctl.engine.duckdb import connect
 from esctl.errors import UsageError
-from esctl.index.envelope.mapping import (
-    format_path,
-    json_pointer,
-    mapping_hash,
-    override,
-    parse_mapping,
-    parse_path,
-    stanza_for,
-    to_toml,
-)
+from esctl.index.envelope.mapping import mapping_hash, override, parse_mapping, stanza_for, to_toml
+from esctl.index.envelope.paths import format_path, json_pointer, parse_path
 from esctl.index.envelope.presets import PRESETS
 from esctl.model import MARK, MappingConfig, Stanza
 

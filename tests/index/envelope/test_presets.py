@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from esctl.errors import UsageError
-from esctl.index.envelope.mapping import parse_mapping, parse_path
+from esctl.index.envelope.mapping import parse_mapping
+from esctl.index.envelope.paths import parse_path
 from esctl.index.envelope.presets import PRESETS, Preset
 from esctl.index.envelope.recognise import fitted, look_up, recognise
 from esctl.model import Stanza

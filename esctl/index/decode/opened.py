@@ -1,0 +1,145 @@
+"""Open texts inside records that hold JSON: as it stands, as hexadecimal digits, as base64, compressed.
+
+The record becomes JSON text with the value in place of the text, as exact as the rest. Its evidence stays as it was.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from esctl.engine.exact_text import member_sql, members_sql, pointer_token
+from esctl.engine.quoting import literal
+from esctl.model import MARK, Cursor
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+Opening = tuple[tuple[str, ...], str]
+"""The path of a text, and how a JSON value is written in it: one of ENCODINGS."""
+ENCODINGS = ("json", "hex", "base64", "gzip", "text")
+"""What a text may hold; `text` leaves it as it is."""
+
+_TABLE = "esctl_open"
+_OPENED = "esctl_opened"
+_LARGEST = 256 << 20
+"""Bytes that one compressed text may become."""
+_HEX = r"(?:\\x|0x|0X)?(?:[0-9a-fA-F]{2})+"
+_HEX_START = r"^(?:\\x|0x|0X)"
+_BASE64 = r"[A-Za-z0-9+/]{2,}={0,2}"
+_JSON = Cursor(0, "", 0, "", "jsonl", 0)
+
+
+def open_texts(
+    connection: duckdb.DuckDBPyConnection, texts: pa.Array, marked: pa.Array, openings: Sequence[Opening]
+) -> tuple[pa.Array, pa.Array]:
+    """Open texts of judged records; gives their JSON text (large_string) and whether it has marks, row by row.
+
+    A text that does not hold what it should stays a text.
+    """
+    for path, encoding in openings:
+        if encoding != "text":
+            texts, marked = _open(connection, texts, marked, path, encoding)
+    return texts, marked
+
+
+def _open(
+    connection: duckdb.DuckDBPyConnection, texts: pa.Array, marked: pa.Array, path: tuple[str, ...], encoding: str
+) -> tuple[pa.Array, pa.Array]:
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from esctl.index.decode.exact_json import judge
+
+    rows = pa.array(np.arange(len(texts), dtype=np.int64))
+    connection.register(_TABLE, pa.table({"row": rows, "j": texts, "m": marked}))
+    try:
+        found = connection.sql(_texts_sql(path, encoding)).to_arrow_table()
+        if not found.num_rows:
+            return texts, marked
+        raws = _one(found["b"])
+        if encoding == "gzip":
+            raws = pa.array([_decompressed(raw) for raw in raws.to_pylist()], pa.binary())
+        inner = judge(raws, _JSON, connection)
+        opened = pa.table({"row": found["row"], "v": inner.text, "vm": inner.marked})
+        connection.register(_OPENED, opened.filter(pc.is_valid(opened["v"])))
+        try:
+            whole = connection.sql(_replaced_sql(path)).to_arrow_table()
+        finally:
+            connection.unregister(_OPENED)
+    finally:
+        connection.unregister(_TABLE)
+    return _one(whole["j"].cast(pa.large_string())), _one(whole["m"])
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _texts_sql(path: tuple[str, ...], encoding: str) -> str:
+    """Select `row` and the bytes `b` of the texts at a path, in objects only, whose encoding can be undone."""
+    pointers = ["".join(f"/{pointer_token(_written(name))}" for name in path[:depth]) for depth in range(len(path) + 1)]
+    inside = " AND ".join(f"json_type(j, {literal(pointer)}) = 'OBJECT'" for pointer in pointers[:-1])
+    place = literal(pointers[-1])
+    text = f"json_extract_string(j, {place})"
+    own = (
+        f"CASE WHEN NOT m OR NOT starts_with({text}, {literal(MARK)}) THEN {text} "
+        f"WHEN starts_with({text}, {literal(MARK * 2)}) THEN substr({text}, 2) END"
+    )
+    strings = f"SELECT \"row\", {own} AS s FROM {_TABLE} WHERE {inside} AND json_type(j, {place}) = 'VARCHAR'"
+    return f'SELECT * FROM (SELECT "row", {_bytes_sql(encoding)} AS b FROM ({strings})) WHERE b IS NOT NULL ORDER BY 1'
+
+
+def _bytes_sql(encoding: str) -> str:
+    if encoding == "json":
+        return "encode(s)"
+    hexadecimal = f"unhex(regexp_replace(t, {literal(_HEX_START)}, ''))"
+    padded = "rpad(t, CAST(ceil(length(t) / 4.0) * 4 AS INTEGER), '=')"
+    base64 = f"from_base64({padded})"
+    is_hex = f"regexp_full_match(t, {literal(_HEX)})"
+    is_base64 = f"regexp_full_match(t, {literal(_BASE64)}) AND length(rtrim(t, '=')) % 4 <> 1"
+    cases = {
+        "hex": f"CASE WHEN {is_hex} THEN {hexadecimal} END",
+        "base64": f"CASE WHEN {is_base64} THEN {base64} END",
+        "gzip": f"CASE WHEN {is_hex} THEN {hexadecimal} WHEN {is_base64} THEN {base64} END",
+    }
+    bare = r"translate(regexp_replace(s, '\s', '', 'g'), '-_', '+/')"
+    return f"list_transform([{bare}], lambda t: {cases[encoding]})[1]"
+
+
+def _decompressed(raw: bytes) -> bytes | None:
+    """Undo gzip or zlib; None for bytes that are neither, or that become too large."""
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        text = stream.decompress(raw, _LARGEST)
+    except zlib.error:
+        return None
+    return text if stream.eof else None
+
+
+def _replaced_sql(path: tuple[str, ...]) -> str:
+    value = f"CASE WHEN v IS NULL THEN j ELSE {_rebuilt('j', path, 0)} END"
+    return (
+        f'SELECT {value} AS j, m OR coalesce(vm, false) AS m FROM {_TABLE} LEFT JOIN {_OPENED} USING ("row") '
+        'ORDER BY "row"'
+    )
+
+
+def _rebuilt(json: str, path: tuple[str, ...], depth: int) -> str:
+    """Write an object anew with `v` at a path."""
+    if depth == len(path):
+        return "v"
+    member = f"m{depth}"
+    value = _rebuilt(f"{member}.value", path, depth + 1)
+    replaced = f"to_json({member}.key)::VARCHAR || ':' || {value}"
+    each = f"CASE WHEN {member}.key = {literal(_written(path[depth]))} THEN {replaced} ELSE {member_sql(member)} END"
+    return f"'{{' || array_to_string(list_transform({members_sql(json)}, lambda {member}: {each}), ',') || '}}'"
+
+
+def _written(name: str) -> str:
+    return MARK + name if name.startswith(MARK) else name

@@ -1,0 +1,207 @@
+"""Find each envelope field among the fields of a sample."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+
+from msgspec.structs import replace
+
+from esctl.index.envelope import field_names
+from esctl.index.envelope.sampled_fields import (
+    ENOUGH,
+    MOSTLY,
+    UNNAMED,
+    SampledField,
+    all_integers,
+    describe,
+    ends_in_id,
+    identifies,
+    is_decimal,
+    is_placed,
+    is_time,
+    is_unread_time,
+    plain_name,
+    time_score,
+)
+from esctl.index.envelope.search import Search
+
+
+def _find_time(search: Search) -> SampledField | None:
+    """Choose the likeliest time: by its name, then by how many instants it tells apart."""
+    usable = [each for each in search.fields if _is_placed(search, each) and search.free(each) and is_time(each)]
+    scored = [(score, each) for each in usable if (score := time_score(each)) is not None]
+    if not scored:
+        return _unread_time(search)
+    score, chosen = min(scored, key=lambda pair: (pair[0], pair[1].path))
+    named = f"named {chosen.path[-1]!r}" if score[1] < UNNAMED else "its values are times"
+    search.why = f"{named}, {describe(chosen)}"
+    return chosen
+
+
+def _is_placed(search: Search, each: SampledField) -> bool:
+    return is_placed(each) or (len(each.path) == 2 and plain_name(each.path[0]) in search.opened)
+
+
+def told_inside(search: Search) -> dict[str, tuple[str, ...]]:
+    """Return what comes before a time that was found: that of the opened message which tells the type, by its name."""
+    kind, time = search.found.get("type"), search.found.get("time")
+    if kind is None or time is None or len(kind.path) < 2 or plain_name(kind.path[0]) not in search.opened:
+        return {}
+    inside = [
+        each
+        for each in search.fields
+        if each.path[:-1] == kind.path[:-1] and each.name in field_names.TIME and search.free(each) and is_time(each)
+    ]
+    if not inside or time.path[:-1] == kind.path[:-1]:
+        return {}
+    chosen = min(inside, key=lambda each: field_names.TIME.index(each.name))
+    why = f"named {chosen.path[-1]!r} beside the type"
+    for at, row in enumerate(search.rows):
+        if row.field == "time":
+            search.rows[at] = replace(row, path=f"{chosen.text} | {row.path}", why=f"{why}; else {row.why}")
+    return {"time": (chosen.text,)}
+
+
+def _unread_time(search: Search) -> SampledField | None:
+    """Choose what is named as a time and looks like one, though nothing of it can be read: its events are undated."""
+    usable = [each for each in search.fields if _is_placed(search, each) and search.free(each) and is_unread_time(each)]
+    if not usable:
+        return None
+    chosen = min(usable, key=lambda each: (len(each.path), field_names.TIME.index(each.name)))
+    search.why = f"named {chosen.path[-1]!r}, but its values cannot be read, as {chosen.scalars[0]!r:.60}"
+    return chosen
+
+
+def _find_id(search: Search) -> SampledField | None:
+    return search.named(
+        field_names.ID,
+        lambda each: each.is_scalar and each.share >= _mostly(search, each) and _is_unique(search, each),
+        (*field_names.META, *search.opened),
+    )
+
+
+def _find_type(search: Search) -> SampledField | None:
+    def accept(each: SampledField) -> bool:
+        texts = all(isinstance(value, str) and len(value) <= 200 for value in each.values.values())
+        texts = texts and not all(re.fullmatch(r"-?\d+(\.\d+)?", str(value)) for value in each.values.values())
+        few = each.distinct <= max(8, len(search.records) // 3)
+        return texts and each.share >= _mostly(search, each) and (few or each.name in ("type", "eventtype"))
+
+    inside = (*field_names.META, *search.opened)
+    if not search.opened:
+        return search.named(field_names.TYPE, accept, inside)
+    # What a payload calls its type is more of one than what its carrier calls its topic.
+    telling, vague = field_names.TELLING_TYPE, field_names.TYPE
+    return search.named(telling, accept, inside) or search.named(vague, accept, inside)
+
+
+def _mostly(search: Search, each: SampledField) -> float:
+    """Say which share of the records must have a field: of those that have what it is in, where that was opened."""
+    held = [found.share for found in search.fields if found.path == each.path[:1]] if len(each.path) > 1 else []
+    is_opened = len(each.path) > 1 and plain_name(each.path[0]) in search.opened
+    return MOSTLY * held[0] if is_opened and held else MOSTLY
+
+
+def _find_sequence(search: Search) -> SampledField | None:
+    def accept(each: SampledField) -> bool:
+        return each.share == 1 and all_integers(each) and each.distinct == len(each.values)
+
+    return search.named(field_names.SEQUENCE, accept, field_names.META)
+
+
+def _find_data(search: Search) -> SampledField | None:
+    def accept(each: SampledField) -> bool:
+        objects = sum(isinstance(value, dict) for value in each.values.values())
+        return len(each.path) == 1 and each.share > 0.5 and objects >= MOSTLY * len(each.values)
+
+    return search.named(field_names.DATA, accept)
+
+
+def _find_entity(search: Search) -> SampledField | None:
+    def accept(each: SampledField) -> bool:
+        # A vague name is no entity's where its values say that it is one word for all, or a number for each.
+        telling = (
+            each.name not in field_names.VAGUE or len(each.values) < ENOUGH or 1 < each.distinct < len(each.values)
+        )
+        return identifies(each) and each.share >= 0.5 and telling
+
+    def repeats(each: SampledField) -> bool:
+        return accept(each) and (each.distinct < len(each.values) or len(each.values) < 3)
+
+    ids = [
+        f"{thing}{tail}" for tail in ("id", "uuid", "no", "number", "key", "name", "") for thing in field_names.THINGS
+    ]
+
+    def settles(each: SampledField) -> bool:
+        return accept(each) and (each.distinct < len(each.values) or len(each.values) < ENOUGH)
+
+    by_rank = (
+        search.named(field_names.ENTITY, settles, (*field_names.META, *field_names.DATA, *search.opened))
+        or search.named(["id"], repeats)
+        or search.named(ids, repeats)
+        or search.named(field_names.ENTITY, accept, (*field_names.META, *field_names.DATA, *search.opened))
+        or search.named(["id"], repeats)
+        or search.named(ids, repeats)
+    )
+    if by_rank:
+        return by_rank
+    others = [
+        each
+        for each in search.fields
+        if len(each.path) == 1 and search.free(each) and ends_in_id(each) and repeats(each)
+    ]
+    taken = {*field_names.ACTOR, *field_names.CORRELATION, *field_names.CAUSATION, *field_names.ID}
+    others = [each for each in others if each.name not in taken]
+    if len(others) == 1:
+        search.why = f"the only id whose values repeat, {describe(others[0])}"
+        return others[0]
+    return None
+
+
+def _find_actor(search: Search) -> SampledField | None:
+    plain = search.named(field_names.ACTOR, lambda each: each.is_scalar and not is_decimal(each), field_names.META)
+    if plain and len(plain.path) == 1:
+        return plain
+    inside = field_names.INSIDE_ACTOR[1:] + field_names.INSIDE_ACTOR[:1]
+    held = [
+        (field_names.ACTOR.index(plain_name(each.path[0])), inside.index(each.name), each.path, each)
+        for each in search.fields
+        if len(each.path) == 2
+        and plain_name(each.path[0]) in field_names.ACTOR
+        and each.name in inside
+        and each.is_scalar
+    ]
+    if held:
+        *_, chosen = min(held, key=lambda found: found[:3])
+        search.why = f"named {chosen.text!r}, {describe(chosen)}"
+        return chosen
+    return plain
+
+
+def _find_link(wanted: Sequence[str]) -> Callable[[Search], SampledField | None]:
+    return lambda search: search.named(wanted, lambda each: each.is_scalar, (*field_names.META, *search.opened))
+
+
+FINDERS: tuple[tuple[str, Callable[[Search], SampledField | None]], ...] = (
+    ("id", _find_id),
+    ("type", _find_type),
+    ("time", _find_time),
+    ("sequence", _find_sequence),
+    ("data", _find_data),
+    ("correlation", _find_link(field_names.CORRELATION)),
+    ("causation", _find_link(field_names.CAUSATION)),
+    ("entity", _find_entity),
+    ("actor", _find_actor),
+)
+
+
+def _is_unique(search: Search, each: SampledField) -> bool:
+    """Return whether a field is an id: a value comes again only in a duplicate, rare conflicts apart."""
+    contents: dict[str, set[str]] = {}
+    for number, value in each.values.items():
+        record = json.dumps(search.records[number], sort_keys=True, default=str)
+        contents.setdefault(str(value), set()).add(record)
+    conflicts = sum(len(records) > 1 for records in contents.values())
+    return conflicts <= (max(1, len(contents) // 20) if len(contents) >= 10 else 0)

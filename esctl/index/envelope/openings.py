@@ -1,0 +1,186 @@
+"""Which texts of sampled records hold JSON, and the samples with these opened."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from msgspec.structs import replace
+
+from esctl.index.decode.opened import Opening
+from esctl.index.envelope import field_names
+from esctl.index.envelope.envelope_sql import mapped_paths, record_path
+from esctl.index.envelope.paths import format_path
+from esctl.index.envelope.sampled_fields import plain_name
+from esctl.model import Stanza
+
+_NEARLY_ALL, _MANY = 0.9, 0.5
+_LEAST_SHARE = 0.3
+"""Of the records must have such a text: what few have is a value of theirs."""
+_MOST_BRACKETS = 900
+_MOST_ROUNDS = 4
+_LARGEST = 1 << 24
+_PAYLOADS = {*field_names.DATA, *field_names.META, *field_names.CARRIERS}
+
+_JSON_START = re.compile(r'\s*[{["]')
+_HEX_START = re.compile(r"(?:\\x|0x)?(?:7b|5b)", re.IGNORECASE)
+_GZIP_START = re.compile(r"(?:\\x|0x)?1f8b08|H4sI|(?:\\x|0x)?78(?:01|5e|9c|da)|eJ|eN", re.IGNORECASE)
+_BASE64_START = re.compile(r"ey|ew|W[19ywk3]|e3|e[01]")
+
+
+def find_openings(samples: Sequence[object]) -> tuple[tuple[Opening, ...], Sequence[object]]:
+    """Find the texts of a sample that nearly all hold JSON objects or arrays: which, and the sample with these opened.
+
+    Looked at are the fields of a record, and those of its metadata, of what carries events, and of what was opened.
+    """
+    openings: list[Opening] = []
+    for _ in range(_MOST_ROUNDS):
+        found = _openings_in(samples, {path for path, _ in openings})
+        if not found:
+            break
+        openings += found
+        samples = [opened(sample, found) for sample in samples]
+    return tuple(openings), samples
+
+
+def opened(sample: object, openings: Iterable[Opening]) -> object:
+    """Return a sampled record with its texts opened; those that do not hold JSON stay."""
+    for path, encoding in openings:
+        sample = _replaced(sample, path, _DECODERS.get(encoding, _left))
+    return sample
+
+
+def with_needed(stanza: Stanza, openings: Sequence[Opening]) -> Stanza:
+    """Have a stanza open the texts that its paths reach into, and those that it takes as payload, whole."""
+    named = {path for path, _ in stanza.opened}
+    reached = [record_path(path) for path in mapped_paths(stanza)]
+    base = record_path(stanza.unwrap) if stanza.unwrap else ()
+    wanted = [base, *((*base, *path) for path in reached), *((*base, *record_path(path)) for path in stanza.data)]
+    more = [
+        (format_path(path), encoding)
+        for path, encoding in openings
+        if format_path(path) not in named
+        and any(len(path) <= len(each) and each[: len(path)] == path for each in wanted)
+    ]
+    return replace(stanza, opened=(*stanza.opened, *more)) if more else stanza
+
+
+def _left(text: str) -> object:
+    return text
+
+
+def _replaced(value: object, path: Sequence[str], decode: Callable[[str], object]) -> object:
+    if not path:
+        found = decode(value) if isinstance(value, str) else None
+        return value if found is None else found
+    if not isinstance(value, dict) or path[0] not in value:
+        return value
+    return {**value, path[0]: _replaced(value[path[0]], path[1:], decode)}
+
+
+def _openings_in(samples: Sequence[object], known: set[tuple[str, ...]]) -> list[Opening]:
+    texts: dict[tuple[str, ...], list[str]] = {}
+    for sample in samples:
+        for path, text in _texts(sample, known):
+            texts.setdefault(path, []).append(text)
+    found = []
+    for path, values in sorted(texts.items()):
+        if len(values) >= _LEAST_SHARE * len(samples) and (encoding := _encoding(path, values)):
+            found.append((path, encoding))
+    return found
+
+
+def _texts(sample: object, known: set[tuple[str, ...]]) -> Iterable[tuple[tuple[str, ...], str]]:
+    """Yield the texts of a record that are not empty."""
+    for key, value in sample.items() if isinstance(sample, dict) else ():
+        if isinstance(value, str) and value:
+            yield (key,), value
+    holders = [(key,) for key in sample if plain_name(key) in _HOLDERS] if isinstance(sample, dict) else []
+    for holder in {*holders, *known}:
+        value = sample
+        for part in holder:
+            value = value.get(part) if isinstance(value, dict) else None
+        for key, inner in value.items() if isinstance(value, dict) else ():
+            if isinstance(inner, str) and inner:
+                yield (*holder, key), inner
+
+
+_HOLDERS = {*field_names.META, *field_names.CARRIERS}
+
+
+def _encoding(path: Sequence[str], values: Sequence[str]) -> str | None:
+    """Name the encoding in which enough of some texts hold JSON; None for plain texts."""
+    needed = _MANY if plain_name(path[-1]) in _PAYLOADS else _NEARLY_ALL
+    for encoding, start in _STARTS:
+        likely = sum(bool(start.match(value)) for value in values)
+        if likely >= needed * len(values):
+            held = sum(_is_held(_DECODERS[encoding](value)) for value in values)
+            if held and held >= needed * len(values):
+                return encoding
+    return None
+
+
+def _is_held(value: object) -> bool:
+    # JSON text of JSON text is opened once more.
+    return isinstance(value, dict | list) or (isinstance(value, str) and value.lstrip()[:1] in ("{", "["))
+
+
+def _json(text: str) -> object:
+    if len(text) > _LARGEST or text.count("[") + text.count("{") > _MOST_BRACKETS:
+        return None
+    try:
+        return json.loads(text, parse_float=Decimal, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(text)
+
+
+def _text_of(raw: bytes | None) -> object:
+    try:
+        return None if raw is None else _json(raw.decode())
+    except UnicodeDecodeError:
+        return None
+
+
+def _unhexed(text: str) -> bytes | None:
+    try:
+        return bytes.fromhex(re.sub(r"^(?:\\x|0[xX])", "", text))
+    except ValueError:
+        return None
+
+
+def _unbased(text: str) -> bytes | None:
+    bare = re.sub(r"\s", "", text).translate(str.maketrans("-_", "+/")).rstrip("=")
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+    except (ValueError, binascii.Error):
+        return None
+
+
+def _unzipped(text: str) -> object:
+    raw = _unhexed(text)
+    raw = _unbased(text) if raw is None else raw
+    stream = zlib.decompressobj(zlib.MAX_WBITS | 32)
+    try:
+        found = None if raw is None else stream.decompress(raw, _LARGEST)
+    except zlib.error:
+        return None
+    return _text_of(found if stream.eof else None)
+
+
+_STARTS = (("json", _JSON_START), ("hex", _HEX_START), ("gzip", _GZIP_START), ("base64", _BASE64_START))
+_DECODERS: dict[str, Callable[[str], object]] = {
+    "json": _json,
+    "hex": lambda text: _text_of(_unhexed(text)),
+    "base64": lambda text: _text_of(_unbased(text)),
+    "gzip": _unzipped,
+}

@@ -1,0 +1,66 @@
+"""The keys of a mapping that say how a payload is kept: `encoding`, `data_without`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from esctl.errors import UsageError
+from esctl.index.decode.opened import ENCODINGS, Opening
+from esctl.index.envelope.paths import parse_path
+from esctl.model import Stanza
+
+KEYS = ("encoding", "data_without")
+_HINT = 'write encoding = "json" for what is in data, or encoding = { payload = "json", headers = "base64" }'
+
+
+def read_encoding(value: object, data: Sequence[str], unwrap: str, where: str) -> tuple[tuple[str, str], ...]:
+    """Read `encoding`: one for the places of `data`, or a table of them by path; raises UsageError."""
+    if isinstance(value, str):
+        places = [f"{unwrap}.{path}" if unwrap else path for path in data if not path.startswith("=")]
+        if not places or "record" in data:
+            raise UsageError(f"{where} is of no field: data is the record", 'add data = PATH, as in data = "payload"')
+        value = dict.fromkeys(places, value)
+    if not isinstance(value, Mapping) or not value:
+        raise UsageError(f"{where} is no encoding", _HINT)
+    found = []
+    for path, named in value.items():
+        parts = parse_path(path)
+        if not parts or not all(isinstance(part, str) for part in parts):
+            raise UsageError(f"{where}: {path!r} is no path of names", _HINT)
+        for each in named if isinstance(named, list) else [named]:
+            if each not in ENCODINGS:
+                raise UsageError(f"{where}: {each!r} is not known", f"one of: {', '.join(ENCODINGS)}")
+            found.append((path, each))
+    return tuple(found)
+
+
+def read_without(value: object, where: str) -> tuple[str, ...]:
+    """Read `data_without`: names of members; raises UsageError."""
+    names = value if isinstance(value, list) else [value]
+    if not all(isinstance(name, str) and name for name in names):
+        raise UsageError(f"{where} is no list of names", 'write it like data_without = ["eventType", "eventId"]')
+    return tuple(names)
+
+
+def openings_of(stanza: Stanza) -> tuple[Opening, ...]:
+    """Return the texts of a stanza that are opened, by path."""
+    return tuple((tuple(map(str, parse_path(path))), encoding) for path, encoding in stanza.opened)
+
+
+def written_keys(stanza: Stanza, base: Stanza, quoted: Any) -> list[str]:
+    """Write these keys as lines of TOML where they differ from those of `base`; `quoted` writes a string."""
+    lines = []
+    if stanza.opened != base.opened and stanza.opened:
+        by_path: dict[str, list[str]] = {}
+        for path, encoding in stanza.opened:
+            by_path.setdefault(path, []).append(encoding)
+        items = (f"{quoted(path)} = {_list(names, quoted)}" for path, names in by_path.items())
+        lines.append(f"encoding = {{ {', '.join(items)} }}")
+    if stanza.data_without != base.data_without:
+        lines.append(f"data_without = [{', '.join(map(quoted, stanza.data_without))}]")
+    return lines
+
+
+def _list(names: Sequence[str], quoted: Any) -> str:
+    return str(quoted(names[0])) if len(names) == 1 else f"[{', '.join(map(quoted, names))}]"
