@@ -63,6 +63,7 @@ class Stanza(Struct, frozen=True):
     time_format: tuple[str, ...] = ()  # tried in order: strptime's letters, a unit, an order of day and month, "usual"
     zone_names: tuple[tuple[str, str], ...] = ()  # what abbreviations of zones in times stand for: ("CET", "+01:00")
     newest_first: bool = False  # its records run backwards in time: of one instant, the first is the last that happened
+    ignore_types: tuple[str, ...] = ()  # globs: events of these types are of no entity, and are not meant to be
     opened: tuple[tuple[str, str], ...] = ()  # (path, encoding) of texts that hold JSON: json, hex, base64, gzip; text
     data_without: tuple[str, ...] = ()  # members of `data` that are envelope, and no part of the payload
     numbering: int = 0  # 0: that of all sources read alike; else a position of the source that it was found to be of

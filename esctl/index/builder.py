@@ -47,6 +47,7 @@ class ChunkEvents(Struct, frozen=True):
     conflicts: int
     invalid: int
     homeless: int
+    shapeless: int
     erased: int
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload field, the JSON types it has
     loose: tuple[str, ...]  # of these, those of payloads that fit no columns
@@ -156,6 +157,7 @@ def _built(
         conflicts=int(repeats.conflicts.sum()),
         invalid=len(events) - _count(valid) - erased,
         homeless=_count(pc.and_(valid, entityless)),
+        shapeless=_shapeless(connection, events, foldable),
         erased=erased,
         fields=_fields(events, columns, loose),
         loose=tuple(loose),
@@ -202,6 +204,21 @@ def _loose_fields(connection: duckdb.DuckDBPyConnection, events: pa.Table) -> Ma
     connection.register("esctl_untyped", batched(events.select(["data"]).filter(events["data"].is_valid())))
     try:
         return dict(connection.execute(_UNTYPED_FIELDS).fetchall())
+    finally:
+        connection.unregister("esctl_untyped")
+
+
+def _shapeless(connection: duckdb.DuckDBPyConnection, events: pa.Table, foldable: pa.ChunkedArray) -> int:
+    """Count the payloads that are neither objects nor null, of events that are folded."""
+    asked = pc.and_(foldable, events["data"].is_valid())
+    if not pc.any(asked).as_py():
+        return 0
+    connection.register("esctl_untyped", batched(events.select(["data"]).filter(asked)))
+    try:
+        found = connection.execute(
+            "SELECT count(*) FROM esctl_untyped WHERE left(ltrim(data), 1) <> '{' AND json_type(data) <> 'NULL'"
+        ).fetchall()
+        return int(found[0][0])
     finally:
         connection.unregister("esctl_untyped")
 

@@ -247,9 +247,11 @@ def _take_object(builder: _Builder, guard: str, only: Only, operation: Operation
             f"{operation.name} takes an object, and {value.label or 'the value'} is {{}}", shown_json(value.sql)
         )
         kind = value.json_type
-        test = f"CASE WHEN {kind} = 'OBJECT' THEN true WHEN {kind} <> 'NULL' THEN {wrong} END"
+        other = "" if operation.lenient else f" WHEN {kind} <> 'NULL' THEN {wrong}"
+        test = f"CASE WHEN {kind} = 'OBJECT' THEN true{other} END"
         guard = f"({builder.layers.value(guard, test)} IS NOT NULL)"
-        builder.checks.append(f"CASE WHEN {guard} THEN NULL END")
+        if not operation.lenient:
+            builder.checks.append(f"CASE WHEN {guard} THEN NULL END")
     elif value.type == "dynamic" and operation.name == "replace":
         guard = builder.layers.value(guard, f"CASE WHEN {value.json_type} = 'OBJECT' THEN true END")
         guard = f"({guard} IS NOT NULL)"

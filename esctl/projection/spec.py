@@ -24,11 +24,15 @@ PROJECTION_KEYS = ("entities", "kinds", "types", "on", "sql", "python")
 
 
 class Operation(Struct, frozen=True):
-    """One operation of a rule. `field` is empty for those on the whole state, `value` is None for unset and delete."""
+    """One operation of a rule. `field` is empty for those on the whole state, `value` is None for unset and delete.
+
+    `lenient`: what is no object, where one is taken, is passed over.
+    """
 
     name: str
     field: str = ""
     value: Expression | None = None
+    lenient: bool = False
 
 
 class Rule(Struct, frozen=True):
@@ -78,13 +82,13 @@ DEFAULT = Projection(
             "*",
             None,
             None,
-            (Operation("merge", "", Expression("data", "the default projection")),),
+            (Operation("merge", "", Expression("data", "the default projection"), lenient=True),),
             "the default projection",
         ),
     ),
     digest="merge",
 )
-"""Merge the payload of every event, last write wins per key."""
+"""Merge the payload of every event, last write wins per key; one that is no object is a finding, and passed over."""
 
 
 def parse_projections(table: Mapping[str, Any], file: str) -> tuple[Projection, ...]:

@@ -24,7 +24,7 @@ class StepOperation(Struct, frozen=True):
     """One operation: its name and field, and the columns of a row with its guard and its value's JSON text.
 
     `label` is how the value is called in errors; `members` are the columns with JSON text of members of an object, as
-    their declared types have them.
+    their declared types have them; `lenient`: what is no object, where one is taken, is passed over.
     """
 
     name: str
@@ -33,6 +33,7 @@ class StepOperation(Struct, frozen=True):
     value: int
     label: str = ""
     members: tuple[tuple[str, int], ...] = ()
+    lenient: bool = False
 
 
 class Total(Decimal):
@@ -202,7 +203,7 @@ def shown(value: Any) -> str:
 
 
 def _object_writes(operation: StepOperation, state: State, value: Any, typed: Typed) -> list[tuple[str, Any]]:
-    if value is None:
+    if value is None or (operation.lenient and not isinstance(value, dict)):
         return []
     name, types = operation.name, typed.types
     if not isinstance(value, dict):

@@ -123,6 +123,16 @@ def homeless(context: CheckContext) -> str:
     return context.asked(["invalid IS NULL", "entity IS NULL", *apart], "'is of no entity'")
 
 
+def payloads(context: CheckContext) -> str:
+    """Select events of an entity whose payload is no object, so that nothing of it is in a merged state."""
+    if not context.scope.view.manifest.shapeless:
+        return NONE
+    rows = context.events(EVENT, ["entity IS NOT NULL", FIRST_DELIVERY], reads={"kind_of": Read((), "type")})
+    detail = "'its payload is no object but ' || lower(kind_of) || ', of which a merge takes nothing' AS detail"
+    columns = ", ".join([*EVENT, detail, "CAST(NULL AS DOUBLE) AS weight"])
+    return f"SELECT {columns} FROM ({rows}) WHERE wanted AND kind_of NOT IN ('OBJECT', 'NULL')"
+
+
 def future(context: CheckContext) -> str:
     """Select events that happened after they were recorded, by more than clocks differ."""
     ahead = "(epoch_us(time) - epoch_us(recorded_at))"

@@ -24,6 +24,7 @@ CHECKS = (
     HealthCheck("read-twice", "an event that another source tells too, which is read differently", read_twice),
     HealthCheck("invalid", "a record that could not be read", checks.invalid),
     HealthCheck("homeless", "an event of no entity", checks.homeless),
+    HealthCheck("payloads", "an event whose payload is no object", checks.payloads),
     HealthCheck("late", "an event of a time before one already recorded of its entity", checks.late),
     HealthCheck("clock", "a time before that of the record before it in its source", checks.clock),
     HealthCheck("gaps", "numbers missing from a sequence that leaves none out", gaps),

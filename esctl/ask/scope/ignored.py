@@ -5,6 +5,7 @@ from __future__ import annotations
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.errors import UsageError
+from esctl.index.envelope.envelope_sql import ignored_type
 from esctl.index.scan import EVENT_COLUMNS
 from esctl.model import MappingConfig, Stanza
 from esctl.projection.expressions import Expression
@@ -35,7 +36,7 @@ def ignored(scope: Scope) -> str:
     parts = (
         _matching(scope, number, stanza)
         for number, stanza in enumerate(scope.view.manifest.stanzas)
-        if stanza.ignore and number in scope.view.manifest.sources.values()
+        if (stanza.ignore or stanza.ignore_types) and number in scope.view.manifest.sources.values()
     )
     return " UNION ALL ".join(parts)
 
@@ -51,6 +52,10 @@ def count_ignored(scope: Scope, after: int = 0) -> int:
 
 
 def _matching(scope: Scope, number: int, stanza: Stanza) -> str:
+    conditions = [f"stanza = {number}", "invalid IS NULL", "entity IS NULL"]
+    of_type = ignored_type("type", stanza.ignore_types) if stanza.ignore_types else "false"
+    if not stanza.ignore:
+        return f"SELECT position FROM ({scope.view.relation(['position', 'type'], None, [*conditions, of_type])})"
     expression = Expression(stanza.ignore, WHERE)
     paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
     known = [path for path in paths if path[0] in scope.view.fields]
@@ -61,7 +66,6 @@ def _matching(scope: Scope, number: int, stanza: Stanza) -> str:
         return NULL if is_unknown else reads.resolve(path)
 
     test = to_boolean(expression.compile(resolve)).sql
-    names = dict.fromkeys(["position", *reads.columns])
-    conditions = [f"stanza = {number}", "invalid IS NULL", "entity IS NULL"]
+    names = dict.fromkeys(["position", "type", *reads.columns])
     rows = scope.view.relation(names, reads.by_alias(), conditions)
-    return f"SELECT position FROM ({rows}) WHERE coalesce({test}, false)"
+    return f"SELECT position FROM ({rows}) WHERE coalesce({test}, false) OR coalesce({of_type}, false)"

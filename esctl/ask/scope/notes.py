@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from esctl.ask.scope.bounds import bound, entity_conditions, known_conditions
 from esctl.ask.scope.scope import Scope, claims
 from esctl.engine.duckdb import explained, single_row
 from esctl.index.files.manifest import IS_ERASED, UNREADABLE
 from esctl.index.pruning import Test
+from esctl.index.scan import Read
 from esctl.model import AsOf
 
 _COUNTS = {
@@ -14,7 +17,9 @@ _COUNTS = {
     "invalid": UNREADABLE,
     "duplicates": "duplicate_of IS NOT NULL AND NOT conflict",
 }
+_PAYLOADS = "payloads"
 _WORDS = {
+    _PAYLOADS: ("payload that is no object", "payloads that are no objects"),
     "conflicts": ("conflicting event", "conflicting events"),
     "invalid": ("invalid record", "invalid records"),
     "duplicates": ("duplicate", "duplicates"),
@@ -57,16 +62,28 @@ def erased_note(scope: Scope, at: AsOf | None = None) -> str:
 def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:
     files = scope.view.manifest.files
     whole = {name: sum(getattr(file, name) for file in files) for name in _COUNTS}
+    whole |= {_PAYLOADS: scope.view.manifest.shapeless}
     narrowed = scope.entities or scope.projection or scope.known_at or scope.without or at or scope.view.upto
     if not narrowed or not any(whole.values()):
         return whole
-    conditions: list[Test] = ["(duplicate_of IS NOT NULL OR invalid IS NOT NULL)", entity_conditions(scope.entities)]
+    conditions: list[Test] = [entity_conditions(scope.entities)]
     conditions += known_conditions(scope.connection, scope.view, scope.known_at)
     conditions.append(bound(scope.connection, scope.view, at).condition)
     if scope.projection:
         conditions += [claim.condition for claim in claims(scope)]
-    rows = scope.view.relation(["position", "conflict", "invalid", "duplicate_of"], None, conditions)
-    items = ", ".join(f"count(DISTINCT position) FILTER ({test})" for test in _COUNTS.values())
+    found = _count(scope, _COUNTS, None, ["(duplicate_of IS NOT NULL OR invalid IS NOT NULL)", *conditions])
+    if whole[_PAYLOADS]:
+        odd = {_PAYLOADS: "payload NOT IN ('OBJECT', 'NULL')"}
+        folded = ["entity IS NOT NULL", "duplicate_of IS NULL", "invalid IS NULL"]
+        found |= _count(scope, odd, {"payload": Read((), "type")}, [*folded, *conditions])
+    return found
+
+
+def _count(
+    scope: Scope, tests: Mapping[str, str], reads: Mapping[str, Read] | None, conditions: Sequence[Test]
+) -> dict[str, int]:
+    rows = scope.view.relation(["position", "conflict", "invalid", "duplicate_of"], reads, conditions)
+    items = ", ".join(f"count(DISTINCT position) FILTER ({test})" for test in tests.values())
     with explained():
         found = single_row(scope.connection, f"SELECT {items} FROM ({rows})")
-    return dict(zip(_COUNTS, found or (), strict=False))
+    return dict(zip(tests, found or (), strict=False))

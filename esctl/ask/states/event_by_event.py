@@ -260,9 +260,8 @@ def _rule_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None)
                 members = _declared_members(projection, reads, operation)
             place = base + len(items)
             columns = tuple((name, place + 2 + i) for i, name in enumerate(members))
-            operations.append(
-                StepOperation(operation.name, operation.field, place, place + 1, _label(operation), columns)
-            )
+            label, lenient = _label(operation), operation.lenient
+            operations.append(StepOperation(operation.name, operation.field, place, place + 1, label, columns, lenient))
             items.append(guard)
             items += [f"CASE WHEN {guard} THEN {sql} END" for sql in (value, *members.values())]
     rows = event_rows(scope, reads, [claim.condition], at, _FIXED, also)

@@ -34,6 +34,7 @@ def run(
     ] = False,
     invalid: Annotated[bool, typer.Option("--invalid", help="List records that could not be read.")] = False,
     homeless: Annotated[bool, typer.Option("--homeless", help="List events of no entity.")] = False,
+    payloads: Annotated[bool, typer.Option("--payloads", help="List events whose payload is no object.")] = False,
     late: Annotated[
         bool, typer.Option("--late", help="List events of a time before one that was already recorded of their entity.")
     ] = False,
@@ -72,6 +73,7 @@ def run(
         "read-twice": read_twice,
         "invalid": invalid,
         "homeless": homeless,
+        "payloads": payloads,
         "late": late,
         "clock": clock,
         "gaps": gaps,

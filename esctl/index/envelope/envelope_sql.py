@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct, field
 
-from esctl.engine.quoting import literal, text_list
+from esctl.engine.quoting import like_pattern, literal, text_list
 from esctl.index.envelope.paths import json_pointer, parse_path
 from esctl.model import Stanza
 
@@ -156,8 +156,17 @@ def envelope_sql(stanza: Stanza, extractor: Extractor) -> EnvelopeSql:
         ("sequence", sequence_display(sequence)),
         ("sequence_key", sequence_text_key(sequence) if sequence else _NOTHING),
     )
-    entities = tuple((first_of(extractor, alternatives), kind) for _, alternatives in stanza_roles(stanza))
+    found = [first_of(extractor, alternatives) for _, alternatives in stanza_roles(stanza)]
+    if stanza.ignore_types:
+        test = ignored_type(first_of(extractor, stanza.type), stanza.ignore_types)
+        found = [f"CASE WHEN NOT coalesce({test}, false) THEN {entity} END" for entity in found]
+    entities = tuple((entity, kind) for entity in found)
     return EnvelopeSql(columns, entities)
+
+
+def ignored_type(kind: str, globs: Sequence[str]) -> str:
+    """Write SQL that is true of the types that a stanza ignores."""
+    return "(" + " OR ".join(f"{kind} LIKE {like_pattern(glob)}" for glob in globs) + ")"
 
 
 def stanza_roles(stanza: Stanza) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from esctl.errors import UsageError
 from esctl.index.envelope.paths import parse_path
 from esctl.index.envelope.payload_keys import KEYS as PAYLOAD_KEYS
-from esctl.index.envelope.payload_keys import read_encoding, read_without, written_keys
+from esctl.index.envelope.payload_keys import read_encoding, read_names, written_keys
 from esctl.index.envelope.presets import PRESETS
 from esctl.model import MappingConfig, Stanza
 
@@ -31,7 +31,8 @@ _PARTS = ("id", "sequence")  # a list of paths means parts here, alternatives el
 _TABLES = ("entities", "aliases")
 _ORDERS = ("time", "position", "sequence")
 _SCOPES = ("source", "store")
-_BESIDE = ("scope", "ignore")  # what says nothing of where fields are, and so may stand beside what is recognised
+_BESIDE = ("scope", "ignore", "ignore_types")
+"""What says nothing of where fields are, and so may stand beside what is recognised."""
 _KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap", *PAYLOAD_KEYS, *_BESIDE)
 
 _TEMPLATE_FIELD = re.compile(r"\{([^{}]*)\}")
@@ -146,8 +147,8 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
         return {key: _roles(value, where)}
     if key in ("order", "scope"):
         return {key: _one_of(value, _ORDERS if key == "order" else _SCOPES, where)}
-    if key == "data_without":
-        return {key: read_without(value, where)}
+    if key in ("data_without", "ignore_types"):
+        return {key: read_names(value, where)}
     if key == "ignore":
         return {key: _condition(value, where)}
     return {key: _path(value, where)} if key == "unwrap" else {}

@@ -35,11 +35,13 @@ def read_encoding(value: object, data: Sequence[str], unwrap: str, where: str) -
     return tuple(found)
 
 
-def read_without(value: object, where: str) -> tuple[str, ...]:
-    """Read `data_without`: names of members; raises UsageError."""
+def read_names(value: object, where: str) -> tuple[str, ...]:
+    """Read a list of names, or one; raises UsageError."""
     names = value if isinstance(value, list) else [value]
     if not all(isinstance(name, str) and name for name in names):
-        raise UsageError(f"{where} is no list of names", 'write it like data_without = ["eventType", "eventId"]')
+        raise UsageError(
+            f"{where} is no list of names", f'write it like {where.rpartition(".")[2]} = ["one", "another"]'
+        )
     return tuple(names)
 
 
@@ -57,9 +59,8 @@ def written_keys(stanza: Stanza, base: Stanza, quoted: Any) -> list[str]:
             by_path.setdefault(path, []).append(encoding)
         items = (f"{quoted(path)} = {_list(names, quoted)}" for path, names in by_path.items())
         lines.append(f"encoding = {{ {', '.join(items)} }}")
-    if stanza.data_without != base.data_without:
-        lines.append(f"data_without = [{', '.join(map(quoted, stanza.data_without))}]")
-    return lines
+    changed = [name for name in ("data_without", "ignore_types") if getattr(stanza, name) != getattr(base, name)]
+    return [*lines, *(f"{name} = [{', '.join(map(quoted, getattr(stanza, name)))}]" for name in changed)]
 
 
 def _list(names: Sequence[str], quoted: Any) -> str:

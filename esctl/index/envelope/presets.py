@@ -222,6 +222,7 @@ _KURRENTDB = Preset(
         causation=tuple(f"{meta}.$causationId" for meta in _META),
         data=("data", "eventData"),
         order="",
+        ignore_types=("$*",),  # links, metadata of streams, statistics: the store's own
     ),
     needs=(
         ("eventType", "type"),

@@ -38,7 +38,18 @@ def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
     preset = PRESETS.get(stanza.name)
     if preset is None or (stanza.order and stanza != preset.stanza and not _lacks_sequence(stanza, preset)):
         return stanza
-    if replace(stanza, scope="", ignore="", opened=(), sequence=(), order=preset.stanza.order) == preset.stanza:
+    if (
+        replace(
+            stanza,
+            scope="",
+            ignore="",
+            opened=(),
+            ignore_types=preset.stanza.ignore_types,
+            sequence=(),
+            order=preset.stanza.order,
+        )
+        == preset.stanza
+    ):
         found = _recognised(samples, [preset])
         stanza = stanza if found is None else replace(stanza, unwrap=found.stanza.unwrap)
     inner = [look_up(sample, [stanza.unwrap]) if stanza.unwrap else sample for sample in samples]

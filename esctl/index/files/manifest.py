@@ -78,6 +78,7 @@ class IndexFile(Struct, frozen=True):
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload fields seen, with the JSON types they had
     loose: tuple[str, ...]  # of these, those of payloads that stand in `data`
     tallies: tuple[Tally, ...] = ()
+    shapeless: int = 0  # valid events of an entity whose payload is neither an object nor null
 
     @property
     def ranges(self) -> tuple[ByteRange, ...]:
@@ -178,6 +179,11 @@ class Manifest(Struct, frozen=True, dict=True):
         for name, kinds in (told for file in self.files for told in file.fields):
             seen.setdefault(name, set()).update(kinds)
         return {name: frozenset(seen[name]) for name in sorted(seen)}
+
+    @property
+    def shapeless(self) -> int:
+        """Count events of an entity whose payload is neither an object nor null."""
+        return sum(file.shapeless for file in self.files)
 
     @property
     def homeless(self) -> int:

@@ -29,7 +29,9 @@ SORTED_ROWS = 1_000_000
 """About how many rows are sorted at once."""
 SAMPLED = 100
 """Of so many rows, one is looked at to find where those begin and end."""
-_SUMS = ("rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless", "erased")
+_SUMS = (
+    "rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless", "erased", "shapeless",
+)  # fmt: skip
 
 
 def common_columns(files: Sequence[IndexFile]) -> tuple[PayloadColumn, ...] | None:

@@ -239,6 +239,8 @@ MAPPED = [
 def test_no_question_passes_over_payloads_that_cannot_be_merged(tmp_path: Path, question: list[str]) -> None:
     (tmp_path / "a.jsonl").write_text(TEXTS)
     good("ingest", "a.jsonl", *MAPPED, cwd=tmp_path)
+    assert "2 payloads that are no objects in scope: esctl doctor --payloads" in esctl(*question, cwd=tmp_path).err
+    (tmp_path / "esctl.toml").write_text('[projections.p.on."*"]\nmerge = "data"\n')
     told, _ = refused(*question, code=2, cwd=tmp_path)
     assert told == 'event @1: merge takes an object, and data is "oops"'
 
