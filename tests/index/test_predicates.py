@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from esctl.engine.quoting import may_fail
@@ -55,3 +58,33 @@ def test_only_a_call_may_fail() -> None:
     assert not may_fail("type = 'error('")
     assert not may_fail("type = 'it''s error(1)'")
     assert may_fail("type = 'a' OR error('b')")
+
+
+@pytest.mark.parametrize(
+    ("reach", "lies"),
+    [
+        (Reach(max_time=9), False),
+        (Reach(max_time=10), True),
+        (Reach(min_time=20), True),
+        (Reach(min_time=21), False),
+        (Reach(max_position=2), False),
+        (Reach(max_position=3), True),
+        (Reach(), True),
+    ],
+)
+def test_bounds_lie_in_a_file_or_do_not(reach: Reach, lies: bool) -> None:
+    group: Any = SimpleNamespace(may_hold=lambda names: True)
+    file: Any = SimpleNamespace(first=3, min_time=10, max_time=20, groups=[group])
+    assert reach.may_lie_in(file) is lies
+
+
+def test_names_lie_in_a_group_or_do_not() -> None:
+    group: Any = SimpleNamespace(may_hold=lambda names: "b" in names)
+    assert Reach(entities=("a", "b")).may_lie_in_group(group)
+    assert not Reach(entities=("a",)).may_lie_in_group(group)
+
+
+def test_the_fewer_names_and_the_nearer_bounds_hold_together() -> None:
+    wide, narrow = Reach(("a", "b"), 1, 9, 5), Reach(("c",), 2, 8, 4)
+    assert wide.intersection(narrow) == narrow.intersection(wide) == Reach(("c",), 2, 8, 4)
+    assert wide.union(narrow) == narrow.union(wide) == Reach(("a", "b", "c"), 1, 9, 5)
