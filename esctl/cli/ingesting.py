@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MOST_APART = 5
 """Sources that are told one by one."""
 _READINGS = {
+    ("encoding", "utf-16-le"): "read as UTF-16",
+    ("encoding", "utf-16-be"): "read as UTF-16 (big-endian)",
+    ("encoding", "utf-8 or cp1252"): "no UTF-8: read as Windows-1252 (cp1252); where it is another: --encoding NAME",
     ("prefix", "any"): "what stands before the JSON of each line is kept, and no part of the events",
     ("prefix", "key"): "each line is a key, a tab and JSON: read as the fields key and payload",
 }

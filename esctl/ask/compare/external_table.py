@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 import secrets
 from collections.abc import Sequence
@@ -84,11 +83,11 @@ def read_foreign(session: Session, path: Path, null: str | None = None) -> Forei
 
 def _header(cursor: Cursor) -> tuple[str, ...]:
     """List the columns of CSV, also those without any value."""
-    from esctl.sources.formats.delimited import header_names
+    from esctl.sources.formats.delimited import header_of
 
     if cursor.format not in ("csv", "tsv"):
         return ()
-    return tuple(header_names(base64.b64decode(cursor.header), cursor.dialect.get("delimiter", ",")))
+    return tuple(header_of(cursor))
 
 
 def _refuse_invalid(path: Path, judged: Any, before: int) -> None:

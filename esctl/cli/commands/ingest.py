@@ -36,6 +36,10 @@ RecordsPath = Annotated[
     str | None,
     typer.Option("--records-path", metavar="PATH", help="Where the records are in what wraps them: a.events, a[].b[]."),
 ]
+Encoding = Annotated[
+    str | None,
+    typer.Option("--encoding", metavar="NAME", help="How text is encoded, as cp1252 or utf-16, where it is not UTF-8."),
+]
 Map = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="KEY=PATH", help=f"{MAP_HELP} Kept for the commands that follow."),
@@ -79,6 +83,7 @@ def run(
     sources: Sources,
     input_format: InputFormat = "auto",
     records_path: RecordsPath = None,
+    encoding: Encoding = None,
     mapping: Map = None,
     null: Null = None,
     strict: Strict = False,
@@ -114,7 +119,9 @@ def run(
     longest = parse_size(max_record, "--max-record")
     limits = Limits(max_expansion, parse_size(max_unpacked, "--max-unpacked"))
     options = IngestOptions(
-        SourceOptions(input_format, records_path, final, null=null, max_record_bytes=longest, limits=limits),
+        SourceOptions(
+            input_format, records_path, final, null=null, max_record_bytes=longest, limits=limits, encoding=encoding
+        ),
         strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared),
     )  # fmt: skip
     if follow:

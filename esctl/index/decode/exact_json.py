@@ -68,12 +68,18 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
     """
     if isinstance(raws, pa.ChunkedArray):
         raws = raws.combine_chunks()
+    undecoded: dict[int, str] = {}
+    if encoding := cursor.dialect.get("encoding"):
+        from esctl.sources.formats.encodings import decoded
+
+        raws, undecoded = decoded(raws, encoding)
     texts, reasons = _read_rows(raws, cursor) if cursor.format in ("csv", "tsv") else _decode(raws)
     if prefix := cursor.dialect.get("prefix"):
         from esctl.sources.formats.prefixes import behind
 
         texts, unread = behind(texts, prefix)
         reasons |= unread
+    reasons |= undecoded
     texts = _trim(texts)
     connection = connection or connect()
     suspects = _suspects(connection, texts)

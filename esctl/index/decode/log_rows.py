@@ -72,7 +72,7 @@ def _writing(cursor: Cursor) -> tuple[str, ...]:
     """Return what the text of a record depends on beside its bytes."""
     if cursor.format in ("csv", "tsv"):
         return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
-    return ("json", cursor.dialect.get("prefix", ""))
+    return ("json", cursor.dialect.get("prefix", ""), cursor.dialect.get("encoding", ""))
 
 
 def judged_chunk(

@@ -25,9 +25,10 @@ from esctl.sources.files.deliveries import Reading
 from esctl.sources.files.finding import Source
 from esctl.sources.files.generations import HEAD_SIZE, next_name
 from esctl.sources.files.predecessors import Given, Left, Predecessors, place_of
-from esctl.sources.files.reading import SourceOptions, first_cursor, read
+from esctl.sources.files.reading import SourceOptions, first_cursor, read, whole_line
 from esctl.sources.files.rotated import Place
 from esctl.sources.formats.detect import HEAD, sniff
+from esctl.sources.formats.encodings import WIDE, encoding_of
 from esctl.sources.formats.lines import LineReader
 from esctl.sources.pieces import Piece
 from esctl.sources.protocol import Delivery
@@ -73,7 +74,7 @@ class Growing(Struct):
         """Yield an unfinished last line too, if it is JSON (or `--final`), and close the file."""
         try:
             self.feed.ended = True
-            yield from self._deliveries(LineReader(self.feed, 0, self.options.final, self.cursor.dialect.get("prefix")))
+            yield from self._deliveries(LineReader(self.feed, 0, self.options.final, whole_line(self.cursor)))
         finally:
             os.close(self.descriptor)
 
@@ -296,6 +297,10 @@ class Tail:
         return growing
 
     def _check_lines(self, head: bytes) -> None:
+        if encoding_of(head, None) in WIDE:
+            raise UsageError(
+                f"{self.source.name} is UTF-16, which cannot be followed", "leave --follow out, or write it as UTF-8"
+            )
         if self._options.input_format == "auto" and b"\n" in head:
             found = sniff(head[:HEAD], whole=False)
             if found not in ("jsonl", "json"):

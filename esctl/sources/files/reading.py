@@ -21,9 +21,10 @@ from esctl.sources.feed import Feed
 from esctl.sources.files.deliveries import Reading, RecordReader, WholeFile
 from esctl.sources.files.finding import Source, open_stream
 from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, candidates, matching, next_name, same_files
-from esctl.sources.formats import columnar, delimited, detect
+from esctl.sources.formats import columnar, delimited, detect, encodings
 from esctl.sources.formats.documents import DocumentReader, NothingReader
 from esctl.sources.formats.lines import LineReader
+from esctl.sources.formats.prefixes import has_json
 from esctl.sources.formats.shape import Shape, format_records_path, may_have_records, parse_records_path
 from esctl.sources.formats.values import ValueReader
 from esctl.sources.formats.wrappers import find_shape
@@ -47,6 +48,7 @@ class SourceOptions(Struct, frozen=True):
     null: str | None = None
     max_record_bytes: int = 256 << 20
     limits: Limits = LIMITS
+    encoding: str | None = None
 
 
 def read(source: Source, options: SourceOptions, cursors: Mapping[str, Cursor]) -> Reading:
@@ -114,11 +116,13 @@ def _check(options: SourceOptions) -> None:
 def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: Mapping[str, Cursor]) -> Reading:
     head = stream.read(detect.HEAD)
     whole = stream.ended
+    encoding = encodings.encoding_of(head, options.encoding)
+    text = encodings.utf8(head, encoding)
     feed = Feed(stream, options.max_record_bytes, head, whole)
     columnar = detect.sniff_columnar(head) if options.input_format == "auto" else options.input_format
     if options.records_path:
-        found_format = columnar if columnar in COLUMNAR else _format(head, whole, options)
-        _check_records_path(source.name, found_format, options.records_path, head, whole)
+        found_format = columnar if columnar in COLUMNAR else _format(text, whole, options)
+        _check_records_path(source.name, found_format, options.records_path, text, whole)
     if columnar in COLUMNAR:
         return _read_columnar(source, feed, columnar, options, cursors)
     found = candidates(
@@ -130,7 +134,7 @@ def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: M
         if known is not None:
             return _resumed(known, feed, options)
     name = next_name(source.name, cursors)
-    start = first_cursor(_format(head, whole, options), head, whole, options)
+    start = first_cursor(_format(text, whole, options), text, whole, options, encoding)
     return Reading(name, feed, _reader(feed, start, options), start, head[:HEAD_SIZE], options.batch_rows)
 
 
@@ -161,6 +165,8 @@ def _check_records_path(name: str, input_format: str, given: str, head: bytes, w
 def _agrees(cursor: Cursor, options: SourceOptions) -> bool:
     """Return whether a source read as the cursor says may be continued under these options."""
     if cursor.format in COLUMNAR or options.input_format not in ("auto", cursor.format):
+        return False
+    if options.encoding and cursor.dialect.get("encoding", "") != encodings.declared(options.encoding):
         return False
     if options.records_path is None:
         return True
@@ -216,8 +222,8 @@ def _resumed(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
     return Reading(known.name, feed, reader, cursor, b"", options.batch_rows)
 
 
-def first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOptions) -> Cursor:
-    """Return the cursor of a source of which nothing was read yet."""
+def first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOptions, encoding: str = "") -> Cursor:
+    """Return the cursor of a source of which nothing was read yet, by its first bytes as UTF-8."""
     dialect: dict[str, str] = {}
     if input_format == "jsonl" and (prefix := detect.line_prefix(head, whole)):
         dialect = {"prefix": prefix}
@@ -231,10 +237,20 @@ def first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOpt
         dialect["delimiter"] = detect.sniff_delimiter(head, whole, named=False) or usual
         if options.null is not None:
             dialect["null"] = options.null
+    if encoding:
+        dialect["encoding"] = encoding
     return Cursor(0, _EMPTY_HASH, 0, _EMPTY_HASH, input_format, 0, dialect=dialect)
 
 
 def _reader(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
+    encoding = cursor.dialect.get("encoding", "")
+    if encoding not in encodings.WIDE or cursor.format == "json-document":
+        return _cutter(feed, cursor, options)
+    narrow = encodings.NarrowFeed(feed, encoding)
+    return encodings.WideReader(narrow, _cutter(narrow, cursor, options))
+
+
+def _cutter(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
     size, final, dialect = options.batch_bytes, options.final, cursor.dialect
     if cursor.format == "json-document":
         return DocumentReader(feed, size)
@@ -242,11 +258,17 @@ def _reader(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
         path = parse_records_path(dialect.get("records_path", ""))
         return ValueReader(feed, size, final, Shape(dialect["shape"], path), dialect["inside"] == "1")
     if cursor.format in ("csv", "tsv"):
-        header = base64.b64decode(cursor.header)
         delimiter = dialect["delimiter"]
-        columns = len(delimited.header_names(header, delimiter)) if header else None
+        columns = len(delimited.header_of(cursor)) if cursor.header else None
         return delimited.DelimitedReader(feed, size, final, delimiter, columns)
-    return LineReader(feed, size, final, dialect.get("prefix"))
+    return LineReader(feed, size, final, whole_line(cursor))
+
+
+def whole_line(cursor: Cursor) -> Callable[[bytes], bool]:
+    """Return what tells of a last line without its end whether it is all there."""
+    prefix, encoding = cursor.dialect.get("prefix"), cursor.dialect.get("encoding", "")
+    narrow = "" if encoding in encodings.WIDE else encoding
+    return lambda line: has_json(encodings.utf8(line, narrow), prefix)
 
 
 def _read_columnar(

@@ -16,6 +16,7 @@ from pyarrow import csv as arrow_csv
 
 from esctl.model import Cursor
 from esctl.sources.feed import Bytes, Feed
+from esctl.sources.formats.encodings import utf8
 from esctl.sources.formats.jsonwrite import objects, quoted
 from esctl.sources.pieces import BOM, NOWHERE, Offsets, Piece, slices_of
 
@@ -196,6 +197,12 @@ def header_names(header: bytes, delimiter: str) -> list[str]:
     return names
 
 
+def header_of(cursor: Cursor) -> list[str]:
+    """Name the columns of a source of rows."""
+    header = utf8(base64.b64decode(cursor.header), cursor.dialect.get("encoding", ""))
+    return header_names(header, cursor.dialect.get("delimiter", ","))
+
+
 def rows_to_json(raws: Any, cursor: Cursor) -> tuple[Any, Any]:
     """Turn CSV rows into JSON objects of texts; returns (texts, reasons), two large_string arrays as long as `raws`.
 
@@ -203,7 +210,7 @@ def rows_to_json(raws: Any, cursor: Cursor) -> tuple[Any, Any]:
     that cannot be read (wrong number of cells, quote not closed, not UTF-8) is a null text with its reason.
     """
     delimiter = cursor.dialect.get("delimiter", ",")
-    names = header_names(base64.b64decode(cursor.header), delimiter)
+    names = header_of(cursor)
     null = cursor.dialect.get("null")
     raws = raws.combine_chunks() if isinstance(raws, pa.ChunkedArray) else raws
     return _rows(raws.cast(pa.large_binary()), names, delimiter, null)

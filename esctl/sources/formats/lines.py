@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from esctl.sources.feed import Bytes, Feed
-from esctl.sources.formats.prefixes import has_json
+from esctl.sources.formats.jsontext import is_json
 from esctl.sources.pieces import BLANKS, BOM, NOWHERE, Offsets, Piece, slices_of
 
 _NEWLINE = 10
@@ -17,16 +17,15 @@ _RETURN = 13
 class LineReader:
     """Cut a feed into lines, about `size` bytes at a time, as Pieces.
 
-    An unterminated last line is a record when it is JSON (behind a prefix of that kind) or `final`; else it stays
-    unread, counted in `pending`.
+    An unterminated last line is a record when it `is_whole` or `final`; else it stays unread, counted in `pending`.
     """
 
-    def __init__(self, feed: Feed, size: int, final: bool, prefix: str | None = None) -> None:
+    def __init__(self, feed: Feed, size: int, final: bool, is_whole: Callable[[bytes], bool] = is_json) -> None:
         self.pending = 0
         self._feed = feed
         self._size = size
         self._final = final
-        self._prefix = prefix
+        self._is_whole = is_whole
 
     def __iter__(self) -> Iterator[Piece]:
         feed = self._feed
@@ -61,7 +60,7 @@ class LineReader:
         bom = len(BOM) if feed.base == 0 and cut == 0 and rest.startswith(BOM) else 0
         line = rest[cut + bom :]
         blank = not line.strip(BLANKS)
-        if not blank and (self._final or has_json(line, self._prefix)):
+        if not blank and (self._final or self._is_whole(line)):
             yield self._cut(np.array([0, len(rest)], np.int64))
             return
         tail = rest if blank else rest[:cut]
