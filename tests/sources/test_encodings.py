@@ -108,7 +108,7 @@ def test_what_grows_goes_on(tmp_path: Path) -> None:
         ('{"a":"é"}\n'.encode(), ""),
         ('{"a":"é'.encode()[:-1], ""),
         ('{"a":"é"}\n'.encode("cp1252"), WINDOWS),
-        ('{"a":"é"}{"b":"ü"}\n'.encode("cp1252") + "ü".encode(), ""),
+        ('{"a":"é"}{"b":"ü"}\n'.encode("cp1252") + "ü\n".encode(), ""),
         (b'{"id":"x\xff\xfe"}\n', ""),
         (b"\0\0\0\0{}\n", ""),
         (b"\x89PNG\r\n\x1a\n\0\0", ""),
