@@ -22,6 +22,8 @@ def apply(operation: Operation, state: Fields, event: Event, types: Mapping[str,
     if operation.value is None:
         return set()
     if name in WHOLE:
+        if operation.lenient and not isinstance(evaluate(operation.value, event), dict):
+            return set()
         return _whole(name, evaluate(operation.value, event), state, types)
     value = _operand(operation, event)
     if value is MISSING:

@@ -23,6 +23,7 @@ class Operation:
     name: str
     field: str = ""
     value: Node | None = None
+    lenient: bool = False  # what is no object is passed over
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def glob(pattern: str, text: str) -> bool:
 def parse_projection(table: Mapping[str, Any] | None) -> Projection:
     """Read a projection's table; None is `merge` of data for every event of every entity."""
     if table is None:
-        everything = Rule(None, None, Literal(True), (Operation("merge", "", Path(())),))
+        everything = Rule(None, None, Literal(True), (Operation("merge", "", Path(()), lenient=True),))
         return Projection((everything,), None, None, {})
     unknown = set(table) - {"entities", "kinds", "types", "on"}
     if unknown:

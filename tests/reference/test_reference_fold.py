@@ -163,8 +163,10 @@ def test_whole_state_operations() -> None:
 def test_without_a_projection_data_is_merged() -> None:
     records: list[Any] = [event("A", x=1, y={"z": 1}), {"stream": "account-1"}, event("B", y=None)]
     assert same(folded(None, records)["account-1"].state, {"x": 1, "y": None})
+    odd = [event("A", x=1), {"stream": "account-1", "data": [1]}]
+    assert same(folded(None, odd)["account-1"].state, {"x": 1})
     with pytest.raises(FoldError, match="position 2"):
-        folded(None, [event("A", x=1), {"stream": "account-1", "data": [1]}])
+        folded({"on": {"*": {"merge": "data"}}}, [odd[0], {**odd[1], "type": "B"}])
 
 
 @pytest.mark.parametrize(

@@ -175,9 +175,9 @@ def test_the_note_of_every_answer_says_what_doctor_counts(log: Log) -> None:
     known_at = log.bounds[-1].get("known_at")
     with engine(log) as made:
         note = findings_note(replace(made.scope(known_at), projection=""))
-        found = listed(made, "conflicts", "invalid", "duplicates", known_at=known_at)
-    words = {"conflict": "conflicts", "invalid": "invalid", "duplicate": "duplicates"}
-    said = {words[word]: int(count) for count, word in re.findall(r"(\d+) (conflict|invalid|duplicate)", note)}
+        found = listed(made, "conflicts", "invalid", "duplicates", "payloads", known_at=known_at)
+    words = {"conflict": "conflicts", "invalid": "invalid", "duplicate": "duplicates", "payload": "payloads"}
+    said = {words[word]: int(count) for count, word in re.findall(r"(\d+) (conflict|invalid|duplicate|payload)", note)}
     expected = {name: len(positions(rows)) for name, rows in found.items() if rows}
     assert said == expected
     assert note.endswith(f" --{next(iter(expected))}" if len(expected) == 1 else "esctl doctor" if expected else "")
