@@ -20,7 +20,7 @@ from esctl.bundle.contents import MANIFEST, FileEntry, parse_manifest
 from esctl.bundle.make import Asked, prepare
 from esctl.errors import EsctlError
 from esctl.index.files.manifest import MANIFEST as INDEX_MANIFEST
-from esctl.index.files.manifest import is_sealed, read_manifest
+from esctl.index.files.manifest import digest_holds, read_manifest
 from esctl.ledger.check.commits import walk
 from esctl.ledger.check.verify import Wanted, verify
 from esctl.ledger.sign import checkpoints
@@ -206,7 +206,7 @@ def _manifest(path: Path, data: bytes) -> None:
         except (ValueError, AttributeError, TypeError, RecursionError):
             body = text
     sealed = f'{body},"sha256":"{sha256((body + "}").encode(errors="replace")).hexdigest()}"}}'
-    path.write_bytes((sealed if is_sealed(sealed) else text).encode(errors="replace"))
+    path.write_bytes((sealed if digest_holds(sealed) else text).encode(errors="replace"))
     manifest = read_manifest(path.parent)
     if manifest is not None:
         assert manifest.head >= 0

@@ -185,7 +185,7 @@ def open_log(path: Path, files: Filesystem | None = None) -> CommitLog:
         raise InputError(f"{path / 'format.json'} is not readable: {_reason(error)}", _DAMAGED) from error
     if type(version) is not int or version != FORMAT:
         hint = "use the version of esctl that wrote it, or a newer one"
-        raise InputError(f"{path} has the format {version!r}; this esctl knows {FORMAT}", hint)
+        raise InputError(f"{path / 'format.json'} has the format {version!r}; this esctl knows {FORMAT}", hint)
     if type(erasable) is not bool or not _is_uuid(store_id):
         raise InputError(f"{path / 'format.json'} is not readable: no store_id or erasable", _DAMAGED)
     return CommitLog(path, empty(path, store_id, erasable), files or Filesystem())
