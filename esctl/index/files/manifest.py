@@ -212,6 +212,8 @@ def read_manifest(folder: Path) -> Manifest | None:
         manifest = convert(document, Manifest)
         if not all(map(_FILE_NAME.fullmatch, manifest.names)):
             raise ValueError("a file in it is none of an index")
+        if manifest.head < 0:
+            raise ValueError("its head is before the first record")
         return manifest
     except FileNotFoundError:
         return None
