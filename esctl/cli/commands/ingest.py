@@ -45,6 +45,13 @@ Map = Annotated[
     typer.Option("--map", metavar="KEY=PATH", help=f"{MAP_HELP} Kept for the commands that follow."),
 ]
 Null = Annotated[str | None, typer.Option("--null", metavar="TEXT", help="The CSV cell text that means null.")]
+Header = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Whether the first row of CSV names the columns; else that is found."),
+]
+Decimal = Annotated[
+    str | None, typer.Option("--decimal", metavar="MARK", help="The decimal mark of numbers in CSV: , or .")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="All or nothing: keep nothing if any record is invalid.")]
 Final = Annotated[bool, typer.Option("--final", help="Accept an unfinished last line.")]
 SkipDuplicates = Annotated[
@@ -86,6 +93,8 @@ def run(
     encoding: Encoding = None,
     mapping: Map = None,
     null: Null = None,
+    header: Header = None,
+    decimal: Decimal = None,
     strict: Strict = False,
     final: Final = False,
     skip_duplicates: SkipDuplicates = False,
@@ -120,7 +129,8 @@ def run(
     limits = Limits(max_expansion, parse_size(max_unpacked, "--max-unpacked"))
     options = IngestOptions(
         SourceOptions(
-            input_format, records_path, final, null=null, max_record_bytes=longest, limits=limits, encoding=encoding
+            input_format, records_path, final, null=null, max_record_bytes=longest, limits=limits, encoding=encoding,
+            header=header, decimal=decimal,
         ),
         strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared),
     )  # fmt: skip

@@ -26,6 +26,7 @@ from esctl.sources.formats.documents import DocumentReader, NothingReader
 from esctl.sources.formats.lines import LineReader
 from esctl.sources.formats.prefixes import has_json
 from esctl.sources.formats.shape import Shape, format_records_path, may_have_records, parse_records_path
+from esctl.sources.formats.tables import Dialect, dialect_of, find_dialect, width_of
 from esctl.sources.formats.values import ValueReader
 from esctl.sources.formats.wrappers import find_shape
 from esctl.sources.pieces import BLANKS
@@ -49,6 +50,8 @@ class SourceOptions(Struct, frozen=True):
     max_record_bytes: int = 256 << 20
     limits: Limits = LIMITS
     encoding: str | None = None
+    header: bool | None = None
+    decimal: str | None = None
 
 
 def read(source: Source, options: SourceOptions, cursors: Mapping[str, Cursor]) -> Reading:
@@ -104,6 +107,8 @@ def file_readers(sources: Sequence[Source], options: SourceOptions) -> list[File
 def _check(options: SourceOptions) -> None:
     if options.input_format not in ("auto", *FORMATS):
         raise UsageError(f"--input-format {options.input_format}: no such format", f"one of auto, {', '.join(FORMATS)}")
+    if options.decimal not in (None, ",", "."):
+        raise UsageError(f"--decimal {options.decimal!r} is no mark of fractions", "it is , or .")
     if options.records_path is not None and not parse_records_path(options.records_path):
         raise UsageError(f"--records-path {options.records_path!r} names nothing", "it names an array in JSON objects")
     if options.records_path and options.input_format not in ("auto", "json"):
@@ -142,6 +147,8 @@ def _format(head: bytes, whole: bool, options: SourceOptions) -> str:
     if options.input_format != "auto":
         return options.input_format
     sniffed = detect.sniff(head, whole)
+    if sniffed == "jsonl" and options.header is not None and (table := find_dialect(head, whole, named=False)):
+        return "tsv" if table.delimiter == "\t" else "csv"
     return "json" if sniffed == "jsonl" and options.records_path else sniffed
 
 
@@ -215,8 +222,10 @@ def _continued(feed: Feed, reopen: Callable[[], ByteStream], found: list[Candida
 
 def _resumed(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
     cursor = known.cursor
-    if options.null is not None and "delimiter" in cursor.dialect:
-        cursor = replace(cursor, dialect={**cursor.dialect, "null": options.null})
+    if "delimiter" in cursor.dialect:
+        said = {"null": options.null, "decimal": options.decimal}
+        dialect = {**cursor.dialect, **{key: text for key, text in said.items() if text is not None}}
+        cursor = replace(cursor, dialect=dialect)
     feed.rewind(base64.b64decode(cursor.tail))
     reader = NothingReader() if cursor.format == "json-document" else _reader(feed, cursor, options)
     return Reading(known.name, feed, reader, cursor, b"", options.batch_rows)
@@ -233,13 +242,17 @@ def first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOpt
         if shape.path:
             dialect["records_path"] = format_records_path(shape.path)
     elif input_format in ("csv", "tsv"):
-        usual = "\t" if input_format == "tsv" else ","
-        dialect["delimiter"] = detect.sniff_delimiter(head, whole, named=False) or usual
-        if options.null is not None:
-            dialect["null"] = options.null
+        dialect = _table(input_format, head, whole, options).as_text()
     if encoding:
         dialect["encoding"] = encoding
     return Cursor(0, _EMPTY_HASH, 0, _EMPTY_HASH, input_format, 0, dialect=dialect)
+
+
+def _table(input_format: str, head: bytes, whole: bool, options: SourceOptions) -> Dialect:
+    named = options.header is None and find_dialect(head, whole) is not None
+    found = find_dialect(head, whole, named) or Dialect("\t" if input_format == "tsv" else ",")
+    found = replace(found, null=options.null, decimal=options.decimal or "")
+    return found if options.header is not False else replace(found, columns=width_of(head, found, whole))
 
 
 def _reader(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
@@ -258,9 +271,9 @@ def _cutter(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
         path = parse_records_path(dialect.get("records_path", ""))
         return ValueReader(feed, size, final, Shape(dialect["shape"], path), dialect["inside"] == "1")
     if cursor.format in ("csv", "tsv"):
-        delimiter = dialect["delimiter"]
-        columns = len(delimited.header_of(cursor)) if cursor.header else None
-        return delimited.DelimitedReader(feed, size, final, delimiter, columns)
+        written = dialect_of(dialect)
+        columns = len(delimited.header_of(cursor)) if cursor.header or written.columns else None
+        return delimited.DelimitedReader(feed, size, final, written, columns)
     return LineReader(feed, size, final, whole_line(cursor))
 
 

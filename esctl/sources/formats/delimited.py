@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,15 +14,16 @@ from pyarrow import csv as arrow_csv
 
 from esctl.model import Cursor
 from esctl.sources.feed import Bytes, Feed
+from esctl.sources.formats.cells import fitted, row_pattern, split_row, unled, with_point, with_points
 from esctl.sources.formats.encodings import utf8
+from esctl.sources.formats.jsonscan import escaped_offsets
 from esctl.sources.formats.jsonwrite import objects, quoted
+from esctl.sources.formats.tables import Dialect, dialect_of
 from esctl.sources.pieces import BOM, NOWHERE, Offsets, Piece, slices_of
 
 _QUOTE = 34
 _NEWLINE = 10
 _RETURN = 13
-_LINE_ENDS = b"\r\n"
-_QUOTED = re.compile(rb'"((?:[^"]++|"")*+)"(.*)', re.DOTALL)
 _FEW_ROWS = 256
 
 
@@ -35,12 +34,12 @@ class DelimitedReader:
     row is a record when it has that many cells or `final`; else it stays unread, counted in `pending`.
     """
 
-    def __init__(self, feed: Feed, size: int, final: bool, delimiter: str, columns: int | None) -> None:
+    def __init__(self, feed: Feed, size: int, final: bool, dialect: Dialect, columns: int | None) -> None:
         self.pending = 0
         self._feed = feed
         self._size = size
         self._final = final
-        self._delimiter = delimiter
+        self._dialect = dialect
         self._columns = columns
 
     def __iter__(self) -> Iterator[Piece]:
@@ -48,10 +47,13 @@ class DelimitedReader:
         more = True
         while more:
             more = feed.fill(self._size)
-            ends = row_ends(feed.window, self._delimiter)
-            if len(ends) and self._columns is None:
-                yield self._header(int(ends[0]))
-                ends = row_ends(feed.window, self._delimiter)
+            ends = row_ends(feed.window, self._dialect)
+            if self._columns is None and (end := self._header_end()):
+                yield self._header(end)
+                ends = row_ends(feed.window, self._dialect)
+            if self._columns is None:
+                feed.check_open()
+                continue
             bounds = np.append(0, ends)
             fitting, too_long = feed.fitting(bounds[:-1], bounds[1:])
             if fitting:
@@ -62,9 +64,20 @@ class DelimitedReader:
         if len(feed.window):
             yield from self._last()
 
+    def _header_end(self) -> int:
+        """Return where the header ends in the window, 0 where it is not all there."""
+        begin = 0
+        for _ in range(self._dialect.skip):
+            newlines = np.flatnonzero(self._feed.window[begin:] == _NEWLINE)
+            if not len(newlines):
+                return 0
+            begin += int(newlines[0]) + 1
+        ends = row_ends(self._feed.window[begin:], self._dialect)
+        return begin + int(ends[0]) if len(ends) else 0
+
     def _header(self, end: int) -> Piece:
         text = self._feed.window[:end].tobytes()
-        self._columns = len(header_names(text, self._delimiter))
+        self._columns = len(header_names(text, self._dialect))
         upto = self._feed.base + end
         return Piece(slices_of(self._feed.window, np.zeros(1, np.int64)), NOWHERE, NOWHERE, upto, header=text)
 
@@ -75,33 +88,37 @@ class DelimitedReader:
 
     def _last(self) -> Iterator[Piece]:
         rest = self._feed.window.tobytes()
-        lead = len(rest) - len(_unled(rest))
-        cells = split_row(rest[lead:], self._delimiter)
+        lead = len(rest) - len(unled(rest))
+        cells = split_row(rest[lead:], self._dialect)
         if lead == len(rest):
             upto = self._feed.end
             yield Piece(slices_of(self._feed.window, np.zeros(1, np.int64)), NOWHERE, NOWHERE, upto, tail=rest)
         elif self._columns is None and self._final:
             yield self._header(len(rest))
-        elif self._columns is not None and (self._final or (cells is not None and len(cells) == self._columns)):
+        elif self._columns is not None and (
+            self._final or (cells is not None and len(fitted(cells, self._columns)) == self._columns)
+        ):
             yield self._rows(np.array([0, len(rest)], np.int64))
         else:
             self.pending = len(rest)
 
 
-def _unled(row: bytes) -> bytes:
-    """Return a row without the blank lines before it."""
-    return row.removeprefix(BOM).lstrip(_LINE_ENDS)
+def _is_whole(cells: list[bytes | None] | None, columns: int) -> bool:
+    return cells is not None and len(fitted(cells, columns)) == columns
 
 
-def row_ends(window: Bytes, delimiter: str) -> Offsets:
+def row_ends(window: Bytes, dialect: Dialect) -> Offsets:
     """Return the offsets just after the newline of each row that is complete; blank lines belong to the next row."""
     marks = np.flatnonzero((window == _NEWLINE) | (window == _QUOTE))
     is_quote = window[marks] == _QUOTE
+    if dialect.escape and is_quote.any():
+        escaped = np.isin(marks, escaped_offsets(window, False)[0])
+        marks, is_quote = marks[~(is_quote & escaped)], is_quote[~(is_quote & escaped)]
     if is_quote.any():
         inside = np.cumsum(is_quote) & 1
         opening = marks[is_quote & (inside == 1)]
-        if not _at_cell_start(window, opening, delimiter):
-            return _row_ends_by_cell(window, delimiter)
+        if not _at_cell_start(window, opening, dialect.delimiter):
+            return _row_ends_by_cell(window, dialect)
         newlines = marks[~is_quote & (inside == 0)]
     else:
         newlines = marks
@@ -118,9 +135,9 @@ def _at_cell_start(window: Bytes, opening: Offsets, delimiter: str) -> bool:
     return bool((fine | (opening == bom)).all())
 
 
-def _row_ends_by_cell(window: Bytes, delimiter: str) -> Offsets:
+def _row_ends_by_cell(window: Bytes, dialect: Dialect) -> Offsets:
     text = window.tobytes()
-    pattern, ends = _row_pattern(delimiter), []
+    pattern, ends = row_pattern(dialect.delimiter, dialect.escape), []
     found = pattern.match(text, len(BOM) if text.startswith(BOM) else 0)
     while found:
         ends.append(found.end())
@@ -140,50 +157,11 @@ def _without_blank(window: Bytes, starts: Offsets, newlines: Offsets) -> Offsets
     return ends
 
 
-@lru_cache(maxsize=8)
-def _cell(delimiter: str) -> bytes:
-    stop = rb"[^\n" + re.escape(delimiter).encode() + rb"]*+"
-    return rb'(?:"(?:[^"]++|"")*+"' + stop + rb"|(?!\")" + stop + rb")"
-
-
-@lru_cache(maxsize=8)
-def _row_pattern(delimiter: str) -> re.Pattern[bytes]:
-    cell = _cell(delimiter)
-    return re.compile(cell + rb"(?:" + re.escape(delimiter).encode() + cell + rb")*+\n")
-
-
-@lru_cache(maxsize=8)
-def _cell_pattern(delimiter: str) -> re.Pattern[bytes]:
-    return re.compile(rb"(" + _cell(delimiter) + rb")(" + re.escape(delimiter).encode() + rb"|\Z)")
-
-
-def split_row(row: bytes, delimiter: str) -> list[bytes | None] | None:
-    """Split one row into its cells, unquoted; an empty cell without quotes is None. None when a quote is not closed."""
-    text = row[:-1] if row.endswith(b"\n") else row
-    text = text[:-1] if text.endswith(b"\r") else text
-    cells: list[bytes | None] = []
-    position = 0
-    pattern = _cell_pattern(delimiter)
-    while True:
-        found = pattern.match(text, position)
-        if found is None:
-            return None
-        cells.append(_unquoted(found[1]))
-        position = found.end()
-        if not found[2]:
-            return cells
-
-
-def _unquoted(cell: bytes) -> bytes | None:
-    found = _QUOTED.match(cell)
-    if found is None:
-        return cell or None
-    return found[1].replace(b'""', b'"') + found[2]
-
-
-def header_names(header: bytes, delimiter: str) -> list[str]:
+def header_names(header: bytes, dialect: Dialect) -> list[str]:
     """Name the columns: an empty name becomes column_1 (its number), a repeated one name_2, name_3, ..."""
-    cells = split_row(_unled(header), delimiter) or [header]
+    for _ in range(dialect.skip):
+        header = header.partition(b"\n")[2]
+    cells = split_row(unled(header), dialect) or [header]
     names: list[str] = []
     taken: set[str] = set()
     for number, cell in enumerate(cells, 1):
@@ -199,8 +177,11 @@ def header_names(header: bytes, delimiter: str) -> list[str]:
 
 def header_of(cursor: Cursor) -> list[str]:
     """Name the columns of a source of rows."""
+    dialect = dialect_of(cursor.dialect)
+    if dialect.columns:
+        return [f"column_{number + 1}" for number in range(dialect.columns)]
     header = utf8(base64.b64decode(cursor.header), cursor.dialect.get("encoding", ""))
-    return header_names(header, cursor.dialect.get("delimiter", ","))
+    return header_names(header, dialect)
 
 
 def rows_to_json(raws: Any, cursor: Cursor) -> tuple[Any, Any]:
@@ -209,35 +190,33 @@ def rows_to_json(raws: Any, cursor: Cursor) -> tuple[Any, Any]:
     A cell that is empty and has no quotes is a missing member; one equal to `cursor.dialect["null"]` is null. A row
     that cannot be read (wrong number of cells, quote not closed, not UTF-8) is a null text with its reason.
     """
-    delimiter = cursor.dialect.get("delimiter", ",")
-    names = header_of(cursor)
-    null = cursor.dialect.get("null")
     raws = raws.combine_chunks() if isinstance(raws, pa.ChunkedArray) else raws
-    return _rows(raws.cast(pa.large_binary()), names, delimiter, null)
+    return _rows(raws.cast(pa.large_binary()), header_of(cursor), dialect_of(cursor.dialect))
 
 
-def _rows(raws: Any, names: list[str], delimiter: str, null: str | None) -> tuple[Any, Any]:
-    texts = _by_column(raws, names, delimiter, null)
+def _rows(raws: Any, names: list[str], dialect: Dialect) -> tuple[Any, Any]:
+    texts = None if dialect.escape else _by_column(raws, names, dialect)
     if texts is not None:
         return texts, pa.nulls(len(raws), pa.large_string())
     if len(raws) > _FEW_ROWS:
         # Halving keeps all but the neighbourhood of an odd row on the fast path.
         half = len(raws) // 2
-        parts = [_rows(part, names, delimiter, null) for part in (raws[:half], raws[half:])]
+        parts = [_rows(part, names, dialect) for part in (raws[:half], raws[half:])]
         return pa.concat_arrays([part[0] for part in parts]), pa.concat_arrays([part[1] for part in parts])
-    rows = [_one_row(raw, names, delimiter, null) for raw in raws.to_pylist()]
+    rows = [_one_row(raw, names, dialect) for raw in raws.to_pylist()]
     return (
         pa.array([text for text, _ in rows], pa.large_string()),
         pa.array([reason for _, reason in rows], pa.large_string()),
     )
 
 
-def _one_row(raw: bytes | None, names: list[str], delimiter: str, null: str | None) -> tuple[str | None, str | None]:
+def _one_row(raw: bytes | None, names: list[str], dialect: Dialect) -> tuple[str | None, str | None]:
     if raw is None:
         return None, None
-    cells = split_row(_unled(raw), delimiter)
+    cells = split_row(unled(raw), dialect)
     if cells is None:
         return None, "a quote is not closed"
+    cells = fitted(cells, len(names))
     if len(cells) != len(names):
         return None, f"{len(cells)} cells where the header has {len(names)}"
     try:
@@ -246,24 +225,24 @@ def _one_row(raw: bytes | None, names: list[str], delimiter: str, null: str | No
         return None, "not UTF-8"
     members: dict[str, str | None] = {}
     for name, text in zip(names, texts, strict=True):
-        if null is not None and (text or "") == null:
+        if dialect.null is not None and (text or "") == dialect.null:
             members[name] = None
         elif text is not None:
-            members[name] = text
+            members[name] = with_point(text) if dialect.decimal == "," else text
     return json.dumps(members, ensure_ascii=False, separators=(",", ":")), None
 
 
-def _by_column(raws: Any, names: list[str], delimiter: str, null: str | None) -> Any | None:
+def _by_column(raws: Any, names: list[str], dialect: Dialect) -> Any | None:
     """Do the same with Arrow's CSV reader; None when a row is not plain enough for both to read it alike."""
     joined = _joined(raws)
-    if joined is None or not _plain(np.frombuffer(joined, np.uint8), delimiter):
+    if joined is None or not _plain(np.frombuffer(joined, np.uint8), dialect.delimiter):
         return None
-    columns = [str(number) for number in range(len(names))]
+    columns = [str(number) for number in range(len(names) + dialect.trailing)]
     try:
         table = arrow_csv.read_csv(
             pa.BufferReader(joined),
             arrow_csv.ReadOptions(column_names=columns, block_size=max(len(joined), 1 << 16)),
-            arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+            arrow_csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
             arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(columns, pa.large_string()),
                 null_values=[""],
@@ -275,7 +254,9 @@ def _by_column(raws: Any, names: list[str], delimiter: str, null: str | None) ->
         return None
     if table.num_rows != len(raws):
         return None
-    values = [_member(table.column(column).combine_chunks(), null) for column in columns]
+    if dialect.trailing and table.column(columns[-1]).null_count < table.num_rows:
+        return None
+    values = [_member(table.column(column).combine_chunks(), dialect) for column in columns[: len(names)]]
     return objects(names, values)
 
 
@@ -288,7 +269,7 @@ def _joined(raws: Any) -> bytes | None:
     quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == _QUOTE)
     if (np.searchsorted(quotes, offsets - offsets[0]) % 2).any():
         return None
-    text = _unled(data.to_pybytes())
+    text = unled(data.to_pybytes())
     return text if text.endswith(b"\n") else text + b"\n"
 
 
@@ -306,9 +287,11 @@ def _plain(text: Bytes, delimiter: str) -> bool:
     return bool(((after == ord(delimiter)) | (after == _NEWLINE) | (after == _RETURN) | (after == _QUOTE)).all())
 
 
-def _member(column: Any, null: str | None) -> Any:
+def _member(column: Any, dialect: Dialect) -> Any:
+    if dialect.decimal == ",":
+        column = with_points(column)
     text = quoted(column)
-    if null is None:
+    if dialect.null is None:
         return text
-    is_null = pc.equal(pc.fill_null(column, ""), null)
+    is_null = pc.equal(pc.fill_null(column, ""), dialect.null)
     return pc.if_else(is_null, pa.scalar("null", pa.large_string()), text)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
-from itertools import islice
 
 from esctl.sources.formats.jsontext import first_value, is_json, is_json_object
 from esctl.sources.formats.prefixes import find_prefix
+from esctl.sources.formats.tables import find_dialect, is_separated
 from esctl.sources.formats.wrappers import beginning, path_of_lines, path_to_records
 from esctl.sources.pieces import BLANKS, BOM, NOISE
 
@@ -18,11 +15,6 @@ HEAD = 1 << 20
 
 _LINES_LOOKED_AT = 50
 _STRAYS = 5
-_ROWS = 50
-_DELIMITERS = ",;\t|"
-_NAME = re.compile(r"[^\W\d][\w .:/@#()%$\[\]-]{0,127}")
-_PLAIN_NAME = re.compile(r"[^\W\d][\w.-]{0,127}")
-_ODD_ROWS = 0.2  # so many rows may have more or fewer cells than the header
 
 
 def sniff(head: bytes, whole: bool = True) -> str:
@@ -39,11 +31,11 @@ def sniff(head: bytes, whole: bool = True) -> str:
     lines = _lines(text, whole)
     if text[:1] in b"[{":
         return _json_or_lines(text, lines, whole)
-    if is_json(lines[0]) or any(is_json_object(line) for line in lines[1:]):
+    if not is_separated(head) and (is_json(lines[0]) or any(is_json_object(line) for line in lines[1:])):
         return "jsonl"
-    delimiter = sniff_delimiter(head, whole)
-    if delimiter is not None:
-        return "tsv" if delimiter == "\t" else "csv"
+    table = find_dialect(head, whole)
+    if table is not None:
+        return "tsv" if table.delimiter == "\t" else "csv"
     return "json" if find_prefix(lines) is None and _has_strays(text, lines, whole) else "jsonl"
 
 
@@ -110,33 +102,3 @@ def _are_wrapped(lines: list[bytes]) -> bool:
     if len(lines) == 1:
         return lines[0].startswith(b"[") or bool(path_to_records(beginning(lines[0])))
     return bool(path_of_lines([json.loads(line.strip(NOISE).decode()) if is_json(line) else None for line in lines]))
-
-
-def sniff_delimiter(text: bytes, whole: bool, named: bool = True) -> str | None:
-    """Find the delimiter of a CSV text, or None when it is no such text; `named`: its header must look like names."""
-    if named and b"\0" in text:
-        return None
-    decoded = text.removeprefix(BOM).lstrip(b"\r\n").decode(errors="replace")
-    widths = {delimiter: _columns(decoded, delimiter, whole, named) for delimiter in _DELIMITERS}
-    best = max(widths, key=lambda delimiter: widths[delimiter])
-    return best if widths[best] > 1 else None
-
-
-def _columns(text: str, delimiter: str, whole: bool, named: bool) -> int:
-    """Count the columns that a text has with a delimiter; 0 when it does not look like a table."""
-    try:
-        rows = [row for row in islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), _ROWS) if row]
-    except csv.Error:
-        return 0
-    if not (whole and text.endswith("\n")) and 1 < len(rows) < _ROWS:
-        rows.pop()
-    if not rows or (named and not _names(rows[0], _NAME if len(rows) > 1 else _PLAIN_NAME)):
-        return 0
-    odd = sum(len(row) != len(rows[0]) for row in rows[1:])
-    return len(rows[0]) if odd <= _ODD_ROWS * len(rows) else 0
-
-
-def _names(header: list[str], pattern: re.Pattern[str]) -> bool:
-    """Return whether a row looks like names of columns; one of them may be empty (as pandas writes its index)."""
-    names = [cell.strip() for cell in header if cell.strip()]
-    return len(names) >= max(1, len(header) - 1) and all(map(pattern.fullmatch, names))

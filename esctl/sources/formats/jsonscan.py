@@ -65,7 +65,7 @@ def _joined(parts: list[Brackets]) -> Brackets:
 
 
 def _scan_block(block: Bytes, start: int, deepest: int, state: State) -> tuple[Brackets, State]:
-    escaped, escapes_next = _escaped(block, state.escaped)
+    escaped, escapes_next = escaped_offsets(block, state.escaped)
     folded = block | 32  # [ and { differ from each other, and ] from }, in this bit alone
     at = np.flatnonzero((folded == 123) | (folded == 125) | (block == _QUOTE))
     if len(escaped):
@@ -97,7 +97,7 @@ def _depths(opening: np.ndarray[tuple[int], np.dtype[np.bool_]], depth: int) -> 
     return before, after
 
 
-def _escaped(block: Bytes, first_escaped: bool) -> tuple[Offsets, bool]:
+def escaped_offsets(block: Bytes, first_escaped: bool) -> tuple[Offsets, bool]:
     """Return the offsets of escaped bytes that matter (quotes, brackets), and whether the next block begins escaped."""
     slashes = np.flatnonzero(block == _BACKSLASH)
     if first_escaped:

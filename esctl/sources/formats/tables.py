@@ -1,0 +1,158 @@
+"""The dialect of a table of text, told from its first bytes: delimiter, what stands before the header, and quotes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from itertools import islice
+
+from msgspec import Struct
+
+from esctl.sources.pieces import BOM
+
+_ROWS = 50
+_DELIMITERS = ",;\t|"
+_NAME = re.compile(r"[^\W\d][\w .:/@#()%$\[\]-]{0,127}")
+_PLAIN_NAME = re.compile(r"[^\W\d][\w.-]{0,127}")
+_ODD_ROWS = 0.2  # so many rows may have more or fewer cells than the header
+_BEFORE = 20  # lines that may stand before the header
+_SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
+
+
+class Dialect(Struct, frozen=True):
+    """How rows are written. `columns`: how many there are where no header names them, else 0.
+
+    `skip` lines stand before the header, `trailing` tells that each row ends with a delimiter that its header has not;
+    `escape` is what stands before a quote within quotes, "" where it is doubled; `decimal` the mark of fractions.
+    """
+
+    delimiter: str = ","
+    skip: int = 0
+    trailing: bool = False
+    escape: str = ""
+    columns: int = 0
+    decimal: str = ""
+    null: str | None = None
+
+    def as_text(self) -> dict[str, str]:
+        """Return what a cursor keeps of it."""
+        found = {"delimiter": self.delimiter}
+        given = {
+            "skip": str(self.skip) if self.skip else "",
+            "trailing": "1" if self.trailing else "",
+            "escape": self.escape,
+            "columns": str(self.columns) if self.columns else "",
+            "decimal": self.decimal,
+        }
+        found |= {key: text for key, text in given.items() if text}
+        return found if self.null is None else {**found, "null": self.null}
+
+
+def dialect_of(texts: Mapping[str, str]) -> Dialect:
+    """Return the dialect that a cursor keeps."""
+    return Dialect(
+        delimiter=texts.get("delimiter", ","),
+        skip=int(texts.get("skip", "0")),
+        trailing="trailing" in texts,
+        escape=texts.get("escape", ""),
+        columns=int(texts.get("columns", "0")),
+        decimal=texts.get("decimal", ""),
+        null=texts.get("null"),
+    )
+
+
+def find_dialect(text: bytes, whole: bool, named: bool = True) -> Dialect | None:
+    """Find how a table is written, or None where a text is none; `named`: its header must look like names."""
+    if named and b"\0" in text:
+        return None
+    decoded = text.removeprefix(BOM).decode(errors="replace")
+    if found := _SEPARATOR.match(decoded):
+        return _finished(Dialect(found[1], skip=1), decoded, whole)
+    for skip, rest in enumerate(_beheaded(decoded)):
+        dialect = _plain(rest.lstrip("\r\n") if not skip else rest, whole, named, least_rows=1 if skip else 0)
+        if dialect is not None:
+            return _finished(Dialect(dialect, skip=skip), decoded, whole)
+        if not named:
+            return None
+    return None
+
+
+def is_separated(text: bytes) -> bool:
+    """Return whether a text says itself by what its cells are separated, as Excel understands."""
+    return _SEPARATOR.match(text[:16].removeprefix(BOM).decode(errors="replace")) is not None
+
+
+def _beheaded(text: str) -> list[str]:
+    """Return a text without its first lines: without none, one, and so on."""
+    found, at = [text], 0
+    for _ in range(_BEFORE):
+        at = text.find("\n", at) + 1
+        if not at or at >= len(text):
+            break
+        found.append(text[at:])
+    return found
+
+
+def _plain(text: str, whole: bool, named: bool, least_rows: int) -> str | None:
+    """Return the delimiter with which a text has most columns, None where it is no table with any."""
+    if least_rows and text[:1] in "\r\n":
+        return None
+    widths = {delimiter: _columns(text, Dialect(delimiter), whole, named, least_rows) for delimiter in _DELIMITERS}
+    best = max(widths, key=lambda delimiter: widths[delimiter])
+    return best if widths[best] > 1 else None
+
+
+def _columns(text: str, dialect: Dialect, whole: bool, named: bool, least_rows: int) -> int:
+    """Count the columns that a text has in a dialect; 0 when it does not look like a table."""
+    rows = _rows(text, dialect, whole)
+    if len(rows) <= least_rows or (named and not _names(rows[0], _NAME if len(rows) > 1 else _PLAIN_NAME)):
+        return 0
+    if least_rows and not all(cell.strip() for cell in rows[0]):
+        return 0
+    odd = sum(_width(row, len(rows[0])) != len(rows[0]) for row in rows[1:])
+    return len(rows[0]) if odd <= max(_ODD_ROWS * len(rows), 1 if least_rows and len(rows) > 2 else 0) else 0
+
+
+def _width(row: list[str], columns: int) -> int:
+    return columns if len(row) > columns and not any(row[columns:]) else len(row)
+
+
+def _rows(text: str, dialect: Dialect, whole: bool, strict: bool = False) -> list[list[str]]:
+    """Return the first rows of a text, none where it cannot be read."""
+    how = {"escapechar": dialect.escape, "doublequote": True} if dialect.escape else {}
+    source = io.StringIO(text, newline="")
+    try:
+        reader = csv.reader(source, delimiter=dialect.delimiter, strict=strict, **how)  # type: ignore[arg-type]
+        rows = [row for row in islice(reader, _ROWS) if row]
+    except csv.Error:
+        return []
+    if not (whole and text.endswith("\n")) and 1 < len(rows) < _ROWS:
+        rows.pop()
+    return rows
+
+
+def _finished(dialect: Dialect, text: str, whole: bool) -> Dialect:
+    """Add to a dialect what its rows tell: trailing delimiters, and how quotes stand within quotes."""
+    rest = _beheaded(text)[dialect.skip]
+    slashed = Dialect(dialect.delimiter, escape="\\")
+    if '\\"' in rest and not _rows(rest, dialect, whole, strict=True) and _rows(rest, slashed, whole, strict=True):
+        dialect = Dialect(dialect.delimiter, skip=dialect.skip, escape="\\")
+    rows = _rows(rest, dialect, whole)
+    longer = [row for row in rows[1:] if rows and len(row) == len(rows[0]) + 1 and not row[-1]]
+    is_trailing = bool(longer) and len(longer) >= (1 - _ODD_ROWS) * (len(rows) - 1)
+    return Dialect(dialect.delimiter, dialect.skip, is_trailing, dialect.escape)
+
+
+def width_of(text: bytes, dialect: Dialect, whole: bool) -> int:
+    """Return how many cells most of the first rows have."""
+    decoded = text.removeprefix(BOM).decode(errors="replace")
+    widths = [len(row) for row in _rows(_beheaded(decoded)[dialect.skip], dialect, whole)]
+    return max(set(widths), key=widths.count, default=1)
+
+
+def _names(header: list[str], pattern: re.Pattern[str]) -> bool:
+    """Return whether a row looks like names of columns; one of them may be empty (as pandas writes its index)."""
+    names = [cell.strip() for cell in header if cell.strip()]
+    return len(names) >= max(1, len(header) - 1) and all(map(pattern.fullmatch, names))

@@ -1,0 +1,157 @@
+"""CSV as people have it: what stands before the header, other quotes, delimiters at the ends, decimal commas."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esctl.index.decode.exact_json import judge
+from esctl.sources.files.finding import Source
+from esctl.sources.files.reading import SourceOptions, read
+from esctl.sources.formats.detect import sniff
+from esctl.sources.formats.tables import Dialect, find_dialect
+from tests.support.cli_harness import good, refused
+
+ROWS = [{"id": "1", "type": "A", "amount": "1,5"}, {"id": "2", "type": "B", "amount": "2,5"}]
+PLAIN = "id;type;amount\r\n1;A;1,5\r\n2;B;2,5\r\n"
+
+
+def rows_of(folder: Path, data: bytes, size: int = 1 << 20, **options: Any) -> list[Any]:
+    """Return the rows of a table, or why one is none."""
+    path = folder / "file"
+    path.write_bytes(data)
+    found: list[Any] = []
+    header = b""
+    for delivery in read(Source(str(path), path), SourceOptions(batch_bytes=size, **options), {}):
+        judged = judge(delivery.batch["raw"], delivery.cursor)
+        texts, reasons = judged.text.to_pylist(), judged.invalid.to_pylist()
+        found += [reason if text is None else json.loads(text) for text, reason in zip(texts, reasons, strict=True)]
+        header = delivery.cursor.header.encode()
+    assert header or options.get("header") is False
+    return found
+
+
+@pytest.mark.parametrize("size", [1, 9, 1 << 20])
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "sep=;\r\n",
+        '"sep=;"\r\n',
+        "SEP=;\n",
+        "#TYPE Selected.System.Management.Automation.PSCustomObject\r\n",
+        "# made by hand\n# on a Monday; as always\n",
+        "Audit report for ACME\r\nGenerated: 2024-03-05\r\n\r\n",
+        "Report\n;;\n\n",
+        "\n\n",
+    ],
+)
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+def test_what_stands_before_the_header_is_passed_over(bom: str, before: str, size: int, tmp_path: Path) -> None:
+    assert rows_of(tmp_path, (bom + before + PLAIN).encode(), size) == ROWS
+
+
+def test_what_stands_behind_the_rows_says_so(tmp_path: Path) -> None:
+    data = b"Report\r\n\r\nid,type\r\n1,A\r\n2,B\r\n\r\nTotal rows: 2\r\n"
+    assert rows_of(tmp_path, data) == [
+        {"id": "1", "type": "A"},
+        {"id": "2", "type": "B"},
+        "1 cells where the header has 2",
+    ]
+
+
+@pytest.mark.parametrize("data", ["a,b\n1,2,\n3,4,\n", "a,b,\n1,2,\n3,4,\n", "a,b\n1,2,,\n3,4\n"])
+def test_delimiters_at_the_ends_of_rows_are_no_cells(data: str, tmp_path: Path) -> None:
+    assert rows_of(tmp_path, data.encode()) == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
+    many = data + "5,6,\n" * 600 + "7,8,9\n"
+    assert rows_of(tmp_path, many.encode())[-2:] == [
+        {"a": "5", "b": "6"},
+        "3 cells where the header has 2" if "b,\n" not in many else {"a": "7", "b": "8", "column_3": "9"},
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+def test_a_slash_before_a_quote_is_found(size: int, tmp_path: Path) -> None:
+    data = rb"""id,text
+1,"he said \"a, b\""
+2,"C:\\"
+3,"two
+lines, \"and\" more"
+4,plain
+"""
+    assert rows_of(tmp_path, data, size) == [
+        {"id": "1", "text": 'he said "a, b"'},
+        {"id": "2", "text": "C:\\"},
+        {"id": "3", "text": 'two\nlines, "and" more'},
+        {"id": "4", "text": "plain"},
+    ]
+
+
+def test_doubled_quotes_around_json_with_slashes_stay_so(tmp_path: Path) -> None:
+    text = json.dumps({"a": 'x"y', "b": "C:\\"})
+    quoted = text.replace('"', '""')
+    assert rows_of(tmp_path, f'id,data\n1,"{quoted}"\n2,""\n'.encode())[0] == {"id": "1", "data": text}
+
+
+@pytest.mark.parametrize("odd", ["", 'x"y;;\n'])
+def test_a_decimal_comma_becomes_a_point(odd: str, tmp_path: Path) -> None:
+    numbers = ["1.234,56", "99,90", "-1.000.000", "1234", "01.03.2024", "10.100.200.250", "a,b", "1,2,3"]
+    data = "n;m;\n" + "".join(f"{number};x;\n" for number in numbers) + odd
+    found = [row["n"] for row in rows_of(tmp_path, data.encode(), decimal=",")]
+    assert found[:8] == ["1234.56", "99.90", "-1000000", "1234", "01.03.2024", "10.100.200.250", "a,b", "1,2,3"]
+
+
+def test_a_header_can_be_declared(tmp_path: Path) -> None:
+    assert rows_of(tmp_path, b"1,2\n3,4\n", header=False) == [
+        {"column_1": "1", "column_2": "2"},
+        {"column_1": "3", "column_2": "4"},
+    ]
+    assert rows_of(tmp_path, b"a,b\n3,4", header=False) == [
+        {"column_1": "a", "column_2": "b"},
+        {"column_1": "3", "column_2": "4"},
+    ]
+    assert rows_of(tmp_path, b"1st,2nd\n3,4\n", header=True) == [{"1st": "3", "2nd": "4"}]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Dear all,\nplease find attached,\nwith regards,\nA\n",
+        "first line\nsecond, line\nthird\n",
+        "2024-01-01 10:00:00 INFO a, b\n2024-01-01 10:00:01 INFO c, d\n",
+        "# Export\nFor audit.\n",
+        "abc  part-0\ndef  part-1\n",
+    ],
+)
+def test_prose_is_no_table(text: str) -> None:
+    assert sniff(text.encode()) == "jsonl"
+
+
+def test_a_dialect_is_found() -> None:
+    assert find_dialect(b"a,b\n1,2\n", True) == Dialect(",")
+    assert find_dialect(b"sep=|\na|b\n1|2\n", True) == Dialect("|", skip=1)
+    assert find_dialect(b"1,2\n3,4\n", True) is None
+    assert find_dialect(b"1,2\n3,4\n", True, named=False) == Dialect(",")
+
+
+def test_the_bytes_come_back(tmp_path: Path) -> None:
+    data = ("\ufeffsep=;\r\n" + PLAIN + "\r\nTotal;;\r\n").encode()
+    (tmp_path / "a.csv").write_bytes(data)
+    good("ingest", "a.csv", "--map", "entity=type", "--decimal", ",", cwd=tmp_path)
+    assert good("export", "--raw", "--source", "a.csv", cwd=tmp_path).out == data
+    assert good("log", "--columns", "data", cwd=tmp_path).rows[0]["data"] == {"amount": "1.5"}
+    assert good("verify", "--full", cwd=tmp_path).code == 0
+    message, _ = refused("ingest", "a.csv", "--decimal", "x", code=2, cwd=tmp_path)
+    assert "--decimal 'x'" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("sep.csv", 2), ("ps.csv", 1), ("preamble.csv", 3)]
+)  # of a preamble the last is a total
+def test_what_people_have(name: str, count: int, real_logs: Path, tmp_path: Path) -> None:
+    found = rows_of(tmp_path, (real_logs / "cases" / "22-excel-sep-line" / name).read_bytes())
+    assert len(found) == count
+    assert all("id" in row or "Identity" in row for row in found[:2])
