@@ -28,6 +28,7 @@ class Feed:
         self.ended = ended
         self._hash = hashlib.sha256()
         self._hashed = 0
+        self._failure: InputError | None = None
 
     @property
     def end(self) -> int:
@@ -35,7 +36,12 @@ class Feed:
         return self.base + len(self.window)
 
     def fill(self, size: int) -> bool:
-        """Add about `size` bytes (more when the window is already larger); False when the stream has no more."""
+        """Add about `size` bytes (more when the window is already larger); False when the stream has no more.
+
+        Raises InputError for damage, after one call that adds nothing where something is held before it.
+        """
+        if self._failure is not None:
+            raise self._failure
         if self.ended:
             return False
         held = len(self.window)
@@ -43,7 +49,13 @@ class Feed:
         # there is nothing to come but an error.
         grown = np.empty(held + max(size, min(held, self.limit - held + 1), 1), np.uint8)
         grown[:held] = self.window
-        got = self.stream.readinto(grown[held:].data)
+        try:
+            got = self.stream.readinto(grown[held:].data)
+        except InputError as error:
+            if not held:
+                raise
+            self._failure = error  # what is held may have whole records: it is cut first
+            return True
         self.window = grown[: held + got]
         self.ended = self.stream.ended
         return got > 0

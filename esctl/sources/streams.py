@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bz2
-import gzip
 import io
 import lzma
 import os
@@ -17,6 +16,7 @@ from typing import IO, Any, cast
 from msgspec import Struct
 
 from esctl.errors import InputError
+from esctl.sources.inflate import Inflated
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -25,6 +25,7 @@ else:
 
 _LONGEST_ZSTD_WINDOW = 31
 _STEP = 8 << 20  # how far a stream is unpacked before it is held against its limits
+_MOST_LAYERS = 3
 _DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError, zstd.ZstdError)
 
 
@@ -66,8 +67,7 @@ class ByteStream:
         """Bytes of the file as it lies on disk, None where that is unknown."""
         self._raw = _Counting(raw)
         buffered = io.BufferedReader(self._raw, 1 << 20)
-        self._packing, opener = _decoder(b"" if plain else buffered.peek(16)[:16])
-        self._stream: IO[bytes] = opener(cast(IO[bytes], buffered))
+        self._packing, self._stream = ("", cast(IO[bytes], buffered)) if plain else _unpacked(buffered)
         self._given = 0
         self.ended = False
         self._failure: InputError | None = None
@@ -161,16 +161,46 @@ class _Counting(io.RawIOBase):
         super().close()
 
 
-def _decoder(magic: bytes) -> tuple[str, Callable[[IO[bytes]], IO[bytes]]]:
+class _Layer(io.RawIOBase):
+    """What was unpacked, for another look; it is given as it comes, so that nothing before damage is lost."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return cast(int, self._inner.readinto1(memoryview(buffer).cast("B")))
+
+
+def _unpacked(packed: Any) -> tuple[str, IO[bytes]]:
+    """Return how a stream is packed, "" where it is not, and what is in it; what was packed several times as well."""
+    names: list[str] = []
+    stream = packed
+    while len(names) < _MOST_LAYERS:
+        try:
+            magic = stream.peek(16)[:16]
+        except _DAMAGE:  # said where it is read
+            break
+        name, opener = _decoder(magic)
+        if not name:
+            break
+        names.insert(0, name)
+        stream = io.BufferedReader(_Layer(opener(cast(IO[bytes], stream))), 1 << 20)
+    return " in ".join(names), cast(IO[bytes], stream)
+
+
+def _decoder(magic: bytes) -> tuple[str, Callable[[IO[bytes]], Any]]:
     if magic.startswith(b"\x1f\x8b\x08"):
-        return "gzip", lambda raw: cast(IO[bytes], gzip.GzipFile(fileobj=raw))
+        return "gzip", Inflated
     if magic[:4] == b"\x28\xb5\x2f\xfd" or (magic[1:4] == b"\x2a\x4d\x18" and magic[0] & 0xF0 == 0x50):
         options: dict[int, int] = {zstd.DecompressionParameter.window_log_max: _LONGEST_ZSTD_WINDOW}
-        return "zstd", lambda raw: cast(IO[bytes], zstd.ZstdFile(raw, options=options))
+        return "zstd", lambda raw: zstd.ZstdFile(raw, options=options)
     if magic[:3] == b"BZh" and magic[4:10] in (b"1AY&SY", b"\x17\x72\x45\x38\x50\x90"):
-        return "bzip2", lambda raw: cast(IO[bytes], bz2.BZ2File(raw))
+        return "bzip2", bz2.BZ2File
     if magic.startswith(b"\xfd7zXZ\x00"):
-        return "xz", lambda raw: cast(IO[bytes], lzma.LZMAFile(raw))
+        return "xz", lzma.LZMAFile
     return "", lambda raw: raw
 
 
