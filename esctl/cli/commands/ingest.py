@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from esctl.ledger.sign.note import SigningKey
     from esctl.model import Answer
     from esctl.sources.files.finding import Source
+    from esctl.sources.streams import Limits
 
 
 Sources = Annotated[
@@ -117,16 +118,15 @@ def run(
     from esctl.intake.intake import IngestOptions
     from esctl.ledger.sign.keys import read_key
     from esctl.maintain.save_states import keep
-    from esctl.sources.files.finding import expand, expand_followed
     from esctl.sources.files.reading import SourceOptions
     from esctl.sources.streams import Limits
 
     signing = read_key(key) if checkpoint or key else None
     find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
     pace = _pace(commit_every, commit_records)
-    found = expand_followed(sources) if follow else expand(sources)
     longest = parse_size(max_record, "--max-record")
     limits = Limits(max_expansion, parse_size(max_unpacked, "--max-unpacked"))
+    found = _found(sources, follow, limits, shared.quiet)
     options = IngestOptions(
         SourceOptions(
             input_format, records_path, final, null=null, max_record_bytes=longest, limits=limits, encoding=encoding,
@@ -148,6 +148,14 @@ def run(
     _vouch(outcome, signing)
     report_entities(store, outcome.detections)
     keep(store)
+
+
+def _found(names: list[str], follow: bool, limits: Limits, quiet: bool) -> list[Source]:
+    from esctl.sources.files.finding import expand, expand_followed
+
+    if follow:
+        return expand_followed(names)
+    return expand(names, limits, lambda text: diagnostics.note(f"note: {text}", quiet))
 
 
 def _tell_store(store: Store, shared: Shared) -> None:
@@ -219,7 +227,12 @@ def _check_followable(options: IngestOptions) -> None:
 
 def _total(sources: list[Source]) -> int | None:
     sizes = [
-        source.path.stat().st_size if source.path is not None and source.path.is_file() else None for source in sources
+        source.member.size
+        if source.member is not None
+        else source.path.stat().st_size
+        if source.path is not None and source.path.is_file()
+        else None
+        for source in sources
     ]
     return None if None in sizes else sum(size or 0 for size in sizes)
 

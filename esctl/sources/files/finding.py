@@ -5,26 +5,44 @@ from __future__ import annotations
 import difflib
 import glob
 import os
+import re
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, cast
 
 from msgspec import Struct
 
 from esctl.errors import InputError, UsageError, shell_word
+from esctl.sources.files.archives import Member, members_of, open_member
 from esctl.sources.streams import LIMITS, ByteStream, Limits, open_path
 
 STDIN = "-"
+Note = Callable[[str], None]
+_MOST_TOLD = 10
+_SIDECAR = re.compile(
+    r"(readme|license|licence|notice|changelog|copying)([._-].*)?"
+    r"|(.*[._-])?manifest(\.(json|txt|xml|ya?ml|csv))?|_manifest.*"
+    r"|(.*[._-])?(checksums?|(sha(1|224|256|384|512)|md5)(sums?)?)(\.txt)?|.*\.(crc|sfv|sig|asc|p7s)"
+    r"|_success|_started.*|_committed.*|_(common_)?metadata|thumbs\.db|desktop\.ini"
+    r"|.*_cloudtrail-digest_.*",
+    re.IGNORECASE,
+)
 SKIPPED_IN_FOLDERS = frozenset({"esctl.toml"})
 
 
+def is_sidecar(name: str) -> bool:
+    """Return whether a file goes with an export and holds no events: a README, manifest, checksum or digest."""
+    return _SIDECAR.fullmatch(name.rpartition("/")[2]) is not None
+
+
 class Source(Struct, frozen=True):
-    """One file or stdin: `name` as it is recorded, `path` None for stdin."""
+    """One file, stdin, or a member of an archive: `name` as it is recorded, `path` None for stdin."""
 
     name: str
     path: Path | None
+    member: Member | None = None
 
     @property
     def reopenable(self) -> bool:
@@ -32,16 +50,37 @@ class Source(Struct, frozen=True):
         return self.path is not None and stat.S_ISREG(self.path.stat().st_mode)
 
 
-def expand(arguments: Sequence[str]) -> list[Source]:
-    """Turn files, globs, folders and "-" into sources, in the order given, each once.
+def expand(arguments: Sequence[str], limits: Limits = LIMITS, note: Note = lambda text: None) -> list[Source]:
+    """Turn files, globs, folders, archives and "-" into sources, in the order given, each once.
 
-    Folders are read recursively, sorted, without hidden files. Raises InputError for what does not exist.
+    Folders are read recursively, sorted, without hidden files and what goes with an export (that is noted). Members
+    of zip and tar archives are sources `archive!member`. Raises InputError for what does not exist.
     """
     found: dict[str, Source] = {}
     for argument in arguments:
+        aside: list[str] = []
         for source in _expand_one(argument):
-            found.setdefault(source.name, source)
+            label = source.path is not None and os.path.isdir(argument) and is_sidecar(source.name)
+            for each in [] if label else _members(source, limits):
+                if each.member is not None and is_sidecar(each.member.name):
+                    aside.append(each.name)
+                else:
+                    found.setdefault(each.name, each)
+            if label:
+                aside.append(source.name)
+        if aside:
+            more = f" and {len(aside) - _MOST_TOLD} more" if len(aside) > _MOST_TOLD else ""
+            note(f"left out, as they go with an export: {', '.join(aside[:_MOST_TOLD])}{more}; a file is read if named")
     return list(found.values())
+
+
+def _members(source: Source, limits: Limits) -> list[Source]:
+    if source.path is None or not source.reopenable:
+        return [source]
+    members = members_of(source.name, source.path, limits)
+    if members is None:
+        return [source]
+    return [Source(f"{source.name}!{_readable(member.name)}", source.path, member) for member in members]
 
 
 def expand_followed(arguments: Sequence[str]) -> list[Source]:
@@ -99,8 +138,11 @@ def _is_endless(path: str) -> bool:
 
 def _normalised(text: str) -> str:
     # A name that is no UTF-8 is recorded as it is shown, its odd bytes as `\\xff`: records hold text alone.
-    name = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return os.path.normpath(name).replace(os.sep, "/")
+    return os.path.normpath(_readable(text)).replace(os.sep, "/")
+
+
+def _readable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _missing_hint(argument: str) -> str:
@@ -124,4 +166,7 @@ def open_stream(source: Source, limits: Limits = LIMITS) -> ByteStream:
     """
     if source.path is None:
         return ByteStream(source.name, cast(IO[bytes], sys.stdin.buffer), None, limits=limits)
+    if source.member is not None:
+        raw = open_member(source.path, source.member, limits)
+        return ByteStream(source.name, raw, source.member.size, limits=limits)
     return open_path(source.name, source.path, limits=limits)

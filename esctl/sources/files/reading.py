@@ -31,7 +31,7 @@ from esctl.sources.formats.values import ValueReader
 from esctl.sources.formats.wrappers import find_shape
 from esctl.sources.pieces import BLANKS
 from esctl.sources.protocol import Delivery
-from esctl.sources.streams import LIMITS, ByteStream, Limits, open_path
+from esctl.sources.streams import LIMITS, ByteStream, Limits
 
 FORMATS = ("jsonl", "json", "json-document", "csv", "tsv", "parquet", "arrow")
 _SKIP = 8 << 20
@@ -184,7 +184,7 @@ def _reopener(source: Source, feed: Feed, spools: ExitStack) -> Callable[[], Byt
     """Return a way to read the stream again from its beginning; what cannot be opened twice is copied to disk."""
     path = source.path
     if path is not None and source.reopenable:
-        return lambda: open_path(source.name, path, limits=feed.stream.limits)
+        return lambda: open_stream(source, feed.stream.limits)
     spool = spools.enter_context(_spooled(feed))
     return lambda: ByteStream(source.name, _again(spool), None, plain=True)
 
@@ -306,7 +306,7 @@ def _read_columnar(
 
 def _arrow_opener(source: Source, feed: Feed) -> Callable[[], Any]:
     path = source.path
-    if path is not None and source.reopenable and not feed.stream.compressed:
+    if path is not None and source.reopenable and source.member is None and not feed.stream.compressed:
         return lambda: pa.OSFile(str(path))
     with _spooled(feed) as spool:
         file = pa.PythonFile(_again(spool), mode="r")

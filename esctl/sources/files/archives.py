@@ -1,0 +1,231 @@
+"""Members of zip and tar archives as byte streams: nothing is unpacked to disk beyond a nameless file."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from functools import lru_cache
+from pathlib import Path
+from typing import IO, Any, cast
+
+from msgspec import Struct
+
+from esctl.errors import InputError
+from esctl.sources.inflate import BARE, Inflated
+from esctl.sources.streams import Limits, open_path
+
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+_TAR = re.compile(r"\.(tar(\.\w+)?|tgz|tbz2?|txz|tzst)\Z", re.IGNORECASE)
+_USTAR = slice(257, 262)
+_DOCUMENTS = ("[Content_Types].xml", "META-INF/MANIFEST.MF", "mimetype")  # what office documents and jars begin with
+_LOCAL = 30  # bytes of a local header of zip, before its name
+_MOST_MEMBERS = 1_000_000
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class Member(Struct, frozen=True):
+    """A file in an archive: where its bytes are in the archive (of tar: unpacked), and how many."""
+
+    archive: str  # as the person named it
+    name: str
+    kind: str  # zip or tar
+    at: int
+    packed: int
+    size: int
+    crc: int = 0
+    method: int = 0
+    refusal: str = ""  # why it cannot be read
+
+
+def members_of(name: str, path: Path, limits: Limits) -> list[Member] | None:
+    """List the files in an archive, sorted by name, each name once; None where a file is no archive.
+
+    Raises InputError for an archive that is damaged.
+    """
+    with path.open("rb") as file:
+        head = file.read(512)
+    try:
+        if head.startswith(_ZIP):
+            return _in_zip(name, path)
+        if head[_USTAR] == b"ustar" or (_TAR.search(path.name) and _is_tar(name, path, limits)):
+            return _in_tar(name, path, limits)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, NotImplementedError) as error:
+        raise InputError(f"{name}: damaged archive: {error}", "unpack what can be unpacked of it by hand") from error
+    return None
+
+
+def _is_tar(name: str, path: Path, limits: Limits) -> bool:
+    stream = open_path(name, path, limits=limits)
+    try:
+        return stream.read(512)[_USTAR] == b"ustar"
+    finally:
+        stream.close()
+
+
+def _in_zip(name: str, path: Path) -> list[Member] | None:
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        if any(entry.filename in _DOCUMENTS for entry in entries[:50]):
+            return None
+        found = [
+            Member(
+                archive=name,
+                name=entry.filename,
+                kind="zip",
+                at=entry.header_offset,
+                packed=entry.compress_size,
+                size=entry.file_size,
+                crc=entry.CRC,
+                method=entry.compress_type,
+                refusal=_refusal(entry),
+            )
+            for entry in entries
+            if not entry.is_dir()
+        ]
+    return _chosen(found)
+
+
+def _refusal(entry: zipfile.ZipInfo) -> str:
+    if entry.flag_bits & 1:
+        return "it is encrypted"
+    return "" if entry.compress_type in _METHODS else "it is packed in a way that is not read"
+
+
+def _in_tar(name: str, path: Path, limits: Limits) -> list[Member]:
+    found = []
+    damage = _spool(name, path, _state(path), limits)[1]
+    try:
+        with tarfile.TarFile(fileobj=_unpacked_tar(name, path, limits)) as archive:
+            for count, entry in enumerate(archive):
+                if count > _MOST_MEMBERS:
+                    raise InputError(f"{name} has more than {_MOST_MEMBERS:,} members", "unpack it by hand")
+                if entry.isreg() and entry.sparse is None:
+                    found.append(Member(name, entry.name, "tar", entry.offset_data, entry.size, entry.size))
+    except tarfile.TarError as error:
+        damage = damage or InputError(f"{name}: {error}")
+    rest = [Member(name, "the rest", "tar", 0, 0, 0, refusal=damage.message)] if damage else []
+    return [*_chosen(found), *rest]
+
+
+def _chosen(found: list[Member]) -> list[Member]:
+    """Return members as files of a folder are: sorted, no hidden ones; of one name the last, as unpacking leaves it."""
+    named = {member.name: member for member in found if not _is_hidden(member.name)}
+    return [named[name] for name in sorted(named)]
+
+
+def _is_hidden(name: str) -> bool:
+    parts = [part for part in re.split(r"[/\\]", name) if part not in (".", "..", "")]
+    return not parts or any(part.startswith(".") or part == "__MACOSX" for part in parts)
+
+
+def _unpacked_tar(name: str, path: Path, limits: Limits) -> IO[bytes]:
+    """Return the bytes of a tar: the file itself, or where it is compressed a nameless copy, made once."""
+    file, _ = _spool(name, path, _state(path), limits)
+    if file is None:
+        return cast(IO[bytes], path.open("rb"))
+    again = os.fdopen(os.dup(file.fileno()), "rb")
+    again.seek(0)
+    return cast(IO[bytes], again)
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    there = path.stat()
+    return there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns
+
+
+@lru_cache(maxsize=4)
+def _spool(name: str, path: Path, state: tuple[int, ...], limits: Limits) -> tuple[IO[bytes] | None, InputError | None]:
+    """Return a nameless copy of what is in a compressed tar, None where it is plain; and what damage ended it."""
+    stream, damage = open_path(name, path, limits=limits), None
+    try:
+        if not stream.compressed:
+            return None, None
+        file = cast(IO[bytes], tempfile.TemporaryFile())  # noqa: SIM115  # kept for the members to come
+        try:
+            while block := stream.read(1 << 20):
+                file.write(block)
+        except InputError as error:
+            damage = error
+        file.flush()
+        return file, damage
+    finally:
+        stream.close()
+
+
+def open_member(path: Path, member: Member, limits: Limits) -> IO[bytes]:
+    """Open a member for reading. Raises InputError where it cannot be read, also later, as OSError where damaged."""
+    name = f"{member.archive}!{member.name}"
+    if member.refusal:
+        raise InputError(f"{name} cannot be read: {member.refusal}", "unpack the archive by hand")
+    if member.kind == "tar":
+        damage = _spool(member.archive, path, _state(path), limits)[1]
+        file = _unpacked_tar(member.archive, path, limits)
+        return cast(IO[bytes], _Slice(file, member.at, member.size, damage))
+    zipped = path.open("rb")
+    header = os.pread(zipped.fileno(), _LOCAL, member.at)
+    begin = member.at + _LOCAL + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+    piece = _Slice(cast(IO[bytes], zipped), begin, member.packed)
+    return cast(IO[bytes], _Zipped(name, piece, member, limits))
+
+
+class _Slice(io.RawIOBase):
+    """Some bytes of a file, read at their place: others may read the same file."""
+
+    def __init__(self, file: IO[bytes], at: int, size: int, damage: InputError | None = None) -> None:
+        self._file = file
+        self._damage = damage
+        self._at = at
+        self._end = at + size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = os.pread(self._file.fileno(), min(len(buffer), self._end - self._at), self._at)
+        if not data and self._at < self._end:
+            raise self._damage or EOFError("it ends before its own end")
+        buffer[: len(data)] = data
+        self._at += len(data)
+        return len(data)
+
+    def read1(self, size: int) -> bytes:
+        """Read up to `size` bytes."""
+        data = bytearray(size)
+        return bytes(data[: self.readinto(data)])
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+
+class _Zipped(io.RawIOBase):
+    """What is in a member of a zip archive, held against the limits and its own checksum."""
+
+    def __init__(self, name: str, piece: _Slice, member: Member, limits: Limits) -> None:
+        self._name, self._piece, self._member, self._limits = name, piece, member, limits
+        is_deflated = member.method == zipfile.ZIP_DEFLATED
+        self._inflated = Inflated(cast(IO[bytes], piece), BARE) if is_deflated else None
+        self._crc = self._given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")
+        got = self._piece.readinto(view) if self._inflated is None else self._inflated.readinto1(view)
+        self._crc = zlib.crc32(view[:got], self._crc)
+        self._given += got
+        self._limits.check(self._name, self._given, self._member.packed)
+        if not got and (self._crc != self._member.crc or self._given != self._member.size):
+            raise OSError("its checksum does not fit")
+        return got
+
+    def close(self) -> None:
+        self._piece.close()
+        super().close()
