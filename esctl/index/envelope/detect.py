@@ -107,6 +107,8 @@ def _known(known: Recognised, samples: Sequence[object]) -> Detection:
             more = f" (and {len(paths) - 3} more)" if len(paths) > 3 else ""
             joined = (" + " if name in ("id", "sequence") and not stanza.id else " | ").join(paths[:3])
             rows.append(Choice(name, joined + more, f"preset {stanza.name}"))
+    for role, paths in stanza.entities:
+        rows.append(Choice("entity", " | ".join(paths[:3]), f"preset {stanza.name}, as {role}"))
     rows.append(Choice("order", stanza.order, f"preset {stanza.name}"))
     return Detection(stanza, tuple(rows))
 
@@ -138,11 +140,12 @@ def _plain_envelope(records: list[dict[str, Any]], opened: Sequence[str] = ()) -
     stanza = Stanza(
         PLAIN,
         **{  # type: ignore[arg-type]
-            name: (*before.get(name, ()), found.text) for name, found in search.found.items() if name != "data"
+            name: (*before.get(name, ()), search.path_of(name)) for name in search.found if name != "data"
         },
         **({} if "type" in search.found else {"type": ("=event",)}),  # type: ignore[arg-type]
         data=(data.text,) if data else (),
         data_without=_envelope_of(search, data, before) if data and data.name in search.opened else (),
+        kind=(search.kind.text,) if search.kind else (),
         order=order,  # type: ignore[arg-type]
     )
     sequence = search.found.get("sequence")

@@ -33,10 +33,14 @@ class Extractor(Struct):
 
     name: str = "x"  # of the list of texts
     pointers: list[str] = field(default_factory=list)
+    absent: tuple[str, ...] = ()  # texts that stand for nothing
 
     def text(self, path: str) -> str:
         """Return SQL for the text at a path (numbers and containers as their JSON text, null as NULL)."""
-        return self.at(json_pointer(record_path(path)))
+        found = self.at(json_pointer(record_path(path)))
+        return (
+            f"CASE WHEN NOT list_contains({text_list(self.absent)}, {found}) THEN {found} END" if self.absent else found
+        )
 
     def at(self, pointer: str) -> str:
         """Return SQL for the text at a JSON Pointer."""
@@ -136,6 +140,7 @@ class EnvelopeSql(Struct, frozen=True):
 
 def envelope_sql(stanza: Stanza, extractor: Extractor) -> EnvelopeSql:
     """Compile a stanza to SQL."""
+    extractor.absent = stanza.absent
     parts = [first_of(extractor, [part]) for part in stanza.id_parts]
     identity = first_of(extractor, stanza.id) if stanza.id else (parts[-1] if parts else _NOTHING)
     others = [part for part in parts if part != identity]
@@ -160,8 +165,14 @@ def envelope_sql(stanza: Stanza, extractor: Extractor) -> EnvelopeSql:
     if stanza.ignore_types:
         test = ignored_type(first_of(extractor, stanza.type), stanza.ignore_types)
         found = [f"CASE WHEN NOT coalesce({test}, false) THEN {entity} END" for entity in found]
-    entities = tuple((entity, kind) for entity in found)
+    tenant = first_of(extractor, stanza.tenant) if stanza.tenant else ""
+    entities = tuple(_of_tenant(tenant, entity, kind) if tenant else (entity, kind) for entity in found)
     return EnvelopeSql(columns, entities)
+
+
+def _of_tenant(tenant: str, entity: str, kind: str) -> tuple[str, str]:
+    """Put a tenant before an entity's name; its kind stays that of the name alone."""
+    return f"(coalesce({tenant} || '/', '') || {entity})", f"coalesce({kind}, {kind_sql(entity)})"
 
 
 def ignored_type(kind: str, globs: Sequence[str]) -> str:
@@ -188,6 +199,7 @@ def mapped_fields(stanza: Stanza) -> tuple[str, ...]:
 def mapped_paths(stanza: Stanza) -> tuple[str, ...]:
     """List the paths of a stanza, also those in templates, without the payload's."""
     groups = [stanza.id, stanza.id_parts, stanza.type, stanza.time, stanza.entity, stanza.kind, stanza.actor]
+    groups += [stanza.tenant]
     groups += [stanza.correlation, stanza.causation, stanza.sequence, *(paths for _, paths in stanza.entities)]
     given = (path for group in groups for path in group if not path.startswith("="))
     return tuple(

@@ -12,7 +12,7 @@ def _names(text: str) -> tuple[str, ...]:
 ID = _names(
     """
     eventid eventuuid eventidentifier eventguid evtid id uuid guid messageid msgid messageuuid uid recordid
-    logid
+    logid identifier
     """
 )
 
@@ -60,21 +60,56 @@ ENTITY = _names(
 VAGUE = _names("object resource documentid docid")
 """Of these, names that other things than entities often have."""
 
+SHY = (*VAGUE, *_names("stream subject key pk"))
+"""Of these, names that come after those that mean nothing else, unless their values repeat as entities' do."""
+
 THINGS = _names(
     """
     account customer order user client member package path file filename filepath device sensor machine host
     product item sku invoice ticket issue case patient contract booking shipment payment cart wallet card loan
     policy claim project task job document page repo repository room vehicle asset player team company tenant
-    organization employee student subscription
+    organization employee student subscription node
     """
 )
 """Things that logs are about: a field so named, alone or with `id`, `no`, `key`, ..., may be the entity."""
 
+PEOPLE = ("user", "employee", "member", "student")
+"""Of these, those who often do what a log is about: it is about another thing, where there is one."""
+
+TENANT = _names("tenantid tenant tenantuuid tenantkey organizationid organization orgid")
+"""Whose a thing is: the same name is another thing of another tenant."""
+
+PAIRED = _names(
+    """
+    entity item resource target object subject record auditable trackable aggregate model document content
+    revisionable versioned versionable loggable commentable element node
+    """
+)
+"""What a thing is called whose type and id stand side by side, as `item_type` and `item_id`."""
+
+PAIR_IDS = ("id", "pk", "uuid", "key", "guid")
+ODD_PAIRS = (
+    ("contenttype", "objectpk"),
+    ("contenttype", "objectid"),
+    ("tablename", "recordid"),
+    ("tablename", "rowid"),
+    ("tablename", "pk"),
+    ("table", "recordid"),
+    ("table", "rowid"),
+    ("table", "pk"),
+    ("model", "objectpk"),
+    ("model", "objectid"),
+    ("model", "pk"),
+    ("modelname", "objectid"),
+    ("collection", "documentid"),
+)
+"""Pairs of the type and the id of a thing that are called otherwise."""
+
 ACTOR = _names(
     """
-    actor actorid actorname user userid username useremail author authorname performedby createdby changedby
-    modifiedby updatedby doneby by principal principalid who agent operator operatorid initiator initiatedby
-    requestedby committer orgresource employee employeeid login email
+    actor actorid actorname actoremail performedby changedby modifiedby doneby executedby initiatedby initiator
+    requestedby whodunnit principal principalid who operator operatorid updatedby createdby by user userid username
+    useremail author authorname agent committer orgresource employee employeeid login email
     """
 )
 

@@ -9,14 +9,13 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from esctl.index.envelope import field_names
+from esctl.index.envelope.entity_finder import find_entity
 from esctl.index.envelope.sampled_fields import (
-    ENOUGH,
     MOSTLY,
     UNNAMED,
     SampledField,
     all_integers,
     describe,
-    ends_in_id,
     identifies,
     is_decimal,
     is_placed,
@@ -119,47 +118,6 @@ def _find_data(search: Search) -> SampledField | None:
     return search.named(field_names.DATA, accept)
 
 
-def _find_entity(search: Search) -> SampledField | None:
-    def accept(each: SampledField) -> bool:
-        # A vague name is no entity's where its values say that it is one word for all, or a number for each.
-        telling = (
-            each.name not in field_names.VAGUE or len(each.values) < ENOUGH or 1 < each.distinct < len(each.values)
-        )
-        return identifies(each) and each.share >= 0.5 and telling
-
-    def repeats(each: SampledField) -> bool:
-        return accept(each) and (each.distinct < len(each.values) or len(each.values) < 3)
-
-    ids = [
-        f"{thing}{tail}" for tail in ("id", "uuid", "no", "number", "key", "name", "") for thing in field_names.THINGS
-    ]
-
-    def settles(each: SampledField) -> bool:
-        return accept(each) and (each.distinct < len(each.values) or len(each.values) < ENOUGH)
-
-    by_rank = (
-        search.named(field_names.ENTITY, settles, (*field_names.META, *field_names.DATA, *search.opened))
-        or search.named(["id"], repeats)
-        or search.named(ids, repeats)
-        or search.named(field_names.ENTITY, accept, (*field_names.META, *field_names.DATA, *search.opened))
-        or search.named(["id"], repeats)
-        or search.named(ids, repeats)
-    )
-    if by_rank:
-        return by_rank
-    others = [
-        each
-        for each in search.fields
-        if len(each.path) == 1 and search.free(each) and ends_in_id(each) and repeats(each)
-    ]
-    taken = {*field_names.ACTOR, *field_names.CORRELATION, *field_names.CAUSATION, *field_names.ID}
-    others = [each for each in others if each.name not in taken]
-    if len(others) == 1:
-        search.why = f"the only id whose values repeat, {describe(others[0])}"
-        return others[0]
-    return None
-
-
 def _find_actor(search: Search) -> SampledField | None:
     plain = search.named(field_names.ACTOR, lambda each: each.is_scalar and not is_decimal(each), field_names.META)
     if plain and len(plain.path) == 1:
@@ -180,6 +138,13 @@ def _find_actor(search: Search) -> SampledField | None:
     return plain
 
 
+def _find_tenant(search: Search) -> SampledField | None:
+    """Choose whose the things are; a log in which nothing else is a thing is about these."""
+    if "entity" not in search.found:
+        return None
+    return search.named(field_names.TENANT, lambda each: identifies(each) and each.share >= MOSTLY, field_names.META)
+
+
 def _find_link(wanted: Sequence[str]) -> Callable[[Search], SampledField | None]:
     return lambda search: search.named(wanted, lambda each: each.is_scalar, (*field_names.META, *search.opened))
 
@@ -192,8 +157,9 @@ FINDERS: tuple[tuple[str, Callable[[Search], SampledField | None]], ...] = (
     ("data", _find_data),
     ("correlation", _find_link(field_names.CORRELATION)),
     ("causation", _find_link(field_names.CAUSATION)),
-    ("entity", _find_entity),
+    ("entity", find_entity),
     ("actor", _find_actor),
+    ("tenant", _find_tenant),
 )
 
 

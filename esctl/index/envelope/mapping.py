@@ -25,7 +25,7 @@ CUSTOM = "custom"
 RECOGNISED = ""
 """Name of a stanza that leaves where fields are to what is recognised."""
 
-FIELDS = ("id", "type", "time", "entity", "kind", "actor", "correlation", "causation", "sequence", "data")
+FIELDS = ("id", "type", "time", "entity", "tenant", "kind", "actor", "correlation", "causation", "sequence", "data")
 _NOTHING = Stanza(CUSTOM)
 _PARTS = ("id", "sequence")  # a list of paths means parts here, alternatives elsewhere
 _TABLES = ("entities", "aliases")
@@ -33,7 +33,7 @@ _ORDERS = ("time", "position", "sequence")
 _SCOPES = ("source", "store")
 _BESIDE = ("scope", "ignore", "ignore_types")
 """What says nothing of where fields are, and so may stand beside what is recognised."""
-_KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap", *PAYLOAD_KEYS, *_BESIDE)
+_KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap", *PAYLOAD_KEYS, "absent", *_BESIDE)
 
 _TEMPLATE_FIELD = re.compile(r"\{([^{}]*)\}")
 _GENERATION = re.compile(r"#[0-9]+\Z")
@@ -147,7 +147,7 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
         return {key: _roles(value, where)}
     if key in ("order", "scope"):
         return {key: _one_of(value, _ORDERS if key == "order" else _SCOPES, where)}
-    if key in ("data_without", "ignore_types"):
+    if key in ("data_without", "ignore_types", "absent"):
         return {key: read_names(value, where)}
     if key == "ignore":
         return {key: _condition(value, where)}

@@ -59,7 +59,9 @@ def written_keys(stanza: Stanza, base: Stanza, quoted: Any) -> list[str]:
             by_path.setdefault(path, []).append(encoding)
         items = (f"{quoted(path)} = {_list(names, quoted)}" for path, names in by_path.items())
         lines.append(f"encoding = {{ {', '.join(items)} }}")
-    changed = [name for name in ("data_without", "ignore_types") if getattr(stanza, name) != getattr(base, name)]
+    changed = [
+        name for name in ("data_without", "ignore_types", "absent") if getattr(stanza, name) != getattr(base, name)
+    ]
     return [*lines, *(f"{name} = [{', '.join(map(quoted, getattr(stanza, name)))}]" for name in changed)]
 
 

@@ -119,7 +119,11 @@ def _has_fraction(value: object) -> bool:
 
 def identifies(each: SampledField) -> bool:
     """Return whether values may be names of things."""
-    return each.is_scalar and not is_decimal(each) and all(value != "" for value in each.scalars)
+    return each.is_scalar and not is_decimal(each) and all(map(_may_name, each.scalars))
+
+
+def _may_name(value: object) -> bool:
+    return not isinstance(value, str) or (value != "" and value[0] not in "{[")
 
 
 def is_time(each: SampledField) -> bool:

@@ -32,6 +32,7 @@ class Search(Struct):
     found: dict[str, SampledField] = field(default_factory=dict)
     rows: list[Choice] = field(default_factory=list)
     why: str = ""
+    kind: SampledField | None = None  # that names, together with the entity that was found, one thing
 
     def __post_init__(self) -> None:
         found: dict[tuple[str, ...], SampledField] = {}
@@ -49,7 +50,12 @@ class Search(Struct):
         """Take a field for an envelope field, for the reason in `why`."""
         if chosen:
             self.found[name] = chosen
-            self.rows.append(Choice(name, chosen.text, self.why))
+            self.rows.append(Choice(name, self.path_of(name), self.why))
+
+    def path_of(self, name: str) -> str:
+        """Write where an envelope field is that was found."""
+        text = self.found[name].text
+        return f"{{{self.kind.text}}}/{{{text}}}" if name == "entity" and self.kind else text
 
     def add_type_constant(self) -> None:
         """Say what stands in for a type and a payload that no field has."""
