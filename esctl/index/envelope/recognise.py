@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.errors import UsageError
+from esctl.index.envelope.paths import parse_path
 from esctl.index.envelope.presets import PRESETS, Preset
 from esctl.model import Stanza
 
@@ -62,6 +64,9 @@ def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
     return replace(stanza, sequence=sequence, order=order)
 
 
+_parts = cache(parse_path)
+
+
 def _lacks_sequence(stanza: Stanza, preset: Preset) -> bool:
     return bool(preset.sequences) and not stanza.sequence
 
@@ -90,7 +95,7 @@ def _recognise_at(samples: Sequence[object], total: int, unwrap: str, presets: C
 
 
 def _meets(sample: object, preset: Preset) -> bool:
-    return all(any(look_up(sample, path.split(".")) is not None for path in group) for group in preset.needs)
+    return all(any(look_up(sample, _parts(path)) is not None for path in group) for group in preset.needs)
 
 
 def _sequence(preset: Preset, samples: Sequence[object]) -> tuple[str, ...]:
@@ -98,7 +103,7 @@ def _sequence(preset: Preset, samples: Sequence[object]) -> tuple[str, ...]:
     alternatives = (
         parts
         for parts in preset.sequences
-        if all(look_up(sample, part.split(".")) is not None for sample in samples for part in parts)
+        if all(look_up(sample, _parts(part)) is not None for sample in samples for part in parts)
     )
     return next(alternatives, ()) if samples else ()
 

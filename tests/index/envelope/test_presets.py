@@ -144,7 +144,7 @@ def first(stanza: Stanza, field: str, record: object) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_each_preset_recognises_its_records_and_no_others(name: str) -> None:
     found = recognise(EXAMPLES[name])
     assert found is not None
@@ -153,7 +153,7 @@ def test_each_preset_recognises_its_records_and_no_others(name: str) -> None:
         assert first(found.stanza, field, EXAMPLES[name][0])
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_an_event_is_found_under_a_wrapper(name: str) -> None:
     wrapped: list[object] = [{"_doc": "x", "event": record} for record in EXAMPLES[name]]
     found = recognise([*wrapped, *wrapped, {"event": {"hello": "world"}}])
@@ -183,7 +183,7 @@ def test_paths_of_presets_can_be_read(name: str, preset: Preset) -> None:
                 assert path.startswith("=") or parse_path(path)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", EXAMPLES)
 @pytest.mark.parametrize("wrapper", ["", "event"])
 def test_a_preset_that_is_named_is_the_one_recognised(name: str, wrapper: str) -> None:
     samples: list[object] = [{wrapper: record} if wrapper else record for record in EXAMPLES[name]]

@@ -1,0 +1,62 @@
+"""The event formats that are known by name: where each keeps its envelope, and what gives it away.
+
+A new preset is one more entry of PRESETS, in the module of its family. The first one whose `needs` most records of a
+sample meet is taken, so the more particular come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from esctl.index.envelope.presets import clouds, event_stores, services, tables, telemetry
+from esctl.index.envelope.presets.preset import Preset
+
+PRESETS: Mapping[str, Preset] = {
+    preset.stanza.name: preset
+    for preset in (
+        telemetry.CLOUDEVENTS,
+        clouds.CLOUDTRAIL,
+        clouds.CLOUDTRAIL_INSIGHT,
+        clouds.CLOUDTRAIL_DIGEST,
+        clouds.KUBERNETES,
+        clouds.GCP_AUDIT,
+        clouds.ENTRA_SIGNIN,
+        clouds.ENTRA_AUDIT,
+        clouds.AZURE_ACTIVITY,
+        clouds.M365_UAL,
+        services.GITHUB_WEBHOOKS,
+        services.GITHUB_EVENTS,
+        services.GITHUB_AUDIT,
+        services.OKTA,
+        services.GOOGLE_WORKSPACE,
+        services.GITLAB_AUDIT,
+        services.SLACK_AUDIT,
+        services.STRIPE,
+        services.TELEPORT,
+        services.VAULT,
+        services.SALESFORCE_FIELD_HISTORY,
+        event_stores.EVENTSOURCING,
+        event_stores.MARTEN,
+        event_stores.AXON,
+        event_stores.COMMANDED,
+        event_stores.PROOPH,
+        event_stores.SPATIE,
+        event_stores.PEKKO_JDBC,
+        event_stores.RAILS_EVENT_STORE,
+        event_stores.KURRENTDB,
+        tables.SUPA_AUDIT,
+        tables.AUDIT_TRIGGER,
+        tables.PAPER_TRAIL,
+        tables.DJANGO_AUDITLOG,
+        tables.DJANGO_SIMPLE_HISTORY,
+        telemetry.EVTX,
+        telemetry.ZEEK,
+        telemetry.OSQUERY,
+        telemetry.OCSF,
+        services.AUTH0,
+        telemetry.OPENTELEMETRY,
+    )
+}
+"""All presets by name, in the order in which they are tried."""
+
+__all__ = ["PRESETS", "Preset"]

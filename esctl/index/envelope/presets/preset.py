@@ -1,0 +1,23 @@
+"""What a known format is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+from esctl.model import Stanza
+
+
+class Preset(Struct, frozen=True):
+    """A known format.
+
+    `needs`: every group must have a path that is present (dotted, no quoting). `sequences`: where the order may be
+    kept, one alternative (of one or more parts) after the other; the first that all sampled events have is mapped, and
+    settles the order. Where they have none, it is `otherwise`.
+    """
+
+    stanza: Stanza
+    needs: tuple[tuple[str, ...], ...]
+    sequences: tuple[tuple[str, ...], ...] = ()
+    otherwise: Literal["time", "position"] = "time"
