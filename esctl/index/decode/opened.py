@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 Opening = tuple[tuple[str, ...], str]
 """The path of a text, and how a JSON value is written in it: one of ENCODINGS."""
-ENCODINGS = ("json", "hex", "base64", "gzip", "text")
+EXTENDED = "extended-json"
+"""The encoding of whole records whose numbers, times and ids are objects, as MongoDB writes them."""
+ENCODINGS = ("json", "hex", "base64", "gzip", "text", EXTENDED)
 """What a text may hold; `text` leaves it as it is."""
 
 _TABLE = "esctl_open"
@@ -40,9 +42,38 @@ def open_texts(
     A text that does not hold what it should stays a text.
     """
     for path, encoding in openings:
-        if encoding != "text":
+        if encoding == EXTENDED:
+            texts = _plain(connection, texts)
+        elif encoding != "text":
             texts, marked = _open(connection, texts, marked, path, encoding)
     return texts, marked
+
+
+# Numbers that JSON text keeps exactly without a mark; others stay objects.
+_NUMBER = r"-?[1-9][0-9]{0,9}(?:\.[0-9]{1,5})?|0(?:\.0{1,3})?|-?0\.[0-9]{0,3}[1-9]"
+_EXTENDED = (
+    (r'"\$number(?:Long|Int)"\s*:\s*"(-?[1-9][0-9]{0,18}|0)"', r"\1"),
+    (rf'"\$number(?:Decimal|Double)"\s*:\s*"({_NUMBER})"', r"\1"),
+    (r'"\$oid"\s*:\s*("[0-9a-fA-F]{24}")', r"\1"),
+    (r'"\$date"\s*:\s*("[^"\\]*"|-?[0-9]+)', r"\1"),
+)
+"""What stands in the braces of a value in MongoDB's extended JSON, and what it is; numbers before the dates of them."""
+
+
+def _plain(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> pa.Array:
+    """Write extended JSON as JSON. Inside a string no quote follows a brace but by a backslash, so none is changed."""
+    import pyarrow as pa
+
+    sql = "j"
+    for pattern, value in _EXTENDED:
+        braces = rf"\{{\s*{pattern}\s*\}}"
+        sql = f"regexp_replace({sql}, {literal(braces)}, {literal(value)}, 'g')"
+    connection.register(_TABLE, pa.table({"row": pa.array(range(len(texts)), pa.int64()), "j": texts}))
+    try:
+        found = connection.sql(f'SELECT {sql} AS j FROM {_TABLE} ORDER BY "row"').to_arrow_table()
+    finally:
+        connection.unregister(_TABLE)
+    return _one(found["j"].cast(pa.large_string()))
 
 
 def _open(

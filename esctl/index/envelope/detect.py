@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.index.decode.opened import Opening
+from esctl.index.decode.opened import EXTENDED, Opening
 from esctl.index.envelope import field_names
 from esctl.index.envelope.finders import FINDERS, told_inside
 from esctl.index.envelope.mapping import CUSTOM
@@ -34,6 +34,7 @@ _ENCODED = {
     "hex": "JSON as hexadecimal digits",
     "base64": "JSON as base64",
     "gzip": "JSON, compressed",
+    EXTENDED: "MongoDB's extended JSON",
 }
 
 
@@ -65,7 +66,7 @@ def detect(samples: Sequence[object]) -> Detection:
     if not openings:
         return detection
     opened = tuple((format_path(path), encoding) for path, encoding in openings)
-    rows = [Choice("encoding", path, f"{_ENCODED[encoding]}, opened") for path, encoding in opened]
+    rows = [Choice("encoding", path or "record", f"{_ENCODED[encoding]}, opened") for path, encoding in opened]
     return replace(detection, stanza=replace(detection.stanza, opened=opened), rows=(*rows, *detection.rows))
 
 

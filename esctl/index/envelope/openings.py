@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from esctl.index.decode.opened import Opening
+from esctl.index.decode.opened import EXTENDED, Opening
 from esctl.index.envelope import field_names
 from esctl.index.envelope.envelope_sql import mapped_paths, record_path
 from esctl.index.envelope.paths import format_path
@@ -40,6 +40,9 @@ def find_openings(samples: Sequence[object]) -> tuple[tuple[Opening, ...], Seque
     Looked at are the fields of a record, and those of its metadata, of what carries events, and of what was opened.
     """
     openings: list[Opening] = []
+    if 2 * sum(_has_extended(sample) for sample in samples) > len(samples):
+        openings = [((), EXTENDED)]
+        samples = [opened(sample, openings) for sample in samples]
     for _ in range(_MOST_ROUNDS):
         found = _openings_in(samples, {path for path, _ in openings})
         if not found:
@@ -52,8 +55,40 @@ def find_openings(samples: Sequence[object]) -> tuple[tuple[Opening, ...], Seque
 def opened(sample: object, openings: Iterable[Opening]) -> object:
     """Return a sampled record with its texts opened; those that do not hold JSON stay."""
     for path, encoding in openings:
+        if encoding == EXTENDED:
+            sample = _plain(sample)
+            continue
         sample = _replaced(sample, path, _DECODERS.get(encoding, _left))
     return sample
+
+
+_SCALARS = {"$oid", "$date", "$numberLong", "$numberInt", "$numberDecimal", "$numberDouble"}
+_DEEPEST = 100
+
+
+def _has_extended(value: object, depth: int = 0) -> bool:
+    """Return whether a record has a value of extended JSON at its top or in an object there."""
+    if not isinstance(value, dict):
+        return False
+    if len(value) == 1 and _SCALARS & value.keys():
+        return depth > 0
+    return depth < 2 and any(_has_extended(each, depth + 1) for each in value.values())
+
+
+def _plain(value: object, depth: int = 0) -> object:
+    """Return a sampled value with extended JSON as JSON, about as records are read."""
+    if depth > _DEEPEST:
+        return value
+    if isinstance(value, list):
+        return [_plain(each, depth + 1) for each in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1 and (name := next(iter(value))) in _SCALARS:
+        inner = _plain(value[name], depth + 1)
+        is_number = name.startswith("$number") and isinstance(inner, str)
+        read = _json(str(inner)) if is_number else inner
+        return value if read is None else read
+    return {key: _plain(each, depth + 1) for key, each in value.items()}
 
 
 def with_needed(stanza: Stanza, openings: Sequence[Opening]) -> Stanza:

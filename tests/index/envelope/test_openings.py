@@ -262,3 +262,45 @@ def test_docker_logs_that_are_json_in_part(tmp_path: Path) -> None:
     rows = good("log", "--columns", "type,entity,time", cwd=tmp_path).rows
     assert len([row for row in rows if row["entity"] == "a-1"]) == 7
     assert good("replay", cwd=tmp_path).rows[0]["state"] == {"n": 7}
+
+
+EXTENDED_RECORDS = [
+    {
+        "_id": {"$oid": f"65e1a00000000000000000{n:02d}"},
+        "type": "OrderPaid",
+        "aggregateId": "order-9",
+        "occurredAt": {"$date": {"$numberLong": str(1709283600000 + n)}},
+        "data": {
+            "paid": {"$numberDecimal": "12.30"},
+            "qty": {"$numberInt": "3"},
+            "long": {"$numberLong": "9007199254740993"},
+            "precise": {"$numberDecimal": "0.1234567890123456789012345678901234"},
+            "text": '{"$numberInt":"3"} "{"$oid',
+        },
+    }
+    for n in range(3)
+]
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_extended_json_is_read_as_json(separators: tuple[str, str], tmp_path: Path) -> None:
+    lines = "".join(json.dumps(record, separators=separators) + "\n" for record in EXTENDED_RECORDS)
+    (tmp_path / "a.jsonl").write_text(lines)
+    done = esctl("ingest", "a.jsonl", cwd=tmp_path)
+    assert "encoding  record  (MongoDB's extended JSON, opened)" in done.err
+    (row, *_) = good("log", "--columns", "time,id,entity,data", cwd=tmp_path).rows
+    assert (row["time"], row["id"], row["entity"]) == ("2024-03-01T09:00:00Z", "65e1a0000000000000000000", "order-9")
+    assert row["data"] == {
+        "paid": 12.3,
+        "qty": 3,
+        "long": 9007199254740993,
+        "precise": {"$numberDecimal": "0.1234567890123456789012345678901234"},
+        "text": '{"$numberInt":"3"} "{"$oid',
+    }
+
+
+def test_exports_of_mongodb(tmp_path: Path) -> None:
+    good("ingest", *case("11", tmp_path), cwd=tmp_path)
+    rows = good("log", "--columns", "time,id", cwd=tmp_path).rows
+    assert rows[0] == {"time": "2024-03-01T09:00:00Z", "id": "65e1a0000000000000000000"}
+    assert good("replay", cwd=tmp_path).rows[0]["state"]["total"] == 12.3
