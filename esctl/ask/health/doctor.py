@@ -11,6 +11,7 @@ from esctl.ask.health.check_fields import mixed_types
 from esctl.ask.health.check_sequences import gaps
 from esctl.ask.health.checks import CheckContext, HealthCheck
 from esctl.ask.health.read_twice import read_twice
+from esctl.ask.health.repeats import repeats
 from esctl.ask.scope.filters import Filters
 from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained, single_row
@@ -22,6 +23,7 @@ CHECKS = (
     HealthCheck("conflicts", "an id given again to other bytes", checks.conflicts),
     HealthCheck("numberings", "a source whose ids are known from others with other content", checks.numberings),
     HealthCheck("read-twice", "an event that another source tells too, which is read differently", read_twice),
+    HealthCheck("repeats", "an event without an id that another source tells in the same words", repeats),
     HealthCheck("invalid", "a record that could not be read", checks.invalid),
     HealthCheck("homeless", "an event of no entity", checks.homeless),
     HealthCheck("payloads", "an event whose payload is no object", checks.payloads),

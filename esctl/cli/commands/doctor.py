@@ -32,6 +32,9 @@ def run(
     read_twice: Annotated[
         bool, typer.Option("--read-twice", help="List events that another source, read differently, tells too.")
     ] = False,
+    repeats: Annotated[
+        bool, typer.Option("--repeats", help="List events without an id that another source tells in the same words.")
+    ] = False,
     invalid: Annotated[bool, typer.Option("--invalid", help="List records that could not be read.")] = False,
     homeless: Annotated[bool, typer.Option("--homeless", help="List events of no entity.")] = False,
     payloads: Annotated[bool, typer.Option("--payloads", help="List events whose payload is no object.")] = False,
@@ -71,6 +74,7 @@ def run(
         "conflicts": conflicts,
         "numberings": numberings,
         "read-twice": read_twice,
+        "repeats": repeats,
         "invalid": invalid,
         "homeless": homeless,
         "payloads": payloads,
