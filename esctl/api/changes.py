@@ -98,11 +98,13 @@ class Changes(OpenStore):
     ) -> Relation:
         """Return the trail, as `esctl audit` does; `start` and `end` are older names of the bounds."""
         from esctl.ask.changes.audit import audit
+        from esctl.ask.scope.own_times import with_own_times
 
         bound = self.bound(at, before)
         filters = self.filters(actor, type, field, from_ or start, to or end)
         scope = self.scope(entities, projection, known_at)
-        return Relation(audit(scope, bound, filters), scope, bound, (filters.start, filters.end))
+        answer = with_own_times(scope, audit(scope, bound, filters))
+        return Relation(answer, scope, bound, (filters.start, filters.end))
 
     def blame(
         self,
@@ -116,10 +118,11 @@ class Changes(OpenStore):
     ) -> Relation:
         """Return each field of the states with the event that made it so; `every`: as `--all` of `esctl blame`."""
         from esctl.ask.changes.blame import blame
+        from esctl.ask.scope.own_times import with_own_times
 
         bound = self.bound(at, before)
         scope = self.scope(entities, projection, known_at)
-        return Relation(blame(scope, bound, several(field), every=every), scope, bound)
+        return Relation(with_own_times(scope, blame(scope, bound, several(field), every=every)), scope, bound)
 
     def revert(
         self, *entities: str, to: str = "", known_at: str = "", projection: str = "", as_events: str = ""

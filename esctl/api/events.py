@@ -62,9 +62,11 @@ class Events(OpenStore):
     def trace(self, name: str, *, depth: int | None = None, known_at: str = "") -> Relation:
         """Return the events tied to one, as `esctl trace` does; `depth`: over at most so many links."""
         from esctl.ask.events.trace import MOST_LINKS, trace
+        from esctl.ask.scope.own_times import with_own_times
 
         scope = self.scope((), "", known_at)
-        return Relation(trace(scope, name, MOST_LINKS if depth is None else depth), scope)
+        found = trace(scope, name, MOST_LINKS if depth is None else depth)
+        return Relation(with_own_times(scope, found), scope)
 
     def doctor(
         self, *entities: str, from_: str = "", to: str = "", known_at: str = "", projection: str = ""

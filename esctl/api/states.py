@@ -55,11 +55,12 @@ class States(OpenStore):
         projection_file: Path | None = None,
     ) -> Relation:
         """Return the state of each entity at a point in time. Arguments as the options of `esctl replay`."""
+        from esctl.ask.scope.own_times import with_own_times
         from esctl.ask.states.replay import replay
 
         bound = self.bound(at, before)
         scope = self.scope(entities, projection, known_at, without, projection_file)
-        return Relation(replay(scope, bound, where, deleted=deleted), scope, bound)
+        return Relation(with_own_times(scope, replay(scope, bound, where, deleted=deleted)), scope, bound)
 
     def when(
         self,

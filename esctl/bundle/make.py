@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ from esctl.bundle.contents import (
 from esctl.bundle.readme import readme
 from esctl.engine.duckdb import explained
 from esctl.errors import NotFoundError
+from esctl.index.files.last_placed import TIE_SHIFT
 from esctl.ledger.prove.proof_file import parse_content
 from esctl.ledger.prove.prove import choose_checkpoint, prove
 from esctl.output import Target, write
@@ -87,7 +88,7 @@ class Bundle(Struct, frozen=True):
             self.checkpoint.head.origin, self.checkpoint.head.size, self.scope.entities, self.asked.where,
             self.asked.projection, self.positions, tuple(empty), {},
         )  # fmt: skip
-        for name, data in self._single(about, interpretation(self._store, self.scope, known)):
+        for name, data in self._single(about, interpretation(self._store, self.scope, known, self.positions)):
             listed[name] = FileEntry.of(data)
             yield name, data
         with tempfile.TemporaryDirectory(prefix="esctl-bundle-") as folder:
@@ -143,8 +144,8 @@ def _positions(scope: Scope) -> tuple[int, ...]:
         return tuple(position for (position,) in scope.connection.execute(f"{both} ORDER BY 1").fetchall())
 
 
-def interpretation(store: OpenStore, scope: Scope, sources: set[str]) -> bytes:
-    """Describe how the records were read and folded: mappings by source, fields, projections."""
+def interpretation(store: OpenStore, scope: Scope, sources: set[str], positions: Sequence[int]) -> bytes:
+    """Describe how the records were read and folded: mappings by source, fields, projections, places in time."""
     manifest = scope.view.manifest
     read: dict[str, Any] = {}
     for name in sorted(sources):
@@ -154,7 +155,19 @@ def interpretation(store: OpenStore, scope: Scope, sources: set[str]) -> bytes:
     used = {claim.projection.name for claim in claims(scope)}
     projections = {name: body for name, body in store.config.projections.items() if name in used}
     fields = {name: sorted(kinds) for name, kinds in manifest.kinds.items()}
-    return _json({"sources": read, "fields": fields, "projections": projections})
+    told = {"sources": read, "fields": fields, "projections": projections}
+    return _json({**told, **({"places": places} if (places := _places(scope, positions)) else {})})
+
+
+def _places(scope: Scope, positions: Sequence[int]) -> dict[str, list[int]]:
+    """Return where records stand in time that are placed by others: microseconds and nanoseconds, by position."""
+    by_others = "(undated IS NOT NULL OR wall = 'twice')"
+    rows = scope.view.relation(["position", "time", "tie"], None, [by_others])
+    sql = f"SELECT DISTINCT position, epoch_us(time), coalesce(tie >> {TIE_SHIFT}, 0) FROM ({rows}) ORDER BY 1"
+    with explained():
+        found = scope.connection.execute(sql).fetchall()
+    wanted = set(positions)
+    return {str(position): [time, nano] for position, time, nano in found if position in wanted}
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -119,7 +119,7 @@ def _replayed(
     store.snapshot = snapshot
     updater = Updater(store.connection, MappingConfig(), folder, raws=_raws_of(said.archive))
     with explained():
-        store.view = updater.over(snapshot, _tables(whole, said.archive), stanzas, fields)
+        store.view = updater.over(snapshot, _tables(whole, said.archive), stanzas, fields, _places(told))
     scope = store.scope(said.manifest.entities, said.manifest.projection)
     if config is None and (code := [claim.projection for claim in claims(scope) if _is_code(claim.projection)]):
         raise NotReplayedError(
@@ -128,6 +128,11 @@ def _replayed(
         )
     at = store.bound(bounds.get("at", ""), bounds.get("before", ""))
     return scope, at
+
+
+def _places(told: dict[str, Any]) -> dict[int, tuple[int, int]]:
+    """Read where undated records stand; raises ValueError or so where that cannot be."""
+    return {int(position): (int(time), int(nano)) for position, (time, nano) in told.get("places", {}).items()}
 
 
 def _compared(archive: Archive, path: Path) -> tuple[int, str]:

@@ -70,3 +70,14 @@ CheckpointChoice = Annotated[
 ]
 
 MAP_HELP = "Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail."
+
+TimeFormat = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--time-format",
+        metavar="FORMAT",
+        help="How times are written, in strptime's letters (%d/%m/%Y %H:%M:%S), or day-first, month-first, "
+        "milliseconds, filetime, ...; several are tried in order, usual stands for what is read without one. "
+        "Kept as --map is; an empty one forgets it.",
+    ),
+]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from esctl.cli import diagnostics
 from esctl.errors import UsageError, shell_word
-from esctl.index.envelope.mapping import toml_string
+from esctl.index.envelope.toml_text import toml_string
 from esctl.model import CLOCK_SKEW_SECONDS
 
 if TYPE_CHECKING:
@@ -125,6 +125,39 @@ def report_unzoned(names: Sequence[str], cursors: Mapping[str, Cursor], tz: str,
     )
 
 
+def report_undated(store: Store, quiet: bool, after: int = 0) -> None:
+    """Print how many events behind a position are undated, with one of them."""
+    from esctl.ask.events.undated import find_undated
+
+    found = find_undated(store.scope(), after) if store.view.manifest.undated else None
+    if found is not None:
+        count, position, why, source = found
+        whole = "" if count < store.view.manifest.events - after else ", which is all of them"
+        what = "event has" if count == 1 else "events have"
+        diagnostics.note(
+            f"note: {count} {what} no time that can be read{whole}; @{position} of {source}: {why}; undated events "
+            "keep their place in the log: esctl doctor --undated",
+            quiet,
+        )
+
+
+def report_changed(store: Store, quiet: bool, after: int = 0) -> None:
+    """Print how many events behind a position have times that a clock shows twice or never."""
+    from esctl.ask.events.undated import count_changed
+    from esctl.ask.scope.basis import names_zones
+
+    if not names_zones(store.snapshot.cursors.values()):
+        return
+    twice, never = count_changed(store.scope(), after)
+    if twice or never:
+        told = [f"{twice} that its clocks show twice"] * bool(twice) + [f"{never} that they never show"] * bool(never)
+        diagnostics.note(
+            f"note: of the times without an offset, read in the zone of --tz, {' and '.join(told)}: the first pass is "
+            "taken, or the second where the order of records shows it: esctl doctor --clock-change",
+            quiet,
+        )
+
+
 def report_clock(ahead: int, at: int, quiet: bool) -> None:
     """Report that the log was ahead of the clock (microseconds), so that records are dated by the log: `at`."""
     if ahead > CLOCK_SKEW_SECONDS * 1_000_000:
@@ -147,8 +180,6 @@ def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> Non
     candidates = [(name, candidate) for name, detection in found for candidate in detection.candidates]
     if not candidates or any(stanza.entity or stanza.entities for stanza in stanzas):
         return
-    from esctl.index.envelope.mapping import toml_string
-
     name, _ = candidates[0]
     listed = "; ".join(
         f"{_short(candidate.path)} ({candidate.distinct} values: {', '.join(map(_short, candidate.samples[:3]))})"
@@ -163,6 +194,21 @@ def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> Non
     raise UsageError(
         f"{name}: the events are kept, but no field was recognised as the entity; candidates: {listed}", hint
     )
+
+
+def report_doubts(found: Sequence[tuple[str, Detection]]) -> None:
+    """Raise UsageError where day and month of a source's times cannot be told apart: its events are undated."""
+    unsure = [(name, detection.doubt) for name, detection in found if detection.doubt is not None]
+    if not unsure:
+        return
+    name, doubt = unsure[0]
+    more = f" (and {len(unsure) - 1} more sources)" if len(unsure) > 1 else ""
+    key = doubt.line.partition(" = ")[2].strip('"')
+    hint = (
+        f"say which it is: esctl reindex --time-format {shell_word(key)}; or {doubt.line} (or day_first = true or "
+        f"false) in [mapping.sources.{toml_string(glob.escape(name))}] of esctl.toml, then: esctl reindex"
+    )
+    raise UsageError(f"{name}{more}: the events are kept, but undated: {doubt.path}: {doubt.why}", hint)
 
 
 def _short(text: str) -> str:

@@ -127,6 +127,14 @@ def offset_at(clock: datetime, zone: str) -> int:
     return table.offsets[passed][row]
 
 
+def transitions(zone: str, low: int, high: int) -> list[Transition]:
+    """List the transitions of a named zone from one instant to another, in seconds since the epoch."""
+    before = find_zone(zone).utcoffset(datetime.min)  # noqa: DTZ901 - what holds before all transitions
+    history = _history(zone_bytes(canonical(zone)), (before or timedelta()) // _SECOND)
+    found = history.years(range(max(_year(low), 1), min(_year(high), 9999) + 1))
+    return [turn for turn in found if low <= turn.at <= high]
+
+
 def _row_sql(table: _Table, year: str, start: str) -> str:
     count = table.last - table.first + 2
     later = str(count)

@@ -15,6 +15,7 @@ from esctl.engine.exact_text import members_sql, unmark_text_sql
 from esctl.index.envelope.envelope_sql import stanza_roles
 from esctl.index.envelope.event_columns import batched, read_events
 from esctl.index.envelope.event_sql import Group, sampled_columns
+from esctl.index.files.last_placed import Before
 from esctl.index.files.manifest import ERASED
 from esctl.index.files.payload_columns import PayloadColumn, json_kind_sql, null_mark
 from esctl.index.files.sort_rows import Rows, arrange, unsorted_rows_sql
@@ -49,6 +50,8 @@ class ChunkEvents(Struct, frozen=True):
     homeless: int
     shapeless: int
     erased: int
+    undated: int
+    ties: bool
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload field, the JSON types it has
     loose: tuple[str, ...]  # of these, those of payloads that fit no columns
     duplicate_positions: tuple[int, ...]  # duplicates proper, not conflicts
@@ -72,6 +75,7 @@ def build(
     earlier: Earlier,
     reuse: tuple[PayloadColumn, ...] = (),
     layout: tuple[PayloadColumn, ...] | None = None,
+    before: Before | None = None,
 ) -> ChunkEvents:
     """Read the records of a chunk as events.
 
@@ -84,10 +88,10 @@ def build(
     try:
         fixed = reuse or None if layout is None else layout
         columns = sampled_columns(connection, groups, chunk.num_rows) if fixed is None else fixed
-        events = read_events(connection, chunk, groups, columns, roles)
+        events = read_events(connection, chunk, groups, columns, roles, before)
         if layout is None and reuse and not _fits(events, chunk):
             columns = sampled_columns(connection, groups, chunk.num_rows)
-            events = read_events(connection, chunk, groups, columns, roles)
+            events = read_events(connection, chunk, groups, columns, roles, before)
     finally:
         connection.unregister("chunk")
     repeats = find_repeats(connection, events, earlier)
@@ -159,6 +163,8 @@ def _built(
         homeless=_count(pc.and_(valid, entityless)),
         shapeless=_shapeless(connection, events, foldable),
         erased=erased,
+        undated=len(events) - events["undated"].null_count,
+        ties=events["tie"].null_count < len(events),
         fields=_fields(events, columns, loose),
         loose=tuple(loose),
         duplicate_positions=tuple(events["position"].to_numpy()[duplicates].tolist()),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from esctl.index.builder import ChunkEvents
+    from esctl.index.files.last_placed import Place
     from esctl.index.files.manifest import Tally
     from esctl.index.files.sort_rows import Rows
 
@@ -138,15 +139,16 @@ def build_over(
     tables: Iterable[pa.Table],
     stanzas: Mapping[str, Stanza],
     fields: Mapping[str, tuple[str, ...]],
+    places: Mapping[int, Place] | None = None,
 ) -> Manifest:
     """Build an index of some records of a log, in an empty folder; positions between them may be missing.
 
     `stanzas` and the snapshot's cursors tell how each of their sources is read, `fields` which payload fields any
-    record of that log had, with the JSON types they had.
+    record of that log had, with the JSON types they had, `places` where undated records stand between others.
     """
     manifest = with_sources(Manifest(), stanzas)
     for table in tables:
-        manifest, understood = how.events(snapshot, manifest, table)
+        manifest, understood = how.events(snapshot, manifest, table, places=places)
         manifest = _with_file(how, manifest, understood, table)
     last = manifest.files[-1]
     known = {**fields, **{name: (*kinds, *fields.get(name, ())) for name, kinds in last.fields}}

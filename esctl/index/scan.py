@@ -21,9 +21,9 @@ from esctl.log.ranges import Checked, require
 
 Form = Literal["json", "text", "type", "number"]
 ENVELOPE: tuple[str, ...] = (
-    "position", "source", "offset", "role", "role_order", "time", "recorded_at", "id", "scope", "stanza", "type",
-    "kind", "entity", "actor", "correlation", "causation", "aliases", "sequence", "sequence_key", "ordering",
-    "invalid", "duplicate_of", "conflict",
+    "position", "source", "offset", "role", "role_order", "time", "undated", "tie", "wall", "recorded_at", "id",
+    "scope", "stanza", "type", "kind", "entity", "actor", "correlation", "causation", "aliases", "sequence",
+    "sequence_key", "ordering", "invalid", "duplicate_of", "conflict",
 )  # fmt: skip
 
 EVENT_COLUMNS: tuple[str, ...] = (
@@ -34,12 +34,15 @@ EVENT_COLUMNS: tuple[str, ...] = (
 
 _STORED_TYPES = {
     "position": "BIGINT", "offset": "BIGINT", "role_order": "UTINYINT", "time": "TIMESTAMPTZ",
-    "recorded_at": "TIMESTAMPTZ", "stanza": "USMALLINT", "sequence_key": "BIGINT", "duplicate_of": "BIGINT",
-    "conflict": "BOOLEAN", "aliases": ALIASES_TYPE,
+    "recorded_at": "TIMESTAMPTZ", "stanza": "USMALLINT", "sequence_key": "BIGINT", "tie": "BIGINT",
+    "duplicate_of": "BIGINT", "conflict": "BOOLEAN", "aliases": ALIASES_TYPE,
 }  # fmt: skip
 """Of the envelope columns that are not text."""
 
 REBUILD = "the evidence may be whole; rebuild the index with: esctl reindex"
+OWN_TIME = "CASE WHEN undated IS NULL THEN time END AS time"
+"""What is shown as the time of an event; without one of its own it is folded at that of a neighbour."""
+OWN_RANGE = "min(time) FILTER (undated IS NULL) AS first, max(time) FILTER (undated IS NULL) AS last"
 FOLDABLE = "duplicate_of IS NULL AND invalid IS NULL AND entity IS NOT NULL"
 KEY_SHIFT = "9223372036854775808::HUGEINT"  # 2**63
 PLACE = "(position * 256 + role_order)::HUGEINT"
@@ -119,6 +122,11 @@ class IndexView(Struct, frozen=True):
         return any(file.twice for file in self.manifest.files)
 
     @property
+    def has_ties(self) -> bool:
+        """Return whether events of one microsecond are in another order than that of arrival."""
+        return any(file.ties for file in self.manifest.files)
+
+    @property
     def has_text_sequences(self) -> bool:
         """Return whether sequences are compared as encoded text."""
         return self._sequence_key == "text"
@@ -151,7 +159,8 @@ class IndexView(Struct, frozen=True):
         return self._key("(position * 256)::HUGEINT")
 
     def _key(self, place: str) -> str:
-        by_time = f"epoch_us(time)::HUGEINT * {KEY_SHIFT} + {place}"
+        tied = place.replace("position", "coalesce(tie, position)") if self.has_ties else place
+        by_time = f"epoch_us(time)::HUGEINT * {KEY_SHIFT} + {tied}"
         by_number = f"sequence_key::HUGEINT * {KEY_SHIFT} + {place}"
         orderings = self.orderings
         if orderings <= {"time"}:

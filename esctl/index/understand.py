@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from esctl.index.decode.log_rows import JudgedRows, judge_rows, judged_chunk, runs_of, trimmed_raws
 from esctl.index.files.freshness import zones_of
+from esctl.index.files.last_placed import Before, Place, placed_before
 from esctl.index.files.manifest import Manifest, with_sources
 from esctl.index.seen_ids.numberings import in_numberings
 from esctl.log.store_state import StoreState
@@ -63,11 +64,12 @@ class Understanding(Struct, frozen=True, dict=True):
         table: pa.Table,
         layout: tuple[PayloadColumn, ...] | None = None,
         like: Manifest | None = None,
+        places: Mapping[int, Place] | None = None,
     ) -> tuple[Manifest, ChunkEvents]:
         """Read a chunk as events; the manifest returned knows its sources.
 
         `layout` is that of the file to be written, None where it is found. `like` tells which numberings sources are
-        in.
+        in, `places` where undated records stand between others.
         """
         from esctl.index.builder import build
 
@@ -76,7 +78,8 @@ class Understanding(Struct, frozen=True, dict=True):
         chunk, groups = judged_chunk(self.connection, table, judged, snapshot.cursors, manifest)
         earlier = self._earlier(snapshot, manifest, table)
         reuse = manifest.files[-1].columns if manifest.files else ()
-        understood = build(self.connection, chunk, groups, earlier, reuse, layout)
+        before = Before(placed_before(self.connection, self.folder, manifest), places or {})
+        understood = build(self.connection, chunk, groups, earlier, reuse, layout, before)
         return replace(manifest, ids=earlier.ids.runs), understood
 
     def preview(self, snapshot: StoreState, manifest: Manifest, parts: Sequence[Part]) -> ChunkEvents:
@@ -135,7 +138,11 @@ class Understanding(Struct, frozen=True, dict=True):
                 return parsed(texts.slice(row, count))
             return self._sampled(snapshot, source, first)
 
-        stanza, detection = stanza_of(self.config, source, recorded(snapshot, source), cursor, sample)
+        def whole() -> Iterator[list[Any]]:
+            for start in range(first, first + max(cursor.sampled, 1), SAMPLE_RECORDS):
+                yield self._sampled(snapshot, source, start, first + cursor.sampled - start)
+
+        stanza, detection = stanza_of(self.config, source, recorded(snapshot, source), cursor, sample, whole)
         if self.detected is not None and detection is not None:
             self.detected(source, detection)
         return stanza
@@ -146,11 +153,11 @@ class Understanding(Struct, frozen=True, dict=True):
 
         return stanza_of(self.config, source, recorded(snapshot, source), cursor, lambda: parsed(texts))[0]
 
-    def _sampled(self, snapshot: StoreState, source: str, first: int) -> list[Any]:
+    def _sampled(self, snapshot: StoreState, source: str, first: int, most: int = SAMPLE_RECORDS) -> list[Any]:
         from esctl.index.envelope.samples import sample_values
 
         cursor = snapshot.cursors[source]
-        count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)
+        count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS, most)
         return sample_values(snapshot, cursor, first, count, self.connection)
 
 

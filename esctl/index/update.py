@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from esctl.index.builder import ChunkEvents
+    from esctl.index.files.last_placed import Place
     from esctl.log.writer import Part
 
 
@@ -122,9 +123,10 @@ class Updater(Struct, frozen=True, dict=True):
         tables: Iterable[pa.Table],
         stanzas: Mapping[str, Stanza],
         fields: Mapping[str, tuple[str, ...]],
+        places: Mapping[int, Place] | None = None,
     ) -> IndexView:
         """Build an index of some records of a log, in an empty folder. Arguments as those of `build_over`."""
-        return IndexView(self.folder, build_over(self._how, snapshot, tables, stanzas, fields))
+        return IndexView(self.folder, build_over(self._how, snapshot, tables, stanzas, fields, places))
 
     def preview(self, snapshot: StoreState, parts: Sequence[Part]) -> ChunkEvents:
         """Read records as the events that they would be if they were kept now, and keep nothing."""

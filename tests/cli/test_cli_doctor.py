@@ -19,7 +19,8 @@ from esctl.model import Cursor
 from tests.support.cli_harness import esctl, good, plain_event, refused, write_lines
 from tests.support.real_log_helpers import json_lines, load
 
-MESSY = {"duplicates": [5078, 5079], "conflicts": [5080], "invalid": [*range(5082, 5088), 5098], "homeless": [5097]}
+MESSY = {"duplicates": [5078, 5079], "conflicts": [5080], "invalid": [*range(5082, 5088)], "homeless": [5097]}
+MESSY |= {"undated": [5098]}
 NOTE = "note: 1 conflicting event in scope: esctl doctor --conflicts\n"
 
 
@@ -58,7 +59,7 @@ def test_findings_are_reported(samples: Path) -> None:
     run = json.loads(esctl("doctor", "--conflicts", "--clock", "-f", "sarif", cwd=samples).out)["runs"][0]
     assert {result["ruleId"] for result in run["results"]} == {"conflicts", "clock"}
     root = ET.fromstring(esctl("doctor", "-f", "junit", cwd=samples).out)
-    assert (root.attrib["tests"], root.attrib["failures"]) == (str(len(CHECKS)), "6")
+    assert (root.attrib["tests"], root.attrib["failures"]) == (str(len(CHECKS)), "7")
     message, hint = refused("entities", "-f", "sarif", "-q", code=2, cwd=samples)
     assert message == "entities has no findings to report as sarif"
     assert "doctor" in hint

@@ -36,6 +36,7 @@ class Event:
     duplicate_of: int | None = None  # the first position with this id, for conflicts too
     conflict: bool = False  # its bytes are not those of the first
     invalid: str | None = None
+    undated: bool = False  # `time` is then that of the record before it
 
     @property
     def folded(self) -> bool:
@@ -110,8 +111,7 @@ class Envelope:
         bare = Event(position, recorded_at, recorded_at)
         try:
             record = parse(raw.decode("utf-8").removeprefix("\ufeff"))
-            time = self._value(record, "time")
-            event = replace(bare, time=recorded_at if time is None else read_time(time))
+            event = self._timed(bare, record)
         except (ValueError, OverflowError, RecursionError) as problem:
             return [replace(bare, invalid=str(problem) or "not JSON")]
         event = replace(
@@ -127,6 +127,13 @@ class Envelope:
         concerned = [(role, to_text(find(record, value))) for role, value in self.roles.items()]
         rows = [self._concerning(event, record, role, entity) for role, entity in concerned if entity is not None]
         return rows or [event]
+
+    def _timed(self, bare: Event, record: Any) -> Event:
+        time = self._value(record, "time")
+        try:
+            return replace(bare, undated=True) if time in (None, "") else replace(bare, time=read_time(time))
+        except (ValueError, OverflowError):
+            return replace(bare, undated=True)
 
     def _concerning(self, event: Event, record: Any, role: str, entity: str) -> Event:
         kind = to_text(self._value(record, "kind"))
@@ -213,6 +220,10 @@ def _part_key(part: Any) -> tuple[int, Any]:
     return (0, Decimal(text)) if NUMBER.fullmatch(text) else (1, text)
 
 
+FIRST = -62_135_596_800 * 10**6
+"""The beginning of the year 1, where what has no time before the first that has one is folded."""
+
+
 def read_events(
     envelope: Envelope,
     records: Sequence[Record],
@@ -226,6 +237,7 @@ def read_events(
     """
     first: dict[str, dict[object, tuple[int, bytes]]] = {}
     rows: list[Event] = []
+    last: dict[object, int] = {}
     numbers = numberings or [None] * len(records)
     for position, (record, at, number) in enumerate(zip(records, recorded_at, numbers, strict=True), start=1):
         raw = dump(record)
@@ -242,4 +254,8 @@ def read_events(
             else:
                 made = [replace(row, duplicate_of=found[0], conflict=not same) for row in made]
         rows += made
+        if made[0].invalid is None:
+            before = last.get(number, FIRST) if "time" in envelope.mapping else at
+            last[number] = before if made[0].undated else made[0].time
+            rows[-len(made) :] = [replace(row, time=last[number]) for row in made]
     return rows

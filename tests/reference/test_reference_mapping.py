@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.reference import MISSING, ConfigError, Event, Reference
-from tests.reference.mapping import kind_of, parse_path
+from tests.reference.mapping import FIRST, kind_of, parse_path
 from tests.reference.times import read_time
 
 MAPPING = {"id": "id", "type": "type", "time": "time", "entity": "stream", "data": "data"}
@@ -40,8 +40,10 @@ def test_no_time(value: Any) -> None:
         read_time(value)
 
 
-def test_an_event_without_a_time_happened_when_it_was_recorded() -> None:
-    assert [row.time for row in read(MAPPING, {"id": "a"}, {"time": None})] == [10, 20]
+def test_an_event_without_a_time_stands_at_the_one_before_it() -> None:
+    rows = read(MAPPING, {"id": "a"}, {"time": "2024-01-01"}, {"time": None})
+    assert [row.time for row in rows] == [FIRST, JANUARY, JANUARY]
+    assert [row.undated for row in rows] == [True, False, True]
 
 
 @pytest.mark.parametrize(
@@ -64,9 +66,10 @@ def test_what_is_no_json_is_invalid(line: bytes) -> None:
     assert not row.folded
 
 
-def test_a_time_that_cannot_be_read_makes_the_record_invalid() -> None:
+def test_a_time_that_cannot_be_read_is_none() -> None:
     (row,) = read(MAPPING, {"time": "soon", "stream": "x-1"})
-    assert row.invalid == "'soon' is no time"
+    assert row.undated
+    assert not row.invalid
 
 
 def test_duplicates_and_conflicts() -> None:

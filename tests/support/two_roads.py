@@ -89,7 +89,7 @@ def moments(trail: Sequence[State], condition: Condition, *, each_event: bool) -
     """Give (start, end, position, end_position) of the intervals in which a condition held."""
     began: State | None = None
     for number, state in enumerate(trail):
-        if not each_event and number + 1 < len(trail) and trail[number + 1]["time"] == state["time"]:
+        if not each_event and number + 1 < len(trail) and trail[number + 1]["time"] == state["time"] is not None:
             continue
         truth = state["state"] is not None and condition.holds(state)
         if truth and began is None:
@@ -123,7 +123,7 @@ def asked_when(
 
 def daily(made: Ground, trails: dict[tuple[str, str], list[State]]) -> dict[str, list[State]]:
     """Replay at each midnight from the first event's day to the one that no event is after."""
-    times = [read_time(state["time"]) for trail in trails.values() for state in trail]
+    times = [read_time(state["time"]) for trail in trails.values() for state in trail if state["time"]]
     first, last = -(-min(times) // DAY) * DAY, -(-max(times) // DAY) * DAY
     points = range(first, last + 1, DAY)
     return {rfc3339(point): states_of(made.states({"at": point})) for point in points}

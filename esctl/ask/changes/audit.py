@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from esctl.ask.scope.filters import Filters, filter_conditions
-from esctl.ask.scope.scope import Scope, check_entities, check_order, claims, counted, projection_notes
+from esctl.ask.scope.fold_order import check_order
+from esctl.ask.scope.scope import Scope, check_entities, claims, counted, projection_notes
 from esctl.ask.states.trail import trail
 from esctl.model import Answer, AsOf, Column
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.scope import (
     Claim,
     Scope,
     check_entities,
-    check_order,
     claims,
     counted,
     event_rows,

@@ -6,11 +6,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.ask.scope.bounds import bound, entity_conditions, known_conditions
+from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.scope import (
     Claim,
     Scope,
     check_entities,
-    check_order,
     claims,
     counted,
     event_rows,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from esctl.ask.scope.scope import Claim, Scope, check_order, claims, counted
+from esctl.ask.scope.fold_order import check_order
+from esctl.ask.scope.scope import Claim, Scope, claims, counted
 from esctl.ask.states.replay import COLUMNS, state_row, states
 from esctl.model import Answer
 

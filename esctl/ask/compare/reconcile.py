@@ -21,7 +21,8 @@ from esctl.ask.compare.external_table import (
 )
 from esctl.ask.compare.same_value import agree, differ_sql, with_texts
 from esctl.ask.scope.bounds import entity_conditions, is_glob
-from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, claims, counted, find_projection
+from esctl.ask.scope.fold_order import check_order
+from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, counted, find_projection
 from esctl.ask.states.replay import states
 from esctl.ask.states.state_fields import States
 from esctl.ask.states.trail import trail

@@ -17,7 +17,7 @@ from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.index.files.manifest import IS_ERASED, UNREADABLE
 from esctl.index.pruning import Test
-from esctl.index.scan import Read
+from esctl.index.scan import OWN_TIME, Read
 from esctl.model import Answer, Column
 from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
@@ -114,8 +114,8 @@ def _listed(scope: Scope, conditions: list[Test], where: str) -> Answer:
         test = f" WHERE {to_boolean(expression.compile(reads.resolve)).sql}"
     names = [column.name for column in COLUMNS if column.name != "data"]
     payload = {"data": Read((), "json"), **reads.by_alias()}
-    rows = scope.view.relation([*names, "role_order"], payload, conditions)
-    listed = ", ".join(f'"{column.name}"' for column in COLUMNS)
+    rows = scope.view.relation([*names, "undated", "role_order"], payload, conditions)
+    listed = ", ".join(OWN_TIME if column.name == "time" else f'"{column.name}"' for column in COLUMNS)
     return Answer(
         scope.session, f"SELECT {listed} FROM ({rows}){test} ORDER BY position, role_order", COLUMNS, title="events"
     )

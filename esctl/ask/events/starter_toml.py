@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from esctl.ask.events.types import field_types
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained
-from esctl.index.envelope.mapping import to_toml, toml_string
+from esctl.index.envelope.mapping import to_toml
+from esctl.index.envelope.toml_text import toml_string
 from esctl.index.files.manifest import Manifest
 from esctl.model import Stanza
 
@@ -47,7 +48,7 @@ def _mappings(manifest: Manifest) -> list[str]:
     # Whose ids are whose is found again by whoever reads the records in this way.
     by_stanza: dict[Stanza, list[str]] = {}
     for source, number in manifest.sources.items():
-        by_stanza.setdefault(replace(manifest.stanzas[number], numbering=0), []).append(source)
+        by_stanza.setdefault(replace(manifest.stanzas[number], numbering=0, newest_first=None), []).append(source)
     if len(by_stanza) == 1:
         return [to_toml(next(iter(by_stanza)))]
     return [

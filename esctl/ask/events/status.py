@@ -31,7 +31,7 @@ def status(scope: Scope, snapshot: StoreState) -> Answer:
     ]
     kept = [found for _, found in shelf.listed(snapshot.path) if found is not None]
     listed = json.dumps(sources, ensure_ascii=False, separators=(",", ":"))
-    rows = scope.view.relation(["kind", "entity", "type", "time"], None, ["invalid IS NULL"])
+    rows = scope.view.relation(["kind", "entity", "type", "time", "undated"], None, ["invalid IS NULL"])
     declared = count_ignored(scope)
     known: dict[str, str | int] = {
         "store": str(snapshot.path),
@@ -53,8 +53,8 @@ def status(scope: Scope, snapshot: StoreState) -> Answer:
     values |= {
         "entities": "count(DISTINCT CASE WHEN entity IS NOT NULL THEN {'k': kind, 'e': entity} END)",
         "types": "count(DISTINCT type)",
-        "first": "min(time)",
-        "last": "max(time)",
+        "first": "min(time) FILTER (undated IS NULL)",
+        "last": "max(time) FILTER (undated IS NULL)",
     }
     items = ", ".join(f"{values[column.name]} AS {column.name}" for column in COLUMNS)
     return Answer(scope.session, f"SELECT {items} FROM ({rows})", COLUMNS, title="store")
@@ -62,9 +62,9 @@ def status(scope: Scope, snapshot: StoreState) -> Answer:
 
 def last_instant(scope: Scope) -> int | None:
     """Return the latest event's time in microseconds since the epoch; None without events."""
-    rows = scope.view.relation(["time"], None, ["invalid IS NULL"])
+    rows = scope.view.relation(["time", "undated"], None, ["invalid IS NULL"])
     with explained():
-        row = single_row(scope.connection, f"SELECT epoch_us(max(time)) FROM ({rows})")
+        row = single_row(scope.connection, f"SELECT epoch_us(max(time) FILTER (undated IS NULL)) FROM ({rows})")
     return row[0] if row else None
 
 

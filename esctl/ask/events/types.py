@@ -9,7 +9,7 @@ from esctl.engine.exact_text import is_number_mark_sql, json_string, members_sql
 from esctl.engine.quoting import identifier, literal
 from esctl.index.files.payload_columns import PayloadColumn, listed_nulls
 from esctl.index.pruning import Test
-from esctl.index.scan import IndexView
+from esctl.index.scan import OWN_RANGE, IndexView
 from esctl.model import Answer, Column
 
 COLUMNS = (
@@ -25,7 +25,7 @@ VALID = "duplicate_of IS NULL AND invalid IS NULL"
 
 def types(scope: Scope) -> Answer:
     """Return each event type; `fields` is an object of field name to JSON type, several joined by `|`."""
-    rows = scope.view.relation(["type", "kind", "entity", "position", "time"], None, _valid(scope))
+    rows = scope.view.relation(["type", "kind", "entity", "position", "time", "undated"], None, _valid(scope))
     listed = ", ".join(
         f"({literal(name)}, {literal(_object(fields))})"
         for name, fields in sorted(field_types(scope).items(), key=lambda item: item[0] or "")
@@ -36,7 +36,7 @@ def types(scope: Scope) -> Answer:
         else "(SELECT NULL::VARCHAR AS type, NULL::VARCHAR AS fields WHERE false)"
     )
     sql = f"""SELECT e.type AS type, count, first, last, entities, coalesce(f.fields, '{{}}') AS fields FROM (
-            SELECT type, count(DISTINCT position) AS count, min(time) AS first, max(time) AS last,
+            SELECT type, count(DISTINCT position) AS count, {OWN_RANGE},
                    count(DISTINCT CASE WHEN entity IS NOT NULL THEN {{'k': kind, 'e': entity}} END) AS entities
             FROM ({rows}) GROUP BY type
         ) e LEFT JOIN {fields} f ON f.type IS NOT DISTINCT FROM e.type ORDER BY e.type NULLS LAST"""

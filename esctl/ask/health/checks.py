@@ -116,6 +116,19 @@ def invalid(context: CheckContext) -> str:
     return context.asked([UNREADABLE], "invalid")
 
 
+def undated(context: CheckContext) -> str:
+    """Select events without a time of their own that can be read."""
+    found = context.asked(["invalid IS NULL", "undated IS NOT NULL"], "undated")
+    return f"SELECT * REPLACE (CAST(NULL AS TIMESTAMP) AS time) FROM ({found})"
+
+
+def clock_change(context: CheckContext) -> str:
+    """Select events whose times, in the zone that they were read in, a clock shows twice or never."""
+    detail = """CASE wall WHEN 'never' THEN 'a time that clocks skip: read with the offset before the gap'
+        ELSE 'a time that clocks show twice: the first, unless the order of the records says otherwise' END"""
+    return context.asked(["invalid IS NULL", "wall IS NOT NULL"], detail)
+
+
 def homeless(context: CheckContext) -> str:
     """Select events of no entity, but for those that the mapping declares to be of none."""
     declared = ignored(context.scope)
@@ -136,11 +149,8 @@ def payloads(context: CheckContext) -> str:
 def future(context: CheckContext) -> str:
     """Select events that happened after they were recorded, by more than clocks differ."""
     ahead = "(epoch_us(time) - epoch_us(recorded_at))"
-    return context.asked(
-        [FIRST_DELIVERY, f"{ahead} > {CLOCK_SKEW_SECONDS * 1_000_000}"],
-        f"{span(ahead)} || ' after it was recorded'",
-        ahead,
-    )
+    dated = [FIRST_DELIVERY, "undated IS NULL", f"{ahead} > {CLOCK_SKEW_SECONDS * 1_000_000}"]
+    return context.asked(dated, f"{span(ahead)} || ' after it was recorded'", ahead)
 
 
 def recording(context: CheckContext) -> str:
@@ -163,9 +173,10 @@ def recording(context: CheckContext) -> str:
 
 def late(context: CheckContext) -> str:
     """Select events that happened before what had been recorded of their entity in an earlier commit."""
-    rows, view = context.events(EVENT, [FOLDABLE]), context.scope.view
+    dated = f"{FOLDABLE} AND undated IS NULL"
+    rows, view = context.events(EVENT, [dated]), context.scope.view
     commits = f"""SELECT kind, entity, recorded_at, max(time) AS latest, min(time) AS earliest
-        FROM ({view.relation(["kind", "entity", "recorded_at", "time"], None, [FOLDABLE, *context.known])})
+        FROM ({view.relation(["kind", "entity", "recorded_at", "time"], None, [dated, *context.known])})
         GROUP BY kind, entity, recorded_at"""
     before = f"""SELECT kind, entity, recorded_at, earliest, max(latest) OVER (
             PARTITION BY kind, entity ORDER BY recorded_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS seen
@@ -181,9 +192,9 @@ def late(context: CheckContext) -> str:
 def clock(context: CheckContext) -> str:
     """Select events whose time lies before that of the record before them in their source.
 
-    What has no time of its own (it is that of its recording) tells nothing of a clock.
+    What has no time of its own tells nothing of a clock.
     """
-    conditions = [FIRST_DELIVERY, "time <> recorded_at"]
+    conditions = [FIRST_DELIVERY, "undated IS NULL"]
     times = context.scope.view.relation(
         ["source", "position", "role_order", "time"], None, [*conditions, *context.known]
     )

@@ -20,7 +20,8 @@ from esctl.ask.over_time.aggregates import (
 )
 from esctl.ask.over_time.grid import grid, parse_step
 from esctl.ask.over_time.sampling import sampled
-from esctl.ask.scope.scope import Claim, Scope, check_entities, check_order, counted, projection_notes
+from esctl.ask.scope.fold_order import check_order
+from esctl.ask.scope.scope import Claim, Scope, check_entities, counted, projection_notes
 from esctl.ask.states.history import historic_claims
 from esctl.ask.states.replay import known_fields, state_names
 from esctl.ask.states.state_fields import States

@@ -8,7 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.ask.scope.filters import Filters, filter_conditions
-from esctl.ask.scope.scope import Scope, check_entities, check_order, counted, projection_notes
+from esctl.ask.scope.fold_order import check_order
+from esctl.ask.scope.scope import Scope, check_entities, counted, projection_notes
 from esctl.ask.states.history import historic_claims, history
 from esctl.ask.states.replay import known_fields, predicate
 from esctl.ask.states.state_fields import States
@@ -97,7 +98,7 @@ def _intervals(scope: Scope, wanted: Moments) -> str:
     words = Expression(wanted.predicate, "PREDICATE").words()
     parts = [history(scope, claim, None, calculating=True, only=words) for claim in historic_claims(scope)]
     known = known_fields(parts)
-    moments = " UNION ALL ".join(_moments(part, wanted, known) for part in parts)
+    moments = " UNION ALL ".join(_moments(scope, part, wanted, known) for part in parts)
     turns = f"SELECT *, lag(truth, 1, false) OVER ({_ORDER}) AS was FROM ({moments})"
     # The conditions of bounds are on times as they are stored.
     stored = f"SELECT * REPLACE (timezone('UTC', time) AS time) FROM ({turns}) WHERE truth <> was"
@@ -107,18 +108,37 @@ def _intervals(scope: Scope, wanted: Moments) -> str:
     ends = ", ".join(f"lead({name}) OVER turn AS end_{name}" for name in _EVENT)
     paired = f"""SELECT *, {ends}, lead(beyond) OVER turn AS ends_after FROM ({placed})
         WINDOW turn AS ({_ORDER})"""
-    return f"""SELECT * EXCLUDE (time, end_time), timezone('UTC', time) AS "start", timezone('UTC', end_time) AS "end",
+    return f"""SELECT * EXCLUDE (time, end_time), {_own(scope, "time", "position")} AS "start",
+        {_own(scope, "end_time", "end_position")} AS "end",
         after AS starts_after, until AS starts_until FROM ({paired}) WHERE truth"""
 
 
-def _moments(part: States, wanted: Moments, known: frozenset[str]) -> str:
+def _own(scope: Scope, time: str, position: str) -> str:
+    """Write the time of an event in UTC, empty where it is undated."""
+    undated = _undated(scope)
+    sql = f"timezone('UTC', {time})"
+    return f"CASE WHEN {position} NOT IN ({undated}) THEN {sql} END" if undated else sql
+
+
+def _undated(scope: Scope) -> str:
+    """Select the positions of undated events; empty where there are none."""
+    if not scope.view.manifest.undated:
+        return ""
+    return f"SELECT position FROM ({scope.view.relation(['position'], None, ['undated IS NOT NULL'])})"
+
+
+def _moments(scope: Scope, part: States, wanted: Moments, known: frozenset[str]) -> str:
     """Select the moments of one projection's entities: kind, entity, key, the event's columns, truth."""
     test = predicate(wanted.predicate, part, known, "PREDICATE")
     names = ", ".join(["kind", "entity", "key", *_EVENT])
     truth = f"CASE WHEN NOT deleted THEN coalesce({test}, false) ELSE false END"
     if wanted.each_event:
         return f"SELECT {names}, {truth} AS truth FROM ({part.sql})"
-    closing = f"SELECT *, lead(time) OVER ({_ORDER}) IS DISTINCT FROM time AS closes FROM ({part.sql})"
+    # Events that share an instant only because nobody dated them are no moment: each is one.
+    undated = f"position IN ({_undated(scope)})" if scope.view.manifest.undated else "false"
+    alone = f"(undated OR lead(undated, 1, false) OVER ({_ORDER}))"
+    closing = f"""SELECT *, {alone} OR lead(time) OVER ({_ORDER}) IS DISTINCT FROM time AS closes
+        FROM (SELECT *, {undated} AS undated FROM ({part.sql}))"""
     return f"SELECT {names}, CASE WHEN closes THEN {truth} END AS truth FROM ({closing}) WHERE closes"
 
 

@@ -16,6 +16,7 @@ _COUNTS = {
     "conflicts": "conflict",
     "invalid": UNREADABLE,
     "duplicates": "duplicate_of IS NOT NULL AND NOT conflict",
+    "undated": "undated IS NOT NULL",
 }
 _PAYLOADS = "payloads"
 _WORDS = {
@@ -23,6 +24,7 @@ _WORDS = {
     "conflicts": ("conflicting event", "conflicting events"),
     "invalid": ("invalid record", "invalid records"),
     "duplicates": ("duplicate", "duplicates"),
+    "undated": ("undated event", "undated events"),
 }
 
 
@@ -71,7 +73,8 @@ def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:
     conditions.append(bound(scope.connection, scope.view, at).condition)
     if scope.projection:
         conditions += [claim.condition for claim in claims(scope)]
-    found = _count(scope, _COUNTS, None, ["(duplicate_of IS NOT NULL OR invalid IS NOT NULL)", *conditions])
+    listed = "(duplicate_of IS NOT NULL OR invalid IS NOT NULL OR undated IS NOT NULL)"
+    found = _count(scope, _COUNTS, None, [listed, *conditions])
     if whole[_PAYLOADS]:
         odd = {_PAYLOADS: "payload NOT IN ('OBJECT', 'NULL')"}
         folded = ["entity IS NOT NULL", "duplicate_of IS NULL", "invalid IS NULL"]
@@ -82,7 +85,7 @@ def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:
 def _count(
     scope: Scope, tests: Mapping[str, str], reads: Mapping[str, Read] | None, conditions: Sequence[Test]
 ) -> dict[str, int]:
-    rows = scope.view.relation(["position", "conflict", "invalid", "duplicate_of"], reads, conditions)
+    rows = scope.view.relation(["position", "conflict", "invalid", "duplicate_of", "undated"], reads, conditions)
     items = ", ".join(f"count(DISTINCT position) FILTER ({test})" for test in tests.values())
     with explained():
         found = single_row(scope.connection, f"SELECT {items} FROM ({rows})")

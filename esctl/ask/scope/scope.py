@@ -190,33 +190,6 @@ def _missing(scope: Scope, view: IndexView, names: list[str]) -> list[str]:
     return [name for name in names if name not in found]
 
 
-def check_order(scope: Scope) -> None:
-    """Check that each entity has one fold order. Raises UsageError naming `order =` otherwise."""
-    if any(file.unsequenced for file in scope.view.manifest.files):
-        lacking = scope.view.relation(
-            ["position", "entity"], None, ["ordering = 'sequence'", "sequence IS NULL", FOLDABLE]
-        )
-        with explained():
-            row = single_row(scope.connection, f"SELECT position, entity FROM ({lacking}) ORDER BY position LIMIT 1")
-        if row:
-            raise UsageError(
-                f"event @{row[0]} of {row[1]!r} has no sequence, and events are folded by sequence",
-                'set order = "time" or order = "position" in [mapping] of esctl.toml',
-            )
-    if len(scope.view.orderings) < 2:
-        return
-    orders = scope.view.relation(["kind", "entity", "ordering"], None, [FOLDABLE])
-    mixed = f"""SELECT entity, string_agg(DISTINCT ordering, ' and ' ORDER BY ordering) FROM ({orders})
-        GROUP BY kind, entity HAVING count(DISTINCT ordering) > 1 ORDER BY 1 LIMIT 1"""
-    with explained():
-        row = single_row(scope.connection, mixed)
-    if row:
-        raise UsageError(
-            f"entity {row[0]!r} is fed by sources with different orders ({row[1]})",
-            "set the same order = in each [mapping.sources] stanza that feeds it",
-        )
-
-
 def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
     """Return a function that lists the keys objects at a payload path have had, most frequent first."""
 
@@ -314,7 +287,7 @@ def event_rows(
         ]
         sql = f"SELECT * FROM ({sql}) QUALIFY {' OR '.join(within)}"
     named = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
-    by_time = scope.view.orderings <= {"time"}
+    by_time = scope.view.orderings <= {"time"} and not scope.view.has_ties
     return EventRows(sql, scope.view.has_twice, scope.view.manifest.events, by_time, named)
 
 

@@ -12,7 +12,8 @@ from esctl.ask.events.entities import entities
 from esctl.ask.events.log import COLUMNS as LOG_COLUMNS
 from esctl.ask.events.types import types
 from esctl.ask.scope.bounds import known_conditions
-from esctl.ask.scope.scope import Claim, Scope, check_order, claim_of, unheard_notes
+from esctl.ask.scope.fold_order import check_order
+from esctl.ask.scope.scope import Claim, Scope, claim_of, unheard_notes
 from esctl.ask.sql import numbers_as_text
 from esctl.ask.sql.numbers_as_text import NumbersAsText
 from esctl.ask.states.field_types import field_value
@@ -26,7 +27,7 @@ from esctl.engine.isolated import Limits, Sandbox
 from esctl.engine.quoting import identifier, literal
 from esctl.engine.statements import Node, Select
 from esctl.errors import UsageError
-from esctl.index.scan import Read
+from esctl.index.scan import OWN_TIME, Read
 from esctl.model import Answer, AsOf
 from esctl.projection.payload_struct import is_wide, number_fields, payload_struct
 from esctl.projection.reads import Reads, measure
@@ -179,10 +180,10 @@ def _events(scope: Scope, select: Select) -> tuple[str, list[str]]:
     reads = Reads(view, measure(scope.connection, view, measured))
     data = payload_struct(reads, fields)
     payload = unmark_json_sql(reads.alias(Read((), "json")))
-    names = [column.name for column in LOG_COLUMNS if column.name != "data"] + ["conflict"]
+    names = [column.name for column in LOG_COLUMNS if column.name != "data"] + ["conflict", "undated"]
     known = known_conditions(scope.connection, view, scope.known_at)
     rows = view.relation(names, reads.by_alias(), known)
-    listed = ", ".join(identifier(name) for name in names)
+    listed = ", ".join(OWN_TIME if name == "time" else identifier(name) for name in names)
     as_text = [path[0] for path in measured if is_wide(reads.payload(path))]
     return f"SELECT {listed}, {data} AS data, CAST({payload} AS JSON) AS payload FROM ({rows})", as_text
 

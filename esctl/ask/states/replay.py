@@ -7,11 +7,11 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.scope import (
     Claim,
     Scope,
     check_entities,
-    check_order,
     claims,
     event_rows,
     hold_checks,

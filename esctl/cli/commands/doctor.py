@@ -49,6 +49,10 @@ def run(
     future: Annotated[
         bool, typer.Option("--future", help="List events that happened after they were recorded.")
     ] = False,
+    undated: Annotated[bool, typer.Option("--undated", help="List events without a time that can be read.")] = False,
+    clock_change: Annotated[
+        bool, typer.Option("--clock-change", help="List events of times that clocks show twice or never.")
+    ] = False,
     recording: Annotated[
         bool,
         typer.Option("--recording", help="List records dated by a clock that was ahead, or after one."),
@@ -76,10 +80,12 @@ def run(
         "read-twice": read_twice,
         "repeats": repeats,
         "invalid": invalid,
+        "undated": undated,
         "homeless": homeless,
         "payloads": payloads,
         "late": late,
         "clock": clock,
+        "clock-change": clock_change,
         "gaps": gaps,
         "future": future,
         "recording": recording,

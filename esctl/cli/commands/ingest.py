@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esctl.cli import diagnostics
-from esctl.cli.arguments import MAP_HELP
+from esctl.cli.arguments import MAP_HELP, TimeFormat
 from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
@@ -93,6 +93,7 @@ def run(
     records_path: RecordsPath = None,
     encoding: Encoding = None,
     mapping: Map = None,
+    time_format: TimeFormat = None,
     null: Null = None,
     header: Header = None,
     decimal: Decimal = None,
@@ -111,7 +112,6 @@ def run(
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.api import Store
-    from esctl.cli.ingesting import report_entities
     from esctl.cli.opening import zone
     from esctl.engine.sizes import parse_size
     from esctl.engine.zones import find_zone
@@ -137,8 +137,8 @@ def run(
     if follow:
         _check_followable(options)
     store = Store.create(
-        shared.store, shared.config, erasable=erasable, overrides=mapping, memory_limit=shared.memory_limit,
-        tz=zone(shared), sources=[source.path for source in found],
+        shared.store, shared.config, erasable=erasable, overrides=_said(shared, mapping, time_format),
+        memory_limit=shared.memory_limit, tz=zone(shared), sources=[source.path for source in found],
     )  # fmt: skip
     _tell_store(store, shared)
     _keep_private(store, found, shared)
@@ -146,7 +146,7 @@ def run(
     store.refresh()
     _report(outcome, shared, store)
     _vouch(outcome, signing)
-    report_entities(store, outcome.detections)
+    _check_understood(outcome, store)
     keep(store)
 
 
@@ -156,6 +156,14 @@ def _found(names: list[str], follow: bool, limits: Limits, quiet: bool) -> list[
     if follow:
         return expand_followed(names)
     return expand(names, limits, lambda text: diagnostics.note(f"note: {text}", quiet))
+
+
+def _said(shared: Shared, mapping: list[str] | None, formats: list[str] | None) -> list[str] | None:
+    from esctl.config import find_store
+    from esctl.index.envelope.map_options import read_overrides, with_time_format
+
+    found = find_store(shared.store) if formats is not None else None
+    return with_time_format(read_overrides(found) if found is not None else (), mapping, formats)
 
 
 def _tell_store(store: Store, shared: Shared) -> None:
@@ -238,16 +246,18 @@ def _total(sources: list[Source]) -> int | None:
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
-    from esctl.cli.ingesting import (
-        report_apart,
-        report_clock,
-        report_homeless,
-        report_read_twice,
-        report_readings,
-        report_unzoned,
-    )
-    from esctl.cli.opening import output_settings, zone
+    from esctl.cli.opening import output_settings
     from esctl.cli.render import render
+
+    _report_sources(outcome, shared)
+    _report_events(outcome, shared, store)
+    render(summary_answer(outcome, store), shared, (), output_settings(store))
+
+
+def _report_sources(outcome: Outcome, shared: Shared) -> None:
+    """Print what became of sources as a whole."""
+    from esctl.cli.ingesting import report_clock, report_readings, report_unzoned
+    from esctl.cli.opening import zone
 
     for name, count in outcome.pending:
         diagnostics.note(
@@ -260,7 +270,14 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
     report_readings([name for name, _ in outcome.detections], outcome.snapshot.cursors, shared.quiet)
     report_unzoned(outcome.unzoned, outcome.snapshot.cursors, zone(shared), shared.quiet)
     report_clock(outcome.ahead, outcome.snapshot.at, shared.quiet)
+
+
+def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
+    """Print what is odd about the new events."""
+    from esctl.cli.ingesting import report_apart, report_changed, report_homeless, report_read_twice, report_undated
+
     summary = outcome.summary
+    before = summary.head - summary.new
     for count, what, option in (
         (summary.invalid, "invalid records", "--invalid"),
         (summary.conflicts, "conflicting events", "--conflicts"),
@@ -269,13 +286,22 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
             diagnostics.note(f"note: {count} {what}: esctl log {option}", shared.quiet)
     report_apart(outcome.apart, shared.quiet)
     if outcome.detections:
-        report_read_twice(store, shared.quiet, summary.head - summary.new)
-    report_homeless(store, outcome.homeless, shared.quiet, summary.head - summary.new)
+        report_read_twice(store, shared.quiet, before)
+    report_homeless(store, outcome.homeless, shared.quiet, before)
+    report_undated(store, shared.quiet, before)
+    report_changed(store, shared.quiet, before)
     if summary.invalid and summary.invalid == summary.new:
         diagnostics.note(
             "note: no record could be read: a table has its format named by --input-format csv", shared.quiet
         )
-    render(summary_answer(outcome, store), shared, (), output_settings(store))
+
+
+def _check_understood(outcome: Outcome, store: Store) -> None:
+    """Raise UsageError where no entity is known, or the times of a source may be read in two ways."""
+    from esctl.cli.ingesting import report_doubts, report_entities
+
+    report_entities(store, outcome.detections)
+    report_doubts(outcome.detections)
 
 
 def _vouch(outcome: Outcome, key: SigningKey | None) -> None:

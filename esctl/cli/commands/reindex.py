@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from esctl.cli.arguments import MAP_HELP
+from esctl.cli.arguments import MAP_HELP, TimeFormat
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
 
@@ -23,17 +23,30 @@ def run(
             "an empty one forgets it.",
         ),
     ] = None,
+    time_format: TimeFormat = None,
 ) -> None:
     """Read the evidence again, under the mapping as it is now."""
-    from esctl.cli.ingesting import report_apart, report_detections, report_entities, report_homeless, report_read_twice
+    from esctl.cli.ingesting import (
+        report_apart,
+        report_detections,
+        report_doubts,
+        report_entities,
+        report_homeless,
+        report_read_twice,
+        report_undated,
+    )
+    from esctl.index.envelope.map_options import with_time_format
     from esctl.index.seen_ids.apart import apart
 
     store = open_store(shared)
-    if mapping is not None:
-        store.set_overrides([assignment for assignment in mapping if assignment])
+    said = with_time_format(store.overrides, mapping, time_format)
+    if said is not None:
+        store.set_overrides([assignment for assignment in said if assignment])
     found = store.rebuild_index()
     report_detections(found, shared.quiet)
     report_apart(tuple(apart(store.view.manifest).values()), shared.quiet)
     report_read_twice(store, shared.quiet)
     report_homeless(store, store.view.manifest.homeless, shared.quiet)
+    report_undated(store, shared.quiet)
     report_entities(store, found)
+    report_doubts(found)

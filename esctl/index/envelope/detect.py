@@ -23,6 +23,7 @@ from esctl.index.envelope.sampled_fields import (
     plain_name,
 )
 from esctl.index.envelope.search import Choice, Search
+from esctl.index.envelope.times.of_sample import Doubt
 from esctl.model import Stanza
 
 PLAIN = CUSTOM
@@ -52,6 +53,7 @@ class Detection(Struct, frozen=True):
     stanza: Stanza
     rows: tuple[Choice, ...]
     candidates: tuple[Candidate, ...] = ()
+    doubt: Doubt | None = None  # of a time whose day and month cannot be told apart
 
 
 def detect(samples: Sequence[object]) -> Detection:

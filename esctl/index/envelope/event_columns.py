@@ -9,8 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esctl.index.decode.times import read_times
+from esctl.index.decode.times import read_nanos, read_times, reading_of
+from esctl.index.envelope.clock_changes import wall_columns
+from esctl.index.envelope.event_places import placed
 from esctl.index.envelope.event_sql import Group, event_sql
+from esctl.index.files.last_placed import Before
 from esctl.index.files.payload_columns import PayloadColumn
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ BATCH_ROWS = 16_384
 """DuckDB hands whole Arrow batches to its threads: one batch would keep one core busy."""
 
 _UNREADABLE = "esctl_unreadable"
-_CONSUMED = ("position", "event_time", "unreadable")
+_CONSUMED = ("position", "event_time", "unreadable", "nanos", "second_pass")
 
 
 def batched(table: pa.Table) -> pa.Table:
@@ -34,10 +37,12 @@ def read_events(
     groups: Sequence[Group],
     columns: Sequence[PayloadColumn],
     roles: int,
+    before: Before | None = None,
 ) -> pa.Table:
     """Read the events of `chunk`, which is also registered under that name.
 
-    Columns: position, recorded_at, source, offset, time, invalid, stanza, ordering, those of `event_sql`.
+    `before` gives the time of the record before the chunk in a source. Columns: position, recorded_at, source, offset,
+    time, undated, tie, wall, invalid, stanza, ordering, those of `event_sql`.
     """
     parts = [_group_events(connection, group, columns, roles) for group in groups]
     found = parts[0] if len(parts) == 1 else pa.concat_tables(parts)
@@ -45,8 +50,8 @@ def read_events(
     if not (np.diff(positions) > 0).all():
         found = found.take(pa.array(np.argsort(positions, kind="stable")))
     known = {name: chunk[name].combine_chunks() for name in ("position", "recorded_at", "source", "offset")}
-    known["time"] = pc.coalesce(found["event_time"], chunk["source_time"], chunk["recorded_at"]).combine_chunks()
-    known["invalid"] = pc.coalesce(chunk["invalid"], found["unreadable"]).combine_chunks()
+    known["invalid"] = chunk["invalid"].combine_chunks()
+    known |= placed(chunk, found, groups, before)
     rest = {name: found[name].combine_chunks() for name in found.schema.names if name not in _CONSUMED}
     return pa.table({**known, **rest})
 
@@ -57,15 +62,19 @@ def _group_events(
     found = connection.sql(event_sql(group, columns, roles)).to_arrow_table()
     count = found.num_rows
     texts = found["time_text"].combine_chunks()
-    times = read_times(connection, texts, group.tz)
+    reading = reading_of(group.stanza)
+    times = read_times(connection, texts, group.tz, reading)
     found = found.drop_columns("time_text").append_column("event_time", times)
     found = found.append_column("unreadable", _unreadable(connection, texts, times))
+    found = found.append_column("nanos", read_nanos(connection, texts, times, reading))
+    walls, seconds = wall_columns(connection, texts, times, group.tz, reading)
+    found = found.append_column("wall", walls).append_column("second_pass", seconds)
     found = found.append_column("stanza", pa.repeat(pa.scalar(group.stanza_number, pa.uint16()), count))
     return found.append_column("ordering", pa.repeat(group.stanza.order, count))
 
 
 def _unreadable(connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array) -> pa.Array:
-    """Return the reason why a record is invalid where its time cannot be read; null where it can."""
+    """Return the reason why a record is undated where it has a time that cannot be read; null where it can."""
     bad = pc.and_(texts.is_valid(), times.is_null())
     if not pc.any(bad).as_py():
         return pa.nulls(len(texts), pa.string())

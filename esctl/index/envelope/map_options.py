@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection
 
 FILE = "mapping.json"
+_TIME_FORMAT = "time_format="
 _LARGEST = 1 << 20
 
 
@@ -39,6 +40,16 @@ def write_overrides(store: Path, overrides: Sequence[str]) -> None:
     """Keep `--map` options in place of those before. Raises InputError."""
     with describe_failure(f"write {store / FILE}"):
         LocalStorage(store).put(FILE, to_line(sealed({"map": list(overrides)})))
+
+
+def with_time_format(
+    kept: Sequence[str], mapping: Sequence[str] | None, formats: Sequence[str] | None
+) -> list[str] | None:
+    """Return what to keep of `--map` and `--time-format` beside what is kept; None for what was there before."""
+    if formats is None:
+        return None if mapping is None else list(mapping)
+    own = [each for each in (kept if mapping is None else mapping) if not each.startswith(_TIME_FORMAT)]
+    return [*own, *(f"{_TIME_FORMAT}{text}" for text in formats if text)]
 
 
 def with_overrides(detection: Detection, stanza: Stanza, why: str = "--map says so") -> Detection:

@@ -18,6 +18,8 @@ from esctl.index.envelope.paths import parse_path
 from esctl.index.envelope.payload_keys import KEYS as PAYLOAD_KEYS
 from esctl.index.envelope.payload_keys import read_encoding, read_names, written_keys
 from esctl.index.envelope.presets import PRESETS
+from esctl.index.envelope.times.keys import TIME_KEYS, read_time_key, write_time_keys
+from esctl.index.envelope.toml_text import toml_key, toml_string
 from esctl.model import MappingConfig, Stanza
 
 CUSTOM = "custom"
@@ -31,9 +33,9 @@ _PARTS = ("id", "sequence")  # a list of paths means parts here, alternatives el
 _TABLES = ("entities", "aliases")
 _ORDERS = ("time", "position", "sequence")
 _SCOPES = ("source", "store")
-_BESIDE = ("scope", "ignore", "ignore_types")
+_BESIDE = ("scope", "ignore", "ignore_types", *TIME_KEYS)
 """What says nothing of where fields are, and so may stand beside what is recognised."""
-_KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap", *PAYLOAD_KEYS, "absent", *_BESIDE)
+_KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap", *PAYLOAD_KEYS, "absent", *_BESIDE, "day_first")
 
 _TEMPLATE_FIELD = re.compile(r"\{([^{}]*)\}")
 _GENERATION = re.compile(r"#[0-9]+\Z")
@@ -63,12 +65,14 @@ def parse_mapping(table: Mapping[str, Any], file: str = "esctl.toml") -> Mapping
 
 def _recognised(table: Mapping[str, Any]) -> Stanza | None:
     """Return what to lay a table over that does not say where any field is."""
-    return Stanza(RECOGNISED) if set(table) <= {*_BESIDE} else None
+    return Stanza(RECOGNISED) if set(table) <= {*_BESIDE, "day_first"} else None
 
 
 def beside(stanza: Stanza, recognised: Stanza) -> Stanza:
     """Lay a stanza that does not say where fields are over what was recognised."""
-    return replace(recognised, **{name: getattr(stanza, name) for name in _BESIDE})
+    said = {name: getattr(stanza, name) for name in _BESIDE}
+    told = {name: value for name, value in said.items() if name not in TIME_KEYS or value not in ((), None)}
+    return replace(recognised, **told)
 
 
 def override(stanza: Stanza | None, assignments: Sequence[str]) -> Stanza:
@@ -84,7 +88,7 @@ def override(stanza: Stanza | None, assignments: Sequence[str]) -> Stanza:
             raise UsageError(f"--map {assignment!r} is not KEY=PATH", "write it like --map entity=data.account")
         read: Any = {"const": value[1:]} if value.startswith("=") else value
         group, dot, name = key.partition(".")
-        if dot and group in (*_TABLES, "encoding"):
+        if dot and group in (*_TABLES, "encoding", "zone_names"):
             into, name = table.setdefault(group, {}), name
         else:
             into, name = table, key
@@ -151,6 +155,8 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
         return {key: read_names(value, where)}
     if key == "ignore":
         return {key: _condition(value, where)}
+    if key in TIME_KEYS or key == "day_first":
+        return read_time_key(key, value, where)
     return {key: _path(value, where)} if key == "unwrap" else {}
 
 
@@ -245,12 +251,13 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
     if stanza.ignore != base.ignore:
         lines.append(f"ignore = {toml_string(stanza.ignore)}")
     lines += written_keys(stanza, base, toml_string)
+    lines += write_time_keys(stanza)
     if stanza.unwrap != base.unwrap:
         lines.append(f"unwrap = {toml_string(stanza.unwrap)}")
     for key in _TABLES:
         if getattr(stanza, key) != getattr(base, key):
             lines += ["", f"[{table}.{key}]"]
-            lines += [f"{_key(role)} = {_write_values(paths)}" for role, paths in getattr(stanza, key)]
+            lines += [f"{toml_key(role)} = {_write_values(paths)}" for role, paths in getattr(stanza, key)]
     return "\n".join(lines) + "\n"
 
 
@@ -267,18 +274,3 @@ def _write_values(values: tuple[str, ...]) -> str:
         f"{{ const = {toml_string(value[1:])} }}" if value.startswith("=") else toml_string(value) for value in values
     ]
     return written[0] if len(written) == 1 else f"[{', '.join(written)}]"
-
-
-def toml_string(text: str) -> str:
-    """Write a TOML basic string (TOML 1.0): every character that is no plain sign, or could act, is escaped."""
-    return "".join(map(_toml_character, json.dumps(text, ensure_ascii=False)))
-
-
-def _toml_character(character: str) -> str:
-    if character.isprintable():
-        return character
-    return f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
-
-
-def _key(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_string(name)

@@ -15,6 +15,8 @@ from esctl.index.envelope.openings import find_openings, opened, with_needed
 from esctl.index.envelope.payload_keys import openings_of
 from esctl.index.envelope.presets import PRESETS
 from esctl.index.envelope.recognise import fitted
+from esctl.index.envelope.search import Choice
+from esctl.index.envelope.times.of_sample import Blocks, Told, told_of
 from esctl.log.store_state import StoreState
 from esctl.model import Cursor, MappingConfig, Stanza
 
@@ -23,12 +25,45 @@ Sample = Callable[[], list[Any]]
 
 
 def stanza_of(
-    config: MappingConfig, source: str, recorded: Stanza | None, cursor: Cursor, sample: Sample
+    config: MappingConfig,
+    source: str,
+    recorded: Stanza | None,
+    cursor: Cursor,
+    sample: Sample,
+    whole: Blocks | None = None,
 ) -> tuple[Stanza, Detection | None]:
     """Return the stanza of a source, and what was recognised where that was needed.
 
-    `recorded` is what had been recognised when records of it were erased.
+    `recorded` is what had been recognised when records of it were erased. `whole` gives all records of the first
+    commit, in blocks, where the sample does not tell day from month.
     """
+    stanza, detection = _chosen(config, source, recorded, cursor, sample)
+    if recorded is not None:
+        kept = {name: getattr(recorded, name) for name in ("time_format", "newest_first")}
+        return replace(stanza, **{name: getattr(stanza, name) or value for name, value in kept.items()}), detection
+    if not stanza.time or stanza.order != "time":
+        return stanza, detection
+    told = told_of(stanza, sample(), whole or (lambda: [sample()]))
+    return _with_times(stanza, detection, told)
+
+
+def _with_times(stanza: Stanza, detection: Detection | None, told: Told) -> tuple[Stanza, Detection | None]:
+    """Lay what the records tell of their times over a stanza."""
+    found = replace(stanza, newest_first=told.newest_first or stanza.newest_first)
+    rows = []
+    if told.order:
+        found = replace(found, time_format=(told.order,))
+        rows.append(Choice("time_format", told.order, f"{told.by!r:.60} says so"))
+    if told.newest_first and not stanza.newest_first:
+        rows.append(Choice("newest_first", "true", "times run backwards: of one instant, the first record is the last"))
+    if detection is None:
+        return found, Detection(found, (), doubt=told.doubt) if told.doubt else None
+    return found, replace(detection, stanza=found, rows=(*detection.rows, *rows), doubt=told.doubt)
+
+
+def _chosen(
+    config: MappingConfig, source: str, recorded: Stanza | None, cursor: Cursor, sample: Sample
+) -> tuple[Stanza, Detection | None]:
     configured = stanza_for(config, source)
     if configured is not None and configured.name != RECOGNISED:
         stanza = _finished(config, configured, sample, recorded)

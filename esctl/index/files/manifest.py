@@ -75,6 +75,8 @@ class IndexFile(Struct, frozen=True):
     invalid: int
     homeless: int  # valid events of no entity
     erased: int  # records that were erased, and say nothing any more
+    undated: int  # valid events without a time of their own that can be read
+    ties: bool  # events of one microsecond are not all ordered by arrival
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload fields seen, with the JSON types they had
     loose: tuple[str, ...]  # of these, those of payloads that stand in `data`
     tallies: tuple[Tally, ...] = ()
@@ -184,6 +186,11 @@ class Manifest(Struct, frozen=True, dict=True):
     def shapeless(self) -> int:
         """Count events of an entity whose payload is neither an object nor null."""
         return sum(file.shapeless for file in self.files)
+
+    @property
+    def undated(self) -> int:
+        """Count the events without a time of their own that can be read."""
+        return sum(file.undated for file in self.files)
 
     @property
     def homeless(self) -> int:

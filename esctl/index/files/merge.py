@@ -31,6 +31,7 @@ SAMPLED = 100
 """Of so many rows, one is looked at to find where those begin and end."""
 _SUMS = (
     "rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless", "erased", "shapeless",
+    "undated",
 )  # fmt: skip
 
 
@@ -147,6 +148,7 @@ def summed(files: Sequence[IndexFile]) -> IndexFile:
         orderings=tuple(sorted({ordering for file in files for ordering in file.orderings})),
         roles=any(file.roles for file in files),
         twice=any(file.twice for file in files),
+        ties=any(file.ties for file in files),
         **{key: sum(getattr(file, key) for file in files) for key in _SUMS},
     )
 

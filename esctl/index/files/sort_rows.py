@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 _ENTITIES = "esctl_entities"
 _FEW = 4096
 """Most different texts of a column handed on as codes: Parquet writes them all into each row group."""
-_CODED = ("source", "scope", "type", "actor", "ordering", "invalid", "nulls")
+_CODED = ("source", "scope", "type", "actor", "ordering", "undated", "wall", "invalid", "nulls")
 _SOURCES = ("position", "source", "offset")
-_SAID = ("time", "recorded_at", "id", "scope", "stanza", "type")
+_SAID = ("time", "undated", "tie", "wall", "recorded_at", "id", "scope", "stanza", "type")
 _REST = (
     "actor", "correlation", "causation", "aliases", "sequence", "sequence_key", "ordering", "invalid", "duplicate_of",
     "conflict", "data", "nulls",

@@ -26,7 +26,7 @@ def find_repeats(connection: duckdb.DuckDBPyConnection, events: pa.Table, earlie
     count.
     """
     rows = np.flatnonzero(pc.and_(events["id"].is_valid(), events["invalid"].is_null()).to_numpy())
-    taken = events.select(["position", "recorded_at", "source", "time", "stanza", "scope", "id"])
+    taken = events.select(["position", "recorded_at", "source", "time", "undated", "stanza", "scope", "id"])
     search = Search(connection, taken.take(pa.array(rows)) if len(rows) < len(taken) else taken, earlier)
     found = divided(search) if is_divided(earlier.stanzas) else search.plain()
     return Repeats(rows[found.rows], found.firsts, found.conflicts, found.ids, found.meetings)

@@ -60,7 +60,7 @@ def divided(search: Search) -> Repeats:
 def _times(search: Search) -> pa.Array:
     """Return the times that records themselves name, null where there is none: equal records have equal ones."""
     time = search.events["time"].combine_chunks()
-    named = pc.not_equal(time, search.events["recorded_at"].combine_chunks().cast(time.type))
+    named = search.events["undated"].combine_chunks().is_null()
     return pc.if_else(named, time.cast(pa.int64()), None)
 
 

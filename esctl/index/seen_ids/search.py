@@ -158,7 +158,7 @@ class Search:
                 .sql(f"""SELECT k.code::BIGINT AS code,
                     {by_stanza(numberings(stanzas), "f.stanza")}::BIGINT AS numbering,
                     min(f.position) AS position, arg_min(f.source, f.position) AS source,
-                    min(CASE WHEN f.time <> f.recorded_at THEN epoch_us(f.time) END) AS time
+                    min(CASE WHEN f.undated IS NULL THEN epoch_us(f.time) END) AS time
                 FROM (SELECT * FROM read_parquet({text_list(before.files_of(positions))}) SEMI JOIN {_CANDIDATES}
                       USING (position)) f JOIN {_IDS} k
                 ON f.id = k.id AND {by_stanza(families(stanzas), "f.stanza")} = k.stanza

@@ -23,6 +23,7 @@ from esctl.projection.spec import Projection
 from tests.ask.states.test_engine_reference import PORT, Predicate, hold, predicates
 from tests.reference import FoldError, Reference
 from tests.reference.fold import Entity, Step
+from tests.reference.mapping import Event
 from tests.support.drawn_values import INSTANTS
 from tests.support.engine_harness import Engine, engine, fetch, micros
 from tests.support.strategies import Log
@@ -36,12 +37,16 @@ class Interval:
     ended: Step | None
 
 
+def _one_moment(row: Event, following: Event) -> bool:
+    return row.time == following.time and not (row.undated or following.undated)
+
+
 def intervals(steps: Sequence[Step], predicate: Predicate, kind: str, each_event: bool) -> list[Interval]:
     _, holds = predicate
     found: list[Interval] = []
     began: Step | None = None
     for number, step in enumerate(steps):
-        if not each_event and number + 1 < len(steps) and steps[number + 1].rows[0].time == step.rows[0].time:
+        if not each_event and number + 1 < len(steps) and _one_moment(step.rows[0], steps[number + 1].rows[0]):
             continue
         truth = not step.deletes and holds(step.after, step.version, kind)
         if truth and began is None:
@@ -72,9 +77,10 @@ def numeric(steps: Mapping[Entity, Sequence[Step]]) -> Iterator[Predicate]:
 
 def row(entity: Entity, interval: Interval) -> tuple[Any, ...]:
     def told(step: Step | None) -> tuple[Any, ...]:
-        return (None,) * 5 if step is None else tuple(
-            getattr(step.rows[0], name) for name in ("time", "position", "id", "type", "actor")
-        )  # fmt: skip
+        if step is None:
+            return (None,) * 5
+        event = step.rows[0]
+        return (None if event.undated else event.time, event.position, event.id, event.type, event.actor)
 
     start, *began = told(interval.began)
     end, *ended = told(interval.ended)

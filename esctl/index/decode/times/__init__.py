@@ -4,10 +4,20 @@
 that a user writes; `columns` reads whole columns.
 """
 
-from esctl.index.decode.times.columns import read_times
+from esctl.index.decode.times.columns import read_nanos, read_times
 from esctl.index.decode.times.epochs import BEYOND, FIRST
 from esctl.index.decode.times.python import parse_instant
 from esctl.index.decode.times.reading import Reading, reading_of
 from esctl.index.decode.times.sql import time_sql, times_sql
 
-__all__ = ["BEYOND", "FIRST", "Reading", "parse_instant", "read_times", "reading_of", "time_sql", "times_sql"]
+__all__ = [
+    "BEYOND",
+    "FIRST",
+    "Reading",
+    "parse_instant",
+    "read_nanos",
+    "read_times",
+    "reading_of",
+    "time_sql",
+    "times_sql",
+]

@@ -8,13 +8,16 @@ from esctl.index.decode.times.epochs import BEYOND, FIRST
 from esctl.index.decode.times.forms import Form
 from esctl.index.decode.times.python import form_of, instant_of
 from esctl.index.decode.times.reading import Reading
-from esctl.index.decode.times.sql import plain_cases, rest_sql, tidy_sql, time_sql, times_sql
+from esctl.index.decode.times.sql import FINE, nanos_sql, plain_cases, rest_sql, tidy_sql, time_sql, times_sql
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
 _BATCH = 16_384  # rows: DuckDB hands whole Arrow batches to its threads
+_FINE_LENGTH = 17
+"""Characters of the shortest text that tells less than a microsecond: a number of ticks."""
+_FINE_UTC = len("2026-11-23T02:40:10.1234567Z")
 _FEW = 256
 _LOOKED_AT = 20
 """Texts that tell which forms a column has; what they do not tell is read in all of them."""
@@ -121,3 +124,25 @@ def _written(times: pa.Array) -> pa.Array:
         return times
     known = pc.and_(pc.greater_equal(micros, FIRST), pc.less(micros, BEYOND))
     return pc.if_else(known, times, pa.scalar(None, times.type))
+
+
+def read_nanos(connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array, reading: Reading) -> pa.Array:
+    """Read what times have below a microsecond, in nanoseconds; null where that is nothing."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    nothing = pa.nulls(len(texts), pa.int64())
+    longest = pc.max(pc.binary_length(texts)).as_py()
+    if longest is None or longest < _FINE_LENGTH or (longest < _FINE_UTC and pc.all(pc.ends_with(texts, "Z")).as_py()):
+        return nothing
+    if not pc.any(pc.match_substring_regex(texts, FINE)).as_py():
+        return nothing
+    fine = pc.and_(pc.match_substring_regex(texts, FINE), times.is_valid())
+    table = pa.table({"i": pc.indices_nonzero(fine), "t": texts.filter(fine)})
+    connection.register("esctl_times", table)
+    try:
+        sql = f"SELECT {nanos_sql('t', reading)} AS nanos FROM esctl_times ORDER BY i"
+        found = connection.sql(sql).to_arrow_table()["nanos"].combine_chunks().cast(pa.int64())
+    finally:
+        connection.unregister("esctl_times")
+    return pc.replace_with_mask(nothing, fine, found)

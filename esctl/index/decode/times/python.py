@@ -15,7 +15,11 @@ from esctl.index.decode.times.forms import Form
 from esctl.index.decode.times.reading import Reading
 from esctl.index.decode.times.sql import PIVOT
 
-_MICRO = datetime.timedelta(microseconds=1)
+_PLAIN = re.compile(
+    rf"(?P<y>[0-9]{{4}})-(?P<m>[0-9]{{2}})-(?P<d>[0-9]{{2}})"
+    rf"(?:[T ](?P<h>[0-9]{{2}}):(?P<i>[0-9]{{2}})(?::(?P<s>[0-9]{{2}})(?:\.(?P<f>[0-9]+))?)?(?P<z>{forms.OFFSET})?)?"
+)
+"""What is read at once, since most logs have it."""
 _EPOCH = datetime.datetime(1970, 1, 1)  # noqa: DTZ001 - naive on both sides
 _LIKELY = Reading(tuple(forms.ORDERS))
 _DAY = 86_400 * 10**6
@@ -67,6 +71,8 @@ def form_of(text: str, reading: Reading) -> tuple[Form | None, bool]:
 def _usual(text: str, tz: str, reading: Reading) -> int | None:
     if re.fullmatch(EPOCH, text) and not re.fullmatch(forms.BASIC, text):
         return micros_of(text)
+    if match := _PLAIN.fullmatch(text):
+        return _built(match.groupdict(""), tz, reading)
     tidied = _tidied(text)
     if tidied is None:
         return None

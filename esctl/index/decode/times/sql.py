@@ -8,7 +8,7 @@ from esctl.engine.offsets import offset_sql
 from esctl.engine.quoting import literal, text_list
 from esctl.engine.zones import fixed_minutes
 from esctl.index.decode.times import forms
-from esctl.index.decode.times.epochs import BY_NAME, EPOCH, Unit, unit_sql
+from esctl.index.decode.times.epochs import BY_NAME, EPOCH, NANO, UNITS, Unit, unit_sql
 from esctl.index.decode.times.forms import Form
 from esctl.index.decode.times.reading import Reading
 
@@ -16,6 +16,8 @@ _YEAR_ZERO = "0000"
 _APART = 146_097 * 50
 """Days that a time without a zone stands apart until its offset is taken off: twenty thousand years, any calendar."""
 _APART_YEAR = 15_000
+FINE = r"[.,][0-9]{7}|^-?[0-9]{17,19}(?:[.]|$)|(?i:nano|nsec)|^\\[[0-9, ]*[0-9]\\]$"
+"""What texts look like that may tell less than a microsecond."""
 PIVOT = 69
 """Years of two digits are those from 1969 to 2068, as POSIX has them."""
 
@@ -175,3 +177,28 @@ def _offset(reading: Reading) -> str:
     seconds = f"""list_transform([{size}], lambda o: (coalesce(TRY_CAST(o.h AS BIGINT), 0) * 3600
         + coalesce(TRY_CAST(o.m AS BIGINT), 0) * 60) * if(contains(q.z, '-'), -1, 1))[1]"""
     return f"to_seconds(CASE q.z {named} ELSE {seconds} END)" if named else f"to_seconds({seconds})"
+
+
+def nanos_sql(expr: str, reading: Reading) -> str:
+    """Write SQL for the nanoseconds that a text which is a time has below its microsecond; NULL for none."""
+
+    def part(pattern: str) -> str:
+        return f"TRY_CAST(rpad(regexp_extract({expr}, {literal(pattern)}, 1), 3, '0') AS BIGINT)"
+
+    number = f"TRY_CAST({expr} AS HUGEINT)"
+    unit = next((each for each in reading.written if isinstance(each, Unit)), None)
+    ticks = [each for each in ([unit] if unit else UNITS) if each.per == 10 * NANO]
+    nanos = [each for each in ([unit] if unit else UNITS) if each.per == 1000 * NANO]
+    bounds = "".join(
+        f" WHEN {number} >= {each.low} AND {number} < {each.high} THEN {number} % 10 * 100" for each in ticks
+    )
+    rest = f" WHEN {number} >= {nanos[0].low} THEN {number} % 1000" if nanos else ""
+    counted = f"CASE{bounds}{rest} END" if bounds or rest else "NULL"
+    wrapped = r"(?i)nano[a-z]*\"? *: *\"?[0-9]*?([0-9]{1,3})\"?[ ,}]"
+    whole = f"TRY_CAST(nullif(regexp_extract({expr}, {literal(wrapped)}, 1), '') AS BIGINT)"
+    array = r"^\[(?: *[0-9]+ *,){6} *[0-9]*?([0-9]{1,3}) *\]$"
+    last = f"TRY_CAST(nullif(regexp_extract({expr}, {literal(array)}, 1), '') AS BIGINT)"
+    fraction = part(r"[.,][0-9]{6}([0-9]{1,3})")
+    return f"""nullif(CASE WHEN regexp_full_match({expr}, '-?[0-9]+') THEN {counted}
+        WHEN starts_with({expr}, '{{') THEN {whole} WHEN starts_with({expr}, '[') THEN {last}
+        WHEN regexp_matches({expr}, '[.,][0-9]{{7}}') THEN {fraction} END, 0)"""

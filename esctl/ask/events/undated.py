@@ -1,0 +1,31 @@
+"""The events of a store whose times are none, or of which there are two."""
+
+from __future__ import annotations
+
+from esctl.ask.scope.scope import Scope
+from esctl.engine.duckdb import explained, single_row
+
+
+def find_undated(scope: Scope, after: int = 0) -> tuple[int, int, str, str] | None:
+    """Return how many are behind a position, and the first one: its position, why, its source; None for none."""
+    rows = scope.view.relation(
+        ["position", "undated", "source"], None, [f"position > {int(after)}", "undated IS NOT NULL"]
+    )
+    sql = f"""SELECT count(DISTINCT position), min(position), arg_min(undated, position), arg_min(source, position)
+        FROM ({rows})"""
+    with explained():
+        row = single_row(scope.connection, sql)
+    if row is None or not row[0]:
+        return None
+    count, position, why, source = row
+    return count, position, why, source
+
+
+def count_changed(scope: Scope, after: int = 0) -> tuple[int, int]:
+    """Count the events behind a position whose times clocks show twice, and those whose times they never show."""
+    rows = scope.view.relation(["position", "wall"], None, [f"position > {int(after)}", "wall IS NOT NULL"])
+    tests = ("wall = 'twice'", "wall = 'never'")
+    items = ", ".join(f"count(DISTINCT position) FILTER ({test})" for test in tests)
+    with explained():
+        row = single_row(scope.connection, f"SELECT {items} FROM ({rows})")
+    return (row[0], row[1]) if row is not None else (0, 0)

@@ -1,0 +1,31 @@
+"""Times that events have of their own, in answers: what an undated one is folded at is no time of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from esctl.ask.scope.scope import Scope
+from esctl.engine.quoting import identifier
+from esctl.model import Answer, Column
+
+
+def with_own_times(scope: Scope, answer: Answer) -> Answer:
+    """Return an answer whose `time` is empty where the event at its `position` is undated."""
+    if not scope.view.manifest.undated:
+        return answer
+    undated = scope.view.relation(["position"], None, ["undated IS NOT NULL"])
+
+    def own(sql: str, columns: Sequence[Column]) -> str:
+        names = [column.name for column in columns]
+        if not sql or not {"time", "position"} <= set(names):
+            return sql
+        items = ["CASE WHEN undated IS NULL THEN time END AS time" if n == "time" else identifier(n) for n in names]
+        numbered = f"SELECT *, row_number() OVER () AS esctl_row FROM ({sql})"
+        joined = f"""SELECT a.*, u.position AS undated FROM ({numbered}) a
+            LEFT JOIN (SELECT DISTINCT position FROM ({undated})) u ON a.position = u.position"""
+        return f"SELECT {', '.join(items)} FROM ({joined}) ORDER BY esctl_row"
+
+    flat = own(answer.flat_sql, answer.flat_columns)
+    return replace(answer, sql=own(answer.sql, answer.columns), flat_sql=flat, ready=None)

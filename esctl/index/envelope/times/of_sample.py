@@ -1,0 +1,172 @@
+"""What the first records of a source say of how its times are read: the order of day and month, and of the records."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any
+
+from msgspec import Struct
+
+from esctl.index.decode.times.forms import ORDERS
+from esctl.index.decode.times.python import instant_of
+from esctl.index.decode.times.reading import Reading, reading_of
+from esctl.index.envelope.envelope_sql import record_path
+from esctl.index.envelope.paths import parse_path
+from esctl.index.envelope.sampled_fields import time_text
+from esctl.model import MARK, Stanza
+
+_NUMBERED = re.compile(r"[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})(?![0-9])")
+_SPREAD = 50
+_FORMATS = {"day-first": "%d/%m/%Y", "month-first": "%m/%d/%Y", "year-first": "%y/%m/%d"}
+Blocks = Callable[[], Iterable[list[Any]]]
+"""Gives all records of a source's first commit, parsed, in blocks."""
+
+
+class Doubt(Struct, frozen=True):
+    """A time whose day and month cannot be told apart: where it is, and what it would be in each order (by name)."""
+
+    path: str
+    text: str
+    readings: tuple[tuple[str, str], ...]
+    mixed: bool = False  # some records can be read in one order only, some in another only
+
+    @property
+    def why(self) -> str:
+        """Describe it in a line."""
+        if self.mixed:
+            return f"some of its dates have the day first, some the month, as {self.text!r}"
+        either = " or ".join(f"{shown} ({name})" for name, shown in self.readings)
+        return f"day and month cannot be told apart: {self.text!r} is {either}"
+
+    @property
+    def line(self) -> str:
+        """Write the line of `[mapping]` that settles it."""
+        names = [name for name, _ in self.readings]
+        order = names[0] if names else "day-first"
+        return f'time_format = "{_written(self.text, order)}"'
+
+
+class Told(Struct, frozen=True):
+    """What a sample tells: the order of day and month and by which text, or a doubt, and whether newest is first."""
+
+    order: str = ""
+    by: str = ""
+    doubt: Doubt | None = None
+    newest_first: bool = False
+
+
+def told_of(stanza: Stanza, sample: Sequence[Any], whole: Blocks) -> Told:
+    """Return what the first records of a source tell of its times."""
+    reading = reading_of(stanza)
+    texts = list(_texts(stanza, sample))
+    order, by, doubt = "", "", None
+    if not set(reading.formats) and any(_is_numbered(text) for text in texts):
+        order, by, doubt = _order(stanza, whole())
+        if doubt is not None and (beside := _order_beside(stanza, sample, doubt)):
+            order, by, doubt = *beside, None
+        reading = Reading((order,), reading.zones) if order else reading
+    known = stanza.newest_first
+    return Told(order, by, doubt, _runs_backwards(texts, reading) if known is None else known)
+
+
+def _texts(stanza: Stanza, records: Iterable[Any]) -> Iterator[str]:
+    for record in records:
+        held = _at(record, stanza.unwrap) if stanza.unwrap else record
+        record = held if isinstance(held, dict) else record
+        found = (_text(record, alternative) for alternative in stanza.time)
+        text = next((text for text in found if text), None)
+        if text is not None:
+            yield text
+
+
+def _text(record: Any, alternative: str) -> str | None:
+    if alternative.startswith("="):
+        return alternative[1:]
+    pieces = re.split(r"\{([^{}]*)\}", alternative) if "{" in alternative else ["", alternative]
+    values = [_at(record, piece) if i % 2 else piece for i, piece in enumerate(pieces)]
+    if any(value is None for value in values):
+        return None
+    return "".join(time_text(value).removeprefix(MARK) for value in values)
+
+
+def _at(record: Any, path: str) -> Any:
+    for part in record_path(path) if path.startswith("record") else parse_path(path):
+        if isinstance(part, int) and isinstance(record, list) and part < len(record):
+            record = record[part]
+        elif isinstance(part, str) and isinstance(record, dict):
+            record = record.get(part)
+        else:
+            return None
+    return record
+
+
+def _is_numbered(text: str) -> bool:
+    return _NUMBERED.match(text.lstrip(" ")) is not None or bool(re.match(r"[A-Za-z]{3,9},? +[0-9]{1,2}[-/.]", text))
+
+
+def _order(stanza: Stanza, blocks: Iterable[list[Any]]) -> tuple[str, str, Doubt | None]:
+    """Return the only order in which all dates can be read, and the text that says so; else what cannot be told."""
+    left, by, unclear = list(ORDERS), "", ""
+    for block in blocks:
+        for text in filter(_is_numbered, dict.fromkeys(_texts(stanza, block))):
+            found = {order: instant_of(text, "UTC", Reading((order,))) for order in left}
+            readable = [order for order, instant in found.items() if instant is not None]
+            if not readable:
+                if len(left) == 1 and any(instant_of(text, "UTC", Reading((order,))) is not None for order in ORDERS):
+                    return "", "", Doubt(stanza.time[0], text, (), mixed=True)
+                continue  # no date in any order
+            if len(readable) < len(left):
+                by, left = text, readable
+            if not unclear and len({found[order] for order in left}) > 1:
+                unclear = text
+        if len(left) == 1:
+            break  # a later one that fits another order only is undated
+    if len(left) == 1:
+        return left[0], by, None
+    if not unclear:
+        return "day-first", "", None
+    shown = {order: instant_of(unclear, "UTC", Reading((order,))) for order in left}
+    readings = tuple((order, _day(at)) for order, at in shown.items() if at is not None)
+    return "", "", Doubt(stanza.time[0], unclear, readings)
+
+
+def _order_beside(stanza: Stanza, sample: Sequence[Any], doubt: Doubt) -> tuple[str, str] | None:
+    """Return the order that another date tells which each record has beside, written year first, and that date."""
+    found: dict[str, str] = {}
+    for record in sample:
+        text = next(_texts(stanza, [record]), "")
+        read = {name: instant_of(text, "UTC", Reading((name,))) for name, _ in doubt.readings}
+        days = {name: _day(at) for name, at in read.items() if at is not None}
+        if len(set(days.values())) < 2:
+            continue
+        whole = json.dumps(record, default=str)
+        there = {name: day for name, day in days.items() if day in whole}
+        if len(there) != 1:
+            return None
+        found |= there
+    return next(iter(found.items())) if len(found) == 1 else None
+
+
+def _day(micros: int) -> str:
+    return (date(1970, 1, 1) + timedelta(microseconds=micros)).isoformat()
+
+
+def _written(text: str, order: str) -> str:
+    mark = next((mark for mark in "/.-" if mark in text), "/")
+    year = "%Y" if re.search(r"[-/.][0-9]{4}", text) or order == "year-first" else "%y"
+    return _FORMATS[order].replace("/", mark).replace("%Y", year)
+
+
+def _runs_backwards(texts: Sequence[str], reading: Reading) -> bool:
+    """Return whether no time is later than the one before it, and some are earlier."""
+    spread = texts[:: max(len(texts) // _SPREAD, 1)]
+    return _falls(spread, reading) and (len(spread) == len(texts) or _falls(texts, reading))
+
+
+def _falls(texts: Sequence[str], reading: Reading) -> bool:
+    found = [at for text in texts if (at := instant_of(text, "UTC", reading)) is not None]
+    return all(a >= b for a, b in pairwise(found)) and bool(found) and found[0] > found[-1]
