@@ -154,8 +154,9 @@ def test_what_is_listed_is_what_a_plain_walk_finds() -> None:
         seen.update(name for name, rows_found in found.items() if rows_found)
 
     check()
-    # `numberings` and `read-twice` take several sources, `recording` a clock that jumped, `clock-change` a zone.
-    assert set(NAMES) - {"no-creation", "numberings", "read-twice", "recording", "clock-change", "gaps"} <= seen.keys()
+    # Some take several sources, `recording` a clock that jumped, `clock-change` a zone.
+    rare = {"no-creation", "numberings", "read-twice", "repeats", "recording", "clock-change", "gaps"}
+    assert set(NAMES) - rare <= seen.keys()
 
 
 @seed(1)
