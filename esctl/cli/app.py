@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "repair": ("esctl.cli.commands.repair", "Rebuild what is derived, and say what evidence is lost."),
     "export": ("esctl.cli.commands.export", "Export events, or a source byte for byte."),
     "reindex": ("esctl.cli.commands.reindex", "Read the evidence again, under another mapping."),
+    "presets": ("esctl.cli.commands.presets", "List the formats that are known by name."),
     "snapshot": ("esctl.cli.commands.snapshot", "Save the states at a point, so that replays go on from there."),
     "compact": ("esctl.cli.commands.compact", "Merge small files of the store."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),

@@ -49,6 +49,7 @@ CALLS: dict[str, list[list[str]]] = {
     "repair": [[]],
     "export": [[], ["--raw", "--source", "a\x1b[31m\u202e.jsonl"]],
     "reindex": [[]],
+    "presets": [[], ["okta"]],
     "compact": [[]],
     "snapshot": [[], ["--list"]],
     "config": [["show"]],

@@ -45,6 +45,10 @@ Map = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="KEY=PATH", help=f"{MAP_HELP} Kept for the commands that follow."),
 ]
+PresetName = Annotated[
+    str | None,
+    typer.Option("--preset", metavar="NAME", help="The format of the events, as esctl presets lists it."),
+]
 Null = Annotated[str | None, typer.Option("--null", metavar="TEXT", help="The CSV cell text that means null.")]
 Header = Annotated[
     bool | None,
@@ -94,6 +98,7 @@ def run(
     encoding: Encoding = None,
     mapping: Map = None,
     time_format: TimeFormat = None,
+    preset: PresetName = None,
     null: Null = None,
     header: Header = None,
     decimal: Decimal = None,
@@ -137,7 +142,7 @@ def run(
     if follow:
         _check_followable(options)
     store = Store.create(
-        shared.store, shared.config, erasable=erasable, overrides=_said(shared, mapping, time_format),
+        shared.store, shared.config, erasable=erasable, overrides=_said(shared, _begun(mapping, preset), time_format),
         memory_limit=shared.memory_limit, tz=zone(shared), sources=[source.path for source in found],
     )  # fmt: skip
     _tell_store(store, shared)
@@ -164,6 +169,11 @@ def _said(shared: Shared, mapping: list[str] | None, formats: list[str] | None) 
 
     found = find_store(shared.store) if formats is not None else None
     return with_time_format(read_overrides(found) if found is not None else (), mapping, formats)
+
+
+def _begun(mapping: list[str] | None, preset: str | None) -> list[str] | None:
+    """Return what --map says, after --preset; None where neither is given."""
+    return mapping if preset is None else [f"preset={preset}", *(mapping or ())]
 
 
 def _tell_store(store: Store, shared: Shared) -> None:

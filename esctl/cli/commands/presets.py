@@ -1,0 +1,76 @@
+"""esctl presets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from esctl.cli.options import Shared, command
+
+if TYPE_CHECKING:
+    from esctl.index.envelope.presets.preset import Preset
+    from esctl.model import Answer
+
+_MAPPED = ("id", "type", "time", "entity", "tenant", "kind", "actor", "correlation", "causation", "data")
+
+
+@command
+def run(
+    shared: Shared,
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="The format to explain.", show_default=False)] = "",
+) -> None:
+    """List the formats that are known by name, or show where one keeps each field of its events."""
+    from difflib import get_close_matches
+
+    from esctl.cli.render import render
+    from esctl.config import find_config, find_store, read_config
+    from esctl.errors import NotFoundError
+    from esctl.index.envelope.presets import PRESETS
+
+    config = read_config(find_config(shared.config, find_store(shared.store)))
+    if name and name not in PRESETS:
+        near = get_close_matches(name, PRESETS, n=1)
+        raise NotFoundError(f"no preset {name!r}", f"did you mean {near[0]}?" if near else "list them: esctl presets")
+    render(_explained(PRESETS[name]) if name else _listed(list(PRESETS.values())), shared, (), config.output)
+
+
+def _listed(presets: list[Preset]) -> Answer:
+    rows = []
+    for preset in presets:
+        stanza = preset.stanza
+        entity = stanza.entity or tuple(paths[0] for _, paths in stanza.entities)
+        rows.append((stanza.name, *(_first(paths) for paths in (stanza.type, stanza.time, entity, stanza.actor))))
+    return _answer(("preset", "type", "time", "entity", "actor"), rows, "presets")
+
+
+def _explained(preset: Preset) -> Answer:
+    stanza = preset.stanza
+    rows = [("needs", " or ".join(group)) for group in preset.needs]
+    for field in _MAPPED:
+        paths = getattr(stanza, field) or (stanza.id_parts if field == "id" else ())
+        joined = " + " if field == "id" and stanza.id_parts else " | "
+        rows += [(field, joined.join(paths))] if paths else []
+    rows += [(f"entity ({role})", " | ".join(paths)) for role, paths in stanza.entities]
+    ordered = " or ".join(" + ".join(parts) for parts in preset.sequences)
+    rows.append(("order", f"by {ordered}; else by {preset.otherwise}" if ordered else f"by {stanza.order}"))
+    rows += [("ignored types", " | ".join(stanza.ignore_types))] if stanza.ignore_types else []
+    rows.append(("to force it", f"esctl ingest --preset {stanza.name} FILE"))
+    return _answer(("field", "where"), rows, stanza.name)
+
+
+def _first(paths: tuple[str, ...]) -> str:
+    more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+    return f"{paths[0]}{more}" if paths else ""
+
+
+def _answer(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], title: str) -> Answer:
+    from esctl.engine.duckdb import open_session
+    from esctl.engine.quoting import identifier, literal
+    from esctl.model import Answer, Column
+
+    values = ", ".join(f"({i}, {', '.join(map(literal, row))})" for i, row in enumerate(rows))
+    names = ", ".join(map(identifier, columns))
+    sql = f"SELECT {names} FROM (VALUES {values}) t(i, {names}) ORDER BY i"
+    return Answer(open_session(), sql, tuple(Column(name, "text") for name in columns), title=title)
