@@ -17,17 +17,21 @@ def find_entity(search: Search) -> SampledField | None:
     """Choose the thing that events are about: its type and id, a name that means it, a thing, the only id."""
     inside = (*field_names.META, *field_names.DATA, *search.opened)
     telling = [name for name in field_names.ENTITY if name not in field_names.SHY]
-    things = _ids(name for name in field_names.THINGS if name not in field_names.PEOPLE)
+    apart = (*field_names.PEOPLE, *field_names.TENANTS)
+    things = _ids(name for name in field_names.THINGS if name not in apart)
     people = _ids(field_names.PEOPLE)
+    tenants = _ids(field_names.TENANTS)
+    around = (*field_names.META, *search.opened)
     return (
         _pair(search)
         or search.named(telling, _settles, inside)
         or search.named(field_names.SHY, _tells, inside)
         or search.named(["id"], _repeats)
-        or search.named(things, _repeats, search.opened)
+        or search.named(things, _repeats, around)
         or search.named(field_names.ENTITY, _accept, inside)
         or search.named(people, _repeats, search.opened)
         or _only_id(search)
+        or search.named(tenants, _repeats, search.opened)
     )
 
 

@@ -53,7 +53,7 @@ ENTITY = _names(
     """
     stream streamid streamname aggregateid aggregate aggregateuuid aggregateidentifier entityid entity
     entityname entitykey subject subjectid originatorid objectid object resourceid resource resourcename
-    targetid documentid docid partitionkey caseconceptname key pk
+    targetid objectname objectkey documentid docid partitionkey caseconceptname key pk
     """
 )
 
@@ -75,6 +75,9 @@ THINGS = _names(
 
 PEOPLE = ("user", "employee", "member", "student")
 """Of these, those who often do what a log is about: it is about another thing, where there is one."""
+
+TENANTS = ("tenant", "organization")
+"""Of these, whose the others are."""
 
 TENANT = _names("tenantid tenant tenantuuid tenantkey organizationid organization orgid")
 """Whose a thing is: the same name is another thing of another tenant."""
@@ -108,8 +111,8 @@ ODD_PAIRS = (
 ACTOR = _names(
     """
     actor actorid actorname actoremail performedby changedby modifiedby doneby executedby initiatedby initiator
-    requestedby whodunnit principal principalid who operator operatorid updatedby createdby by user userid username
-    useremail author authorname agent committer orgresource employee employeeid login email
+    requestedby whodunnit causer causerid principal principalid who operator operatorid updatedby createdby by
+    user userid username useremail author authorname agent committer orgresource employee employeeid login email
     """
 )
 
@@ -155,7 +158,7 @@ META = _names(
 
 INSIDE_ACTOR = _names(
     """
-    id login username name email arn
+    id login username name email arn emailaddress displayname
     """
 )
 """How an actor that is an object is named inside."""

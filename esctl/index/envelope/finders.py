@@ -81,6 +81,10 @@ def _find_id(search: Search) -> SampledField | None:
     )
 
 
+_HOLDS_TYPE, _IN_TYPE = ("event", "action", "operation", "activity"), ("type", "name", "kind", "action")
+"""Objects that tell what happened, and what they call it inside."""
+
+
 def _find_type(search: Search) -> SampledField | None:
     def accept(each: SampledField) -> bool:
         texts = all(isinstance(value, str) and len(value) <= 200 for value in each.values.values())
@@ -90,7 +94,7 @@ def _find_type(search: Search) -> SampledField | None:
 
     inside = (*field_names.META, *search.opened)
     if not search.opened:
-        return search.named(field_names.TYPE, accept, inside)
+        return search.named(field_names.TYPE, accept, inside) or search.named(_IN_TYPE, accept, _HOLDS_TYPE)
     # What a payload calls its type is more of one than what its carrier calls its topic.
     telling, vague = field_names.TELLING_TYPE, field_names.TYPE
     return search.named(telling, accept, inside) or search.named(vague, accept, inside)

@@ -134,3 +134,32 @@ def test_neos_exports(tmp_path: Path) -> None:
     good("ingest", *case("55", tmp_path), cwd=tmp_path)
     rows = good("log", "--columns", "time,entity,id", cwd=tmp_path).rows
     assert rows[0] == {"time": "2024-03-01T08:00:00Z", "entity": "n-1", "id": "id-0"}
+
+
+def test_whose_a_thing_is_is_not_the_thing() -> None:
+    times = [{"at": f"2024-01-01T00:00:{i:02d}Z"} for i in range(14)]
+    records = [{**at, "tenant_id": f"t{i % 2}", "account_no": str(i % 3)} for i, at in enumerate(times)]
+    found = detect(records).stanza
+    assert (found.entity, found.tenant) == (("account_no",), ("tenant_id",))
+    held = [{**at, "organizationId": "o", "metadata": {"issueId": f"i{i % 3}"}} for i, at in enumerate(times)]
+    found = detect(held).stanza
+    assert (found.entity, found.tenant) == (("metadata.issueId",), ("organizationId",))
+    alone = [{**at, "tenant_id": f"t{i % 3}", "n": i} for i, at in enumerate(times)]
+    assert detect(alone).stanza.entity == ("tenant_id",)
+
+
+def test_what_happened_may_stand_in_an_object() -> None:
+    records = [
+        {
+            "id": f"c{i}",
+            "when": f"2024-01-01T00:00:{i:02d}Z",
+            "action": {"type": "rec_add", "result": True},
+            "actor": {"emailAddress": "adm@x.test"},
+            "resource": {"type": "dns", "id": f"r{i % 3}"},
+        }
+        for i in range(14)
+    ]
+    found = detect(records).stanza
+    assert (found.type, found.actor, found.entity) == (
+        ("action.type",), ("actor.emailAddress",), ("{resource.type}/{resource.id}",),
+    )  # fmt: skip
