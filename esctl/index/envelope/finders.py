@@ -33,9 +33,10 @@ def _find_time(search: Search) -> SampledField | None:
     scored = [(score, each) for each in usable if (score := time_score(each)) is not None]
     if not scored:
         return _unread_time(search)
-    score, chosen = min(scored, key=lambda pair: (pair[0], pair[1].path))
+    (score, chosen), *others = sorted(scored, key=lambda pair: (pair[0], pair[1].path))
     named = f"named {chosen.path[-1]!r}" if score[1] < UNNAMED else "its values are times"
-    search.why = f"{named}, {describe(chosen)}"
+    after = f"; the next would be {others[0][1].text}" if others else ""
+    search.why = f"{named}, {describe(chosen)}{after}"
     return chosen
 
 

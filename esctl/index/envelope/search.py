@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct, field
@@ -71,14 +71,28 @@ class Search(Struct):
     def named(
         self, wanted: Iterable[str], accept: Callable[[SampledField], bool], inside: Iterable[str] = ()
     ) -> SampledField | None:
-        """Return the first acceptable field by rank of its name: at the top, then inside objects of the names given."""
+        """Return the first acceptable field by rank of its name: at the top, then inside objects of the names given.
+
+        `why` says so, and which would have been the next.
+        """
+        found = self._by_rank(wanted, accept, inside)
+        chosen = next(found, None)
+        if chosen is None:
+            return None
+        second = next(found, None)
+        after = f"; the next would be {second.text}" if second else ""
+        self.why = f"named {chosen.path[-1]!r}, {describe(chosen)}{after}"
+        return chosen
+
+    def _by_rank(
+        self, wanted: Iterable[str], accept: Callable[[SampledField], bool], inside: Iterable[str]
+    ) -> Iterator[SampledField]:
+        names = list(wanted)
         for holders in ((None,), tuple(inside)):
-            for name in wanted:
+            for name in names:
                 for holder, each in self.by_name.get(name, ()):
                     if holder in holders and self.free(each) and accept(each):
-                        self.why = f"named {each.path[-1]!r}, {describe(each)}"
-                        return each
-        return None
+                        yield each
 
 
 def _walk(record: dict[str, Any]) -> Iterable[tuple[tuple[str, ...], Any]]:
