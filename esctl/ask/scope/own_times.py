@@ -27,5 +27,5 @@ def with_own_times(scope: Scope, answer: Answer) -> Answer:
             LEFT JOIN (SELECT DISTINCT position FROM ({undated})) u ON a.position = u.position"""
         return f"SELECT {', '.join(items)} FROM ({joined}) ORDER BY esctl_row"
 
-    flat = own(answer.flat_sql, answer.flat_columns)
+    flat = own(answer.flat_sql, (*answer.flat_columns, *answer.beside))
     return replace(answer, sql=own(answer.sql, answer.columns), flat_sql=flat, ready=None)
