@@ -41,6 +41,18 @@ def exact(text: str) -> Any:
     return json.loads(text, parse_float=Decimal, parse_int=Decimal)
 
 
+def decoded(raw: bytes) -> str:
+    """Decode a document as its mark or its zeros say, as UTF-8, or where that cannot be as Windows-1252."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return raw.decode("utf-16")
+    if b"\0" in raw:
+        return raw.decode("utf-16-be" if raw.startswith(b"\0") else "utf-16-le")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252")
+
+
 def same(value: Any, other: Any) -> bool:
     """Compare JSON values of any depth by value: numbers exact, whether or not they are written with a fraction."""
     todo = [(value, other)]
@@ -96,7 +108,7 @@ def test_what_may_be_read_is_read_by_value_or_invalid(parsed: dict[str, dict[str
     for file in files:
         row = parsed[file.name]
         if row["invalid"] is None:
-            assert same(row["data"], exact(file.read_text(encoding="utf-8-sig"))), file.name
+            assert same(row["data"], exact(decoded(file.read_bytes()))), file.name
 
 
 def test_values_are_not_transformed(real_logs: Path, tmp_path: Path) -> None:
@@ -104,7 +116,7 @@ def test_values_are_not_transformed(real_logs: Path, tmp_path: Path) -> None:
     for name, row in ingest_all(files, tmp_path)[1].items():
         raw = next(file for file in files if file.name == name).read_bytes()
         if row["invalid"] is None:
-            assert same(row["data"], exact(raw.decode("utf-8"))), name
+            assert same(row["data"], exact(decoded(raw))), name
 
 
 def test_evidence_is_the_files_own_bytes(loaded: tuple[Store, dict[str, dict[str, Any]]], real_logs: Path) -> None:
@@ -136,7 +148,17 @@ def test_lines_are_judged_as_documents_are(real_logs: Path, parsed: dict[str, di
 
 
 def _is_line(raw: bytes) -> bool:
+    if b"\0" in raw or _is_not_utf8(raw):  # how a whole file is encoded is judged by all of it
+        return False
     return bool(raw.strip(b" \t\r\n")) and b"\n" not in raw.strip(b"\n") and not raw.startswith(b"\xef\xbb\xbf")
+
+
+def _is_not_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return True
+    return False
 
 
 def test_the_command_line_reads_all_cases(real_logs: Path, parsed: dict[str, dict[str, Any]], tmp_path: Path) -> None:

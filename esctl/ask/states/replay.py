@@ -286,7 +286,7 @@ def _flat(parts: list[States], selected: list[str]) -> tuple[str, tuple[Column, 
             f"{_flat_value(part, fields.get(name), column)} AS {identifier(column.name)}"
             for name, column in columns.items()
         ]
-        beside = "" if _any_whole(parts) else f", {_state(part)}"
+        beside = "" if _any_whole(parts) else f", {_state(part)} AS state"
         selects.append(f"SELECT entity, kind, {', '.join([*items, ''])}version, position, time{beside} FROM ({sql})")
     return f"SELECT * FROM ({' UNION ALL '.join(selects)})", (*COLUMNS[:2], *columns.values(), *COLUMNS[3:])
 

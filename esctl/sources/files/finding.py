@@ -47,7 +47,7 @@ class Source(Struct, frozen=True):
     @property
     def reopenable(self) -> bool:
         """Return whether reading it twice gives the same bytes (false for stdin, pipes, sockets)."""
-        return self.path is not None and stat.S_ISREG(self.path.stat().st_mode)
+        return self.path is not None and self.path.is_file()
 
 
 def expand(arguments: Sequence[str], limits: Limits = LIMITS, note: Note = lambda text: None) -> list[Source]:
