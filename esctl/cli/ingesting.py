@@ -6,8 +6,10 @@ import glob
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import typer
+
 from esctl.cli import diagnostics
-from esctl.errors import UsageError, shell_word
+from esctl.errors import InputError, UsageError, shell_word
 from esctl.index.envelope.toml_text import toml_string
 from esctl.model import CLOCK_SKEW_SECONDS
 
@@ -75,6 +77,28 @@ def report_apart(found: Sequence[Apart], quiet: bool) -> None:
         diagnostics.note('to say so in esctl.toml (or, where they are the same events, otherwise: "store"):', quiet)
     for name in alone[:MOST_APART]:
         diagnostics.note(f'  [mapping.sources.{toml_string(glob.escape(name))}]\n  scope = "source"', quiet)
+
+
+def refuse_unread(store: Store, names: Sequence[str], after: int) -> None:
+    """Tell of new sources of which little could be read, of the records behind a position.
+
+    Raises InputError where nothing could be; leaves with exit code 1 where most could not.
+    """
+    rows = store.view.relation(["position", "source", "invalid", "data"], None, [f"position > {after}"])
+    unread = "count(*) FILTER (invalid IS NOT NULL AND data IS NULL)"
+    sql = f"SELECT source, count(*), {unread}, min(invalid) FROM ({rows}) GROUP BY source ORDER BY source"
+    found = {source: rest for source, *rest in store.session.connection.execute(sql).fetchall() if source in set(names)}
+    for name, (count, invalid, reason) in found.items():
+        if invalid == count:
+            raise InputError(
+                f"{name}: none of its {count} records could be read: {reason}",
+                "they are kept: esctl log --invalid; a table has its format named by --input-format csv",
+            )
+    most = {name: rest for name, rest in found.items() if 2 * rest[1] > rest[0]}
+    for name, (count, invalid, _) in most.items():
+        diagnostics.note(f"warning: {name}: {invalid} of its {count} records could not be read: esctl log --invalid")
+    if most:
+        raise typer.Exit(1)
 
 
 def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> None:

@@ -90,10 +90,18 @@ def _kept_told(writer: LogWriter) -> Iterator[None]:
 
 
 def _read(run: _Run, sources: Sequence[SourceReader]) -> None:
+    from esctl.sources.formats.foreign import ForeignError
+
     strict = run.intake.options.strict
+    refused: list[InputError] = []
     try:
         for source in sources:
-            _read_source(run, source)
+            try:
+                _read_source(run, source)
+            except ForeignError as error:
+                if strict:
+                    raise
+                refused.append(error)
     except InputError:
         if not strict:
             _flush(run)  # what was read before a source failed is evidence all the same
@@ -101,6 +109,9 @@ def _read(run: _Run, sources: Sequence[SourceReader]) -> None:
     _flush(run)
     if strict:
         run.writer.commit()
+    if refused:
+        more = f" (and {len(refused) - 1} more sources)" if len(refused) > 1 else ""
+        raise InputError(refused[0].message + more, refused[0].hint)
 
 
 def _read_source(run: _Run, source: SourceReader) -> None:

@@ -107,7 +107,7 @@ ROUND_TRIPS = {
     "blank lines": b"\n\r\n" + event(1) + b"\n\n  \n" + event(2) + b"\n\n\n",
     "no last line end": event(1) + b"\n" + event(2),
     "invalid utf-8": event(1) + b'\n{"id":"x\xff\xfe"}\n' + event(2) + b"\n",
-    "odd lines": event(1) + b"\nno json\n{]\n\x00\x1b[31m\n" + event(2) + b"\n",
+    "odd lines": event(1) + b"\n" + event(3) + b"\nno json\n{]\n\x00\x1b[31m\n" + event(2) + b"\n",
     "csv": b'id,time,type,stream,amount\r\n1,2024-01-02,a,thing-1,"x\r\ny"\r\n2,2024-01-03,b,thing-2,\r\n',
     "csv with bom": b"\xef\xbb\xbfid,time,type,stream,amount\n1,2024-01-02,a,thing-1,5\n2,2024-01-03,b,thing-2,6",
 }

@@ -300,16 +300,17 @@ def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
     report_homeless(store, outcome.homeless, shared.quiet, before)
     report_undated(store, shared.quiet, before)
     report_changed(store, shared.quiet, before)
-    if summary.invalid and summary.invalid == summary.new:
-        diagnostics.note(
-            "note: no record could be read: a table has its format named by --input-format csv", shared.quiet
-        )
 
 
 def _check_understood(outcome: Outcome, store: Store) -> None:
-    """Raise UsageError where no entity is known, or the times of a source may be read in two ways."""
-    from esctl.cli.ingesting import report_doubts, report_entities
+    """Raise UsageError where no entity is known, or the times of a source may be read in two ways.
 
+    InputError where nothing of a source could be read.
+    """
+    from esctl.cli.ingesting import refuse_unread, report_doubts, report_entities
+
+    if outcome.summary.invalid:
+        refuse_unread(store, [name for name, _ in outcome.detections], outcome.summary.head - outcome.summary.new)
     report_entities(store, outcome.detections)
     report_doubts(outcome.detections)
 

@@ -23,6 +23,7 @@ from esctl.sources.files.finding import Source, open_stream
 from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, candidates, matching, next_name, same_files
 from esctl.sources.formats import columnar, delimited, detect, encodings
 from esctl.sources.formats.documents import DocumentReader, NothingReader
+from esctl.sources.formats.foreign import refusal
 from esctl.sources.formats.lines import LineReader
 from esctl.sources.formats.prefixes import has_json
 from esctl.sources.formats.shape import Shape, format_records_path, may_have_records, parse_records_path
@@ -121,6 +122,8 @@ def _check(options: SourceOptions) -> None:
 def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: Mapping[str, Cursor]) -> Reading:
     head = stream.read(detect.HEAD)
     whole = stream.ended
+    if options.input_format == "auto" and (foreign := refusal(source.name, head)):
+        raise foreign
     encoding = encodings.encoding_of(head, options.encoding)
     text = encodings.utf8(head, encoding)
     feed = Feed(stream, options.max_record_bytes, head, whole)

@@ -1,0 +1,82 @@
+"""Files that are no text and no table that is read: told by their first bytes, with what makes them readable."""
+
+from __future__ import annotations
+
+import re
+
+from esctl.errors import InputError, shell_word
+from esctl.sources.pieces import BLANKS, BOM
+
+_UNPACK = "unpack it, and name what was in it"
+_DUMP = "write what is in it as JSON Lines or CSV first"
+_MAGIC: tuple[tuple[bytes, str, str], ...] = (
+    (b"ElfFile\0", "a Windows event log (EVTX)", "write it as JSON first: evtx_dump -o jsonl {name}"),
+    (b"Obj\x01", "Avro", "write it as JSON first: avro-tools tojson {name}"),
+    (b"SQLite format 3\0", "an SQLite database", "write a table of it first: sqlite3 -json {name} 'SELECT * FROM ...'"),
+    (b"%PDF-", "a PDF document", _DUMP),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (as .xls)", "save it as CSV"),
+    (b"ORC", "ORC", "write it as Parquet first"),
+    (b"SEQ\x06", "a Hadoop sequence file", _DUMP),
+    (b"LPKSHHRH", "a systemd journal", "write it as JSON first: journalctl --file {name} -o json"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
+    (b"Rar!\x1a\x07", "a RAR archive", _UNPACK),
+    (b"\x04\x22\x4d\x18", "LZ4 data", _UNPACK),
+    (b"\xff\x06\0\0sNaPpY", "Snappy data", _UNPACK),
+    (b"\x1f\x9d", "compress (.Z) data", _UNPACK),
+    (b"MSCF\0\0\0\0", "a cabinet archive", _UNPACK),
+    (b"PGDMP", "a dump of PostgreSQL in its own format", "write tables of it as CSV first"),
+    (b"bplist00", "a binary property list", "write it as JSON first: plutil -convert json {name}"),
+    (b"\x89HDF\r\n\x1a\n", "HDF5", _DUMP),
+    (b"regf", "a Windows registry hive", _DUMP),
+    (b"\xd4\xc3\xb2\xa1", "a capture of packets", "write it as JSON first: tshark -T ek -r {name}"),
+    (b"\xa1\xb2\xc3\xd4", "a capture of packets", "write it as JSON first: tshark -T ek -r {name}"),
+    (b"\x0a\x0d\x0d\x0a", "a capture of packets", "write it as JSON first: tshark -T ek -r {name}"),
+    (b"\x89PNG\r\n\x1a\n", "an image", ""),
+    (b"\xff\xd8\xff", "an image", ""),
+    (b"GIF8", "an image", ""),
+    (b"\x7fELF", "a program", ""),
+    (b"MZ\x90\0", "a program", ""),
+    (b"\xff\xfe\0\0", "UTF-32 text", "write it as UTF-8 first: iconv -f utf-32 -t utf-8 {name}"),
+    (b"\0\0\xfe\xff", "UTF-32 text", "write it as UTF-8 first: iconv -f utf-32 -t utf-8 {name}"),
+    (b"age-encryption.org/", "encrypted (age)", "decrypt it first"),
+    (b"-----BEGIN PGP MESSAGE", "encrypted (PGP)", "decrypt it first"),
+    (b"Salted__", "encrypted (OpenSSL)", "decrypt it first"),
+)
+_ZIPPED = (
+    (b"xl/", "an Excel workbook (XLSX)", "save it as CSV"),
+    (b"word/", "a Word document", _DUMP),
+    (b"ppt/", "a presentation", _DUMP),
+    (b"opendocument", "an OpenDocument file", "save it as CSV"),
+    (b"META-INF/", "a Java archive", ""),
+)
+_MARKUP = re.compile(rb"<(\?xml|!doctype|html|events?[ >]|\w+ xmlns)", re.IGNORECASE)
+
+
+class ForeignError(InputError):
+    """Report a source of a format that is not read (exit code 3)."""
+
+
+def refusal(name: str, head: bytes) -> ForeignError | None:
+    """Return the error for a source whose first bytes are those of a format that is not read, else None."""
+    found = _looks_like(head)
+    if found is None:
+        return None
+    what, hint = found
+    return ForeignError(
+        f"{name} looks like {what}, which is not read",
+        hint.format(name=shell_word(name)) or "leave it out; what is read is listed in the README",
+    )
+
+
+def _looks_like(head: bytes) -> tuple[str, str] | None:
+    for magic, what, hint in _MAGIC:
+        if head.startswith(magic):
+            return what, hint
+    if head.startswith(b"PK\x03\x04"):
+        inside = ((what, hint) for part, what, hint in _ZIPPED if part in head)
+        return next(inside, ("a zip archive within another source", _UNPACK))
+    if head[257:262] == b"ustar":
+        return "a tar archive", "name it *.tar.gz (or .tgz, .tar.xz, ...): then its members are read"
+    if _MARKUP.match(head.removeprefix(BOM).lstrip(BLANKS)):
+        return "XML or HTML", _DUMP
+    return None

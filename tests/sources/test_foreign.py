@@ -1,0 +1,91 @@
+"""What is not read is named, and a source of which little could be read does not end well."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from esctl.sources.formats.foreign import refusal
+from tests.support.cli_harness import esctl, good, plain_event, refused, write_lines
+
+
+def workbook() -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        for name in ("[Content_Types].xml", "_rels/.rels", "xl/workbook.xml"):
+            archive.writestr(name, "<x/>")
+    return made.getvalue()
+
+
+FOREIGN = {
+    "a.xlsx": (workbook(), "an Excel workbook (XLSX)", "CSV"),
+    "a.evtx": (b"ElfFile\0" + bytes(90), "a Windows event log (EVTX)", "evtx_dump"),
+    "a.avro": (b"Obj\x01\x04\x16avro.schema", "Avro", "avro-tools"),
+    "a.db": (b"SQLite format 3\0" + bytes(90), "an SQLite database", "sqlite3"),
+    "a.pdf": (b"%PDF-1.7\n", "a PDF document", "CSV"),
+    "a.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(90), "an old Office document", "CSV"),
+    "a.7z": (b"7z\xbc\xaf\x27\x1c\0", "a 7-Zip archive", "unpack"),
+    "a.html": (b"\n<!DOCTYPE html><html>Sign in</html>\n", "XML or HTML", "JSON Lines"),
+    "a.xml": (b'<?xml version="1.0"?>\n<Events/>\n', "XML or HTML", "JSON Lines"),
+    "a.png": (b"\x89PNG\r\n\x1a\n\0\0", "an image", "leave it out"),
+    "a.jsonl": ('{"id":1}'.encode("utf-32"), "UTF-32 text", "iconv"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_format_that_is_not_read_is_named(name: str, tmp_path: Path) -> None:
+    data, what, way = FOREIGN[name]
+    (tmp_path / name).write_bytes(data)
+    told, hint = refused("ingest", name, code=3, cwd=tmp_path)
+    assert told.startswith(f"{name} looks like {what}")
+    assert way in hint
+    assert good("status", cwd=tmp_path).row["head"] == 0
+
+
+def test_what_stands_beside_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    write_lines(tmp_path / "in" / "b.jsonl", [plain_event(1)])
+    for name in ("a.xlsx", "c.pdf"):
+        (tmp_path / "in" / name).write_bytes(FOREIGN.get(name, FOREIGN["a.pdf"])[0])
+    told, _ = refused("ingest", "in", code=3, cwd=tmp_path)
+    assert told == (
+        "in/a.xlsx looks like an Excel workbook (XLSX), which is not read (and 1 more sources); "
+        "1 new records are in the log"
+    )
+    refused("ingest", "in", "--strict", "--store", "other", code=3, cwd=tmp_path)
+    assert good("status", "--store", "other", cwd=tmp_path).row["head"] == 0
+
+
+def test_it_is_read_as_what_is_declared(tmp_path: Path) -> None:
+    (tmp_path / "a.xml").write_bytes(FOREIGN["a.xml"][0])
+    assert esctl("ingest", "a.xml", "--input-format", "json-document", cwd=tmp_path).row["records"] == 1
+
+
+@pytest.mark.parametrize("head", [b"", b'{"a":1}', b"<134>1 x", b"MZ, a\n", b"Objection\n", b"a <b>\n", b"id,<?xml\n"])
+def test_text_is_not_foreign(head: bytes) -> None:
+    assert refusal("a", head) is None
+
+
+def test_a_source_of_which_nothing_could_be_read_is_no_success(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"dear all\nsee below\n")
+    done = esctl("ingest", "a.txt", cwd=tmp_path)
+    assert done.code == 3
+    assert done.row["invalid"] == 2
+    assert "a.txt: none of its 2 records could be read: no JSON" in done.err
+    assert "hint: they are kept: esctl log --invalid" in done.err
+    assert good("status", cwd=tmp_path).row["head"] == 2
+
+
+def test_a_source_of_which_most_could_not_be_read_is_a_finding(tmp_path: Path) -> None:
+    write_lines(tmp_path / "a.jsonl", [plain_event(1), plain_event(2)])
+    with (tmp_path / "a.jsonl").open("ab") as file:
+        file.write(b"garbage\n" * 3)
+    done = esctl("ingest", "a.jsonl", cwd=tmp_path)
+    assert done.code == 1
+    assert "a.jsonl: 3 of its 5 records could not be read" in done.err
+    with (tmp_path / "a.jsonl").open("ab") as file:
+        file.write(b"garbage\n")
+    good("ingest", "a.jsonl", cwd=tmp_path)  # it is known by now what it is
