@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
 from esctl.index.envelope import field_names
 from esctl.index.envelope.sampled_fields import SampledField, describe, ends_in_id, identifies, is_decimal, plain_name
@@ -61,22 +61,30 @@ def _repeats(each: SampledField) -> bool:
 
 def _pair(search: Search) -> SampledField | None:
     """Choose a type and an id that together name a thing."""
-    names = [(f"{name}type", f"{name}{tail}") for name in field_names.PAIRED for tail in field_names.PAIR_IDS]
     fields = [each for each in search.fields if search.free(each) and each.is_scalar and each.share >= 0.5]
+    found = ((kind, each) for kind, each in _candidates(fields) if _are_paired(kind, each))
+    return next((_together(search, kind, each) for kind, each in found), None)
+
+
+def _candidates(fields: Sequence[SampledField]) -> Iterator[tuple[SampledField, SampledField]]:
+    """Yield fields beside one another that are called as a type and its id are, the likeliest first."""
+    placed: dict[tuple[tuple[str, ...], str], list[SampledField]] = {}  # by what they are in, and their bare name
+    named: dict[str, list[SampledField]] = {}
+    for each in fields:
+        placed.setdefault((each.path[:-1], each.name), []).append(each)
+        named.setdefault(each.name, []).append(each)
+
+    def beside(kind: SampledField, name: str) -> Iterator[tuple[SampledField, SampledField]]:
+        yield from ((kind, each) for each in placed.get((kind.path[:-1], name), ()))
+
+    names = [(f"{name}type", f"{name}{tail}") for name in field_names.PAIRED for tail in field_names.PAIR_IDS]
     for kind_name, id_name in (*names, *field_names.ODD_PAIRS):
-        for kind in fields:
-            for each in fields:
-                beside = kind.path[:-1] == each.path[:-1]
-                if beside and kind.name == kind_name and each.name == id_name and _are_paired(kind, each):
-                    return _together(search, kind, each)
-    for kind in fields:
-        if len(kind.path) < 2 or plain_name(kind.path[-2]) not in field_names.PAIRED or kind.name not in _KINDS:
-            continue
-        for name in (*field_names.PAIR_IDS, "name"):
-            for each in fields:
-                if each.path[:-1] == kind.path[:-1] and each.name == name and _are_paired(kind, each):
-                    return _together(search, kind, each)
-    return None
+        for kind in named.get(kind_name, ()):
+            yield from beside(kind, id_name)
+    for kind in (kind for name in _KINDS for kind in named.get(name, ())):
+        if len(kind.path) > 1 and plain_name(kind.path[-2]) in field_names.PAIRED:
+            for name in (*field_names.PAIR_IDS, "name"):
+                yield from beside(kind, name)
 
 
 _KINDS = ("type", "kind")
