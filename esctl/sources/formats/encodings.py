@@ -60,8 +60,8 @@ def _unmarked(head: bytes) -> str:
     high = [run[0] for run in _HIGH.finditer(head) if run.end() < len(head)]  # where the head ends one may be cut
     if b"\0" in head or not high:
         return ""
-    # Between words of Windows-1252 there are single letters; in UTF-8 there never is one alone.
-    typical = sum(_LETTERS.fullmatch(run) is not None for run in high) >= 0.95 * len(high)
+    # Between words of Windows-1252 there are one or two letters in a row; in UTF-8 there never is one alone.
+    typical = sum(len(run) <= 2 and _LETTERS.fullmatch(run) is not None for run in high) >= 0.95 * len(high)
     return WINDOWS if typical and not any(_is_utf8(run) for run in high) else ""
 
 
