@@ -20,7 +20,8 @@ PLAIN_ENTITIES = ("account-1", "account-2", "order/7")
 ODD_ENTITIES = ('o\'brien "x"', "ünïcödé", "100%", 42, "\x1b[31mred")
 INVALID = (
     b"not json", b'{"id": "i", "stream": "account-1",}', b'{"stream": NaN}', b'{"stream": "\xff"}', b'{"type": "Op',
-    b'{"stream": "account-1", "type": "Opened", "time": "yesterday", "seq": 7, "meta": {"lsn": 7}}', b'{"stream": "account-1", "n": 01}',
+    b'{"stream": "account-1", "type": "Opened", "time": "yesterday", "seq": 7, "meta": {"lsn": 7}}',
+    b'{"stream": "account-1", "n": 01}',
 )  # fmt: skip
 
 EXACT_NUMBERS = (
