@@ -17,7 +17,6 @@ from esctl.errors import UsageError
 from esctl.index.envelope.paths import parse_path
 from esctl.index.envelope.payload_keys import KEYS as PAYLOAD_KEYS
 from esctl.index.envelope.payload_keys import read_encoding, read_names, written_keys
-from esctl.index.envelope.presets import PRESETS
 from esctl.index.envelope.times.keys import TIME_KEYS, read_time_key, write_time_keys
 from esctl.index.envelope.toml_text import toml_key, toml_string
 from esctl.model import MappingConfig, Stanza
@@ -136,8 +135,7 @@ def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) ->
     if changes.get("sequence"):
         changes.setdefault("order", "sequence")
     stanza = replace(base or _NOTHING, **changes)
-    preset = PRESETS.get(stanza.name)
-    if stanza.order == "sequence" and not stanza.sequence and not (preset and preset.sequences):
+    if stanza.order == "sequence" and not stanza.sequence and not _has_sequences(stanza.name):
         hint = f"add sequence = PATH beside {where}.order"
         raise UsageError(f'{where}.order is "sequence", but no sequence is mapped', hint)
     return stanza
@@ -166,7 +164,16 @@ def _condition(value: object, where: str) -> str:
     return value
 
 
+def _has_sequences(name: str) -> bool:
+    from esctl.index.envelope.presets import PRESETS
+
+    preset = PRESETS.get(name)
+    return preset is not None and bool(preset.sequences)
+
+
 def _preset(name: object, where: str) -> Stanza:
+    from esctl.index.envelope.presets import PRESETS  # loaded where one is named: a mapping of one's own needs none
+
     if not isinstance(name, str) or name not in PRESETS:
         raise UsageError(f"{where}.preset: there is no preset {name!r}", _did_you_mean(str(name), tuple(PRESETS)))
     return PRESETS[name].stanza
@@ -234,6 +241,8 @@ def _did_you_mean(name: str, choices: Sequence[str]) -> str:
 
 def to_toml(stanza: Stanza, table: str = "mapping") -> str:
     """Write a stanza as the `[mapping]` (or another) table of an `esctl.toml`; what a preset says is left to it."""
+    from esctl.index.envelope.presets import PRESETS
+
     preset = PRESETS.get(stanza.name)
     base = preset.stanza if preset else _NOTHING
     lines = [f"[{table}]"]

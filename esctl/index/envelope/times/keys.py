@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from esctl.errors import UsageError
-from esctl.index.decode.times.reading import check_format, zone_minutes
 from esctl.index.envelope.toml_text import toml_key, toml_string
 from esctl.model import Stanza
 
@@ -33,6 +32,8 @@ def _formats(value: Any, where: str) -> tuple[str, ...]:
     formats = value if isinstance(value, list) else [value]
     if not formats or not all(isinstance(each, str) for each in formats):
         raise UsageError(f"{where} is no time format", 'write it like time_format = "%d/%m/%Y %H:%M:%S"')
+    from esctl.index.decode.times.reading import check_format
+
     try:
         return tuple(map(check_format, formats))
     except UsageError as error:
@@ -42,6 +43,8 @@ def _formats(value: Any, where: str) -> tuple[str, ...]:
 def _zones(value: Any, where: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, Mapping):
         raise UsageError(f"{where} is no table", 'write it like zone_names = { CET = "+01:00", CEST = "+02:00" }')
+    from esctl.index.decode.times.reading import zone_minutes
+
     try:
         for name, offset in value.items():
             zone_minutes(name, offset)
