@@ -5,7 +5,7 @@ VENV = .venv
 PYTHON = $(VENV)/bin/python
 LOWEST = .venv-lowest
 
-PYTEST = -m pytest -n 3 --dist worksteal  # a third: they wait for the disk, too
+PYTEST = -m pytest -n 2 --dist worksteal
 
 .PHONY: help demo test test-all test-lowest interop lint format samples examples bench reliability mutants dist clean
 
