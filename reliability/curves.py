@@ -91,8 +91,8 @@ def _sources(logs: Path, n: int) -> None:
 
 
 def _entity(logs: Path, n: int) -> None:
-    """Write events of one entity, each with a field that no other has: its states are folded event by event."""
-    lines = (event(i, "a-0", {f"k{i}": i}) for i in range(n))
+    """Write events of one entity, each with a field that no other has and one that all have: its states are folded event by event."""
+    lines = (event(i, "a-0", {f"k{i}": i, "n": i}) for i in range(n))
     (logs / "log.jsonl").write_bytes(b"".join(lines))
 
 
@@ -210,7 +210,7 @@ def cost(work: Path, command: Sequence[str], commit: int = 0) -> Cost:
 
 def _run(work: Path, command: list[str], commit: int, told: Any) -> None:
     from esctl.cli.app import main
-    from esctl.intake import batch
+    from esctl.intake import intake
     from esctl.sources.files import reading
 
     os.chdir(work)
@@ -220,7 +220,7 @@ def _run(work: Path, command: list[str], commit: int, told: Any) -> None:
     if commit:
         from functools import partial
 
-        batch.COMMIT_ROWS = commit
+        intake.COMMIT_ROWS = commit
         reading.SourceOptions = partial(reading.SourceOptions, batch_rows=commit)  # type: ignore[assignment,misc]
     before, code = _spent(), 0
     sys.argv = ["esctl", "-q", *command]
