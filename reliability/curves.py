@@ -91,7 +91,7 @@ def _sources(logs: Path, n: int) -> None:
 
 
 def _entity(logs: Path, n: int) -> None:
-    """Write events of one entity, each with a field that no other has and one that all have: its states are folded event by event."""
+    """Write events of one entity, each with a field of its own and one that all have: it is folded event by event."""
     lines = (event(i, "a-0", {f"k{i}": i, "n": i}) for i in range(n))
     (logs / "log.jsonl").write_bytes(b"".join(lines))
 
