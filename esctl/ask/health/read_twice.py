@@ -33,7 +33,7 @@ def count_read_twice(scope: Scope, after: int) -> tuple[int, str, str] | None:
         row = single_row(
             scope.connection,
             f"""SELECT count(*), any_value(source ORDER BY position), any_value(first_source ORDER BY position)
-                FROM ({_meetings(scope, ())}) WHERE position > {int(after)}""",
+                FROM ({_meetings(scope, (), after)}) WHERE position > {int(after)}""",
         )
     return (row[0], row[1], row[2]) if row and row[0] else None
 
@@ -42,12 +42,17 @@ def _are_several(scope: Scope) -> bool:
     return len(set(families(scope.view.manifest.stanzas))) > 1
 
 
-def _meetings(scope: Scope, known: Sequence[Test]) -> str:
-    """Select the events that are not the first with their id, type and time, and are read otherwise than the first."""
+def _meetings(scope: Scope, known: Sequence[Test], after: int = 0) -> str:
+    """Select the events that are not the first with their id, type and time, and are read otherwise than the first.
+
+    Those behind a position, and whatever has their ids: all others are not sorted.
+    """
     family = f"{by_stanza(families(scope.view.manifest.stanzas))} AS family"
     rows = scope.view.relation(["position", "source", "id", "type", "time"], None, [FOLDABLE, *known], family)
+    new = scope.view.relation(["id"], None, [FOLDABLE, f"position > {int(after)}"])
+    wanted = f"id IN (SELECT id FROM ({new}) WHERE id IS NOT NULL)" if after else "id IS NOT NULL"
     same = "OVER (PARTITION BY id, type, time ORDER BY position ROWS UNBOUNDED PRECEDING)"
     firsts = f"""SELECT position, source, family, first_value(position) {same} AS first,
         first_value(source) {same} AS first_source, first_value(family) {same} AS first_family
-        FROM ({rows}) WHERE id IS NOT NULL"""
+        FROM ({rows}) WHERE {wanted}"""
     return f"""SELECT DISTINCT position, source, first, first_source FROM ({firsts}) WHERE family <> first_family"""
