@@ -14,7 +14,7 @@ from esctl.cli.options import Shared
 from esctl.cli.pager import paged
 from esctl.errors import UsageError
 from esctl.model import Answer
-from esctl.output.formats import FORMATS, Format
+from esctl.output.formats import FORMATS
 
 if TYPE_CHECKING:
     from esctl.output import Target, Written
@@ -50,11 +50,6 @@ def choose_target(
             shared.color or settings.get("color") or "auto", os.environ, terminal and path is None
         ),
     )
-
-
-def _check_readable(form: Format) -> None:
-    if form.binary:
-        raise UsageError(f"{form.name} is not for a terminal", f"write it to a file: -o answer{form.suffixes[0]}")
 
 
 def render(

@@ -142,11 +142,6 @@ def _parse_key(text: str) -> tuple[str, str, bytes, bytes]:
     return parts[0], parts[1], value[:1], value[1:]
 
 
-def is_key_name(name: str) -> bool:
-    """Return whether a note's signature line may have this name."""
-    return _NAME.fullmatch(name) is not None
-
-
 def signed(text: str, key: SigningKey) -> bytes:
     """Write a note of one signature. Raises ValueError for a text that no note may have."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
