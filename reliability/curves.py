@@ -27,7 +27,7 @@ MOST = 1.3
 """The exponent that a curve may have: straight is 1, and sorting is a little more."""
 SECONDS, MEBIBYTES = 0.4, 48.0
 """Less than this above a log of next to nothing is no curve."""
-LEAST = 20
+LEAST = 1
 """A log of next to nothing."""
 PATIENCE = 900
 DAY = "2024-01-01"

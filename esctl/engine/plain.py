@@ -94,7 +94,7 @@ def _nested(expr: str, kind: DuckDBPyType, depth: int) -> str:
         f"{literal(json_string(name) + ':')} || {_or_null(_json(f'{expr}.{identifier(name)}', part, depth + 1))}"
         for name, part in children
     ]
-    return "'{' || " + " || ',' || ".join(members) + " || '}'"
+    return "concat('{', " + ", ',', ".join(members) + ", '}')"
 
 
 def _or_null(json: str) -> str:

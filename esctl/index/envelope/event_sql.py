@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from esctl.engine.chains import chained
 from esctl.engine.exact_text import canonical_json_sql, member_sql, members_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope.envelope_sql import EnvelopeSql, Extractor, envelope_sql, mapped_fields, payload_paths
@@ -168,11 +169,11 @@ def _entity_columns(envelope: EnvelopeSql, roles: int) -> list[str]:
 
 def _kept(own: Sequence[PayloadColumn], values: Sequence[str]) -> str:
     """Count the payload's members that their columns keep exactly."""
-    kept = (
+    kept = [
         f"CASE WHEN t_{i} IS NULL THEN 0 WHEN t_{i} = 'NULL' OR {column.holds(value, f't_{i}')} THEN 1 ELSE 0 END"
         for i, (column, value) in enumerate(zip(own, values, strict=True), 1)
-    )
-    return " + ".join(kept) or "0"
+    ]
+    return chained(kept, "+") if kept else "0"
 
 
 def _types(json: str, pointers: list[str]) -> str:
@@ -185,10 +186,10 @@ def _unmarked(texts: str) -> str:
 
 
 def _null_marks(own: Sequence[PayloadColumn]) -> str:
-    marks = (
+    marks = [
         f"CASE WHEN t_{i} = 'NULL' THEN {literal(null_mark(column))} ELSE '' END" for i, column in enumerate(own, 1)
-    )
-    return " || ".join(marks) or "CAST(NULL AS VARCHAR)"
+    ]
+    return chained(marks, "||") if marks else "CAST(NULL AS VARCHAR)"
 
 
 def _by_name(payload: str) -> str:
