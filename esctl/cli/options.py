@@ -162,6 +162,36 @@ def question(function: Callable[Concatenate[Shared, P], R]) -> Callable[..., R]:
     return _with_options(function, {**_OPTIONS, **_QUESTION_OPTIONS}, open_ahead)
 
 
+def flags(parameter: str, helps: Mapping[str, str]) -> Callable[[Callable[..., R]], Callable[..., R]]:
+    """Give a command a flag for each of the names, with its help; `parameter` gets the names of those that are set."""
+
+    def give(function: Callable[..., R]) -> Callable[..., R]:
+        @functools.wraps(function)
+        def run(*shared: Shared, **values: Any) -> R:
+            chosen = [name for name in helps if values.pop(name.replace("-", "_"))]
+            return function(*shared, **values, **{parameter: chosen})
+
+        hints = get_type_hints(function, include_extras=True)
+        own = [
+            p.replace(annotation=hints.get(p.name, p.annotation))
+            for p in inspect.signature(function).parameters.values()
+            if p.name != parameter
+        ]
+        _disguise(run, [*own, *(_flag(name, help_line) for name, help_line in helps.items())])
+        return run
+
+    return give
+
+
+def _flag(name: str, help_line: str) -> inspect.Parameter:
+    return inspect.Parameter(
+        name.replace("-", "_"),
+        inspect.Parameter.KEYWORD_ONLY,
+        default=False,
+        annotation=Annotated[bool, typer.Option(f"--{name}", help=help_line)],
+    )
+
+
 def _with_options(
     function: Callable[Concatenate[Shared, P], R], options: Mapping[str, Any], before: Callable[[], None] | None = None
 ) -> Callable[..., R]:

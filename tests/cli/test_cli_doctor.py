@@ -13,6 +13,7 @@ import pytest
 
 from esctl.ask.health.doctor import CHECKS, OCCURRENCES, SUMMARY, examine
 from esctl.ask.scope.filters import Filters
+from esctl.cli.commands.doctor import LISTS
 from esctl.log.commits import create_store
 from esctl.log.writer import LogWriter, Part
 from esctl.model import Cursor
@@ -125,3 +126,7 @@ def test_records_that_a_clock_gone_back_did_not_date_are_told_for_good(tmp_path:
             writer.append([Part(f"{number}.jsonl", [batch], Cursor(0, "", 0, "", "jsonl", 1))])
     found = esctl("doctor", "--recording", "-f", "jsonl", cwd=tmp_path)
     assert [(row["position"], "dated by that" in row["detail"]) for row in found.rows] == [(3, True)]
+
+
+def test_each_check_has_a_flag_that_lists_what_it_found() -> None:
+    assert sorted(LISTS) == sorted(check.name for check in CHECKS)
