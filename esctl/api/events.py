@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from esctl.api.relation import Relation
-from esctl.store import OpenStore
+from esctl.store import OpenStore, several
 
 
 class ExaminedRelation(Relation, frozen=True, kw_only=True):
@@ -28,14 +28,16 @@ class Events(OpenStore):
         where: str = "",
         known_at: str = "",
         only: Literal["", "invalid", "duplicates", "conflicts", "erased", "ignored"] = "",
-        source: str = "",
+        source: str | Sequence[str] = (),
     ) -> Relation:
         """Return the events in order of arrival, as `esctl log` does; `only`: those of one of its options."""
         from esctl.ask.events.log import EventFilters, log
+        from esctl.ask.scope.named_values import check_sources
 
+        check_sources(several(source), self.snapshot.cursors)
         filters = self.filters(actor, type, (), from_, to)
         scope = self.scope(entities, "", known_at)
-        answer = log(scope, EventFilters(filters, where, only, source))
+        answer = log(scope, EventFilters(filters, where, only, several(source)))
         return Relation(answer, scope, points=(filters.start, filters.end))
 
     def entities(self, *entities: str, known_at: str = "") -> Relation:

@@ -91,8 +91,8 @@ def test_the_role_is_that_which_contributed(tmp_path: Path) -> None:
     [
         (["blame"], 2, "'ENTITY'", "--entities '*'"),
         (["blame", "acount-017"], 4, "'acount-017'", "did you mean account-017?"),
-        (["blame", AUDITED, "--field", "balence", "-p", "account"], 2, "'balence'", "did you mean balance?"),
-        (["blame", AUDITED, "--field", "zzz", "-p", "account"], 2, "'zzz'", "fields are: address, balance"),
+        (["blame", AUDITED, "--field", "balence", "-p", "account"], 4, "'balence'", "did you mean balance?"),
+        (["blame", AUDITED, "--field", "zzz", "-p", "account"], 4, "'zzz'", "fields are: address, balance"),
         (["blame", AUDITED, "--at", "soon"], 2, "--at 'soon'", "@123"),
         (["blame", AUDITED, "--at", "now", "--before", "now"], 2, "--at and --before", "one of them"),
         (["blame", AUDITED, "-p", "acount"], 2, "'acount'", "account"),

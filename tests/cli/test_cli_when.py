@@ -115,7 +115,7 @@ def test_a_point_of_a_series_is_the_sum_over_the_states_of_then(samples: Path) -
         (["series", "sum(balance)", "-p", "account", "--every", "1s"], 2, "points"),
         (["blame"], 2, "ENTITY"),
         (["blame", "account-0177"], 4, "account-0177"),
-        (["blame", "account-017", "--field", "balanse"], 2, "balanse"),
+        (["blame", "account-017", "--field", "balanse"], 4, "balanse"),
         (["revert", "account-017"], 2, "--to"),
     ],
 )

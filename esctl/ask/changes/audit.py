@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from esctl.ask.scope.filters import Filters, filter_conditions
+from esctl.ask.scope.filters import Filters, check_filters, filter_conditions
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.scope import Scope, check_entities, claims, counted, projection_notes
-from esctl.ask.states.trail import trail
+from esctl.ask.states.trail import check_touched, touched_fields, trail
 from esctl.model import Answer, AsOf, Column
 
 COLUMNS = (
@@ -29,20 +29,23 @@ def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None) 
     wanted = filters or Filters()
     check_entities(scope)
     check_order(scope)
+    unmatched = check_filters(scope, wanted)
     rows = filter_conditions(scope, wanted)
     touched = []
     if rows:
         # Only entities with an event that will be shown are folded, but these from their beginning.
         events = scope.view.relation(["kind", "entity"], None, [*counted(scope), *rows])
         touched = [f"(kind, entity) IN (SELECT (kind, entity) FROM ({events}))"]
-    parts = [trail(scope, claim, at, touched, wanted.fields).sql for claim in claims(scope)]
+    parts = [trail(scope, claim, at, touched, wanted.fields) for claim in claims(scope)]
+    if wanted.fields:
+        check_touched(scope, wanted.fields, frozenset[str]().union(*(touched_fields(scope, part) for part in parts)))
     shown = _shown(scope, wanted)
     if wanted.fields:
         shown.append("len(fields) > 0")
     where = f" WHERE {' AND '.join(shown)}" if shown else ""
     names = ", ".join(column.name for column in COLUMNS)
-    sql = f"SELECT {names} FROM ({' UNION ALL '.join(parts)}){where} ORDER BY key, kind, entity"
-    return Answer(scope.session, sql, COLUMNS, notes=projection_notes(scope), title="trail")
+    sql = f"SELECT {names} FROM ({' UNION ALL '.join(part.sql for part in parts)}){where} ORDER BY key, kind, entity"
+    return Answer(scope.session, sql, COLUMNS, notes=(*unmatched, *projection_notes(scope)), title="trail")
 
 
 def _shown(scope: Scope, filters: Filters) -> list[str]:

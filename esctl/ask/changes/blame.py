@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -19,7 +18,7 @@ from esctl.ask.scope.scope import (
     plan_for,
     projection_notes,
 )
-from esctl.errors import UsageError, did_you_mean
+from esctl.ask.states.trail import check_touched
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.blame import blame_sql, contributions_sql
 from esctl.projection.fold import NeedsStreamError
@@ -45,12 +44,15 @@ def blame(scope: Scope, at: AsOf | None = None, fields: Sequence[str] = (), *, e
     """Return one row per field of each state and the event that last had an operation on it.
 
     `every`: instead with a row for each event since the field was last set, with the value after it. `fields`: only
-    these. Raises UsageError for a field that no state has.
+    these. Raises NotFoundError for a field that no state has.
     """
     check_entities(scope)
     check_order(scope)
     parts = [_blamed(scope, claim, at, fields, every=every) for claim in claims(scope) if not claim.projection.sql]
-    _check_fields(fields, parts)
+    if fields:
+        check_touched(
+            scope, fields, frozenset[str]().union(*(part.fields for part in parts if part.fields is not None))
+        )
     events = scope.view.relation(["kind", "entity", *_EVENT], None, counted(scope), f"{scope.view.key()} AS key")
     none = (
         f"SELECT kind, entity, type AS field, type AS value, key, false AS anew, 0 AS made FROM ({events}) WHERE false"
@@ -101,16 +103,3 @@ def _last_touches(touches: str, *, every: bool) -> str:
     return f"""WITH touch AS ({touches}), life AS ({lives})
         SELECT kind, entity, field, value, key, anew, made FROM ({made}){"" if every else " WHERE key = last"}
         UNION ALL SELECT kind, entity, NULL, NULL, born, true, 0 FROM life WHERE gone"""
-
-
-def _check_fields(fields: Sequence[str], parts: Sequence[_Blamed]) -> None:
-    known: set[str] = set()
-    for part in parts:
-        if part.fields is None:
-            return
-        known |= part.fields
-    for name in fields:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = did_you_mean(near, f"fields are: {', '.join(sorted(known)) or 'none'}")
-            raise UsageError(f"the state has no field {name!r}", hint)

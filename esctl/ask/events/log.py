@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from esctl.ask.scope.bounds import entity_conditions, known_conditions
 from esctl.ask.scope.event_names import events_of, part_condition, several, text_values
-from esctl.ask.scope.filters import Filters, filter_conditions
+from esctl.ask.scope.filters import Filters, check_filters, filter_conditions, one_of
 from esctl.ask.scope.ignored import ignored
 from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained
@@ -38,7 +38,7 @@ class EventFilters(Struct, frozen=True):
     filters: Filters = field(default_factory=Filters)
     where: str = ""
     only: str = ""  # invalid | duplicates | conflicts | erased | ignored
-    source: str = ""
+    sources: tuple[str, ...] = ()  # names or globs
 
 
 _ONLY = {
@@ -53,6 +53,7 @@ _ONLY = {
 def log(scope: Scope, wanted: EventFilters) -> Answer:
     """Return the events in order of position, one row per event and entity that it concerns."""
     check_entities(scope)
+    unmatched = check_filters(scope, wanted.filters)
     conditions = [
         *filter_conditions(scope, wanted.filters),
         *known_conditions(scope.connection, scope.view, scope.known_at),
@@ -62,8 +63,8 @@ def log(scope: Scope, wanted: EventFilters) -> Answer:
     else:
         conditions += [_ONLY[wanted.only]] if wanted.only else []
     conditions += [entity_conditions(scope.entities)] if scope.entities else []
-    conditions += [f"source = {literal(wanted.source)}"] if wanted.source else []
-    return _listed(scope, conditions, wanted.where)
+    conditions += [one_of("source", wanted.sources)] if wanted.sources else []
+    return replace(_listed(scope, conditions, wanted.where), notes=unmatched)
 
 
 def find_event(scope: Scope, event: str) -> list[int]:

@@ -137,3 +137,8 @@ def entity_conditions(names: Sequence[str]) -> Predicate:
 def is_glob(name: str) -> bool:
     """Return whether a name has wildcards."""
     return "*" in name or "?" in name
+
+
+def matches(column: str, name: str) -> str:
+    """Write the condition that a column is a name, or matches it where it is a glob."""
+    return f"{column} LIKE {like_pattern(name)}" if is_glob(name) else f"{column} = {literal(name)}"

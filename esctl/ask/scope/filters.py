@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from esctl.ask.scope.bounds import bound, is_glob
+from esctl.ask.scope.bounds import bound, matches
+from esctl.ask.scope.named_values import check_named
 from esctl.ask.scope.scope import Scope
-from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import UsageError
 from esctl.index.pruning import Test, negated
 from esctl.model import AsOf
@@ -39,9 +39,15 @@ def filter_conditions(scope: Scope, filters: Filters) -> list[Test]:
     return [test for test in tests if test]
 
 
+def check_filters(scope: Scope, filters: Filters) -> tuple[str, ...]:
+    """Check that actors and types are in the log; return a note for each glob that matches none.
+
+    Raises NotFoundError for a name that no record has.
+    """
+    return check_named(scope, "actor", filters.actors) + check_named(scope, "type", filters.types)
+
+
 def one_of(column: str, names: Sequence[str]) -> str:
     """Write the condition that a column is one of some names or matches one of some globs; empty for none."""
-    tests = [
-        f"{column} LIKE {like_pattern(name)}" if is_glob(name) else f"{column} = {literal(name)}" for name in names
-    ]
+    tests = [matches(column, name) for name in names]
     return "(" + " OR ".join(tests) + ")" if tests else ""

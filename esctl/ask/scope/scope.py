@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from esctl.ask.scope.bounds import bound, entity_conditions, is_glob, known_conditions
+from esctl.ask.scope.named_values import nearest
 from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal
@@ -172,15 +173,8 @@ def check_entities(scope: Scope) -> None:
         missing = _missing(scope, view, missing)
         if not missing:
             return
-    everything = scope.view.relation(["entity"], None, ["entity IS NOT NULL"])
-    near = f"""SELECT entity FROM (SELECT DISTINCT entity FROM ({everything}))
-        ORDER BY jaro_winkler_similarity(lower(entity), lower({literal(missing[0])})) DESC, entity LIMIT 1"""
-    with explained():
-        row = single_row(scope.connection, near)
-    raise NotFoundError(
-        f"no entity {missing[0]!r}",
-        did_you_mean(row or (), "the store has no entities; ingest some events"),
-    )
+    hint = nearest(scope, "entity", missing[0])
+    raise NotFoundError(f"no entity {missing[0]!r}", hint or "the store has no entities; ingest some events")
 
 
 def _missing(scope: Scope, view: IndexView, names: list[str]) -> list[str]:

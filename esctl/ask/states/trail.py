@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from esctl.ask.scope.scope import Claim, Scope, event_rows, hold_checks, plan_for
+from esctl.ask.scope.named_values import check_fields
+from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, hold_checks, plan_for
+from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import json_string, unmark_json_sql
 from esctl.engine.quoting import literal
 from esctl.model import AsOf
@@ -17,10 +20,12 @@ from esctl.projection.trails import TRAIL_COLUMNS, trail_sql
 class Trail(Struct, frozen=True):
     """A row per event and entity: kind, entity, key, version, TRAIL_COLUMNS, changes (JSON text), fields.
 
-    `fields` lists the names of the fields touched.
+    `fields` lists the names of the fields touched. `names` are those that a state can have; None where only the events
+    tell.
     """
 
     sql: str
+    names: frozenset[str] | None
 
 
 def trail(
@@ -49,12 +54,36 @@ def trail(
         names = f"list_filter([{', '.join(touched)}]::VARCHAR[], lambda n: n IS NOT NULL)"
         checks = "".join(f" + coalesce(check{i}::BIGINT, 0)" for i in range(len(plan.checks)))
         columns = ", ".join(TRAIL_COLUMNS)
-        return Trail(f"""SELECT kind, entity, key, version{checks} AS version, {columns},
-            '[' || {listed} || ']' AS changes, {names} AS fields FROM ({trail_sql(plan, rows)})""")
+        known = frozenset(field.name for field in plan.fields)
+        sql = f"""SELECT kind, entity, key, version{checks} AS version, {columns},
+            '[' || {listed} || ']' AS changes, {names} AS fields FROM ({trail_sql(plan, rows)})"""
+        return Trail(sql, known)
     except NeedsStreamError:
         from esctl.ask.states.event_by_event import stream_trail
 
-        return Trail(stream_trail(scope, claim, at, conditions, fields, also))
+        return Trail(stream_trail(scope, claim, at, conditions, fields, also), None)
+
+
+def touched_fields(scope: Scope, part: Trail) -> frozenset[str]:
+    """Return the fields that the states of a trail can have, or else those that its events touch."""
+    if part.names is not None:
+        return part.names
+    with explained():
+        rows = scope.connection.execute(f"SELECT DISTINCT unnest(fields) FROM ({part.sql})").fetchall()
+    return frozenset(name for (name,) in rows)
+
+
+def check_touched(scope: Scope, asked: Sequence[str], known: frozenset[str]) -> None:
+    """Check that each field asked for is known already, or some event of the log touches it, in any bounds.
+
+    Raises NotFoundError, with the nearest field.
+    """
+    if known.issuperset(asked):
+        return
+    everything = replace(scope, entities=(), known_at=None, without=())
+    parts = [trail(everything, claim, None) for claim in claims(everything) if not claim.projection.sql]
+    if parts:  # what an SQL projection has is not known by events
+        check_fields(asked, known.union(*(touched_fields(everything, part) for part in parts)))
 
 
 def change_sql(field: str, before: str, after: str) -> str:

@@ -9,7 +9,7 @@ import typer
 from esctl.cli import diagnostics
 from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command
-from esctl.errors import NotFoundError, UsageError, did_you_mean
+from esctl.errors import UsageError
 
 
 @command
@@ -25,15 +25,10 @@ def run(
 ) -> None:
     """Export the events, or a source byte for byte."""
     store = open_store(shared)
-    names = list(store.snapshot.cursors)
-    if source and source not in names:
-        from difflib import get_close_matches
+    from esctl.ask.scope.named_values import check_sources
 
-        near = get_close_matches(source, names, 1)
-        raise NotFoundError(
-            f"no source {source!r}",
-            did_you_mean(near, "list sources with: esctl status"),
-        )
+    names = list(store.snapshot.cursors)
+    check_sources([source] if source else [], names)
     if not raw:
         show(store.events(source=source).answer, shared, store)
         return

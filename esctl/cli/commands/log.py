@@ -24,6 +24,10 @@ def run(
     entities: Entities = None,
     actor: Actors = None,
     type: Types = None,  # noqa: A002  # the option is --type
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="NAME", help="Only events of this source (glob; repeat for more)."),
+    ] = None,
     start: From = "",
     end: To = "",
     where: Annotated[
@@ -58,7 +62,7 @@ def run(
     only: _Only = chosen[0] if chosen else ""
     events = store.events(
         *(entities or ()), actor=actor or (), type=type or (), from_=start, to=end, where=where, known_at=known_at,
-        only=only,
+        only=only, source=source or (),
     )  # fmt: skip
     table = TABLE_ERASED if erased else TABLE_INVALID if invalid else TABLE_REPEATED if only and not ignored else TABLE
     render_answer(events, shared, store, table)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from esctl.ask.changes import blame as query
-from esctl.errors import UsageError
+from esctl.errors import NotFoundError, UsageError
 from esctl.projection import fold
 from esctl.projection.spec import Projection
 from tests.ask.states.test_engine_reference import PORT, hold
@@ -223,5 +223,5 @@ def test_a_patch_that_goes_into_an_object_contributes() -> None:
 def test_a_field_that_no_state_has_is_named() -> None:
     log = Log(({"id": "e1", "type": "Add", "time": "2024-01-01T00:00:00Z", "stream": "thing-1", "data": {"n": 1}},),
               ENVELOPE, {"on": SUM}, ({},), (1,), (JANUARY,))  # fmt: skip
-    with engine(log) as made, pytest.raises(UsageError, match="no field 'm'"):
+    with engine(log) as made, pytest.raises(NotFoundError, match="no field 'm'"):
         asked(made, {}, False, ("m",))

@@ -1,0 +1,93 @@
+"""Whether the names that a question asks for are in the log, and what was meant by those that are not."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from esctl.ask.scope.bounds import is_glob, matches
+from esctl.engine.duckdb import explained, single_row
+from esctl.engine.quoting import literal
+from esctl.errors import NotFoundError, did_you_mean, shell_word
+
+if TYPE_CHECKING:
+    from esctl.ask.scope.scope import Scope
+
+_LONGEST = 80
+"""Characters of a name that a hint tells."""
+
+
+def check_named(scope: Scope, column: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Check that each name is a value that a column has in some record, inside the bounds or not.
+
+    A glob may match nothing: then that is a note, which is returned. Raises NotFoundError, with the nearest value.
+    """
+    notes = []
+    for name in names:
+        found = scope.view.relation([column], None, [matches(column, name)])
+        with explained():
+            if single_row(scope.connection, f"SELECT 1 FROM ({found}) LIMIT 1"):
+                continue
+        hint = nearest(scope, column, name) or "no event has one; see how it is read: esctl log --limit 3"
+        if not is_glob(name):
+            raise NotFoundError(f"no {column} {name!r} in the log", hint)
+        notes.append(f"note: no {column} in the log matches {name!r}; {hint}")
+    return tuple(notes)
+
+
+def nearest(scope: Scope, column: str, name: str) -> str:
+    """Return a hint that proposes the nearest value of a column, or a glob where a longer value holds the name.
+
+    Empty where the column has no value.
+    """
+    bare = name.replace("*", "").replace("?", "") if is_glob(name) else name
+    values = scope.view.relation([column], None, [f"{column} IS NOT NULL"])
+    low, asked = f"lower({column})", f"lower({literal(bare)})"
+    sql = f"""SELECT {column} FROM (SELECT DISTINCT {column} FROM ({values}))
+        ORDER BY {low} = {asked} DESC, {literal(bare)} <> '' AND contains({low}, {asked}) DESC,
+            jaro_winkler_similarity({low}, {asked}) DESC, {column} LIMIT 1"""
+    with explained():
+        row = single_row(scope.connection, sql)
+    if row is None:
+        return ""
+    part = _part(row[0], bare)
+    if part and part != row[0]:
+        return f"did you mean {shell_word(f'*{part}*')}, as in {_short(row[0])}?"
+    return did_you_mean(row)
+
+
+def check_fields(asked: Sequence[str], known: Collection[str]) -> None:
+    """Check that each field asked for is one that a state has. Raises NotFoundError, with the nearest."""
+    for name in asked:
+        if name not in known:
+            near = difflib.get_close_matches(name.removeprefix("state."), sorted(known), 1)
+            listed = ", ".join(sorted(known)[:20]) + (", ..." if len(known) > 20 else "")
+            raise NotFoundError(
+                f"the state has no field {name!r}", did_you_mean(near, f"fields are: {listed or 'none'}")
+            )
+
+
+def check_sources(asked: Sequence[str], known: Collection[str]) -> None:
+    """Check that each name or glob is that of a source. Raises NotFoundError, with the nearest."""
+    for name in asked:
+        pattern = re.compile("".join({"*": ".*", "?": "."}.get(c) or re.escape(c) for c in name), re.DOTALL)
+        if name not in known and not any(is_glob(name) and pattern.fullmatch(source) for source in known):
+            near = difflib.get_close_matches(name, sorted(known), 1)
+            longer = [source for source in sorted(known) if name in source]
+            hint = "list sources with: esctl status"
+            if longer and not near:
+                hint = f"did you mean {shell_word(f'*{name}*')}, as in {_short(longer[0])}?"
+            raise NotFoundError(f"no source {name!r}", did_you_mean(near, hint))
+
+
+def _part(value: str, asked: str) -> str:
+    """Return the part of a value that is the text asked for, as it is spelled there; empty where it has none."""
+    at = value.lower().find(asked.lower())
+    part = value[at : at + len(asked)] if at >= 0 else ""
+    return part if part.lower() == asked.lower() else ""
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
