@@ -68,6 +68,7 @@ class Stanza(Struct, frozen=True):
     absent: tuple[str, ...] = ()  # texts that stand for nothing, as "unknown" and "-"
     opened: tuple[tuple[str, str], ...] = ()  # (path, encoding) of texts that hold JSON: json, hex, base64, gzip; text
     data_without: tuple[str, ...] = ()  # members of `data` that are envelope, and no part of the payload
+    row_keys: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (table, columns that name its rows) no record tells of
     numbering: int = 0  # 0: that of all sources read alike; else a position of the source that it was found to be of
 
 

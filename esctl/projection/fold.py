@@ -129,6 +129,9 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
     if rule.role is not None:
         reads.columns["role"] = None
         tests.append(f"coalesce(role = {literal(rule.role)}, false)" if rule.role else "role IS NULL")
+    if rule.stanzas is not None:
+        reads.columns["stanza"] = None
+        tests.append(f"stanza IN ({', '.join(map(str, sorted(rule.stanzas)))})")
     if rule.when is not None:
         with placed(rule.when.where):
             condition = to_boolean(rule.when.compile(reads.resolve)).sql

@@ -43,6 +43,7 @@ class Rule(Struct, frozen=True):
     when: Expression | None
     operations: tuple[Operation, ...]
     where: str
+    stanzas: frozenset[int] | None = None  # only events that are read by these; None: all
 
     @property
     def is_glob(self) -> bool:

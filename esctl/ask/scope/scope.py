@@ -23,7 +23,8 @@ from esctl.index.scan import FOLDABLE, IndexView, Read
 from esctl.model import AsOf
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
 from esctl.projection.reads import Measured, Reads, measure, nested_types
-from esctl.projection.spec import DEFAULT, Projection, family
+from esctl.projection.rows import default_projection
+from esctl.projection.spec import Projection, family
 from esctl.projection.sql import EventRows, cells_sql
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def claims(scope: Scope) -> list[Claim]:
         return [claim_of(find_projection(scope.projections, scope.projection))]
     shared: list[Claim] = []
     taken: list[str] = []
-    for projection in (*scope.projections, DEFAULT):
+    for projection in (*scope.projections, default_projection(scope.view)):
         own = _claimed(projection)
         shared.append(Claim(projection, " AND ".join([own, *(f"NOT {other}" for other in taken)])))
         if projection.claims_all:

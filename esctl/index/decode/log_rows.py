@@ -114,7 +114,7 @@ def _with_opened(connection: duckdb.DuckDBPyConnection, chunk: pa.Table, groups:
         if not group.stanza.opened or not len(rows):
             continue
         texts, marked = (_whole(chunk[name].take(rows)) for name in ("text", "marked"))
-        texts, marked = open_texts(connection, texts, marked, openings_of(group.stanza))
+        texts, marked = open_texts(connection, texts, marked, openings_of(group.stanza), dict(group.stanza.row_keys))
         chunk = _with_rows(_with_rows(chunk, "text", rows, texts), "marked", rows, marked)
     return chunk
 

@@ -6,11 +6,12 @@ The record becomes JSON text with the value in place of the text, as exact as th
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from esctl.engine.exact_text import member_sql, members_sql, pointer_token
 from esctl.engine.quoting import literal
+from esctl.index.decode.rows import DIALECTS
 from esctl.model import MARK, Cursor
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ Opening = tuple[tuple[str, ...], str]
 """The path of a text, and how a JSON value is written in it: one of ENCODINGS."""
 EXTENDED = "extended-json"
 """The encoding of whole records whose numbers, times and ids are objects, as MongoDB writes them."""
-ENCODINGS = ("json", "hex", "base64", "gzip", "text", EXTENDED)
+WHOLE = (EXTENDED, *DIALECTS)
+"""The encodings of whole records; besides that one, those of databases' change logs."""
+ENCODINGS = ("json", "hex", "base64", "gzip", "text", *WHOLE)
 """What a text may hold; `text` leaves it as it is."""
 
 _TABLE = "esctl_open"
@@ -35,15 +38,24 @@ _JSON = Cursor(0, "", 0, "", "jsonl", 0)
 
 
 def open_texts(
-    connection: duckdb.DuckDBPyConnection, texts: pa.Array, marked: pa.Array, openings: Sequence[Opening]
+    connection: duckdb.DuckDBPyConnection,
+    texts: pa.Array,
+    marked: pa.Array,
+    openings: Sequence[Opening],
+    row_keys: Mapping[str, Sequence[str]] | None = None,
 ) -> tuple[pa.Array, pa.Array]:
     """Open texts of judged records; gives their JSON text (large_string) and whether it has marks, row by row.
 
-    A text that does not hold what it should stays a text.
+    A text that does not hold what it should stays a text. `row_keys`: the columns that name the rows of tables, where
+    records are changes of rows.
     """
     for path, encoding in openings:
         if encoding == EXTENDED:
             texts = _plain(connection, texts)
+        elif encoding in DIALECTS:
+            from esctl.index.decode.rows.reading import read_rows
+
+            texts, marked = read_rows(texts, marked, encoding, row_keys or {})
         elif encoding != "text":
             texts, marked = _open(connection, texts, marked, path, encoding)
     return texts, marked

@@ -65,7 +65,7 @@ def detect(samples: Sequence[object]) -> Detection:
     openings, samples = find_openings(samples)
     known = recognise(samples)
     detection = _known(known, samples) if known else _unknown(samples, openings)
-    if not openings:
+    if not openings or (known and known.stanza.opened):
         return detection
     opened = tuple((format_path(path), encoding) for path, encoding in openings)
     rows = [Choice("encoding", path or "record", f"{_ENCODED[encoding]}, opened") for path, encoding in opened]

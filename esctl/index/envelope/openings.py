@@ -13,7 +13,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from esctl.index.decode.opened import EXTENDED, Opening
+from esctl.index.decode.opened import EXTENDED, WHOLE, Opening
+from esctl.index.decode.rows import DIALECTS
 from esctl.index.envelope import field_names
 from esctl.index.envelope.envelope_sql import mapped_paths, record_path
 from esctl.index.envelope.paths import format_path
@@ -58,6 +59,8 @@ def opened(sample: object, openings: Iterable[Opening]) -> object:
         if encoding == EXTENDED:
             sample = _plain(sample)
             continue
+        if encoding in WHOLE:
+            continue
         sample = _replaced(sample, path, _DECODERS.get(encoding, _left))
     return sample
 
@@ -93,6 +96,8 @@ def _plain(value: object, depth: int = 0) -> object:
 
 def with_needed(stanza: Stanza, openings: Sequence[Opening]) -> Stanza:
     """Have a stanza open the texts that its paths reach into, and those that it takes as payload, whole."""
+    if any(encoding in DIALECTS for _, encoding in stanza.opened):
+        return stanza  # its records are read anew, with what they hold
     named = {path for path, _ in stanza.opened}
     reached = [record_path(path) for path in mapped_paths(stanza)]
     base = record_path(stanza.unwrap) if stanza.unwrap else ()

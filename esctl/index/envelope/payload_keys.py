@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from esctl.errors import UsageError
-from esctl.index.decode.opened import ENCODINGS, EXTENDED, Opening
+from esctl.index.decode.opened import ENCODINGS, WHOLE, Opening
 from esctl.index.envelope.paths import parse_path
 from esctl.model import Stanza
 
@@ -16,8 +16,8 @@ _HINT = 'write encoding = "json" for what is in data, or encoding = { payload = 
 
 def read_encoding(value: object, data: Sequence[str], unwrap: str, where: str) -> tuple[tuple[str, str], ...]:
     """Read `encoding`: one for the places of `data`, or a table of them by path; raises UsageError."""
-    if value == EXTENDED:
-        return (("", EXTENDED),)
+    if isinstance(value, str) and value in WHOLE:
+        return (("", value),)
     if isinstance(value, str):
         places = [f"{unwrap}.{path}" if unwrap else path for path in data if not path.startswith("=")]
         if not places or "record" in data:
@@ -28,10 +28,10 @@ def read_encoding(value: object, data: Sequence[str], unwrap: str, where: str) -
     found = []
     for path, named in value.items():
         parts = parse_path(path)
-        if (not parts and named != EXTENDED) or not all(isinstance(part, str) for part in parts):
+        if (not parts and named not in WHOLE) or not all(isinstance(part, str) for part in parts):
             raise UsageError(f"{where}: {path!r} is no path of names", _HINT)
         for each in named if isinstance(named, list) else [named]:
-            if each not in ENCODINGS or (each == EXTENDED and parts):
+            if each not in ENCODINGS or (each in WHOLE and parts):
                 raise UsageError(f"{where}: {each!r} is not known", f"one of: {', '.join(ENCODINGS)}")
             found.append((path, each))
     return tuple(found)

@@ -6,12 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.errors import UsageError
+from esctl.index.decode.rows import DIALECTS
 from esctl.index.envelope.paths import parse_path
 from esctl.index.envelope.presets import PRESETS, Preset
 from esctl.model import Stanza
@@ -29,7 +30,21 @@ def recognise(samples: Sequence[object]) -> Recognised | None:
 
     Records are parsed JSON. What is found one level down comes with `unwrap` set to that key.
     """
-    return _recognised(samples, PRESETS.values())
+    return _row_changes(samples, PRESETS) or _recognised(samples, PRESETS.values())
+
+
+def _row_changes(samples: Sequence[object], presets: Collection[str]) -> Recognised | None:
+    """Find whose change log records are, with the columns that name the rows of its tables."""
+    from esctl.index.decode.rows.learning import learn
+
+    learned = learn(samples, [name for name in DIALECTS if name in presets])
+    if learned is None:
+        return None
+    preset = PRESETS[learned.dialect]
+    sequence = next((parts for parts in preset.sequences if len(parts) == learned.order), ())
+    order: Literal["sequence", "position"] = "sequence" if sequence else "position"
+    stanza = replace(preset.stanza, sequence=sequence, order=order, row_keys=learned.keys)
+    return Recognised(stanza, learned.matching)
 
 
 def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
@@ -54,6 +69,8 @@ def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
     ):
         found = _recognised(samples, [preset])
         stanza = stanza if found is None else replace(stanza, unwrap=found.stanza.unwrap)
+    if stanza.name in DIALECTS:
+        return _fitted_rows(stanza, samples)
     inner = [look_up(sample, [stanza.unwrap]) if stanza.unwrap else sample for sample in samples]
     matching = [sample for sample in inner if _meets(sample, preset)]
     sequence = stanza.sequence or _sequence(preset, matching)
@@ -62,6 +79,18 @@ def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
         raise UsageError(f'order is "sequence", but the records have none of preset {stanza.name}', hint)
     order = stanza.order or ("sequence" if sequence else preset.otherwise)
     return replace(stanza, sequence=sequence, order=order)
+
+
+def _fitted_rows(stanza: Stanza, samples: Sequence[object]) -> Stanza:
+    """Return the stanza of a change log with what a sample tells, but for what it says otherwise."""
+    found = _row_changes(samples, [stanza.name])
+    told = found.stanza if found else replace(PRESETS[stanza.name].stanza, order="position")
+    return replace(
+        stanza,
+        sequence=stanza.sequence or told.sequence,
+        order=stanza.order or told.order,
+        row_keys=stanza.row_keys or told.row_keys,
+    )
 
 
 _parts = cache(parse_path)

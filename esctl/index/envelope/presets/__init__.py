@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from esctl.index.envelope.presets import clouds, event_stores, services, tables, telemetry
+from esctl.index.envelope.presets import cdc, clouds, event_stores, services, tables, telemetry
 from esctl.index.envelope.presets.preset import Preset
 
 PRESETS: Mapping[str, Preset] = {
     preset.stanza.name: preset
     for preset in (
+        cdc.DEBEZIUM,
+        cdc.WAL2JSON,
         telemetry.CLOUDEVENTS,
         clouds.CLOUDTRAIL,
         clouds.CLOUDTRAIL_INSIGHT,

@@ -1,0 +1,165 @@
+"""The change of one row, whoever told it, and the JSON text that the index reads it from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from esctl.model import MARK
+
+Row = Mapping[str, Any]
+Keys = Mapping[str, Sequence[str]]
+"""The names of the columns that tell the rows of a table apart, by `schema.table`."""
+
+INSERT, UPDATE, DELETE, READ, TRUNCATE = "insert", "update", "delete", "read", "truncate"
+BESIDE = ("begin", "commit", "message", "tombstone", "heartbeat", "schema change")
+"""Types of records that are no change of a row, but belong to such a log."""
+
+
+class RowChange(Struct, frozen=True):
+    """One change.
+
+    `row` is the row after it, of a delete what is known of it. `partial`: columns that are missing in it keep their
+    values. `key` names the columns that tell rows apart; None: the log does not say. `old` are the values of these
+    before a change of them. `match` are values that name the row where its key is not told.
+    """
+
+    type: str
+    schema: str = ""
+    table: str = ""
+    row: Row = {}
+    partial: bool = False
+    key: tuple[str, ...] | None = None
+    old: Row | None = None
+    match: Row | None = None
+    order: tuple[int | str | None, ...] = ()
+    time: int | str | None = None
+    transaction: str | None = None
+
+
+class Beside(Struct, frozen=True):
+    """A record that is no change of a row: one of BESIDE."""
+
+    type: str
+    time: int | str | None = None
+    transaction: str | None = None
+    data: Any = None
+
+
+_ENCODER = msgspec.json.Encoder(decimal_format="number")
+
+
+def written(change: RowChange | Beside, keys: Keys) -> str:
+    """Write a change as the JSON text that the mapping of such logs reads. Numbers may be marked."""
+    if isinstance(change, Beside):
+        told = {"type": change.type, "time": change.time, "tx": change.transaction, "row": change.data}
+        return _ENCODER.encode({name: value for name, value in told.items() if value is not None}).decode()
+    table = table_name(change.schema, change.table)
+    found: dict[str, Any] = {"type": change.type, "kind": change.table, **_entities(change, table, keys)}
+    found |= zip(("seq", "seq2", "seq3"), change.order, strict=False)
+    found["time"], found["tx"], found["row"] = change.time, change.transaction, change.row
+    return _ENCODER.encode(found).decode()
+
+
+def table_name(schema: str, table: str) -> str:
+    """Write a table's full name."""
+    return f"{schema}.{table}" if schema else table
+
+
+def _entities(change: RowChange, table: str, keys: Keys) -> dict[str, str]:
+    """Name the row that a change leaves, and the one that it ends where that is another, by role.
+
+    `entity`: the row is whole; `partial`: what is missing in it keeps its value; `copy`: the table may hold it several
+    times; `old`: the row ends; `table`: all its rows do.
+    """
+    if change.type == TRUNCATE:
+        return {"table": table}
+    names = keys.get(table, change.key)
+    if names is None:
+        names = guessed_key(change.row)
+    role = "entity" if names else "copy"
+    names = names or tuple(change.row)
+    if change.partial and role == "entity" and change.type != DELETE:
+        role = "partial"
+    old = None if change.old is None else row_name(table, names, {**change.row, **change.old})
+    if change.match is not None and not all(name in change.match for name in names):
+        by_match = f"{table}?{_listed(change.match)}"
+        if change.type == DELETE:
+            return {role: by_match}
+        old = by_match
+    entity = row_name(table, names, change.row)
+    return {role: entity} if old in (None, entity) else {role: entity, "old": str(old)}
+
+
+def _listed(values: Row) -> str:
+    return _ENCODER.encode(values).decode()
+
+
+def guessed_key(row: Iterable[str]) -> tuple[str, ...]:
+    """Name the column that most likely tells rows apart where no record says it: `id`, or else all of them."""
+    lower: dict[str, str] = {}
+    for name in row:
+        lower.setdefault(name.lower(), name)
+    for name in ("id", "_id", "uuid", "guid"):
+        if name in lower:
+            return (lower[name],)
+    return tuple(row)
+
+
+def row_name(table: str, names: Sequence[str], row: Row) -> str:
+    """Name a row: its table, then the values of its key.
+
+    A slash in one of several values is written %2F, so that no two keys have one name.
+    """
+    parts = [_text(row.get(name)) for name in names]
+    if len(parts) > 1:
+        parts = [part.replace("%", "%25").replace("/", "%2F") for part in parts]
+    return "/".join([table, *parts])
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value[1:] if value.startswith(MARK) else value
+    if value is None:
+        return "null"
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return str(value)
+    return _ENCODER.encode(value).decode()
+
+
+def plain(value: Any) -> Any:
+    """Return the value of a judged text without its mark: an integer where it is the number of one."""
+    if isinstance(value, str) and value.startswith(MARK):
+        text = value[1:]
+        digits = text.removeprefix("-")
+        return int(text) if digits.isascii() and digits.isdigit() else text
+    return value
+
+
+def text_of(value: Any) -> str:
+    """Return a name that a log gives as text; empty where it gives none."""
+    return value if isinstance(value, str) else ""
+
+
+SAFE_DIGITS = 15
+"""A number with no more digits than this is read as written."""
+
+
+def number(value: Decimal) -> Decimal | int | str:
+    """Return a number as judged JSON text has it: marked where a DOUBLE would not keep it."""
+    if not value.is_finite():
+        return str(value)
+    text = f"{value:f}"
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    if text in ("-0", ""):
+        text = "0"
+    digits = text.lstrip("-").replace(".", "")
+    small = text.lstrip("-").startswith("0.000")
+    if len(digits) > SAFE_DIGITS or small:
+        return MARK + text
+    return Decimal(text) if "." in text else int(text)

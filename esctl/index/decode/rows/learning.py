@@ -1,0 +1,96 @@
+"""What a sample of a change log tells of it: whose it is, and which columns name the rows of its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msgspec import Struct, field
+
+from esctl.index.decode.rows import DIALECTS
+from esctl.index.decode.rows.change import DELETE, TRUNCATE, Row, RowChange, guessed_key, table_name
+from esctl.index.decode.rows.reading import READERS, UNREADABLE
+
+TableKeys = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class Learned(Struct, frozen=True):
+    """A dialect, how many of the sampled records are of it, the keys that no record says, and how it is ordered."""
+
+    dialect: str
+    matching: int
+    keys: TableKeys
+    order: int  # parts of the place in the database's log that all changes have
+
+
+class _Table(Struct):
+    """What was seen of a table whose key no record says."""
+
+    rows: list[Row] = field(default_factory=list)
+    old: list[tuple[Row, Row | None]] = field(default_factory=list)  # before, and after where it was updated
+
+
+def learn(samples: Sequence[object], dialects: Iterable[str] = DIALECTS) -> Learned | None:
+    """Find the dialect that more than half of some parsed records are of, changes of rows among them."""
+    whole = [sample for sample in samples if sample is not None]
+    for dialect in dialects:
+        found = [told for sample in whole if (told := _read(dialect, sample)) is not None]
+        changes = [each for each in found if isinstance(each, RowChange)]
+        if changes and 2 * len(found) > len(whole):
+            parts = min(len(change.order) if None not in change.order else 0 for change in changes)
+            return Learned(dialect, len(found), _keys(changes), parts)
+    return None
+
+
+def _read(dialect: str, sample: Any) -> Any:
+    try:
+        return READERS[dialect](sample)
+    except UNREADABLE:
+        return None
+
+
+def _keys(changes: Sequence[RowChange]) -> TableKeys:
+    tables: dict[str, _Table] = {}
+    for change in changes:
+        if change.key is not None or change.type == TRUNCATE:
+            continue
+        table = tables.setdefault(table_name(change.schema, change.table), _Table())
+        if change.type == DELETE:
+            table.old.append((change.row, None))
+        else:
+            table.rows.append(change.row)
+            table.old += [(change.old, change.row)] if change.old else []
+    return tuple((name, _key(table)) for name, table in sorted(tables.items()))
+
+
+def _key(table: _Table) -> tuple[str, ...]:
+    """Return the columns that a table's old rows name, or else those that seem to tell its rows apart."""
+    columns = tuple(dict.fromkeys(name for row in table.rows for name in row))
+    told = [[name for name, value in old.items() if value is not None] for old, _ in table.old]
+    named = [name for name in (told[0] if told else ()) if all(name in each for each in told)]
+    kept = [name for name in named if not all(_is_default(old.get(name)) for old, _ in table.old)]
+    if kept and len(kept) < len(columns) and not _is_full(table, columns):
+        return tuple(kept)
+    guess = guessed_key(dict.fromkeys(columns))
+    return guess if len(guess) == 1 else _shortest(table.rows, columns)
+
+
+def _is_full(table: _Table, columns: Sequence[str]) -> bool:
+    """Return whether old rows hold what was changed: values beside a key that differ from those after."""
+    return any(
+        after is not None and len([value for value in old.values() if value is not None]) * 2 > len(columns)
+        for old, after in table.old
+    )
+
+
+def _is_default(value: object) -> bool:
+    return value in (0, False, "") if not isinstance(value, list | dict) else not value
+
+
+def _shortest(rows: Sequence[Row], columns: Sequence[str]) -> tuple[str, ...]:
+    """Return the first columns that tell rows apart; none where all together do not."""
+    for count in range(1, len(columns)):
+        seen = [tuple(repr(row.get(name)) for name in columns[:count]) for row in rows]
+        if len(set(seen)) == len(seen):
+            return tuple(columns[:count])
+    return ()

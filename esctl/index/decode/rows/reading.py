@@ -1,0 +1,50 @@
+"""Read records of a change log, each in the form that the mapping of its preset reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from esctl.index.decode.rows import debezium, wal2json
+from esctl.index.decode.rows.change import Beside, Keys, RowChange, written
+from esctl.model import MARK
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Read = Callable[[Any], RowChange | Beside | None]
+"""Reads a parsed record as a change; None where it is none of this log."""
+
+READERS: Mapping[str, Read] = {"debezium": debezium.read, "wal2json": wal2json.read}
+"""How the records of a change log are read, by its dialect."""
+
+
+UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError, RecursionError, ArithmeticError)
+"""What a record raises that looks like a change, and is made otherwise than any log writes it."""
+
+
+def read_rows(texts: pa.Array, marked: pa.Array, dialect: str, keys: Keys) -> tuple[pa.Array, pa.Array]:
+    """Read judged records as changes of rows: their JSON text (large_string) and whether it has marks, row by row.
+
+    A record that is no change stays as it is.
+    """
+    import pyarrow as pa
+
+    read = READERS[dialect]
+    found, marks = [], []
+    for text, mark in zip(texts.to_pylist(), marked.to_pylist(), strict=True):
+        told = None if text is None else changed(text, read, keys)
+        found.append(text if told is None else told)
+        marks.append(mark or (told is not None and MARK in told))
+    return pa.array(found, pa.large_string()), pa.array(marks, pa.bool_())
+
+
+def changed(text: str, read: Read, keys: Keys) -> str | None:
+    """Return a record as a change, None where it is none."""
+    try:
+        change = read(msgspec.json.decode(text))
+        return None if change is None else written(change, keys)
+    except UNREADABLE:
+        return None

@@ -1,0 +1,38 @@
+"""Change logs of databases. Their records are read as changes of rows first, whoever wrote them."""
+
+from __future__ import annotations
+
+from esctl.index.decode.rows.change import BESIDE
+from esctl.index.envelope.presets.preset import Preset
+from esctl.model import Stanza
+
+
+def _changes(name: str, needs: tuple[tuple[str, ...], ...]) -> Preset:
+    stanza = Stanza(
+        name,
+        type=("type",),
+        time=("time",),
+        entity=("entity",),
+        entities=(("partial", ("partial",)), ("copy", ("copy",)), ("old", ("old",)), ("table", ("table",))),
+        kind=("kind",),
+        correlation=("tx",),
+        data=("row",),
+        order="",
+        opened=(("", name),),
+        ignore_types=BESIDE,
+    )
+    return Preset(stanza, needs, sequences=(("seq", "seq2", "seq3"), ("seq", "seq2"), ("seq",)), otherwise="position")
+
+
+DEBEZIUM = _changes(
+    "debezium",
+    needs=(
+        ("op", "payload.op", "value.op", "value.payload.op"),
+        ("source", "payload.source", "value.source", "value.payload.source"),
+        ("before", "after", "payload.after", "payload.before", "value.after", "value.before", "value.payload"),
+    ),
+)
+"""https://debezium.io/documentation/reference/stable/connectors (change events, with schemas or without)"""
+
+WAL2JSON = _changes("wal2json", needs=(("action",), ("schema",), ("table",), ("columns", "identity")))
+"""https://github.com/eulerto/wal2json (format 2)"""

@@ -1,0 +1,182 @@
+"""Records of change logs, as the index reads them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from esctl.index.decode.rows import DIALECTS
+from esctl.index.decode.rows.learning import learn
+from esctl.index.decode.rows.reading import READERS, changed
+
+DECIMAL = "org.apache.kafka.connect.data.Decimal"
+SOURCE = {"connector": "postgresql", "schema": "public", "table": "t", "lsn": 10, "sequence": '["9","10"]', "ts_us": 5}
+
+
+def row(record: Any, dialect: str = "debezium", **keys: tuple[str, ...]) -> Any:
+    text = changed(json.dumps(record), READERS[dialect], {f"public.{name}": key for name, key in keys.items()})
+    return None if text is None else json.loads(text)
+
+
+def debezium(op: str, before: Any = None, after: Any = None, **source: Any) -> dict[str, Any]:
+    return {"before": before, "after": after, "op": op, "source": SOURCE | source, "ts_ms": 7}
+
+
+def message(value: Any, key: Any, **headers: Any) -> dict[str, Any]:
+    return {"topic": "srv.public.t", "key": key, "value": value, "headers": headers}
+
+
+def test_a_message_with_a_key_names_its_row() -> None:
+    found = row(message(debezium("c", None, {"b": 1, "a": 2}), {"a": 2, "b": 1}))
+    assert found["entity"] == "public.t/2/1"
+    assert (found["type"], found["kind"], found["seq"], found["time"]) == ("insert", "t", 9, 5)
+    assert found["row"] == {"b": 1, "a": 2}
+
+
+def test_a_value_that_was_not_changed_is_absent_and_null_is_null() -> None:
+    after = {"id": 1, "a": "__debezium_unavailable_value", "b": ["__debezium_unavailable_value"], "c": None}
+    found = row(message(debezium("u", None, after), {"id": 1}))
+    assert (found["partial"], found["row"]) == ("public.t/1", {"id": 1, "c": None})
+
+
+def test_a_placeholder_inside_a_text_is_a_text() -> None:
+    found = row(message(debezium("c", None, {"id": 1, "a": "__debezium_unavailable_value?"}), {"id": 1}))
+    assert found["row"]["a"] == "__debezium_unavailable_value?"
+
+
+def test_a_new_key_ends_the_row_of_the_old_one() -> None:
+    told = message(debezium("c", None, {"id": 2}), {"id": 2}, **{"__debezium.oldkey": {"id": 1}})
+    assert (row(told)["entity"], row(told)["old"]) == ("public.t/2", "public.t/1")
+    assert row(debezium("u", {"id": 1}, {"id": 2}))["old"] == "public.t/1"
+
+
+def test_inventions_in_before_are_no_evidence() -> None:
+    assert row(message(debezium("d", {"id": 1, "n": 0, "s": None}), {"id": 1}))["row"] == {"id": 1}
+
+
+def test_a_key_that_is_an_invention_names_no_row() -> None:
+    found = row(message(debezium("d", {"id": 0, "sku": "x", "n": None}), {"id": 0}))
+    assert found["entity"] == 'public.t?{"sku":"x"}'
+
+
+def test_a_table_without_a_key_has_its_rows_by_content() -> None:
+    found = row(message(debezium("u", {"a": "x", "n": 1}, {"a": "x/y", "n": 1}), None))
+    assert (found["copy"], found["old"]) == ("public.t/x%2Fy/1", "public.t/x/1")
+
+
+def test_slashes_in_composite_keys_make_no_two_rows_one() -> None:
+    names = [
+        row(message(debezium("c", None, {"a": a, "b": b}), {"a": a, "b": b}))["entity"]
+        for a, b in (("x/y", "z"), ("x", "y/z"), ("x%2Fy", "z"))
+    ]
+    assert len(set(names)) == 3
+
+
+def test_schemas_say_what_values_are() -> None:
+    fields = [
+        {"field": "id", "type": "int32"},
+        {"field": "total", "type": "bytes", "name": DECIMAL, "parameters": {"scale": "2"}},
+        {"field": "at", "type": "int64", "name": "io.debezium.time.MicroTimestamp"},
+    ]  # fmt: skip
+    schema = {"type": "struct", "fields": [{"field": "after", "type": "struct", "fields": fields}]}
+    value = {"schema": schema, "payload": debezium("c", None, {"id": 7, "total": "E1Y=", "at": 1709283600123456})}
+    key = {"schema": {"type": "struct"}, "payload": {"id": 7}}
+    for told in (value, message(value, key), message(json.dumps(value), json.dumps(key))):
+        assert row(told)["row"] == {"id": 7, "total": 49.5, "at": "2024-03-01T09:00:00.123456"}
+        assert row(told)["entity"] == "public.t/7"
+
+
+@pytest.mark.parametrize("headers", [["__debezium.oldkey", '{"id":1}'], [{"__debezium.oldkey": '{"id":1}'}]])
+def test_headers_as_kcat_writes_them(headers: Any) -> None:
+    told = {
+        "topic": "t", "partition": 0, "offset": 5, "tstype": "create", "ts": 1, "broker": 0, "headers": headers,
+        "key": '{"id":2}', "payload": json.dumps(debezium("c", None, {"id": 2})),
+    }  # fmt: skip
+    assert row(told)["old"] == "public.t/1"
+
+
+def test_what_is_no_change_of_a_row_has_no_entity() -> None:
+    ended = {"status": "END", "id": "5:77", "event_count": 2, "data_collections": None, "ts_ms": 1}
+    assert row(message(ended, {"id": "5:77"})) == {"type": "commit", "time": 1, "tx": "5", "row": {"event_count": 2}}
+    assert row(message(None, {"id": 1})) == {"type": "tombstone"}
+    assert row(message({"ts_ms": 1}, {"serverName": "srv"}))["type"] == "heartbeat"
+
+
+@pytest.mark.parametrize(
+    ("source", "order"),
+    [
+        ({"lsn": 5, "sequence": '["4","5"]'}, [4]),
+        ({"lsn": 5, "sequence": '[null,"5"]'}, [5]),
+        ({"lsn": None, "sequence": '["4",null]'}, [4]),
+        ({"lsn": 5}, [5]),
+        ({"file": "mysql-bin.000012", "pos": 154, "row": 2}, [12, 154, 2]),
+        ({"commit_lsn": "00:1:2", "change_lsn": "00:1:1", "event_serial_no": 2}, ["00:1:2", "00:1:1", 2]),
+        ({"scn": "120", "commit_scn": "123"}, [123]),
+        ({"ord": 3, "ts_ms": 9}, [9, 3]),
+    ],
+)
+def test_the_order_is_that_of_the_databases_own_log(source: dict[str, Any], order: list[Any]) -> None:
+    found = row({"before": None, "after": {"id": 1}, "op": "c", "source": {"table": "t", **source}})
+    assert [found[name] for name in ("seq", "seq2", "seq3") if name in found] == order
+
+
+def wal2json(action: str, columns: Any = None, identity: Any = None, **more: Any) -> dict[str, Any]:
+    sides = {"columns": columns, "identity": identity}
+    told = {name: [{"name": n, "value": v} for n, v in side.items()] for name, side in sides.items() if side}
+    key = {"pk": [{"name": "id", "type": "integer"}]}
+    return {"action": action, "schema": "public", "table": "t", "lsn": "0/10000020", **told, **key, **more}
+
+
+def test_wal2json_tells_columns_as_names_and_values() -> None:
+    found = row(wal2json("I", {"id": 1, "a": None}), "wal2json")
+    assert (found["entity"], found["row"], found["seq"]) == ("public.t/1", {"id": 1, "a": None}, 0x10000020)
+    found = row(wal2json("U", {"id": 2}, {"id": 1}), "wal2json")
+    assert (found["partial"], found["old"]) == ("public.t/2", "public.t/1")
+    assert row(wal2json("D", None, {"id": 1}), "wal2json")["entity"] == "public.t/1"
+    assert row(wal2json("T"), "wal2json")["table"] == "public.t"
+    assert row({"action": "B", "xid": 5, "timestamp": "x"}, "wal2json") == {"type": "begin", "time": "x", "tx": "5"}
+
+
+def test_another_identity_than_the_key_names_the_old_row() -> None:
+    found = row(wal2json("U", {"id": 2, "sku": "x"}, {"sku": "x"}), "wal2json")
+    assert (found["partial"], found["old"]) == ("public.t/2", 'public.t?{"sku":"x"}')
+
+
+def test_keys_are_learned_from_what_old_rows_name() -> None:
+    rows = [debezium("c", None, {"x": "a", "y": i, "z": "v"}) for i in range(4)]
+    rows += [debezium("d", {"x": "a", "y": 1, "z": None}), debezium("d", {"x": "a", "y": 2, "z": None})]
+    learned = learn(rows)
+    assert learned is not None
+    assert (learned.dialect, learned.keys, learned.order) == ("debezium", (("public.t", ("x", "y")),), 1)
+
+
+def test_a_log_mostly_of_other_records_is_no_change_log() -> None:
+    assert learn([debezium("c", None, {"id": 1}), {"a": 1}, {"b": 2}]) is None
+    assert learn([{"status": "BEGIN", "id": "1:2"}]) is None
+
+
+NAMES = ["op", "source", "before", "after", "payload", "schema", "key", "value", "headers", "topic", "action"]
+NAMES += ["columns", "identity", "pk", "name", "id", "table", "status"]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=3) | st.sampled_from(["I", "U", "c", "u", "d"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(NAMES),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=20,
+)
+
+
+@given(JSON, st.sampled_from(DIALECTS))
+def test_no_record_however_odd_stops_the_reading(record: Any, dialect: str) -> None:
+    text = changed(json.dumps(record), READERS[dialect], {})
+    assert text is None or "type" in json.loads(text)
+    learn([record, record])
