@@ -63,18 +63,33 @@ def find_store(given: Path | None, start: Path | None = None) -> Path | None:
 
 
 def find_config(given: Path | None, store: Path | None, start: Path | None = None) -> Path | None:
-    """Find esctl.toml: the one given, else beside the store, else in the working directory or above it.
+    """Find esctl.toml: the one given, else beside the store or above it; without a store, in the working directory.
 
     Raises InputError for one that was found and is not the user's own: it may hold code to run.
     """
     if given is not None:
         return given
-    here = (start or Path.cwd()).resolve()
-    beside = (store.absolute().parent,) if store is not None else ()
-    found = next((folder / FILE for folder in (*beside, here, *here.parents) if (folder / FILE).exists()), None)
+    found = _upward(_home(store) if store is not None else (start or Path.cwd()).resolve())
     if found is not None:
         require_own(found, "--config", "ESCTL_CONFIG")
     return found
+
+
+def passed_over(given: Path | None, store: Path | None, start: Path | None = None) -> Path | None:
+    """Return the esctl.toml of the working directory where it is not that of the store, and none was named."""
+    if given is not None or store is None:
+        return None
+    here, own = _upward((start or Path.cwd()).resolve()), _upward(_home(store))
+    return None if here is None or (own is not None and own.samefile(here)) else here
+
+
+def _home(store: Path) -> Path:
+    """Return the folder that a store is in, where its own name may be a link."""
+    return store.absolute().parent.resolve()
+
+
+def _upward(folder: Path) -> Path | None:
+    return next((place / FILE for place in (folder, *folder.parents) if (place / FILE).exists()), None)
 
 
 def read_config(path: Path | None) -> Config:

@@ -17,6 +17,7 @@ def open_store(shared: Shared) -> Store:
     from esctl.api import Store
 
     store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit, tz=zone(shared))
+    tell_passed_over(shared, store)
     # A time that is typed is meant in the zone that times are shown in.
     store.tz = shared.tz or output_settings(store).get("tz") or "UTC"
     if shared.basis_from is None:
@@ -42,7 +43,23 @@ def closed_store(shared: Shared) -> Store:
     if found is None:
         raise InputError("there is no store here or in a folder above", "name one with --store")
     config = read_config(find_config(shared.config, found))
-    return Store(found, config, shared.memory_limit, zone(shared))
+    store = Store(found, config, shared.memory_limit, zone(shared))
+    tell_passed_over(shared, store)
+    return store
+
+
+def tell_passed_over(shared: Shared, store: Store) -> None:
+    """Say which configuration is used where the folder that one stands in has another."""
+    from esctl.config import passed_over
+    from esctl.errors import shell_word
+
+    other = None if shared.quiet else passed_over(shared.config, store.path)
+    if other is not None:
+        used = f"{store.config.path} is used, as it is the store's" if store.config.path else "the store has none"
+        diagnostics.note(
+            f"note: {other} is not that of the store {store.path}, and is not used: {used}; to use it: "
+            f"--config {shell_word(str(other))}"
+        )
 
 
 def zone(shared: Shared) -> str:

@@ -64,7 +64,7 @@ _OPTIONS = {
         Path | None,
         "--config",
         metavar="PATH",
-        help="The esctl.toml; by default the one beside the store. [env: ESCTL_CONFIG]",
+        help="The esctl.toml; by default the one beside the store, or above it. [env: ESCTL_CONFIG]",
     ),
     "format": _option(
         str | None,

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.cli.options import Shared
-from esctl.config import Config, Setting, find_config, find_store, read_config
+from esctl.config import Config, Setting, find_config, find_store, passed_over, read_config
 
 if TYPE_CHECKING:
     from esctl.model import Answer
 
 DEFAULTS = {
     "store": ".esctl, found upward",
-    "config": "esctl.toml beside the store",
+    "config": "esctl.toml beside the store, or above it",
     "format": "table on a terminal, jsonl in a pipe",
     "tz": "UTC",
     "color": "auto",
@@ -37,7 +37,7 @@ def settings(shared: Shared) -> list[Setting]:
     return [
         *listed,
         _snapshots(config),
-        *_found(store, path),
+        *_found(store, path, passed_over(shared.config, store)),
         *_flat("mapping", config.mapping, config),
         *_overrides(store),
         *_apart(store, config),
@@ -73,9 +73,11 @@ def _snapshots(config: Config) -> Setting:
     return Setting("snapshots", configured or "auto", config.name if configured else "default")
 
 
-def _found(store: Path | None, config: Path | None) -> Iterator[Setting]:
+def _found(store: Path | None, config: Path | None, other: Path | None) -> Iterator[Setting]:
     yield Setting("store found", str(store or "none"), "search")
     yield Setting("config found", str(config or "none"), "search")
+    if other is not None:
+        yield Setting("config not used", str(other), "search: of the folder you are in, not of the store")
 
 
 def _overrides(store: Path | None) -> Iterator[Setting]:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import BinaryIO
 
 from msgspec import Struct
 
-from esctl.errors import UsageError
-from esctl.output.formats import SUFFIXES, parse_format
+from esctl.errors import UsageError, shell_word
+from esctl.output.formats import FORMATS, SUFFIXES, parse_format
 
 _COMPRESSED = frozenset({".gz", ".zst", ".bz2", ".xz", ".zip"})
+
+
+_SUFFIX = re.compile(r"\.[a-z][a-z0-9]*")
+"""What names a format, rather than a date or a number that a name ends with."""
+_PLAIN = frozenset({".txt", ".log", ".out"})
+"""Suffixes of any text."""
 
 
 class Target(Struct, frozen=True):
@@ -49,8 +57,19 @@ def choose_format(
             return SUFFIXES[suffix]
         if suffix in _COMPRESSED:
             raise UsageError(f"{path}: output is not compressed by esctl", f"write to stdout and pipe it: ... > {path}")
+        if _SUFFIX.fullmatch(suffix) and suffix not in _PLAIN:
+            raise _no_format(path, suffix)
     if environ.get("ESCTL_FORMAT"):
         return parse_format(environ["ESCTL_FORMAT"], "ESCTL_FORMAT")
     if configured:
         return parse_format(configured, "[output] format of esctl.toml")
     return "table" if terminal and path is None else "jsonl"
+
+
+def _no_format(path: Path, suffix: str) -> UsageError:
+    near = get_close_matches(suffix, [end for end in SUFFIXES if not FORMATS[SUFFIXES[end]].takes_findings], 1, 0.75)
+    other = near[0] if near else ".csv"
+    return UsageError(
+        f"{path}: no format has the suffix {suffix}; these have: {', '.join(SUFFIXES)}",
+        f"did you mean -o {shell_word(str(path.with_suffix(other)))}? -f says the format whatever the suffix",
+    )

@@ -108,3 +108,19 @@ def test_a_misspelt_format_is_guessed_and_its_origin_named() -> None:
 def test_a_compressed_suffix_is_refused() -> None:
     with pytest.raises(UsageError, match="not compressed"):
         choose_format(None, Path("a.jsonl.gz"), {}, None, False)
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [("a.xlsx", "a.csv"), ("a.foo", "a.csv"), ("b/A.XLSX", "b/A.csv"), ("a.jsnl", "a.jsonl")],
+)
+def test_a_suffix_that_no_format_has_is_refused_by_name(path: str, near: str) -> None:
+    with pytest.raises(UsageError, match=r"no format has the suffix \..*\.parquet") as told:
+        choose_format(None, Path(path), {}, None, False)
+    assert told.value.hint.startswith(f"did you mean -o {near}?")
+    assert choose_format("jsonl", Path(path), {}, None, False) == "jsonl"
+
+
+@pytest.mark.parametrize("name", ["answer", "answer.2024", "answer.2024-03-05", ".hidden", "a.txt", "/dev/stdout"])
+def test_a_name_without_a_suffix_says_nothing_of_the_format(name: str) -> None:
+    assert choose_format(None, Path(name), {}, None, False) == "jsonl"

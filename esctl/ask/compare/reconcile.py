@@ -29,6 +29,7 @@ from esctl.ask.states.trail import trail
 from esctl.engine.duckdb import explained, relational
 from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import literal
+from esctl.errors import UsageError
 from esctl.index.scan import read_json
 from esctl.model import Answer, AsOf, Column, Findings
 
@@ -50,6 +51,8 @@ RULES = (
     ("extra", "an entity is in the file, and not in the state that the log implies"),
     ("different", "a field has another value in the file than the log implies"),
 )
+_MOST_LISTED = 20
+"""Columns of either side that an error names."""
 _EVENT = ("position", "time", "type", "actor", "id")
 
 
@@ -77,7 +80,8 @@ class Reconciled(Struct, frozen=True):
 def reconcile(scope: Scope, file: Path, at: AsOf | None, how: Comparison) -> Reconciled:
     """Compare a file's rows with the states at a point.
 
-    Raises InputError for a file that cannot be read or names an entity twice, UsageError for a key it has not.
+    Raises InputError for a file that cannot be read or names an entity twice, UsageError for a key it has not, and
+    where none of its columns is a field of the states.
     """
     table = read_foreign(scope.session, file, how.null)
     key = key_sql(table, how.key)
@@ -90,6 +94,8 @@ def reconcile(scope: Scope, file: Path, at: AsOf | None, how: Comparison) -> Rec
     shared = claims(scope)
     parts = [states(scope, claim, at) for claim in shared]
     names, left_out = _compared(scope, parts, fields, how)
+    if not names:
+        _check_nothing_compared(table, parts, left_out)
     mine = " UNION ALL ".join(_state_rows(part, names) for part in parts)
     theirs = _file_rows(scope, table, key, fields, names)
     spool = _compare(scope, mine, theirs, names, by_kind=bool(fields.kind), delimited=table.delimited)
@@ -128,6 +134,20 @@ def _compared(
     if how.every_field:
         return [name for name in dict.fromkeys([*known, *found]) if name not in how.ignored], []
     return [name for name in found if name in known], [name for name in found if name not in known]
+
+
+def _check_nothing_compared(table: ForeignTable, parts: Sequence[States], left_out: Sequence[str]) -> None:
+    """Raise UsageError where the file has fields and the states have others: all would seem to agree."""
+    known = list(dict.fromkeys(name for part in parts for name in _state_names(part)))
+    if left_out and known:
+        raise UsageError(
+            f"{table.name}: nothing to compare: the file has {_listed(left_out)}, and the state has {_listed(known)}",
+            "name the columns as the fields are, or choose a projection with -p; --all-fields compares them regardless",
+        )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:_MOST_LISTED]) + (f" and {len(names) - _MOST_LISTED} more" * (len(names) > _MOST_LISTED))
 
 
 def _state_names(part: States) -> Iterable[str]:

@@ -117,7 +117,7 @@ def run(
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.api import Store
-    from esctl.cli.opening import zone
+    from esctl.cli.opening import tell_passed_over, zone
     from esctl.engine.sizes import parse_size
     from esctl.engine.zones import find_zone
     from esctl.intake.intake import IngestOptions
@@ -145,6 +145,7 @@ def run(
         shared.store, shared.config, erasable=erasable, overrides=_said(shared, _begun(mapping, preset), time_format),
         memory_limit=shared.memory_limit, tz=zone(shared), sources=[source.path for source in found],
     )  # fmt: skip
+    tell_passed_over(shared, store)
     _tell_store(store, shared)
     _keep_private(store, found, shared)
     outcome = (_followed if follow else _ingested)(store, found, options, pace, shared)

@@ -188,6 +188,19 @@ def test_a_file_that_cannot_be_compared_is_told(
     assert told in refused("reconcile", "wrong.csv", *arguments, code=code, cwd=store)[0]
 
 
+def test_a_comparison_of_no_field_is_refused_with_the_columns_of_both(tmp_path: Path) -> None:
+    write_lines(tmp_path / "events.jsonl", [plain_event(1, "x-1", amount=1, owner="ann")])
+    good("ingest", "events.jsonl", "-q", cwd=tmp_path)
+    (tmp_path / "told.csv").write_text("entity,Betrag,Inhaber\nx-1,2,bob\n")
+    message, hint = refused("reconcile", "told.csv", code=2, cwd=tmp_path)
+    assert message == "told.csv: nothing to compare: the file has Betrag, Inhaber, and the state has amount, owner"
+    assert "--all-fields" in hint
+    done = esctl("reconcile", "told.csv", "--all-fields", cwd=tmp_path)
+    assert {row["field"] for row in done.rows} == {"amount", "owner", "Betrag", "Inhaber"}
+    (tmp_path / "told.csv").write_text("entity\nx-1\n")  # a list of what is there
+    assert "1 equal" in good("reconcile", "told.csv", cwd=tmp_path).err
+
+
 @pytest.mark.parametrize(("name", "content"), [("empty.csv", "entity,owner\n"), ("empty.jsonl", "")])
 def test_a_system_that_has_nothing_lacks_everything(store: Path, name: str, content: str) -> None:
     (store / name).write_text(content)
