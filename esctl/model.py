@@ -27,7 +27,7 @@ class Cursor(Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str  # of the decompressed bytes [0, offset), lower-case hex
     head_size: int  # min(offset, 65536) when the source was first read
     head_sha256: str  # of the bytes [0, head_size)
-    format: str  # jsonl | json | json-document | csv | tsv | parquet | arrow
+    format: str  # jsonl | json | json-document | csv | tsv | text | parquet | arrow
     records: int  # records delivered so far from this source
     sampled: int = 0  # records in the first commit of the source, SAMPLE_RECORDS at most: all that detection looks at
     header: str = ""  # base64 of the bytes before the first record's own (CSV header line, with any BOM)
@@ -69,6 +69,8 @@ class Stanza(Struct, frozen=True):
     opened: tuple[tuple[str, str], ...] = ()  # (path, encoding) of texts that hold JSON: json, hex, base64, gzip; text
     data_without: tuple[str, ...] = ()  # members of `data` that are envelope, and no part of the payload
     row_keys: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (table, columns that name its rows) no record tells of
+    pattern: str = ""  # of the lines of a text log: grok, a regular expression with named groups, or a known name
+    year: str = ""  # of the first record of a text log whose times have none
     numbering: int = 0  # 0: that of all sources read alike; else a position of the source that it was found to be of
 
 

@@ -57,11 +57,21 @@ class Evidence(OpenStore):
         from esctl.sources.files.reading import SourceOptions, file_readers
 
         found = [each for source in sources for each in (expand([source]) if isinstance(source, str) else [source])]
-        how = options or IngestOptions(SourceOptions())
+        how = self.reading_options(options or IngestOptions(SourceOptions()))
         readers = file_readers(found, how.source)
         outcome = ingest(self.path, readers, how, self.updater, observe or unobserved, self.connection)
         self.refresh()
         return outcome
+
+    def reading_options(self, options: IngestOptions) -> IngestOptions:
+        """Return options with the patterns that the mapping has for the lines of text logs."""
+        from functools import partial
+
+        from msgspec.structs import replace
+
+        from esctl.index.envelope.text.told import pattern_of
+
+        return replace(options, source=replace(options.source, pattern_of=partial(pattern_of, self.mapping)))
 
     def verify(
         self,

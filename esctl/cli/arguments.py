@@ -71,6 +71,16 @@ CheckpointChoice = Annotated[
 
 MAP_HELP = "Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail."
 
+LinePattern = Annotated[
+    str | None,
+    typer.Option(
+        "--pattern",
+        metavar="PATTERN",
+        help="What the lines of a text log look like: a grok expression (%{IP:client} %{GREEDYDATA:message}), a "
+        "regular expression with named groups, or a name such as syslog. Kept as --map is; an empty one forgets it.",
+    ),
+]
+
 TimeFormat = Annotated[
     list[str] | None,
     typer.Option(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from esctl.api import Store
     from esctl.index.envelope.detect import Detection
     from esctl.index.seen_ids.apart import Apart
-    from esctl.model import Cursor
+    from esctl.model import Cursor, MappingConfig
 
 MOST_APART = 5
 """Sources that are told one by one."""
@@ -29,6 +29,9 @@ _READINGS = {
     ("prefix", "key"): "each line is a key, a tab and JSON: read as the fields key and payload",
 }
 """What is told of the dialect of a source."""
+_YEARLESS = (
+    "its times have no year, so its events are undated; say that of its first line: esctl reindex --map year=YYYY"
+)
 LONGEST = 60
 """Characters of a path or sample value that are shown."""
 
@@ -48,13 +51,17 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
             diagnostics.note(f"  {choice.field:<{width}}  {choice.path}  ({choice.why})")
 
 
-def report_readings(names: Sequence[str], cursors: Mapping[str, Cursor], quiet: bool) -> None:
+def report_readings(names: Sequence[str], cursors: Mapping[str, Cursor], mapping: MappingConfig, quiet: bool) -> None:
     """Say of new sources what their text is read as, where that is not plain; those that are alike together."""
+    from esctl.index.envelope.text.told import year_of
+
     alike: dict[str, list[str]] = {}
     for name in names:
         for key, value in cursors[name].dialect.items():
             if told := _READINGS.get((key, value)):
                 alike.setdefault(told, []).append(name)
+        if "month" in cursors[name].dialect and not year_of(mapping, name):
+            alike.setdefault(_YEARLESS, []).append(name)
     for told, found in alike.items():
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         diagnostics.note(f"note: {found[0]}{more}: {told}", quiet)
@@ -92,13 +99,19 @@ def refuse_unread(store: Store, names: Sequence[str], after: int) -> None:
         if invalid == count:
             raise InputError(
                 f"{name}: none of its {count} records could be read: {reason}",
-                "they are kept: esctl log --invalid; a table has its format named by --input-format csv",
+                _unread_hint(store.snapshot.cursors[name]),
             )
     most = {name: rest for name, rest in found.items() if 2 * rest[1] > rest[0]}
     for name, (count, invalid, _) in most.items():
         diagnostics.note(f"warning: {name}: {invalid} of its {count} records could not be read: esctl log --invalid")
     if most:
         raise typer.Exit(1)
+
+
+def _unread_hint(cursor: Cursor) -> str:
+    if cursor.format != "text":
+        return "they are kept: esctl log --invalid; a table has its format named by --input-format csv"
+    return "they are kept: esctl log --invalid; a text log has its lines told: esctl reindex --pattern 'GROK OR REGEX'"
 
 
 def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> None:

@@ -73,7 +73,7 @@ class Understanding(Struct, frozen=True, dict=True):
         """
         from esctl.index.builder import build
 
-        judged = judge_rows(self.connection, table, snapshot.cursors)
+        judged = judge_rows(self.connection, table, self._read_as_told(snapshot.cursors))
         manifest = self._with_new_sources(snapshot, manifest, table, judged, like)
         chunk, groups = judged_chunk(self.connection, table, judged, snapshot.cursors, manifest)
         earlier = self._earlier(snapshot, manifest, table)
@@ -86,7 +86,8 @@ class Understanding(Struct, frozen=True, dict=True):
         """Read records as the events that they would be if they were kept now."""
         from esctl.index.builder import build
 
-        table, cursors = _as_log_rows(snapshot, parts), {part.source: part.cursor for part in parts}
+        table = _as_log_rows(snapshot, parts)
+        cursors = self._read_as_told({part.source: part.cursor for part in parts})
         judged = judge_rows(self.connection, table, cursors)
         new: dict[str, Stanza] = {}
         for source, start, stop in runs_of(table):
@@ -103,8 +104,20 @@ class Understanding(Struct, frozen=True, dict=True):
 
         return (
             recorded(snapshot, source)
-            or recognised(self._sampled(snapshot, source, first), snapshot.cursors[source]).stanza
+            or recognised(self._sampled(snapshot, source, first), self._cursor(snapshot, source)).stanza
         )
+
+    def _read_as_told(self, cursors: Mapping[str, Cursor]) -> Mapping[str, Cursor]:
+        """Return the cursors of sources with what the mapping says of the lines of text logs."""
+        from esctl.index.envelope.text.told import read_as_told
+
+        logs = {name: cursor for name, cursor in cursors.items() if cursor.format == "text"}
+        told = {name: read_as_told(self.config, name, cursor) for name, cursor in logs.items()}
+        return {**cursors, **told} if told else cursors
+
+    def _cursor(self, snapshot: StoreState, source: str) -> Cursor:
+        cursor = snapshot.cursors[source]
+        return self._read_as_told({source: cursor})[source] if cursor.format == "text" else cursor
 
     def _earlier(self, snapshot: StoreState, manifest: Manifest, table: pa.Table) -> Earlier:
         from esctl.index.seen_ids.search import Earlier
@@ -129,7 +142,7 @@ class Understanding(Struct, frozen=True, dict=True):
         from esctl.index.envelope.samples import parsed
         from esctl.index.envelope.stanza_of import recorded, stanza_of
 
-        cursor = snapshot.cursors[source]
+        cursor = self._cursor(snapshot, source)
 
         @cache
         def sample() -> list[Any]:
@@ -156,7 +169,7 @@ class Understanding(Struct, frozen=True, dict=True):
     def _sampled(self, snapshot: StoreState, source: str, first: int, most: int = SAMPLE_RECORDS) -> list[Any]:
         from esctl.index.envelope.samples import sample_values
 
-        cursor = snapshot.cursors[source]
+        cursor = self._cursor(snapshot, source)
         count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS, most)
         return sample_values(snapshot, cursor, first, count, self.connection)
 

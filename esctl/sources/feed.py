@@ -35,6 +35,11 @@ class Feed:
         """Absolute offset just after the window."""
         return self.base + len(self.window)
 
+    @property
+    def is_over(self) -> bool:
+        """Return whether nothing more will come: the stream has ended, or is damaged behind the window."""
+        return self.ended or self._failure is not None
+
     def fill(self, size: int) -> bool:
         """Add about `size` bytes (more when the window is already larger); False when the stream has no more.
 

@@ -127,7 +127,7 @@ def test_a_header_can_be_declared(tmp_path: Path) -> None:
     ],
 )
 def test_prose_is_no_table(text: str) -> None:
-    assert sniff(text.encode()) == "jsonl"
+    assert sniff(text.encode()) == "text"
 
 
 def test_a_dialect_is_found() -> None:

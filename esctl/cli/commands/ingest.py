@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esctl.cli import diagnostics
-from esctl.cli.arguments import MAP_HELP, TimeFormat
+from esctl.cli.arguments import MAP_HELP, LinePattern, TimeFormat
 from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
@@ -30,7 +30,7 @@ Sources = Annotated[
 InputFormat = Annotated[
     str,
     typer.Option(
-        "--input-format", metavar="FORMAT", help="auto, jsonl, json, json-document, csv, tsv, parquet or arrow."
+        "--input-format", metavar="FORMAT", help="auto, jsonl, json, json-document, csv, tsv, text, parquet or arrow."
     ),
 ]
 RecordsPath = Annotated[
@@ -98,6 +98,7 @@ def run(
     encoding: Encoding = None,
     mapping: Map = None,
     time_format: TimeFormat = None,
+    pattern: LinePattern = None,
     preset: PresetName = None,
     null: Null = None,
     header: Header = None,
@@ -142,7 +143,8 @@ def run(
     if follow:
         _check_followable(options)
     store = Store.create(
-        shared.store, shared.config, erasable=erasable, overrides=_said(shared, _begun(mapping, preset), time_format),
+        shared.store, shared.config, erasable=erasable,
+        overrides=_said(shared, _begun(mapping, preset), time_format, pattern),
         memory_limit=shared.memory_limit, tz=zone(shared), sources=[source.path for source in found],
     )  # fmt: skip
     tell_passed_over(shared, store)
@@ -164,12 +166,15 @@ def _found(names: list[str], follow: bool, limits: Limits, quiet: bool) -> list[
     return expand(names, limits, lambda text: diagnostics.note(f"note: {text}", quiet))
 
 
-def _said(shared: Shared, mapping: list[str] | None, formats: list[str] | None) -> list[str] | None:
+def _said(
+    shared: Shared, mapping: list[str] | None, formats: list[str] | None, pattern: str | None
+) -> list[str] | None:
     from esctl.config import find_store
-    from esctl.index.envelope.map_options import read_overrides, with_time_format
+    from esctl.index.envelope.map_options import read_overrides, with_options
 
-    found = find_store(shared.store) if formats is not None else None
-    return with_time_format(read_overrides(found) if found is not None else (), mapping, formats)
+    found = find_store(shared.store) if (formats, pattern) != (None, None) else None
+    kept = read_overrides(found) if found is not None else ()
+    return with_options(kept, mapping, time_format=formats, pattern=None if pattern is None else [pattern])
 
 
 def _begun(mapping: list[str] | None, preset: str | None) -> list[str] | None:
@@ -227,7 +232,8 @@ def _followed(store: Store, found: list[Source], options: IngestOptions, pace: P
         if narrow(store.path, seen(source.path for source in found)):
             note(f"{store.path} can now be read by no more than may read what is followed")
 
-    tails = [Tail(source, options.source, note) for source in found]
+    how = store.reading_options(options).source
+    tails = [Tail(source, how, note) for source in found]
     with diagnostics.progress("follow", None, shared.quiet) as advance, asked_to_stop() as is_asked:
         callbacks = Callbacks(is_asked, advance, detected, keep_private)
         return follow(store.path, tails, options, pace, store.updater, store.connection, callbacks)
@@ -260,12 +266,12 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
     from esctl.cli.opening import output_settings
     from esctl.cli.render import render
 
-    _report_sources(outcome, shared)
+    _report_sources(outcome, shared, store)
     _report_events(outcome, shared, store)
     render(summary_answer(outcome, store), shared, (), output_settings(store))
 
 
-def _report_sources(outcome: Outcome, shared: Shared) -> None:
+def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
     """Print what became of sources as a whole."""
     from esctl.cli.ingesting import report_clock, report_readings, report_unzoned
     from esctl.cli.opening import zone
@@ -278,7 +284,8 @@ def _report_sources(outcome: Outcome, shared: Shared) -> None:
         diagnostics.note(
             f"{outcome.skipped} duplicates were left out: their sources can no longer be exported whole", shared.quiet
         )
-    report_readings([name for name, _ in outcome.detections], outcome.snapshot.cursors, shared.quiet)
+    names = [name for name, _ in outcome.detections]
+    report_readings(names, outcome.snapshot.cursors, store.mapping, shared.quiet)
     report_unzoned(outcome.unzoned, outcome.snapshot.cursors, zone(shared), shared.quiet)
     report_clock(outcome.ahead, outcome.snapshot.at, shared.quiet)
 

@@ -48,6 +48,7 @@ def _listed(presets: list[Preset]) -> Answer:
 def _explained(preset: Preset) -> Answer:
     stanza = preset.stanza
     rows = [("needs", " or ".join(group)) for group in preset.needs]
+    rows += [("lines", preset.lines)] if preset.lines else []
     for field in _MAPPED:
         paths = getattr(stanza, field) or (stanza.id_parts if field == "id" else ())
         joined = " + " if field == "id" and stanza.id_parts else " | "

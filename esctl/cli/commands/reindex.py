@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from esctl.cli.arguments import MAP_HELP, TimeFormat
+from esctl.cli.arguments import MAP_HELP, LinePattern, TimeFormat
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
 
@@ -24,6 +24,7 @@ def run(
         ),
     ] = None,
     time_format: TimeFormat = None,
+    pattern: LinePattern = None,
 ) -> None:
     """Read the evidence again, under the mapping as it is now."""
     from esctl.cli.ingesting import (
@@ -35,11 +36,13 @@ def run(
         report_read_twice,
         report_undated,
     )
-    from esctl.index.envelope.map_options import with_time_format
+    from esctl.index.envelope.map_options import with_options
     from esctl.index.seen_ids.apart import apart
 
     store = open_store(shared)
-    said = with_time_format(store.overrides, mapping, time_format)
+    said = with_options(
+        store.overrides, mapping, time_format=time_format, pattern=None if pattern is None else [pattern]
+    )
     if said is not None:
         store.set_overrides([assignment for assignment in said if assignment])
     found = store.rebuild_index()

@@ -74,7 +74,13 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
 
         raws, undecoded = decoded(raws, encoding)
     texts, reasons = _read_rows(raws, cursor) if cursor.format in ("csv", "tsv") else _decode(raws)
-    if prefix := cursor.dialect.get("prefix"):
+    if cursor.format == "text" and "pattern" in cursor.dialect:
+        from esctl.sources.formats.text.rows import lines_to_json
+
+        connection = connection or connect()
+        texts, unread = lines_to_json(texts, cursor.dialect, connection)
+        reasons = unread | reasons
+    elif prefix := cursor.dialect.get("prefix"):
         from esctl.sources.formats.prefixes import behind
 
         texts, unread = behind(texts, prefix)

@@ -72,7 +72,8 @@ def _writing(cursor: Cursor) -> tuple[str, ...]:
     """Return what the text of a record depends on beside its bytes."""
     if cursor.format in ("csv", "tsv"):
         return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
-    return ("json", cursor.dialect.get("prefix", ""), cursor.dialect.get("encoding", ""))
+    of_text = ("pattern", "year", "month") if cursor.format == "text" else ()
+    return ("json", *(cursor.dialect.get(key, "") for key in ("prefix", "encoding", *of_text)))
 
 
 def judged_chunk(

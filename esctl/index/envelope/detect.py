@@ -14,7 +14,7 @@ from esctl.index.envelope.finders import FINDERS, told_inside
 from esctl.index.envelope.mapping import CUSTOM
 from esctl.index.envelope.openings import find_openings
 from esctl.index.envelope.paths import format_path, parse_path
-from esctl.index.envelope.recognise import Recognised, recognise
+from esctl.index.envelope.recognise import Recognised, recognise, recognise_lines
 from esctl.index.envelope.sampled_fields import (
     SampledField,
     all_integers,
@@ -56,12 +56,16 @@ class Detection(Struct, frozen=True):
     doubt: Doubt | None = None  # of a time whose day and month cannot be told apart
 
 
-def detect(samples: Sequence[object]) -> Detection:
+def detect(samples: Sequence[object], pattern: str = "") -> Detection:
     """Find the mapping of a source from its first records (parsed JSON).
+
+    `pattern` is that of the lines of a text log, whose name may tell the format.
 
     A known format comes before the plain envelope. Without an entity, `stanza.entity` and `.entities` are empty and
     `candidates` name the fields to choose from.
     """
+    if lined := recognise_lines(pattern, samples):
+        return _known(lined, samples)
     openings, samples = find_openings(samples)
     known = recognise(samples)
     detection = _known(known, samples) if known else _unknown(samples, openings)

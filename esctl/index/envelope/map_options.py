@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection
 
 FILE = "mapping.json"
-_TIME_FORMAT = "time_format="
 _LARGEST = 1 << 20
 
 
@@ -42,14 +41,16 @@ def write_overrides(store: Path, overrides: Sequence[str]) -> None:
         LocalStorage(store).put(FILE, to_line(sealed({"map": list(overrides)})))
 
 
-def with_time_format(
-    kept: Sequence[str], mapping: Sequence[str] | None, formats: Sequence[str] | None
-) -> list[str] | None:
-    """Return what to keep of `--map` and `--time-format` beside what is kept; None for what was there before."""
-    if formats is None:
+def with_options(kept: Sequence[str], mapping: Sequence[str] | None, **said: Sequence[str] | None) -> list[str] | None:
+    """Return what to keep of `--map`, and of options that stand for a key of it; None for what was there before.
+
+    `said` has what these say, by key: `time_format`, `pattern`.
+    """
+    given = {key: values for key, values in said.items() if values is not None}
+    if not given:
         return None if mapping is None else list(mapping)
-    own = [each for each in (kept if mapping is None else mapping) if not each.startswith(_TIME_FORMAT)]
-    return [*own, *(f"{_TIME_FORMAT}{text}" for text in formats if text)]
+    own = [each for each in (kept if mapping is None else mapping) if each.partition("=")[0] not in given]
+    return [*own, *(f"{key}={value}" for key, values in given.items() for value in values if value)]
 
 
 def with_overrides(detection: Detection, stanza: Stanza, why: str = "--map says so") -> Detection:

@@ -17,6 +17,7 @@ from esctl.errors import UsageError
 from esctl.index.envelope.paths import parse_path
 from esctl.index.envelope.payload_keys import KEYS as PAYLOAD_KEYS
 from esctl.index.envelope.payload_keys import read_encoding, read_names, written_keys
+from esctl.index.envelope.text.keys import TEXT_KEYS, read_text_key, write_text_keys
 from esctl.index.envelope.times.keys import TIME_KEYS, read_time_key, write_time_keys
 from esctl.index.envelope.toml_text import toml_key, toml_string
 from esctl.model import MappingConfig, Stanza
@@ -32,7 +33,7 @@ _PARTS = ("id", "sequence")  # a list of paths means parts here, alternatives el
 _TABLES = ("entities", "aliases")
 _ORDERS = ("time", "position", "sequence")
 _SCOPES = ("source", "store")
-_BESIDE = ("scope", "ignore", "ignore_types", *TIME_KEYS)
+_BESIDE = ("scope", "ignore", "ignore_types", *TEXT_KEYS, *TIME_KEYS)
 """What says nothing of where fields are, and so may stand beside what is recognised."""
 _KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap", *PAYLOAD_KEYS, "absent", *_BESIDE, "day_first")
 
@@ -70,7 +71,11 @@ def _recognised(table: Mapping[str, Any]) -> Stanza | None:
 def beside(stanza: Stanza, recognised: Stanza) -> Stanza:
     """Lay a stanza that does not say where fields are over what was recognised."""
     said = {name: getattr(stanza, name) for name in _BESIDE}
-    told = {name: value for name, value in said.items() if name not in TIME_KEYS or value not in ((), None)}
+    told = {
+        name: value
+        for name, value in said.items()
+        if name not in (*TIME_KEYS, *TEXT_KEYS) or value not in ((), None, "")
+    }
     return replace(recognised, **told)
 
 
@@ -155,6 +160,8 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
         return {key: _condition(value, where)}
     if key in TIME_KEYS or key == "day_first":
         return read_time_key(key, value, where)
+    if key in TEXT_KEYS:
+        return read_text_key(key, value, where)
     return {key: _path(value, where)} if key == "unwrap" else {}
 
 
@@ -260,7 +267,7 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
     if stanza.ignore != base.ignore:
         lines.append(f"ignore = {toml_string(stanza.ignore)}")
     lines += written_keys(stanza, base, toml_string)
-    lines += write_time_keys(stanza)
+    lines += [*write_time_keys(stanza), *write_text_keys(stanza, base)]
     if stanza.unwrap != base.unwrap:
         lines.append(f"unwrap = {toml_string(stanza.unwrap)}")
     for key in _TABLES:

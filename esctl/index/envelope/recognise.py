@@ -30,7 +30,9 @@ def recognise(samples: Sequence[object]) -> Recognised | None:
 
     Records are parsed JSON. What is found one level down comes with `unwrap` set to that key.
     """
-    return _row_changes(samples, PRESETS) or _recognised(samples, PRESETS.values())
+    return _row_changes(samples, PRESETS) or _recognised(
+        samples, [preset for preset in PRESETS.values() if not preset.lines]
+    )
 
 
 def _row_changes(samples: Sequence[object], presets: Collection[str]) -> Recognised | None:
@@ -47,13 +49,23 @@ def _row_changes(samples: Sequence[object], presets: Collection[str]) -> Recogni
     return Recognised(stanza, learned.matching)
 
 
+def recognise_lines(pattern: str, samples: Sequence[object]) -> Recognised | None:
+    """Return the preset of the text log whose lines a source has, by the name of their pattern."""
+    preset = PRESETS.get(pattern)
+    return Recognised(preset.stanza, len(samples)) if preset is not None and preset.lines else None
+
+
 def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
     """Return a stanza that names a preset as it is recognised in a sample, but for what it says otherwise.
 
     Raises UsageError where it orders by a sequence that the sampled records do not have.
     """
     preset = PRESETS.get(stanza.name)
-    if preset is None or (stanza.order and stanza != preset.stanza and not _lacks_sequence(stanza, preset)):
+    if (
+        preset is None
+        or preset.lines
+        or (stanza.order and stanza != preset.stanza and not _lacks_sequence(stanza, preset))
+    ):
         return stanza
     if (
         replace(

@@ -89,7 +89,7 @@ def _finished(config: MappingConfig, stanza: Stanza, sample: Sample, found: Stan
 
 def recognised(sample: list[Any], cursor: Cursor) -> Detection:
     """Recognise a source. A document keeps its own payload: from one record it is a guess what its fields are for."""
-    detection = detect(sample)
+    detection = detect(sample, cursor.dialect.get("pattern") or cursor.dialect.get("names", ""))
     if cursor.format != "json-document" or detection.stanza.data:
         return detection
     return replace(detection, stanza=replace(detection.stanza, data=("record",)))

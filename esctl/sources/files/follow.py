@@ -25,11 +25,12 @@ from esctl.sources.files.deliveries import Reading
 from esctl.sources.files.finding import Source
 from esctl.sources.files.generations import HEAD_SIZE, next_name
 from esctl.sources.files.predecessors import Given, Left, Predecessors, place_of
-from esctl.sources.files.reading import SourceOptions, first_cursor, read, whole_line
+from esctl.sources.files.reading import LINES, SourceOptions, first_cursor, read, whole_line
 from esctl.sources.files.rotated import Place
 from esctl.sources.formats.detect import HEAD, sniff
 from esctl.sources.formats.encodings import WIDE, encoding_of
 from esctl.sources.formats.lines import LineReader
+from esctl.sources.formats.text.lines import TextReader
 from esctl.sources.pieces import Piece
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import ByteStream
@@ -45,6 +46,13 @@ Note = Callable[[str], None]
 
 class _WholeLines(LineReader):
     """The lines in a feed that are complete; what comes after them waits."""
+
+    def __iter__(self) -> Iterator[Piece]:
+        return self.complete()
+
+
+class _WholeTexts(TextReader):
+    """The same for a text log. What continues a record once that was taken is a record by itself."""
 
     def __iter__(self) -> Iterator[Piece]:
         return self.complete()
@@ -68,13 +76,18 @@ class Growing(Struct):
         """Yield the lines that were completed since, of about `limit` bytes."""
         if self._take(limit) or self.is_fresh:
             self.is_fresh = False
-            yield from self._deliveries(_WholeLines(self.feed, 0, final=False))
+            is_text, pattern = self.cursor.format == "text", self.cursor.dialect.get("pattern", "")
+            reader = _WholeTexts(self.feed, 0, False, pattern, waits=False) if is_text else None
+            yield from self._deliveries(reader or _WholeLines(self.feed, 0, final=False))
 
     def finish(self) -> Iterator[Delivery]:
         """Yield an unfinished last line too, if it is JSON (or `--final`), and close the file."""
         try:
             self.feed.ended = True
-            yield from self._deliveries(LineReader(self.feed, 0, self.options.final, whole_line(self.cursor)))
+            is_text, pattern = self.cursor.format == "text", self.cursor.dialect.get("pattern", "")
+            reader = TextReader(self.feed, 0, self.options.final, pattern) if is_text else None
+            lines = LineReader(self.feed, 0, self.options.final, whole_line(self.cursor))
+            yield from self._deliveries(reader or lines)
         finally:
             os.close(self.descriptor)
 
@@ -282,7 +295,7 @@ class Tail:
         return self._continued(self.source, cursors)
 
     def _continued(self, source: Source, cursors: Mapping[str, Cursor]) -> Growing:
-        reading = read(source, replace(self._options, input_format="jsonl"), cursors)
+        reading = read(source, replace(self._options, input_format=LINES), cursors)
         feed, cursor, head = reading.left_at
         assert feed is not None
         if feed.stream.compressed:
@@ -303,7 +316,7 @@ class Tail:
             )
         if self._options.input_format == "auto" and b"\n" in head:
             found = sniff(head[:HEAD], whole=False)
-            if found not in ("jsonl", "json"):
+            if found not in ("jsonl", "json", "text"):
                 raise UsageError(
                     f"{self.source.name} looks like {found}, and only lines of JSON can be followed",
                     "leave --follow out, or say --input-format jsonl",

@@ -13,7 +13,7 @@ from esctl.sources.pieces import BLANKS
 
 HEAD_SIZE = 65536
 COLUMNAR = frozenset({"parquet", "arrow"})
-_LINED = frozenset({"jsonl", "csv", "tsv"})
+_LINED = frozenset({"jsonl", "csv", "tsv", "text"})
 _NEWLINE = 10
 
 _Shelf = tuple[str, int]

@@ -14,7 +14,7 @@ from esctl.errors import EsctlError
 from esctl.model import Cursor
 from esctl.sources.files.finding import Source
 from esctl.sources.files.generations import generations
-from esctl.sources.files.reading import SourceOptions, read
+from esctl.sources.files.reading import LINES, SourceOptions, read
 from esctl.sources.files.rotated import Look, Place, Sibling, is_known, looked_at, missing, siblings
 from esctl.sources.protocol import Delivery
 
@@ -43,7 +43,7 @@ class Predecessors:
     def __init__(self, path: Path, name: str, options: SourceOptions, note: Callable[[str], None]) -> None:
         self._path = path
         self._name = name
-        self._options = replace(options, input_format="jsonl")
+        self._options = replace(options, input_format=LINES)
         self._note = note
         self._looks: dict[Place, Look] | None = None
         self._started = time.time_ns() - _EARLIER

@@ -28,19 +28,27 @@ from esctl.sources.formats.lines import LineReader
 from esctl.sources.formats.prefixes import has_json
 from esctl.sources.formats.shape import Shape, format_records_path, may_have_records, parse_records_path
 from esctl.sources.formats.tables import Dialect, dialect_of, find_dialect, width_of
+from esctl.sources.formats.text.csvlog import CSVLOG, csvlog_columns
+from esctl.sources.formats.text.lines import TextReader
+from esctl.sources.formats.text.years import first_month
 from esctl.sources.formats.values import ValueReader
 from esctl.sources.formats.wrappers import find_shape
 from esctl.sources.pieces import BLANKS
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import LIMITS, ByteStream, Limits
 
-FORMATS = ("jsonl", "json", "json-document", "csv", "tsv", "parquet", "arrow")
+FORMATS = ("jsonl", "json", "json-document", "csv", "tsv", "text", "parquet", "arrow")
+LINES = "lines"
+"""The input format of what is followed: lines of JSON, or of a text log."""
 _SKIP = 8 << 20
 _EMPTY_HASH = hashlib.sha256().hexdigest()
 
 
 class SourceOptions(Struct, frozen=True):
-    """How sources are to be read. Sizes in bytes; `null` is the CSV cell text that means JSON null."""
+    """How sources are to be read. Sizes in bytes; `null` is the CSV cell text that means JSON null.
+
+    `pattern_of` gives the pattern that is told for the lines of a source, by its name, or "".
+    """
 
     input_format: str = "auto"
     records_path: str | None = None
@@ -53,6 +61,7 @@ class SourceOptions(Struct, frozen=True):
     encoding: str | None = None
     header: bool | None = None
     decimal: str | None = None
+    pattern_of: Callable[[str], str] = lambda name: ""
 
 
 def read(source: Source, options: SourceOptions, cursors: Mapping[str, Cursor]) -> Reading:
@@ -106,7 +115,7 @@ def file_readers(sources: Sequence[Source], options: SourceOptions) -> list[File
 
 
 def _check(options: SourceOptions) -> None:
-    if options.input_format not in ("auto", *FORMATS):
+    if options.input_format not in ("auto", LINES, *FORMATS):
         raise UsageError(f"--input-format {options.input_format}: no such format", f"one of auto, {', '.join(FORMATS)}")
     if options.decimal not in (None, ",", "."):
         raise UsageError(f"--decimal {options.decimal!r} is no mark of fractions", "it is , or .")
@@ -128,8 +137,9 @@ def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: M
     text = encodings.utf8(head, encoding)
     feed = Feed(stream, options.max_record_bytes, head, whole)
     columnar = detect.sniff_columnar(head) if options.input_format == "auto" else options.input_format
+    pattern = options.pattern_of(source.name)
     if options.records_path:
-        found_format = columnar if columnar in COLUMNAR else _format(text, whole, options)
+        found_format = columnar if columnar in COLUMNAR else _format(text, whole, options, pattern)
         _check_records_path(source.name, found_format, options.records_path, text, whole)
     if columnar in COLUMNAR:
         return _read_columnar(source, feed, columnar, options, cursors)
@@ -142,17 +152,26 @@ def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: M
         if known is not None:
             return _resumed(known, feed, options)
     name = next_name(source.name, cursors)
-    start = first_cursor(_format(text, whole, options), text, whole, options, encoding)
+    found_format = _format(text, whole, options, pattern)
+    if options.input_format == LINES and not text.strip(BLANKS) and (last := cursors.get(source.name)) is not None:
+        found_format, pattern = last.format, last.dialect.get("pattern", "")  # an empty file took the name over
+    start = first_cursor(found_format, text, whole, options, encoding, pattern)
     return Reading(name, feed, _reader(feed, start, options), start, head[:HEAD_SIZE], options.batch_rows)
 
 
-def _format(head: bytes, whole: bool, options: SourceOptions) -> str:
-    if options.input_format != "auto":
+def _format(head: bytes, whole: bool, options: SourceOptions, pattern: str) -> str:
+    if options.input_format not in ("auto", LINES):
         return options.input_format
-    sniffed = detect.sniff(head, whole)
-    if sniffed == "jsonl" and options.header is not None and (table := find_dialect(head, whole, named=False)):
+    sniffed = "text" if detect.is_text(head, whole, pattern) else detect.sniff(head, whole)
+    if options.input_format == LINES:
+        return "text" if sniffed == "text" else "jsonl"
+    if (
+        sniffed in ("jsonl", "text")
+        and options.header is not None
+        and (table := find_dialect(head, whole, named=False))
+    ):
         return "tsv" if table.delimiter == "\t" else "csv"
-    return "json" if sniffed == "jsonl" and options.records_path else sniffed
+    return "json" if sniffed in ("jsonl", "text") and options.records_path else sniffed
 
 
 def _check_records_path(name: str, input_format: str, given: str, head: bytes, whole: bool) -> None:
@@ -174,7 +193,9 @@ def _check_records_path(name: str, input_format: str, given: str, head: bytes, w
 
 def _agrees(cursor: Cursor, options: SourceOptions) -> bool:
     """Return whether a source read as the cursor says may be continued under these options."""
-    if cursor.format in COLUMNAR or options.input_format not in ("auto", cursor.format):
+    if cursor.format in COLUMNAR or options.input_format not in ("auto", LINES, cursor.format):
+        return False
+    if options.input_format == LINES and cursor.format not in ("jsonl", "text"):
         return False
     if options.encoding and cursor.dialect.get("encoding", "") != encodings.declared(options.encoding):
         return False
@@ -234,7 +255,9 @@ def _resumed(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
     return Reading(known.name, feed, reader, cursor, b"", options.batch_rows)
 
 
-def first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOptions, encoding: str = "") -> Cursor:
+def first_cursor(
+    input_format: str, head: bytes, whole: bool, options: SourceOptions, encoding: str = "", pattern: str = ""
+) -> Cursor:
     """Return the cursor of a source of which nothing was read yet, by its first bytes as UTF-8."""
     dialect: dict[str, str] = {}
     if input_format == "jsonl" and (prefix := detect.line_prefix(head, whole)):
@@ -244,6 +267,9 @@ def first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOpt
         dialect = {"shape": shape.kind, "inside": "0"}
         if shape.path:
             dialect["records_path"] = format_records_path(shape.path)
+    elif input_format == "text":
+        told = {"pattern": pattern or detect.text_pattern(head, whole), "month": first_month(head)}
+        dialect = {key: value for key, value in told.items() if value}
     elif input_format in ("csv", "tsv"):
         dialect = _table(input_format, head, whole, options).as_text()
     if encoding:
@@ -252,6 +278,8 @@ def first_cursor(input_format: str, head: bytes, whole: bool, options: SourceOpt
 
 
 def _table(input_format: str, head: bytes, whole: bool, options: SourceOptions) -> Dialect:
+    if options.header is None and (columns := csvlog_columns(head)):
+        return Dialect(",", columns=columns, names=CSVLOG, null=options.null, decimal=options.decimal or "")
     named = options.header is None and find_dialect(head, whole) is not None
     found = find_dialect(head, whole, named) or Dialect("\t" if input_format == "tsv" else ",")
     found = replace(found, null=options.null, decimal=options.decimal or "")
@@ -277,6 +305,8 @@ def _cutter(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
         written = dialect_of(dialect)
         columns = len(delimited.header_of(cursor)) if cursor.header or written.columns else None
         return delimited.DelimitedReader(feed, size, final, written, columns)
+    if cursor.format == "text":
+        return TextReader(feed, size, final, dialect.get("pattern", ""))
     return LineReader(feed, size, final, whole_line(cursor))
 
 

@@ -19,6 +19,7 @@ from esctl.sources.formats.encodings import utf8
 from esctl.sources.formats.jsonscan import escaped_offsets
 from esctl.sources.formats.jsonwrite import objects, quoted
 from esctl.sources.formats.tables import Dialect, dialect_of
+from esctl.sources.formats.text.csvlog import COLUMNS, CSVLOG, with_audit
 from esctl.sources.pieces import BOM, NOWHERE, Offsets, Piece, slices_of
 
 _QUOTE = 34
@@ -178,6 +179,8 @@ def header_names(header: bytes, dialect: Dialect) -> list[str]:
 def header_of(cursor: Cursor) -> list[str]:
     """Name the columns of a source of rows."""
     dialect = dialect_of(cursor.dialect)
+    if dialect.names == CSVLOG:
+        return list(COLUMNS[: dialect.columns])
     if dialect.columns:
         return [f"column_{number + 1}" for number in range(dialect.columns)]
     header = utf8(base64.b64decode(cursor.header), cursor.dialect.get("encoding", ""))
@@ -223,6 +226,9 @@ def _one_row(raw: bytes | None, names: list[str], dialect: Dialect) -> tuple[str
         texts = [None if cell is None else cell.decode() for cell in cells]
     except UnicodeDecodeError:
         return None, "not UTF-8"
+    if dialect.names == CSVLOG:
+        cells_of = [pa.array([text], pa.large_string()) for text in texts]
+        return _objects(names, cells_of, dialect)[0].as_py(), None
     members: dict[str, str | None] = {}
     for name, text in zip(names, texts, strict=True):
         if dialect.null is not None and (text or "") == dialect.null:
@@ -256,7 +262,14 @@ def _by_column(raws: Any, names: list[str], dialect: Dialect) -> Any | None:
         return None
     if dialect.trailing and table.column(columns[-1]).null_count < table.num_rows:
         return None
-    values = [_member(table.column(column).combine_chunks(), dialect) for column in columns[: len(names)]]
+    cells = [table.column(column).combine_chunks() for column in columns[: len(names)]]
+    return _objects(names, cells, dialect)
+
+
+def _objects(names: list[str], cells: list[Any], dialect: Dialect) -> Any:
+    values = [_member(column, dialect) for column in cells]
+    if dialect.names == CSVLOG:
+        names, values = with_audit(names, values, cells[names.index("message")])
     return objects(names, values)
 
 

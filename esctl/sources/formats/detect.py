@@ -7,6 +7,8 @@ import json
 from esctl.sources.formats.jsontext import first_value, is_json, is_json_object
 from esctl.sources.formats.prefixes import find_prefix
 from esctl.sources.formats.tables import find_dialect, is_separated
+from esctl.sources.formats.text.csvlog import csvlog_columns
+from esctl.sources.formats.text.known import count_lines, find_text_format, text_format
 from esctl.sources.formats.wrappers import beginning, path_of_lines, path_to_records
 from esctl.sources.pieces import BLANKS, BOM, NOISE
 
@@ -18,9 +20,9 @@ _STRAYS = 5
 
 
 def sniff(head: bytes, whole: bool = True) -> str:
-    """Return the format by the first bytes (`whole`: that is all): jsonl, json, csv, tsv, parquet or arrow.
+    """Return the format by the first bytes (`whole`: that is all): jsonl, json, csv, tsv, text, parquet or arrow.
 
-    What is none of these is jsonl: each line is then kept as an invalid record.
+    What is none of these is text: each line, with those that continue it, is then kept as an invalid record.
     """
     columnar = sniff_columnar(head)
     if columnar is not None:
@@ -29,14 +31,35 @@ def sniff(head: bytes, whole: bool = True) -> str:
     if not text:
         return "jsonl"
     lines = _lines(text, whole)
+    if text[:1] == b"[" and not is_json(lines[0]) and find_text_format(lines):
+        return "text"
     if text[:1] in b"[{":
         return _json_or_lines(text, lines, whole)
     if not is_separated(head) and (is_json(lines[0]) or any(is_json_object(line) for line in lines[1:])):
         return "jsonl"
+    if csvlog_columns(head):
+        return "csv"
+    has_prefix = find_prefix(lines) is not None
+    if not has_prefix and not is_separated(head) and find_text_format(lines):
+        return "text"
     table = find_dialect(head, whole)
     if table is not None:
         return "tsv" if table.delimiter == "\t" else "csv"
-    return "json" if find_prefix(lines) is None and _has_strays(text, lines, whole) else "jsonl"
+    if has_prefix:
+        return "jsonl"
+    return "json" if _has_strays(text, lines, whole) else "text"
+
+
+def is_text(head: bytes, whole: bool, pattern: str) -> bool:
+    """Return whether a source has lines that a pattern, "" for none, matches, by its first bytes."""
+    lines = _lines(head.removeprefix(BOM).lstrip(NOISE), whole) if pattern else []
+    texts = [line.decode(errors="replace") for line in lines]
+    return bool(texts) and count_lines(text_format(pattern), texts) > 0
+
+
+def text_pattern(head: bytes, whole: bool = True) -> str:
+    """Return the name of the text log whose lines those of a source are, by its first bytes, or ""."""
+    return find_text_format(_lines(head.removeprefix(BOM).lstrip(NOISE), whole))
 
 
 def line_prefix(head: bytes, whole: bool = True) -> str | None:

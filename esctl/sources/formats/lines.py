@@ -39,13 +39,16 @@ class LineReader:
     def complete(self) -> Iterator[Piece]:
         """Cut what is in the feed's window into its complete lines. Raises InputError where one is over the limit."""
         feed = self._feed
-        bounds = np.append(0, record_ends(feed.window, feed.base))
+        bounds = np.append(0, self._record_ends())
         fitting, too_long = feed.fitting(bounds[:-1], bounds[1:])
         if fitting:
             yield self._cut(bounds[: fitting + 1])
         if too_long:  # those before it are kept by now
             raise too_long
         feed.check_open()
+
+    def _record_ends(self) -> Offsets:
+        return record_ends(self._feed.window, self._feed.base)
 
     def _cut(self, bounds: Offsets) -> Piece:
         feed = self._feed

@@ -25,7 +25,8 @@ class Dialect(Struct, frozen=True):
     """How rows are written. `columns`: how many there are where no header names them, else 0.
 
     `skip` lines stand before the header, `trailing` tells that each row ends with a delimiter that its header has not;
-    `escape` is what stands before a quote within quotes, "" where it is doubled; `decimal` the mark of fractions.
+    `escape` is what stands before a quote within quotes, "" where it is doubled; `decimal` the mark of fractions;
+    `names` what the columns are known by where no header says it.
     """
 
     delimiter: str = ","
@@ -35,6 +36,7 @@ class Dialect(Struct, frozen=True):
     columns: int = 0
     decimal: str = ""
     null: str | None = None
+    names: str = ""
 
     def as_text(self) -> dict[str, str]:
         """Return what a cursor keeps of it."""
@@ -45,6 +47,7 @@ class Dialect(Struct, frozen=True):
             "escape": self.escape,
             "columns": str(self.columns) if self.columns else "",
             "decimal": self.decimal,
+            "names": self.names,
         }
         found |= {key: text for key, text in given.items() if text}
         return found if self.null is None else {**found, "null": self.null}
@@ -60,6 +63,7 @@ def dialect_of(texts: Mapping[str, str]) -> Dialect:
         columns=int(texts.get("columns", "0")),
         decimal=texts.get("decimal", ""),
         null=texts.get("null"),
+        names=texts.get("names", ""),
     )
 
 

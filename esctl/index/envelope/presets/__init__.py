@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from esctl.index.envelope.presets import cdc, clouds, event_stores, services, tables, telemetry
+from esctl.index.envelope.presets import cdc, clouds, event_stores, services, tables, telemetry, text_logs
 from esctl.index.envelope.presets.preset import Preset
 
 PRESETS: Mapping[str, Preset] = {
@@ -57,6 +57,12 @@ PRESETS: Mapping[str, Preset] = {
         telemetry.OCSF,
         services.AUTH0,
         telemetry.OPENTELEMETRY,
+        text_logs.ACCESS_LOG,
+        text_logs.APACHE_ERROR,
+        text_logs.NGINX_ERROR,
+        text_logs.SYSLOG,
+        text_logs.POSTGRESQL,
+        text_logs.AUDITD,
     )
 }
 """All presets by name, in the order in which they are tried."""

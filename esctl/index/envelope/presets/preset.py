@@ -14,10 +14,12 @@ class Preset(Struct, frozen=True):
 
     `needs`: every group must have a path that is present (dotted, no quoting). `sequences`: where the order may be
     kept, one alternative (of one or more parts) after the other; the first that all sampled events have is mapped, and
-    settles the order. Where they have none, it is `otherwise`.
+    settles the order. Where they have none, it is `otherwise`. A preset of a text log says which `lines` it is for, and
+    needs nothing: its lines tell it.
     """
 
     stanza: Stanza
     needs: tuple[tuple[str, ...], ...]
     sequences: tuple[tuple[str, ...], ...] = ()
     otherwise: Literal["time", "position"] = "time"
+    lines: str = ""

@@ -1,0 +1,100 @@
+"""Text logs whose lines are known: `pattern` is that of their reader, by which they are recognised.
+
+What their lines look like, and where that is written down: `esctl/sources/formats/text/known.py`.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from esctl.index.envelope.presets.preset import Preset
+from esctl.model import Stanza
+
+
+def _of(stanza: Stanza, lines: str) -> Preset:
+    return Preset(replace(stanza, pattern=stanza.pattern or stanza.name), needs=(), lines=lines)
+
+
+ACCESS_LOG = _of(
+    Stanza(
+        "access_log",
+        type=("method", "=request"),
+        time=("time",),
+        entity=("path", "request", "=(no request)"),
+        actor=("user", "client"),
+        data=("record",),
+        data_without=("time",),
+        absent=("-", '""'),
+    ),
+    "of nginx and Apache: common, combined, with a virtual host before it or more fields behind it",
+)
+APACHE_ERROR = _of(
+    Stanza(
+        "apache_error",
+        type=("level",),
+        time=("time",),
+        entity=("module", "=apache"),
+        actor=("client",),
+        correlation=("code",),
+        data=("record",),
+        data_without=("time",),
+    ),
+    "of Apache, 2.2 and 2.4",
+)
+NGINX_ERROR = _of(
+    Stanza(
+        "nginx_error",
+        type=("level",),
+        time=("time",),
+        entity=("path", "server", "host", "=nginx"),
+        actor=("client",),
+        correlation=("{pid}/{connection}",),
+        data=("record",),
+        data_without=("time",),
+    ),
+    "of nginx",
+)
+SYSLOG = _of(
+    Stanza(
+        "syslog",
+        type=("program", "=message"),
+        time=("time",),
+        entity=("host", "=localhost"),
+        data=("record",),
+        data_without=("time",),
+    ),
+    "of RFC 3164 (times without a year: say year = 2024) and RFC 5424, with or without <priority>",
+)
+_POSTGRESQL = Stanza(
+    "postgresql",
+    id=("{session_id}/{session_line_num}",),
+    type=("audit.command", "error_severity"),
+    time=("log_time",),
+    entity=(
+        "{database_name}/{audit.object_name}",
+        "audit.object_name",
+        "database_name",
+        "backend_type",
+        "=postgresql",
+    ),
+    kind=("audit.object_type",),
+    actor=("user_name",),
+    correlation=("session_id", "process_id"),
+    data=("record",),
+    data_without=("log_time",),
+)
+POSTGRESQL = _of(_POSTGRESQL, "of PostgreSQL: csvlog (no header; 23, 24 or 26 columns), stderr; pgaudit in either")
+AUDITD = _of(
+    Stanza(
+        "auditd",
+        type=("type",),
+        time=("time",),
+        entity=("name", "acct", "exe", "cwd", "proctitle", "comm", "a0", "audit({event})"),
+        actor=("AUID", "auid"),
+        correlation=("{node}/{event}", "event"),
+        data=("record",),
+        data_without=("time",),
+        absent=("?", "unset", "4294967295", "-1", "(none)"),
+    ),
+    "of the Linux audit daemon (audit.log, ausearch --raw); records of one event have its serial as correlation",
+)

@@ -1,0 +1,35 @@
+"""The keys of a mapping that say how the lines of a text log are read: `pattern`, `year`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from esctl.errors import UsageError
+from esctl.index.envelope.toml_text import toml_string
+from esctl.model import Stanza
+
+TEXT_KEYS = ("pattern", "year")
+
+
+def read_text_key(key: str, value: Any, where: str) -> dict[str, Any]:
+    """Read one of the keys; gives the fields of Stanza to change. Raises UsageError naming the place."""
+    if key == "year":
+        if not re.fullmatch(r"[0-9]{4}", str(value)) or isinstance(value, bool):
+            raise UsageError(f"{where}: {value!r} is no year", "it is the year of the first record: year = 2024")
+        return {key: str(value)}
+    if not isinstance(value, str) or not value:
+        raise UsageError(f"{where} is no pattern", 'write it like pattern = "%{IP:client} %{GREEDYDATA:message}"')
+    from esctl.sources.formats.text.known import text_format
+
+    try:
+        text_format(value)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.message}", error.hint) from None
+    return {key: value}
+
+
+def write_text_keys(stanza: Stanza, base: Stanza) -> list[str]:
+    """Write the lines of TOML for what a stanza says of lines, where that is not what `base` says."""
+    lines = [f"pattern = {toml_string(stanza.pattern)}"] if stanza.pattern != base.pattern else []
+    return [*lines, f"year = {stanza.year}"] if stanza.year else lines

@@ -1,0 +1,1 @@
+"""Text logs: which lines are records, and what is in them."""

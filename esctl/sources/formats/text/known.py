@@ -1,0 +1,206 @@
+"""The text logs that are known by name: which lines they have, and what is in these.
+
+A format is data: patterns that its lines match (the first that does, counts), and what is looked for inside a field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec import Struct
+
+from esctl.sources.formats.text.grok import Pattern, compile_pattern
+
+_MOSTLY = 0.8
+_LEAD = r"\A(?:\x{FEFF}|\x00|\x1e|[ \t]*\r?\n)+"
+
+
+class Part(Struct, frozen=True):
+    """What a field holds, where it matches a pattern: the members of an object `into`, "" for those of the record."""
+
+    field: str
+    pattern: str
+    into: str = ""
+
+
+class TextFormat(Struct, frozen=True):
+    """A text log. `pairs` names the field that is a list of key=value, which become members of the record.
+
+    `encoded` are the keys whose values without quotes are text as hexadecimal digits.
+    """
+
+    name: str
+    patterns: tuple[str, ...]
+    parts: tuple[Part, ...] = ()
+    pairs: str = ""
+    encoded: tuple[str, ...] = ()
+    title: str = ""
+
+    @property
+    def compiled(self) -> tuple[Pattern, ...]:
+        """Return its patterns, to be matched."""
+        return tuple(map(compile_pattern, self.patterns))
+
+
+_QUOTED = r"(?:[^\"\\]|\\.)*"
+_ACCESS = (
+    r'(?P<client>[^ "\[\]]+) (?P<ident>[^ ]+) (?P<user>[^ \[]+) \[(?P<time>[0-9]{1,2}/[A-Z][a-z]{2}/[0-9]{4}:[^\]]+)\] '
+    rf'"(?:(?P<method>[A-Za-z_-]+) (?P<path>[^ "?]*)(?:\?(?P<query>[^ "]*))?(?: (?P<protocol>[A-Z]+/[0-9.]+))?'
+    rf'|(?P<request>{_QUOTED}))" %{{INT:status:int}} (?:%{{INT:bytes:int}}|-)'
+)
+_AGENT = rf' "(?P<referrer>{_QUOTED})" "(?P<agent>{_QUOTED})"(?: (?P<more>.+))?'
+ACCESS = TextFormat(
+    "access_log",
+    (
+        rf"^{_ACCESS}(?:{_AGENT})?$",
+        rf"^(?P<host>[^ ]+) {_ACCESS}(?:{_AGENT})?$",
+    ),
+    title="access log of a web server, common or combined",
+)
+"""https://httpd.apache.org/docs/2.4/logs.html#accesslog, https://nginx.org/en/docs/http/ngx_http_log_module.html; with
+the name of the virtual host before it, or more fields behind it, too."""
+
+APACHE_ERROR = TextFormat(
+    "apache_error",
+    (
+        r"^\[(?P<time>[A-Z][a-z]{2} [A-Z][a-z]{2} +[0-9]{1,2} [0-9:.]+ [0-9]{4})\] \[(?:(?P<module>[\w-]*):)?"
+        r"(?P<level>[a-z]+[0-9]?)\](?: \[pid (?P<pid>[0-9]+)(?::tid (?P<tid>[0-9]+))?\])?"
+        r"(?: \[(?:remote|client) (?P<client>[^\]]+?)(?::(?P<port>[0-9]{1,5}))?\])?(?: (?P<code>AH[0-9]{5}):)?"
+        r" ?(?P<message>.*)$",
+    ),
+    title="error log of Apache",
+)
+"""https://httpd.apache.org/docs/2.4/logs.html#errorlog"""
+
+NGINX_ERROR = TextFormat(
+    "nginx_error",
+    (
+        r"^(?P<time>[0-9]{4}/[0-9]{2}/[0-9]{2} [0-9:]{8}) \[(?P<level>[a-z]+)\] (?P<pid>[0-9]+)#(?P<tid>[0-9]+): "
+        r"(?:\*(?P<connection>[0-9]+) )?(?P<message>.*)$",
+    ),
+    (
+        Part("message", r", client: (?P<client>[^ ,]+)"),
+        Part("message", r", server: (?P<server>[^ ,]+)"),
+        Part("message", r', request: "(?P<method>[A-Z]+) (?P<path>[^ ?"]*)'),
+        Part("message", r', host: "(?P<host>[^"]*)"'),
+    ),
+    title="error log of nginx",
+)
+"""https://nginx.org/en/docs/ngx_core_module.html#error_log"""
+
+_STAMP = r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
+_INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
+SYSLOG = TextFormat(
+    "syslog",
+    (
+        rf"^<(?P<priority>[0-9]{{1,3}})>[1-9][0-9]{{0,2}} (?:-|(?P<time>{_INSTANT})) (?:-|(?P<host>[^ ]+)) "
+        r"(?:-|(?P<program>[^ ]+)) (?:-|(?P<pid>[^ ]+)) (?:-|(?P<message_id>[^ ]+)) "
+        r'(?:-|(?P<structured>(?:\[(?:[^\]"\\]|\\.|"(?:[^"\\]|\\.)*")*\])+))(?: (?:\x{FEFF})?(?P<message>.*))?$',
+        rf"^(?:<(?P<priority>[0-9]{{1,3}})>)?(?P<time>{_STAMP}|{_INSTANT}) (?P<host>[^ :\[\]]+) "
+        r"(?P<program>[^ :\[]+)(?:\[(?P<pid>[^\]]*)\])?: ?(?P<message>.*)$",
+        rf"^(?:<(?P<priority>[0-9]{{1,3}})>)?(?P<time>{_STAMP}|{_INSTANT}) (?P<host>[^ :\[\]]+) (?P<message>.*)$",
+    ),
+    title="syslog, RFC 3164 and RFC 5424",
+)
+"""https://www.rfc-editor.org/rfc/rfc3164#section-4.1, https://www.rfc-editor.org/rfc/rfc5424#section-6; with times of
+RFC 3339 in place of those of RFC 3164, as rsyslog writes them, too."""
+
+_CELL = r'"(?:[^"]|"")*"|[^,"]*'
+AUDIT = Part(
+    "message",
+    r"^AUDIT: (?P<audit_type>SESSION|OBJECT),(?P<statement_id>[0-9]+),(?P<substatement_id>[0-9]+),(?P<class>[A-Z_]+),"
+    rf"(?P<command>[^,]*),(?P<object_type>{_CELL}),(?P<object_name>{_CELL}),(?P<statement>(?s:{_CELL}))"
+    rf"(?:,(?P<parameter>(?s:{_CELL})))?(?:,(?P<rows>[0-9]+))?\s*$",
+    "audit",
+)
+"""https://github.com/pgaudit/pgaudit#format"""
+_PG_TIME = (
+    r"(?P<log_time>[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)? (?:[A-Z]{1,5}|[+-][0-9]{2}))"
+)
+_PG_SAYS = (
+    r"(?P<error_severity>DEBUG[1-5]?|LOG|INFO|NOTICE|WARNING|ERROR|FATAL|PANIC|DETAIL|HINT|QUERY|CONTEXT|LOCATION"
+    r"|STATEMENT|BACKTRACE):  ?(?P<message>.*)$"
+)
+_PG_USER = r"(?P<user_name>[^@ ]*)@(?P<database_name>[^ :]*)"
+POSTGRESQL = TextFormat(
+    "postgresql",
+    (
+        rf"^{_PG_TIME} \[(?P<process_id>[0-9]+)(?:-[0-9]+)?\]:?(?: \[[0-9]+(?:-[0-9]+)?\])?(?: {_PG_USER})? {_PG_SAYS}",
+        rf"^{_PG_TIME}:(?P<connection_from>[^: ]*):{_PG_USER}:\[(?P<process_id>[0-9]+)\]:{_PG_SAYS}",
+        rf"^{_PG_TIME} \[(?P<process_id>[0-9]+)\]:? (?:\[[0-9]+-[0-9]+\] )?user=(?P<user_name>[^, ]*),"
+        rf"db=(?P<database_name>[^, ]*)(?:,app=(?P<application_name>[^,]*))?(?:,client=(?P<connection_from>[^, ]*))? "
+        rf"{_PG_SAYS}",
+    ),
+    (AUDIT,),
+    title="log of PostgreSQL on stderr; of the prefixes %m [%p], %m [%p] %q%u@%d, %t:%r:%u@%d:[%p]:, user=%u,db=%d",
+)
+"""https://www.postgresql.org/docs/current/runtime-config-logging.html (log_line_prefix)"""
+
+AUDITD = TextFormat(
+    "auditd",
+    (
+        r"^(?:node=(?P<node>[^ ]+) )?type=(?P<type>[^ ]+) msg=audit\((?P<event>(?P<time>[0-9]+\.[0-9]+):"
+        r"(?P<serial>[0-9]+))"
+        r"\): ?(?:avc: +(?P<result>denied|granted) +\{ (?P<permissions>[^}]*?) *\} for +)?(?P<pairs>.*)$",
+    ),
+    pairs="pairs",
+    encoded=(
+        "acct", "cmd", "comm", "cwd", "data", "dir", "exe", "file", "key", "name", "new-chardev", "new-disk", "new-fs",
+        "new-rng", "ocomm", "old-chardev", "old-disk", "old-fs", "old-rng", "path", "proctitle", "vm", "watch",
+    ),
+    title="log of the Linux audit daemon",
+)  # fmt: skip
+"""https://github.com/linux-audit/audit-documentation/wiki/SPEC-Audit-Event-Enrichment and the dictionary of fields
+there: the fields of format "encoded" are in quotes, or else hexadecimal digits."""
+
+LOGFMT = TextFormat(
+    "logfmt",
+    (rf'^(?P<pairs>[\w.@-]+=(?:"{_QUOTED}"|[^ "]*)(?: +[\w.@/-]+=(?:"{_QUOTED}"|[^ "]*))+ *)$',),
+    pairs="pairs",
+    title="lines of key=value (logfmt)",
+)
+
+TEXT_FORMATS: Mapping[str, TextFormat] = {
+    each.name: each for each in (AUDITD, ACCESS, APACHE_ERROR, NGINX_ERROR, POSTGRESQL, SYSLOG, LOGFMT)
+}
+"""All of them by name, in the order in which they are tried."""
+
+
+@lru_cache(maxsize=64)
+def text_format(pattern: str) -> TextFormat:
+    """Return a format by its name, or that of a pattern. Raises UsageError for a pattern that is none."""
+    return TEXT_FORMATS.get(pattern) or _of_pattern(pattern)
+
+
+def _of_pattern(pattern: str) -> TextFormat:
+    compile_pattern(pattern)
+    return TextFormat("", (pattern,))
+
+
+def find_text_format(lines: Sequence[bytes]) -> str:
+    """Return the name of the format that most of some lines have, or ""; lines that begin with a blank do not count."""
+    heads = [line.decode(errors="replace") for line in lines if line[:1] not in (b" ", b"\t")]
+    counted = ((form.name, count_lines(form, heads)) for form in TEXT_FORMATS.values())
+    return next((name for name, count in counted if count and count >= _MOSTLY * len(heads)), "")
+
+
+def count_lines(form: TextFormat, texts: Sequence[str]) -> int:
+    """Count the texts that are lines of a format."""
+    return int(pc.sum(is_line_of(form, pa.array(texts, pa.large_string()))).as_py() or 0)
+
+
+def trimmed(texts: Any) -> Any:
+    """Return records of text without the blank lines before them, and without their ends."""
+    return pc.ascii_rtrim(pc.replace_substring_regex(texts, _LEAD, "", max_replacements=1), "\r\n")
+
+
+def is_line_of(form: TextFormat, texts: Any) -> Any:
+    """Return a mask of the texts that are lines of a format, with or without their ends."""
+    bare, found = trimmed(texts), pa.array([False] * len(texts), pa.bool_())
+    for pattern in form.compiled:
+        found = pc.or_(found, pc.match_substring_regex(bare, pattern.regex))
+    return found

@@ -1,0 +1,72 @@
+"""Lines of a text log: each is a record, with the lines that continue it and the blank lines before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from esctl.sources.feed import Feed
+from esctl.sources.formats.lines import LineReader, record_ends
+from esctl.sources.formats.text.known import is_line_of, text_format
+from esctl.sources.pieces import Offsets, Piece, slices_of
+
+_NAME = r"[A-Za-z_$][A-Za-z0-9_$]*"
+_CONTINUED = (
+    r"\A(?:\xef\xbb\xbf)?(?:[ \t]*\r?\n)*(?:[ \t]+[^ \t\r\n{[]|[})\]]|Caused by: |Suppressed: |Traceback \(most recent|"
+    r"During handling of the above|The above exception was|Exception in thread |Stack trace:|#[0-9]+ |-+> |--- End of|"
+    r"goroutine [0-9]+ \[|"
+    rf"(?:{_NAME}[./\\])*{_NAME}(?:Error|Exception|Throwable|Warning|Failure|Fault|Interrupt|Exit)(?::|\s*\z))"
+)
+"""What a line begins with that continues the one before: a blank, or what traces of stacks have at the margin."""
+
+
+class TextReader(LineReader):
+    """Cut a feed into the records of a text log, about `size` bytes at a time, as Pieces.
+
+    A line that `pattern` (a name of a format, or a pattern; "" for none) matches is a record, however it begins. Where
+    it `waits`, the last record of a stream that goes on is cut once its next line is there.
+    """
+
+    def __init__(self, feed: Feed, size: int, final: bool, pattern: str, waits: bool = True) -> None:
+        super().__init__(feed, size, final, self._matches)
+        self._pattern = pattern
+        self._waits = waits
+
+    def _record_ends(self) -> Offsets:
+        feed = self._feed
+        ends = record_ends(feed.window, feed.base)
+        if not len(ends):
+            return ends
+        begins = ~self._continues(slices_of(feed.window, np.append(0, ends)))
+        is_last_whole = not self._waits if not feed.is_over else not self._goes_on(int(ends[-1]))
+        kept: Offsets = ends[np.append(begins[1:], is_last_whole)]
+        return kept
+
+    def _last(self) -> Iterator[Piece]:
+        held = record_ends(self._feed.window, self._feed.base)
+        if len(held) and self._goes_on(int(held[-1])):
+            yield self._cut(np.array([0, len(self._feed.window)], np.int64))
+        else:
+            yield from super()._last()
+
+    def _goes_on(self, end: int) -> bool:
+        """Return whether a last line without its end, behind the offset `end` of the window, continues a record."""
+        rest = self._feed.window[end:].tobytes()
+        return bool(rest.strip()) and bool(self._continues(pa.array([rest], pa.large_binary()))[0])
+
+    def _continues(self, lines: Any) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+        """Return a mask of the lines that continue the line before."""
+        found = np.array(pc.match_substring_regex(lines, _CONTINUED).to_numpy(zero_copy_only=False))
+        likely = np.flatnonzero(found)
+        if len(likely) and self._pattern:
+            texts = pa.array([line.decode(errors="replace") for line in lines.take(likely).to_pylist()])
+            found[likely[is_line_of(text_format(self._pattern), texts).to_numpy(zero_copy_only=False)]] = False
+        return found
+
+    def _matches(self, line: bytes) -> bool:
+        text = pa.array([line.decode(errors="replace")])
+        return bool(self._pattern) and bool(is_line_of(text_format(self._pattern), text)[0].as_py())

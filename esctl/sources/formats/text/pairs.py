@@ -1,0 +1,76 @@
+"""Lists of key=value in the records of a text log, as the audit daemon and logfmt write them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from esctl.engine.quoting import literal
+from esctl.sources.formats.text.known import TextFormat
+
+if TYPE_CHECKING:
+    import duckdb
+
+_TABLE = "esctl_pairs"
+_TEXT = pa.large_string()
+_PAIR = r"""([\w.@/-]+)=("(?:[^"\\]|\\.)*"|[^\s"]*)"""
+_NESTED = r"""\bmsg='([^']*)'"""
+_BATCH = 16_384
+
+
+def pairs_of(columns: dict[tuple[str, ...], Any], form: TextFormat, connection: duckdb.DuckDBPyConnection) -> Any:
+    """Return the pairs of each record as a JSON object (large_string), and take their field out of the columns.
+
+    Of a key that is there twice, all are written: of these the last one counts where JSON is read.
+    """
+    texts = columns.pop((form.pairs,))
+    kinds = columns.get(("type",), pa.nulls(len(texts), _TEXT))
+    table = pa.table({"row": pa.array(range(len(texts)), pa.int64()), "t": texts, "kind": kinds})
+    connection.register(_TABLE, pa.Table.from_batches(table.to_batches(max_chunksize=_BATCH)))
+    try:
+        found = connection.sql(_sql(form)).to_arrow_table()["j"].combine_chunks()
+    finally:
+        connection.unregister(_TABLE)
+    return found.cast(_TEXT)
+
+
+def _sql(form: TextFormat) -> str:
+    """Select the objects, by row."""
+    bare = r"replace(t, chr(29), ' ')"  # what stands before the names that the audit daemon adds
+    flat = f"regexp_replace({bare}, {literal(_NESTED)}, '\\1', 'g')" if form.encoded else "t"
+    pairs = (
+        f'SELECT "row", kind, unnest(regexp_extract_all(flat, {literal(_PAIR)}, 1)) AS k, '
+        f"unnest(regexp_extract_all(flat, {literal(_PAIR)}, 2)) AS v, "
+        f"unnest(range(len(regexp_extract_all(flat, {literal(_PAIR)}, 1)))) AS n "
+        f'FROM (SELECT "row", kind, {flat} AS flat FROM {_TABLE} WHERE t IS NOT NULL)'
+    )
+    value = _decoded(form) if form.encoded else _logfmt()
+    members = (
+        f"SELECT \"row\", string_agg(to_json(k)::VARCHAR || ':' || value, ',' ORDER BY n) AS members "
+        f'FROM (SELECT "row", k, n, {value} AS value FROM ({pairs})) WHERE value IS NOT NULL GROUP BY "row"'
+    )
+    return (
+        f"SELECT '{{' || coalesce(members, '') || '}}' AS j FROM {_TABLE} LEFT JOIN ({members}) USING (\"row\") "
+        'ORDER BY "row"'
+    )
+
+
+def _logfmt() -> str:
+    """Write a value of logfmt as JSON: text in quotes has the escapes of JSON."""
+    inner = "to_json(substr(v, 2, length(v) - 2))::VARCHAR"
+    bare = "WHEN v[1] <> '\"' THEN to_json(v)::VARCHAR"
+    return f"CASE WHEN v = '' THEN NULL {bare} WHEN json_valid(v) THEN v ELSE {inner} END"
+
+
+def _decoded(form: TextFormat) -> str:
+    """Write a value of the audit daemon as JSON: hexadecimal digits in place of text are decoded, NUL is a blank."""
+    keys = ", ".join(map(literal, form.encoded))
+    is_text = f"(k IN ({keys}) OR (kind = 'EXECVE' AND regexp_full_match(k, 'a[0-9]+(\\[[0-9]+\\])?')))"
+    is_hex = "regexp_full_match(v, '(?:[0-9A-F]{2})+')"
+    decoded = "coalesce(replace(rtrim(TRY(decode(unhex(v))), chr(0)), chr(0), ' '), v)"
+    text = (
+        f"CASE WHEN v[1] = '\"' THEN substr(v, 2, length(v) - 2) WHEN v IN ('', '(null)') THEN NULL "
+        f"WHEN {is_text} AND {is_hex} THEN {decoded} ELSE v END"
+    )
+    return f"to_json({text})::VARCHAR"

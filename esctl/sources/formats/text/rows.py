@@ -1,0 +1,158 @@
+"""Records of a text log as JSON objects: the fields that its pattern names, as text or numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from esctl.sources.formats.jsonwrite import objects, quoted
+from esctl.sources.formats.text.grok import Pattern, compile_pattern
+from esctl.sources.formats.text.known import Part, TextFormat, text_format, trimmed
+from esctl.sources.formats.text.pairs import pairs_of
+from esctl.sources.formats.text.years import with_years
+
+if TYPE_CHECKING:
+    import duckdb
+
+LONGEST = 1 << 20
+"""Bytes of a line that a pattern is tried on."""
+UNMATCHED = "the line does not match the pattern"
+TOO_LONG = f"longer than {LONGEST:,} bytes: no line of a text log"
+_TEXT = pa.large_string()
+_NUMBER = r"\A-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\z"
+_HOLDS_MORE = ("message", "msg")
+_CONTINUED = "continued"
+
+Path = tuple[str, ...]
+Columns = dict[Path, Any]
+
+
+def lines_to_json(
+    texts: Any, dialect: Mapping[str, str], connection: duckdb.DuckDBPyConnection
+) -> tuple[Any, dict[int, str]]:
+    """Write records (large_string) as JSON objects; gives them and the reasons why some are none, by row.
+
+    `dialect` is that of the source's cursor: `pattern`, and `year` where that is told. A field that is empty is
+    missing. Lines that continue a record go to its message, else to the field `continued`.
+    """
+    form = text_format(dialect["pattern"])
+    texts = trimmed(texts)
+    fits = pc.less_equal(pc.binary_length(texts), LONGEST)
+    heads, rests = _apart(pc.if_else(fits, texts, pa.scalar(None, _TEXT)))
+    columns, numbers, matched = _fields(heads, form)
+    pairs = pairs_of(columns, form, connection) if form.pairs else None
+    _continue(columns, rests)
+    for part in form.parts:
+        columns |= _part(columns[(part.field,)], part)
+    columns = {path: with_years(column, dialect) for path, column in columns.items()}
+    written = _written({path: _json(column, path in numbers) for path, column in columns.items()}, len(texts))
+    if pairs is not None:
+        written = _joined(pairs, written)
+    reasons = dict.fromkeys(_rows(pc.and_not(pc.is_valid(heads), matched)), UNMATCHED)
+    reasons |= dict.fromkeys(_rows(pc.invert(pc.fill_null(fits, True))), TOO_LONG)
+    return pc.if_else(matched, written, pa.scalar(None, _TEXT)), reasons
+
+
+def _rows(mask: Any) -> list[int]:
+    found: list[int] = pc.indices_nonzero(mask).to_pylist()
+    return found
+
+
+def _apart(texts: Any) -> tuple[Any, Any]:
+    """Return the first lines of records, and what continues them, null where that is nothing."""
+    many = pc.match_substring(texts, "\n")
+    if not pc.any(many).as_py():
+        return texts, pa.nulls(len(texts), _TEXT)
+    heads = pc.replace_substring_regex(texts, r"\r?\n(?s:.*)\z", "")
+    rests = pc.replace_substring_regex(texts, r"\A[^\n]*\n", "")
+    return heads, pc.if_else(many, rests, pa.scalar(None, _TEXT))
+
+
+def _fields(heads: Any, form: TextFormat) -> tuple[Columns, set[Path], Any]:
+    """Return the fields of lines by path, which of them are numbers, and which lines match."""
+    columns: Columns = {}
+    numbers: set[Path] = set()
+    matched = pa.array([False] * len(heads), pa.bool_())
+    for pattern in form.compiled:
+        left = pc.if_else(matched, pa.scalar(None, _TEXT), heads)
+        if left.null_count == len(left):
+            break
+        found = pc.extract_regex(left, pattern.regex)
+        matched = pc.or_(matched, pc.is_valid(found))
+        _gather(columns, found, pattern)
+        numbers |= {field.path for field in pattern.fields if field.kind == "number"}
+    return columns, numbers, matched
+
+
+def _gather(columns: Columns, found: Any, pattern: Pattern) -> None:
+    for field in pattern.fields:
+        column = pc.struct_field(found, field.group).cast(_TEXT)
+        column = pc.if_else(pc.equal(column, ""), pa.scalar(None, _TEXT), column)
+        columns[field.path] = pc.coalesce(columns[field.path], column) if field.path in columns else column
+
+
+def members_of(column: Any, part: Part) -> Any:
+    """Return what a field holds as a JSON object, null where it does not hold that."""
+    inside = {path[1:]: quoted(each) for path, each in _part(column, part).items()}
+    written = _written(inside, len(column))
+    return pc.if_else(pc.equal(written, "{}"), pa.scalar(None, _TEXT), written)
+
+
+def _part(column: Any, part: Part) -> Columns:
+    """Return the fields that a part of a field has."""
+    pattern = compile_pattern(part.pattern)
+    found: Columns = {}
+    _gather(found, pc.extract_regex(column, pattern.regex), pattern)
+    if not part.into:
+        return found
+    return {(part.into, *path): _unquoted(column) for path, column in found.items()}
+
+
+def _unquoted(column: Any) -> Any:
+    """Undo the quotes of CSV."""
+    is_quoted = pc.match_substring_regex(column, r'\A"(?s:.*)"\z')
+    bare = pc.replace_substring(pc.utf8_slice_codeunits(column, 1, -1), '""', '"')
+    text = pc.if_else(is_quoted, bare, column)
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, _TEXT), text)
+
+
+def _continue(columns: Columns, rests: Any) -> None:
+    """Put the lines that continue records behind their messages."""
+    if rests.null_count == len(rests):
+        return
+    name = next((name for name in _HOLDS_MORE if (name,) in columns), _CONTINUED)
+    before = columns.get((name,), pa.nulls(len(rests), _TEXT))
+    joined = pc.binary_join_element_wise(before, rests, pa.scalar("\n", _TEXT))
+    columns[(name,)] = pc.coalesce(joined, before, rests)
+
+
+def _json(column: Any, is_number: bool) -> Any:
+    text = quoted(column)
+    return pc.if_else(pc.match_substring_regex(column, _NUMBER), column, text) if is_number else text
+
+
+def _written(columns: Columns, count: int) -> Any:
+    """Write objects of JSON texts by path."""
+    members: dict[str, Any] = {}
+    inside: dict[str, Columns] = {}
+    for path, column in columns.items():
+        if len(path) == 1:
+            members[path[0]] = column
+        else:
+            inside.setdefault(path[0], {})[path[1:]] = column
+    for name, below in inside.items():
+        written = _written(below, count)
+        members[name] = pc.if_else(pc.equal(written, "{}"), pa.scalar(None, _TEXT), written)
+    if not members:
+        return pa.repeat(pa.scalar("{}", _TEXT), count)
+    return objects(list(members), list(members.values()))
+
+
+def _joined(first: Any, second: Any) -> Any:
+    """Put the members of two objects into one; of a name that both have the second's stays, as JSON is read here."""
+    parts = (pc.utf8_slice_codeunits(first, 0, -1), pc.utf8_slice_codeunits(second, 1))
+    both = pc.binary_join_element_wise(*parts, pa.scalar(",", _TEXT))
+    return pc.if_else(pc.equal(first, "{}"), second, pc.if_else(pc.equal(second, "{}"), first, both))

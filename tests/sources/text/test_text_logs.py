@@ -1,0 +1,200 @@
+"""Text logs that are known by name: recognised without a word, each line an event, and the bytes given back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esctl.index.envelope.presets import PRESETS
+from esctl.sources.formats.text.known import TEXT_FORMATS, find_text_format
+from tests.support.cli_harness import esctl, good
+
+LOGS = Path(__file__).parent / "logs"
+COLUMNS = ("time", "type", "entity", "actor")
+Row = tuple[str | None, str, str, str | None]
+
+EXPECTED: dict[str, tuple[str, list[Row]]] = {
+    "access.log": (
+        "access_log",
+        [
+            ("2024-03-05T09:00:00Z", "GET", "/reports/7", "bob"),
+            ("2024-03-05T09:00:01Z", "POST", "/login", "192.0.2.8"),
+            ("2024-03-05T09:00:02Z", "request", "\\x16\\x03\\x01", "192.0.2.9"),
+            ("2024-03-05T09:00:03Z", "DELETE", "/reports/7", "2001:db8::1"),
+            ("2024-03-05T09:00:04Z", "HEAD", "/", "bob"),
+        ],
+    ),
+    "apache_error.log": (
+        "apache_error",
+        [
+            ("2024-03-05T10:00:00.123456Z", "error", "core", "192.0.2.7"),
+            ("2024-03-05T10:00:01.000001Z", "notice", "mpm_event", None),
+            ("2024-03-05T10:00:02Z", "error", "apache", "192.0.2.8"),
+        ],
+    ),
+    "nginx_error.log": (
+        "nginx_error",
+        [
+            ("2024-03-05T10:00:00Z", "error", "/x", "192.0.2.7"),
+            ("2024-03-05T10:00:01Z", "notice", "nginx", None),
+        ],
+    ),
+    "syslog_5424.log": (
+        "syslog",
+        [
+            ("2024-03-05T22:14:15.003000Z", "billing", "host.test", None),
+            ("2024-03-05T20:14:16Z", "su", "host.test", None),
+            ("2024-03-05T20:14:17.500000Z", "cron", "host.test", None),
+        ],
+    ),
+    "postgresql.log": (
+        "postgresql",
+        [
+            ("2024-03-05T10:00:00.123000Z", "LOG", "postgresql", None),
+            ("2024-03-05T10:00:01.123000Z", "ERROR", "shop", "bob"),
+            ("2024-03-05T10:00:01.124000Z", "STATEMENT", "shop", "bob"),
+            ("2024-03-05T10:00:02.123000Z", "CREATE TABLE", "shop/public.account", "bob"),
+            ("2024-03-05T10:00:03Z", "LOG", "shop", "bob"),
+            ("2024-03-05T10:00:04Z", "LOG", "shop", "bob"),
+        ],
+    ),
+    "audit.log": (
+        "auditd",
+        [
+            ("2024-03-05T10:00:00.243000Z", "SYSCALL", "/usr/bin/cat", "1000"),
+            ("2024-03-05T10:00:00.243000Z", "CWD", "/home/bob", None),
+            ("2024-03-05T10:00:00.243000Z", "PATH", "/etc/ssh/sshd_config", None),
+            ("2024-03-05T10:00:00.243000Z", "PROCTITLE", "cat /etc/ssh/sshd_config", None),
+            ("2024-03-05T10:00:37.100000Z", "USER_LOGIN", "eve", None),
+            ("2024-03-05T10:00:38Z", "EXECVE", "ls", None),
+            ("2024-03-05T10:00:39Z", "AVC", "shadow", None),
+            ("2024-03-05T10:00:40Z", "USER_CMD", "/usr/bin/sudo", "bob"),
+        ],
+    ),
+    **{
+        f"csvlog_{version}.csv": (
+            "postgresql",
+            [
+                ("2024-03-05T10:00:01.123000Z", "CREATE TABLE", "shop/public.account", "bob"),
+                ("2024-03-05T10:00:02.123000Z", "SELECT", "shop/public.account", "bob"),
+                ("2024-03-05T10:00:03.123000Z", "ERROR", "shop", "bob"),
+            ],
+        )
+        for version in (12, 13, 14)
+    },
+}  # fmt: skip
+
+
+def taken(folder: Path, name: str, *more: str) -> list[dict[str, Any]]:
+    """Ingest a log, and return its events; its bytes must come back as they were."""
+    (folder / name).write_bytes((LOGS / name).read_bytes())
+    done = esctl("ingest", name, *more, cwd=folder)
+    assert done.code == 0, done.err
+    assert (told := EXPECTED.get(name)) is None or f"mapping of {name}: {told[0]}\n" in done.err
+    assert good("export", "--raw", "--source", name, cwd=folder).out == (LOGS / name).read_bytes()
+    return good("log", "--columns", "time,type,entity,actor,correlation,id,data,invalid", cwd=folder).rows
+
+
+def envelope(rows: list[dict[str, Any]]) -> list[Row]:
+    return [tuple(row[name] for name in COLUMNS) for row in rows]  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_log_is_recognised_and_read_as_its_events(name: str, tmp_path: Path) -> None:
+    _, expected = EXPECTED[name]
+    rows = taken(tmp_path, name)
+    assert envelope(rows) == expected
+    assert {row["invalid"] for row in rows} == {None}
+    assert esctl("replay", cwd=tmp_path).code == 0
+    assert esctl("doctor", "--payloads", cwd=tmp_path).rows == []
+
+
+def test_the_parts_of_a_request_are_fields(tmp_path: Path) -> None:
+    access = taken(tmp_path, "access.log")[0]
+    assert access["data"] == {
+        "agent": 'Mozilla/5.0 (X11; \\"L\\")', "bytes": 5120, "client": "192.0.2.7", "ident": "-", "method": "GET",
+        "path": "/reports/7", "protocol": "HTTP/1.1", "query": "full=1", "referrer": "https://intra.test/",
+        "status": 200, "user": "bob",
+    }  # fmt: skip
+
+
+def test_a_message_of_several_lines_is_one_and_what_pgaudit_says_is_read(tmp_path: Path) -> None:
+    pg = taken(tmp_path, "postgresql.log")
+    assert pg[2]["data"]["message"] == "select x\n\tfrom y\n\n\twhere z"
+    assert pg[3]["data"]["audit"] == {
+        "audit_type": "SESSION", "statement_id": "1", "substatement_id": "1", "class": "DDL",
+        "command": "CREATE TABLE", "object_type": "TABLE", "object_name": "public.account",
+        "statement": 'create table account\n\t(id int, name text default "x")', "parameter": "<not logged>",
+    }  # fmt: skip
+
+
+def test_rows_of_csvlog_have_ids_and_what_pgaudit_says(tmp_path: Path) -> None:
+    rows = taken(tmp_path, "csvlog_14.csv")
+    assert [row["id"] for row in rows] == [f"65e6f0a1.4d3/{number}" for number in (1, 2, 3)]
+    assert rows[0]["data"]["audit"]["statement"] == 'create table account\n(id int, name text default "x")'
+    assert rows[1]["data"]["audit"]["audit_type"] == "OBJECT"
+    assert "audit" not in rows[2]["data"]
+
+
+def test_records_of_one_event_of_auditd_are_tied_and_hexadecimal_text_is_read(tmp_path: Path) -> None:
+    rows = taken(tmp_path, "audit.log")
+    assert {row["correlation"] for row in rows[:4]} == {"1709632800.243:24287"}
+    assert rows[0]["data"]["a0"] == "ffffff9c"
+    assert rows[5]["data"]["a1"] == "ä ö"
+    assert rows[5]["correlation"] == "web1/1709632838.000:24291"
+    assert (rows[6]["data"]["result"], rows[6]["data"]["permissions"]) == ("denied", "read open")
+    assert (rows[7]["data"]["cmd"], rows[7]["data"]["cwd"]) == ("ls -l", "/root")
+
+
+def test_times_of_syslog_without_a_year_are_undated_until_somebody_says_it(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes((LOGS / "syslog_3164.log").read_bytes())
+    done = esctl("ingest", "a.log", cwd=tmp_path)
+    assert "its times have no year" in done.err
+    assert {row["time"] for row in good("log", "--columns", "time", cwd=tmp_path).rows} == {None}
+    good("reindex", "--map", "year=2023", cwd=tmp_path)
+    rows = good("log", "--columns", ",".join(COLUMNS), cwd=tmp_path).rows
+    assert envelope(rows) == [
+        ("2023-12-31T23:59:58Z", "sshd", "web1", None),
+        ("2023-12-31T23:59:59Z", "kernel", "web1", None),
+        ("2024-01-01T00:00:02Z", "su", "web1", None),
+        ("2024-01-01T00:00:03Z", "message", "web1", None),
+    ]
+    assert esctl("reindex", "--map", "year=24", cwd=tmp_path).code == 2
+
+
+def test_a_year_can_be_told_in_the_mapping_of_a_source(tmp_path: Path) -> None:
+    (tmp_path / "esctl.toml").write_text('[mapping.sources."*.log"]\nyear = 2019\n')
+    rows = taken(tmp_path, "syslog_3164.log", "--config", "esctl.toml")
+    assert [row["time"][:4] for row in rows] == ["2019", "2019", "2020", "2020"]
+
+
+def test_lines_of_key_and_value_are_read(tmp_path: Path) -> None:
+    rows = taken(tmp_path, "logfmt.log")
+    assert [(row["time"], row["data"]["msg"]) for row in rows] == [
+        ("2024-03-05T10:00:00Z", 'user "bob" logged in'),
+        ("2024-03-05T10:00:01Z", "slow"),
+    ]
+    assert "took" not in rows[1]["data"]
+
+
+def test_every_text_log_has_a_preset_or_is_recognised_by_its_fields() -> None:
+    assert {name for name, preset in PRESETS.items() if preset.lines} == set(TEXT_FORMATS) - {"logfmt"}
+
+
+def test_a_preset_says_which_lines_it_is_for(tmp_path: Path) -> None:
+    rows = good("presets", "auditd", cwd=tmp_path).rows
+    assert next(row["where"] for row in rows if row["field"] == "lines").startswith("of the Linux audit daemon")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"id,type,time", b"1,a,2024-03-05", b"2,b,2024-03-06"],
+        [b"hello world", b"this is = no log", b"x=1"],
+        [b"# title", b"", b"some prose: with words"],
+    ],
+)
+def test_other_text_is_no_known_log(lines: list[bytes]) -> None:
+    assert find_text_format(lines) == ""
