@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
+from typing import NoReturn
 
 from msgspec import Struct
 
@@ -57,9 +58,11 @@ def select_columns(answer: Answer, target: Target) -> Selection:
         wanted = target.table_columns
     if not wanted:
         return base
-    if any(not _named(base, name) for name in wanted) and all(_named(flat, name) for name in wanted):
+    if unknown := [name for name in wanted if not _named(base, name)]:
+        if any(not _named(flat, name) for name in wanted):
+            _refuse(next((name for name in unknown if not _named(flat, name)), unknown[0]), base, flat)
         base = flat
-    picked = [cell for name in wanted for cell in _named(base, name) or _unknown(name, base, flat)]
+    picked = [cell for name in wanted for cell in _named(base, name)]
     # A column is written once, however often it is named: no object has a key twice.
     return Selection(base.sql, base.width, tuple(dict.fromkeys(picked)), base.title)
 
@@ -89,7 +92,7 @@ def _named(selection: Selection, name: str) -> list[tuple[int, Column]]:
     return []
 
 
-def _unknown(name: str, base: Selection, flat: Selection) -> list[tuple[int, Column]]:
+def _refuse(name: str, base: Selection, flat: Selection) -> NoReturn:
     names = list(dict.fromkeys(column.name for column in base.columns + flat.columns))
     close = get_close_matches(name, names, n=1)
     shown = names[:20] + (["..."] if len(names) > 20 else [])

@@ -294,6 +294,12 @@ def test_columns_are_picked_by_name_in_the_order_given() -> None:
     assert written(state_answer(), Target(format="csv", columns=("state",))) == b"state.balance,state.Balance\n5,6\n"
 
 
+def test_the_column_that_is_unknown_is_named_whatever_else_is_asked_for() -> None:
+    for columns in (("state.balance", "state.owner.name"), ("entity", "state.owner.name", "state.balance")):
+        with pytest.raises(UsageError, match=re.escape("unknown column 'state.owner.name'")):
+            written(state_answer(), Target(format="jsonl", columns=columns))
+
+
 def test_a_table_shows_its_own_columns_unless_others_are_asked_for() -> None:
     target = Target(table_columns=("entity",))
     assert b"state" not in written(state_answer(), target)
