@@ -74,6 +74,14 @@ class Expression:
         except UsageError as error:
             raise UsageError(f"{self.where}: {error.message}", error.hint) from None
 
+    def condition(self, resolve: Resolve) -> Value:
+        """Compile to SQL that is true or false. Raises UsageError naming where the expression stands."""
+        value = self.compile(resolve)
+        try:
+            return to_boolean(value)
+        except UsageError as error:
+            raise UsageError(f"{self.where}: {self.text!r}: {error.message}", "write a comparison") from None
+
     @property
     def path(self) -> Path | None:
         """Return the path if the expression is nothing else."""

@@ -38,7 +38,6 @@ from esctl.projection.values import (
     json_text,
     placed,
     shown_json,
-    to_boolean,
     to_number,
     to_text,
 )
@@ -134,7 +133,7 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
         tests.append(f"stanza IN ({', '.join(map(str, sorted(rule.stanzas)))})")
     if rule.when is not None:
         with placed(rule.when.where):
-            condition = to_boolean(rule.when.compile(reads.resolve)).sql
+            condition = rule.when.condition(reads.resolve).sql
         # The type is tested first: a value of another type's event must not be read as a boolean or number.
         matched = " AND ".join(tests) or ALWAYS.sql
         return f"(CASE WHEN {matched} THEN coalesce({condition}, false) ELSE false END)"

@@ -21,7 +21,6 @@ from esctl.index.scan import OWN_TIME, Read
 from esctl.model import Answer, Column
 from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
-from esctl.projection.values import to_boolean
 
 COLUMNS = (
     Column("position", "integer"), Column("source", "text"), Column("offset", "integer"), Column("time", "time"),
@@ -112,7 +111,7 @@ def _listed(scope: Scope, conditions: list[Test], where: str) -> Answer:
         expression = Expression(where, "--where")
         paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
         reads = Reads(scope.view, measure(scope.connection, scope.view, paths))
-        test = f" WHERE {to_boolean(expression.compile(reads.resolve)).sql}"
+        test = f" WHERE {expression.condition(reads.resolve).sql}"
     names = [column.name for column in COLUMNS if column.name != "data"]
     payload = {"data": Read((), "json"), **reads.by_alias()}
     rows = scope.view.relation([*names, "undated", "role_order"], payload, conditions)

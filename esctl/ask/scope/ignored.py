@@ -11,7 +11,7 @@ from esctl.model import MappingConfig, Stanza
 from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
 from esctl.projection.syntax import Path
-from esctl.projection.values import NULL, Value, to_boolean
+from esctl.projection.values import NULL, Value
 
 WHERE = "mapping.ignore"
 
@@ -21,7 +21,7 @@ def check_conditions(mapping: MappingConfig) -> None:
     stanzas = (mapping.default, *(stanza for _, stanza in mapping.sources))
     for stanza in stanzas:
         if stanza is not None and stanza.ignore:
-            Expression(stanza.ignore, WHERE).compile(_named)
+            Expression(stanza.ignore, WHERE).condition(_named)
 
 
 def _named(path: Path) -> Value:
@@ -65,7 +65,7 @@ def _matching(scope: Scope, number: int, stanza: Stanza) -> str:
         is_unknown = path[0] == "data" and len(path) > 1 and path[1] not in scope.view.fields
         return NULL if is_unknown else reads.resolve(path)
 
-    test = to_boolean(expression.compile(resolve)).sql
+    test = expression.condition(resolve).sql
     names = dict.fromkeys(["position", "type", *reads.columns])
     rows = scope.view.relation(names, reads.by_alias(), conditions)
     return f"SELECT position FROM ({rows}) WHERE coalesce({test}, false) OR coalesce({of_type}, false)"

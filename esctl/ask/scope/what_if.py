@@ -16,7 +16,6 @@ from esctl.errors import NotFoundError
 from esctl.index.scan import EVENT_COLUMNS
 from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
-from esctl.projection.values import to_boolean
 
 _VALID = "duplicate_of IS NULL AND invalid IS NULL"
 """What may be supposed away: an event of no entity too, of which no state depends."""
@@ -67,7 +66,7 @@ def _matching(scope: Scope, text: str) -> str:
     expression = Expression(text, "--without")
     paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
     reads = Reads(scope.view, measure(scope.connection, scope.view, paths))
-    test_sql = to_boolean(expression.compile(reads.resolve)).sql
+    test_sql = expression.condition(reads.resolve).sql
     rows = scope.view.relation(dict.fromkeys(["position", *reads.columns]), reads.by_alias(), [_VALID])
     return f"SELECT position FROM ({rows}) WHERE {test_sql}"
 

@@ -35,7 +35,7 @@ from esctl.projection.reads import digits_sql
 from esctl.projection.spec import Projection
 from esctl.projection.sql import field_column, states_sql, total_shape
 from esctl.projection.syntax import Path
-from esctl.projection.values import NULL, WIDE, Shape, Value, from_json, number_from_json, to_boolean
+from esctl.projection.values import NULL, WIDE, Shape, Value, from_json, number_from_json
 
 _MOST_LISTED = 50
 STATE = Column("state", "json")
@@ -223,7 +223,7 @@ def _selected(part: States, where: str, known: frozenset[str], *, deleted: bool)
 
 def predicate(where: str, part: States, known: frozenset[str], option: str = "--where") -> str:
     """Compile a predicate on the state to SQL. Raises UsageError, naming `option`, for one that is none."""
-    return to_boolean(Expression(where, option).compile(state_names(part, known))).sql
+    return Expression(where, option).condition(state_names(part, known)).sql
 
 
 def state_names(part: States, known: frozenset[str]) -> Resolve:

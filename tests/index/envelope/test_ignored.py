@@ -54,7 +54,7 @@ def test_a_condition_may_stand_beside_what_is_recognised(kept: Path) -> None:
     assert [row["position"] for row in good("log", "--ignored", cwd=kept).rows] == [2]
 
 
-@pytest.mark.parametrize("condition", ["", "type = ", "select 1", "nothing = 1"])
+@pytest.mark.parametrize("condition", ["", "type = ", "select 1", "nothing = 1", "1", "upper(type)"])
 def test_a_condition_that_is_none_is_told_before_anything_is_kept(kept: Path, condition: str) -> None:
     config(kept, condition)
     done = esctl("ingest", "a.jsonl", cwd=kept)
