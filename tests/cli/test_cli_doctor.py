@@ -130,3 +130,21 @@ def test_records_that_a_clock_gone_back_did_not_date_are_told_for_good(tmp_path:
 
 def test_each_check_has_a_flag_that_lists_what_it_found() -> None:
     assert sorted(LISTS) == sorted(check.name for check in CHECKS)
+
+
+def test_fields_of_several_types_are_found_however_many_fields_there_are(tmp_path: Path) -> None:
+    values: list[object] = [1, "x", [1], {"a": 1}, None]
+    few, many = {"n": 0, "ok": [1]}, [f"k{number}" for number in range(90)]
+    events: list[dict[str, object]] = [few, few, few, {"n": "odd", "ok": [2]}]
+    for number, name in enumerate(many):
+        events += [{name: [name]}, {name: [name]}, {name: values[number % len(values)]}]
+    lines = [{"id": n, "type": "T", "time": 1704067200 + n, "stream": "a-1", "data": d} for n, d in enumerate(events)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    found = {row["position"]: row["detail"] for row in esctl("doctor", "--mixed-types", cwd=tmp_path).rows}
+    wanted = {4: '"n" is string; in events of this type: number 3, string 1'}
+    for number, name in enumerate(many):
+        kind = {0: "number", 1: "string", 3: "object"}.get(number % len(values))
+        if kind is not None:
+            wanted[7 + 3 * number] = f'"{name}" is {kind}; in events of this type: array 2, {kind} 1'
+    assert found == wanted

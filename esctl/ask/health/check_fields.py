@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, NONE, CheckContext, named
 from esctl.engine.duckdb import explained
-from esctl.engine.exact_text import json_string
+from esctl.engine.exact_text import is_number_mark_sql, json_string, members_sql, unmark_text_sql
 from esctl.engine.quoting import literal
-from esctl.index.scan import Read
+from esctl.index.scan import IndexView, Read
 
 AT_ONCE = 64
 """Fields whose types one scan reads."""
@@ -19,16 +19,9 @@ Kinds = Mapping[str, int]
 
 def mixed_types(context: CheckContext) -> str:
     """Select the events in which a field has another JSON type than in most events of their type; null is none."""
-    mixed = (_mixed(context, fields) for fields in _fields(context))
-    return " UNION ALL ".join(f"SELECT * FROM ({_odd(context, pairs)})" for pairs in mixed if pairs) or NONE
-
-
-def _fields(context: CheckContext) -> Iterator[Sequence[str]]:
-    """Return the fields that may have several types, as many at once as one scan reads."""
-    manifest = context.scope.view.manifest
-    several = [name for name, kinds in manifest.kinds.items() if _may_be_mixed(kinds - {"NULL"})]
-    for start in range(0, len(several), AT_ONCE):
-        yield several[start : start + AT_ONCE]
+    fields = [name for name, kinds in context.scope.view.manifest.kinds.items() if _may_be_mixed(kinds - {"NULL"})]
+    mixed = _mixed(context, fields) if fields else {}
+    return _odd(context, mixed) if mixed else NONE
 
 
 def _may_be_mixed(kinds: frozenset[str]) -> bool:
@@ -37,39 +30,73 @@ def _may_be_mixed(kinds: frozenset[str]) -> bool:
 
 def _mixed(context: CheckContext, fields: Sequence[str]) -> dict[tuple[str | None, str], Kinds]:
     """Find the (event type, field) pairs with several JSON types."""
-    reads = {f"f{number}": Read((field,), "type") for number, field in enumerate(fields)}
-    rows = context.scope.view.relation(["position", "type"], reads, [FIRST_DELIVERY, *context.known])
-    one_a_position = f"SELECT DISTINCT * FROM ({rows})" if context.scope.view.has_roles else rows
-    pairs = f"""SELECT type, unnest(range({len(reads)})) AS number, unnest([{", ".join(reads)}]) AS kind
-        FROM ({one_a_position})"""
-    sql = f"""SELECT type, number, kind, count(*) FROM ({pairs}) WHERE kind <> 'NULL'
-        GROUP BY type, number, kind ORDER BY count(*) DESC, kind"""
+    counts = "count(DISTINCT position)" if context.scope.view.has_roles else "count(*)"
+    sql = f"""SELECT type, field, json_kind, {counts} FROM ({_kinds(context, ("position", "type"), fields)})
+        WHERE json_kind <> 'NULL' GROUP BY type, field, json_kind ORDER BY 4 DESC, json_kind"""
     with explained():
         counted = context.scope.connection.execute(sql).fetchall()
     found: dict[tuple[str | None, str], dict[str, int]] = {}
-    for event_type, number, kind, count in counted:
-        found.setdefault((event_type, fields[number]), {})[kind] = count
+    for event_type, field, kind, count in counted:
+        found.setdefault((event_type, field), {})[kind] = count
     return {pair: kinds for pair, kinds in found.items() if len(kinds) > 1}
 
 
 def _odd(context: CheckContext, mixed: Mapping[tuple[str | None, str], Kinds]) -> str:
     """Select the events in which one of these fields has another JSON type than in most events of their type."""
-    fields = list(dict.fromkeys(field for _, field in mixed))
-    reads = {f"f{number}": Read((field,), "type") for number, field in enumerate(fields)}
-    rows = context.events(EVENT, [FIRST_DELIVERY], reads=reads)
-    pairs = f"""SELECT {", ".join(EVENT)}, wanted, unnest(range({len(reads)})) AS number,
-        unnest([{", ".join(reads)}]) AS json_kind FROM ({rows})"""
+    pairs = _kinds(context, EVENT, list(dict.fromkeys(field for _, field in mixed)))
     known = ", ".join(
-        f"({literal(event_type)}, {fields.index(field)}, {literal(next(iter(kinds)))}, {literal(json_string(field))}, "
+        f"({literal(event_type)}, {literal(field)}, {literal(next(iter(kinds)))}, {literal(json_string(field))}, "
         f"{literal(_told(kinds))})"
         for (event_type, field), kinds in mixed.items()
     )
-    detail = "field || ' is ' || lower(json_kind) || '; in events of this type: ' || told"
+    detail = "m.shown || ' is ' || lower(json_kind) || '; in events of this type: ' || told"
     return f"""SELECT {named("p", f"{detail} AS detail", "CAST(NULL AS DOUBLE) AS weight")}
-        FROM ({pairs}) p JOIN (VALUES {known}) m(type, number, usual, field, told)
-        ON p.type IS NOT DISTINCT FROM m.type AND p.number = m.number
+        FROM ({pairs}) p JOIN (VALUES {known}) m(type, field, usual, shown, told)
+        ON p.type IS NOT DISTINCT FROM m.type AND p.field = m.field
         WHERE json_kind NOT IN (usual, 'NULL') AND wanted"""
 
 
 def _told(kinds: Kinds) -> str:
     return ", ".join(f"{kind.lower()} {count}" for kind, count in kinds.items())
+
+
+def _kinds(context: CheckContext, columns: Sequence[str], fields: Sequence[str]) -> str:
+    """Select the JSON type of each of these fields, or of more, in each event, as `field` and `json_kind`.
+
+    A payload that is kept as text is parsed once for all its fields where they are many: once for each would take the
+    square of their number.
+    """
+    if len(fields) <= AT_ONCE:
+        return _read_kinds(context, columns, fields)
+    return " UNION ALL ".join(_parts(context, columns, frozenset(fields)))
+
+
+def _parts(context: CheckContext, columns: Sequence[str], fields: frozenset[str]) -> Iterator[str]:
+    for view, typed in context.scope.view.by_columns():
+        asked = [column.field for column in typed if column.field in fields]
+        for start in range(0, len(asked), AT_ONCE):
+            yield _read_kinds(context, columns, asked[start : start + AT_ONCE], view, "data IS NULL")
+        if view.may_be_loose(()):
+            yield _member_kinds(context, columns, view)
+
+
+def _read_kinds(
+    context: CheckContext, columns: Sequence[str], fields: Sequence[str], view: IndexView | None = None, *where: str
+) -> str:
+    reads = {f"f{number}": Read((field,), "type") for number, field in enumerate(fields)}
+    rows = context.events(columns, [FIRST_DELIVERY, *where], reads=reads, view=view)
+    names = ", ".join(literal(field) for field in fields)
+    return f"""SELECT {", ".join(columns)}, wanted, unnest([{names}]) AS field, unnest([{", ".join(reads)}]) AS json_kind
+        FROM ({rows})"""
+
+
+def _member_kinds(context: CheckContext, columns: Sequence[str], view: IndexView) -> str:
+    rows = context.events(columns, [FIRST_DELIVERY, "data IS NOT NULL"], "data", view=view)
+    names = ", ".join(columns)
+    members = f"""SELECT {names}, wanted, unnest({members_sql("data")}) AS m FROM ({rows})
+        WHERE json_type(data) = 'OBJECT'"""
+    kind, text = "json_type(m.value)", "json_extract_string(m.value, '$')"
+    return f"""SELECT {names}, wanted, {unmark_text_sql("m.key")} AS field,
+        CASE {kind} WHEN 'VARCHAR' THEN CASE WHEN {is_number_mark_sql(text)} THEN 'NUMBER' ELSE 'STRING' END
+        WHEN 'OBJECT' THEN 'OBJECT' WHEN 'ARRAY' THEN 'ARRAY' WHEN 'BOOLEAN' THEN 'BOOLEAN' WHEN 'NULL' THEN 'NULL'
+        ELSE 'NUMBER' END AS json_kind FROM ({members}) WHERE m.value IS NOT NULL"""

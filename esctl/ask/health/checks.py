@@ -16,7 +16,7 @@ from esctl.engine.exact_text import json_string_sql, time_text
 from esctl.engine.quoting import like_pattern, literal
 from esctl.index.files.manifest import UNREADABLE
 from esctl.index.pruning import ALWAYS, Predicate, Test, all_of, any_of
-from esctl.index.scan import FOLDABLE, Read
+from esctl.index.scan import FOLDABLE, IndexView, Read
 from esctl.index.seen_ids.apart import apart
 from esctl.model import CLOCK_SKEW_SECONDS
 from esctl.projection.spec import Projection
@@ -56,11 +56,12 @@ class CheckContext(Struct, frozen=True, dict=True):
         conditions: Sequence[str],
         extra: str = "",
         reads: Mapping[str, Read] | None = None,
+        view: IndexView | None = None,
     ) -> str:
-        """Select rows of the whole log as it was known, each with `wanted`."""
+        """Select rows of the whole log, or of some of its files, as it was known, each with `wanted`."""
         marked = f"coalesce({all_of(self.wanted).sql}, false) AS wanted"
         more = f"{marked}, {extra}" if extra else marked
-        return self.scope.view.relation(columns, reads, [*conditions, *self.known], more)
+        return (view or self.scope.view).relation(columns, reads, [*conditions, *self.known], more)
 
     def asked(self, conditions: Sequence[str], detail: str, weight: str = "NULL") -> str:
         """Select the events asked for that meet some conditions, as occurrences."""
