@@ -86,8 +86,8 @@ def _read_kinds(
     reads = {f"f{number}": Read((field,), "type") for number, field in enumerate(fields)}
     rows = context.events(columns, [FIRST_DELIVERY, *where], reads=reads, view=view)
     names = ", ".join(literal(field) for field in fields)
-    return f"""SELECT {", ".join(columns)}, wanted, unnest([{names}]) AS field, unnest([{", ".join(reads)}]) AS json_kind
-        FROM ({rows})"""
+    return f"""SELECT {", ".join(columns)}, wanted,
+        unnest([{names}]) AS field, unnest([{", ".join(reads)}]) AS json_kind FROM ({rows})"""
 
 
 def _member_kinds(context: CheckContext, columns: Sequence[str], view: IndexView) -> str:
