@@ -23,6 +23,7 @@ from esctl.index.envelope.sampled_fields import (
     is_unread_time,
     plain_name,
     time_score,
+    told_unread,
 )
 from esctl.index.envelope.search import Search
 
@@ -70,7 +71,7 @@ def _unread_time(search: Search) -> SampledField | None:
     if not usable:
         return None
     chosen = min(usable, key=lambda each: (len(each.path), field_names.TIME.index(each.name)))
-    search.why = f"named {chosen.path[-1]!r}, but its values cannot be read, as {chosen.scalars[0]!r:.60}"
+    search.why = f"named {chosen.path[-1]!r}, but {told_unread(chosen)}"
     return chosen
 
 

@@ -146,6 +146,13 @@ def is_unread_time(each: SampledField) -> bool:
     return each.name in field_names.TIME and each.share >= SOME and dated >= SOME * len(each.values)
 
 
+def told_unread(each: SampledField) -> str:
+    """Say that times cannot be read, or most of them, with one that is not."""
+    unread = [value for value in each.scalars if not _reads_as_time(value)] or each.scalars
+    whose = "its values" if len(unread) == len(each.scalars) else "most of its values"
+    return f"{whose} cannot be read, as {unread[0]!r:.60}"
+
+
 def time_text(value: Any) -> str:
     """Write a value as the text that times are read from: objects and arrays as JSON."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), default=str)

@@ -274,3 +274,16 @@ def test_the_likeliest_candidate_comes_first() -> None:
         for n in range(30)
     ]
     assert detect(records).candidates[0].path == '"box.nr"'
+
+
+def test_a_time_that_cannot_be_read_is_told_with_one_that_cannot() -> None:
+    def why(*times: str) -> str:
+        sample: list[object] = [
+            {"id": n, "type": "T", "time": time, "stream": f"a-{n}"} for n, time in enumerate(times)
+        ]
+        return next(row.why for row in detect(sample).rows if row.field == "time")
+
+    assert why("2024-01-01", "2024-13-01", "2024-02-31") == (
+        "named 'time', but most of its values cannot be read, as '2024-13-01'"
+    )
+    assert why("2024-13-01", "2024-02-31").startswith("named 'time', but its values cannot be read, as '2024-13-01'")
