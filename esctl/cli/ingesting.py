@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from esctl.index.seen_ids.apart import Apart
     from esctl.model import Cursor, MappingConfig
 
-MOST_APART = 5
+MOST_TOLD = 5
 """Sources that are told one by one."""
 _READINGS = {
     ("encoding", "utf-16-le"): "read as UTF-16",
@@ -69,20 +69,20 @@ def report_readings(names: Sequence[str], cursors: Mapping[str, Cursor], mapping
 
 def report_apart(found: Sequence[Apart], quiet: bool) -> None:
     """Print which sources turned out to have a numbering of ids of their own, and how to say so by hand."""
-    for told in found[:MOST_APART]:
-        shared = f", as are those of {', '.join(told.kin[:MOST_APART])}" if told.kin else ""
+    for told in found[:MOST_TOLD]:
+        shared = f", as are those of {', '.join(told.kin[:MOST_TOLD])}" if told.kin else ""
         diagnostics.note(
             f"note: {told.source} has a numbering of its own: {told.why}; its ids are told apart from theirs{shared}",
             quiet,
         )
-    if len(found) > MOST_APART:
-        diagnostics.note(f"note: so have {len(found) - MOST_APART} more sources: esctl config show", quiet)
+    if len(found) > MOST_TOLD:
+        diagnostics.note(f"note: so have {len(found) - MOST_TOLD} more sources: esctl config show", quiet)
     alone = [told.source for told in found if not told.kin]
     if not found:
         return
     if alone:
         diagnostics.note('to say so in esctl.toml (or, where they are the same events, otherwise: "store"):', quiet)
-    for name in alone[:MOST_APART]:
+    for name in alone[:MOST_TOLD]:
         diagnostics.note(f'  [mapping.sources.{toml_string(glob.escape(name))}]\n  scope = "source"', quiet)
 
 
@@ -114,9 +114,20 @@ def _unread_hint(cursor: Cursor) -> str:
     return "they are kept: esctl log --invalid; a text log has its lines told: esctl reindex --pattern 'GROK OR REGEX'"
 
 
+def report_same(found: Sequence[tuple[str, str]], quiet: bool) -> None:
+    """Print which files have just the bytes of a known one, so that nothing of them is new."""
+    for name, known in found[:MOST_TOLD]:
+        diagnostics.note(f"note: {name}: same bytes as {known}, nothing new", quiet)
+    if len(found) > MOST_TOLD:
+        diagnostics.note(f"note: so have {len(found) - MOST_TOLD} more files those of known ones", quiet)
+
+
 def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> None:
-    """Print how many events behind a position are of no entity, and how many of them the mapping says should be."""
-    from esctl.ask.scope.ignored import count_ignored
+    """Print how many events behind a position are of no entity, and how many of them the mapping says should be.
+
+    Where there are several sources, those that have such events are told, with how many.
+    """
+    from esctl.ask.scope.ignored import count_homeless, count_ignored
 
     declared = count_ignored(store.scope(), after) if count else 0
     if declared:
@@ -126,6 +137,11 @@ def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> No
         )
     if count > declared:
         diagnostics.note(f"note: {_events(count - declared)} of no entity: esctl doctor --homeless", quiet)
+        found = count_homeless(store.scope(), after) if len(store.view.manifest.sources) > 1 and not quiet else []
+        for name, homeless, events in found[:MOST_TOLD]:
+            diagnostics.note(f"  {name}: {homeless} of {_events(events)}")
+        if len(found) > MOST_TOLD:
+            diagnostics.note(f"  and some of {len(found) - MOST_TOLD} more sources")
 
 
 def report_read_twice(store: Store, quiet: bool, after: int = 0) -> None:

@@ -115,6 +115,7 @@ def _read(run: _Run, sources: Sequence[SourceReader]) -> None:
 
 
 def _read_source(run: _Run, source: SourceReader) -> None:
+    named, before = source.name, run.intake.records
     deliveries = source.open(run.intake.known)
     # What may keep a reader waiting is not read ahead: Ctrl-C is to reach it.
     for delivery in deliveries if source.may_wait else _ahead(run.pool, deliveries):
@@ -122,6 +123,8 @@ def _read_source(run: _Run, source: SourceReader) -> None:
         if run.intake.is_full:
             _flush(run)
         run.intake.observe(delivery.read, delivery.batch.num_rows)
+    if run.intake.records == before and not source.pending and source.name.partition("#")[0] != named.partition("#")[0]:
+        run.intake.same.append((named, source.name))
 
 
 def _ahead(pool: ThreadPoolExecutor, deliveries: Iterator[Delivery]) -> Iterator[Delivery]:

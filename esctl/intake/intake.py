@@ -51,7 +51,8 @@ class Outcome(Struct, frozen=True):
 
     `homeless` are new events of no entity; `first`: the store had no commit before; `apart`: sources that were
     found to have a numbering of ids of their own; `ahead`: microseconds that the log was ahead of the clock; `unzoned`:
-    sources that are read in another zone than was asked for, as they had no new record.
+    sources that are read in another zone than was asked for, as they had no new record; `same`: sources with just the
+    bytes of a known one, each with its name.
     """
 
     summary: IngestSummary
@@ -64,6 +65,7 @@ class Outcome(Struct, frozen=True):
     apart: tuple[Apart, ...] = ()
     ahead: int = 0
     unzoned: tuple[str, ...] = ()
+    same: tuple[tuple[str, str], ...] = ()
 
 
 class Intake(Struct):
@@ -76,6 +78,7 @@ class Intake(Struct):
     rows: int = 0
     bytes: int = 0
     records: int = 0  # taken in all
+    same: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones whose bytes they have
     _sampled: dict[str, int] = field(default_factory=dict)
 
     def take(self, delivery: Delivery) -> None:
@@ -155,6 +158,7 @@ class Before(Struct, frozen=True):
             apart=newly_apart(self.manifest, manifest),
             ahead=ahead,
             unzoned=intake.unzoned(names),
+            same=tuple(intake.same),
         )
 
     def _summary(self, records: int, skipped: int, head: int, after: Manifest) -> IngestSummary:

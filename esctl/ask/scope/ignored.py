@@ -51,6 +51,20 @@ def count_ignored(scope: Scope, after: int = 0) -> int:
     return int(found[0]) if found else 0
 
 
+def count_homeless(scope: Scope, after: int = 0) -> list[tuple[str, int, int]]:
+    """Count the events of no entity behind a position that are not ignored, and all events, of each source with some.
+
+    Those with the most come first.
+    """
+    rows = scope.view.relation(["position", "source", "entity", "invalid"], None, [f"position > {after}"])
+    kept = f"position NOT IN ({ignored(scope) or 'SELECT NULL WHERE false'})"
+    homeless = f"count(DISTINCT position) FILTER (entity IS NULL AND {kept})"
+    sql = f"""SELECT source, {homeless} AS homeless, count(DISTINCT position) FROM ({rows})
+        WHERE invalid IS NULL GROUP BY source HAVING homeless > 0 ORDER BY 2 DESC, 1"""
+    with explained():
+        return scope.connection.execute(sql).fetchall()
+
+
 def _matching(scope: Scope, number: int, stanza: Stanza) -> str:
     conditions = [f"stanza = {number}", "invalid IS NULL", "entity IS NULL"]
     of_type = ignored_type("type", stanza.ignore_types) if stanza.ignore_types else "false"

@@ -273,7 +273,7 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
 
 def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
     """Print what became of sources as a whole."""
-    from esctl.cli.ingesting import report_clock, report_readings, report_unzoned
+    from esctl.cli.ingesting import report_clock, report_readings, report_same, report_unzoned
     from esctl.cli.opening import zone
 
     for name, count in outcome.pending:
@@ -284,6 +284,7 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
         diagnostics.note(
             f"{outcome.skipped} duplicates were left out: their sources can no longer be exported whole", shared.quiet
         )
+    report_same(outcome.same, shared.quiet)
     names = [name for name, _ in outcome.detections]
     report_readings(names, outcome.snapshot.cursors, store.mapping, shared.quiet)
     report_unzoned(outcome.unzoned, outcome.snapshot.cursors, zone(shared), shared.quiet)
