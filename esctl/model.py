@@ -139,6 +139,7 @@ class Answer(Struct, frozen=True):
     `flat_columns` give the same rows with one column per field (`state.balance`) for csv, tsv, parquet and arrow; empty
     when there is no difference. After those `flat_sql` has the columns `beside`, which are written where they are named
     beside a field. `members` are the fields of the one flat column `state` where they are too many to be columns.
+    `inner` are the members that objects of a column of JSON have anywhere, where that is known: others are a mistake.
     """
 
     session: Any
@@ -148,6 +149,7 @@ class Answer(Struct, frozen=True):
     flat_columns: tuple[Column, ...] = ()
     beside: tuple[Column, ...] = ()
     members: frozenset[str] = frozenset()
+    inner: AbstractMapping[str, frozenset[str]] = {}
     notes: tuple[str, ...] = ()  # lines for stderr
     title: str = ""
     findings: Findings | None = None  # of the answers of checks

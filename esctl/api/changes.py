@@ -95,15 +95,19 @@ class Changes(OpenStore):
         projection: str = "",
         start: str = "",
         end: str = "",
+        with_data: bool = False,
     ) -> Relation:
-        """Return the trail, as `esctl audit` does; `start` and `end` are older names of the bounds."""
+        """Return the trail, as `esctl audit` does; `start` and `end` are older names of the bounds.
+
+        `with_data`: with a column `data`, the payload of the event.
+        """
         from esctl.ask.changes.audit import audit
         from esctl.ask.scope.own_times import with_own_times
 
         bound = self.bound(at, before)
         filters = self.filters(actor, type, field, from_ or start, to or end)
         scope = self.scope(entities, projection, known_at)
-        answer = with_own_times(scope, audit(scope, bound, filters))
+        answer = with_own_times(scope, audit(scope, bound, filters, with_data=with_data))
         return Relation(answer, scope, bound, (filters.start, filters.end))
 
     def blame(

@@ -29,6 +29,9 @@ class Events(OpenStore):
         known_at: str = "",
         only: Literal["", "invalid", "duplicates", "conflicts", "erased", "ignored"] = "",
         source: str | Sequence[str] = (),
+        grep: str | None = None,
+        tail: int | None = None,
+        reverse: bool = False,
     ) -> Relation:
         """Return the events in order of arrival, as `esctl log` does; `only`: those of one of its options."""
         from esctl.ask.events.log import EventFilters, log
@@ -37,7 +40,8 @@ class Events(OpenStore):
         check_sources(several(source), self.snapshot.cursors)
         filters = self.filters(actor, type, (), from_, to)
         scope = self.scope(entities, "", known_at)
-        answer = log(scope, EventFilters(filters, where, only, several(source)))
+        wanted = EventFilters(filters, where, only, several(source), grep, tail, reverse)
+        answer = log(scope, wanted, self.snapshot)
         return Relation(answer, scope, points=(filters.start, filters.end))
 
     def entities(self, *entities: str, known_at: str = "") -> Relation:

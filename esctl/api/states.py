@@ -74,13 +74,17 @@ class States(OpenStore):
         projection: str = "",
         without: Sequence[str] = (),
         projection_file: Path | None = None,
+        with_state: bool = False,
     ) -> MomentsRelation:
-        """Return the moments at which a condition on the state turned true. Arguments as those of `esctl when`."""
+        """Return the moments at which a condition on the state turned true. Arguments as those of `esctl when`.
+
+        `with_state`: with a column `state`, that at the moment.
+        """
         from esctl.ask.over_time.when import Moments, when
 
         bounds = self.given(from_, "--from", inclusive=False), self.given(to, "--to")
         scope = self.scope(entities, projection, known_at, without, projection_file)
-        moments = Moments(predicate, which, *bounds, each_event)
+        moments = Moments(predicate, which, *bounds, each_event, with_state)
         return MomentsRelation(when(scope, moments), scope, points=bounds, moments=moments)
 
     def series(

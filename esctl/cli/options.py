@@ -283,6 +283,11 @@ def parse_columns(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in row if name.strip())
 
 
+def asks_for(shared: Shared, column: str) -> bool:
+    """Return whether --columns names a column or something inside it: `data.items[0]`."""
+    return any(name == column or name.startswith((f"{column}.", f"{column}[")) for name in shared.columns)
+
+
 def merge(outer: Shared, inner: Shared) -> Shared:
     """Return the options, those after the command's name overriding those before it."""
     values = asdict(inner)

@@ -9,6 +9,7 @@ from typing import NoReturn
 from msgspec import Struct
 
 from esctl.errors import UsageError, shell_word
+from esctl.index.envelope.paths import format_path, parse_path
 from esctl.index.scan import read_json
 from esctl.model import Answer, Column
 from esctl.output.formats import format_named
@@ -59,9 +60,11 @@ def select_columns(answer: Answer, target: Target) -> Selection:
     if not wanted:
         return base
     if unknown := [name for name in wanted if not _named(base, name)]:
-        if any(not _named(flat, name) for name in wanted):
-            _refuse(next((name for name in unknown if not _named(flat, name)), unknown[0]), base, flat)
-        base = flat
+        if all(_found(flat, name) for name in wanted):
+            base = flat
+        elif missing := [name for name in unknown if not _found(base, name)]:
+            _refuse(next((name for name in missing if not _found(flat, name)), missing[0]), base, flat)
+    base = _with_inner(base, wanted, answer)
     picked = [cell for name in wanted for cell in _named(base, name)]
     # A column is written once, however often it is named: no object has a key twice.
     return Selection(base.sql, base.width, tuple(dict.fromkeys(picked)), base.title)
@@ -82,6 +85,54 @@ def _flat(answer: Answer, target: Target) -> Selection:
     sql = f"SELECT *, {', '.join(values)} FROM (\n{answer.flat_sql}\n) r({numbered})"
     cells = enumerate((Column(name, "value") for name in members), start=len(columns))
     return Selection(sql, len(columns) + len(members), (*picked, *cells), answer.title)
+
+
+def _found(selection: Selection, name: str) -> bool:
+    return bool(_named(selection, name) or _inside(selection, name))
+
+
+def _inside(selection: Selection, name: str) -> tuple[int, Column, tuple[str | int, ...]] | None:
+    """Return the column of JSON that a path leads into, with its place and the rest of the path."""
+    try:
+        path = parse_path(name)
+    except UsageError:
+        return None
+    for length in range(len(path) - 1, 0, -1):
+        begun = {format_path(path[:length]), ".".join(map(str, path[:length]))}
+        for index, column in selection.picked:
+            if column.name in begun and column.kind in ("json", "value"):
+                return index, column, path[length:]
+    return None
+
+
+def _with_inner(selection: Selection, wanted: Sequence[str], answer: Answer) -> Selection:
+    """Add columns for what is asked for inside a column of JSON: `data.items[0].sku`.
+
+    Raises UsageError for a member that no object of the column has.
+    """
+    values, columns = [], []
+    for name in dict.fromkeys(wanted):
+        if _named(selection, name) or (inside := _inside(selection, name)) is None:
+            continue
+        index, column, path = inside
+        known = answer.inner.get(column.name)
+        if known is not None and path[0] not in known:
+            raise _no_member(name, column.name, path, known)
+        values.append(read_json(f"c{index}", path, "json", marked=True))
+        columns.append(Column(name, "value"))
+    if not values:
+        return selection
+    numbered = ", ".join(f"c{index}" for index in range(selection.width))
+    sql = f"SELECT *, {', '.join(values)} FROM (\n{selection.sql}\n) r({numbered})"
+    cells = enumerate(columns, start=selection.width)
+    return Selection(sql, selection.width + len(columns), (*selection.picked, *cells), selection.title)
+
+
+def _no_member(name: str, column: str, path: Sequence[str | int], known: frozenset[str]) -> UsageError:
+    close = get_close_matches(str(path[0]), sorted(known), n=1)
+    names = [format_path((column, member)) for member in (close or sorted(known)[:20])]
+    hint = f"did you mean {shell_word(_listed(names[0]))}?" if close else f"it has: {', '.join(names) or 'nothing'}"
+    return UsageError(f"no {column} has {format_path(path)!r}, which --columns {name!r} asks for", hint)
 
 
 def _named(selection: Selection, name: str) -> list[tuple[int, Column]]:

@@ -6,6 +6,7 @@ from esctl.ask.scope.filters import Filters, check_filters, filter_conditions
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.scope import Scope, check_entities, claims, counted, projection_notes
 from esctl.ask.states.trail import check_touched, touched_fields, trail
+from esctl.index.scan import Read
 from esctl.model import Answer, AsOf, Column
 
 COLUMNS = (
@@ -24,8 +25,11 @@ COLUMNS = (
 )
 
 
-def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None) -> Answer:
-    """Return one row per event and entity that it concerns, in fold order."""
+DATA = Column("data", "json")
+
+
+def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None, *, with_data: bool = False) -> Answer:
+    """Return one row per event and entity that it concerns, in fold order; `with_data`: with the payload as it was."""
     wanted = filters or Filters()
     check_entities(scope)
     check_order(scope)
@@ -43,9 +47,17 @@ def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None) 
     if wanted.fields:
         shown.append("len(fields) > 0")
     where = f" WHERE {' AND '.join(shown)}" if shown else ""
-    names = ", ".join(column.name for column in COLUMNS)
-    sql = f"SELECT {names} FROM ({' UNION ALL '.join(part.sql for part in parts)}){where} ORDER BY key, kind, entity"
-    return Answer(scope.session, sql, COLUMNS, notes=(*unmatched, *projection_notes(scope)), title="trail")
+    rows_sql = f"SELECT * FROM ({' UNION ALL '.join(part.sql for part in parts)}){where}"
+    columns = (*COLUMNS, DATA) if with_data else COLUMNS
+    inner = {DATA.name: frozenset(scope.view.fields)} if with_data else {}
+    if with_data:
+        payloads = scope.view.relation(["position"], {DATA.name: Read((), "json")}, [*counted(scope), *rows])
+        rows_sql = f"""SELECT * FROM ({rows_sql}) LEFT JOIN (
+            SELECT position, any_value(data) AS data FROM ({payloads}) GROUP BY position) USING (position)"""
+    names = ", ".join(column.name for column in columns)
+    sql = f"SELECT {names} FROM ({rows_sql}) ORDER BY key, kind, entity"
+    notes = (*unmatched, *projection_notes(scope))
+    return Answer(scope.session, sql, columns, notes=notes, title="trail", inner=inner)
 
 
 def _shown(scope: Scope, filters: Filters) -> list[str]:

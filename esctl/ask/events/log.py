@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from esctl.ask.events.raw_records import holding, texts_of
 from esctl.ask.scope.bounds import entity_conditions, known_conditions
 from esctl.ask.scope.event_names import events_of, part_condition, several, text_values
 from esctl.ask.scope.filters import Filters, check_filters, filter_conditions, one_of
@@ -22,6 +24,9 @@ from esctl.model import Answer, Column
 from esctl.projection.expressions import Expression
 from esctl.projection.reads import Reads, measure
 
+if TYPE_CHECKING:
+    from esctl.log.store_state import StoreState
+
 COLUMNS = (
     Column("position", "integer"), Column("source", "text"), Column("offset", "integer"), Column("time", "time"),
     Column("recorded_at", "time"), Column("id", "text"), Column("type", "text"), Column("kind", "text"),
@@ -32,12 +37,19 @@ COLUMNS = (
 
 
 class EventFilters(Struct, frozen=True):
-    """Which events to list. `where` is an SQL predicate over an event's columns and `data`."""
+    """Which events to list, and in which order.
+
+    `where` is an SQL predicate over an event's columns and `data`; `tail`: the last so many of what is left (None:
+    all); `backwards`: the last first; `grep`: a text that the record's bytes hold.
+    """
 
     filters: Filters = field(default_factory=Filters)
     where: str = ""
     only: str = ""  # invalid | duplicates | conflicts | erased | ignored
     sources: tuple[str, ...] = ()  # names or globs
+    grep: str | None = None
+    tail: int | None = None
+    backwards: bool = False
 
 
 _ONLY = {
@@ -49,8 +61,11 @@ _ONLY = {
 }
 
 
-def log(scope: Scope, wanted: EventFilters) -> Answer:
-    """Return the events in order of position, one row per event and entity that it concerns."""
+def log(scope: Scope, wanted: EventFilters, records: StoreState | None = None) -> Answer:
+    """Return the events in order of position, one row per event and entity that it concerns.
+
+    `records`: the evidence. With it the rows of invalid records alone have a column `raw`; `grep` needs it.
+    """
     check_entities(scope)
     unmatched = check_filters(scope, wanted.filters)
     conditions = [
@@ -63,7 +78,14 @@ def log(scope: Scope, wanted: EventFilters) -> Answer:
         conditions += [_ONLY[wanted.only]] if wanted.only else []
     conditions += [entity_conditions(scope.entities)] if scope.entities else []
     conditions += [one_of("source", wanted.sources)] if wanted.sources else []
-    return replace(_listed(scope, conditions, wanted.where), notes=unmatched)
+    if wanted.grep is not None and records is not None:
+        conditions.append(f"position IN ({holding(scope, records, wanted.grep)})")
+    listed = replace(_listed(scope, conditions, wanted), notes=unmatched)
+    if wanted.only == "invalid" and records is not None:
+        sql = f"""SELECT e.*, r.raw FROM ({listed.sql}) e LEFT JOIN ({texts_of(scope, records, listed.sql)}) r
+            USING (position) ORDER BY position{" DESC" if wanted.backwards else ""}"""
+        listed = replace(listed, sql=sql, columns=(*COLUMNS, Column("raw", "text")))
+    return listed
 
 
 def find_event(scope: Scope, event: str) -> list[int]:
@@ -101,21 +123,24 @@ def with_raw(answer: Answer, raws: Mapping[int, str | None]) -> Answer:
 
 def events_at(scope: Scope, positions: list[int]) -> Answer:
     """Return the rows of the events at some positions."""
-    return _listed(scope, [f"position IN ({', '.join(str(int(p)) for p in positions) or 'NULL'})"], "")
+    return _listed(scope, [f"position IN ({', '.join(str(int(p)) for p in positions) or 'NULL'})"], EventFilters())
 
 
-def _listed(scope: Scope, conditions: list[Test], where: str) -> Answer:
+def _listed(scope: Scope, conditions: list[Test], wanted: EventFilters) -> Answer:
     test = ""
     reads = Reads(scope.view, {})
-    if where:
-        expression = Expression(where, "--where")
+    if wanted.where:
+        expression = Expression(wanted.where, "--where")
         paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
         reads = Reads(scope.view, measure(scope.connection, scope.view, paths))
         test = f" WHERE {expression.condition(reads.resolve).sql}"
     names = [column.name for column in COLUMNS if column.name != "data"]
     payload = {"data": Read((), "json"), **reads.by_alias()}
-    rows = scope.view.relation([*names, "undated", "role_order"], payload, conditions)
+    rows = f"SELECT * FROM ({scope.view.relation([*names, 'undated', 'role_order'], payload, conditions)}){test}"
+    forth, back = "position, role_order", "position DESC, role_order DESC"
+    if wanted.tail is not None:
+        rows = f"SELECT * FROM ({rows}) ORDER BY {back} LIMIT {int(wanted.tail)}"
     listed = ", ".join(OWN_TIME if column.name == "time" else f'"{column.name}"' for column in COLUMNS)
-    return Answer(
-        scope.session, f"SELECT {listed} FROM ({rows}){test} ORDER BY position, role_order", COLUMNS, title="events"
-    )
+    sql = f"SELECT {listed} FROM ({rows}) ORDER BY {back if wanted.backwards else forth}"
+    inner = {"data": frozenset(scope.view.fields)}
+    return Answer(scope.session, sql, COLUMNS, title="events", inner=inner)

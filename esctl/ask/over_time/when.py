@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -11,7 +12,7 @@ from esctl.ask.scope.filters import Filters, filter_conditions
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.scope import Scope, check_entities, counted, projection_notes
 from esctl.ask.states.history import historic_claims, history
-from esctl.ask.states.replay import known_fields, predicate
+from esctl.ask.states.replay import STATE, known_fields, predicate, state_sql
 from esctl.ask.states.state_fields import States
 from esctl.engine.exact_text import time_text
 from esctl.engine.quoting import literal
@@ -43,7 +44,7 @@ class Moments(Struct, frozen=True):
     """What is looked for: a predicate on the state, and which of the moments at which it turns true.
 
     `start` and `end` bound these moments, not what is folded. `each_event`: the state after every event counts, rather
-    than that after the last of several events that an entity has at one time.
+    than that after the last of several events that an entity has at one time. `state`: with the state at the moment.
     """
 
     predicate: str
@@ -51,6 +52,7 @@ class Moments(Struct, frozen=True):
     start: AsOf | None = None
     end: AsOf | None = None
     each_event: bool = False
+    state: bool = False
 
 
 def when(scope: Scope, wanted: Moments) -> Answer:
@@ -58,26 +60,31 @@ def when(scope: Scope, wanted: Moments) -> Answer:
 
     `end` and what belongs to it are null while it still holds.
     """
-    rows = f"SELECT * FROM ({_intervals(scope, wanted)}) WHERE starts_after AND starts_until"
+    parts = _histories(scope, wanted)
+    columns = (*COLUMNS, STATE) if wanted.state else COLUMNS
+    inner = {STATE.name: known_fields(parts)} if wanted.state else {}
+    rows = f"SELECT * FROM ({_intervals(scope, wanted, parts)}) WHERE starts_after AND starts_until"
     if wanted.which != "every":
         direction = " DESC" if wanted.which == "last" else ""
         rows = f"{rows} QUALIFY row_number() OVER ({_ORDER}{direction}) = 1"
-    names = ", ".join(f'"{column.name}"' for column in COLUMNS)
+    names = ", ".join(f'"{column.name}"' for column in columns)
     return Answer(
         scope.session,
         f"SELECT {names} FROM ({rows}) ORDER BY kind, entity, key",
-        COLUMNS,
+        columns,
         notes=projection_notes(scope),
         title="moments",
         findings=_findings(wanted.predicate),
+        inner=inner,
     )
 
 
 def held(scope: Scope, wanted: Moments) -> Answer:
     """Return the intervals that overlap the bounds, including those that began before `start` and hold there."""
+    intervals = _intervals(scope, wanted, _histories(scope, wanted))
     return Answer(
         scope.session,
-        f"SELECT entity FROM ({_intervals(scope, wanted)}) WHERE starts_until AND coalesce(ends_after, true)",
+        f"SELECT entity FROM ({intervals}) WHERE starts_until AND coalesce(ends_after, true)",
         COLUMNS[:1],
     )
 
@@ -88,15 +95,19 @@ def count(answer: Answer) -> Answer:
     return replace(answer, sql=sql, columns=COUNT_COLUMNS, findings=None)
 
 
-def _intervals(scope: Scope, wanted: Moments) -> str:
+def _histories(scope: Scope, wanted: Moments) -> list[States]:
+    """Fold the entities event by event; only the fields that are asked for where that is less."""
+    check_entities(scope)
+    check_order(scope)
+    words = None if wanted.state else Expression(wanted.predicate, "PREDICATE").words()
+    return [history(scope, claim, None, calculating=True, only=words) for claim in historic_claims(scope)]
+
+
+def _intervals(scope: Scope, wanted: Moments, parts: Sequence[States]) -> str:
     """Select all intervals: kind, entity, key, the columns of both events, and how they lie to the bounds.
 
     starts_after, ends_after: the event is not before `start` (ends_after: after it); starts_until: not after `end`.
     """
-    check_entities(scope)
-    check_order(scope)
-    words = Expression(wanted.predicate, "PREDICATE").words()
-    parts = [history(scope, claim, None, calculating=True, only=words) for claim in historic_claims(scope)]
     known = known_fields(parts)
     moments = " UNION ALL ".join(_moments(scope, part, wanted, known) for part in parts)
     turns = f"SELECT *, lag(truth, 1, false) OVER ({_ORDER}) AS was FROM ({moments})"
@@ -130,7 +141,8 @@ def _undated(scope: Scope) -> str:
 def _moments(scope: Scope, part: States, wanted: Moments, known: frozenset[str]) -> str:
     """Select the moments of one projection's entities: kind, entity, key, the event's columns, truth."""
     test = predicate(wanted.predicate, part, known, "PREDICATE")
-    names = ", ".join(["kind", "entity", "key", *_EVENT])
+    own = [f"{state_sql(part)} AS state"] if wanted.state else []
+    names = ", ".join(["kind", "entity", "key", *_EVENT, *own])
     truth = f"CASE WHEN NOT deleted THEN coalesce({test}, false) ELSE false END"
     if wanted.each_event:
         return f"SELECT {names}, {truth} AS truth FROM ({part.sql})"

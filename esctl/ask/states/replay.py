@@ -84,7 +84,7 @@ def _resumed_states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating:
 
 def state_row(part: States) -> str:
     """Write the columns of the answer over those of a projection's states."""
-    return f"entity, kind, {_state(part)} AS state, version, position, time"
+    return f"entity, kind, {state_sql(part)} AS state, version, position, time"
 
 
 def states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> States:
@@ -262,7 +262,8 @@ def _field_value(field: StateField, inner: Path, label: str) -> Value:
     return from_json(field.column, label, field.shape)
 
 
-def _state(part: States) -> str:
+def state_sql(part: States) -> str:
+    """Write the whole state of a row as JSON text, NULL where it is deleted."""
     if part.streamed:
         return "CASE WHEN NOT deleted THEN state END"
     members = [
@@ -286,7 +287,7 @@ def _flat(parts: list[States], selected: list[str]) -> tuple[str, tuple[Column, 
             f"{_flat_value(part, fields.get(name), column)} AS {identifier(column.name)}"
             for name, column in columns.items()
         ]
-        beside = "" if _any_whole(parts) else f", {_state(part)} AS state"
+        beside = "" if _any_whole(parts) else f", {state_sql(part)} AS state"
         selects.append(f"SELECT entity, kind, {', '.join([*items, ''])}version, position, time{beside} FROM ({sql})")
     return f"SELECT * FROM ({' UNION ALL '.join(selects)})", (*COLUMNS[:2], *columns.values(), *COLUMNS[3:])
 
@@ -316,7 +317,7 @@ def _flat_kind(fields: list[StateField]) -> Literal["json", "number", "text", "v
 
 def _flat_value(part: States, field: StateField | None, column: Column) -> str:
     if column.kind == "json":
-        return _state(part)
+        return state_sql(part)
     if field is None:
         return "NULL"
     if column.kind == "value":

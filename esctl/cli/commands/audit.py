@@ -8,7 +8,7 @@ import typer
 
 from esctl.cli.arguments import Actors, At, Before, Entities, From, KnownAt, ProjectionName, To, Types
 from esctl.cli.opening import open_store, render_answer
-from esctl.cli.options import Shared, question
+from esctl.cli.options import Shared, asks_for, question
 
 TABLE = ("position", "time", "entity", "type", "actor", "changes")
 
@@ -38,6 +38,6 @@ def run(
     store = open_store(shared)
     trail = store.audit(
         *(entities or ()), actor=actor or (), type=type or (), field=field or (), from_=start, to=end, at=at,
-        before=before, known_at=known_at, projection=projection,
+        before=before, known_at=known_at, projection=projection, with_data=asks_for(shared, "data"),
     )  # fmt: skip
     render_answer(trail, shared, store, TABLE)

@@ -13,7 +13,7 @@ from esctl.errors import UsageError
 
 _Only = Literal["", "invalid", "duplicates", "conflicts", "erased", "ignored"]
 TABLE = ("position", "time", "type", "entity", "actor", "data")
-TABLE_INVALID = ("position", "source", "offset", "invalid")
+TABLE_INVALID = ("position", "source", "offset", "invalid", "raw")
 TABLE_ERASED = ("position", "source", "offset", "recorded_at")
 TABLE_REPEATED = ("position", "duplicate_of", "source", "id", "type", "entity")
 
@@ -38,9 +38,17 @@ def run(
             help="Only events for which this SQL condition on data.<field>, type, time, ... holds.",
         ),
     ] = "",
+    grep: Annotated[
+        str | None,
+        typer.Option("--grep", metavar="TEXT", help="Only events whose record, as it was received, has this text."),
+    ] = None,
     known_at: KnownAt = "",
+    tail: Annotated[
+        int | None, typer.Option("--tail", metavar="N", min=0, help="Only the last N, in the order of arrival.")
+    ] = None,
+    reverse: Annotated[bool, typer.Option("--reverse", help="The last first.")] = False,
     invalid: Annotated[
-        bool, typer.Option("--invalid", help="Only records that could not be read, with the reason.")
+        bool, typer.Option("--invalid", help="Only records that could not be read, with the reason and the text.")
     ] = False,
     duplicates: Annotated[bool, typer.Option("--duplicates", help="Only events delivered again.")] = False,
     erased: Annotated[bool, typer.Option("--erased", help="Only records that were erased.")] = False,
@@ -62,7 +70,7 @@ def run(
     only: _Only = chosen[0] if chosen else ""
     events = store.events(
         *(entities or ()), actor=actor or (), type=type or (), from_=start, to=end, where=where, known_at=known_at,
-        only=only, source=source or (),
+        only=only, source=source or (), grep=grep, tail=tail, reverse=reverse,
     )  # fmt: skip
     table = TABLE_ERASED if erased else TABLE_INVALID if invalid else TABLE_REPEATED if only and not ignored else TABLE
     render_answer(events, shared, store, table)

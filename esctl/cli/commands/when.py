@@ -9,7 +9,7 @@ import typer
 from esctl.cli import diagnostics
 from esctl.cli.arguments import Entities, KnownAt, ProjectionFile, ProjectionName, Without
 from esctl.cli.opening import open_store, render_answer
-from esctl.cli.options import Shared, question
+from esctl.cli.options import Shared, asks_for, question
 from esctl.errors import UsageError
 
 TABLE = ("entity", "start", "end", "type", "actor")
@@ -52,6 +52,7 @@ def run(
     moments = store.when(
         predicate, *(entities or ()), which=which, from_=start, to=end, each_event=each_event, known_at=known_at,
         projection=projection, without=without or (), projection_file=projection_file,
+        with_state=asks_for(shared, "state"),
     )  # fmt: skip
     written = render_answer(moments.counted(), shared, store) if count else render_answer(moments, shared, store, TABLE)
     if not exit_code:
