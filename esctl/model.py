@@ -98,10 +98,14 @@ class AsOf(Struct, frozen=True):
 
 
 class Column(Struct, frozen=True):
-    """One column of an answer: its name and how its values are to be shown."""
+    """One column of an answer: its name and how its values are to be shown.
+
+    `scaled`: its numbers are of a declared DECIMAL type, and are written with all digits of its scale.
+    """
 
     name: str
     kind: Literal["text", "integer", "number", "boolean", "time", "json", "value"]
+    scaled: bool = False
 
 
 class Findings(Struct, frozen=True):

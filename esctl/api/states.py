@@ -117,13 +117,22 @@ class States(OpenStore):
         ignore: Sequence[str] = (),
         all_fields: bool = False,
         null: str | None = None,
+        decimal: str | None = None,
+        encoding: str | None = None,
+        header: bool | None = None,
+        input_format: str = "",
+        records_path: str | None = None,
+        time_format: Sequence[str] = (),
     ) -> ReconciledRelation:
         """Compare a system's own table with the log's state. Arguments as those of `esctl reconcile`."""
+        from esctl.ask.compare.external_table import FileOptions
         from esctl.ask.compare.reconcile import Comparison, reconcile
 
         bound = self.bound(at, before)
         scope = self.scope(entities, projection, known_at)
-        found = reconcile(scope, Path(file), bound, Comparison(key, tuple(ignore), all_fields, null))
+        options = FileOptions(null, decimal, encoding, header, input_format, records_path)
+        how = Comparison(key, tuple(ignore), all_fields, options, tuple(time_format))
+        found = reconcile(scope, Path(file), bound, how)
         return ReconciledRelation(found.answer, scope, bound, differs=found.differs)
 
     def sql(

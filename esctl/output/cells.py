@@ -46,7 +46,7 @@ def text_sql(expr: str, column: Column, zone: Zone, rfc3339: bool = True) -> str
         case "text":
             return f"{expr}::varchar"
         case "number":
-            return number_sql(expr)
+            return f"{expr}::varchar" if column.scaled else number_sql(expr)
         case "time":
             return time_sql(expr, zone, rfc3339)
         case "json":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
@@ -136,10 +137,15 @@ def combined(values: Sequence[Value], combine: Callable[[Sequence[str]], str]) -
     return Value(f"({forms[0]})", "dynamic", shape, text, json_type, number, label="the expression")
 
 
+def declared_scale(sql_type: str) -> Shape | None:
+    """Return the shape of a declared decimal type with digits after the point; None for any other type."""
+    found = re.fullmatch(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)", sql_type.upper().replace(" ", ""))
+    scale = int(found[2]) if found else 0
+    return Shape(int(found[1]) - scale, scale) if found and scale else None
+
+
 def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
     """Convert to a declared type; lost digits are an error naming the event (NULL if `lenient`)."""
-    import re
-
     name = sql_type.upper().replace(" ", "")
     number = re.fullmatch(r"(?:DECIMAL|NUMERIC)\((\d+),(\d+)\)", name)
     if number or name in ("BIGINT", "INT", "INTEGER", "HUGEINT", "DECIMAL"):

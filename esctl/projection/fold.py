@@ -20,7 +20,7 @@ from esctl.index.files.manifest import PayloadPath
 from esctl.index.pruning import ALWAYS, Predicate
 from esctl.projection.arithmetic import negated
 from esctl.projection.cells import FieldPlan, FieldStep, Only, any_guard, field_plan
-from esctl.projection.conversions import convert
+from esctl.projection.conversions import convert, declared_scale
 from esctl.projection.expressions import Expression
 from esctl.projection.layers import Layers
 from esctl.projection.reads import Reads
@@ -37,6 +37,7 @@ from esctl.projection.values import (
     from_json,
     json_text,
     placed,
+    scaled_text,
     shown_json,
     to_number,
     to_text,
@@ -232,7 +233,8 @@ def set_json(value: Value, declared: str, *, bare: bool) -> str:
     """Write what `set` makes of a value as JSON text; NULL only for a bare path that is missing."""
     if declared and value.type not in ("null", "json"):
         converted = convert(value, declared)
-        text = json_text(converted)
+        scale = declared_scale(declared)
+        text = json_text(converted) if scale is None else scaled_text(converted.sql, scale)
         if value.type == "dynamic":
             return f"CASE WHEN {value.json_type} = 'NULL' THEN 'null' ELSE {text} END"
         return f"coalesce({text}, 'null')"

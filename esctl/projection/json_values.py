@@ -16,6 +16,15 @@ EXACT_DIGITS = 15
 """Significant digits that a DOUBLE surely keeps."""
 
 
+class Scaled(Decimal):
+    """A number of a declared scale: its trailing zeros are written."""
+
+
+def plain(value: Any) -> Any:
+    """Return a number without a scale of its own; any other value as it is."""
+    return Decimal(value) if isinstance(value, Scaled) else value
+
+
 def loads(text: str) -> Any:
     """Parse JSON text as the index keeps it: fractions as Decimal, marked numbers unmarked."""
     value = json.loads(text, parse_float=Decimal)
@@ -58,6 +67,9 @@ def dumps(value: Any) -> str:
 
 
 def _number_text(value: float | Decimal) -> str:
+    if isinstance(value, Scaled):
+        text = format(value if value else abs(value), "f")
+        return f'"{MARK}{text}"' if text.endswith("0") or len(text) > EXACT_DIGITS else text
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite():
         raise UsageError(f"a state cannot hold {number}", "JSON has no such number")

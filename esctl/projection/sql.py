@@ -12,8 +12,9 @@ from esctl.index.pruning import NEVER
 from esctl.index.scan import read_json
 from esctl.model import MARK
 from esctl.projection.cells import FieldPlan
+from esctl.projection.conversions import declared_scale
 from esctl.projection.fold import NeedsStreamError, Plan
-from esctl.projection.values import Shape, event_error, number_digits, number_text, shown_json
+from esctl.projection.values import Shape, event_error, number_digits, number_text, scaled_text, shown_json
 
 
 class EventRows(Struct, frozen=True):
@@ -251,14 +252,20 @@ def compose(field: FieldPlan, base: str, acc: str, count: str, position: str, ev
     shape = total_shape(field, events)
     alone = f"CAST({acc} AS {shape.sql_type})"
     if not field.resets:
-        return f"CASE WHEN {count} > 0 THEN {number_text(_declared(alone, field, shape, position), shape)} END"
+        return f"CASE WHEN {count} > 0 THEN {_total_text(alone, field, shape, position)} END"
     start = _base_number(base, field.name, shape, position)
     if field.family == "sum":
         total = f"{alone} + {start}"
     else:
         total = f"{'least' if field.family == 'min' else 'greatest'}({alone}, {start})"
     number = f"CASE WHEN {base} IS NULL THEN {alone} ELSE {total} END"
-    return f"CASE WHEN {count} = 0 THEN {base} ELSE {number_text(_declared(number, field, shape, position), shape)} END"
+    return f"CASE WHEN {count} = 0 THEN {base} ELSE {_total_text(number, field, shape, position)} END"
+
+
+def _total_text(total: str, field: FieldPlan, shape: Shape, position: str) -> str:
+    """Write a total as JSON text, with all digits of the scale where one is declared."""
+    fitting, scale = _declared(total, field, shape, position), declared_scale(field.declared)
+    return number_text(fitting, shape) if scale is None else scaled_text(fitting, scale)
 
 
 def _declared(total: str, field: FieldPlan, shape: Shape, position: str) -> str:

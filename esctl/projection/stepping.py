@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from itertools import groupby
 from typing import Any
 
@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from esctl.engine.exact_text import unmark
 from esctl.errors import UsageError
-from esctl.projection.json_values import differences, dumps, loads, merge_patch, same
+from esctl.projection.conversions import declared_scale
+from esctl.projection.json_values import Scaled, differences, dumps, loads, merge_patch, plain, same
 from esctl.projection.values import NUMBER_TEXT
 from esctl.projection.wide import MOST_EXACT_DIGITS
 
@@ -36,7 +37,7 @@ class StepOperation(Struct, frozen=True):
     lenient: bool = False
 
 
-class Total(Decimal):
+class Total(Scaled):
     """A number that was accumulated, with the first event that it is made of and the type that it is to fit."""
 
     first: int
@@ -50,7 +51,7 @@ def settled(state: State) -> State:
             try:
                 declared(value, value.kind)
             except ValueError:
-                text = f"{name} is {unmark(dumps(value))}, which does not fit {value.kind}"
+                text = f"{name} is {unmark(dumps(plain(value)))}, which does not fit {value.kind}"
                 raise UsageError(f"event @{value.first}: {text}") from None
     return state
 
@@ -118,6 +119,8 @@ Step = Callable[[Changing, Row], Applied]
 def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], position: int) -> Step:
     """Return the step of a rule projection; `position` is the column with the event's position."""
 
+    scales = {field: shape.scale for field, kind in types.items() if (shape := declared_scale(kind)) is not None}
+
     def step(changing: Changing, row: Row) -> Applied:
         state = changing.state
         touched: set[str] = set()
@@ -141,7 +144,7 @@ def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], pos
                 except ValueError as error:
                     raise UsageError(f"event @{row[position]}: {error}") from None
                 touched |= {name for name, value in writes if value is not ABSENT or name in state}
-                changing.write(writes)
+                changing.write(_scaled(writes, scales) if scales else writes)
         values = {name: state[name] for name in touched if name in state}
         return Applied(frozenset(touched), values, resets, deletes)
 
@@ -186,6 +189,25 @@ def _writes(state: State, operation: StepOperation, value: Any, typed: Typed, po
     return [(field, _total(state, after, field, typed.types.get(field, ""), position))]
 
 
+def _scaled(writes: list[tuple[str, Any]], scales: Mapping[str, int]) -> list[tuple[str, Any]]:
+    """Give numbers the scale that is declared for their field."""
+    return [(name, _to_scale(value, scales[name]) if name in scales else value) for name, value in writes]
+
+
+def _to_scale(value: Any, scale: int) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return value
+    try:
+        number = Decimal(value).quantize(Decimal(1).scaleb(-scale), context=_EXACT)
+    except (Inexact, InvalidOperation):  # an error where its type is looked at
+        return value
+    if not isinstance(value, Total):
+        return Scaled(number)
+    total = Total(number)
+    total.first, total.kind = value.first, value.kind
+    return total
+
+
 def _total(state: State, value: Any, field: str, kind: str, position: int) -> Any:
     """Note of an accumulated number where it began: what its type cannot hold is an error only where it is told."""
     old = state.get(field)
@@ -199,7 +221,7 @@ def _total(state: State, value: Any, field: str, kind: str, position: int) -> An
 
 def shown(value: Any) -> str:
     """Write the beginning of a value's JSON text as an error shows it."""
-    return unmark(dumps(value))[:60]
+    return unmark(dumps(plain(value)))[:60]
 
 
 def _object_writes(operation: StepOperation, state: State, value: Any, typed: Typed) -> list[tuple[str, Any]]:

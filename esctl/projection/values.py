@@ -231,6 +231,16 @@ def number_text(sql: str, shape: Shape) -> str:
     return f"list_transform([{wide.key_text(sql)}], lambda w: {text})[1]"
 
 
+def scaled_text(sql: str, shape: Shape) -> str:
+    """Write a number as JSON text with all digits of its shape's scale; where zeros end it, it is marked, to keep them.
+
+    The shape is that of a DECIMAL.
+    """
+    text = f"CAST(CAST({sql} AS {shape.sql_type}) AS VARCHAR)"
+    marked = f"CASE WHEN ends_with(w, '0') THEN {literal(chr(34) + MARK)} || w || '\"' ELSE w END"
+    return f"list_transform([{text}], lambda w: {marked})[1]"
+
+
 def number_digits(sql: str, shape: Shape) -> str:
     """Write a number's text, unmarked, without trailing zeros."""
     if shape.is_wide:

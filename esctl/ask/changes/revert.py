@@ -8,9 +8,10 @@ from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, counted,
 from esctl.engine.exact_text import json_string_sql, unmark_json_sql
 from esctl.engine.quoting import literal
 from esctl.model import Answer, AsOf, Column
+from esctl.projection.conversions import declared_scale
 from esctl.projection.fold import NeedsStreamError
 from esctl.projection.sql import total_shape
-from esctl.projection.values import Shape, number_text
+from esctl.projection.values import Shape, number_text, scaled_text
 
 COLUMNS = (
     Column("entity", "text"),
@@ -83,17 +84,18 @@ def _added(scope: Scope, claim: Claim) -> str:
         if claim.projection.python or claim.projection.sql:
             raise NeedsStreamError
         sums = [field for field in plan_for(scope, claim.projection).fields if field.family == "sum"]
-        shapes = {field.name: total_shape(field, scope.view.manifest.events) for field in sums}
+        shapes = {field.name: (total_shape(field, scope.view.manifest.events), field.declared) for field in sums}
     except NeedsStreamError:
         return "CAST(NULL AS VARCHAR)"
-    amounts = "".join(f" WHEN field = {literal(name)} THEN {_amount(shape)}" for name, shape in shapes.items())
+    amounts = "".join(f" WHEN field = {literal(name)} THEN {_amount(*typed)}" for name, typed in shapes.items())
     return f"CASE{amounts} END" if amounts else "CAST(NULL AS VARCHAR)"
 
 
-def _amount(shape: Shape) -> str:
+def _amount(shape: Shape, declared: str) -> str:
     before, after = unmark_json_sql("before"), unmark_json_sql("after")
     wider = Shape(shape.whole + 1, shape.scale)
     if wider.held.is_wide:
         return "CAST(NULL AS VARCHAR)"
     difference = f"TRY_CAST({after} AS {wider.sql_type}) - TRY_CAST({before} AS {wider.sql_type})"
-    return number_text(f"CAST({difference} AS {wider.sql_type})", wider)
+    number, scale = f"CAST({difference} AS {wider.sql_type})", declared_scale(declared)
+    return number_text(number, wider) if scale is None else scaled_text(number, Shape(wider.whole, scale.scale).held)

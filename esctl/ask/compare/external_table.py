@@ -48,7 +48,18 @@ class ForeignFields(Struct, frozen=True):
     kind: str
 
 
-def read_foreign(session: Session, path: Path, null: str | None = None) -> ForeignTable:
+class FileOptions(Struct, frozen=True):
+    """How a file is read, as `ingest` has it; None and "": that is found."""
+
+    null: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    header: bool | None = None
+    input_format: str = ""
+    records_path: str | None = None
+
+
+def read_foreign(session: Session, path: Path, how: FileOptions) -> ForeignTable:
     """Read a file of rows into a temporary one. Raises InputError for one that cannot be read, naming the row."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -59,8 +70,11 @@ def read_foreign(session: Session, path: Path, null: str | None = None) -> Forei
 
     if not path.is_file():
         raise InputError(f"{path}: no such file", "give a table as CSV, TSV, JSON Lines, JSON, Parquet or Arrow")
-    kind = {".csv": "csv", ".tsv": "tsv"}.get(path.suffix.lower(), "auto")
-    reading = read(Source(str(path), path), SourceOptions(input_format=kind, final=True, null=null), {})
+    kind = how.input_format or {".csv": "csv", ".tsv": "tsv"}.get(path.suffix.lower(), "auto")
+    options = SourceOptions(
+        kind, how.records_path, final=True, null=how.null, encoding=how.encoding, header=how.header, decimal=how.decimal
+    )
+    reading = read(Source(str(path), path), options, {})
     spool = session.folder / f"{secrets.token_hex(8)}.parquet"
     schema = pa.schema([("row", pa.int64()), ("j", pa.large_string())])
     count = 0

@@ -5,11 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.ask.compare.external_table import (
+    FileOptions,
     ForeignFields,
     ForeignTable,
     check_keys,
@@ -19,7 +21,7 @@ from esctl.ask.compare.external_table import (
     key_sql,
     read_foreign,
 )
-from esctl.ask.compare.same_value import agree, differ_sql, with_texts
+from esctl.ask.compare.same_value import Eyes, Unclear, differ_sql, is_time_sql, readings_of, with_texts
 from esctl.ask.scope.bounds import entity_conditions, is_glob
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, counted, find_projection
@@ -57,12 +59,16 @@ _EVENT = ("position", "time", "type", "actor", "id")
 
 
 class Comparison(Struct, frozen=True):
-    """How a file is compared. `key`: its key column, or a template; `every_field`: also fields that one side lacks."""
+    """How a file is compared. `key`: its key column, or a template; `every_field`: also fields that one side lacks.
+
+    `time_format`: how its times are written, as `ingest --time-format` has it; by default that is found.
+    """
 
     key: str = ""
     ignored: tuple[str, ...] = ()
     every_field: bool = False
-    null: str | None = None
+    file: FileOptions = FileOptions()
+    time_format: tuple[str, ...] = ()
 
 
 class Reconciled(Struct, frozen=True):
@@ -83,7 +89,7 @@ def reconcile(scope: Scope, file: Path, at: AsOf | None, how: Comparison) -> Rec
     Raises InputError for a file that cannot be read or names an entity twice, UsageError for a key it has not, and
     where none of its columns is a field of the states.
     """
-    table = read_foreign(scope.session, file, how.null)
+    table = read_foreign(scope.session, file, how.file)
     key = key_sql(table, how.key)
     table, fields = foreign_fields(scope.session, table)
     check_keys(scope.session, table, [key, *([fields.kind] if fields.kind else [])])
@@ -98,7 +104,11 @@ def reconcile(scope: Scope, file: Path, at: AsOf | None, how: Comparison) -> Rec
         _check_nothing_compared(table, parts, left_out)
     mine = " UNION ALL ".join(_state_rows(part, names) for part in parts)
     theirs = _file_rows(scope, table, key, fields, names)
-    spool = _compare(scope, mine, theirs, names, by_kind=bool(fields.kind), delimited=table.delimited)
+    own = {name: fields.values.get(name, "NULL") for name in names}
+    readings, unclear = readings_of(scope.session, table, own, how.time_format)
+    _check_dates(scope, table, mine, unclear)
+    eyes = Eyes(scope.tz, readings)
+    spool = _compare(scope, (mine, theirs), names, eyes, by_kind=bool(fields.kind), delimited=table.delimited)
     counts = _counts(scope, spool)
     notes = [f"note: not compared, as no state has them: {', '.join(left_out)}"] if left_out else []
     notes.append(", ".join(f"{count} {name}" for name, count in counts.items()))
@@ -134,6 +144,21 @@ def _compared(
     if how.every_field:
         return [name for name in dict.fromkeys([*known, *found]) if name not in how.ignored], []
     return [name for name in found if name in known], [name for name in found if name not in known]
+
+
+def _check_dates(scope: Scope, table: ForeignTable, mine: str, unclear: Sequence[Unclear]) -> None:
+    """Raise UsageError where the log has times, and the file dates that may be one day or another."""
+    if not unclear:
+        return
+    tests = ", ".join(f"bool_or({is_time_sql(f'l{each.number}')})" for each in unclear)
+    with explained():
+        (found,) = scope.connection.execute(f"SELECT {tests} FROM ({mine})").fetchall()
+    for each, has_times in zip(unclear, found, strict=True):
+        if has_times:
+            raise UsageError(
+                f"{table.name}: day and month of {each.name} cannot be told apart: {each.text!r}",
+                "say which it is: --time-format day-first, or --time-format month-first",
+            )
 
 
 def _check_nothing_compared(table: ForeignTable, parts: Sequence[States], left_out: Sequence[str]) -> None:
@@ -175,10 +200,14 @@ def _file_rows(scope: Scope, table: ForeignTable, key: str, fields: ForeignField
     return f"SELECT * FROM (SELECT {', '.join(items)} FROM ({table.sql})) WHERE {entity_conditions(wanted).sql}"
 
 
-def _compare(scope: Scope, mine: str, theirs: str, names: Sequence[str], *, by_kind: bool, delimited: bool) -> str:
+def _compare(
+    scope: Scope, sides: tuple[str, str], names: Sequence[str], eyes: Eyes, *, by_kind: bool, delimited: bool
+) -> str:
     """Write a row per entity to a temporary file (its result, differences and last event); return SQL that reads it."""
     function = f"esctl_agree_{secrets.token_hex(8)}"
-    relational(scope.connection).create_function(function, agree, ["VARCHAR", "VARCHAR"], "BOOLEAN")
+    types: list[Any] = ["VARCHAR", "VARCHAR", "INTEGER"]
+    relational(scope.connection).create_function(function, eyes.agree, types, "BOOLEAN")
+    mine, theirs = sides
     same = "s.entity = f.entity" + (" AND s.kind = f.kind" if by_kind else "")
     rows = f"""SELECT coalesce(s.entity, f.entity) AS entity, coalesce(s.kind, f.kind) AS kind,
         s.* EXCLUDE (entity, kind), f.* EXCLUDE (entity, kind) FROM ({mine}) s FULL JOIN ({theirs}) f ON {same}"""

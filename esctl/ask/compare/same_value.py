@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
+from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import canonical_json_sql, unmark_json_sql
 from esctl.engine.quoting import literal
 from esctl.errors import EsctlError
-from esctl.index.decode.times import parse_instant
+from esctl.index.decode.times import Reading
+from esctl.index.decode.times.forms import ORDERS
+from esctl.index.decode.times.python import instant_of
+from esctl.index.decode.times.reading import check_format
 from esctl.index.scan import read_json
 from esctl.projection.json_values import loads, same
 from esctl.projection.values import NUMBER_TEXT
 
+if TYPE_CHECKING:
+    from esctl.ask.compare.external_table import ForeignTable
+    from esctl.engine.duckdb import Session
+
 _TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
-_TIME = re.compile(r"\d{4}-\d{2}-\d{2}[T ]\d")
+_TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d|$)")
+_QUOTED_TIME = r'^"\d{4}-\d{2}-\d{2}(?:[T ]\d|"$)'
+_DATES = r"^[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})(?:[^0-9]|$)"
 _ESCAPE = re.compile(r"\\(x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8}|[ntr])")
 _NAMED = {"n": "\n", "t": "\t", "r": "\r"}
 _NUMBER = re.compile(NUMBER_TEXT)
@@ -40,11 +53,11 @@ def with_texts(rows: str, count: int, *, delimited: bool) -> str:
 def differ_sql(number: int, function: str) -> str:
     """Write whether two columns of rows from `with_texts` differ by value; missing and null are one.
 
-    What is spelled alike is settled here; `function` names one that asks `agree` about the rest.
+    What is spelled alike is settled here; `function` names one that asks `Eyes.agree` about the rest.
     """
     a, b = f"a{number}", f"b{number}"
     return f"""CASE WHEN {a} IS NOT DISTINCT FROM {b} THEN false WHEN {a} IS NULL OR {b} IS NULL THEN true
-        ELSE NOT {function}(l{number}, r{number}) END"""
+        ELSE NOT {function}(l{number}, r{number}, {number}) END"""
 
 
 def _text(column: str) -> str:
@@ -59,13 +72,72 @@ def _trimmed(text: str) -> str:
     return f"CASE WHEN regexp_matches({text}, {literal(NUMBER_TEXT)}) THEN {canonical_json_sql(text)} ELSE {text} END"
 
 
-def agree(log: str, file: str) -> bool:
-    """Return whether two values, as marked JSON text, are the same; a text is read as what the log has."""
-    try:
-        mine, theirs = loads(log), loads(file)
-        return _agrees_with_text(mine, theirs) if isinstance(theirs, str) else same(mine, theirs)
-    except (ValueError, RecursionError, EsctlError):
-        return False
+class Eyes(Struct, frozen=True):
+    """What times without a zone are read in, and how those of each column are, by its number."""
+
+    tz: str = "UTC"
+    readings: tuple[Reading, ...] = ()
+
+    def agree(self, log: str, file: str, number: int) -> bool:
+        """Return whether two values, as marked JSON text, are the same; a text is read as what the log has."""
+        try:
+            mine, theirs = loads(log), loads(file)
+            if not isinstance(theirs, str):
+                return same(mine, theirs)
+            return _agrees_with_text(mine, theirs) or self._are_one_instant(mine, theirs, number)
+        except (ValueError, RecursionError, EsctlError):
+            return False
+
+    def _are_one_instant(self, value: Any, text: str, number: int) -> bool:
+        if not isinstance(value, str) or not _TIME.match(value):
+            return False
+        reading = self.readings[number] if number < len(self.readings) else Reading()
+        one, other = instant_of(value, self.tz, Reading()), instant_of(text.strip(), self.tz, reading)
+        return one is not None and one == other
+
+
+class Unclear(Struct, frozen=True):
+    """A field of a file whose dates can be read with the day first and with the month first, and one of them."""
+
+    name: str
+    number: int
+    text: str
+
+
+def readings_of(
+    session: Session, table: ForeignTable, fields: Mapping[str, str], formats: Sequence[str]
+) -> tuple[tuple[Reading, ...], list[Unclear]]:
+    """Find how the times of some fields of a file are read, by name and SQL of JSON text; as `formats` say, if any do.
+
+    The order of day and month is that in which all dates of a field can be read; where there are several it is unclear.
+    """
+    if formats:
+        return (Reading(tuple(check_format(text) for text in formats)),) * len(fields), []
+    readings, unclear = [], []
+    for number, (name, sql) in enumerate(fields.items()):
+        texts = _dates(session, table, sql)
+        by_order = {order: [instant_of(text, "UTC", Reading((order,))) for text in texts] for order in ORDERS}
+        left = {order: read for order, read in by_order.items() if texts and None not in read}
+        if len({tuple(read) for read in left.values()}) > 1:
+            unclear.append(Unclear(name, number, texts[0]))
+        readings.append(Reading(tuple(left)[:1]))
+    return tuple(readings), unclear
+
+
+def _dates(session: Session, table: ForeignTable, sql: str) -> list[str]:
+    """List the texts of a field that begin as dates do in which the day or the month may be first."""
+    text = read_json("v", (), "text", marked=True)
+    rows = f"SELECT DISTINCT {text} AS t FROM (SELECT CAST({sql} AS VARCHAR) AS v FROM ({table.sql}))"
+    with explained():
+        found = session.connection.execute(
+            f"SELECT t FROM ({rows}) WHERE regexp_matches(t, {literal(_DATES)}) ORDER BY t"
+        ).fetchall()
+    return [text for (text,) in found]
+
+
+def is_time_sql(column: str) -> str:
+    """Write that a column of JSON text is a time as logs write it, year first."""
+    return f"regexp_matches({column}, {literal(_QUOTED_TIME)})"
 
 
 def _agrees_with_text(value: Any, text: str) -> bool:
@@ -75,7 +147,7 @@ def _agrees_with_text(value: Any, text: str) -> bool:
     if isinstance(value, int | Decimal):
         return bool(_NUMBER.match(bare)) and Decimal(bare) == value
     if isinstance(value, str):
-        return value in _meanings(text) or _are_one_instant(value, text)
+        return value in _meanings(text)
     return same(value, json.loads(text, parse_float=Decimal))
 
 
@@ -83,7 +155,3 @@ def _meanings(text: str) -> set[str]:
     """Return what a displayed text may stand for: control characters were escaped in it, formulas disarmed."""
     raw = _ESCAPE.sub(lambda found: _NAMED.get(found[1]) or chr(int(found[1][1:], 16)), text)
     return {text, raw, text.removeprefix("'"), raw.removeprefix("'")}
-
-
-def _are_one_instant(a: str, b: str) -> bool:
-    return bool(_TIME.match(a) and _TIME.match(b)) and parse_instant(a, "UTC") == parse_instant(b, "UTC")

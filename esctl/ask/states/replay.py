@@ -28,7 +28,7 @@ from esctl.errors import UsageError
 from esctl.index.scan import read_json
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.cells import FieldPlan
-from esctl.projection.conversions import convert
+from esctl.projection.conversions import convert, declared_scale
 from esctl.projection.expressions import Expression, Resolve
 from esctl.projection.fold import MOST_FIELDS, NeedsStreamError, Plan
 from esctl.projection.reads import digits_sql
@@ -187,6 +187,7 @@ def state_fields(plan: Plan, events: int) -> tuple[StateField, ...]:
             _value_shape(field, events),
             _number_type(field, events),
             "NUMBER" if field.number else field.static,
+            bool(field.number) and declared_scale(field.declared) is not None,
         )
         for i, field in enumerate(plan.fields)
     )
@@ -278,9 +279,7 @@ def _flat(parts: list[States], selected: list[str]) -> tuple[str, tuple[Column, 
     """Write the states with a column per field: the SQL, which has the whole state last, and its other columns."""
     names = dict.fromkeys(field.name for part in parts for field in part.fields)
     own = [_flat_fields(part, names) for part in parts]
-    columns = {
-        name: Column(_flat_name(name), _flat_kind([fields[name] for fields in own if name in fields])) for name in names
-    }
+    columns = {name: _flat_column(name, [fields[name] for fields in own if name in fields]) for name in names}
     selects = []
     for part, fields, sql in zip(parts, own, selected, strict=True):
         items = [
@@ -305,6 +304,11 @@ def _flat_fields(part: States, names: Iterable[str]) -> dict[str, StateField]:
 
 def _flat_name(field: str) -> str:
     return "state" if field == "*" else f"state.{field}"
+
+
+def _flat_column(name: str, fields: list[StateField]) -> Column:
+    kind = _flat_kind(fields)
+    return Column(_flat_name(name), kind, kind == "number" and all(field.scaled for field in fields))
 
 
 def _flat_kind(fields: list[StateField]) -> Literal["json", "number", "text", "value"]:

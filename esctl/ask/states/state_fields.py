@@ -19,6 +19,7 @@ class StateField(Struct, frozen=True):
     shape: Shape | None = None  # that holds its numbers
     number: str = ""
     static: str = ""
+    scaled: bool = False  # `number` is a declared DECIMAL type with digits after the point
 
     @property
     def is_number_as_text(self) -> bool:

@@ -40,6 +40,28 @@ def run(
         bool, typer.Option("--all-fields", help="Compare also the fields that only the log or only the file has.")
     ] = False,
     null: Annotated[str | None, typer.Option("--null", metavar="TEXT", help="What stands for null in CSV.")] = None,
+    decimal: Annotated[
+        str | None, typer.Option("--decimal", metavar="MARK", help="The decimal mark of numbers in CSV: , or .")
+    ] = None,
+    encoding: Annotated[
+        str | None, typer.Option("--encoding", metavar="NAME", help="How text is encoded, where it is not UTF-8.")
+    ] = None,
+    header: Annotated[
+        bool | None,
+        typer.Option(
+            "--header/--no-header", help="Whether the first row of CSV names the columns; else that is found."
+        ),
+    ] = None,
+    input_format: Annotated[
+        str, typer.Option("--input-format", metavar="FORMAT", help="As in esctl ingest; else that is found.")
+    ] = "",
+    records_path: Annotated[
+        str | None, typer.Option("--records-path", metavar="PATH", help="Where the rows are in what wraps them.")
+    ] = None,
+    time_format: Annotated[
+        list[str] | None,
+        typer.Option("--time-format", metavar="FORMAT", help="How the times of the file are written, as in ingest."),
+    ] = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code/--no-exit-code", help="Exit with 1 when anything differs, as is the default.")
     ] = True,
@@ -49,6 +71,8 @@ def run(
     result = store.reconcile(
         file, *(entities or ()), at=at, before=before, known_at=known_at, projection=projection, key=key,
         ignore=ignore or (), all_fields=all_fields, null=null,
+        decimal=decimal, encoding=encoding, header=header, input_format=input_format, records_path=records_path,
+        time_format=time_format or (),
     )  # fmt: skip
     render_answer(result, shared, store, TABLE)
     if exit_code and result.differs:

@@ -55,6 +55,17 @@ def parse_items(text: str) -> list[str] | None:
         return None
 
 
+def parse_values(text: str) -> list[str] | None:
+    """Read JSON text as a list of numbers, texts or nulls, each as JSON text; None where it is anything else."""
+    if not text.startswith("["):
+        return None
+    try:
+        items = json.loads(text, parse_int=_Number, parse_float=_Number)
+    except (ValueError, RecursionError):
+        return None
+    return None if any(isinstance(item, (dict, list, bool)) for item in items) else [compact(item) for item in items]
+
+
 def _change(item: Any) -> Change | None:
     if not isinstance(item, dict) or not item.keys() <= {"field", "before", "after"}:
         return None

@@ -12,7 +12,7 @@ from esctl.output.rows import Row, pieces
 from esctl.output.selection import Selection
 from esctl.output.target import Target, Written
 from esctl.output.text import visible
-from esctl.output.writers.changes import parse_changes, parse_items, parse_object
+from esctl.output.writers.changes import parse_changes, parse_items, parse_object, parse_values
 from esctl.output.zone import Zone
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ _LONGEST_TEXT = 2000
 _LONGEST_JSON = 500
 _GAP = 2  # characters between columns
 _MOST_LINES = 40
+_MOST_VALUES = 10
+_POSITIONS = frozenset({"positions", "undoes", "undoes_ids", "examples"})
+"""Columns of lists that only say where to look: a table shows the first of many."""
 _LEAST = {"text": 12, "value": 12, "json": 20}
 _STYLES = {"before": "red strike", "after": "green"}
 
@@ -101,6 +104,9 @@ def _cell(value: str | None, column: Column) -> Text:
     if column.kind == "json" and (lines := _lines(value)):
         left = [_text(f"… ({len(lines) - _MOST_LINES} more)")] if len(lines) > _MOST_LINES else []
         return _text("\n").join([*lines[:_MOST_LINES], *left])
+    if column.name in _POSITIONS and (values := parse_values(value)) and len(values) > _MOST_VALUES:
+        shown = ",".join(_shortened(item, _LONGEST_JSON) for item in values[:_MOST_VALUES])
+        return _text(f"[{shown},… ({len(values) - _MOST_VALUES} more)]")
     style = _STYLES.get(column.name, "") if column.kind in ("json", "text") else ""
     return _text(_shortened(value, _LONGEST_JSON if column.kind == "json" else _LONGEST_TEXT), style)
 
