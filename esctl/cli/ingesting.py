@@ -202,11 +202,17 @@ def report_changed(store: Store, quiet: bool, after: int = 0) -> None:
     if not names_zones(store.snapshot.cursors.values()):
         return
     twice, never = count_changed(store.scope(), after)
-    if twice or never:
-        told = [f"{twice} that its clocks show twice"] * bool(twice) + [f"{never} that they never show"] * bool(never)
+    of = "note: of the times without an offset, read in the zone of --tz,"
+    if twice:
         diagnostics.note(
-            f"note: of the times without an offset, read in the zone of --tz, {' and '.join(told)}: the first pass is "
-            "taken, or the second where the order of records shows it: esctl doctor --clock-change",
+            f"{of} {twice} that its clocks show twice: the first pass is taken, or the second where the order of "
+            "records shows it: esctl doctor --clock-change",
+            quiet,
+        )
+    if never:
+        diagnostics.note(
+            f"{of} {never} that they never show: read with the offset before the gap, and perhaps after times that "
+            "follow: esctl doctor --clock-change",
             quiet,
         )
 
