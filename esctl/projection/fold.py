@@ -260,6 +260,7 @@ def _take_object(builder: _Builder, guard: str, only: Only, operation: Operation
         guard = builder.layers.value(guard, f"CASE WHEN {value.json_type} = 'OBJECT' THEN true END")
         guard = f"({guard} IS NOT NULL)"
     members = _members(builder, expression, value)
+    members = {name: member for name, member in members.items() if name not in operation.without}
     if len(members) > MOST_FIELDS:
         raise NeedsStreamError
     if operation.name == "replace":

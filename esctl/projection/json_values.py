@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
 from typing import Any
 
 from esctl.engine.exact_text import json_string
 from esctl.errors import UsageError
 from esctl.index.decode.strict_json import PLAIN_DIGITS, canonical_number
 from esctl.model import MARK
+from esctl.projection.wide import MOST_EXACT_DIGITS
 
 EXACT_DIGITS = 15
 """Significant digits that a DOUBLE surely keeps."""
@@ -18,6 +19,17 @@ EXACT_DIGITS = 15
 
 class Scaled(Decimal):
     """A number of a declared scale: its trailing zeros are written."""
+
+
+class Total(Scaled):
+    """A number that was accumulated, with the first event that it is made of and the type that it is to fit."""
+
+    first: int
+    kind: str
+
+
+EXACT = Context(prec=MOST_EXACT_DIGITS, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact])
+"""What numbers of states are added up and scaled in."""
 
 
 def plain(value: Any) -> Any:
@@ -77,6 +89,21 @@ def _number_text(value: float | Decimal) -> str:
     # What DuckDB's JSON functions would round, or write with an exponent, is marked.
     exact = len(text.replace("-", "").replace(".", "")) <= EXACT_DIGITS and number.adjusted() >= -4
     return text if exact else f'"{MARK}{text}"'
+
+
+def to_scale(value: Any, scale: int) -> Any:
+    """Return a number with so many digits after the point, where it has no more; any other value as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        return value
+    try:
+        number = Decimal(value).quantize(Decimal(1).scaleb(-scale), context=EXACT)
+    except (Inexact, InvalidOperation):  # an error where its type is looked at
+        return value
+    if not isinstance(value, Total):
+        return Scaled(number)
+    total = Total(number)
+    total.first, total.kind = value.first, value.kind
+    return total
 
 
 def same(a: Any, b: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The projection that change logs of databases bring: the state of an entity is its row."""
+"""What presets say of how entities are folded: rows of tables as rows, and no envelope in a state."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from esctl.index.decode.rows import DIALECTS
+from esctl.index.envelope.presets.envelope_only import envelope_only
 from esctl.projection.expressions import Expression
 from esctl.projection.spec import DEFAULT, Operation, Projection, Rule
 
@@ -41,6 +42,39 @@ def default_projection(view: IndexView) -> Projection:
         others = frozenset(range(len(stanzas))) - ours
         rules = [*(replace(rule, stanzas=others) for rule in DEFAULT.rules), *(replace(r, stanzas=ours) for r in rules)]
     return replace(DEFAULT, name="(rows)", rules=tuple(rules), digest=f"rows {sorted(ours)}")
+
+
+def without_envelopes(projection: Projection, view: IndexView) -> Projection:
+    """Return rules that merge whole payloads so that they leave out what is the envelope of an event alone."""
+    left_out = _left_out(view)
+    if not any(left_out) or not any(_merges_all(one) for rule in projection.rules for one in rule.operations):
+        return projection
+    rules: list[Rule] = []
+    for rule in projection.rules:
+        if not any(map(_merges_all, rule.operations)):
+            rules.append(rule)
+            continue
+        for without, numbers in left_out.items():
+            stanzas = numbers if rule.stanzas is None else numbers & rule.stanzas
+            made = tuple(replace(one, without=without) if _merges_all(one) else one for one in rule.operations)
+            if stanzas:
+                bound = rule.stanzas if len(left_out) == 1 else stanzas
+                rules.append(replace(rule, operations=made, stanzas=bound))
+    return replace(projection, rules=tuple(rules))
+
+
+def _left_out(view: IndexView) -> dict[frozenset[str], frozenset[int]]:
+    """Return the members that are envelope alone, with the stanzas, of those in use, of which that is so."""
+    found: dict[frozenset[str], frozenset[int]] = {}
+    for number in sorted(set(view.manifest.sources.values())):
+        names = envelope_only(view.manifest.stanzas[number]) & frozenset(view.fields)
+        found[names] = found.get(names, frozenset()) | {number}
+    return found
+
+
+def _merges_all(operation: Operation) -> bool:
+    path = operation.value.path if operation.value is not None else None
+    return operation.name in ("merge", "merge_patch") and path == ("data",)
 
 
 def is_rows(opened: Iterable[tuple[str, str]]) -> bool:

@@ -33,6 +33,7 @@ class Operation(Struct, frozen=True):
     field: str = ""
     value: Expression | None = None
     lenient: bool = False
+    without: frozenset[str] = frozenset()  # members of a merged object that are left out
 
 
 class Rule(Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, Inexact, InvalidOperation
+from decimal import Decimal, Inexact
 from itertools import groupby
 from typing import Any
 
@@ -13,7 +13,7 @@ from msgspec import Struct
 from esctl.engine.exact_text import unmark
 from esctl.errors import UsageError
 from esctl.projection.conversions import declared_scale
-from esctl.projection.json_values import Scaled, differences, dumps, loads, merge_patch, plain, same
+from esctl.projection.json_values import EXACT, Total, differences, dumps, loads, merge_patch, plain, same, to_scale
 from esctl.projection.values import NUMBER_TEXT
 from esctl.projection.wide import MOST_EXACT_DIGITS
 
@@ -25,7 +25,8 @@ class StepOperation(Struct, frozen=True):
     """One operation: its name and field, and the columns of a row with its guard and its value's JSON text.
 
     `label` is how the value is called in errors; `members` are the columns with JSON text of members of an object, as
-    their declared types have them; `lenient`: what is no object, where one is taken, is passed over.
+    their declared types have them; `lenient`: what is no object, where one is taken, is passed over; `without`: members
+    of an object that are left out.
     """
 
     name: str
@@ -35,13 +36,7 @@ class StepOperation(Struct, frozen=True):
     label: str = ""
     members: tuple[tuple[str, int], ...] = ()
     lenient: bool = False
-
-
-class Total(Scaled):
-    """A number that was accumulated, with the first event that it is made of and the type that it is to fit."""
-
-    first: int
-    kind: str
+    without: frozenset[str] = frozenset()
 
 
 def settled(state: State) -> State:
@@ -137,7 +132,7 @@ def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], pos
                 changing.write([(operation.field, ABSENT)])
             elif row[operation.value] is not None:
                 try:
-                    value = loads(row[operation.value])
+                    value = _kept(loads(row[operation.value]), operation.without)
                     resets |= _resets(state, operation, value)
                     members = {name: loads(row[at]) for name, at in operation.members if row[at] is not None}
                     writes = _writes(state, operation, value, Typed(types, members), row[position])
@@ -149,6 +144,13 @@ def rule_step(operations: Sequence[StepOperation], types: Mapping[str, str], pos
         return Applied(frozenset(touched), values, resets, deletes)
 
     return step
+
+
+def _kept(value: Any, without: frozenset[str]) -> Any:
+    """Return an object without some members; any other value as it is."""
+    if not without or not isinstance(value, dict):
+        return value
+    return {name: item for name, item in value.items() if name not in without}
 
 
 def _resets(state: State, operation: StepOperation, value: Any) -> dict[str, bool]:
@@ -191,21 +193,7 @@ def _writes(state: State, operation: StepOperation, value: Any, typed: Typed, po
 
 def _scaled(writes: list[tuple[str, Any]], scales: Mapping[str, int]) -> list[tuple[str, Any]]:
     """Give numbers the scale that is declared for their field."""
-    return [(name, _to_scale(value, scales[name]) if name in scales else value) for name, value in writes]
-
-
-def _to_scale(value: Any, scale: int) -> Any:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
-        return value
-    try:
-        number = Decimal(value).quantize(Decimal(1).scaleb(-scale), context=_EXACT)
-    except (Inexact, InvalidOperation):  # an error where its type is looked at
-        return value
-    if not isinstance(value, Total):
-        return Scaled(number)
-    total = Total(number)
-    total.first, total.kind = value.first, value.kind
-    return total
+    return [(name, to_scale(value, scales[name]) if name in scales else value) for name, value in writes]
 
 
 def _total(state: State, value: Any, field: str, kind: str, position: int) -> Any:
@@ -263,7 +251,7 @@ def declared(value: Any, kind: str) -> Any:
     number = _number(value)
     if number is None:
         raise ValueError(f"{shown(value)} is no number")
-    scaled = Decimal(number).scaleb(int(decimal[2]) if decimal else 0, _EXACT)
+    scaled = Decimal(number).scaleb(int(decimal[2]) if decimal else 0, EXACT)
     fits = scaled.copy_abs() < 10 ** int(decimal[1]) if decimal else -(2 ** _BITS[name]) <= scaled < 2 ** _BITS[name]
     if scaled != scaled.to_integral_value() or not fits:
         raise ValueError(f"{shown(value)} does not fit {name}")
@@ -272,7 +260,6 @@ def declared(value: Any, kind: str) -> Any:
 
 _SUMMED_TYPES = ("decimal", "numeric", "bigint", "int")
 _BITS = {"int": 31, "integer": 31, "bigint": 63, "hugeint": 127}
-_EXACT = Context(prec=MOST_EXACT_DIGITS, Emin=MIN_EMIN, Emax=MAX_EMAX, traps=[Inexact])
 
 
 def _accumulated(state: State, name: str, field: str, value: Any) -> Any:
@@ -302,7 +289,7 @@ def _negated(number: int | Decimal) -> int | Decimal:
 
 
 def _sum(a: int | Decimal, b: int | Decimal) -> int | Decimal:
-    return a + b if isinstance(a, int) and isinstance(b, int) else _EXACT.add(Decimal(a), Decimal(b))
+    return a + b if isinstance(a, int) and isinstance(b, int) else EXACT.add(Decimal(a), Decimal(b))
 
 
 def _number(value: Any) -> int | Decimal | None:

@@ -23,7 +23,7 @@ from esctl.index.scan import FOLDABLE, IndexView, Read
 from esctl.model import AsOf
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
 from esctl.projection.reads import Measured, Reads, measure, nested_types
-from esctl.projection.rows import default_projection
+from esctl.projection.rows import default_projection, without_envelopes
 from esctl.projection.spec import Projection, family
 from esctl.projection.sql import EventRows, cells_sql
 
@@ -82,12 +82,13 @@ def counted(scope: Scope) -> list[Test]:
 def claims(scope: Scope) -> list[Claim]:
     """Assign each entity to a projection: the one asked for, else the first that claims it, else the default."""
     if scope.projection:
-        return [claim_of(find_projection(scope.projections, scope.projection))]
+        return [claim_of(without_envelopes(find_projection(scope.projections, scope.projection), scope.view))]
     shared: list[Claim] = []
     taken: list[str] = []
     for projection in (*scope.projections, default_projection(scope.view)):
         own = _claimed(projection)
-        shared.append(Claim(projection, " AND ".join([own, *(f"NOT {other}" for other in taken)])))
+        folded = without_envelopes(projection, scope.view)
+        shared.append(Claim(folded, " AND ".join([own, *(f"NOT {other}" for other in taken)])))
         if projection.claims_all:
             break
         taken.append(own)

@@ -31,7 +31,7 @@ from esctl.index.scan import OWN_TIME, Read
 from esctl.model import Answer, AsOf
 from esctl.projection.payload_struct import is_wide, number_fields, payload_struct
 from esctl.projection.reads import Reads, measure
-from esctl.projection.rows import default_projection
+from esctl.projection.rows import default_projection, without_envelopes
 from esctl.projection.spec import Projection
 from esctl.timespec import HINT, parse_as_of
 
@@ -103,7 +103,8 @@ def compile_query(scope: Scope, text: str) -> Compiled:
 def _projections(scope: Scope) -> dict[str, Projection]:
     """Return the projections by the name they are called by: as DuckDB does, whatever the case."""
     named = {projection.name.lower(): projection for projection in scope.projections}
-    return {MERGE: default_projection(scope.view), **named}
+    every = {MERGE: default_projection(scope.view), **named}
+    return {name: without_envelopes(projection, scope.view) for name, projection in every.items()}
 
 
 def _calls(select: Select, functions: Iterable[str], histories: Set[str]) -> list[Call]:

@@ -261,7 +261,11 @@ def _rule_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None)
             place = base + len(items)
             columns = tuple((name, place + 2 + i) for i, name in enumerate(members))
             label, lenient = _label(operation), operation.lenient
-            operations.append(StepOperation(operation.name, operation.field, place, place + 1, label, columns, lenient))
+            operations.append(
+                StepOperation(
+                    operation.name, operation.field, place, place + 1, label, columns, lenient, operation.without
+                )
+            )
             items.append(guard)
             items += [f"CASE WHEN {guard} THEN {sql} END" for sql in (value, *members.values())]
     rows = event_rows(scope, reads, [claim.condition], at, _FIXED, also)

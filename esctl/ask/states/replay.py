@@ -146,13 +146,15 @@ def _names(scope: Scope, sql: str) -> frozenset[str]:
 def _told_states(scope: Scope, projection: Projection, sql: str, only: Set[str] | None, had: frozenset[str]) -> States:
     operations = [operation for rule in projection.rules for operation in rule.operations]
     names = dict.fromkeys([*sorted(had), *(one.field for one in operations if one.field)])
-    if any(one.value is not None and one.value.path == ("data",) for one in operations if not one.field):
-        names |= dict.fromkeys(scope.view.fields)
+    whole = [one for one in operations if not one.field and one.value is not None and one.value.path == ("data",)]
+    if whole:
+        left_out = frozenset.intersection(*(one.without for one in whole))
+        names |= dict.fromkeys(name for name in scope.view.fields if name not in left_out)
     listed = [name for name in names if only is None or name in only]
     told = () if only is None and len(names) > MOST_FIELDS else tuple(_told_fields(scope, sql, listed))
-    whole = WHOLE if len(names) > MOST_FIELDS else ()
-    apart = names if whole or only is not None else ()
-    return States(sql, (*whole, *told), streamed=True, names=frozenset(apart))
+    in_one = WHOLE if len(names) > MOST_FIELDS else ()
+    apart = names if in_one or only is not None else ()
+    return States(sql, (*in_one, *told), streamed=True, names=frozenset(apart))
 
 
 def _told_fields(scope: Scope, sql: str, names: Sequence[str]) -> Iterator[StateField]:

@@ -46,6 +46,8 @@ def _listed(presets: list[Preset]) -> Answer:
 
 
 def _explained(preset: Preset) -> Answer:
+    from esctl.index.envelope.presets.envelope_only import envelope_only
+
     stanza = preset.stanza
     rows = [("needs", " or ".join(group)) for group in preset.needs]
     rows += [("lines", preset.lines)] if preset.lines else []
@@ -56,6 +58,8 @@ def _explained(preset: Preset) -> Answer:
     rows += [(f"entity ({role})", " | ".join(paths)) for role, paths in stanza.entities]
     ordered = " or ".join(" + ".join(parts) for parts in preset.sequences)
     rows.append(("order", f"by {ordered}; else by {preset.otherwise}" if ordered else f"by {stanza.order}"))
+    if names := sorted(envelope_only(stanza)):
+        rows.append(("in no state", " | ".join(names)))
     rows += [("ignored types", " | ".join(stanza.ignore_types))] if stanza.ignore_types else []
     rows.append(("to force it", f"esctl ingest --preset {stanza.name} FILE"))
     return _answer(("field", "where"), rows, stanza.name)
