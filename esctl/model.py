@@ -12,6 +12,8 @@ MARK = "\ue000"
 """First character of a JSON string that stands for an exact number (see docs/architecture.md, "Exact text")."""
 SAMPLE_RECORDS = 1000
 """Records of a source that mapping detection looks at."""
+TOMBSTONE = "(tombstone)"
+"""The type of events that do nothing but delete their entity, as messages without a payload do."""
 CLOCK_SKEW_SECONDS = 300
 """How far the clocks of two machines may be apart before it is reported."""
 
@@ -71,6 +73,7 @@ class Stanza(Struct, frozen=True):
     row_keys: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (table, columns that name its rows) no record tells of
     pattern: str = ""  # of the lines of a text log: grok, a regular expression with named groups, or a known name
     year: str = ""  # of the first record of a text log whose times have none
+    tombstone: tuple[str, ...] = ()  # where one of these is null, the event is a tombstone: its type says so
     numbering: int = 0  # 0: that of all sources read alike; else a position of the source that it was found to be of
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,8 +39,7 @@ def settings(shared: Shared) -> list[Setting]:
         *listed,
         _snapshots(config),
         *_found(store, path, passed_over(shared.config, store)),
-        *_flat("mapping", config.mapping, config),
-        *_overrides(store),
+        *_mapping(store, config),
         *_apart(store, config),
         *_flat("projections", config.projections, config),
     ]
@@ -80,12 +80,23 @@ def _found(store: Path | None, config: Path | None, other: Path | None) -> Itera
         yield Setting("config not used", str(other), "search: of the folder you are in, not of the store")
 
 
-def _overrides(store: Path | None) -> Iterator[Setting]:
+def _mapping(store: Path | None, config: Config) -> Iterator[Setting]:
+    """Show what esctl.toml and `--map` say, and how the sources are read by that, as far as the index has come."""
+    from esctl.api import Store
+    from esctl.cli.overruling import configured_keys, kept_options, read_by
+    from esctl.errors import EsctlError
     from esctl.index.envelope.map_options import read_overrides
+    from esctl.index.files.manifest import read_manifest
 
-    for assignment in read_overrides(store) if store is not None else ():
-        key, _, path = assignment.partition("=")
-        yield Setting(f"mapping.{key}", path, "--map, kept in the store, before all others")
+    options = read_overrides(store) if store is not None else ()
+    opened, manifest = Store(store, config) if store is not None else None, None
+    with suppress(EsctlError):  # which is for the commands to tell that need it
+        manifest = read_manifest(opened.index_folder) if opened is not None else None
+    names = manifest.sources if manifest is not None else ()
+    yield from configured_keys(_flat("mapping", config.mapping, config), config, options, names)
+    yield from kept_options(options)
+    if opened is not None and manifest is not None:
+        yield from read_by(manifest, opened.mapping, config.name)
 
 
 def _apart(store: Path | None, config: Config) -> Iterator[Setting]:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from esctl.engine.duckdb import relational, single_row
 from esctl.engine.exact_text import members_sql, unmark_text_sql
-from esctl.index.envelope.envelope_sql import stanza_roles
+from esctl.index.envelope.envelope_sql import listed_roles, stanza_roles
 from esctl.index.envelope.event_columns import batched, read_events
 from esctl.index.envelope.event_sql import Group, sampled_columns
 from esctl.index.files.last_placed import Before
@@ -65,7 +65,9 @@ class ChunkEvents(Struct, frozen=True):
 
     def unsorted_rows(self, table: str) -> str:
         """Write a SELECT of the same rows, in no order, from the events registered as `table`."""
-        return unsorted_rows_sql(table, [column.name for column in self.columns], self.role_names, self.most_roles)
+        names = [column.name for column in self.columns]
+        listed = {i for i in range(self.most_roles) if pa.types.is_list(self.table.schema.field(f"entity_{i}").type)}
+        return unsorted_rows_sql(table, names, self.role_names, self.most_roles, listed)
 
 
 def build(
@@ -156,7 +158,7 @@ def _built(
         orderings=tuple(sorted({group.stanza.order for group in groups})),
         sequence_key=sequence_key,
         unsequenced=_count(pc.and_(unsequenced, foldable)),
-        roles=any(group.stanza.entities for group in groups),
+        roles=any(group.stanza.entities for group in groups) or bool(listed_roles(g.stanza for g in groups)),
         duplicates=len(duplicates),
         conflicts=int(repeats.conflicts.sum()),
         invalid=len(events) - _count(valid) - erased,

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from esctl.index.decode.rows import DIALECTS
 from esctl.index.envelope.presets.envelope_only import envelope_only
 from esctl.projection.expressions import Expression
-from esctl.projection.spec import DEFAULT, Operation, Projection, Rule
+from esctl.projection.spec import DEFAULT, TOMBSTONES, Operation, Projection, Rule
 
 if TYPE_CHECKING:
     from esctl.index.scan import IndexView
@@ -41,6 +41,7 @@ def default_projection(view: IndexView) -> Projection:
     if len(ours) < len(stanzas):
         others = frozenset(range(len(stanzas))) - ours
         rules = [*(replace(rule, stanzas=others) for rule in DEFAULT.rules), *(replace(r, stanzas=ours) for r in rules)]
+    rules += [TOMBSTONES] if any(stanza.tombstone for stanza in stanzas) else []
     return replace(DEFAULT, name="(rows)", rules=tuple(rules), digest=f"rows {sorted(ours)}")
 
 

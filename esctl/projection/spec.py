@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.errors import UsageError
+from esctl.model import TOMBSTONE
 from esctl.projection.expressions import Expression
 
 ADDITIVE = ("add", "subtract", "count")
@@ -26,7 +28,8 @@ PROJECTION_KEYS = ("entities", "kinds", "types", "on", "sql", "python")
 class Operation(Struct, frozen=True):
     """One operation of a rule. `field` is empty for those on the whole state, `value` is None for unset and delete.
 
-    `lenient`: what is no object, where one is taken, is passed over.
+    `lenient`: what is no object, where one is taken, is passed over. So it is with whole payloads, whose kind is known
+    and told under every answer.
     """
 
     name: str
@@ -91,6 +94,13 @@ DEFAULT = Projection(
     digest="merge",
 )
 """Merge the payload of every event, last write wins per key; one that is no object is a finding, and passed over."""
+TOMBSTONES = Rule(TOMBSTONE, None, None, (Operation("delete"),), "the default projection")
+"""What the default projection does beside that in logs that have tombstones."""
+
+
+def with_tombstones(projection: Projection) -> Projection:
+    """Return a projection whose rules, where they are the default ones, delete what a tombstone is of."""
+    return replace(projection, rules=(*DEFAULT.rules, TOMBSTONES)) if projection.rules is DEFAULT.rules else projection
 
 
 def parse_projections(table: Mapping[str, Any], file: str) -> tuple[Projection, ...]:
@@ -109,10 +119,7 @@ def parse_projection(name: str, body: Any, file: str) -> Projection:
     ways = [key for key in ("on", "sql", "python") if key in body]
     if len(ways) > 1:
         raise UsageError(f"{where}: has both {ways[0]} and {ways[1]}", "a projection is written in one way")
-    rules = tuple(
-        _rule(pattern, rule, f'{where}.on."{pattern}"')
-        for pattern, rule in _table(body.get("on", {}), f"{where}.on").items()
-    )
+    rules = _rules(body.get("on", {}), f"{where}.on")
     types = {
         field: _text(kind, f"{where}.types.{field}")
         for field, kind in _table(body.get("types", {}), f"{where}.types").items()
@@ -131,6 +138,32 @@ def parse_projection(name: str, body: Any, file: str) -> Projection:
         python=_text(body.get("python", ""), f"{where}.python"),
         digest=digest,
     )
+
+
+def _rules(value: Any, where: str) -> tuple[Rule, ...]:
+    """Read rules in the order of the file: a table of a rule or several by pattern, or a list that names patterns."""
+    if isinstance(value, list):
+        return tuple(_listed_rule(item, f"{where}[{i}]") for i, item in enumerate(value))
+    if not isinstance(value, Mapping):
+        name = where.partition(": ")[2]
+        raise UsageError(f"{where} is no table", f'write [{name}."TYPE"], or [[{name}]] with type = "TYPE"')
+    found: list[Rule] = []
+    for pattern, rule in value.items():
+        place = f'{where}."{pattern}"'
+        several = isinstance(rule, list)
+        found += [_rule(pattern, each, f"{place}[{i}]" if several else place) for i, each in enumerate(_listed(rule))]
+    return tuple(found)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _listed_rule(body: Any, where: str) -> Rule:
+    table = dict(_table(body, where))
+    if "type" not in table:
+        raise UsageError(f"{where} has no type", 'say which events it is for: type = "Money*", or type = "*" for all')
+    return _rule(_text(table.pop("type"), f"{where}.type"), table, where)
 
 
 def _rule(pattern: str, body: Any, where: str) -> Rule:
@@ -154,7 +187,8 @@ def _operations(name: str, value: Any, where: str) -> list[Operation]:
     if name == "unset":
         return [Operation("unset", field) for field in _texts(value, where)]
     if name in OBJECT_OPERATIONS:
-        return [Operation(name, "", Expression(_text(value, where), where))]
+        expression = Expression(_text(value, where), where)
+        return [Operation(name, "", expression, lenient=expression.path == ("data",))]
     if name == "count" and isinstance(value, str):
         value = {value: True}
     if name == "count" and isinstance(value, list):

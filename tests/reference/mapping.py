@@ -116,7 +116,7 @@ class Envelope:
             return [replace(bare, invalid=str(problem) or "not JSON")]
         event = replace(
             event,
-            type=to_text(self._value(record, "type")),
+            type="(tombstone)" if self._is_tombstone(record) else to_text(self._value(record, "type")),
             actor=to_text(self._value(record, "actor")),
             correlation=to_text(self._value(record, "correlation")),
             causation=to_text(self._value(record, "causation")),
@@ -124,9 +124,13 @@ class Envelope:
             sequence=self._sequence(record),
             data=self._data(record),
         )
-        concerned = [(role, to_text(find(record, value))) for role, value in self.roles.items()]
+        concerned = [(role, found) for role, value in self.roles.items() for found in find_each(record, value)]
         rows = [self._concerning(event, record, role, entity) for role, entity in concerned if entity is not None]
         return rows or [event]
+
+    def _is_tombstone(self, record: Any) -> bool:
+        paths = self.mapping.get("tombstone", [])
+        return any(follow(record, parse_path(path)) is None for path in ([paths] if isinstance(paths, str) else paths))
 
     def _timed(self, bare: Event, record: Any) -> Event:
         time = self._value(record, "time")
@@ -166,7 +170,7 @@ class Envelope:
         keys = ("id", "type", "time", "entity", "kind", "actor", "correlation", "causation", "sequence")
         values = [self.mapping[key] for key in keys if key in self.mapping] + list(self.roles.values())
         flat = [item for value in values for item in (value if isinstance(value, list) else [value])]
-        return [path for item in flat for path in _paths_of(item)]
+        return [path for item in flat for path in _paths_of(item) if "[*]" not in str(item)]
 
 
 def _record_path(text: str) -> Path:
@@ -178,6 +182,31 @@ def _paths_of(value: Any) -> list[Path]:
     if not isinstance(value, str):
         return []
     return [_record_path(name) for name in re.findall(r"\{([^}]+)\}", value) or [value]]
+
+
+def find_each(record: Any, value: Any) -> list[str | None]:
+    """Give the texts that a mapping value finds, of each element of an array where it names one, each text once."""
+    items = value if isinstance(value, list) else [value]
+    for i, item in enumerate(items):
+        if "[*]" not in str(item):
+            found = [to_text(find(record, item))]
+        else:
+            array = re.search(r"[^{}]*\[\*\]", item)[0].removesuffix("[*]")  # type: ignore[index]
+            alike = [other for other in items[i:] if isinstance(other, str) and f"{array}[*]" in other]
+            numbers = _numbers(record, array)
+            texts = [to_text(find(record, [other.replace(f"{array}[*]", n) for other in alike])) for n in numbers]
+            found = list(dict.fromkeys(text for text in texts if text not in (None, "")))
+        if found and found != [None]:
+            return found
+    return []
+
+
+def _numbers(record: Any, array: str) -> list[str]:
+    """Write the path of each element of an array, which may be one of each element of another."""
+    outer, each, inner = array.rpartition("[*]")
+    paths = [f"{path}{inner}" for path in _numbers(record, outer)] if each else [array]
+    found = [(path, follow(record, _record_path(path))) for path in paths]
+    return [f"{path}[{n}]" for path, value in found if isinstance(value, list) for n in range(len(value))]
 
 
 def find(record: Any, value: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,17 +64,29 @@ def parse_projection(table: Mapping[str, Any] | None) -> Projection:
     """Read a projection's table; None is `merge` of data for every event of every entity."""
     if table is None:
         everything = Rule(None, None, Literal(True), (Operation("merge", "", Path(()), lenient=True),))
-        return Projection((everything,), None, None, {})
+        gone = Rule("(tombstone)", None, Literal(True), (Operation("delete"),))
+        return Projection((everything, gone), None, None, {})
     unknown = set(table) - {"entities", "kinds", "types", "on"}
     if unknown:
         raise ConfigError(f"unknown key {sorted(unknown)[0]!r}")
-    rules = tuple(_rule(pattern, body) for pattern, body in table.get("on", {}).items())
+    rules = tuple(_rules(table.get("on", {})))
     _one_family(rules)
     return Projection(rules, _names(table.get("entities")), _names(table.get("kinds")), table.get("types", {}))
 
 
 def _names(value: Any) -> tuple[str, ...] | None:
     return None if value is None else (value,) if isinstance(value, str) else tuple(value)
+
+
+def _rules(on: Any) -> Iterator[Rule]:
+    """Give the rules in the order of the file, however they are listed."""
+    if isinstance(on, list):
+        for body in on:
+            yield _rule(body["type"], {name: value for name, value in body.items() if name != "type"})
+        return
+    for pattern, bodies in on.items():
+        for body in bodies if isinstance(bodies, list) else [bodies]:
+            yield _rule(pattern, body)
 
 
 def _rule(pattern: str, body: Mapping[str, Any]) -> Rule:
@@ -94,7 +106,7 @@ def _operations(name: str, value: Any) -> list[Operation]:
     if name == "delete" and value is True:
         return [Operation("delete")]
     if name in WHOLE:
-        return [Operation(name, "", parse_expression(value))]
+        return [Operation(name, "", parse_expression(value), lenient=value == "data")]
     raise ConfigError(f"unknown operation {name!r}")
 
 

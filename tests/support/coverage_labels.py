@@ -12,6 +12,7 @@ from typing import Any
 from tests.reference import Event, FoldError, Reference
 from tests.reference.mapping import sequence_key
 from tests.support.drawn_values import NUMBER_TEXTS, ODD_ENTITIES, Log
+from tests.support.projections import rules_of
 
 OPERATIONS = "set unset add subtract min max count append remove merge merge_patch replace delete"
 BOUNDS = "at before known_at position version sequence"
@@ -138,7 +139,7 @@ def _rules(projection: dict[str, Any] | None) -> Iterator[str]:
     yield from {"types"} & projection.keys()
     if {"entities", "kinds"} & projection.keys():
         yield "scope"
-    for pattern, body in projection["on"].items():
+    for pattern, body in rules_of(projection["on"]):
         yield from (f"op:{name}" if name != "when" else "when" for name in body)
         if re.search(r"[*?]", pattern):
             yield "glob"

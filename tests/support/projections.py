@@ -116,6 +116,27 @@ def _body(draw: DrawFn, keys: Sequence[str], roles: bool, dirty: bool, families:
     return body
 
 
+def _listed(on: dict[str, Any]) -> Any:
+    """List rules by pattern, several of one pattern, or one after another; their text says which, and none is drawn."""
+    bodies = list(on.items())
+    chosen = len(repr(on))
+    again = bodies[chosen % len(bodies)]
+    if chosen % 3 == 0:
+        return on
+    if chosen % 3 == 1:
+        return {**on, again[0]: [again[1], again[1]]}
+    return [{"type": pattern, **body} for pattern, body in [*bodies, again]]
+
+
+def rules_of(on: Any) -> list[tuple[str, dict[str, Any]]]:
+    """List the rules of a projection's `on`, each with its pattern."""
+    if isinstance(on, list):
+        return [(body["type"], {name: value for name, value in body.items() if name != "type"}) for body in on]
+    return [
+        (pattern, body) for pattern, bodies in on.items() for body in (bodies if isinstance(bodies, list) else [bodies])
+    ]
+
+
 @st.composite
 def projections(draw: DrawFn, types: Sequence[str], keys: Sequence[str], roles: bool, dirty: bool) -> dict[str, Any]:
     """Draw the table of one projection of these event types and payload keys, one accumulating family per field."""
@@ -135,4 +156,4 @@ def projections(draw: DrawFn, types: Sequence[str], keys: Sequence[str], roles: 
     scope = draw(st.integers(0, 9))
     if scope in (0, 1):
         table |= {"entities": "account-*"} if scope else {"kinds": ["account"]}
-    return table
+    return {**table, "on": _listed(on)}

@@ -24,7 +24,7 @@ from esctl.model import AsOf
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
 from esctl.projection.reads import Measured, Reads, measure, nested_types
 from esctl.projection.rows import default_projection, without_envelopes
-from esctl.projection.spec import Projection, family
+from esctl.projection.spec import Projection, family, with_tombstones
 from esctl.projection.sql import EventRows, cells_sql
 
 if TYPE_CHECKING:
@@ -212,6 +212,7 @@ def plan_for(
     `calculating`: something else will reckon with its fields. `before`: what need not be measured again. `stepped`: as
     in `plan`.
     """
+    projection = completed(scope, projection)
     keys = cache(payload_keys(scope))
     paths = measured_paths(scope.view, projection, calculating)
     paths += _member_paths(scope.view, projection, keys) if calculating else []
@@ -220,6 +221,11 @@ def plan_for(
     if calculating:
         reads.nested_types.update(nested_types(scope.connection, scope.view, paths, counted(scope)))
     return plan(projection, reads, keys, stepped=stepped)
+
+
+def completed(scope: Scope, projection: Projection) -> Projection:
+    """Return a projection with what its rules say only of logs that have tombstones, where this one may."""
+    return with_tombstones(projection) if any(s.tombstone for s in scope.view.manifest.stanzas) else projection
 
 
 def _member_paths(view: IndexView, projection: Projection, keys: Keys) -> list[PayloadPath]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from esctl.ask.scope.scope import Claim, Scope, counted, event_rows, measured_paths
+from esctl.ask.scope.scope import Claim, Scope, completed, counted, event_rows, measured_paths
 from esctl.engine.duckdb import explained, second_cursor
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
@@ -245,7 +245,7 @@ def _sorted(scope: Scope, items: Sequence[str], rows: str) -> str:
 
 
 def _rule_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None) -> _Source:
-    projection = claim.projection
+    projection = completed(scope, claim.projection)
     shapes = measure(scope.connection, scope.view, measured_paths(scope.view, projection), counted(scope))
     reads = Reads(scope.view, shapes, lenient=True)
     items: list[str] = []

@@ -43,7 +43,7 @@ Encoding = Annotated[
 ]
 Map = Annotated[
     list[str] | None,
-    typer.Option("--map", metavar="KEY=PATH", help=f"{MAP_HELP} Kept for the commands that follow."),
+    typer.Option("--map", metavar="[SOURCE:]KEY=PATH", help=f"{MAP_HELP} Kept for the commands that follow."),
 ]
 PresetName = Annotated[
     str | None,
@@ -172,7 +172,7 @@ def _said(
     from esctl.config import find_store
     from esctl.index.envelope.map_options import read_overrides, with_options
 
-    found = find_store(shared.store) if (formats, pattern) != (None, None) else None
+    found = find_store(shared.store) if (mapping, formats, pattern) != (None, None, None) else None
     kept = read_overrides(found) if found is not None else ()
     return with_options(kept, mapping, time_format=formats, pattern=None if pattern is None else [pattern])
 
@@ -272,7 +272,6 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
 
 
 def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
-    """Print what became of sources as a whole."""
     from esctl.cli.ingesting import report_clock, report_readings, report_same, report_unzoned
     from esctl.cli.opening import zone
 
@@ -294,6 +293,7 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
 def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
     """Print what is odd about the new events."""
     from esctl.cli.ingesting import report_apart, report_changed, report_homeless, report_read_twice, report_undated
+    from esctl.cli.overruling import report_overruled
 
     summary = outcome.summary
     before = summary.head - summary.new
@@ -306,6 +306,7 @@ def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
     report_apart(outcome.apart, shared.quiet)
     if outcome.detections:
         report_read_twice(store, shared.quiet, before)
+        report_overruled(store, shared.quiet)
     report_homeless(store, outcome.homeless, shared.quiet, before)
     report_undated(store, shared.quiet, before)
     report_changed(store, shared.quiet, before)

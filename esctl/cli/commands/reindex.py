@@ -18,9 +18,9 @@ def run(
         list[str] | None,
         typer.Option(
             "--map",
-            metavar="KEY=PATH",
-            help=f"{MAP_HELP} Kept, for all sources, and goes before esctl.toml; replaces what --map said before, and "
-            "an empty one forgets it.",
+            metavar="[SOURCE:]KEY=PATH",
+            help=f"{MAP_HELP} b.jsonl:entity=... is for the sources of that name. Kept, and goes before "
+            "esctl.toml; replaces what --map said before of the same sources, and an empty one forgets all.",
         ),
     ] = None,
     time_format: TimeFormat = None,
@@ -36,6 +36,7 @@ def run(
         report_read_twice,
         report_undated,
     )
+    from esctl.cli.overruling import report_overruled
     from esctl.index.envelope.map_options import with_options
     from esctl.index.seen_ids.apart import apart
 
@@ -49,6 +50,7 @@ def run(
     report_detections(found, shared.quiet)
     report_apart(tuple(apart(store.view.manifest).values()), shared.quiet)
     report_read_twice(store, shared.quiet)
+    report_overruled(store, shared.quiet)
     report_homeless(store, store.view.manifest.homeless, shared.quiet)
     report_undated(store, shared.quiet)
     report_entities(store, found)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from esctl.index.decode.opened import EXTENDED, Opening
 from esctl.index.envelope import field_names
-from esctl.index.envelope.finders import FINDERS, told_inside
+from esctl.index.envelope.finders import FINDERS, body_of, told_inside, tombstone_of
 from esctl.index.envelope.mapping import CUSTOM
 from esctl.index.envelope.openings import find_openings
 from esctl.index.envelope.paths import format_path, parse_path
@@ -78,7 +78,9 @@ def detect(samples: Sequence[object], pattern: str = "") -> Detection:
 
 def _unknown(samples: Sequence[object], openings: Sequence[Opening]) -> Detection:
     records = [sample for sample in samples if isinstance(sample, dict)]
+    body = body_of(records)
     opened = tuple(path[0] for path, _ in openings if len(path) == 1)
+    opened = (*opened, *([body] if body is not None and body not in opened else ()))
     detection = _plain_envelope(records, opened)
     found = {row.field for row in detection.rows if not row.path.startswith("=")}
     carriers = opened if "type" in found else [*opened, *_carriers(records)]
@@ -86,10 +88,23 @@ def _unknown(samples: Sequence[object], openings: Sequence[Opening]) -> Detectio
     if "type" not in found or (held in opened and held == _holder(detection.stanza.entity)):
         carried = _unwrapped(records, carriers, "entity")
         if carried:
-            return carried
+            return _with_message(carried, records, detection)
     if not {"id", "type", "time"} & found and (inner := _unwrapped(records)):
         return inner
     return detection
+
+
+def _with_message(inner: Detection, records: list[dict[str, Any]], outer: Detection) -> Detection:
+    """Say of events that keyed messages carry what a message without one does, and when."""
+    search = Search(records)
+    stanza = tombstone_of(search, inner.stanza)
+    if not stanza.tombstone:
+        return inner
+    return replace(
+        inner,
+        stanza=replace(stanza, time=(*stanza.time, *outer.stanza.time)),
+        rows=(*inner.rows, *search.rows),
+    )
 
 
 def _holder(paths: Sequence[str]) -> object:
@@ -155,6 +170,7 @@ def _plain_envelope(records: list[dict[str, Any]], opened: Sequence[str] = ()) -
         kind=(search.kind.text,) if search.kind else (),
         order=order,  # type: ignore[arg-type]
     )
+    stanza = tombstone_of(search, stanza)
     sequence = search.found.get("sequence")
     finer = f'; order = "sequence" would fold by {sequence.text}' if sequence and order == "time" else ""
     search.rows.append(Choice("order", order, why[order] + finer))

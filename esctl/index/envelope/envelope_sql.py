@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence, Set
 
 from msgspec import Struct, field
 
+from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal, text_list
-from esctl.index.envelope.paths import json_pointer, parse_path
+from esctl.index.envelope.paths import EACH, json_pointer, parse_path
 from esctl.model import Stanza
 
 _UUID = r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -82,6 +83,62 @@ def one_of(extractor: Extractor, alternative: str) -> str:
     return "(" + " || ".join(sql) + ")"
 
 
+def each_of(extractor: Extractor, alternatives: Sequence[str]) -> str:
+    """Return SQL for a LIST of the texts that the first alternative that is there gives, each once, in their order.
+
+    Alternatives through the same array stand for one another element by element. NULL for none.
+    """
+    groups: list[tuple[str, list[str]]] = []
+    for alternative in alternatives:
+        array = _array_of(alternative)
+        if groups and array and groups[-1][0] == array:
+            groups[-1][1].append(alternative)
+        else:
+            groups.append((array, [alternative]))
+    lists = [_elements(extractor, array, own) if array else _alone(first_of(extractor, own)) for array, own in groups]
+    return lists[0] if len(lists) == 1 else f"coalesce({', '.join(lists)})"
+
+
+def _alone(value: str) -> str:
+    return f"CASE WHEN {value} IS NOT NULL THEN [{value}] END"
+
+
+def _array_of(alternative: str) -> str:
+    """Return the path of the array, up to its last `[*]`, that an alternative goes through; empty for none."""
+    paths = re.findall(r"\{([^{}]*)\}", alternative) if "{" in alternative else [alternative]
+    arrays = {path[: path.rindex(EACH)] for path in paths if EACH in path and not alternative.startswith("=")}
+    return next(iter(arrays), "")
+
+
+def _elements(extractor: Extractor, array: str, alternatives: Sequence[str]) -> str:
+    """Return SQL for the LIST of what some alternatives give of each element of an array."""
+    found = "j"
+    for depth, part in enumerate(array.split(EACH)):
+        pointer = literal(json_pointer(record_path(part) if depth == 0 else parse_path(part.removeprefix("."))))
+        inner = f"json_extract(json_extract({'j' if depth == 0 else 'o'}, {pointer}), '$[*]')"
+        found = inner if depth == 0 else f"flatten(list_transform({found}, lambda o: {inner}))"
+    texts = [f"nullif({_of_element(extractor, array, alternative)}, '')" for alternative in alternatives]
+    value = texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
+    once = "list_filter(q, lambda x, i: x IS NOT NULL AND list_position(q, x) = i)"
+    return f"nullif(list_transform([list_transform({found}, lambda e: {value})], lambda q: {once})[1], [])"
+
+
+def _of_element(extractor: Extractor, array: str, alternative: str) -> str:
+    def text(path: str) -> str:
+        if not path.startswith(f"{array}{EACH}"):
+            return extractor.text(path)
+        pointer = literal(json_pointer(parse_path(path.removeprefix(f"{array}{EACH}").removeprefix("."))))
+        bare = f"json_extract_string(e, {pointer})"
+        found = f"CASE WHEN marked THEN {unmark_text_sql(bare)} ELSE {bare} END"
+        absent = f"list_contains({text_list(extractor.absent)}, {found})"
+        return f"CASE WHEN NOT {absent} THEN {found} END" if extractor.absent else f"({found})"
+
+    if "{" not in alternative:
+        return text(alternative)
+    pieces = re.split(r"\{([^{}]*)\}", alternative)
+    return "(" + " || ".join(text(piece) if i % 2 else literal(piece) for i, piece in enumerate(pieces) if piece) + ")"
+
+
 def kind_sql(entity: str) -> str:
     """Return SQL for the default kind of an entity: `account` of `account-42`, else `entity`."""
     return f"coalesce(nullif(regexp_extract({entity}, {literal(KIND_PATTERN)}, 1), ''), {literal(NOT_KIND)})"
@@ -138,8 +195,21 @@ class EnvelopeSql(Struct, frozen=True):
     entities: tuple[tuple[str, str], ...]  # (entity SQL, SQL of the kind the record gives it) by role, in mapping order
 
 
-def envelope_sql(stanza: Stanza, extractor: Extractor) -> EnvelopeSql:
-    """Compile a stanza to SQL."""
+def listed_roles(stanzas: Iterable[Stanza]) -> frozenset[int]:
+    """Return the numbers of the roles in which an event of any of some stanzas may have several entities."""
+    return frozenset(
+        number
+        for stanza in stanzas
+        for number, (_, alternatives) in enumerate(stanza_roles(stanza))
+        if any(map(_array_of, alternatives))
+    )
+
+
+def envelope_sql(stanza: Stanza, extractor: Extractor, listed: Set[int] = frozenset()) -> EnvelopeSql:
+    """Compile a stanza to SQL, over the texts of the extractor and the event's JSON text `j`.
+
+    In the roles that are `listed` an entity and its kind are a LIST each.
+    """
     extractor.absent = stanza.absent
     parts = [first_of(extractor, [part]) for part in stanza.id_parts]
     identity = first_of(extractor, stanza.id) if stanza.id else (parts[-1] if parts else _NOTHING)
@@ -161,13 +231,24 @@ def envelope_sql(stanza: Stanza, extractor: Extractor) -> EnvelopeSql:
         ("sequence", sequence_display(sequence)),
         ("sequence_key", sequence_text_key(sequence) if sequence else _NOTHING),
     )
-    found = [first_of(extractor, alternatives) for _, alternatives in stanza_roles(stanza)]
+    finders = [each_of if number in listed else first_of for number, _ in enumerate(stanza_roles(stanza))]
+    found = [find(extractor, own) for find, (_, own) in zip(finders, stanza_roles(stanza), strict=True)]
     if stanza.ignore_types:
         test = ignored_type(first_of(extractor, stanza.type), stanza.ignore_types)
         found = [f"CASE WHEN NOT coalesce({test}, false) THEN {entity} END" for entity in found]
     tenant = first_of(extractor, stanza.tenant) if stanza.tenant else ""
-    entities = tuple(_of_tenant(tenant, entity, kind) if tenant else (entity, kind) for entity in found)
+    entities = tuple(
+        _each_of_tenant(tenant, entity, kind)
+        if number in listed
+        else (_of_tenant(tenant, entity, kind) if tenant else (entity, kind))
+        for number, entity in enumerate(found)
+    )
     return EnvelopeSql(columns, entities)
+
+
+def _each_of_tenant(tenant: str, entities: str, kind: str) -> tuple[str, str]:
+    name, own = _of_tenant(tenant, "n", kind) if tenant else ("n", kind)
+    return tuple(f"list_transform({entities}, lambda n: {sql})" for sql in (name, own))  # type: ignore[return-value]
 
 
 def _of_tenant(tenant: str, entity: str, kind: str) -> tuple[str, str]:
@@ -201,7 +282,7 @@ def mapped_paths(stanza: Stanza) -> tuple[str, ...]:
     groups = [stanza.id, stanza.id_parts, stanza.type, stanza.time, stanza.entity, stanza.kind, stanza.actor]
     groups += [stanza.tenant]
     groups += [stanza.correlation, stanza.causation, stanza.sequence, *(paths for _, paths in stanza.entities)]
-    given = (path for group in groups for path in group if not path.startswith("="))
+    given = (path.replace(EACH, "[0]") for group in groups for path in group if not path.startswith("="))
     return tuple(
         text for path in given for text in (re.findall(r"\{([^{}]*)\}", path) if "{" in path else [path]) if text
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from esctl.index.decode.times import read_nanos, read_times, reading_of
 from esctl.index.envelope.clock_changes import wall_columns
+from esctl.index.envelope.envelope_sql import listed_roles
 from esctl.index.envelope.event_places import placed
 from esctl.index.envelope.event_sql import Group, event_sql
 from esctl.index.files.last_placed import Before
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 BATCH_ROWS = 16_384
 """DuckDB hands whole Arrow batches to its threads: one batch would keep one core busy."""
 
+MOST_ENTITIES = 250
+"""Of one event: its rows are numbered in a byte."""
 _UNREADABLE = "esctl_unreadable"
 _CONSUMED = ("position", "event_time", "unreadable", "nanos", "second_pass")
 
@@ -44,22 +47,29 @@ def read_events(
     `before` gives the time of the record before the chunk in a source. Columns: position, recorded_at, source, offset,
     time, undated, tie, wall, invalid, stanza, ordering, those of `event_sql`.
     """
-    parts = [_group_events(connection, group, columns, roles) for group in groups]
+    listed = listed_roles(group.stanza for group in groups)
+    parts = [_group_events(connection, group, columns, roles, listed) for group in groups]
     found = parts[0] if len(parts) == 1 else pa.concat_tables(parts)
     positions = found["position"].to_numpy()
     if not (np.diff(positions) > 0).all():
         found = found.take(pa.array(np.argsort(positions, kind="stable")))
     known = {name: chunk[name].combine_chunks() for name in ("position", "recorded_at", "source", "offset")}
     known["invalid"] = chunk["invalid"].combine_chunks()
+    if listed:
+        found, known["invalid"] = _without_crowds(found, known["invalid"], roles, listed)
     known |= placed(chunk, found, groups, before)
     rest = {name: found[name].combine_chunks() for name in found.schema.names if name not in _CONSUMED}
     return pa.table({**known, **rest})
 
 
 def _group_events(
-    connection: duckdb.DuckDBPyConnection, group: Group, columns: Sequence[PayloadColumn], roles: int
+    connection: duckdb.DuckDBPyConnection,
+    group: Group,
+    columns: Sequence[PayloadColumn],
+    roles: int,
+    listed: Set[int],
 ) -> pa.Table:
-    found = connection.sql(event_sql(group, columns, roles)).to_arrow_table()
+    found = connection.sql(event_sql(group, columns, roles, listed)).to_arrow_table()
     count = found.num_rows
     texts = found["time_text"].combine_chunks()
     reading = reading_of(group.stanza)
@@ -71,6 +81,24 @@ def _group_events(
     found = found.append_column("wall", walls).append_column("second_pass", seconds)
     found = found.append_column("stanza", pa.repeat(pa.scalar(group.stanza_number, pa.uint16()), count))
     return found.append_column("ordering", pa.repeat(group.stanza.order, count))
+
+
+def _without_crowds(found: pa.Table, invalid: pa.Array, roles: int, listed: Set[int]) -> tuple[pa.Table, pa.Array]:
+    """Set aside events of more entities than rows of one event can be told apart: as invalid, of none."""
+    count = pa.array(np.full(len(found), roles - len(listed)))
+    for i in listed:
+        count = pc.add(count, pc.fill_null(pc.list_value_length(found[f"entity_{i}"]).combine_chunks(), 1))
+    crowded = pc.greater(count, MOST_ENTITIES)
+    if not pc.any(crowded).as_py():
+        return found, invalid
+    for name in [f"{part}_{i}" for i in range(roles) for part in ("entity", "kind")]:
+        column = found[name].combine_chunks()
+        none = pa.nulls(len(column), column.type)
+        found = found.set_column(found.schema.get_field_index(name), name, pc.if_else(crowded, none, column))
+    told = pc.binary_join_element_wise(
+        "of ", pc.cast(count, pa.string()), f" entities, more than the {MOST_ENTITIES} that an event may have", ""
+    )
+    return found, pc.if_else(pc.and_(crowded, invalid.is_null()), told.cast(invalid.type), invalid)
 
 
 def _unreadable(connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array) -> pa.Array:

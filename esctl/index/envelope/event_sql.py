@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -10,10 +10,17 @@ from msgspec import Struct
 from esctl.engine.chains import chained
 from esctl.engine.exact_text import canonical_json_sql, member_sql, members_sql, unmark_text_sql
 from esctl.engine.quoting import identifier, literal, text_list
-from esctl.index.envelope.envelope_sql import EnvelopeSql, Extractor, envelope_sql, mapped_fields, payload_paths
+from esctl.index.envelope.envelope_sql import (
+    EnvelopeSql,
+    Extractor,
+    envelope_sql,
+    mapped_fields,
+    payload_paths,
+    record_path,
+)
 from esctl.index.envelope.paths import json_pointer, parse_path
 from esctl.index.files.payload_columns import FieldSample, PayloadColumn, choose_columns, null_mark
-from esctl.model import Stanza
+from esctl.model import TOMBSTONE, Stanza
 
 if TYPE_CHECKING:
     import duckdb
@@ -111,39 +118,59 @@ def _event_text(stanza: Stanza) -> str:
     return f"coalesce(CASE WHEN json_type(text, {pointer}) = 'OBJECT' THEN json_extract(text, {pointer}) END, text)"
 
 
-def event_sql(group: Group, columns: Sequence[PayloadColumn], roles: int) -> str:
+def event_sql(group: Group, columns: Sequence[PayloadColumn], roles: int, listed: Set[int] = frozenset()) -> str:
     """Write the query of a group's events in the registered table `chunk`, one row each.
 
     Columns: `position`, those of `EnvelopeSql`, `entity_<i>` and `kind_<i>` (null where it is the default one) of
-    `roles` roles, `data`, `nulls`, and the payload columns.
+    `roles` roles (LISTs in those that are `listed`), `data`, `nulls`, and the payload columns.
     """
     payload, texts = Payload(group.stanza), Extractor()
-    envelope = envelope_sql(group.stanza, texts)
+    envelope = _with_tombstones(group.stanza, envelope_sql(group.stanza, texts, listed))
     own = [column for column in columns if column.field not in payload.excluded]
     pointers = [payload.field_pointer(column.field) for column in own]
     # One parse reads envelope and payload, unless the payload has its own JSON text.
     held = Extractor("v") if payload.several else texts
     values = list(map(held.at, pointers))
     lists = [f"{_unmarked(texts.sql('j'))} AS x", f"{_types('h', pointers)} AS t", *_apart(payload, held)]
-    taken = [*texts.columns(), *(held.columns() if payload.several else ()), *_type_columns(own)]
-    return f"""SELECT {", ".join(_selected(envelope, roles, columns, dict(zip(own, values, strict=True))))}
+    gone = ["gone"] if group.stanza.tombstone else []
+    taken = [*gone, *texts.columns(), *(held.columns() if payload.several else ()), *_type_columns(own)]
+    return f"""SELECT {", ".join(_selected(envelope, roles, listed, columns, dict(zip(own, values, strict=True))))}
     FROM (SELECT *, CASE WHEN fits THEN NULL ELSE {payload.whole("j")} END AS p
         FROM (SELECT *, coalesce(NOT marked AND keys > 0 AND ({_kept(own, values)}) = keys, false) AS fits
             FROM (SELECT {", ".join(["position", "marked", "j", "keys", "t", *taken])}
-                FROM (SELECT position, marked, j, {", ".join(lists)}, {payload.key_count("h")} AS keys
+                FROM (SELECT {", ".join(["position", "marked", "j", *gone, *lists])}, {payload.key_count("h")} AS keys
                     FROM (SELECT *, {payload.holder("j")} AS h
-                        FROM (SELECT position, marked, {_event_text(group.stanza)} AS j
+                        FROM (SELECT position, marked, {_event_text(group.stanza)} AS j{_gone(group.stanza)}
                               FROM chunk WHERE grp = {group.number}))))))"""
 
 
+def _gone(stanza: Stanza) -> str:
+    """Write whether a record is a tombstone: told from all of it, also where the event is but a part."""
+    places = [literal(json_pointer(record_path(path))) for path in stanza.tombstone]
+    tests = [f"json_type(text, {place}) IS NOT DISTINCT FROM 'NULL'" for place in places]
+    return f", ({' OR '.join(tests)}) AS gone" if tests else ""
+
+
+def _with_tombstones(stanza: Stanza, envelope: EnvelopeSql) -> EnvelopeSql:
+    if not stanza.tombstone:
+        return envelope
+    columns = dict(envelope.columns)
+    columns["type"] = f"CASE WHEN gone THEN {literal(TOMBSTONE)} ELSE {columns['type']} END"
+    return EnvelopeSql(tuple(columns.items()), envelope.entities)
+
+
 def _selected(
-    envelope: EnvelopeSql, roles: int, columns: Sequence[PayloadColumn], values: dict[PayloadColumn, str]
+    envelope: EnvelopeSql,
+    roles: int,
+    listed: Set[int],
+    columns: Sequence[PayloadColumn],
+    values: dict[PayloadColumn, str],
 ) -> list[str]:
     typed = {column: _typed_value(column, values[column]) if column in values else "NULL" for column in columns}
     return [
         "position",
         *(f"{sql} AS {name}" for name, sql in envelope.columns),
-        *_entity_columns(envelope, roles),
+        *_entity_columns(envelope, roles, listed),
         f"CASE WHEN NOT fits THEN {canonical_json_sql(_by_name('p'))} END AS data",
         f"CASE WHEN fits AND list_contains(t, 'NULL') THEN {_null_marks(list(values))} END AS nulls",
         *(
@@ -161,8 +188,9 @@ def _type_columns(own: Sequence[PayloadColumn]) -> list[str]:
     return [f"t[{i}] AS t_{i}" for i in range(1, len(own) + 1)]
 
 
-def _entity_columns(envelope: EnvelopeSql, roles: int) -> list[str]:
-    given = [*envelope.entities, *[("CAST(NULL AS VARCHAR)",) * 2] * (roles - len(envelope.entities))]
+def _entity_columns(envelope: EnvelopeSql, roles: int, listed: Set[int]) -> list[str]:
+    nothing = [("CAST(NULL AS VARCHAR[])" if i in listed else "CAST(NULL AS VARCHAR)",) * 2 for i in range(roles)]
+    given = [*envelope.entities, *nothing[len(envelope.entities) :]]
     pairs = ((f"{entity} AS entity_{i}", f"{kind} AS kind_{i}") for i, (entity, kind) in enumerate(given))
     return [column for pair in pairs for column in pair]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.errors import InputError
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection
 
 FILE = "mapping.json"
+KEPT = "--map, kept in the store, before all others"
 _LARGEST = 1 << 20
 
 
@@ -46,11 +49,64 @@ def with_options(kept: Sequence[str], mapping: Sequence[str] | None, **said: Seq
 
     `said` has what these say, by key: `time_format`, `pattern`.
     """
+    if mapping is not None:
+        kept = _replaced(kept, mapping)
     given = {key: values for key, values in said.items() if values is not None}
     if not given:
-        return None if mapping is None else list(mapping)
-    own = [each for each in (kept if mapping is None else mapping) if each.partition("=")[0] not in given]
+        return None if mapping is None else list(kept)
+    own = [each for each in kept if each.partition("=")[0] not in given]
     return [*own, *(f"{key}={value}" for key, values in given.items() for value in values if value)]
+
+
+def _replaced(kept: Sequence[str], mapping: Sequence[str]) -> list[str]:
+    """Put options in place of those for the same sources; an empty one forgets all before it."""
+    from esctl.index.envelope.mapping import source_of
+
+    if "" in mapping:
+        return [each for each in mapping if each]
+    anew = {source_of(each) for each in mapping}
+    return [*(each for each in kept if source_of(each) not in anew), *mapping]
+
+
+class Overruled(Struct, frozen=True):
+    """A key of esctl.toml that `--map` goes before: the option, where the key stands, and its value there."""
+
+    option: str
+    place: str
+    value: object
+
+
+def overruled(table: Mapping[str, Any], overrides: Sequence[str], names: Iterable[str]) -> list[Overruled]:
+    """List the keys of the [mapping] table of a configuration that `--map` options go before, for sources by name."""
+    from esctl.index.envelope.mapping import is_named, parted
+
+    parts = [(option, *parted(option)) for option in overrides]
+    found: dict[tuple[str, str], Overruled] = {}
+    for source in names:
+        for place, key, value in _said_of(table, source):
+            for option, glob, own, path in parts:
+                if (not glob or is_named(glob, source)) and _concerns(own, key) and path != value:
+                    found[option, f"{place}.{key}"] = Overruled(option, f"{place}.{key}", value)
+    return list(found.values())
+
+
+def _said_of(table: Mapping[str, Any], source: str) -> Iterator[tuple[str, str, object]]:
+    """Yield what a [mapping] table says of a source: place, key, value."""
+    from esctl.index.envelope.mapping import is_named, is_whole
+
+    stanzas = table.get("sources")
+    chosen = next((glob for glob in stanzas if is_named(glob, source)), None) if isinstance(stanzas, Mapping) else None
+    own = stanzas[chosen] if isinstance(stanzas, Mapping) and chosen is not None else {}
+    place = f"mapping.sources.{json.dumps(chosen, ensure_ascii=False)}"
+    yield from ((place, key, value) for key, value in own.items())
+    if chosen is None or not is_whole(own):
+        yield from (("mapping", key, value) for key, value in table.items() if key != "sources")
+
+
+def _concerns(key: str, name: str) -> bool:
+    """Return whether an option for a key goes before another key of a mapping."""
+    group, _, _ = key.partition(".")
+    return key == "preset" or name == group or {name, group} == {"entity", "entities"}
 
 
 def with_overrides(detection: Detection, stanza: Stanza, why: str = "--map says so") -> Detection:

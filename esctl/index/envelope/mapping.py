@@ -14,7 +14,7 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from esctl.errors import UsageError
-from esctl.index.envelope.paths import parse_path
+from esctl.index.envelope.paths import EACH, parse_path
 from esctl.index.envelope.payload_keys import KEYS as PAYLOAD_KEYS
 from esctl.index.envelope.payload_keys import read_encoding, read_names, written_keys
 from esctl.index.envelope.text.keys import TEXT_KEYS, read_text_key, write_text_keys
@@ -30,12 +30,12 @@ RECOGNISED = ""
 FIELDS = ("id", "type", "time", "entity", "tenant", "kind", "actor", "correlation", "causation", "sequence", "data")
 _NOTHING = Stanza(CUSTOM)
 _PARTS = ("id", "sequence")  # a list of paths means parts here, alternatives elsewhere
-_TABLES = ("entities", "aliases")
+TABLES = ("entities", "aliases")
 _ORDERS = ("time", "position", "sequence")
 _SCOPES = ("source", "store")
 _BESIDE = ("scope", "ignore", "ignore_types", *TEXT_KEYS, *TIME_KEYS)
 """What says nothing of where fields are, and so may stand beside what is recognised."""
-_KEYS = ("preset", *FIELDS, *_TABLES, "order", "unwrap", *PAYLOAD_KEYS, "absent", *_BESIDE, "day_first")
+_KEYS = ("preset", *FIELDS, *TABLES, "tombstone", "order", "unwrap", *PAYLOAD_KEYS, "absent", *_BESIDE, "day_first")
 
 _TEMPLATE_FIELD = re.compile(r"\{([^{}]*)\}")
 _GENERATION = re.compile(r"#[0-9]+\Z")
@@ -65,7 +65,12 @@ def parse_mapping(table: Mapping[str, Any], file: str = "esctl.toml") -> Mapping
 
 def _recognised(table: Mapping[str, Any]) -> Stanza | None:
     """Return what to lay a table over that does not say where any field is."""
-    return Stanza(RECOGNISED) if set(table) <= {*_BESIDE, "day_first"} else None
+    return None if is_whole(table) else Stanza(RECOGNISED)
+
+
+def is_whole(table: Mapping[str, Any]) -> bool:
+    """Return whether a table says where fields are, so that nothing else does of its sources."""
+    return not set(table) <= {*_BESIDE, "day_first"}
 
 
 def beside(stanza: Stanza, recognised: Stanza) -> Stanza:
@@ -79,25 +84,54 @@ def beside(stanza: Stanza, recognised: Stanza) -> Stanza:
     return replace(recognised, **told)
 
 
-def override(stanza: Stanza | None, assignments: Sequence[str]) -> Stanza:
+_KEY = rf"(?:{'|'.join(_KEYS)})(?:\.[^=]*)?"
+_OPTION = re.compile(rf"(?:(?P<source>.+?):)??(?P<key>{_KEY})=(?P<value>.*)", re.DOTALL)
+
+
+def source_of(assignment: str) -> str:
+    """Return the glob of the sources that a `--map` option is bound to, `SOURCE:key=path`; empty for all sources."""
+    return parted(assignment)[0]
+
+
+def parted(assignment: str) -> tuple[str, str, str]:
+    """Split a `--map` option into the glob of its sources, its key and its value."""
+    if found := _OPTION.fullmatch(assignment):
+        return found["source"] or "", found["key"], found["value"]
+    left, _, value = assignment.partition("=")
+    source, _, key = left.rpartition(":")
+    return source, key.strip(), value
+
+
+def override(stanza: Stanza | None, assignments: Sequence[str], source: str | None = None) -> Stanza:
     """Lay `--map key=path` options over a stanza; the same key again adds an alternative (a part, for id and sequence).
 
-    `key==text` gives a constant, `preset=NAME` starts from that preset. Raises UsageError.
+    `key==text` gives a constant, `preset=NAME` starts from that preset, `SOURCE:key=path` is for the sources of that
+    name alone (None: each), and goes before what is for all. Raises UsageError.
     """
+    scopes: dict[str, list[str]] = {"": []}
+    for assignment in assignments:
+        scopes.setdefault(source_of(assignment), []).append(assignment)
+    for glob, own in scopes.items():
+        if own and (not glob or source is None or is_named(glob, source)):
+            stanza = _overridden(stanza, own, f"--map {glob}" if glob else "--map")
+    return stanza or _NOTHING
+
+
+def _overridden(stanza: Stanza | None, assignments: Sequence[str], where: str) -> Stanza:
     table: dict[str, Any] = {}
     for assignment in assignments:
-        key, equals, value = assignment.partition("=")
-        key = key.strip()
-        if not equals or not value:
-            raise UsageError(f"--map {assignment!r} is not KEY=PATH", "write it like --map entity=data.account")
+        _, key, value = parted(assignment)
+        if not key or not value:
+            hint = "write it like --map entity=data.account, or for one source --map b.jsonl:entity=data.account"
+            raise UsageError(f"--map {assignment!r} is not KEY=PATH", hint)
         read: Any = {"const": value[1:]} if value.startswith("=") else value
         group, dot, name = key.partition(".")
-        if dot and group in (*_TABLES, "encoding", "zone_names"):
+        if dot and group in (*TABLES, "encoding", "zone_names"):
             into, name = table.setdefault(group, {}), name
         else:
             into, name = table, key
         into[name] = [*_listed(into[name]), read] if name in into else read
-    return _stanza(table, "--map", stanza)
+    return _stanza(table, where, stanza)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -106,12 +140,13 @@ def _listed(value: Any) -> list[Any]:
 
 def stanza_for(config: MappingConfig, source_name: str) -> Stanza | None:
     """Find the stanza of a source: the first glob that matches its name or the end of its path, else the default."""
+    return next((stanza for glob, stanza in config.sources if is_named(glob, source_name)), config.default)
+
+
+def is_named(glob: str, source_name: str) -> bool:
+    """Return whether a glob matches a source's name or the end of its path."""
     names = (source_name, _GENERATION.sub("", source_name))
-    for glob, stanza in config.sources:
-        patterns = (glob, f"*/{glob}")
-        if any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in patterns):
-            return stanza
-    return config.default
+    return any(fnmatch.fnmatchcase(name, pattern) for name in names for pattern in (glob, f"*/{glob}"))
 
 
 def mapping_hash(config: MappingConfig) -> str:
@@ -150,8 +185,10 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
     """Read one key of a mapping; gives the fields of Stanza to change."""
     if key in FIELDS:
         return _field(key, value, where)
-    if key in _TABLES:
+    if key in TABLES:
         return {key: _roles(value, where)}
+    if key == "tombstone":
+        return {key: _alternatives(value, where)}
     if key in ("order", "scope"):
         return {key: _one_of(value, _ORDERS if key == "order" else _SCOPES, where)}
     if key in ("data_without", "ignore_types", "absent"):
@@ -190,8 +227,9 @@ def _field(key: str, value: Any, where: str) -> dict[str, Any]:
     if isinstance(value, Mapping) and set(value) == {"parts"} and key in _PARTS:
         value = value["parts"] if isinstance(value["parts"], list) else [value["parts"]]
     elif isinstance(value, Mapping) and set(value) == {"first"}:
-        return {key: _alternatives(value["first"], where)} | ({"id_parts": ()} if key == "id" else {})
-    found = _alternatives(value, where)
+        value = value["first"] if isinstance(value["first"], list) else [value["first"]]
+        return {key: _alternatives(value, where, each=key == "entity")} | ({"id_parts": ()} if key == "id" else {})
+    found = _alternatives(value, where, each=key == "entity")
     if key != "id":
         return {key: found}
     return {"id": found, "id_parts": ()} if len(found) < 2 else {"id": (), "id_parts": found}
@@ -200,11 +238,28 @@ def _field(key: str, value: Any, where: str) -> dict[str, Any]:
 def _roles(value: Any, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     if not isinstance(value, Mapping):
         raise UsageError(f"{where} is no table", f'write [{where.rpartition(" ")[2]}] and below it: from = "data.from"')
-    return tuple((role, _alternatives(paths, f"{where}.{role}")) for role, paths in value.items())
+    return tuple(
+        (role, _alternatives(paths, f"{where}.{role}", each=where.endswith("entities")))
+        for role, paths in value.items()
+    )
 
 
-def _alternatives(value: Any, where: str) -> tuple[str, ...]:
-    return tuple(_alternative(each, where) for each in (value if isinstance(value, list) else [value]))
+def _alternatives(value: Any, where: str, *, each: bool = False) -> tuple[str, ...]:
+    """Read a value, or a list of them. `each`: paths may lead to each element of an array."""
+    found = tuple(_alternative(one, where) for one in (value if isinstance(value, list) else [value]))
+    for one in found:
+        arrays = {path.rpartition(EACH)[0] for path in _paths_in(one) if EACH in path}
+        if arrays and not each:
+            raise UsageError(f"{where}: {one!r} is of several values", f"{EACH} is for entity and [entities] alone")
+        if len(arrays) > 1:
+            raise UsageError(f"{where}: {one!r} is of several arrays", "name each in a role of its own")
+    return found
+
+
+def _paths_in(alternative: str) -> list[str]:
+    if alternative.startswith("="):
+        return []
+    return _TEMPLATE_FIELD.findall(alternative) if "{" in alternative else [alternative]
 
 
 def _alternative(value: Any, where: str) -> str:
@@ -229,7 +284,7 @@ def _path(value: Any, where: str) -> str:
     if not isinstance(value, str) or value.startswith("="):
         raise UsageError(f"{where}: {value!r} is no path", 'a constant is written { const = "text" }')
     try:
-        parse_path(value)
+        parse_path(value.replace(EACH, "[0]"))
     except UsageError as error:
         raise UsageError(f"{where}: {error.message}", error.hint) from None
     return value
@@ -262,15 +317,14 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
     implied = "sequence" if stanza.sequence and stanza.sequence != base.sequence else base.order
     if stanza.order != implied:
         lines.append(f"order = {toml_string(stanza.order)}")
-    if stanza.scope != base.scope:
-        lines.append(f"scope = {toml_string(stanza.scope)}")
-    if stanza.ignore != base.ignore:
-        lines.append(f"ignore = {toml_string(stanza.ignore)}")
+    texts = [key for key in ("scope", "ignore") if getattr(stanza, key) != getattr(base, key)]
+    lines += [f"{key} = {toml_string(getattr(stanza, key))}" for key in texts]
+    lines += [f"tombstone = {_write_values(stanza.tombstone)}"] * (stanza.tombstone != base.tombstone)
     lines += written_keys(stanza, base, toml_string)
     lines += [*write_time_keys(stanza), *write_text_keys(stanza, base)]
     if stanza.unwrap != base.unwrap:
         lines.append(f"unwrap = {toml_string(stanza.unwrap)}")
-    for key in _TABLES:
+    for key in TABLES:
         if getattr(stanza, key) != getattr(base, key):
             lines += ["", f"[{table}.{key}]"]
             lines += [f"{toml_key(role)} = {_write_values(paths)}" for role, paths in getattr(stanza, key)]

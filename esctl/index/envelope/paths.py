@@ -10,6 +10,8 @@ from esctl.errors import UsageError
 from esctl.model import MARK
 
 _SEGMENT = re.compile(r'"((?:[^"\\]|\\.)*)"|([^."\[\]]+)')
+EACH = "[*]"
+"""In a path: each element of an array."""
 _INDEX = re.compile(r"\[([0-9]{1,9})\]")
 
 

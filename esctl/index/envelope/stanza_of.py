@@ -66,21 +66,21 @@ def _chosen(
 ) -> tuple[Stanza, Detection | None]:
     configured = stanza_for(config, source)
     if configured is not None and configured.name != RECOGNISED:
-        stanza = _finished(config, configured, sample, recorded)
+        stanza = _finished(config, source, configured, sample, recorded)
         return stanza if recorded is None else replace(stanza, numbering=recorded.numbering), None
     detection = None if recorded is not None else recognised(sample(), cursor)
     found = recorded if detection is None else detection.stanza
     assert found is not None
     stanza = found if configured is None else beside(configured, found)
     told = None if detection is None else with_overrides(detection, stanza, "esctl.toml says so")
-    stanza = _finished(config, stanza, sample, found)
+    stanza = _finished(config, source, stanza, sample, found)
     return stanza, None if told is None else with_overrides(told, stanza)
 
 
-def _finished(config: MappingConfig, stanza: Stanza, sample: Sample, found: Stanza | None) -> Stanza:
+def _finished(config: MappingConfig, source: str, stanza: Stanza, sample: Sample, found: Stanza | None) -> Stanza:
     """Lay options over a stanza, and complete it by a sample. `found` is what was recognised, where that is known."""
     if config.overrides:
-        stanza = override(stanza, config.overrides)
+        stanza = override(stanza, config.overrides, source)
     openings = find_openings(sample())[0] if found is None else openings_of(found)
     if stanza.name in PRESETS:
         stanza = fitted(stanza, [opened(each, openings) for each in sample()])

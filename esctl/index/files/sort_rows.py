@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[np.int64]
 
 _ENTITIES = "esctl_entities"
+_MOST_ROWS = 256
+"""Of one event."""
 _FEW = 4096
 """Most different texts of a column handed on as codes: Parquet writes them all into each row group."""
 _CODED = ("source", "scope", "type", "actor", "ordering", "undated", "wall", "invalid", "nulls")
@@ -42,6 +44,7 @@ class Rows(Struct, frozen=True):
     payload: tuple[str, ...]  # names of the payload columns
     event: Numbers
     role: Numbers
+    order: Numbers  # among the rows of its event
     named: Numbers
     kinds: pa.Array
     entities: pa.Array
@@ -63,7 +66,7 @@ class Rows(Struct, frozen=True):
             yield self._table(slice(start, start + size))
 
     def _table(self, part: slice) -> pa.Table:
-        event, role = pa.array(self.event[part]), self.role[part]
+        event, role, order = pa.array(self.event[part]), self.role[part], self.order[part]
         stanza = self.events["stanza"].to_numpy()[self.event[part]].astype(np.int64)
         named = pa.array(self.named[part], mask=self.named[part] == len(self.entities))
 
@@ -73,7 +76,7 @@ class Rows(Struct, frozen=True):
         columns = taken(_SOURCES)
         label = stanza * self.roles + role
         columns["role"] = pa.DictionaryArray.from_arrays(pa.array(label, mask=self.unlabelled[label]), self.labels)
-        columns["role_order"] = pa.array(role.astype(np.uint8))
+        columns["role_order"] = pa.array(order.astype(np.uint8))
         columns |= taken(_SAID)
         columns["kind"] = self.kinds.take(named)
         columns["entity"] = self.entities.take(named)
@@ -88,48 +91,107 @@ def arrange(
     roles: int,
 ) -> Rows:
     """Sort the events of a chunk; `role_names` by stanza number, `roles` the most that any has."""
-    event, role, found, kinds = [], [], [], []
+    rows = _of_roles(events, roles)
+    named, kind, entity = _numbered(connection, rows.entities, rows.kinds)
+    named = np.concatenate([named, np.full(len(rows.event) - len(named), len(entity))])
+    # One number holds the order: kind and entity, event, row of the event.
+    most = roles if rows.order is None else _MOST_ROWS
+    places = rows.role if rows.order is None else rows.order
+    key = (named * len(events) + rows.event) * most + places
+    if rows.order is None:
+        key.sort()
+        which = key % most
+    else:
+        sorting = np.argsort(key)
+        key, which = key[sorting], rows.role[sorting]
+    named, inside = np.divmod(key, max(len(events), 1) * most)
+    at, places = np.divmod(inside, most)
+    labels = _labels(role_names, roles)
+    unlabelled = np.array([not label for label in labels])
+    return Rows(
+        _coded(events), tuple(payload), at, which, places, named, kind, entity, pa.array(labels), unlabelled, roles
+    )
+
+
+class _RoleRows(Struct, frozen=True):
+    """Rows in the order of roles, those of no entity last; `order` among those of an event, None: that of the roles."""
+
+    event: Numbers
+    role: Numbers
+    order: Numbers | None
+    entities: pa.Array  # of the rows that have one
+    kinds: pa.Array
+
+
+def _of_roles(events: pa.Table, roles: int) -> _RoleRows:
+    """List the rows of each role, of which events that may have several entities in it have one for each."""
+    event, role, order, found, kinds = [], [], [], [], []
     entityless = np.ones(len(events), np.bool_)
+    before: Numbers | None = None  # rows of each event for the roles so far; a role without an entity keeps its number
     for i in range(roles):
-        entity = events[f"entity_{i}"].combine_chunks()
+        entity, kind = events[f"entity_{i}"].combine_chunks(), events[f"kind_{i}"].combine_chunks()
         present = entity.is_valid()
         there = np.flatnonzero(present.to_numpy(zero_copy_only=False))
         entityless[there] = False
+        names, own = entity.drop_null(), kind.filter(present)
+        start = np.full(len(there), i) if before is None else before[there]
+        width: Numbers | int = 1
+        if pa.types.is_list(entity.type):
+            before = np.full(len(events), i) if before is None else before
+            width = pc.fill_null(pc.list_value_length(entity), 1).to_numpy().astype(np.int64)
+            which, place = _spread(names)
+            there, start = there[which], start[which] + place
+            names, own = names.flatten(), own.flatten()
+        before = None if before is None else before + width
         event.append(there)
         role.append(np.full(len(there), i))
-        found.append(entity.drop_null())
-        kinds.append(events[f"kind_{i}"].combine_chunks().filter(present))
-    named, kind, entity = _numbered(connection, pa.concat_arrays(found), pa.concat_arrays(kinds))
+        order.append(start)
+        found.append(names)
+        kinds.append(own)
     homeless = np.flatnonzero(entityless)
-    event.append(homeless)
-    role.append(np.zeros(len(homeless), np.int64))
-    named = np.concatenate([named, np.full(len(homeless), len(entity))])
-    # One number holds the order: kind and entity, event, role.
-    key = np.sort((named * len(events) + np.concatenate(event)) * roles + np.concatenate(role))
-    named, inside = np.divmod(key, max(len(events), 1) * roles)
-    at, which = np.divmod(inside, roles)
-    labels = _labels(role_names, roles)
-    unlabelled = np.array([not label for label in labels])
-    return Rows(_coded(events), tuple(payload), at, which, named, kind, entity, pa.array(labels), unlabelled, roles)
+    none = np.zeros(len(homeless), np.int64)
+    places = None if before is None else np.concatenate([*order, none])
+    rows = (np.concatenate([*event, homeless]), np.concatenate([*role, none]))
+    return _RoleRows(*rows, places, pa.concat_arrays(found), pa.concat_arrays(kinds))
 
 
-def unsorted_rows_sql(table: str, payload: Sequence[str], role_names: Sequence[Sequence[str]], roles: int) -> str:
-    """Write a SELECT of the rows that `arrange` makes of the events registered as `table`, in no order."""
+def _spread(lists: pa.Array) -> tuple[Numbers, Numbers]:
+    """Return which list each element of some lists is of, and its place in that."""
+    widths = pc.list_value_length(lists).to_numpy().astype(np.int64)
+    starts = np.cumsum(widths) - widths
+    return np.repeat(np.arange(len(widths)), widths), np.arange(widths.sum()) - np.repeat(starts, widths)
+
+
+def unsorted_rows_sql(
+    table: str, payload: Sequence[str], role_names: Sequence[Sequence[str]], roles: int, listed: Set[int]
+) -> str:
+    """Write a SELECT of the rows that `arrange` makes of the events registered as `table`, in no order.
+
+    In the roles that are `listed` an event has LISTs of entities and kinds.
+    """
     labels = [literal(label) if label else "NULL" for label in _labels(role_names, roles)]
     shared = ", ".join(identifier(name) for name in (*_SOURCES, *_SAID, *_REST, *payload))
 
-    def rows(role: int, kind: str, entity: str, condition: str) -> str:
+    def rows(role: int, order: str, kind: str, entity: str, source: str) -> str:
         label = f"([{', '.join(labels)}]::VARCHAR[])[stanza * {roles} + {role + 1}]"
-        return f"""SELECT {shared}, {label} AS role, {role}::UTINYINT AS role_order, {kind} AS kind, {entity} AS entity
-            FROM {table} WHERE {condition}"""
+        return f"""SELECT {shared}, {label} AS role, ({order})::UTINYINT AS role_order,
+            {kind} AS kind, {entity} AS entity FROM {source}"""
 
-    found = [
-        rows(i, f"coalesce(kind_{i}, {kind_sql(f'entity_{i}')})", f"entity_{i}", f"entity_{i} IS NOT NULL")
-        for i in range(roles)
-    ]
+    def of_role(i: int) -> str:
+        before = [f"coalesce(len(entity_{k}), 1)" if k in listed else "1" for k in range(i)]
+        there = f"FROM {table} WHERE entity_{i} IS NOT NULL"
+        if i not in listed:
+            there = f"(SELECT *, entity_{i} AS e, kind_{i} AS k, 0 AS place {there})"
+        else:
+            place = f"generate_subscripts(entity_{i}, 1) - 1 AS place"
+            there = f"(SELECT *, unnest(entity_{i}) AS e, unnest(kind_{i}) AS k, {place} {there})"
+        return rows(i, " + ".join([*before, "place"]), f"coalesce(k, {kind_sql('e')})", "e", there)
+
     homeless = " AND ".join(f"entity_{i} IS NULL" for i in range(roles))
     nothing = "CAST(NULL AS VARCHAR)"
-    return " UNION ALL ".join([*found, rows(0, nothing, nothing, homeless)])
+    return " UNION ALL ".join(
+        [*map(of_role, range(roles)), rows(0, "0", nothing, nothing, f"{table} WHERE {homeless}")]
+    )
 
 
 def _labels(role_names: Sequence[Sequence[str]], roles: int) -> list[str]:

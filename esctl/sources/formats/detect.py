@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from esctl.sources.formats.jsontext import first_value, is_json, is_json_object
-from esctl.sources.formats.prefixes import find_prefix
+from esctl.sources.formats.prefixes import KEY, find_prefix
 from esctl.sources.formats.tables import find_dialect, is_separated
 from esctl.sources.formats.text.csvlog import csvlog_columns
 from esctl.sources.formats.text.known import count_lines, find_text_format, text_format
@@ -39,10 +39,11 @@ def sniff(head: bytes, whole: bool = True) -> str:
         return "jsonl"
     if csvlog_columns(head):
         return "csv"
-    has_prefix = find_prefix(lines) is not None
+    prefix = find_prefix(lines)
+    has_prefix = prefix is not None
     if not has_prefix and not is_separated(head) and find_text_format(lines):
         return "text"
-    table = find_dialect(head, whole)
+    table = None if prefix == KEY else find_dialect(head, whole)
     if table is not None:
         return "tsv" if table.delimiter == "\t" else "csv"
     if has_prefix:

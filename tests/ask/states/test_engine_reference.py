@@ -60,7 +60,7 @@ def test_states_are_those_of_the_reference(number: int) -> None:
             assert not disagreements(replace(log, bounds=log.bounds[-2:]), made, ["replay"])
 
     hold(check, 210, number)
-    assert not LABELS - RARE - seen.keys()
+    assert not sorted(LABELS - RARE - seen.keys())
 
 
 @pytest.mark.parametrize("number", effort.numbers(3))
@@ -150,10 +150,8 @@ def test_a_stream_folds_as_a_set_does(monkeypatch: pytest.MonkeyPatch) -> None:
 
 PORT = """
 def merge(state, event):
-    if event["data"] is None:
-        return state
     if not isinstance(event["data"], dict):
-        raise ValueError("merge needs an object")
+        return state
     return {**state, **event["data"]}
 """
 

@@ -269,3 +269,23 @@ def test_a_reader_sees_just_the_records_of_its_own_head() -> None:
         for head in (1, 2, 3):
             view = structs.replace(made.view, upto=head)
             assert [row.state for row in replace(made, view=view).replay({}).values()] == [{"a": head}]
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        lambda rules: {"T*": rules},
+        lambda rules: [{"type": "T*", **rule} for rule in rules],
+        lambda rules: {"T*": [*rules, {"when": "data.n < -9", "merge_patch": "data"}]},
+    ],
+)
+def test_rules_of_one_pattern_apply_in_the_order_of_the_file(listed: Any) -> None:
+    small, large = (
+        {"set": {"size": "'small'"}, "add": {"n": "data.n"}},
+        {"when": "data.n > 5", "set": {"size": "'large'"}},
+    )
+    events = [("Took", {"n": 7}), ("Took", {"n": 2}, "thing-2")]
+    assert states(log_of(listed([small, large]), *events)) == {
+        "thing-1": {"size": "large", "n": 7}, "thing-2": {"size": "small", "n": 2},
+    }  # fmt: skip
+    assert states(log_of(listed([large, small]), *events))["thing-1"] == {"size": "small", "n": 7}

@@ -217,7 +217,7 @@ def test_kafka_messages_of_kcat(tmp_path: Path) -> None:
     rows = good("log", "--columns", "type,entity,id,data", cwd=tmp_path).rows
     assert rows[1] == {"type": "LimitRaised", "entity": "cust-1", "id": "a2", "data": {"limit": 250}}
     assert rows[2]["data"] is None
-    assert good("replay", "cust-1", cwd=tmp_path).rows[0]["state"] == {"limit": 250, "name": "N1"}
+    assert good("replay", "cust-1", "--at", "@2", cwd=tmp_path).rows[0]["state"] == {"limit": 250, "name": "N1"}
 
 
 def test_marten_as_csv(tmp_path: Path) -> None:

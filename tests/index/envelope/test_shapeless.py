@@ -45,6 +45,22 @@ def test_it_is_passed_over_where_states_are_stepped(tmp_path: Path) -> None:
     assert [len(row["state"]) for row in good("replay", cwd=tmp_path).rows] == [3200, 1]
 
 
+@pytest.mark.parametrize("operation", ["merge", "merge_patch", "replace"])
+def test_rules_of_ones_own_pass_over_it_as_the_default_ones_do(operation: str, tmp_path: Path) -> None:
+    keep(tmp_path, "0@order-1")
+    (tmp_path / "esctl.toml").write_text(f'[projections.p.on."*"]\n{operation} = "data"\ncount = "events"\n')
+    done = good("replay", cwd=tmp_path)
+    expected = {"s-0": {"n": 2, "events": 3}, "s-1": {"n": 5, "events": 3}}
+    states = {row["entity"]: row["state"] for row in done.rows}
+    if operation == "replace":
+        assert {name: state["n"] for name, state in states.items()} == {"s-0": 2, "s-1": 5}
+    else:
+        assert states == expected
+    assert "note: 1 payload that is no object in scope: esctl doctor --payloads" in done.err
+    assert "payload" not in good("replay", "s-0", cwd=tmp_path).err
+    assert "1 payload that is no object" in good("audit", "s-1", cwd=tmp_path).err
+
+
 @pytest.mark.parametrize("odd", PAYLOADS)
 def test_every_question_is_answered(odd: Any, tmp_path: Path) -> None:
     keep(tmp_path, odd)

@@ -1,0 +1,98 @@
+"""What is said about `--map` beside esctl.toml: what goes before what, and where each part of a mapping is from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from esctl.cli import diagnostics
+from esctl.config import Config, Setting
+from esctl.engine.exact_text import json_string
+from esctl.index.envelope.map_options import KEPT, overruled
+from esctl.index.envelope.mapping import FIELDS, TABLES, is_named, parted, source_of, stanza_for
+from esctl.model import MappingConfig, Stanza
+
+if TYPE_CHECKING:
+    from esctl.api import Store
+    from esctl.index.files.manifest import Manifest
+
+_MOST = 10
+"""Sources, or keys, that are listed."""
+_SHOWN = (*FIELDS, *TABLES, "tombstone", "unwrap", "time_format")
+
+
+def report_overruled(store: Store, quiet: bool) -> None:
+    """Print which keys of esctl.toml `--map` goes before, and which options are for no source that there is."""
+    options = store.overrides
+    known = store.view.manifest.sources
+    found = overruled(store.config.mapping, options, known)
+    for told in found[:_MOST]:
+        value = told.value if isinstance(told.value, str) else str(told.value)
+        diagnostics.note(f"note: --map {told.option} goes before {told.place} of esctl.toml ({value:.60})", quiet)
+    if found:
+        more = f"; so it is of {len(found) - _MOST} more keys" if len(found) > _MOST else ""
+        diagnostics.note(f"note: to follow esctl.toml alone{more}: esctl reindex --map ''", quiet)
+    for glob in dict.fromkeys(filter(None, map(source_of, options))):
+        if not any(is_named(glob, name) for name in known):
+            listed = ", ".join(sorted(known)[:_MOST]) or "none"
+            diagnostics.note(f"note: --map {glob}:... is for no source that there is; sources: {listed}", quiet)
+
+
+def kept_options(options: Sequence[str]) -> Iterator[Setting]:
+    """List what `--map` said as settings."""
+    for option in options:
+        source, key, path = parted(option)
+        place = f"mapping.sources.{json_string(source)}.{key}" if source else f"mapping.{key}"
+        yield Setting(place, path, KEPT)
+
+
+def configured_keys(
+    settings: Iterable[Setting], config: Config, options: Sequence[str], names: Iterable[str]
+) -> Iterator[Setting]:
+    """Say of the settings of a file's mapping which of them `--map` goes before."""
+    behind = {told.place: told.option for told in overruled(config.mapping, options, names)}
+    for setting in settings:
+        option = next((option for place, option in behind.items() if _is_at(setting.name, place)), None)
+        yield Setting(
+            setting.name, setting.value, f"{setting.origin}, behind --map {option}" if option else setting.origin
+        )
+
+
+def _is_at(name: str, place: str) -> bool:
+    bare = place.replace('"', "")
+    return f"{name}.".startswith((f"{place}.", f"{bare}."))
+
+
+def read_by(manifest: Manifest, config: MappingConfig, file: str) -> Iterator[Setting]:
+    """List how sources are read, those that are read alike once, and where each part of that is from."""
+    alike: dict[tuple[Any, ...], list[str]] = {}
+    for name, number in sorted(manifest.sources.items()):
+        said = tuple(option for option in config.overrides if source_of(option) in ("", *_globs_of(name, config)))
+        alike.setdefault((number, stanza_for(config, name), said), []).append(name)
+    for (number, own, said), names in alike.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        stanza = manifest.stanzas[number]
+        for key, value in _values(stanza):
+            yield Setting(f"read.{json_string(names[0])}{more}.{key}", value, _origin(key, stanza, own, said, file))
+
+
+def _globs_of(name: str, config: MappingConfig) -> list[str]:
+    return [glob for glob in map(source_of, config.overrides) if glob and is_named(glob, name)]
+
+
+def _values(stanza: Stanza) -> Iterator[tuple[str, str]]:
+    for key in _SHOWN:
+        value: Any = getattr(stanza, key) or (stanza.id_parts if key == "id" else ())
+        if key in TABLES:
+            yield from ((f"{key}.{role}", " | ".join(paths)) for role, paths in value)
+        elif value:
+            yield key, value if isinstance(value, str) else " | ".join(value)
+
+
+def _origin(key: str, stanza: Stanza, own: Stanza | None, said: Sequence[str], file: str) -> str:
+    group = key.partition(".")[0]
+    if any(parted(option)[1] in (key, group) for option in said):
+        return "--map"
+    if own is not None and own.name and getattr(own, group):
+        return file if own.name == "custom" else f"{file}, preset {own.name}"
+    return "recognised" if stanza.name == "custom" else f"preset {stanza.name}"
