@@ -132,6 +132,10 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
     if rule.stanzas is not None:
         reads.columns["stanza"] = None
         tests.append(f"stanza IN ({', '.join(map(str, sorted(rule.stanzas)))})")
+    if rule.named is not None:
+        expression, name = rule.named
+        with placed(expression.where):
+            tests.append(f"coalesce({to_text(expression.compile(reads.resolve)).sql} = {literal(name)}, false)")
     if rule.when is not None:
         with placed(rule.when.where):
             condition = rule.when.condition(reads.resolve).sql

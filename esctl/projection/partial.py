@@ -167,6 +167,7 @@ def _operations(projection: Projection) -> dict[int, tuple[str | None, ...]]:
             operation.name,
             operation.field,
             operation.value.text if operation.value is not None else None,
+            *((rule.named[0].text,) if rule.named is not None else ()),
         )
         for order, (rule, operation) in enumerate(pairs, 1)
     }

@@ -6,16 +6,19 @@ import difflib
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.model import TOMBSTONE
 from esctl.projection.expressions import Expression
 
+MOST_NAMES = 500
+"""Names that the events of a log may give to fields by one expression."""
 ADDITIVE = ("add", "subtract", "count")
 LISTS = ("append", "remove")
 FIELD_OPERATIONS = ("set", *ADDITIVE, "min", "max", *LISTS)
@@ -37,6 +40,7 @@ class Operation(Struct, frozen=True):
     value: Expression | None = None
     lenient: bool = False
     without: frozenset[str] = frozenset()  # members of a merged object that are left out
+    named: Expression | None = None  # gives the field's name, which the event tells; `field` is as it was written
 
 
 class Rule(Struct, frozen=True):
@@ -47,12 +51,17 @@ class Rule(Struct, frozen=True):
     when: Expression | None
     operations: tuple[Operation, ...]
     where: str
+    named: tuple[Expression, str] | None = None  # only events for which this expression gives this text
     stanzas: frozenset[int] | None = None  # only events that are read by these; None: all
 
     @property
     def is_glob(self) -> bool:
         """Return whether the pattern has wildcards."""
         return "*" in self.pattern or "?" in self.pattern
+
+
+Names = Callable[[Rule, Expression], Sequence[str]]
+"""Lists the names that an expression gives for the events of a rule, one more than MOST_NAMES at most."""
 
 
 class Projection(Struct, frozen=True):
@@ -103,6 +112,36 @@ def with_tombstones(projection: Projection) -> Projection:
     return replace(projection, rules=(*DEFAULT.rules, TOMBSTONES)) if projection.rules is DEFAULT.rules else projection
 
 
+def with_names(projection: Projection, names: Names) -> Projection:
+    """Return a projection with a rule for each name that events give to a field, in its place among the others.
+
+    Raises UsageError for too many names, and for one whose field is accumulated in two ways.
+    """
+    rules = tuple(part for rule in projection.rules for part in _parts(rule, names))
+    check_families(rules, f"projections.{projection.name}")
+    return replace(projection, rules=rules)
+
+
+def _parts(rule: Rule, names: Names) -> Iterator[Rule]:
+    if all(operation.named is None for operation in rule.operations):
+        yield rule
+        return
+    for operation in rule.operations:
+        if operation.named is None:
+            yield replace(rule, operations=(operation,))
+            continue
+        found = names(rule, operation.named)
+        if len(found) > MOST_NAMES:
+            raise UsageError(
+                f"{operation.named.where}: events name more than {MOST_NAMES} fields",
+                "name fewer: by a rule for events of one type, or with the names as values: "
+                "append = { changes = \"{'field': data.field, 'value': data.value}\" }",
+            )
+        for name in found:
+            own = replace(operation, field=name, named=None)
+            yield replace(rule, named=(operation.named, name), operations=(own,))
+
+
 def parse_projections(table: Mapping[str, Any], file: str) -> tuple[Projection, ...]:
     """Read the [projections] table of a configuration file. Raises UsageError naming `file` and key."""
     if not isinstance(table, Mapping):
@@ -126,7 +165,7 @@ def parse_projection(name: str, body: Any, file: str) -> Projection:
     }
     for field, kind in types.items():
         _check_type(kind, f"{where}.types.{field}")
-    _check_families(rules, where)
+    check_families(rules, where)
     digest = hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return Projection(
         name=name,
@@ -185,7 +224,7 @@ def _operations(name: str, value: Any, where: str) -> list[Operation]:
             raise UsageError(f"{where} is {value!r}", "write delete = true")
         return [Operation("delete")]
     if name == "unset":
-        return [Operation("unset", field) for field in _texts(value, where)]
+        return [_of_field("unset", field, None, where) for field in _texts(value, where)]
     if name in OBJECT_OPERATIONS:
         expression = Expression(_text(value, where), where)
         return [Operation(name, "", expression, lenient=expression.path == ("data",))]
@@ -195,9 +234,25 @@ def _operations(name: str, value: Any, where: str) -> list[Operation]:
         value = dict.fromkeys(value, True)
     fields = _table(value, where)
     return [
-        Operation(name, field, Expression(_expression(item, f"{where}.{field}"), f"{where}.{field}"))
+        _of_field(name, field, Expression(_expression(item, f"{where}.{field}"), f"{where}.{field}"), where)
         for field, item in fields.items()
     ]
+
+
+_NAME_PART = re.compile(r"(\{\{|\}\}|\{[^{}]+\})")
+
+
+def _of_field(name: str, field: str, value: Expression | None, where: str) -> Operation:
+    """Return an operation on a field, whose name may have expressions in braces (`{{` and `}}` are braces)."""
+    parts = [part for part in _NAME_PART.split(field) if part]
+    plain = {"{{": "{", "}}": "}"}
+    if not any(part not in plain and _NAME_PART.fullmatch(part) for part in parts):
+        return Operation(name, "".join(plain.get(part, part) for part in parts), value)
+    texts = [
+        f"({part[1:-1]}\n)" if part not in plain and _NAME_PART.fullmatch(part) else literal(plain.get(part, part))
+        for part in parts
+    ]
+    return Operation(name, field, value, named=Expression(" || ".join(["''", *texts]), f"{where}.{json.dumps(field)}"))
 
 
 def _expression(value: Any, where: str) -> str:
@@ -208,7 +263,8 @@ def _expression(value: Any, where: str) -> str:
     return _text(value, where)
 
 
-def _check_families(rules: tuple[Rule, ...], where: str) -> None:
+def check_families(rules: tuple[Rule, ...], where: str) -> None:
+    """Raise UsageError where a field is accumulated in two ways."""
     families: dict[str, str] = {}
     for rule in rules:
         for operation in rule.operations:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from .evaluation import truth
+from .evaluation import evaluate, truth
 from .mapping import Envelope, Event, Record, read_events, sequence_key
 from .operations import apply
 from .rules import FAMILIES, WHOLE, Operation, Rule, parse_projection
 from .times import read_bound
-from .values import MISSING, FoldError, Problem, UnreadableError, same
+from .values import MISSING, FoldError, Problem, UnreadableError, same, to_text
 
 Entity = tuple[str, str]
 """(kind, entity)"""
@@ -225,7 +225,7 @@ class Reference:
         return operation.name != "unset" or any(o.field == operation.field or o.name in WHOLE for o in others)
 
     def _run(self, rule: Rule, row: Event, life: _Life, touched: set[str]) -> bool:
-        for operation in rule.operations:
+        for operation in filter(None, (_settled(each, row) for each in rule.operations)):
             try:
                 done = apply(operation, life.state, row, self.projection.types)
             except UnreadableError as problem:
@@ -244,6 +244,14 @@ class Reference:
             elif operation.name == "replace" and done:
                 life.lost.clear()
         return any(operation.name == "delete" for operation in rule.operations)
+
+
+def _settled(operation: Operation, row: Event) -> Operation | None:
+    """Give an operation with the field's name that the event tells; None where it tells none."""
+    if not operation.named:
+        return operation
+    parts = [part if isinstance(part, str) else to_text(evaluate(part, row)) for part in operation.named]
+    return None if None in parts else replace(operation, field="".join(map(str, parts)))
 
 
 def _problem(row: Event, error: UnreadableError, name: str = "") -> Problem:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .expressions import Literal, Node, Path, parse_expression
@@ -24,6 +24,7 @@ class Operation:
     field: str = ""
     value: Node | None = None
     lenient: bool = False  # what is no object is passed over
+    named: tuple[str | Node, ...] = ()  # texts and expressions that make the field's name, which the event tells
 
 
 @dataclass(frozen=True)
@@ -100,14 +101,20 @@ def _operations(name: str, value: Any) -> list[Operation]:
     if name == "set" or name in FAMILIES:
         if not isinstance(value, Mapping):
             raise ConfigError(f"{name} takes a table of fields")
-        return [Operation(name, field, parse_expression(item)) for field, item in value.items()]
+        return [_named(Operation(name, field, parse_expression(item))) for field, item in value.items()]
     if name == "unset":
-        return [Operation("unset", field) for field in ([value] if isinstance(value, str) else value)]
+        return [_named(Operation("unset", field)) for field in ([value] if isinstance(value, str) else value)]
     if name == "delete" and value is True:
         return [Operation("delete")]
     if name in WHOLE:
         return [Operation(name, "", parse_expression(value), lenient=value == "data")]
     raise ConfigError(f"unknown operation {name!r}")
+
+
+def _named(operation: Operation) -> Operation:
+    pieces = re.split(r"\{([^{}]+)\}", operation.field)
+    parts = tuple(parse_expression(piece) if i % 2 else piece for i, piece in enumerate(pieces))
+    return operation if len(parts) == 1 else replace(operation, named=parts)
 
 
 def _one_family(rules: tuple[Rule, ...]) -> None:

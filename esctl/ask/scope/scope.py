@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.ask.scope.bounds import bound, entity_conditions, is_glob, known_conditions
 from esctl.ask.scope.named_values import nearest
@@ -21,11 +22,13 @@ from esctl.index.files.manifest import PayloadPath
 from esctl.index.pruning import ALWAYS, Test, any_of
 from esctl.index.scan import FOLDABLE, IndexView, Read
 from esctl.model import AsOf
-from esctl.projection.fold import MOST_FIELDS, Keys, Plan, plan
+from esctl.projection.expressions import Expression
+from esctl.projection.fold import MOST_FIELDS, Keys, Plan, guard_sql, plan
 from esctl.projection.reads import Measured, Reads, measure, nested_types
 from esctl.projection.rows import default_projection, without_envelopes
-from esctl.projection.spec import Projection, family, with_tombstones
+from esctl.projection.spec import MOST_NAMES, Projection, Rule, family, with_names, with_tombstones
 from esctl.projection.sql import EventRows, cells_sql
+from esctl.projection.values import placed, to_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -141,7 +144,7 @@ def _unheard(projection: Projection, fields: Set[str]) -> list[str]:
     found = [
         format_path(("data", path[1]))
         for rule in projection.rules
-        for expression in (rule.when, *(operation.value for operation in rule.operations))
+        for expression in (rule.when, *(each for one in rule.operations for each in (one.named, one.value)))
         for path in (expression.paths() if expression is not None else ())
         if path[0] == "data" and len(path) > 1 and isinstance(path[1], str) and path[1] not in fields
     ]
@@ -225,7 +228,24 @@ def plan_for(
 
 def completed(scope: Scope, projection: Projection) -> Projection:
     """Return a projection with what its rules say only of logs that have tombstones, where this one may."""
-    return with_tombstones(projection) if any(s.tombstone for s in scope.view.manifest.stanzas) else projection
+    if any(stanza.tombstone for stanza in scope.view.manifest.stanzas):
+        projection = with_tombstones(projection)
+    is_named = any(operation.named is not None for rule in projection.rules for operation in rule.operations)
+    return with_names(projection, lambda rule, named: _names_told(scope, rule, named)) if is_named else projection
+
+
+def _names_told(scope: Scope, rule: Rule, named: Expression) -> list[str]:
+    """List the names that events tell by an expression where a rule is for them; of all entities, if not a few."""
+    few = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
+    reads = Reads(scope.view, {}, lenient=True)
+    with placed(named.where):
+        name = to_text(named.compile(reads.resolve)).sql
+    # Whether its condition holds may hang on numbers that are not measured here: it settles which events, not names.
+    guard = guard_sql(replace(rule, when=None), reads)
+    rows = scope.view.relation(reads.columns, reads.by_alias(), counted(scope) if few else [FOLDABLE])
+    told = f"SELECT DISTINCT {name} AS name FROM ({rows}) WHERE {guard} AND {name} IS NOT NULL LIMIT {MOST_NAMES + 1}"
+    with explained():
+        return sorted(name for (name,) in scope.connection.execute(told).fetchall())
 
 
 def _member_paths(view: IndexView, projection: Projection, keys: Keys) -> list[PayloadPath]:

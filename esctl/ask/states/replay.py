@@ -13,6 +13,7 @@ from esctl.ask.scope.scope import (
     Scope,
     check_entities,
     claims,
+    completed,
     event_rows,
     hold_checks,
     plan_for,
@@ -144,6 +145,7 @@ def _names(scope: Scope, sql: str) -> frozenset[str]:
 
 
 def _told_states(scope: Scope, projection: Projection, sql: str, only: Set[str] | None, had: frozenset[str]) -> States:
+    projection = completed(scope, projection)
     operations = [operation for rule in projection.rules for operation in rule.operations]
     names = dict.fromkeys([*sorted(had), *(one.field for one in operations if one.field)])
     whole = [one for one in operations if not one.field and one.value is not None and one.value.path == ("data",)]
