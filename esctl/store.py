@@ -267,7 +267,7 @@ class OpenStore:
         projections = self.projections if projection_file is None else projections_of(config)
         scope = Scope(
             self.session, self.view, projections, projection, tuple(entities), known, self.tz, config.path,
-            shelf=None if self.snapshots == "off" else self.shelf,
+            shelf=None if self.snapshots == "off" else self.shelf, records=self.snapshot,
         )  # fmt: skip
         if not without:
             return scope

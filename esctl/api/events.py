@@ -32,15 +32,19 @@ class Events(OpenStore):
         grep: str | None = None,
         tail: int | None = None,
         reverse: bool = False,
+        raw: str | Sequence[str] = (),
     ) -> Relation:
-        """Return the events in order of arrival, as `esctl log` does; `only`: those of one of its options."""
+        """Return the events in order of arrival, as `esctl log` does; `only`: those of one of its options.
+
+        `raw`: more columns, of records as they came (`raw`, `raw.user.name`).
+        """
         from esctl.ask.events.log import EventFilters, log
         from esctl.ask.scope.named_values import check_sources
 
         check_sources(several(source), self.snapshot.cursors)
         filters = self.filters(actor, type, (), from_, to)
         scope = self.scope(entities, "", known_at)
-        wanted = EventFilters(filters, where, only, several(source), grep, tail, reverse)
+        wanted = EventFilters(filters, where, only, several(source), grep, tail, reverse, several(raw))
         answer = log(scope, wanted, self.snapshot)
         return Relation(answer, scope, points=(filters.start, filters.end))
 

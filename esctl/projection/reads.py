@@ -16,7 +16,7 @@ from esctl.errors import UsageError
 from esctl.index.envelope.paths import format_path
 from esctl.index.files.manifest import PayloadPath
 from esctl.index.pruning import Test
-from esctl.index.scan import EVENT_COLUMNS, IndexView, Read
+from esctl.index.scan import EVENT_COLUMNS, Form, IndexView, Read, read_json
 from esctl.projection.values import INTEGER, NUMBER_TEXT, WIDE, Shape, Value
 from esctl.projection.wide import number_key
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     import duckdb
 
     from esctl.projection.syntax import Path
+
+
+RECORD = "raw_json"
+"""The column with the text of an event's record, where a query has it."""
 
 
 class Reads(Struct):
@@ -35,6 +39,7 @@ class Reads(Struct):
     aliases: dict[Read, str] = field(default_factory=dict)
     nested_types: dict[PayloadPath, str] = field(default_factory=dict)  # as `nested_types` finds them
     lenient: bool = False  # a field that no event has had yet is missing, as in an event that has not that field
+    records: bool = False  # the query has the column RECORD, so that `raw.x` can be asked for
     _made: int = 0  # aliases, so that none is given twice
 
     def alias(self, read: Read) -> str:
@@ -58,6 +63,8 @@ class Reads(Struct):
         head = path[0]
         if head == "data":
             return self.payload(tuple(path[1:]))
+        if head == "raw" and self.records:
+            return _of_record(tuple(path[1:]))
         if len(path) == 1 and head in EVENT_COLUMNS:
             return self._column(str(head))
         near = difflib.get_close_matches(str(head), ("data", *EVENT_COLUMNS), 1)
@@ -109,6 +116,14 @@ class Reads(Struct):
             as_number = f"try_cast(sequence AS {INTEGER.sql_type})" if whole else number_key("sequence")
             return Value(json, "dynamic", INTEGER if whole else WIDE, "sequence", kind, as_number, "", "sequence")
         return Value(identifier(name), "text")
+
+
+def _of_record(path: PayloadPath) -> Value:
+    """Return the dynamic value at a path of an event's record, as it came."""
+    forms: tuple[Form, ...] = ("json", "text", "type")
+    json, text, kind = (read_json(RECORD, path, form, marked=True) for form in forms)
+    label = format_path(("raw", *path))
+    return Value(json, "dynamic", WIDE, text=text, json_type=kind, number=number_key(text), static="", label=label)
 
 
 class Measured(Struct, frozen=True):

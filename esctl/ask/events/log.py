@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from esctl.ask.events.raw_fields import check_paths, raw_columns, with_records
 from esctl.ask.events.raw_records import holding, texts_of
 from esctl.ask.scope.bounds import entity_conditions, known_conditions
 from esctl.ask.scope.event_names import events_of, part_condition, several, text_values
@@ -17,7 +18,7 @@ from esctl.ask.scope.ignored import ignored
 from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
-from esctl.index.files.manifest import IS_ERASED, UNREADABLE
+from esctl.index.files.manifest import IS_ERASED, UNREADABLE, PayloadPath
 from esctl.index.pruning import Test
 from esctl.index.scan import OWN_TIME, Read
 from esctl.model import Answer, Column
@@ -39,8 +40,9 @@ COLUMNS = (
 class EventFilters(Struct, frozen=True):
     """Which events to list, and in which order.
 
-    `where` is an SQL predicate over an event's columns and `data`; `tail`: the last so many of what is left (None:
-    all); `backwards`: the last first; `grep`: a text that the record's bytes hold.
+    `where` is an SQL predicate over an event's columns, `data` and `raw`; `tail`: the last so many of what is left
+    (None: all); `backwards`: the last first; `grep`: a text that the record's bytes hold; `raw`: more columns, of
+    records as they came: `raw`, `raw.user.name`.
     """
 
     filters: Filters = field(default_factory=Filters)
@@ -50,6 +52,7 @@ class EventFilters(Struct, frozen=True):
     grep: str | None = None
     tail: int | None = None
     backwards: bool = False
+    raw: tuple[str, ...] = ()
 
 
 _ONLY = {
@@ -80,12 +83,12 @@ def log(scope: Scope, wanted: EventFilters, records: StoreState | None = None) -
     conditions += [one_of("source", wanted.sources)] if wanted.sources else []
     if wanted.grep is not None and records is not None:
         conditions.append(f"position IN ({holding(scope, records, wanted.grep)})")
-    listed = replace(_listed(scope, conditions, wanted), notes=unmatched)
-    if wanted.only == "invalid" and records is not None:
-        sql = f"""SELECT e.*, r.raw FROM ({listed.sql}) e LEFT JOIN ({texts_of(scope, records, listed.sql)}) r
-            USING (position) ORDER BY position{" DESC" if wanted.backwards else ""}"""
-        listed = replace(listed, sql=sql, columns=(*COLUMNS, Column("raw", "text")))
-    return listed
+    if wanted.only != "invalid" or records is None:
+        return replace(_listed(scope, conditions, wanted), notes=unmatched)
+    listed = _listed(scope, conditions, replace(wanted, raw=tuple(name for name in wanted.raw if name != "raw")))
+    sql = f"""SELECT e.*, r.raw FROM ({listed.sql}) e LEFT JOIN ({texts_of(scope, records, listed.sql)}) r
+        USING (position) ORDER BY position{" DESC" if wanted.backwards else ""}"""
+    return replace(listed, sql=sql, columns=(*listed.columns, Column("raw", "text")), notes=unmatched)
 
 
 def find_event(scope: Scope, event: str) -> list[int]:
@@ -128,19 +131,28 @@ def events_at(scope: Scope, positions: list[int]) -> Answer:
 
 def _listed(scope: Scope, conditions: list[Test], wanted: EventFilters) -> Answer:
     test = ""
-    reads = Reads(scope.view, {})
+    reads = Reads(scope.view, {}, records=scope.records is not None)
+    told: list[PayloadPath] = []
     if wanted.where:
         expression = Expression(wanted.where, "--where")
         paths = [tuple(path[1:]) for path in expression.paths() if path[0] == "data" and len(path) > 1]
-        reads = Reads(scope.view, measure(scope.connection, scope.view, paths))
+        reads.shapes = measure(scope.connection, scope.view, paths)
         test = f" WHERE {expression.condition(reads.resolve).sql}"
+        told = [tuple(path[1:]) for path in expression.paths() if path[0] == "raw"]
     names = [column.name for column in COLUMNS if column.name != "data"]
     payload = {"data": Read((), "json"), **reads.by_alias()}
-    rows = f"SELECT * FROM ({scope.view.relation([*names, 'undated', 'role_order'], payload, conditions)}){test}"
+    rows = scope.view.relation([*names, "undated", "role_order"], payload, conditions)
+    if told or wanted.raw:
+        rows = with_records(scope, rows, conditions)
+        check_paths(scope, rows, told, "--where")
+    rows = f"SELECT * FROM ({rows}){test}"
     forth, back = "position, role_order", "position DESC, role_order DESC"
     if wanted.tail is not None:
         rows = f"SELECT * FROM ({rows}) ORDER BY {back} LIMIT {int(wanted.tail)}"
-    listed = ", ".join(OWN_TIME if column.name == "time" else f'"{column.name}"' for column in COLUMNS)
-    sql = f"SELECT {listed} FROM ({rows}) ORDER BY {back if wanted.backwards else forth}"
+    more = raw_columns(scope, rows, wanted.raw)
+    listed = [OWN_TIME if column.name == "time" else f'"{column.name}"' for column in COLUMNS]
+    items = ", ".join([*listed, *(item for item, _ in more)])
+    sql = f"SELECT {items} FROM ({rows}) ORDER BY {back if wanted.backwards else forth}"
+    columns = (*COLUMNS, *(column for _, column in more))
     inner = {"data": frozenset(scope.view.fields)}
-    return Answer(scope.session, sql, COLUMNS, title="events", inner=inner)
+    return Answer(scope.session, sql, columns, title="events", inner=inner)

@@ -33,6 +33,7 @@ from esctl.projection.values import placed, to_text
 if TYPE_CHECKING:
     import duckdb
 
+    from esctl.log.store_state import StoreState
     from esctl.saved_states.files import Shelf
 
 
@@ -57,6 +58,7 @@ class Scope(Struct, frozen=True):
     config: Path | None = None  # the esctl.toml, beside which a python projection may live
     without: tuple[Skipped, ...] = ()
     shelf: Shelf | None = None  # the snapshots that may be used
+    records: StoreState | None = None  # the evidence, for what is asked of records as they came
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from esctl.ask.events.entities import entities
 from esctl.ask.events.log import COLUMNS as LOG_COLUMNS
+from esctl.ask.events.raw_fields import with_records
 from esctl.ask.events.types import types
 from esctl.ask.scope.bounds import known_conditions
 from esctl.ask.scope.fold_order import check_order
@@ -30,7 +31,7 @@ from esctl.errors import UsageError
 from esctl.index.scan import OWN_TIME, Read
 from esctl.model import Answer, AsOf
 from esctl.projection.payload_struct import is_wide, number_fields, payload_struct
-from esctl.projection.reads import Reads, measure
+from esctl.projection.reads import RECORD, Reads, measure
 from esctl.projection.rows import default_projection, without_envelopes
 from esctl.projection.spec import Projection
 from esctl.timespec import HINT, parse_as_of
@@ -185,9 +186,17 @@ def _events(scope: Scope, select: Select) -> tuple[str, list[str]]:
     names = [column.name for column in LOG_COLUMNS if column.name != "data"] + ["conflict", "undated"]
     known = known_conditions(scope.connection, view, scope.known_at)
     rows = view.relation(names, reads.by_alias(), known)
+    raw = _names_raw(select)
+    rows = with_records(scope, rows, known) if raw else rows
+    record = f", CAST({unmark_json_sql(RECORD)} AS JSON) AS raw" if raw else ""
     listed = ", ".join(OWN_TIME if name == "time" else identifier(name) for name in names)
     as_text = [path[0] for path in measured if is_wide(reads.payload(path))]
-    return f"SELECT {listed}, {data} AS data, CAST({payload} AS JSON) AS payload FROM ({rows})", as_text
+    return f"SELECT {listed}, {data} AS data, CAST({payload} AS JSON) AS payload{record} FROM ({rows})", as_text
+
+
+def _names_raw(select: Select) -> bool:
+    """Return whether a query names the records as they came, which no `*` stands for: they are read from the log."""
+    return any("raw" in (part.lower() for part in node.get("column_names", ())) for node in select.nodes())
 
 
 def mentioned_fields(select: Select, fields: Sequence[str]) -> tuple[str, ...]:

@@ -35,7 +35,8 @@ def run(
         typer.Option(
             "--where",
             metavar="CONDITION",
-            help="Only events for which this SQL condition on data.<field>, type, time, ... holds.",
+            help="Only events for which this SQL condition on data.<field>, raw.<field> (of the record as it came), "
+            "type, time, ... holds.",
         ),
     ] = "",
     grep: Annotated[
@@ -68,9 +69,10 @@ def run(
     if len(chosen) > 1:
         raise UsageError(f"--{chosen[0]} and --{chosen[1]} are both given", "give one of them")
     only: _Only = chosen[0] if chosen else ""
+    raw = [name for name in shared.columns if name == "raw" or name.startswith("raw.")]
     events = store.events(
         *(entities or ()), actor=actor or (), type=type or (), from_=start, to=end, where=where, known_at=known_at,
-        only=only, source=source or (), grep=grep, tail=tail, reverse=reverse,
+        only=only, source=source or (), grep=grep, tail=tail, reverse=reverse, raw=raw,
     )  # fmt: skip
     table = TABLE_ERASED if erased else TABLE_INVALID if invalid else TABLE_REPEATED if only and not ignored else TABLE
     render_answer(events, shared, store, table)

@@ -1,0 +1,106 @@
+"""Records as they came, as JSON text: for conditions and columns on `raw.*`, whatever the mapping makes of them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from esctl.ask.scope.scope import Scope
+from esctl.engine.duckdb import explained, relational, single_row
+from esctl.engine.quoting import identifier, literal
+from esctl.errors import UsageError, did_you_mean
+from esctl.index.envelope.paths import format_path, parse_path
+from esctl.index.files.manifest import PayloadPath
+from esctl.index.pruning import Test
+from esctl.index.scan import read_json
+from esctl.model import Column
+from esctl.projection.reads import RECORD
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_FEW = 4096
+"""Records that are looked up one by one; more are read with all between them."""
+
+
+def with_records(scope: Scope, rows: str, conditions: Sequence[Test]) -> str:
+    """Add to a SELECT of events, which has their `position`, the text of their records as the column RECORD.
+
+    `conditions` are those of the SELECT. Text is NULL for what is no JSON, and for what was erased.
+    """
+    asked = scope.view.relation(["position"], None, conditions)
+    with explained():
+        found = relational(scope.connection).sql(f"SELECT DISTINCT position FROM ({asked}) ORDER BY 1").to_arrow_table()
+    path = scope.session.folder / f"{secrets.token_hex(8)}.parquet"
+    _write(scope, found["position"].combine_chunks(), str(path))
+    return f"SELECT * FROM ({rows}) LEFT JOIN read_parquet({literal(str(path))}) USING (position)"
+
+
+def _write(scope: Scope, positions: Any, path: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from esctl.index.decode.log_rows import judge_rows
+
+    assert scope.records is not None
+    schema = pa.schema([("position", pa.int64()), (RECORD, pa.string())])
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for table in _tables(scope, positions):
+            texts = judge_rows(relational(scope.connection), table, scope.records.cursors).text.cast(pa.string())
+            writer.write_table(pa.table({"position": table["position"].cast(pa.int64()), RECORD: texts}, schema))
+
+
+def _tables(scope: Scope, positions: Any) -> Iterator[pa.Table]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from esctl.index.chunks import chunks
+    from esctl.log.reader import records_at
+
+    records = scope.records
+    assert records is not None
+    if len(positions) <= _FEW:
+        found = records_at(records, positions.to_pylist())
+        yield from [found] if found.num_rows else []
+        return
+    for table in chunks(records, positions[0].as_py(), positions[-1].as_py()):
+        own = table.filter(pc.is_in(table["position"].cast(pa.int64()), value_set=positions))
+        yield from [own] if own.num_rows else []
+
+
+def raw_columns(scope: Scope, rows: str, names: Iterable[str]) -> list[tuple[str, Column]]:
+    """Return the SQL of columns on records (`raw.ip.src`), over `rows` with the column RECORD, each with its column.
+
+    Raises UsageError for one that no record has, with the nearest that one has.
+    """
+    paths = {name: parse_path(name)[1:] for name in names}
+    check_paths(scope, rows, paths.values())
+    return [
+        (f"{_at(path)} AS {identifier(name)}", Column(name, "value" if path else "json"))
+        for name, path in paths.items()
+    ]
+
+
+def check_paths(scope: Scope, rows: str, paths: Iterable[PayloadPath], where: str = "") -> None:
+    """Raise UsageError for a path that no record of `rows` has, with the nearest that one has."""
+    for path in dict.fromkeys(paths):
+        with explained():
+            row = single_row(scope.connection, f"SELECT count({_at(path)}), count({RECORD}) FROM ({rows})")
+        if row is not None and row[1] and not row[0]:
+            told = f"no record listed has {format_path(('raw', *path))}"
+            raise UsageError(f"{where}: {told}" if where else told, _nearest(scope, rows, path))
+
+
+def _at(path: PayloadPath) -> str:
+    return read_json(RECORD, path, "json", marked=True)
+
+
+def _nearest(scope: Scope, rows: str, path: PayloadPath) -> str:
+    import difflib
+
+    keys = f"SELECT DISTINCT unnest(json_keys({RECORD})) FROM ({rows}) WHERE json_type({RECORD}) = 'OBJECT'"
+    with explained():
+        names = [name for (name,) in scope.connection.execute(keys).fetchall()]
+    near = difflib.get_close_matches(str(path[0]) if path else "", names, 1)
+    return did_you_mean([format_path(("raw", each)) for each in near], "see one whole with: esctl show @POSITION")
