@@ -93,6 +93,18 @@ def test_targets_of_okta(tmp_path: Path) -> None:
     assert {row["actor"] for row in rows} == {"adm@x.test"}
 
 
+@pytest.mark.parametrize(("name", "key"), [("okta", "target"), ("entra_audit", "targetResources")])
+def test_an_event_is_of_all_its_targets_however_many(name: str, key: str, tmp_path: Path) -> None:
+    records = [dict(record) for record in SAMPLES[name]["records"]]
+    targets = [{"type": "User", "id": f"u{n}", "alternateId": f"u{n}@x.test", "displayName": f"U{n}"} for n in range(9)]
+    records[0][key] = targets
+    (tmp_path / "a.jsonl").write_bytes(lines(records))
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    rows = good("log", "--where", "position = 1", "--columns", "entity,role", cwd=tmp_path).rows
+    assert len({row["entity"] for row in rows}) == 9
+    assert {row["role"] for row in rows} == {"target"}
+
+
 def test_a_digest_that_is_named_is_kept_and_no_event(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines(SAMPLES["cloudtrail_digest"]["records"]))
     done = esctl("ingest", "a.jsonl", cwd=tmp_path)

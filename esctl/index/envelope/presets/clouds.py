@@ -163,10 +163,9 @@ ENTRA_SIGNIN = Preset(
 """https://learn.microsoft.com/graph/api/resources/signin, alone or as `properties` of diagnostic logs"""
 
 
-def _entra_target(at: int) -> tuple[str, ...]:
-    place = f"targetResources[{at}]"
-    return tuple(f"{{{place}.type}}/{{{place}.{name}}}" for name in ("userPrincipalName", "displayName", "id"))
-
+_ENTRA_TARGET = tuple(
+    f"{{targetResources[*].type}}/{{targetResources[*].{name}}}" for name in ("userPrincipalName", "displayName", "id")
+)
 
 ENTRA_AUDIT = Preset(
     Stanza(
@@ -174,7 +173,7 @@ ENTRA_AUDIT = Preset(
         id=("id",),
         type=("activityDisplayName", "operationName"),
         time=("activityDateTime",),
-        entities=(("target", _entra_target(0)), ("target_2", _entra_target(1)), ("target_3", _entra_target(2))),
+        entities=(("target", _ENTRA_TARGET),),
         actor=(
             "initiatedBy.user.userPrincipalName",
             "initiatedBy.user.id",

@@ -45,10 +45,7 @@ GITHUB_EVENTS = Preset(
 """https://docs.github.com/en/rest/activity/events (and GH Archive)."""
 
 
-def _okta_target(at: int) -> tuple[str, ...]:
-    place = f"target[{at}]"
-    return tuple(f"{{{place}.type}}/{{{place}.{name}}}" for name in ("alternateId", "displayName", "id"))
-
+_OKTA_TARGET = tuple(f"{{target[*].type}}/{{target[*].{name}}}" for name in ("alternateId", "displayName", "id"))
 
 OKTA = Preset(
     Stanza(
@@ -56,12 +53,7 @@ OKTA = Preset(
         id=("uuid",),
         type=("eventType",),
         time=("published",),
-        entities=(
-            ("target", (*_okta_target(0), "{actor.type}/{actor.alternateId}", "{actor.type}/{actor.id}")),
-            ("target_2", _okta_target(1)),
-            ("target_3", _okta_target(2)),
-            ("target_4", _okta_target(3)),
-        ),
+        entities=(("target", (*_OKTA_TARGET, "{actor.type}/{actor.alternateId}", "{actor.type}/{actor.id}")),),
         actor=("actor.alternateId", "actor.displayName", "actor.id"),
         correlation=("transaction.id",),
         data=("record",),
