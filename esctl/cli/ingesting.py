@@ -245,11 +245,9 @@ def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> Non
         for source, candidate in candidates[:4]
         if source == name
     )
-    path = candidates[0][1].path
-    hint = f"say which it is: esctl reindex --map {shell_word(f'entity={path}')}"
-    if any(stanza.entity or stanza.entities for stanza in manifest.stanzas):  # what --map says goes for all sources
-        stanza = f"[mapping.sources.{toml_string(glob.escape(name))}] of the esctl.toml that `esctl init` writes"
-        hint = f"say which it is: entity = {toml_string(path)} in {stanza}, then: esctl reindex"
+    others = any(stanza.entity or stanza.entities for stanza in manifest.stanzas)  # which are not to be read anew
+    option = f"{f'{glob.escape(name)}:' if others else ''}entity={candidates[0][1].path}"
+    hint = f"say which it is: esctl reindex --map {shell_word(option)}"
     raise UsageError(
         f"{name}: the events are kept, but no field was recognised as the entity; candidates: {listed}", hint
     )

@@ -288,15 +288,8 @@ def test_a_second_source_gets_its_entity_as_the_hint_says(tmp_path: Path) -> Non
         (tmp_path / f"{name}.jsonl").write_text(event)
     good("ingest", "w.jsonl", cwd=tmp_path)
     hint = esctl("ingest", "-q", "u.jsonl", cwd=tmp_path).err.splitlines()[-1]
-    assert hint == (
-        'hint: say which it is: entity = "usr" in [mapping.sources."u.jsonl"] of the esctl.toml that `esctl init` '
-        "writes, then: esctl reindex"
-    )
-    good("init", cwd=tmp_path)
-    toml, stanza = tmp_path / "esctl.toml", '[mapping.sources."u.jsonl"]\n'
-    assert stanza in toml.read_text()
-    toml.write_text(toml.read_text().replace(stanza, f'{stanza}entity = "usr"\n'))
-    good("reindex", cwd=tmp_path)
+    assert hint == "hint: say which it is: esctl reindex --map u.jsonl:entity=usr"
+    good("reindex", "--map", "u.jsonl:entity=usr", cwd=tmp_path)
     rows = good("log", "--columns", "id,type,time,entity", cwd=tmp_path).rows
     assert [tuple(row.values()) for row in rows] == [
         (name, "K", "2024-01-01T00:00:00Z", f"{name}-1") for name in ("w", "u")
