@@ -13,7 +13,7 @@ from esctl.engine.duckdb import explained
 from esctl.index.envelope.mapping import to_toml
 from esctl.index.envelope.toml_text import toml_string
 from esctl.index.files.manifest import Manifest
-from esctl.model import Stanza
+from esctl.model import TOMBSTONE, Stanza
 
 MOST_TYPES = 40
 _HEADER = """# How esctl reads these logs, and what it folds them into. Written by `esctl init`; yours to change.
@@ -66,7 +66,8 @@ def _projection(kind: str, types: list[tuple[str, int]], fields: Mapping[str | N
         seen = ", ".join(
             f"{field} ({'|'.join(sorted(kinds))})" for field, kinds in list(fields.get(kind_type, {}).items())[:12]
         )
-        lines += [f"# {count} events; fields: {_one_line(seen) or 'none'}", header, 'merge = "data"', ""]
+        does = "delete = true" if kind_type == TOMBSTONE else 'merge = "data"'
+        lines += [f"# {count} events; fields: {_one_line(seen) or 'none'}", header, does, ""]
     return "\n".join(lines)
 
 

@@ -102,6 +102,14 @@ def test_rules_delete_if_they_say_so(tmp_path: Path) -> None:
     assert [row["entity"] for row in good("replay", cwd=tmp_path).rows] == ["c-0", "c-2"]
 
 
+def test_a_configuration_to_start_from_deletes_them_too(tmp_path: Path) -> None:
+    ingested(tmp_path, kcat)
+    before = good("replay", cwd=tmp_path).rows
+    good("init", cwd=tmp_path)
+    good("reindex", cwd=tmp_path)
+    assert good("replay", cwd=tmp_path).rows == before
+
+
 def test_a_mapping_says_where_it_shows(tmp_path: Path) -> None:
     (tmp_path / "esctl.toml").write_text('[mapping]\nentity = "k"\ndata = "v.after"\ntombstone = ["v", "w"]\n')
     lines = [{"k": "a", "v": {"after": {"n": 1}}}, {"k": "b", "v": {"after": None}}, {"k": "a", "v": None}]
