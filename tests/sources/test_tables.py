@@ -26,6 +26,8 @@ def rows_of(folder: Path, data: bytes, size: int = 1 << 20, **options: Any) -> l
     found: list[Any] = []
     header = b""
     for delivery in read(Source(str(path), path), SourceOptions(batch_bytes=size, **options), {}):
+        if not delivery.batch.num_rows:
+            continue
         judged = judge(delivery.batch["raw"], delivery.cursor)
         texts, reasons = judged.text.to_pylist(), judged.invalid.to_pylist()
         found += [reason if text is None else json.loads(text) for text, reason in zip(texts, reasons, strict=True)]
@@ -155,3 +157,40 @@ def test_what_people_have(name: str, count: int, real_logs: Path, tmp_path: Path
     found = rows_of(tmp_path, (real_logs / "cases" / "22-excel-sep-line" / name).read_bytes())
     assert len(found) == count
     assert all("id" in row or "Identity" in row for row in found[:2])
+
+
+ZEEK = r"""#separator \x09
+#set_separator	,
+#empty_field	(empty)
+#unset_field	-
+#path	dns
+#open	2024-03-01-10-00-00
+#fields	ts	uid	id.orig_h	id.resp_h	query
+#types	time	string	addr	addr	string
+1709287200.000000	C1	192.0.2.1	192.0.2.2	"x"	y
+1709287201.000000	C2	192.0.2.1	192.0.2.2	-
+1709287202.000000	C3	192.0.2.1	192.0.2.2	"z
+#close	2024-03-01-11-00-00
+""".replace('"x"	y', '"x" y')
+
+
+@pytest.mark.parametrize("size", [1, 40, 1 << 20])
+def test_a_log_of_zeek_says_itself_how_it_is_written(size: int, tmp_path: Path) -> None:
+    rows = [
+        {"ts": f"170928720{n}.000000", "uid": f"C{n + 1}", "id.orig_h": "192.0.2.1", "id.resp_h": "192.0.2.2"}
+        | {"query": query, "_path": "dns"}
+        for n, query in enumerate(('"x" y', None, '"z'))
+    ]
+    assert sniff(ZEEK.encode()) == "tsv"
+    assert rows_of(tmp_path, ZEEK.encode(), size) == rows
+    assert rows_of(tmp_path, ZEEK.encode() * 2, size) == rows * 2
+    assert rows_of(tmp_path, ZEEK.replace("\n", "\r\n").encode(), size) == rows
+    assert rows_of(tmp_path, ZEEK.rpartition("#close")[0].encode(), size) == rows
+
+
+def test_a_log_of_zeek_is_read_as_its_events(tmp_path: Path) -> None:
+    (tmp_path / "dns.log").write_text(ZEEK)
+    good("ingest", "dns.log", cwd=tmp_path)
+    rows = good("log", "--columns", "time,type,entity", cwd=tmp_path).rows
+    assert rows == [{"time": f"2024-03-01T10:00:0{n}Z", "type": "dns", "entity": "192.0.2.1"} for n in range(3)]
+    assert good("ingest", "dns.log", cwd=tmp_path).rows[0]["new"] == 0

@@ -282,7 +282,8 @@ def _table(input_format: str, head: bytes, whole: bool, options: SourceOptions) 
         return Dialect(",", columns=columns, names=CSVLOG, null=options.null, decimal=options.decimal or "")
     named = options.header is None and find_dialect(head, whole) is not None
     found = find_dialect(head, whole, named) or Dialect("\t" if input_format == "tsv" else ",")
-    found = replace(found, null=options.null, decimal=options.decimal or "")
+    null = found.null if options.null is None else options.null
+    found = replace(found, null=null, decimal=options.decimal or "")
     return found if options.header is not False else replace(found, columns=width_of(head, found, whole))
 
 

@@ -21,9 +21,12 @@ _COMMA_NUMBER = re.compile(_GROUPED)
 _IP = re.compile(_ADDRESS)
 
 
-def unled(row: bytes) -> bytes:
-    """Return a row without the blank lines before it."""
-    return row.removeprefix(BOM).lstrip(_LINE_ENDS)
+def unled(row: bytes, comment: bytes = b"") -> bytes:
+    """Return a row without the blank lines before it, nor those that are comments."""
+    row = row.removeprefix(BOM).lstrip(_LINE_ENDS)
+    while comment and row.startswith(comment):
+        row = row.partition(b"\n")[2].lstrip(_LINE_ENDS)
+    return row
 
 
 @lru_cache(maxsize=8)
@@ -49,6 +52,8 @@ def split_row(row: bytes, dialect: Dialect) -> list[bytes | None] | None:
     """Split one row into its cells, unquoted; an empty cell without quotes is None. None when a quote is not closed."""
     text = row[:-1] if row.endswith(b"\n") else row
     text = text[:-1] if text.endswith(b"\r") else text
+    if dialect.fields:  # it has no quotes
+        return [cell or None for cell in text.split(dialect.delimiter.encode())]
     cells: list[bytes | None] = []
     position = 0
     pattern = _cell_pattern(dialect.delimiter, dialect.escape)

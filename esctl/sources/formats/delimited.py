@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from msgspec.structs import replace
 from pyarrow import csv as arrow_csv
 
 from esctl.model import Cursor
@@ -73,7 +74,7 @@ class DelimitedReader:
             if not len(newlines):
                 return 0
             begin += int(newlines[0]) + 1
-        ends = row_ends(self._feed.window[begin:], self._dialect)
+        ends = row_ends(self._feed.window[begin:], replace(self._dialect, fields=""))
         return begin + int(ends[0]) if len(ends) else 0
 
     def _header(self, end: int) -> Piece:
@@ -89,7 +90,7 @@ class DelimitedReader:
 
     def _last(self) -> Iterator[Piece]:
         rest = self._feed.window.tobytes()
-        lead = len(rest) - len(unled(rest))
+        lead = len(rest) - len(unled(rest, _comment(self._dialect)))
         cells = split_row(rest[lead:], self._dialect)
         if lead == len(rest):
             upto = self._feed.end
@@ -110,7 +111,7 @@ def _is_whole(cells: list[bytes | None] | None, columns: int) -> bool:
 
 def row_ends(window: Bytes, dialect: Dialect) -> Offsets:
     """Return the offsets just after the newline of each row that is complete; blank lines belong to the next row."""
-    marks = np.flatnonzero((window == _NEWLINE) | (window == _QUOTE))
+    marks = np.flatnonzero((window == _NEWLINE) | (window == (_NEWLINE if dialect.fields else _QUOTE)))
     is_quote = window[marks] == _QUOTE
     if dialect.escape and is_quote.any():
         escaped = np.isin(marks, escaped_offsets(window, False)[0])
@@ -126,7 +127,7 @@ def row_ends(window: Bytes, dialect: Dialect) -> Offsets:
     if not len(newlines):
         return NOWHERE
     starts = np.concatenate([[0], newlines[:-1] + 1])
-    return _without_blank(window, starts, newlines)
+    return _without_blank(window, starts, newlines, _comment(dialect))
 
 
 def _at_cell_start(window: Bytes, opening: Offsets, delimiter: str) -> bool:
@@ -146,14 +147,21 @@ def _row_ends_by_cell(window: Bytes, dialect: Dialect) -> Offsets:
     newlines = np.array(ends, np.int64) - 1
     if not len(newlines):
         return NOWHERE
-    return _without_blank(window, np.concatenate([[0], newlines[:-1] + 1]), newlines)
+    return _without_blank(window, np.concatenate([[0], newlines[:-1] + 1]), newlines, _comment(dialect))
 
 
-def _without_blank(window: Bytes, starts: Offsets, newlines: Offsets) -> Offsets:
+def _comment(dialect: Dialect) -> bytes:
+    """Return the letter that comments between rows begin with, or nothing."""
+    return dialect.fields[:1].encode()
+
+
+def _without_blank(window: Bytes, starts: Offsets, newlines: Offsets, comment: bytes) -> Offsets:
     if window[: len(BOM)].tobytes() == BOM:
         starts[0] = len(BOM)
     first = window[starts]
     empty = (first == _NEWLINE) | ((first == _RETURN) & (newlines == starts + 1))
+    if comment:
+        empty |= first == comment[0]
     ends: Offsets = newlines[~empty] + 1
     return ends
 
@@ -163,6 +171,7 @@ def header_names(header: bytes, dialect: Dialect) -> list[str]:
     for _ in range(dialect.skip):
         header = header.partition(b"\n")[2]
     cells = split_row(unled(header), dialect) or [header]
+    cells = cells[1:] if dialect.fields else cells
     names: list[str] = []
     taken: set[str] = set()
     for number, cell in enumerate(cells, 1):
@@ -216,7 +225,7 @@ def _rows(raws: Any, names: list[str], dialect: Dialect) -> tuple[Any, Any]:
 def _one_row(raw: bytes | None, names: list[str], dialect: Dialect) -> tuple[str | None, str | None]:
     if raw is None:
         return None, None
-    cells = split_row(unled(raw), dialect)
+    cells = split_row(unled(raw, _comment(dialect)), dialect)
     if cells is None:
         return None, "a quote is not closed"
     cells = fitted(cells, len(names))
@@ -235,20 +244,26 @@ def _one_row(raw: bytes | None, names: list[str], dialect: Dialect) -> tuple[str
             members[name] = None
         elif text is not None:
             members[name] = with_point(text) if dialect.decimal == "," else text
+    if dialect.path:
+        members["_path"] = dialect.path
     return json.dumps(members, ensure_ascii=False, separators=(",", ":")), None
 
 
 def _by_column(raws: Any, names: list[str], dialect: Dialect) -> Any | None:
     """Do the same with Arrow's CSV reader; None when a row is not plain enough for both to read it alike."""
-    joined = _joined(raws)
-    if joined is None or not _plain(np.frombuffer(joined, np.uint8), dialect.delimiter):
+    joined = _joined(raws, dialect)
+    if joined is None or not (dialect.fields or _plain(np.frombuffer(joined, np.uint8), dialect.delimiter)):
         return None
     columns = [str(number) for number in range(len(names) + dialect.trailing)]
     try:
         table = arrow_csv.read_csv(
             pa.BufferReader(joined),
             arrow_csv.ReadOptions(column_names=columns, block_size=max(len(joined), 1 << 16)),
-            arrow_csv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True),
+            arrow_csv.ParseOptions(
+                delimiter=dialect.delimiter,
+                newlines_in_values=not dialect.fields,
+                quote_char=False if dialect.fields else '"',
+            ),
             arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(columns, pa.large_string()),
                 null_values=[""],
@@ -270,19 +285,22 @@ def _objects(names: list[str], cells: list[Any], dialect: Dialect) -> Any:
     values = [_member(column, dialect) for column in cells]
     if dialect.names == CSVLOG:
         names, values = with_audit(names, values, cells[names.index("message")])
+    if dialect.path:
+        path = pa.repeat(pa.scalar(json.dumps(dialect.path), pa.large_string()), len(cells[0]))
+        names, values = [*names, "_path"], [*values, path]
     return objects(names, values)
 
 
-def _joined(raws: Any) -> bytes | None:
+def _joined(raws: Any, dialect: Dialect) -> bytes | None:
     """Return rows joined; None when a row is missing or has a quote that it does not close."""
     if not len(raws) or raws.null_count:
         return None
     offsets = np.frombuffer(raws.buffers()[1], np.int64)[raws.offset : raws.offset + len(raws) + 1]
     data = raws.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
-    quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == _QUOTE)
+    quotes = NOWHERE if dialect.fields else np.flatnonzero(np.frombuffer(data, np.uint8) == _QUOTE)
     if (np.searchsorted(quotes, offsets - offsets[0]) % 2).any():
         return None
-    text = unled(data.to_pybytes())
+    text = unled(data.to_pybytes(), _comment(dialect))
     return text if text.endswith(b"\n") else text + b"\n"
 
 

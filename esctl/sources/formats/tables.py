@@ -14,8 +14,8 @@ from esctl.sources.pieces import BOM
 
 _ROWS = 50
 _DELIMITERS = ",;\t|"
-_NAME = re.compile(r"[^\W\d][\w .:/@#()%$\[\]-]{0,127}")
-_PLAIN_NAME = re.compile(r"[^\W\d][\w.-]{0,127}")
+_NAME = re.compile(r"@?[^\W\d][\w .:/@#()%$\[\]-]{0,127}")
+_PLAIN_NAME = re.compile(r"@?[^\W\d][\w.-]{0,127}")
 _ODD_ROWS = 0.2  # so many rows may have more or fewer cells than the header
 _BEFORE = 20  # lines that may stand before the header
 _SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
@@ -27,6 +27,8 @@ class Dialect(Struct, frozen=True):
     `skip` lines stand before the header, `trailing` tells that each row ends with a delimiter that its header has not;
     `escape` is what stands before a quote within quotes, "" where it is doubled; `decimal` the mark of fractions;
     `names` what the columns are known by where no header says it.
+    `fields` is the mark that the header begins with (`#fields`): then lines that begin with its first letter are
+    comments, and `path` is what the rows are of, which each of them has as `_path`.
     """
 
     delimiter: str = ","
@@ -37,6 +39,8 @@ class Dialect(Struct, frozen=True):
     decimal: str = ""
     null: str | None = None
     names: str = ""
+    fields: str = ""
+    path: str = ""
 
     def as_text(self) -> dict[str, str]:
         """Return what a cursor keeps of it."""
@@ -48,6 +52,8 @@ class Dialect(Struct, frozen=True):
             "columns": str(self.columns) if self.columns else "",
             "decimal": self.decimal,
             "names": self.names,
+            "fields": self.fields,
+            "path": self.path,
         }
         found |= {key: text for key, text in given.items() if text}
         return found if self.null is None else {**found, "null": self.null}
@@ -64,6 +70,8 @@ def dialect_of(texts: Mapping[str, str]) -> Dialect:
         decimal=texts.get("decimal", ""),
         null=texts.get("null"),
         names=texts.get("names", ""),
+        fields=texts.get("fields", ""),
+        path=texts.get("path", ""),
     )
 
 
@@ -72,6 +80,8 @@ def find_dialect(text: bytes, whole: bool, named: bool = True) -> Dialect | None
     if named and b"\0" in text:
         return None
     decoded = text.removeprefix(BOM).decode(errors="replace")
+    if zeek := _zeek(decoded):
+        return zeek
     if found := _SEPARATOR.match(decoded):
         return _finished(Dialect(found[1], skip=1), decoded, whole)
     for skip, rest in enumerate(_beheaded(decoded)):
@@ -83,9 +93,26 @@ def find_dialect(text: bytes, whole: bool, named: bool = True) -> Dialect | None
     return None
 
 
+def _zeek(text: str) -> Dialect | None:
+    """Return the dialect of a log of Zeek, which says itself how it is written."""
+    if not text.startswith("#separator "):
+        return None
+    first, *lines = text.split("\n", _BEFORE)
+    separator = re.sub(r"\\x([0-9a-fA-F]{2})", lambda found: chr(int(found[1], 16)), first.split(" ", 1)[1].strip("\r"))
+    said = {
+        name: rest for line in lines if line[:1] == "#" for name, _, rest in [line.strip("\r").partition(separator)]
+    }
+    skip = next((number for number, line in enumerate(lines, 1) if line.startswith("#fields" + separator)), None)
+    if len(separator) != 1 or skip is None:
+        return None
+    null, path = said.get("#unset_field", "-"), said.get("#path", "")
+    return Dialect(separator, skip=skip, null=null, fields="#fields", path=path)
+
+
 def is_separated(text: bytes) -> bool:
     """Return whether a text says itself by what its cells are separated, as Excel understands."""
-    return _SEPARATOR.match(text[:16].removeprefix(BOM).decode(errors="replace")) is not None
+    start = text[:16].removeprefix(BOM).decode(errors="replace")
+    return start.startswith("#separator ") or _SEPARATOR.match(start) is not None
 
 
 def _beheaded(text: str) -> list[str]:
