@@ -69,6 +69,7 @@ class Stanza(Struct, frozen=True):
     tenant: tuple[str, ...] = ()  # goes before an entity's name: "t-a/inv-1"
     absent: tuple[str, ...] = ()  # texts that stand for nothing, as "unknown" and "-"
     opened: tuple[tuple[str, str], ...] = ()  # (path, encoding) of texts that hold JSON: json, hex, base64, gzip; text
+    ignore_case: bool = False  # entities whose names differ in case only are one: all are in lower case
     data_without: tuple[str, ...] = ()  # members of `data` that are envelope, and no part of the payload
     row_keys: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (table, columns that name its rows) no record tells of
     pattern: str = ""  # of the lines of a text log: grok, a regular expression with named groups, or a known name

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 
 Detected = Callable[[str, "Detection"], None]
+Rows = tuple[Any, Any]
+"""Judged texts, and the headers of their records, or None: ChunkedArrays."""
 Raws = Callable[[Sequence[int]], Mapping[int, bytes]]
 
 
@@ -92,7 +94,8 @@ class Understanding(Struct, frozen=True, dict=True):
         new: dict[str, Stanza] = {}
         for source, start, stop in runs_of(table):
             if source not in manifest.sources and source not in new:
-                sample = judged.text.slice(start, min(stop - start, SAMPLE_RECORDS))
+                count = min(stop - start, SAMPLE_RECORDS)
+                sample = (judged.text.slice(start, count), table["headers"].slice(start, count))
                 new[source] = self._stanza_by(snapshot, source, sample, cursors[source])
         manifest = with_sources(manifest, new)
         chunk, groups = judged_chunk(self.connection, table, judged, cursors, manifest)
@@ -131,13 +134,14 @@ class Understanding(Struct, frozen=True, dict=True):
         for source, row, _ in runs_of(table):
             if source not in manifest.sources and source not in new:
                 first = int(table["position"][row].as_py())
-                new[source] = (first, self._stanza(snapshot, source, row, first, judged.text))
+                texts, headers = judged.text, table["headers"] if "headers" in table.column_names else None
+                new[source] = (first, self._stanza(snapshot, source, row, first, (texts, headers)))
         if not new:
             return manifest
         manifest = with_sources(manifest, in_numberings(like or manifest, new))
         return replace(manifest, zones={**manifest.zones, **zones_of(snapshot, new)})
 
-    def _stanza(self, snapshot: StoreState, source: str, row: int, first: int, texts: pa.ChunkedArray) -> Stanza:
+    def _stanza(self, snapshot: StoreState, source: str, row: int, first: int, rows: Rows) -> Stanza:
         """Say how a source is read whose first record is in a row of a chunk, at position `first`."""
         from esctl.index.envelope.samples import parsed
         from esctl.index.envelope.stanza_of import recorded, stanza_of
@@ -147,8 +151,8 @@ class Understanding(Struct, frozen=True, dict=True):
         @cache
         def sample() -> list[Any]:
             count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)
-            if row + count <= len(texts):
-                return parsed(texts.slice(row, count))
+            if row + count <= len(rows[0]):
+                return parsed(*(None if column is None else column.slice(row, count) for column in rows))
             return self._sampled(snapshot, source, first)
 
         def whole() -> Iterator[list[Any]]:
@@ -160,11 +164,11 @@ class Understanding(Struct, frozen=True, dict=True):
             self.detected(source, detection)
         return stanza
 
-    def _stanza_by(self, snapshot: StoreState, source: str, texts: pa.ChunkedArray, cursor: Cursor) -> Stanza:
+    def _stanza_by(self, snapshot: StoreState, source: str, rows: Rows, cursor: Cursor) -> Stanza:
         from esctl.index.envelope.samples import parsed
         from esctl.index.envelope.stanza_of import recorded, stanza_of
 
-        return stanza_of(self.config, source, recorded(snapshot, source), cursor, lambda: parsed(texts))[0]
+        return stanza_of(self.config, source, recorded(snapshot, source), cursor, lambda: parsed(*rows))[0]
 
     def _sampled(self, snapshot: StoreState, source: str, first: int, most: int = SAMPLE_RECORDS) -> list[Any]:
         from esctl.index.envelope.samples import sample_values
@@ -188,5 +192,5 @@ def _as_log_rows(snapshot: StoreState, parts: Sequence[Part]) -> pa.Table:
     columns["position"] = pa.array(np.arange(snapshot.head + 1, snapshot.head + 1 + count))
     columns["recorded_at"] = pa.array(np.full(count, snapshot.at + 1), pa.timestamp("us", tz="UTC"))
     columns["source"] = pa.chunked_array([pa.repeat(source, batch.num_rows) for source, batch in batches])
-    names = ("position", "recorded_at", "source", "offset", "source_time", "raw")
+    names = ("position", "recorded_at", "source", "offset", "source_time", "headers", "raw")
     return pa.table({name: columns[name].cast(SCHEMA.field(name).type) for name in names}).combine_chunks()

@@ -19,6 +19,8 @@ SCHEMA = pa.schema(
         pa.field("source_time", pa.timestamp("us", "UTC")),
     ]
 )
+WRAPPER = "wrapper"
+"""The header of a record that tells what stood around it: a JSON array of objects, from the outermost in."""
 BOM = b"\xef\xbb\xbf"
 BLANKS = b" \t\r\n"
 NOISE = BLANKS + b"\x1e\0"
@@ -32,7 +34,7 @@ class Piece(Struct, frozen=True):
     `starts` and `ends` are absolute offsets (row numbers for parquet and arrow): row i lies at `starts[i]`, and all
     before `ends[i]` is accounted for by it and the rows before. `upto` is where the piece as a whole ends (at least
     `ends[-1]`), `tail` the blank bytes between. `inside[i]` tells whether a JSON array is still open after row i,
-    `inside_end` whether one is at `upto`.
+    `inside_end` whether one is at `upto`. `around[i]` is what stands around row i in its document, null for nothing.
     """
 
     raws: pa.Array
@@ -43,6 +45,7 @@ class Piece(Struct, frozen=True):
     header: bytes = b""
     inside: npt.NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_))
     inside_end: bool = False
+    around: pa.Array | None = None
 
 
 def slices_of(window: npt.NDArray[np.uint8], bounds: Offsets) -> pa.Array:
@@ -51,9 +54,23 @@ def slices_of(window: npt.NDArray[np.uint8], bounds: Offsets) -> pa.Array:
     return pa.LargeBinaryArray.from_buffers(pa.large_binary(), len(bounds) - 1, buffers)
 
 
-def batch_of(offsets: Offsets, raws: pa.Array, times: pa.Array | None = None) -> pa.RecordBatch:
-    """Make a batch of the sources' schema; key, headers and, where no `times` are given, source_time are null."""
-    count = len(raws)
-    nulls = [pa.nulls(count, SCHEMA.field(name).type) for name in ("key", "headers", "source_time")]
-    columns = nulls if times is None else [*nulls[:-1], times]
-    return pa.RecordBatch.from_arrays([pa.array(offsets, pa.int64()), raws, *columns], schema=SCHEMA)
+def batch_of(
+    offsets: Offsets, raws: pa.Array, times: pa.Array | None = None, around: pa.Array | None = None
+) -> pa.RecordBatch:
+    """Make a batch of the sources' schema.
+
+    The key is null, and so are source_time where no `times` are given, and headers where nothing is `around` records:
+    else that is the header WRAPPER.
+    """
+    key, headers, time = (pa.nulls(len(raws), SCHEMA.field(name).type) for name in ("key", "headers", "source_time"))
+    headers = headers if around is None else _headers(around)
+    columns = [pa.array(offsets, pa.int64()), raws, key, headers, time if times is None else times]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def _headers(around: pa.Array) -> pa.Array:
+    there = around.is_valid().to_numpy(zero_copy_only=False)
+    values = around.drop_null()
+    pairs = pa.StructArray.from_arrays([pa.repeat(WRAPPER, len(values)), values], names=["name", "value"])
+    offsets = np.concatenate([[0], np.cumsum(there)]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pairs, mask=pa.array(~there)).cast(HEADERS)

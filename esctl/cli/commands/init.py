@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,11 +11,22 @@ from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
+if TYPE_CHECKING:
+    from esctl.model import MappingConfig
+
 
 @command
 def run(
     shared: Shared,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an existing esctl.toml.")] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset",
+            metavar="NAME",
+            help="The format of the events, as esctl presets lists it, whatever was recognised.",
+        ),
+    ] = None,
 ) -> None:
     """Write a commented esctl.toml with the recognised mapping and a starter projection."""
     from esctl.ask.events.starter_toml import starter
@@ -23,6 +34,8 @@ def run(
     from esctl.output.sink import write_bytes
 
     store = open_store(shared)
+    if preset is not None:
+        store.mapping = _mapping_of(preset)
     text = starter(store.scope(), store.view.manifest)
     path = shared.output or shared.config or store.path.absolute().parent / FILE
     if path.is_file() and not force:
@@ -32,3 +45,12 @@ def run(
     write_bytes([text.encode()], path)
     if str(path) != "-":
         diagnostics.note(f"wrote {path}", shared.quiet)
+
+
+def _mapping_of(preset: str) -> MappingConfig:
+    from esctl.index.envelope.mapping import parse_mapping
+    from esctl.index.envelope.presets import PRESETS
+
+    if preset not in PRESETS:
+        raise UsageError(f"--preset {preset}: there is no such preset", "list them: esctl presets")
+    return parse_mapping({"preset": preset})

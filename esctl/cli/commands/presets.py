@@ -11,7 +11,7 @@ from esctl.cli.options import Shared, command
 
 if TYPE_CHECKING:
     from esctl.index.envelope.presets.preset import Preset
-    from esctl.model import Answer
+    from esctl.model import Answer, Stanza
 
 _MAPPED = ("id", "type", "time", "entity", "tenant", "kind", "actor", "correlation", "causation", "data")
 
@@ -46,10 +46,13 @@ def _listed(presets: list[Preset]) -> Answer:
 
 
 def _explained(preset: Preset) -> Answer:
+    import json
+
     from esctl.index.envelope.presets.envelope_only import envelope_only
+    from esctl.index.envelope.presets.example import example
 
     stanza = preset.stanza
-    rows = [("needs", " or ".join(group)) for group in preset.needs]
+    rows = [("source", preset.source), *(("needs", " or ".join(group)) for group in preset.needs)]
     rows += [("lines", preset.lines)] if preset.lines else []
     for field in _MAPPED:
         paths = getattr(stanza, field) or (stanza.id_parts if field == "id" else ())
@@ -57,12 +60,23 @@ def _explained(preset: Preset) -> Answer:
         rows += [(field, joined.join(paths))] if paths else []
     rows += [(f"entity ({role})", " | ".join(paths)) for role, paths in stanza.entities]
     ordered = " or ".join(" + ".join(parts) for parts in preset.sequences)
-    rows.append(("order", f"by {ordered}; else by {preset.otherwise}" if ordered else f"by {stanza.order}"))
+    rows.append(("order", f"by {ordered}; else by {preset.otherwise}" if ordered else _order(stanza)))
     if names := sorted(envelope_only(stanza)):
         rows.append(("in no state", " | ".join(names)))
     rows += [("ignored types", " | ".join(stanza.ignore_types))] if stanza.ignore_types else []
+    rows += [("stands for nothing", " | ".join(stanza.absent))] if stanza.absent else []
+    rows += [("names", "in lower case, as case makes no difference")] if stanza.ignore_case else []
+    rows += [(f"opened as {encoding}", path) for path, encoding in stanza.opened]
+    rows.append(("example", json.dumps(example(preset))))
     rows.append(("to force it", f"esctl ingest --preset {stanza.name} FILE"))
+    rows.append(("in esctl.toml", f'[mapping] preset = "{stanza.name}"; esctl init --preset {stanza.name} writes it'))
     return _answer(("field", "where"), rows, stanza.name)
+
+
+def _order(stanza: Stanza) -> str:
+    if stanza.order != "time":
+        return f"by {stanza.order}"
+    return "by time, of one instant by arrival; an export that begins with the newest is recognised"
 
 
 def _first(paths: tuple[str, ...]) -> str:

@@ -97,7 +97,36 @@ def judged_chunk(
         numbers[start:stop] = group.number
     columns = {name: table[name] for name in ("position", "recorded_at", "source_time", "source", "offset")}
     columns |= {"text": judged.text, "invalid": judged.invalid, "marked": judged.marked, "grp": pa.array(numbers)}
-    return _with_opened(connection, pa.table(columns), list(groups.values())), list(groups.values())
+    chunk = _with_surroundings(connection, pa.table(columns), table, cursors, list(groups.values()))
+    return _with_opened(connection, chunk, list(groups.values())), list(groups.values())
+
+
+def _with_surroundings(
+    connection: duckdb.DuckDBPyConnection,
+    chunk: pa.Table,
+    table: pa.Table,
+    cursors: Mapping[str, Cursor],
+    groups: list[Group],
+) -> pa.Table:
+    """Give the records of a chunk what stood around them, where the stanzas of its groups look there."""
+    from esctl.index.envelope.envelope_sql import looks_around
+
+    headers = table["headers"] if "headers" in table.column_names else None
+    if headers is None or headers.null_count == len(headers) or not any(looks_around(g.stanza) for g in groups):
+        return chunk
+    import pyarrow as pa
+
+    from esctl.index.decode.surrounded import surround
+
+    grp = chunk["grp"].to_numpy()
+    looking = {group.number for group in groups if looks_around(group.stanza)}
+    for source, start, stop in runs_of(table):
+        if int(grp[start]) in looking:
+            rows = pa.array(range(start, stop))
+            texts, marked, around = (_whole(column.take(rows)) for column in (chunk["text"], chunk["marked"], headers))
+            texts, marked = surround(connection, texts, marked, around, cursors[source])
+            chunk = _with_rows(_with_rows(chunk, "text", rows, texts), "marked", rows, marked)
+    return chunk
 
 
 def _with_opened(connection: duckdb.DuckDBPyConnection, chunk: pa.Table, groups: list[Group]) -> pa.Table:

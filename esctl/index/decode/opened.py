@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from esctl.engine.exact_text import member_sql, members_sql, pointer_token
 from esctl.engine.quoting import literal
+from esctl.index.decode.rebuilt import Path, leads_on, place_of, rebuilt
 from esctl.index.decode.rows import DIALECTS
 from esctl.model import MARK, Cursor
 
@@ -18,17 +18,29 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-Opening = tuple[tuple[str, ...], str]
+Opening = tuple[Path, str]
 """The path of a text, and how a JSON value is written in it: one of ENCODINGS."""
 EXTENDED = "extended-json"
 """The encoding of whole records whose numbers, times and ids are objects, as MongoDB writes them."""
 WHOLE = (EXTENDED, *DIALECTS)
 """The encodings of whole records; besides that one, those of databases' change logs."""
-ENCODINGS = ("json", "hex", "base64", "gzip", "text", *WHOLE)
+PAIRS = "pairs"
+"""The encoding of a list of pairs (`{"key": k, "value": v}`, `{"name": n, "value": v}`) that is opened as an object."""
+ENCODINGS = ("json", "hex", "base64", "gzip", "hstore", PAIRS, "text", *WHOLE)
 """What a text may hold; `text` leaves it as it is."""
 
 _TABLE = "esctl_open"
 _OPENED = "esctl_opened"
+_PAIR = r'("(?:[^"\\]|\\.)*")=>("(?:[^"\\]|\\.)*"|NULL)'
+_HSTORE_PAIRS = (
+    f"list_transform(list_zip(regexp_extract_all(s, {literal(_PAIR)}, 1), regexp_extract_all(s, {literal(_PAIR)}, 2)), "
+    "lambda p: p[1] || ':' || CASE p[2] WHEN 'NULL' THEN 'null' ELSE p[2] END)"
+)
+_HSTORE = (
+    f"CASE WHEN array_to_string(regexp_extract_all(s, {literal(_PAIR)}), ', ') = s "
+    f"THEN encode('{{' || array_to_string({_HSTORE_PAIRS}, ',') || '}}') END"
+)
+"""PostgreSQL's hstore escapes in its quotes as JSON does; what is not wholly made of pairs is none."""
 _LARGEST = 256 << 20
 """Bytes that one compressed text may become."""
 _HEX = r"(?:\\x|0x|0X)?(?:[0-9a-fA-F]{2})+"
@@ -56,6 +68,10 @@ def open_texts(
             from esctl.index.decode.rows.reading import read_rows
 
             texts, marked = read_rows(texts, marked, encoding, row_keys or {})
+        elif encoding == PAIRS:
+            from esctl.index.decode.pairs import open_pairs
+
+            texts = open_pairs(connection, texts, path)
         elif encoding != "text":
             texts, marked = _open(connection, texts, marked, path, encoding)
     return texts, marked
@@ -89,7 +105,7 @@ def _plain(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> pa.Array:
 
 
 def _open(
-    connection: duckdb.DuckDBPyConnection, texts: pa.Array, marked: pa.Array, path: tuple[str, ...], encoding: str
+    connection: duckdb.DuckDBPyConnection, texts: pa.Array, marked: pa.Array, path: Path, encoding: str
 ) -> tuple[pa.Array, pa.Array]:
     import numpy as np
     import pyarrow as pa
@@ -124,23 +140,25 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
-def _texts_sql(path: tuple[str, ...], encoding: str) -> str:
+def _texts_sql(path: Path, encoding: str) -> str:
     """Select `row` and the bytes `b` of the texts at a path, in objects only, whose encoding can be undone."""
-    pointers = ["".join(f"/{pointer_token(_written(name))}" for name in path[:depth]) for depth in range(len(path) + 1)]
-    inside = " AND ".join(f"json_type(j, {literal(pointer)}) = 'OBJECT'" for pointer in pointers[:-1])
-    place = literal(pointers[-1])
+    place = literal(place_of(path))
     text = f"json_extract_string(j, {place})"
     own = (
         f"CASE WHEN NOT m OR NOT starts_with({text}, {literal(MARK)}) THEN {text} "
         f"WHEN starts_with({text}, {literal(MARK * 2)}) THEN substr({text}, 2) END"
     )
-    strings = f"SELECT \"row\", {own} AS s FROM {_TABLE} WHERE {inside} AND json_type(j, {place}) = 'VARCHAR'"
+    strings = (
+        f"SELECT \"row\", {own} AS s FROM {_TABLE} WHERE {leads_on('j', path)} AND json_type(j, {place}) = 'VARCHAR'"
+    )
     return f'SELECT * FROM (SELECT "row", {_bytes_sql(encoding)} AS b FROM ({strings})) WHERE b IS NOT NULL ORDER BY 1'
 
 
 def _bytes_sql(encoding: str) -> str:
     if encoding == "json":
         return "encode(s)"
+    if encoding == "hstore":
+        return _HSTORE
     hexadecimal = f"unhex(regexp_replace(t, {literal(_HEX_START)}, ''))"
     padded = "rpad(t, CAST(ceil(length(t) / 4.0) * 4 AS INTEGER), '=')"
     base64 = f"from_base64({padded})"
@@ -165,24 +183,9 @@ def _decompressed(raw: bytes) -> bytes | None:
     return text if stream.eof else None
 
 
-def _replaced_sql(path: tuple[str, ...]) -> str:
-    value = f"CASE WHEN v IS NULL THEN j ELSE {_rebuilt('j', path, 0)} END"
+def _replaced_sql(path: Path) -> str:
+    value = f"CASE WHEN v IS NULL THEN j ELSE {rebuilt('j', path, 'v')} END"
     return (
         f'SELECT {value} AS j, m OR coalesce(vm, false) AS m FROM {_TABLE} LEFT JOIN {_OPENED} USING ("row") '
         'ORDER BY "row"'
     )
-
-
-def _rebuilt(json: str, path: tuple[str, ...], depth: int) -> str:
-    """Write an object anew with `v` at a path."""
-    if depth == len(path):
-        return "v"
-    member = f"m{depth}"
-    value = _rebuilt(f"{member}.value", path, depth + 1)
-    replaced = f"to_json({member}.key)::VARCHAR || ':' || {value}"
-    each = f"CASE WHEN {member}.key = {literal(_written(path[depth]))} THEN {replaced} ELSE {member_sql(member)} END"
-    return f"'{{' || array_to_string(list_transform({members_sql(json)}, lambda {member}: {each}), ',') || '}}'"
-
-
-def _written(name: str) -> str:
-    return MARK + name if name.startswith(MARK) else name

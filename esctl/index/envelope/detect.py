@@ -9,6 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.index.decode.opened import EXTENDED, Opening
+from esctl.index.decode.rows import DIALECTS
+from esctl.index.decode.surrounded import alone
 from esctl.index.envelope import field_names
 from esctl.index.envelope.finders import FINDERS, body_of, told_inside, tombstone_of
 from esctl.index.envelope.mapping import CUSTOM
@@ -68,18 +70,19 @@ def detect(samples: Sequence[object], pattern: str = "") -> Detection:
         return _known(lined, samples)
     openings, samples = find_openings(samples)
     known = recognise(samples)
-    detection = _known(known, samples) if known else _unknown(samples, openings)
-    if not openings or (known and known.stanza.opened):
+    detection = _known(known, samples) if known else _unknown([alone(sample) for sample in samples], openings)
+    if not openings or (known and known.stanza.name in DIALECTS):
         return detection
     opened = tuple((format_path(path), encoding) for path, encoding in openings)
     rows = [Choice("encoding", path or "record", f"{_ENCODED[encoding]}, opened") for path, encoding in opened]
-    return replace(detection, stanza=replace(detection.stanza, opened=opened), rows=(*rows, *detection.rows))
+    stanza = replace(detection.stanza, opened=(*opened, *detection.stanza.opened))
+    return replace(detection, stanza=stanza, rows=(*rows, *detection.rows))
 
 
 def _unknown(samples: Sequence[object], openings: Sequence[Opening]) -> Detection:
     records = [sample for sample in samples if isinstance(sample, dict)]
     body = body_of(records)
-    opened = tuple(path[0] for path, _ in openings if len(path) == 1)
+    opened = tuple(str(path[0]) for path, _ in openings if len(path) == 1)
     opened = (*opened, *([body] if body is not None and body not in opened else ()))
     detection = _plain_envelope(records, opened)
     found = {row.field for row in detection.rows if not row.path.startswith("=")}

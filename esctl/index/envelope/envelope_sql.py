@@ -73,13 +73,15 @@ def first_of(extractor: Extractor, alternatives: Sequence[str]) -> str:
 
 
 def one_of(extractor: Extractor, alternative: str) -> str:
-    """Return SQL for a path, a template (`{a}/{b}`) or a constant (`=text`)."""
+    """Return SQL for a path, a template (`{a}/{b}`, absent where one of its parts is), or a constant (`=text`)."""
     if alternative.startswith("="):
         return literal(alternative[1:])
     if "{" not in alternative:
         return extractor.text(alternative)
     pieces = re.split(r"\{([^{}]*)\}", alternative)
-    sql = [extractor.text(piece) if i % 2 else literal(piece) for i, piece in enumerate(pieces) if piece]
+    sql = [
+        f"nullif({extractor.text(piece)}, '')" if i % 2 else literal(piece) for i, piece in enumerate(pieces) if piece
+    ]
     return "(" + " || ".join(sql) + ")"
 
 
@@ -236,6 +238,8 @@ def envelope_sql(stanza: Stanza, extractor: Extractor, listed: Set[int] = frozen
     if stanza.ignore_types:
         test = ignored_type(first_of(extractor, stanza.type), stanza.ignore_types)
         found = [f"CASE WHEN NOT coalesce({test}, false) THEN {entity} END" for entity in found]
+    if stanza.ignore_case:
+        found = [f"lower({entity})" for entity in found]
     tenant = first_of(extractor, stanza.tenant) if stanza.tenant else ""
     entities = tuple(
         _each_of_tenant(tenant, entity, kind)
@@ -275,6 +279,12 @@ def mapped_fields(stanza: Stanza) -> tuple[str, ...]:
     """List the record's top-level fields that the stanza maps whole, so that the rest is the payload."""
     paths = map(record_path, mapped_paths(stanza))
     return tuple(dict.fromkeys(path[0] for path in paths if len(path) == 1 and isinstance(path[0], str)))
+
+
+def looks_around(stanza: Stanza) -> bool:
+    """Return whether a stanza takes something from what stood around its records."""
+    paths = (*mapped_paths(stanza), *stanza.data, *(path for path, _ in stanza.opened))
+    return any(path.startswith("wrapper") and record_path(path)[:1] == ("wrapper",) for path in paths)
 
 
 def mapped_paths(stanza: Stanza) -> tuple[str, ...]:

@@ -35,7 +35,10 @@ _ORDERS = ("time", "position", "sequence")
 _SCOPES = ("source", "store")
 _BESIDE = ("scope", "ignore", "ignore_types", *TEXT_KEYS, *TIME_KEYS)
 """What says nothing of where fields are, and so may stand beside what is recognised."""
-_KEYS = ("preset", *FIELDS, *TABLES, "tombstone", "order", "unwrap", *PAYLOAD_KEYS, "absent", *_BESIDE, "day_first")
+_KEYS = (
+    "preset", *FIELDS, *TABLES, "tombstone", "order", "unwrap", *PAYLOAD_KEYS, "absent", "ignore_case", *_BESIDE,
+    "day_first",
+)  # fmt: skip
 
 _TEMPLATE_FIELD = re.compile(r"\{([^{}]*)\}")
 _GENERATION = re.compile(r"#[0-9]+\Z")
@@ -193,6 +196,8 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
         return {key: _one_of(value, _ORDERS if key == "order" else _SCOPES, where)}
     if key in ("data_without", "ignore_types", "absent"):
         return {key: read_names(value, where)}
+    if key == "ignore_case":
+        return {key: _flag(value, where)}
     if key == "ignore":
         return {key: _condition(value, where)}
     if key in TIME_KEYS or key == "day_first":
@@ -200,6 +205,12 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
     if key in TEXT_KEYS:
         return read_text_key(key, value, where)
     return {key: _path(value, where)} if key == "unwrap" else {}
+
+
+def _flag(value: object, where: str) -> bool:
+    if value not in (True, False, "true", "false"):  # as texts in --map
+        raise UsageError(f"{where} is neither true nor false")
+    return value in (True, "true")
 
 
 def _condition(value: object, where: str) -> str:
@@ -317,13 +328,16 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
     implied = "sequence" if stanza.sequence and stanza.sequence != base.sequence else base.order
     if stanza.order != implied:
         lines.append(f"order = {toml_string(stanza.order)}")
-    texts = [key for key in ("scope", "ignore") if getattr(stanza, key) != getattr(base, key)]
-    lines += [f"{key} = {toml_string(getattr(stanza, key))}" for key in texts]
+    lines += [
+        f"{key} = {toml_string(getattr(stanza, key))}"
+        for key in ("scope", "ignore", "unwrap")
+        if getattr(stanza, key) != getattr(base, key)
+    ]
     lines += [f"tombstone = {_write_values(stanza.tombstone)}"] * (stanza.tombstone != base.tombstone)
     lines += written_keys(stanza, base, toml_string)
+    if stanza.ignore_case != base.ignore_case:
+        lines.append(f"ignore_case = {str(stanza.ignore_case).lower()}")
     lines += [*write_time_keys(stanza), *write_text_keys(stanza, base)]
-    if stanza.unwrap != base.unwrap:
-        lines.append(f"unwrap = {toml_string(stanza.unwrap)}")
     for key in TABLES:
         if getattr(stanza, key) != getattr(base, key):
             lines += ["", f"[{table}.{key}]"]

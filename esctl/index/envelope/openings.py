@@ -115,7 +115,7 @@ def _left(text: str) -> object:
     return text
 
 
-def _replaced(value: object, path: Sequence[str], decode: Callable[[str], object]) -> object:
+def _replaced(value: object, path: Sequence[str | int], decode: Callable[[str], object]) -> object:
     if not path:
         found = decode(value) if isinstance(value, str) else None
         return value if found is None else found
@@ -124,19 +124,19 @@ def _replaced(value: object, path: Sequence[str], decode: Callable[[str], object
     return {**value, path[0]: _replaced(value[path[0]], path[1:], decode)}
 
 
-def _openings_in(samples: Sequence[object], known: set[tuple[str, ...]]) -> list[Opening]:
+def _openings_in(samples: Sequence[object], known: set[tuple[str | int, ...]]) -> list[Opening]:
     texts: dict[tuple[str, ...], list[str]] = {}
     for sample in samples:
         for path, text in _texts(sample, known):
             texts.setdefault(path, []).append(text)
-    found = []
+    found: list[Opening] = []
     for path, values in sorted(texts.items()):
         if len(values) >= _LEAST_SHARE * len(samples) and (encoding := _encoding(path, values)):
             found.append((path, encoding))
     return found
 
 
-def _texts(sample: object, known: set[tuple[str, ...]]) -> Iterable[tuple[tuple[str, ...], str]]:
+def _texts(sample: object, known: set[tuple[str | int, ...]]) -> Iterable[tuple[tuple[str, ...], str]]:
     """Yield the texts of a record that are not empty."""
     for key, value in sample.items() if isinstance(sample, dict) else ():
         if isinstance(value, str) and value:
@@ -148,7 +148,7 @@ def _texts(sample: object, known: set[tuple[str, ...]]) -> Iterable[tuple[tuple[
             value = value.get(part) if isinstance(value, dict) else None
         for key, inner in value.items() if isinstance(value, dict) else ():
             if isinstance(inner, str) and inner:
-                yield (*holder, key), inner
+                yield (*map(str, holder), key), inner
 
 
 _HOLDERS = {*field_names.META, *field_names.CARRIERS}

@@ -28,7 +28,7 @@ def read_encoding(value: object, data: Sequence[str], unwrap: str, where: str) -
     found = []
     for path, named in value.items():
         parts = parse_path(path)
-        if (not parts and named not in WHOLE) or not all(isinstance(part, str) for part in parts):
+        if not parts and named not in WHOLE:
             raise UsageError(f"{where}: {path!r} is no path of names", _HINT)
         for each in named if isinstance(named, list) else [named]:
             if each not in ENCODINGS or (each in WHOLE and parts):
@@ -49,7 +49,7 @@ def read_names(value: object, where: str) -> tuple[str, ...]:
 
 def openings_of(stanza: Stanza) -> tuple[Opening, ...]:
     """Return the texts of a stanza that are opened, by path."""
-    return tuple((tuple(map(str, parse_path(path))), encoding) for path, encoding in stanza.opened)
+    return tuple((parse_path(path), encoding) for path, encoding in stanza.opened)
 
 
 def written_keys(stanza: Stanza, base: Stanza, quoted: Any) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -13,8 +13,10 @@ from msgspec.structs import replace
 
 from esctl.errors import UsageError
 from esctl.index.decode.rows import DIALECTS
+from esctl.index.decode.surrounded import WRAPPER
 from esctl.index.envelope.paths import parse_path
 from esctl.index.envelope.presets import PRESETS, Preset
+from esctl.index.envelope.respelled import respelled
 from esctl.model import Stanza
 
 
@@ -26,7 +28,7 @@ class Recognised(Struct, frozen=True):
 
 
 def recognise(samples: Sequence[object]) -> Recognised | None:
-    """Find the preset that more than half of the sampled records follow, at their root or one level down.
+    """Find the preset that more than half of the sampled records follow: at its root, in what it wraps, in other words.
 
     Records are parsed JSON. What is found one level down comes with `unwrap` set to that key.
     """
@@ -67,23 +69,23 @@ def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
         or (stanza.order and stanza != preset.stanza and not _lacks_sequence(stanza, preset))
     ):
         return stanza
-    if (
-        replace(
-            stanza,
-            scope="",
-            ignore="",
-            opened=(),
-            ignore_types=preset.stanza.ignore_types,
-            sequence=(),
-            order=preset.stanza.order,
-        )
-        == preset.stanza
-    ):
+    if replace(
+        stanza,
+        scope="",
+        ignore="",
+        opened=(),
+        ignore_types=preset.stanza.ignore_types,
+        sequence=(),
+        order=preset.stanza.order,
+    ) == replace(preset.stanza, opened=()):
         found = _recognised(samples, [preset])
-        stanza = stanza if found is None else replace(stanza, unwrap=found.stanza.unwrap)
+        said = {name: getattr(stanza, name) for name in ("scope", "ignore", "ignore_types", "sequence", "order")}
+        more = tuple(opening for opening in stanza.opened if opening not in preset.stanza.opened)
+        if found is not None:
+            stanza = replace(found.stanza, **said, opened=(*more, *found.stanza.opened))
     if stanza.name in DIALECTS:
         return _fitted_rows(stanza, samples)
-    inner = [look_up(sample, [stanza.unwrap]) if stanza.unwrap else sample for sample in samples]
+    inner = [look_up(sample, _parts(stanza.unwrap)) for sample in samples]
     matching = [sample for sample in inner if _meets(sample, preset)]
     sequence = stanza.sequence or _sequence(preset, matching)
     if stanza.order == "sequence" and not sequence:
@@ -91,6 +93,12 @@ def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
         raise UsageError(f'order is "sequence", but the records have none of preset {stanza.name}', hint)
     order = stanza.order or ("sequence" if sequence else preset.otherwise)
     return replace(stanza, sequence=sequence, order=order)
+
+
+_PROBED = 16
+"""So many first records, and about as many of all, are looked at before all are."""
+_DEEPEST = 3
+"""Levels at which events are looked for: `detail.data` of a delivery holds one."""
 
 
 def _fitted_rows(stanza: Stanza, samples: Sequence[object]) -> Stanza:
@@ -113,25 +121,38 @@ def _lacks_sequence(stanza: Stanza, preset: Preset) -> bool:
 
 
 def _recognised(samples: Sequence[object], presets: Collection[Preset]) -> Recognised | None:
-    if found := _recognise_at(samples, len(samples), "", presets):
-        return found
+    level: list[tuple[str, Sequence[object]]] = [("", samples)]
+    for _ in range(_DEEPEST):
+        for unwrap, events in level:
+            if found := _recognise_at(events, len(samples), unwrap, presets):
+                return found
+        level = [inner for unwrap, events in level for inner in _inside(events, len(samples), unwrap)]
+    other = respelled(presets, samples)
+    return None if other is None else Recognised(*other)
+
+
+def _inside(samples: Sequence[object], total: int, unwrap: str) -> Iterator[tuple[str, list[object]]]:
+    """Yield the objects that most of some records have under the same name, and the path to them."""
     records = [sample for sample in samples if isinstance(sample, dict)]
     keys = Counter(key for record in records for key, value in record.items() if isinstance(value, dict))
     for key, count in sorted(keys.items()):
-        if 2 * count > len(samples) and not re.search(r'[."\[\]]', key):
-            inner = [record[key] for record in records if isinstance(record.get(key), dict)]
-            if found := _recognise_at(inner, len(samples), key, presets):
-                return found
-    return None
+        if key != WRAPPER and 2 * count > total and not re.search(r'[."\[\]]', key):
+            inner: list[object] = [record[key] for record in records if isinstance(record.get(key), dict)]
+            yield f"{unwrap}.{key}" if unwrap else key, inner
 
 
 def _recognise_at(samples: Sequence[object], total: int, unwrap: str, presets: Collection[Preset]) -> Recognised | None:
+    few = [*samples[:_PROBED], *samples[:: max(len(samples) // _PROBED, 1)]]
     for preset in presets:
+        if not any(_meets(sample, preset) for sample in few):
+            continue
         matching = [sample for sample in samples if _meets(sample, preset)]
         if matching and 2 * len(matching) > total:
             sequence = _sequence(preset, matching) or preset.stanza.sequence
             order = preset.stanza.order or ("sequence" if sequence else preset.otherwise)
-            return Recognised(replace(preset.stanza, sequence=sequence, order=order, unwrap=unwrap), len(matching))
+            opened = tuple((f"{unwrap}.{path}" if unwrap and path else path, how) for path, how in preset.stanza.opened)
+            fields = {"sequence": sequence, "order": order, "unwrap": unwrap, "opened": opened}
+            return Recognised(replace(preset.stanza, **fields), len(matching))
     return None
 
 

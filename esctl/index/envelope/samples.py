@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from decimal import Decimal
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
+from esctl.index.decode.surrounded import surrounded
 from esctl.log.store_state import StoreState
 from esctl.model import Cursor
 
@@ -21,10 +24,15 @@ def sample_values(
     snapshot: StoreState, cursor: Cursor, first: int, count: int, connection: duckdb.DuckDBPyConnection
 ) -> list[Any]:
     """Parse the valid ones of `count` records from position `first` on."""
+    from esctl.index.decode.exact_json import judge
     from esctl.log.reader import read_table
 
-    table = read_table(snapshot, first, min(first + count - 1, snapshot.head), ["raw"])
-    return [value for raws in table["raw"].chunks for value in values_of(raws, cursor, connection)]
+    table = read_table(snapshot, first, min(first + count - 1, snapshot.head), ["raw", "headers"])
+    return [
+        value
+        for batch in table.to_batches()
+        for value in parsed(judge(batch["raw"], cursor, connection).text, batch["headers"])
+    ]
 
 
 def values_of(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection) -> list[Any]:
@@ -34,8 +42,12 @@ def values_of(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnect
     return parsed(judge(raws, cursor, connection).text)
 
 
-def parsed(texts: pa.Array | pa.ChunkedArray) -> list[Any]:
-    """Parse judged texts; null ones and ones nested too deep to be looked at are left out."""
-    found = (text for text in texts.to_pylist() if text is not None)
-    shallow = (text for text in found if text.count("[") + text.count("{") < MOST_BRACKETS)
-    return [json.loads(text, parse_float=Decimal) for text in shallow]
+def parsed(texts: pa.Array | pa.ChunkedArray, headers: pa.Array | pa.ChunkedArray | None = None) -> list[Any]:
+    """Parse judged texts, with what stood around them; null ones and ones nested too deep are left out."""
+    if headers is None or headers.null_count == len(headers):
+        around: Iterable[Any] = repeat(None)
+    else:
+        around = headers.to_pylist()
+    found = ((text, beside) for text, beside in zip(texts.to_pylist(), around, strict=False) if text is not None)
+    shallow = (each for each in found if each[0].count("[") + each[0].count("{") < MOST_BRACKETS)
+    return [surrounded(json.loads(text, parse_float=Decimal), beside) for text, beside in shallow]

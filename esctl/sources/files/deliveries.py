@@ -113,7 +113,8 @@ class Reading:
                 last = self._advanced(last, piece, start, stop)
                 raws = piece.raws.slice(start, stop - start)
                 times = times_before(raws) if last.dialect.get("prefix") == ANY else None
-                batch = batch_of(piece.starts[start:stop], raws, times)
+                around = None if piece.around is None else piece.around.slice(start, stop - start)
+                batch = batch_of(piece.starts[start:stop], raws, times, around)
                 yield Delivery(self.name, batch, last, self._newly_done())
             if not count:
                 last = self._advanced(last, piece, 0, 0)

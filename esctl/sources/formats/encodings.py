@@ -172,4 +172,5 @@ class WideReader:
             upto=2 * piece.upto,
             header=b"" if header is None else header.tobytes(),
             tail=b"" if tail is None else tail.tobytes(),
+            around=None,  # the text of a NarrowFeed is no more than where it ends
         )

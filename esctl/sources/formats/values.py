@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from esctl.sources.formats.gaps import Gaps, Span, outer_spans, region_spans
 from esctl.sources.formats.jsonscan import Brackets, State, scan
 from esctl.sources.formats.jsontext import first_value
 from esctl.sources.formats.shape import MEMBERS, Every, Shape, led_to, openings
+from esctl.sources.formats.surroundings import Surroundings
 from esctl.sources.pieces import BLANKS, BOM, Offsets, Piece, slices_of
 
 _LARGEST_CHUNK = 16 << 20  # a chunk's brackets take several times its own size in the worst case
@@ -28,11 +30,13 @@ class _Cut(Struct, frozen=True):
     resume: int
     resume_inside: bool
     open_value: int | None  # where a value begins that the window does not end
+    around: pa.Array | None = None  # what stands around each span, None where that is nothing for all
 
     def before(self, number: int) -> _Cut:
         """Return the spans before the one of that number, which is not the first."""
         starts, ends, inside = self.starts[:number], self.ends[:number], self.inside[:number]
-        return _Cut(starts, ends, inside, int(ends[-1]), bool(inside[-1]), None)
+        around = None if self.around is None else self.around[:number]
+        return _Cut(starts, ends, inside, int(ends[-1]), bool(inside[-1]), None, around)
 
 
 class ValueReader:
@@ -51,6 +55,7 @@ class ValueReader:
         self._final = final
         self._shape = shape
         self._inside = inside
+        self._surroundings = Surroundings(shape.steps)
 
     def __iter__(self) -> Iterator[Piece]:
         feed = self._feed
@@ -81,7 +86,7 @@ class ValueReader:
         self._inside = cut.resume_inside
         upto = feed.base + cut.resume
         starts, ends = cut.starts + feed.base, cut.ends + feed.base
-        return Piece(raws, starts, ends, upto, inside=cut.inside, inside_end=cut.resume_inside)
+        return Piece(raws, starts, ends, upto, inside=cut.inside, inside_end=cut.resume_inside, around=cut.around)
 
     def _cut(self, ended: bool) -> _Cut:
         window, depth = self._feed.window, self._shape.depth
@@ -94,6 +99,7 @@ class ValueReader:
         outer, whole = outer_spans(window, froms, documents.starts, ended, self._final)
         inner = self._between(regions, elements, ended)
         cut = _assemble(elements, documents, inner + outer)
+        cut = replace(cut, around=_around(cut, regions, self._surroundings.of(window, brackets, regions.first)))
         at_top = len(froms) > len(documents.starts)
         if ended and (self._final or (at_top and whole)):
             array_open = bool(len(regions.end)) and int(regions.end[-1]) < 0
@@ -117,7 +123,8 @@ class ValueReader:
             return cut
         end = len(window)
         starts, ends = np.append(cut.starts, start), np.append(cut.ends, end)
-        return _Cut(starts, ends, np.append(cut.inside, False), end, False, None)
+        around = None if cut.around is None else pa.concat_arrays([cut.around, pa.nulls(1, pa.binary())])
+        return _Cut(starts, ends, np.append(cut.inside, False), end, False, None, around)
 
 
 class _Regions(Struct, frozen=True):
@@ -192,6 +199,16 @@ def _documents(brackets: Brackets, regions: _Regions) -> _Documents:
     whole = ~wraps[: len(closed)]
     records = _Pairs(starts[: len(closed)][whole], brackets.at[closed][whole] + 1, unended)
     return _Documents(starts, brackets.at[closes] + 1, records, regions.continued)
+
+
+def _around(cut: _Cut, regions: _Regions, texts: list[bytes | None]) -> pa.Array | None:
+    """Return what stands around each span: what does around the region that it is in."""
+    if not any(texts):
+        return None
+    which = np.searchsorted(regions.begin, cut.starts, side="right") - 1
+    ends = np.where(regions.end < 0, np.iinfo(np.int64).max, regions.end)
+    within = (which >= 0) & (cut.starts < ends[np.maximum(which, 0)])
+    return pa.array(texts, pa.binary()).take(pa.array(np.maximum(which, 0), mask=~within))
 
 
 def _array_gaps(regions: _Regions, elements: _Pairs) -> Gaps:

@@ -25,6 +25,7 @@ _TIME_NAME = re.compile(
     r"|.*(?:[_.@-](?i:time|timestamp|ts|date|datetime|at)|[Tt]ime|Timestamp|[Dd]ate|At|Nano|TimeStamp)\Z"
     r"|@timestamp\Z"
 )
+_FIRST = 10**8  # seconds since 1970 that are a time
 _LOOKED_AT = 50
 _DEEPEST = 8
 _MOST_BRACKETS = 900  # Python's parser recurses
@@ -138,7 +139,7 @@ def _stepped(value: Any, step: Any) -> list[Any]:
 def _in_object(value: dict[str, Any], level: int) -> Path | None:
     if level > _DEEPEST:
         return None
-    if level == 0 and (source := _one_member(value)):
+    if level == 0 and (source := _one_member(value) or _history_of(value)):
         return source
     found = [key for key, inner in value.items() if _holds(key, inner, len(value))]
     if len(found) == 1:
@@ -183,13 +184,24 @@ def _may_open(value: dict[str, Any], key: str, elements: list[Any], level: int) 
 def _within(elements: list[Any]) -> Path | None:
     """Return the path from elements of an array to what are events in them, None where they are records themselves."""
     some = [element for element in elements[:_LOOKED_AT] if isinstance(element, dict)]
-    if len(some) < len(elements[:_LOOKED_AT]) or any(_marks(one) or _is_timed(one) for one in some):
+    if len(some) < len(elements[:_LOOKED_AT]):
+        return None
+    if some and all(isinstance(one.get("changelog"), dict) for one in some):
+        return next((path for one in some if (path := _history_of(one))), None)
+    if any(_marks(one) or _is_timed(one) for one in some):
         return None
     for one in some:
         path = _one_member(one) or _node(one) or _in_object(one, 1)
         if path and _are_events(list(values_at(one, path))):
             return path
     return None
+
+
+def _history_of(value: dict[str, Any]) -> Path | None:
+    """Return the path to the changes of a thing that is told with its history, as an issue of Jira."""
+    history = value.get("changelog")
+    changes = history.get("histories") if isinstance(history, dict) else None
+    return ("changelog", "histories", EACH) if _are_events(changes if isinstance(changes, list) else []) else None
 
 
 def _node(value: dict[str, Any]) -> Path | None:
@@ -227,10 +239,12 @@ def _marks(value: dict[str, Any]) -> bool:
 
 
 def _is_timed(value: dict[str, Any]) -> bool:
-    return any(_TIME_NAME.match(name) and _may_be_time(inner) for name, inner in value.items())
+    return any(_TIME_NAME.match(name) and _may_be_time(name, inner) for name, inner in value.items())
 
 
-def _may_be_time(value: Any) -> bool:
+def _may_be_time(name: str, value: Any) -> bool:
     if isinstance(value, bool):
         return False
-    return isinstance(value, int | float) or (isinstance(value, str) and any(map(str.isdigit, value)))
+    if isinstance(value, int | float):
+        return value > _FIRST or not name.endswith("At")  # "startAt": 50 is a place among the pages
+    return isinstance(value, str) and any(map(str.isdigit, value))

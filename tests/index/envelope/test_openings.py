@@ -172,7 +172,7 @@ def test_an_encoding_is_declared_and_written_as_it_is_read() -> None:
     [
         ({"encoding": "json"}, "mapping.encoding is of no field"),
         ({"data": "p", "encoding": "jsn"}, "'jsn' is not known"),
-        ({"data": "p", "encoding": {"a[0]": "json"}}, "'a[0]' is no path of names"),
+        ({"data": "p", "encoding": {"": "json"}}, "'' is no path of names"),
         ({"data": "p", "encoding": 5}, "mapping.encoding is no encoding"),
         ({"data": "p", "data_without": [1]}, "mapping.data_without is no list of names"),
     ],

@@ -7,7 +7,7 @@ from esctl.index.envelope.presets.preset import Preset
 from esctl.model import Stanza
 
 
-def _changes(name: str, needs: tuple[tuple[str, ...], ...]) -> Preset:
+def _changes(name: str, needs: tuple[tuple[str, ...], ...], source: str) -> Preset:
     stanza = Stanza(
         name,
         type=("type",),
@@ -21,7 +21,8 @@ def _changes(name: str, needs: tuple[tuple[str, ...], ...]) -> Preset:
         opened=(("", name),),
         ignore_types=BESIDE,
     )
-    return Preset(stanza, needs, sequences=(("seq", "seq2", "seq3"), ("seq", "seq2"), ("seq",)), otherwise="position")
+    orders = (("seq", "seq2", "seq3"), ("seq", "seq2"), ("seq",))
+    return Preset(stanza, needs, source, orders, "position")
 
 
 DEBEZIUM = _changes(
@@ -31,8 +32,13 @@ DEBEZIUM = _changes(
         ("source", "payload.source", "value.source", "value.payload.source"),
         ("before", "after", "payload.after", "payload.before", "value.after", "value.before", "value.payload"),
     ),
+    source="https://debezium.io/documentation/reference/stable/connectors/",
 )
-"""https://debezium.io/documentation/reference/stable/connectors (change events, with schemas or without)"""
+"""Change events, with schemas or without."""
 
-WAL2JSON = _changes("wal2json", needs=(("action",), ("schema",), ("table",), ("columns", "identity")))
-"""https://github.com/eulerto/wal2json (format 2)"""
+WAL2JSON = _changes(
+    "wal2json",
+    needs=(("action",), ("schema",), ("table",), ("columns", "identity")),
+    source="https://github.com/eulerto/wal2json",
+)
+"""Format 2."""

@@ -5,6 +5,14 @@ from __future__ import annotations
 from esctl.index.envelope.presets.preset import Preset
 from esctl.model import Stanza
 
+_AWS = "https://docs.aws.amazon.com/awscloudtrail/latest/userguide/"
+_LEARN = "https://learn.microsoft.com/"
+
+
+def _things(at: int) -> tuple[str, ...]:
+    return (f"resources[{at}].ARN", f"resources[{at}].arn", f"resources[{at}].ARNPrefix")
+
+
 CLOUDTRAIL = Preset(
     Stanza(
         "cloudtrail",
@@ -12,8 +20,7 @@ CLOUDTRAIL = Preset(
         type=("eventName",),
         time=("eventTime",),
         entity=(
-            "resources[0].ARN",
-            "resources[0].arn",
+            *_things(0),
             *(
                 f"requestParameters.{name}"
                 for name in (
@@ -27,6 +34,7 @@ CLOUDTRAIL = Preset(
             ),
             "eventSource",
         ),
+        entities=(("resource_2", _things(1)), ("resource_3", _things(2))),
         actor=(
             "userIdentity.arn",
             "userIdentity.userName",
@@ -40,8 +48,9 @@ CLOUDTRAIL = Preset(
         aliases=(("request", ("requestID",)), ("shared_event", ("sharedEventID",))),
     ),
     needs=(("eventName",), ("eventSource",), ("eventTime",), ("eventVersion", "awsRegion")),
+    source=f"{_AWS}cloudtrail-event-reference-record-contents.html",
+    any_spelling=True,
 )  # fmt: skip
-"""https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html"""
 
 KUBERNETES = Preset(
     Stanza(
@@ -63,8 +72,8 @@ KUBERNETES = Preset(
         aliases=(("auditID", ("auditID",)),),
     ),
     needs=(("auditID",), ("verb",), ("stage", "requestURI")),
+    source="https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/",
 )
-"""https://kubernetes.io/docs/reference/config-api/apiserver-audit.v1/"""
 
 CLOUDTRAIL_INSIGHT = Preset(
     Stanza(
@@ -77,8 +86,8 @@ CLOUDTRAIL_INSIGHT = Preset(
         data=("insightDetails",),
     ),
     needs=(("insightDetails",), ("eventTime",), ("eventID",)),
+    source=f"{_AWS}cloudtrail-event-reference-insights-events.html",
 )
-"""https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-insights-events.html"""
 
 CLOUDTRAIL_DIGEST = Preset(
     Stanza(
@@ -94,98 +103,185 @@ CLOUDTRAIL_DIGEST = Preset(
         ("digestS3Object", "s3Object"),
         ("digestSignatureAlgorithm", "logFiles", "hashAlgorithm"),
     ),  # whole, or one of the files that it lists
+    source=f"{_AWS}cloudtrail-log-file-validation-digest-file-structure.html",
 )
-"""https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-validation-digest-file-structure.html"""
+
+_GCP = ("protoPayload", "protopayload_auditlog")  # a log entry, and its row in BigQuery
+
+
+def _gcp(*names: str) -> tuple[str, ...]:
+    return tuple(f"{payload}.{name}" for payload in _GCP for name in names)
+
 
 GCP_AUDIT = Preset(
     Stanza(
         "gcp_audit",
         id=("{logName}/{timestamp}/{insertId}", "insertId"),
-        type=("protoPayload.methodName",),
+        type=_gcp("methodName"),
         time=("timestamp", "receiveTimestamp"),
-        entity=("protoPayload.resourceName", "protoPayload.serviceName", "resource.type"),
-        actor=(
-            "protoPayload.authenticationInfo.principalEmail",
-            "protoPayload.authenticationInfo.principalSubject",
+        entity=(*_gcp("resourceName"), *_gcp("serviceName"), "resource.type"),
+        actor=_gcp(
+            "authenticationInfo.principalEmail",
+            "authenticationInfo.principalSubject",
         ),
         correlation=("operation.id", "trace"),
-        data=("protoPayload",),
+        data=_GCP,
     ),
-    needs=(("protoPayload.methodName",), ("insertId", "logName"), ("timestamp", "receiveTimestamp")),
+    needs=(_gcp("methodName"), ("insertId", "logName"), ("timestamp", "receiveTimestamp")),
+    source="https://cloud.google.com/logging/docs/reference/audit/auditlog/rest/Shared.Types/AuditLog",
+    any_spelling=True,
 )
-"""https://cloud.google.com/logging/docs/reference/audit/auditlog/rest/Shared.Types/AuditLog, in a LogEntry"""
 
 _CLAIMS = '"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/{}"'
+_UPN, _NAME = _CLAIMS.format("upn"), _CLAIMS.format("name")
 AZURE_ACTIVITY = Preset(
     Stanza(
         "azure_activity",
         id=("eventDataId",),
-        type=("operationName.value", "operationName"),
-        time=("time", "eventTimestamp"),
-        entity=("resourceId", "resourceUri", "resourceGroupName"),
+        type=("operationName.value", "operationName", "operationNameValue"),
+        time=("eventTimestamp", "time", "TimeGenerated"),
+        entity=("resourceId", "resourceUri", "_ResourceId", "resourceGroupName"),
         actor=(
             "caller",
-            f"identity.claims.{_CLAIMS.format('upn')}",
-            f"identity.claims.{_CLAIMS.format('name')}",
-            "identity.claims.appid",
+            *(
+                f"{claims}.{name}"
+                for claims in ("identity.claims", "claims", "identity.claim")
+                for name in (_UPN, "upn", _NAME, "name", "appid")
+            ),
         ),
         correlation=("correlationId",),
-        data=("properties",),
+        data=("properties", "record"),
+        ignore_case=True,
     ),
     needs=(
-        ("operationName",),
-        ("resourceId", "resourceUri"),
-        ("time", "eventTimestamp"),
+        ("operationName", "operationNameValue"),
+        ("resourceId", "resourceUri", "_ResourceId"),
+        ("eventTimestamp", "time", "TimeGenerated"),
         ("correlationId",),
-        ("caller", "identity.authorization", "identity.claims", "eventDataId"),
+        ("caller", "identity.authorization", "identity.claims", "identity.claim", "eventDataId"),
     ),
+    source=f"{_LEARN}azure/azure-monitor/platform/activity-log-schema",
+    any_spelling=True,
 )
-"""https://learn.microsoft.com/azure/azure-monitor/platform/activity-log-schema (REST, and storage accounts)"""
+AZURE_ACTIVITY_CSV = Preset(
+    Stanza(
+        "azure_activity_csv",
+        type=('"Operation name"',),
+        time=("Time",),
+        entity=(
+            "{Subscription}/{Resource group}/{Resource}",
+            "{Resource group}/{Resource}",
+            "{Subscription}/{Resource group}",
+            "Resource",
+            "Subscription",
+        ),
+        actor=('"Event initiated by"',),
+        correlation=('"Correlation id"',),
+        data=("record",),
+        ignore_case=True,
+    ),
+    needs=(
+        ('"Correlation id"',),
+        ('"Operation name"',),
+        ('"Event initiated by"',),
+        ("Time",),
+        ("Subscription", '"Resource group"'),
+    ),
+    source=f"{_LEARN}azure/azure-monitor/platform/activity-log (Download as CSV)",
+)
 
 ENTRA_SIGNIN = Preset(
     Stanza(
         "entra_signin",
-        id=("properties.id", "id"),
+        id=("properties.id", "id", '"Request ID"'),
         type=("operationName", "=SignIn"),
-        time=("properties.createdDateTime", "createdDateTime", "time"),
-        entity=("properties.userId", "userId", "properties.servicePrincipalId", "servicePrincipalId"),
-        actor=("properties.userPrincipalName", "userPrincipalName", "properties.appDisplayName", "appDisplayName"),
-        correlation=("properties.correlationId", "correlationId"),
+        time=("properties.createdDateTime", "createdDateTime", '"Date (UTC)"', "time"),
+        entity=(
+            "properties.userId",
+            "userId",
+            '"User ID"',
+            "properties.servicePrincipalId",
+            "servicePrincipalId",
+            '"Service principal ID"',
+            "Username",
+        ),
+        actor=(
+            "properties.userPrincipalName",
+            "userPrincipalName",
+            "Username",
+            "properties.servicePrincipalName",
+            "servicePrincipalName",
+            '"Service principal name"',
+            "properties.appDisplayName",
+            "appDisplayName",
+        ),
+        correlation=("properties.correlationId", "correlationId", '"Correlation ID"'),
         data=("properties", "record"),
     ),
     needs=(
-        ("properties.createdDateTime", "createdDateTime"),
-        ("properties.appId", "appId"),
-        ("properties.userPrincipalName", "userPrincipalName", "properties.servicePrincipalId", "servicePrincipalId"),
-        ("properties.ipAddress", "ipAddress", "properties.conditionalAccessStatus", "conditionalAccessStatus"),
+        ("properties.createdDateTime", "createdDateTime", '"Date (UTC)"'),
+        ("properties.appId", "appId", '"Application ID"', "Application"),
+        (
+            "properties.userPrincipalName",
+            "userPrincipalName",
+            "properties.servicePrincipalId",
+            "servicePrincipalId",
+            "Username",
+            '"Service principal ID"',
+        ),
+        (
+            "properties.ipAddress",
+            "ipAddress",
+            '"IP address"',
+            "properties.conditionalAccessStatus",
+            "conditionalAccessStatus",
+        ),
     ),
+    source=f"{_LEARN}graph/api/resources/signin",
+    any_spelling=True,
 )
-"""https://learn.microsoft.com/graph/api/resources/signin, alone or as `properties` of diagnostic logs"""
 
 
-_ENTRA_TARGET = tuple(
-    f"{{targetResources[*].type}}/{{targetResources[*].{name}}}" for name in ("userPrincipalName", "displayName", "id")
-)
+def _entra_target(at: int) -> tuple[str, ...]:
+    """Return what names a target in Graph and in diagnostic logs, and the one of a number in the CSV of the portal."""
+    names = ("userPrincipalName", "displayName", "id")
+    within = ("targetResources[*]", "properties.targetResources[*]") if at == 1 else ()
+    csv, columns = f"Target{at}", ("UserPrincipalName", "DisplayName", "ObjectId")
+    found = [f"{{{place}.type}}/{{{place}.{name}}}" for place in within for name in names]
+    return (*found, *(f"{{{csv}Type}}/{{{csv}{name}}}" for name in columns))
+
 
 ENTRA_AUDIT = Preset(
     Stanza(
         "entra_audit",
-        id=("id",),
-        type=("activityDisplayName", "operationName"),
-        time=("activityDateTime",),
-        entities=(("target", _ENTRA_TARGET),),
+        id=("id", "properties.id"),
+        type=("activityDisplayName", "properties.activityDisplayName", "operationName", "Activity"),
+        time=("activityDateTime", "properties.activityDateTime", '"Date (UTC)"', "Date"),
+        entities=(("target", _entra_target(1)), ("target_2", _entra_target(2)), ("target_3", _entra_target(3))),
         actor=(
-            "initiatedBy.user.userPrincipalName",
-            "initiatedBy.user.id",
-            "initiatedBy.app.displayName",
-            "initiatedBy.app.servicePrincipalId",
+            *(
+                f"{within}{name}"
+                for within in ("", "properties.")
+                for name in (
+                    "initiatedBy.user.userPrincipalName", "initiatedBy.user.id", "initiatedBy.app.displayName",
+                    "initiatedBy.app.servicePrincipalId",
+                )
+            ),
+            "ActorUserPrincipalName", "ActorServicePrincipalName", "ActorDisplayName", "ActorObjectId",
         ),
-        correlation=("correlationId",),
+        correlation=("correlationId", "properties.correlationId", "CorrelationId"),
         data=("record",),
+        absent=("N/A",),
     ),
-    needs=(("activityDateTime",), ("activityDisplayName", "operationName"), ("targetResources",), ("initiatedBy",)),
-)
-"""https://learn.microsoft.com/graph/api/resources/directoryaudit"""
+    needs=(
+        ("activityDateTime", "properties.activityDateTime", '"Date (UTC)"', "Date"),
+        ("activityDisplayName", "properties.activityDisplayName", "operationName", "Activity"),
+        ("targetResources", "properties.targetResources", "Target1Type", "Target1DisplayName", "Target1ObjectId"),
+        ("initiatedBy", "properties.initiatedBy", "ActorType", "ActorDisplayName", "ActorObjectId"),
+    ),
+    source=f"{_LEARN}graph/api/resources/directoryaudit",
+    any_spelling=True,
+)  # fmt: skip
 
 M365_UAL = Preset(
     Stanza(
@@ -198,5 +294,6 @@ M365_UAL = Preset(
         data=("record",),
     ),
     needs=(("CreationTime",), ("Operation",), ("Workload",), ("UserId", "UserKey"), ("RecordType",)),
+    source=f"{_LEARN}office/office-365-management-api/office-365-management-activity-api-schema",
 )
-"""https://learn.microsoft.com/office/office-365-management-api/office-365-management-activity-api-schema"""
+"""Also what is in `AuditData` of the CSV and in `auditData` of Graph's queries."""

@@ -17,8 +17,8 @@ EVENTSOURCING = Preset(
     ),
     needs=(("originator_id",), ("originator_version",), ("topic",), ("state",)),
     sequences=(("id",), ("notification_id",), ("originator_version",)),
+    source="https://eventsourcing.readthedocs.io/en/stable/topics/persistence.html",
 )
-"""https://eventsourcing.readthedocs.io (StoredEvent and Notification)."""
 
 MARTEN = Preset(
     Stanza(
@@ -42,8 +42,9 @@ MARTEN = Preset(
         ("data", "Data"),
     ),
     sequences=(("seq_id",), ("sequence",), ("Sequence",)),
+    source="https://martendb.io/events/storage",
 )
-"""https://martendb.io/events/storage (table mt_events) and the JSON of its IEvent."""
+"""The table mt_events, and the JSON of its IEvent."""
 
 AXON = Preset(
     Stanza(
@@ -68,8 +69,9 @@ AXON = Preset(
     sequences=(
         ("globalIndex",), ("global_index",), ("sequenceNumber",), ("sequence_number",), ("aggregateSequenceNumber",),
     ),
+    source="https://docs.axoniq.io/axon-framework-reference/4.11/events/infrastructure/",
 )  # fmt: skip
-"""https://docs.axoniq.io/axon-framework-reference (table DomainEventEntry and the event message)."""
+"""The table DomainEventEntry, and the event message."""
 
 _META = ("metadata", "metaData", "userMetadata", "eventMetadata")
 KURRENTDB = Preset(
@@ -94,8 +96,9 @@ KURRENTDB = Preset(
     ),
     sequences=(("eventNumber",), ("revision",), ("streamRevision",), ("eventRevision",)),
     otherwise="position",
+    source="https://docs.kurrent.io/server/latest/features/streams.html",
 )
-"""https://docs.kurrent.io (EventStoreDB's feed, client and replicator spellings); the order is a stream's own."""
+"""The spellings of EventStoreDB's feed, clients and replicator; the order is a stream's own."""
 
 COMMANDED = Preset(
     Stanza(
@@ -103,17 +106,24 @@ COMMANDED = Preset(
         id=("event_id",),
         type=("event_type",),
         time=("created_at",),
-        entity=("stream_uuid", "stream_id"),
+        entity=("stream_uuid", "stream_id"),  # of the table, of RecordedEvent
         actor=("metadata.user_id", "metadata.user", "metadata.actor"),
         correlation=("correlation_id",),
         causation=("causation_id",),
         data=("data",),
         order="",
     ),
-    needs=(("event_id",), ("event_type",), ("stream_uuid",), ("data",), ("stream_version", "event_number")),
+    needs=(
+        ("event_id",),
+        ("event_type",),
+        ("stream_uuid", "stream_id"),
+        ("data",),
+        ("stream_version", "event_number"),
+        ("created_at",),
+    ),
     sequences=(("event_number",), ("stream_version",)),
+    source="https://hexdocs.pm/eventstore/EventStore.RecordedEvent.html",
 )
-"""https://hexdocs.pm/eventstore/EventStore.RecordedEvent.html"""
 
 RAILS_EVENT_STORE = Preset(
     Stanza(
@@ -130,22 +140,25 @@ RAILS_EVENT_STORE = Preset(
     ),
     needs=(("event_id",), ("event_type",), ("data",), ("metadata",), ("stream", "stream_name")),
     sequences=(("position",),),
+    source="https://railseventstore.org/docs/core-concepts/expected-version",
 )
-"""https://railseventstore.org (event_store_events, joined with event_store_events_in_streams)"""
+"""The table event_store_events, joined with event_store_events_in_streams."""
 
 PEKKO_JDBC = Preset(
     Stanza(
         "pekko_jdbc",
-        type=("event_manifest", "event_ser_manifest", "adapter_manifest"),
+        id=("{persistence_id}/{sequence_number}",),
+        type=("event_manifest", "event_ser_manifest", "adapter_manifest", "=event"),
         time=("write_timestamp", "timestamp"),
         entity=("persistence_id",),
-        data=("event_payload", "payload"),
+        data=("event_payload", "payload", "message"),
         order="",
     ),
-    needs=(("persistence_id",), ("sequence_number",), ("event_payload", "payload")),
+    needs=(("persistence_id",), ("sequence_number",), ("event_payload", "payload", "message")),
     sequences=(("ordering",), ("sequence_number",)),
+    source="https://pekko.apache.org/docs/pekko-persistence-jdbc/current/configuration.html",
 )
-"""https://pekko.apache.org/docs/pekko-persistence-jdbc/current/ (table event_journal; Akka's is alike)"""
+"""The table event_journal (journal, as it was); Akka's is alike."""
 
 PROOPH = Preset(
     Stanza(
@@ -153,7 +166,12 @@ PROOPH = Preset(
         id=("event_id",),
         type=("event_name",),
         time=("created_at",),
-        entity=("metadata._aggregate_id", "aggregate_id"),
+        entity=(
+            "{metadata._aggregate_type}/{metadata._aggregate_id}",
+            "{aggregate_type}/{aggregate_id}",
+            "metadata._aggregate_id",
+            "aggregate_id",
+        ),
         kind=("metadata._aggregate_type", "aggregate_type"),
         actor=("metadata.user_id", "metadata._user_id"),
         causation=("metadata._causation_id",),
@@ -162,8 +180,8 @@ PROOPH = Preset(
     ),
     needs=(("event_id",), ("event_name",), ("payload",), ("metadata._aggregate_id", "aggregate_id")),
     sequences=(("no",), ("metadata._aggregate_version",)),
+    source="https://github.com/prooph/pdo-event-store",
 )
-"""https://github.com/prooph/pdo-event-store (single stream strategy)"""
 
 SPATIE = Preset(
     Stanza(
@@ -171,12 +189,12 @@ SPATIE = Preset(
         id=("id",),
         type=("event_class",),
         time=("created_at",),
-        entity=("aggregate_uuid",),
+        entity=("aggregate_uuid", "meta_data.aggregate-root-uuid"),
         actor=("meta_data.user_id", "meta_data.user"),
         data=("event_properties",),
         order="",
     ),
     needs=(("event_class",), ("event_properties",), ("created_at",), ("aggregate_uuid", "meta_data")),
     sequences=(("id",), ("aggregate_version",)),
+    source="https://spatie.be/docs/laravel-event-sourcing/v7/introduction",
 )
-"""https://spatie.be/docs/laravel-event-sourcing (table stored_events)"""

@@ -1,4 +1,4 @@
-"""Audit logs and events of services."""
+"""Audit logs and events of services for code, identity and collaboration."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ GITHUB_WEBHOOKS = Preset(
         ),
         actor=("body.sender.login", "body.pusher.name"),
         data=("body",),
-        order="position",
+        order="position",  # deliveries have no time that all share
     ),
     needs=(tuple(f"headers.{name}" for name in _HEADERS), ("body",)),
+    source="https://docs.github.com/en/webhooks/webhook-events-and-payloads",
 )
-"""https://docs.github.com/en/webhooks/webhook-events-and-payloads; deliveries have no time that all share."""
 
 GITHUB_EVENTS = Preset(
     Stanza(
@@ -41,8 +41,60 @@ GITHUB_EVENTS = Preset(
         data=("payload",),
     ),
     needs=(("id",), ("type",), ("actor.login",), ("repo.name",), ("payload",), ("created_at",)),
+    source="https://docs.github.com/en/rest/activity/events",
 )
-"""https://docs.github.com/en/rest/activity/events (and GH Archive)."""
+"""Also what GH Archive keeps."""
+
+GITHUB_AUDIT = Preset(
+    Stanza(
+        "github_audit",
+        id=("_document_id",),
+        type=("action",),
+        time=("@timestamp", "created_at"),
+        entity=("repo", "org", "business", "user"),
+        actor=("actor", "actor_id"),
+        data=("record",),
+    ),
+    needs=(
+        ("action",),
+        ("@timestamp", "created_at"),
+        ("_document_id", "actor_location", "actor_is_bot", "operation_type"),
+        ("actor", "actor_id", "_document_id"),
+    ),
+    source="https://docs.github.com/en/rest/orgs/orgs#get-the-audit-log-for-an-organization",
+)
+"""`user` is whom it was done to, where a repository or an organisation is named."""
+
+GITLAB_AUDIT = Preset(
+    Stanza(
+        "gitlab_audit",
+        id=("id", "ID"),
+        type=(
+            "event_type", "event_name", "details.event_name", "details.custom_message", "change", "details.change",
+            "details.add", "details.remove", "add", "remove", "custom_message", "Action",
+        ),
+        time=("created_at", "time", '"Created At (UTC)"', '"Created At"'),
+        entity=(
+            "{entity_type}/{entity_path}",
+            "{entity_type}/{details.entity_path}",
+            "{Entity Type}/{Entity Path}",
+            "{entity_type}/{entity_id}",
+            "{Entity Type}/{Entity ID}",
+        ),
+        kind=("entity_type", '"Entity Type"'),
+        actor=("author_name", "details.author_name", '"Author Name"', "author_id", '"Author ID"'),
+        correlation=("correlation_id",),
+        data=("record",),
+    ),
+    needs=(
+        ("entity_type", '"Entity Type"'),
+        ("entity_id", '"Entity ID"'),
+        ("author_name", "author_id", '"Author ID"', '"Author Name"'),
+        ("target_type", "target_details", "target_id", "details", '"Target Type"', '"Target Details"'),
+    ),
+    source="https://docs.gitlab.com/user/compliance/audit_event_schema/",
+)  # fmt: skip
+"""Streamed, from the API, in `audit_json.log`, and as CSV."""
 
 
 _OKTA_TARGET = tuple(f"{{target[*].type}}/{{target[*].{name}}}" for name in ("alternateId", "displayName", "id"))
@@ -59,88 +111,84 @@ OKTA = Preset(
         data=("record",),
         absent=("unknown",),
     ),
-    needs=(("uuid",), ("eventType",), ("published",), ("actor.type",), ("outcome", "target", "client")),
+    needs=(("uuid",), ("eventType",), ("published",), ("actor.type", "actor.id"), ("outcome", "target", "client")),
+    source="https://developer.okta.com/docs/api/openapi/okta-management/management/tag/SystemLog/",
+    any_spelling=True,
 )
-"""https://developer.okta.com/docs/api/openapi/okta-management/management/tag/SystemLog/"""
-
-GITHUB_AUDIT = Preset(
-    Stanza(
-        "github_audit",
-        id=("_document_id",),
-        type=("action",),
-        time=("@timestamp", "created_at"),
-        entity=("repo", "org", "business", "user"),
-        actor=("actor", "actor_id"),
-        data=("record",),
-    ),
-    needs=(("_document_id",), ("action",), ("@timestamp", "created_at")),
-)
-"""https://docs.github.com/en/organizations/keeping-your-organization-secure/managing-security-settings-for-your-organization/reviewing-the-audit-log-for-your-organization"""
 
 GOOGLE_WORKSPACE = Preset(
     Stanza(
         "google_workspace",
         id=("{id.applicationName}/{id.time}/{id.uniqueQualifier}",),
-        type=("events[0].name",),
+        type=(
+            "{events[0].name},{events[1].name},{events[2].name}",
+            "{events[0].name},{events[1].name}",
+            "events[0].name",
+        ),
         time=("id.time",),
-        entity=("actor.email", "actor.profileId", "id.customerId"),
-        actor=("actor.email", "actor.profileId", "actor.key"),
+        entity=(
+            *(
+                f"{kind}/{{events[0].parameters.{name}}}"
+                for kind, name in (
+                    ("document", "doc_id"), ("user", "USER_EMAIL"), ("user", "user_email"), ("group", "GROUP_EMAIL"),
+                    ("group", "group_email"), ("group", "group_id"), ("calendar", "calendar_id"), ("app", "app_name"),
+                    ("device", "DEVICE_ID"), ("domain", "DOMAIN_NAME"), ("role", "ROLE_NAME"),
+                    ("orgunit", "ORG_UNIT_NAME"), ("application", "APPLICATION_NAME"),
+                )
+            ),
+            "user/{actor.email}",
+            "user/{actor.profileId}",
+            "id.customerId",
+        ),
+        actor=("actor.email", "actor.profileId", "actor.key", "actor.applicationInfo.applicationName"),
         data=("record",),
+        opened=(("events[0].parameters", "pairs"),),
     ),
     needs=(("id.time",), ("id.applicationName",), ("id.uniqueQualifier",), ("events",)),
-)
-"""https://developers.google.com/workspace/admin/reports/reference/rest/v1/activities"""
+    source="https://developers.google.com/workspace/admin/reports/reference/rest/v1/activities",
+)  # fmt: skip
 
-GITLAB_AUDIT = Preset(
-    Stanza(
-        "gitlab_audit",
-        id=("id",),
-        type=("event_type", "event_name", "details.event_name", "change", "details.change", "custom_message"),
-        time=("created_at", "time"),
-        entity=("{entity_type}/{entity_path}", "{entity_type}/{details.entity_path}", "{entity_type}/{entity_id}"),
-        kind=("entity_type",),
-        actor=("author_name", "details.author_name", "author_id"),
-        correlation=("correlation_id",),
-        data=("record",),
-    ),
-    needs=(
-        ("entity_type",),
-        ("entity_id",),
-        ("author_name", "author_id"),
-        ("target_type", "target_details", "target_id", "details"),
-    ),
-)
-"""https://docs.gitlab.com/administration/logs/#audit_jsonlog and .../user/compliance/audit_event_schema/"""
-
-_SLACK_THINGS = ("user.email", "user.id", "channel.id", "file.id", "app.id", "usergroup.id", "workspace.id")
+_SLACK_THINGS = ("user.email", "user.id", "channel.id", "file.id", "app.id", "usergroup.id", "workflow.id", "role.id")
+_SLACK_OTHERS = ("barrier.id", "message.channel", "huddle.id", "account_type_role.id", "workspace.id", "enterprise.id")
 SLACK_AUDIT = Preset(
     Stanza(
         "slack_audit",
         id=("id",),
         type=("action",),
         time=("date_create",),
-        entity=tuple(f"{{entity.type}}/{{entity.{name}}}" for name in (*_SLACK_THINGS, "enterprise.id")),
+        entity=tuple(f"{{entity.type}}/{{entity.{name}}}" for name in (*_SLACK_THINGS, *_SLACK_OTHERS)),
         kind=("entity.type",),
-        actor=("actor.user.email", "actor.user.id"),
+        actor=("actor.user.email", "actor.user.id", "actor.app.id"),
         data=("record",),
     ),
     needs=(("date_create",), ("action",), ("entity.type",), ("actor",)),
+    source="https://docs.slack.dev/reference/audit-logs-api/methods-actions-reference",
 )
-"""https://docs.slack.dev/admins/audit-logs-api"""
 
+_AUTH0_ADMIN = "details.request.auth.user"
 AUTH0 = Preset(
     Stanza(
         "auth0",
         id=("log_id", "_id"),
         type=("type",),
         time=("date",),
-        entity=("user_id", "user_name", "client_id"),
-        actor=("user_name", "user_id", "client_id"),
+        entity=("user_id", "user_name", "details.request.path", "client_id"),
+        actor=(
+            f"{_AUTH0_ADMIN}.email", f"{_AUTH0_ADMIN}.name", f"{_AUTH0_ADMIN}.user_id", "user_name", "user_id",
+            "client_id",
+        ),
         data=("record",),
     ),
-    needs=(("log_id", "_id"), ("type",), ("date",), ("client_id", "user_id", "connection"), ("ip", "user_agent")),
-)
-"""https://auth0.com/docs/deploy-monitor/logs/log-event-type-codes"""
+    needs=(
+        ("log_id", "_id"),
+        ("type",),
+        ("date",),
+        ("client_id", "user_id", "connection", "client_name"),
+        ("ip", "user_agent"),
+    ),
+    source="https://auth0.com/docs/tenant-logs",
+)  # fmt: skip
+"""Of the Management API, who it was is in `details.request.auth`, and what it was done to in its path."""
 
 STRIPE = Preset(
     Stanza(
@@ -148,14 +196,60 @@ STRIPE = Preset(
         id=("id",),
         type=("type",),
         time=("created",),
-        entity=("{data.object.object}/{data.object.id}", "data.object.object"),
-        kind=("data.object.object",),
-        correlation=("request.id",),
-        data=("data.object",),
+        entity=(
+            "{data.object.object}/{data.object.id}",
+            "{related_object.type}/{related_object.id}",
+            "data.object.object",
+        ),
+        kind=("data.object.object", "related_object.type"),
+        correlation=("request.id", "reason.request.id"),
+        data=("data.object", "data", "record"),
     ),
-    needs=(("data.object.object",), ("created",), ("type",), ("livemode", "api_version", "pending_webhooks")),
+    needs=(
+        ("data.object.object", "related_object.id"),
+        ("created",),
+        ("type",),
+        ("livemode", "api_version", "pending_webhooks"),
+    ),
+    source="https://docs.stripe.com/api/events/object",
 )
-"""https://docs.stripe.com/api/events/object"""
+
+_SHOPIFY = ("X-Shopify-{}", "x-shopify-{}")
+
+
+def _shopify(name: str) -> tuple[str, ...]:
+    return (f"headers.{_SHOPIFY[0].format(name)}", f"headers.{_SHOPIFY[1].format(name.lower())}")
+
+
+SHOPIFY_WEBHOOKS = Preset(
+    Stanza(
+        "shopify_webhooks",
+        id=(*_shopify("Webhook-Id"), *_shopify("Event-Id")),
+        type=_shopify("Topic"),
+        time=(*_shopify("Triggered-At"), "body.updated_at", "body.created_at"),
+        entity=("body.admin_graphql_api_id", "body.id", *_shopify("Shop-Domain")),
+        actor=_shopify("Shop-Domain"),
+        correlation=_shopify("Event-Id"),
+        data=("body",),
+    ),
+    needs=(_shopify("Topic"), _shopify("Shop-Domain"), ("body",)),
+    source="https://shopify.dev/docs/apps/build/webhooks",
+)
+
+SHOPIFY_EVENTS = Preset(
+    Stanza(
+        "shopify_events",
+        id=("id",),
+        type=("{subject_type}.{verb}", "verb"),
+        time=("created_at",),
+        entity=("{subject_type}/{subject_id}",),
+        kind=("subject_type",),
+        actor=("author",),
+        data=("record",),
+    ),
+    needs=(("subject_id",), ("subject_type",), ("verb",), ("created_at",)),
+    source="https://shopify.dev/docs/api/admin-rest/latest/resources/event",
+)
 
 TELEPORT = Preset(
     Stanza(
@@ -163,14 +257,14 @@ TELEPORT = Preset(
         id=("uid",),
         type=("event",),
         time=("time",),
-        entity=("sid", "name", "server_id", "user"),
-        actor=("user",),
+        entity=("sid", "name", "db_service", "app_name", "kubernetes_cluster", "server_id", "identity.user", "user"),
+        actor=("user", "identity.user"),
         correlation=("sid",),
         data=("record",),
     ),
     needs=(("uid",), ("event",), ("time",), ("code",), ("ei", "cluster_name")),
+    source="https://goteleport.com/docs/reference/monitoring/audit/",
 )
-"""https://goteleport.com/docs/reference/monitoring/audit/"""
 
 VAULT = Preset(
     Stanza(
@@ -178,25 +272,62 @@ VAULT = Preset(
         id=("{request.id}/{type}",),
         type=("{type}.{request.operation}", "type"),
         time=("time",),
-        entity=("request.path",),
+        entity=("{request.namespace.path}{request.path}", "request.path"),
         actor=("auth.display_name", "auth.entity_id"),
         correlation=("request.id",),
         data=("record",),
     ),
     needs=(("request.id",), ("request.path",), ("request.operation",), ("time",)),
+    source="https://developer.hashicorp.com/vault/docs/audit/schema",
 )
-"""https://developer.hashicorp.com/vault/docs/audit/schema"""
 
+_SALESFORCE = (
+    "ParentId", "AccountId", "OpportunityId", "ContactId", "LeadId", "CaseId", "ContractId", "OrderId", "SolutionId",
+    "AssetId", "CampaignId", "EntitlementId", "ServiceContractId", "Product2Id", "QuoteId",
+)  # fmt: skip
 SALESFORCE_FIELD_HISTORY = Preset(
     Stanza(
         "salesforce_field_history",
         id=("Id",),
         type=("Field",),
         time=("CreatedDate",),
-        entity=("ParentId", "AccountId", "OpportunityId", "ContactId", "LeadId", "CaseId", "ContractId"),
-        actor=("CreatedById", "CreatedBy.Name"),
+        entity=_SALESFORCE,
+        actor=("CreatedById", "CreatedBy.Username", "CreatedBy.Name"),
         data=("record",),
     ),
-    needs=(("Field",), ("CreatedDate",), ("CreatedById", "CreatedBy"), ("NewValue", "OldValue")),
+    needs=(("Field",), ("CreatedDate",), ("CreatedById", "CreatedBy"), _SALESFORCE),
+    source="https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/"
+    "sforce_api_associated_objects_history.htm",
 )
-"""https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/sforce_api_associated_objects_history.htm"""
+
+_JIRA_PEOPLE = ("emailAddress", "accountId", "key", "name", "displayName")
+JIRA_CHANGELOG = Preset(
+    Stanza(
+        "jira_changelog",
+        id=("id",),
+        type=tuple(",".join(f"{{items[{at}].field}}" for at in range(count)) for count in (5, 4, 3, 2, 1)),
+        time=("created",),
+        entity=("wrapper.key", "wrapper.issueId", "wrapper.id"),
+        actor=tuple(f"author.{name}" for name in _JIRA_PEOPLE),
+        data=("record",),
+        data_without=("wrapper", "author"),
+    ),
+    needs=(("items",), ("created",), ("id",), ("author",), ("items[0].field",)),
+    source="https://developer.atlassian.com/cloud/jira/platform/rest/v3/api-group-issues/",
+)  # fmt: skip
+"""The histories of an issue, whose key stands around them (`expand=changelog`, `changelog/bulkfetch`)."""
+
+JIRA_WEBHOOKS = Preset(
+    Stanza(
+        "jira_webhooks",
+        type=("webhookEvent",),
+        time=("timestamp",),
+        entity=("issue.key", "project.key", "version.id", "user.accountId", "worklog.issueId", "sprint.id"),
+        actor=tuple(f"{who}.{name}" for who in ("user", "comment.updateAuthor", "comment.author")
+                    for name in _JIRA_PEOPLE),
+        correlation=("changelog.id",),
+        data=("record",),
+    ),
+    needs=(("webhookEvent",), ("timestamp",), ("issue", "project", "version", "user", "worklog", "sprint", "comment")),
+    source="https://developer.atlassian.com/server/jira/platform/webhooks/",
+)  # fmt: skip

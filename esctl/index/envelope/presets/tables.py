@@ -15,41 +15,68 @@ PAPER_TRAIL = Preset(
         kind=("item_type",),
         actor=("whodunnit",),
         correlation=("transaction_id",),
-        data=("object_changes",),
+        data=("object_changes", "object", "record"),
     ),
-    needs=(("item_type",), ("item_id",), ("event",), ("created_at",), ("whodunnit", "object_changes", "object")),
+    needs=(("item_type",), ("item_id",), ("event",), ("created_at",)),
+    source="https://github.com/paper-trail-gem/paper_trail#1c-basic-usage",
 )
-"""https://github.com/paper-trail-gem/paper_trail (table versions)"""
+"""The table versions."""
+
+_IN_DUMP = "fields."
+"""Where Django's dumpdata has the columns, beside `model` and `pk`."""
+
+
+def _django(*names: str) -> tuple[str, ...]:
+    return (*names, *(f"{_IN_DUMP}{name}" for name in names))
+
 
 DJANGO_AUDITLOG = Preset(
     Stanza(
         "django_auditlog",
-        id=("id",),
-        type=("action",),
-        time=("timestamp",),
-        entity=("{content_type}/{object_pk}", "{content_type_id}/{object_pk}"),
-        kind=("content_type", "content_type_id"),
-        actor=("actor", "actor_id", "actor_email"),
-        correlation=("cid",),
-        data=("changes",),
+        id=("id", "pk"),
+        type=_django("action"),
+        time=_django("timestamp"),
+        entity=(
+            "{content_type}/{object_pk}",
+            "{content_type_id}/{object_pk}",
+            "{fields.content_type[0]}.{fields.content_type[1]}/{fields.object_pk}",
+            "{fields.content_type}/{fields.object_pk}",
+        ),
+        kind=("content_type", "content_type_id", "fields.content_type[1]", "fields.content_type"),
+        actor=_django("actor", "actor_id", "actor_email"),
+        correlation=_django("cid"),
+        data=_django("changes"),
     ),
-    needs=(("object_pk",), ("content_type", "content_type_id"), ("action",), ("timestamp",), ("changes",)),
+    needs=(_django("object_pk"), _django("content_type", "content_type_id"), _django("action"), _django("timestamp")),
+    source="https://django-auditlog.readthedocs.io/en/latest/usage.html",
 )
-"""https://django-auditlog.readthedocs.io (table auditlog_logentry)"""
+"""The table auditlog_logentry; actions are 0 (create), 1 (update), 2 (delete), 3 (access)."""
 
+_KEYS = ("id", "uuid", "pk", "code", "slug", "history_relation_id")
 DJANGO_SIMPLE_HISTORY = Preset(
     Stanza(
         "django_simple_history",
-        id=("history_id",),
-        type=("history_type",),
-        time=("history_date",),
-        entity=("id", "uuid", "history_relation_id"),
-        actor=("history_user_id", "history_user"),
-        data=("record",),
+        id=("history_id", "{model}/{pk}"),
+        type=_django("history_type"),
+        time=_django("history_date"),
+        entity=(
+            *(f"{{model}}/{{fields.{name}}}" for name in _KEYS),
+            *(f"{{model}}/{{{name}}}" for name in _KEYS if name != "pk"),
+            *(name for name in _KEYS if name != "pk"),
+        ),
+        kind=("model",),
+        actor=_django("history_user_id", "history_user"),
+        data=("fields", "record"),
     ),
-    needs=(("history_id",), ("history_type",), ("history_date",), ("id", "uuid", "history_relation_id")),
+    needs=(
+        ("history_id", "pk"),
+        _django("history_type"),
+        _django("history_date"),
+        tuple(path for name in _KEYS for path in (name, f"{_IN_DUMP}{name}")),
+    ),
+    source="https://django-simple-history.readthedocs.io/en/latest/querying_history.html",
 )
-"""https://django-simple-history.readthedocs.io (a table of history for each model)"""
+"""A table of history for each model; types are +, ~ and -."""
 
 SUPA_AUDIT = Preset(
     Stanza(
@@ -60,11 +87,12 @@ SUPA_AUDIT = Preset(
         entity=("{table_schema}.{table_name}/{record_id}", "{table_schema}.{table_name}/{old_record_id}"),
         kind=("table_name",),
         actor=("auth_uid", "auth_role"),
-        data=("record.record", "record.old_record"),
+        data=("record.record", "record.old_record", "record"),
     ),
-    needs=(("op",), ("ts",), ("table_schema",), ("table_name",), ("record_id", "old_record_id")),
+    needs=(("op",), ("ts",), ("table_schema",), ("table_name",), ("record_id", "old_record_id", "table_oid")),
+    source="https://github.com/supabase/supa_audit",
 )
-"""https://github.com/supabase/supa_audit (table audit.record_version)"""
+"""The table audit.record_version."""
 
 AUDIT_TRIGGER = Preset(
     Stanza(
@@ -72,12 +100,35 @@ AUDIT_TRIGGER = Preset(
         id=("event_id",),
         type=("action",),
         time=("action_tstamp_clk", "action_tstamp_stm", "action_tstamp_tx"),
-        entity=("{schema_name}.{table_name}/{row_data.id}", "{schema_name}.{table_name}"),
+        entity=(
+            "{schema_name}.{table_name}/{row_data.id}",
+            "{schema_name}.{table_name}/{row_data.uuid}",
+            "{schema_name}.{table_name}",
+        ),
         kind=("table_name",),
         actor=("session_user_name",),
         correlation=("transaction_id",),
-        data=("changed_fields", "row_data"),
+        data=("changed_fields", "row_data", "record"),
+        opened=(("row_data", "hstore"), ("changed_fields", "hstore")),
     ),
-    needs=(("event_id",), ("schema_name",), ("table_name",), ("action",), ("action_tstamp_tx",), ("row_data",)),
+    needs=(("event_id",), ("schema_name",), ("table_name",), ("action",), ("action_tstamp_tx",)),
+    source="https://wiki.postgresql.org/wiki/Audit_trigger_91plus",
 )
-"""https://wiki.postgresql.org/wiki/Audit_trigger_91plus (table audit.logged_actions)"""
+"""The table audit.logged_actions; actions are I, U, D, T."""
+
+PGMEMENTO = Preset(
+    Stanza(
+        "pgmemento",
+        id=("id", "row_log_id"),
+        type=("table_operation", "op_id", "=change"),
+        time=("stmt_time", "txid_time", "stmt_date"),
+        entity=("{schema_name}.{table_name}/{audit_id}", "{table_name}/{audit_id}", "audit_id"),
+        kind=("table_name",),
+        actor=("session_info.client_user", "user_name", "session_user"),
+        correlation=("transaction_id", "txid"),
+        data=("new_data", "old_data", "changes", "record"),
+    ),
+    needs=(("audit_id",), ("event_key", "event_id"), ("new_data", "old_data", "changes")),
+    source="https://github.com/pgMemento/pgMemento/blob/master/src/SCHEMA.sql",
+)
+"""The table row_log, joined with table_event_log and transaction_log; `audit_id` is one row of all tables."""

@@ -11,8 +11,8 @@ from esctl.index.envelope.presets.preset import Preset
 from esctl.model import Stanza
 
 
-def _of(stanza: Stanza, lines: str) -> Preset:
-    return Preset(replace(stanza, pattern=stanza.pattern or stanza.name), needs=(), lines=lines)
+def _of(stanza: Stanza, lines: str, source: str) -> Preset:
+    return Preset(replace(stanza, pattern=stanza.pattern or stanza.name), needs=(), source=source, lines=lines)
 
 
 ACCESS_LOG = _of(
@@ -27,6 +27,7 @@ ACCESS_LOG = _of(
         absent=("-", '""'),
     ),
     "of nginx and Apache: common, combined, with a virtual host before it or more fields behind it",
+    "https://httpd.apache.org/docs/2.4/logs.html#accesslog",
 )
 APACHE_ERROR = _of(
     Stanza(
@@ -40,6 +41,7 @@ APACHE_ERROR = _of(
         data_without=("time",),
     ),
     "of Apache, 2.2 and 2.4",
+    "https://httpd.apache.org/docs/2.4/logs.html#errorlog",
 )
 NGINX_ERROR = _of(
     Stanza(
@@ -53,6 +55,7 @@ NGINX_ERROR = _of(
         data_without=("time",),
     ),
     "of nginx",
+    "https://nginx.org/en/docs/ngx_core_module.html#error_log",
 )
 SYSLOG = _of(
     Stanza(
@@ -64,6 +67,7 @@ SYSLOG = _of(
         data_without=("time",),
     ),
     "of RFC 3164 (times without a year: say year = 2024) and RFC 5424, with or without <priority>",
+    "https://www.rfc-editor.org/rfc/rfc5424#section-6",
 )
 _POSTGRESQL = Stanza(
     "postgresql",
@@ -83,7 +87,11 @@ _POSTGRESQL = Stanza(
     data=("record",),
     data_without=("log_time",),
 )
-POSTGRESQL = _of(_POSTGRESQL, "of PostgreSQL: csvlog (no header; 23, 24 or 26 columns), stderr; pgaudit in either")
+POSTGRESQL = _of(
+    _POSTGRESQL,
+    "of PostgreSQL: csvlog (no header; 23, 24 or 26 columns), stderr; pgaudit in either",
+    "https://www.postgresql.org/docs/current/runtime-config-logging.html",
+)
 AUDITD = _of(
     Stanza(
         "auditd",
@@ -97,4 +105,5 @@ AUDITD = _of(
         absent=("?", "unset", "4294967295", "-1", "(none)"),
     ),
     "of the Linux audit daemon (audit.log, ausearch --raw); records of one event have its serial as correlation",
+    "https://github.com/linux-audit/audit-documentation/wiki/SPEC-Audit-Event-Enrichment",
 )

@@ -1,0 +1,44 @@
+"""SQL that puts another value at a path of a JSON text; all else keeps its bytes and its order."""
+
+from __future__ import annotations
+
+from esctl.engine.exact_text import member_sql, members_sql, pointer_token
+from esctl.engine.quoting import literal
+from esctl.model import MARK
+
+Path = tuple[str | int, ...]
+"""The names of members, and the indexes of elements."""
+
+
+def place_of(path: Path) -> str:
+    """Return the JSON Pointer of a path."""
+    return "".join(f"/{pointer_token(_written(step))}" for step in path)
+
+
+def leads_on(json: str, path: Path) -> str:
+    """Write SQL that is true where what a path goes through are objects, and arrays where it has an index."""
+    types = [
+        ("ARRAY" if isinstance(step, int) else "OBJECT", place_of(path[:depth])) for depth, step in enumerate(path)
+    ]
+    return " AND ".join(f"json_type({json}, {literal(place)}) = '{kind}'" for kind, place in types) or "true"
+
+
+def rebuilt(json: str, path: Path, value: str, depth: int = 0) -> str:
+    """Write a text anew with another value at a path that leads on."""
+    if depth == len(path):
+        return value
+    step, member = path[depth], f"m{depth}"
+    if isinstance(step, int):
+        inner = rebuilt(member, path, value, depth + 1)
+        each = f"CASE WHEN i{depth} = {step + 1} THEN {inner} ELSE {member}::VARCHAR END"
+        elements = f"list_transform(json_extract({json}, '$[*]'), lambda {member}, i{depth}: {each})"
+        return f"'[' || array_to_string({elements}, ',') || ']'"
+    inner = rebuilt(f"{member}.value", path, value, depth + 1)
+    replaced = f"to_json({member}.key)::VARCHAR || ':' || {inner}"
+    each = f"CASE WHEN {member}.key = {literal(_written(step))} THEN {replaced} ELSE {member_sql(member)} END"
+    return f"'{{' || array_to_string(list_transform({members_sql(json)}, lambda {member}: {each}), ',') || '}}'"
+
+
+def _written(step: str | int) -> str:
+    """Return a name as judged texts have it, where one that begins with MARK has one more."""
+    return MARK + step if isinstance(step, str) and step.startswith(MARK) else str(step)

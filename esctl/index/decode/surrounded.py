@@ -1,0 +1,94 @@
+"""Records with what stood around them in their document, as their member `wrapper`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from esctl.engine.quoting import literal
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from esctl.model import Cursor
+
+WRAPPER = "wrapper"
+"""The member, and the header of a record that it is made of."""
+
+
+class Around(dict[str, Any]):
+    """The member `wrapper` of a parsed record, where it was none of the record's own."""
+
+
+_TABLE = "esctl_around"
+_JUDGED = "esctl_around_judged"
+
+
+def surround(
+    connection: duckdb.DuckDBPyConnection, texts: pa.Array, marked: pa.Array, headers: pa.Array, cursor: Cursor
+) -> tuple[pa.Array, pa.Array]:
+    """Give judged records that are objects what stood around them; gives their texts and whether they have marks.
+
+    Of objects within one another, the inner member goes before the outer one of its name; a record that has a member
+    of the name `wrapper` keeps its own.
+    """
+    import pyarrow as pa
+
+    from esctl.index.decode.exact_json import judge
+
+    connection.register(_TABLE, pa.table({"h": headers}))
+    try:
+        value = f"list_filter(h, lambda e: e.name = {literal(WRAPPER)})[1].value"
+        around = connection.sql(f"SELECT {value} AS w FROM {_TABLE}").to_arrow_table()["w"]
+    finally:
+        connection.unregister(_TABLE)
+    judged = judge(_one(around), cursor, connection)
+    rows = pa.array(range(len(texts)), pa.int64())
+    table = pa.table({"row": rows, "j": texts, "m": marked, "w": judged.text, "wm": judged.marked})
+    connection.register(_JUDGED, table)
+    try:
+        found = connection.sql(_SQL).to_arrow_table()
+    finally:
+        connection.unregister(_JUDGED)
+    return _one(found["j"]).cast(pa.large_string()), _one(found["m"])
+
+
+_OWN = f"json_type(j, {literal('/' + WRAPPER)})"
+_MERGED = "list_reduce(list_prepend('{}'::JSON, json_extract(w, '$[*]')), lambda a, b: json_merge_patch(a, b))::VARCHAR"
+_WITH = (
+    f"left(j, length(j) - 1) || CASE WHEN len(json_keys(j)) = 0 THEN '' ELSE ',' END "
+    f"|| {literal(json.dumps(WRAPPER) + ':')} || {_MERGED} || '}}'"
+)
+_HAS = f"coalesce(json_type(w) = 'ARRAY' AND json_type(j) = 'OBJECT' AND {_OWN} IS NULL, false)"
+_SQL = (
+    f"SELECT CASE WHEN {_HAS} THEN {_WITH} ELSE j END AS j, m OR ({_HAS} AND coalesce(wm, false)) AS m "
+    f'FROM {_JUDGED} ORDER BY "row"'
+)
+
+
+def surrounded(record: Any, headers: Sequence[dict[str, Any]] | None) -> Any:
+    """Return a parsed record with what stood around it, about as `surround` does."""
+    value = next((each["value"] for each in headers or () if each["name"] == WRAPPER), None)
+    if value is None or not isinstance(record, dict) or WRAPPER in record:
+        return record
+    try:
+        objects = json.loads(value)
+    except (ValueError, RecursionError):
+        return record
+    members = {key: inner for each in objects for key, inner in each.items() if inner is not None}
+    return {**record, WRAPPER: Around(members)}
+
+
+def alone(record: Any) -> Any:
+    """Return a parsed record without what stood around it."""
+    if not isinstance(record, dict) or not isinstance(record.get(WRAPPER), Around):
+        return record
+    return {key: value for key, value in record.items() if key != WRAPPER}
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

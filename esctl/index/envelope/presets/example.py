@@ -1,0 +1,60 @@
+"""An example of a known format: a record in which each field of the envelope stands where the format keeps it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from esctl.index.envelope.envelope_sql import record_path
+from esctl.index.envelope.presets.preset import Preset
+
+_SHOWN = ("id", "type", "time", "entity", "tenant", "kind", "actor", "correlation", "causation")
+_TIME = "2024-03-05T10:12:13Z"
+
+
+def example(preset: Preset) -> dict[str, Any]:
+    """Return the smallest record that is of a format, whose values say what they are."""
+    record: dict[str, Any] = {}
+    stanza = preset.stanza
+    for field in _SHOWN:
+        for path in (getattr(stanza, field) or (stanza.id_parts if field == "id" else ()))[:1]:
+            _put(record, path, _TIME if field == "time" else f"<{field}>")
+    for role, paths in stanza.entities[:1]:
+        _put(record, paths[0], f"<{role}>")
+    for parts in preset.sequences[:1]:
+        for part in parts:
+            _put(record, part, 1)
+    for group in preset.needs:
+        if not any(_has(record, path) for path in group):
+            _put(record, group[0], "...")
+    for path in [path for path in stanza.data if record_path(path)][:1]:
+        if not _has(record, path):
+            _put(record, path, {"...": "..."})
+    return record
+
+
+def _put(record: dict[str, Any], text: str, value: Any) -> None:
+    """Put a value at each path of a template, where nothing stands yet."""
+    if text.startswith("="):
+        return
+    for path in re.findall(r"\{([^{}]*)\}", text) or [text]:
+        parts = record_path(path)
+        at: Any = record
+        for part, following in zip(parts, (*parts[1:], None), strict=True):
+            empty: Any = value if following is None else [] if isinstance(following, int) else {}
+            if isinstance(part, int) and isinstance(at, list):
+                at += [{} for _ in range(part - len(at))] + [empty] * (part >= len(at))
+                at = at[part]
+            elif isinstance(part, str) and isinstance(at, dict):
+                at = at.setdefault(part, empty)
+            else:
+                break
+
+
+def _has(record: Any, path: str) -> bool:
+    for part in record_path(path):
+        members = dict(enumerate(record)) if isinstance(record, list) else record
+        if not isinstance(members, dict) or part not in members:
+            return False
+        record = members[part]
+    return True

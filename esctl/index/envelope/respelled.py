@@ -1,0 +1,102 @@
+"""A known format in other spellings of its names: flat, as a column of CSV for each path, or in another case."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from esctl.index.envelope.envelope_sql import record_path
+from esctl.index.envelope.paths import format_path
+from esctl.index.envelope.presets import Preset
+from esctl.model import Stanza
+
+_DEEPEST = 6
+_MOST_ELEMENTS = 8
+_MOST_PATHS = 2000
+_LOOKED_AT = 50
+Path = tuple[str | int, ...]
+
+
+def respelled(presets: Iterable[Preset], samples: Sequence[object]) -> tuple[Stanza, int] | None:
+    """Return the stanza of the first preset that most sampled records follow in names of their own, and how many do.
+
+    None where there is none among those whose names are so much their own that they are known in any spelling.
+    """
+    known = [preset for preset in presets if preset.any_spelling]
+    looked_at = samples[:: max(len(samples) // _LOOKED_AT, 1)] if known else ()
+    found = [_spellings(sample) for sample in looked_at]
+    for preset in known:
+        matching = [names for names in found if _meets(preset, names)]
+        if matching and 2 * len(matching) > len(looked_at):
+            names: dict[str, Path] = {}
+            for each in matching:
+                names = {**each, **names}
+            return _renamed(preset.stanza, names), round(len(matching) * len(samples) / len(looked_at))
+    return None
+
+
+def _meets(preset: Preset, names: Mapping[str, Path]) -> bool:
+    """Return whether a record has what a preset needs, be it but columns of what is in it (`outcome.result`)."""
+    within = {_plain(tuple(parts[:depth])) for parts in _flat(names) for depth in range(1, len(parts))}
+    return all(
+        any((plain := _plain(record_path(path))) in names or plain in within for path in group)
+        for group in preset.needs
+    )
+
+
+def _flat(names: Mapping[str, Path]) -> list[list[str]]:
+    return [str(path[-1]).split(".") for path in names.values() if "." in str(path[-1])]
+
+
+def _plain(path: Path) -> str:
+    return "".join(re.sub(r"[\W_]", "", str(part)).lower() for part in path)
+
+
+def _spellings(sample: object) -> dict[str, Path]:
+    """Return what there is in a record by its plain name, the shortest path of those that are alike."""
+    found: dict[str, Path] = {}
+    for number, path in enumerate(_paths(sample, ())):
+        if number >= _MOST_PATHS:
+            break
+        plain = _plain(path)
+        if plain not in found or len(path) < len(found[plain]):
+            found[plain] = path
+    return found
+
+
+def _paths(value: Any, path: Path) -> Iterator[Path]:
+    if path and value is not None and value != "":
+        yield path
+    if len(path) >= _DEEPEST:
+        return
+    members = value.items() if isinstance(value, dict) else ()
+    elements = enumerate(value[:_MOST_ELEMENTS]) if isinstance(value, list) else ()
+    for key, inner in (*members, *elements):
+        yield from _paths(inner, (*path, key))
+
+
+def _renamed(stanza: Stanza, names: Mapping[str, Path]) -> Stanza:
+    """Write the paths of a stanza as records have them; those that none has stay."""
+
+    def path(text: str) -> str:
+        there = names.get(_plain(record_path(text)))
+        return text if there is None or not record_path(text) else format_path(there)
+
+    def alternative(text: str) -> str:
+        if text.startswith("="):
+            return text
+        return re.sub(r"\{([^{}]*)\}", lambda m: f"{{{path(m[1])}}}", text) if "{" in text else path(text)
+
+    def all_of(paths: Sequence[str]) -> tuple[str, ...]:
+        return tuple(map(alternative, paths))
+
+    fields = ("id", "id_parts", "type", "time", "entity", "kind", "actor", "correlation", "causation", "tenant", "data")
+    plain: dict[str, Any] = {name: all_of(getattr(stanza, name)) for name in fields}
+    tables = {name: tuple((key, all_of(paths)) for key, paths in getattr(stanza, name)) for name in _TABLES}
+    return replace(stanza, **plain, **tables)
+
+
+_TABLES = ("entities", "aliases")
