@@ -26,7 +26,7 @@ WHOLE = (EXTENDED, *DIALECTS)
 """The encodings of whole records; besides that one, those of databases' change logs."""
 PAIRS = "pairs"
 """The encoding of a list of pairs (`{"key": k, "value": v}`, `{"name": n, "value": v}`) that is opened as an object."""
-ENCODINGS = ("json", "hex", "base64", "gzip", "hstore", PAIRS, "text", *WHOLE)
+ENCODINGS = ("json", "hex", "base64", "gzip", "hstore", "yaml", PAIRS, "text", *WHOLE)
 """What a text may hold; `text` leaves it as it is."""
 
 _TABLE = "esctl_open"
@@ -122,6 +122,10 @@ def _open(
         raws = _one(found["b"])
         if encoding == "gzip":
             raws = pa.array([_decompressed(raw) for raw in raws.to_pylist()], pa.binary())
+        elif encoding == "yaml":
+            from esctl.index.decode.ruby_yaml import yaml_json
+
+            raws = pa.array([yaml_json(raw) for raw in raws.to_pylist()], pa.binary())
         inner = judge(raws, _JSON, connection)
         opened = pa.table({"row": found["row"], "v": inner.text, "vm": inner.marked})
         connection.register(_OPENED, opened.filter(pc.is_valid(opened["v"])))
@@ -155,7 +159,7 @@ def _texts_sql(path: Path, encoding: str) -> str:
 
 
 def _bytes_sql(encoding: str) -> str:
-    if encoding == "json":
+    if encoding in ("json", "yaml"):
         return "encode(s)"
     if encoding == "hstore":
         return _HSTORE

@@ -23,7 +23,7 @@ Path = tuple[str | int, ...]
 def respelled(presets: Iterable[Preset], samples: Sequence[object]) -> tuple[Stanza, int] | None:
     """Return the stanza of the first preset that most sampled records follow in names of their own, and how many do.
 
-    None where there is none among those whose names are so much their own that they are known in any spelling.
+    None where there is none among those that are known in any spelling.
     """
     known = [preset for preset in presets if preset.any_spelling]
     looked_at = samples[:: max(len(samples) // _LOOKED_AT, 1)] if known else ()
@@ -43,7 +43,7 @@ def _meets(preset: Preset, names: Mapping[str, Path]) -> bool:
     within = {_plain(tuple(parts[:depth])) for parts in _flat(names) for depth in range(1, len(parts))}
     return all(
         any((plain := _plain(record_path(path))) in names or plain in within for path in group)
-        for group in preset.needs
+        for group in (*preset.needs, preset.any_spelling)
     )
 
 

@@ -272,3 +272,16 @@ def test_real_cloudevents(real_logs: Path) -> None:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+
+
+def test_names_that_others_have_too_are_of_no_preset_in_another_spelling() -> None:
+    record = {"event_name": "Paid", "event_source": "shop", "event_time": "2024-03-01", "event_version": 1, "user": "u"}
+    assert recognise([{**record, "order_id": f"o-{number}"} for number in range(3)]) is None
+    of_cloudtrail = {**record, "user_identity": {"arn": "arn:aws:iam::111122223333:user/admin-1"}}
+    found = recognise([of_cloudtrail])
+    assert found is not None
+    assert (found.stanza.name, found.stanza.type, found.stanza.actor[0]) == (
+        "cloudtrail",
+        ("event_name",),
+        "user_identity.arn",
+    )

@@ -49,7 +49,7 @@ CLOUDTRAIL = Preset(
     ),
     needs=(("eventName",), ("eventSource",), ("eventTime",), ("eventVersion", "awsRegion")),
     source=f"{_AWS}cloudtrail-event-reference-record-contents.html",
-    any_spelling=True,
+    any_spelling=("userIdentity", "userIdentity.arn", "userIdentity.type"),
 )  # fmt: skip
 
 KUBERNETES = Preset(
@@ -129,7 +129,7 @@ GCP_AUDIT = Preset(
     ),
     needs=(_gcp("methodName"), ("insertId", "logName"), ("timestamp", "receiveTimestamp")),
     source="https://cloud.google.com/logging/docs/reference/audit/auditlog/rest/Shared.Types/AuditLog",
-    any_spelling=True,
+    any_spelling=_gcp("methodName"),
 )
 
 _CLAIMS = '"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/{}"'
@@ -161,7 +161,7 @@ AZURE_ACTIVITY = Preset(
         ("caller", "identity.authorization", "identity.claims", "identity.claim", "eventDataId"),
     ),
     source=f"{_LEARN}azure/azure-monitor/platform/activity-log-schema",
-    any_spelling=True,
+    any_spelling=("_ResourceId", "eventDataId", "identity.claims", "identity.authorization"),
 )
 AZURE_ACTIVITY_CSV = Preset(
     Stanza(
@@ -238,7 +238,7 @@ ENTRA_SIGNIN = Preset(
         ),
     ),
     source=f"{_LEARN}graph/api/resources/signin",
-    any_spelling=True,
+    any_spelling=("userPrincipalName", "servicePrincipalId", "conditionalAccessStatus"),
 )
 
 
@@ -280,7 +280,7 @@ ENTRA_AUDIT = Preset(
         ("initiatedBy", "properties.initiatedBy", "ActorType", "ActorDisplayName", "ActorObjectId"),
     ),
     source=f"{_LEARN}graph/api/resources/directoryaudit",
-    any_spelling=True,
+    any_spelling=("targetResources", "targetResources[0].id", "Target1ObjectId"),
 )  # fmt: skip
 
 M365_UAL = Preset(

@@ -15,8 +15,8 @@ class Preset(Struct, frozen=True):
     `needs`: every group must have a path that is present. `source`: where the format is described in public.
     `sequences`: where the order may be kept, one alternative (of one or more parts) after the other; the first that all
     sampled events have is mapped, and settles the order. Where they have none, it is `otherwise`. A preset of a text
-    log says which `lines` it is for, and needs nothing: its lines tell it. `any_spelling`: the names are so much its
-    own that they are known in other spellings too, as in flat CSV (`actor.id`, `ActorId`).
+    log says which `lines` it is for, and needs nothing: its lines tell it. `any_spelling`: paths so much its own
+    that with one of them it is known in other spellings too, as in flat CSV (`actor.id`, `ActorId`).
     """
 
     stanza: Stanza
@@ -25,4 +25,4 @@ class Preset(Struct, frozen=True):
     sequences: tuple[tuple[str, ...], ...] = ()
     otherwise: Literal["time", "position"] = "time"
     lines: str = ""
-    any_spelling: bool = False
+    any_spelling: tuple[str, ...] = ()

@@ -113,7 +113,7 @@ OKTA = Preset(
     ),
     needs=(("uuid",), ("eventType",), ("published",), ("actor.type", "actor.id"), ("outcome", "target", "client")),
     source="https://developer.okta.com/docs/api/openapi/okta-management/management/tag/SystemLog/",
-    any_spelling=True,
+    any_spelling=("actor.alternateId",),
 )
 
 GOOGLE_WORKSPACE = Preset(

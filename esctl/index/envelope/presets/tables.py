@@ -16,6 +16,7 @@ PAPER_TRAIL = Preset(
         actor=("whodunnit",),
         correlation=("transaction_id",),
         data=("object_changes", "object", "record"),
+        opened=(("object_changes", "yaml"), ("object", "yaml")),
     ),
     needs=(("item_type",), ("item_id",), ("event",), ("created_at",)),
     source="https://github.com/paper-trail-gem/paper_trail#1c-basic-usage",
