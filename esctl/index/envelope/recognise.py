@@ -16,7 +16,7 @@ from esctl.index.decode.rows import DIALECTS
 from esctl.index.decode.surrounded import WRAPPER
 from esctl.index.envelope.paths import parse_path
 from esctl.index.envelope.presets import PRESETS, Preset
-from esctl.index.envelope.respelled import respelled
+from esctl.index.envelope.presets.respelled import respelled
 from esctl.model import Stanza
 
 

@@ -263,7 +263,7 @@ TELEPORT = Preset(
         data=("record",),
     ),
     needs=(("uid",), ("event",), ("time",), ("code",), ("ei", "cluster_name")),
-    source="https://goteleport.com/docs/reference/monitoring/audit/",
+    source="https://goteleport.com/docs/reference/audit-events/",
 )
 
 VAULT = Preset(

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from esctl.index.envelope.envelope_sql import record_path
 from esctl.index.envelope.paths import format_path
-from esctl.index.envelope.presets import Preset
+from esctl.index.envelope.presets.preset import Preset
 from esctl.model import Stanza
 
 _DEEPEST = 6
