@@ -21,6 +21,7 @@ from esctl.engine.duckdb import explained
 from esctl.engine.sizes import parse_size
 from esctl.errors import EsctlError
 from esctl.index.decode.log_rows import trimmed
+from esctl.index.envelope.envelope_sql import looks_around
 from esctl.index.update import Updater
 from esctl.ledger.check.findings import Check, Finding
 from esctl.log.merkle import Frontier
@@ -113,6 +114,7 @@ def _replayed(
         raise NotReplayedError(f"{INTERPRETATION} does not tell how each source was read")
     cursors = {name: _cursor(each) for name, each in sources.items()}
     stanzas = {name: convert(each["mapping"], Stanza) for name, each in sources.items()}
+    _refuse_surrounded(whole, stanzas)
     fields = {name: tuple(map(_kind, kinds)) for name, kinds in told["fields"].items()}
     snapshot = StoreState(folder, said.manifest.log, False, 0, 0, "", Frontier(), (), cursors)
     store = OpenStore(folder, rules, memory_limit)
@@ -128,6 +130,15 @@ def _replayed(
         )
     at = store.bound(bounds.get("at", ""), bounds.get("before", ""))
     return scope, at
+
+
+def _refuse_surrounded(records: Sequence[Record], stanzas: Mapping[str, Stanza]) -> None:
+    """Raise NotReplayedError where records were read with their headers, of which a bundle has the digest only."""
+    looking = {name for name, stanza in stanzas.items() if looks_around(stanza)}
+    for record in records:
+        leaf = record.content.leaf
+        if record.content.source in looking and leaf is not None and leaf.headers != "-":
+            raise NotReplayedError("its records were read with what stood around them, which is not in a bundle")
 
 
 def _places(told: dict[str, Any]) -> dict[int, tuple[int, int]]:
