@@ -36,50 +36,63 @@ class Surroundings:
 
         None where that is nothing.
         """
-        if not self._levels:
+        if not self._levels or not len(holders):
             return [None] * len(holders)
-        opened = [np.flatnonzero((brackets.before == level) & (brackets.after == level + 1)) for level in self._all]
-        closed = [np.flatnonzero((brackets.before == level + 1) & (brackets.after == level)) for level in self._all]
-        return [self._around(window, brackets, int(holder), opened, closed) for holder in holders.tolist()]
-
-    @property
-    def _all(self) -> range:
-        return range(self._levels[-1] + 2)
-
-    def _around(
-        self, window: Bytes, brackets: Brackets, holder: int, opened: list[Offsets], closed: list[Offsets]
-    ) -> bytes | None:
-        if holder < 0:
-            return self._last
+        if not len(brackets.at):  # all of them were opened before
+            return [self._last] * len(holders)
+        text = window.tobytes()
+        spans = [_spans(brackets, holders, level) for level in self._levels]
         found = []
-        for level in self._levels:
-            at, inner = _last(opened[level], holder), _last(opened[level + 1], holder)
-            if at is not None and inner is not None and inner > at:
-                self._before[level] = window[int(brackets.at[at]) + 1 : int(brackets.at[inner])].tobytes()
-            after = _after(window, brackets, inner, closed[level], closed[level + 1])
-            found.append(_members(self._before.get(level, b""), after))
-        told = [members for members in found if members]
-        self._last = b"[" + b",".join(told) + b"]" if told else None
-        return self._last
+        for number, holder in enumerate(holders.tolist()):
+            if holder >= 0:
+                self._last = self._around(text, [level[number] for level in spans])
+            found.append(self._last)
+        return found
+
+    def _around(self, text: bytes, spans: list[list[int]]) -> bytes | None:
+        told = []
+        for level, (start, inner, end, outer) in zip(self._levels, spans, strict=True):
+            if start >= 0:  # else the object was opened in the window before
+                self._before[level] = text[start:inner]
+            members = _members(self._before.get(level, b""), text[end:outer] if outer >= 0 else b"")
+            told += [members] if members else []
+        return b"[" + b",".join(told) + b"]" if told else None
 
 
-def _last(indexes: Offsets, upto: int) -> int | None:
-    """Return the last of some brackets that is not after another."""
-    number = int(np.searchsorted(indexes, upto, side="right")) - 1
-    return int(indexes[number]) if number >= 0 else None
+def _spans(brackets: Brackets, holders: Offsets, level: int) -> list[list[int]]:
+    """Return, for the object at a level around each holder, where its members begin, where what leads on begins and
+    ends, and where the object ends; -1 for what is not in the window.
+    """
+    at = brackets.at
+    opens, closes = (
+        [
+            np.flatnonzero((brackets.before == low + step) & (brackets.after == low + 1 - step))
+            for low in (level, level + 1)
+        ]
+        for step in (0, 1)
+    )
+    first, inner = (_last(each, holders) for each in opens)
+    inner_end = _next(closes[1], inner)
+    outer_end = np.where(inner_end >= 0, _next(closes[0], inner_end), -1)
+    bounds = [
+        np.where((first >= 0) & (inner > first), at[first] + 1, -1),
+        at[inner],
+        at[inner_end] + 1,
+        np.where(outer_end >= 0, at[outer_end], -1),
+    ]
+    found: list[list[int]] = np.stack(bounds, axis=1).tolist()
+    return found
 
 
-def _after(window: Bytes, brackets: Brackets, inner: int | None, outer_ends: Offsets, inner_ends: Offsets) -> bytes:
-    """Return what follows in an object on the bracket that leads on, where its end is in the window."""
-    if inner is None:
-        return b""
-    end = int(np.searchsorted(inner_ends, inner, side="right"))
-    if end >= len(inner_ends):
-        return b""
-    outer = int(np.searchsorted(outer_ends, inner_ends[end], side="right"))
-    if outer >= len(outer_ends):
-        return b""
-    return window[int(brackets.at[inner_ends[end]]) + 1 : int(brackets.at[outer_ends[outer]])].tobytes()
+def _last(indexes: Offsets, upto: Offsets) -> Offsets:
+    """Return the last of some brackets that is not after each of others, -1 for none."""
+    number = np.searchsorted(indexes, upto, side="right") - 1
+    return np.append(indexes, -1)[number]
+
+
+def _next(indexes: Offsets, after: Offsets) -> Offsets:
+    """Return the first of some brackets after each of others, -1 for none."""
+    return np.append(indexes, -1)[np.searchsorted(indexes, after, side="right")]
 
 
 def _members(before: bytes, after: bytes) -> bytes:
