@@ -62,3 +62,16 @@ def test_init_writes_the_one_that_is_named(tmp_path: Path) -> None:
     assert rows == [{"type": "Read", "entity": "d", "actor": "u"}] * 2
     assert "Read" in str(written["projections"])
     refused("init", "--preset", "nothing", "--force", code=2, cwd=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["evtx", "google_workspace", "m365_ual.csv", "okta.flat", "prooph", "opentelemetry"])
+def test_what_init_writes_of_a_preset_is_read_alike(name: str, tmp_path: Path) -> None:
+    sample = json.loads((Path(__file__).parents[1] / "index/envelope/samples" / f"{name}.json").read_text())
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in sample["records"]))
+    columns = ("--columns", "time,type,entity,actor,id,data")
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    recognised = good("log", *columns, cwd=tmp_path).rows
+    good("init", cwd=tmp_path)
+    assert good("log", *columns, cwd=tmp_path).rows == recognised
+    good("init", "--preset", name.partition(".")[0], "--force", cwd=tmp_path)
+    assert good("log", *columns, cwd=tmp_path).rows == recognised

@@ -80,9 +80,9 @@ def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
     ) == replace(preset.stanza, opened=()):
         found = _recognised(samples, [preset])
         said = {name: getattr(stanza, name) for name in ("scope", "ignore", "ignore_types", "sequence", "order")}
-        more = tuple(opening for opening in stanza.opened if opening not in preset.stanza.opened)
+        more = [opening for opening in stanza.opened if opening not in preset.stanza.opened]
         if found is not None:
-            stanza = replace(found.stanza, **said, opened=(*more, *found.stanza.opened))
+            stanza = replace(found.stanza, **said, opened=tuple(dict.fromkeys([*more, *found.stanza.opened])))
     if stanza.name in DIALECTS:
         return _fitted_rows(stanza, samples)
     inner = [look_up(sample, _parts(stanza.unwrap)) for sample in samples]

@@ -187,7 +187,7 @@ AZURE_ACTIVITY_CSV = Preset(
         ("Time",),
         ("Subscription", '"Resource group"'),
     ),
-    source=f"{_LEARN}azure/azure-monitor/platform/activity-log (Download as CSV)",
+    source=f"{_LEARN}azure/azure-monitor/platform/activity-log",
 )
 
 ENTRA_SIGNIN = Preset(

@@ -69,7 +69,7 @@ AXON = Preset(
     sequences=(
         ("globalIndex",), ("global_index",), ("sequenceNumber",), ("sequence_number",), ("aggregateSequenceNumber",),
     ),
-    source="https://docs.axoniq.io/axon-framework-reference/4.11/events/infrastructure/",
+    source="https://docs.axoniq.io/axon-framework-reference/",
 )  # fmt: skip
 """The table DomainEventEntry, and the event message."""
 
@@ -96,7 +96,7 @@ KURRENTDB = Preset(
     ),
     sequences=(("eventNumber",), ("revision",), ("streamRevision",), ("eventRevision",)),
     otherwise="position",
-    source="https://docs.kurrent.io/server/latest/features/streams.html",
+    source="https://docs.kurrent.io/",
 )
 """The spellings of EventStoreDB's feed, clients and replicator; the order is a stream's own."""
 
@@ -140,7 +140,7 @@ RAILS_EVENT_STORE = Preset(
     ),
     needs=(("event_id",), ("event_type",), ("data",), ("metadata",), ("stream", "stream_name")),
     sequences=(("position",),),
-    source="https://railseventstore.org/docs/core-concepts/expected-version",
+    source="https://railseventstore.org/",
 )
 """The table event_store_events, joined with event_store_events_in_streams."""
 

@@ -298,6 +298,7 @@ SALESFORCE_FIELD_HISTORY = Preset(
     needs=(("Field",), ("CreatedDate",), ("CreatedById", "CreatedBy"), _SALESFORCE),
     source="https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/"
     "sforce_api_associated_objects_history.htm",
+    any_spelling=("OldValue", "NewValue"),
 )
 
 _JIRA_PEOPLE = ("emailAddress", "accountId", "key", "name", "displayName")

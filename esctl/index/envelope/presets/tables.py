@@ -19,7 +19,7 @@ PAPER_TRAIL = Preset(
         opened=(("object_changes", "yaml"), ("object", "yaml")),
     ),
     needs=(("item_type",), ("item_id",), ("event",), ("created_at",)),
-    source="https://github.com/paper-trail-gem/paper_trail#1c-basic-usage",
+    source="https://github.com/paper-trail-gem/paper_trail",
 )
 """The table versions."""
 
@@ -130,6 +130,6 @@ PGMEMENTO = Preset(
         data=("new_data", "old_data", "changes", "record"),
     ),
     needs=(("audit_id",), ("event_key", "event_id"), ("new_data", "old_data", "changes")),
-    source="https://github.com/pgMemento/pgMemento/blob/master/src/SCHEMA.sql",
+    source="https://github.com/pgMemento/pgMemento",
 )
 """The table row_log, joined with table_event_log and transaction_log; `audit_id` is one row of all tables."""
