@@ -285,3 +285,20 @@ def test_names_that_others_have_too_are_of_no_preset_in_another_spelling() -> No
         ("event_name",),
         "user_identity.arn",
     )
+
+
+ANYBODYS = [
+    {"_id": "65e1", "type": "login", "date": "2024-03-01", "user_id": "u-1", "ip": "192.0.2.1", "order_id": "o-1"},
+    {"ts": 1709287200.5, "uid": "u-1", "host": "web-1", "name": "login"},
+    {"id": 1, "subject_id": 7, "subject_type": "Order", "verb": "paid", "created_at": "2024-03-01", "actor": "u"},
+    {"id": 1, "item_type": "Order", "item_id": 7, "event": "paid", "created_at": "2024-03-01", "user": "u"},
+    {"audit_id": 1, "event_id": "e", "changes": {"n": 1}, "account": "a-1", "time": "2024-03-01"},
+    {"action": "pay", "created_at": "2024-03-01", "actor": "u", "operation_type": "write", "order": "o-1"},
+    {"field": "n", "old_value": 1, "new_value": 2, "created_date": "2024-03-01", "created_by_id": 1, "account_id": 2},
+    {"event": "x", "uid": "u", "time": "2024-03-01", "code": 3, "name": "n", "user": "u"},
+]
+
+
+@pytest.mark.parametrize("record", ANYBODYS)
+def test_names_that_anybody_has_are_of_no_preset(record: dict[str, Any]) -> None:
+    assert recognise([record] * 3) is None

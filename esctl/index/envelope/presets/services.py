@@ -58,7 +58,7 @@ GITHUB_AUDIT = Preset(
     needs=(
         ("action",),
         ("@timestamp", "created_at"),
-        ("_document_id", "actor_location", "actor_is_bot", "operation_type"),
+        ("_document_id", "actor_location", "actor_is_bot"),
         ("actor", "actor_id", "_document_id"),
     ),
     source="https://docs.github.com/en/rest/orgs/orgs#get-the-audit-log-for-an-organization",
@@ -185,6 +185,7 @@ AUTH0 = Preset(
         ("date",),
         ("client_id", "user_id", "connection", "client_name"),
         ("ip", "user_agent"),
+        ("log_id", "strategy", "isMobile", "connection", "tenant_name", "hostname", "client_name"),
     ),
     source="https://auth0.com/docs/tenant-logs",
 )  # fmt: skip
@@ -247,7 +248,7 @@ SHOPIFY_EVENTS = Preset(
         actor=("author",),
         data=("record",),
     ),
-    needs=(("subject_id",), ("subject_type",), ("verb",), ("created_at",)),
+    needs=(("subject_id",), ("subject_type",), ("verb",), ("created_at",), ("arguments", "path")),
     source="https://shopify.dev/docs/api/admin-rest/latest/resources/event",
 )
 
@@ -285,21 +286,27 @@ _SALESFORCE = (
     "ParentId", "AccountId", "OpportunityId", "ContactId", "LeadId", "CaseId", "ContractId", "OrderId", "SolutionId",
     "AssetId", "CampaignId", "EntitlementId", "ServiceContractId", "Product2Id", "QuoteId",
 )  # fmt: skip
+_SALESFORCE_THINGS = (*_SALESFORCE, *(name.upper() for name in _SALESFORCE))
 SALESFORCE_FIELD_HISTORY = Preset(
     Stanza(
         "salesforce_field_history",
-        id=("Id",),
-        type=("Field",),
-        time=("CreatedDate",),
-        entity=_SALESFORCE,
-        actor=("CreatedById", "CreatedBy.Username", "CreatedBy.Name"),
+        id=("Id", "ID"),
+        type=("Field", "FIELD"),
+        time=("CreatedDate", "CREATEDDATE"),
+        entity=_SALESFORCE_THINGS,
+        actor=("CreatedById", "CREATEDBYID", "CreatedBy.Username", "CreatedBy.Name"),
         data=("record",),
     ),
-    needs=(("Field",), ("CreatedDate",), ("CreatedById", "CreatedBy"), _SALESFORCE),
+    needs=(
+        ("Field", "FIELD"),
+        ("CreatedDate", "CREATEDDATE"),
+        ("CreatedById", "CREATEDBYID", "CreatedBy"),
+        _SALESFORCE_THINGS,
+    ),
     source="https://developer.salesforce.com/docs/atlas.en-us.object_reference.meta/object_reference/"
     "sforce_api_associated_objects_history.htm",
-    any_spelling=("OldValue", "NewValue"),
 )
+"""From a query, and in the capitals of Data Loader."""
 
 _JIRA_PEOPLE = ("emailAddress", "accountId", "key", "name", "displayName")
 JIRA_CHANGELOG = Preset(

@@ -18,7 +18,7 @@ PAPER_TRAIL = Preset(
         data=("object_changes", "object", "record"),
         opened=(("object_changes", "yaml"), ("object", "yaml")),
     ),
-    needs=(("item_type",), ("item_id",), ("event",), ("created_at",)),
+    needs=(("item_type",), ("item_id",), ("event",), ("created_at",), ("whodunnit", "object_changes", "object")),
     source="https://github.com/paper-trail-gem/paper_trail",
 )
 """The table versions."""
@@ -129,7 +129,12 @@ PGMEMENTO = Preset(
         correlation=("transaction_id", "txid"),
         data=("new_data", "old_data", "changes", "record"),
     ),
-    needs=(("audit_id",), ("event_key", "event_id"), ("new_data", "old_data", "changes")),
+    needs=(
+        ("audit_id",),
+        ("event_key", "event_id"),
+        ("new_data", "old_data", "changes"),
+        ("event_key", "table_operation", "op_id"),
+    ),
     source="https://github.com/pgMemento/pgMemento",
 )
 """The table row_log, joined with table_event_log and transaction_log; `audit_id` is one row of all tables."""

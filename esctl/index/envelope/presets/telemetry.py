@@ -146,7 +146,7 @@ ZEEK = Preset(
         "zeek",
         type=("_path", "=connection"),
         time=("ts",),
-        entity=('"id.orig_h"', "id.orig_h", "id_orig_h", "tx_hosts[0]", "tx_hosts", "src", "host"),
+        entity=('"id.orig_h"', "id.orig_h", "id_orig_h", "tx_hosts[0]", "tx_hosts"),
         correlation=("uid", "fuid", "conn_uids[0]", "conn_uids"),
         data=("record",),
         absent=("-", "(empty)"),
@@ -154,8 +154,8 @@ ZEEK = Preset(
     needs=(
         ("ts",),
         ("uid", "fuid"),
-        ('"id.orig_h"', "id.orig_h", "id_orig_h", "tx_hosts", "src", "host"),
-        ('"id.resp_h"', "id.resp_h", "id_resp_h", "rx_hosts", "conn_uids", "name", "dst"),
+        ('"id.orig_h"', "id.orig_h", "id_orig_h", "tx_hosts"),
+        ('"id.resp_h"', "id.resp_h", "id_resp_h", "rx_hosts", "conn_uids"),
     ),
     source="https://docs.zeek.org/en/current/log-formats.html",
 )
