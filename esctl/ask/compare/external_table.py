@@ -69,7 +69,8 @@ def read_foreign(session: Session, path: Path, how: FileOptions) -> ForeignTable
     from esctl.sources.files.reading import SourceOptions, read
 
     if not path.is_file():
-        raise InputError(f"{path}: no such file", "give a table as CSV, TSV, JSON Lines, JSON, Parquet or Arrow")
+        wrong = "is a folder or a device, and no file" if path.exists() else "no such file"
+        raise InputError(f"{path}: {wrong}", "give a table as CSV, TSV, JSON Lines, JSON, Parquet or Arrow")
     kind = how.input_format or {".csv": "csv", ".tsv": "tsv"}.get(path.suffix.lower(), "auto")
     options = SourceOptions(
         kind, how.records_path, final=True, null=how.null, encoding=how.encoding, header=how.header, decimal=how.decimal

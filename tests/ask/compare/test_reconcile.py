@@ -211,6 +211,8 @@ def test_a_system_that_has_nothing_lacks_everything(store: Path, name: str, cont
 
 def test_a_file_that_is_none(store: Path) -> None:
     assert "no such file" in refused("reconcile", "nowhere.csv", code=3, cwd=store)[0]
+    for name in (".", "/dev/null"):
+        assert f"{name}: is a folder or a device, and no file" in refused("reconcile", name, code=3, cwd=store)[0]
 
 
 def test_values_are_compared_as_what_they_are(tmp_path: Path) -> None:
