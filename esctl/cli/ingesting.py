@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from esctl.cli import diagnostics
-from esctl.errors import InputError, UsageError, shell_word
+from esctl.errors import InputError
 from esctl.index.envelope.toml_text import toml_string
 from esctl.model import CLOCK_SKEW_SECONDS
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from esctl.api import Store
     from esctl.index.envelope.detect import Detection
     from esctl.index.seen_ids.apart import Apart
-    from esctl.model import Cursor, MappingConfig
+    from esctl.intake.intake import Outcome
+    from esctl.model import Answer, Cursor, MappingConfig
 
 MOST_TOLD = 5
 """Sources that are told one by one."""
@@ -32,8 +33,6 @@ _READINGS = {
 _YEARLESS = (
     "its times have no year, so its events are undated; say that of its first line: esctl reindex --map year=YYYY"
 )
-LONGEST = 60
-"""Characters of a path or sample value that are shown."""
 
 
 def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> None:
@@ -48,7 +47,8 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
         diagnostics.note(f"mapping of {names[0]}{more}: {detection.stanza.name}")
         width = max((len(choice.field) for choice in detection.rows), default=0)
         for choice in detection.rows:
-            diagnostics.note(f"  {choice.field:<{width}}  {choice.path}  ({choice.why})")
+            sure = f"{choice.sure}: " if choice.sure else ""
+            diagnostics.note(f"  {choice.field:<{width}}  {choice.path}  ({sure}{choice.why})")
 
 
 def report_readings(names: Sequence[str], cursors: Mapping[str, Cursor], mapping: MappingConfig, quiet: bool) -> None:
@@ -232,41 +232,16 @@ def report_clock(ahead: int, at: int, quiet: bool) -> None:
         )
 
 
-def report_entities(store: Store, found: Sequence[tuple[str, Detection]]) -> None:
-    """Raise UsageError, with candidates and sample values, where no entity is known in any of the new sources."""
-    manifest = store.view.manifest
-    stanzas = [manifest.stanzas[manifest.sources[name]] for name, _ in found if name in manifest.sources]
-    candidates = [(name, candidate) for name, detection in found for candidate in detection.candidates]
-    if not candidates or any(stanza.entity or stanza.entities for stanza in stanzas):
-        return
-    name, _ = candidates[0]
-    listed = "; ".join(
-        f"{_short(candidate.path)} ({candidate.distinct} values: {', '.join(map(_short, candidate.samples[:3]))})"
-        for source, candidate in candidates[:4]
-        if source == name
+def summary_answer(outcome: Outcome, store: Store) -> Answer:
+    """Return the summary as an answer of one row."""
+    from msgspec.structs import asdict
+
+    from esctl.model import Answer, Column
+
+    values = asdict(outcome.summary)
+    items = ", ".join(
+        f"CAST({value!r} AS {'DECIMAL(18,3)' if name == 'seconds' else 'BIGINT'}) AS {name}"
+        for name, value in values.items()
     )
-    others = any(stanza.entity or stanza.entities for stanza in manifest.stanzas)  # which are not to be read anew
-    option = f"{f'{glob.escape(name)}:' if others else ''}entity={candidates[0][1].path}"
-    hint = f"say which it is: esctl reindex --map {shell_word(option)}"
-    raise UsageError(
-        f"{name}: the events are kept, but no field was recognised as the entity; candidates: {listed}", hint
-    )
-
-
-def report_doubts(found: Sequence[tuple[str, Detection]]) -> None:
-    """Raise UsageError where day and month of a source's times cannot be told apart: its events are undated."""
-    unsure = [(name, detection.doubt) for name, detection in found if detection.doubt is not None]
-    if not unsure:
-        return
-    name, doubt = unsure[0]
-    more = f" (and {len(unsure) - 1} more sources)" if len(unsure) > 1 else ""
-    key = doubt.line.partition(" = ")[2].strip('"')
-    hint = (
-        f"say which it is: esctl reindex --time-format {shell_word(key)}; or {doubt.line} (or day_first = true or "
-        f"false) in [mapping.sources.{toml_string(glob.escape(name))}] of esctl.toml, then: esctl reindex"
-    )
-    raise UsageError(f"{name}{more}: the events are kept, but undated: {doubt.path}: {doubt.why}", hint)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    columns = tuple(Column(name, "number" if name == "seconds" else "integer") for name in values)
+    return Answer(store.session, f"SELECT {items}", columns, title="ingested")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from esctl.ask.events.source_stanzas import stanzas_text
 from esctl.ask.events.types import field_types
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained
@@ -27,9 +27,12 @@ _RULES = """
 """
 
 
-def starter(scope: Scope, manifest: Manifest) -> str:
-    """Write a commented esctl.toml: the mapping in force, and a projection for each kind of entity."""
-    parts = [_HEADER, *_mappings(manifest), _RULES]
+def starter(scope: Scope, manifest: Manifest, stanzas: Mapping[str, Stanza] | None = None) -> str:
+    """Write a commented esctl.toml: the mapping in force, and a projection for each kind of entity.
+
+    `stanzas` are those of sources to write in place of the mapping in force.
+    """
+    parts = [_HEADER, *(_mappings(manifest) if stanzas is None else [stanzas_text(stanzas)]), _RULES]
     named = ["entity IS NOT NULL", "invalid IS NULL", "type IS NOT NULL"]
     rows = scope.view.relation(["kind", "type", "position"], None, named)
     counts = f"SELECT kind, type, count(DISTINCT position) AS events FROM ({rows}) GROUP BY ALL"
@@ -51,11 +54,7 @@ def _mappings(manifest: Manifest) -> list[str]:
         by_stanza.setdefault(replace(manifest.stanzas[number], numbering=0, newest_first=None), []).append(source)
     if len(by_stanza) == 1:
         return [to_toml(next(iter(by_stanza)))]
-    return [
-        to_toml(stanza, f"mapping.sources.{toml_string(glob.escape(source))}")
-        for stanza, sources in by_stanza.items()
-        for source in sources
-    ]
+    return [stanzas_text({source: stanza for stanza, sources in by_stanza.items() for source in sources})]
 
 
 def _projection(kind: str, types: list[tuple[str, int]], fields: Mapping[str | None, Mapping[str, set[str]]]) -> str:

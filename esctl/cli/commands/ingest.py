@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from esctl.intake.follow import Pace
     from esctl.intake.intake import IngestOptions, Outcome
     from esctl.ledger.sign.note import SigningKey
-    from esctl.model import Answer
     from esctl.sources.files.finding import Source
     from esctl.sources.streams import Limits
 
@@ -87,6 +86,10 @@ CommitRecords = Annotated[
     int, typer.Option("--commit-records", metavar="N", min=1, help="With --follow: how many records wait at most.")
 ]
 Erasable = Annotated[bool, typer.Option("--erasable", help="Make a new store in which records can be erased later.")]
+Ask = Annotated[
+    bool | None,
+    typer.Option("--ask/--no-ask", help="Ask how new sources are read; else only at a terminal, of what is unsure."),
+]
 
 
 @command
@@ -110,6 +113,7 @@ def run(
     max_expansion: MaxExpansion = 1000,
     max_unpacked: MaxUnpacked = "1TiB",
     erasable: Erasable = False,
+    ask: Ask = None,
     checkpoint: Checkpoint = False,
     key: Key = "",
     follow: Follow = False,
@@ -118,6 +122,7 @@ def run(
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.api import Store
+    from esctl.cli.asking import check_asked, settled
     from esctl.cli.opening import tell_passed_over, zone
     from esctl.engine.sizes import parse_size
     from esctl.engine.zones import find_zone
@@ -127,21 +132,20 @@ def run(
     from esctl.sources.files.reading import SourceOptions
     from esctl.sources.streams import Limits
 
+    check_asked(ask, sources, follow)
     signing = read_key(key) if checkpoint or key else None
     find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
     pace = _pace(commit_every, commit_records)
-    longest = parse_size(max_record, "--max-record")
     limits = Limits(max_expansion, parse_size(max_unpacked, "--max-unpacked"))
     found = _found(sources, follow, limits, shared.quiet)
     options = IngestOptions(
         SourceOptions(
-            input_format, records_path, final, null=null, max_record_bytes=longest, limits=limits, encoding=encoding,
-            header=header, decimal=decimal,
+            input_format, records_path, final, null=null, max_record_bytes=parse_size(max_record, "--max-record"),
+            limits=limits, encoding=encoding, header=header, decimal=decimal,
         ),
         strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared),
     )  # fmt: skip
-    if follow:
-        _check_followable(options)
+    _check_followable(options, follow)
     store = Store.create(
         shared.store, shared.config, erasable=erasable,
         overrides=_said(shared, _begun(mapping, preset), time_format, pattern),
@@ -151,10 +155,10 @@ def run(
     _tell_store(store, shared)
     _keep_private(store, found, shared)
     outcome = (_followed if follow else _ingested)(store, found, options, pace, shared)
-    store.refresh()
+    store, outcome, unsettled = settled(store, outcome, ask, shared)
     _report(outcome, shared, store)
     _vouch(outcome, signing)
-    _check_understood(outcome, store)
+    _check_understood(unsettled, store, shared)
     keep(store)
 
 
@@ -239,7 +243,9 @@ def _followed(store: Store, found: list[Source], options: IngestOptions, pace: P
         return follow(store.path, tails, options, pace, store.updater, store.connection, callbacks)
 
 
-def _check_followable(options: IngestOptions) -> None:
+def _check_followable(options: IngestOptions, follow: bool) -> None:
+    if not follow:
+        return
     if options.strict or options.skip_duplicates:
         raise UsageError("--follow does not go with --strict or --skip-duplicates", "leave one of them out")
     if options.source.records_path is not None:
@@ -263,6 +269,7 @@ def _total(sources: list[Source]) -> int | None:
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
+    from esctl.cli.ingesting import summary_answer
     from esctl.cli.opening import output_settings
     from esctl.cli.render import render
 
@@ -312,17 +319,18 @@ def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
     report_changed(store, shared.quiet, before)
 
 
-def _check_understood(outcome: Outcome, store: Store) -> None:
+def _check_understood(outcome: Outcome, store: Store, shared: Shared) -> None:
     """Raise UsageError where no entity is known, or the times of a source may be read in two ways.
 
     InputError where nothing of a source could be read.
     """
-    from esctl.cli.ingesting import refuse_unread, report_doubts, report_entities
+    from esctl.cli.ingesting import refuse_unread
+    from esctl.cli.unsure import refuse_doubts, refuse_unsure
 
     if outcome.summary.invalid:
         refuse_unread(store, [name for name, _ in outcome.detections], outcome.summary.head - outcome.summary.new)
-    report_entities(store, outcome.detections)
-    report_doubts(outcome.detections)
+    refuse_unsure(store, outcome.detections, shared.store)
+    refuse_doubts(store, outcome.detections, shared.store)
 
 
 def _vouch(outcome: Outcome, key: SigningKey | None) -> None:
@@ -334,18 +342,3 @@ def _vouch(outcome: Outcome, key: SigningKey | None) -> None:
         diagnostics.note("warning: the store does not continue what was last seen of it here: esctl verify")
     if key is not None:
         make_checkpoint(outcome.snapshot.path, key)
-
-
-def summary_answer(outcome: Outcome, store: Store) -> Answer:
-    """Return the summary as an answer of one row."""
-    from msgspec.structs import asdict
-
-    from esctl.model import Answer, Column
-
-    values = asdict(outcome.summary)
-    items = ", ".join(
-        f"CAST({value!r} AS {'DECIMAL(18,3)' if name == 'seconds' else 'BIGINT'}) AS {name}"
-        for name, value in values.items()
-    )
-    columns = tuple(Column(name, "number" if name == "seconds" else "integer") for name in values)
-    return Answer(store.session, f"SELECT {items}", columns, title="ingested")

@@ -27,12 +27,19 @@ def run(
             help="The format of the events, as esctl presets lists it, whatever was recognised.",
         ),
     ] = None,
+    interactive: Annotated[
+        bool,
+        typer.Option("--interactive", help="Show how records are read, and ask what is to be another field."),
+    ] = False,
 ) -> None:
     """Write a commented esctl.toml with the recognised mapping and a starter projection."""
     from esctl.ask.events.starter_toml import starter
     from esctl.config import FILE
     from esctl.output.sink import write_bytes
 
+    if interactive:
+        _ask(shared, force)
+        return
     store = open_store(shared)
     if preset is not None:
         store.mapping = _mapping_of(preset)
@@ -54,3 +61,21 @@ def _mapping_of(preset: str) -> MappingConfig:
     if preset not in PRESETS:
         raise UsageError(f"--preset {preset}: there is no such preset", "list them: esctl presets")
     return parse_mapping({"preset": preset})
+
+
+def _ask(shared: Shared, force: bool) -> None:
+    """Ask about each source that has no stanza of its own, and write one for each."""
+    from esctl.cli.asking import require_terminal, settle, unsettled
+    from esctl.config import FILE
+
+    if force or shared.output is not None:
+        raise UsageError(
+            "--interactive adds to the esctl.toml in force, and goes with neither --force nor -o", "leave those out"
+        )
+    require_terminal("--interactive")
+    store = open_store(shared)
+    names = unsettled(store)
+    if not names:
+        diagnostics.note(f"each source has a stanza of its own in {store.config.name}", shared.quiet)
+        return
+    settle(store, names, store.config.path or store.path.absolute().parent / FILE, shared.quiet)

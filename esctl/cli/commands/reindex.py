@@ -30,13 +30,12 @@ def run(
     from esctl.cli.ingesting import (
         report_apart,
         report_detections,
-        report_doubts,
-        report_entities,
         report_homeless,
         report_read_twice,
         report_undated,
     )
     from esctl.cli.overruling import report_overruled
+    from esctl.cli.unsure import refuse_doubts, refuse_unsure
     from esctl.index.envelope.map_options import with_options
     from esctl.index.seen_ids.apart import apart
 
@@ -53,5 +52,5 @@ def run(
     report_overruled(store, shared.quiet)
     report_homeless(store, store.view.manifest.homeless, shared.quiet)
     report_undated(store, shared.quiet)
-    report_entities(store, found)
-    report_doubts(found)
+    refuse_unsure(store, found, shared.store)
+    refuse_doubts(store, found, shared.store)

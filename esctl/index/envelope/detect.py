@@ -11,20 +11,22 @@ from msgspec.structs import replace
 from esctl.index.decode.opened import EXTENDED, Opening
 from esctl.index.decode.rows import DIALECTS
 from esctl.index.decode.surrounded import alone
-from esctl.index.envelope import field_names
-from esctl.index.envelope.finders import FINDERS, body_of, told_inside, tombstone_of
-from esctl.index.envelope.mapping import CUSTOM
-from esctl.index.envelope.openings import find_openings
-from esctl.index.envelope.paths import format_path, parse_path
-from esctl.index.envelope.recognise import Recognised, recognise, recognise_lines
-from esctl.index.envelope.sampled_fields import (
+from esctl.index.envelope.finding import field_names
+from esctl.index.envelope.finding.finders import FINDERS
+from esctl.index.envelope.finding.messages import body_of, tombstone_of
+from esctl.index.envelope.finding.options import Candidate, candidate, unlikeness
+from esctl.index.envelope.finding.sampled_fields import (
     SampledField,
-    all_integers,
     identifies,
     is_time,
     plain_name,
 )
-from esctl.index.envelope.search import Choice, Search
+from esctl.index.envelope.finding.search import Choice, Search
+from esctl.index.envelope.finding.times import told_inside
+from esctl.index.envelope.mapping import CUSTOM
+from esctl.index.envelope.openings import find_openings
+from esctl.index.envelope.paths import format_path, parse_path
+from esctl.index.envelope.recognise import Recognised, recognise, recognise_lines
 from esctl.index.envelope.times.of_sample import Doubt
 from esctl.model import Stanza
 
@@ -41,20 +43,16 @@ _ENCODED = {
 }
 
 
-class Candidate(Struct, frozen=True):
-    """A field that could be the entity: its path, how many different values the sample has, a few of them."""
-
-    path: str
-    distinct: int
-    samples: tuple[str, ...]
-
-
 class Detection(Struct, frozen=True):
-    """What a sample of records tells: the mapping, the reasons, and entity candidates where there is no entity."""
+    """What a sample of records tells: the mapping, the reasons, and what could be the entity where that is open.
+
+    `times` are what could be the time, where any of several could: the stanza then has none.
+    """
 
     stanza: Stanza
     rows: tuple[Choice, ...]
     candidates: tuple[Candidate, ...] = ()
+    times: tuple[Candidate, ...] = ()
     doubt: Doubt | None = None  # of a time whose day and month cannot be told apart
 
 
@@ -177,7 +175,10 @@ def _plain_envelope(records: list[dict[str, Any]], opened: Sequence[str] = ()) -
     sequence = search.found.get("sequence")
     finer = f'; order = "sequence" would fold by {sequence.text}' if sequence and order == "time" else ""
     search.rows.append(Choice("order", order, why[order] + finer))
-    return Detection(stanza, tuple(search.rows), () if stanza.entity else _candidates(search))
+    times = search.doubts["time"].fields if "time" in search.doubts else ()
+    return Detection(
+        stanza, tuple(search.rows), () if stanza.entity else _candidates(search), tuple(map(candidate, times))
+    )
 
 
 def _envelope_of(search: Search, data: SampledField, before: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
@@ -191,12 +192,7 @@ def _candidates(search: Search) -> tuple[Candidate, ...]:
     """Name the fields that could be the entity, the likeliest first: called so, with many values that repeat."""
     times = {each.path for each in search.fields if is_time(each)}
     usable = [each for each in search.fields if identifies(each) and search.free(each) and each.path not in times]
+    open_between = list(search.doubts["entity"].fields) if "entity" in search.doubts else []
 
-    def likeness(each: SampledField) -> int:
-        return field_names.likeness(each.name) + 3 * (1 < each.distinct < len(each.values)) + (each.distinct > 3)
-
-    usable.sort(key=lambda each: (-likeness(each), all_integers(each), -each.share, len(each.path)))
-    return tuple(
-        Candidate(each.text, each.distinct, tuple(dict.fromkeys(str(value) for value in each.scalars))[:3])
-        for each in usable[:8]
-    )
+    usable.sort(key=unlikeness)
+    return tuple(map(candidate, [*open_between, *(each for each in usable if each not in open_between)][:8]))

@@ -111,7 +111,7 @@ def _concerns(key: str, name: str) -> bool:
 
 def with_overrides(detection: Detection, stanza: Stanza, why: str = "--map says so") -> Detection:
     """Return what was recognised with what is said in its place: `stanza`, and why."""
-    from esctl.index.envelope.search import Choice
+    from esctl.index.envelope.finding.search import Choice
 
     changed = [
         name

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from esctl.index.decode.opened import EXTENDED, WHOLE, Opening
 from esctl.index.decode.rows import DIALECTS
-from esctl.index.envelope import field_names
 from esctl.index.envelope.envelope_sql import mapped_paths, record_path
+from esctl.index.envelope.finding import field_names
+from esctl.index.envelope.finding.sampled_fields import plain_name
 from esctl.index.envelope.paths import format_path
-from esctl.index.envelope.sampled_fields import plain_name
 from esctl.model import Stanza
 
 _NEARLY_ALL, _MANY = 0.9, 0.5

@@ -9,13 +9,13 @@ from msgspec import convert
 from msgspec.structs import replace
 
 from esctl.index.envelope.detect import Detection, detect
+from esctl.index.envelope.finding.search import Choice
 from esctl.index.envelope.map_options import with_overrides
 from esctl.index.envelope.mapping import RECOGNISED, beside, override, stanza_for
 from esctl.index.envelope.openings import find_openings, opened, with_needed
 from esctl.index.envelope.payload_keys import openings_of
 from esctl.index.envelope.presets import PRESETS
 from esctl.index.envelope.recognise import fitted
-from esctl.index.envelope.search import Choice
 from esctl.index.envelope.times.of_sample import Blocks, Told, told_of
 from esctl.log.store_state import StoreState
 from esctl.model import Cursor, MappingConfig, Stanza

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from esctl.index.envelope.envelope_sql import record_path
-from esctl.index.envelope.paths import format_path
+from esctl.index.envelope.paths import EACH, format_path
 from esctl.index.envelope.presets.preset import Preset
 from esctl.model import Stanza
 
@@ -82,8 +82,9 @@ def _renamed(stanza: Stanza, names: Mapping[str, Path]) -> Stanza:
     """Write the paths of a stanza as records have them; those that none has stay."""
 
     def path(text: str) -> str:
-        there = names.get(_plain(record_path(text)))
-        return text if there is None or not record_path(text) else format_path(there)
+        parts = record_path(text.replace(EACH, "[0]"))
+        there = names.get(_plain(parts)) if parts else None
+        return text if there is None else _written(there, EACH in text)
 
     def alternative(text: str) -> str:
         if text.startswith("="):
@@ -97,6 +98,14 @@ def _renamed(stanza: Stanza, names: Mapping[str, Path]) -> Stanza:
     plain: dict[str, Any] = {name: all_of(getattr(stanza, name)) for name in fields}
     tables = {name: tuple((key, all_of(paths)) for key, paths in getattr(stanza, name)) for name in _TABLES}
     return replace(stanza, **plain, **tables)
+
+
+def _written(path: Path, each: bool) -> str:
+    """Write a path, to each element of its array where it leads to the first of `each`."""
+    if not each or 0 not in path:
+        return format_path(path)
+    array, inner = format_path(path[: path.index(0)]), format_path(path[path.index(0) + 1 :])
+    return f"{array}{EACH}" + (f".{inner}" if inner else "")
 
 
 _TABLES = ("entities", "aliases")

@@ -15,8 +15,8 @@ from esctl.index.decode.times.forms import ORDERS
 from esctl.index.decode.times.python import instant_of
 from esctl.index.decode.times.reading import Reading, reading_of
 from esctl.index.envelope.envelope_sql import record_path
+from esctl.index.envelope.finding.sampled_fields import time_text
 from esctl.index.envelope.paths import parse_path
-from esctl.index.envelope.sampled_fields import time_text
 from esctl.model import MARK, Stanza
 
 _NUMBERED = re.compile(r"[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})(?![0-9])")

@@ -7,11 +7,13 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from esctl.index.envelope.sampled_fields import SampledField, describe, plain_name
+from esctl.index.envelope.finding.sampled_fields import SampledField, describe, plain_name
 from esctl.model import MARK
 
 _MAX_PATHS = 400
 _MOST_SEEN = 4000
+_DEEPEST = 3
+_Found = Iterator[tuple[tuple[str | int, ...], Any]]
 
 
 class Choice(Struct, frozen=True):
@@ -20,6 +22,17 @@ class Choice(Struct, frozen=True):
     field: str
     path: str
     why: str
+    sure: str = ""  # how sure it is, where it is not certain
+
+
+LIKELY = "likely"
+
+
+class Unsure(Struct, frozen=True):
+    """An envelope field that any of several fields may be: why nothing speaks for one of them, and the fields."""
+
+    why: str
+    fields: tuple[SampledField, ...]
 
 
 class Search(Struct):
@@ -32,29 +45,45 @@ class Search(Struct):
     found: dict[str, SampledField] = field(default_factory=dict)
     rows: list[Choice] = field(default_factory=list)
     why: str = ""
+    sure: str = ""
     kind: SampledField | None = None  # that names, together with the entity that was found, one thing
+    clock: SampledField | None = None  # that tells the time of the day that was found
+    doubts: dict[str, Unsure] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        found: dict[tuple[str, ...], SampledField] = {}
+        found: dict[tuple[str | int, ...], SampledField] = {}
         for number, record in enumerate(self.records):
             for path, value in _walk(record):
                 if value is not None and (path in found or len(found) < _MOST_SEEN):
                     found.setdefault(path, SampledField(path, len(self.records))).values[number] = value
         # In no order of columns: the same log has others in other formats.
-        self.fields = sorted(found.values(), key=lambda each: (len(each.path), each.path))[:_MAX_PATHS]
+        self.fields = sorted(found.values(), key=lambda each: (len(each.steps), each.steps))[:_MAX_PATHS]
         for each in self.fields:
-            holder = plain_name(each.path[0]) if len(each.path) > 1 else None
-            self.by_name.setdefault(each.name, []).append((holder, each))
+            first = plain_name(each.steps[0])
+            if len(each.steps) < _DEEPEST:
+                self.by_name.setdefault(each.name, []).append((first if len(each.steps) > 1 else None, each))
+            if len(each.steps) > 1:
+                held = (None if len(each.steps) == 2 else first, each)
+                self.by_name.setdefault(each.whole_name, []).append(held)
 
     def add(self, name: str, chosen: SampledField | None) -> None:
         """Take a field for an envelope field, for the reason in `why`."""
         if chosen:
             self.found[name] = chosen
-            self.rows.append(Choice(name, self.path_of(name), self.why))
+            self.rows.append(Choice(name, self.path_of(name), self.why, self.sure))
+        self.why = self.sure = ""
+
+    def doubt(self, name: str, why: str, fields: Iterable[SampledField]) -> None:
+        """Leave an envelope field open, and say so: any of some fields may be it."""
+        found = tuple(fields)
+        self.doubts[name] = Unsure(why, found)
+        self.rows.append(Choice(name, "?", f"{why}: {', '.join(each.text for each in found)}", "unsure"))
 
     def path_of(self, name: str) -> str:
         """Write where an envelope field is that was found."""
         text = self.found[name].text
+        if name == "time" and self.clock:
+            return f"{{{text}}} {{{self.clock.text}}}"
         return f"{{{self.kind.text}}}/{{{text}}}" if name == "entity" and self.kind else text
 
     def add_type_constant(self) -> None:
@@ -66,7 +95,8 @@ class Search(Struct):
 
     def free(self, field_: SampledField) -> bool:
         """Return whether a field was taken for nothing yet."""
-        return field_.path not in {chosen.path for chosen in self.found.values()}
+        taken = {chosen.path for chosen in self.found.values()}
+        return field_.path not in taken and not (self.clock and field_.path == self.clock.path)
 
     def named(
         self, wanted: Iterable[str], accept: Callable[[SampledField], bool], inside: Iterable[str] = ()
@@ -84,6 +114,12 @@ class Search(Struct):
         self.why = f"named {chosen.path[-1]!r}, {describe(chosen)}{after}"
         return chosen
 
+    def all_named(
+        self, wanted: Iterable[str], accept: Callable[[SampledField], bool], inside: Iterable[str] = ()
+    ) -> list[SampledField]:
+        """Return all acceptable fields, those with the best names first."""
+        return list({each.path: each for each in self._by_rank(wanted, accept, inside)}.values())
+
     def _by_rank(
         self, wanted: Iterable[str], accept: Callable[[SampledField], bool], inside: Iterable[str]
     ) -> Iterator[SampledField]:
@@ -95,12 +131,14 @@ class Search(Struct):
                         yield each
 
 
-def _walk(record: dict[str, Any]) -> Iterable[tuple[tuple[str, ...], Any]]:
+def _walk(record: dict[str, Any], before: tuple[str | int, ...] = (), depth: int = 1) -> _Found:
+    """Yield what is in a record, in objects in it and in these; a list of one object is looked into as that."""
     for key, value in record.items():
-        yield (key,), _unmarked(value)
-        if isinstance(value, dict):
-            for inner, deep in value.items():
-                yield (key, inner), _unmarked(deep)
+        yield (*before, key), _unmarked(value)
+        if depth < _DEEPEST and isinstance(value, dict):
+            yield from _walk(value, (*before, key), depth + 1)
+        elif depth < _DEEPEST and isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+            yield from _walk(value[0], (*before, key, 0), depth + 1)
 
 
 def _unmarked(value: Any) -> Any:

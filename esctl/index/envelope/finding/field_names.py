@@ -18,33 +18,43 @@ ID = _names(
 
 TYPE = _names(
     """
-    type eventtype eventname eventkind event messagetype msgtype name action activity operation op verb topic
-    conceptname kind category method status
+    type eventtype eventname eventkind event messagetype msgtype eventaction eventcode detailtype name action
+    actionname actiontype activity activityname activitytype activitydisplayname operation operationname
+    operationtype op verb evt eventtypename eventtypeid changetype exectype transactiontype trigger command
+    what topic conceptname kind category method status
     """
 )
 
-TELLING_TYPE = TYPE[:7]
+TELLING_TYPE = TYPE[:10]
 """Of these, those that mean nothing but the type of an event."""
 
 TIME = _names(
     """
-    time timestamp eventtime eventtimestamp occurredat occurredon occurred happenedat ts datetime date eventdate
-    createdat createdon created committedat recordedat loggedat publishedat receivedat at when epoch timeepoch
-    unixtime logtime monotonictime transactiontime transactiondate timetimestamp updatedat
-    creationtime creationdate
+    time timestamp eventtime eventtimestamp eventdatetime activitydatetime occurredat occurredon occurred
+    happenedat happened performedat executedat changedat actiontime actiondate activitydate accesstime
+    changetime changedate ts datetime date eventdate createdat createdon created committedat recordedat
+    loggedat publishedat receivedat at when epoch timeepoch unixtime logtime monotonictime transactiontime
+    transactiondate timetimestamp updatedat creationtime creationdate t
     """
 )
 
 TIME_WORDS = _names("timestamp time datetime ts date at on when epoch")
 """Words that a time's name ends in, most telling first."""
 
+RECORDED_WORDS = _names(
+    "received processed ingested ingest indexed stored inserted logged exported imported synced entered"
+)
+"""Words in the names of times at which events were kept, not those at which they happened."""
+
 TIME_FORMS = _names("utc gmt local iso ms millis us micros ns nanos sec secs seconds")
 """Words behind these that say how a time is written."""
 
 OTHER_TIME_WORDS = _names(
     """
-    deadline due expires expiry expiration expire expired until end ends valid birth born dob planned scheduled target
-    estimated expected eta next renewal promised requested start starts from since updated modified case
+    deadline due expires expiry expiration expire expired until end ends valid birth born dob planned
+    scheduled target estimated expected eta next renewal promised requested start starts from since updated
+    modified case effective previous prev last settlement settl settled opening closing delivery shipping
+    arrival departure approved hired joined registered first
     """
 )
 """Words in the names of times that are not when an event happened, but what it is about."""
@@ -53,11 +63,12 @@ ENTITY = _names(
     """
     stream streamid streamname aggregateid aggregate aggregateuuid aggregateidentifier entityid entity
     entityname entitykey subject subjectid originatorid objectid object resourceid resource resourcename
-    targetid objectname objectkey documentid docid partitionkey caseconceptname key pk
+    targetid targetuser targetuserid targetusername targetname objectname objectkey documentid docid
+    partitionkey caseconceptname key pk
     """
 )
 
-VAGUE = _names("object resource documentid docid")
+VAGUE = _names("object resource documentid docid targetname")
 """Of these, names that other things than entities often have."""
 
 SHY = (*VAGUE, *_names("stream subject key pk"))
@@ -65,16 +76,29 @@ SHY = (*VAGUE, *_names("stream subject key pk"))
 
 THINGS = _names(
     """
-    account customer order user client member package path file filename filepath device sensor machine host
-    product item sku invoice ticket issue case patient contract booking shipment payment cart wallet card loan
-    policy claim project task job document page repo repository room vehicle asset player team company tenant
-    organization employee student subscription node
+    order ticket issue invoice booking shipment parcel payment charge refund payout transfer claim case
+    contract policy loan subscription cart task job document page path file filename filepath package item sku
+    product asset device sensor door meter vm container machine vehicle room card wallet account customer
+    client patient player repo repository project host team company tenant organization user member employee
+    student node
     """
 )
 """Things that logs are about: a field so named, alone or with `id`, `no`, `key`, ..., may be the entity."""
 
 PEOPLE = ("user", "employee", "member", "student")
 """Of these, those who often do what a log is about: it is about another thing, where there is one."""
+
+NO_THINGS = frozenset(
+    _names(
+        """
+        category status type reason level priority version region zone channel application app batch build
+        schema format error code lang language locale currency ip source severity facility client device
+        browser os platform environment env cluster shard partition thread process request session trace span
+        transaction correlation
+        """
+    )
+)
+"""Words in the names of ids that tell of what sort something is, or where it was told: no thing has them for a name."""
 
 TENANTS = ("tenant", "organization")
 """Of these, whose the others are."""
@@ -110,9 +134,12 @@ ODD_PAIRS = (
 
 ACTOR = _names(
     """
-    actor actorid actorname actoremail performedby changedby modifiedby doneby executedby initiatedby initiator
-    requestedby whodunnit causer causerid principal principalid who operator operatorid updatedby createdby by
-    user userid username useremail author authorname agent committer orgresource employee employeeid login email
+    actor actorid actorname actoremail performedby changedby modifiedby doneby executedby initiatedby
+    initiator whodunnit sourceuser sourceuserid sourceusername causer causerid principal principalid who
+    operator operatorid performer initiatorid executor moderator moderatorid admin adminid administrator
+    caller invoker editor trader clerk staff staffid changer by updatedby createdby user userid username
+    useremail author authorname agent committer orgresource employee employeeid login loginname email
+    requestedby approvedby reviewedby verifiedby
     """
 )
 
@@ -158,7 +185,7 @@ META = _names(
 
 INSIDE_ACTOR = _names(
     """
-    id login username name email arn emailaddress displayname
+    id login username name email arn emailaddress displayname userprincipalname upn loginname reference uid uuid
     """
 )
 """How an actor that is an object is named inside."""

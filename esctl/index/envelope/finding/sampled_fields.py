@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from esctl.index.decode.times.python import likely_instant
-from esctl.index.envelope import field_names
+from esctl.index.envelope.finding import field_names
 from esctl.index.envelope.paths import format_path
 
 MOSTLY = 0.9
@@ -31,14 +31,31 @@ _USUAL_NAME = 100
 class SampledField(Struct):
     """A path of the sampled records: its values (neither missing nor null) by record number."""
 
-    path: tuple[str, ...]
+    path: tuple[str | int, ...]
     total: int
     values: dict[int, Any] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()  # the names on its path
+
+    def __post_init__(self) -> None:
+        self.steps = tuple(part for part in self.path if isinstance(part, str))
 
     @property
     def name(self) -> str:
         """Return the bare name."""
-        return plain_name(self.path[-1])
+        return plain_name(self.steps[-1])
+
+    @property
+    def holder(self) -> str:
+        """Return the bare name of what it is in: of one thing, where that is a list; none at the top."""
+        if len(self.steps) < 2:
+            return ""
+        name = plain_name(self.steps[-2])
+        return name.removesuffix("s") if len(self.path) > len(self.steps) else name
+
+    @property
+    def whole_name(self) -> str:
+        """Return the bare name together with that of what it is in: `order.id` is `orderid`."""
+        return self.holder + self.name
 
     @property
     def scalars(self) -> list[Any]:
@@ -78,7 +95,7 @@ def _bare(name: str) -> str:
 
 def ends_in_id(each: SampledField) -> bool:
     """Return whether a name ends as those of identifiers do."""
-    return bool(re.search(r"(?:[_\-.]|\b)(?:id|key|uuid|no|number)$|[a-z](?:Id|ID|Key|No|Number)$", each.path[-1]))
+    return bool(re.search(r"(?:[_\-.]|\b)(?:id|key|uuid|no|number)$|[a-z](?:Id|ID|Key|No|Number)$", each.steps[-1]))
 
 
 def describe(each: SampledField) -> str:
@@ -171,11 +188,11 @@ def _reads_as_time(value: Any) -> bool:
 
 def is_placed(each: SampledField) -> bool:
     """Return whether a field is where envelopes keep theirs: at the top, or in an object of metadata."""
-    return len(each.path) == 1 or (len(each.path) == 2 and plain_name(each.path[0]) in field_names.META)
+    return len(each.path) == 1 or (len(each.steps) == 2 and plain_name(each.steps[0]) in field_names.META)
 
 
-_NAMED, UNNAMED, _OTHERS = 1, 2, 3
-"""Which of these a time is: so named, or by its values alone, or of something else than an event."""
+NAMED, RECORDED, UNNAMED, _OTHERS = 1, 2, 3, 4
+"""Which of these a time is: so named, or when it was kept, or by its values alone, or of something else."""
 
 
 def time_score(each: SampledField) -> tuple[int, ...] | None:
@@ -186,7 +203,8 @@ def time_score(each: SampledField) -> tuple[int, ...] | None:
     """
     deep = len(each.path) - 1
     if each.name in field_names.TIME:
-        tier, rank = 0, (field_names.TIME.index(each.name),)
+        is_kept = bool(set(words(each.steps[-1])) & set(field_names.RECORDED_WORDS))
+        tier, rank = RECORDED if is_kept else 0, (field_names.TIME.index(each.name),)
     elif (told := _time_told(each)) is not None:
         tier, rank = told, (-each.distinct,)
     else:
@@ -196,11 +214,11 @@ def time_score(each: SampledField) -> tuple[int, ...] | None:
 
 
 def _time_told(each: SampledField) -> int | None:
-    words = [word for word in _words(each.path[-1]) if word not in field_names.TIME_FORMS]
-    is_named = bool(words) and words[-1] in field_names.TIME_WORDS
-    is_others = bool(set(words) & set(field_names.OTHER_TIME_WORDS))
+    told = [word for word in words(each.steps[-1]) if word not in field_names.TIME_FORMS]
+    is_named = bool(told) and told[-1] in field_names.TIME_WORDS
+    is_others = bool(set(told) & set(field_names.OTHER_TIME_WORDS))
     if is_named and not is_others:
-        return _NAMED
+        return RECORDED if set(told) & set(field_names.RECORDED_WORDS) else NAMED
     is_dated = all(isinstance(value, str) and re.search(r"\d[-/:.]\d", value) for value in each.scalars)
     is_dated = is_dated and bool(each.scalars)
     if not is_dated or (len(each.path) > 1 and not is_named):
@@ -208,5 +226,6 @@ def _time_told(each: SampledField) -> int | None:
     return _OTHERS if is_others else UNNAMED
 
 
-def _words(name: str) -> list[str]:
+def words(name: str) -> list[str]:
+    """Split a name into its words, in lower case."""
     return [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]

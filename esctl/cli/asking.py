@@ -1,0 +1,313 @@
+"""Ask at a terminal how sources are to be read, and write that as a stanza for each of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.cli import diagnostics
+from esctl.config import FILE
+from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from esctl.api import Store
+    from esctl.ask.events.as_read import ReadEvent
+    from esctl.cli.options import Shared
+    from esctl.config import Config
+    from esctl.index.envelope.finding.options import Candidate
+    from esctl.intake.intake import Outcome
+    from esctl.model import Stanza
+
+_RECORDS = 3
+_WIDTH = 100
+_NONE = "none"
+_LARGEST = 16 << 20
+"""Bytes of an esctl.toml."""
+
+
+def is_possible() -> bool:
+    """Return whether somebody can answer: neither what is typed nor what is told goes elsewhere."""
+    return diagnostics.is_terminal(sys.stdin) and diagnostics.is_terminal(sys.stderr)
+
+
+def require_terminal(option: str) -> None:
+    """Raise UsageError where nobody can answer."""
+    if not is_possible():
+        raise UsageError(f"{option} asks, and there is no terminal", "without one: esctl init, or --map KEY=PATH")
+
+
+class Asked(Struct):
+    """A source that is asked about, or several that are alike: their names, how they are read, their first records."""
+
+    names: list[str]
+    stanza: Stanza
+    positions: list[int]
+    samples: Sequence[object]
+
+
+def ask_about(store: Store, names: Sequence[str]) -> dict[str, Stanza]:
+    """Ask how some sources of a store are read, those that are alike together; return the stanza of each.
+
+    Raises UsageError where the answers end before all is said.
+    """
+    chosen: dict[str, Stanza] = {}
+    for each in _alike(store, names):
+        stanza = _Dialog(store, each).run()
+        chosen |= dict.fromkeys(each.names, stanza)
+    return chosen
+
+
+def _alike(store: Store, names: Sequence[str]) -> list[Asked]:
+    from esctl.ask.events.as_read import first_positions
+    from esctl.index.envelope.openings import find_openings
+    from esctl.index.envelope.samples import sample_values
+
+    manifest = store.view.manifest
+    firsts = first_positions(store.connection, store.view.relation(["source", "position"]), names, _RECORDS)
+    found: dict[Stanza, Asked] = {}
+    for name, positions in firsts.items():
+        stanza = replace(manifest.stanzas[manifest.sources[name]], numbering=0)
+        if stanza in found:
+            found[stanza].names.append(name)
+            continue
+        cursor = store.snapshot.cursors[name]
+        values = sample_values(store.snapshot, cursor, positions[0], max(cursor.sampled, 1), store.connection)
+        found[stanza] = Asked([name], stanza, positions, find_openings(values)[1])
+    return list(found.values())
+
+
+class _Dialog:
+    """What is said and answered about sources that are alike."""
+
+    def __init__(self, store: Store, about: Asked) -> None:
+        self._store, self._about, self._stanza = store, about, about.stanza
+
+    def run(self) -> Stanza:
+        """Ask until it is right."""
+        from esctl.index.envelope.finding.options import CHOSEN
+
+        more = f" and {len(self._about.names) - 1} more" if len(self._about.names) > 1 else ""
+        diagnostics.note(f"\n{self._about.names[0]}{more}")
+        for name in ("entity", "time"):
+            if not _paths(self._stanza, name):
+                self._choose(name)
+        if self._stanza.order == "time" and not self._stanza.time_format:
+            self._retime()
+        while True:
+            self._show()
+            answer = _answer(f"Is that right? Enter for yes, or {', '.join(CHOSEN)} to change it: ").lower()
+            if answer in ("", "y", "yes"):
+                return self._stanza
+            if answer in CHOSEN:
+                self._choose(answer)
+            else:
+                diagnostics.note(f"{answer!r} is none of these")
+
+    def _show(self) -> None:
+        """Show the mapping, and the first records as it reads them."""
+        from esctl.ask.events.as_read import as_read
+        from esctl.index.envelope.finding.options import CHOSEN
+
+        diagnostics.note("read as: " + ", ".join(f"{name} = {_shown(self._stanza, name)}" for name in CHOSEN))
+        found = as_read(
+            self._store.connection, self._store.snapshot, self._about.positions, self._about.names[0], self._stanza
+        )
+        for event in found:
+            diagnostics.note(f"  {_clipped(event.text)}")
+            diagnostics.note(f"    {_told(event)}")
+
+    def _choose(self, name: str) -> None:
+        from esctl.index.envelope.finding.options import options
+
+        paths = _paths(self._stanza, name)
+        found = options(self._inner(), name, paths)
+        diagnostics.note(f"{name}: which field is it?")
+        for number, each in enumerate(found, 1):
+            diagnostics.note(f"  {number}  {_clipped(each.path)}  ({_values(each)})")
+        kept = f"Enter for {_shown(self._stanza, name)}" if paths else f"Enter for {_NONE}"
+        while True:
+            answer = _answer(f"A number, a path, a template like {{type}}/{{id}}, {_NONE}, or {kept}: ")
+            try:
+                self._take(name, _meant(answer, found))
+            except UsageError as error:
+                diagnostics.note(error.message)
+                continue
+            return
+
+    def _inner(self) -> Sequence[object]:
+        """Return the sampled records, or what is in the field that holds the events."""
+        from esctl.index.envelope.paths import parse_path
+        from esctl.index.envelope.recognise import look_up
+
+        if not self._stanza.unwrap:
+            return self._about.samples
+        return [look_up(sample, parse_path(self._stanza.unwrap)) for sample in self._about.samples]
+
+    def _take(self, name: str, path: str | None) -> None:
+        """Read a field from a path, or from none; nothing changes where the answer is empty."""
+        from esctl.index.envelope.mapping import override
+
+        if path == "":
+            return
+        if path is None:
+            fields: dict[str, Any] = {name: (), **({"entities": (), "kind": ()} if name == "entity" else {})}
+            self._stanza = replace(self._stanza, **fields)
+        else:
+            kind = {"kind": ()} if name == "entity" else {}
+            self._stanza = override(replace(self._stanza, **kind), [f"{name}={path}"])
+        if name == "time":
+            self._retime()
+
+    def _retime(self) -> None:
+        """Find out anew how the times are written, and ask which is the day where nothing tells."""
+        from esctl.index.envelope.times.of_sample import told_of
+
+        stanza = replace(self._stanza, time_format=(), newest_first=None)
+        if not stanza.time:
+            self._stanza = replace(stanza, order="sequence" if stanza.sequence else "position")
+            return
+        if stanza.order == "position":
+            stanza = replace(stanza, order="time")
+        told = told_of(stanza, self._about.samples, lambda: [list(self._about.samples)])
+        order = told.order
+        if told.doubt is not None and told.doubt.readings:
+            diagnostics.note(told.doubt.why)
+            names = [name for name, _ in told.doubt.readings]
+            while order not in names:
+                order = _answer(f"Which is it, {' or '.join(names)}? ")
+        self._stanza = replace(stanza, time_format=(order,) if order else ())
+
+
+def _paths(stanza: Stanza, name: str) -> tuple[str, ...]:
+    paths: tuple[str, ...] = getattr(stanza, name)
+    if name == "entity":
+        paths += tuple(path for _, alternatives in stanza.entities for path in alternatives)
+    return paths
+
+
+def _shown(stanza: Stanza, name: str) -> str:
+    return " | ".join(_paths(stanza, name)) or _NONE
+
+
+def _told(event: ReadEvent) -> str:
+    if event.invalid is not None:
+        return f"no event: {event.invalid}"
+    parts = {
+        "entity": ", ".join(event.entities),
+        "time": "" if event.time is None else f"{event.time.isoformat(sep=' ')} UTC",
+        "type": event.type,
+        "actor": event.actor,
+    }
+    return "; ".join(f"{name} {_clipped(text) if text else _NONE}" for name, text in parts.items())
+
+
+def _values(each: Candidate) -> str:
+    return f"{each.distinct} values: {', '.join(map(_clipped, each.samples))}"
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[:_WIDTH]}…"
+
+
+def _meant(answer: str, found: Sequence[Candidate]) -> str | None:
+    """Return the path that an answer means: empty for the one there is, None for none."""
+    if answer.lower() == _NONE:
+        return None
+    if answer.isascii() and answer.isdigit():
+        number = int(answer[:9])
+        if not 1 <= number <= len(found):
+            raise UsageError(f"there is no field {number}")
+        return found[number - 1].path
+    return answer
+
+
+def _answer(prompt: str) -> str:
+    """Ask on stderr, and return what is typed. Raises UsageError where nothing more comes."""
+    sys.stderr.write(prompt)
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    if not line:
+        raise UsageError("not all was answered, and nothing is written", "ask again with: esctl init --interactive")
+    return line.strip()
+
+
+def settle(store: Store, names: Sequence[str], path: Path, quiet: bool) -> Store:
+    """Ask about some sources, write what was answered, and return the store as it is read from now on.
+
+    What `--map` said is written too, for all sources, and no longer goes before: it is in their stanzas. Nothing is
+    written before all is answered. Raises UsageError where the answers end too soon or the stanzas cannot be added.
+    """
+    from esctl.ask.events.source_stanzas import as_mapping, with_stanzas
+    from esctl.ask.events.starter_toml import starter
+    from esctl.config import read_config
+    from esctl.configured import mapping_of
+    from esctl.named import read_named
+    from esctl.output.sink import write_bytes
+
+    manifest = store.view.manifest
+    stanzas = {name: manifest.stanzas[manifest.sources[name]] for name in unsettled(store)} if store.overrides else {}
+    stanzas |= ask_about(store, names)
+    if path.exists():
+        text = with_stanzas(read_named(path, _LARGEST, streams=False).decode(), stanzas, str(path))
+        verb = "added to"
+    else:
+        told = _anew(store, replace(store.config, mapping=as_mapping(stanzas)))
+        told.mapping = mapping_of(told.config)  # without what --map said
+        text, verb = starter(told.scope(), told.view.manifest, stanzas), "wrote"
+    write_bytes([text.encode()], path)
+    diagnostics.note(f"{verb} {path}", quiet)
+    if store.overrides:
+        store.set_overrides([])
+    return _anew(store, read_config(path))
+
+
+def check_asked(ask: bool | None, sources: Sequence[str], follow: bool) -> None:
+    """Raise UsageError where `--ask` has nobody to ask."""
+    if not ask:
+        return
+    if follow or "-" in sources:
+        raise UsageError(
+            f"--ask does not go with {'--follow' if follow else 'records on stdin'}",
+            "ask later: esctl init --interactive",
+        )
+    require_terminal("--ask")
+
+
+def settled(store: Store, outcome: Outcome, ask: bool | None, shared: Shared) -> tuple[Store, Outcome, Outcome]:
+    """Ask about new sources: all where that is wanted, else at a terminal those that are unsure.
+
+    Returns the store as it is read now, what the ingest did in it, and that without the sources that are settled.
+    """
+    from esctl.cli.unsure import unsure_sources
+
+    store.refresh()
+    if ask is False or (ask is None and (shared.quiet or not is_possible())):
+        return store, outcome, outcome
+    own = set(unsettled(store))
+    found = [(name, detection) for name, detection in outcome.detections if name in own]
+    names = [name for name, _ in found] if ask else unsure_sources(store, found)
+    if not names:
+        return store, outcome, outcome
+    before = store.view.manifest.homeless - outcome.homeless
+    store = settle(store, names, store.config.path or store.path.absolute().parent / FILE, shared.quiet)
+    outcome = replace(outcome, homeless=max(store.view.manifest.homeless - before, 0))
+    rest = tuple(each for each in outcome.detections if each[0] not in names)
+    return store, outcome, replace(outcome, detections=rest)
+
+
+def _anew(store: Store, config: Config) -> Store:
+    return type(store)(store.path, config, store.memory_limit, store.tz)
+
+
+def unsettled(store: Store) -> list[str]:
+    """List the sources of a store that no stanza of its own in the configuration is for."""
+    from esctl.index.envelope.mapping import stanza_for
+    from esctl.model import MappingConfig
+
+    own = MappingConfig(None, store.mapping.sources)
+    return [name for name in store.view.manifest.sources if stanza_for(own, name) is None]

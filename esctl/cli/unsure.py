@@ -1,0 +1,116 @@
+"""Refuse what is not sure: fields that the records of a source leave open, with the line to type."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.errors import UsageError, shell_word
+from esctl.index.envelope.toml_text import toml_string
+
+if TYPE_CHECKING:
+    from esctl.api import Store
+    from esctl.index.envelope.detect import Detection
+    from esctl.index.envelope.finding.options import Candidate
+    from esctl.model import Stanza
+
+LONGEST = 60
+"""Characters of a path or sample value that are shown."""
+_SHOWN = 4
+"""Candidates that an error names."""
+
+
+_Open = tuple[str, str, tuple["Candidate", ...]]
+"""A field that is open: its name, why, the candidates."""
+
+
+def refuse_unsure(store: Store, found: Sequence[tuple[str, Detection]], given: Path | None) -> None:
+    """Raise UsageError, with candidates and sample values, where the entity or time of a new source is open.
+
+    A source of no entity among others that have one may be no log of events: its events are counted, and no error.
+    `given` is the store as it was named by an option.
+    """
+    for name, open_fields in _unsure(store, found).items():
+        raise UsageError(_told(name, open_fields), _hint(store, open_fields, [each for each, _ in found], given))
+
+
+def unsure_sources(store: Store, found: Sequence[tuple[str, Detection]]) -> list[str]:
+    """List the new sources that `refuse_unsure` or `refuse_doubts` would refuse."""
+    doubted = {name for name, detection in found if detection.doubt is not None}
+    open_ones = _unsure(store, found)
+    return [name for name, _ in found if name in doubted or name in open_ones]
+
+
+def _unsure(store: Store, found: Sequence[tuple[str, Detection]]) -> dict[str, list[_Open]]:
+    manifest = store.view.manifest
+    stanzas = {name: manifest.stanzas[manifest.sources[name]] for name, _ in found if name in manifest.sources}
+    is_any = any(stanza.entity or stanza.entities for stanza in stanzas.values())
+    fields = {name: list(_open_fields(detection, stanzas.get(name), is_any)) for name, detection in found}
+    return {name: each for name, each in fields.items() if each}
+
+
+def _open_fields(detection: Detection, stanza: Stanza | None, is_any: bool) -> Iterator[_Open]:
+    """Yield the fields that are open: name, why, candidates."""
+    if stanza is None:
+        return
+    if detection.candidates and not (stanza.entity or stanza.entities):
+        between = any(row.field == "entity" for row in detection.rows)
+        if between or not is_any:
+            why = "any of several fields could be the entity" if between else "no field was recognised as the entity"
+            yield "entity", why, detection.candidates
+    if detection.times and not stanza.time:
+        yield "time", "any of several fields could be the time", detection.times
+
+
+def _told(name: str, open_fields: Sequence[_Open]) -> str:
+    told = "; and ".join(f"{why}; candidates: {_listed(candidates)}" for _, why, candidates in open_fields)
+    return f"{name}: the events are kept, but {told}"
+
+
+def _listed(candidates: Sequence[Candidate]) -> str:
+    return "; ".join(
+        f"{_short(each.path)} ({each.distinct} values: {', '.join(map(_short, each.samples[:3]))})"
+        for each in candidates[:_SHOWN]
+    )
+
+
+def _hint(
+    store: Store,
+    open_fields: Sequence[_Open],
+    new: Sequence[str],
+    given: Path | None,
+) -> str:
+    """Write the command that says what is open; one that asks where what `--map` says would be wrong for others."""
+    manifest = store.view.manifest
+    if set(manifest.sources) - set(new) or len({manifest.sources[name] for name in new}) > 1:
+        return f"say which it is: {command('esctl init --interactive', given)}"
+    said = [f"{field}={candidates[0].path}" for field, _, candidates in open_fields]
+    options = " ".join(f"--map {shell_word(each)}" for each in (*store.overrides, *said))
+    return f"say which it is: {command(f'esctl reindex {options}', given)}"
+
+
+def command(text: str, given: Path | None) -> str:
+    """Write a command for a store as it was named, so that it works where it is typed."""
+    return text if given is None else f"{text} --store {shell_word(str(given))}"
+
+
+def refuse_doubts(store: Store, found: Sequence[tuple[str, Detection]], given: Path | None) -> None:
+    """Raise UsageError where day and month of a source's times cannot be told apart: its events are undated."""
+    unsure = [(name, detection.doubt) for name, detection in found if detection.doubt is not None]
+    if not unsure:
+        return
+    name, doubt = unsure[0]
+    more = f" (and {len(unsure) - 1} more sources)" if len(unsure) > 1 else ""
+    key = doubt.line.partition(" = ")[2].strip('"')
+    hint = (
+        f"say which it is: {command(f'esctl reindex --time-format {shell_word(key)}', given)}; or {doubt.line} (or "
+        f"day_first = true or false) in [mapping.sources.{toml_string(glob.escape(name))}] of esctl.toml, then: "
+        f"{command('esctl reindex', given)}"
+    )
+    raise UsageError(f"{name}{more}: the events are kept, but undated: {doubt.path}: {doubt.why}", hint)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

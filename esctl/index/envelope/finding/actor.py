@@ -1,0 +1,90 @@
+"""Find who did what the events of a sample tell."""
+
+from __future__ import annotations
+
+import re
+
+from esctl.index.envelope.finding import field_names
+from esctl.index.envelope.finding.agreement import determines
+from esctl.index.envelope.finding.sampled_fields import SampledField, describe, is_decimal, plain_name
+from esctl.index.envelope.finding.search import LIKELY, Search
+
+_DONE_BY = re.compile(r"[a-z]+(?:ed|en|un|de|nt|ut|ld|st|pt|ght|ne)by(?:id|name|user|userid|username|email|login)?")
+"""By whom something was done: `accessedBy`, `written_by_id`."""
+_PEOPLE = {*field_names.PEOPLE, *(f"{name}{tail}" for name in field_names.PEOPLE for tail in ("id", "name", "email"))}
+_INSIDE = {name: rank for rank, name in enumerate((*field_names.INSIDE_ACTOR[1:], field_names.INSIDE_ACTOR[0]))}
+
+
+def find_actor(search: Search) -> SampledField | None:
+    """Choose who did it: so named at the top, or inside an object so named, those who are of the thing last."""
+    ranked = _ranked(search)
+    entity = search.found.get("entity")
+    if entity is not None:
+        ranked = [each for each in ranked if each.values != entity.values]
+    if entity is not None and len(ranked) > 1:
+        # Who made a thing is with all of its events; who changed it is with one.
+        owners = [each for each in ranked if _is_of(entity, each)]
+        ranked = [*(each for each in ranked if each not in owners), *owners]
+    if not ranked:
+        return None
+    chosen, *others = ranked
+    rivals = [each for each in others if _word_of(search, each) != _word_of(search, chosen)]
+    after = f"; the next would be {rivals[0].text}" if rivals else ""
+    name = chosen.path[-1] if len(chosen.path) == 1 else chosen.text
+    search.why = f"named {name!r}, {describe(chosen)}{after}"
+    rank = _rank(search, chosen)
+    search.sure = "" if rank is not None and rank[0] < _SURE else LIKELY
+    return chosen
+
+
+def names_a_doer(search: Search) -> bool:
+    """Return whether a field names who did it, and does not only name people."""
+    return any(_word_of(search, each) not in _PEOPLE for each in _ranked(search))
+
+
+_SURE = field_names.ACTOR.index("updatedby")
+"""Names from here on are of people who may have done it."""
+
+
+def _ranked(search: Search) -> list[SampledField]:
+    found = [(rank, each) for each in search.fields if (rank := _rank(search, each)) is not None and search.free(each)]
+    usable = [(rank, each) for rank, each in found if each.is_scalar and not is_decimal(each)]
+    return [each for _, each in sorted(usable, key=lambda pair: (*pair[0], pair[1].steps))]
+
+
+def _rank(search: Search, each: SampledField) -> tuple[int, int, int, int] | None:
+    """Say how like an actor's a path is, the lowest first: which word for one, how deep, how it is named in there."""
+    steps = _within(search, each)
+    if not steps:
+        return None
+    if len(steps) == 1:
+        word = _word_rank(steps[0])
+        return None if word is None else (word, len(each.steps), 0, -len(each.values))
+    inside = _INSIDE.get(steps[-1])
+    words = [word for name in steps[:-1] if (word := _word_rank(name)) is not None]
+    if inside is None or not words:
+        return None
+    return min(words), len(each.steps), inside, -len(each.values)
+
+
+def _within(search: Search, each: SampledField) -> list[str]:
+    """Return the bare names of a path, without the object of metadata or the payload that it begins with."""
+    steps = [plain_name(step) for step in each.steps]
+    around = {*field_names.META, *search.opened, *field_names.DATA}
+    return steps[1:] if len(steps) > 1 and steps[0] in around else steps
+
+
+def _word_rank(name: str) -> int | None:
+    if name in field_names.ACTOR:
+        return field_names.ACTOR.index(name)
+    return _SURE - 1 if _DONE_BY.fullmatch(name) else None
+
+
+def _word_of(search: Search, each: SampledField) -> str:
+    steps = _within(search, each)
+    return next((name for name in steps if _word_rank(name) is not None), "")
+
+
+def _is_of(entity: SampledField, each: SampledField) -> bool:
+    repeats = len(entity.values) - entity.distinct
+    return repeats > 2 and each.distinct > 1 and determines(entity, each)

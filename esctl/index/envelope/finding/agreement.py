@@ -1,0 +1,46 @@
+"""How the values of two fields go together over the records of a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from esctl.index.envelope.finding.sampled_fields import SampledField, is_time
+
+
+def determines(one: SampledField, other: SampledField) -> bool:
+    """Return whether a field has one value wherever another has the same one: an order tells whose it is."""
+    told: dict[str, str] = {}
+    for number, value in one.values.items():
+        if number in other.values:
+            second = str(other.values[number])
+            if told.setdefault(str(value), second) != second:
+                return False
+    return True
+
+
+def finest(fields: Sequence[SampledField]) -> list[SampledField]:
+    """Return the fields that no other one tells the value of, and that are not the same as one before."""
+    left: list[SampledField] = []
+    for each in fields:
+        told = [other for other in fields if other is not each and determines(other, each)]
+        if all(determines(each, other) for other in told) and not any(other in told for other in left):
+            left.append(each)
+    return left
+
+
+def is_of_a_thing(time: SampledField, finer: Iterable[SampledField], fields: Iterable[SampledField]) -> bool:
+    """Return whether a thing has always the same time, as the day it was made, and not always the same finer one."""
+    if 2 * time.distinct > len(time.values):
+        return False
+    things = (
+        each
+        for each in fields
+        if each.is_scalar and not is_time(each) and time.distinct <= each.distinct <= len(each.values) / 2
+    )
+    return any(determines(each, time) and not all(determines(each, other) for other in finer) for each in things)
+
+
+def differ(one: SampledField, other: SampledField) -> bool:
+    """Return whether two fields have other values in more than one record in ten."""
+    both = [str(value) != str(other.values[number]) for number, value in one.values.items() if number in other.values]
+    return 10 * sum(both) > len(both)

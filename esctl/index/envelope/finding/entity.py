@@ -1,0 +1,205 @@
+"""Find what the events of a sample are about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from esctl.index.envelope.finding import field_names
+from esctl.index.envelope.finding.actor import names_a_doer
+from esctl.index.envelope.finding.agreement import finest
+from esctl.index.envelope.finding.sampled_fields import (
+    SampledField,
+    all_integers,
+    describe,
+    ends_in_id,
+    identifies,
+    is_decimal,
+    is_time,
+    plain_name,
+    words,
+)
+from esctl.index.envelope.finding.search import LIKELY, Search
+
+_SHOWN = 12
+"""Records that show whether the values of a field repeat."""
+_TAILS = ("id", "uuid", "no", "number", "key", "name", "")
+_APART = (*field_names.PEOPLE, *field_names.TENANTS)
+
+
+def find_entity(search: Search) -> SampledField | None:
+    """Choose the thing that events are about: its type and id, a name that means it, a thing, the only id."""
+    inside = (*field_names.META, *field_names.DATA, *search.opened)
+    telling = [name for name in field_names.ENTITY if name not in field_names.SHY]
+    told = _pair(search) or search.named(telling, _settles, inside) or search.named(field_names.SHY, _tells, inside)
+    if told is None:
+        told = _likely(search, inside)
+        search.sure = LIKELY
+    return told
+
+
+def _likely(search: Search, inside: Sequence[str]) -> SampledField | None:
+    found = search.named(["id"], _repeats) or _thing(search)
+    if found is None and "entity" not in search.doubts:
+        people, tenants = _ids(field_names.PEOPLE), _ids(field_names.TENANTS)
+        found = (
+            search.named(field_names.ENTITY, _accept, inside)
+            or search.named(people, _repeats, search.opened)
+            or _only_id(search)
+            or search.named(tenants, _repeats, search.opened)
+        )
+    return found
+
+
+def _thing(search: Search) -> SampledField | None:
+    """Choose the finest of the things that records name: where each order is of one customer, they are about orders."""
+    things = [name for name in field_names.THINGS if name not in _APART]
+    if names_a_doer(search):
+        things += field_names.PEOPLE  # another one did it: these are those it was done to
+    names = _ids(things)
+    around, within = (*field_names.META, *search.opened), field_names.DATA
+    found = search.all_named(names, _repeats, around)
+    named = _varied(found) or _varied(search.all_named(names, _repeats, within))
+    others = [each for each in _varied(_other_ids(search)) if each not in named]
+    if not named:
+        if not found or others or any(_may_name(search, each) for each in search.fields):
+            return None
+        return search.named(names, _repeats, around)  # one thing in all records
+    chosen, *rivals = finest([*named, *others])
+    if rivals:
+        search.doubt("entity", "events may be about any of these", (chosen, *rivals))
+        return None
+    after = next((each.text for each in (*named, *others) if each is not chosen), "")
+    search.why = f"named {chosen.path[-1]!r}, {describe(chosen)}" + (f"; the next would be {after}" if after else "")
+    return chosen
+
+
+def _may_name(search: Search, each: SampledField) -> bool:
+    """Return whether a field may name things, whatever it is called: its values look so, vary and come again."""
+    return (
+        len(each.steps) == 1
+        and search.free(each)
+        and each.distinct > 1
+        and _repeats(each)
+        and _are_names(each)
+        and not all_integers(each)
+        and not is_time(each)
+        and not field_names.NO_THINGS & set(words(each.steps[-1]))
+        and each.name not in _TAKEN - {"name"}
+    )
+
+
+def _varied(found: Iterable[SampledField]) -> list[SampledField]:
+    """Leave out what is one for all of many records: where all of it happened."""
+    return [each for each in found if each.distinct > 1 or len(each.values) < _SHOWN]
+
+
+def _ids(things: Iterable[str]) -> list[str]:
+    named = list(things)
+    return [f"{thing}{tail}" for tail in _TAILS for thing in named]
+
+
+def _accept(each: SampledField) -> bool:
+    # A vague name is no entity's where its values say that it is one word for all, or a number for each.
+    many = len(each.values) >= _SHOWN
+    telling = each.name not in field_names.VAGUE or not many or 1 < each.distinct < len(each.values)
+    return identifies(each) and each.share >= 0.5 and telling
+
+
+def _settles(each: SampledField) -> bool:
+    return _accept(each) and (each.distinct < len(each.values) or len(each.values) < _SHOWN)
+
+
+def _tells(each: SampledField) -> bool:
+    return _accept(each) and 1 < each.distinct < len(each.values) and _are_names(each)
+
+
+def _are_names(each: SampledField) -> bool:
+    """Return whether values are names of single things, as `o-1` or `a/b`; a word alone names what a thing is."""
+    few = list(each.scalars)
+    return 2 * sum(bool(re.search(r"[0-9@/:.]", str(value))) for value in few) > len(few)
+
+
+def _repeats(each: SampledField) -> bool:
+    return _accept(each) and (each.distinct < len(each.values) or len(each.values) < 3)
+
+
+def _pair(search: Search) -> SampledField | None:
+    """Choose a type and an id that together name a thing."""
+    fields = [each for each in search.fields if search.free(each) and each.is_scalar and each.share >= 0.5]
+    found = ((kind, each) for kind, each in _candidates(fields) if _are_paired(kind, each))
+    return next((_together(search, kind, each) for kind, each in found), None)
+
+
+def _candidates(fields: Sequence[SampledField]) -> Iterator[tuple[SampledField, SampledField]]:
+    """Yield fields beside one another that are called as a type and its id are, the likeliest first."""
+    placed: dict[tuple[tuple[str | int, ...], str], list[SampledField]] = {}  # what they are in, and their bare name
+    named: dict[str, list[SampledField]] = {}
+    for each in fields:
+        placed.setdefault((each.path[:-1], each.name), []).append(each)
+        named.setdefault(each.name, []).append(each)
+
+    def beside(kind: SampledField, name: str) -> Iterator[tuple[SampledField, SampledField]]:
+        yield from ((kind, each) for each in placed.get((kind.path[:-1], name), ()))
+
+    names = [(f"{name}type", f"{name}{tail}") for name in field_names.PAIRED for tail in field_names.PAIR_IDS]
+    for kind_name, id_name in (*names, *field_names.ODD_PAIRS):
+        for kind in named.get(kind_name, ()):
+            yield from beside(kind, id_name)
+    for holder in field_names.PAIRED:
+        for kind in (kind for name in (*_KINDS, f"{holder}type") for kind in named.get(name, ())):
+            if kind.holder == holder:
+                for name in (*field_names.PAIR_IDS, "name"):
+                    yield from beside(kind, name)
+
+
+_KINDS = ("type", "kind")
+
+
+def _are_paired(kind: SampledField, each: SampledField) -> bool:
+    few = kind.distinct <= max(8, len(kind.values) // 2)
+    return few and identifies(each) and not is_decimal(kind)
+
+
+def _together(search: Search, kind: SampledField, each: SampledField) -> SampledField:
+    search.why = f"{kind.path[-1]!r} and {each.path[-1]!r} name one thing, {describe(each)}"
+    search.kind = kind
+    return each
+
+
+def _only_id(search: Search) -> SampledField | None:
+    others = _varied(_other_ids(search))
+    if len(others) != 1:
+        return None
+    search.why = f"the only id whose values repeat, {describe(others[0])}"
+    return others[0]
+
+
+_TAKEN = {
+    *field_names.ACTOR, *field_names.CORRELATION, *field_names.CAUSATION, *field_names.ID, *field_names.TENANT,
+    *field_names.TYPE, *field_names.SEQUENCE,
+}  # fmt: skip
+_HOLD_NONE = {*field_names.ACTOR, *field_names.META, *field_names.DATA, "event", "action", "operation", "activity"}
+
+
+def _other_ids(search: Search) -> list[SampledField]:
+    """Return the fields that are called as ids are and repeat as those of things do, whatever they are called."""
+    return [
+        each
+        for each in search.fields
+        if search.free(each) and _is_called_an_id(search, each) and _repeats(each) and not is_time(each)
+    ]
+
+
+def _is_called_an_id(search: Search, each: SampledField) -> bool:
+    steps = each.steps[1:] if plain_name(each.steps[0]) in search.opened else each.steps
+    told = {*words(each.steps[-1]), *words(steps[0])} if steps else set()
+    if (
+        len(steps) not in (1, 2)
+        or field_names.NO_THINGS & told
+        or {each.name, each.whole_name} & _TAKEN - {"id", "name"}
+    ):
+        return False
+    if len(steps) == 1:
+        return ends_in_id(each)
+    return each.name in (*field_names.PAIR_IDS, "name") and each.holder not in _HOLD_NONE

@@ -1,0 +1,135 @@
+"""Find each envelope field among the fields of a sample."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from esctl.index.envelope.finding import field_names
+from esctl.index.envelope.finding.actor import find_actor
+from esctl.index.envelope.finding.agreement import determines
+from esctl.index.envelope.finding.entity import find_entity
+from esctl.index.envelope.finding.messages import message_of
+from esctl.index.envelope.finding.sampled_fields import (
+    MOSTLY,
+    SampledField,
+    all_integers,
+    describe,
+    identifies,
+    plain_name,
+)
+from esctl.index.envelope.finding.search import Search
+from esctl.index.envelope.finding.times import find_time
+
+
+def _find_id(search: Search) -> SampledField | None:
+    return search.named(
+        field_names.ID,
+        lambda each: each.is_scalar and each.share >= _mostly(search, each) and _is_unique(search, each),
+        (*field_names.META, *search.opened),
+    )
+
+
+_HOLDS_TYPE, _IN_TYPE = ("event", "action", "operation", "activity"), ("type", "name", "kind", "action")
+"""Objects that tell what happened, and what they call it inside."""
+_OF_THINGS = ("name", "kind", "category", "status", "method")
+"""Names of types that, in a payload, more often tell what a thing is."""
+_SORTS = ("type", "kind", "category", "status", "name", "method")
+"""Names of types that are also those of what an event is about, or how it went."""
+_DEEDS = tuple(name for name in field_names.TYPE if re.match("action|activity|operation|event[^t]|verb|op$", name))
+
+
+def _find_type(search: Search) -> SampledField | None:
+    inside = (*field_names.META, *search.opened)
+    accept = partial(_may_be_type, search)
+    if not search.opened:
+        found = search.named(field_names.TYPE, accept, inside)
+        if found is not None and found.name in _SORTS and (deed := search.named(_DEEDS, accept, inside)):
+            # Of a sort and a deed the finer one tells what happened.
+            found = found if determines(found, deed) and not determines(deed, found) else deed
+        search.named([found.name], lambda each: each is found, inside) if found is not None else None
+        return found or search.named(_IN_TYPE, accept, _HOLDS_TYPE)
+    # What a payload calls its type is more of one than what its carrier calls its topic.
+    telling, vague = field_names.TELLING_TYPE, field_names.TYPE
+    happened = [name for name in vague if name not in _OF_THINGS]
+    return (
+        search.named(telling, accept, inside)
+        or search.named(vague, accept, field_names.META)
+        or search.named(happened, accept, search.opened)
+    )
+
+
+def _may_be_type(search: Search, each: SampledField) -> bool:
+    texts = [value for value in each.values.values() if isinstance(value, str) and len(value) <= 200]
+    if len(texts) < len(each.values) or all(re.fullmatch(r"-?\d+(\.\d+)?", text) for text in texts):
+        return False
+    if each.name in ("name", "what") and 2 * sum(bool(re.search(r"[0-9]$", text)) for text in texts) > len(texts):
+        return False  # they name things
+    few = each.distinct <= max(8, len(search.records) // 3)
+    return each.share >= _mostly(search, each) and (few or each.name in ("type", "eventtype"))
+
+
+def _mostly(search: Search, each: SampledField) -> float:
+    """Say which share of the records must have a field: of those that have what it is in, where that was opened."""
+    held = [found.share for found in search.fields if found.path == each.path[:1]] if len(each.path) > 1 else []
+    is_opened = len(each.steps) > 1 and plain_name(each.steps[0]) in search.opened
+    return MOSTLY * held[0] if is_opened and held else MOSTLY
+
+
+def _find_sequence(search: Search) -> SampledField | None:
+    def accept(each: SampledField) -> bool:
+        return each.share == 1 and all_integers(each) and each.distinct == len(each.values)
+
+    return search.named(field_names.SEQUENCE, accept, field_names.META)
+
+
+def _find_data(search: Search) -> SampledField | None:
+    def accept(each: SampledField) -> bool:
+        objects = sum(isinstance(value, dict) for value in each.values.values())
+        return len(each.path) == 1 and each.share > 0.5 and objects >= MOSTLY * len(each.values)
+
+    message = message_of(search)
+    if message is not None and message[1] is not None:
+        body = message[1]
+        held = [value for value in body.values.values() if value != ""]
+        if held and sum(isinstance(value, dict) for value in held) >= MOSTLY * len(held):
+            search.why = f"what the message of a {message[0].name} is, {describe(body)}"
+            return body
+    return search.named(field_names.DATA, accept)
+
+
+def _find_tenant(search: Search) -> SampledField | None:
+    """Choose whose the things are; a log in which nothing else is a thing is about these."""
+    if "entity" not in search.found:
+        return None
+    return search.named(field_names.TENANT, lambda each: identifies(each) and each.share >= MOSTLY, field_names.META)
+
+
+def _find_link(wanted: Sequence[str]) -> Callable[[Search], SampledField | None]:
+    return lambda search: search.named(wanted, lambda each: each.is_scalar, (*field_names.META, *search.opened))
+
+
+FINDERS: tuple[tuple[str, Callable[[Search], SampledField | None]], ...] = (
+    ("id", _find_id),
+    ("type", _find_type),
+    ("time", find_time),
+    ("sequence", _find_sequence),
+    ("data", _find_data),
+    ("correlation", _find_link(field_names.CORRELATION)),
+    ("causation", _find_link(field_names.CAUSATION)),
+    ("entity", find_entity),
+    ("actor", find_actor),
+    ("tenant", _find_tenant),
+)
+
+
+def _is_unique(search: Search, each: SampledField) -> bool:
+    """Return whether a field is an id: a value comes again only in a duplicate, rare conflicts apart."""
+    contents: dict[str, set[str]] = {}
+    for number, value in each.values.items():
+        record = json.dumps(search.records[number], sort_keys=True, default=str)
+        contents.setdefault(str(value), set()).add(record)
+    conflicts = sum(len(records) > 1 for records in contents.values())
+    return conflicts <= (max(1, len(contents) // 20) if len(contents) >= 10 else 0)

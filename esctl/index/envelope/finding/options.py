@@ -1,0 +1,94 @@
+"""The fields that an envelope field could be, for those who choose among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from esctl.index.envelope.finding import field_names
+from esctl.index.envelope.finding.sampled_fields import (
+    SampledField,
+    all_integers,
+    identifies,
+    is_time,
+    plain_name,
+    time_text,
+)
+from esctl.index.envelope.finding.search import Search
+
+CHOSEN = ("entity", "time", "type", "actor")
+"""The fields that one chooses among candidates for."""
+_LONGEST = 200
+_MOST = 9
+
+
+class Candidate(Struct, frozen=True):
+    """A field that could be an envelope field: its path, how many different values the sample has, a few of them."""
+
+    path: str
+    distinct: int
+    samples: tuple[str, ...]
+
+
+def candidate(each: SampledField) -> Candidate:
+    """Describe a field by its path and values."""
+    values = each.scalars or [time_text(value) for value in each.values.values()]
+    return Candidate(each.text, each.distinct, tuple(dict.fromkeys(str(value) for value in values))[:3])
+
+
+def options(records: Sequence[object], name: str, first: Sequence[str] = ()) -> list[Candidate]:
+    """List the fields of sampled records that could be an envelope field: those named first, then by likeness."""
+    search = Search([record for record in records if isinstance(record, dict)])
+    may_be, likeness = _OPTIONS[name]
+    usable = [each for each in search.fields if may_be(each)]
+    usable.sort(key=lambda each: (each.text not in first, likeness(each), len(each.steps), each.steps))
+    return [candidate(each) for each in usable[:_MOST]]
+
+
+def _is_text(each: SampledField) -> bool:
+    return all(isinstance(value, str) and len(value) <= _LONGEST for value in each.values.values())
+
+
+def _may_be_entity(each: SampledField) -> bool:
+    return identifies(each) and not is_time(each) and each.share >= 0.5
+
+
+def _may_be_type(each: SampledField) -> bool:
+    return _is_text(each) and not is_time(each) and each.distinct <= max(8, len(each.values) // 3)
+
+
+def _may_be_actor(each: SampledField) -> bool:
+    return identifies(each) and not is_time(each) and _is_text(each)
+
+
+def unlikeness(each: SampledField) -> tuple[Any, ...]:
+    """Say how little like an entity's a field is: called so, with many values that repeat, are the likeliest."""
+    like = field_names.likeness(each.name) + 3 * (1 < each.distinct < len(each.values)) + (each.distinct > 3)
+    return -like, all_integers(each), -each.share, len(each.path)
+
+
+def _entity_last(each: SampledField) -> Any:
+    return each.name in field_names.ACTOR, *unlikeness(each)
+
+
+def _actor_first(each: SampledField) -> Any:
+    named = each.name in field_names.ACTOR or plain_name(each.steps[0]) in field_names.ACTOR
+    return not named, not 1 < each.distinct < len(each.values)
+
+
+def _few_first(each: SampledField) -> Any:
+    return each.distinct == 1, each.distinct
+
+
+def _many_first(each: SampledField) -> Any:
+    return -each.distinct
+
+
+_OPTIONS: dict[str, tuple[Callable[[SampledField], bool], Callable[[SampledField], Any]]] = {
+    "entity": (_may_be_entity, _entity_last),
+    "time": (is_time, _many_first),
+    "type": (_may_be_type, _few_first),
+    "actor": (_may_be_actor, _actor_first),
+}

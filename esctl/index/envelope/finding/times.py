@@ -1,0 +1,142 @@
+"""Find when the events of a sample happened."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from esctl.index.envelope.finding import field_names
+from esctl.index.envelope.finding.agreement import differ, is_of_a_thing
+from esctl.index.envelope.finding.sampled_fields import (
+    NAMED,
+    UNNAMED,
+    SampledField,
+    describe,
+    is_placed,
+    is_time,
+    is_unread_time,
+    plain_name,
+    time_score,
+    told_unread,
+)
+from esctl.index.envelope.finding.search import LIKELY, Search
+
+_Scored = tuple[tuple[int, ...], SampledField]
+_CLOCK = re.compile(r"[0-2]?[0-9][:.][0-5][0-9](?:[:.][0-6][0-9](?:[.,][0-9]+)?)?(?: ?[AaPp]\.?[Mm]\.?)?")
+_HAS_CLOCK = re.compile(r"[0-9]:[0-9]|T[0-9]|[0-9]{9}|[0-9]\.[0-9]{2}\.[0-9]{2}$|[0-9][-T ][0-9]{6}|\{|\[")
+
+
+def find_time(search: Search) -> SampledField | None:
+    """Choose the likeliest time: by its name, then by how many instants it tells apart."""
+    usable = [each for each in search.fields if _is_placed(search, each) and search.free(each) and is_time(each)]
+    scored = [(score, each) for each in usable if (score := time_score(each)) is not None]
+    if not scored:
+        return _unread_time(search) or (_deep_time(search) if search.found else None)
+    (score, chosen), *others = _in_order(search, sorted(scored, key=lambda pair: (pair[0], pair[1].steps)))
+    if rivals := _rivals((score, chosen), others):
+        search.doubt("time", "any of these may be when it happened", (chosen, *rivals))
+        return None
+    named = f"named {chosen.path[-1]!r}" if score[1] < UNNAMED else "its values are times"
+    after = f"; the next would be {others[0][1].text}" if others else ""
+    search.sure = LIKELY if score[1] > 0 else ""
+    search.why = f"{named}, {describe(chosen)}{after}"
+    search.clock = _clock_beside(search, chosen)
+    return chosen
+
+
+def _in_order(search: Search, scored: Sequence[_Scored]) -> list[_Scored]:
+    """Put times that are those of a thing, or only days, behind others that are not."""
+    if len([pair for pair in scored if pair[0][0] <= NAMED]) < 2:
+        return list(scored)
+    behind = [pair for pair in scored if pair[0][0] <= NAMED and _is_behind(search, pair, scored)]
+    return [*(pair for pair in scored if pair not in behind), *behind]
+
+
+def _is_behind(search: Search, pair: _Scored, scored: Sequence[_Scored]) -> bool:
+    finer = [each for (tier, *_), each in scored if tier <= NAMED and each.distinct > pair[1].distinct]
+    if not finer:
+        return False
+    if not _has_clock(pair[1]) and any(map(_has_clock, finer)):
+        return True
+    finer = [each for each in finer if each.distinct >= 2 * pair[1].distinct]
+    return bool(finer) and is_of_a_thing(pair[1], finer, search.fields)
+
+
+def _rivals(chosen: _Scored, others: Sequence[_Scored]) -> list[SampledField]:
+    """Return the times that are as likely as the one chosen, and tell another time: nothing speaks for one of them."""
+    (tier, told, *_), time = chosen
+    if told < NAMED or tier != told:
+        return []
+    return [each for (also, *_), each in others if also == tier and differ(time, each)]
+
+
+def _has_clock(each: SampledField) -> bool:
+    return any(not isinstance(value, str) or _HAS_CLOCK.search(value) for value in each.values.values())
+
+
+def _clock_beside(search: Search, day: SampledField) -> SampledField | None:
+    """Return the field with the time of day, beside one that has the days."""
+    if _has_clock(day):
+        return None
+    clocks = [
+        each
+        for each in search.fields
+        if each.path[:-1] == day.path[:-1] and search.free(each) and each.share >= day.share and _is_clock(each)
+    ]
+    named = [each for each in clocks if re.search(r"time|zeit|heure|hora|ora|clock", each.name)]
+    return clocks[0] if len(clocks) == 1 else next(iter(named), None)
+
+
+def _is_clock(each: SampledField) -> bool:
+    return bool(each.values) and all(
+        isinstance(value, str) and _CLOCK.fullmatch(value) for value in each.values.values()
+    )
+
+
+def _is_placed(search: Search, each: SampledField) -> bool:
+    return is_placed(each) or (len(each.steps) == 2 and plain_name(each.steps[0]) in search.opened)
+
+
+def _deep_time(search: Search) -> SampledField | None:
+    """Choose the only time that is so named and stands in another object."""
+    found = [
+        each
+        for each in search.fields
+        if len(each.steps) > 1 and each.name in field_names.TIME and search.free(each) and is_time(each)
+    ]
+    if len(found) != 1 or plain_name(found[0].steps[0]) in field_names.DATA:
+        return None
+    search.why, search.sure = f"named {found[0].text!r}, {describe(found[0])}", LIKELY
+    return found[0]
+
+
+def told_inside(search: Search) -> dict[str, tuple[str, ...]]:
+    """Return what comes before a time that was found: that of the opened message which tells the type, by its name."""
+    kind, time = search.found.get("type"), search.found.get("time")
+    if kind is None or time is None or len(kind.steps) < 2 or plain_name(kind.steps[0]) not in search.opened:
+        return {}
+    inside = [
+        each
+        for each in search.fields
+        if each.path[:-1] == kind.path[:-1] and each.name in field_names.TIME and search.free(each) and is_time(each)
+    ]
+    if not inside or time.path[:-1] == kind.path[:-1]:
+        return {}
+    chosen = min(inside, key=lambda each: field_names.TIME.index(each.name))
+    why = f"named {chosen.path[-1]!r} beside the type"
+    for at, row in enumerate(search.rows):
+        if row.field == "time":
+            search.rows[at] = replace(row, path=f"{chosen.text} | {row.path}", why=f"{why}; else {row.why}")
+    return {"time": (chosen.text,)}
+
+
+def _unread_time(search: Search) -> SampledField | None:
+    """Choose what is named as a time and looks like one, though nothing of it can be read: its events are undated."""
+    usable = [each for each in search.fields if _is_placed(search, each) and search.free(each) and is_unread_time(each)]
+    if not usable:
+        return None
+    chosen = min(usable, key=lambda each: (len(each.steps), field_names.TIME.index(each.name)))
+    search.why = f"named {chosen.path[-1]!r}, but {told_unread(chosen)}"
+    return chosen

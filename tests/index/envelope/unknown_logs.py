@@ -1,0 +1,321 @@
+"""Audit logs of systems that nobody knows: each in the style of some vendor, with what is to be found in it.
+
+A log is made with as many records as are wanted; the first twenty of two thousand are those of twenty.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+Record = dict[str, Any]
+_START = datetime(2024, 3, 15, 8, 0, 1, tzinfo=UTC)
+
+
+class Unknown(NamedTuple):
+    """A log: how its records are made, and the paths of what they tell (any of several, where these say the same)."""
+
+    records: Callable[[int], list[Record]]
+    entity: str
+    time: str
+    actor: str | None
+    type: str | None
+    flat: bool = False  # can be written as CSV
+    asks: bool = False  # nobody could tell the entity
+
+
+class _Draw:
+    """Draws the values of one record."""
+
+    def __init__(self, number: int, random_: random.Random) -> None:
+        self.number, self._random = number, random_
+        self.at = _START + timedelta(seconds=97 * number, milliseconds=random_.randrange(1000))
+
+    def one(self, prefix: str, many: int) -> str:
+        return f"{prefix}{self._random.randrange(many) + 1}"
+
+    def of(self, *texts: str) -> str:
+        return self._random.choice(texts)
+
+    @property
+    def unique(self) -> str:
+        return f"{self._random.getrandbits(128):032x}"
+
+    def iso(self, **later: float) -> str:
+        return (self.at + timedelta(**later)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    @property
+    def millis(self) -> int:
+        return int(self.at.timestamp() * 1000)
+
+
+def _made(make: Callable[[_Draw], Record]) -> Callable[[int], list[Record]]:
+    def records(count: int) -> list[Record]:
+        drawn = random.Random(11)
+        return [make(_Draw(number, drawn)) for number in range(count)]
+
+    return records
+
+
+def _fixed(name: str, *more: str) -> int:
+    """Return a number that is always the same for the same texts."""
+    return sum(map(ord, "".join((name, *more))))
+
+
+def _salaries(d: _Draw) -> Record:
+    employee = d.one("e-", 6)
+    return {
+        "auditId": d.unique,
+        "requestId": d.unique,
+        "operation": d.of("SALARY_CHANGED", "TITLE_CHANGED", "TEAM_CHANGED"),
+        "performedBy": d.one("hr-", 3),
+        "performedAt": d.iso(),
+        "employeeId": employee,
+        "companyId": "c-77",
+        "effectiveDate": f"2024-{d.number % 9 + 4:02d}-01",
+        "createdAt": f"2019-02-{_fixed(employee) % 28 + 1:02d}T00:00:00Z",
+        "oldValue": d.number,
+        "newValue": d.number + 100,
+    }
+
+
+def _directory(d: _Draw) -> Record:
+    return {
+        "id": d.unique,
+        "activity": d.of("Add member", "Remove member", "Rename"),
+        "createdDateTime": d.iso(),
+        "correlation": {"requestId": d.unique},
+        "initiatedBy": {"user": {"id": d.one("u-", 3), "ipAddress": "10.0.0.1"}, "application": None},
+        "target": {"type": d.of("Group", "Role"), "id": d.one("t-", 7), "displayName": "A name"},
+        "result": "success",
+        "expirationDateTime": d.iso(days=30 + d.number % 3),
+    }
+
+
+def _flattened(d: _Draw) -> Record:
+    return {
+        "@timestamp": d.iso(seconds=1),
+        "event.id": d.unique,
+        "event.action": d.of("file-read", "file-written", "file-removed"),
+        "event.created": d.iso(seconds=2),
+        "user.name": d.one("user", 4),
+        "file.path": f"/srv/{d.one('f', 6)}.txt",
+        "host.name": "srv-1",
+        "process.pid": d.number + 400,
+    }
+
+
+def _vault_export(d: _Draw) -> Record:
+    return {
+        "Event Date": d.at.strftime("%d.%m.%Y %H:%M:%S"),
+        "User Name": d.one("anna.", 3),
+        "Action": d.of("Check-out", "Check-in", "Delete"),
+        "Object Type": d.of("Password", "Key"),
+        "Object ID": str(4000 + int(d.one("", 7))),
+        "IP Address": f"10.1.1.{d.number % 5}",
+        "Expiry Date": (d.at + timedelta(days=90)).strftime("%d.%m.%Y %H:%M:%S"),
+        "Ticket": "",
+    }
+
+
+def _refunds(d: _Draw) -> Record:
+    return {
+        "evt": d.of("charge.captured", "charge.refunded", "payout.failed"),
+        "ts": d.millis,
+        "resource": {"type": d.of("charge", "payout"), "id": d.one("ch_", 8)},
+        "by": {"email": d.one("ops", 3) + "@pay.test", "role": "agent"},
+        "idempotencyKey": d.unique,
+        "amount": {"value": 5 * d.number, "currency": "EUR"},
+        "livemode": True,
+    }
+
+
+def _learning(d: _Draw) -> Record:
+    return {
+        "id": d.unique,
+        "actor": {"name": d.one("Learner ", 4), "mbox": "mailto:x@y.test", "objectType": "Agent"},
+        "verb": d.of("completed", "attempted", "passed"),
+        "object": {"objectType": "Activity", "id": f"https://lms.test/course/{d.one('', 6)}"},
+        "timestamp": d.iso(),
+        "stored": d.iso(minutes=5),
+    }
+
+
+def _rows(d: _Draw) -> Record:
+    return {
+        "changed_at": d.at.strftime("%Y-%m-%d %H:%M:%S.%f+00"),
+        "table_name": d.of("accounts", "cards"),
+        "row_id": int(d.one("", 6)) + 16,
+        "op": d.of("INSERT", "UPDATE", "DELETE"),
+        "changed_by": d.one("app_", 3),
+        "txid": 77000 + d.number,
+        "old_row": {"limit": d.number},
+        "new_row": {"limit": d.number + 1},
+    }
+
+
+def _doors(d: _Draw) -> Record:
+    told = {"action": d.of("opened", "closed", "forced"), "doorId": d.one("door-", 5), "actor": d.one("badge-", 4)}
+    return {
+        "received": d.iso(minutes=2),
+        "shard": f"shard-{d.number % 2}",
+        "message": json.dumps({**told, "occurredAt": d.iso(), "uuid": d.unique}),
+    }
+
+
+def _tickets(d: _Draw) -> Record:
+    ticket = d.one("T-", 7)
+    return {
+        "ticket_id": ticket,
+        "event": d.of("assigned", "commented", "closed"),
+        "created_at": f"2024-01-{_fixed(ticket) % 28 + 1:02d}T09:00:00Z",
+        "changed_at": d.iso(),
+        "due_at": d.iso(days=4),
+        "customer_id": f"cust-{_fixed(ticket) % 4}",
+        "changed_by": {"email": d.one("agent", 3) + "@desk.test"},
+        "requester": {"email": f"r{_fixed(ticket)}@x.test"},
+    }
+
+
+def _meters(d: _Draw) -> Record:
+    return {
+        "serialNumber": d.one("SN-00", 6),
+        "eventCode": d.of("BOOT", "FW_UPDATE", "TAMPER"),
+        "reportedAt": str(d.millis // 1000),
+        "receivedAt": str(d.millis // 1000 + 3),
+        "sessionUuid": d.unique,
+        "operatorId": d.one("op-", 3),
+        "nextReportAt": str(d.millis // 1000 + 3600),
+    }
+
+
+def _records_of_patients(d: _Draw) -> Record:
+    return {
+        "accessTime": {"seconds": d.millis // 1000, "nanos": 5_000_000},
+        "accessedBy": d.one("dr-", 3),
+        "objectType": d.of("Chart", "Image"),
+        "objectId": d.one("doc-", 8),
+        "activity": d.of("VIEW", "PRINT", "EDIT"),
+        "requestId": d.unique,
+        "patient": {"id": d.one("p-", 5), "birthDate": "1980-01-01"},
+        "facility": "north",
+    }
+
+
+def _bans(d: _Draw) -> Record:
+    return {
+        "uid": d.unique,
+        "action": d.of("user.warned", "user.banned", "user.unbanned"),
+        "happened": d.iso(),
+        "moderator": {"id": (moderator := d.one("m-", 3)), "name": f"Mo {moderator}"},
+        "user": {"id": (user := d.one("u-", 7)), "name": f"Us {user}"},
+        "reason": d.of("spam", "abuse"),
+        "until": d.iso(days=7),
+    }
+
+
+def _bus(d: _Draw) -> Record:
+    return {
+        "version": "0",
+        "id": d.unique,
+        "detail-type": d.of("OrderPlaced", "OrderPaid", "OrderShipped"),
+        "source": "shop.orders",
+        "account": "111122223333",
+        "time": d.iso(),
+        "region": "eu-1",
+        "detail": {"order-id": d.one("o-", 7), "changed-by": d.one("clerk-", 3), "total": d.number},
+    }
+
+
+def _access(d: _Draw) -> Record:
+    return {
+        "requestId": d.unique,
+        "ts": d.millis / 1000,
+        "method": d.of("PUT", "DELETE", "PATCH"),
+        "path": f"/api/items/{d.one('', 6)}",
+        "status": 200 + d.number % 3,
+        "clientIp": f"10.0.0.{d.number % 9}",
+        "login": d.one("dev", 4),
+        "durationMs": d.number % 40,
+    }
+
+
+def _targets(d: _Draw) -> Record:
+    return {
+        "id": d.unique,
+        "action": d.of("invoice.updated", "invoice.voided"),
+        "occurred_at": d.iso(),
+        "actor": {"type": "user", "id": d.one("user_", 3), "metadata": {}},
+        "targets": [{"type": "invoice", "id": d.one("inv_", 7)}],
+        "context": {"location": "10.0.0.1", "user_agent": "curl/8"},
+    }
+
+
+def _policies(d: _Draw) -> Record:
+    return {
+        "changeId": d.unique,
+        "when": d.iso(),
+        "user": d.one("ann", 3),
+        "entity": {"kind": "Policy", "key": d.one("P-", 6), "version": d.number},
+        "what": d.of("created", "amended", "cancelled"),
+        "changes": [{"field": "sum", "from": 1, "to": 2}],
+        "approvedBy": d.one("boss", 2),
+        "approvedAt": d.iso(hours=2),
+        "validFrom": d.iso(days=2),
+    }
+
+
+def _trades(d: _Draw) -> Record:
+    order = d.one("", 7)
+    return {
+        "ExecID": d.unique,
+        "OrderID": f"ord{order}",
+        "ExecType": d.of("New", "Fill", "Cancel"),
+        "TransactTime": d.at.strftime("%Y%m%d-%H:%M:%S.%f")[:-3],
+        "Account": f"acc{int(order) % 3}",
+        "Trader": d.one("tr", 4),
+        "SettlDate": (d.at + timedelta(days=2)).strftime("%Y%m%d"),
+        "Symbol": f"SYM{int(order) % 2}",
+    }
+
+
+def _parcels(d: _Draw) -> Record:
+    return {
+        "Datum": d.at.strftime("%d.%m.%Y"),
+        "Uhrzeit": d.at.strftime("%H:%M:%S"),
+        "Vorgang": d.of("angenommen", "verladen", "zugestellt"),
+        "Sendung": d.one("S-", 7),
+        "Lager": d.one("L-", 3),
+        "Benutzer": d.one("mm", 3),
+    }
+
+
+UNKNOWN = {
+    "salaries": Unknown(_made(_salaries), "employeeId", "performedAt", "performedBy", "operation", flat=True),
+    "directory": Unknown(
+        _made(_directory), "{target.type}/{target.id}", "createdDateTime", "initiatedBy.user.id", "activity"
+    ),
+    "flattened": Unknown(_made(_flattened), '"file.path"', "@timestamp", '"user.name"', '"event.action"'),
+    "vault export": Unknown(
+        _made(_vault_export), '{"Object Type"}/{"Object ID"}', '"Event Date"', '"User Name"', "Action", flat=True
+    ),
+    "refunds": Unknown(
+        lambda count: _made(_refunds)(count)[::-1], "{resource.type}/{resource.id}", "ts", "by.email", "evt"
+    ),
+    "learning": Unknown(_made(_learning), "{object.objectType}/{object.id}", "timestamp", "actor.name", "verb"),
+    "rows": Unknown(_made(_rows), "{table_name}/{row_id}", "changed_at", "changed_by", "op"),
+    "doors": Unknown(_made(_doors), "message.doorId", "message.occurredAt", "message.actor", "message.action"),
+    "tickets": Unknown(_made(_tickets), "ticket_id", "changed_at", "changed_by.email", "event"),
+    "meters": Unknown(_made(_meters), "serialNumber", "reportedAt", "operatorId", "eventCode", flat=True),
+    "charts": Unknown(_made(_records_of_patients), "{objectType}/{objectId}", "accessTime", "accessedBy", "activity"),
+    "bans": Unknown(_made(_bans), "user.id", "happened", "moderator.name", "action"),
+    "bus": Unknown(_made(_bus), "detail.order-id", "time", "detail.changed-by", "detail-type"),
+    "access": Unknown(_made(_access), "path", "ts", "login", "method", flat=True),
+    "targets": Unknown(_made(_targets), "{targets[0].type}/{targets[0].id}", "occurred_at", "actor.id", "action"),
+    "policies": Unknown(_made(_policies), "{entity.kind}/{entity.key}", "when", "user", "what"),
+    "trades": Unknown(_made(_trades), "OrderID", "TransactTime", "Trader", "ExecType", flat=True),
+    "parcels": Unknown(_made(_parcels), "Sendung", "{Datum} {Uhrzeit}", "Benutzer", "Vorgang", flat=True, asks=True),
+}
