@@ -36,38 +36,6 @@ def write(folder: Path, *texts: object, name: str = "a.jsonl") -> Path:
     return write_lines(folder / name, [event(number, text) for number, text in enumerate(texts)])
 
 
-CASES = {
-    "32-comma-fraction/e.jsonl": ["2024-03-05T02:14:42.123000Z", "2024-03-05T02:14:43Z"],
-    "32-comma-fraction/i.jsonl": ["2024-03-05T02:14:42.123000Z", "2024-03-05T02:14:43Z"],
-    "33-us-and-day-first-dates/us.jsonl": ["2024-03-05T02:14:42Z", "2024-03-13T14:14:43Z"],
-    "33-us-and-day-first-dates/dmy.jsonl": ["2024-03-05T02:14:42Z", "2024-03-13T02:14:43Z"],
-    "33-us-and-day-first-dates/dot.jsonl": ["2024-03-05T02:14:42Z", "2024-03-13T02:14:00Z"],
-    "33-us-and-day-first-dates/ymd.jsonl": ["2024-03-05T02:14:42Z", "2024-03-06T02:14:43Z"],
-    "33-us-and-day-first-dates/ora.jsonl": ["2024-03-05T02:14:42.123456Z", "2024-03-05T14:14:43Z"],
-    "33-us-and-day-first-dates/mssql.jsonl": ["2024-03-05T02:14:00Z", "2024-03-13T14:14:00Z"],
-    "34-filetime-ticks-date/ft.jsonl": ["2024-03-05T02:14:42.123456Z", "2024-03-05T02:14:43Z"],
-    "34-filetime-ticks-date/ticks.jsonl": ["2024-03-05T02:14:42.123456Z", "2024-03-05T02:14:43Z"],
-    "34-filetime-ticks-date/dt.jsonl": ["2024-03-05T02:14:42.123000Z", "2024-03-05T02:14:43Z"],
-    "02-ual-auditdata-text/ual.csv": ["2024-06-02T05:40:02Z", "2024-06-11T00:15:00Z"],
-    "36-event-without-time-is-now/t_null.jsonl": [*[f"2024-03-01T00:00:0{second}Z" for second in range(8)], None],
-    "38-newest-first-ties/min.jsonl": ["2024-03-01T10:00:05Z", "2024-03-01T10:00:05Z", "2024-03-01T10:00:00Z"],
-    "56-leap-second/leap.jsonl": [
-        *[f"2016-12-31T23:59:{second}Z" for second in range(50, 60)],
-        *["2017-01-01T00:00:00Z"] * 2,
-    ],
-    "11-mongo-extended-json/r.json": ["2024-03-01T09:00:00Z", "2024-03-02T09:00:00Z"],
-    "11-mongo-extended-json/m.json": ["2024-03-01T09:00:00Z", "2024-03-02T09:00:00Z"],
-}
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_cases(case: str, tmp_path: Path, real_logs: Path) -> None:
-    source = real_logs / "cases" / case
-    if not source.is_file():
-        pytest.skip(f"{source} is not there")
-    assert times(tmp_path, source) == CASES[case]
-
-
 def test_what_cannot_be_told_is_refused_with_a_line_that_works(tmp_path: Path) -> None:
     write(tmp_path, "05/03/2024 02:14:42", "06/03/2024 02:14:43")
     done = esctl("ingest", "a.jsonl", cwd=tmp_path)

@@ -21,7 +21,7 @@ _DIGIT = re.compile("[0-9]")
 _DATED = re.compile(r"\d[-/:.]\d|[A-Za-z]{3} +\d")
 _LONGEST_TIME = 200
 """Characters."""
-_WRITTEN_DECIMAL = re.compile(r"-?\d+\.\d+|true|false", re.IGNORECASE)
+_WRITTEN_DECIMAL = re.compile(r"-?(?:\d+|\d{1,3}(?:[.,' ]\d{3})+)[.,]\d+|true|false", re.IGNORECASE)
 ENOUGH = 20
 """Records that show whether the values of a field repeat."""
 _USUAL_NAME = 100
@@ -122,9 +122,7 @@ def is_decimal(each: SampledField) -> bool:
     """Return whether values are truths or have fractions, as numbers or, as in CSV, as text."""
     return any(isinstance(value, bool) or _has_fraction(value) for value in each.scalars) or (
         bool(each.scalars)
-        and all(
-            isinstance(value, str) and re.fullmatch(r"-?\d+\.\d+|true|false", value, re.I) for value in each.scalars
-        )
+        and all(isinstance(value, str) and _WRITTEN_DECIMAL.fullmatch(value) for value in each.scalars)
     )
 
 
