@@ -39,6 +39,6 @@ def test_every_command_has_its_section() -> None:
     assert set(COMMANDS) <= sections
 
 
-def test_there_are_examples_in_both() -> None:
+def test_there_are_examples_in_all() -> None:
     assert {readme for readme, _ in ALL} == set(READMES)
     assert len(ALL) > 20

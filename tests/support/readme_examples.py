@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-READMES = ("README.md", "sample_logs/README.md")
+READMES = ("README.md", "sample_logs/README.md", "docs/guides/your-own-log.md")
 WILDCARD = "..."
 VOLATILE = (
     (
@@ -104,6 +104,7 @@ def run(readme: str, folder: Path) -> list[Run]:
     shutil.copytree(ROOT / "sample_logs", folder / "sample_logs", ignore=ignored)
     env = environment(folder)
     where = folder / Path(readme).parent
+    where.mkdir(parents=True, exist_ok=True)
     runs = []
     for example in examples((ROOT / readme).read_text(encoding="utf-8")):
         if example.command.startswith("cd "):
