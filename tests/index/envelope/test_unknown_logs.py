@@ -31,7 +31,7 @@ def found_in(records: list[Record]) -> dict[str, str | None]:
 
 
 def expected_of(log: Unknown) -> dict[str, str | None]:
-    return {"entity": log.entity, "time": log.time, "actor": log.actor, "type": log.type}
+    return {"entity": log.entity, "time": log.time, "actor": log.actor, "type": log.type or "=event"}
 
 
 def as_csv(records: list[Record]) -> str:
@@ -46,6 +46,16 @@ def as_csv(records: list[Record]) -> str:
 @pytest.mark.parametrize("count", [20, 2000])
 def test_entity_time_actor_and_type_are_right(name: str, count: int) -> None:
     assert found_in(UNKNOWN[name].records(count)) == expected_of(UNKNOWN[name])
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 12])
+def test_few_records_are_read_right_or_asked_about(name: str, count: int) -> None:
+    found = detect(UNKNOWN[name].records(count))
+    if not found.candidates or found.stanza.entity:
+        assert found_in(UNKNOWN[name].records(count))["entity"] == UNKNOWN[name].entity
+    if not found.times:
+        assert found_in(UNKNOWN[name].records(count))["time"] == UNKNOWN[name].time
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
@@ -67,8 +77,8 @@ def test_order_size_and_format_give_the_same_mapping(name: str, count: int) -> N
 
 
 def filled(template: str | None, record: Record) -> str | None:
-    if template is None:
-        return None
+    if template is None or template.startswith("="):
+        return template and template[1:]
     pieces = re.split(r"\{([^{}]*)\}", template) if "{" in template else ["", template]
     return "".join(str(look_up(record, parse_path(piece))) if at % 2 else piece for at, piece in enumerate(pieces))
 
@@ -89,7 +99,10 @@ def test_all_formats_are_read_alike_and_as_the_events_that_they_are(name: str, t
     assert done.code == 0, done.err
     assert done.err.count("mapping of ") == 1, done.err
     opened = [record | {"message": json.loads(record.get("message", "0"))} for record in records]
-    columns = [[filled(path, record) for record in opened] for path in (log.entity, log.actor, log.type)]
+    columns: list[list[str | None]] = [
+        [filled(path, record) for record in opened] for path in (log.entity, log.actor, log.type)
+    ]
+    columns[2] = [text or "event" for text in columns[2]]
     expected = set(zip(times(log, opened), *columns, strict=True))
     read = good("log", "--columns", "time,entity,actor,type", cwd=tmp_path).rows
     assert {(row["time"], row["entity"], row["actor"], row["type"]) for row in read} == expected

@@ -293,6 +293,77 @@ def _parcels(d: _Draw) -> Record:
     }
 
 
+def _bank(d: _Draw) -> Record:
+    return {
+        "eventTime": d.iso(),
+        "eventName": d.of("TransferPosted", "LimitChanged"),
+        "data": {"accountNumber": d.one("AT6119", 6), "amount": d.number, "valueDate": "2024-04-01"},
+        "traceId": d.unique,
+        "initiator": d.one("teller-", 3),
+    }
+
+
+def _permissions(d: _Draw) -> Record:
+    return {
+        "timestamp": d.iso(),
+        "source_user": d.one("s", 3),
+        "target_user": d.one("t", 7),
+        "operation": d.of("grant", "revoke"),
+        "permission": d.of("read", "write"),
+        "until": d.iso(days=9),
+    }
+
+
+def _customers(d: _Draw) -> Record:
+    return {
+        "Case Number": d.one("000", 7),
+        "Field": d.of("Status", "Owner"),
+        "Edit Date": (d.at + timedelta(hours=9 * d.number)).strftime("%m/%d/%Y %I:%M %p"),
+        "Edited By": d.one("Ann ", 3),
+        "Opened Date": "01/02/2024",
+    }
+
+
+def _nested(d: _Draw) -> Record:
+    return {
+        "meta": {"ts": d.iso(), "type": d.of("ticket.created", "ticket.closed"), "actor": {"id": d.one("u", 3)}},
+        "payload": {"ticketId": d.one("T", 6), "n": d.number},
+    }
+
+
+def _flags(d: _Draw) -> Record:
+    return {
+        "_id": d.unique,
+        "date": d.millis,
+        "accountId": "acc1",
+        "kind": "flag",
+        "name": d.one("flag-", 5),
+        "member": {"email": d.one("m", 3) + "@x.test", "_id": d.one("", 3)},
+        "titleVerb": d.of("turned on", "turned off"),
+    }
+
+
+def _machines(d: _Draw) -> Record:
+    return {
+        "createdTime": d.iso(),
+        "userName": d.one("root", 2),
+        "vm": {"name": d.one("vm", 5)},
+        "host": {"name": d.one("esx", 2)},
+        "eventTypeId": d.of("VmPoweredOn", "VmMoved"),
+    }
+
+
+def _leave(d: _Draw) -> Record:
+    return {
+        "event": d.of("requested", "approved"),
+        "leave_id": d.one("lv", 7),
+        "employee_id": d.one("emp", 6),
+        "approved_by": d.one("boss", 2),
+        "event_at": d.iso(),
+        "start_date": "2024-05-01",
+    }
+
+
 UNKNOWN = {
     "salaries": Unknown(_made(_salaries), "employeeId", "performedAt", "performedBy", "operation", flat=True),
     "directory": Unknown(
@@ -318,4 +389,11 @@ UNKNOWN = {
     "policies": Unknown(_made(_policies), "{entity.kind}/{entity.key}", "when", "user", "what"),
     "trades": Unknown(_made(_trades), "OrderID", "TransactTime", "Trader", "ExecType", flat=True),
     "parcels": Unknown(_made(_parcels), "Sendung", "{Datum} {Uhrzeit}", "Benutzer", "Vorgang", flat=True, asks=True),
+    "bank": Unknown(_made(_bank), "data.accountNumber", "eventTime", "initiator", "eventName"),
+    "permissions": Unknown(_made(_permissions), "target_user", "timestamp", "source_user", "operation", flat=True),
+    "customers": Unknown(_made(_customers), '"Case Number"', '"Edit Date"', '"Edited By"', None, flat=True),
+    "nested": Unknown(_made(_nested), "payload.ticketId", "meta.ts", "meta.actor.id", "meta.type"),
+    "flags": Unknown(_made(_flags), "name", "date", "member.email", "titleVerb", asks=True),
+    "machines": Unknown(_made(_machines), "vm.name", "createdTime", "userName", "eventTypeId", asks=True),
+    "leave": Unknown(_made(_leave), "leave_id", "event_at", "approved_by", "event", asks=True),
 }

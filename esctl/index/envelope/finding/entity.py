@@ -27,6 +27,11 @@ _TAILS = ("id", "uuid", "no", "number", "key", "name", "")
 _APART = (*field_names.PEOPLE, *field_names.TENANTS)
 
 
+def _ids(things: Iterable[str]) -> list[str]:
+    named = list(things)
+    return [f"{thing}{tail}" for tail in _TAILS for thing in named]
+
+
 def find_entity(search: Search) -> SampledField | None:
     """Choose the thing that events are about: its type and id, a name that means it, a thing, the only id."""
     inside = (*field_names.META, *field_names.DATA, *search.opened)
@@ -44,7 +49,7 @@ def _likely(search: Search, inside: Sequence[str]) -> SampledField | None:
         people, tenants = _ids(field_names.PEOPLE), _ids(field_names.TENANTS)
         found = (
             search.named(field_names.ENTITY, _accept, inside)
-            or search.named(people, _repeats, search.opened)
+            or (None if _names_others(search) else search.named(people, _repeats, search.opened))
             or _only_id(search)
             or search.named(tenants, _repeats, search.opened)
         )
@@ -53,25 +58,49 @@ def _likely(search: Search, inside: Sequence[str]) -> SampledField | None:
 
 def _thing(search: Search) -> SampledField | None:
     """Choose the finest of the things that records name: where each order is of one customer, they are about orders."""
-    things = [name for name in field_names.THINGS if name not in _APART]
-    if names_a_doer(search):
-        things += field_names.PEOPLE  # another one did it: these are those it was done to
-    names = _ids(things)
-    around, within = (*field_names.META, *search.opened), field_names.DATA
-    found = search.all_named(names, _repeats, around)
-    named = _varied(found) or _varied(search.all_named(names, _repeats, within))
-    others = [each for each in _varied(_other_ids(search)) if each not in named]
-    if not named:
-        if not found or others or any(_may_name(search, each) for each in search.fields):
-            return None
-        return search.named(names, _repeats, around)  # one thing in all records
-    chosen, *rivals = finest([*named, *others])
+    things = _ids(name for name in field_names.THINGS if name not in (*_APART, *field_names.PLACES))
+    # Where another one did it, people are those it was done to.
+    people = _ids(field_names.PEOPLE) if names_a_doer(search) else []
+    names = [*things, *people, *_ids(name for name in field_names.PLACES if name not in _APART)]
+    around = (*field_names.META, *search.opened)
+    pool = _pool(search, names, around)
+    if not pool:
+        return _one_for_all(search, names, around)
+    chosen, *rivals = finest(pool)
     if rivals:
         search.doubt("entity", "events may be about any of these", (chosen, *rivals))
         return None
-    after = next((each.text for each in (*named, *others) if each is not chosen), "")
+    after = next((each.text for each in pool if each is not chosen), "")
     search.why = f"named {chosen.path[-1]!r}, {describe(chosen)}" + (f"; the next would be {after}" if after else "")
     return chosen
+
+
+def _pool(search: Search, names: Sequence[str], around: Sequence[str]) -> list[SampledField]:
+    """Return the things to choose from: those that come again, of few records also those that do not."""
+    found = _varied(search.all_named(names, _comes_again, around))
+    found = found or _varied(search.all_named(names, _comes_again, field_names.DATA))
+    found = found or _varied(search.all_named(names, _settles, (*around, *field_names.DATA)))
+    return [*found, *(each for each in _varied(_other_ids(search)) if each not in found)] if found else []
+
+
+def _one_for_all(search: Search, names: Sequence[str], around: Sequence[str]) -> SampledField | None:
+    """Choose the one thing of all records, where no other field may name things."""
+    chosen, *others = search.all_named(names, _settles, (*around, *field_names.DATA)) or (None,)
+    if chosen is None or any(_may_name(search, each) for each in search.fields) or _varied(_other_ids(search)):
+        return None
+    inside = [each for each in others if plain_name(each.steps[0]) in field_names.DATA]
+    if len(chosen.steps) == 1 and inside:
+        search.doubt("entity", "events may be about any of these", (chosen, *inside))
+        return None
+    search.why = f"named {chosen.path[-1]!r}, {describe(chosen)}"
+    return chosen
+
+
+def _names_others(search: Search) -> bool:
+    return any(_may_name(search, each) for each in search.fields if each.name not in _PERSONS)
+
+
+_PERSONS = {*_ids(field_names.PEOPLE), *field_names.INSIDE_ACTOR} - {"name"}
 
 
 def _may_name(search: Search, each: SampledField) -> bool:
@@ -80,7 +109,7 @@ def _may_name(search: Search, each: SampledField) -> bool:
         len(each.steps) == 1
         and search.free(each)
         and each.distinct > 1
-        and _repeats(each)
+        and _comes_again(each)
         and _are_names(each)
         and not all_integers(each)
         and not is_time(each)
@@ -90,19 +119,16 @@ def _may_name(search: Search, each: SampledField) -> bool:
 
 
 def _varied(found: Iterable[SampledField]) -> list[SampledField]:
-    """Leave out what is one for all of many records: where all of it happened."""
-    return [each for each in found if each.distinct > 1 or len(each.values) < _SHOWN]
-
-
-def _ids(things: Iterable[str]) -> list[str]:
-    named = list(things)
-    return [f"{thing}{tail}" for tail in _TAILS for thing in named]
+    """Leave out what is one for all records: where all of it happened."""
+    return [each for each in found if each.distinct > 1]
 
 
 def _accept(each: SampledField) -> bool:
     # A vague name is no entity's where its values say that it is one word for all, or a number for each.
     many = len(each.values) >= _SHOWN
-    telling = each.name not in field_names.VAGUE or not many or 1 < each.distinct < len(each.values)
+    telling = (
+        not {each.name, each.whole_name} & {*field_names.VAGUE} or not many or 1 < each.distinct < len(each.values)
+    )
     return identifies(each) and each.share >= 0.5 and telling
 
 
@@ -118,6 +144,10 @@ def _are_names(each: SampledField) -> bool:
     """Return whether values are names of single things, as `o-1` or `a/b`; a word alone names what a thing is."""
     few = list(each.scalars)
     return 2 * sum(bool(re.search(r"[0-9@/:.]", str(value))) for value in few) > len(few)
+
+
+def _comes_again(each: SampledField) -> bool:
+    return _accept(each) and each.distinct < len(each.values)
 
 
 def _repeats(each: SampledField) -> bool:
@@ -168,7 +198,8 @@ def _together(search: Search, kind: SampledField, each: SampledField) -> Sampled
 
 
 def _only_id(search: Search) -> SampledField | None:
-    others = _varied(_other_ids(search))
+    others = _other_ids(search)
+    others = _varied(others) or (others if len(search.records) < _SHOWN else [])
     if len(others) != 1:
         return None
     search.why = f"the only id whose values repeat, {describe(others[0])}"
@@ -179,7 +210,16 @@ _TAKEN = {
     *field_names.ACTOR, *field_names.CORRELATION, *field_names.CAUSATION, *field_names.ID, *field_names.TENANT,
     *field_names.TYPE, *field_names.SEQUENCE,
 }  # fmt: skip
-_HOLD_NONE = {*field_names.ACTOR, *field_names.META, *field_names.DATA, "event", "action", "operation", "activity"}
+_HOLD_NONE = {
+    *field_names.ACTOR,
+    *field_names.PEOPLE,
+    *field_names.META,
+    *field_names.DATA,
+    "event",
+    "action",
+    "operation",
+    "activity",
+}
 
 
 def _other_ids(search: Search) -> list[SampledField]:
@@ -187,7 +227,7 @@ def _other_ids(search: Search) -> list[SampledField]:
     return [
         each
         for each in search.fields
-        if search.free(each) and _is_called_an_id(search, each) and _repeats(each) and not is_time(each)
+        if search.free(each) and _is_called_an_id(search, each) and _comes_again(each) and not is_time(each)
     ]
 
 

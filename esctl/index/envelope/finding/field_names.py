@@ -100,6 +100,9 @@ NO_THINGS = frozenset(
 )
 """Words in the names of ids that tell of what sort something is, or where it was told: no thing has them for a name."""
 
+PLACES = ("host", "team", "company", "tenant", "organization", "project", "repo", "repository")
+"""Of these, where other things are: a log that names others is about them."""
+
 TENANTS = ("tenant", "organization")
 """Of these, whose the others are."""
 
