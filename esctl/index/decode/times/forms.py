@@ -43,8 +43,9 @@ STEPS: tuple[tuple[str, str], ...] = (
     (r"^(?:MON|TUE|WED|THU|FRI|SAT|SUN)[A-Z]*[,.]? +", ""),
     (r" *\([A-Z ]+\)$", ""),
     (rf"(Z|{_SIZE})(?:\[[^\[\]]*\])+$", r"\1"),
+    (rf"( {_SIZE}) [A-Z]{{3,5}}(?: M=[+-][0-9.]+)?$", r"\1"),
 )
-"""Replacements, in order: names of days, comments (RFC 5322), and names of zones behind an offset (RFC 9557)."""
+"""Replacements, in order: names of days, comments (RFC 5322), names of zones behind an offset (RFC 9557, Go)."""
 
 ORDERS = {"day-first": "dmy", "month-first": "mdy", "year-first": "ymd"}
 """How dates of three numbers, the year of which does not stand first with all its digits, can be read."""
