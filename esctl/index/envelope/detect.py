@@ -26,7 +26,7 @@ from esctl.index.envelope.finding.times import told_inside
 from esctl.index.envelope.mapping import CUSTOM
 from esctl.index.envelope.openings import find_openings
 from esctl.index.envelope.paths import format_path, parse_path
-from esctl.index.envelope.recognise import Recognised, recognise, recognise_lines
+from esctl.index.envelope.recognise import Recognised, look_up, recognise, recognise_lines
 from esctl.index.envelope.times.of_sample import Doubt
 from esctl.model import Stanza
 
@@ -92,7 +92,17 @@ def _unknown(samples: Sequence[object], openings: Sequence[Opening]) -> Detectio
             return _with_message(carried, records, detection)
     if not {"id", "type", "time"} & found and (inner := _unwrapped(records)):
         return inner
-    return detection
+    return (None if "entity" in found else _twice_held(records, openings)) or detection
+
+
+def _twice_held(records: list[dict[str, Any]], openings: Sequence[Opening]) -> Detection | None:
+    """Look for the envelope in a text that was in another text, as a message of a topic in one of a queue."""
+    for path, _ in openings:
+        inner = [look_up(record, path) for record in records] if len(path) > 1 else []
+        found = _held_in(path, [record for record in inner if isinstance(record, dict)], len(records), "entity")
+        if found:
+            return found
+    return None
 
 
 def _with_message(inner: Detection, records: list[dict[str, Any]], outer: Detection) -> Detection:
@@ -143,12 +153,19 @@ def _unwrapped(records: list[dict[str, Any]], within: Sequence[str] | None = Non
     ]
     for key in shared if within is None else within:
         inner = [record[key] for record in records if isinstance(record.get(key), dict)]
-        found = _plain_envelope(inner) if 2 * len(inner) > len(records) else None
-        if found and {"type", "time", *needed} <= {row.field for row in found.rows if not row.path.startswith("=")}:
-            stanza = replace(found.stanza, unwrap=format_path((key,)))
-            row = Choice("unwrap", stanza.unwrap, "the event is inside this field")
-            return Detection(stanza, (row, *found.rows), found.candidates)
+        if found := _held_in((key,), inner, len(records), *needed):
+            return found
     return None
+
+
+def _held_in(path: Sequence[str | int], inner: list[dict[str, Any]], total: int, *needed: str) -> Detection | None:
+    """Return what is found in the objects at a path, where most records have one and it has what is needed."""
+    found = _plain_envelope(inner) if 2 * len(inner) > total else None
+    if not found or not {"type", "time", *needed} <= {row.field for row in found.rows if row.path[:1] not in "=?"}:
+        return None
+    stanza = replace(found.stanza, unwrap=format_path(path))
+    row = Choice("unwrap", stanza.unwrap, "the event is inside this field")
+    return replace(found, stanza=stanza, rows=(row, *found.rows))
 
 
 def _plain_envelope(records: list[dict[str, Any]], opened: Sequence[str] = ()) -> Detection:

@@ -304,3 +304,19 @@ def test_exports_of_mongodb(tmp_path: Path) -> None:
     rows = good("log", "--columns", "time,id", cwd=tmp_path).rows
     assert rows[0] == {"time": "2024-03-01T09:00:00Z", "id": "65e1a0000000000000000000"}
     assert good("replay", cwd=tmp_path).rows[0]["state"]["total"] == 12.3
+
+
+@pytest.mark.parametrize("wrapped", [json.dumps, lambda value: base64.b64encode(json.dumps(value).encode()).decode()])
+def test_an_event_in_a_text_in_a_text_is_found(wrapped: Callable[[Any], str], tmp_path: Path) -> None:
+    records = [
+        {
+            "topic": "orders",
+            "ts": 1710468882000 + i,
+            "Body": json.dumps({"Message": wrapped({"type": "T", "at": f"2024-03-15T02:14:0{i}Z", "order_id": "o-1"})}),
+        }
+        for i in range(4)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    rows = good("log", "--columns", "time,type,entity", cwd=tmp_path).rows
+    assert rows[3] == {"time": "2024-03-15T02:14:03Z", "type": "T", "entity": "o-1"}
