@@ -29,7 +29,7 @@ class Cursor(Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str  # of the decompressed bytes [0, offset), lower-case hex
     head_size: int  # min(offset, 65536) when the source was first read
     head_sha256: str  # of the bytes [0, head_size)
-    format: str  # jsonl | json | json-document | csv | tsv | text | parquet | arrow
+    format: str  # jsonl | json | json-document | csv | tsv | text | parquet | arrow | avro | evtx
     records: int  # records delivered so far from this source
     sampled: int = 0  # records in the first commit of the source, SAMPLE_RECORDS at most: all that detection looks at
     header: str = ""  # base64 of the bytes before the first record's own (CSV header line, with any BOM)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,7 @@ class Understanding(Struct, frozen=True, dict=True):
         """
         from esctl.index.builder import build
 
-        judged = judge_rows(self.connection, table, self._read_as_told(snapshot.cursors))
+        judged = judge_rows(self.connection, table, partial(self._cursor, snapshot.cursors))
         manifest = self._with_new_sources(snapshot, manifest, table, judged, like)
         chunk, groups = judged_chunk(self.connection, table, judged, snapshot.cursors, manifest)
         earlier = self._earlier(snapshot, manifest, table)
@@ -89,14 +89,14 @@ class Understanding(Struct, frozen=True, dict=True):
         from esctl.index.builder import build
 
         table = _as_log_rows(snapshot, parts)
-        cursors = self._read_as_told({part.source: part.cursor for part in parts})
-        judged = judge_rows(self.connection, table, cursors)
+        cursors = {part.source: part.cursor for part in parts}
+        judged = judge_rows(self.connection, table, partial(self._cursor, cursors))
         new: dict[str, Stanza] = {}
         for source, start, stop in runs_of(table):
             if source not in manifest.sources and source not in new:
                 count = min(stop - start, SAMPLE_RECORDS)
                 sample = (judged.text.slice(start, count), table["headers"].slice(start, count))
-                new[source] = self._stanza_by(snapshot, source, sample, cursors[source])
+                new[source] = self._stanza_by(snapshot, source, sample, self._cursor(cursors, source))
         manifest = with_sources(manifest, new)
         chunk, groups = judged_chunk(self.connection, table, judged, cursors, manifest)
         return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
@@ -107,20 +107,17 @@ class Understanding(Struct, frozen=True, dict=True):
 
         return (
             recorded(snapshot, source)
-            or recognised(self._sampled(snapshot, source, first), self._cursor(snapshot, source)).stanza
+            or recognised(self._sampled(snapshot, source, first), self._cursor(snapshot.cursors, source)).stanza
         )
 
-    def _read_as_told(self, cursors: Mapping[str, Cursor]) -> Mapping[str, Cursor]:
-        """Return the cursors of sources with what the mapping says of the lines of text logs."""
+    def _cursor(self, cursors: Mapping[str, Cursor], source: str) -> Cursor:
+        """Return the cursor of a source, of a text log with what the mapping says of its lines."""
+        cursor = cursors[source]
+        if cursor.format != "text":
+            return cursor
         from esctl.index.envelope.text.told import read_as_told
 
-        logs = {name: cursor for name, cursor in cursors.items() if cursor.format == "text"}
-        told = {name: read_as_told(self.config, name, cursor) for name, cursor in logs.items()}
-        return {**cursors, **told} if told else cursors
-
-    def _cursor(self, snapshot: StoreState, source: str) -> Cursor:
-        cursor = snapshot.cursors[source]
-        return self._read_as_told({source: cursor})[source] if cursor.format == "text" else cursor
+        return read_as_told(self.config, source, cursor)
 
     def _earlier(self, snapshot: StoreState, manifest: Manifest, table: pa.Table) -> Earlier:
         from esctl.index.seen_ids.search import Earlier
@@ -146,7 +143,7 @@ class Understanding(Struct, frozen=True, dict=True):
         from esctl.index.envelope.samples import parsed
         from esctl.index.envelope.stanza_of import recorded, stanza_of
 
-        cursor = self._cursor(snapshot, source)
+        cursor = self._cursor(snapshot.cursors, source)
 
         @cache
         def sample() -> list[Any]:
@@ -173,7 +170,7 @@ class Understanding(Struct, frozen=True, dict=True):
     def _sampled(self, snapshot: StoreState, source: str, first: int, most: int = SAMPLE_RECORDS) -> list[Any]:
         from esctl.index.envelope.samples import sample_values
 
-        cursor = self._cursor(snapshot, source)
+        cursor = self._cursor(snapshot.cursors, source)
         count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS, most)
         return sample_values(snapshot, cursor, first, count, self.connection)
 

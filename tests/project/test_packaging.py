@@ -54,6 +54,8 @@ def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
         "plotille",
         "rfc3161_client",
         "compression",
+        "evtx",
+        "fastavro",
     }  # extras; the standard library from Python 3.14 on
     assert imported - sys.stdlib_module_names - elsewhere == needed
 

@@ -22,8 +22,7 @@ def workbook() -> bytes:
 
 FOREIGN = {
     "a.xlsx": (workbook(), "an Excel workbook (XLSX)", "CSV"),
-    "a.evtx": (b"ElfFile\0" + bytes(90), "a Windows event log (EVTX)", "evtx_dump"),
-    "a.avro": (b"Obj\x01\x04\x16avro.schema", "Avro", "avro-tools"),
+    "a.journal": (b"LPKSHHRH" + bytes(90), "a systemd journal", "journalctl"),
     "a.db": (b"SQLite format 3\0" + bytes(90), "an SQLite database", "sqlite3"),
     "a.pdf": (b"%PDF-1.7\n", "a PDF document", "CSV"),
     "a.xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(90), "an old Office document", "CSV"),

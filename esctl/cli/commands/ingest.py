@@ -29,7 +29,9 @@ Sources = Annotated[
 InputFormat = Annotated[
     str,
     typer.Option(
-        "--input-format", metavar="FORMAT", help="auto, jsonl, json, json-document, csv, tsv, text, parquet or arrow."
+        "--input-format",
+        metavar="FORMAT",
+        help="auto, jsonl, json, json-document, csv, tsv, text, parquet, arrow, avro or evtx.",
     ),
 ]
 RecordsPath = Annotated[

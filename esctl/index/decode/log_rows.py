@@ -31,18 +31,20 @@ class JudgedRows(Struct, frozen=True):
     marked: pa.ChunkedArray
 
 
-def judge_rows(connection: duckdb.DuckDBPyConnection, table: pa.Table, cursors: Mapping[str, Cursor]) -> JudgedRows:
+def judge_rows(
+    connection: duckdb.DuckDBPyConnection, table: pa.Table, cursor_of: Callable[[str], Cursor]
+) -> JudgedRows:
     """Judge the records of log rows; neighbouring sources that are written alike at once."""
     import pyarrow as pa
 
     from esctl.index.decode.exact_json import judge
 
     found = []
-    for _, alike in groupby(runs_of(table), key=lambda run: _writing(cursors[run[0]])):
+    for _, alike in groupby(runs_of(table), key=lambda run: _writing(cursor_of(run[0]))):
         runs = list(alike)
         start, stop = runs[0][1], runs[-1][2]
         raws = _coarse(table["raw"].slice(start, stop - start))
-        found += [judge(raw, cursors[runs[0][0]], connection) for raw in raws.chunks]
+        found += [judge(raw, cursor_of(runs[0][0]), connection) for raw in raws.chunks]
     invalid = pa.chunked_array([judged.invalid for judged in found])
     return JudgedRows(
         pa.chunked_array([judged.text for judged in found]),

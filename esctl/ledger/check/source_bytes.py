@@ -18,7 +18,7 @@ from esctl.log.store_state import Commit, commit_name
 from esctl.model import Cursor
 
 _HEAD = 65_536
-_ROWS = frozenset({"parquet", "arrow"})
+_ROWS = frozenset({"parquet", "arrow", "avro", "evtx"})
 """Formats whose cursors count rows: the file's own bytes are in no record."""
 
 

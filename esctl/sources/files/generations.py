@@ -12,7 +12,7 @@ from esctl.sources.feed import Feed
 from esctl.sources.pieces import BLANKS
 
 HEAD_SIZE = 65536
-COLUMNAR = frozenset({"parquet", "arrow"})
+COLUMNAR = frozenset({"parquet", "arrow", "avro", "evtx"})
 _LINED = frozenset({"jsonl", "csv", "tsv", "text"})
 _NEWLINE = 10
 

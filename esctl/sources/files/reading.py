@@ -25,6 +25,7 @@ from esctl.sources.formats import columnar, delimited, detect, encodings
 from esctl.sources.formats.documents import DocumentReader, NothingReader
 from esctl.sources.formats.foreign import refusal
 from esctl.sources.formats.lines import LineReader
+from esctl.sources.formats.packed import PACKED, PackedReader
 from esctl.sources.formats.prefixes import has_json
 from esctl.sources.formats.shape import Shape, format_records_path, may_have_records, parse_records_path
 from esctl.sources.formats.tables import Dialect, dialect_of, find_dialect, width_of
@@ -37,7 +38,7 @@ from esctl.sources.pieces import BLANKS
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import LIMITS, ByteStream, Limits
 
-FORMATS = ("jsonl", "json", "json-document", "csv", "tsv", "text", "parquet", "arrow")
+FORMATS = ("jsonl", "json", "json-document", "csv", "tsv", "text", "parquet", "arrow", "avro", "evtx")
 LINES = "lines"
 """The input format of what is followed: lines of JSON, or of a text log."""
 _SKIP = 8 << 20
@@ -131,7 +132,7 @@ def _check(options: SourceOptions) -> None:
 def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: Mapping[str, Cursor]) -> Reading:
     head = stream.read(detect.HEAD)
     whole = stream.ended
-    if options.input_format == "auto" and (foreign := refusal(source.name, head)):
+    if foreign := refusal(source.name, head, options.input_format):
         raise foreign
     encoding = encodings.encoding_of(head, options.encoding)
     text = encodings.utf8(head, encoding)
@@ -334,7 +335,8 @@ def _read_columnar(
         name = next_name(source.name, cursors)
         start = Cursor(0, sha256, len(head), hashlib.sha256(head).hexdigest(), input_format, 0)
     bounds = columnar.Bounds(options.batch_bytes, options.max_record_bytes, feed.end, options.limits)
-    reader = columnar.ColumnarReader(source.name, opener, input_format, start.offset, bounds)
+    kind = PackedReader if input_format in PACKED else columnar.ColumnarReader
+    reader = kind(source.name, opener, input_format, start.offset, bounds)
     return Reading(name, WholeFile(feed.stream, sha256), reader, start, b"", options.batch_rows)
 
 

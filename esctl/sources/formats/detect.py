@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from esctl.sources.formats.jsontext import first_value, is_json, is_json_object
+from esctl.sources.formats.packed import sniff_packed
 from esctl.sources.formats.prefixes import KEY, find_prefix
 from esctl.sources.formats.tables import find_dialect, is_separated
 from esctl.sources.formats.text.csvlog import csvlog_columns
@@ -81,7 +82,9 @@ def _has_strays(text: bytes, lines: list[bytes], whole: bool) -> bool:
 
 
 def sniff_columnar(head: bytes) -> str | None:
-    """Return the format of a file of columns, parquet or arrow, by its first bytes; None when it is none."""
+    """Return the format of a file of rows, parquet, arrow, avro or evtx, by its first bytes; None when it is none."""
+    if packed := sniff_packed(head):
+        return packed
     if head.startswith(b"PAR1"):
         return "parquet"
     is_arrow = head.startswith((b"ARROW1\x00\x00", b"FEA1")) or _is_arrow_stream(head)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 
 from esctl.errors import InputError, shell_word
+from esctl.sources.formats.packed import PACKED, missing, sniff_packed
 from esctl.sources.pieces import BLANKS, BOM
 
 _UNPACK = "unpack it, and name what was in it"
 _DUMP = "write what is in it as JSON Lines or CSV first"
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"ElfFile\0", "a Windows event log (EVTX)", "write it as JSON first: evtx_dump -o jsonl {name}"),
-    (b"Obj\x01", "Avro", "write it as JSON first: avro-tools tojson {name}"),
     (b"SQLite format 3\0", "an SQLite database", "write a table of it first: sqlite3 -json {name} 'SELECT * FROM ...'"),
     (b"%PDF-", "a PDF document", _DUMP),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Office document (as .xls)", "save it as CSV"),
@@ -56,8 +55,17 @@ class ForeignError(InputError):
     """Report a source of a format that is not read (exit code 3)."""
 
 
-def refusal(name: str, head: bytes) -> ForeignError | None:
-    """Return the error for a source whose first bytes are those of a format that is not read, else None."""
+def refusal(name: str, head: bytes, declared: str = "auto") -> ForeignError | None:
+    """Return the error for a source whose first bytes are those of a format that is not read, else None.
+
+    What it is `declared` to be is taken for true, and may need a library that is not installed.
+    """
+    packed = declared if declared in PACKED else sniff_packed(head) if declared == "auto" else None
+    if packed and (lacking := missing(packed)):
+        what, command = lacking
+        return ForeignError(f"{name} looks like {what}: {PACKED[packed]}, which reads it, is not installed", command)
+    if declared != "auto":
+        return None
     found = _looks_like(head)
     if found is None:
         return None

@@ -1,0 +1,142 @@
+"""Files of records that libraries of extras read: Avro (fastavro) and Windows event logs (evtx), as exact JSON text.
+
+Values are written as those of Parquet are: decimals as numbers, bytes as base64, instants as RFC 3339.
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import math
+from collections.abc import Callable, Iterator
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+
+from esctl.errors import InputError
+from esctl.sources.formats.columnar import Bounds
+from esctl.sources.pieces import Piece
+
+PACKED = {"avro": "fastavro", "evtx": "evtx"}
+"""Formats, which are the names of their extras too, and the library that reads each."""
+MAGIC = {"avro": b"Obj\x01", "evtx": b"ElfFile\0"}
+_CALLED = {"avro": "Avro", "evtx": "a Windows event log (EVTX)"}
+_ROWS = 4096
+
+
+def missing(kind: str) -> tuple[str, str] | None:
+    """Return what a format is called and the command that installs what reads it; None where that is there."""
+    library = PACKED[kind]
+    if importlib.util.find_spec(library) is not None:
+        return None
+    return _CALLED[kind], f"pip install 'esctl-audit[{kind}]'"
+
+
+def sniff_packed(head: bytes) -> str | None:
+    """Return which of the formats a file has by its first bytes, None where it has none."""
+    return next((kind for kind, magic in MAGIC.items() if head.startswith(magic)), None)
+
+
+class PackedReader:
+    """Return the records of an Avro or EVTX file from number `first` on, some bytes at a time, as Pieces.
+
+    `opener` gives the file as a pyarrow NativeFile. Raises InputError for damage, once what is before it was given.
+    """
+
+    def __init__(self, name: str, opener: Callable[[], Any], kind: str, first: int, bounds: Bounds) -> None:
+        self.pending = 0
+        self._name = name
+        self._opener = opener
+        self._kind = kind
+        self._first = first
+        self._bounds = bounds
+
+    def __iter__(self) -> Iterator[Piece]:
+        row, given = self._first, 0
+        held: list[bytes] = []
+        size = 0
+        for text in self._texts():
+            if isinstance(text, InputError):
+                if held:
+                    yield _piece(held, row)
+                raise text
+            given, size = given + len(text), size + len(text)
+            self._bounds.limits.check(self._name, given, self._bounds.size)
+            held.append(text)
+            if size >= self._bounds.batch or len(held) >= _ROWS:
+                yield _piece(held, row)
+                row, held, size = row + len(held), [], 0
+        if held:
+            yield _piece(held, row)
+
+    def _texts(self) -> Iterator[bytes | InputError]:
+        """Yield the records as JSON text, and in place of what cannot be read, last, the error."""
+        at = self._first
+        try:
+            with self._opener() as file:
+                file.seek(0)
+                for text in islice(_READERS[self._kind](file), self._first, None):
+                    if len(text) > self._bounds.longest:
+                        longest = f"{self._name}: record {at} is longer than {self._bounds.longest:,} bytes"
+                        yield InputError(longest, "raise the limit with --max-record")
+                        return
+                    yield text
+                    at += 1
+        except Exception as error:  # whatever a library raises for a file that lies about itself
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            yield InputError(f"{self._name}: damaged {self._kind} file: {reason}", "fetch the file again")
+
+
+def _piece(texts: list[bytes], row: int) -> Piece:
+    numbers = np.arange(row, row + len(texts) + 1, dtype=np.int64)
+    return Piece(pa.array(texts, pa.large_binary()), numbers[:-1], numbers[1:], row + len(texts))
+
+
+def _avro(file: Any) -> Iterator[bytes]:
+    import fastavro
+
+    for record in fastavro.reader(file):
+        yield _written(record).encode()
+
+
+def _evtx(file: Any) -> Iterator[bytes]:
+    import evtx
+
+    for record in evtx.PyEvtxParser(file, 1).records_json():
+        if record is not None:
+            yield record["data"].encode()
+
+
+_READERS: dict[str, Callable[[Any], Iterator[bytes]]] = {"avro": _avro, "evtx": _evtx}
+
+
+def _written(value: Any) -> str:
+    """Write a value of Avro as JSON text."""
+    if isinstance(value, dict):
+        members = (f"{json.dumps(str(key), ensure_ascii=False)}:{_written(each)}" for key, each in value.items())
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(map(_written, value)) + "]"
+    if isinstance(value, Decimal) and value.is_finite():
+        return f"{value:f}"
+    if isinstance(value, float) and not math.isfinite(value):
+        return '"NaN"' if math.isnan(value) else '"Infinity"' if value > 0 else '"-Infinity"'
+    return json.dumps(_plain(value), ensure_ascii=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, UUID | Decimal):
+        return str(value)
+    return value // timedelta(microseconds=1) if isinstance(value, timedelta) else value
