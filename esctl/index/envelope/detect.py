@@ -92,7 +92,11 @@ def _unknown(samples: Sequence[object], openings: Sequence[Opening]) -> Detectio
             return _with_message(carried, records, detection)
     if not {"id", "type", "time"} & found and (inner := _unwrapped(records)):
         return inner
-    return (None if "entity" in found else _twice_held(records, openings)) or detection
+    if "entity" not in found and (inner := _twice_held(records, openings)):
+        return inner
+    if not {"type", "time"} & found and (inner := _told_by_payload(records, detection, opened)):
+        return inner
+    return detection
 
 
 def _twice_held(records: list[dict[str, Any]], openings: Sequence[Opening]) -> Detection | None:
@@ -116,6 +120,14 @@ def _with_message(inner: Detection, records: list[dict[str, Any]], outer: Detect
         stanza=replace(stanza, time=(*stanza.time, *outer.stanza.time)),
         rows=(*inner.rows, *search.rows),
     )
+
+
+def _told_by_payload(records: list[dict[str, Any]], detection: Detection, opened: Sequence[str]) -> Detection | None:
+    """Look for type and time in the payload of records that have none beside it, as a key and its message have."""
+    held = [str(part) for path in detection.stanza.data for part in parse_path(path)]
+    found = _plain_envelope(records, (*opened, held[0])) if len(held) == 1 else None
+    told = {row.field for row in found.rows if not row.path.startswith("=")} if found else set()
+    return found if {"type", "time"} <= told else None
 
 
 def _holder(paths: Sequence[str]) -> object:

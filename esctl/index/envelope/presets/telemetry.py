@@ -68,7 +68,7 @@ def _attribute(element: str, name: str) -> tuple[str, ...]:
 EVTX = Preset(
     Stanza(
         "evtx",
-        id=("{System.Computer}/{System.Channel}/{System.EventRecordID}",),
+        id=("{System.Computer}/{System.Channel}/{System.EventRecordID}", "{System.Computer}/{System.EventRecordID}"),
         type=(
             *(
                 f"{{{provider}}}.{{{number}}}"
@@ -91,7 +91,7 @@ EVTX = Preset(
         absent=("-",),
         opened=(("EventData.Data", "pairs"),),
     ),
-    needs=(("System.Channel",), ("System.EventRecordID",), ("System.EventID",), ("System.Computer",)),
+    needs=(("System.TimeCreated",), ("System.EventRecordID",), ("System.EventID",), ("System.Computer",)),
     source="https://github.com/omerbenamram/evtx",
 )
 
