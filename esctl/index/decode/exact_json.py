@@ -69,6 +69,10 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
     if isinstance(raws, pa.ChunkedArray):
         raws = raws.combine_chunks()
     undecoded: dict[int, str] = {}
+    if cursor.dialect.get("prefix") == "cri":
+        from esctl.sources.formats.prefixes import with_parts_joined
+
+        raws = with_parts_joined(raws)
     if encoding := cursor.dialect.get("encoding"):
         from esctl.sources.formats.encodings import decoded
 

@@ -14,7 +14,7 @@ from esctl.model import Cursor
 from esctl.sources.feed import Feed
 from esctl.sources.files.generations import HEAD_SIZE
 from esctl.sources.formats import columnar
-from esctl.sources.formats.prefixes import ANY, times_before
+from esctl.sources.formats.prefixes import ANY, CRI, times_before
 from esctl.sources.pieces import Piece, batch_of
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import ByteStream
@@ -112,7 +112,7 @@ class Reading:
                 stop = min(start + self._rows, count)
                 last = self._advanced(last, piece, start, stop)
                 raws = piece.raws.slice(start, stop - start)
-                times = times_before(raws) if last.dialect.get("prefix") == ANY else None
+                times = times_before(raws) if last.dialect.get("prefix") in (ANY, CRI) else None
                 around = None if piece.around is None else piece.around.slice(start, stop - start)
                 batch = batch_of(piece.starts[start:stop], raws, times, around)
                 yield Delivery(self.name, batch, last, self._newly_done())

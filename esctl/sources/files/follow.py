@@ -21,16 +21,15 @@ from msgspec.structs import replace
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
 from esctl.sources.feed import Feed
-from esctl.sources.files.deliveries import Reading
+from esctl.sources.files.deliveries import Reading, RecordReader
 from esctl.sources.files.finding import Source
 from esctl.sources.files.generations import HEAD_SIZE, next_name
 from esctl.sources.files.predecessors import Given, Left, Predecessors, place_of
-from esctl.sources.files.reading import LINES, SourceOptions, first_cursor, read, whole_line
+from esctl.sources.files.reading import LINES, SourceOptions, first_cursor, line_reader, read
 from esctl.sources.files.rotated import Place
 from esctl.sources.formats.detect import HEAD, sniff
 from esctl.sources.formats.encodings import WIDE, encoding_of
 from esctl.sources.formats.lines import LineReader
-from esctl.sources.formats.text.lines import TextReader
 from esctl.sources.pieces import Piece
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import ByteStream
@@ -44,18 +43,16 @@ IDLE_SECONDS = 10.0
 Note = Callable[[str], None]
 
 
-class _WholeLines(LineReader):
-    """The lines in a feed that are complete; what comes after them waits."""
+class _Complete:
+    """The records in a feed that are complete; what comes after them waits."""
+
+    pending = 0
+
+    def __init__(self, lines: LineReader) -> None:
+        self._lines = lines
 
     def __iter__(self) -> Iterator[Piece]:
-        return self.complete()
-
-
-class _WholeTexts(TextReader):
-    """The same for a text log. What continues a record once that was taken is a record by itself."""
-
-    def __iter__(self) -> Iterator[Piece]:
-        return self.complete()
+        return self._lines.complete()
 
 
 class Growing(Struct):
@@ -76,18 +73,13 @@ class Growing(Struct):
         """Yield the lines that were completed since, of about `limit` bytes."""
         if self._take(limit) or self.is_fresh:
             self.is_fresh = False
-            is_text, pattern = self.cursor.format == "text", self.cursor.dialect.get("pattern", "")
-            reader = _WholeTexts(self.feed, 0, False, pattern, waits=False) if is_text else None
-            yield from self._deliveries(reader or _WholeLines(self.feed, 0, final=False))
+            yield from self._deliveries(_Complete(line_reader(self.feed, 0, False, self.cursor, waits=False)))
 
     def finish(self) -> Iterator[Delivery]:
         """Yield an unfinished last line too, if it is JSON (or `--final`), and close the file."""
         try:
             self.feed.ended = True
-            is_text, pattern = self.cursor.format == "text", self.cursor.dialect.get("pattern", "")
-            reader = TextReader(self.feed, 0, self.options.final, pattern) if is_text else None
-            lines = LineReader(self.feed, 0, self.options.final, whole_line(self.cursor))
-            yield from self._deliveries(reader or lines)
+            yield from self._deliveries(line_reader(self.feed, 0, self.options.final, self.cursor))
         finally:
             os.close(self.descriptor)
 
@@ -104,7 +96,7 @@ class Growing(Struct):
             self.probe = os.pread(self.descriptor, min(PROBE, self.feed.end), 0)
         return os.pread(self.descriptor, len(self.probe), 0) == self.probe
 
-    def _deliveries(self, reader: LineReader) -> Iterator[Delivery]:
+    def _deliveries(self, reader: RecordReader) -> Iterator[Delivery]:
         reading = Reading(self.name, self.feed, reader, self.cursor, self.head or b"", self.options.batch_rows)
         for delivery in reading.deliveries():
             self.cursor = delivery.cursor

@@ -26,7 +26,8 @@ from esctl.sources.formats.documents import DocumentReader, NothingReader
 from esctl.sources.formats.foreign import refusal
 from esctl.sources.formats.lines import LineReader
 from esctl.sources.formats.packed import PACKED, PackedReader
-from esctl.sources.formats.prefixes import has_json
+from esctl.sources.formats.parts import PartsReader
+from esctl.sources.formats.prefixes import CRI, has_json
 from esctl.sources.formats.shape import Shape, format_records_path, may_have_records, parse_records_path
 from esctl.sources.formats.tables import Dialect, dialect_of, find_dialect, width_of
 from esctl.sources.formats.text.csvlog import CSVLOG, csvlog_columns
@@ -307,16 +308,17 @@ def _cutter(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
         written = dialect_of(dialect)
         columns = len(delimited.header_of(cursor)) if cursor.header or written.columns else None
         return delimited.DelimitedReader(feed, size, final, written, columns)
+    return line_reader(feed, size, final, cursor)
+
+
+def line_reader(feed: Feed, size: int, final: bool, cursor: Cursor, waits: bool = True) -> LineReader:
+    """Return what cuts a source of lines. `waits`: what may continue a line of text is waited for."""
     if cursor.format == "text":
-        return TextReader(feed, size, final, dialect.get("pattern", ""))
-    return LineReader(feed, size, final, whole_line(cursor))
-
-
-def whole_line(cursor: Cursor) -> Callable[[bytes], bool]:
-    """Return what tells of a last line without its end whether it is all there."""
+        return TextReader(feed, size, final, cursor.dialect.get("pattern", ""), waits)
     prefix, encoding = cursor.dialect.get("prefix"), cursor.dialect.get("encoding", "")
     narrow = "" if encoding in encodings.WIDE else encoding
-    return lambda line: has_json(encodings.utf8(line, narrow), prefix)
+    kind = PartsReader if prefix == CRI else LineReader
+    return kind(feed, size, final, lambda line: has_json(encodings.utf8(line, narrow), prefix))
 
 
 def _read_columnar(

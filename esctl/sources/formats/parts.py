@@ -1,0 +1,34 @@
+"""Lines that a container runtime cut in parts: those of one line are one record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow.compute as pc
+
+from esctl.sources.formats.lines import LineReader, record_ends
+from esctl.sources.formats.prefixes import PARTIAL, is_part
+from esctl.sources.pieces import Offsets, Piece, slices_of
+
+
+class PartsReader(LineReader):
+    """Cut a feed into lines, with the parts of each, as LineReader does. Parts that lack their end stay unread."""
+
+    def _record_ends(self) -> Offsets:
+        feed = self._feed
+        ends = record_ends(feed.window, feed.base)
+        if not len(ends):
+            return ends
+        lines = slices_of(feed.window, np.append(0, ends))
+        kept: Offsets = ends[~pc.match_substring_regex(lines, PARTIAL).to_numpy(zero_copy_only=False)]
+        return kept
+
+    def _last(self) -> Iterator[Piece]:
+        rest = self._feed.window.tobytes()
+        if not is_part(rest):
+            yield from super()._last()
+        elif self._final or self._is_whole(rest):
+            yield self._cut(np.array([0, len(rest)], np.int64))
+        else:
+            self.pending = len(rest)
