@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from esctl.sources.formats.jsontext import first_value, is_json, is_json_object
 from esctl.sources.formats.packed import sniff_packed
@@ -17,6 +18,8 @@ HEAD = 1 << 20
 """Bytes of a source that `sniff` wants to see."""
 
 _LINES_LOOKED_AT = 50
+_TAGGED = re.compile(rb"\[[^\[\]{}\"]+\] *[^\s,\]]")
+_MOSTLY = 0.8
 _STRAYS = 5
 
 
@@ -32,14 +35,14 @@ def sniff(head: bytes, whole: bool = True) -> str:
     if not text:
         return "jsonl"
     lines = _lines(text, whole)
-    if text[:1] == b"[" and not is_json(lines[0]) and find_text_format(lines):
-        return "text"
     if text[:1] in b"[{":
-        return _json_or_lines(text, lines, whole)
+        return "text" if _is_tagged(lines) else _json_or_lines(text, lines, whole)
     if not is_separated(head) and (is_json(lines[0]) or any(is_json_object(line) for line in lines[1:])):
         return "jsonl"
-    if csvlog_columns(head):
-        return "csv"
+    return "csv" if csvlog_columns(head) else _table_or_text(head, text, lines, whole)
+
+
+def _table_or_text(head: bytes, text: bytes, lines: list[bytes], whole: bool) -> str:
     prefix = find_prefix(lines)
     has_prefix = prefix is not None
     if not has_prefix and not is_separated(head) and find_text_format(lines):
@@ -49,7 +52,16 @@ def sniff(head: bytes, whole: bool = True) -> str:
         return "tsv" if table.delimiter == "\t" else "csv"
     if has_prefix:
         return "jsonl"
-    return "json" if _has_strays(text, lines, whole) else "text"
+    if _has_strays(text, lines, whole):
+        return "json"
+    # Where lines are indented from the first one on, or there are NUL bytes, no line can be told to continue another.
+    return "jsonl" if head.removeprefix(BOM).lstrip(b"\r\n")[:1] in b" \t" or b"\0" in head else "text"
+
+
+def _is_tagged(lines: list[bytes]) -> bool:
+    """Return whether lines are those of a log that begins them with something in brackets, as a time or a level."""
+    tagged = sum(_TAGGED.match(line) is not None for line in lines)
+    return tagged >= _MOSTLY * len(lines) and not any(map(is_json, lines)) and find_prefix(lines) is None
 
 
 def is_text(head: bytes, whole: bool, pattern: str) -> bool:
