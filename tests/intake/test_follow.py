@@ -280,3 +280,28 @@ def test_usage(tmp_path: Path) -> None:
         refused("ingest", "--follow", "app.log", *options, code=2, cwd=tmp_path)
     refused("ingest", "--follow", tmp_path, code=2, cwd=tmp_path)
     assert not (tmp_path / ".esctl").exists()
+
+
+def test_lines_of_text_are_followed_with_what_continues_them(followed: Followed) -> None:
+    first, more = b"Mar  5 10:00:00 web app: a\n\tat x\n", b"Mar  5 10:00:01 web app: b\n"
+    followed.add(b"")
+    followed.poll()
+    for part in (b"Mar  5 10:00", first[12:], more, b"\tat"):
+        followed.add(part)
+        followed.poll()
+    assert followed.given == {"app.log": first + more}
+    cursor = followed.cursors["app.log"]
+    assert (cursor.format, cursor.dialect, cursor.records) == ("text", {"pattern": "syslog", "month": "3"}, 2)
+    assert followed.tail.pending == [("app.log", 3)]
+
+
+def test_an_empty_file_that_takes_the_name_over_is_read_as_it_is_written(followed: Followed) -> None:
+    followed.add(b"Mar  5 10:00:00 web app: a\n")
+    followed.poll()
+    followed.path.rename(followed.path.with_suffix(".1"))
+    followed.add(b"")
+    followed.poll()
+    followed.poll()
+    followed.add(b"Mar  6 10:00:00 web app: b\n")
+    followed.poll()
+    assert [cursor.dialect["pattern"] for cursor in followed.cursors.values()] == ["syslog", "syslog"]

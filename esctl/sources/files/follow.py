@@ -25,12 +25,12 @@ from esctl.sources.files.deliveries import Reading, RecordReader
 from esctl.sources.files.finding import Source
 from esctl.sources.files.generations import HEAD_SIZE, next_name
 from esctl.sources.files.predecessors import Given, Left, Predecessors, place_of
-from esctl.sources.files.reading import LINES, SourceOptions, first_cursor, line_reader, read
+from esctl.sources.files.reading import LINES, SourceOptions, cursor_of_lines, first_cursor, line_reader, read
 from esctl.sources.files.rotated import Place
 from esctl.sources.formats.detect import HEAD, sniff
 from esctl.sources.formats.encodings import WIDE, encoding_of
 from esctl.sources.formats.lines import LineReader
-from esctl.sources.pieces import Piece
+from esctl.sources.pieces import BLANKS, Piece
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import ByteStream
 
@@ -68,11 +68,14 @@ class Growing(Struct):
     last_read: float = 0.0
     ended: bool = False
     is_fresh: bool = True  # what was read to know the file may have lines
+    is_empty: bool = False  # it had no line yet that would tell how it is read
+    given_name: str = ""
 
     def poll(self, limit: int) -> Iterator[Delivery]:
         """Yield the lines that were completed since, of about `limit` bytes."""
         if self._take(limit) or self.is_fresh:
             self.is_fresh = False
+            self._tell()
             yield from self._deliveries(_Complete(line_reader(self.feed, 0, False, self.cursor, waits=False)))
 
     def finish(self) -> Iterator[Delivery]:
@@ -82,6 +85,12 @@ class Growing(Struct):
             yield from self._deliveries(line_reader(self.feed, 0, self.options.final, self.cursor))
         finally:
             os.close(self.descriptor)
+
+    def _tell(self) -> None:
+        """Find how the lines of a source are read that had none when it was opened."""
+        if self.is_empty and self.head is not None and b"\n" in self.head.lstrip(BLANKS):
+            self.is_empty = False
+            self.cursor = cursor_of_lines(self.given_name, self.head, self.options)
 
     @property
     def pending(self) -> int:
@@ -269,7 +278,10 @@ class Tail:
             start = first_cursor("jsonl", b"", whole=True, options=self._options)
             stream = ByteStream(self.source.name, cast(IO[bytes], io.BytesIO()), None, plain=True)
             name = next_name(self.source.name, cursors)
-            return _Stream(name, Feed(stream, self._options.max_record_bytes), start, b"", os.dup(0), self._options)
+            feed = Feed(stream, self._options.max_record_bytes)
+            made = _Stream(name, feed, start, b"", os.dup(0), self._options)
+            made.is_empty, made.given_name = True, self.source.name
+            return made
         try:
             is_file = stat.S_ISREG(path.stat().st_mode)
         except FileNotFoundError:
@@ -297,6 +309,7 @@ class Tail:
         os.lseek(descriptor, feed.end, os.SEEK_SET)
         reading.close()
         growing = Growing(reading.name, feed, cursor, None if cursor.offset else head, descriptor, self._options)
+        growing.is_empty, growing.given_name = not cursor.offset and b"\n" not in head.lstrip(BLANKS), source.name
         growing.probe = os.pread(descriptor, min(PROBE, feed.end), 0)
         growing.last_read = time.monotonic()
         return growing

@@ -154,10 +154,7 @@ def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: M
         if known is not None:
             return _resumed(known, feed, options)
     name = next_name(source.name, cursors)
-    found_format = _format(text, whole, options, pattern)
-    if options.input_format == LINES and not text.strip(BLANKS) and (last := cursors.get(source.name)) is not None:
-        found_format, pattern = last.format, last.dialect.get("pattern", "")  # an empty file took the name over
-    start = first_cursor(found_format, text, whole, options, encoding, pattern)
+    start = first_cursor(_format(text, whole, options, pattern), text, whole, options, encoding, pattern)
     return Reading(name, feed, _reader(feed, start, options), start, head[:HEAD_SIZE], options.batch_rows)
 
 
@@ -277,6 +274,13 @@ def first_cursor(
     if encoding:
         dialect["encoding"] = encoding
     return Cursor(0, _EMPTY_HASH, 0, _EMPTY_HASH, input_format, 0, dialect=dialect)
+
+
+def cursor_of_lines(name: str, head: bytes, options: SourceOptions) -> Cursor:
+    """Return the cursor of a source of lines of which nothing was read yet, by its first lines."""
+    pattern = options.pattern_of(name)
+    found = _format(head, False, replace(options, input_format=LINES), pattern)
+    return first_cursor(found, head, False, options, pattern=pattern)
 
 
 def _table(input_format: str, head: bytes, whole: bool, options: SourceOptions) -> Dialect:

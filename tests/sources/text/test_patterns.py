@@ -18,6 +18,7 @@ from esctl.errors import UsageError
 from esctl.sources.feed import Feed
 from esctl.sources.formats.text.grok import compile_pattern
 from esctl.sources.formats.text.grok_names import NAMES
+from esctl.sources.formats.text.known import text_format
 from esctl.sources.formats.text.lines import TextReader
 from esctl.sources.formats.text.rows import TOO_LONG, UNMATCHED, lines_to_json
 from esctl.sources.streams import ByteStream
@@ -161,6 +162,12 @@ def test_what_cannot_be_matched_is_refused(pattern: str, told: str, tmp_path: Pa
     assert 'esctl.toml: mapping.sources."app*".pattern' in done.err
 
 
+def test_a_name_that_no_text_log_has_is_refused() -> None:
+    with pytest.raises(UsageError, match="no text log is called 'nginx'") as told:
+        text_format("nginx")
+    assert told.value.hint == "did you mean nginx_error?"
+
+
 def test_a_pattern_that_would_run_away_elsewhere_ends_here() -> None:
     texts = pa.array(["a" * (1 << 20)], pa.large_string())
     assert lines_to_json(texts, {"pattern": "^(?P<a>(?:a+)+)b$"}, connect())[1] == {0: UNMATCHED}
@@ -221,4 +228,28 @@ def test_lines_that_are_added_are_read_on(tmp_path: Path) -> None:
     for count in (1, 7, 9):
         (tmp_path / "app.log").write_bytes(b"".join(lines[:count]))
         good("ingest", "app.log", cwd=tmp_path)
+    assert events(tmp_path) == EVENTS
+
+
+def test_a_preset_reads_lines_that_are_few_of_many(tmp_path: Path) -> None:
+    line = b"<34>Jan  1 00:00:02 web1 su: failed\n"
+    (tmp_path / "app.log").write_bytes(b"one\ntwo\nthree\n" + line)
+    esctl("ingest", "--preset", "syslog", "app.log", cwd=tmp_path)
+    assert [row[4] for row in events(tmp_path)] == [UNMATCHED, UNMATCHED, UNMATCHED, None]
+
+
+def test_fields_of_a_pattern_are_mapped(tmp_path: Path) -> None:
+    (tmp_path / "esctl.toml").write_text(
+        toml("%{COMBINEDAPACHELOG}") + 'time = "timestamp"\nentity = "clientip"\ntype = "verb"\nactor = "auth"\n'
+    )
+    line = b'192.0.2.7 - bob [05/Mar/2024:10:00:00 +0000] "GET /a HTTP/1.1" 200 12 "-" "curl"\n'
+    (tmp_path / "app.log").write_bytes(line)
+    good("ingest", "app.log", cwd=tmp_path)
+    assert events(tmp_path) == [("2024-03-05T10:00:00Z", "GET", "192.0.2.7", "bob", None)]
+
+
+def test_a_log_in_utf_16_is_read(tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_bytes(LOG.decode().encode("utf-16"))
+    (tmp_path / "esctl.toml").write_text(toml(GROK))
+    good("ingest", "app.log", cwd=tmp_path)
     assert events(tmp_path) == EVENTS

@@ -34,4 +34,13 @@ def _told(config: MappingConfig, source: str) -> Mapping[str, str]:
         key, _, value = assignment.partition("=")
         if key.strip() in TEXT_KEYS:
             told[key.strip()] = value
+        elif key.strip() == "preset":
+            told["pattern"] = _of_preset(value) or told.get("pattern", "")
     return {key: value for key, value in told.items() if value}
+
+
+def _of_preset(name: str) -> str:
+    from esctl.index.envelope.presets import PRESETS
+
+    preset = PRESETS.get(name)
+    return preset.stanza.pattern if preset is not None else ""

@@ -5,6 +5,8 @@ A format is data: patterns that its lines match (the first that does, counts), a
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -13,9 +15,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
+from esctl.errors import UsageError
 from esctl.sources.formats.text.grok import Pattern, compile_pattern
 
 _MOSTLY = 0.8
+_BETWEEN = re.compile(rb"[ \t]|-{4,}\s*$|time->")
+"""Lines that continue others, and what ausearch writes between events."""
 _LEAD = r"\A(?:\x{FEFF}|\x00|\x1e|[ \t]*\r?\n)+"
 
 
@@ -143,9 +148,9 @@ POSTGRESQL = TextFormat(
 AUDITD = TextFormat(
     "auditd",
     (
-        r"^(?:node=(?P<node>[^ ]+) )?type=(?P<type>[^ ]+) msg=audit\((?P<event>(?P<time>[0-9]+\.[0-9]+):"
-        r"(?P<serial>[0-9]+))"
-        r"\): ?(?:avc: +(?P<result>denied|granted) +\{ (?P<permissions>[^}]*?) *\} for +)?(?P<pairs>.*)$",
+        r"^(?:node=(?P<node>[^ ]+) )?type=(?P<type>[^ ]+) msg=audit\("
+        r"(?P<event>(?P<time>[0-9]+\.[0-9]+|[0-9]{2}/[0-9]{2}/[0-9]{2,4} [0-9:.]+):(?P<serial>[0-9]+))"
+        r"\) ?: ?(?:avc: +(?P<result>denied|granted) +\{ (?P<permissions>[^}]*?) *\} for +)?(?P<pairs>.*)$",
     ),
     pairs="pairs",
     encoded=(
@@ -177,13 +182,17 @@ def text_format(pattern: str) -> TextFormat:
 
 
 def _of_pattern(pattern: str) -> TextFormat:
+    if re.fullmatch(r"\w+", pattern):
+        near = difflib.get_close_matches(pattern, TEXT_FORMATS, n=1, cutoff=0.4)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(TEXT_FORMATS)}; or a pattern with fields"
+        raise UsageError(f"no text log is called {pattern!r}", hint)
     compile_pattern(pattern)
     return TextFormat("", (pattern,))
 
 
 def find_text_format(lines: Sequence[bytes]) -> str:
-    """Return the name of the format that most of some lines have, or ""; lines that begin with a blank do not count."""
-    heads = [line.decode(errors="replace") for line in lines if line[:1] not in (b" ", b"\t")]
+    """Return the name of the format that most of some lines have, or ""; indented ones do not count."""
+    heads = [line.decode(errors="replace") for line in lines if not _BETWEEN.match(line)]
     counted = ((form.name, count_lines(form, heads)) for form in TEXT_FORMATS.values())
     return next((name for name, count in counted if count and count >= _MOSTLY * len(heads)), "")
 
