@@ -72,7 +72,7 @@ CheckpointChoice = Annotated[
 MAP_HELP = "Where an envelope field is: entity=data.account, entities.from=data.from, preset=cloudtrail."
 
 LinePattern = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--pattern",
         metavar="PATTERN",

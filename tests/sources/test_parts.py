@@ -72,3 +72,51 @@ def test_a_line_of_parts_that_is_no_json_says_so(tmp_path: Path) -> None:
 def test_the_prefix_is_told() -> None:
     assert find_prefix(log(40).splitlines()) == CRI
     assert find_prefix([line("F", b"plain", 1), line("F", b"text", 2)]) is None
+
+
+def container(lines: list[bytes]) -> bytes:
+    found = b""
+    for number, each in enumerate(lines):
+        found += line("P", each[:20], number) + line("F", each[20:], number)
+    return found
+
+
+def test_a_text_log_in_a_container_is_read_by_its_lines(tmp_path: Path) -> None:
+    logs = Path(__file__).parent / "text" / "logs"
+    data = container((logs / "access.log").read_bytes().splitlines())
+    (tmp_path / "a.log").write_bytes(data)
+    good("ingest", "a.log", cwd=tmp_path)
+    rows = good("log", "--columns", "time,type,entity,invalid", cwd=tmp_path).rows
+    assert tuple(rows[0].values()) == ("2024-03-05T09:00:00Z", "GET", "/reports/7", None)
+    assert {row["invalid"] for row in rows} == {None}
+    assert len(rows) == 5
+    assert good("export", "--raw", "--source", "a.log", cwd=tmp_path).out == data
+
+
+def test_lines_without_a_time_of_their_own_have_that_of_the_runtime(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(
+        container([b"user_id=u1 msg=hello level=info", b"user_id=u2 msg=hello level=info"])
+    )
+    good("ingest", "a.log", cwd=tmp_path)
+    rows = good("log", "--columns", "time,entity", cwd=tmp_path).rows
+    assert rows[1] == {"time": "2024-03-01T10:00:01.123456Z", "entity": "u2"}
+
+
+def test_other_lines_of_containers_are_messages(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(line("P", b"starting ", 1) + line("F", b"up", 1) + line("F", b"done", 2))
+    good("ingest", "a.log", cwd=tmp_path)
+    rows = good("log", "--columns", "time,type,data", cwd=tmp_path).rows
+    assert rows[0] == {
+        "time": "2024-03-01T10:00:01.123456Z", "type": "stdout",
+        "data": {"stream": "stdout", "message": "starting up"},
+    }  # fmt: skip
+
+
+def test_a_pattern_is_of_the_line_without_the_prefix_or_with_it(tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_bytes(line("F", b"order o-1 paid", 1))
+    for number, pattern in enumerate(
+        (r"^order (?P<order_id>\S+) (?P<type>\w+)", r"F order (?P<order_id>\S+) (?P<type>\w+)")
+    ):
+        good("ingest", "a.log", "--pattern", pattern, "--store", str(number), cwd=tmp_path)
+        rows = good("log", "--columns", "time,type,entity", "--store", str(number), cwd=tmp_path).rows
+        assert [(row["type"], row["entity"]) for row in rows] == [("paid", "o-1")]

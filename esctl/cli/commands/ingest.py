@@ -148,9 +148,9 @@ def run(
         strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared),
     )  # fmt: skip
     _check_followable(options, follow)
+    said = _said(shared, _begun(mapping, preset), time_format=time_format, pattern=pattern)
     store = Store.create(
-        shared.store, shared.config, erasable=erasable,
-        overrides=_said(shared, _begun(mapping, preset), time_format, pattern),
+        shared.store, shared.config, erasable=erasable, overrides=said,
         memory_limit=shared.memory_limit, tz=zone(shared), sources=[source.path for source in found],
     )  # fmt: skip
     tell_passed_over(shared, store)
@@ -172,15 +172,12 @@ def _found(names: list[str], follow: bool, limits: Limits, quiet: bool) -> list[
     return expand(names, limits, lambda text: diagnostics.note(f"note: {text}", quiet))
 
 
-def _said(
-    shared: Shared, mapping: list[str] | None, formats: list[str] | None, pattern: str | None
-) -> list[str] | None:
+def _said(shared: Shared, mapping: list[str] | None, **said: list[str] | None) -> list[str] | None:
     from esctl.config import find_store
     from esctl.index.envelope.map_options import read_overrides, with_options
 
-    found = find_store(shared.store) if (mapping, formats, pattern) != (None, None, None) else None
-    kept = read_overrides(found) if found is not None else ()
-    return with_options(kept, mapping, time_format=formats, pattern=None if pattern is None else [pattern])
+    found = find_store(shared.store) if any(each is not None for each in (mapping, *said.values())) else None
+    return with_options(read_overrides(found) if found is not None else (), mapping, **said)
 
 
 def _begun(mapping: list[str] | None, preset: str | None) -> list[str] | None:

@@ -40,9 +40,7 @@ def run(
     from esctl.index.seen_ids.apart import apart
 
     store = open_store(shared)
-    said = with_options(
-        store.overrides, mapping, time_format=time_format, pattern=None if pattern is None else [pattern]
-    )
+    said = with_options(store.overrides, mapping, time_format=time_format, pattern=pattern)
     if said is not None:
         store.set_overrides([assignment for assignment in said if assignment])
     found = store.rebuild_index()

@@ -69,6 +69,7 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
     if isinstance(raws, pa.ChunkedArray):
         raws = raws.combine_chunks()
     undecoded: dict[int, str] = {}
+    connection = connection or connect()
     if cursor.dialect.get("prefix") == "cri":
         from esctl.sources.formats.prefixes import with_parts_joined
 
@@ -79,10 +80,7 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
         raws, undecoded = decoded(raws, encoding)
     texts, reasons = _read_rows(raws, cursor) if cursor.format in ("csv", "tsv") else _decode(raws)
     if cursor.format == "text" and "pattern" in cursor.dialect:
-        from esctl.sources.formats.text.rows import lines_to_json
-
-        connection = connection or connect()
-        texts, unread = lines_to_json(texts, cursor.dialect, connection)
+        texts, unread = _read_lines(texts, cursor, connection)
         reasons = unread | reasons
     elif prefix := cursor.dialect.get("prefix"):
         from esctl.sources.formats.prefixes import behind
@@ -91,7 +89,6 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
         reasons |= unread
     reasons |= undecoded
     texts = _trim(texts)
-    connection = connection or connect()
     suspects = _suspects(connection, texts)
     taken = texts.take(pa.array(list(suspects), pa.int64())).to_pylist()
     examined = {row: _examine(text, why) for (row, why), text in zip(suspects.items(), taken, strict=True)}
@@ -104,6 +101,17 @@ def _read_rows(raws: pa.Array, cursor: Cursor) -> tuple[pa.Array, dict[int, str]
     texts, reasons = rows_to_json(raws, cursor)
     known = pc.indices_nonzero(pc.is_valid(reasons)).to_pylist()
     return texts.cast(pa.large_string()), {row: reasons[row].as_py() for row in known}
+
+
+def _read_lines(
+    texts: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection
+) -> tuple[pa.Array, dict[int, str]]:
+    from esctl.sources.formats.prefixes import bare
+    from esctl.sources.formats.text.known import RUNTIME
+    from esctl.sources.formats.text.rows import lines_to_json
+
+    is_behind = "prefix" in cursor.dialect and cursor.dialect["pattern"] != RUNTIME
+    return lines_to_json(bare(texts) if is_behind else texts, cursor.dialect, connection)
 
 
 def _decode(raws: pa.Array) -> tuple[pa.Array, dict[int, str]]:

@@ -18,22 +18,18 @@ from msgspec.structs import replace
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor
 from esctl.sources.feed import Feed
+from esctl.sources.files.cutting import record_reader
 from esctl.sources.files.deliveries import Reading, RecordReader, WholeFile
 from esctl.sources.files.finding import Source, open_stream
 from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, candidates, matching, next_name, same_files
-from esctl.sources.formats import columnar, delimited, detect, encodings
-from esctl.sources.formats.documents import DocumentReader, NothingReader
+from esctl.sources.formats import columnar, detect, encodings
+from esctl.sources.formats.documents import NothingReader
 from esctl.sources.formats.foreign import refusal
-from esctl.sources.formats.lines import LineReader
 from esctl.sources.formats.packed import PACKED, PackedReader
-from esctl.sources.formats.parts import PartsReader
-from esctl.sources.formats.prefixes import CRI, has_json
-from esctl.sources.formats.shape import Shape, format_records_path, may_have_records, parse_records_path
-from esctl.sources.formats.tables import Dialect, dialect_of, find_dialect, width_of
+from esctl.sources.formats.shape import format_records_path, may_have_records, parse_records_path
+from esctl.sources.formats.tables import Dialect, find_dialect, width_of
 from esctl.sources.formats.text.csvlog import CSVLOG, csvlog_columns
-from esctl.sources.formats.text.lines import TextReader
 from esctl.sources.formats.text.years import first_month
-from esctl.sources.formats.values import ValueReader
 from esctl.sources.formats.wrappers import find_shape
 from esctl.sources.pieces import BLANKS
 from esctl.sources.protocol import Delivery
@@ -155,7 +151,7 @@ def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: M
             return _resumed(known, feed, options)
     name = next_name(source.name, cursors)
     start = first_cursor(_format(text, whole, options, pattern), text, whole, options, encoding, pattern)
-    return Reading(name, feed, _reader(feed, start, options), start, head[:HEAD_SIZE], options.batch_rows)
+    return Reading(name, feed, _cut(feed, start, options), start, head[:HEAD_SIZE], options.batch_rows)
 
 
 def _format(head: bytes, whole: bool, options: SourceOptions, pattern: str) -> str:
@@ -250,7 +246,7 @@ def _resumed(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
         dialect = {**cursor.dialect, **{key: text for key, text in said.items() if text is not None}}
         cursor = replace(cursor, dialect=dialect)
     feed.rewind(base64.b64decode(cursor.tail))
-    reader = NothingReader() if cursor.format == "json-document" else _reader(feed, cursor, options)
+    reader = NothingReader() if cursor.format == "json-document" else _cut(feed, cursor, options)
     return Reading(known.name, feed, reader, cursor, b"", options.batch_rows)
 
 
@@ -267,8 +263,8 @@ def first_cursor(
         if shape.path:
             dialect["records_path"] = format_records_path(shape.path)
     elif input_format == "text":
-        told = {"pattern": pattern or detect.text_pattern(head, whole), "month": first_month(head)}
-        dialect = {key: value for key, value in told.items() if value}
+        month = first_month(head)
+        dialect = {**detect.text_dialect(head, whole, pattern), **({"month": month} if month else {})}
     elif input_format in ("csv", "tsv"):
         dialect = _table(input_format, head, whole, options).as_text()
     if encoding:
@@ -293,36 +289,8 @@ def _table(input_format: str, head: bytes, whole: bool, options: SourceOptions) 
     return found if options.header is not False else replace(found, columns=width_of(head, found, whole))
 
 
-def _reader(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
-    encoding = cursor.dialect.get("encoding", "")
-    if encoding not in encodings.WIDE or cursor.format == "json-document":
-        return _cutter(feed, cursor, options)
-    narrow = encodings.NarrowFeed(feed, encoding)
-    return encodings.WideReader(narrow, _cutter(narrow, cursor, options))
-
-
-def _cutter(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
-    size, final, dialect = options.batch_bytes, options.final, cursor.dialect
-    if cursor.format == "json-document":
-        return DocumentReader(feed, size)
-    if cursor.format == "json":
-        path = parse_records_path(dialect.get("records_path", ""))
-        return ValueReader(feed, size, final, Shape(dialect["shape"], path), dialect["inside"] == "1")
-    if cursor.format in ("csv", "tsv"):
-        written = dialect_of(dialect)
-        columns = len(delimited.header_of(cursor)) if cursor.header or written.columns else None
-        return delimited.DelimitedReader(feed, size, final, written, columns)
-    return line_reader(feed, size, final, cursor)
-
-
-def line_reader(feed: Feed, size: int, final: bool, cursor: Cursor, waits: bool = True) -> LineReader:
-    """Return what cuts a source of lines. `waits`: what may continue a line of text is waited for."""
-    if cursor.format == "text":
-        return TextReader(feed, size, final, cursor.dialect.get("pattern", ""), waits)
-    prefix, encoding = cursor.dialect.get("prefix"), cursor.dialect.get("encoding", "")
-    narrow = "" if encoding in encodings.WIDE else encoding
-    kind = PartsReader if prefix == CRI else LineReader
-    return kind(feed, size, final, lambda line: has_json(encodings.utf8(line, narrow), prefix))
+def _cut(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
+    return record_reader(feed, cursor, options.batch_bytes, options.final)
 
 
 def _read_columnar(

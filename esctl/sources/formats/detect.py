@@ -7,10 +7,10 @@ import re
 
 from esctl.sources.formats.jsontext import first_value, is_json, is_json_object
 from esctl.sources.formats.packed import sniff_packed
-from esctl.sources.formats.prefixes import KEY, find_prefix
+from esctl.sources.formats.prefixes import CRI, KEY, find_prefix, without_prefixes
 from esctl.sources.formats.tables import find_dialect, is_separated
 from esctl.sources.formats.text.csvlog import csvlog_columns
-from esctl.sources.formats.text.known import count_lines, find_text_format, text_format
+from esctl.sources.formats.text.known import RUNTIME, count_lines, find_text_format, text_format
 from esctl.sources.formats.wrappers import beginning, path_of_lines, path_to_records
 from esctl.sources.pieces import BLANKS, BOM, NOISE
 
@@ -71,9 +71,17 @@ def is_text(head: bytes, whole: bool, pattern: str) -> bool:
     return bool(texts) and count_lines(text_format(pattern), texts) > 0
 
 
-def text_pattern(head: bytes, whole: bool = True) -> str:
-    """Return the name of the text log whose lines those of a source are, by its first bytes, or ""."""
-    return find_text_format(_lines(head.removeprefix(BOM).lstrip(NOISE), whole))
+def text_dialect(head: bytes, whole: bool, pattern: str) -> dict[str, str]:
+    """Return how the lines of a text log are read, by its first bytes; `pattern` is what is told of them, or "".
+
+    A container runtime's prefix is no part of its lines, unless the pattern has it.
+    """
+    lines = _lines(head.removeprefix(BOM).lstrip(NOISE), whole)
+    inside = without_prefixes(lines)
+    if inside and not is_text(head, whole, pattern):
+        return {"prefix": CRI, "pattern": pattern or find_text_format(inside) or RUNTIME}
+    found = pattern or find_text_format(lines)
+    return {"pattern": found} if found else {}
 
 
 def line_prefix(head: bytes, whole: bool = True) -> str | None:

@@ -32,9 +32,8 @@ _TIME = (
 
 def find_prefix(lines: list[bytes]) -> str | None:
     """Return the kind of prefix that lines have, None where they have none or no JSON behind it."""
-    if all(map(_CRI_LINE.match, lines)):
-        whole = _joined(lines)
-        return CRI if whole and sum(map(is_json, whole)) >= _MOSTLY * len(whole) else None
+    if whole := without_prefixes(lines):
+        return CRI if sum(map(is_json, whole)) >= _MOSTLY * len(whole) else None
     behind = [line for line in lines if is_json(_behind(line)) and not line.lstrip(NOISE).startswith(b"{")]
     keyed = [line for line in lines if _is_keyed(line)]
     if not behind:
@@ -64,6 +63,16 @@ def _is_keyed(line: bytes) -> bool:
     key, tab, value = line.partition(b"\t")
     text = value.strip(NOISE)
     return bool(tab) and bool(key) and b"{" not in key and (text in (b"", b"null") or is_json(text))
+
+
+def without_prefixes(lines: list[bytes]) -> list[bytes]:
+    """Return what containers wrote, by their lines, where all lines are those of a container runtime; else none."""
+    return _joined(lines) if lines and all(map(_CRI_LINE.match, lines)) else []
+
+
+def bare(texts: Any) -> Any:
+    """Cut off what a container runtime wrote before each line (large_string)."""
+    return pc.replace_substring_regex(texts, rf"\A\s*{_CRI}", "")
 
 
 def is_part(line: bytes) -> bool:

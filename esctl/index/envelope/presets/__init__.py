@@ -71,6 +71,7 @@ PRESETS: Mapping[str, Preset] = {
         text_logs.SYSLOG,
         text_logs.POSTGRESQL,
         text_logs.AUDITD,
+        text_logs.CONTAINER,
     )
 }
 """All presets by name, in the order in which they are tried."""

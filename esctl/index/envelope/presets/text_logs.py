@@ -92,6 +92,13 @@ POSTGRESQL = _of(
     "of PostgreSQL: csvlog (no header; 23, 24 or 26 columns), stderr; pgaudit in either",
     "https://www.postgresql.org/docs/current/runtime-config-logging.html",
 )
+CONTAINER = _of(
+    Stanza(
+        "container", type=("stream",), time=("time",), entity=("=container",), data=("record",), data_without=("time",)
+    ),
+    "of containerd and CRI-O, where what the container wrote is neither JSON nor a log that is known",
+    "https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md",
+)
 AUDITD = _of(
     Stanza(
         "auditd",

@@ -33,7 +33,7 @@ def _told(config: MappingConfig, source: str) -> Mapping[str, str]:
     for assignment in config.overrides:
         key, _, value = assignment.partition("=")
         if key.strip() in TEXT_KEYS:
-            told[key.strip()] = value
+            told[key.strip()] = value  # of several the last one
         elif key.strip() == "preset":
             told["pattern"] = _of_preset(value) or told.get("pattern", "")
     return {key: value for key, value in told.items() if value}

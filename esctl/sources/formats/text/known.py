@@ -43,7 +43,6 @@ class TextFormat(Struct, frozen=True):
     parts: tuple[Part, ...] = ()
     pairs: str = ""
     encoded: tuple[str, ...] = ()
-    title: str = ""
 
     @property
     def compiled(self) -> tuple[Pattern, ...]:
@@ -64,7 +63,6 @@ ACCESS = TextFormat(
         rf"^{_ACCESS}(?:{_AGENT})?$",
         rf"^(?P<host>[^ ]+) {_ACCESS}(?:{_AGENT})?$",
     ),
-    title="access log of a web server, common or combined",
 )
 """https://httpd.apache.org/docs/2.4/logs.html#accesslog, https://nginx.org/en/docs/http/ngx_http_log_module.html; with
 the name of the virtual host before it, or more fields behind it, too."""
@@ -77,7 +75,6 @@ APACHE_ERROR = TextFormat(
         r"(?: \[(?:remote|client) (?P<client>[^\]]+?)(?::(?P<port>[0-9]{1,5}))?\])?(?: (?P<code>AH[0-9]{5}):)?"
         r" ?(?P<message>.*)$",
     ),
-    title="error log of Apache",
 )
 """https://httpd.apache.org/docs/2.4/logs.html#errorlog"""
 
@@ -93,9 +90,16 @@ NGINX_ERROR = TextFormat(
         Part("message", r', request: "(?P<method>[A-Z]+) (?P<path>[^ ?"]*)'),
         Part("message", r', host: "(?P<host>[^"]*)"'),
     ),
-    title="error log of nginx",
 )
 """https://nginx.org/en/docs/ngx_core_module.html#error_log"""
+
+RUNTIME = "container"
+"""The name of the format whose lines are a container runtime's own."""
+CONTAINER = TextFormat(
+    RUNTIME,
+    (r"^(?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}T[^ ]+) (?P<stream>stdout|stderr) [PF](?::[^ ]*)? (?P<message>.*)$",),
+)
+"""https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md"""
 
 _STAMP = r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
 _INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
@@ -109,7 +113,6 @@ SYSLOG = TextFormat(
         r"(?P<program>[^ :\[]+)(?:\[(?P<pid>[^\]]*)\])?: ?(?P<message>.*)$",
         rf"^(?:<(?P<priority>[0-9]{{1,3}})>)?(?P<time>{_STAMP}|{_INSTANT}) (?P<host>[^ :\[\]]+) (?P<message>.*)$",
     ),
-    title="syslog, RFC 3164 and RFC 5424",
 )
 """https://www.rfc-editor.org/rfc/rfc3164#section-4.1, https://www.rfc-editor.org/rfc/rfc5424#section-6; with times of
 RFC 3339 in place of those of RFC 3164, as rsyslog writes them, too."""
@@ -141,7 +144,6 @@ POSTGRESQL = TextFormat(
         rf"{_PG_SAYS}",
     ),
     (AUDIT,),
-    title="log of PostgreSQL on stderr; of the prefixes %m [%p], %m [%p] %q%u@%d, %t:%r:%u@%d:[%p]:, user=%u,db=%d",
 )
 """https://www.postgresql.org/docs/current/runtime-config-logging.html (log_line_prefix)"""
 
@@ -157,7 +159,6 @@ AUDITD = TextFormat(
         "acct", "cmd", "comm", "cwd", "data", "dir", "exe", "file", "key", "name", "new-chardev", "new-disk", "new-fs",
         "new-rng", "ocomm", "old-chardev", "old-disk", "old-fs", "old-rng", "path", "proctitle", "vm", "watch",
     ),
-    title="log of the Linux audit daemon",
 )  # fmt: skip
 """https://github.com/linux-audit/audit-documentation/wiki/SPEC-Audit-Event-Enrichment and the dictionary of fields
 there: the fields of format "encoded" are in quotes, or else hexadecimal digits."""
@@ -166,11 +167,10 @@ LOGFMT = TextFormat(
     "logfmt",
     (rf'^(?P<pairs>[\w.@-]+=(?:"{_QUOTED}"|[^ "]*)(?: +[\w.@/-]+=(?:"{_QUOTED}"|[^ "]*))+ *)$',),
     pairs="pairs",
-    title="lines of key=value (logfmt)",
 )
 
 TEXT_FORMATS: Mapping[str, TextFormat] = {
-    each.name: each for each in (AUDITD, ACCESS, APACHE_ERROR, NGINX_ERROR, POSTGRESQL, SYSLOG, LOGFMT)
+    each.name: each for each in (AUDITD, ACCESS, APACHE_ERROR, NGINX_ERROR, POSTGRESQL, CONTAINER, SYSLOG, LOGFMT)
 }
 """All of them by name, in the order in which they are tried."""
 

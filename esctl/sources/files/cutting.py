@@ -1,0 +1,51 @@
+"""What cuts a source into records, by how its cursor says that it is written."""
+
+from __future__ import annotations
+
+from esctl.model import Cursor
+from esctl.sources.feed import Feed
+from esctl.sources.files.deliveries import RecordReader
+from esctl.sources.formats import delimited, encodings
+from esctl.sources.formats.documents import DocumentReader
+from esctl.sources.formats.lines import LineReader
+from esctl.sources.formats.prefixes import CRI, has_json, is_part
+from esctl.sources.formats.shape import Shape, parse_records_path
+from esctl.sources.formats.tables import dialect_of
+from esctl.sources.formats.text.lines import TextReader
+from esctl.sources.formats.text.parts import PartsReader
+from esctl.sources.formats.values import ValueReader
+
+
+def record_reader(feed: Feed, cursor: Cursor, size: int, final: bool) -> RecordReader:
+    """Return what cuts a source that is written as its cursor says, about `size` bytes at a time."""
+    encoding = cursor.dialect.get("encoding", "")
+    if encoding not in encodings.WIDE or cursor.format == "json-document":
+        return _cutter(feed, cursor, size, final)
+    narrow = encodings.NarrowFeed(feed, encoding)
+    return encodings.WideReader(narrow, _cutter(narrow, cursor, size, final))
+
+
+def _cutter(feed: Feed, cursor: Cursor, size: int, final: bool) -> RecordReader:
+    dialect = cursor.dialect
+    if cursor.format == "json-document":
+        return DocumentReader(feed, size)
+    if cursor.format == "json":
+        path = parse_records_path(dialect.get("records_path", ""))
+        return ValueReader(feed, size, final, Shape(dialect["shape"], path), dialect["inside"] == "1")
+    if cursor.format in ("csv", "tsv"):
+        written = dialect_of(dialect)
+        columns = len(delimited.header_of(cursor)) if cursor.header or written.columns else None
+        return delimited.DelimitedReader(feed, size, final, written, columns)
+    return line_reader(feed, size, final, cursor)
+
+
+def line_reader(feed: Feed, size: int, final: bool, cursor: Cursor, waits: bool = True) -> LineReader:
+    """Return what cuts a source of lines. `waits`: what may continue a line of text is waited for."""
+    prefix, encoding = cursor.dialect.get("prefix"), cursor.dialect.get("encoding", "")
+    if cursor.format == "text" and prefix == CRI:
+        return PartsReader(feed, size, final, lambda line: not is_part(line[line.rfind(b"\n") + 1 :]))
+    if cursor.format == "text":
+        return TextReader(feed, size, final, cursor.dialect.get("pattern", ""), waits)
+    narrow = "" if encoding in encodings.WIDE else encoding
+    kind = PartsReader if prefix == CRI else LineReader
+    return kind(feed, size, final, lambda line: has_json(encodings.utf8(line, narrow), prefix))
