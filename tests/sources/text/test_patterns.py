@@ -253,3 +253,21 @@ def test_a_log_in_utf_16_is_read(tmp_path: Path) -> None:
     (tmp_path / "esctl.toml").write_text(toml(GROK))
     good("ingest", "app.log", cwd=tmp_path)
     assert events(tmp_path) == EVENTS
+
+
+def test_several_patterns_are_tried_in_order(tmp_path: Path) -> None:
+    one, two = (
+        r"^(?P<time>\S+) (?P<order_id>o-\d) (?P<action>\w+)$",
+        r"^(?P<time>\S+) (?P<action>\w+) (?P<order_id>o-\d)",
+    )
+    (tmp_path / "app.log").write_bytes(b"2024-03-05T10:00:00Z o-1 paid\n2024-03-05T10:00:01Z shipped o-1 late\nx\n")
+    expected = [
+        ("2024-03-05T10:00:00Z", "paid", "o-1", None, None), ("2024-03-05T10:00:01Z", "shipped", "o-1", None, None),
+        (None, None, None, None, UNMATCHED),
+    ]  # fmt: skip
+    good("ingest", "app.log", "--pattern", one, "--pattern", two, cwd=tmp_path)
+    assert events(tmp_path) == expected
+    good("reindex", "--map", "", cwd=tmp_path)
+    (tmp_path / "esctl.toml").write_text(f"[mapping.sources.\"app*\"]\npattern = ['{one}', '{two}']\n")
+    good("reindex", cwd=tmp_path)
+    assert events(tmp_path) == expected

@@ -18,18 +18,21 @@ def read_text_key(key: str, value: Any, where: str) -> dict[str, Any]:
         if not re.fullmatch(r"[0-9]{4}", str(value)) or isinstance(value, bool):
             raise UsageError(f"{where}: {value!r} is no year", "it is the year of the first record: year = 2024")
         return {key: str(value)}
-    if not isinstance(value, str) or not value:
+    patterns = value if isinstance(value, list) else [value]
+    if not patterns or not all(isinstance(each, str) and each for each in patterns):
         raise UsageError(f"{where} is no pattern", 'write it like pattern = "%{IP:client} %{GREEDYDATA:message}"')
     from esctl.sources.formats.text.known import text_format
 
     try:
-        text_format(value)
+        text_format("\n".join(patterns))
     except UsageError as error:
         raise UsageError(f"{where}: {error.message}", error.hint) from None
-    return {key: value}
+    return {key: "\n".join(patterns)}
 
 
 def write_text_keys(stanza: Stanza, base: Stanza) -> list[str]:
     """Write the lines of TOML for what a stanza says of lines, where that is not what `base` says."""
-    lines = [f"pattern = {toml_string(stanza.pattern)}"] if stanza.pattern != base.pattern else []
+    patterns = [toml_string(each) for each in stanza.pattern.split("\n")]
+    written = patterns[0] if len(patterns) == 1 else f"[{', '.join(patterns)}]"
+    lines = [f"pattern = {written}"] if stanza.pattern != base.pattern else []
     return [*lines, f"year = {stanza.year}"] if stanza.year else lines

@@ -30,12 +30,17 @@ def read_as_told(config: MappingConfig, source: str, cursor: Cursor) -> Cursor:
 def _told(config: MappingConfig, source: str) -> Mapping[str, str]:
     stanza = stanza_for(config, source)
     told = {key: getattr(stanza, key) for key in TEXT_KEYS if stanza is not None}
+    said: list[str] = []
     for assignment in config.overrides:
         key, _, value = assignment.partition("=")
-        if key.strip() in TEXT_KEYS:
-            told[key.strip()] = value  # of several the last one
+        if key.strip() == "pattern":
+            said.append(value)
+        elif key.strip() == "year":
+            told["year"] = value
         elif key.strip() == "preset":
             told["pattern"] = _of_preset(value) or told.get("pattern", "")
+    if said:
+        told["pattern"] = "\n".join(said)
     return {key: value for key, value in told.items() if value}
 
 

@@ -177,17 +177,17 @@ TEXT_FORMATS: Mapping[str, TextFormat] = {
 
 @lru_cache(maxsize=64)
 def text_format(pattern: str) -> TextFormat:
-    """Return a format by its name, or that of a pattern. Raises UsageError for a pattern that is none."""
-    return TEXT_FORMATS.get(pattern) or _of_pattern(pattern)
+    """Return a format by its name, or that of some patterns, one a line. Raises UsageError for one that is none."""
+    return TEXT_FORMATS.get(pattern) or TextFormat("", tuple(map(_checked, pattern.split("\n"))))
 
 
-def _of_pattern(pattern: str) -> TextFormat:
+def _checked(pattern: str) -> str:
     if re.fullmatch(r"\w+", pattern):
         near = difflib.get_close_matches(pattern, TEXT_FORMATS, n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(TEXT_FORMATS)}; or a pattern with fields"
         raise UsageError(f"no text log is called {pattern!r}", hint)
     compile_pattern(pattern)
-    return TextFormat("", (pattern,))
+    return pattern
 
 
 def find_text_format(lines: Sequence[bytes]) -> str:
