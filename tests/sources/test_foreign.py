@@ -29,6 +29,7 @@ FOREIGN = {
     "a.7z": (b"7z\xbc\xaf\x27\x1c\0", "a 7-Zip archive", "unpack"),
     "a.html": (b"\n<!DOCTYPE html><html>Sign in</html>\n", "XML or HTML", "JSON Lines"),
     "a.xml": (b'<?xml version="1.0"?>\n<Events/>\n', "XML or HTML", "JSON Lines"),
+    "b.xml": (b'Record 1\n<?xml version="1.0"?>\n<Event/>\n', "XML or HTML", "JSON Lines"),
     "a.png": (b"\x89PNG\r\n\x1a\n\0\0", "an image", "leave it out"),
     "a.jsonl": ('{"id":1}'.encode("utf-32"), "UTF-32 text", "iconv"),
 }

@@ -273,6 +273,7 @@ def test_an_object_is_opened_up_only_when_it_is_no_event_itself(tmp_path: Path) 
         (b"1\n2\n", "jsonl"),
         (b"\x00\x01\x02\xff,\n\x00,", "jsonl"),
         (b"[1]\n[2]\n", "jsonl"),
+        (b'{"a":1}\0{"b":2}\0{"c":3}', "json"),
         (b'{"records":[{"a":1}]}\n', "json"),
         (b'{"Records":[{"a":1}]}\n{"Records":[]}\n', "json"),
         (b'{"Records":[]}', "json"),

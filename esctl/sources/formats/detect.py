@@ -136,7 +136,7 @@ def _json_or_lines(text: bytes, lines: list[bytes], whole: bool) -> str:
     later_objects = any(is_json_object(line) for line in lines[1:] if line.startswith(b"{"))
     first_length = len(first.decode(errors="replace"))
     if value.state == "complete":
-        concatenated = text.decode(errors="replace")[value.end :].lstrip()[:1] in ("{", "[", "")
+        concatenated = text.decode(errors="replace")[value.end :].lstrip(NOISE.decode())[:1] in ("{", "[", "")
         on_first_line = value.end <= first_length
         return "jsonl" if on_first_line and (later_objects or not concatenated) else "json"
     if value.state == "incomplete":

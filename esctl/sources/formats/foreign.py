@@ -50,6 +50,9 @@ _ZIPPED = (
 )
 _MARKUP = re.compile(rb"<(\?xml|!doctype|html|events?[ >]|\w+ xmlns)", re.IGNORECASE)
 
+_RECORD = re.compile(rb"\ARecord [0-9]+\r?\n")
+"""What evtx_dump writes before each event."""
+
 
 class ForeignError(InputError):
     """Report a source of a format that is not read (exit code 3)."""
@@ -85,6 +88,7 @@ def _looks_like(head: bytes) -> tuple[str, str] | None:
         return next(inside, ("a zip archive within another source", _UNPACK))
     if head[257:262] == b"ustar":
         return "a tar archive", "name it *.tar.gz (or .tgz, .tar.xz, ...): then its members are read"
-    if _MARKUP.match(head.removeprefix(BOM).lstrip(BLANKS)):
+    text = _RECORD.sub(b"", head.removeprefix(BOM).lstrip(BLANKS), count=1)
+    if _MARKUP.match(text.lstrip(BLANKS)):
         return "XML or HTML", _DUMP
     return None

@@ -271,3 +271,52 @@ def test_several_patterns_are_tried_in_order(tmp_path: Path) -> None:
     (tmp_path / "esctl.toml").write_text(f"[mapping.sources.\"app*\"]\npattern = ['{one}', '{two}']\n")
     good("reindex", cwd=tmp_path)
     assert events(tmp_path) == expected
+
+
+TRACES = {
+    "python": b"""Traceback (most recent call last):
+  File "/srv/x.py", line 1, in <module>
+mymod.NotFound: x
+
+During handling of the above exception, another exception occurred:
+
+Traceback (most recent call last):
+  File "/srv/y.py", line 1, in <module>
+KeyError: 'x'
+""",
+    "go": b"""goroutine 19 [running]:
+net/http.(*conn).serve.func1(0xc000112)
+\t/usr/local/go/src/net/http/server.go:1801 +0x13a
+panic(0x6f, 0x83)
+\t/usr/local/go/src/runtime/panic.go:975 +0x47a
+main.main()
+created by net/http.(*Server).Serve
+\t/usr/local/go/src/net/http/server.go:2969 +0x36c
+""",
+    "php": b"""Stack trace:
+#0 /srv/a.php(7): f()
+#1 {main}
+  thrown in /srv/a.php on line 3
+""",
+    "dotnet": b"""System.InvalidOperationException: boom
+ ---> System.IO.IOException: x
+   at A.B() in C:\\\\a.cs:line 1
+   --- End of inner exception stack trace ---
+""",
+    "node": b"""TypeError: x is not a function
+    at Object.<anonymous> (/srv/a.js:1:1) {
+  code: 'E'
+}
+""",
+}
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_traces_belong_to_the_record_before(name: str, tmp_path: Path) -> None:
+    first, last = b"2024-03-05T10:00:00Z ERROR boom\n", b"2024-03-05T10:00:01Z INFO ok\n"
+    trace = TRACES[name]
+    (tmp_path / "app.log").write_bytes(first + trace + last)
+    pattern = r"^(?P<time>\S+Z) (?P<level>\w+) (?P<message>.*)"
+    good("ingest", "app.log", "--pattern", pattern, "--map", "entity==app", cwd=tmp_path)
+    rows = good("log", "--columns", "data", cwd=tmp_path).rows
+    assert [row["data"]["message"] for row in rows] == ["boom\n" + trace.decode().rstrip("\n"), "ok"]

@@ -23,6 +23,9 @@ _CONTINUED = (
 )
 """What a line begins with that continues the one before: a blank, or what traces of stacks have at the margin."""
 
+_IN_TRACE = rf"\A(?:[ \t]*\r?\n)*(?:{_NAME}(?:[./\\]{_NAME})+(?::.*)?|[\w./$*()\[\]-]+\(.*\)|created by .*)\s*\z"
+"""What a line is that continues the one before, if that continues another: the name of an error, a frame."""
+
 
 class TextReader(LineReader):
     """Cut a feed into the records of a text log, about `size` bytes at a time, as Pieces.
@@ -60,13 +63,22 @@ class TextReader(LineReader):
 
     def _continues(self, lines: Any) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Return a mask of the lines that continue the line before."""
-        found = np.array(pc.match_substring_regex(lines, _CONTINUED).to_numpy(zero_copy_only=False))
-        likely = np.flatnonzero(found)
-        if len(likely) and self._pattern:
+        found = _matching(lines, _CONTINUED)
+        if not found.any():
+            return found
+        frames = _matching(lines, _IN_TRACE) & ~found
+        likely = np.flatnonzero(found | frames)
+        if self._pattern:
             texts = pa.array([line.decode(errors="replace") for line in lines.take(likely).to_pylist()])
-            found[likely[is_line_of(text_format(self._pattern), texts).to_numpy(zero_copy_only=False)]] = False
-        return found
+            records = likely[is_line_of(text_format(self._pattern), texts).to_numpy(zero_copy_only=False)]
+            found[records] = frames[records] = False
+        before = np.maximum.accumulate(np.where(frames, 0, np.arange(len(frames))))  # the last line that is no frame
+        return found | (frames & found[before])
 
     def _matches(self, line: bytes) -> bool:
         text = pa.array([line.decode(errors="replace")])
         return bool(self._pattern) and bool(is_line_of(text_format(self._pattern), text)[0].as_py())
+
+
+def _matching(lines: Any, regex: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return np.array(pc.match_substring_regex(lines, regex).to_numpy(zero_copy_only=False))
