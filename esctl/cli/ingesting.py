@@ -35,6 +35,7 @@ _READINGS = {
 _YEARLESS = (
     "its times have no year, so its events are undated; say that of its first line: esctl reindex --map year=YYYY"
 )
+_UNPATTERNED = "its lines are no text, so the pattern that is told is not used"
 
 
 def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> None:
@@ -55,7 +56,7 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
 
 def report_readings(names: Sequence[str], cursors: Mapping[str, Cursor], mapping: MappingConfig, quiet: bool) -> None:
     """Say of new sources what their text is read as, where that is not plain; those that are alike together."""
-    from esctl.index.envelope.text.told import year_of
+    from esctl.index.envelope.text.told import pattern_of, year_of
 
     alike: dict[str, list[str]] = {}
     for name in names:
@@ -64,6 +65,8 @@ def report_readings(names: Sequence[str], cursors: Mapping[str, Cursor], mapping
                 alike.setdefault(told, []).append(name)
         if "month" in cursors[name].dialect and not year_of(mapping, name):
             alike.setdefault(_YEARLESS, []).append(name)
+        if cursors[name].format != "text" and pattern_of(mapping, name):
+            alike.setdefault(_UNPATTERNED, []).append(name)
     for told, found in alike.items():
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         diagnostics.note(f"note: {found[0]}{more}: {told}", quiet)

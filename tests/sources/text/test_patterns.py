@@ -89,7 +89,7 @@ def test_a_pattern_can_be_told_later(tmp_path: Path) -> None:
 
 def test_the_pattern_does_not_touch_json(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text('{"id":"1","type":"T","time":"2024-03-05T10:00:00Z","entity":"x"}\n')
-    good("ingest", "--pattern", NAMED, "a.jsonl", cwd=tmp_path)
+    assert "the pattern that is told is not used" in good("ingest", "--pattern", NAMED, "a.jsonl", cwd=tmp_path).err
     assert [row[2] for row in events(tmp_path)] == ["x"]
 
 

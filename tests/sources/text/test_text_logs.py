@@ -9,6 +9,7 @@ import pytest
 
 from esctl.index.envelope.presets import PRESETS
 from esctl.sources.formats.text.known import TEXT_FORMATS, find_text_format
+from esctl.sources.formats.text.years import first_month
 from tests.support.cli_harness import esctl, good
 
 LOGS = Path(__file__).parent / "logs"
@@ -198,3 +199,14 @@ def test_a_preset_says_which_lines_it_is_for(tmp_path: Path) -> None:
 )
 def test_other_text_is_no_known_log(lines: list[bytes]) -> None:
     assert find_text_format(lines) == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "month"),
+    [
+        (b"<34>Mar  5 10:00:00 web su: x\n", "3"), (b"Dec 31 10:00:00 web su: x", "12"), (b"", ""),
+        (b"2024-03-05T10:00:00Z web: since Mar  5 10:00:00\n", ""), (b"Tue Mar 05 10:00:00 2024 x\n", ""),
+    ],
+)  # fmt: skip
+def test_the_month_of_a_time_without_a_year_is_told(line: bytes, month: str) -> None:
+    assert first_month(line) == month

@@ -17,13 +17,16 @@ _YEARLESS = (
     r"(?P<clock>[0-9]{1,2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]+)?)?)\z"
 )
 _FIRST = re.compile(rb"\b(%s)[a-z]* [ 0-3]?[0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?! [0-9]{4})" % _NAMES.encode())
+_YEAR = re.compile(rb"\b(?:19|20)[0-9]{2}\b")
 
 
 def first_month(head: bytes) -> str:
     """Return the number of the month in the first time without a year of a source, "" where its first line has none."""
     line = head.lstrip().partition(b"\n")[0]
     found = _FIRST.search(line[:4096])
-    return str(MONTHS.index(found[1].decode()) + 1) if found else ""
+    if found is None or _YEAR.search(line, 0, found.start()):
+        return ""
+    return str(MONTHS.index(found[1].decode()) + 1)
 
 
 def with_years(column: Any, dialect: Mapping[str, str]) -> Any:
