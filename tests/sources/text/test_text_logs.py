@@ -195,6 +195,12 @@ def test_a_preset_says_which_lines_it_is_for(tmp_path: Path) -> None:
         [b"id,type,time", b"1,a,2024-03-05", b"2,b,2024-03-06"],
         [b"hello world", b"this is = no log", b"x=1"],
         [b"# title", b"", b"some prose: with words"],
+        [b"2024-03-05T10:00:00Z ERROR boom", b"2024-03-05T10:00:01Z INFO ok"],
+        [b"2024-03-05T10:00:00.123456+00:00 ERROR com.acme.Orders: boom"],
+        [b"2024-03-05T10:00:00Z worker order: paid", b"2024-03-05T10:00:01Z worker order: shipped"],
+        [b"Mar  5 10:00:00 [WARN] app: slow"],
+        [b"Mar  5 10:00:00 INFO started"],
+        [b"Mar  5 10:00:00 order paid", b"Mar  5 10:00:01 order shipped"],
     ],
 )
 def test_other_text_is_no_known_log(lines: list[bytes]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.errors import UsageError
 from esctl.sources.formats.text.grok import Pattern, compile_pattern
@@ -35,7 +36,8 @@ class Part(Struct, frozen=True):
 class TextFormat(Struct, frozen=True):
     """A text log. `pairs` names the field that is a list of key=value, which become members of the record.
 
-    `encoded` are the keys whose values without quotes are text as hexadecimal digits.
+    `encoded` are the keys whose values without quotes are text as hexadecimal digits. No source is recognised by lines
+    that match `never`, or none but the last `lax` patterns.
     """
 
     name: str
@@ -43,6 +45,8 @@ class TextFormat(Struct, frozen=True):
     parts: tuple[Part, ...] = ()
     pairs: str = ""
     encoded: tuple[str, ...] = ()
+    never: str = ""
+    lax: int = 0
 
     @property
     def compiled(self) -> tuple[Pattern, ...]:
@@ -103,16 +107,22 @@ CONTAINER = TextFormat(
 
 _STAMP = r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
 _INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
+_FINE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}[+-][0-9]{2}:[0-9]{2}"
+_LEVEL = "trace|debug|verbose|fine|info|information|notice|warn|warning"
+    "|err|error|severe|crit|critical|fatal|alert|emerg|panic"
 SYSLOG = TextFormat(
     "syslog",
     (
         rf"^<(?P<priority>[0-9]{{1,3}})>[1-9][0-9]{{0,2}} (?:-|(?P<time>{_INSTANT})) (?:-|(?P<host>[^ ]+)) "
         r"(?:-|(?P<program>[^ ]+)) (?:-|(?P<pid>[^ ]+)) (?:-|(?P<message_id>[^ ]+)) "
         r'(?:-|(?P<structured>(?:\[(?:[^\]"\\]|\\.|"(?:[^"\\]|\\.)*")*\])+))(?: (?:\x{FEFF})?(?P<message>.*))?$',
-        rf"^(?:<(?P<priority>[0-9]{{1,3}})>)?(?P<time>{_STAMP}|{_INSTANT}) (?P<host>[^ :\[\]]+) "
+        rf"^(?:<(?P<priority>[0-9]{{1,3}})>)?(?P<time>{_STAMP}|{_FINE}) (?P<host>[^ :\[\]]+) "
         r"(?P<program>[^ :\[]+)(?:\[(?P<pid>[^\]]*)\])?: ?(?P<message>.*)$",
-        rf"^(?:<(?P<priority>[0-9]{{1,3}})>)?(?P<time>{_STAMP}|{_INSTANT}) (?P<host>[^ :\[\]]+) (?P<message>.*)$",
+        rf"^(?P<time>{_INSTANT}) (?P<host>[^ :\[\]]+) (?P<program>[^ :\[]+)\[(?P<pid>[0-9]+)\]: ?(?P<message>.*)$",
+        rf"^(?:<(?P<priority>[0-9]{{1,3}})>)?(?P<time>{_STAMP}) (?P<host>[^ :\[\]]+) (?P<message>.*)$",
     ),
+    lax=1,
+    never=rf"^(?:<[0-9]{{1,3}}>)?(?:{_STAMP}|{_INSTANT}) [\[(]?(?i:{_LEVEL})[\])]?[ :|,]",
 )
 """https://www.rfc-editor.org/rfc/rfc3164#section-4.1, https://www.rfc-editor.org/rfc/rfc5424#section-6; with times of
 RFC 3339 in place of those of RFC 3164, as rsyslog writes them, too."""
@@ -193,8 +203,16 @@ def _checked(pattern: str) -> str:
 def find_text_format(lines: Sequence[bytes]) -> str:
     """Return the name of the format that most of some lines have, or ""; indented ones do not count."""
     heads = [line.decode(errors="replace") for line in lines if not _BETWEEN.match(line)]
-    counted = ((form.name, count_lines(form, heads)) for form in TEXT_FORMATS.values())
-    return next((name for name, count in counted if count and count >= _MOSTLY * len(heads)), "")
+    return next((form.name for form in TEXT_FORMATS.values() if _is_typical(form, heads)), "")
+
+
+def _is_typical(form: TextFormat, texts: Sequence[str]) -> bool:
+    """Return whether most of some lines are those of a format, and as many are so beyond doubt."""
+    likely = [text for text in texts if not form.never or re.search(form.never, text) is None]
+    if not likely or count_lines(form, likely) < _MOSTLY * len(texts):
+        return False
+    strict = replace(form, patterns=form.patterns[: len(form.patterns) - form.lax])
+    return not form.lax or 2 * count_lines(strict, likely) > len(texts)
 
 
 def count_lines(form: TextFormat, texts: Sequence[str]) -> int:
