@@ -14,7 +14,7 @@ from esctl.index.envelope.paths import format_path, parse_path
 from esctl.index.files.manifest import PayloadPath
 from esctl.index.pruning import Test
 from esctl.index.scan import read_json
-from esctl.model import Column
+from esctl.model import Column, Cursor
 from esctl.projection.reads import RECORD
 
 if TYPE_CHECKING:
@@ -42,12 +42,18 @@ def _write(scope: Scope, positions: Any, path: str) -> None:
     import pyarrow.parquet as pq
 
     from esctl.index.decode.log_rows import judge_rows
+    from esctl.index.envelope.text.told import read_by
 
     assert scope.records is not None
+    cursors, manifest = scope.records.cursors, scope.view.manifest
+
+    def cursor_of(source: str) -> Cursor:
+        return read_by(manifest.stanzas[manifest.sources[source]], cursors[source])
+
     schema = pa.schema([("position", pa.int64()), (RECORD, pa.string())])
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for table in _tables(scope, positions):
-            texts = judge_rows(relational(scope.connection), table, scope.records.cursors).text.cast(pa.string())
+            texts = judge_rows(relational(scope.connection), table, cursor_of).text.cast(pa.string())
             writer.write_table(pa.table({"position": table["position"].cast(pa.int64()), RECORD: texts}, schema))
 
 

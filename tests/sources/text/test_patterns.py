@@ -320,3 +320,11 @@ def test_traces_belong_to_the_record_before(name: str, tmp_path: Path) -> None:
     good("ingest", "app.log", "--pattern", pattern, "--map", "entity==app", cwd=tmp_path)
     rows = good("log", "--columns", "data", cwd=tmp_path).rows
     assert [row["data"]["message"] for row in rows] == ["boom\n" + trace.decode().rstrip("\n"), "ok"]
+
+
+def test_fields_of_records_as_they_came_are_those_of_the_pattern(tmp_path: Path) -> None:
+    (tmp_path / "app.log").write_bytes(LOG)
+    (tmp_path / "esctl.toml").write_text(toml(GROK))
+    good("ingest", "app.log", cwd=tmp_path)
+    rows = good("log", "--where", "raw.thread = 'main' and raw.order_id = 'o-2'", "--columns", "raw.user", cwd=tmp_path)
+    assert [list(row.values()) for row in rows.rows] == [["eve"]]

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from esctl.index.envelope.mapping import stanza_for
 from esctl.index.envelope.text.keys import TEXT_KEYS
-from esctl.model import Cursor, MappingConfig
+from esctl.model import Cursor, MappingConfig, Stanza
 
 
 def pattern_of(config: MappingConfig, source: str) -> str:
@@ -23,8 +23,16 @@ def year_of(config: MappingConfig, source: str) -> str:
 
 def read_as_told(config: MappingConfig, source: str, cursor: Cursor) -> Cursor:
     """Return the cursor of a text log with the pattern and the year that are told for it."""
-    told = _told(config, source) if cursor.format == "text" else {}
-    return replace(cursor, dialect={**cursor.dialect, **told}) if told else cursor
+    return _with(cursor, _told(config, source)) if cursor.format == "text" else cursor
+
+
+def read_by(stanza: Stanza, cursor: Cursor) -> Cursor:
+    """Return the cursor of a text log with the pattern and the year that its stanza has."""
+    return _with(cursor, {key: getattr(stanza, key) for key in TEXT_KEYS}) if cursor.format == "text" else cursor
+
+
+def _with(cursor: Cursor, told: Mapping[str, str]) -> Cursor:
+    return replace(cursor, dialect={**cursor.dialect, **{key: value for key, value in told.items() if value}})
 
 
 def _told(config: MappingConfig, source: str) -> Mapping[str, str]:

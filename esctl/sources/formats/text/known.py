@@ -108,8 +108,10 @@ CONTAINER = TextFormat(
 _STAMP = r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
 _INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 _FINE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}[+-][0-9]{2}:[0-9]{2}"
-_LEVEL = "trace|debug|verbose|fine|info|information|notice|warn|warning"
-    "|err|error|severe|crit|critical|fatal|alert|emerg|panic"
+_LEVEL = (
+    "trace|debug|verbose|fine|info|information|notice|warn|warning|err|error|severe|crit|critical"
+    "|fatal|alert|emerg|panic"
+)
 SYSLOG = TextFormat(
     "syslog",
     (
