@@ -24,7 +24,7 @@ from esctl.errors import InputError
 from esctl.model import Cursor
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
-from esctl.sources.formats.tabular import rows_to_json
+from esctl.sources.formats.delimited import rows_to_json
 
 CELLS = st.text(alphabet='ab,;\t|"\r\n \\é\x01', max_size=5)
 DELIMITERS = st.sampled_from([",", ";", "\t", "|"])

@@ -96,7 +96,7 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
 
 
 def _read_rows(raws: pa.Array, cursor: Cursor) -> tuple[pa.Array, dict[int, str]]:
-    from esctl.sources.formats.tabular import rows_to_json
+    from esctl.sources.formats.delimited import rows_to_json
 
     texts, reasons = rows_to_json(raws, cursor)
     known = pc.indices_nonzero(pc.is_valid(reasons)).to_pylist()
