@@ -91,7 +91,12 @@ EVTX = Preset(
         absent=("-",),
         opened=(("EventData.Data", "pairs"),),
     ),
-    needs=(("System.TimeCreated",), ("System.EventRecordID",), ("System.EventID",), ("System.Computer",)),
+    needs=(
+        ("System.TimeCreated", "System.TimeCreated_attributes", "System.Channel"),
+        ("System.EventRecordID",),
+        ("System.EventID",),
+        ("System.Computer",),
+    ),
     source="https://github.com/omerbenamram/evtx",
 )
 
