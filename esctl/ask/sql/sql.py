@@ -19,6 +19,7 @@ from esctl.ask.sql import numbers_as_text
 from esctl.ask.sql.numbers_as_text import NumbersAsText
 from esctl.ask.states.field_types import field_value
 from esctl.ask.states.history import history
+from esctl.ask.states.payload_struct import is_wide, number_fields, payload_struct
 from esctl.ask.states.replay import replay, states
 from esctl.ask.states.state_fields import WHOLE, StateField
 from esctl.engine.allowlist import checked_select, is_source
@@ -30,7 +31,6 @@ from esctl.engine.statements import Node, Select
 from esctl.errors import UsageError
 from esctl.index.scan import OWN_TIME, Read
 from esctl.model import Answer, AsOf
-from esctl.projection.payload_struct import is_wide, number_fields, payload_struct
 from esctl.projection.reads import RECORD, Reads, measure
 from esctl.projection.rows import default_projection, without_envelopes
 from esctl.projection.spec import Projection

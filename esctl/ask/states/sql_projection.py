@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from esctl.ask.scope.scope import Claim, Scope, event_rows
+from esctl.ask.states.payload_struct import number_fields, payload_struct
 from esctl.ask.states.state_fields import StateField
 from esctl.engine.allowlist import checked_select
 from esctl.engine.duckdb import explained
@@ -11,7 +12,6 @@ from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS
 from esctl.model import AsOf
-from esctl.projection.payload_struct import number_fields, payload_struct
 from esctl.projection.reads import Reads, measure
 from esctl.projection.values import INTEGER, WIDE, Shape, Value, json_text
 

@@ -290,8 +290,7 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
             f"{outcome.skipped} duplicates were left out: their sources can no longer be exported whole", shared.quiet
         )
     report_same(outcome.same, shared.quiet)
-    names = [name for name, _ in outcome.detections]
-    report_readings(names, outcome.snapshot.cursors, store.mapping, shared.quiet)
+    report_readings([name for name, _ in outcome.detections], outcome.snapshot.cursors, store.mapping, shared.quiet)
     report_unzoned(outcome.unzoned, outcome.snapshot.cursors, zone(shared), shared.quiet)
     report_clock(outcome.ahead, outcome.snapshot.at, shared.quiet)
 
