@@ -216,8 +216,7 @@ def envelope_sql(stanza: Stanza, extractor: Extractor, listed: Set[int] = frozen
     parts = [first_of(extractor, [part]) for part in stanza.id_parts]
     identity = first_of(extractor, stanza.id) if stanza.id else (parts[-1] if parts else _NOTHING)
     others = [part for part in parts if part != identity]
-    if others:
-        complete = " AND ".join(f"{part} IS NOT NULL" for part in others)
+    if complete := " AND ".join(f"{part} IS NOT NULL" for part in others):
         identity = f"CASE WHEN {complete} THEN {identity} END"
     sequence = [first_of(extractor, [part]) for part in stanza.sequence]
     kind = first_of(extractor, stanza.kind)
@@ -233,8 +232,8 @@ def envelope_sql(stanza: Stanza, extractor: Extractor, listed: Set[int] = frozen
         ("sequence", sequence_display(sequence)),
         ("sequence_key", sequence_text_key(sequence) if sequence else _NOTHING),
     )
-    finders = [each_of if number in listed else first_of for number, _ in enumerate(stanza_roles(stanza))]
-    found = [find(extractor, own) for find, (_, own) in zip(finders, stanza_roles(stanza), strict=True)]
+    roles = enumerate(stanza_roles(stanza))
+    found = [(each_of if number in listed else first_of)(extractor, own) for number, (_, own) in roles]
     if stanza.ignore_types:
         test = ignored_type(first_of(extractor, stanza.type), stanza.ignore_types)
         found = [f"CASE WHEN NOT coalesce({test}, false) THEN {entity} END" for entity in found]
