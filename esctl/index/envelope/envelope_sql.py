@@ -138,7 +138,8 @@ def _of_element(extractor: Extractor, array: str, alternative: str) -> str:
     if "{" not in alternative:
         return text(alternative)
     pieces = re.split(r"\{([^{}]*)\}", alternative)
-    return "(" + " || ".join(text(piece) if i % 2 else literal(piece) for i, piece in enumerate(pieces) if piece) + ")"
+    parts = [f"nullif({text(piece)}, '')" if i % 2 else literal(piece) for i, piece in enumerate(pieces) if piece]
+    return "(" + " || ".join(parts) + ")"
 
 
 def kind_sql(entity: str) -> str:
@@ -237,8 +238,7 @@ def envelope_sql(stanza: Stanza, extractor: Extractor, listed: Set[int] = frozen
     if stanza.ignore_types:
         test = ignored_type(first_of(extractor, stanza.type), stanza.ignore_types)
         found = [f"CASE WHEN NOT coalesce({test}, false) THEN {entity} END" for entity in found]
-    if stanza.ignore_case:
-        found = [f"lower({entity})" for entity in found]
+    found = _in_lower_case(found, listed) if stanza.ignore_case else found
     tenant = first_of(extractor, stanza.tenant) if stanza.tenant else ""
     entities = tuple(
         _each_of_tenant(tenant, entity, kind)
@@ -247,6 +247,11 @@ def envelope_sql(stanza: Stanza, extractor: Extractor, listed: Set[int] = frozen
         for number, entity in enumerate(found)
     )
     return EnvelopeSql(columns, entities)
+
+
+def _in_lower_case(entities: Sequence[str], listed: Set[int]) -> list[str]:
+    each = "list_transform({}, lambda n: lower(n))"
+    return [each.format(sql) if number in listed else f"lower({sql})" for number, sql in enumerate(entities)]
 
 
 def _each_of_tenant(tenant: str, entities: str, kind: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from esctl.errors import UsageError
 from esctl.index.envelope.paths import EACH, parse_path
 from esctl.index.envelope.payload_keys import KEYS as PAYLOAD_KEYS
-from esctl.index.envelope.payload_keys import read_encoding, read_names, written_keys
+from esctl.index.envelope.payload_keys import read_encoding, read_flag, read_names, written_keys
 from esctl.index.envelope.text.keys import TEXT_KEYS, read_text_key, write_text_keys
 from esctl.index.envelope.times.keys import TIME_KEYS, read_time_key, write_time_keys
 from esctl.index.envelope.toml_text import toml_key, toml_string
@@ -35,10 +35,7 @@ _ORDERS = ("time", "position", "sequence")
 _SCOPES = ("source", "store")
 _BESIDE = ("scope", "ignore", "ignore_types", *TEXT_KEYS, *TIME_KEYS)
 """What says nothing of where fields are, and so may stand beside what is recognised."""
-_KEYS = (
-    "preset", *FIELDS, *TABLES, "tombstone", "order", "unwrap", *PAYLOAD_KEYS, "absent", "ignore_case", *_BESIDE,
-    "day_first",
-)  # fmt: skip
+_KEYS = ("preset", *FIELDS, *TABLES, "tombstone", "order", "unwrap", *PAYLOAD_KEYS, *_BESIDE, "day_first")
 
 _TEMPLATE_FIELD = re.compile(r"\{([^{}]*)\}")
 _GENERATION = re.compile(r"#[0-9]+\Z")
@@ -197,7 +194,7 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
     if key in ("data_without", "ignore_types", "absent"):
         return {key: read_names(value, where)}
     if key == "ignore_case":
-        return {key: _flag(value, where)}
+        return {key: read_flag(value, where)}
     if key == "ignore":
         return {key: _condition(value, where)}
     if key in TIME_KEYS or key == "day_first":
@@ -205,12 +202,6 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
     if key in TEXT_KEYS:
         return read_text_key(key, value, where)
     return {key: _path(value, where)} if key == "unwrap" else {}
-
-
-def _flag(value: object, where: str) -> bool:
-    if value not in (True, False, "true", "false"):  # as texts in --map
-        raise UsageError(f"{where} is neither true nor false")
-    return value in (True, "true")
 
 
 def _condition(value: object, where: str) -> str:
@@ -335,8 +326,6 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
     ]
     lines += [f"tombstone = {_write_values(stanza.tombstone)}"] * (stanza.tombstone != base.tombstone)
     lines += written_keys(stanza, base, toml_string)
-    if stanza.ignore_case != base.ignore_case:
-        lines.append(f"ignore_case = {str(stanza.ignore_case).lower()}")
     lines += [*write_time_keys(stanza), *write_text_keys(stanza, base)]
     for key in TABLES:
         if getattr(stanza, key) != getattr(base, key):

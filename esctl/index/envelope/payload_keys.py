@@ -10,7 +10,7 @@ from esctl.index.decode.opened import ENCODINGS, WHOLE, Opening
 from esctl.index.envelope.paths import parse_path
 from esctl.model import Stanza
 
-KEYS = ("encoding", "data_without")
+KEYS = ("encoding", "data_without", "absent", "ignore_case")
 _HINT = 'write encoding = "json" for what is in data, or encoding = { payload = "json", headers = "base64" }'
 
 
@@ -47,6 +47,13 @@ def read_names(value: object, where: str) -> tuple[str, ...]:
     return tuple(names)
 
 
+def read_flag(value: object, where: str) -> bool:
+    """Read true or false; raises UsageError."""
+    if value not in (True, False, "true", "false"):  # as texts in --map
+        raise UsageError(f"{where} is neither true nor false")
+    return value in (True, "true")
+
+
 def openings_of(stanza: Stanza) -> tuple[Opening, ...]:
     """Return the texts of a stanza that are opened, by path."""
     return tuple((parse_path(path), encoding) for path, encoding in stanza.opened)
@@ -61,6 +68,8 @@ def written_keys(stanza: Stanza, base: Stanza, quoted: Any) -> list[str]:
             by_path.setdefault(path, []).append(encoding)
         items = (f"{quoted(path)} = {_list(names, quoted)}" for path, names in by_path.items())
         lines.append(f"encoding = {{ {', '.join(items)} }}")
+    if stanza.ignore_case != base.ignore_case:
+        lines.append(f"ignore_case = {str(stanza.ignore_case).lower()}")
     changed = [
         name for name in ("data_without", "ignore_types", "absent") if getattr(stanza, name) != getattr(base, name)
     ]

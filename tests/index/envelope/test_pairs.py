@@ -116,3 +116,21 @@ def test_case_makes_no_difference_where_a_mapping_says_so(tmp_path: Path) -> Non
     )
     good("ingest", "a.jsonl", cwd=tmp_path)
     assert [row["entity"] for row in good("entities", cwd=tmp_path).rows] == ["/a/b"]
+
+
+def test_nor_does_case_among_the_elements_of_an_array(tmp_path: Path) -> None:
+    from tests.support.cli_harness import good
+
+    record = {
+        "id": "1",
+        "type": "T",
+        "time": "2024-03-01",
+        "of": [{"k": "A", "n": "x"}, {"k": "a", "n": "X"}, {"k": "", "n": "y"}],
+    }
+    (tmp_path / "a.jsonl").write_text(json.dumps(record) + "\n")
+    (tmp_path / "esctl.toml").write_text(
+        '[mapping]\nid = "id"\ntype = "type"\ntime = "time"\nignore_case = true\n'
+        '[mapping.entities]\nthing = "{of[*].k}/{of[*].n}"\n'
+    )
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    assert {row["entity"] for row in good("log", "--columns", "entity", cwd=tmp_path).rows} == {"a/x"}
