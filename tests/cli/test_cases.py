@@ -38,6 +38,10 @@ BOB = [{"entity": "bob", "actor": "arn:aws:iam::111122223333:user/adm"}] * 2
 OKTA = [
     {"entity": entity, "actor": "adm@x.test"} for _ in range(3) for entity in ("User/bob@x.test", "UserGroup/Admins")
 ]
+KEYED = Facts(
+    ("kv.tsv",),
+    events=[{"type": "CustomerRegistered", "time": "2024-03-01T09:00:00Z", "entity": "cust-1"}, {}, {}, {}],
+)
 SECONDS = [f"2024-03-01T00:00:0{second}Z" for second in range(8)]
 
 FACTS: dict[str, list[Facts]] = {
@@ -100,7 +104,7 @@ FACTS: dict[str, list[Facts]] = {
     "24": [Facts((name,), events=3) for name in ("logs.tar.gz", "logs.zip")],
     "25": [Facts(code=3, told=("1,990 new records are in the log",), events=1990)],
     "29": [Facts(events=2)],
-    "30": [Facts(("cri.log",), events=3), Facts(("cw.log",), events=3), Facts(("kv.tsv",), events=4)],
+    "30": [Facts(("cri.log",), events=3), Facts(("cw.log",), events=3), KEYED],
     "32": [Facts((name,), events=FRACTION) for name in ("e.jsonl", "i.jsonl")],
     "33": [
         Facts(("us.jsonl",), events=dated("2024-03-05T02:14:42Z", "2024-03-13T14:14:43Z")),
