@@ -15,6 +15,7 @@ from esctl.engine.exact_text import members_sql, unmark_text_sql
 from esctl.index.envelope.envelope_sql import listed_roles, stanza_roles
 from esctl.index.envelope.event_columns import batched, read_events
 from esctl.index.envelope.event_sql import Group, sampled_columns
+from esctl.index.envelope.log_positions import is_position_sql, position_number_sql
 from esctl.index.files.last_placed import Before
 from esctl.index.files.manifest import ERASED
 from esctl.index.files.payload_columns import PayloadColumn, json_kind_sql, null_mark
@@ -120,17 +121,34 @@ def _with_sequence_key(connection: duckdb.DuckDBPyConnection, events: pa.Table) 
     sequence = events["sequence"]
     if sequence.null_count == len(sequence):
         return "none", events
-    magnitude = f"abs(coalesce(try_cast(sequence AS HUGEINT), {BIGINT_SEQUENCE}))"
-    no_bigint = f"NOT regexp_matches(sequence, '^(0|-?[1-9][0-9]*)$') OR {magnitude} >= {BIGINT_SEQUENCE}"
     connection.register("esctl_sequences", events.select(["sequence"]))
     try:
-        row = single_row(connection, f"SELECT count(*) FILTER ({no_bigint}) FROM esctl_sequences")
+        row = single_row(connection, f"SELECT count(*) FILTER ({_no_bigint('sequence')}) FROM esctl_sequences")
+        if row is not None and row[0]:
+            sequence = _positions(connection)
     finally:
         connection.unregister("esctl_sequences")
-    if row is None or row[0]:
+    if sequence is None:
         return "text", events
     at = events.schema.get_field_index("sequence_key")
     return "bigint", events.set_column(at, "sequence_key", sequence.cast(pa.int64()))
+
+
+def _no_bigint(sequence: str) -> str:
+    magnitude = f"abs(coalesce(try_cast({sequence} AS HUGEINT), {BIGINT_SEQUENCE}))"
+    return f"NOT regexp_matches({sequence}, '^(0|-?[1-9][0-9]*)$') OR {magnitude} >= {BIGINT_SEQUENCE}"
+
+
+def _positions(connection: duckdb.DuckDBPyConnection) -> pa.ChunkedArray | None:
+    """Return sequences as numbers where those that are none are positions in a database's log; None otherwise."""
+    number = (
+        f"CASE WHEN {is_position_sql('sequence')} THEN {position_number_sql('sequence')}::VARCHAR ELSE sequence END"
+    )
+    numbers = f"(SELECT {number} AS n FROM esctl_sequences)"
+    row = single_row(connection, f"SELECT count(*) FILTER ({_no_bigint('n')}) FROM {numbers}")
+    if row is None or row[0]:
+        return None
+    return connection.sql(f"SELECT n FROM {numbers}").to_arrow_table()["n"]
 
 
 def _built(

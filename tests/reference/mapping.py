@@ -246,6 +246,9 @@ def sequence_key(parts: tuple[Any, ...]) -> tuple[tuple[int, Any], ...]:
 def _part_key(part: Any) -> tuple[int, Any]:
     text = canonical_number(part) if is_number(part) else to_text(part)
     assert text is not None
+    if re.fullmatch("[0-9A-F]{1,8}/[0-9A-F]{1,8}", text):
+        high, low = text.split("/")
+        return (0, Decimal(int(high, 16) * 2**32 + int(low, 16)))
     return (0, Decimal(text)) if NUMBER.fullmatch(text) else (1, text)
 
 

@@ -104,7 +104,7 @@ def _record(
     if draw(st.booleans()):
         record["actor"] = draw(st.sampled_from(["ann", "bob", None]))
     if "sequence" in mapping:
-        record["seq"] = draw(st.sampled_from([1, 2, 3, Decimal("2.0"), 10, "9", "b", "a"]))
+        record["seq"] = draw(st.sampled_from([1, 2, 3, Decimal("2.0"), 10, "9", "b", "a", "0/FFFFFF0", "0/10000020"]))
     if "data" in mapping:
         record["meta"] = {
             "lsn": draw(st.sampled_from([1, 2, "10"])),

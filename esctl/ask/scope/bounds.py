@@ -12,6 +12,7 @@ from esctl.engine.duckdb import explained
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
 from esctl.index.envelope.envelope_sql import sequence_text_key
+from esctl.index.envelope.log_positions import position_number
 from esctl.index.pruning import ALWAYS, Predicate, Reach
 from esctl.index.scan import FOLDABLE, IndexView
 from esctl.model import AsOf
@@ -85,7 +86,7 @@ def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
         raise UsageError(f"{at.text}: no event has a sequence", 'map it in esctl.toml: sequence = "<path>"')
     if not view.has_text_sequences:
         try:
-            return f"sequence_key {less} {int(at.value)}"
+            return f"sequence_key {less} {sequence_number(at.value)}"
         except ValueError:
             raise UsageError(
                 f"{at.text}: the sequences of this store are whole numbers", "write it like seq:9"
@@ -96,6 +97,12 @@ def _sequence_condition(view: IndexView, at: AsOf, less: str) -> str:
         return f"sequence_key < {key}"
     # A bound on the first parts of a sequence takes in all that begin with them.
     return f"(sequence_key <= {key} OR starts_with(sequence_key, {key} || chr(1)))"
+
+
+def sequence_number(text: str) -> int:
+    """Return a sequence as a number. Raises ValueError where it is none."""
+    position = position_number(text.strip())
+    return int(text) if position is None else position
 
 
 def _event_condition(connection: duckdb.DuckDBPyConnection, view: IndexView, at: AsOf, less: str) -> str:

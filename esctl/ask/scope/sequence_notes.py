@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from esctl.ask.scope.bounds import sequence_number
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import literal
 from esctl.index.envelope.envelope_sql import sequence_text_key
+from esctl.index.envelope.log_positions import position_number
 from esctl.index.scan import FOLDABLE, IndexView
 from esctl.model import AsOf
 
@@ -21,7 +23,7 @@ def sequence_notes(connection: duckdb.DuckDBPyConnection, view: IndexView, at: A
     The bound is one that `bounds.bound` takes.
     """
     own = sequence_text_key([literal(part.strip()) for part in at.value.split(",")])
-    asked = own if view.has_text_sequences else str(int(at.value))
+    asked = own if view.has_text_sequences else str(sequence_number(at.value))
     matches = f"(sequence_key = {asked} OR starts_with(sequence_key, {asked} || chr(1)))"
     is_own = matches if view.has_text_sequences else f"sequence_key = {asked}"
     rows = view.relation(
@@ -48,7 +50,7 @@ def sequence_notes(connection: duckdb.DuckDBPyConnection, view: IndexView, at: A
     if repeated and own_events > 1 and not several:
         of = f"of {entities} entities" if entities > 1 else "of one entity"
         return [f"note: {own_events} events {of} have the sequence {_shown(at.value)}: {text} counts for each of them"]
-    if repeated and not own_events:
+    if repeated and not own_events and position_number(at.value) is None:
         return [f"note: no event has the sequence {_shown(at.value)}, and others are given several times"]
     return []
 

@@ -9,6 +9,7 @@ from msgspec import Struct, field
 
 from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal, text_list
+from esctl.index.envelope.log_positions import is_position_sql, position_number_sql
 from esctl.index.envelope.paths import EACH, json_pointer, parse_path
 from esctl.model import Stanza
 
@@ -162,7 +163,9 @@ def sequence_text_key(parts: Sequence[str]) -> str:
 
 
 def sortable_text(text: str) -> str:
-    """Encode one part of a sequence (SQL text) so that byte order is its order."""
+    """Encode one part of a sequence (SQL text) so that byte order is its order. A position in a log is a number."""
+    position = f"CAST({position_number_sql(text)} AS VARCHAR)"
+    counted = f"'2' || lpad(CAST(length({position}) AS VARCHAR), 5, '0') || {position} || '.'"
     number = f"regexp_matches({text}, '^-?[0-9]+([.][0-9]+)?$')"
     whole = f"ltrim(regexp_extract({text}, '^-?([0-9]+)', 1), '0')"
     fraction = f"rtrim(regexp_extract({text}, '[.]([0-9]+)$', 1), '0')"
@@ -172,7 +175,8 @@ def sortable_text(text: str) -> str:
     complement = f"translate({body}, '0123456789', '9876543210')"
     down = f"'1' || lpad(CAST(99999 - length({whole}) AS VARCHAR), 5, '0') || {complement} || '~'"
     negative = f"(starts_with({text}, '-') AND {body} <> '.')"
-    return f"CASE WHEN {number} THEN (CASE WHEN {negative} THEN {down} ELSE {up} END) ELSE '3' || {text} END"
+    signed = f"CASE WHEN {negative} THEN {down} ELSE {up} END"
+    return f"CASE WHEN {number} THEN ({signed}) WHEN {is_position_sql(text)} THEN {counted} ELSE '3' || {text} END"
 
 
 def aliases_sql(extractor: Extractor, aliases: Sequence[tuple[str, Sequence[str]]]) -> str:

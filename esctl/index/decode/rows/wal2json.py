@@ -10,17 +10,6 @@ _TYPES = {"I": INSERT, "U": UPDATE, "D": DELETE, "T": TRUNCATE}
 _BESIDE = {"B": "begin", "C": "commit", "M": "message"}
 
 
-def lsn_number(text: Any) -> int | None:
-    """Return a position in PostgreSQL's log (`0/16B3748`) as a number; None where it is none."""
-    if not isinstance(text, str):
-        return None
-    high, slash, low = text.partition("/")
-    try:
-        return (int(high, 16) << 32) + int(low, 16) if slash else None
-    except ValueError:
-        return None
-
-
 def read(record: Any) -> RowChange | Beside | None:
     """Read a record of format 2 as a change; None where it is none."""
     action = text_of(record.get("action")) if isinstance(record, dict) else ""
@@ -34,7 +23,7 @@ def read(record: Any) -> RowChange | Beside | None:
     primary = record.get("pk")
     names = tuple(_columns(primary)) if isinstance(primary, list) else None
     row = identity if kind == DELETE else row
-    lsn = lsn_number(record.get("lsn"))
+    lsn = text_of(record.get("lsn"))
     return RowChange(
         kind,
         text_of(record.get("schema")),
@@ -44,7 +33,7 @@ def read(record: Any) -> RowChange | Beside | None:
         names,
         old=identity if kind == UPDATE and identity else None,
         match=identity or None,
-        order=() if lsn is None else (lsn,),
+        order=(lsn,) if lsn else (),
         time=record.get("timestamp"),
         transaction=_transaction(record),
     )

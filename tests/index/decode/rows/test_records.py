@@ -133,7 +133,7 @@ def wal2json(action: str, columns: Any = None, identity: Any = None, **more: Any
 
 def test_wal2json_tells_columns_as_names_and_values() -> None:
     found = row(wal2json("I", {"id": 1, "a": None}), "wal2json")
-    assert (found["entity"], found["row"], found["seq"]) == ("public.t/1", {"id": 1, "a": None}, 0x10000020)
+    assert (found["entity"], found["row"], found["seq"]) == ("public.t/1", {"id": 1, "a": None}, "0/10000020")
     found = row(wal2json("U", {"id": 2}, {"id": 1}), "wal2json")
     assert (found["partial"], found["old"]) == ("public.t/2", "public.t/1")
     assert row(wal2json("D", None, {"id": 1}), "wal2json")["entity"] == "public.t/1"
