@@ -96,13 +96,14 @@ def read_basis(path: Path) -> Basis:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(f"--basis-from {path}: {reason}", _HINT) from error
-    found = [basis for line in lines if (basis := _parsed(line)) is not None]
+    found = [basis for line in lines if (basis := parse_basis(line)) is not None]
     if not found:
         raise UsageError(f"--basis-from {path}: no line of it is a basis", _HINT)
     return found[-1]
 
 
-def _parsed(line: str) -> Basis | None:
+def parse_basis(line: str) -> Basis | None:
+    """Read a line that `to_json` wrote; None for another."""
     try:
         document = json.loads(line)
         position, root = int(document["position"]), str(document["root"])
@@ -126,7 +127,7 @@ def held(basis: Basis, path: Path, current: StoreState, mapping: MappingConfig) 
             f"the basis has the mapping {basis.mapping}, and this store is read under {mapping_hash(mapping)}",
             "give the esctl.toml of that time with --config",
         )
-    then = _ended_at(open_log(path), current, basis.position)
+    then = ended_at(open_log(path), current, basis.position)
     if then is None or then.root != basis.root:
         reason = "is another log" if then is not None else f"never ended at position {basis.position}"
         raise InputError(
@@ -160,8 +161,8 @@ def names_zones(cursors: Iterable[Cursor]) -> bool:
     return any(zones.fixed_minutes(tz) is None for tz in named)
 
 
-def _ended_at(log: CommitLog, current: StoreState, position: int) -> StoreState | None:
-    """Find the last commit that left the log at a position, by bisection: the log only grows."""
+def ended_at(log: CommitLog, current: StoreState, position: int) -> StoreState | None:
+    """Find the last commit that left the log at a position, by bisection, as the log only grows; None if none did."""
     low, high = 0, current.seq
     while low < high:
         middle = (low + high + 1) // 2

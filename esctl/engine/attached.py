@@ -1,0 +1,62 @@
+"""Database files of others beside what a session asks: attached to it, for as long as they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from esctl.engine.duckdb import Session, _compiled
+from esctl.engine.quoting import literal
+from esctl.errors import EsctlError, InputError
+
+ALIAS = "esctl_target"
+_HINT = "it must be a DuckDB file that you may write"
+
+
+@contextmanager
+def told(path: Path, hint: str = _HINT) -> Iterator[None]:
+    """Turn DuckDB's errors about a file of others into InputErrors that name it."""
+    try:
+        yield
+    except _compiled().Error as error:
+        raise _about(path, str(error), hint) from error
+
+
+def attach(session: Session, path: Path, *, writing: bool) -> None:
+    """Attach a DuckDB file as `ALIAS`; one that does not exist is made, if it is for `writing`.
+
+    Raises InputError for a file that is none, or that another process has open.
+    """
+    options = "TYPE duckdb" if writing else "TYPE duckdb, READ_ONLY"
+    with told(path):
+        session.connection.execute(f"ATTACH {literal(str(path))} AS {ALIAS} ({options})")
+
+
+@contextmanager
+def transaction(session: Session, path: Path) -> Iterator[None]:
+    """Make what the block does one change of the attached file: all of it, or nothing where it raises."""
+    with told(path):
+        session.connection.execute("BEGIN")
+        try:
+            yield
+            session.connection.execute("COMMIT")
+        except BaseException:
+            with suppress(_compiled().Error):
+                session.connection.execute("ROLLBACK")
+            raise
+
+
+def detach(session: Session) -> None:
+    """Let go of what is attached; what was begun in it and not committed is undone."""
+    with suppress(_compiled().Error):
+        session.connection.execute("ROLLBACK")
+    with suppress(_compiled().Error):
+        session.connection.execute(f"DETACH {ALIAS}")
+
+
+def _about(path: Path, text: str, hint: str) -> EsctlError:
+    first = text.splitlines()[0] if text else "it cannot be read"
+    if "lock" in first or "already attached" in first or "file handle conflict" in first:
+        return InputError(f"{path} is open in another process", "wait until it is done, or stop it")
+    return InputError(f"{path}: {first}", hint)

@@ -1,0 +1,99 @@
+"""The columns that fields of states have in a table: their names and types, and how these grow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.projection.values import MOST_DIGITS
+
+BEFORE = ("entity", "kind")
+AFTER = ("version", "position", "time")
+WHOLE = "*"
+"""Name of the one field that stands for whole states, where their fields are too many to be columns."""
+
+Kind = Literal["none", "boolean", "number", "text", "json"]
+
+
+class Field(Struct, frozen=True):
+    """A field of states, its column, and what its values have been so far.
+
+    `none`: there was no value yet; `json`: objects, lists, or values of several types, all as JSON text. Numbers have
+    at most `whole` digits before the point and `scale` after it.
+    """
+
+    name: str
+    column: str
+    kind: Kind = "none"
+    whole: int = 0
+    scale: int = 0
+
+    @property
+    def is_integer(self) -> bool:
+        """Return whether all values are whole numbers that 64 bits hold."""
+        return self.kind == "number" and self.scale == 0 and self.whole < 19
+
+    @property
+    def is_decimal(self) -> bool:
+        """Return whether all values are numbers that one DECIMAL of 38 digits holds."""
+        return self.kind == "number" and self.whole + self.scale <= MOST_DIGITS
+
+
+def joined(first: Field, second: Field) -> Field:
+    """Return a field that has the values of both; its column is that of the first."""
+    kinds = {first.kind, second.kind} - {"none"}
+    kind: Kind = "none" if not kinds else kinds.pop() if len(kinds) == 1 else "json"
+    return replace(first, kind=kind, whole=max(first.whole, second.whole), scale=max(first.scale, second.scale))
+
+
+def grown(kept: Sequence[Field], found: Sequence[Field], longest: int | None = None) -> tuple[Field, ...]:
+    """Return the fields that were kept, each with what was found of it, then the new ones with columns of their own."""
+    by_name = {field.name: field for field in found}
+    known = [joined(field, by_name.pop(field.name, field)) for field in kept]
+    return (*known, *named(by_name.values(), known, longest))
+
+
+def anew(kept: Sequence[Field], found: Sequence[Field], longest: int | None = None) -> tuple[Field, ...]:
+    """Return the fields that were found, for a table made anew; a column that was there keeps its name."""
+    columns = {field.name: field.column for field in kept}
+    old = [replace(field, column=columns[field.name]) for field in found if field.name in columns]
+    return (*old, *named([field for field in found if field.name not in columns], old, longest))
+
+
+def fits(old: Sequence[Field], new: Sequence[Field], type_of: Callable[[Field], str]) -> bool:
+    """Return whether values that stand in columns of before can stay there; further columns do no harm."""
+    return all(
+        type_of(before) == type_of(after) and before.kind in ("none", after.kind)
+        for before, after in zip(old, new, strict=False)
+    )
+
+
+def named(found: Iterable[Field], known: Sequence[Field] = (), longest: int | None = None) -> list[Field]:
+    """Give new fields columns whose names differ in more than case from all others, in at most `longest` bytes."""
+    taken = {name.casefold() for name in (*BEFORE, *AFTER, *(field.column for field in known))}
+    new = []
+    for field in found:
+        column = _free(field.name, taken, longest)
+        taken.add(column.casefold())
+        new.append(replace(field, column=column))
+    return new
+
+
+def _free(name: str, taken: set[str], longest: int | None) -> str:
+    plain = "state" if name == WHOLE else name.replace("\0", "\ufffd") or "state."
+    tries = [plain, f"state.{plain}"]
+    number = 2
+    for column in tries:
+        short = _cut(column, longest)
+        if short.casefold() not in taken:
+            return short
+    while (short := f"{_cut(plain, longest and longest - len(str(number)) - 1)}_{number}").casefold() in taken:
+        number += 1
+    return short
+
+
+def _cut(text: str, longest: int | None) -> str:
+    return text if longest is None else text.encode()[:longest].decode(errors="ignore")

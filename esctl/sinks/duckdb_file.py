@@ -1,0 +1,158 @@
+"""Keep states in a table of a DuckDB file."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from esctl.engine.attached import ALIAS, attach, detach, told, transaction
+from esctl.engine.duckdb import Session
+from esctl.engine.quoting import identifier, literal
+from esctl.errors import UsageError
+from esctl.output.cells import number_sql
+from esctl.sinks import kept
+from esctl.sinks.columns import Field, anew, fits, grown
+from esctl.sinks.kept import Kept
+from esctl.sinks.places import check_file
+from esctl.sinks.protocol import NOTHING, Changes, Copied, NeedsWholeError, Progress
+from esctl.sinks.tabular import Staged, stage
+
+_PROGRESS = f"{ALIAS}.main.{kept.TABLE}"
+_AT = "SELECT * REPLACE (timezone('UTC', time) AS time) FROM"
+
+
+def column_type(field: Field) -> str:
+    """Return the type of a field's column: the one that holds all of its values, else text."""
+    if field.kind == "number":
+        return "BIGINT" if field.is_integer else f"DECIMAL(38,{field.scale})" if field.is_decimal else "VARCHAR"
+    return {"boolean": "BOOLEAN", "json": "JSON"}.get(field.kind, "VARCHAR")
+
+
+class DuckdbFile:
+    """A table of a DuckDB file, and in `esctl_progress` beside it what it is at; a transaction changes both."""
+
+    def __init__(self, session: Session, path: Path, table: str, *, writing: bool) -> None:
+        self._session = session
+        self._path = path
+        self._name = table
+        self._table = f"{ALIAS}.main.{identifier(table)}"
+        self._writing = writing
+        self._made = False  # by us, with nothing in it yet
+        self._attached = False
+        self._kept: Kept | None = None
+
+    def __enter__(self) -> Self:
+        """Attach the file; its lock keeps other processes out."""
+        exists = check_file(self._path)
+        check_file(self._path.with_name(f"{self._path.name}.wal"))
+        if not exists and not self._writing:
+            return self
+        attach(self._session, self._path, writing=self._writing)
+        self._attached, self._made = True, not exists
+        try:
+            self._read()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Detach the file; one that was made for nothing goes again."""
+        if self._attached:
+            detach(self._session)
+            self._attached = False
+        if self._made:
+            with suppress(OSError):
+                self._path.unlink()
+
+    def progress(self) -> Progress | None:
+        """Return what the table is of."""
+        return self._kept.progress if self._kept is not None else None
+
+    def copied(self) -> Copied:
+        """Return the rows of the table."""
+        if self._kept is None:
+            return NOTHING
+        cells = [f"{_text(field)} AS {identifier(field.column)}" for field in self._kept.fields]
+        listed = ", ".join(["entity", "kind", *cells, "version", "position", "timezone('UTC', time) AS time"])
+        sql = f"SELECT {listed} FROM {self._table}"
+        with told(self._path):
+            self._session.connection.execute(f"SELECT * FROM ({sql}) LIMIT 0").fetchall()
+        return Copied(sql, self._kept.fields)
+
+    def apply(self, changes: Changes, progress: Progress) -> None:
+        """Change the rows, and what they are at, in one transaction."""
+        staged = stage(self._session, changes.rows)
+        old = self._kept
+        fresh = changes.whole or old is None
+        known = old.fields if old is not None else ()
+        fields = (anew if fresh else grown)(known, staged.fields)
+        types = {field.column: column_type(field) for field in fields}
+        if not fresh and not fits(known, fields, column_type):
+            raise NeedsWholeError
+        new = Kept(progress, fields)
+        with transaction(self._session, self._path):
+            if fresh:
+                self._run(f"DROP TABLE IF EXISTS {self._table}")
+                self._run(f"CREATE TABLE {self._table} AS {_AT} ({staged.cells(fields, types)})")
+            else:
+                self._put(staged, fields, types, len(known))
+            self._run(f"CREATE TABLE IF NOT EXISTS {_PROGRESS} ({_columns()})")
+            self._run(f"DELETE FROM {_PROGRESS} WHERE name = {literal(self._name)}")
+            self._run(f"INSERT INTO {_PROGRESS} VALUES ({', '.join(map(literal, kept.to_row(self._name, new)))})")
+        self._kept, self._made = new, False
+        staged.discard()
+
+    def drop(self) -> None:
+        """Drop the table and what is known of it."""
+        if self._kept is None:
+            return
+        with transaction(self._session, self._path):
+            self._run(f"DROP TABLE IF EXISTS {self._table}")
+            self._run(f"DELETE FROM {_PROGRESS} WHERE name = {literal(self._name)}")
+        self._kept = None
+
+    def _put(self, staged: Staged, fields: tuple[Field, ...], types: dict[str, str], known: int) -> None:
+        for field in fields[known:]:
+            self._run(f"ALTER TABLE {self._table} ADD COLUMN {identifier(field.column)} {types[field.column]}")
+        self._run(f"DELETE FROM {self._table} WHERE (kind, entity) IN (SELECT (kind, entity) FROM ({staged.touched}))")
+        self._run(f"INSERT INTO {self._table} BY NAME {_AT} ({staged.cells(fields, types)})")
+
+    def _read(self) -> None:
+        with told(self._path):
+            self._kept = None
+            if self._has(kept.TABLE):
+                listed = ", ".join(kept.COLUMNS)
+                found = self._run(f"SELECT {listed} FROM {_PROGRESS} WHERE name = {literal(self._name)}").fetchall()
+                self._kept = kept.from_row(found[0], f"{self._path}/{self._name}") if found else None
+            if self._kept is None and (self._has(self._name) or self._name == kept.TABLE):
+                raise UsageError(
+                    f"{self._path} has a {self._name} that is no view of esctl", "name another table with --to"
+                )
+
+    def _has(self, name: str) -> bool:
+        wanted = f"database_name = '{ALIAS}' AND lower({{}}_name) = lower({literal(name)})"
+        found = self._run(
+            f"SELECT 1 FROM duckdb_tables() WHERE {wanted.format('table')} "
+            f"UNION ALL SELECT 1 FROM duckdb_views() WHERE {wanted.format('view')}"
+        ).fetchall()
+        return bool(found)
+
+    def _run(self, sql: str) -> Any:
+        return self._session.connection.execute(sql)
+
+
+def _columns() -> str:
+    types = {"position": "BIGINT", "fields": "JSON", "basis": "JSON"}
+    return ", ".join(f"{name} {types.get(name, 'VARCHAR')}" for name in kept.COLUMNS)
+
+
+def _text(field: Field) -> str:
+    column = identifier(field.column)
+    if field.kind == "number" and (field.is_integer or field.is_decimal):
+        return number_sql(column)
+    return f"CAST({column} AS VARCHAR)"

@@ -1,0 +1,48 @@
+"""What a target keeps of its progress: columns that anybody may read, the basis as `--basis-from` reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from esctl.ask.scope.basis import parse_basis, to_json
+from esctl.errors import InputError
+from esctl.sinks.columns import Field
+from esctl.sinks.protocol import Progress
+
+TABLE = "esctl_progress"
+COLUMNS = ("name", "store", "projection", "position", "root", "basis", "fields")
+"""`name` is the table's, and the key; `position` an integer; `fields` JSON; all else text."""
+
+
+class Kept(Struct, frozen=True):
+    """The progress of a copy, and the columns that it has."""
+
+    progress: Progress
+    fields: tuple[Field, ...]
+
+
+def to_row(name: str, kept: Kept) -> tuple[Any, ...]:
+    """Return the cells of `COLUMNS`."""
+    progress = kept.progress
+    basis = progress.basis
+    fields = msgspec.json.encode(kept.fields).decode()
+    return (name, progress.store, progress.projection, basis.position, basis.root, to_json(basis), fields)
+
+
+def from_row(row: Sequence[Any], where: str) -> Kept:
+    """Read the cells of `COLUMNS`. Raises InputError, naming `where`, for what was not written by `to_row`."""
+    _, store, projection, _, _, basis_text, fields_text = row
+    try:
+        basis = parse_basis(basis_text)
+        fields = msgspec.json.decode(fields_text, type=tuple[Field, ...])
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        basis = None
+    if basis is None or not isinstance(store, str) or not isinstance(projection, str):
+        raise InputError(
+            f"{where}: what {TABLE} says is not as esctl wrote it", "drop the view, and make it anew"
+        )
+    return Kept(Progress(store, projection, basis), fields)

@@ -1,0 +1,307 @@
+"""Keep states in a folder of Parquet files, and a manifest that says which of them count."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from msgspec import Struct
+
+from esctl.ask.scope.basis import parse_basis, to_json
+from esctl.engine.attached import told
+from esctl.engine.duckdb import Session, explained, relational, single_row
+from esctl.engine.quoting import identifier, literal, text_list
+from esctl.errors import InputError, UsageError
+from esctl.output.cells import number_sql
+from esctl.sinks.columns import Field, anew, fits, grown
+from esctl.sinks.kept import Kept
+from esctl.sinks.places import check_folder
+from esctl.sinks.protocol import NOTHING, Changes, Copied, NeedsWholeError, Progress
+from esctl.sinks.tabular import Staged, stage
+from esctl.storage.local import TEMPORARY, Filesystem, create_new, entries, read_regular, remove, write_replacing
+
+MANIFEST = "manifest.json"
+FILE_ROWS = 100_000
+"""Rows of a file, about: a change writes the files anew that it falls into."""
+_LARGEST = 64 << 20
+_OWN = re.compile(rf"[0-9a-f]{{32}}\.parquet|{re.escape(TEMPORARY)}.*")
+_HINT = "drop the view, and make it anew"
+
+
+class Part(Struct, frozen=True):
+    """A file: its rows are those of the keys from its first on, up to the first of the file after it."""
+
+    file: str
+    kind: str
+    entity: str
+    rows: int
+
+
+class ParquetFolder:
+    """Parquet files sorted by kind and entity; one file more, the manifest, is replaced as the change is made."""
+
+    def __init__(self, session: Session, folder: Path, *, writing: bool) -> None:
+        self._session = session
+        self._folder = folder
+        self._writing = writing
+        self._made = False  # by us, with nothing in it yet
+        self._lock: int | None = None
+        self._kept: Kept | None = None
+        self._parts: tuple[Part, ...] = ()
+        self._files = Filesystem()
+
+    def __enter__(self) -> Self:
+        """Open the folder; one that is written is locked until it is closed."""
+        exists = check_folder(self._folder)
+        if not exists and not self._writing:
+            return self
+        try:
+            if self._writing:
+                self._take(exists)
+            self._read()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give back the lock; a folder that was made for nothing goes again."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        if self._made:
+            with suppress(OSError):
+                self._folder.rmdir()
+
+    def progress(self) -> Progress | None:
+        """Return what the files are of."""
+        return self._kept.progress if self._kept is not None else None
+
+    def copied(self) -> Copied:
+        """Return the rows of the files."""
+        if self._kept is None or not self._parts:
+            return NOTHING
+        cells = [f"{_text(field)} AS {identifier(field.column)}" for field in self._kept.fields]
+        listed = ", ".join(["entity", "kind", *cells, "version", "position", "timezone('UTC', time) AS time"])
+        sql = f"SELECT {listed} FROM {self._source(self._parts)}"
+        with told(self._folder, _HINT):
+            self._session.connection.execute(f"SELECT * FROM ({sql}) LIMIT 0").fetchall()
+        return Copied(sql, self._kept.fields)
+
+    def apply(self, changes: Changes, progress: Progress) -> None:
+        """Write the files anew that the changes fall into, then the manifest, then remove the files it names no more.
+
+        A file is synced before the manifest is replaced.
+        """
+        staged = stage(self._session, changes.rows)
+        old = self._kept
+        fresh = changes.whole or old is None
+        known = old.fields if old is not None else ()
+        fields = (anew if fresh else grown)(known, staged.fields)
+        if not fresh and (len(fields) != len(known) or not fits(known, fields, column_type)):
+            raise NeedsWholeError
+        written: list[str] = []
+        try:
+            parts = self._written(staged, fields, () if fresh else self._parts, written)
+            new = Kept(progress, fields)
+            write_replacing(self._files, self._folder / MANIFEST, to_text(new, parts), "manifest")
+        except OSError as error:
+            self._remove(written)
+            raise InputError(f"cannot write {self._folder}: {error.strerror or error}", "") from error
+        except BaseException:
+            self._remove(written)
+            raise
+        self._kept, self._parts, self._made = new, parts, False
+        self._sweep()
+        staged.discard()
+
+    def drop(self) -> None:
+        """Remove the files, and the folder if nothing else is in it."""
+        if self._kept is None:
+            return
+        remove(self._folder / MANIFEST)
+        self._kept, self._parts = None, ()
+        self._sweep()
+        with suppress(OSError):
+            self._folder.rmdir()
+
+    def _take(self, exists: bool) -> None:
+        try:
+            if not exists:
+                self._folder.mkdir()
+                self._made = True
+            self._lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            hint = "wait until it is done, or stop it"
+            raise InputError(f"{self._folder} is being written by another process", hint) from None
+        except OSError as error:
+            raise InputError(f"cannot write {self._folder}: {error.strerror or error}", "") from error
+
+    def _read(self) -> None:
+        try:
+            data = read_regular(self._folder / MANIFEST, _LARGEST)
+        except FileNotFoundError:
+            others = [name for name in os.listdir(self._folder) if not _OWN.fullmatch(name)]
+            if others:
+                raise UsageError(
+                    f"{self._folder} holds other things: {others[0]!r}", "give a folder of its own with --to"
+                ) from None
+            return
+        self._kept, self._parts = from_text(data, str(self._folder / MANIFEST))
+
+    def _source(self, parts: Sequence[Part]) -> str:
+        return f"read_parquet({text_list([str(self._folder / part.file) for part in parts])})"
+
+    def _written(
+        self, staged: Staged, fields: tuple[Field, ...], parts: tuple[Part, ...], written: list[str]
+    ) -> tuple[Part, ...]:
+        """Write what is new; return the files that count from now on. `written` gets the names as they are made."""
+        types = {field.column: column_type(field) for field in fields}
+        cells = f"SELECT * REPLACE (timezone('UTC', time) AS time) FROM ({staged.cells(fields, types)})"
+        listed: list[Part] = []
+        for run, touched in self._runs(staged, parts):
+            if not touched:
+                listed += run
+                continue
+            bounds = _bounds(parts, run)
+            rows = f"SELECT * FROM ({cells}) WHERE {bounds}"
+            if run:
+                stay = f"(kind, entity) NOT IN (SELECT (kind, entity) FROM ({staged.touched}))"
+                rows = f"SELECT * FROM {self._source(run)} WHERE {stay} UNION ALL BY NAME {rows}"
+            listed += self._files_of(f"{rows} ORDER BY kind, entity", written)
+        return tuple(listed)
+
+    def _runs(self, staged: Staged, parts: tuple[Part, ...]) -> Iterator[tuple[tuple[Part, ...], bool]]:
+        """Group neighbouring files by whether a change falls into them."""
+        if not parts:
+            yield (), True
+            return
+        firsts = ", ".join(f"({literal(part.kind)}, {literal(part.entity)})" for part in parts[1:])
+        place = f"(SELECT count(*) FROM (VALUES {firsts}) f(k, e) WHERE (f.k, f.e) <= (t.kind, t.entity))"
+        sql = f"SELECT DISTINCT {place if firsts else '0'} FROM ({staged.touched}) t"
+        with explained():
+            hit = {number for (number,) in self._session.connection.execute(sql).fetchall()}
+        run: list[Part] = []
+        for number, part in enumerate(parts):
+            if run and ((number in hit) != (number - 1 in hit)):
+                yield tuple(run), number - 1 in hit
+                run = []
+            run.append(part)
+        yield tuple(run), len(parts) - 1 in hit
+
+    def _files_of(self, rows: str, written: list[str]) -> list[Part]:
+        """Write rows, sorted, to files of about equal size."""
+        with explained():
+            row = single_row(self._session.connection, f"SELECT count(*) FROM ({rows})")
+            assert row is not None
+            size = -(-row[0] // max(row[0] // FILE_ROWS, 1))
+            reader = relational(self._session.connection).sql(rows).to_arrow_reader(min(size, 65_536) or 1)
+        found, batches = [], _cut(reader, size)
+        while (first := next(batches, None)) is not None:
+            name = f"{secrets.token_hex(16)}.parquet"
+            written.append(name)
+            found.append(self._file(name, first, batches, size))
+        return found
+
+    def _file(self, name: str, first: Any, more: Iterator[Any], size: int) -> Part:
+        """Write a file of `size` rows, or as many as are left."""
+        import pyarrow.parquet as pq
+
+        count = first.num_rows
+        with create_new(self._folder / name) as file:
+            with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
+                writer.write_batch(first)
+                while count < size and (batch := next(more, None)) is not None:
+                    writer.write_batch(batch)
+                    count += batch.num_rows
+            self._files.sync(file)
+        return Part(name, first.column("kind")[0].as_py(), first.column("entity")[0].as_py(), count)
+
+    def _sweep(self) -> None:
+        """Remove files of ours that the manifest does not name."""
+        named_here = {part.file for part in self._parts}
+        self._remove([name for name in entries(self._folder) if _OWN.fullmatch(name) and name not in named_here])
+
+    def _remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            with suppress(OSError):
+                self._files.unlink(self._folder / name)
+
+
+def column_type(field: Field) -> str:
+    """Return the type of a field's column: the one that holds all of its values, else text."""
+    if field.kind == "number":
+        return "BIGINT" if field.is_integer else f"DECIMAL(38,{field.scale})" if field.is_decimal else "VARCHAR"
+    return "BOOLEAN" if field.kind == "boolean" else "VARCHAR"
+
+
+def to_text(new: Kept, parts: Sequence[Part]) -> bytes:
+    """Write a manifest: one JSON object, the basis as `--basis-from` reads it."""
+    progress = new.progress
+    told = {
+        "store": progress.store,
+        "projection": progress.projection,
+        "basis": json.loads(to_json(progress.basis)),
+        "rows": sum(part.rows for part in parts),
+        "files": [part.file for part in parts],
+        "columns": {field.column: column_type(field) for field in new.fields},
+        "fields": msgspec.to_builtins(new.fields),
+        "parts": msgspec.to_builtins(tuple(parts)),
+    }
+    return json.dumps(told, ensure_ascii=False, indent=1).encode() + b"\n"
+
+
+def from_text(data: bytes, where: str) -> tuple[Kept, tuple[Part, ...]]:
+    """Read a manifest. Raises InputError for one that `to_text` did not write."""
+    try:
+        told = json.loads(data)
+        basis = parse_basis(json.dumps(told["basis"]))
+        fields = msgspec.convert(told["fields"], tuple[Field, ...])
+        parts = msgspec.convert(told["parts"], tuple[Part, ...])
+        if basis is None or not all(_OWN.fullmatch(part.file) for part in parts):
+            raise ValueError
+        return Kept(Progress(str(told["store"]), str(told["projection"]), basis), fields), parts
+    except (ValueError, LookupError, TypeError, RecursionError, msgspec.MsgspecError) as error:
+        raise InputError(f"{where} is not as esctl wrote it", _HINT) from error
+
+
+def _bounds(parts: Sequence[Part], run: Sequence[Part]) -> str:
+    """Write the condition that a key falls into some neighbouring files of all."""
+    if not run:
+        return "true"
+    start, end = parts.index(run[0]), parts.index(run[-1]) + 1
+    tests = [f"(kind, entity) >= ({literal(run[0].kind)}, {literal(run[0].entity)})"] if start else []
+    if end < len(parts):
+        tests.append(f"(kind, entity) < ({literal(parts[end].kind)}, {literal(parts[end].entity)})")
+    return " AND ".join(tests) or "true"
+
+
+def _cut(reader: Any, size: int) -> Iterator[Any]:
+    """Yield the rows of a reader in batches, none of which reaches over the end of a file of `size` rows."""
+    left = size
+    for batch in reader:
+        at = 0
+        while at < batch.num_rows:
+            piece = batch.slice(at, left)
+            yield piece
+            at += piece.num_rows
+            left = left - piece.num_rows or size
+
+
+def _text(field: Field) -> str:
+    column = identifier(field.column)
+    if field.kind == "number" and (field.is_integer or field.is_decimal):
+        return number_sql(column)
+    return f"CAST({column} AS VARCHAR)"

@@ -1,0 +1,39 @@
+"""Rows that were read from a target, at hand for the session that asked."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from esctl.engine.duckdb import Session
+from esctl.engine.quoting import literal
+
+
+def spooled(session: Session, names: Sequence[str], pieces: Iterable[Sequence[Sequence[Any]]]) -> str:
+    """Write rows of texts to a temporary file of the session; return SQL of them, as `Copied` has it.
+
+    The columns are named `names`; `version` and `position` are whole numbers, `time` is RFC 3339 in UTC.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = session.folder / f"{secrets.token_hex(8)}.parquet"
+    plain = [f"c{number}" for number in range(len(names))]
+    schema = pa.schema([(name, pa.string()) for name in plain])
+    with pq.ParquetWriter(file, schema) as writer:
+        for piece in pieces:
+            columns = [pa.array(column, pa.string()) for column in zip(*piece, strict=True)]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
+    types = {"version": "BIGINT", "position": "BIGINT", "time": "TIMESTAMP"}
+    items = [
+        f'{_cast(name, types.get(text))} AS "{text.replace(chr(34), chr(34) * 2)}"'
+        for name, text in zip(plain, names, strict=True)
+    ]
+    return f"SELECT {', '.join(items)} FROM read_parquet({literal(str(file))})"
+
+
+def _cast(column: str, kind: str | None) -> str:
+    if kind is None:
+        return column
+    return f"TRY_CAST(rtrim({column}, 'Z') AS {kind})"

@@ -1,0 +1,144 @@
+"""States as rows of a table: a column per field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+
+from esctl.engine.duckdb import Session, explained, single_row
+from esctl.engine.exact_text import (
+    member_sql,
+    members_sql,
+    printable_json_sql,
+    unmark_json_sql,
+    unmark_text_sql,
+)
+from esctl.engine.quoting import identifier, literal
+from esctl.index.envelope.paths import json_pointer
+from esctl.index.scan import read_json
+from esctl.model import MARK, Answer
+from esctl.projection.fold import MOST_FIELDS
+from esctl.sinks.columns import WHOLE, Field, Kind
+
+_STAGED = "esctl_staged"
+
+
+class Staged(Struct, frozen=True):
+    """Changed states, computed and at hand, and the fields that they have (their columns have no names yet)."""
+
+    session: Session
+    fields: tuple[Field, ...]
+
+    def cells(self, fields: Sequence[Field], types: Mapping[str, str]) -> str:
+        """Return SQL of the states that stay: entity, kind, a column per field, version, position, time.
+
+        A cell is text: what a string holds, a number with all its digits, JSON text. `types` (by column) are what to
+        cast it to; without one it stays text.
+        """
+        places = {field.name: number for number, field in enumerate(self.fields, 1)}
+        items = [
+            f"CAST({_cell(field, places.get(field.name))} AS {types.get(field.column, 'VARCHAR')}) "
+            f"AS {identifier(field.column)}"
+            for field in fields
+        ]
+        numbers = [f"CAST({name} AS BIGINT) AS {name}" for name in ("version", "position")]
+        selected = ", ".join(["entity", "kind", *items, *numbers, "time"])
+        return f"SELECT {selected} FROM ({_listed([field.name for field in self.fields])}) ORDER BY kind, entity"
+
+    @property
+    def gone(self) -> str:
+        """Return SQL of the kind and entity of those to be taken out."""
+        return f"SELECT kind, entity FROM {_STAGED} WHERE state IS NULL"
+
+    @property
+    def touched(self) -> str:
+        """Return SQL of the kind and entity of all that changed, those that are gone too."""
+        return f"SELECT kind, entity FROM {_STAGED}"
+
+    @property
+    def count(self) -> int:
+        """Count the states that changed, those that are gone too."""
+        row = single_row(self.session.connection, f"SELECT count(*) FROM {_STAGED}")
+        assert row is not None
+        return int(row[0])
+
+    def discard(self) -> None:
+        """Give back what it holds."""
+        self.session.connection.execute(f"DROP TABLE IF EXISTS {_STAGED}")
+
+
+def stage(session: Session, rows: Answer) -> Staged:
+    """Compute changed states, and find which fields they have, of which values."""
+    with explained():
+        session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_STAGED} AS SELECT * FROM ({rows.sql})")
+        keys = f"SELECT DISTINCT unnest(json_keys(state)) AS k FROM {_STAGED}"
+        found = session.connection.execute(f"SELECT {unmark_text_sql('k')} FROM ({keys})").fetchall()
+    names = sorted(name for (name,) in found)
+    if len(names) > MOST_FIELDS:
+        return Staged(session, (Field(WHOLE, "", "json"),))
+    return Staged(session, tuple(_measured(session, names)))
+
+
+def _measured(session: Session, names: Sequence[str]) -> list[Field]:
+    if not names:
+        return []
+    items = []
+    for number in range(1, len(names) + 1):
+        text = f"CASE WHEN {_is_number(f'l[{number}]')} THEN {unmark_json_sql(f'l[{number}]')} END"
+        items.append(f"list(DISTINCT {_kind(f'l[{number}]')}), {_digits(text)}")
+    with explained():
+        row = single_row(session.connection, f"SELECT {', '.join(items)} FROM ({_listed(names)})")
+    assert row is not None
+    fields = []
+    for number, name in enumerate(names):
+        kinds, whole, scale = row[3 * number : 3 * number + 3]
+        only: set[Kind] = {kind for kind in kinds or () if kind is not None}
+        kind: Kind = "none" if not only else only.pop() if len(only) == 1 else "json"
+        fields.append(Field(name, "", kind, max(whole or 0, 0), max(scale or 0, 0)))
+    return fields
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Select the states that stay, with a list `l` of the JSON text of each field: one parse of a state for all."""
+    if not names or names == [WHOLE]:
+        return f"SELECT * FROM {_STAGED} WHERE state IS NOT NULL"
+    pointers = ", ".join(literal(json_pointer((name,))) for name in names)
+    values = f"CAST(json_extract(state, [{pointers}]) AS VARCHAR[])"
+    return f"SELECT *, {values} AS l FROM {_STAGED} WHERE state IS NOT NULL"
+
+
+def _is_number(json: str) -> str:
+    marked = f"(starts_with({json}, '\"{MARK}') AND {json}[3:3] <> '{MARK}')"
+    return f"(ascii({json}) BETWEEN 45 AND 57 OR {marked})"
+
+
+def _kind(json: str) -> str:
+    """Write which kind of value a JSON text is; NULL for null."""
+    return f"""CASE WHEN {_is_number(json)} THEN 'number' ELSE CASE {json}[1:1] WHEN '"' THEN 'text'
+        WHEN 't' THEN 'boolean' WHEN 'f' THEN 'boolean' WHEN '{{' THEN 'json' WHEN '[' THEN 'json' END END"""
+
+
+def _digits(text: str) -> str:
+    """Write how many digits numbers in a column of texts have before and after the point at most."""
+    exponent = f"coalesce(try_cast(nullif(regexp_extract({text}, '[eE][+]?(-?[0-9]+)$', 1), '') AS HUGEINT), 0)"
+    whole = f"length(ltrim(regexp_extract({text}, '^-?([0-9]+)', 1), '0')) + {exponent}"
+    scale = f"length(rtrim(regexp_extract({text}, '^-?[0-9]+[.]([0-9]+)', 1), '0')) - {exponent}"
+    return f"max({whole}), max({scale})"
+
+
+def _cell(field: Field, place: int | None) -> str:
+    """Write the value of a field, which is the member `place` of the list `l`, as the text of a column of its kind.
+
+    A value of another kind is JSON text that begins with MARK: no cell is so.
+    """
+    if place is None:
+        return "NULL"
+    if field.name == WHOLE:
+        members = f"list_transform({members_sql('state')}, m -> {member_sql('m')})"
+        return printable_json_sql(f"('{{' || array_to_string(list_sort({members}), ',') || '}}')")
+    json = f"nullif(l[{place}], 'null')"
+    if field.kind == "json":
+        return printable_json_sql(json)
+    text = read_json(json, (), "text", marked=True) if field.kind == "text" else printable_json_sql(json)
+    return f"CASE WHEN {_kind(json)} = {literal(field.kind)} THEN {text} ELSE {literal(MARK)} || {json} END"
