@@ -15,7 +15,7 @@ from esctl.owners import require_own, require_own_store
 
 STORE = ".esctl"
 FILE = "esctl.toml"
-SECTIONS = ("mapping", "projections", "output", "store")
+SECTIONS = ("mapping", "projections", "output", "store", "views")
 OUTPUT = ("format", "tz", "color")
 COLORS = ("auto", "always", "never")
 _LARGEST = 16 << 20
@@ -39,6 +39,7 @@ class Config(Struct, frozen=True):
     projections: Mapping[str, Any] = field(default_factory=dict)
     output: Mapping[str, Any] = field(default_factory=dict)
     store: Mapping[str, Any] = field(default_factory=dict)
+    views: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -119,7 +120,8 @@ def read_config(path: Path | None) -> Config:
     if output.get("color", "auto") not in COLORS:
         raise UsageError(f"{path}: output.color is {output['color']!r}", "it is auto, always or never")
     check_snapshots(store.get("snapshots", "auto"), f"{path}: store.snapshots")
-    return Config(path, document.get("mapping", {}), document.get("projections", {}), output, store)
+    views = document.get("views", {})
+    return Config(path, document.get("mapping", {}), document.get("projections", {}), output, store, views)
 
 
 def check_snapshots(value: str, where: str) -> str:

@@ -42,6 +42,7 @@ def settings(shared: Shared) -> list[Setting]:
         *_mapping(store, config),
         *_apart(store, config),
         *_flat("projections", config.projections, config),
+        *_flat("views", config.views, config),
     ]
 
 

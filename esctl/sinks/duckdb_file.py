@@ -13,10 +13,10 @@ from esctl.engine.quoting import identifier, literal
 from esctl.errors import UsageError
 from esctl.output.cells import number_sql
 from esctl.sinks import kept
-from esctl.sinks.columns import Field, anew, fits, grown
+from esctl.sinks.columns import Field
 from esctl.sinks.kept import Kept
 from esctl.sinks.places import check_file
-from esctl.sinks.protocol import NOTHING, Changes, Copied, NeedsWholeError, Progress
+from esctl.sinks.protocol import NOTHING, Changes, Copied, Progress
 from esctl.sinks.tabular import Staged, stage
 
 _PROGRESS = f"{ALIAS}.main.{kept.TABLE}"
@@ -90,10 +90,8 @@ class DuckdbFile:
         old = self._kept
         fresh = changes.whole or old is None
         known = old.fields if old is not None else ()
-        fields = (anew if fresh else grown)(known, staged.fields)
+        fields = staged.columns(known, column_type, fresh=fresh)
         types = {field.column: column_type(field) for field in fields}
-        if not fresh and not fits(known, fields, column_type):
-            raise NeedsWholeError
         new = Kept(progress, fields)
         with transaction(self._session, self._path):
             if fresh:

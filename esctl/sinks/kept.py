@@ -42,7 +42,5 @@ def from_row(row: Sequence[Any], where: str) -> Kept:
     except (TypeError, ValueError, msgspec.MsgspecError):
         basis = None
     if basis is None or not isinstance(store, str) or not isinstance(projection, str):
-        raise InputError(
-            f"{where}: what {TABLE} says is not as esctl wrote it", "drop the view, and make it anew"
-        )
+        raise InputError(f"{where}: what {TABLE} says is not as esctl wrote it", "drop the view, and make it anew")
     return Kept(Progress(store, projection, basis), fields)

@@ -22,7 +22,7 @@ from esctl.engine.duckdb import Session, explained, relational, single_row
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.errors import InputError, UsageError
 from esctl.output.cells import number_sql
-from esctl.sinks.columns import Field, anew, fits, grown
+from esctl.sinks.columns import Field
 from esctl.sinks.kept import Kept
 from esctl.sinks.places import check_folder
 from esctl.sinks.protocol import NOTHING, Changes, Copied, NeedsWholeError, Progress
@@ -108,9 +108,9 @@ class ParquetFolder:
         old = self._kept
         fresh = changes.whole or old is None
         known = old.fields if old is not None else ()
-        fields = (anew if fresh else grown)(known, staged.fields)
-        if not fresh and (len(fields) != len(known) or not fits(known, fields, column_type)):
-            raise NeedsWholeError
+        fields = staged.columns(known, column_type, fresh=fresh)
+        if not fresh and len(fields) != len(known):
+            raise NeedsWholeError  # files that stay would lack a column
         written: list[str] = []
         try:
             parts = self._written(staged, fields, () if fresh else self._parts, written)

@@ -14,10 +14,10 @@ from esctl.engine.exact_text import time_text
 from esctl.engine.quoting import identifier
 from esctl.errors import InputError, UsageError
 from esctl.sinks import kept
-from esctl.sinks.columns import Field, anew, fits, grown
+from esctl.sinks.columns import Field
 from esctl.sinks.kept import Kept
 from esctl.sinks.places import check_file
-from esctl.sinks.protocol import NOTHING, Changes, Copied, NeedsWholeError, Progress
+from esctl.sinks.protocol import NOTHING, Changes, Copied, Progress
 from esctl.sinks.spool import spooled
 from esctl.sinks.tabular import Staged, stage
 
@@ -100,9 +100,7 @@ class SqliteFile:
         old = self._kept
         fresh = changes.whole or old is None
         known = old.fields if old is not None else ()
-        fields = (anew if fresh else grown)(known, staged.fields)
-        if not fresh and not fits(known, fields, column_type):
-            raise NeedsWholeError
+        fields = staged.columns(known, column_type, fresh=fresh)
         new = Kept(progress, fields)
         with self._told():
             self._begin()

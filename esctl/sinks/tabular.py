@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -19,9 +19,11 @@ from esctl.index.envelope.paths import json_pointer
 from esctl.index.scan import read_json
 from esctl.model import MARK, Answer
 from esctl.projection.fold import MOST_FIELDS
-from esctl.sinks.columns import WHOLE, Field, Kind
+from esctl.sinks.columns import WHOLE, Field, Kind, anew, fits, grown
+from esctl.sinks.protocol import NeedsWholeError
 
-_STAGED = "esctl_staged"
+STAGED = "esctl_staged"
+"""The table of changed states that were computed last: columns as those of `replay`."""
 
 
 class Staged(Struct, frozen=True):
@@ -46,33 +48,50 @@ class Staged(Struct, frozen=True):
         selected = ", ".join(["entity", "kind", *items, *numbers, "time"])
         return f"SELECT {selected} FROM ({_listed([field.name for field in self.fields])}) ORDER BY kind, entity"
 
+    def columns(
+        self, known: Sequence[Field], type_of: Callable[[Field], str], *, fresh: bool, longest: int | None = None
+    ) -> tuple[Field, ...]:
+        """Return the columns of a table that has `known` and takes these states, or of a `fresh` one.
+
+        Raises NeedsWholeError where the values that are in the table would not be right in its columns.
+        """
+        if fresh:
+            return anew(known, self.fields, longest)
+        if any(field.name == WHOLE for field in known):
+            return tuple(known)
+        found = grown(known, self.fields, longest)
+        crowded = len(found) > MOST_FIELDS or any(field.name == WHOLE for field in found)
+        if crowded or not fits(known, found, type_of):
+            raise NeedsWholeError
+        return found
+
     @property
     def gone(self) -> str:
         """Return SQL of the kind and entity of those to be taken out."""
-        return f"SELECT kind, entity FROM {_STAGED} WHERE state IS NULL"
+        return f"SELECT kind, entity FROM {STAGED} WHERE state IS NULL"
 
     @property
     def touched(self) -> str:
         """Return SQL of the kind and entity of all that changed, those that are gone too."""
-        return f"SELECT kind, entity FROM {_STAGED}"
+        return f"SELECT kind, entity FROM {STAGED}"
 
     @property
     def count(self) -> int:
         """Count the states that changed, those that are gone too."""
-        row = single_row(self.session.connection, f"SELECT count(*) FROM {_STAGED}")
+        row = single_row(self.session.connection, f"SELECT count(*) FROM {STAGED}")
         assert row is not None
         return int(row[0])
 
     def discard(self) -> None:
         """Give back what it holds."""
-        self.session.connection.execute(f"DROP TABLE IF EXISTS {_STAGED}")
+        self.session.connection.execute(f"DROP TABLE IF EXISTS {STAGED}")
 
 
 def stage(session: Session, rows: Answer) -> Staged:
     """Compute changed states, and find which fields they have, of which values."""
     with explained():
-        session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_STAGED} AS SELECT * FROM ({rows.sql})")
-        keys = f"SELECT DISTINCT unnest(json_keys(state)) AS k FROM {_STAGED}"
+        session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS SELECT * FROM ({rows.sql})")
+        keys = f"SELECT DISTINCT unnest(json_keys(state)) AS k FROM {STAGED}"
         found = session.connection.execute(f"SELECT {unmark_text_sql('k')} FROM ({keys})").fetchall()
     names = sorted(name for (name,) in found)
     if len(names) > MOST_FIELDS:
@@ -102,10 +121,10 @@ def _measured(session: Session, names: Sequence[str]) -> list[Field]:
 def _listed(names: Sequence[str]) -> str:
     """Select the states that stay, with a list `l` of the JSON text of each field: one parse of a state for all."""
     if not names or names == [WHOLE]:
-        return f"SELECT * FROM {_STAGED} WHERE state IS NOT NULL"
+        return f"SELECT * FROM {STAGED} WHERE state IS NOT NULL"
     pointers = ", ".join(literal(json_pointer((name,))) for name in names)
     values = f"CAST(json_extract(state, [{pointers}]) AS VARCHAR[])"
-    return f"SELECT *, {values} AS l FROM {_STAGED} WHERE state IS NOT NULL"
+    return f"SELECT *, {values} AS l FROM {STAGED} WHERE state IS NOT NULL"
 
 
 def _is_number(json: str) -> str:
@@ -132,11 +151,11 @@ def _cell(field: Field, place: int | None) -> str:
 
     A value of another kind is JSON text that begins with MARK: no cell is so.
     """
+    if field.name == WHOLE:
+        members = f"list_transform({members_sql('state')}, lambda m: {member_sql('m')})"
+        return printable_json_sql(f"('{{' || array_to_string(list_sort({members}), ',') || '}}')")
     if place is None:
         return "NULL"
-    if field.name == WHOLE:
-        members = f"list_transform({members_sql('state')}, m -> {member_sql('m')})"
-        return printable_json_sql(f"('{{' || array_to_string(list_sort({members}), ',') || '}}')")
     json = f"nullif(l[{place}], 'null')"
     if field.kind == "json":
         return printable_json_sql(json)

@@ -16,7 +16,7 @@ from esctl.storage.local import TEMPORARY
 FOLDERS = ("log", "commits", "checkpoints", "index", "snapshots")
 DERIVED = ("index", "snapshots")
 _LOCKS = ("lock", "lock.pid")
-_FILES = ("format.json", "mapping.json", *_LOCKS)
+_FILES = ("format.json", "mapping.json", "views.json", *_LOCKS)
 _KINDS = {
     stat.S_IFLNK: "a symbolic link",
     stat.S_IFIFO: "a FIFO",

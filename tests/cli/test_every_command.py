@@ -52,6 +52,7 @@ CALLS: dict[str, list[list[str]]] = {
     "presets": [[], ["okta"]],
     "compact": [[]],
     "snapshot": [[], ["--list"]],
+    "view": [["list"], ["status"], ["create", "v", "--to", "sqlite:v.db/v"], ["refresh", "v"], ["check", "v"]],
     "config": [["show"]],
 }
 """How each command is called. A new command is not done before it stands here."""

@@ -1,0 +1,90 @@
+"""Views of the store: states of a projection kept in databases and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.api.relation import Relation
+from esctl.store import OpenStore
+
+if TYPE_CHECKING:
+    from esctl.views.view import View
+
+
+class CheckedView(Relation, frozen=True, kw_only=True):
+    """What a view has otherwise than the log, and in how many rows."""
+
+    differing: int
+
+
+class Views(OpenStore):
+    """The views of a store."""
+
+    def views(self) -> list[View]:
+        """List the views, those of esctl.toml and those that were created, by name."""
+        from esctl.views.definitions import definitions
+        from esctl.views.view import View
+
+        return [View(self, each) for each in definitions(self.path, self.config).values()]
+
+    def find_view(self, name: str) -> View:
+        """Find a view by name. Raises NotFoundError with the nearest name."""
+        from esctl.views.definitions import definitions, find
+        from esctl.views.view import View
+
+        return View(self, find(definitions(self.path, self.config), name))
+
+    def create_view(self, name: str, *, to: str, projection: str = "") -> View:
+        """Make a view and fill it. Arguments as those of `esctl view create`.
+
+        Nothing is kept where it cannot be filled. Raises UsageError for a name that is none or taken.
+        """
+        from esctl.ask.scope.scope import find_projection
+        from esctl.views.definitions import Definition, add, definitions, discard
+        from esctl.views.targets import parse_target
+        from esctl.views.view import View
+
+        base = Path.cwd()
+        parse_target(to, name, base)
+        if projection:
+            find_projection(self.projections, projection)
+        definition = Definition(name, projection, to, base, "store")
+        add(self.path, definitions(self.path, self.config), definition)
+        view = View(self, definition)
+        try:
+            view.refresh()
+        except BaseException:
+            discard(self.path, name)
+            raise
+        return view
+
+    def drop_view(self, name: str) -> None:
+        """Remove a view: what it holds, and that there is one."""
+        from esctl.views.definitions import discard
+
+        self.find_view(name).drop()
+        discard(self.path, name)
+
+    def check_view(self, name: str) -> CheckedView:
+        """Compare what a view holds with the log. Arguments as those of `esctl view check`."""
+        found = self.find_view(name).check()
+        return CheckedView(found.answer, differing=found.rows)
+
+    def view_list(self, *names: str, look: bool = False) -> Relation:
+        """Return the views: name, projection, target, where each is defined; `look`: and how it stands to the log."""
+        from esctl.model import Column
+        from esctl.reports.rows import listed
+
+        head = self.snapshot.head
+        found = [self.find_view(name) for name in names] if names else self.views()
+        columns = [Column(name, "text") for name in ("name", "projection", "to", "defined_in")]
+        rows: list[list[str | int | None]] = [
+            [each.name, each.definition.projection, each.definition.to, each.definition.source] for each in found
+        ]
+        if look:
+            columns = [*columns[:3], Column("position", "integer"), Column("head", "integer"), Column("state", "text")]
+            for row, view in zip(rows, found, strict=True):
+                state, position = view.state()
+                row[3:] = [position, head, state]
+        return Relation(listed(self.session, tuple(columns), rows, "views"))

@@ -1,0 +1,112 @@
+"""Which views there are: those that were created, kept in the store, and those of `[views.NAME]` in esctl.toml."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from esctl.config import Config
+from esctl.errors import InputError, NotFoundError, UsageError, did_you_mean
+from esctl.log.lines import from_line, sealed, to_line, unsealed
+from esctl.log.lock import store_lock
+from esctl.storage.local import LocalStorage, describe_failure, read_regular
+
+FILE = "views.json"
+_LARGEST = 16 << 20
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}")
+
+
+class Definition(Struct, frozen=True):
+    """A view: the projection whose states it has (empty: each entity's own), and the target that it is kept in."""
+
+    name: str
+    projection: str
+    to: str
+    base: Path  # that relative paths in `to` begin at
+    source: str  # `store`, or the esctl.toml that it stands in
+
+
+def definitions(store: Path, config: Config) -> dict[str, Definition]:
+    """Return the views by name. Raises UsageError where one is wrong, InputError for a damaged file."""
+    base = (config.path or Path()).absolute().parent
+    found = {}
+    for name, body in config.views.items():
+        where = f"{config.name}: views.{name}"
+        _check(name, where)
+        if (
+            not isinstance(body, Mapping)
+            or set(body) - {"projection", "to"}
+            or not _are_texts(body)
+            or "to" not in body
+        ):
+            raise UsageError(
+                f"{where} is no view", 'write [views.NAME], to = "duckdb:states.db/name", projection = "..."'
+            )
+        found[name] = Definition(name, body.get("projection", ""), body["to"], base, config.name)
+    for name, kept in _read(store).items():
+        found.setdefault(name, Definition(name, kept["projection"], kept["to"], Path(kept["base"]), "store"))
+    return dict(sorted(found.items()))
+
+
+def find(known: Mapping[str, Definition], name: str) -> Definition:
+    """Find a view by name. Raises NotFoundError with the nearest name."""
+    from difflib import get_close_matches
+
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, known, 1)
+    raise NotFoundError(f"no view {name!r}", did_you_mean(near, "list views with: esctl view list"))
+
+
+def add(store: Path, known: Mapping[str, Definition], new: Definition) -> None:
+    """Keep a new view in the store. Raises UsageError for a name that is none, or taken."""
+    _check(new.name, "NAME")
+    if new.name in known:
+        raise UsageError(f"there is a view {new.name} already", f"refresh it with: esctl view refresh {new.name}")
+    with store_lock(store):
+        kept = _read(store)
+        kept[new.name] = {"projection": new.projection, "to": new.to, "base": str(new.base)}
+        _write(store, kept)
+
+
+def discard(store: Path, name: str) -> None:
+    """Forget a view that is kept in the store."""
+    with store_lock(store):
+        kept = _read(store)
+        if kept.pop(name, None) is not None:
+            _write(store, kept)
+
+
+def _check(name: str, where: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{where}: {name[:80]!r} is no name of a view", "letters, digits, '_', '-' and '.', at most 63"
+        )
+
+
+def _are_texts(body: Mapping[str, Any]) -> bool:
+    return all(isinstance(value, str) for value in body.values())
+
+
+def _read(store: Path) -> dict[str, dict[str, str]]:
+    path = store / FILE
+    try:
+        data = read_regular(path, _LARGEST)
+        value = from_line(data)
+        views: dict[str, dict[str, str]] = unsealed(value)["views"]
+        if to_line(value) != data or not all(set(view) == {"projection", "to", "base"} for view in views.values()):
+            raise ValueError
+        return views
+    except FileNotFoundError:
+        return {}
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not as it was written", "remove it, and create the views anew") from error
+
+
+def _write(store: Path, kept: Mapping[str, Mapping[str, str]]) -> None:
+    with describe_failure(f"write {store / FILE}"):
+        LocalStorage(store).put(FILE, to_line(sealed({"views": kept})))

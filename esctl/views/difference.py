@@ -1,0 +1,85 @@
+"""How what is in a target differs from the states of the log, row by row and field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from esctl.engine.duckdb import Session, explained, single_row
+from esctl.engine.exact_text import time_text
+from esctl.engine.quoting import literal
+from esctl.model import Answer, Column
+from esctl.sinks.columns import AFTER, WHOLE, Field, named
+from esctl.sinks.protocol import Copied
+from esctl.sinks.tabular import STAGED, stage
+
+COLUMNS = (
+    Column("entity", "text"), Column("kind", "text"), Column("difference", "text"), Column("field", "text"),
+    Column("view", "text"), Column("log", "text"),
+)  # fmt: skip
+_TABLE = "esctl_difference"
+
+
+class Difference(Struct, frozen=True):
+    """What is otherwise in a target: rows, one for each field (`answer`), and as changes that mend it (`changes`)."""
+
+    answer: Answer
+    changes: Answer
+    rows: int
+
+
+def difference(session: Session, copied: Copied, states: Answer) -> Difference:
+    """Compare what is in a target with states, those of the log.
+
+    A value is compared as its column's text: of a string its characters, of a number its digits.
+    """
+    staged = stage(session, states)
+    known = {field.name for field in copied.fields}
+    others = [field for field in staged.fields if field.name not in known and WHOLE not in known]
+    fields = (*copied.fields, *named(others, copied.fields))
+    names = [f"x{number}" for number in range(len(fields))]
+    there = names[: len(copied.fields)]
+    own = ", ".join(AFTER)
+    log = f"({staged.cells(fields, {})}) l({', '.join(['entity', 'kind', *names])}, {own})"
+    view = f"({copied.sql}) v({', '.join(['entity', 'kind', *there])}, {own})"
+    tests = [f"v.{name} IS DISTINCT FROM l.{name}" for name in (*there, *AFTER)]
+    tests += [f"l.{name} IS NOT NULL" for name in names[len(there) :]]
+    told = _told(fields, there)
+    with explained():
+        session.connection.execute(f"""CREATE OR REPLACE TEMP TABLE {_TABLE} AS
+            SELECT coalesce(l.entity, v.entity) AS entity, coalesce(l.kind, v.kind) AS kind,
+                CASE WHEN v.entity IS NULL THEN 'missing' WHEN l.entity IS NULL THEN 'extra' ELSE 'changed' END AS how,
+                coalesce(l.version, v.version) AS version, coalesce(l.position, v.position) AS position,
+                coalesce(l.time, v.time) AS time,
+                CASE WHEN v.entity IS NOT NULL AND l.entity IS NOT NULL THEN {told} END AS told,
+                s.state
+            FROM {log} FULL JOIN {view} ON l.kind = v.kind AND l.entity = v.entity
+            LEFT JOIN {STAGED} s ON s.kind = l.kind AND s.entity = l.entity
+            WHERE v.entity IS NULL OR l.entity IS NULL OR {" OR ".join(tests)}""")
+        row = single_row(session.connection, f"SELECT count(*) FROM {_TABLE}")
+    staged.discard()
+    assert row is not None
+    rows = f"""SELECT entity, kind, how AS difference, t.field AS field, t.view AS view, t.log AS log
+        FROM (SELECT *, unnest(coalesce(list_filter(told, lambda t: t IS NOT NULL), [NULL])) AS t FROM {_TABLE})
+        ORDER BY kind, entity, field"""
+    changes = f"SELECT entity, kind, state, version, position, time FROM {_TABLE} ORDER BY kind, entity"
+    return Difference(
+        Answer(session, rows, COLUMNS, title="differences"), Answer(session, changes, COLUMNS, title="changes"), row[0]
+    )
+
+
+def _told(fields: Sequence[Field], there: Sequence[str]) -> str:
+    """Write a list of what differs in a row: structs of field, view, log; NULL for what does not."""
+    cells = [
+        (field.name, f"v.x{number}" if number < len(there) else "NULL", f"l.x{number}")
+        for number, field in enumerate(fields)
+    ]
+    cells += [(name, f"CAST(v.{name} AS VARCHAR)", f"CAST(l.{name} AS VARCHAR)") for name in AFTER[:2]]
+    cells += [("time", time_text("v.time"), time_text("l.time"))]
+    items = [
+        f"CASE WHEN {view} IS DISTINCT FROM {log} THEN {{'field': {literal(name)}, "
+        f"'view': CAST({view} AS VARCHAR), 'log': CAST({log} AS VARCHAR)}} END"
+        for name, view, log in cells
+    ]
+    return f"[{', '.join(items)}]"

@@ -1,0 +1,101 @@
+"""What `--to` says: a kind of target and a place, as `duckdb:FILE/TABLE`."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from msgspec import Struct
+
+from esctl.engine.duckdb import Session
+from esctl.errors import UsageError
+from esctl.sinks.protocol import Sink
+
+_KINDS = ("duckdb", "sqlite", "parquet", "postgres", "postgresql")
+_HINT = "write duckdb:FILE/TABLE, sqlite:FILE/TABLE, parquet:FOLDER or postgres://HOST/DATABASE/SCHEMA.TABLE"
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+class Target(Struct, frozen=True):
+    """A target of a view. `place` is a file, a folder or the address of a database."""
+
+    kind: str
+    place: str
+    table: str = ""
+
+
+def parse_target(text: str, name: str, base: Path) -> Target:
+    """Read `--to`; relative paths begin at `base`, and `name` is the table's where none is given.
+
+    Raises UsageError for what is none, and for a password in it: it would be kept in the store.
+    """
+    kind, colon, rest = text.partition(":")
+    if not colon or kind not in _KINDS or not rest or "\0" in text:
+        raise UsageError(f"--to {_shown(text)} is no target", _HINT)
+    if kind in ("postgres", "postgresql"):
+        return _database(text, name)
+    if kind == "parquet":
+        return Target(kind, str((base / rest).absolute()))
+    file, slash, table = rest.rpartition("/")
+    if not slash or not file or (base / file).is_dir():
+        file, table = rest, name
+    if not table or file.endswith("/"):
+        raise UsageError(f"--to {text}: it names no {'table' if file else 'file'}", _HINT)
+    return Target(kind, str((base / file).absolute()), table)
+
+
+def open_sink(target: Target, session: Session, *, writing: bool) -> Sink:
+    """Return the sink of a target, not yet entered. Raises UsageError where an extra is missing."""
+    if target.kind == "duckdb":
+        from esctl.sinks.duckdb_file import DuckdbFile
+
+        return DuckdbFile(session, Path(target.place), target.table, writing=writing)
+    if target.kind == "sqlite":
+        from esctl.sinks.sqlite import SqliteFile
+
+        return SqliteFile(session, Path(target.place), target.table, writing=writing)
+    from esctl.sinks.parquet_folder import ParquetFolder
+
+    return ParquetFolder(session, Path(target.place), writing=writing)
+
+
+def _database(text: str, name: str) -> Target:
+    """Read `postgres://[USER@]HOST[:PORT]/[DATABASE/][SCHEMA.]TABLE[?OPTION=...]`."""
+    try:
+        parts = urlsplit(text)
+        secret = parts.password
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"--to {_shown(text)}: {error}", _HINT) from None
+    if (secret and not _VARIABLE.fullmatch(secret)) or re.search(r"(^|&)(password|sslpassword)=", parts.query):
+        raise UsageError(
+            "--to has a password in it, which would be kept in the store",
+            "leave it to PGPASSWORD or ~/.pgpass, or name a variable in its place: ${NAME}",
+        )
+    database, _, table = parts.path.removeprefix("/").rpartition("/")
+    if "/" in database:
+        raise UsageError(f"--to {_shown(text)}: it has a path of more than database and table", _HINT)
+    user = parts.netloc.rpartition("@")[0]
+    host = f"{parts.hostname or ''}{f':{port}' if port else ''}"
+    query = f"?{parts.query}" if parts.query else ""
+    return Target("postgres", f"postgresql://{user}{'@' * bool(user)}{host}/{database}{query}", unquote(table) or name)
+
+
+def with_variables(address: str) -> str:
+    """Return an address with the values of the variables that it names. Raises UsageError for one that is not set."""
+
+    def value(found: re.Match[str]) -> str:
+        from urllib.parse import quote
+
+        if found[1] not in os.environ:
+            raise UsageError(f"--to names the variable {found[1]}, which is not set", f"export {found[1]}=...")
+        return quote(os.environ[found[1]], safe="")
+
+    return _VARIABLE.sub(value, address)
+
+
+def _shown(text: str) -> str:
+    """Write what was given without what may be a password."""
+    return repr(re.sub(r"//[^/@]*@", "//...@", text)[:200])

@@ -1,0 +1,174 @@
+"""A view: made, refreshed at a cost that grows with what changed, checked, dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.ask.changes.since import changes_since
+from esctl.ask.scope.basis import ended_at
+from esctl.ask.scope.scope import Scope, claims
+from esctl.ask.states.replay import replay
+from esctl.errors import InputError, UsageError
+from esctl.log.commits import open_log
+from esctl.sinks.protocol import Changes, NeedsWholeError, Progress, Sink
+from esctl.store import OpenStore
+from esctl.views.definitions import Definition
+from esctl.views.difference import Difference, difference
+from esctl.views.targets import open_sink, parse_target
+
+
+class Refreshed(Struct, frozen=True):
+    """What became of a view: its basis's position before (0: there was nothing) and now, and how it was brought there.
+
+    `nothing`: it was there already; `changes`: the entities with new events were computed; `difference`: all were, and
+    what differed was changed; `whole`: it was made anew.
+    """
+
+    name: str
+    before: int
+    position: int
+    how: Literal["nothing", "changes", "difference", "whole"]
+
+
+class View:
+    """A view of a store."""
+
+    def __init__(self, store: OpenStore, definition: Definition) -> None:
+        self._store = store
+        self.definition = definition
+
+    @property
+    def name(self) -> str:
+        """Return its name."""
+        return self.definition.name
+
+    def refresh(self, *, anew: bool = False) -> Refreshed:
+        """Bring the view to the head of the store in one change; `anew`: from nothing, whatever it has.
+
+        Raises InputError where another writes it, or it is ahead of the store; UsageError where it is of another store.
+        """
+        with self._opened(writing=True) as sink:
+            scope, now = self._now()
+            before = sink.progress()
+            position = before.basis.position if before is not None else 0
+            how = "whole" if anew or before is None else self._how(scope, before, now)
+            if how == "difference":
+                return self._mended(sink, scope, now, position)
+            if how == "changes":
+                try:
+                    sink.apply(Changes(changes_since(scope, position)), now)
+                except NeedsWholeError:
+                    how = "whole"
+            if how == "whole":
+                sink.apply(Changes(replay(scope), whole=True), now)
+            return Refreshed(self.name, position, now.basis.position, how)
+
+    def check(self) -> Difference:
+        """Compare what the view holds with `replay` at its basis. Raises InputError where the log has no such basis."""
+        before = self.progress()
+        if before is None:
+            raise InputError(f"view {self.name} holds nothing yet", f"fill it with: esctl view refresh {self.name}")
+        _, now = self._now()
+        self._check_same(before, now)
+        if not _alike(before, now):
+            raise InputError(
+                f"view {self.name} was made by another mapping or projection, or before an erasure",
+                f"bring it up to date with: esctl view refresh {self.name}",
+            )
+        then = self._store if before.basis == now.basis else self._store.on_basis(before.basis)
+        with View(then, self.definition)._opened(writing=False) as sink:
+            if sink.progress() != before:
+                raise InputError(f"view {self.name} was refreshed meanwhile", "check it again")
+            return difference(then.session, sink.copied(), replay(then.scope(projection=before.projection)))
+
+    def progress(self) -> Progress | None:
+        """Return what the view is at; None where nothing is there yet."""
+        with self._opened(writing=False) as sink:
+            return sink.progress()
+
+    def state(self) -> tuple[str, int | None]:
+        """Return how the view stands to the store (`fresh`, `behind`, ...), and the position that it is at."""
+        try:
+            before = self.progress()
+            if before is None:
+                return "empty", None
+            scope, now = self._now()
+            how = self._how(scope, before, now)
+        except (InputError, UsageError) as error:
+            return error.message, None
+        told = {"nothing": "fresh", "changes": "behind"}
+        return told.get(how, "behind" if _alike(before, now) else "of other rules"), before.basis.position
+
+    def drop(self) -> None:
+        """Remove what the view holds in its target. Raises UsageError where that is of another store."""
+        with self._opened(writing=True) as sink:
+            before = sink.progress()
+            if before is not None and before.store != self._store.snapshot.store_id:
+                raise UsageError(f"{self.definition.to} holds a view of another store", "look at: esctl view list")
+            sink.drop()
+
+    @contextmanager
+    def _opened(self, *, writing: bool) -> Iterator[Sink]:
+        target = parse_target(self.definition.to, self.name, self.definition.base)
+        with open_sink(target, self._store.session, writing=writing) as sink:
+            yield sink
+
+    def _now(self) -> tuple[Scope, Progress]:
+        scope = self._store.scope(projection=self.definition.projection)
+        basis = self._store.basis_of(scope)
+        return scope, Progress(self._store.snapshot.store_id, self.definition.projection, basis)
+
+    def _how(self, scope: Scope, before: Progress, now: Progress) -> Literal["nothing", "changes", "difference"]:
+        self._check_same(before, now)
+        if before.basis == now.basis and before == now:
+            return "nothing"
+        # Ids that were found to be of another numbering since make other events of records of before; and a query of
+        # all events may make other states of entities that had none.
+        read_otherwise = scope.view.manifest.judged > before.basis.position
+        if not _alike(before, now) or read_otherwise or any(claim.projection.sql for claim in claims(scope)):
+            return "difference"
+        return "changes"
+
+    def _check_same(self, before: Progress, now: Progress) -> None:
+        """Check that what is in the target is a state of this log."""
+        if before.store != now.store:
+            raise UsageError(
+                f"{self.definition.to} holds a view of another store", "give the view another target with --to"
+            )
+        position = before.basis.position
+        snapshot = self._store.snapshot
+        if position == snapshot.head:
+            then = snapshot
+        else:
+            found = ended_at(open_log(self._store.path), snapshot, position) if position < snapshot.head else None
+            if found is None:
+                raise InputError(
+                    f"view {self.name} is at position {position}, where this log never ended",
+                    f"if the log is the right one: esctl view rebuild {self.name}",
+                )
+            then = found
+        if then.root != before.basis.root:
+            raise InputError(
+                f"view {self.name} is of another log: at position {position} this one has another root",
+                f"if this log is the right one: esctl view rebuild {self.name}",
+            )
+
+    def _mended(self, sink: Sink, scope: Scope, now: Progress, position: int) -> Refreshed:
+        found = difference(scope.session, sink.copied(), replay(scope))
+        try:
+            sink.apply(Changes(found.changes), now)
+        except NeedsWholeError:
+            sink.apply(Changes(replay(scope), whole=True), now)
+            return Refreshed(self.name, position, now.basis.position, "whole")
+        return Refreshed(self.name, position, now.basis.position, "difference")
+
+
+def _alike(before: Progress, now: Progress) -> bool:
+    """Return whether two bases differ in nothing but how far the log went."""
+    moved = replace(before.basis, position=now.basis.position, root=now.basis.root)
+    return moved == now.basis and before.projection == now.projection

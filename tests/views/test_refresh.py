@@ -1,0 +1,177 @@
+"""A view is what `replay` gives at its basis, whatever happened to the log between two refreshes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from esctl.api import Store
+from esctl.errors import InputError, UsageError
+from esctl.maintain.redact import Wanted, redact
+from esctl.views.targets import open_sink, parse_target
+from tests.sinks.contract import held, replayed
+from tests.support import effort
+
+TARGETS = ("duckdb:it's.db/v", "sqlite:a.db/v", "parquet:files")
+FOLDS = {
+    "merge": '[projections.p.on."*"]\nmerge = "data"\n[projections.p.on.Closed]\ndelete = true\n',
+    "sums": '[projections.p.on."*"]\nadd = { n = "data.n" }\nset = { last = "type" }\n',
+    "some": '[projections.p]\nentities = "a*"\n[projections.p.on."*"]\nset = { n = "data.n", o = "data.o" }\n',
+    "all of them": '[projections.p]\nsql = "select entity, count(*) over () as events from events group by entity"\n',
+}
+VALUES = st.one_of(
+    st.integers(-(10**20), 10**20), st.decimals(-1000, 1000, places=3).map(float), st.sampled_from([1, 2.5])
+)
+PAYLOADS = st.fixed_dictionaries(
+    {"n": VALUES}, optional={"o": st.sampled_from(["x", "\ue000", True, None, {"p": [1.5]}, 7]), "N": VALUES}
+)
+EVENTS = st.tuples(
+    st.sampled_from(["a1", "a2", "b'1"]), st.sampled_from(["Changed", "Closed"]), PAYLOADS, st.integers(1, 9)
+)
+STEPS = st.one_of(
+    st.lists(EVENTS, min_size=1, max_size=4),
+    st.lists(EVENTS, min_size=1, max_size=4),
+    st.sampled_from(sorted(FOLDS)),
+    st.sampled_from(["redact", "mapping", "nothing", "rebuild"]),
+)
+
+
+class Log:
+    """A log that grows, is read otherwise, and is erased from."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.count, self.fold, self.actor = folder, 0, "merge", "actor"
+        self.configure()
+        self.append([("a1", "Changed", {"n": 1}, 5)])
+        Store.create(folder / ".esctl", folder / "esctl.toml", erasable=True).ingest(str(folder / "log.jsonl"))
+
+    def configure(self) -> None:
+        paths = "".join(f'{name} = "{name}"\n' for name in ("id", "type", "time", "data"))
+        mapping = f'[mapping]\n{paths}entity = "stream"\nactor = "{self.actor}"\n'
+        (self.folder / "esctl.toml").write_text(mapping + FOLDS[self.fold], encoding="utf-8")
+
+    def append(self, events: list[tuple[str, str, dict[str, Any], int]]) -> None:
+        with (self.folder / "log.jsonl").open("a", encoding="utf-8") as file:
+            for entity, kind, data, day in events:
+                self.count += 1
+                time = f"2024-01-{day:02}T00:00:00Z"
+                file.write(
+                    json.dumps({"id": self.count, "type": kind, "time": time, "stream": entity, "data": data}) + "\n"
+                )
+
+    def open(self) -> Store:
+        return Store.open(self.folder / ".esctl", self.folder / "esctl.toml")
+
+    def take(self, step: Any) -> None:
+        if isinstance(step, list):
+            self.append(step)
+            self.open().ingest(str(self.folder / "log.jsonl"))
+        elif step in FOLDS or step == "mapping":
+            self.fold = step if step in FOLDS else self.fold
+            self.actor = "who" if step == "mapping" else self.actor
+            self.configure()
+        elif step == "redact":
+            store = self.open()
+            if store.snapshot.redaction_of(1 + self.count // 2) is None:
+                redact(store.path, Wanted((1 + self.count // 2,), "asked for", "ann"), store.updater())
+
+
+def assert_is(log: Log, to: str) -> None:
+    """Hold the view against the log twice: by its own check, and by reading it."""
+    store = log.open()
+    assert store.find_view("v").check().rows == 0
+    with open_sink(parse_target(to, "v", log.folder), store.session, writing=False) as sink:
+        assert held(sink, store.session) == replayed(store, "p")
+        found = sink.progress()
+        assert found is not None
+        assert found.basis == store.basis_of(store.scope(projection="p"))
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_a_view_is_what_replay_gives(to: str) -> None:
+    @settings(max_examples=effort.examples(60, 3), phases=effort.PHASES)
+    @given(st.lists(STEPS, min_size=2, max_size=5))
+    def holds(steps: list[Any]) -> None:
+        with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+            patch.chdir(name)
+            log = Log(Path(name))
+            log.open().create_view("v", to=to, projection="p")
+            for step in steps:
+                log.take(step)
+                log.open().find_view("v").refresh(anew=step == "rebuild")
+                assert_is(log, to)
+
+    holds()
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_how_each_change_is_taken(to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = Log(tmp_path)
+    log.append([("a2", "Changed", {"n": 1.5, "o": "x"}, 3)])
+    log.take([])
+    log.open().create_view("v", to=to, projection="p")
+    steps = [
+        (["nothing"], "nothing"),
+        ([[("a1", "Changed", {"n": 7}, 1)]], "changes"),  # a late one
+        ([[("a2", "Closed", {}, 9)]], "changes"),
+        (["redact"], "difference"),
+        (["mapping"], "difference"),
+        ([[("b'1", "Changed", {"n": "a text"}, 9)]], "whole"),
+        (["some"], "whole" if to.startswith("parquet") else "difference"),
+    ]
+    for taken, how in steps:
+        for step in taken:
+            log.take(step)
+        assert log.open().find_view("v").refresh().how in (how, "whole" if taken == ["some"] else how), taken
+        assert_is(log, to)
+
+
+@pytest.mark.parametrize("to", TARGETS)
+def test_fields_too_many_for_columns_are_one(to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = Log(tmp_path)
+    log.open().create_view("v", to=to, projection="p")
+    log.take([("a2", "Changed", {f"f{number}": number / 10 for number in range(600)}, 3)])
+    assert log.open().find_view("v").refresh().how == "whole"
+    assert_is(log, to)
+    log.take([("a1", "Changed", {"more": 12345678901234567}, 3)])
+    assert log.open().find_view("v").refresh().how in ("changes", "whole")
+    assert_is(log, to)
+
+
+def test_a_view_of_another_store_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    one, two = Log(tmp_path / "one"), Log(tmp_path / "two")
+    one.open().create_view("v", to="sqlite:a.db/v", projection="p")
+    with pytest.raises(UsageError, match="another store"):
+        two.open().create_view("v", to="sqlite:a.db/v", projection="p")
+    assert two.open().views() == []
+    assert one.open().find_view("v").check().rows == 0
+
+
+def test_a_view_ahead_of_its_log_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = Log(tmp_path)
+    backup = {path: path.read_bytes() for path in (tmp_path / ".esctl").rglob("*") if path.is_file()}
+    log.take([("a1", "Changed", {"n": 7}, 1)])
+    log.open().create_view("v", to="parquet:files", projection="p")
+    views = (tmp_path / ".esctl" / "views.json").read_bytes()
+    for path in (tmp_path / ".esctl").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    for path, data in {**backup, tmp_path / ".esctl" / "views.json": views}.items():
+        path.write_bytes(data)
+    with pytest.raises(InputError, match="position 2, where this log never ended"):
+        log.open().find_view("v").refresh()
+    assert log.open().find_view("v").state()[0].startswith("view v is at position 2")
+    assert log.open().find_view("v").refresh(anew=True).how == "whole"
+    assert_is(log, "parquet:files")
