@@ -56,6 +56,10 @@ def open_sink(target: Target, session: Session, *, writing: bool) -> Sink:
         from esctl.sinks.sqlite import SqliteFile
 
         return SqliteFile(session, Path(target.place), target.table, writing=writing)
+    if target.kind == "postgres":
+        from esctl.sinks.postgres import PostgresTable
+
+        return PostgresTable(session, with_variables(target.place), target.table, writing=writing)
     from esctl.sinks.parquet_folder import ParquetFolder
 
     return ParquetFolder(session, Path(target.place), writing=writing)

@@ -1,0 +1,110 @@
+"""Tables of PostgreSQL keep the contract of sinks, and what only they promise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esctl.api import Store
+from esctl.engine.duckdb import Session
+from esctl.errors import InputError, UsageError
+from esctl.sinks.postgres import PostgresTable
+from esctl.sinks.protocol import Sink
+from tests.sinks.contract import SinkContract, grown
+from tests.support.postgres import USER, server, why_not
+from tests.views.test_refresh import Log, assert_is
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "there is one")
+TABLE = 'odd "schema".it\'s %s\n'
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[str]:
+    with server() as found:
+        yield found
+
+
+def address(host: str) -> str:
+    return f"postgresql://{USER}@/postgres{host}"
+
+
+def ask(host: str, sql: str) -> list[tuple[Any, ...]]:
+    import psycopg
+
+    with psycopg.connect(address(host), autocommit=True) as connection:
+        cursor = connection.execute(sql.encode())
+        return cursor.fetchall() if cursor.description else []
+
+
+class TestPostgres(SinkContract):
+    @pytest.fixture(autouse=True)
+    def empty(self, host: str) -> None:
+        self.host = host
+        ask(host, 'DROP SCHEMA IF EXISTS "odd ""schema""" CASCADE')
+        ask(host, 'CREATE SCHEMA "odd ""schema"""')
+
+    def make(self, folder: Path, session: Session, *, writing: bool = True) -> Sink:
+        return PostgresTable(session, address(self.host), TABLE, writing=writing)
+
+    def told(self, folder: Path) -> Any:
+        (row,) = ask(self.host, 'SELECT basis FROM "odd ""schema""".esctl_progress')
+        return row[0]
+
+    def test_columns_have_the_types_of_their_values(self, tmp_path: Path) -> None:
+        self.put(tmp_path, grown(tmp_path, 4))
+        columns = "SELECT column_name, data_type FROM information_schema.columns WHERE table_name LIKE 'it%'"
+        assert dict(ask(self.host, columns)) == {
+            "entity": "text", "kind": "text", "n": "numeric", "owner": "text", "version": "bigint",
+            "position": "bigint", "time": "timestamp with time zone",
+        }  # fmt: skip
+
+
+def test_a_view_in_a_database(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    to = f"postgres://{USER}@/postgres/public.v{host}"
+    log = Log(tmp_path)
+    log.open().create_view("v", to=to, projection="p")
+    steps = [
+        [("a1", "Changed", {"n": 1.005, "o": "x"}, 1)],
+        "sums",
+        [("a2", "Closed", {"n": 7}, 9)],
+        "merge",
+        "redact",
+        [("a2", "Changed", {"n": "7", "q": [1]}, 9)],
+    ]
+    for step in steps:
+        log.take(step)
+        log.open().find_view("v").refresh()
+        assert_is(log, to)
+
+
+def test_a_text_that_no_database_holds_is_named(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    to = f"postgres://{USER}@/postgres/nul{host}"
+    log = Log(tmp_path)
+    log.open().create_view("v", to=to, projection="p")
+    before = log.open().find_view("v").progress()
+    log.take([("a2", "Changed", {"o": "a\0b"}, 1)])
+    with pytest.raises(UsageError, match='the states of "a2"'):
+        log.open().find_view("v").refresh()
+    assert log.open().find_view("v").progress() == before
+
+
+def test_passwords_are_kept_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store: Store = grown(tmp_path, 1)
+    for to in ("postgres://u:s3cret@127.0.0.1:1/d/t", "postgres://u@127.0.0.1:1/d/t?password=s3cret"):
+        with pytest.raises(UsageError, match="password") as failed:
+            store.create_view("v", to=to)
+        assert "s3cret" not in failed.value.message + failed.value.hint
+    monkeypatch.setenv("SECRET", "s3cret")
+    with pytest.raises(InputError) as refused:
+        store.create_view("v", to="postgres://u:${SECRET}@127.0.0.1:1/d/t", projection="a")
+    assert "s3cret" not in refused.value.message + refused.value.hint
+    kept = b"".join(path.read_bytes() for path in (tmp_path / ".esctl").rglob("*") if path.is_file())
+    assert b"s3cret" not in kept
+    assert json.loads((tmp_path / ".esctl" / "views.json").read_text())["views"] == {}
