@@ -113,7 +113,7 @@ def read_config(path: Path | None) -> Config:
             hint = _nearest(section, SECTIONS, "sections are", "[{}]")
             raise UsageError(f"{path}: unknown section [{section}]", hint)
         if not isinstance(body, dict):
-            raise UsageError(f"{path}: [{section}] is no table", f"write [{section}] on a line of its own")
+            raise UsageError(f"{path}: [{section}] is not a table", f"write [{section}] on a line of its own")
     output, store = document.get("output", {}), document.get("store", {})
     _check_settings("output", output, OUTPUT, path)
     _check_settings("store", store, ("snapshots",), path)
@@ -134,7 +134,7 @@ def check_snapshots(value: str, where: str) -> str:
 def _check_settings(section: str, table: Mapping[str, Any], known: tuple[str, ...], path: Path) -> None:
     for key, value in table.items():
         if key not in known:
-            raise UsageError(f"{path}: {section}.{key} is no setting", _nearest(key, known, "settings are", "{}"))
+            raise UsageError(f"{path}: {section}.{key} is not a setting", _nearest(key, known, "settings are", "{}"))
         if not isinstance(value, str):
             raise UsageError(f"{path}: {section}.{key} is {value!r}, not a text", f'write {key} = "..."')
 

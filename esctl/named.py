@@ -36,4 +36,4 @@ def open_named(path: Path, *, streams: bool = True) -> int:
     os.close(descriptor)
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    raise OSError(errno.EINVAL, "it is a device or a pipe, and no file", str(path))
+    raise OSError(errno.EINVAL, "it is a device or a pipe, not a file", str(path))

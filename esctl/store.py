@@ -95,7 +95,7 @@ class OpenStore:
 
         found = find_store(path) or Path(STORE)
         if path is None and os.path.lexists(found):
-            require_own_store(found)  # a folder that is no store yet may be another's too
+            require_own_store(found)  # a folder that is not a store yet may be another's too
         require_plain(found)
         file = find_config(config, found)
         settings = read_config(file)

@@ -44,7 +44,7 @@ def parse_as_of(
         written(point)  # a point that no calendar has is none
         return replace(point, option=option)
     except (ValueError, OverflowError, UsageError):
-        raise UsageError(f"{option} {text!r} is no point in time", f"write {HINT}") from None
+        raise UsageError(f"{option} {text!r} is not a point in time", f"write {HINT}") from None
 
 
 def _ordinal(text: str, spec: str, inclusive: bool) -> AsOf | None:

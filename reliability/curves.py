@@ -26,7 +26,7 @@ STEP = 5
 MOST = 1.3
 """The exponent that a curve may have: straight is 1, and sorting is a little more."""
 SECONDS, MEBIBYTES = 0.4, 48.0
-"""Less than this above a log of next to nothing is no curve."""
+"""Less than this above a log of next to nothing is not a curve."""
 LEAST = 1
 """A log of next to nothing."""
 PATIENCE = 900
@@ -153,7 +153,7 @@ class Figures:
 
 
 def exponent(costs: Sequence[float], least: float) -> float | None:
-    """Return the exponent between the last two of costs at nothing, ..., n, STEP * n; None where it is no curve."""
+    """Return the exponent between the last two of costs at nothing, ..., n, STEP * n; None where it is not a curve."""
     last, before = costs[-1] - costs[0], costs[-2] - costs[0]
     return math.log(last / max(before, least / STEP), STEP) if last > least else None
 

@@ -174,7 +174,7 @@ _DEEP = object()
 
 
 def _strictly(raw: bytes) -> Any:
-    """Read RFC 8259 with Python: the value in a list, None for what is no JSON."""
+    """Read RFC 8259 with Python: the value in a list, None for what is not JSON."""
     try:
         text = raw.decode()
     except UnicodeDecodeError:
@@ -183,7 +183,7 @@ def _strictly(raw: bytes) -> Any:
         text = bare
     try:
         value = [_parsed(text)]
-        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is no text
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair is not text
         return value
     except RecursionError:
         return _DEEP

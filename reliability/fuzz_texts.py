@@ -68,7 +68,7 @@ ZONES = ("UTC", "Europe/Vienna", "+05:45", "Pacific/Apia")
 
 
 def _text(data: bytes) -> str:
-    """Read a text as a command line gives it: what is no UTF-8 comes as lone surrogates."""
+    """Read a text as a command line gives it: what is not UTF-8 comes as lone surrogates."""
     return data.decode("utf-8", "surrogateescape").replace("\x00", "")
 
 

@@ -115,17 +115,19 @@ class Archive:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Archive]:
-    """Open a bundle for reading; nothing is ever unpacked to disk. Raises InputError for what is no zip archive."""
+    """Open a bundle for reading; nothing is ever unpacked to disk. Raises InputError for what is not a zip archive."""
     try:
         with open(open_named(path, streams=False), "rb") as stream:  # it is read from its end
             size = os.fstat(stream.fileno()).st_size
             with zipfile.ZipFile(stream) as file:
                 if len(file.infolist()) > MOST_FILES:
-                    raise InputError(f"{path} has more than {MOST_FILES:,} files", "it is no bundle that esctl wrote")
+                    raise InputError(
+                        f"{path} has more than {MOST_FILES:,} files", "it is not a bundle that esctl wrote"
+                    )
                 yield Archive(file, size)
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(f"{path} is no bundle: {reason}", "make one with: esctl bundle") from error
+        raise InputError(f"{path} is not a bundle: {reason}", "make one with: esctl bundle") from error
 
 
 def _problems(file: zipfile.ZipFile, entries: list[zipfile.ZipInfo], size: int) -> Iterator[tuple[str, str]]:

@@ -65,7 +65,7 @@ def check_bundle(
 ) -> Checked:
     """Check all of a bundle. `given`: the keys to trust, else the user's own; `config`: rules of theirs to replay by.
 
-    Raises InputError for a file that is no bundle at all.
+    Raises InputError for a file that is not a bundle at all.
     """
     with opened(path) as archive:
         outer = Check("archive", "the form of a bundle", len(archive.names), archive.problems[:_MOST_TOLD])
@@ -93,7 +93,7 @@ def _check_files(archive: Archive) -> tuple[BundleManifest | None, Check]:
     try:
         manifest = parse_manifest(archive.read(MANIFEST) or b"")
     except ValueError as error:
-        found = Finding("changed", f"it is no manifest of a bundle: {error}", MANIFEST)
+        found = Finding("changed", f"it is not a manifest of a bundle: {error}", MANIFEST)
         return None, Check("files", against, 0, (found,))
     listed, there = set(manifest.files), set(archive.names) - {MANIFEST}
     findings = [Finding("removed", "it is in the manifest alone", name) for name in sorted(listed - there)]
@@ -112,7 +112,7 @@ def _check_contents(archive: Archive, manifest: BundleManifest, before: tuple[Ch
     try:
         checkpoint = parse_checkpoint(content[CHECKPOINT])
     except ValueError as error:
-        found = Finding("changed", f"it is no checkpoint: {error}", CHECKPOINT)
+        found = Finding("changed", f"it is not a checkpoint: {error}", CHECKPOINT)
         rest = _skipped("there is no checkpoint", "records")
         return Checked((*before, Check("checkpoint", "a key", 1, (found,)), *rest), manifest)
     trust = trust_in(asked.given, checkpoint.head.origin)

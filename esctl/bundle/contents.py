@@ -105,11 +105,11 @@ def _check_types(manifest: BundleManifest) -> None:
     texts = [manifest.log, manifest.where, manifest.projection, *manifest.entities]
     hashes = [entry.sha256 for entry in manifest.files.values()]
     if not all(type(number) is int and 0 <= number < _LARGEST_POSITION for number in numbers):
-        raise ValueError("a number in it is none")
+        raise ValueError("a number in it is not a number")
     if not all(type(text) is str and is_text(text) for text in texts):
-        raise ValueError("a text in it is none")
+        raise ValueError("a text in it is not a text")
     if not all(type(text) is str and _HEX64.fullmatch(text) for text in hashes):
-        raise ValueError("a digest in it is none")
+        raise ValueError("a digest in it is not a digest")
 
 
 def json_object(data: bytes) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def json_object(data: bytes) -> dict[str, Any]:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError("a key stands twice")
+        raise ValueError("a key occurs twice")
     return value
 
 

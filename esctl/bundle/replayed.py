@@ -226,7 +226,7 @@ def _kind(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return numbers as TOML would: a Decimal is no value of a projection."""
+    """Return numbers as TOML would: a Decimal is not a value of a projection."""
     if isinstance(value, dict):
         return {name: _plain(member) for name, member in value.items()}
     if isinstance(value, list):
@@ -244,7 +244,7 @@ def _difference(told: IO[bytes], found: IO[bytes]) -> tuple[int, str]:
         try:
             same = one == other or json_object(one) == json_object(other)
         except ValueError as error:
-            return number, f"line {number} is no row: {error}"
+            return number, f"line {number} is not a row: {error}"
         if not same:
             return number, f"line {number} is not what the records replay to"
     return number, ""

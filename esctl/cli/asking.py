@@ -272,7 +272,7 @@ def check_asked(ask: bool | None, sources: Sequence[str], follow: bool) -> None:
         return
     if follow or "-" in sources:
         raise UsageError(
-            f"--ask does not go with {'--follow' if follow else 'records on stdin'}",
+            f"--ask cannot be combined with {'--follow' if follow else 'records on stdin'}",
             "ask later: esctl init --interactive",
         )
     require_terminal("--ask")

@@ -27,7 +27,10 @@ _READINGS = {
     ("encoding", "utf-16-be"): "read as UTF-16 (big-endian)",
     ("encoding", "utf-8 or cp1252"): "no UTF-8: read as Windows-1252 (cp1252); where it is another: --encoding NAME",
     ("prefix", "any"): "what stands before the JSON of each line is kept, and no part of the events",
-    ("prefix", "cri"): "what a container runtime wrote before the JSON of each line is no part of the events; parts of "
+    (
+        "prefix",
+        "cri",
+    ): "what a container runtime wrote before the JSON of each line is not a part of the events; parts of "
     "long lines are joined",
     ("prefix", "key"): "each line is a key, a tab and JSON: read as the fields key and payload",
 }
@@ -115,7 +118,7 @@ def refuse_unread(store: Store, names: Sequence[str], after: int) -> None:
 
 def _unread_hint(cursor: Cursor) -> str:
     if cursor.format != "text":
-        return "they are kept: esctl log --invalid; a table has its format named by --input-format csv"
+        return "they are kept: esctl log --invalid; if it is a table, name its format: --input-format csv"
     return "they are kept: esctl log --invalid; a text log has its lines told: esctl reindex --pattern 'GROK OR REGEX'"
 
 

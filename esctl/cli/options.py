@@ -257,7 +257,7 @@ def from_values(values: Mapping[str, Any]) -> Shared:
 
 
 def _check_text(values: Mapping[str, Any]) -> None:
-    """Raise UsageError for a value that is no UTF-8: it can be in no record. Names of files may be anything."""
+    """Raise UsageError for a value that is not UTF-8: it can be in no record. Names of files may be anything."""
     for name, value in values.items():
         texts = value if isinstance(value, list | tuple) else [value]
         odd = next((text for text in texts if isinstance(text, str) and not is_text(text)), None)
@@ -279,7 +279,7 @@ def parse_columns(text: str) -> tuple[str, ...]:
     try:
         row = next(csv.reader([text], skipinitialspace=True), [])
     except csv.Error:
-        raise UsageError(f"--columns {text!r} is no list of names", "write it like --columns entity,time") from None
+        raise UsageError(f"--columns {text!r} is not a list of names", "write it like --columns entity,time") from None
     return tuple(name.strip() for name in row if name.strip())
 
 

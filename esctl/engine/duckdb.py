@@ -60,7 +60,7 @@ def connect(
     """Open an in-memory DuckDB with UTC as its zone and no extension that is not built in.
 
     `memory_limit` ("1GiB") is meant for the process: DuckDB gets `DUCKDB_SHARE` of it. It may spill to `temporary`.
-    Raises UsageError for a memory limit that is no size.
+    Raises UsageError for a memory limit that is not a size.
     """
     return relational(_connect(_compiled(), memory_limit, threads, temporary))
 
@@ -148,7 +148,7 @@ def second_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConne
 
 
 def refusal() -> type[Exception]:
-    """Name the error with which DuckDB's functions refuse a value, such as a text that is no JSON."""
+    """Name the error with which DuckDB's functions refuse a value, such as a text that is not JSON."""
     import duckdb
 
     return duckdb.InvalidInputException

@@ -39,7 +39,7 @@ class Limits(Struct, frozen=True):
 
     @property
     def bytes(self) -> int:
-        """Return the memory in bytes. Raises UsageError for one that is no size."""
+        """Return the memory in bytes. Raises UsageError for one that is not a size."""
         if self.memory is None:
             return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
         return max(parse_size(self.memory, "--memory-limit"), _LEAST_MEMORY)
@@ -119,7 +119,7 @@ class Sandbox:
     def _explained(self, code: int, told: str, limits: Limits) -> EsctlError:
         if self._late or code == -signal.SIGXCPU:
             return InputError(
-                f"the query was not done after {limits.seconds:g} seconds",
+                f"the query did not finish in {limits.seconds:g} seconds",
                 "give it more with --timeout SECONDS, or ask for less",
             )
         if code == FAILED and told.startswith("{"):
@@ -140,7 +140,7 @@ def _explained(told: dict[str, str]) -> EsctlError:
     if told["type"] in ("OutOfMemoryException", "MemoryError") or "bad_alloc" in text or "Out of Memory" in text:
         return InputError("the query needs more memory than it may take", _MORE_MEMORY)
     if told["type"] == "PermissionException":
-        return UsageError("the query reaches for a file", "it can read events, entities, types and projections alone")
+        return UsageError("the query reaches for a file", "it can read only events, entities, types and projections")
     return UsageError(f"the query fails: {first}", _suggestion(text))
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import duckdb
 
 LONGEST = 1 << 20
-"""Characters of a query; more is no question of a person."""
+"""Characters of a query; more is not a question of a person."""
 
 _NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 
@@ -55,7 +55,7 @@ def parse_select(connection: duckdb.DuckDBPyConnection, text: str, where: str) -
     """Parse a text that must be one SELECT. Raises UsageError naming `where`."""
     hint = "it must be one SELECT (a PIVOT names its values: ON x IN (...))"
     if len(text) > LONGEST or _NO_TEXT.search(text):
-        raise UsageError(f"{where} is no query: it is too long, holds a NUL or is no UTF-8", hint)
+        raise UsageError(f"{where} is not a query: it is too long, holds a NUL or is not UTF-8", hint)
     body = text.strip().rstrip("; \t\r\n")
     (node,) = _statements(connection, body, where, hint)
     select = Select(body, node)
@@ -74,7 +74,7 @@ def _statements(connection: duckdb.DuckDBPyConnection, text: str, where: str, hi
         message = str(found.get("error_message", "")).splitlines()[0]
         if found.get("error_type") == "not implemented":
             raise UsageError(f"{where} is not one SELECT", hint)
-        raise UsageError(f"{where} is no SQL query: {message}", hint)
+        raise UsageError(f"{where} is not an SQL query: {message}", hint)
     nodes = [statement["node"] for statement in found.get("statements", ())]
     if len(nodes) != 1:
         raise UsageError(f"{where} is not one SELECT", hint)

@@ -198,7 +198,7 @@ _DIALECTS = {
 def _cursor_from_json(value: Mapping[str, Any]) -> Cursor:
     cursor = convert(value, Cursor)
     if min(cursor.offset, cursor.head_size, cursor.records, cursor.sampled) < 0:
-        raise ValueError("a count of a cursor is none")
+        raise ValueError("a count of a cursor is not a count")
     for encoded in (cursor.header, cursor.tail):
         b64decode(encoded, validate=True)  # raises binascii.Error, which is a ValueError
     known = _DIALECTS.get(cursor.format, {})

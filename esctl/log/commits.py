@@ -144,7 +144,7 @@ class CommitLog:
         except FileNotFoundError as error:
             raise InputError(f"{path} is missing", _DAMAGED) from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path} is no commit file: {_reason(error)}", _DAMAGED) from error
+            raise InputError(f"{path} is not a commit file: {_reason(error)}", _DAMAGED) from error
 
     def _last_seq(self, names: list[str]) -> int:
         present = set(_numbers(_COMMIT_NAME, names))

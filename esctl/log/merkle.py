@@ -60,7 +60,7 @@ class Frontier(Struct, frozen=True):
     def append(self, hashes: bytes, level: int = 0) -> Frontier:
         """Add leaf hashes (32 bytes each), or roots of complete subtrees of 2**level leaves.
 
-        Raises ValueError if the length is no multiple of 32, or the size is no multiple of 2**level.
+        Raises ValueError if the length is not a multiple of 32, or the size is not a multiple of 2**level.
         """
         return self.extend(hashes, level)[0]
 

@@ -50,7 +50,7 @@ def _in_columns(delivered: pa.RecordBatch | pa.Table, source: str) -> pa.Table:
     try:
         present = {**present, "source": pa.repeat(source, count)}
     except UnicodeEncodeError as error:
-        raise InputError(f"the source name {source!r} is no Unicode text", "rename the file") from error
+        raise InputError(f"the source name {source!r} is not Unicode text", "rename the file") from error
     zeros = pa.repeat(0, count)
     filled = {"position": zeros, "recorded_at": zeros.cast(INSTANT), **present}
     columns = [

@@ -47,7 +47,7 @@ class Selection(Struct, frozen=True):
 def select_columns(answer: Answer, target: Target) -> Selection:
     """Pick the columns that `target` asks for, by name; fields of a state (`state.balance`) in every format.
 
-    A name that is no column but a prefix (`state` where there are `state.*`) stands for all of these.
+    A name that is not a column but a prefix (`state` where there are `state.*`) stands for all of these.
     Raises UsageError for an unknown name.
     """
     nested = Selection(answer.sql, len(answer.columns), tuple(enumerate(answer.columns)), answer.title)

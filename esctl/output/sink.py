@@ -91,7 +91,7 @@ def _through_link(link: Path) -> Iterator[BinaryIO]:
 def _written_to(named: Path, descriptor: int) -> Iterator[BinaryIO]:
     """Write into what is open, as the shell's `>` does."""
     try:
-        with contextlib.suppress(OSError):  # what is no file has no length
+        with contextlib.suppress(OSError):  # what is not a file has no length
             os.ftruncate(descriptor, 0)
         with open(descriptor, "wb") as stream:
             yield stream

@@ -51,7 +51,7 @@ def _suffix(seconds: int) -> str:
 
 
 def zone_called(name: str) -> Zone:
-    """Look up a zone by its IANA name or offset. Raises UsageError for a name that is no zone."""
+    """Look up a zone by its IANA name or offset. Raises UsageError for a name that is not a zone."""
     minutes = fixed_minutes(name)
     if minutes == 0:
         return UTC

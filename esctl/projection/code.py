@@ -40,7 +40,7 @@ def load_function(projection: Projection, config: Path | None) -> Callable[[Stat
             "a module or file beside esctl.toml, and a function in it",
         ) from error
     if not callable(function):
-        raise UsageError(f"{where}: {attribute!r} is no function")
+        raise UsageError(f"{where}: {attribute!r} is not a function")
     result: Callable[[State, dict[str, Any]], State | None] = function
     return result
 

@@ -84,7 +84,7 @@ def to_time(value: Value) -> Value:
     time = time_sql(text)
     if value.type == "null":
         return Value(time, "time")
-    wrong = event_error("{} is no time", f"CAST(to_json(left({text}, 60)) AS VARCHAR)")
+    wrong = event_error("{} is not a time", f"CAST(to_json(left({text}, 60)) AS VARCHAR)")
     # Written once, since it is a lot of SQL to plan.
     read = f"list_transform([{time}], lambda i: CASE WHEN i IS NULL AND {text} IS NOT NULL THEN {wrong} ELSE i END)[1]"
     return Value(read, "time")
@@ -151,7 +151,7 @@ def convert(value: Value, sql_type: str, *, lenient: bool = False) -> Value:
     if number or name in ("BIGINT", "INT", "INTEGER", "HUGEINT", "DECIMAL"):
         precision, scale = (int(number[1]), int(number[2])) if number else (MOST_DIGITS if name == "HUGEINT" else 19, 0)
         if not 0 <= scale <= precision <= MOST_DIGITS:
-            raise UsageError(f"{sql_type} is no decimal type that can be held")
+            raise UsageError(f"{sql_type} is not a decimal type that can be held")
         return _to_decimal(value, Shape(precision - scale, scale), name.lower(), lenient=lenient)
     if name == "DOUBLE":
         return _to_double(value, lenient=lenient)

@@ -92,7 +92,7 @@ def plan(projection: Projection, reads: Reads, keys: Keys, *, stepped: bool = Fa
     """Compile a projection's rules.
 
     `stepped`: only to tell the fields of states that are folded event by event. Raises UsageError for a wrong one,
-    NeedsStreamError for one that is no set-wise fold, or whose fields are not known beforehand.
+    NeedsStreamError for one that is not a set-wise fold, or whose fields are not known beforehand.
     """
     builder = _Builder(projection, reads, keys, stepped=stepped)
     for rule in projection.rules:
@@ -294,7 +294,9 @@ def _members(builder: _Builder, expression: Expression, value: Value) -> dict[st
         return {member.this.name: _compile_node(builder.reads, member.expression) for member in tree.expressions}
     if value.type == "dynamic":
         raise NeedsStreamError
-    raise UsageError(f"{expression.where}: {expression.text!r} is no object", "merge takes a path or {'key': value}")
+    raise UsageError(
+        f"{expression.where}: {expression.text!r} is not an object", "merge takes a path or {'key': value}"
+    )
 
 
 def declared_members(projection: Projection, reads: Reads, expression: Expression) -> dict[str, Value]:

@@ -59,7 +59,7 @@ def _alive(rows: EventRows) -> str:
 
 
 def _there(rows: EventRows, side: str, test: str, *, dies: bool) -> str:
-    """Write whether an entity has a state on a side: it has events, and its last one is no deletion."""
+    """Write whether an entity has a state on a side: it has events, and its last one is not a deletion."""
     if not dies:
         return f"count({only('1', test)}) > 0"
     last = f"max({only(rows.event, test)})"

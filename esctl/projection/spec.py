@@ -31,7 +31,7 @@ PROJECTION_KEYS = ("entities", "kinds", "types", "on", "sql", "python")
 class Operation(Struct, frozen=True):
     """One operation of a rule. `field` is empty for those on the whole state, `value` is None for unset and delete.
 
-    `lenient`: what is no object, where one is taken, is passed over. So it is with whole payloads, whose kind is known
+    `lenient`: what is not an object, where one is taken, is skipped. So it is with whole payloads, whose kind is known
     and told under every answer.
     """
 
@@ -102,7 +102,7 @@ DEFAULT = Projection(
     ),
     digest="merge",
 )
-"""Merge the payload of every event, last write wins per key; one that is no object is a finding, and passed over."""
+"""Merge the payload of every event, last write wins per key; one that is not an object is a finding, and skipped."""
 TOMBSTONES = Rule(TOMBSTONE, None, None, (Operation("delete"),), "the default projection")
 """What the default projection does beside that in logs that have tombstones."""
 
@@ -145,7 +145,7 @@ def _parts(rule: Rule, names: Names) -> Iterator[Rule]:
 def parse_projections(table: Mapping[str, Any], file: str) -> tuple[Projection, ...]:
     """Read the [projections] table of a configuration file. Raises UsageError naming `file` and key."""
     if not isinstance(table, Mapping):
-        raise UsageError(f"{file}: [projections] is no table")
+        raise UsageError(f"{file}: [projections] is not a table")
     return tuple(parse_projection(name, body, file) for name, body in table.items())
 
 
@@ -153,7 +153,7 @@ def parse_projection(name: str, body: Any, file: str) -> Projection:
     """Read one projection."""
     where = f"{file}: projections.{name}"
     if not isinstance(body, Mapping):
-        raise UsageError(f"{where} is no table")
+        raise UsageError(f"{where} is not a table")
     _check_keys(body, PROJECTION_KEYS, where)
     ways = [key for key in ("on", "sql", "python") if key in body]
     if len(ways) > 1:
@@ -185,7 +185,7 @@ def _rules(value: Any, where: str) -> tuple[Rule, ...]:
         return tuple(_listed_rule(item, f"{where}[{i}]") for i, item in enumerate(value))
     if not isinstance(value, Mapping):
         name = where.partition(": ")[2]
-        raise UsageError(f"{where} is no table", f'write [{name}."TYPE"], or [[{name}]] with type = "TYPE"')
+        raise UsageError(f"{where} is not a table", f'write [{name}."TYPE"], or [[{name}]] with type = "TYPE"')
     found: list[Rule] = []
     for pattern, rule in value.items():
         place = f'{where}."{pattern}"'
@@ -300,7 +300,7 @@ def _check_keys(table: Mapping[str, Any], known: tuple[str, ...], where: str) ->
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise UsageError(f"{where} is no table")
+        raise UsageError(f"{where} is not a table")
     return value
 
 
@@ -313,5 +313,5 @@ def _text(value: Any, where: str) -> str:
 def _texts(value: Any, where: str) -> tuple[str, ...]:
     items = [value] if isinstance(value, str) else value
     if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise UsageError(f"{where} is no list of texts")
+        raise UsageError(f"{where} is not a list of texts")
     return tuple(items)

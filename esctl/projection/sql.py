@@ -277,7 +277,7 @@ def _declared(total: str, field: FieldPlan, shape: Shape, position: str) -> str:
 
 
 def _base_number(base: str, name: str, shape: Shape, position: str) -> str:
-    wrong = event_error(f"{name} is no number to add to: {{}}", shown_json(base), position=position)
+    wrong = event_error(f"{name} is not a number to add to: {{}}", shown_json(base), position=position)
     marked = f"({base}[1:2] = {literal(chr(34) + MARK)} AND {base}[3:3] <> {literal(MARK)})"
     text = read_json(base, (), "text", marked=True)
     return f"""CASE
@@ -287,7 +287,7 @@ def _base_number(base: str, name: str, shape: Shape, position: str) -> str:
 
 
 def _composed_list(field: FieldPlan, base: str, acc: str, count: str, position: str) -> str:
-    wrong = event_error(f"{field.name} is no list to append to: {{}}", shown_json(base), position=position)
+    wrong = event_error(f"{field.name} is not a list to append to: {{}}", shown_json(base), position=position)
     if not field.removes:
         joined = f"array_to_string(list_transform({acc}, lambda e: e.json), ',')"
         fresh = f"'[' || {joined} || ']'"

@@ -25,7 +25,7 @@ class StepOperation(Struct, frozen=True):
     """One operation: its name and field, and the columns of a row with its guard and its value's JSON text.
 
     `label` is how the value is called in errors; `members` are the columns with JSON text of members of an object, as
-    their declared types have them; `lenient`: what is no object, where one is taken, is passed over; `without`: members
+    their declared types have them; `lenient`: what is not an object, where one is taken, is skipped; `without`: members
     of an object that are left out.
     """
 
@@ -183,7 +183,7 @@ def _writes(state: State, operation: StepOperation, value: Any, typed: Typed, po
     if name in ("append", "remove"):
         old = state.get(field, [])
         if not isinstance(old, list):
-            raise ValueError(f"{field} is no list to append to: {shown(old)}")
+            raise ValueError(f"{field} is not a list to append to: {shown(old)}")
         return [(field, [*old, value] if name == "append" else [item for item in old if not same(item, value)])]
     if value is None:
         return []
@@ -250,7 +250,7 @@ def declared(value: Any, kind: str) -> Any:
         return value
     number = _number(value)
     if number is None:
-        raise ValueError(f"{shown(value)} is no number")
+        raise ValueError(f"{shown(value)} is not a number")
     scaled = Decimal(number).scaleb(int(decimal[2]) if decimal else 0, EXACT)
     fits = scaled.copy_abs() < 10 ** int(decimal[1]) if decimal else -(2 ** _BITS[name]) <= scaled < 2 ** _BITS[name]
     if scaled != scaled.to_integral_value() or not fits:
@@ -274,7 +274,7 @@ def _accumulated(state: State, name: str, field: str, value: Any) -> Any:
         return number
     old = state[field]
     if isinstance(old, bool) or not isinstance(old, int | Decimal):
-        raise ValueError(f"{field} is no number to add to: {shown(old)}")
+        raise ValueError(f"{field} is not a number to add to: {shown(old)}")
     if name in ("min", "max"):
         return better(old, number)
     try:

@@ -42,8 +42,8 @@ def parse(text: str, where: str) -> exp.Expr:
     try:
         trees = sqlglot.parse(_quote_members(text))
     except (sqlglot.errors.SqlglotError, RecursionError, AttributeError, LookupError, TypeError, ValueError) as error:
-        # The parser stumbles over some of what is no SQL, and does not say so.
-        raise UsageError(f"{where}: {text!r} is no SQL expression", _first_line(error)) from None
+        # The parser stumbles over some of what is not SQL, and does not say so.
+        raise UsageError(f"{where}: {text!r} is not an SQL expression", _first_line(error)) from None
     if len(trees) != 1 or trees[0] is None:
         raise UsageError(f"{where}: {text!r} is not one SQL expression", "write text in single quotes: \"'open'\"")
     if _too_deep(trees[0]):

@@ -144,20 +144,20 @@ def to_number(value: Value, *, lenient: bool = False) -> Value:
         return Value("CAST(NULL AS DECIMAL(1,0))", "number", Shape(1, 0))
     if value.type == "text":
         wrong = (
-            "NULL" if lenient else event_error("{} is no number", f"CAST(to_json(left({value.sql}, 60)) AS VARCHAR)")
+            "NULL" if lenient else event_error("{} is not a number", f"CAST(to_json(left({value.sql}, 60)) AS VARCHAR)")
         )
         sql = f"coalesce({wide.number_key(value.sql)}, CASE WHEN {value.sql} IS NOT NULL THEN {wrong} END)"
         return Value(sql, "number", WIDE)
     if value.type == "dynamic":
         return _dynamic_number(value, lenient=lenient)
-    raise UsageError(f"a {value.type} value is no number")
+    raise UsageError(f"a {value.type} value is not a number")
 
 
 def _dynamic_number(value: Value, *, lenient: bool) -> Value:
     shape = value.shape or WIDE
     if value.static == "NUMBER":
         return Value(value.number, "number", shape)
-    wrong = "NULL" if lenient else event_error(value.label + " is no number: {}", shown_json(value.sql))
+    wrong = "NULL" if lenient else event_error(value.label + " is not a number: {}", shown_json(value.sql))
     kind = value.json_type
     numeric = f"{kind} = 'NUMBER' OR ({kind} = 'STRING' AND regexp_matches({value.text}, {literal(NUMBER_TEXT)}))"
     return Value(f"CASE WHEN {numeric} THEN {value.number} WHEN {kind} <> 'NULL' THEN {wrong} END", "number", shape)

@@ -137,7 +137,7 @@ def _manifests(folder: Path) -> list[Path]:
 
 
 def read_snapshot(path: Path) -> StateSnapshot | None:
-    """Read a snapshot's manifest; None for what is no whole one."""
+    """Read a snapshot's manifest; None for what is not a whole one."""
     try:
         text = read_regular(path, LARGEST_MANIFEST).decode("utf-8")
         document = json.loads(text)
@@ -172,7 +172,7 @@ def lines_of(folder: Path, part: SnapshotFile) -> Callable[[], Iterator[bytes]]:
 
     def read() -> Iterator[bytes]:
         if not part.bytes:
-            return  # no entity is left, and nothing is no frame of zstd
+            return  # no entity is left, and nothing is not a frame of zstd
         with open(open_plain(folder / part.file), "rb") as packed, _zstd().open(packed, "rb") as file:
             while block := file.read(_BLOCK):
                 yield block

@@ -129,7 +129,7 @@ class DuckdbFile:
                 self._kept = kept.from_row(found[0], f"{self._path}/{self._name}") if found else None
             if self._kept is None and (self._has(self._name) or self._name == kept.TABLE):
                 raise UsageError(
-                    f"{self._path} has a {self._name} that is no view of esctl", "name another table with --to"
+                    f"{self._path} has a {self._name} that is not a view of esctl", "name another table with --to"
                 )
 
     def _has(self, name: str) -> bool:

@@ -10,7 +10,7 @@ from esctl.errors import UsageError
 
 
 def check_file(path: Path) -> bool:
-    """Return whether a file is there. Raises UsageError where it is no plain one, or could not be made."""
+    """Return whether a file is there. Raises UsageError where it is not a plain one, or could not be made."""
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
@@ -20,7 +20,7 @@ def check_file(path: Path) -> bool:
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}", "give another path with --to") from error
     if not stat.S_ISREG(mode):
-        raise UsageError(f"cannot write {path}: it is no plain file", "give another path with --to")
+        raise UsageError(f"cannot write {path}: it is not a plain file", "give another path with --to")
     return True
 
 
@@ -31,5 +31,5 @@ def check_folder(path: Path) -> bool:
     except OSError:
         return check_file(path)
     if not stat.S_ISDIR(mode):
-        raise UsageError(f"cannot write {path}: it is no folder", "give another path with --to")
+        raise UsageError(f"cannot write {path}: it is not a folder", "give another path with --to")
     return True

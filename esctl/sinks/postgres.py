@@ -141,7 +141,7 @@ class PostgresTable:
             row = self._run(f"SELECT {listed} FROM {self._progress} WHERE name = %s", [self._name]).fetchone()
             self._kept = kept.from_row(row, self._where) if row is not None else None
         if self._kept is None and (self._name == kept.TABLE or self._has(self._name)):
-            raise UsageError(f"{self._where} is no view of esctl", "name another with --to")
+            raise UsageError(f"{self._where} is not a view of esctl", "name another with --to")
         if before is not None and before != self._kept:
             raise InputError(f"{self._where} was written by another process meanwhile", "run it again")
 

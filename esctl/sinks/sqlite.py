@@ -172,7 +172,7 @@ class SqliteFile:
             self._kept = kept.from_row(row, f"{self._path}/{self._name}") if row is not None else None
         if self._kept is None and (self._has(self._name) or self._name == kept.TABLE):
             raise UsageError(
-                f"{self._path} has a {self._name} that is no view of esctl", "name another table with --to"
+                f"{self._path} has a {self._name} that is not a view of esctl", "name another table with --to"
             )
         if before is not None and before != self._kept:
             raise InputError(f"{self._path} was written by another process meanwhile", "run it again")

@@ -168,7 +168,7 @@ def subfolders(folder: Path) -> list[Path]:
 
 @contextmanager
 def _folder(path: Path) -> Iterator[int]:
-    """Open a folder that is no link. Raises OSError, NotADirectoryError for one that is none."""
+    """Open a folder that is not a link. Raises OSError, NotADirectoryError for one that is none."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         yield descriptor
@@ -177,7 +177,7 @@ def _folder(path: Path) -> Iterator[int]:
 
 
 def remove(path: Path) -> None:
-    """Remove a file in a folder that is no link; one that is gone already is fine."""
+    """Remove a file in a folder that is not a link; one that is gone already is fine."""
     with suppress(FileNotFoundError), _folder(path.parent) as descriptor:
         os.unlink(path.name, dir_fd=descriptor)
 
@@ -208,13 +208,13 @@ def make_folder(path: Path) -> None:
 
 
 def checked_lock(path: Path) -> Path:
-    """Return a lock's path. Raises InputError for one that is no plain file of one name: it is truncated when taken."""
+    """Return a lock's path. Raises InputError for one that is not a plain file of one name: taking it truncates it."""
     try:
         about = path.lstat()
     except OSError:
         return path
     if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
-        raise InputError(f"{path} is no plain file of one name", _MISPLACED)
+        raise InputError(f"{path} is not a plain file of one name", _MISPLACED)
     return path
 
 
@@ -227,7 +227,7 @@ def open_plain(path: Path, *, links: bool = False) -> int:
     descriptor = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "it is no plain file", str(path))
+        raise OSError(errno.EINVAL, "it is not a plain file", str(path))
     return descriptor
 
 
@@ -252,7 +252,7 @@ def read_regular(path: Path, limit: int) -> bytes:
         # What is asked for is set aside first, so no more than there is.
         data = file.read(min(os.fstat(file.fileno()).st_size, limit) + 1)
     if len(data) > limit:
-        raise InputError(f"{path} is no file of at most {limit:,} bytes", _MISPLACED)
+        raise InputError(f"{path} is not a file of at most {limit:,} bytes", _MISPLACED)
     return data
 
 
@@ -299,7 +299,7 @@ class LocalStorage:
         *folders, last = name.split("/")
         path = self._root
         if not {"", ".", ".."}.isdisjoint([*folders, last]) or "\0" in name:
-            raise InputError(f"{name!r} is no name in {path}", _MISPLACED)
+            raise InputError(f"{name!r} is not a name in {path}", _MISPLACED)
         for folder in folders:
             inner = path / folder
             if make and not os.path.lexists(inner):

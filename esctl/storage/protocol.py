@@ -28,7 +28,7 @@ class Storage(Protocol):
     def read_range(self, name: str, start: int, length: int) -> bytes:
         """Return `length` bytes of a file from `start` on, fewer where it ends before.
 
-        Raises FileNotFoundError if there is none, InputError if it is no plain file, ValueError for a negative bound.
+        Raises FileNotFoundError if there is none, InputError if not a plain file, ValueError for a negative bound.
         """
 
     def put_new(self, name: str, data: bytes) -> None:

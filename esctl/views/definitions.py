@@ -44,7 +44,7 @@ def definitions(store: Path, config: Config) -> dict[str, Definition]:
             or "to" not in body
         ):
             raise UsageError(
-                f"{where} is no view", 'write [views.NAME], to = "duckdb:states.db/name", projection = "..."'
+                f"{where} is not a view", 'write [views.NAME], to = "duckdb:states.db/name", projection = "..."'
             )
         found[name] = Definition(name, body.get("projection", ""), body["to"], base, config.name)
     for name, kept in _read(store).items():
@@ -84,7 +84,7 @@ def discard(store: Path, name: str) -> None:
 def _check(name: str, where: str) -> None:
     if not _NAME.fullmatch(name):
         raise UsageError(
-            f"{where}: {name[:80]!r} is no name of a view", "letters, digits, '_', '-' and '.', at most 63"
+            f"{where}: {name[:80]!r} is not a name of a view", "letters, digits, '_', '-' and '.', at most 63"
         )
 
 

@@ -33,7 +33,7 @@ def parse_target(text: str, name: str, base: Path) -> Target:
     """
     kind, colon, rest = text.partition(":")
     if not colon or kind not in _KINDS or not rest or "\0" in text:
-        raise UsageError(f"--to {_shown(text)} is no target", _HINT)
+        raise UsageError(f"--to {_shown(text)} is not a target", _HINT)
     if kind in ("postgres", "postgresql"):
         return _database(text, name)
     if kind == "parquet":

@@ -411,9 +411,9 @@ def test_odd_archives_are_refused(bundle: Path, tmp_path: Path) -> None:
     assert "compressed" in judged(path).checks[0].findings[0].message
     for nothing in (b"", b"PK", data[: len(data) // 2], b"x" * 1000):
         path.write_bytes(nothing)
-        with pytest.raises(InputError, match="is no bundle"):
+        with pytest.raises(InputError, match="is not a bundle"):
             judged(path)
-    with pytest.raises(InputError, match="is no bundle"):
+    with pytest.raises(InputError, match="is not a bundle"):
         judged(tmp_path / "nowhere.zip")
 
 

@@ -175,7 +175,7 @@ def test_mistakes_are_errors_with_hints(opened: Store, samples: Path, tmp_path: 
     with pytest.raises(NotFoundError, match="no entity 'account-0133'") as missing:
         opened.replay("account-0133")
     assert "did you mean" in missing.value.hint
-    with pytest.raises(UsageError, match="--at 'soon' is no point in time"):
+    with pytest.raises(UsageError, match="--at 'soon' is not a point in time"):
         opened.replay(at="soon")
     with pytest.raises(UsageError, match="both given"):
         opened.replay(at="@1", before="@2")

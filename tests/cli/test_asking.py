@@ -68,7 +68,7 @@ def test_asking_needs_a_terminal(arguments: tuple[str, ...], tmp_path: Path) -> 
     esctl("ingest", "a.jsonl", "--store", ".esctl", cwd=tmp_path)
     done = esctl(*arguments, cwd=tmp_path)
     assert done.code == 2
-    assert "asks, and there is no terminal" in done.err or "does not go with records on stdin" in done.err
+    assert "asks, and there is no terminal" in done.err or "cannot be combined with records on stdin" in done.err
 
 
 def test_all_fields_can_be_changed_and_wrong_answers_are_asked_again(tmp_path: Path) -> None:

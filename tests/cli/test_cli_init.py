@@ -37,7 +37,7 @@ def test_init_twice_refuses_and_can_be_forced(tmp_path: Path) -> None:
     written = (tmp_path / "esctl.toml").read_bytes()
     (tmp_path / "esctl.toml").write_bytes(written + b"# mine\n")
     message, hint = refused("init", code=2, cwd=tmp_path)
-    assert "esctl.toml is there already" in message
+    assert "esctl.toml already exists" in message
     assert "--force" in hint
     assert (tmp_path / "esctl.toml").read_bytes() == written + b"# mine\n"
     assert good("init", "-o", "-", cwd=tmp_path).out == written

@@ -106,7 +106,7 @@ def test_what_cannot_be_bundled_is_said(folder: Path, tmp_path: Path) -> None:
     assert "is a file" in refused("bundle", "account-017", code=2, cwd=folder, **user)[0]
     assert "no entity" in refused("bundle", "account-x", "-o", "x.zip", code=4, cwd=folder, **user)[0]
     assert not (folder / "x.zip").exists()
-    assert "is no bundle" in refused("verify-bundle", "ann.pub", code=3, cwd=folder, **user)[0]
+    assert "is not a bundle" in refused("verify-bundle", "ann.pub", code=3, cwd=folder, **user)[0]
 
 
 def test_the_findings_of_verify_are_reported(folder: Path, tmp_path: Path) -> None:

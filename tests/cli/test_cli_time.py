@@ -68,7 +68,7 @@ def test_a_date_is_a_day_of_the_zone(text: str, zone: str, end: str, start: str)
      "99999999999999 days ago", "\x1b[31m", "2024-02-01T25:00:00Z"],
 )  # fmt: skip
 def test_what_is_no_point_is_refused_by_name(text: str) -> None:
-    with pytest.raises(UsageError, match=r"^--before .* is no point in time$") as caught:
+    with pytest.raises(UsageError, match=r"^--before .* is not a point in time$") as caught:
         parse_as_of(text, "--before", now=lambda: NOW)
     assert "@123" in caught.value.hint
 

@@ -119,7 +119,7 @@ def test_nothing_acts(folder: Path, command: str) -> None:
                 assert form in ("sarif", "junit") or not done.out, (call, form, done.err)
                 assert [line.split()[0] for line in done.err.splitlines()[-2:]] == ["esctl:", "hint:"]
                 if form == "sarif":
-                    break  # it is no check: nor can it be written as JUnit XML
+                    break  # it is not a check: nor can it be written as JUnit XML
 
 
 def check(form: str, done: Done, command: str) -> None:

@@ -263,7 +263,7 @@ RULE = '[projections.thing.on."Changed"]\n'
         ),
         ('[[projections.thing.on]]\ntype = "T"\nsett = { n = "data.n" }\n', "projections.thing.on[0]", "mean set?"),
         ('[[projections.thing.on.T]]\nsett = { n = "data.n" }\n', 'projections.thing.on."T"[0]', "mean set?"),
-        ('[projections.thing]\non = "T"\n', "projections.thing.on is no table", "[[projections.thing.on]]"),
+        ('[projections.thing]\non = "T"\n', "projections.thing.on is not a table", "[[projections.thing.on]]"),
         (f'{RULE}explode = {{ n = "data.n" }}\n', "'explode'", "one of: set"),
         ('[projections.thing]\nentites = "x"\n', "'entites'", "did you mean entities?"),
         (f'{RULE}set = {{ n = "select 1" }}\n', "set.n", ""),
@@ -281,7 +281,7 @@ RULE = '[projections.thing.on."Changed"]\n'
             'esctl.toml: projections.thing.on."Changed".add.n',
         ),
         (f'[projections.thing]\ntypes = {{ n = "number" }}\n{RULE}add = {{ n = "data.n" }}\n', "types.n", "decimal"),
-        (f'{RULE}add = {{ n = "data.name" }}\n', "event @1: data.name is no number", ".add.n"),
+        (f'{RULE}add = {{ n = "data.name" }}\n', "event @1: data.name is not a number", ".add.n"),
         (f"{RULE}delete = 1\n", "delete", "delete = true"),
         (f'{RULE}set = "data.n"\n', ".set", ""),
         ('[projections.thing]\nsql = "drop table events"\n', "thing", ""),
@@ -368,7 +368,7 @@ def writable(folder: Path) -> None:
 
 
 def without_privileges(*arguments: object, cwd: Path) -> list[str]:
-    """Give the command, as a user who is no superuser: they may write anywhere."""
+    """Give the command, as a user who is not a superuser: they may write anywhere."""
     if os.geteuid() != 0:
         return [*ESCTL]
     setpriv = shutil.which("setpriv")

@@ -1,4 +1,4 @@
-"""What -o names is written to as the shell's `>` would: nothing that is no plain file is ever replaced."""
+"""What -o names is written to as the shell's `>` would: nothing that is not a plain file is ever replaced."""
 
 from __future__ import annotations
 

@@ -102,6 +102,6 @@ def test_a_wrong_option_is_told_with_its_source(tmp_path: Path) -> None:
     two(tmp_path)
     good("ingest", "a.jsonl", cwd=tmp_path)
     told, hint = refused("reindex", "--map", "a.jsonl:entty=x", code=2, cwd=tmp_path)
-    assert (told, hint) == ("--map a.jsonl.entty is no mapping key", "did you mean 'entity'?")
+    assert (told, hint) == ("--map a.jsonl.entty is not a mapping key", "did you mean 'entity'?")
     with pytest.raises(UsageError, match="is not KEY=PATH"):
         override(None, ["a.jsonl:entity="])

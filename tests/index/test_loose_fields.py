@@ -18,7 +18,7 @@ FORMS: tuple[Form, ...] = ("json", "text", "type")
 
 
 def payloads() -> list[Any]:
-    """Objects that fit columns, many that do not, and what is no object."""
+    """Objects that fit columns, many that do not, and what is not an object."""
     fitting = [{"a": i, "amount": i + 0.25, "é": f"t{i}", "0": i % 2 == 0} for i in range(300)]
     odd: list[Any] = [{"a": i, name: value} for i, name in enumerate(NAMES) for value in (1, "two", None, [3])]
     odd += [{"rare": 10**30}, {"amount": 12.345}, {"amount": "text"}, {"a": {"b": 1}}, {}, [7, 8], "text", 5, None]

@@ -167,7 +167,9 @@ def test_a_changed_digit_of_the_last_commit_is_refused(tmp_path: Path) -> None:
     many(tmp_path, 1)
     data = commit_file(tmp_path, 1).read_bytes()
     commit_file(tmp_path, 1).write_bytes(data.replace(b'"records":0', b'"records":2'))
-    with pytest.raises(InputError, match=r"00000000000000000001\.json is no commit file: it is not as it was written"):
+    with pytest.raises(
+        InputError, match=r"00000000000000000001\.json is not a commit file: it is not as it was written"
+    ):
         reopened(tmp_path)
 
 
@@ -221,7 +223,7 @@ def test_a_malformed_commit_is_refused_and_named(tmp_path: Path, path: str, to: 
 def test_a_commit_that_is_no_json_object_is_refused(tmp_path: Path, data: bytes) -> None:
     many(tmp_path / "s", 2)
     commit_file(tmp_path / "s", 2).write_bytes(data)
-    with pytest.raises(InputError, match=r"00000000000000000002\.json is no commit file"):
+    with pytest.raises(InputError, match=r"00000000000000000002\.json is not a commit file"):
         reopened(tmp_path / "s")
 
 

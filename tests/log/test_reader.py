@@ -116,7 +116,7 @@ def test_records_without_bytes_cannot_be_exported(written: StoreState) -> None:
 
 
 def test_a_damaged_cursor_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no commit file"):
+    with pytest.raises(InputError, match="is not a commit file"):
         store(tmp_path / "s", [[Part("a", [batch(LINES[:2])], cursor(b"", 0, header="?"))]])
 
 

@@ -23,7 +23,7 @@ NAMES = [
     b"back\\slash", b'"quoted"', b" leading", b"trailing ", b"a/b/c/d/e", b"NULL", b"null", b"%41", b"{x}", b"id:1",
     b"-rf", b"\x1b[31mred", b"=1+1", b"data.path", "\u2028line".encode(), "\ue000mark".encode(), b"[bold]x",
 ]  # fmt: skip
-# A name that is no UTF-8 stands in `path` with replacement characters, and exactly in `path_b64`.
+# A name that is not UTF-8 stands in `path` with replacement characters, and exactly in `path_b64`.
 MAPPED = CONFIG.replace('to = "path"', 'to = ["path_b64", "path"]')
 
 

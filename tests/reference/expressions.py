@@ -304,4 +304,4 @@ def parse_expression(value: Any) -> Node:
         return Literal(value)
     if isinstance(value, int | float | Decimal):
         return Literal(Decimal(repr(value)) if isinstance(value, float) else Decimal(value))
-    raise ConfigError(f"{value!r} is no expression")
+    raise ConfigError(f"{value!r} is not an expression")

@@ -72,7 +72,7 @@ def parse_path(text: str) -> Path:
             at += 1
         match = _SEGMENT.match(text, at)
         if match is None:
-            raise ConfigError(f"{text!r} is no path")
+            raise ConfigError(f"{text!r} is not a path")
         at = match.end()
         if match["index"] is not None:
             parts.append(int(match["index"]))

@@ -23,7 +23,7 @@ class Operation:
     name: str
     field: str = ""
     value: Node | None = None
-    lenient: bool = False  # what is no object is passed over
+    lenient: bool = False  # what is not an object is passed over
     named: tuple[str | Node, ...] = ()  # texts and expressions that make the field's name, which the event tells
 
 

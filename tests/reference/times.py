@@ -29,7 +29,7 @@ def read_time(value: Any) -> int:
         return _civil(match.groupdict())
     if NUMBER.fullmatch(text):
         return _epoch(Decimal(text))
-    raise ValueError(f"{text!r} is no time")
+    raise ValueError(f"{text!r} is not a time")
 
 
 def _civil(part: dict[str, str | None]) -> int:

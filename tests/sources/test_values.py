@@ -252,7 +252,7 @@ def test_an_object_is_opened_up_only_when_it_is_no_event_itself(tmp_path: Path) 
     for whole in ({"id": "7", "type": "Order", "items": two}, {"a": two, "b": two}, {"a": [1]}, {"a": {"b": two}}):
         assert shown(whole) == [whole]
     assert shown({"a": {"b": two}}, records_path="a.b") == two
-    with pytest.raises(UsageError, match=r"--records-path 'a.b' is no array in it"):
+    with pytest.raises(UsageError, match=r"--records-path 'a.b' is not an array in it"):
         shown({"a": {"c": two}}, records_path="a.b")
 
 

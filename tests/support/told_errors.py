@@ -37,22 +37,22 @@ def said(problem: Problem, told: str) -> bool:
     for value in _shown(problem.value):
         match problem.wanted:
             case "number":
-                known = told.endswith(f" is no number: {value}") or told == f"{value} is no number"
+                known = told.endswith(f" is not a number: {value}") or told == f"{value} is not a number"
             case "boolean":
                 known = told.endswith(f" is neither true nor false: {value}")
                 known |= told == f"{value} is neither true nor false"
             case "sum":
-                known = told == f"{field} is no number to add to: {value}"
+                known = told == f"{field} is not a number to add to: {value}"
             case "list":
-                known = told == f"{field} is no list to append to: {value}"
-                known |= told in (f"{field} is no list to append to", f"{field} is no list to remove from")
+                known = told == f"{field} is not a list to append to: {value}"
+                known |= told in (f"{field} is not a list to append to", f"{field} is not a list to remove from")
             case "object":
                 known = re.match("(merge|merge_patch|replace) takes an object", told) is not None
                 known &= told.endswith((f" is {value}", " takes an object"))
             case "fit":
                 known = "does not fit" in told and value in told
             case _:
-                known = told.endswith("is no time")
+                known = told.endswith("is not a time")
         if known:
             return True
     return False

@@ -150,7 +150,7 @@ def asked_series(made: Ground, days: dict[str, list[State]], aggregate: Aggregat
 def selected(made: Ground, bounds: Bounds, states: Sequence[State], condition: Condition) -> Iterator[str]:
     """Hold the rows of a projection in `sql`, whole and filtered, to the states and what a filter keeps of them.
 
-    Where a column has no one type DuckDB refuses to compare it with a number: that is no answer, and none is wrong.
+    Where a column has no one type DuckDB refuses to compare it with a number: that is not an answer, and none is wrong.
     """
     argument = written(bounds)
     if argument is None:  # a bound that the function does not take

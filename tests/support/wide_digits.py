@@ -62,7 +62,7 @@ RULES: dict[str, dict[str, Any] | None] = {
 
 @dataclass(frozen=True)
 class Spread:
-    """A log of widely different numbers and the projection it is folded by; `numeric`: nothing in it is no number."""
+    """A log of widely different numbers and the projection it is folded by; `numeric`: all of it is numbers."""
 
     commits: Commits
     rules: str

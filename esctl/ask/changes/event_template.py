@@ -42,7 +42,7 @@ def read_template(text: str, option: str) -> dict[str, Any]:
         reason = error.strerror if isinstance(error, OSError) else error
         raise UsageError(f"{where}: {reason}", _HINT) from error
     if not isinstance(parsed, dict) or not parsed:
-        raise UsageError(f"{where} is no object with members", _HINT)
+        raise UsageError(f"{where} is not an object with members", _HINT)
     return parsed
 
 
@@ -55,7 +55,7 @@ def shaped(answer: Answer, template: Mapping[str, Any], option: str) -> Answer:
     """Return each row as the template says: a column per member of it.
 
     A text that is one placeholder, `"{value}"`, becomes that column's JSON value; placeholders among other text become
-    text, `{{` and `}}` braces. Raises UsageError naming `option` for a placeholder that is no column.
+    text, `{{` and `}}` braces. Raises UsageError naming `option` for a placeholder that is not a column.
     """
     known = {column.name: column for column in answer.columns}
     items: list[str] = []
@@ -72,7 +72,7 @@ def shaped(answer: Answer, template: Mapping[str, Any], option: str) -> Answer:
 
 
 def _cell(value: Any, known: Mapping[str, Column], option: str) -> tuple[str, Literal["text", "json"]]:
-    """Write SQL for a member of the template; what can only be text is no JSON text, for formats of cells."""
+    """Write SQL for a member of the template; what can only be text is not JSON text, for formats of cells."""
     if not isinstance(value, str):
         return _json(value, known, option), "json"
     alone = _alone(value)

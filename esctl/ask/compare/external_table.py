@@ -108,14 +108,16 @@ def _header(cursor: Cursor) -> tuple[str, ...]:
 def _refuse_invalid(path: Path, judged: Any, before: int) -> None:
     for row, reason in enumerate(judged.invalid.to_pylist() if judged.invalid.null_count < len(judged.text) else ()):
         if reason is not None:
-            raise InputError(f"{path}: row {before + row + 1} cannot be read: {reason}", "mend the file and try again")
+            raise InputError(
+                f"{path}: row {before + row + 1} cannot be read: {reason}", "correct the file and try again"
+            )
 
 
 def _check_objects(session: Session, path: Path, sql: str) -> None:
     with explained():
         found = single_row(session.connection, f"SELECT min(row) FROM ({sql}) WHERE json_type(j) <> 'OBJECT'")
     if found and found[0] is not None:
-        raise InputError(f"{path}: row {found[0]} is no object", "each row needs named values")
+        raise InputError(f"{path}: row {found[0]} is not an object", "each row needs named values")
 
 
 def _keys(session: Session, sql: str, path: tuple[str, ...]) -> tuple[str, ...]:

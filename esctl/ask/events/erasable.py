@@ -48,7 +48,7 @@ def select(scope: Scope, snapshot: StoreState, events: Sequence[str], where: str
     if events and (scope.entities or where):
         raise UsageError("events are named and --entity or --where is given", "give one or the other")
     if not (events or scope.entities or where):
-        raise UsageError("nothing is named to be erased", "name events, or give --entity or --where")
+        raise UsageError("nothing to erase is named", "name events, or give --entity or --where")
     if events:
         found = {position for event in events for position in _named(scope, snapshot, event)}
     else:

@@ -27,7 +27,7 @@ _FEW = 4096
 def with_records(scope: Scope, rows: str, conditions: Sequence[Test]) -> str:
     """Add to a SELECT of events, which has their `position`, the text of their records as the column RECORD.
 
-    `conditions` are those of the SELECT. Text is NULL for what is no JSON, and for what was erased.
+    `conditions` are those of the SELECT. Text is NULL for what is not JSON, and for what was erased.
     """
     asked = scope.view.relation(["position"], None, conditions)
     with explained():

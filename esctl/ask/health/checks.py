@@ -138,11 +138,11 @@ def homeless(context: CheckContext) -> str:
 
 
 def payloads(context: CheckContext) -> str:
-    """Select events of an entity whose payload is no object, so that nothing of it is in a merged state."""
+    """Select events of an entity whose payload is not an object, so that nothing of it is in a merged state."""
     if not context.scope.view.manifest.shapeless:
         return NONE
     rows = context.events(EVENT, ["entity IS NOT NULL", FIRST_DELIVERY], reads={"kind_of": Read((), "type")})
-    detail = "'its payload is no object but ' || lower(kind_of) || ', of which a merge takes nothing' AS detail"
+    detail = "'its payload is not an object but ' || lower(kind_of) || ', of which a merge takes nothing' AS detail"
     columns = ", ".join([*EVENT, detail, "CAST(NULL AS DOUBLE) AS weight"])
     return f"SELECT {columns} FROM ({rows}) WHERE wanted AND kind_of NOT IN ('OBJECT', 'NULL')"
 

@@ -27,7 +27,7 @@ CHECKS = (
     HealthCheck("invalid", "a record that could not be read", checks.invalid),
     HealthCheck("undated", "an event without a time that can be read", checks.undated),
     HealthCheck("homeless", "an event of no entity", checks.homeless),
-    HealthCheck("payloads", "an event whose payload is no object", checks.payloads),
+    HealthCheck("payloads", "an event whose payload is not an object", checks.payloads),
     HealthCheck("late", "an event of a time before one already recorded of its entity", checks.late),
     HealthCheck("clock", "a time before that of the record before it in its source", checks.clock),
     HealthCheck("clock-change", "a time that clocks show twice, or never, as they are changed", checks.clock_change),

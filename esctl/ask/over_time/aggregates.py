@@ -132,7 +132,7 @@ def _aggregate(node: exp.Expr) -> Aggregate:
             return Aggregate("count", argument, condition)
         if len(argument.expressions) == 1:
             return Aggregate("distinct", argument.expressions[0], condition)
-    raise UsageError(f"EXPR: {node.sql()[:60]!r} is no aggregate that can be sampled", f"aggregates are: {HINT}")
+    raise UsageError(f"EXPR: {node.sql()[:60]!r} is not an aggregate that can be sampled", f"aggregates are: {HINT}")
 
 
 def _input(aggregate: Aggregate, resolve: Resolve) -> Value:

@@ -38,7 +38,7 @@ def parse_step(text: str) -> TimeStep:
     """Read a step such as `15m`, `1h`, `1d`, `1w`, `3mo`. Raises UsageError for one that is none."""
     found = re.fullmatch(r"\s*([1-9][0-9]{0,8})\s*(s|m|h|d|w|mo|y)\s*", text)
     if found is None:
-        raise UsageError(f"--every {text!r} is no step of time", "write it like 15m, 1h, 1d, 1w, 1mo or 1y")
+        raise UsageError(f"--every {text!r} is not a step of time", "write it like 15m, 1h, 1d, 1w, 1mo or 1y")
     step = TimeStep(int(found[1]), found[2])
     if step.least_seconds > _CENTURY:
         raise UsageError(f"--every {text!r} is more than a century", "write it like 15m, 1h, 1d, 1w, 1mo or 1y")

@@ -68,7 +68,7 @@ def _listed(points: Sequence[int], numbers: Sequence[int]) -> list[int]:
 
 
 def _returning(scope: Scope, claim: Claim, points: Sequence[int]) -> str:
-    """Find entities whose events, in fold order, go back behind a point: what is folded by it is no prefix of theirs.
+    """Find entities whose events, in fold order, go back behind a point: what it folds is not a prefix of theirs.
 
     Gives a SELECT of kind, entity and the `low` of their events; empty where there are none.
     """

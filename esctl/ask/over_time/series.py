@@ -76,7 +76,7 @@ def _points(scope: Scope, shared: Sequence[Claim], wanted: Sampling) -> list[int
     step = parse_step(wanted.every)
     for point in (wanted.start, wanted.end):
         if point is not None and point.kind != "time":
-            raise UsageError(f"{point.text!r} is no bound of a grid of times", "give a time or a date")
+            raise UsageError(f"{point.text!r} is not a bound of a grid of times", "give a time or a date")
     claimed = " OR ".join(f"({claim.condition})" for claim in shared)
     events = scope.view.relation(["time"], None, [*counted(scope), claimed])
     with explained():

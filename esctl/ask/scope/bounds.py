@@ -64,7 +64,7 @@ def known_conditions(connection: duckdb.DuckDBPyConnection, view: IndexView, at:
     if at.kind == "position":
         return (_position_condition(at, less),)
     if at.kind != "event":
-        raise UsageError(f"--known-at {at.text!r} is no place in the log", "give a time, @POSITION or id:EVENT")
+        raise UsageError(f"--known-at {at.text!r} is not a place in the log", "give a time, @POSITION or id:EVENT")
     found = events_of(connection, view, [at.value], FOLDABLE)
     require_one(at.value, found, at.option)
     if not found:

@@ -30,7 +30,7 @@ def filter_conditions(scope: Scope, filters: Filters) -> list[Test]:
     for point, later in ((filters.start, True), (filters.end, False)):
         if point is not None and point.kind == "version":
             raise UsageError(
-                f"{point.text!r} is no bound of a list of events: each entity has its own versions",
+                f"{point.text!r} is not a bound of a list of events: each entity has its own versions",
                 "give a time, @POSITION, seq:N or id:EVENT",
             )
         if point is not None:

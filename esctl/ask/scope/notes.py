@@ -20,7 +20,7 @@ _COUNTS = {
 }
 _PAYLOADS = "payloads"
 _WORDS = {
-    _PAYLOADS: ("payload that is no object", "payloads that are no objects"),
+    _PAYLOADS: ("payload that is not an object", "payloads that are no objects"),
     "conflicts": ("conflicting event", "conflicting events"),
     "invalid": ("invalid record", "invalid records"),
     "duplicates": ("duplicate", "duplicates"),

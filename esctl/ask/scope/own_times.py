@@ -1,4 +1,4 @@
-"""Times that events have of their own, in answers: what an undated one is folded at is no time of it."""
+"""Times that events have of their own, in answers: what an undated one is folded at is not a time of it."""
 
 from __future__ import annotations
 

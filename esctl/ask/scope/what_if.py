@@ -52,7 +52,7 @@ def _named(scope: Scope, text: str, condition: str) -> Skipped:
     rows = scope.view.relation(["position"], None, [_VALID, condition])
     count = _count(scope, rows)
     if not count:
-        raise NotFoundError(f"--without {text!r} is no event", _NAMED_SO)
+        raise NotFoundError(f"--without {text!r} is not an event", _NAMED_SO)
     return Skipped(text, f"position NOT IN (SELECT position FROM ({rows}))", count)
 
 

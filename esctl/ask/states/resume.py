@@ -78,7 +78,7 @@ def resumed(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = 
 def best(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> Resumed | None:
     """Return the partial states of the snapshot that covers most of the events that count.
 
-    Raises NeedsStreamError where the projection is no set-wise fold.
+    Raises NeedsStreamError where the projection is not a set-wise fold.
     """
     assert scope.shelf is not None
     folder = place(scope.shelf, claim)
@@ -221,7 +221,7 @@ def _late(scope: Scope, later: str, count: int) -> Test:
     with explained():
         found = scope.connection.execute(f"SELECT entity FROM {later} WHERE late").fetchall()
     names = sorted({name for (name,) in found})
-    # Not as `entity_conditions` does: a name from the log is no glob, whatever characters are in it.
+    # Not as `entity_conditions` does: a name from the log is not a glob, whatever characters are in it.
     return Predicate(f"entity IN ({', '.join(map(literal, names))}) AND {pairs}", Reach(entities=tuple(names)))
 
 

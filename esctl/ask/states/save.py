@@ -80,7 +80,7 @@ def take(
     `at`: a time or a position. Raises UsageError for another, and what the fold raises.
     """
     if at is not None and at.kind not in ("time", "position"):
-        raise UsageError(f"--at {at.text!r} is no place for a snapshot", "give a time or @POSITION")
+        raise UsageError(f"--at {at.text!r} is not a place for a snapshot", "give a time or @POSITION")
     check_order(scope)
     shared = claims(scope) if wanted is None else wanted
     made = [_take(scope, whole_claim(claim), at, origin, render) for claim in shared if can_keep(claim)]

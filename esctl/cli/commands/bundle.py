@@ -32,7 +32,7 @@ def run(
 ) -> None:
     """Write all records of some entities, with their proofs and what they replay to, into one archive of evidence."""
     if not entities and not where:
-        raise UsageError("what to bundle is not said", "name entities, or give --where; '*' is all of them")
+        raise UsageError("nothing to bundle is named", "name entities, or give --where; '*' is all of them")
     if shared.output is None or str(shared.output) == "-":
         raise UsageError("a bundle is a file", "name it with -o evidence.zip")
     store = open_store(shared)

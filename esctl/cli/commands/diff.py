@@ -70,7 +70,7 @@ def run(
     }  # fmt: skip
     if what_if:
         if not without and projection_file is None:
-            raise UsageError("--what-if supposes nothing", "give --without EVENT or --projection-file FILE")
+            raise UsageError("--what-if supposes no change", "give --without EVENT or --projection-file FILE")
         option = "--at"
         if not at and _is_point(store, words, 0):
             at, option = words.pop(0), "A"

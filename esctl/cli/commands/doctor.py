@@ -21,7 +21,7 @@ LISTS = {
     "repeats": "List events without an id that another source tells in the same words.",
     "invalid": "List records that could not be read.",
     "homeless": "List events of no entity.",
-    "payloads": "List events whose payload is no object.",
+    "payloads": "List events whose payload is not an object.",
     "late": "List events of a time before one that was already recorded of their entity.",
     "clock": "List events of a time before that of the record before them in their source.",
     "gaps": "List where numbers are missing from a sequence.",

@@ -205,7 +205,7 @@ def _pace(every: str, records: int) -> Pace:
 
     found = re.fullmatch(r"([0-9]{1,6})(ms|s|m)", every.strip())
     if found is None or not int(found[1]):
-        raise UsageError(f"--commit-every {every!r} is no time", "write it like 500ms, 2s or 1m")
+        raise UsageError(f"--commit-every {every!r} is not a time", "write it like 500ms, 2s or 1m")
     return Pace(int(found[1]) * {"ms": 0.001, "s": 1, "m": 60}[found[2]], records)
 
 
@@ -246,12 +246,13 @@ def _check_followable(options: IngestOptions, follow: bool) -> None:
     if not follow:
         return
     if options.strict or options.skip_duplicates:
-        raise UsageError("--follow does not go with --strict or --skip-duplicates", "leave one of them out")
+        raise UsageError("--follow cannot be combined with --strict or --skip-duplicates", "leave one of them out")
     if options.source.records_path is not None:
-        raise UsageError("--follow does not go with --records-path", "only lines can be followed: leave one out")
+        raise UsageError("--follow cannot be combined with --records-path", "only lines can be followed: leave one out")
     if options.source.input_format not in ("auto", "jsonl"):
         raise UsageError(
-            f"--follow does not go with --input-format {options.source.input_format}", "only lines can be followed"
+            f"--follow cannot be combined with --input-format {options.source.input_format}",
+            "only lines can be followed",
         )
 
 

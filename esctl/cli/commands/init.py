@@ -47,7 +47,7 @@ def run(
     path = shared.output or shared.config or store.path.absolute().parent / FILE
     if path.is_file() and not force:
         raise UsageError(
-            f"{path} is there already", "write it elsewhere with -o PATH, to stdout with -o -, or over it with --force"
+            f"{path} already exists", "write it elsewhere with -o PATH, to stdout with -o -, or over it with --force"
         )
     write_bytes([text.encode()], path)
     if str(path) != "-":

@@ -41,7 +41,7 @@ def run(
     else:
         made = save_states.every(store, every) if every else save_states.take(store, store.bound(at))
         if not made:
-            diagnostics.note("note: there is nothing to keep: no events there, or only projections that are not kept")
+            diagnostics.note("note: nothing to save: no events there, or only projections that are not kept")
         _show(store, shared, made)
 
 

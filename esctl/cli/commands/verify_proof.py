@@ -44,7 +44,7 @@ def run(
     keys = read_verifiers(trust or ())
     read = read_proof(_bytes(proof, LARGEST), str(proof))
     if not event and read.content.leaf is not None:
-        raise UsageError("which bytes are to be proven is not said", "give the record with --event FILE")
+        raise UsageError("the bytes that the proof is about are not named", "give the record with --event FILE")
     raw = _bytes(Path(event)) if event else None
     judged = judge(read, raw, trust_in(keys, read.checkpoint.head.origin))
     render(proven(open_session(), judged), shared, TABLE)
@@ -62,7 +62,7 @@ def _bytes(path: Path, limit: int = 2 << 30) -> bytes:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}", "name a file that you may read") from error
     if len(data) > limit:
-        raise InputError(f"{path} has more than {limit:,} bytes", "it is no proof and no record")
+        raise InputError(f"{path} has more than {limit:,} bytes", "it is not a proof and no record")
     return data
 
 

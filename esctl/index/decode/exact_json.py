@@ -161,7 +161,7 @@ def _suspects(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> dict[in
     try:
         try:
             plain, valid = _objects_are_plain(connection, paths, "true"), True
-        except refusal():  # some text is no JSON
+        except refusal():  # some text is not JSON
             plain, valid = _objects_are_plain(connection, paths, "json_valid(j)"), False
         found = dict(connection.execute(_suspects_sql(valid)).fetchall())
         if not plain:

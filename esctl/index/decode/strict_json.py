@@ -42,7 +42,7 @@ class Examined(Struct, frozen=True):
 
 
 class _RefusedError(Exception):
-    """The text is no JSON, for the reason given."""
+    """The text is not JSON, for the reason given."""
 
 
 class _Frame(Struct):
@@ -225,7 +225,7 @@ def canonical_number(number: str) -> str:
     """Write a JSON number in the one form that equal numbers share.
 
     No exponent while that takes at most 100 digits, else `d.ddde+n`; no trailing zeros, no negative zero.
-    Raises ValueError for an exponent beyond 18 digits or a text that is no JSON number.
+    Raises ValueError for an exponent beyond 18 digits or a text that is not a JSON number.
     """
     found = _PARTS.match(number)
     if not found:

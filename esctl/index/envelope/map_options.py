@@ -35,7 +35,7 @@ def read_overrides(store: Path) -> tuple[str, ...]:
     except FileNotFoundError:
         return ()
     except (ValueError, LookupError, TypeError) as error:
-        raise InputError(f"{path} is not as it was written", "give it anew: esctl reindex --map KEY=PATH") from error
+        raise InputError(f"{path} is not as it was written", "give it again: esctl reindex --map KEY=PATH") from error
 
 
 def write_overrides(store: Path, overrides: Sequence[str]) -> None:

@@ -47,17 +47,17 @@ def parse_mapping(table: Mapping[str, Any], file: str = "esctl.toml") -> Mapping
     Raises UsageError naming the file and the key at fault.
     """
     if not isinstance(table, Mapping):
-        raise UsageError(f"{file}: mapping is no table", "write [mapping] and below it: id = PATH, type = PATH, ...")
+        raise UsageError(f"{file}: mapping is not a table", "write [mapping] and below it: id = PATH, type = PATH, ...")
     own = {key: value for key, value in table.items() if key != "sources"}
     stanzas = table.get("sources", {})
     if not isinstance(stanzas, Mapping):
-        raise UsageError(f"{file}: mapping.sources is no table", 'write [mapping.sources."audit/*.json.gz"]')
+        raise UsageError(f"{file}: mapping.sources is not a table", 'write [mapping.sources."audit/*.json.gz"]')
     default = _stanza(own, f"{file}: mapping", _recognised(own)) if own else None
     sources = []
     for glob, stanza in stanzas.items():
         where = f"{file}: mapping.sources.{json.dumps(glob, ensure_ascii=False)}"
         if not isinstance(stanza, Mapping):
-            raise UsageError(f"{where} is no table")
+            raise UsageError(f"{where} is not a table")
         base = _recognised(stanza)
         sources.append((glob, _stanza(stanza, where, (default or base) if base else None)))
     return MappingConfig(default, tuple(sources))
@@ -158,7 +158,7 @@ def mapping_hash(config: MappingConfig) -> str:
 def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) -> Stanza:
     for key in table:
         if key not in _KEYS:
-            raise UsageError(f"{where}.{key} is no mapping key", _did_you_mean(key, _KEYS))
+            raise UsageError(f"{where}.{key} is not a mapping key", _did_you_mean(key, _KEYS))
     if "preset" in table:
         base = _preset(table["preset"], where)
     changes: dict[str, Any] = {}
@@ -206,7 +206,7 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
 
 def _condition(value: object, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise UsageError(f"{where} is no condition", "write it like ignore = \"type = 'marker'\"")
+        raise UsageError(f"{where} is not a condition", "write it like ignore = \"type = 'marker'\"")
     return value
 
 
@@ -239,7 +239,9 @@ def _field(key: str, value: Any, where: str) -> dict[str, Any]:
 
 def _roles(value: Any, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
     if not isinstance(value, Mapping):
-        raise UsageError(f"{where} is no table", f'write [{where.rpartition(" ")[2]}] and below it: from = "data.from"')
+        raise UsageError(
+            f"{where} is not a table", f'write [{where.rpartition(" ")[2]}] and below it: from = "data.from"'
+        )
     return tuple(
         (role, _alternatives(paths, f"{where}.{role}", each=where.endswith("entities")))
         for role, paths in value.items()
@@ -269,7 +271,7 @@ def _alternative(value: Any, where: str) -> str:
         return f"={value['const']}"
     if not isinstance(value, str) or not value:
         raise UsageError(
-            f"{where} is no path", 'a value is a path, a template "{a}/{b}", a list of those, or { const = "text" }'
+            f"{where} is not a path", 'a value is a path, a template "{a}/{b}", a list of those, or { const = "text" }'
         )
     if "{" not in value and "}" not in value:
         return _path(value, where)
@@ -284,7 +286,7 @@ def _alternative(value: Any, where: str) -> str:
 
 def _path(value: Any, where: str) -> str:
     if not isinstance(value, str) or value.startswith("="):
-        raise UsageError(f"{where}: {value!r} is no path", 'a constant is written { const = "text" }')
+        raise UsageError(f"{where}: {value!r} is not a path", 'a constant is written { const = "text" }')
     try:
         parse_path(value.replace(EACH, "[0]"))
     except UsageError as error:

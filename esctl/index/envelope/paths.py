@@ -41,7 +41,7 @@ def parse_path(text: str) -> tuple[str | int, ...]:
 
 
 def _bad_path(text: str) -> UsageError:
-    return UsageError(f"{text!r} is no path", 'write it like data.items[0].name; quote odd names: data."user name"')
+    return UsageError(f"{text!r} is not a path", 'write it like data.items[0].name; quote odd names: data."user name"')
 
 
 def format_path(path: Iterable[str | int]) -> str:

@@ -24,12 +24,12 @@ def read_encoding(value: object, data: Sequence[str], unwrap: str, where: str) -
             raise UsageError(f"{where} is of no field: data is the record", 'add data = PATH, as in data = "payload"')
         value = dict.fromkeys(places, value)
     if not isinstance(value, Mapping) or not value:
-        raise UsageError(f"{where} is no encoding", _HINT)
+        raise UsageError(f"{where} is not an encoding", _HINT)
     found = []
     for path, named in value.items():
         parts = parse_path(path)
         if not parts and named not in WHOLE:
-            raise UsageError(f"{where}: {path!r} is no path of names", _HINT)
+            raise UsageError(f"{where}: {path!r} is not a path of names", _HINT)
         for each in named if isinstance(named, list) else [named]:
             if each not in ENCODINGS or (each in WHOLE and parts):
                 raise UsageError(f"{where}: {each!r} is not known", f"one of: {', '.join(ENCODINGS)}")
@@ -42,7 +42,7 @@ def read_names(value: object, where: str) -> tuple[str, ...]:
     names = value if isinstance(value, list) else [value]
     if not all(isinstance(name, str) and name for name in names):
         raise UsageError(
-            f"{where} is no list of names", f'write it like {where.rpartition(".")[2]} = ["one", "another"]'
+            f"{where} is not a list of names", f'write it like {where.rpartition(".")[2]} = ["one", "another"]'
         )
     return tuple(names)
 

@@ -7,7 +7,7 @@ import re
 
 
 def toml_string(text: str) -> str:
-    """Write a TOML basic string (TOML 1.0): every character that is no plain sign, or could act, is escaped."""
+    """Write a TOML basic string (TOML 1.0): every character that is not a plain sign, or could act, is escaped."""
     return "".join(map(_toml_character, json.dumps(text, ensure_ascii=False)))
 
 

@@ -92,7 +92,7 @@ class IndexFile(Struct, frozen=True):
         if not self.untyped or not path:
             return self.untyped > 0
         name = str(path[0])
-        return name in self.loose or name.isdigit()  # an element of a payload that is an array is no field
+        return name in self.loose or name.isdigit()  # an element of a payload that is an array is not a field
 
 
 class Met(Struct, frozen=True):
@@ -215,10 +215,10 @@ def read_manifest(folder: Path) -> Manifest | None:
         if document["format"] != FORMAT:
             return None
         if not digest_holds(text):
-            raise ValueError("its digest is another's")
+            raise ValueError("its digest does not match")
         manifest = convert(document, Manifest)
         if not all(map(_FILE_NAME.fullmatch, manifest.names)):
-            raise ValueError("a file in it is none of an index")
+            raise ValueError("a file in it does not belong to an index")
         if manifest.head < 0:
             raise ValueError("its head is before the first record")
         return manifest

@@ -158,7 +158,7 @@ def _read(run: _Walk, seq: int, present: bool) -> None:
         run.digests[seq] = sha256(data).hexdigest()
         commit = commit_from_json(from_line(data))
     except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
-        run.found(seq, f"it is no commit file: {error}")
+        run.found(seq, f"it is not a commit file: {error}")
         return
     if commit.seq != seq:
         run.found(seq, f"it is commit {commit.seq}, in another's place", "file replaced", commit)
@@ -174,7 +174,7 @@ def _check_links(run: _Walk, pin: Pin | None) -> None:
     for seq, commit in sorted(run.commits.items()):
         before = run.first if seq == 1 else run.digests.get(seq - 1)
         if before is None or commit.prev == before or (seq > 1 and seq - 1 not in run.commits):
-            continue  # of a file before it that is no commit was told already
+            continue  # of a file before it that is not a commit was told already
         after = run.commits.get(seq + 1)
         known = {pin.seq: pin.commit} if pin is not None else {}
         vouched = run.digests[seq] == (after.prev if after is not None else known.get(seq))

@@ -65,7 +65,7 @@ def check_checkpoints(heads: Heads, trusted: Sequence[VerifierKey]) -> Check:
         try:
             found, size = _judged(heads, folder / name, file, trusted, after)
         except (ValueError, InputError) as error:
-            found, size = Finding("changed", f"it is no checkpoint: {error}", file), 0
+            found, size = Finding("changed", f"it is not a checkpoint: {error}", file), 0
         findings += [found] if found is not None else []
         after = after if found is not None else max(after, size)
     against = ", ".join(f"the key {key.name}" for key in trusted) or "the log"
@@ -89,7 +89,7 @@ def _judged(
 def check_since(heads: Heads, path: Path, trusted: Sequence[VerifierKey]) -> Check:
     """Check that the log only grew since a checkpoint that was kept elsewhere.
 
-    Raises InputError for a file that is no checkpoint, or one of another log: then nothing can be judged by it.
+    Raises InputError for a file that is not a checkpoint, or one of another log: then nothing can be judged by it.
     """
     try:
         checkpoint = read_checkpoint(path)
@@ -98,7 +98,7 @@ def check_since(heads: Heads, path: Path, trusted: Sequence[VerifierKey]) -> Che
         raise InputError(f"--since {path}: {error}", "give a file that `esctl checkpoint` wrote") from None
     head = checkpoint.head
     if head.origin != origin_of(heads.chain.store_id) and heads.chain.store_id:
-        raise InputError(f"--since {path} is of another log, {head.origin}", "look for that of this store")
+        raise InputError(f"--since {path} is of another log, {head.origin}", "look for the one of this store")
     named = ", ".join(sorted({one.name for one in checkpoint.note.signatures}))
     if trusted and not signers:
         found: Finding | None = Finding("signature by an unknown key", f"it is signed by {named}", str(path))

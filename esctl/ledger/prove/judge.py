@@ -71,7 +71,7 @@ def read_proof(data: bytes, name: str) -> ParsedProof:
         proof = parse_proof(data)
         return ParsedProof(proof, parse_content(proof.extra), parse_checkpoint(proof.checkpoint))
     except ValueError as error:
-        raise InputError(f"{name} is no proof of an esctl record: {error}", "make one with: esctl prove") from None
+        raise InputError(f"{name} is not a proof of an esctl record: {error}", "make one with: esctl prove") from None
 
 
 def judge(read: ParsedProof, raw: bytes | None, trust: Trust) -> Proven:

@@ -53,7 +53,7 @@ def parse_proof(data: bytes) -> Proof:
         raise ValueError("no line with the index of the leaf")
     hashes = tuple(map(decoded, lines))
     if len(hashes) > _MOST_HASHES or any(len(each) != HASH for each in hashes):
-        raise ValueError("a line is no hash, or there are too many")
+        raise ValueError("a line is not a hash, or there are too many")
     return Proof(int(index[1]), hashes, checkpoint, extra)
 
 

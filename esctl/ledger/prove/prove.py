@@ -30,7 +30,7 @@ def choose_checkpoint(snapshot: StoreState, wanted: str, last: int) -> Checkpoin
     try:
         checkpoint = read_checkpoint(path)
     except ValueError as error:
-        raise InputError(f"{path} is no checkpoint: {error}", _SIGN) from None
+        raise InputError(f"{path} is not a checkpoint: {error}", _SIGN) from None
     if checkpoint.head.origin != origin_of(snapshot.store_id):
         raise InputError(f"{path} is of another log, {checkpoint.head.origin}", "look for one of this store")
     size = checkpoint.head.size

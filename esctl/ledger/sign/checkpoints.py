@@ -30,7 +30,7 @@ def checkpoint_files(store: Path) -> list[Path]:
 def read_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint from a file; no signature is verified.
 
-    Raises InputError for a file that cannot be read, ValueError for one that is no checkpoint.
+    Raises InputError for a file that cannot be read, ValueError for one that is not a checkpoint.
     """
     try:
         return parse_checkpoint(read_named(path, LARGEST))
@@ -82,6 +82,6 @@ def _check(path: Path, tree: Tree, snapshot: StoreState) -> None:
     try:
         found = contradiction(tree, snapshot, read_checkpoint(path).head)
     except ValueError as error:
-        found = f"it is no checkpoint: {error}"
+        found = f"it is not a checkpoint: {error}"
     if found:
         raise TamperedError(f"the store contradicts {path}: {found}; nothing was signed", _HINT)

@@ -74,7 +74,7 @@ def read_key(name: str = "") -> SigningKey:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}", _MAKE) from error
     except ValueError as error:
-        raise InputError(f"{path} is no key: {error}", "restore it from a copy, or make a new one") from error
+        raise InputError(f"{path} is not a key: {error}", "restore it from a copy, or make a new one") from error
 
 
 def key_names() -> list[str]:

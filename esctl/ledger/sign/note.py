@@ -93,7 +93,7 @@ def parse_note(data: bytes) -> Note:
 def _parse_signature(line: str) -> Signature:
     name, space, encoded = line.removeprefix(_DASH).partition(" ")
     if not line.startswith(_DASH) or not space or not _NAME.fullmatch(name):
-        raise ValueError("a signature line is none")
+        raise ValueError("a line is not a signature")
     value = decoded(encoded)
     if len(value) < 5:
         raise ValueError("a signature is too short")
@@ -116,7 +116,7 @@ def parse_verifier(text: str) -> VerifierKey:
     name, digest, kind, public = _parse_key(text.strip())
     key = VerifierKey(name, public)
     if kind != ED25519 or len(public) != 32 or key.id.hex() != digest:
-        raise ValueError("not an Ed25519 key, or its hash is another's")
+        raise ValueError("not an Ed25519 key, or its hash is that of another")
     return key
 
 
@@ -130,7 +130,7 @@ def parse_signing(text: str) -> SigningKey:
         raise ValueError("no Ed25519 key")
     key = SigningKey(name, seed)
     if key.verifier.id.hex() != digest:
-        raise ValueError("its hash is another key's")
+        raise ValueError("its hash is that of another key")
     return key
 
 

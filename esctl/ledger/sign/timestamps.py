@@ -32,7 +32,7 @@ def check_authority(url: str) -> None:
     """Make sure that a stamp can be asked of this address. Raises UsageError where it cannot."""
     if not url.startswith(("http://", "https://")):
         raise UsageError(
-            f"--tsa {shown(url)} is no address of a stamping authority", "give one that begins with https://"
+            f"--tsa {shown(url)} is not an address of a stamping authority", "give one that begins with https://"
         )
     _package()
 
@@ -50,7 +50,7 @@ def shown(url: str) -> str:
 
 
 def attach(store: Path, data: bytes, url: str, timeout: float = TIMEOUT) -> Path:
-    """Have a checkpoint of a store stamped and keep the stamp beside it; one that is there already stays.
+    """Have a checkpoint of a store stamped and keep the stamp beside it; one that already exists stays.
 
     Raises InputError where the authority cannot be reached or answers with something else; the checkpoint stays.
     """

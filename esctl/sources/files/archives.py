@@ -43,7 +43,7 @@ class Member(Struct, frozen=True):
 
 
 def members_of(name: str, path: Path, limits: Limits) -> list[Member] | None:
-    """List the files in an archive, sorted by name, each name once; None where a file is no archive.
+    """List the files in an archive, sorted by name, each name once; None where a file is not an archive.
 
     Raises InputError for an archive that is damaged.
     """

@@ -137,7 +137,7 @@ def _is_endless(path: str) -> bool:
 
 
 def _normalised(text: str) -> str:
-    # A name that is no UTF-8 is recorded as it is shown, its odd bytes as `\\xff`: records hold text alone.
+    # A name that is not UTF-8 is recorded as it is shown, its odd bytes as `\\xff`: records hold text alone.
     return os.path.normpath(_readable(text)).replace(os.sep, "/")
 
 

@@ -180,7 +180,7 @@ class Tail:
         """Yield what was added since the last time, of about `limit` bytes.
 
         `cursors`: those of all sources of the store, with what was given here so far. Raises InputError for what cannot
-        be read, UsageError for what is no file of lines.
+        be read, UsageError for what is not a file of lines.
         """
         for moved in list(self._moved):
             yield from moved.poll(limit)
@@ -295,7 +295,7 @@ class Tail:
                 f"{self.source.name}: cannot be opened: {error.strerror}", "check its permissions"
             ) from error
         if not is_file:
-            raise UsageError(f"{self.source.name} is no file that can be followed", "give a file, or - for stdin")
+            raise UsageError(f"{self.source.name} is not a file that can be followed", "give a file, or - for stdin")
         self._is_missed = False
         return self._continued(self.source, cursors)
 

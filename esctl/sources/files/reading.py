@@ -98,7 +98,7 @@ class FileReader:
 
     @property
     def may_wait(self) -> bool:
-        """Return whether it is no plain file."""
+        """Return whether it is not a plain file."""
         return self._source.path is None or not self._source.path.is_file()
 
     def open(self, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
@@ -116,12 +116,12 @@ def _check(options: SourceOptions) -> None:
     if options.input_format not in ("auto", LINES, *FORMATS):
         raise UsageError(f"--input-format {options.input_format}: no such format", f"one of auto, {', '.join(FORMATS)}")
     if options.decimal not in (None, ",", "."):
-        raise UsageError(f"--decimal {options.decimal!r} is no mark of fractions", "it is , or .")
+        raise UsageError(f"--decimal {options.decimal!r} is not a mark of fractions", "it is , or .")
     if options.records_path is not None and not parse_records_path(options.records_path):
         raise UsageError(f"--records-path {options.records_path!r} names nothing", "it names an array in JSON objects")
     if options.records_path and options.input_format not in ("auto", "json"):
         raise UsageError(
-            f"--records-path does not go with --input-format {options.input_format}",
+            f"--records-path cannot be combined with --input-format {options.input_format}",
             "it names an array in JSON objects",
         )
 
@@ -179,7 +179,7 @@ def _check_records_path(name: str, input_format: str, given: str, head: bytes, w
     if head.strip(BLANKS) and not may_have_records(head, whole, parse_records_path(given)):
         likely = find_shape(head, None).path
         raise UsageError(
-            f"{name}: --records-path {given!r} is no array in it",
+            f"{name}: --records-path {given!r} is not an array in it",
             f"did you mean --records-path {shlex.quote(format_records_path(likely))}?"
             if likely
             else "leave it out, or name the array: --records-path page.events, or pages[].events[]",
@@ -235,7 +235,9 @@ def _continued(feed: Feed, reopen: Callable[[], ByteStream], found: list[Candida
         feed.stream.close()
         feed = Feed(reopen(), feed.limit)
         if not feed.skip_to(offset, _SKIP) or (known and feed.digest(offset) != known.cursor.sha256):
-            raise InputError(f"{feed.stream.name}: changed while it was read", "read it again when it is at rest")
+            raise InputError(
+                f"{feed.stream.name}: changed while it was read", "read it again when nothing writes to it"
+            )
     return known, feed
 
 

@@ -110,7 +110,7 @@ def _parquet_batches(source: Any, skip: int) -> Iterator[Any]:
 def _check(batch: Any) -> None:
     """Raise ArrowInvalid where a batch points outside itself: Arrow reads what a file says without a look at it.
 
-    Text that is no UTF-8 is let through, to be shown as such.
+    Text that is not UTF-8 is let through, to be shown as such.
     """
     for column in batch.columns:
         is_text = pt.is_string(column.type) or pt.is_large_string(column.type)

@@ -74,7 +74,7 @@ def is_text(head: bytes, whole: bool, pattern: str) -> bool:
 def text_dialect(head: bytes, whole: bool, pattern: str) -> dict[str, str]:
     """Return how the lines of a text log are read, by its first bytes; `pattern` is what is told of them, or "".
 
-    A container runtime's prefix is no part of its lines, unless the pattern has it.
+    A container runtime's prefix is not a part of its lines, unless the pattern has it.
     """
     lines = _lines(head.removeprefix(BOM).lstrip(NOISE), whole)
     inside = without_prefixes(lines)

@@ -38,7 +38,7 @@ def declared(name: str) -> str:
         plain = False
     if not plain:
         raise UsageError(
-            f"--encoding {name!r} is none that can be read", "one such as utf-16, cp1252, latin-1 or cp1250"
+            f"--encoding {name!r} is not an encoding that esctl reads", "one such as utf-16, cp1252, latin-1 or cp1250"
         )
     return "" if found in ("utf-8", "utf-8-sig", "ascii") else WIDE[0] if found == "utf-16" else found
 
@@ -110,7 +110,7 @@ class _Reader(Protocol):
 class NarrowFeed(Feed):
     """UTF-16 with a byte for each of its units, so that it is cut as any other text is; offsets count units.
 
-    What is no ASCII stands as a question mark.
+    What is not ASCII stands as a question mark.
     """
 
     def __init__(self, wide: Feed, encoding: str) -> None:

@@ -127,7 +127,7 @@ def _beheaded(text: str) -> list[str]:
 
 
 def _plain(text: str, whole: bool, named: bool, least_rows: int) -> str | None:
-    """Return the delimiter with which a text has most columns, None where it is no table with any."""
+    """Return the delimiter with which a text has most columns, None where it is not a table with any."""
     if least_rows and text[:1] in "\r\n":
         return None
     widths = {delimiter: _columns(text, Dialect(delimiter), whole, named, least_rows) for delimiter in _DELIMITERS}

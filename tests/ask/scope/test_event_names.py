@@ -51,7 +51,7 @@ def test_an_error_about_an_event_says_how_to_see_it(tmp_path: Path) -> None:
     good("ingest", "a.jsonl", cwd=tmp_path)
     done = esctl("replay", "--where", "n > 1", cwd=tmp_path)
     assert done.code == 2
-    assert 'event @2: n is no number: "x"' in done.err
+    assert 'event @2: n is not a number: "x"' in done.err
     assert shlex.split(done.err.rpartition("hint: see it with: ")[2]) == ["esctl", "show", "@2"]
 
 

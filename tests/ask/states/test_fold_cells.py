@@ -143,13 +143,13 @@ def test_an_error_about_a_sum_names_the_first_event_of_it() -> None:
     rules = {"Set": {"set": {"n": "data.n"}}, "Added": {"add": {"n": "data.n"}}}
     added = ("Added", {"n": 1})
     told = error_of(log_of(rules, added, ("Set", {"n": "text"}), added, added))
-    assert told == 'event @3: n is no number to add to: "text"'
+    assert told == 'event @3: n is not a number to add to: "text"'
 
 
 def test_an_error_about_a_list_names_the_first_event_of_it() -> None:
     rules = {"Set": {"set": {"n": "data.n"}}, "Took": {"append": {"n": "data.n"}}}
     took = ("Took", {"n": 1})
-    assert error_of(log_of(rules, ("Set", {"n": 7}), took, took)) == "event @2: n is no list to append to: 7"
+    assert error_of(log_of(rules, ("Set", {"n": 7}), took, took)) == "event @2: n is not a list to append to: 7"
 
 
 @pytest.mark.parametrize("declared", ["decimal(3,1)", "numeric(3,1)", "bigint", "integer", "DECIMAL(3, 1)"])

@@ -261,7 +261,7 @@ def test_what_is_given_and_empty_is_not_taken_for_nothing(tmp_path: Path, argume
 def test_a_year_is_no_point_in_time(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(TEXTS.replace('"oops"', "{}").replace('"later"', "{}"))
     good("ingest", "a.jsonl", *MAPPED, cwd=tmp_path)
-    assert refused("replay", "--at", "2024", code=2, cwd=tmp_path)[0] == "--at '2024' is no point in time"
+    assert refused("replay", "--at", "2024", code=2, cwd=tmp_path)[0] == "--at '2024' is not a point in time"
     assert good("replay", "--at", "1704067200", cwd=tmp_path).row["version"] == 1
 
 

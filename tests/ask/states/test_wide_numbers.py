@@ -219,8 +219,8 @@ STEPPED = 'on.Never.merge_patch = "{}"'
 @pytest.mark.parametrize(
     ("types", "wanted"),
     [
-        ("", "event @1: data.n is no number: \"b\""),
-        ('m = "decimal(9,2)"', "event @1: data.n is no number: \"b\""),
+        ("", "event @1: data.n is not a number: \"b\""),
+        ('m = "decimal(9,2)"', "event @1: data.n is not a number: \"b\""),
         ('m = "varchar"', ["b", "c"]),
         ('m = "text"', ["b", "c"]),
     ],

@@ -174,7 +174,7 @@ def test_a_tenant_goes_before_each(tmp_path: Path) -> None:
         ({"id": ["a", "b[*]"]}, "mapping.id: 'b[*]' is of several values"),
         ({"tombstone": "items[*]"}, "is of several values"),
         ({"entity": "{a[*].x}/{b[*].y}"}, "is of several arrays"),
-        ({"entity": "a[**]"}, "is no path"),
+        ({"entity": "a[**]"}, "is not a path"),
     ],
 )
 def test_where_an_array_may_be_named(table: dict[str, Any], told: str) -> None:

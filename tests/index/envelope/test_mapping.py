@@ -49,7 +49,7 @@ def test_paths(text: str, path: tuple[str | int, ...]) -> None:
 
 @pytest.mark.parametrize("text", ["a..b", ".a", "a.", 'a"b"', '"a', "a[x]", "a[", "a]", "a[0]b", "a[-1]"])
 def test_paths_that_cannot_be_read(text: str) -> None:
-    with pytest.raises(UsageError, match="is no path"):
+    with pytest.raises(UsageError, match="is not a path"):
         parse_path(text)
 
 
@@ -163,24 +163,24 @@ def test_sources_are_tried_in_file_order() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ('mapping.entitty = "a"', "esctl.toml: mapping.entitty is no mapping key", "did you mean 'entity'?"),
+        ('mapping.entitty = "a"', "esctl.toml: mapping.entitty is not a mapping key", "did you mean 'entity'?"),
         (
             'mapping.preset = "cloudtrial"',
             "esctl.toml: mapping.preset: there is no preset 'cloudtrial'",
             "did you mean 'cloudtrail'?",
         ),
-        ("mapping.id = 3", "esctl.toml: mapping.id is no path", "template"),
-        ('mapping.time = "a..b"', "esctl.toml: mapping.time: 'a..b' is no path", "data.items"),
-        ('mapping.time = "=x"', "esctl.toml: mapping.time: '=x' is no path", "const"),
+        ("mapping.id = 3", "esctl.toml: mapping.id is not a path", "template"),
+        ('mapping.time = "a..b"', "esctl.toml: mapping.time: 'a..b' is not a path", "data.items"),
+        ('mapping.time = "=x"', "esctl.toml: mapping.time: '=x' is not a path", "const"),
         ('mapping.type = "{a"', "esctl.toml: mapping.type: the braces of '{a' do not match", "template"),
-        ('mapping.type = "{a..b}"', "esctl.toml: mapping.type: 'a..b' is no path", ""),
+        ('mapping.type = "{a..b}"', "esctl.toml: mapping.type: 'a..b' is not a path", ""),
         ('mapping.order = "tme"', "esctl.toml: mapping.order: 'tme' is not known", "sequence"),
         ('mapping.order = "sequence"', "no sequence is mapped", "sequence = PATH"),
-        ('mapping.entities = "a"', "esctl.toml: mapping.entities is no table", "[mapping.entities]"),
-        ('mapping.entities.from = ""', "esctl.toml: mapping.entities.from is no path", ""),
-        ("mapping = 1", "esctl.toml: mapping is no table", "[mapping]"),
-        ("mapping.sources = 1", "esctl.toml: mapping.sources is no table", ""),
-        ('[mapping.sources."a/*"]\nid = 1', 'esctl.toml: mapping.sources."a/*".id is no path', ""),
+        ('mapping.entities = "a"', "esctl.toml: mapping.entities is not a table", "[mapping.entities]"),
+        ('mapping.entities.from = ""', "esctl.toml: mapping.entities.from is not a path", ""),
+        ("mapping = 1", "esctl.toml: mapping is not a table", "[mapping]"),
+        ("mapping.sources = 1", "esctl.toml: mapping.sources is not a table", ""),
+        ('[mapping.sources."a/*"]\nid = 1', 'esctl.toml: mapping.sources."a/*".id is not a path', ""),
     ],
 )
 def test_errors_name_file_and_key(text: str, message: str, hint: str) -> None:

@@ -172,9 +172,9 @@ def test_an_encoding_is_declared_and_written_as_it_is_read() -> None:
     [
         ({"encoding": "json"}, "mapping.encoding is of no field"),
         ({"data": "p", "encoding": "jsn"}, "'jsn' is not known"),
-        ({"data": "p", "encoding": {"": "json"}}, "'' is no path of names"),
-        ({"data": "p", "encoding": 5}, "mapping.encoding is no encoding"),
-        ({"data": "p", "data_without": [1]}, "mapping.data_without is no list of names"),
+        ({"data": "p", "encoding": {"": "json"}}, "'' is not a path of names"),
+        ({"data": "p", "encoding": 5}, "mapping.encoding is not an encoding"),
+        ({"data": "p", "data_without": [1]}, "mapping.data_without is not a list of names"),
     ],
 )
 def test_an_encoding_that_is_none_is_told(table: dict[str, Any], message: str) -> None:

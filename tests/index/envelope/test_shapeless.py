@@ -30,11 +30,11 @@ def test_one_is_a_finding_and_no_error_of_others(odd: Any, tmp_path: Path) -> No
     keep(tmp_path, odd)
     done = good("replay", cwd=tmp_path)
     assert {row["entity"]: row["state"] for row in done.rows} == {"s-0": {"n": 2}, "s-1": {"n": 5}}
-    assert "note: 1 payload that is no object in scope: esctl doctor --payloads" in done.err
+    assert "note: 1 payload that is not an object in scope: esctl doctor --payloads" in done.err
     (found,) = esctl("doctor", "--payloads", cwd=tmp_path).rows
     assert (found["position"], found["entity"]) == (4, "s-1")
     assert "note" not in good("replay", "s-0", cwd=tmp_path).err
-    assert "1 payload that is no object" in good("replay", "s-1", cwd=tmp_path).err
+    assert "1 payload that is not an object" in good("replay", "s-1", cwd=tmp_path).err
 
 
 def test_it_is_passed_over_where_states_are_stepped(tmp_path: Path) -> None:
@@ -56,9 +56,9 @@ def test_rules_of_ones_own_pass_over_it_as_the_default_ones_do(operation: str, t
         assert {name: state["n"] for name, state in states.items()} == {"s-0": 2, "s-1": 5}
     else:
         assert states == expected
-    assert "note: 1 payload that is no object in scope: esctl doctor --payloads" in done.err
+    assert "note: 1 payload that is not an object in scope: esctl doctor --payloads" in done.err
     assert "payload" not in good("replay", "s-0", cwd=tmp_path).err
-    assert "1 payload that is no object" in good("audit", "s-1", cwd=tmp_path).err
+    assert "1 payload that is not an object" in good("audit", "s-1", cwd=tmp_path).err
 
 
 @pytest.mark.parametrize("odd", PAYLOADS)

@@ -84,9 +84,9 @@ def test_keys_of_a_mapping() -> None:
         ({"time_format": "%d/%m"}, "makes no whole date"),
         ({"time_format": "%Y-%m-%d %Y"}, "says one thing twice"),
         ({"time_format": "%Y-%m-%d %Q"}, "has the letter %Q"),
-        ({"time_format": []}, "is no time format"),
-        ({"zone_names": {"CET": "one"}}, "is no name of a zone"),
-        ({"zone_names": "CET"}, "is no table"),
+        ({"time_format": []}, "is not a time format"),
+        ({"zone_names": {"CET": "one"}}, "is not a name of a zone"),
+        ({"zone_names": "CET"}, "is not a table"),
         ({"day_first": "perhaps"}, "neither true nor false"),
     ],
 )

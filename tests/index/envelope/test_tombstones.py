@@ -72,7 +72,7 @@ def test_an_empty_payload_is_none(write: Callable[[int, Any], str], tmp_path: Pa
     ingested(tmp_path, write, without="")
     done = good("replay", cwd=tmp_path)
     assert {row["entity"]: row["state"]["n"] for row in done.rows} == {"c-0": 6, "c-1": 4, "c-2": 8}
-    assert "1 payload that is no object in scope" in done.err
+    assert "1 payload that is not an object in scope" in done.err
 
 
 def test_one_beyond_the_sample_deletes(tmp_path: Path) -> None:

@@ -138,7 +138,7 @@ def test_a_checkpoint_is_stamped_and_verified(tmp_path: Path, authority: Authori
     (stamp,) = (path / "checkpoints").glob("*.tsr")
     assert stamp.with_suffix(".checkpoint").exists()
     asked = len(authority.asked)
-    good("checkpoint", "--tsa", authority.url, cwd=tmp_path, **user)  # the stamp is there already
+    good("checkpoint", "--tsa", authority.url, cwd=tmp_path, **user)  # the stamp already exists
     assert len(authority.asked) == asked
     certificate = authority.folder / "ca.pem"
     rows = {row["check"]: row for row in good("verify", "--tsa-cert", certificate, cwd=tmp_path, **user).rows}

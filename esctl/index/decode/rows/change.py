@@ -42,7 +42,7 @@ class RowChange(Struct, frozen=True):
 
 
 class Beside(Struct, frozen=True):
-    """A record that is no change of a row: one of BESIDE."""
+    """A record that is not a change of a row: one of BESIDE."""
 
     type: str
     time: int | str | None = None

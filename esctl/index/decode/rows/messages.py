@@ -13,7 +13,7 @@ _BESIDE = {"topic", "partition", "offset", "key", "headers"}
 
 
 class Message(Struct, frozen=True):
-    """One message; `value` is None for a tombstone. `dumped`: the record told of a message, and was no bare value."""
+    """One message; `value` is None for a tombstone. `dumped`: the record described a message, not a bare value."""
 
     value: Any
     key: Any = None

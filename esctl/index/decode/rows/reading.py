@@ -28,7 +28,7 @@ UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeEr
 def read_rows(texts: pa.Array, marked: pa.Array, dialect: str, keys: Keys) -> tuple[pa.Array, pa.Array]:
     """Read judged records as changes of rows: their JSON text (large_string) and whether it has marks, row by row.
 
-    A record that is no change stays as it is.
+    A record that is not a change stays as it is.
     """
     import pyarrow as pa
 

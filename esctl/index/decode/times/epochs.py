@@ -7,7 +7,7 @@ from msgspec import Struct
 FIRST = -62_135_596_800 * 10**6
 """The beginning of the year 1, in microseconds since the epoch."""
 BEYOND = 253_402_300_800 * 10**6
-"""The end of the year 9999. What RFC 3339 cannot write is no time."""
+"""The end of the year 9999. What RFC 3339 cannot write is not a time."""
 
 EPOCH = r"-?[0-9]{1,19}(?:\.[0-9]+)?"
 EPOCH_PARTS = r"^-?([0-9]+)(?:\.([0-9]+))?$"

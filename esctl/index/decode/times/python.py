@@ -34,7 +34,7 @@ def parse_instant(text: str, tz: str, reading: Reading | None = None) -> int:
         canonical(tz)
     found = instant_of(text, tz, reading or Reading())
     if found is None:
-        raise UsageError(f"{text!r} is no time", "write it like 2026-11-23T02:40:10Z or 2026-11-23")
+        raise UsageError(f"{text!r} is not a time", "write it like 2026-11-23T02:40:10Z or 2026-11-23")
     return found
 
 

@@ -55,7 +55,9 @@ def zone_minutes(name: str, offset: object) -> int:
     """Read what a name of a zone stands for, an offset such as +01:00; raises UsageError."""
     minutes = fixed_minutes(offset) if isinstance(offset, str) else None
     if minutes is None or not (name.isascii() and name.isalpha()):
-        raise UsageError(f"{name!r} = {offset!r} is no name of a zone and its offset", 'write it like CET = "+01:00"')
+        raise UsageError(
+            f"{name!r} = {offset!r} is not a name of a zone and its offset", 'write it like CET = "+01:00"'
+        )
     return minutes
 
 

@@ -124,7 +124,7 @@ def _varied(found: Iterable[SampledField]) -> list[SampledField]:
 
 
 def _accept(each: SampledField) -> bool:
-    # A vague name is no entity's where its values say that it is one word for all, or a number for each.
+    # A vague name is not an entity's where its values say that it is one word for all, or a number for each.
     many = len(each.values) >= _SHOWN
     telling = (
         not {each.name, each.whole_name} & {*field_names.VAGUE} or not many or 1 < each.distinct < len(each.values)

@@ -197,7 +197,7 @@ def time_score(each: SampledField) -> tuple[int, ...] | None:
     """Score a time, the lowest first; None for a number that nothing but its size would make one.
 
     Names that mean the time of an event come first, then those that end in a word for a time, then those that say
-    nothing, last those that speak of another time. One value for all is no time of events.
+    nothing, last those that speak of another time. One value for all is not a time of events.
     """
     deep = len(each.path) - 1
     if each.name in field_names.TIME:

@@ -16,11 +16,11 @@ def read_text_key(key: str, value: Any, where: str) -> dict[str, Any]:
     """Read one of the keys; gives the fields of Stanza to change. Raises UsageError naming the place."""
     if key == "year":
         if not re.fullmatch(r"[0-9]{4}", str(value)) or isinstance(value, bool):
-            raise UsageError(f"{where}: {value!r} is no year", "it is the year of the first record: year = 2024")
+            raise UsageError(f"{where}: {value!r} is not a year", "it is the year of the first record: year = 2024")
         return {key: str(value)}
     patterns = value if isinstance(value, list) else [value]
     if not patterns or not all(isinstance(each, str) and each for each in patterns):
-        raise UsageError(f"{where} is no pattern", 'write it like pattern = "%{IP:client} %{GREEDYDATA:message}"')
+        raise UsageError(f"{where} is not a pattern", 'write it like pattern = "%{IP:client} %{GREEDYDATA:message}"')
     from esctl.sources.formats.text.known import text_format
 
     try:

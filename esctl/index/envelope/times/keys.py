@@ -31,7 +31,7 @@ def read_time_key(key: str, value: Any, where: str) -> dict[str, Any]:
 def _formats(value: Any, where: str) -> tuple[str, ...]:
     formats = value if isinstance(value, list) else [value]
     if not formats or not all(isinstance(each, str) for each in formats):
-        raise UsageError(f"{where} is no time format", 'write it like time_format = "%d/%m/%Y %H:%M:%S"')
+        raise UsageError(f"{where} is not a time format", 'write it like time_format = "%d/%m/%Y %H:%M:%S"')
     from esctl.index.decode.times.reading import check_format
 
     try:
@@ -42,7 +42,7 @@ def _formats(value: Any, where: str) -> tuple[str, ...]:
 
 def _zones(value: Any, where: str) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, Mapping):
-        raise UsageError(f"{where} is no table", 'write it like zone_names = { CET = "+01:00", CEST = "+02:00" }')
+        raise UsageError(f"{where} is not a table", 'write it like zone_names = { CET = "+01:00", CEST = "+02:00" }')
     from esctl.index.decode.times.reading import zone_minutes
 
     try:

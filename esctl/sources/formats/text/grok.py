@@ -85,9 +85,9 @@ def _named(found: re.Match[str], fields: list[Field], within: tuple[str, ...]) -
     if syntax not in NAMES:
         near = difflib.get_close_matches(syntax, NAMES, n=1)
         hint = f"did you mean %{{{near[0]}}}?" if near else "the names are listed in docs/text-logs.md"
-        raise UsageError(f"%{{{syntax}}} is no name of a grok pattern", hint)
+        raise UsageError(f"%{{{syntax}}} is not a name of a grok pattern", hint)
     if kind not in _KINDS:
-        raise UsageError(f"{found[0]}: {kind!r} is no kind of field", "one of: int, float, string")
+        raise UsageError(f"{found[0]}: {kind!r} is not a kind of field", "one of: int, float, string")
     group = f"g{len(fields)}"
     if name is None:
         return f"(?:{_expanded(NAMES[syntax], fields, (*within, syntax))})"

@@ -72,7 +72,7 @@ class TextReader(LineReader):
             texts = pa.array([line.decode(errors="replace") for line in lines.take(likely).to_pylist()])
             records = likely[is_line_of(text_format(self._pattern), texts).to_numpy(zero_copy_only=False)]
             found[records] = frames[records] = False
-        before = np.maximum.accumulate(np.where(frames, 0, np.arange(len(frames))))  # the last line that is no frame
+        before = np.maximum.accumulate(np.where(frames, 0, np.arange(len(frames))))  # the last line that is not a frame
         return found | (frames & found[before])
 
     def _matches(self, line: bytes) -> bool:
