@@ -241,6 +241,28 @@ def test_strict_makes_one_commit_of_many_sources(tmp_path: Path) -> None:
     assert len(list((tmp_path / ".esctl" / "commits").glob("0*.json"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("again", "expected"),
+    [
+        ('{ "data": {"b": 1.50, "a": 1},  "stream": "s-1", "type": "T", "id": "e1" }', (1, 0)),
+        ('{"id":"\\u00651","type":"T","stream":"s-1","data":{"a":1,"b":1.50}}', (1, 0)),
+        ('{"id":"e1","type":"T","stream":"s-1","data":{"a":true,"b":1.50}}', (0, 1)),
+        ('{"id":"e1","type":"T","stream":"s-1","data":{"a":1,"b":1.5}}', (0, 1)),
+        ('{"id":"e1","type":"T","stream":"s-1","data":{"a":1,"b":1.50,"c":null}}', (0, 1)),
+    ],
+)
+def test_a_record_that_says_the_same_otherwise_is_a_duplicate(
+    again: str, expected: tuple[int, int], tmp_path: Path
+) -> None:
+    first = '{"id":"e1","type":"T","stream":"s-1","data":{"a":1,"b":1.50}}'
+    (tmp_path / "a.jsonl").write_text(f"{first}\n")
+    (tmp_path / "b.jsonl").write_text(f"{again}\n")
+    row = good("ingest", "a.jsonl", "b.jsonl", "--map", "scope=store", cwd=tmp_path).row
+    assert (row["duplicates"], row["conflicts"]) == expected
+    again_row = good("ingest", "b.jsonl", "--map", "scope=store", "--store", "other", cwd=tmp_path).row
+    assert again_row["new"] == 1
+
+
 def test_duplicates_and_conflicts_are_kept_counted_and_listed(tmp_path: Path) -> None:
     write_lines(tmp_path / "a.jsonl", [plain_event(1, n=1), plain_event(2, n=2)])
     write_lines(tmp_path / "b.jsonl", [plain_event(2, n=2), plain_event(1, n=9), plain_event(3, n=3)])

@@ -34,7 +34,7 @@ class Event:
     causation: str | None = None
     data: Any = MISSING
     duplicate_of: int | None = None  # the first position with this id, for conflicts too
-    conflict: bool = False  # its bytes are not those of the first
+    conflict: bool = False  # it does not say what the first says
     invalid: str | None = None
     undated: bool = False  # `time` is then that of the record before it
 
@@ -256,6 +256,21 @@ FIRST = -62_135_596_800 * 10**6
 """The beginning of the year 1, where what has no time before the first that has one is folded."""
 
 
+def content(raw: bytes) -> object:
+    """Return what a record says: neither blanks nor the order of keys count."""
+
+    def ordered(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {"object": [(key, ordered(value[key])) for key in sorted(value)]}
+        return [ordered(item) for item in value] if isinstance(value, list) else value
+
+    trimmed = raw.removeprefix(b"\xef\xbb\xbf").strip(BLANK.encode())
+    try:
+        return repr(ordered(_json.loads(trimmed, parse_float=Decimal)))
+    except ValueError:
+        return trimmed
+
+
 def read_events(
     envelope: Envelope,
     records: Sequence[Record],
@@ -267,22 +282,22 @@ def read_events(
     `numberings` tells for each record whose ids it has, where several give the same: of the same content under one id,
     events are one in all of them; of other content, only within one.
     """
-    first: dict[str, dict[object, tuple[int, bytes]]] = {}
+    first: dict[str, dict[object, tuple[int, object]]] = {}
     rows: list[Event] = []
     last: dict[object, int] = {}
     numbers = numberings or [None] * len(records)
     for position, (record, at, number) in enumerate(zip(records, recorded_at, numbers, strict=True), start=1):
         raw = dump(record)
-        trimmed = raw.removeprefix(b"\xef\xbb\xbf").strip(BLANK.encode())
+        said = content(raw)
         made = envelope.rows(position, at, raw)
         key = made[0].id
         if key is not None and made[0].invalid is None:
             known = first.setdefault(key, {})
             own = known.get(number)
-            same = sorted(seen for seen in known.values() if seen[1] == trimmed)
+            same = sorted(seen for seen in known.values() if seen[1] == said)
             found = own if own in same else same[0] if same else own
             if found is None:
-                known[number] = (position, trimmed)
+                known[number] = (position, said)
             else:
                 made = [replace(row, duplicate_of=found[0], conflict=not same) for row in made]
         rows += made

@@ -36,7 +36,7 @@ def test_times(value: Any, micros: int) -> None:
 
 @pytest.mark.parametrize("value", ["", "yesterday", "2024-13-01", "2024-01-01T25:00:00Z", True, [], {}])
 def test_no_time(value: Any) -> None:
-    with pytest.raises(ValueError, match=r"no time|neither text nor number|must be in"):
+    with pytest.raises(ValueError, match=r"not a time|neither text nor number|must be in"):
         read_time(value)
 
 

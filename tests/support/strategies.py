@@ -149,7 +149,7 @@ def _delivered(draw: DrawFn, originals: Sequence[Record]) -> list[Record]:
         if isinstance(again, dict) and draw(st.booleans()):
             again = {**again, "type": draw(st.sampled_from(TYPES)), "again": True}
         elif isinstance(again, dict) and draw(st.booleans()):
-            again = dump(again) + b" \r"
+            again = dump(dict(reversed(again.items()))) + b" \r"
         records.insert(draw(st.integers(index + 1, len(records))), again)
     if not draw(st.integers(0, 4)):
         records.insert(draw(st.integers(1, len(records))), draw(st.sampled_from(INVALID)))

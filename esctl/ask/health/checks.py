@@ -99,8 +99,8 @@ def duplicates(context: CheckContext) -> str:
 
 
 def conflicts(context: CheckContext) -> str:
-    """Select events that have the id of an earlier one, and other bytes."""
-    return context.asked(["conflict"], "'has the id of @' || duplicate_of || ', and other bytes'")
+    """Select events that have the id of an earlier one, and other content."""
+    return context.asked(["conflict"], "'has the id of @' || duplicate_of || ', and other content'")
 
 
 def numberings(context: CheckContext) -> str:

@@ -20,7 +20,7 @@ from esctl.model import Answer, Column, Findings
 
 CHECKS = (
     HealthCheck("duplicates", "an event delivered again", checks.duplicates),
-    HealthCheck("conflicts", "an id given again to other bytes", checks.conflicts),
+    HealthCheck("conflicts", "an id given again to other content", checks.conflicts),
     HealthCheck("numberings", "a source whose ids are known from others with other content", checks.numberings),
     HealthCheck("read-twice", "an event that another source tells too, which is read differently", read_twice),
     HealthCheck("repeats", "an event without an id that another source tells in the same words", repeats),

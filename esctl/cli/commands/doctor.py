@@ -15,7 +15,7 @@ TABLE_LISTED = ("position", "time", "source", "entity", "type", "id", "detail")
 
 LISTS = {
     "duplicates": "List events delivered again.",
-    "conflicts": "List events with the id of an earlier one and other bytes.",
+    "conflicts": "List events with the id of an earlier one and other content.",
     "numberings": "List sources that were found to have a numbering of ids of their own.",
     "read-twice": "List events that another source, read differently, tells too.",
     "repeats": "List events without an id that another source tells in the same words.",

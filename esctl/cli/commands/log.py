@@ -54,7 +54,7 @@ def run(
     duplicates: Annotated[bool, typer.Option("--duplicates", help="Only events delivered again.")] = False,
     erased: Annotated[bool, typer.Option("--erased", help="Only records that were erased.")] = False,
     conflicts: Annotated[
-        bool, typer.Option("--conflicts", help="Only events whose id was seen before with other bytes.")
+        bool, typer.Option("--conflicts", help="Only events whose id was seen before with other content.")
     ] = False,
     ignored: Annotated[
         bool, typer.Option("--ignored", help="Only events of no entity that the mapping declares to be of none.")

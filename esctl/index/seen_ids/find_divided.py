@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from msgspec import Struct, field
 
 from esctl.index.seen_ids.numberings import numberings
-from esctl.index.seen_ids.search import Meeting, Repeats, Search, leading, met, renumbered, summed
+from esctl.index.seen_ids.search import Meeting, Repeats, Search, is_same, leading, met, renumbered, summed
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -169,7 +169,9 @@ def _walked(search: Search, number: Numbers, rows: Numbers) -> _Walk:
         event = _Leader(position, source, raws[position])
         if shared[stanza[row]]:
             walk.met += [
-                (row, other, leader.raw == event.raw) for other, leader in there.items() if leader.source != source
+                (row, other, is_same(leader.raw, event.raw))
+                for other, leader in there.items()
+                if leader.source != source
             ]
         _step(walk, row, int(number[row]), event, there)
     return walk
@@ -177,7 +179,7 @@ def _walked(search: Search, number: Numbers, rows: Numbers) -> _Walk:
 
 def _step(walk: _Walk, row: int, number: int, event: _Leader, there: dict[int, _Leader]) -> None:
     own = there.get(number)
-    same = [leader for leader in there.values() if leader.raw == event.raw]
+    same = [leader for leader in there.values() if is_same(leader.raw, event.raw)]
     first = own if own in same else min(same, key=lambda leader: leader.position) if same else own
     if first is None:
         there[number] = event

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import DecodeError, Struct
-from msgspec.json import Decoder
+from msgspec.json import Decoder, Encoder
 
 from esctl.engine.duckdb import relational
 from esctl.engine.quoting import text_list
@@ -77,12 +77,19 @@ class Known(Struct):
 
 
 _decode: Callable[[bytes], object] = Decoder(float_hook=Decimal).decode
+_encode: Callable[[object], bytes] = Encoder(order="sorted", decimal_format="number").encode
 
 
-def _value(raw: bytes) -> object:
+def is_same(one: bytes, other: bytes) -> bool:
+    """Return whether two records say the same: equal bytes, or equal JSON with its keys or blanks otherwise."""
+    return one == other or _canonical(one) == _canonical(other)
+
+
+def _canonical(raw: bytes) -> bytes:
+    """Write a record with its keys in order and no blanks; what is not JSON stays as it is."""
     try:
-        return _decode(raw)
-    except (DecodeError, ValueError, RecursionError):
+        return _encode(_decode(raw))
+    except (DecodeError, ValueError, RecursionError, TypeError):
         return raw
 
 
@@ -113,20 +120,13 @@ class Search:
         first = firsts[self.codes[repeated]]
         conflicts = self.differ(self.positions[repeated], first)
         ids = self.hashes[new[self.hashed]], firsts[self.hashed[new[self.hashed]]]
-        same = ~conflicts
-        same[conflicts] = self.alike(self.positions[repeated[conflicts]], first[conflicts])
-        return Repeats(repeated, first, conflicts, ids, met(self, repeated, first, same))
+        return Repeats(repeated, first, conflicts, ids, met(self, repeated, first, ~conflicts))
 
     def differ(self, own: Numbers, first: Numbers) -> npt.NDArray[np.bool_]:
-        """Compare the records at positions, pair by pair."""
-        raws = self.earlier.raws([*own.tolist(), *first.tolist()]) if len(own) else {}
-        return np.array([raws[a] != raws[b] for a, b in zip(own.tolist(), first.tolist(), strict=True)], np.bool_)
-
-    def alike(self, own: Numbers, first: Numbers) -> npt.NDArray[np.bool_]:
-        """Compare the records at positions by value, pair by pair: another spelling is no other system."""
+        """Compare what the records at positions say, pair by pair."""
         raws = self.earlier.raws([*own.tolist(), *first.tolist()]) if len(own) else {}
         pairs = zip(own.tolist(), first.tolist(), strict=True)
-        return np.array([_value(raws[a]) == _value(raws[b]) for a, b in pairs], np.bool_)
+        return np.array([not is_same(raws[a], raws[b]) for a, b in pairs], np.bool_)
 
     def sources_of(self, positions: Numbers) -> pa.Array:
         """Return the sources of events of the chunk, or that are known as first."""

@@ -256,7 +256,7 @@ def test_the_format_is_that_of_the_specification() -> None:
 )
 def test_what_is_no_proof_is_refused(change: tuple[str, str]) -> None:
     assert change[0] in PROOF.data.decode()
-    with pytest.raises(InputError, match="no proof of an esctl record"):
+    with pytest.raises(InputError, match="not a proof of an esctl record"):
         read_proof(PROOF.data.decode().replace(*change).encode("latin-1", "xmlcharrefreplace"), "proof")
 
 

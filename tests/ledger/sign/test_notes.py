@@ -194,7 +194,7 @@ def test_keys_are_kept_for_their_owner_alone(user: Path) -> None:
         keys.read_key("ann@example")
     path.chmod(0o600)
     path.write_text("nonsense")
-    with pytest.raises(InputError, match="no key"):
+    with pytest.raises(InputError, match="not a key"):
         keys.read_key("ann@example")
     assert [key.name for key in keys.own_verifiers()] == ["bob"]
 
@@ -245,7 +245,7 @@ def test_nothing_is_signed_that_contradicts_an_earlier_checkpoint(user: Path, si
         checkpoints.make_checkpoint(path, KEY)
     assert checkpoints.checkpoint_files(path) == [earlier]
     earlier.write_bytes(sign(Head("esctl/other", 0, parse_checkpoint(sign(HEAD, KEY)).head.root), KEY)[:-9])
-    with pytest.raises(TamperedError, match="no checkpoint"):
+    with pytest.raises(TamperedError, match="not a checkpoint"):
         checkpoints.make_checkpoint(path, KEY)
 
 
