@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from esctl.api.folding import folding
 from esctl.api.relation import Relation
 from esctl.errors import UsageError
 from esctl.store import OpenStore, several
@@ -34,7 +35,7 @@ class Changes(OpenStore):
         from esctl.ask.changes.diff import Side, compare
 
         points = self.point(a, "A"), self.point(b, "B")
-        scope = self.scope(entities, projection, known_at, without, projection_file)
+        scope = folding(self.scope(entities, projection, known_at, without, projection_file))
         first, second = (Side(scope, point) for point in points)
         return Relation(compare(first, second, summary=summary), scope, points=points)
 
@@ -53,7 +54,7 @@ class Changes(OpenStore):
         from esctl.ask.changes.diff import Side, compare
 
         point, until = self.given(at, "--at"), self.point(later, "B")
-        scope = self.scope(entities, projection, known_at, without, projection_file)
+        scope = folding(self.scope(entities, projection, known_at, without, projection_file))
         after = replace(scope, known_at=until)
         answer = compare(Side(scope, point), Side(after, point), summary=summary)
         return Relation(answer, after, points=(point, scope.known_at))
@@ -76,8 +77,8 @@ class Changes(OpenStore):
         from esctl.ask.changes.diff import Side, compare
 
         point = self.given(at, option)
-        real = self.scope(entities, projection, known_at)
-        supposed = self.scope(entities, projection, known_at, without, projection_file)
+        real = folding(self.scope(entities, projection, known_at))
+        supposed = folding(self.scope(entities, projection, known_at, without, projection_file))
         answer = compare(Side(real, point), Side(supposed, point), summary=summary)
         return Relation(answer, supposed, points=(point,))
 
@@ -106,7 +107,7 @@ class Changes(OpenStore):
 
         bound = self.bound(at, before)
         filters = self.filters(actor, type, field, from_ or start, to or end)
-        scope = self.scope(entities, projection, known_at)
+        scope = folding(self.scope(entities, projection, known_at))
         answer = with_own_times(scope, audit(scope, bound, filters, with_data=with_data))
         return Relation(answer, scope, bound, (filters.start, filters.end))
 
@@ -125,7 +126,7 @@ class Changes(OpenStore):
         from esctl.ask.scope.own_times import with_own_times
 
         bound = self.bound(at, before)
-        scope = self.scope(entities, projection, known_at)
+        scope = folding(self.scope(entities, projection, known_at))
         return Relation(with_own_times(scope, blame(scope, bound, several(field), every=every)), scope, bound)
 
     def revert(
@@ -137,7 +138,7 @@ class Changes(OpenStore):
         point = self.given(to, "--to")
         if point is None:
             raise UsageError("missing option '--to'", "say back to when: --to 2024-03-04")
-        scope = self.scope(entities, projection, known_at)
+        scope = folding(self.scope(entities, projection, known_at))
         answer = revert(scope, point)
         if as_events:
             from esctl.ask.changes.event_template import read_template, shaped

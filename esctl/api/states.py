@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from esctl.api.folding import folding
 from esctl.api.relation import Relation
 from esctl.store import OpenStore
 
@@ -59,7 +60,7 @@ class States(OpenStore):
         from esctl.ask.states.replay import replay
 
         bound = self.bound(at, before)
-        scope = self.scope(entities, projection, known_at, without, projection_file)
+        scope = folding(self.scope(entities, projection, known_at, without, projection_file))
         return Relation(with_own_times(scope, replay(scope, bound, where, deleted=deleted)), scope, bound)
 
     def when(
@@ -83,7 +84,7 @@ class States(OpenStore):
         from esctl.ask.over_time.when import Moments, when
 
         bounds = self.given(from_, "--from", inclusive=False), self.given(to, "--to")
-        scope = self.scope(entities, projection, known_at, without, projection_file)
+        scope = folding(self.scope(entities, projection, known_at, without, projection_file))
         moments = Moments(predicate, which, *bounds, each_event, with_state)
         return MomentsRelation(when(scope, moments), scope, points=bounds, moments=moments)
 
@@ -102,7 +103,7 @@ class States(OpenStore):
         from esctl.ask.over_time.series import Sampling, series
 
         bounds = self.given(from_, "--from", inclusive=False), self.given(to, "--to")
-        scope = self.scope(entities, projection, known_at)
+        scope = folding(self.scope(entities, projection, known_at))
         return Relation(series(scope, Sampling(expression, every, by, *bounds)), scope, points=bounds)
 
     def reconcile(
@@ -129,7 +130,7 @@ class States(OpenStore):
         from esctl.ask.compare.reconcile import Comparison, reconcile
 
         bound = self.bound(at, before)
-        scope = self.scope(entities, projection, known_at)
+        scope = folding(self.scope(entities, projection, known_at))
         options = FileOptions(null, decimal, encoding, header, input_format, records_path)
         how = Comparison(key, tuple(ignore), all_fields, options, tuple(time_format))
         found = reconcile(scope, Path(file), bound, how)
@@ -157,6 +158,6 @@ class States(OpenStore):
                 return self.sql(
                     query, known_at=known_at, projection=projection, timeout=timeout, limit=limit, sandbox=own
                 )
-        scope = self.scope((), projection, known_at)
+        scope = folding(self.scope((), projection, known_at))
         answer, points = sql(scope, query, Limits(self.memory_limit, timeout, limit), sandbox)
         return Relation(answer, scope, points=points)

@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from esctl.engine.duckdb import relational, single_row
 from esctl.engine.exact_text import members_sql, unmark_text_sql
+from esctl.index.decode.log_positions import is_position_sql, position_number_sql
 from esctl.index.envelope.envelope_sql import listed_roles, stanza_roles
 from esctl.index.envelope.event_columns import batched, read_events
 from esctl.index.envelope.event_sql import Group, sampled_columns
-from esctl.index.envelope.log_positions import is_position_sql, position_number_sql
 from esctl.index.files.last_placed import Before
 from esctl.index.files.manifest import ERASED
 from esctl.index.files.payload_columns import PayloadColumn, json_kind_sql, null_mark

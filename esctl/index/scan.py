@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from esctl.engine.exact_text import is_number_mark_sql, json_string, unmark_text_sql
+from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import identifier, literal, text_list
+from esctl.index.edits import Edits
 from esctl.index.envelope.envelope_sql import ALIASES_TYPE, sortable_text
-from esctl.index.envelope.paths import json_pointer
 from esctl.index.files.layouts import Layout, layouts
 from esctl.index.files.manifest import IndexFile, Manifest, PayloadPath
 from esctl.index.files.payload_columns import PayloadColumn, json_of, json_type_of, null_mark, text_of
 from esctl.index.pruning import Predicate, Reach, Test, predicate
+from esctl.index.reads import Form
+from esctl.index.reads import Read as Read
+from esctl.index.reads import read_json as read_json
 from esctl.log.ranges import Checked, require
 
-Form = Literal["json", "text", "type", "number"]
 ENVELOPE: tuple[str, ...] = (
     "position", "source", "offset", "role", "role_order", "time", "undated", "tie", "wall", "recorded_at", "id",
     "scope", "stanza", "type", "kind", "entity", "actor", "correlation", "causation", "aliases", "sequence",
@@ -48,20 +49,6 @@ KEY_SHIFT = "9223372036854775808::HUGEINT"  # 2**63
 PLACE = "(position * 256 + role_order)::HUGEINT"
 
 
-class Read(Struct, frozen=True):
-    """A payload path in one form.
-
-    json: compact JSON text, NULL if missing.
-    text: what a JSON string holds, else its JSON text; NULL if missing or null.
-    type: STRING, NUMBER, BOOLEAN, OBJECT, ARRAY, NULL; SQL NULL if missing.
-    number: as `sql_type`; NULL if it is none.
-    """
-
-    path: PayloadPath
-    form: Form
-    sql_type: str = ""
-
-
 class IndexView(Struct, frozen=True):
     """The index of one mapping at one head."""
 
@@ -70,17 +57,21 @@ class IndexView(Struct, frozen=True):
     upto: int | None = None  # leaves out what was recorded after the reader's own snapshot
     unread: frozenset[str] = frozenset()  # files that a question needs no row of
     checked: Checked = field(default_factory=Checked)
+    edits: Edits | None = None
 
     @property
     def fields(self) -> tuple[str, ...]:
         """List the payload fields seen anywhere."""
-        return self.manifest.fields
+        added = () if self.edits is None else self.edits.fields
+        return tuple(dict.fromkeys((*self.manifest.fields, *added)))
 
     def static_type(self, path: PayloadPath) -> str:
         """Return the JSON type a top-level field has wherever it is neither missing nor null; empty if it has several.
 
         Objects and arrays are CONTAINER.
         """
+        if self.edits is not None and len(path) == 1 and path[0] in self.edits.fields:
+            return ""
         found = self.manifest.kinds.get(str(path[0]), frozenset()) - {"NULL"} if len(path) == 1 else frozenset()
         return next(iter(found)) if len(found) == 1 else ""
 
@@ -90,7 +81,7 @@ class IndexView(Struct, frozen=True):
 
     def may_be_loose(self, path: PayloadPath) -> bool:
         """Return whether a payload path may stand in a payload that is kept as JSON text, of any file."""
-        return any(file.may_be_loose(path) for file in self.manifest.files)
+        return self.edits is not None or any(file.may_be_loose(path) for file in self.manifest.files)
 
     def by_columns(self) -> list[tuple[IndexView, tuple[PayloadColumn, ...]]]:
         """Return a view of the files that have the same typed columns, for each such set of columns."""
@@ -129,10 +120,10 @@ class IndexView(Struct, frozen=True):
     @property
     def has_text_sequences(self) -> bool:
         """Return whether sequences are compared as encoded text."""
-        return self._sequence_key == "text"
+        return self.sequence_form == "text"
 
     @property
-    def _sequence_key(self) -> str:
+    def sequence_form(self) -> str:
         """Name the form in which sequences of all files are compared: none, bigint or text."""
         forms = {file.sequence_key for file in self.manifest.files}
         return next((form for form in ("text", "bigint") if form in forms), "none")
@@ -192,6 +183,9 @@ class IndexView(Struct, frozen=True):
         tests = [predicate(test) for test in where]
         files = self._reached([test.reach for test in tests])
         selects = [self._select(layout, names, aliases, tests, extra) for layout in layouts(files)]
+        if self.edits is not None and files and not self.unread:
+            items = [*envelope_items(names), *self.edits.reads(aliases), *([extra] if extra else [])]
+            selects.append(f"SELECT {', '.join(items)} FROM {self.edits.source}{self._filters(tests, [])}")
         return "\nUNION ALL ".join(selects) if selects else self._empty(names, aliases, extra)
 
     def _reached(self, limits: Sequence[Reach]) -> Sequence[IndexFile]:
@@ -221,12 +215,16 @@ class IndexView(Struct, frozen=True):
         paths = text_list([str(self.folder / file.file) for file in layout.files])
         by_name = ", union_by_name = true" if layout.is_mixed else ""
         source = f"read_parquet({paths}{by_name})"
-        if layout.sequence_key != self._sequence_key:
-            key = sequence_key_as(self._sequence_key, layout.sequence_key)
+        if layout.sequence_key != self.sequence_form:
+            key = sequence_key_as(self.sequence_form, layout.sequence_key)
             source = f"(SELECT * REPLACE ({key} AS sequence_key) FROM {source})"
-        conditions = [*(test.sql for test in where), *([] if self.upto is None else [f"position <= {self.upto}"])]
-        filters = f" WHERE {' AND '.join(f'({condition})' for condition in conditions)}" if conditions else ""
-        return f"SELECT {', '.join(items)} FROM {source}{filters}"
+        gone = [] if self.edits is None else [self.edits.stays]
+        return f"SELECT {', '.join(items)} FROM {source}{self._filters(where, gone)}"
+
+    def _filters(self, where: Sequence[Predicate], more: Sequence[str]) -> str:
+        conditions = [*more, *(test.sql for test in where)]
+        conditions += [] if self.upto is None else [f"position <= {self.upto}"]
+        return f" WHERE {' AND '.join(f'({condition})' for condition in conditions)}" if conditions else ""
 
     def _empty(self, names: Sequence[str], reads: Mapping[str, Read], extra: str) -> str:
         stored = ", ".join(
@@ -304,24 +302,6 @@ def _column_read(column: PayloadColumn, form: Form, layout: Layout) -> str:
         return value
     null = "'null'" if form == "json" else "'NULL'"
     return f"CASE WHEN contains(nulls, {literal(null_mark(column))}) THEN {null} ELSE {value} END"
-
-
-def read_json(holder: str, path: PayloadPath, form: Form, *, marked: bool) -> str:
-    """Read a path of a JSON text column in SQL. `marked`: its numbers may be marked strings."""
-    pointer = literal(json_pointer(path))
-    if form == "json":
-        return f"CAST(json_extract({holder}, {pointer}) AS VARCHAR)"
-    text = f"json_extract_string({holder}, {pointer})"
-    if not path:
-        # A number by itself is its own text; DuckDB would read it as a DOUBLE.
-        text = f"CASE WHEN ascii({holder}) BETWEEN 45 AND 57 THEN {holder} ELSE {text} END"
-    if form == "text":
-        return unmark_text_sql(text) if marked else text
-    kind = f"json_type({holder}, {pointer})"
-    if marked:
-        kind = f"CASE WHEN {kind} = 'VARCHAR' AND {is_number_mark_sql(text)} THEN 'DOUBLE' ELSE {kind} END"
-    return f"""CASE {kind} WHEN 'VARCHAR' THEN 'STRING' WHEN 'UBIGINT' THEN 'NUMBER' WHEN 'BIGINT' THEN 'NUMBER'
-        WHEN 'DOUBLE' THEN 'NUMBER' WHEN 'HUGEINT' THEN 'NUMBER' ELSE {kind} END"""
 
 
 def _whole(layout: Layout, form: Form) -> str | None:

@@ -11,8 +11,8 @@ from esctl.ask.scope.event_names import Named, events_of, no_event, require_one
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError
+from esctl.index.decode.log_positions import position_number
 from esctl.index.envelope.envelope_sql import sequence_text_key
-from esctl.index.envelope.log_positions import position_number
 from esctl.index.pruning import ALWAYS, Predicate, Reach
 from esctl.index.scan import FOLDABLE, IndexView
 from esctl.model import AsOf

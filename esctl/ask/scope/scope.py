@@ -25,7 +25,7 @@ from esctl.model import AsOf
 from esctl.projection.expressions import Expression
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, guard_sql, plan
 from esctl.projection.reads import Measured, Reads, measure, nested_types
-from esctl.projection.rows import default_projection, without_envelopes
+from esctl.projection.row_changes.rules import default_projection, without_envelopes
 from esctl.projection.spec import MOST_NAMES, Projection, Rule, family, with_names, with_tombstones
 from esctl.projection.sql import EventRows, cells_sql
 from esctl.projection.values import placed, to_text

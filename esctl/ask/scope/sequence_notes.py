@@ -8,8 +8,8 @@ from esctl.ask.scope.bounds import sequence_number
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import literal
+from esctl.index.decode.log_positions import position_number
 from esctl.index.envelope.envelope_sql import sequence_text_key
-from esctl.index.envelope.log_positions import position_number
 from esctl.index.scan import FOLDABLE, IndexView
 from esctl.model import AsOf
 

@@ -32,7 +32,7 @@ from esctl.errors import UsageError
 from esctl.index.scan import OWN_TIME, Read
 from esctl.model import Answer, AsOf
 from esctl.projection.reads import RECORD, Reads, measure
-from esctl.projection.rows import default_projection, without_envelopes
+from esctl.projection.row_changes.rules import default_projection, without_envelopes
 from esctl.projection.spec import Projection
 from esctl.timespec import HINT, parse_as_of
 

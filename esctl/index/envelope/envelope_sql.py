@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal, text_list
-from esctl.index.envelope.log_positions import is_position_sql, position_number_sql
+from esctl.index.decode.log_positions import is_position_sql, position_number_sql
 from esctl.index.envelope.paths import EACH, json_pointer, parse_path
 from esctl.model import Stanza
 

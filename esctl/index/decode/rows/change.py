@@ -74,7 +74,7 @@ def _entities(change: RowChange, table: str, keys: Keys) -> dict[str, str]:
     """Name the row that a change leaves, and the one that it ends where that is another, by role.
 
     `entity`: the row is whole; `partial`: what is missing in it keeps its value; `copy`: the table may hold it several
-    times; `old`: the row ends; `table`: all its rows do.
+    times; `old`: the row ends; `match`: values name the row, its key may be invented; `table`: all its rows end.
     """
     if change.type == TRUNCATE:
         return {"table": table}
@@ -86,13 +86,13 @@ def _entities(change: RowChange, table: str, keys: Keys) -> dict[str, str]:
     if change.partial and role == "entity" and change.type != DELETE:
         role = "partial"
     old = None if change.old is None else row_name(table, names, {**change.row, **change.old})
+    found = {}
     if change.match is not None and not all(name in change.match for name in names):
-        by_match = f"{table}?{_listed(change.match)}"
-        if change.type == DELETE:
-            return {role: by_match}
-        old = by_match
-    entity = row_name(table, names, change.row)
-    return {role: entity} if old in (None, entity) else {role: entity, "old": str(old)}
+        found["match"], old = f"{table}?{_listed(change.match)}", None
+        if change.type == DELETE and not all(name in change.row for name in names):
+            return found
+    found[role] = entity = row_name(table, names, change.row)
+    return found if old in (None, entity) else {**found, "old": str(old)}
 
 
 def _listed(values: Row) -> str:

@@ -60,7 +60,7 @@ def test_inventions_in_before_are_no_evidence() -> None:
 
 def test_a_key_that_is_an_invention_names_no_row() -> None:
     found = row(message(debezium("d", {"id": 0, "sku": "x", "n": None}), {"id": 0}))
-    assert found["entity"] == 'public.t?{"sku":"x"}'
+    assert (found["entity"], found["match"]) == ("public.t/0", 'public.t?{"sku":"x"}')
 
 
 def test_a_table_without_a_key_has_its_rows_by_content() -> None:
@@ -143,7 +143,7 @@ def test_wal2json_tells_columns_as_names_and_values() -> None:
 
 def test_another_identity_than_the_key_names_the_old_row() -> None:
     found = row(wal2json("U", {"id": 2, "sku": "x"}, {"sku": "x"}), "wal2json")
-    assert (found["partial"], found["old"]) == ("public.t/2", 'public.t?{"sku":"x"}')
+    assert (found["partial"], found["match"]) == ("public.t/2", 'public.t?{"sku":"x"}')
 
 
 def test_keys_are_learned_from_what_old_rows_name() -> None:

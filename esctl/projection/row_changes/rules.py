@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from esctl.index.decode.rows import DIALECTS
 from esctl.index.envelope.presets.envelope_only import envelope_only
 from esctl.projection.expressions import Expression
+from esctl.projection.row_changes.steps import COPIES
 from esctl.projection.spec import DEFAULT, TOMBSTONES, Operation, Projection, Rule
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ _DELETE = (Operation("delete"),)
 _RULES: tuple[tuple[str, str | None, tuple[Operation, ...]], ...] = (
     *((kind, role, _REPLACE) for kind in ("insert", "update", "read") for role in ("", "copy")),
     *((kind, "partial", _MERGE) for kind in ("insert", "update", "read")),
-    ("delete", None, _DELETE),
+    ("*", COPIES, _REPLACE),
+    *(("delete", role, _DELETE) for role in ("", "partial", "copy")),
     ("truncate", None, _DELETE),
     *((kind, "old", _DELETE) for kind in ("insert", "update", "read")),
 )

@@ -1,0 +1,204 @@
+"""The view of a log in which each change of a row stands for what became of it.
+
+A truncated table is an event of each row that it held; a new key has what it inherits; a row that is read again and is
+known is no event; a row without a key is one of so many. The index has what each record says alone; what stands for it
+is found anew for a question, and only where there are such changes.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.ask.scope.scope import Scope, counted
+from esctl.engine.duckdb import explained, relational
+from esctl.engine.quoting import identifier, literal, text_list
+from esctl.index.edits import Edits
+from esctl.index.files.layouts import layouts
+from esctl.index.scan import ENVELOPE, IndexView, Read, sequence_key_as
+from esctl.projection.json_values import dumps, loads
+from esctl.projection.row_changes.rules import is_rows
+from esctl.projection.row_changes.steps import MATCH, Change, Edit, Part, follow
+
+_TABLE = "regexp_extract(entity, '^(?:[^/?]|[?][^{])*')"
+_ROWS = ("position", "role_order", "role", "type", "kind", "entity")
+
+
+class _Asked(Struct, frozen=True):
+    """What must be followed: whole tables, single rows, and tables whose rows are ended at once."""
+
+    tables: frozenset[str]
+    truncated: frozenset[str]
+    identities: Mapping[str, tuple[str, ...]]
+    matches: bool  # values name rows somewhere
+    rows: str  # a SELECT of the entities to follow, empty: none
+
+
+def with_row_edits(scope: Scope) -> Scope:
+    """Return the scope over a view in which changes of rows stand for what became of them."""
+    stanzas = scope.view.manifest.stanzas
+    ours = [number for number, stanza in enumerate(stanzas) if is_rows(stanza.opened)]
+    if not ours or not scope.view.manifest.files:
+        return scope
+    all_rows = replace(scope, entities=())
+    tests = [*counted(all_rows), f"stanza IN ({', '.join(map(str, ours))})"]
+    events = scope.view.relation(_ROWS, None, tests, f"{scope.view.key()} AS key, {_TABLE} AS tab")
+    with explained():
+        asked = _asked(scope, events)
+        if not (asked.tables or asked.truncated or asked.rows or asked.matches):
+            return scope
+        edits = _edits(scope, asked, tests, events)
+        return replace(scope, view=_edited(scope, edits), shelf=None)
+
+
+def _asked(scope: Scope, events: str) -> _Asked:
+    found = scope.connection.execute(f"""SELECT tab, bool_or(coalesce(role = 'copy', false)),
+            bool_or(coalesce(role = 'match', false)) AND count(DISTINCT position) FILTER (type = 'delete')
+                = count(*) FILTER (type = 'delete' AND role = 'match'), bool_or(type = 'truncate'),
+            bool_or(coalesce(role = 'old', false)), bool_or(type = 'read') AND count(*) > count(DISTINCT entity),
+            bool_or(coalesce(role = 'match', false))
+        FROM ({events}) GROUP BY tab ORDER BY tab""").fetchall()
+    followed = frozenset(tab for tab, copies, matches, *_ in found if copies or matches)
+    matched = [tab for tab, _, matches, *_ in found if matches]
+    others = [tab for tab, *_, moved, again, _ in found if (moved or again) and tab not in followed]
+    rows = ""
+    if others:
+        tabs = ", ".join(map(literal, others))
+        rows = f"""SELECT entity FROM ({events}) WHERE tab IN ({tabs}) GROUP BY entity
+            HAVING max(key) FILTER (type = 'read') > min(key) UNION
+            SELECT entity FROM ({events}) WHERE tab IN ({tabs}) AND position IN (
+                SELECT position FROM ({events}) WHERE role = 'old')"""
+        if not scope.connection.execute(f"SELECT 1 FROM ({rows}) LIMIT 1").fetchall():
+            rows = ""
+    truncated = frozenset(tab for tab, _, _, truncates, *_ in found if truncates)
+    matches = any(row[-1] for row in found)
+    return _Asked(followed, truncated, _identities(scope, events, matched), matches, rows)
+
+
+def _identities(scope: Scope, events: str, matched: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the columns that values name rows by, of each table where they do."""
+    if not matched:
+        return {}
+    named = scope.connection.execute(
+        f"SELECT tab, entity FROM ({events}) WHERE role = 'match' AND tab IN ({', '.join(map(literal, matched))})"
+    ).fetchall()
+    found: dict[str, set[str]] = {}
+    for tab, entity in named:
+        names = set(json.loads(entity[entity.index(MATCH) + 1 :]))
+        found[tab] = found[tab] & names if tab in found else names
+    return {tab: tuple(sorted(names)) for tab, names in found.items()}
+
+
+def _edits(scope: Scope, asked: _Asked, tests: Sequence[Any], events: str) -> list[Edit]:
+    edits: list[Edit] = []
+    if asked.tables or asked.rows:
+        edits += follow(_changes(scope, asked, tests), dict(asked.identities), set(asked.tables))
+    others = asked.truncated - asked.tables
+    edits += _truncations(scope, events, others) if others else []
+    # What a match says beside a key that is none of its table's inventions is in the row as well.
+    told = {edit.position for edit in edits}
+    named = f"SELECT position, role_order FROM ({events}) WHERE role = 'match'"
+    rest = scope.connection.execute(named).fetchall()
+    return edits + [Edit(position, (order,), ()) for position, order in rest if position not in told]
+
+
+def _changes(scope: Scope, asked: _Asked, tests: Sequence[Any]) -> Iterator[Change]:
+    """Read the changes to follow, in fold order: those of the tables and rows asked for, and the truncations."""
+    tables = ", ".join(map(literal, sorted(asked.tables))) or "NULL"
+    within = f"coalesce({_TABLE} IN ({tables}), false) OR type = 'truncate'"
+    if asked.rows:
+        within += f" OR entity IN ({asked.rows})"
+    reads = {"data": Read((), "json")}
+    rows = scope.view.relation(_ROWS, reads, [*tests, f"({within})"], f"{scope.view.event_key()} AS event_key")
+    cursor = scope.connection.cursor()
+    cursor.execute(f"SELECT {', '.join(_ROWS)}, data FROM ({rows}) ORDER BY event_key, role_order")
+    for position, group in groupby(iter(cursor.fetchone, None), key=lambda row: row[0]):
+        parts = list(group)
+        yield Change(position, parts[0][3] or "", tuple(map(_part, parts)))
+
+
+def _part(row: tuple[Any, ...]) -> Part:
+    _, role_order, role, _, kind, entity, data = row
+    read = loads(data) if data is not None else None
+    return Part(entity, role, role_order, kind, read if isinstance(read, dict) else None)
+
+
+def _truncations(scope: Scope, events: str, tables: frozenset[str]) -> list[Edit]:
+    """Find the rows that tables held when they were truncated."""
+    names = ", ".join(map(literal, sorted(tables)))
+    sql = f"""WITH e AS MATERIALIZED (SELECT * FROM ({events}) WHERE tab IN ({names})),
+        ends AS (SELECT tab, key, position FROM e WHERE type = 'truncate'),
+        rows AS (SELECT * FROM e WHERE type <> 'truncate' AND role IS DISTINCT FROM 'match'),
+        held AS (SELECT rows.*, ends.key AS end_key, ends.position AS end_position
+            FROM rows ASOF JOIN ends ON rows.tab = ends.tab AND rows.key < ends.key)
+        SELECT end_position, kind, entity FROM held GROUP BY end_position, kind, entity
+        HAVING NOT arg_max(type = 'delete' OR coalesce(role = 'old', false), key) ORDER BY ALL"""
+    rows = scope.connection.execute(sql).fetchall()
+    return [
+        Edit(position, (), tuple(Part(entity, "table", 0, kind) for _, kind, entity in group))
+        for position, group in groupby(rows, key=lambda row: row[0])
+    ]
+
+
+def _edited(scope: Scope, edits: Sequence[Edit]) -> Any:
+    """Return the view with edits: rows of events that go, and a file of those that come."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    folder = scope.session.folder
+    gone = folder / f"{uuid.uuid4().hex}.parquet"
+    pairs = [(edit.position, order) for edit in edits for order in edit.gone]
+    table = {
+        "position": pa.array([position for position, _ in pairs], pa.int64()),
+        "role_order": pa.array([order for _, order in pairs], pa.uint8()),
+    }
+    pq.write_table(pa.table(table), gone)
+    come = folder / f"{uuid.uuid4().hex}.parquet"
+    parts = [(edit.position, part) for edit in edits for part in edit.come]
+    fields = _written(scope, come, parts)
+    return replace(scope.view, edits=Edits(gone, come, tuple(sorted(fields))))
+
+
+def _written(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set[str]:
+    """Write the rows that come, each with the envelope of its event; return the fields of their payloads."""
+    import pyarrow as pa
+
+    data = (None if part.data is None else dumps(dict(sorted(part.data.items()))) for _, part in parts)
+    told = pa.table({
+        "own_position": pa.array([position for position, _ in parts], pa.int64()),
+        "own_entity": pa.array([part.entity for _, part in parts], pa.string()),
+        "own_kind": pa.array([part.kind for _, part in parts], pa.string()),
+        "own_role": pa.array([part.role for _, part in parts], pa.string()),
+        "own_order": pa.array([part.role_order for _, part in parts], pa.uint8()),
+        "own_data": pa.array(list(data), pa.string()),
+    })  # fmt: skip
+    connection = scope.connection
+    relational(connection).register("esctl_row_edits", told)
+    try:
+        stored = _stored(scope.view, "position IN (SELECT own_position FROM esctl_row_edits)")
+        own = "own_entity AS entity, own_kind AS kind, own_role AS role, own_order AS role_order"
+        sql = f"""SELECT e.* REPLACE ({own}), own_data AS data, CAST(NULL AS VARCHAR) AS nulls
+            FROM (SELECT * FROM ({stored}) QUALIFY row_number() OVER (PARTITION BY position ORDER BY role_order) = 1) e
+            JOIN esctl_row_edits ON own_position = position ORDER BY entity, position"""
+        connection.execute(f"COPY ({sql}) TO {literal(str(file))} (FORMAT parquet)")
+    finally:
+        connection.unregister("esctl_row_edits")
+    return {name for _, part in parts for name in part.data or ()}
+
+
+def _stored(view: IndexView, where: str) -> str:
+    """Write a SELECT of all envelope columns as they are stored, sequences in one form."""
+    selects = []
+    for layout in layouts(view.manifest.files):
+        paths = text_list([str(view.folder / file.file) for file in layout.files])
+        key = sequence_key_as(view.sequence_form, layout.sequence_key)
+        names = ", ".join(f"{key} AS sequence_key" if n == "sequence_key" else identifier(n) for n in ENVELOPE)
+        selects.append(f"SELECT {names} FROM read_parquet({paths}, union_by_name = true) WHERE {where}")
+    return " UNION ALL ".join(selects)

@@ -1,0 +1,1 @@
+"""How the rows of tables are folded from changes of them."""

@@ -1,0 +1,215 @@
+"""Follow the rows of tables where one change alone does not say what becomes of a row.
+
+So it is where a row has no key, or another than the one that its changes name; where a new key inherits what was not
+changed; and where a row is read again that is known. Pure: changes in, the rows of events that stand for them out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from msgspec import Struct, field
+
+from esctl.projection.json_values import loads
+
+COPIES = "copies"
+"""The role of a row that a table holds several times, before the event or after it."""
+COUNT = "_copies"
+"""The field of a state that says how many such rows there are."""
+MATCH = "?{"
+"""What follows a table's name where values name a row, and not its key."""
+
+Row = dict[str, Any]
+
+
+class Part(Struct, frozen=True):
+    """One row of an event: the entity, in which role; `data` is its payload."""
+
+    entity: str
+    role: str | None
+    role_order: int
+    kind: str
+    data: Row | None = None
+
+
+class Change(Struct, frozen=True):
+    """One event: its type and its rows."""
+
+    position: int
+    type: str
+    parts: tuple[Part, ...]
+
+
+class Edit(Struct, frozen=True):
+    """What stands for an event: the roles (by order) that go, the rows that come."""
+
+    position: int
+    gone: tuple[int, ...]
+    come: tuple[Part, ...]
+
+
+def table_of(entity: str) -> str:
+    """Return the table of a row's name, or of a table's own."""
+    cut = min((at for at in (entity.find("/"), entity.find(MATCH)) if at >= 0), default=len(entity))
+    return entity[:cut]
+
+
+class _Table(Struct):
+    """The rows of a table as they are followed."""
+
+    live: dict[str, Row] = field(default_factory=dict)
+    ended: dict[str, Row] = field(default_factory=dict)
+    last_ended: Row | None = None
+    copies: dict[str, int] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    identity: tuple[str, ...] = ()
+    by_identity: dict[str, str] = field(default_factory=dict)
+
+    def begin(self, entity: str, row: Row) -> None:
+        self.live[entity] = row
+        if self.identity:
+            self.by_identity[self.identity_of(row)] = entity
+
+    def end(self, entity: str) -> Row | None:
+        row = self.live.pop(entity, None)
+        if row is not None:
+            self.ended[entity] = self.last_ended = row
+            if self.identity and self.by_identity.get(self.identity_of(row)) == entity:
+                del self.by_identity[self.identity_of(row)]
+        return row
+
+    def identity_of(self, row: Row) -> str:
+        return repr([row.get(name) for name in self.identity])
+
+
+def follow(changes: Iterable[Change], identities: dict[str, tuple[str, ...]], truncates: set[str]) -> Iterator[Edit]:
+    """Follow changes in fold order and yield what stands for those that do not stand for themselves.
+
+    `identities`: the columns that name rows in tables whose changes do not name them by their keys. `truncates`: the
+    tables whose truncated rows are to be told.
+    """
+    tables: dict[str, _Table] = {}
+    for change in changes:
+        name = table_of(change.parts[0].entity)
+        table = tables.get(name)
+        if table is None:
+            table = tables[name] = _Table(identity=identities.get(name, ()))
+        edit = _step(table, change, name in truncates)
+        if edit.gone or edit.come:
+            yield edit
+
+
+def _step(table: _Table, change: Change, told: bool) -> Edit:
+    parts = {part.role or "": part for part in change.parts}
+    if change.type == "truncate":
+        return _truncated(table, change, told)
+    if "copy" in parts:
+        return _copied(table, change, parts["copy"], parts.get("old"))
+    main = parts.get("partial") or parts.get("")
+    if change.type == "delete":
+        return _deleted(table, change, main, parts.get("match"))
+    return Edit(change.position, (), ()) if main is None else _changed(table, change, main, parts)
+
+
+def _truncated(table: _Table, change: Change, told: bool) -> Edit:
+    come = tuple(
+        Part(entity, "table", 0, table.kinds.get(entity, change.parts[0].kind)) for entity in (*table.live,) if told
+    )
+    for entity in tuple(table.live):
+        table.end(entity)
+    table.copies.clear()
+    return Edit(change.position, (), come)
+
+
+def _deleted(table: _Table, change: Change, main: Part | None, match: Part | None) -> Edit:
+    entity = main.entity if main is not None else None
+    if match is not None and not (main is not None and _agrees(table.live.get(main.entity), match)):
+        entity = _matched(table, match)
+    if entity is None:
+        return Edit(change.position, (), ())  # a row that was never seen
+    table.end(entity)
+    gone = [match.role_order] if match is not None else []
+    if main is not None and entity == main.entity:
+        return Edit(change.position, tuple(gone), ())
+    kind = change.parts[0].kind
+    gone += [main.role_order] if main is not None else []
+    return Edit(change.position, tuple(gone), (Part(entity, None, 0, kind, change.parts[0].data),))
+
+
+def _values(match: Part) -> Row:
+    found = loads(match.entity[match.entity.index(MATCH) + 1 :])
+    return found if isinstance(found, dict) else {}
+
+
+def _agrees(row: Row | None, match: Part) -> bool:
+    return row is not None and all(row.get(name) == value for name, value in _values(match).items())
+
+
+def _matched(table: _Table, match: Part) -> str | None:
+    """Return the live row that some values name; None where none has them."""
+    return table.by_identity.get(table.identity_of(_values(match))) if table.identity else None
+
+
+def _changed(table: _Table, change: Change, main: Part, parts: dict[str, Part]) -> Edit:
+    data, entity, old, match = main.data or {}, main.entity, parts.get("old"), parts.get("match")
+    gone: list[int] = [] if match is None else [match.role_order]
+    come: list[Part] = []
+    before = table.live.get(entity)
+    moved = _moved(table, data, old, match)
+    if moved is not None and moved != entity:
+        before = table.end(moved)
+        if old is None or moved != old.entity:
+            come.append(Part(moved, "old", 1, main.kind))
+            gone += [old.role_order] if old is not None else []
+    elif old is not None:
+        gone.append(old.role_order)  # it has ended before, or is this very row
+        before = before or (table.last_ended if table.identity else table.ended.get(old.entity)) or {}
+    row = {**(before or {}), **data} if main.role == "partial" else data
+    if change.type == "read" and table.live.get(entity) == row:
+        return Edit(change.position, (*gone, main.role_order), tuple(come))
+    if main.role == "partial" and (old is not None or moved is not None) and entity not in table.live:
+        gone.append(main.role_order)
+        come.append(Part(entity, None, 0, main.kind, row))
+    table.begin(entity, row)
+    return Edit(change.position, tuple(gone), tuple(come))
+
+
+def _moved(table: _Table, data: Row, old: Part | None, match: Part | None) -> str | None:
+    """Return the live row that becomes this one, by what the change says of it or by what names its row."""
+    if match is not None and (named := _matched(table, match)) is not None:
+        return named
+    # Where values name rows, a key that the log gives as the old one is an invention.
+    if old is not None and not table.identity and old.entity in table.live:
+        return old.entity
+    if table.identity and all(name in data for name in table.identity):
+        return table.by_identity.get(table.identity_of(data))
+    return None
+
+
+def _copied(table: _Table, change: Change, main: Part, old: Part | None) -> Edit:
+    gone: list[int] = []
+    come: list[Part] = []
+    ended = main if change.type == "delete" else old
+    if ended is not None:
+        left = table.copies.get(ended.entity, 0) - 1
+        row = table.live.get(ended.entity)
+        if left > 0 and row is not None:
+            table.copies[ended.entity] = left
+            gone.append(ended.role_order)
+            come.append(Part(ended.entity, COPIES, ended.role_order, ended.kind, _counted(row, left)))
+        else:
+            table.copies.pop(ended.entity, None)
+            table.live.pop(ended.entity, None)
+    if change.type == "delete" or (change.type == "update" and old is None and main.entity in table.live):
+        return Edit(change.position, tuple(gone), tuple(come))
+    count = table.copies.get(main.entity, 0) + 1
+    table.copies[main.entity], table.live[main.entity] = count, main.data or {}
+    if count > 1:
+        gone.append(main.role_order)
+        come.append(Part(main.entity, COPIES, main.role_order, main.kind, _counted(main.data or {}, count)))
+    return Edit(change.position, tuple(gone), tuple(come))
+
+
+def _counted(row: Row, count: int) -> Row:
+    return {**row, COUNT: count} if count > 1 else row
