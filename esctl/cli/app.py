@@ -50,6 +50,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "reindex": ("esctl.cli.commands.reindex", "Read the evidence again, under another mapping."),
     "presets": ("esctl.cli.commands.presets", "List the formats that are known by name."),
     "snapshot": ("esctl.cli.commands.snapshot", "Save the states at a point, so that replays go on from there."),
+    "emit": ("esctl.cli.commands.emit", "Send events, states or compensations to others."),
     "view": ("esctl.cli.commands.view", "Keep states in databases and files, refreshed and checked."),
     "compact": ("esctl.cli.commands.compact", "Merge small files of the store."),
     "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),

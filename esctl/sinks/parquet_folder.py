@@ -68,6 +68,8 @@ class ParquetFolder:
             if self._writing:
                 self._take(exists)
             self._read()
+            if self._writing:
+                self._sweep()  # what a process left that was killed
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -111,16 +113,14 @@ class ParquetFolder:
         fields = staged.columns(known, column_type, fresh=fresh)
         if not fresh and len(fields) != len(known):
             raise NeedsWholeError  # files that stay would lack a column
-        written: list[str] = []
         try:
-            parts = self._written(staged, fields, () if fresh else self._parts, written)
+            parts = self._written(staged, fields, () if fresh else self._parts)
             new = Kept(progress, fields)
             write_replacing(self._files, self._folder / MANIFEST, to_text(new, parts), "manifest")
-        except OSError as error:
-            self._remove(written)
-            raise InputError(f"cannot write {self._folder}: {error.strerror or error}", "") from error
-        except BaseException:
-            self._remove(written)
+        except BaseException as error:
+            self._undo()
+            if isinstance(error, OSError):
+                raise InputError(f"cannot write {self._folder}: {error.strerror or error}", "") from error
             raise
         self._kept, self._parts, self._made = new, parts, False
         self._sweep()
@@ -164,10 +164,8 @@ class ParquetFolder:
     def _source(self, parts: Sequence[Part]) -> str:
         return f"read_parquet({text_list([str(self._folder / part.file) for part in parts])})"
 
-    def _written(
-        self, staged: Staged, fields: tuple[Field, ...], parts: tuple[Part, ...], written: list[str]
-    ) -> tuple[Part, ...]:
-        """Write what is new; return the files that count from now on. `written` gets the names as they are made."""
+    def _written(self, staged: Staged, fields: tuple[Field, ...], parts: tuple[Part, ...]) -> tuple[Part, ...]:
+        """Write what is new; return the files that count from now on."""
         types = {field.column: column_type(field) for field in fields}
         cells = f"SELECT * REPLACE (timezone('UTC', time) AS time) FROM ({staged.cells(fields, types)})"
         listed: list[Part] = []
@@ -180,7 +178,7 @@ class ParquetFolder:
             if run:
                 stay = f"(kind, entity) NOT IN (SELECT (kind, entity) FROM ({staged.touched}))"
                 rows = f"SELECT * FROM {self._source(run)} WHERE {stay} UNION ALL BY NAME {rows}"
-            listed += self._files_of(f"{rows} ORDER BY kind, entity", written)
+            listed += self._files_of(f"{rows} ORDER BY kind, entity")
         return tuple(listed)
 
     def _runs(self, staged: Staged, parts: tuple[Part, ...]) -> Iterator[tuple[tuple[Part, ...], bool]]:
@@ -201,7 +199,7 @@ class ParquetFolder:
             run.append(part)
         yield tuple(run), len(parts) - 1 in hit
 
-    def _files_of(self, rows: str, written: list[str]) -> list[Part]:
+    def _files_of(self, rows: str) -> list[Part]:
         """Write rows, sorted, to files of about equal size."""
         with explained():
             row = single_row(self._session.connection, f"SELECT count(*) FROM ({rows})")
@@ -210,9 +208,7 @@ class ParquetFolder:
             reader = relational(self._session.connection).sql(rows).to_arrow_reader(min(size, 65_536) or 1)
         found, batches = [], _cut(reader, size)
         while (first := next(batches, None)) is not None:
-            name = f"{secrets.token_hex(16)}.parquet"
-            written.append(name)
-            found.append(self._file(name, first, batches, size))
+            found.append(self._file(f"{secrets.token_hex(16)}.parquet", first, batches, size))
         return found
 
     def _file(self, name: str, first: Any, more: Iterator[Any], size: int) -> Part:
@@ -229,15 +225,20 @@ class ParquetFolder:
             self._files.sync(file)
         return Part(name, first.column("kind")[0].as_py(), first.column("entity")[0].as_py(), count)
 
+    def _undo(self) -> None:
+        """Remove what was written, unless the manifest names it already: what failed then came after that."""
+        with suppress(InputError, OSError):
+            self._read()
+            self._made = self._made and self._kept is None
+            self._sweep()
+
     def _sweep(self) -> None:
         """Remove files of ours that the manifest does not name."""
-        named_here = {part.file for part in self._parts}
-        self._remove([name for name in entries(self._folder) if _OWN.fullmatch(name) and name not in named_here])
-
-    def _remove(self, names: Sequence[str]) -> None:
-        for name in names:
-            with suppress(OSError):
-                self._files.unlink(self._folder / name)
+        named = {part.file for part in self._parts}
+        for name in entries(self._folder):
+            if _OWN.fullmatch(name) and name not in named:
+                with suppress(OSError):
+                    self._files.unlink(self._folder / name)
 
 
 def column_type(field: Field) -> str:

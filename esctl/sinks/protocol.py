@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -83,3 +84,18 @@ class Sink(Protocol):
 
     def drop(self) -> None:
         """Remove the copy and what is known of it; nothing where there is none."""
+
+
+class Message(Struct, frozen=True):
+    """What is sent to others: bytes, none of them where there is nothing (a tombstone has a key and no value)."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+class Channel(Protocol):
+    """A target of messages."""
+
+    def send(self, messages: Iterable[Message]) -> int:
+        """Send all messages, or none where it raises or the process ends; return their number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -54,7 +55,9 @@ class SqliteFile:
             raise UsageError(f"no table of SQLite can be named {self._name!r}", "name another with --to")
         if not exists and not self._writing:
             return self
-        address = f"{self._path.absolute().as_uri()}?mode={'rwc' if self._writing else 'ro'}"
+        # What a process that was killed left half done is undone by the next one, which has to write for that.
+        reading = "rw" if os.access(self._path, os.W_OK) else "ro"
+        address = f"{self._path.absolute().as_uri()}?mode={'rwc' if self._writing else reading}"
         self._made = not exists
         try:
             with self._told():

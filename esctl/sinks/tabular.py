@@ -159,5 +159,11 @@ def _cell(field: Field, place: int | None) -> str:
     json = f"nullif(l[{place}], 'null')"
     if field.kind == "json":
         return printable_json_sql(json)
-    text = read_json(json, (), "text", marked=True) if field.kind == "text" else printable_json_sql(json)
+    text = read_json(json, (), "text", marked=True) if field.kind == "text" else _tidy(printable_json_sql(json))
     return f"CASE WHEN {_kind(json)} = {literal(field.kind)} THEN {text} ELSE {literal(MARK)} || {json} END"
+
+
+def _tidy(text: str) -> str:
+    """Write a number's text without the zeros at its end, which a declared type may give it."""
+    short = f"rtrim(rtrim({text}, '0'), '.')"
+    return f"CASE WHEN contains({text}, '.') AND NOT contains({text}, 'e') THEN {short} ELSE {text} END"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Literal
 
 from msgspec import Struct
@@ -13,6 +11,7 @@ from esctl.ask.changes.since import changes_since
 from esctl.ask.scope.basis import ended_at
 from esctl.ask.scope.scope import Scope, claims
 from esctl.ask.states.replay import replay
+from esctl.engine.duckdb import Session
 from esctl.errors import InputError, UsageError
 from esctl.log.commits import open_log
 from esctl.sinks.protocol import Changes, NeedsWholeError, Progress, Sink
@@ -52,7 +51,7 @@ class View:
 
         Raises InputError where another writes it, or it is ahead of the store; UsageError where it is of another store.
         """
-        with self._opened(writing=True) as sink:
+        with self.sink(writing=True) as sink:
             scope, now = self._now()
             before = sink.progress()
             position = before.basis.position if before is not None else 0
@@ -81,14 +80,14 @@ class View:
                 f"bring it up to date with: esctl view refresh {self.name}",
             )
         then = self._store if before.basis == now.basis else self._store.on_basis(before.basis)
-        with View(then, self.definition)._opened(writing=False) as sink:
+        with self.sink(then.session) as sink:
             if sink.progress() != before:
                 raise InputError(f"view {self.name} was refreshed meanwhile", "check it again")
             return difference(then.session, sink.copied(), replay(then.scope(projection=before.projection)))
 
     def progress(self) -> Progress | None:
         """Return what the view is at; None where nothing is there yet."""
-        with self._opened(writing=False) as sink:
+        with self.sink() as sink:
             return sink.progress()
 
     def state(self) -> tuple[str, int | None]:
@@ -106,17 +105,16 @@ class View:
 
     def drop(self) -> None:
         """Remove what the view holds in its target. Raises UsageError where that is of another store."""
-        with self._opened(writing=True) as sink:
+        with self.sink(writing=True) as sink:
             before = sink.progress()
             if before is not None and before.store != self._store.snapshot.store_id:
                 raise UsageError(f"{self.definition.to} holds a view of another store", "look at: esctl view list")
             sink.drop()
 
-    @contextmanager
-    def _opened(self, *, writing: bool) -> Iterator[Sink]:
+    def sink(self, session: Session | None = None, *, writing: bool = False) -> Sink:
+        """Return the sink of the view's target, not yet entered; `session`: what reads and computes in its place."""
         target = parse_target(self.definition.to, self.name, self.definition.base)
-        with open_sink(target, self._store.session, writing=writing) as sink:
-            yield sink
+        return open_sink(target, session or self._store.session, writing=writing)
 
     def _now(self) -> tuple[Scope, Progress]:
         scope = self._store.scope(projection=self.definition.projection)

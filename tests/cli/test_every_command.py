@@ -52,6 +52,7 @@ CALLS: dict[str, list[list[str]]] = {
     "presets": [[], ["okta"]],
     "compact": [[]],
     "snapshot": [[], ["--list"]],
+    "emit": [["states"], ["events"], ["revert", "*", "--back-to", "@0"]],
     "view": [["list"], ["status"], ["create", "v", "--to", "sqlite:v.db/v"], ["refresh", "v"], ["check", "v"]],
     "config": [["show"]],
 }

@@ -1,0 +1,89 @@
+"""Events, states and compensations as messages: a key, a value, and headers that say where in the log they come from.
+
+Headers are `esctl-store`, `esctl-head` and `esctl-root` (the log that it was taken from: its id, length and root),
+`esctl-entity`, `esctl-position` (of the event, or of the state's last one), `esctl-version` of states, and
+`esctl-undoes` of compensations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from esctl.engine.duckdb import explained
+from esctl.engine.exact_text import printable_json_sql
+from esctl.log.reader import raw_of
+from esctl.log.store_state import StoreState
+from esctl.model import Answer
+from esctl.output.cells import object_sql
+from esctl.output.rows import pieces
+from esctl.output.selection import Selection
+from esctl.output.zone import UTC
+from esctl.sinks.protocol import Message
+
+Headers = tuple[tuple[str, bytes], ...]
+_KEY, _UNDOES = "\0entity", "\0undoes"
+_ROWS = 1000
+
+
+def state_messages(snapshot: StoreState, answer: Answer) -> Iterator[Message]:
+    """Yield a message for each state of a replay, by kind and entity, which is the key; a deleted one has no value."""
+    listed = f"entity, {printable_json_sql('state')}, CAST(version AS VARCHAR), CAST(position AS VARCHAR)"
+    about = _about(snapshot)
+    with pieces(answer.session.connection, f"SELECT {listed} FROM ({answer.sql}) ORDER BY kind, entity") as found:
+        for piece in found:
+            for entity, state, version, position in piece:
+                own = _headers(entity=entity, position=position, version=version)
+                yield Message(_bytes(entity), _bytes(state), (*about, *own))
+
+
+def event_messages(snapshot: StoreState, answer: Answer) -> Iterator[Message]:
+    """Yield a message for each event of a listing, by position: the value is its record, byte for byte.
+
+    Events are left out that are not folded: duplicates, conflicts, invalid and erased records. One that concerns
+    several entities is sent once, with the first for its key.
+    """
+    about = _about(snapshot)
+    sql = f"""SELECT position, min_by(entity, (role IS NOT NULL, role)) AS entity FROM ({answer.sql})
+        WHERE invalid IS NULL AND duplicate_of IS NULL GROUP BY position ORDER BY position"""
+    with explained():
+        rows = answer.session.connection.execute(sql).fetchall()
+    for start in range(0, len(rows), _ROWS):
+        some = rows[start : start + _ROWS]
+        raws = raw_of(snapshot, [position for position, _ in some])
+        for position, entity in some:
+            own = _headers(entity=entity, position=str(position))
+            yield Message(_bytes(entity), raws.get(position), (*about, *own))
+
+
+def compensation_messages(
+    snapshot: StoreState, answer: Answer, template: Mapping[str, Any] | None, option: str
+) -> Iterator[Message]:
+    """Yield a message for each change of a revert, in the order to apply them, shaped by a template if one is given."""
+    from esctl.ask.changes.event_template import shaped
+
+    written = template or {column.name: f"{{{column.name}}}" for column in answer.columns}
+    whole = shaped(answer, {**written, _KEY: "{entity}", _UNDOES: "{undoes}"}, option)
+    value = replace(whole, columns=whole.columns[:-2])
+    selection = Selection(whole.sql, len(whole.columns), tuple(enumerate(value.columns)))
+    key, undoes = (f"r.c{len(whole.columns) - back}" for back in (2, 1))
+    sql = selection.select([f"{key}::VARCHAR", f"{undoes}::VARCHAR", object_sql(selection.cells, UTC)], None)
+    about = _about(snapshot)
+    with pieces(answer.session.connection, sql) as found:
+        for piece in found:
+            for entity, positions, text in piece:
+                yield Message(_bytes(entity), _bytes(text), (*about, *_headers(entity=entity, undoes=positions)))
+
+
+def _about(snapshot: StoreState) -> Headers:
+    return _headers(store=snapshot.store_id, head=str(snapshot.head), root=snapshot.root)
+
+
+def _headers(**values: str | None) -> Headers:
+    return tuple((f"esctl-{name}", value.encode()) for name, value in values.items() if value is not None)
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return text.encode() if text is not None else None

@@ -1,0 +1,69 @@
+"""Write messages as JSON Lines: to stdout, or to a file that appears once it is whole."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from esctl.output.sink import open_sink
+from esctl.output.text import escape_json
+from esctl.sinks.protocol import Message
+
+
+class JsonLines:
+    """One object a line: key, headers and value.
+
+    A value that is JSON stands as it is (a line end behind it in `end`), `null` for none. Another one is a string
+    named `text`, or `base64` where it is no UTF-8.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def send(self, messages: Iterable[Message]) -> int:
+        """Write all messages; return their number."""
+        count = 0
+        with open_sink(self._path) as sink:
+            for message in messages:
+                sink.write(escape_json(line(message)).encode() + b"\n")
+                count += 1
+        return count
+
+
+def line(message: Message) -> str:
+    """Write a message as one object of JSON."""
+    headers = {name: _text(value) for name, value in message.headers}
+    key = None if message.key is None else _text(message.key)
+    return f'{{"key":{_json(key)},"headers":{_json(headers)},{_value(message.value)}}}'
+
+
+def _value(value: bytes | None) -> str:
+    """Write the member, or the two, that a value is."""
+    if value is None:
+        return '"value":null'
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return f'"base64":{_json(base64.b64encode(value).decode())}'
+    json_text = text.rstrip("\r\n")
+    try:
+        if "\n" in json_text or "\r" in json_text:
+            raise ValueError
+        msgspec.json.decode(json_text)
+    except (ValueError, RecursionError):
+        return f'"text":{_json(text)}'
+    end = text[len(json_text) :]
+    return f'"value":{json_text}' + (f',"end":{_json(end)}' if end else "")
+
+
+def _text(value: bytes) -> str:
+    return value.decode(errors="backslashreplace")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
