@@ -221,7 +221,7 @@ def find(record: Any, value: Any) -> Any:
     if "{" in value:
         names = re.findall(r"\{([^}]+)\}", value)
         texts = [to_text(follow(record, _record_path(name))) for name in names]
-        if None in texts:
+        if None in texts or "" in texts:
             return None
         filled = iter(texts)
         return re.sub(r"\{[^}]+\}", lambda _: next(filled) or "", value)
