@@ -46,8 +46,8 @@ def examples(count: int, few: int) -> int:
 
 
 def share(count: int) -> int:
-    """Return how many of so many examples of a property to draw: rather more than half, or all."""
-    return count if ALL else -(-count * 11 // 20)
+    """Return how many of so many examples of a property to draw: two in five, or all."""
+    return count if ALL else -(-count * 2 // 5)
 
 
 def some(each: Sequence[T], most: int) -> Sequence[T]:

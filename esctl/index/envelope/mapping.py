@@ -301,8 +301,8 @@ def _one_of(value: object, choices: Sequence[str], where: str) -> str:
 
 
 def _did_you_mean(name: str, choices: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, choices, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"one of: {', '.join(choices)}"
+    near = next(iter(difflib.get_close_matches(name, choices, n=1)), None)
+    return f"one of: {', '.join(choices)}" if near is None else f"did you mean {near!r}?"
 
 
 def to_toml(stanza: Stanza, table: str = "mapping") -> str:
@@ -311,9 +311,7 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
 
     preset = PRESETS.get(stanza.name)
     base = preset.stanza if preset else _NOTHING
-    lines = [f"[{table}]"]
-    if preset:
-        lines.append(f"preset = {toml_string(stanza.name)}")
+    lines = [f"[{table}]", *([f"preset = {toml_string(stanza.name)}"] if preset else [])]
     for key in FIELDS:
         value, parts = getattr(stanza, key), stanza.id_parts if key == "id" else ()
         if value != getattr(base, key) or (key == "id" and parts != base.id_parts):
