@@ -1,0 +1,51 @@
+"""A table that is worked on, its change log by each program, and what the log replays to: the table, row by row."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.cli_harness import good
+from tests.support.row_logs import DIALECTS, Model, Work, work
+
+WRITERS = sorted(DIALECTS)
+
+
+def replayed(folder: Path, *options: str) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for row in good("replay", *options, cwd=folder).rows:
+        state = dict(row["state"])
+        copies = state.pop("_copies", 1)
+        found[json.dumps(state, sort_keys=True)] += copies
+    return found
+
+
+def expected(rows: Sequence[dict[str, Any]]) -> Counter[str]:
+    return Counter(json.dumps(row, sort_keys=True) for row in rows)
+
+
+@pytest.mark.parametrize("dialect", WRITERS)
+@settings(max_examples=12, suppress_health_check=list(HealthCheck), deadline=None)
+@given(done=st.lists(work(), min_size=1, max_size=25))
+def test_a_log_replays_to_the_table(dialect: str, tmp_path_factory: Any, done: list[Work]) -> None:
+    folder = tmp_path_factory.mktemp("rows")
+    model = Model()
+    lines: list[str] = []
+    states = []
+    for each in done:
+        lines += DIALECTS[dialect](model, each)
+        states.append((len(lines), [dict(row) for row in model.rows()]))
+    if not lines:
+        return
+    (folder / "a.jsonl").write_text("\n".join(lines) + "\n")
+    good("ingest", "a.jsonl", "--preset", dialect.partition("-")[0], cwd=folder)
+    for at, rows in {states[len(states) // 2][0]: states[len(states) // 2], states[-1][0]: states[-1]}.values():
+        if at:
+            assert replayed(folder, "--at", f"@{at}") == expected(rows)
