@@ -111,7 +111,7 @@ def _channel(to: str, shown: Path | None, *, dry_run: bool) -> Channel:
 
     kind, _, path = to.partition(":")
     if to != "-" and (kind != "jsonl" or not path or "\0" in path):
-        raise UsageError(f"--to {to[:200]} is no target", _HINT)
+        raise UsageError(f"--to {to[:200]} is not a target", _HINT)
     return JsonLines(shown if to == "-" or dry_run else Path(path))
 
 

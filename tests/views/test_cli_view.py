@@ -1,0 +1,130 @@
+"""What `esctl view` does, says, and refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cli_harness import ESCTL, esctl, good, on_terminal, refused, surroundings
+
+EVENT = '{{"id": {0}, "type": "Set", "time": "2024-01-01T00:00:00Z", "stream": "a-{1}", "data": {{"n": {0}.5}}}}\n'
+CONFIG = '[projections.p.on."*"]\nset = { n = "data.n" }\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "esctl.toml").write_text(CONFIG)
+    append(tmp_path, 1)
+    return tmp_path
+
+
+def append(folder: Path, number: int) -> None:
+    with (folder / "log.jsonl").open("a") as log:
+        log.write(EVENT.format(number, number % 3))
+    good("ingest", "log.jsonl", "-q", cwd=folder)
+
+
+def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as connection, connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_a_view_from_its_making_to_its_end(folder: Path) -> None:
+    assert good("view", "create", "v", "-p", "p", "--to", "sqlite:v.db/t", cwd=folder).out == b""
+    assert good("view", "list", "-f", "jsonl", cwd=folder).row == {
+        "name": "v", "projection": "p", "to": "sqlite:v.db/t", "defined_in": "store"
+    }  # fmt: skip
+    append(folder, 2)
+    status = good("view", "status", "-f", "jsonl", cwd=folder).row
+    assert (status["position"], status["head"], status["state"]) == (1, 2, "behind")
+    assert "went from position 1 to 2" in good("view", "refresh", cwd=folder).err
+    assert "is at position 2 already" in good("view", "refresh", "v", cwd=folder).err
+    assert good("view", "check", "v", cwd=folder).out == b""
+    ask(folder / "v.db", "update t set n = '7' where entity = 'a-1'")
+    ask(folder / "v.db", "insert into t (entity, kind) values ('x\x1b', 'x')")
+    done = esctl("view", "check", "v", "-f", "jsonl", cwd=folder)
+    assert done.code == 1
+    assert [(row["entity"], row["difference"], row["field"], row["view"], row["log"]) for row in done.rows] == [
+        ("a-1", "changed", "n", "7", "1.5"), ("x\x1b", "extra", None, None, None)
+    ]  # fmt: skip
+    good("view", "rebuild", "v", cwd=folder)
+    good("view", "check", "v", cwd=folder)
+    assert "--yes" in refused("view", "drop", "v", code=2, cwd=folder)[1]
+    assert on_terminal("view", "drop", "v", cwd=folder, answer=b"n\n")[1] == 1
+    good("view", "drop", "v", "--yes", cwd=folder)
+    assert good("view", "list", "-f", "jsonl", cwd=folder).out == b""
+    assert ask(folder / "v.db", "select name from sqlite_master where name = 't'") == []
+
+
+def test_views_of_the_configuration(folder: Path) -> None:
+    (folder / "esctl.toml").write_text(CONFIG + '[views.w]\nprojection = "p"\nto = "parquet:files"\n')
+    (folder / "inner").mkdir()
+    good("view", "refresh", cwd=folder / "inner")
+    assert json.loads((folder / "files" / "manifest.json").read_text())["rows"] == 1
+    assert "is defined in" in refused("view", "drop", "w", "--yes", code=2, cwd=folder)[0]
+    assert "there is a view w" in refused("view", "create", "w", "--to", "sqlite:a/b", code=2, cwd=folder)[0]
+    (folder / "esctl.toml").write_text(CONFIG + '[views.w]\nprojection = "p"\n')
+    assert "views.w" in refused("view", "refresh", code=2, cwd=folder)[0]
+
+
+@pytest.mark.parametrize("kind", ["sqlite:{}/t", "duckdb:{}/t", "parquet:{}"])
+def test_only_plain_files_and_folders_are_written(folder: Path, kind: str) -> None:
+    (folder / "mine").write_text("mine")
+    (folder / "link").symlink_to(folder / "nothing")
+    (folder / "led").symlink_to(folder / "mine")
+    os.mkfifo(folder / "fifo")
+    (folder / "mine.db").write_text("no database " * 1000)
+    for name in ("link", "led", "fifo", "mine.db", "/dev/null", "nowhere/there"):
+        code = 3 if name == "mine.db" and "parquet" not in kind else 2
+        assert refused("view", "create", "v", "--to", kind.format(name), code=code, cwd=folder)
+    assert not (folder / "nothing").exists()
+    assert (folder / "mine").read_text() == "mine"
+    assert good("view", "list", "-f", "jsonl", cwd=folder).out == b""
+    assert {path.name for path in folder.iterdir()} >= {"mine", "link", "fifo"}
+    assert not [path.name for path in folder.iterdir() if path.name.endswith((".wal", "-journal"))]
+
+
+def test_a_table_of_others_is_not_taken(folder: Path) -> None:
+    ask(folder / "v.db", "create table T (x)")
+    message, _ = refused("view", "create", "v", "--to", "sqlite:v.db/t", code=2, cwd=folder)
+    assert "no view" in message or "not a view" in message
+    good("view", "create", "v", "--to", "sqlite:v.db/own", cwd=folder)
+    assert refused("view", "create", "two", "--to", "sqlite:v.db/esctl_progress", code=2, cwd=folder)
+
+
+def test_what_cannot_be_filled_is_not_kept(folder: Path) -> None:
+    assert refused("view", "create", "v", "-p", "q", "--to", "sqlite:v.db/t", code=2, cwd=folder)
+    assert refused("view", "create", "../v", "--to", "sqlite:v.db/t", code=2, cwd=folder)
+    assert refused("view", "create", "v", "--to", "v.db", code=2, cwd=folder)
+    assert refused("view", "refresh", "v", code=4, cwd=folder)
+    assert not (folder / "v.db").exists()
+
+
+def test_a_view_follows_the_log(folder: Path) -> None:
+    good("view", "create", "v", "-p", "p", "--to", "sqlite:v.db/t", cwd=folder)
+    process = subprocess.Popen(
+        [*ESCTL, "view", "refresh", "--follow"], cwd=folder, env=surroundings(), stderr=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stderr is not None
+        assert "position 1 already" in process.stderr.readline()
+        append(folder, 2)
+        for _ in range(600):
+            if ask(folder / "v.db", "select position from esctl_progress") == [(2,)]:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert "went from position 1 to 2" in process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate()
