@@ -117,9 +117,9 @@ def refuse_unread(store: Store, names: Sequence[str], after: int) -> None:
 
 
 def _unread_hint(cursor: Cursor) -> str:
-    if cursor.format != "text":
-        return "they are kept: esctl log --invalid; if it is a table, name its format: --input-format csv"
-    return "they are kept: esctl log --invalid; a text log has its lines told: esctl reindex --pattern 'GROK OR REGEX'"
+    hint = "they are kept: esctl log --invalid; if it is a table, name its format: --input-format csv"
+    is_text = cursor.format == "text"
+    return hint + "; if a text log, its lines: esctl reindex --pattern 'GROK OR REGEX'" * is_text
 
 
 def report_same(found: Sequence[tuple[str, str]], quiet: bool) -> None:
