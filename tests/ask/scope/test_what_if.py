@@ -192,7 +192,7 @@ def test_nothing_is_written_to_the_store(samples: Path) -> None:
     [
         (["replay", "--without", "id:evt-nowhere"], 4, "no event"),
         (["replay", "--without", "evt-nowhere"], 4, "no event"),
-        (["replay", "--without", "@99999"], 4, "no event"),
+        (["replay", "--without", "@99999"], 4, "not an event"),
         (["replay", "--without", "select 1 from events"], 2, "--without"),
         (["replay", "--without", "data.nowhere = 1"], 2, "data.nowhere"),
         (["replay", "--projection-file", "nowhere.toml"], 2, "nowhere.toml"),

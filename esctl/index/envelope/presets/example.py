@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from esctl.index.envelope.envelope_sql import record_path
+from esctl.index.envelope.paths import EACH
 from esctl.index.envelope.presets.preset import Preset
 
 _SHOWN = ("id", "type", "time", "entity", "tenant", "kind", "actor", "correlation", "causation")
@@ -38,7 +39,7 @@ def _put(record: dict[str, Any], text: str, value: Any) -> None:
     if text.startswith("="):
         return
     for path in re.findall(r"\{([^{}]*)\}", text) or [text]:
-        parts = record_path(path)
+        parts = record_path(path.replace(EACH, "[0]"))
         at: Any = record
         for part, following in zip(parts, (*parts[1:], None), strict=True):
             empty: Any = value if following is None else [] if isinstance(following, int) else {}
