@@ -16,7 +16,7 @@ from esctl.index.files.layouts import Layout, layouts
 from esctl.index.files.manifest import IndexFile, Manifest, PayloadPath
 from esctl.index.files.payload_columns import PayloadColumn, json_of, json_type_of, null_mark, text_of
 from esctl.index.pruning import Predicate, Reach, Test, predicate
-from esctl.index.reads import Form
+from esctl.index.reads import Form as Form
 from esctl.index.reads import Read as Read
 from esctl.index.reads import read_json as read_json
 from esctl.log.ranges import Checked, require

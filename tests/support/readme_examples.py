@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-READMES = ("README.md", "sample_logs/README.md", "docs/guides/your-own-log.md")
+READMES = ("README.md", "sample_logs/README.md", "docs/guides/your-own-log.md", "docs/guides/change-logs.md")
 WILDCARD = "..."
 VOLATILE = (
     (
