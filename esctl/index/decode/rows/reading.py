@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from esctl.index.decode.rows import debezium, wal2json
+from esctl.index.decode.rows import debezium, maxwell, wal2json
 from esctl.index.decode.rows.change import Beside, Keys, RowChange, written
 from esctl.model import MARK
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Read = Callable[[Any], RowChange | Beside | None]
 """Reads a parsed record as a change; None where it is none of this log."""
 
-READERS: Mapping[str, Read] = {"debezium": debezium.read, "wal2json": wal2json.read}
+READERS: Mapping[str, Read] = {"debezium": debezium.read, "wal2json": wal2json.read, "maxwell": maxwell.read}
 """How the records of a change log are read, by its dialect."""
 
 

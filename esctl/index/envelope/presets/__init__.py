@@ -16,6 +16,7 @@ PRESETS: Mapping[str, Preset] = {
     for preset in (
         cdc.DEBEZIUM,
         cdc.WAL2JSON,
+        cdc.MAXWELL,
         telemetry.CLOUDEVENTS,
         clouds.CLOUDTRAIL,
         clouds.CLOUDTRAIL_INSIGHT,

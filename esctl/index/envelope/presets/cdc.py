@@ -48,3 +48,9 @@ WAL2JSON = _changes(
     source="https://github.com/eulerto/wal2json",
 )
 """Format 2."""
+
+MAXWELL = _changes(
+    "maxwell",
+    needs=(("database",), ("table",), ("type",), ("ts",), ("data",)),
+    source="https://maxwells-daemon.io/dataformat",
+)

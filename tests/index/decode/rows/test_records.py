@@ -146,6 +146,17 @@ def test_another_identity_than_the_key_names_the_old_row() -> None:
     assert (found["partial"], found["match"]) == ("public.t/2", 'public.t?{"sku":"x"}')
 
 
+def test_maxwell_tells_what_changed_columns_were() -> None:
+    told = {"database": "shop", "table": "t", "ts": 5, "xid": 9, "primary_key_columns": ["id"]}
+    found = row({**told, "type": "update", "data": {"id": 2, "a": 1}, "old": {"id": 1}}, "maxwell")
+    assert (found["entity"], found["old"], found["row"]) == ("shop.t/2", "shop.t/1", {"id": 2, "a": 1})
+    found = row({**told, "type": "update", "data": {"id": 2, "a": 1}, "old": {"a": 0}}, "maxwell")
+    assert (found["entity"], "old" in found, found["tx"]) == ("shop.t/2", False, "9")
+    found = row({**told, "type": "delete", "data": {"id": 2}, "position": "bin.000012:40", "xoffset": 3}, "maxwell")
+    assert [found[name] for name in ("entity", "seq", "seq2", "seq3")] == ["shop.t/2", 12, 40, 3]
+    assert row({**told, "type": "bootstrap-start", "data": {}}, "maxwell")["type"] == "schema change"
+
+
 def test_keys_are_learned_from_what_old_rows_name() -> None:
     rows = [debezium("c", None, {"x": "a", "y": i, "z": "v"}) for i in range(4)]
     rows += [debezium("d", {"x": "a", "y": 1, "z": None}), debezium("d", {"x": "a", "y": 2, "z": None})]

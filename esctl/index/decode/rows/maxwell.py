@@ -1,0 +1,45 @@
+"""Maxwell's changes of MySQL's tables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from esctl.index.decode.rows.change import DELETE, INSERT, READ, UPDATE, Beside, RowChange, plain, text_of
+
+_TYPES = {"insert": INSERT, "update": UPDATE, "delete": DELETE, "bootstrap-insert": READ}
+_BESIDE = re.compile(r"(?:bootstrap-(?:start|complete)|(?:table|database)-(?:create|alter|drop))\Z")
+_POSITION = re.compile(r"\D*(\d+):(\d+)\Z")
+
+
+def read(record: Any) -> RowChange | Beside | None:
+    """Read a record as a change; None where it is none of Maxwell's."""
+    if not isinstance(record, dict) or not isinstance(record.get("database"), str):
+        return None
+    kind, row, old = text_of(record.get("type")), record.get("data"), record.get("old")
+    if _BESIDE.match(kind):
+        kept = {name: record[name] for name in ("database", "table", "sql") if record.get(name) is not None}
+        return Beside("schema change", plain(record.get("ts")), data=kept)
+    if kind not in _TYPES or not isinstance(record.get("table"), str) or not isinstance(row, dict):
+        return None
+    names = record.get("primary_key_columns")
+    transaction = plain(record.get("xid"))
+    return RowChange(
+        _TYPES[kind],
+        record["database"],
+        record["table"],
+        row,
+        key=tuple(names) if isinstance(names, list) and names else None,
+        old=old if kind == "update" and isinstance(old, dict) else None,
+        order=_order(record),
+        time=plain(record.get("ts")),
+        transaction=None if transaction is None else str(transaction),
+    )
+
+
+def _order(record: Mapping[str, Any]) -> tuple[int | str | None, ...]:
+    """Return the file and the place in MySQL's log of binary changes, where it is given."""
+    found = _POSITION.search(text_of(record.get("position")))
+    offset = plain(record.get("xoffset")) or 0
+    return (int(found[1]), int(found[2]), offset) if found else ()
