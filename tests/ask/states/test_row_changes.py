@@ -49,3 +49,39 @@ def test_a_log_replays_to_the_table(dialect: str, tmp_path_factory: Any, done: l
     for at, rows in {states[len(states) // 2][0]: states[len(states) // 2], states[-1][0]: states[-1]}.values():
         if at:
             assert replayed(folder, "--at", f"@{at}") == expected(rows)
+
+
+KEYLESS = st.lists(
+    st.tuples(st.sampled_from(["c", "c", "c", "d", "u", "u", "t"]), st.integers(0, 2), st.integers(0, 2)),
+    min_size=1,
+    max_size=25,
+)
+
+
+def keyless(op: str, lsn: int, before: Any, after: Any) -> str:
+    """Write a change of a table without a key, whose replica identity is the whole row."""
+    source = {"connector": "postgresql", "schema": "public", "table": "k", "lsn": lsn, "ts_ms": 1_700_000_000_000 + lsn}
+    value = {"before": before, "after": after, "source": source, "op": op, "ts_ms": 1}
+    return json.dumps({"topic": "s.public.k", "key": None, "value": value, "headers": {}})
+
+
+@settings(max_examples=12, suppress_health_check=list(HealthCheck), deadline=None)
+@given(done=KEYLESS)
+def test_rows_without_a_key_are_counted(tmp_path_factory: Any, done: list[tuple[str, int, int]]) -> None:
+    folder = tmp_path_factory.mktemp("keyless")
+    held: Counter[int] = Counter()
+    lines: list[str] = []
+    for op, one, other in done:
+        if op in "du" and not held[one]:
+            continue
+        if op == "t":
+            held.clear()
+        held += Counter({"c": {one: 1}, "u": {other: 1}}.get(op, {}))
+        held -= Counter({one: 1} if op in "du" else {})
+        before, after = ({"v": value, "w": None} for value in (one, one if op == "c" else other))
+        lines.append(keyless(op, len(lines) + 9, before if op in "du" else None, after if op in "cu" else None))
+    if not lines:
+        return
+    (folder / "a.jsonl").write_text("\n".join(lines) + "\n")
+    good("ingest", "a.jsonl", "--preset", "debezium", cwd=folder)
+    assert replayed(folder) == expected([{"v": value, "w": None} for value in held.elements()])
