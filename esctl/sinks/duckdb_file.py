@@ -117,7 +117,7 @@ class DuckdbFile:
     def _put(self, staged: Staged, fields: tuple[Field, ...], types: dict[str, str], known: int) -> None:
         for field in fields[known:]:
             self._run(f"ALTER TABLE {self._table} ADD COLUMN {identifier(field.column)} {types[field.column]}")
-        self._run(f"DELETE FROM {self._table} WHERE (kind, entity) IN (SELECT (kind, entity) FROM ({staged.touched}))")
+        self._run(f"DELETE FROM {self._table} WHERE (kind, entity) IN (SELECT kind, entity FROM ({staged.touched}))")
         self._run(f"INSERT INTO {self._table} BY NAME {_AT} ({staged.cells(fields, types)})")
 
     def _read(self) -> None:

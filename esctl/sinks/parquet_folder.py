@@ -176,7 +176,7 @@ class ParquetFolder:
             bounds = _bounds(parts, run)
             rows = f"SELECT * FROM ({cells}) WHERE {bounds}"
             if run:
-                stay = f"(kind, entity) NOT IN (SELECT (kind, entity) FROM ({staged.touched}))"
+                stay = f"(kind, entity) NOT IN (SELECT kind, entity FROM ({staged.touched}))"
                 rows = f"SELECT * FROM {self._source(run)} WHERE {stay} UNION ALL BY NAME {rows}"
             listed += self._files_of(f"{rows} ORDER BY kind, entity")
         return tuple(listed)

@@ -166,8 +166,11 @@ class PostgresTable:
         self._run("CREATE TEMP TABLE esctl_gone (kind text, entity text) ON COMMIT DROP")
         self._copy("esctl_new", columns, staged.cells(fields, {}))
         self._copy("esctl_gone", ["kind", "entity"], staged.gone)
+        self._run("ANALYZE esctl_new")
         if whole:
-            self._run(f"DELETE FROM {self._table} t WHERE ({_KEY}) NOT IN (SELECT {_KEY} FROM esctl_new)")
+            # NOT IN would be looked through for each row, where it is more than work_mem holds.
+            same = "n.kind = t.kind AND n.entity = t.entity"
+            self._run(f"DELETE FROM {self._table} t WHERE NOT EXISTS (SELECT FROM esctl_new n WHERE {same})")
         self._run(f"DELETE FROM {self._table} WHERE ({_KEY}) IN (SELECT {_KEY} FROM esctl_gone)")
         sets = ", ".join(f"{column} = excluded.{column}" for column in columns[2:])
         put = f"INSERT INTO {self._table} ({listed}) SELECT {listed} FROM esctl_new"

@@ -16,7 +16,7 @@ def changes_since(scope: Scope, position: int) -> Answer:
     """
     check_order(scope)
     touched = scope.view.relation(["kind", "entity"], None, [*counted(scope), f"position > {int(position)}"])
-    among = f"(kind, entity) IN (SELECT (kind, entity) FROM ({touched}))"
+    among = f"(kind, entity) IN (SELECT kind, entity FROM ({touched}))"
     parts = [
         states(scope, Claim(claim.projection, f"({claim.condition}) AND {among}"), None) for claim in claims(scope)
     ]
