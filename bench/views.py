@@ -1,0 +1,62 @@
+"""Measure views of a log, made anew and refreshed after 1,000 entities had an event: `python bench/views.py [EVENTS]`.
+
+Processor time of whole commands, and of the smallest one (`view list`) to compare with.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from generate import accounts_of, generate
+
+HERE = Path(__file__).parent
+TARGETS = ("duckdb:view.db/accounts", "sqlite:view.sqlite/accounts", "parquet:view")
+TOUCHED = 1000
+
+
+def spent(folder: Path, *arguments: str) -> float:
+    """Run a command; return its processor time in seconds."""
+    command = [sys.executable, "-m", "esctl", "--config", str(HERE / "esctl.toml"), "-q", *arguments]
+    before = os.times()
+    env = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=folder, env=env)
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def touch(log: Path, accounts: int) -> None:
+    """Append an event of each of some accounts, evenly apart, all of them late."""
+    with log.open("a") as file:
+        for number in range(TOUCHED):
+            account = f"account-{number * accounts // TOUCHED + 1}"
+            event = {"id": f"new-{number}", "type": "MoneyDeposited", "time": "2024-01-01T12:00:00Z", "actor": "a"}
+            file.write(json.dumps({**event, "data": {"account": account, "amount": 1.25}}) + "\n")
+
+
+def measure(folder: Path, events: int) -> None:
+    """Print what each view takes, made anew and refreshed."""
+    log = folder / "log.jsonl"
+    with log.open("wb") as file:
+        generate(events, file)
+    spent(folder, "ingest", "log.jsonl")
+    for target in TARGETS:
+        spent(folder, "view", "create", target.partition(":")[0], "-p", "account", "--to", target)
+    touch(log, accounts_of(events))
+    spent(folder, "ingest", "log.jsonl")
+    spent(folder, "replay", "account-1")  # the index is up to date
+    print(f"{'view list':<10} {spent(folder, 'view', 'list'):8.2f} s")
+    for target in TARGETS:
+        name = target.partition(":")[0]
+        refreshed = spent(folder, "view", "refresh", name)
+        anew = spent(folder, "view", "rebuild", name)
+        print(f"{name:<10} {refreshed:8.2f} s refreshed {anew:8.2f} s anew {refreshed / anew:8.2f}")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        measure(Path(name), int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
