@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from esctl.ask.scope.bounds import is_glob
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.scope import Claim, Scope, claims, counted
 from esctl.ask.states.replay import COLUMNS, state_row, states
+from esctl.engine.duckdb import explained
+from esctl.engine.quoting import literal
 from esctl.model import Answer
+
+_MOST_NAMED = 10_000
+"""Entities whose names are written out: the index finds what is named, and what is not is looked for in all of it."""
 
 
 def changes_since(scope: Scope, position: int) -> Answer:
@@ -17,8 +27,23 @@ def changes_since(scope: Scope, position: int) -> Answer:
     check_order(scope)
     touched = scope.view.relation(["kind", "entity"], None, [*counted(scope), f"position > {int(position)}"])
     among = f"(kind, entity) IN (SELECT kind, entity FROM ({touched}))"
+    named = _named(scope, touched)
+    if named:
+        listed = ", ".join(f"({literal(kind)}, {literal(entity)})" for kind, entity in named)
+        among = f"(kind, entity) IN (VALUES {listed})"
+        scope = replace(scope, entities=tuple({name for _, name in named}))
     parts = [
-        states(scope, Claim(claim.projection, f"({claim.condition}) AND {among}"), None) for claim in claims(scope)
+        states(scope, claim if named else Claim(claim.projection, f"({claim.condition}) AND {among}"), None)
+        for claim in claims(scope)
     ]
     rows = " UNION ALL ".join(f"SELECT {state_row(part)} FROM ({part.sql})" for part in parts)
-    return Answer(scope.session, f"SELECT * FROM ({rows}) ORDER BY kind, entity", COLUMNS, title="changes")
+    sql = f"SELECT * FROM ({rows}) WHERE {among} ORDER BY kind, entity"
+    return Answer(scope.session, sql, COLUMNS, title="changes")
+
+
+def _named(scope: Scope, touched: str) -> Sequence[tuple[str, str]]:
+    """List kinds and names of the entities that changed; none where they are too many, or a name would be a glob."""
+    sql = f"SELECT DISTINCT kind, entity FROM ({touched}) LIMIT {_MOST_NAMED + 1}"
+    with explained():
+        found: list[tuple[str, str]] = scope.connection.execute(sql).fetchall()
+    return () if len(found) > _MOST_NAMED or any(is_glob(name) for _, name in found) else sorted(found)
