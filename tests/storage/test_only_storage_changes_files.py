@@ -28,6 +28,7 @@ CHANGES = {
 METHODS = {"write_bytes", "write_text", "hardlink_to", "symlink_to", "rmdir", "chmod"}
 ELSEWHERE = {
     "output/sink.py": "a file that the user names, which is in no store",
+    "sinks/parquet_folder.py": "a folder that the user names, which is in no store",
     "ledger/sign/keys.py": "the user's own keys, which are in no store",
     "engine/duckdb.py": "a temporary folder",
     "index/update.py": "a temporary folder",

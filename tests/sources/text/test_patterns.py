@@ -144,7 +144,7 @@ def test_apache_logs_by_their_grok_name(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("pattern", "told"),
     [
-        ("%{IPP:x}", "%{IPP} is not a name"), ("%{IP:x:date}", "no kind of field"), ("(?P<a>x(?=y))", "looks ahead"),
+        ("%{IPP:x}", "%{IPP} is not a name"), ("%{IP:x:date}", "not a kind of field"), ("(?P<a>x(?=y))", "looks ahead"),
         ("(?<!x)(?P<a>y)", "looks behind"),
         (r"(?P<a>.)\1", "refers to a group"), ("abc", "names no field"),
         ("(?P<a>x", "is none"),
