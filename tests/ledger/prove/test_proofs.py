@@ -167,7 +167,7 @@ def test_a_checkpoint_that_the_store_contradicts_proves_nothing(store: Path, tmp
         with pytest.raises(error, match=message):
             list(prove(snapshot, [9], choose_checkpoint(snapshot, str(path), 9)))
     (tmp_path / "none").write_text("none")
-    with pytest.raises(InputError, match="no checkpoint"):
+    with pytest.raises(InputError, match="not a checkpoint"):
         choose_checkpoint(snapshot, str(tmp_path / "none"), 1)
     with pytest.raises(InputError, match="no checkpoint of 7 records"):
         choose_checkpoint(snapshot, "7", 1)

@@ -187,7 +187,7 @@ def test_an_authority_that_fails_costs_only_the_stamp(
     write_lines(tmp_path / "a.jsonl", [plain_event(1)])
     good("ingest", "a.jsonl", "-q", cwd=tmp_path, **user)
     good("key", "new", "k", cwd=tmp_path, **user)
-    assert "no address" in refused("checkpoint", "--tsa", "file:///etc/passwd", code=2, cwd=tmp_path, **user)[0]
+    assert "not an address" in refused("checkpoint", "--tsa", "file:///etc/passwd", code=2, cwd=tmp_path, **user)[0]
     done = esctl("checkpoint", "--tsa", "http://127.0.0.1:9/", cwd=tmp_path, **user)
     assert (done.code, done.text.startswith("esctl/")) == (3, True)
     assert "no stamp" in done.err
