@@ -160,6 +160,18 @@ def test_every_table_at_every_checkpoint_is_that_of_the_server(log: str, by: str
             assert rows - held == held - rows == Counter(), (checkpoint["name"], table)
 
 
+@pytest.mark.parametrize("by", ["lsn", "time"])
+def test_format_1_is_the_servers_but_for_truncations(by: str, shop: Shop) -> None:
+    """Its lines are transactions, and its five messages of no transaction are no JSON."""
+    folder = shop.tmp / "wal2json_v1"
+    shop.stores.setdefault("wal2json_v1", load(folder, [shop.folder / "wal2json_v1.jsonl.zst"])[0])
+    for checkpoint in shop.checkpoints[:-1]:  # tables are truncated behind the last but one
+        replayed = shop.replayed(checkpoint, "wal2json_v1", point(checkpoint, by, "wal2json_v1"))
+        for table, rows in replayed.items():
+            held = shop.held(table, checkpoint, "wal2json_v1")
+            assert rows - held == held - rows == Counter(), (checkpoint["name"], table)
+
+
 def test_a_truncated_table_is_one_event_of_each_row_it_held(shop: Shop) -> None:
     store = shop.store("plain")
     ended = [row for row in rows_of(store.audit("public.shop_scratch/*")) if row["type"] == "truncate"]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.projection.json_values import loads
 
@@ -191,12 +192,17 @@ def _copied(table: _Table, change: Change, main: Part, old: Part | None) -> Edit
     gone: list[int] = []
     come: list[Part] = []
     ended = main if change.type == "delete" else old
+    if ended is not None and ended.entity not in table.copies and (like := _like(table, ended)) is not None:
+        gone.append(ended.role_order)
+        ended = replace(ended, entity=like)
+        come.append(replace(ended, role=None if ended is main else ended.role))
     if ended is not None:
         left = table.copies.get(ended.entity, 0) - 1
         row = table.live.get(ended.entity)
         if left > 0 and row is not None:
             table.copies[ended.entity] = left
             gone.append(ended.role_order)
+            come.clear()
             come.append(Part(ended.entity, COPIES, ended.role_order, ended.kind, _counted(row, left)))
         else:
             table.copies.pop(ended.entity, None)
@@ -209,6 +215,15 @@ def _copied(table: _Table, change: Change, main: Part, old: Part | None) -> Edit
         gone.append(main.role_order)
         come.append(Part(main.entity, COPIES, main.role_order, main.kind, _counted(main.data or {}, count)))
     return Edit(change.position, tuple(gone), tuple(come))
+
+
+def _like(table: _Table, ended: Part) -> str | None:
+    """Return a live row with just the values of one that ended, where the log leaves out what is null."""
+    if ended.data is None or None in ended.data.values():
+        return None
+    told = ended.data.items()
+    rows = table.live.items()
+    return next((e for e, row in rows if told == {n: v for n, v in row.items() if v is not None}.items()), None)
 
 
 def _counted(row: Row, count: int) -> Row:

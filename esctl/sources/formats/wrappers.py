@@ -103,6 +103,8 @@ def path_of_lines(documents: list[Any]) -> Path:
         return (EACH, *(_within(elements) or ())) if _are_objects(elements) else ()
     path: Path = next((found for document in documents if (found := path_to_records(document))), ())
     for document in documents if path else ():
+        if path == ("change", EACH) and (document is None or _is_transaction(document)):
+            continue  # it writes messages of no transaction as no JSON
         if not isinstance(document, dict):
             return ()
         values = list(values_at(document, path))
@@ -139,7 +141,7 @@ def _stepped(value: Any, step: Any) -> list[Any]:
 def _in_object(value: dict[str, Any], level: int) -> Path | None:
     if level > _DEEPEST:
         return None
-    if level == 0 and (source := _one_member(value) or _history_of(value)):
+    if level == 0 and (source := _one_member(value) or _history_of(value) or _changes_of(value)):
         return source
     found = [key for key, inner in value.items() if _holds(key, inner, len(value))]
     if len(found) == 1:
@@ -157,6 +159,18 @@ def _in_object(value: dict[str, Any], level: int) -> Path | None:
 
 def _in_member(inner: Any, level: int) -> Path | None:
     return _in_object(inner, level + 1) if isinstance(inner, dict) else None
+
+
+def _changes_of(value: dict[str, Any]) -> Path | None:
+    """Return the path to the changes of a database's transaction, as wal2json writes it."""
+    return ("change", EACH) if _is_transaction(value) else None
+
+
+def _is_transaction(value: Any) -> bool:
+    changes = value.get("change") if isinstance(value, dict) else None
+    if not isinstance(changes, list) or not value.keys() <= {"xid", "timestamp", "nextlsn", "change", "origin"}:
+        return False
+    return all(isinstance(each, dict) and isinstance(each.get("kind"), str) for each in changes)
 
 
 def _one_member(value: dict[str, Any]) -> Path | None:

@@ -72,7 +72,9 @@ def _key(table: _Table) -> tuple[str, ...]:
     if kept and len(kept) < len(columns) and not _is_full(table, columns):
         return tuple(kept)
     guess = guessed_key(dict.fromkeys(columns))
-    return guess if len(guess) == 1 else _shortest(table.rows, columns)
+    if len(guess) == 1 or not table.old:
+        return guess if len(guess) == 1 else ()
+    return _shortest(table.rows, columns)
 
 
 def _is_full(table: _Table, columns: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""wal2json's changes: a record each (format 2), or the element of a transaction (format 1)."""
+"""wal2json's changes: a record each (format 2), or one of those that a transaction wraps (format 1)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 from esctl.index.decode.rows.change import DELETE, INSERT, TRUNCATE, UPDATE, Beside, Row, RowChange, plain, text_of
 
 _TYPES = {"I": INSERT, "U": UPDATE, "D": DELETE, "T": TRUNCATE}
+_KINDS = {"insert": "I", "update": "U", "delete": "D", "truncate": "T", "message": "M"}
 _BESIDE = {"B": "begin", "C": "commit", "M": "message"}
 
 
 def read(record: Any) -> RowChange | Beside | None:
-    """Read a record of format 2 as a change; None where it is none."""
+    """Read a record as a change; None where it is none."""
+    if isinstance(record, dict) and text_of(record.get("kind")) in _KINDS and "action" not in record:
+        record = _as_format_2(record)
     action = text_of(record.get("action")) if isinstance(record, dict) else ""
     if action in _BESIDE:
         kept = {name: record[name] for name in ("prefix", "content") if name in record}
@@ -37,6 +40,39 @@ def read(record: Any) -> RowChange | Beside | None:
         time=record.get("timestamp"),
         transaction=_transaction(record),
     )
+
+
+def _as_format_2(record: dict[str, Any]) -> dict[str, Any]:
+    """Write a change of format 1 as format 2 has it, with what its transaction says.
+
+    Columns that are null are missing in its old keys.
+    """
+    around = record.get("wrapper")
+    around = around if isinstance(around, dict) else {}
+    found: dict[str, Any] = {
+        "action": _KINDS[record["kind"]],
+        "xid": around.get("xid"),
+        "timestamp": around.get("timestamp"),
+    }
+    found |= {name: record[name] for name in ("schema", "table", "prefix", "content") if name in record}
+    found["lsn"] = around.get("nextlsn")
+    old = record.get("oldkeys")
+    old = old if isinstance(old, dict) else {}
+    found["columns"] = _paired(record.get("columnnames"), record.get("columnvalues"))
+    found["identity"] = _paired(old.get("keynames"), old.get("keyvalues"))
+    key = record.get("pk")
+    if found["identity"] and not isinstance(key, dict):
+        known = {each["name"] for each in found["identity"]}
+        found["identity"] += [{"name": each["name"]} for each in found["columns"] if each["name"] not in known]
+    if isinstance(key, dict):
+        found["pk"] = _paired(key.get("pknames"), key.get("pknames"))
+    return found
+
+
+def _paired(names: Any, values: Any) -> list[dict[str, Any]]:
+    if not isinstance(names, list) or not isinstance(values, list):
+        return []
+    return [{"name": name, "value": value} for name, value in zip(names, values, strict=False)]
 
 
 def _columns(columns: Any) -> Row:

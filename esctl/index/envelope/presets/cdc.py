@@ -7,11 +7,11 @@ from esctl.index.envelope.presets.preset import Preset
 from esctl.model import Stanza
 
 
-def _changes(name: str, needs: tuple[tuple[str, ...], ...], source: str) -> Preset:
+def _changes(name: str, needs: tuple[tuple[str, ...], ...], source: str, times: tuple[str, ...] = ("time",)) -> Preset:
     stanza = Stanza(
         name,
         type=("type",),
-        time=("time",),
+        time=times,
         entity=("entity",),
         entities=(
             ("partial", ("partial",)),
@@ -44,10 +44,11 @@ DEBEZIUM = _changes(
 
 WAL2JSON = _changes(
     "wal2json",
-    needs=(("action",), ("schema",), ("table",), ("columns", "identity")),
+    needs=(("action", "kind"), ("schema",), ("table",), ("columns", "identity", "columnnames", "oldkeys")),
     source="https://github.com/eulerto/wal2json",
+    times=("time", "wrapper.timestamp"),  # of a transaction in format 1, which wraps its changes
 )
-"""Format 2."""
+"""Formats 2 and 1."""
 
 MAXWELL = _changes(
     "maxwell",

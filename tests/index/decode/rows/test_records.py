@@ -141,6 +141,16 @@ def test_wal2json_tells_columns_as_names_and_values() -> None:
     assert row({"action": "B", "xid": 5, "timestamp": "x"}, "wal2json") == {"type": "begin", "time": "x", "tx": "5"}
 
 
+def test_format_1_of_wal2json_is_read_with_its_transaction() -> None:
+    around = {"xid": 6, "timestamp": "2024-03-02 10:00:00.1+00", "nextlsn": "0/10000020"}
+    names = {"schema": "public", "table": "t", "columnnames": ["id", "a"], "columnvalues": [8, None]}
+    old = {"keynames": ["id"], "keyvalues": [7]}
+    key = {"pknames": ["id"], "pktypes": ["integer"]}
+    found = row({"kind": "update", **names, "oldkeys": old, "pk": key, "wrapper": around}, "wal2json")
+    assert (found["partial"], found["old"], found["row"]) == ("public.t/8", "public.t/7", {"id": 8, "a": None})
+    assert (found["seq"], found["tx"], found["time"]) == ("0/10000020", "6", "2024-03-02 10:00:00.1+00")
+
+
 def test_another_identity_than_the_key_names_the_old_row() -> None:
     found = row(wal2json("U", {"id": 2, "sku": "x"}, {"sku": "x"}), "wal2json")
     assert (found["partial"], found["match"]) == ("public.t/2", 'public.t?{"sku":"x"}')
