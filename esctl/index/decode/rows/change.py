@@ -34,6 +34,7 @@ class RowChange(Struct, frozen=True):
     row: Row = {}
     partial: bool = False
     key: tuple[str, ...] | None = None
+    named: Row | None = None  # the key's values, where the row may lack them
     old: Row | None = None
     match: Row | None = None
     order: tuple[int | str | None, ...] = ()
@@ -91,7 +92,7 @@ def _entities(change: RowChange, table: str, keys: Keys) -> dict[str, str]:
         found["match"], old = f"{table}?{_listed(change.match)}", None
         if change.type == DELETE and not all(name in change.row for name in names):
             return found
-    found[role] = entity = row_name(table, names, change.row)
+    found[role] = entity = row_name(table, names, {**(change.named or {}), **change.row})
     return found if old in (None, entity) else {**found, "old": str(old)}
 
 

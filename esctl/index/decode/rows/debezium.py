@@ -77,7 +77,7 @@ def _beside(value: dict[str, Any]) -> Beside | None:
 
 def _change(
     message: Message, value: dict[str, Any], source: dict[str, Any], schema: Mapping[str, Any] | None
-) -> RowChange:
+) -> RowChange | None:
     kind = _TYPES[value["op"]]
     converters = _converters(schema)
     key, _ = unwrapped(message.key)
@@ -85,6 +85,8 @@ def _change(
     if names is None and message.dumped:
         names = ()  # a table without a key
     before, after = (_row(value.get(side), converters.get(side)) for side in ("before", "after"))
+    if after is None and kind in (INSERT, UPDATE, READ):
+        return None  # what a document became is not told
     row, partial = after or {}, False
     match = None
     if kind == DELETE:
@@ -99,6 +101,7 @@ def _change(
         row,
         partial,
         names,
+        named=key if isinstance(key, dict) else None,
         old=_old(message, before) if kind in (INSERT, UPDATE) else None,
         match=match,
         order=_order(source),

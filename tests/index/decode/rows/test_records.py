@@ -54,6 +54,15 @@ def test_a_new_key_ends_the_row_of_the_old_one() -> None:
     assert row(debezium("u", {"id": 1}, {"id": 2}))["old"] == "public.t/1"
 
 
+def test_a_document_is_named_by_the_key_of_its_message() -> None:
+    source = {"connector": "mongodb", "db": "shop", "collection": "orders", "ord": 1, "ts_ms": 5}
+    told = {"after": '{"_id": {"$oid": "5"}, "total": 1}', "source": source, "op": "u", "ts_ms": 7}
+    found = row(message(told, {"id": '{"$oid": "5"}'}))
+    assert (found["kind"], found["row"]["total"]) == ("orders", 1)
+    assert found["entity"].startswith("shop.orders/{")
+    assert row(message({**told, "after": None, "updateDescription": {}}, {"id": "5"})) is None
+
+
 def test_inventions_in_before_are_no_evidence() -> None:
     assert row(message(debezium("d", {"id": 1, "n": 0, "s": None}), {"id": 1}))["row"] == {"id": 1}
 
