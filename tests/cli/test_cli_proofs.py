@@ -76,7 +76,7 @@ def test_what_cannot_be_proven_is_said(folder: Path) -> None:
     assert (
         refused("prove", "@1", "--checkpoint", "3", code=3, cwd=folder, **user)[1] == "sign one with: esctl checkpoint"
     )
-    assert "which bytes" in refused("verify-proof", "proof", code=2, cwd=folder, **user)[0]
+    assert "the bytes that the proof is about" in refused("verify-proof", "proof", code=2, cwd=folder, **user)[0]
     assert "no proof" in refused("verify-proof", "event", "--event", "event", code=3, cwd=folder, **user)[0]
     refused("verify-proof", "proof", "--event", "nonesuch", code=3, cwd=folder, **user)
 
@@ -102,7 +102,7 @@ def test_a_bundle_is_checked_without_the_store(folder: Path, tmp_path: Path) -> 
 
 def test_what_cannot_be_bundled_is_said(folder: Path, tmp_path: Path) -> None:
     user = mine(folder)
-    assert "what to bundle" in refused("bundle", "-o", "x.zip", code=2, cwd=folder, **user)[0]
+    assert "nothing to bundle is named" in refused("bundle", "-o", "x.zip", code=2, cwd=folder, **user)[0]
     assert "is a file" in refused("bundle", "account-017", code=2, cwd=folder, **user)[0]
     assert "no entity" in refused("bundle", "account-x", "-o", "x.zip", code=4, cwd=folder, **user)[0]
     assert not (folder / "x.zip").exists()

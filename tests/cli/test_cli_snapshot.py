@@ -297,4 +297,4 @@ def test_a_projection_in_sql_has_none(folder: Path) -> None:
     (folder / "esctl.toml").write_text(text, encoding="utf-8")
     done = esctl("snapshot", cwd=folder)
     assert (done.code, done.out) == (0, b"")
-    assert "nothing to keep" in done.err
+    assert "nothing to save" in done.err

@@ -98,7 +98,7 @@ def test_limits(store: Path) -> None:
     assert len(good("sql", "from entities order by all", "--limit", "3", cwd=store).rows) == 3
     endless = "select count(*) from range(1000000000000) a, range(9) b where a.range % 7 = b.range"
     message, hint = refused("sql", endless, "--timeout", "1", code=3, cwd=store)
-    assert "not done after 1 seconds" in message
+    assert "did not finish in 1 seconds" in message
     assert "--timeout" in hint
     message, hint = refused(
         "sql", "select list(x) from range(10000000000) t(x)", "--memory-limit", "100MB", code=3, cwd=store

@@ -183,7 +183,7 @@ def test_append_and_stage_do_not_mix(path: Path) -> None:
 
 def test_a_source_name_that_is_no_text_is_refused(path: Path) -> None:
     with LogWriter(path) as writer:
-        with pytest.raises(InputError, match="no Unicode text"):
+        with pytest.raises(InputError, match="not Unicode text"):
             writer.append([part("\udcff", [b"1\n"])])
         assert writer.append([part("a", [b"1\n"])]).head == 1
 
