@@ -77,7 +77,7 @@ def test_what_cannot_be_proven_is_said(folder: Path) -> None:
         refused("prove", "@1", "--checkpoint", "3", code=3, cwd=folder, **user)[1] == "sign one with: esctl checkpoint"
     )
     assert "the bytes that the proof is about" in refused("verify-proof", "proof", code=2, cwd=folder, **user)[0]
-    assert "no proof" in refused("verify-proof", "event", "--event", "event", code=3, cwd=folder, **user)[0]
+    assert "not a proof" in refused("verify-proof", "event", "--event", "event", code=3, cwd=folder, **user)[0]
     refused("verify-proof", "proof", "--event", "nonesuch", code=3, cwd=folder, **user)
 
 
