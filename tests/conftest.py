@@ -18,8 +18,9 @@ if os.environ.get("ESCTL_COMPACT") == "always":
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked `thorough`, but where everything is to be tried."""
+    """Leave out what is marked `thorough`, and most of many like cases, but where everything is to be tried."""
     left_out = [] if effort.ALL else [item for item in items if item.get_closest_marker("thorough")]
+    left_out += effort.like_cases(items)
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]

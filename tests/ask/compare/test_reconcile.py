@@ -94,7 +94,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ingest_samples(tmp_path_factory.mktemp("reconcile"))
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", effort.some(FORMATS, 3))
 def test_what_replay_writes_is_what_the_log_says(store: Path, kind: str) -> None:
     good("replay", "--at", "2024-03-01", "-o", f"states.{kind}", "-q", cwd=store)
     told = ("reconcile", f"states.{kind}", "--at", "2024-03-01")

@@ -16,6 +16,7 @@ from esctl.api import Store
 from esctl.ask.scope.basis import read_basis
 from esctl.index import chunks, merging
 from esctl.output import Target, write
+from tests.support import effort
 from tests.support.cli_harness import good, ingest_samples, plain_event, refused, write_lines
 
 QUESTIONS: dict[str, list[str]] = {
@@ -65,7 +66,7 @@ def asked(folder: Path, question: str, form: str) -> tuple[bytes, Path]:
     return done.out, file
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("question", effort.some([*QUESTIONS], 6))
 def test_the_same_bytes_in_another_process_and_from_a_grown_log(samples: Path, grown: Path, question: str) -> None:
     for form in ("jsonl", "csv") if question == "diff" else ("jsonl",):
         answer, basis = asked(samples, question, form)
