@@ -33,7 +33,7 @@ def refuse_unsure(store: Store, found: Sequence[tuple[str, Detection]], given: P
     `given` is the store as it was named by an option.
     """
     for name, open_fields in _unsure(store, found).items():
-        raise UsageError(_told(name, open_fields), _hint(store, open_fields, [each for each, _ in found], given))
+        raise UsageError(_told(name, open_fields), _hint(store, name, open_fields, [each for each, _ in found], given))
 
 
 def unsure_sources(store: Store, found: Sequence[tuple[str, Detection]]) -> list[str]:
@@ -78,15 +78,16 @@ def _listed(candidates: Sequence[Candidate]) -> str:
 
 def _hint(
     store: Store,
+    name: str,
     open_fields: Sequence[_Open],
     new: Sequence[str],
     given: Path | None,
 ) -> str:
-    """Write the command that says what is open; one that asks where what `--map` says would be wrong for others."""
+    """Write the command that says what is open, of this source alone where there are others."""
     manifest = store.view.manifest
-    if set(manifest.sources) - set(new) or len({manifest.sources[name] for name in new}) > 1:
-        return f"say which it is: {command('esctl init --interactive', given)}"
-    said = [f"{field}={candidates[0].path}" for field, _, candidates in open_fields]
+    others = set(manifest.sources) - set(new) or len({manifest.sources[each] for each in new}) > 1
+    of_source = f"{glob.escape(name)}:" if others else ""
+    said = [f"{of_source}{field}={candidates[0].path}" for field, _, candidates in open_fields]
     options = " ".join(f"--map {shell_word(each)}" for each in (*store.overrides, *said))
     return f"say which it is: {command(f'esctl reindex {options}', given)}"
 

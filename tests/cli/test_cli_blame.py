@@ -118,7 +118,7 @@ def test_what_is_refused_is_named(bank: Path, arguments: list[str], code: int, a
         ('{"a": {"{field} }": 1}}', "lone '}'", "write }}"),
         ('{"{field}": 1}', "'{field}'", "further in"),
         ('{"a": {"{field}": 1, "b": 2}}', "others beside it", "alone"),
-        ("{}", "no object with members", "{entity}"),
+        ("{}", "not an object with members", "{entity}"),
         ('{"a": }', "--as-events", "{entity}"),
         ("nowhere.toml", "nowhere.toml", "name a file"),
     ],
