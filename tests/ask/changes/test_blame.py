@@ -118,6 +118,7 @@ def shown(log: Log) -> set[str]:
     return labels
 
 
+@pytest.mark.thorough
 def test_a_stream_blames_as_a_set_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fold, "MOST_FIELDS", -1)
 

@@ -174,6 +174,7 @@ def operations(made: Engine, bounds: Mapping[str, Any]) -> list[str]:
         return []
 
 
+@pytest.mark.thorough
 def test_a_stream_reverts_as_a_set_does_but_by_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fold, "MOST_FIELDS", -1)
     seen: Counter[str] = Counter()

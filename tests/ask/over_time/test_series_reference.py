@@ -184,6 +184,7 @@ def returns(reference: Reference) -> bool:
     return any(days != sorted(days) for days in trails)
 
 
+@pytest.mark.thorough
 def test_values_of_streamed_states(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fold, "MOST_FIELDS", -1)
 

@@ -101,6 +101,7 @@ def test_batches_do_not_matter(number: int) -> None:
     hold(check, 25, 300 + number, segmented())
 
 
+@pytest.mark.thorough
 def test_files_of_the_index_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "CHUNK_ROWS", 4)
     merged: Counter[bool] = Counter()
@@ -138,6 +139,7 @@ def test_payloads_come_back_as_they_were() -> None:
     hold(check, 100, 500, logs(max_records=30))
 
 
+@pytest.mark.thorough
 def test_a_stream_folds_as_a_set_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fold, "MOST_FIELDS", -1)  # everything is too much for a set
 
@@ -156,6 +158,7 @@ def merge(state, event):
 """
 
 
+@pytest.mark.thorough
 def test_a_python_projection_folds_as_its_rules_do(tmp_path: Path) -> None:
     (tmp_path / "ported.py").write_text(PORT, encoding="utf-8")
     ported = Projection(name="p", python="ported:merge")

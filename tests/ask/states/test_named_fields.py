@@ -73,6 +73,7 @@ def test_it_is_folded_as_the_reference_folds_it() -> None:
     hold(31, 100)
 
 
+@pytest.mark.thorough
 def test_it_is_folded_so_event_by_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fold, "MOST_FIELDS", -1)
     hold(32, 40)

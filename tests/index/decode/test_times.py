@@ -252,6 +252,7 @@ def test_sql_and_python_agree(texts: list[str], tz: str) -> None:
 
 @settings(max_examples=effort.share(40))
 @given(st.lists(st.one_of(written, odd, forms), min_size=400, max_size=500), st.sampled_from(ZONES))
+@pytest.mark.thorough
 def test_all_forms_in_one_expression_agree(texts: list[str], tz: str) -> None:
     reading = Reading(("month-first",), (("CET", 60),))
     assert in_whole_sql(texts, tz, reading) == [in_python(text, tz, reading) for text in texts]

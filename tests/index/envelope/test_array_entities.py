@@ -82,6 +82,7 @@ def test_states_and_trails_are_those_of_the_reference() -> None:
     run()
 
 
+@pytest.mark.thorough
 def test_files_of_the_index_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "CHUNK_ROWS", 2)
 
