@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from esctl.index.decode.rows import DIALECTS
-from esctl.index.envelope.presets.envelope_only import envelope_only
+from esctl.index.envelope.mapping import CUSTOM
 from esctl.projection.expressions import Expression
-from esctl.projection.row_changes.steps import COPIES
 from esctl.projection.spec import DEFAULT, TOMBSTONES, Operation, Projection, Rule
 
 if TYPE_CHECKING:
     from esctl.index.scan import IndexView
 
+COPIES = "copies"
+"""The role of a row that a table holds several times, before the event or after it."""
 _WHERE = "the projection of rows"
 _ROW = Expression("data", _WHERE)
 _REPLACE = (Operation("replace", "", _ROW),)
@@ -49,8 +50,9 @@ def default_projection(view: IndexView) -> Projection:
 
 def without_envelopes(projection: Projection, view: IndexView) -> Projection:
     """Return rules that merge whole payloads so that they leave out what is the envelope of an event alone."""
-    left_out = _left_out(view)
-    if not any(left_out) or not any(_merges_all(one) for rule in projection.rules for one in rule.operations):
+    merges = any(_merges_all(one) for rule in projection.rules for one in rule.operations)
+    left_out = _left_out(view) if merges else {}
+    if not any(left_out):
         return projection
     rules: list[Rule] = []
     for rule in projection.rules:
@@ -68,9 +70,14 @@ def without_envelopes(projection: Projection, view: IndexView) -> Projection:
 
 def _left_out(view: IndexView) -> dict[frozenset[str], frozenset[int]]:
     """Return the members that are envelope alone, with the stanzas, of those in use, of which that is so."""
+    used = {number: view.manifest.stanzas[number] for number in sorted(set(view.manifest.sources.values()))}
+    if all(stanza.name == CUSTOM for stanza in used.values()):  # the presets need not be loaded
+        return {}
+    from esctl.index.envelope.presets.envelope_only import envelope_only
+
     found: dict[frozenset[str], frozenset[int]] = {}
-    for number in sorted(set(view.manifest.sources.values())):
-        names = envelope_only(view.manifest.stanzas[number]) & frozenset(view.fields)
+    for number, stanza in used.items():
+        names = envelope_only(stanza) & frozenset(view.fields)
         found[names] = found.get(names, frozenset()) | {number}
     return found
 

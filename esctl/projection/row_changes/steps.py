@@ -13,9 +13,8 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esctl.projection.json_values import loads
+from esctl.projection.row_changes.rules import COPIES
 
-COPIES = "copies"
-"""The role of a row that a table holds several times, before the event or after it."""
 COUNT = "_copies"
 """The field of a state that says how many such rows there are."""
 MATCH = "?{"
