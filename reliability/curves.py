@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from reliability.report import keep
@@ -51,7 +52,7 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("when", "n > 1"),
     ("when", "position > 1"),
     ("series", "count(*)", "--every", "1d"),
-    ("trace", "e1"),
+    ("trace", "e0"),
     ("doctor",),
     ("sql", "select count(*), max(position) from events"),
     ("verify",),
@@ -73,7 +74,9 @@ def event(number: int, entity: str, data: Mapping[str, Any], kind: str = "T") ->
 
 def _keys(logs: Path, n: int) -> None:
     """Write events of ten fields that no other has."""
-    lines = (event(i, f"a-{i % 50}", {"n": i, **{f"k{10 * i + j}": j for j in range(10)}}) for i in range(n // 10))
+    lines = (
+        event(i, f"a-{i % 50}", {"n": i, **{f"k{10 * i + j}": j for j in range(10)}}) for i in range(max(n // 10, 1))
+    )
     (logs / "log.jsonl").write_bytes(b"".join(lines))
 
 
@@ -259,7 +262,7 @@ def main() -> int:
     for failure in figures.failures:
         print(failure)
     sizes = ", ".join(f"{round(curve.least * scale * STEP**2):,} {curve.name}" for curve in wanted)
-    line = f"**{len(table)}** curves up to {sizes}; {len(figures.failures)} things did not hold."
+    line = fill(f"**{len(table)}** curves up to {sizes}; {len(figures.failures)} things did not hold.", 100)
     heads = ["Curve", "s at 25n", "exponent", "MiB at 25n", "exponent"]
     keep("curves", f"python -m reliability.curves {scale:g}", time.monotonic() - started, [line], heads, table)
     return int(bool(figures.failures))
