@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from esctl.api.folding import folding
 from esctl.api.relation import Relation
+from esctl.ask.states.folding import folding
 from esctl.errors import UsageError
 from esctl.store import OpenStore, several
 

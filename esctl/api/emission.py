@@ -19,10 +19,11 @@ class Emission(OpenStore):
         self, *entities: str, at: str = "", before: str = "", projection: str = "", deleted: bool = False
     ) -> Iterator[Message]:
         """Return the states of entities as messages. Arguments as those of `esctl emit states`."""
+        from esctl.ask.states.folding import folding
         from esctl.ask.states.replay import replay
         from esctl.emission.messages import state_messages
 
-        answer = replay(self.scope(entities, projection), self.bound(at, before), deleted=deleted)
+        answer = replay(folding(self.scope(entities, projection)), self.bound(at, before), deleted=deleted)
         return state_messages(self.snapshot, answer)
 
     def emit_events(
@@ -43,11 +44,12 @@ class Emission(OpenStore):
         """Return the changes of a revert as messages. Arguments as those of `esctl emit revert`."""
         from esctl.ask.changes.event_template import read_template
         from esctl.ask.changes.revert import revert
+        from esctl.ask.states.folding import folding
         from esctl.emission.messages import compensation_messages
 
         point = self.given(back_to, "--back-to")
         if point is None:
             raise UsageError("missing option '--back-to'", "say back to when: --back-to 2024-03-04")
-        answer = revert(self.scope(entities, projection), point)
+        answer = revert(folding(self.scope(entities, projection)), point)
         template = read_template(as_events, "--as-events") if as_events else None
         return compensation_messages(self.snapshot, answer, template, "--as-events")

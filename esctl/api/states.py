@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from esctl.api.folding import folding
 from esctl.api.relation import Relation
+from esctl.ask.states.folding import folding
 from esctl.store import OpenStore
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from esctl.ask.events.log import EventFilters, log
 from esctl.ask.scope.basis import to_json
 from esctl.ask.scope.bounds import entity_conditions
 from esctl.ask.scope.scope import Scope, check_entities, claims
+from esctl.ask.states.folding import folding
 from esctl.bundle.contents import (
     BASIS,
     CHECKPOINT,
@@ -92,7 +93,7 @@ class Bundle(Struct, frozen=True):
             listed[name] = FileEntry.of(data)
             yield name, data
         with tempfile.TemporaryDirectory(prefix="esctl-bundle-") as folder:
-            for section in states_and_trail(self.scope, self.at).sections:
+            for section in states_and_trail(folding(self.scope), self.at).sections:
                 path = write_section(Path(folder), section)
                 listed[path.name] = FileEntry.of_file(path)
                 yield path.name, path

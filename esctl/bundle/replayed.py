@@ -28,6 +28,7 @@ from esctl.log.merkle import Frontier
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import StoreState
 from esctl.model import Cursor, MappingConfig, Stanza
+from esctl.projection.row_changes.rules import is_rows
 from esctl.reports.report import states_and_trail
 from esctl.store import OpenStore
 
@@ -115,6 +116,8 @@ def _replayed(
     cursors = {name: _cursor(each) for name, each in sources.items()}
     stanzas = {name: convert(each["mapping"], Stanza) for name, each in sources.items()}
     _refuse_surrounded(whole, stanzas)
+    if any(is_rows(stanza.opened) for stanza in stanzas.values()):
+        raise NotReplayedError("its states are rows, which changes that name no row may have made what they are")
     fields = {name: tuple(map(_kind, kinds)) for name, kinds in told["fields"].items()}
     snapshot = StoreState(folder, said.manifest.log, False, 0, 0, "", Frontier(), (), cursors)
     store = OpenStore(folder, rules, memory_limit)

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from esctl.ask.changes.since import changes_since
 from esctl.ask.scope.basis import ended_at
 from esctl.ask.scope.scope import Scope, claims
+from esctl.ask.states.folding import folding
 from esctl.ask.states.replay import replay
 from esctl.engine.duckdb import Session
 from esctl.errors import InputError, UsageError
@@ -83,7 +84,7 @@ class View:
         with self.sink(then.session) as sink:
             if sink.progress() != before:
                 raise InputError(f"view {self.name} was refreshed meanwhile", "check it again")
-            return difference(then.session, sink.copied(), replay(then.scope(projection=before.projection)))
+            return difference(then.session, sink.copied(), replay(folding(then.scope(projection=before.projection))))
 
     def progress(self) -> Progress | None:
         """Return what the view is at; None where nothing is there yet."""
@@ -117,7 +118,7 @@ class View:
         return open_sink(target, session or self._store.session, writing=writing)
 
     def _now(self) -> tuple[Scope, Progress]:
-        scope = self._store.scope(projection=self.definition.projection)
+        scope = folding(self._store.scope(projection=self.definition.projection))
         basis = self._store.basis_of(scope)
         return scope, Progress(self._store.snapshot.store_id, self.definition.projection, basis)
 
@@ -126,8 +127,9 @@ class View:
         if before.basis == now.basis and before == now:
             return "nothing"
         # Ids that were found to be of another numbering since make other events of records of before; and a query of
-        # all events may make other states of entities that had none.
-        read_otherwise = scope.view.manifest.judged > before.basis.position
+        # all events, or a change that concerns more rows than it names, may make other states of entities that had
+        # none.
+        read_otherwise = scope.view.manifest.judged > before.basis.position or scope.view.edits is not None
         if not _alike(before, now) or read_otherwise or any(claim.projection.sql for claim in claims(scope)):
             return "difference"
         return "changes"
