@@ -11,13 +11,12 @@ from esctl.engine.attached import ALIAS, attach, detach, told, transaction
 from esctl.engine.duckdb import Session
 from esctl.engine.quoting import identifier, literal
 from esctl.errors import UsageError
-from esctl.output.cells import number_sql
 from esctl.sinks import kept
 from esctl.sinks.columns import Field
 from esctl.sinks.kept import Kept
 from esctl.sinks.places import check_file
 from esctl.sinks.protocol import NOTHING, Changes, Copied, Progress
-from esctl.sinks.tabular import Staged, stage
+from esctl.sinks.tabular import Staged, column_text, stage
 
 _PROGRESS = f"{ALIAS}.main.{kept.TABLE}"
 _AT = "SELECT * REPLACE (timezone('UTC', time) AS time) FROM"
@@ -77,7 +76,7 @@ class DuckdbFile:
         """Return the rows of the table."""
         if self._kept is None:
             return NOTHING
-        cells = [f"{_text(field)} AS {identifier(field.column)}" for field in self._kept.fields]
+        cells = [f"{column_text(field)} AS {identifier(field.column)}" for field in self._kept.fields]
         listed = ", ".join(["entity", "kind", *cells, "version", "position", "timezone('UTC', time) AS time"])
         sql = f"SELECT {listed} FROM {self._table}"
         with told(self._path):
@@ -147,10 +146,3 @@ class DuckdbFile:
 def _columns() -> str:
     types = {"position": "BIGINT", "fields": "JSON", "basis": "JSON"}
     return ", ".join(f"{name} {types.get(name, 'VARCHAR')}" for name in kept.COLUMNS)
-
-
-def _text(field: Field) -> str:
-    column = identifier(field.column)
-    if field.kind == "number" and (field.is_integer or field.is_decimal):
-        return number_sql(column)
-    return f"CAST({column} AS VARCHAR)"

@@ -21,12 +21,11 @@ from esctl.engine.attached import told
 from esctl.engine.duckdb import Session, explained, relational, single_row
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.errors import InputError, UsageError
-from esctl.output.cells import number_sql
 from esctl.sinks.columns import Field
 from esctl.sinks.kept import Kept
 from esctl.sinks.places import check_folder
 from esctl.sinks.protocol import NOTHING, Changes, Copied, NeedsWholeError, Progress
-from esctl.sinks.tabular import Staged, stage
+from esctl.sinks.tabular import Staged, column_text, stage
 from esctl.storage.local import TEMPORARY, Filesystem, create_new, entries, read_regular, remove, write_replacing
 
 MANIFEST = "manifest.json"
@@ -94,7 +93,7 @@ class ParquetFolder:
         """Return the rows of the files."""
         if self._kept is None or not self._parts:
             return NOTHING
-        cells = [f"{_text(field)} AS {identifier(field.column)}" for field in self._kept.fields]
+        cells = [f"{column_text(field)} AS {identifier(field.column)}" for field in self._kept.fields]
         listed = ", ".join(["entity", "kind", *cells, "version", "position", "timezone('UTC', time) AS time"])
         sql = f"SELECT {listed} FROM {self._source(self._parts)}"
         with told(self._folder, _HINT):
@@ -299,10 +298,3 @@ def _cut(reader: Any, size: int) -> Iterator[Any]:
             yield piece
             at += piece.num_rows
             left = left - piece.num_rows or size
-
-
-def _text(field: Field) -> str:
-    column = identifier(field.column)
-    if field.kind == "number" and (field.is_integer or field.is_decimal):
-        return number_sql(column)
-    return f"CAST({column} AS VARCHAR)"

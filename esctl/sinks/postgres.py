@@ -14,13 +14,12 @@ from esctl.sinks import kept
 from esctl.sinks.columns import Field
 from esctl.sinks.kept import Kept
 from esctl.sinks.protocol import NOTHING, Changes, Copied, Progress
-from esctl.sinks.spool import spooled
+from esctl.sinks.spool import ROWS, pieces, spooled
 from esctl.sinks.tabular import STAGED, Staged, stage
 
 if TYPE_CHECKING:
     import psycopg
 
-_ROWS = 4096
 _LONGEST = 63
 """Bytes of a name; PostgreSQL cuts off what is longer."""
 _KEY = "kind, entity"
@@ -85,7 +84,7 @@ class PostgresTable:
         items = [read.get(name) or f"{identifier(name)}::text" for name in names]
         with self._told(), self._cursor("esctl_rows") as cursor:
             cursor.execute(f"SELECT {', '.join(items)} FROM {self._table}".encode())
-            return Copied(spooled(self._session, names, _pieces(cursor)), self._kept.fields)
+            return Copied(spooled(self._session, names, pieces(cursor)), self._kept.fields)
 
     def apply(self, changes: Changes, progress: Progress) -> None:
         """Change the rows, and what they are at, in one transaction."""
@@ -183,7 +182,7 @@ class PostgresTable:
                 self._cursor() as cursor,
                 cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()) as out,
             ):
-                while rows := self._session.connection.fetchmany(_ROWS):
+                while rows := self._session.connection.fetchmany(ROWS):
                     for row in rows:
                         out.write_row((*row[:-1], f"{row[-1]}+00") if "time" in columns else row)
 
@@ -246,8 +245,3 @@ def _read(field: Field) -> str:
     if field.kind == "number":
         return f"trim_scale({column})::text"
     return f"{column}::text"
-
-
-def _pieces(rows: Any) -> Iterator[list[tuple[Any, ...]]]:
-    while piece := rows.fetchmany(_ROWS):
-        yield piece

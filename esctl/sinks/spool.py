@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 from esctl.engine.duckdb import Session
-from esctl.engine.quoting import literal
+from esctl.engine.quoting import identifier, literal
+
+ROWS = 4096
+"""Rows that are moved between a target and the session at once."""
+
+
+class Cursor(Protocol):
+    """The rows of a query, as DB-API 2.0 has them (PEP 249)."""
+
+    def fetchmany(self, size: int, /) -> list[Any]:
+        """Return the next rows, none at the end."""
+
+
+def pieces(rows: Cursor) -> Iterator[list[Any]]:
+    """Yield the rows of a query, some at a time."""
+    while piece := rows.fetchmany(ROWS):
+        yield piece
 
 
 def spooled(session: Session, names: Sequence[str], pieces: Iterable[Sequence[Sequence[Any]]]) -> str:
@@ -26,10 +42,7 @@ def spooled(session: Session, names: Sequence[str], pieces: Iterable[Sequence[Se
             columns = [pa.array(column, pa.string()) for column in zip(*piece, strict=True)]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
     types = {"version": "BIGINT", "position": "BIGINT", "time": "TIMESTAMP"}
-    items = [
-        f'{_cast(name, types.get(text))} AS "{text.replace(chr(34), chr(34) * 2)}"'
-        for name, text in zip(plain, names, strict=True)
-    ]
+    items = [f"{_cast(name, types.get(text))} AS {identifier(text)}" for name, text in zip(plain, names, strict=True)]
     return f"SELECT {', '.join(items)} FROM read_parquet({literal(str(file))})"
 
 

@@ -19,10 +19,9 @@ from esctl.sinks.columns import Field
 from esctl.sinks.kept import Kept
 from esctl.sinks.places import check_file
 from esctl.sinks.protocol import NOTHING, Changes, Copied, Progress
-from esctl.sinks.spool import spooled
+from esctl.sinks.spool import ROWS, pieces, spooled
 from esctl.sinks.tabular import Staged, stage
 
-_ROWS = 4096
 _SIDE_FILES = ("-journal", "-wal", "-shm")
 
 
@@ -95,7 +94,7 @@ class SqliteFile:
         items = [read.get(name) or f"CAST({identifier(name)} AS TEXT)" for name in names]
         with self._told():
             rows = self._run(f"SELECT {', '.join(items)} FROM {self._table}")
-            return Copied(spooled(self._session, names, _pieces(rows)), self._kept.fields)
+            return Copied(spooled(self._session, names, pieces(rows)), self._kept.fields)
 
     def apply(self, changes: Changes, progress: Progress) -> None:
         """Change the rows, and what they are at, in one transaction."""
@@ -158,7 +157,7 @@ class SqliteFile:
         """Yield the rows of a query of the session, some at a time."""
         with explained():
             self._session.connection.execute(sql)
-            while rows := self._session.connection.fetchmany(_ROWS):
+            while rows := self._session.connection.fetchmany(ROWS):
                 yield rows
 
     def _begin(self) -> None:
@@ -216,8 +215,3 @@ def _read(field: Field) -> str:
     if field.kind == "boolean":
         return f"CASE {column} WHEN 1 THEN 'true' WHEN 0 THEN 'false' ELSE CAST({column} AS TEXT) END"
     return f"CAST({column} AS TEXT)"
-
-
-def _pieces(rows: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
-    while piece := rows.fetchmany(_ROWS):
-        yield piece

@@ -18,6 +18,7 @@ from esctl.engine.quoting import identifier, literal
 from esctl.index.envelope.paths import json_pointer
 from esctl.index.scan import read_json
 from esctl.model import MARK, Answer
+from esctl.output.cells import number_sql
 from esctl.projection.fold import MOST_FIELDS
 from esctl.sinks.columns import WHOLE, Field, Kind, anew, fits, grown
 from esctl.sinks.protocol import NeedsWholeError
@@ -97,6 +98,14 @@ def stage(session: Session, rows: Answer) -> Staged:
     if len(names) > MOST_FIELDS:
         return Staged(session, (Field(WHOLE, "", "json"),))
     return Staged(session, tuple(_measured(session, names)))
+
+
+def column_text(field: Field) -> str:
+    """Write a field's column of DuckDB, whose type holds all of its values, as the text that `Copied` has."""
+    column = identifier(field.column)
+    if field.kind == "number" and (field.is_integer or field.is_decimal):
+        return number_sql(column)
+    return f"CAST({column} AS VARCHAR)"
 
 
 def _measured(session: Session, names: Sequence[str]) -> list[Field]:
