@@ -118,6 +118,7 @@ def test_a_long_line_that_is_no_json_is_kept_whole(tmp_path: Path) -> None:
     assert good("export", "--raw", "--source=a.jsonl", cwd=tmp_path).out == (tmp_path / "a.jsonl").read_bytes()
 
 
+@pytest.mark.thorough
 def test_events_of_a_hundred_thousand_keys_are_folded(tmp_path: Path) -> None:
     """What is done for each key is not a work on all of them: else this takes hours, and all memory there is."""
     keys = 100_000

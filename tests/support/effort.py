@@ -71,6 +71,8 @@ LIKE_CASES = {
     "tests/index/envelope/test_unknown_logs.py": 4,
     "tests/index/seen_ids/test_numberings.py": 2,
     "tests/ledger/check/test_verify.py": 2,
+    "tests/reliability/test_curves.py": 2,
+    "tests/reliability/test_reliability.py": 3,
     "tests/sinks/test_duckdb_file.py": 3,
     "tests/sinks/test_parquet_folder.py": 3,
     "tests/sinks/test_sqlite.py": 3,

@@ -95,6 +95,7 @@ def printed(store: Store, question: str) -> bytes:
     return sink.getvalue()
 
 
+@pytest.mark.thorough
 def test_the_same_bytes_from_any_number_of_threads_and_any_index(
     samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

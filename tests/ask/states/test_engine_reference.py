@@ -189,6 +189,7 @@ def predicates(field: str) -> Iterator[Predicate]:
     yield "kind = 'account' and version >= 2", lambda state, version, kind: kind == "account" and version >= 2
 
 
+@pytest.mark.thorough
 def test_where_keeps_the_states_that_a_filter_keeps() -> None:
     kept: Counter[bool] = Counter()
 

@@ -244,7 +244,7 @@ forms = st.one_of(
 )
 
 
-@settings(max_examples=effort.share(300))
+@settings(max_examples=effort.examples(300, 60))
 @given(st.lists(st.one_of(written, epochs, odd, forms), min_size=1, max_size=20), st.sampled_from(ZONES))
 def test_sql_and_python_agree(texts: list[str], tz: str) -> None:
     assert in_sql(texts, tz) == [in_python(text, tz) for text in texts]
