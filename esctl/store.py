@@ -169,7 +169,11 @@ class OpenStore:
     def view(self) -> IndexView:
         """Return the index, brought up to date with the snapshot."""
         from esctl.engine.duckdb import explained
+        from esctl.index.current import current_view
 
+        found = current_view(self.index_folder, self.snapshot) if self.basis is None else None
+        if found is not None:
+            return found
         updater = self.updater()
         with explained():
             return updater.run(self.snapshot) if self.basis is None else updater.at(self.snapshot)

@@ -12,11 +12,11 @@ from esctl.errors import UsageError
 from esctl.model import AsOf
 
 HINT = "a time (2024-02-01T14:03:00Z), a date, @123, seq:9, version:5, id:evt-9, now, '2h ago' or yesterday"
-_AGO = re.compile(r"(\d+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)\s+ago", re.IGNORECASE)
+_AGO = r"(?i:(\d+)\s*(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?|w|weeks?)\s+ago)"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SHORTEST_EPOCH = 9
 """Digits of a number that is meant as seconds since the epoch: 2024 is meant as a year, of which no day is said."""
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}")
+_DATE = r"\d{4}-\d{2}-\d{2}|\d{8}"
 
 
 def utc_now() -> datetime:
@@ -69,7 +69,7 @@ def _natural(text: str) -> int:
 
 
 def _instant(spec: str, inclusive: bool, tz: str, now: Callable[[], datetime]) -> int:
-    ago = _AGO.fullmatch(spec)
+    ago = re.fullmatch(_AGO, spec)
     if ago:
         return _microseconds(now() - timedelta(**{_UNITS[ago[2][0].lower()]: int(ago[1])}))
     if spec.lower() == "now":
@@ -85,9 +85,9 @@ def _instant(spec: str, inclusive: bool, tz: str, now: Callable[[], datetime]) -
 def _written(spec: str, inclusive: bool, tz: str) -> int:
     from esctl.index.decode.times import parse_instant
 
-    if _DATE.fullmatch(spec):
+    if re.fullmatch(_DATE, spec):
         return _date(date.fromisoformat(spec), inclusive, tz)
-    if spec.isdigit() and len(spec) < _SHORTEST_EPOCH and not _DATE.fullmatch(spec):
+    if spec.isdigit() and len(spec) < _SHORTEST_EPOCH and not re.fullmatch(_DATE, spec):
         raise ValueError(spec)
     return parse_instant(spec, tz)
 

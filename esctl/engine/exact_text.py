@@ -25,7 +25,8 @@ _STRING_BODY = r'[^"\\]*(?:\\.[^"\\]*)*"'
 _CANONICAL = r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?"
 _MARKED = rf'"{MARK}({_CANONICAL})"|("){MARK}({_STRING_BODY})|("{_STRING_BODY})'
 _UNMARKED = rf'(")({MARK})({_STRING_BODY})|("{_STRING_BODY})'
-_MARKED_PYTHON = re.compile(_MARKED, re.DOTALL)
+_END = r"(\s*(?:[,\]}]|$))"
+_TRAILING = rf'("{_STRING_BODY})|(\.[0-9]*[1-9])0+{_END}|\.0+{_END}'
 
 
 def json_string(text: str) -> str:
@@ -76,14 +77,19 @@ def canonical_json_sql(expr: str) -> str:
 
     `expr` gives JSON text (VARCHAR or JSON) of a judged record, so numbers have no exponent; the result is VARCHAR.
     """
-    end = r"(\s*(?:[,\]}]|$))"
-    tail = rf"\.[0-9]*0{end}"
-    pattern = rf'("{_STRING_BODY})|(\.[0-9]*[1-9])0+{end}|\.0+{end}'
-    text = f"({expr})::VARCHAR"
+    text, tail = f"({expr})::VARCHAR", rf"\.[0-9]*0{_END}"
     return (
         f"CASE WHEN regexp_matches({text}, {literal(tail)}) "
-        f"THEN regexp_replace({text}, {literal(pattern)}, '\\1\\2\\3\\4', 'gs') ELSE {text} END"
+        f"THEN regexp_replace({text}, {literal(_TRAILING)}, '\\1\\2\\3\\4', 'gs') ELSE {text} END"
     )
+
+
+def plain_json_sql(expr: str) -> str:
+    """Write SQL for marked JSON text as real JSON text in one spelling of numbers: unmarked, without trailing zeros.
+
+    It looks at every letter: for what is known to need it. `expr` is SQL for VARCHAR.
+    """
+    return f"regexp_replace({_unmarked(expr)}, {literal(_TRAILING)}, '\\1\\2\\3\\4', 'gs')"
 
 
 def is_number_mark_sql(expr: str) -> str:
@@ -102,10 +108,16 @@ def unmark_text_sql(expr: str) -> str:
 def unmark_json_sql(expr: str) -> str:
     """Write SQL that turns marked JSON text into real JSON text (VARCHAR)."""
     text = f"({expr})::VARCHAR"
-    return (
-        f"CASE WHEN contains({text}, {literal(MARK)}) "
-        f"THEN regexp_replace({text}, {literal(_MARKED)}, '\\1\\2\\3\\4', 'gs') ELSE {text} END"
-    )
+    return f"CASE WHEN contains({text}, {literal(MARK)}) THEN {_unmarked(text)} ELSE {text} END"
+
+
+def shown_json(expr: str) -> str:
+    """Write SQL for the beginning of (possibly marked) JSON text as an error shows it."""
+    return f"left({_unmarked(f'({expr})::VARCHAR')}, 60)"
+
+
+def _unmarked(text: str) -> str:
+    return f"regexp_replace({text}, {literal(_MARKED)}, '\\1\\2\\3\\4', 'gs')"
 
 
 def mark_json_sql(expr: str) -> str:
@@ -127,4 +139,4 @@ def unmark(text: str) -> str:
     """Turn marked JSON text into real JSON text."""
     if MARK not in text:
         return text
-    return _MARKED_PYTHON.sub(lambda found: "".join(group or "" for group in found.groups()), text)
+    return re.sub(f"(?s:{_MARKED})", lambda found: "".join(group or "" for group in found.groups()), text)

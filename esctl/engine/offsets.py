@@ -27,7 +27,7 @@ _NEVER = 400 * _DAY
 _CYCLE = 400
 """Years after which the calendar repeats itself, days of the week too."""
 _HEADER = struct.Struct(">4s1s15x6L")
-_RULE = re.compile(
+_RULE = (
     r"(?:<[^>]+>|[A-Za-z]+)([0-9:+-]+)(?:(?:<[^>]+>|[A-Za-z]+)([0-9:+-]*),([^,/]+)(?:/([^,]+))?,([^,/]+)(?:/(.+))?)?"
 )
 
@@ -228,7 +228,7 @@ def _first_second() -> int:
 
 def _read_rule(text: str) -> _Rule | None:
     """Read the footer of a TZif file: its rule, or None where one offset holds, which is the last one listed."""
-    match = _RULE.fullmatch(text)
+    match = re.fullmatch(_RULE, text)
     if match is None or match[3] is None:
         return None
     standard = -_seconds(match[1])

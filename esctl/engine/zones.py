@@ -9,7 +9,7 @@ from functools import lru_cache
 from esctl.errors import UsageError
 
 _PACKAGE = "tzdata"
-_OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):?([0-5][0-9])")
+_OFFSET = r"([+-])([01][0-9]|2[0-3]):?([0-5][0-9])"
 _NAMES_OF_UTC = frozenset({"utc", "etc/utc", "z"})
 
 
@@ -24,7 +24,7 @@ def fixed_minutes(name: str) -> int | None:
     """Read an offset such as `+05:45`, or a name of UTC, as minutes east of UTC; None for the name of a zone."""
     if name.lower() in _NAMES_OF_UTC:
         return 0
-    match = _OFFSET.fullmatch(name)
+    match = re.fullmatch(_OFFSET, name)
     return (int(match[2]) * 60 + int(match[3])) * (-1 if match[1] == "-" else 1) if match else None
 
 

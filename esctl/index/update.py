@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.index.building import build_over, extend, rebuild_as, understand_as
+from esctl.index.current import current_view, view_of
 from esctl.index.files.freshness import in_zones, is_current, usable
 from esctl.index.files.manifest import MANIFEST, IndexFile, Manifest, read_manifest, write_manifest
 from esctl.index.files.write import locked
@@ -55,11 +56,11 @@ class Updater(Struct, frozen=True, dict=True):
         `fresh` are its last records, where they are at hand. A store that cannot be written gets its missing part in a
         temporary folder.
         """
+        if found := current_view(self.folder, snapshot):
+            return found
         manifest = usable(read_manifest(self.folder), snapshot)
         if is_current(manifest, snapshot):
-            if any(move.at > snapshot.head for move in manifest.moves):
-                return self.at(snapshot)  # somebody else has committed meanwhile, and ids are read in another way since
-            return _view(self.folder, manifest, snapshot)
+            return self.at(snapshot)
         try:
             self._make_folder()
             writable = os.access(self.folder, os.W_OK)
@@ -68,7 +69,7 @@ class Updater(Struct, frozen=True, dict=True):
         if not writable:
             return self._beside(snapshot, manifest)
         with locked(self.folder):
-            return _view(self.folder, extend(self._how, snapshot, fresh), snapshot)
+            return view_of(self.folder, extend(self._how, snapshot, fresh), snapshot)
 
     def at(self, snapshot: StoreState) -> IndexView:
         """Return the index as if the log ended with the snapshot: nothing that came later shows in it.
@@ -93,7 +94,7 @@ class Updater(Struct, frozen=True, dict=True):
             self._make_folder()
             with locked(self.folder):
                 remove(self.folder / MANIFEST)
-                return _view(self.folder, extend(self._how, snapshot), snapshot)
+                return view_of(self.folder, extend(self._how, snapshot), snapshot)
         except PermissionError as error:
             raise InputError(
                 f"{self.folder}: cannot write the index: {error.strerror}", "the store must be writable to be reindexed"
@@ -148,7 +149,3 @@ class Updater(Struct, frozen=True, dict=True):
         if manifest.files:
             write_manifest(folder, manifest)
         return IndexView(folder, extend(replace(self, folder=folder)._how, snapshot))
-
-
-def _view(folder: Path, manifest: Manifest, snapshot: StoreState) -> IndexView:
-    return IndexView(folder, manifest, snapshot.head if manifest.head > snapshot.head else None)

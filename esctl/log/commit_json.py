@@ -186,11 +186,11 @@ def _cursors_from_json(value: Mapping[str, Any]) -> dict[str, Cursor]:
     return {name: _cursor_from_json(cursor) for name, cursor in value.items()}
 
 
-_DELIMITED = {"delimiter": re.compile(r"[,;\t|]")}
+_DELIMITED = {"delimiter": r"[,;\t|]"}
 _DIALECTS = {
     "csv": _DELIMITED,
     "tsv": _DELIMITED,
-    "json": {"shape": re.compile("values|array|wrapped"), "inside": re.compile("[01]")},
+    "json": {"shape": "values|array|wrapped", "inside": "[01]"},
 }
 """What reading a source of a format again rests on."""
 
@@ -202,7 +202,7 @@ def _cursor_from_json(value: Mapping[str, Any]) -> Cursor:
     for encoded in (cursor.header, cursor.tail):
         b64decode(encoded, validate=True)  # raises binascii.Error, which is a ValueError
     known = _DIALECTS.get(cursor.format, {})
-    if any(not pattern.fullmatch(cursor.dialect.get(name, "")) for name, pattern in known.items()):
+    if any(not re.fullmatch(pattern, cursor.dialect.get(name, "")) for name, pattern in known.items()):
         raise ValueError("a cursor does not say how its source is written")
     return cursor
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterable, Iterator
@@ -107,7 +106,7 @@ def _replaced(final: Path, named: Path, about: os.stat_result | None = None) -> 
 
     Not by tempfile: its files are private, while an answer follows the user's umask.
     """
-    temporary = final.with_name(f".{final.name[:200]}.{secrets.token_hex(8)}.tmp")
+    temporary = final.with_name(f".{final.name[:200]}.{os.urandom(8).hex()}.tmp")
     descriptor = _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, named)
     try:
         with open(descriptor, "wb") as stream:

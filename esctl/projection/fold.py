@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from esctl.engine.exact_text import shown_json
 from esctl.engine.quoting import like_pattern, literal, may_fail
 from esctl.errors import UsageError
 from esctl.index.files.manifest import PayloadPath
@@ -38,7 +39,6 @@ from esctl.projection.values import (
     json_text,
     placed,
     scaled_text,
-    shown_json,
     to_number,
     to_text,
 )

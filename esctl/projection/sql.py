@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from esctl.engine.exact_text import json_string_sql, unmark_json_sql
+from esctl.engine.exact_text import json_string_sql, shown_json, unmark_json_sql
 from esctl.engine.quoting import literal, may_fail
 from esctl.index.pruning import NEVER
 from esctl.index.scan import read_json
@@ -14,7 +14,7 @@ from esctl.model import MARK
 from esctl.projection.cells import FieldPlan
 from esctl.projection.conversions import declared_scale
 from esctl.projection.fold import NeedsStreamError, Plan
-from esctl.projection.values import Shape, event_error, number_digits, number_text, scaled_text, shown_json
+from esctl.projection.values import Shape, event_error, number_digits, number_text, scaled_text
 
 
 class EventRows(Struct, frozen=True):

@@ -15,7 +15,7 @@ from typing import Literal
 from msgspec import Struct
 
 from esctl.engine.duckdb import EVENT_ERROR, HINT
-from esctl.engine.exact_text import json_string_sql, time_text, unmark_json_sql
+from esctl.engine.exact_text import json_string_sql, shown_json, time_text
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.model import MARK
@@ -113,11 +113,6 @@ def as_shape(number: Value, shape: Shape) -> str:
     if not shape.is_wide:
         return f"CAST({number.sql} AS {shape.sql_type})"
     return number.sql if own.is_wide else wide.number_key(number_digits(number.sql, own))
-
-
-def shown_json(sql: str) -> str:
-    """Write the beginning of (possibly marked) JSON text as an error shows it."""
-    return f"left({unmark_json_sql(sql)}, 60)"
 
 
 def event_error(message: str, *parts: str, position: str = "position") -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -198,7 +198,7 @@ class Draft:
 
     def __init__(self, folder: Path, extent: Extent) -> None:
         until = "" if extent.until is None else f".{extent.until}"
-        self.name = f"{extent.position:020d}{until}.{secrets.token_hex(4)}"
+        self.name = f"{extent.position:020d}{until}.{os.urandom(4).hex()}"
         self.folder = folder
         self.raw = folder / f"{TEMPORARY}{self.name}.jsonl"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -72,7 +71,7 @@ class Filesystem:
 
 def temporary_name(folder: Path, label: str) -> Path:
     """Name a file that is still being written; the label says what it is to become."""
-    return folder / f"{TEMPORARY}{label}.{secrets.token_hex(4)}"
+    return folder / f"{TEMPORARY}{label}.{os.urandom(4).hex()}"
 
 
 def publish(call: Callable[[Path, Path], None], temporary: Path, path: Path) -> None:

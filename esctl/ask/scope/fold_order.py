@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import glob
-
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.errors import UsageError
@@ -54,6 +52,8 @@ def _order(stanza: Stanza) -> str:
 
 def _hint(sources: list[str], stanzas: list[Stanza]) -> str:
     """Return the line to write: the time of the source in which none was recognised, else one order for both."""
+    import glob
+
     timeless = [number for number, stanza in enumerate(stanzas) if stanza.order == "position" and not stanza.time]
     if len(timeless) == 1 and stanzas[1 - timeless[0]].order == "time":
         name = toml_string(glob.escape(sources[timeless[0]]))

@@ -6,7 +6,6 @@ which one lies before the snapshot's last event, in fold order, are folded anew 
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -161,6 +160,8 @@ def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed) -> Resum
     if len(beyond.view.unread) == len(scope.view.manifest.files):
         return kept
     rows = event_rows(beyond, kept.plan.reads, [claim.condition, other_events(extent)], at)
+    import secrets
+
     later = f"later_{secrets.token_hex(4)}"
     # What has changed is worked out once, with the place of each line, as it is asked for in more than one way.
     more = ["coalesce(a.high >= b.low, false) AS late", "a.line_start", "a.line_end"]

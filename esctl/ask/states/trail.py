@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from esctl.ask.scope.named_values import check_fields
 from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, hold_checks, plan_for
 from esctl.engine.duckdb import explained
-from esctl.engine.exact_text import canonical_json_sql, json_string, unmark_json_sql
+from esctl.engine.exact_text import json_string, plain_json_sql
 from esctl.engine.quoting import literal
 from esctl.model import MARK, AsOf
 from esctl.projection.fold import NeedsStreamError
@@ -98,7 +98,7 @@ def change_sql(field: str, before: str, after: str) -> str:
 
 def differ(before: str, after: str) -> str:
     """Write whether two columns of JSON text differ by value: a number may be marked in one, or have a scale."""
-    one, two = (canonical_json_sql(unmark_json_sql(side)) for side in (before, after))
+    one, two = plain_json_sql(before), plain_json_sql(after)
     marked = f"(contains({before}, {literal(MARK)}) OR contains({after}, {literal(MARK)}))"
     return f"""CASE WHEN {before} IS NOT DISTINCT FROM {after} THEN false
         WHEN {marked} THEN {one} IS DISTINCT FROM {two} ELSE true END"""

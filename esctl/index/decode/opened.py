@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from esctl.engine.quoting import literal
+from esctl.index.decode.encodings import EXTENDED, PAIRS, Opening
 from esctl.index.decode.rebuilt import Path, leads_on, place_of, rebuilt
 from esctl.index.decode.rows import DIALECTS
 from esctl.model import MARK, Cursor
@@ -17,17 +18,6 @@ from esctl.model import MARK, Cursor
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
-
-Opening = tuple[Path, str]
-"""The path of a text, and how a JSON value is written in it: one of ENCODINGS."""
-EXTENDED = "extended-json"
-"""The encoding of whole records whose numbers, times and ids are objects, as MongoDB writes them."""
-WHOLE = (EXTENDED, *DIALECTS)
-"""The encodings of whole records; besides that one, those of databases' change logs."""
-PAIRS = "pairs"
-"""The encoding of a list of pairs (`{"key": k, "value": v}`, `{"name": n, "value": v}`) that is opened as an object."""
-ENCODINGS = ("json", "hex", "base64", "gzip", "hstore", "yaml", PAIRS, "text", *WHOLE)
-"""What a text may hold; `text` leaves it as it is."""
 
 _TABLE = "esctl_open"
 _OPENED = "esctl_opened"

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from esctl.engine.exact_text import member_sql, members_sql, pointer_token
 from esctl.engine.quoting import literal
+from esctl.index.decode.encodings import Path as Path
 from esctl.model import MARK
-
-Path = tuple[str | int, ...]
-"""The names of members, and the indexes of elements."""
 
 
 def place_of(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.index.decode.opened import EXTENDED, Opening
+from esctl.index.decode.encodings import EXTENDED, Opening
 from esctl.index.decode.rows import DIALECTS
 from esctl.index.decode.surrounded import alone
 from esctl.index.envelope.finding import field_names

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import hashlib
 import json
@@ -85,7 +84,7 @@ def beside(stanza: Stanza, recognised: Stanza) -> Stanza:
 
 
 _KEY = rf"(?:{'|'.join(_KEYS)})(?:\.[^=]*)?"
-_OPTION = re.compile(rf"(?:(?P<source>.+?):)??(?P<key>{_KEY})=(?P<value>.*)", re.DOTALL)
+_OPTION = rf"(?s:(?:(?P<source>.+?):)??(?P<key>{_KEY})=(?P<value>.*))"
 
 
 def source_of(assignment: str) -> str:
@@ -95,7 +94,7 @@ def source_of(assignment: str) -> str:
 
 def parted(assignment: str) -> tuple[str, str, str]:
     """Split a `--map` option into the glob of its sources, its key and its value."""
-    if found := _OPTION.fullmatch(assignment):
+    if found := re.fullmatch(_OPTION, assignment):
         return found["source"] or "", found["key"], found["value"]
     left, _, value = assignment.partition("=")
     source, _, key = left.rpartition(":")
@@ -301,6 +300,8 @@ def _one_of(value: object, choices: Sequence[str], where: str) -> str:
 
 
 def _did_you_mean(name: str, choices: Sequence[str]) -> str:
+    import difflib
+
     near = next(iter(difflib.get_close_matches(name, choices, n=1)), None)
     return f"one of: {', '.join(choices)}" if near is None else f"did you mean {near!r}?"
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from esctl.index.decode.opened import EXTENDED, WHOLE, Opening
+from esctl.index.decode.encodings import EXTENDED, WHOLE, Opening
 from esctl.index.decode.rows import DIALECTS
 from esctl.index.envelope.envelope_sql import mapped_paths, record_path
 from esctl.index.envelope.finding import field_names

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from esctl.errors import UsageError
-from esctl.index.decode.opened import ENCODINGS, WHOLE, Opening
+from esctl.index.decode.encodings import ENCODINGS, WHOLE, Opening
 from esctl.index.envelope.paths import parse_path
 from esctl.model import Stanza
 

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from esctl.engine.duckdb import connect
 from esctl.engine.exact_text import unmark
 from esctl.errors import UsageError
+from esctl.index.decode.encodings import Opening
 from esctl.index.decode.exact_json import judge
-from esctl.index.decode.opened import Opening, open_texts
+from esctl.index.decode.opened import open_texts
 from esctl.index.envelope.detect import detect
 from esctl.index.envelope.mapping import override, parse_mapping, to_toml
 from esctl.index.envelope.openings import find_openings, opened
