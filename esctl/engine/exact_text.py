@@ -25,6 +25,7 @@ _STRING_BODY = r'[^"\\]*(?:\\.[^"\\]*)*"'
 _CANONICAL = r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?"
 _MARKED = rf'"{MARK}({_CANONICAL})"|("){MARK}({_STRING_BODY})|("{_STRING_BODY})'
 _UNMARKED = rf'(")({MARK})({_STRING_BODY})|("{_STRING_BODY})'
+_NUMBER = rf'"{MARK}([-+.0-9eE]+)"'
 _END = r"(\s*(?:[,\]}]|$))"
 _TRAILING = rf'("{_STRING_BODY})|(\.[0-9]*[1-9])0+{_END}|\.0+{_END}'
 
@@ -66,9 +67,10 @@ def printable_json_sql(expr: str) -> str:
     # A raw line end in JSON text can only be space between tokens, but it would break a line-oriented format.
     line = f"translate({expr}, chr(10) || chr(13), '  ')"
     return (
-        f"case when contains({expr}, '{MARK}') or regexp_matches({expr}, '{_UNTIDY}') "
+        f"case when regexp_matches({expr}, '{_UNTIDY}') or {_has_odd_marks(expr)} "
         f"then regexp_replace({line}, '{_TOKEN}', '{_SHOWN}', 'g') "
-        f"when contains({expr}, chr(10)) or contains({expr}, chr(13)) then {line} else {expr} end"
+        f"when contains({expr}, chr(10)) or contains({expr}, chr(13)) then {_numbers_unmarked(line)} "
+        f"when contains({expr}, '{MARK}') then {_numbers_unmarked(expr)} else {expr} end"
     )
 
 
@@ -108,12 +110,25 @@ def unmark_text_sql(expr: str) -> str:
 def unmark_json_sql(expr: str) -> str:
     """Write SQL that turns marked JSON text into real JSON text (VARCHAR)."""
     text = f"({expr})::VARCHAR"
-    return f"CASE WHEN contains({text}, {literal(MARK)}) THEN {_unmarked(text)} ELSE {text} END"
+    return (
+        f"CASE WHEN {_has_odd_marks(text)} THEN {_unmarked(text)} "
+        f"WHEN contains({text}, {literal(MARK)}) THEN {_numbers_unmarked(text)} ELSE {text} END"
+    )
 
 
 def shown_json(expr: str) -> str:
     """Write SQL for the beginning of (possibly marked) JSON text as an error shows it."""
     return f"left({_unmarked(f'({expr})::VARCHAR')}, 60)"
+
+
+def _has_odd_marks(text: str) -> str:
+    """Write whether marks of JSON text may stand for themselves; elsewhere each one begins a marked number."""
+    return f"contains({text}, {literal(MARK * 2)}) or contains({text}, {literal(chr(92) + chr(34) + MARK)})"
+
+
+def _numbers_unmarked(text: str) -> str:
+    """Write SQL that unmarks numbers where no mark is odd: far less work than a look at every string."""
+    return f"regexp_replace({text}, {literal(_NUMBER)}, '\\1', 'g')"
 
 
 def _unmarked(text: str) -> str:
