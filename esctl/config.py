@@ -15,7 +15,7 @@ from esctl.owners import require_own, require_own_store
 
 STORE = ".esctl"
 FILE = "esctl.toml"
-SECTIONS = ("mapping", "projections", "output", "store", "views")
+SECTIONS = ("mapping", "projections", "output", "store", "views", "sources")
 OUTPUT = ("format", "tz", "color")
 COLORS = ("auto", "always", "never")
 _LARGEST = 16 << 20
@@ -40,6 +40,7 @@ class Config(Struct, frozen=True):
     output: Mapping[str, Any] = field(default_factory=dict)
     store: Mapping[str, Any] = field(default_factory=dict)
     views: Mapping[str, Any] = field(default_factory=dict)
+    sources: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -120,8 +121,7 @@ def read_config(path: Path | None) -> Config:
     if output.get("color", "auto") not in COLORS:
         raise UsageError(f"{path}: output.color is {output['color']!r}", "it is auto, always or never")
     check_snapshots(store.get("snapshots", "auto"), f"{path}: store.snapshots")
-    views = document.get("views", {})
-    return Config(path, document.get("mapping", {}), document.get("projections", {}), output, store, views)
+    return Config(path, **{section: document.get(section, {}) for section in SECTIONS})
 
 
 def check_snapshots(value: str, where: str) -> str:

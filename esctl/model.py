@@ -18,8 +18,21 @@ CLOCK_SKEW_SECONDS = 300
 """How far the clocks of two machines may be apart before it is reported."""
 
 
-class Cursor(Struct, frozen=True, forbid_unknown_fields=True):
-    """How far one source was read, and what its bytes were.
+class Cursor(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How far one source was read, and what reading its records again rests on; each kind of source has its own place.
+
+    A cursor is a value: it is kept in the commit of the records before it, and compared.
+    """
+
+    format: str  # jsonl | json | json-document | csv | tsv | text | parquet | arrow | avro | evtx | message
+    records: int = 0  # records delivered so far from this source
+    sampled: int = 0  # records in the first commit of the source, SAMPLE_RECORDS at most: all that detection looks at
+    header: str = ""  # base64 of the bytes before the first record's own (CSV header line, with any BOM)
+    dialect: AbstractMapping[str, str] = field(default_factory=dict)  # delimiter, null, ...: what parsing needs
+
+
+class FileCursor(Cursor, frozen=True, forbid_unknown_fields=True):
+    """How far a file was read, and what its bytes were.
 
     `offset` counts bytes of the decompressed stream that are accounted for: `header`, all records, and `tail`.
     For tabular sources (parquet, arrow) it counts rows.
@@ -29,12 +42,25 @@ class Cursor(Struct, frozen=True, forbid_unknown_fields=True):
     sha256: str  # of the decompressed bytes [0, offset), lower-case hex
     head_size: int  # min(offset, 65536) when the source was first read
     head_sha256: str  # of the bytes [0, head_size)
-    format: str  # jsonl | json | json-document | csv | tsv | text | parquet | arrow | avro | evtx
-    records: int  # records delivered so far from this source
-    sampled: int = 0  # records in the first commit of the source, SAMPLE_RECORDS at most: all that detection looks at
-    header: str = ""  # base64 of the bytes before the first record's own (CSV header line, with any BOM)
     tail: str = ""  # base64 of the blank bytes after the last record
-    dialect: AbstractMapping[str, str] = field(default_factory=dict)  # delimiter, null, ...: what parsing needs
+
+
+class KafkaCursor(Cursor, frozen=True, forbid_unknown_fields=True):
+    """How far a partition of a Kafka topic was read: `offset` is that of the next record, control records counted."""
+
+    cluster: str  # id
+    topic: str
+    topic_id: str  # another where the topic was deleted and made anew; "" where the broker tells none
+    partition: int
+    offset: int
+    since: int = 0  # the offset that reading began at
+    epoch: int | None = None  # of the leader that gave the last record
+    compacted: bool = False  # the broker leaves out records of a key that were followed by others
+    lost: tuple[tuple[int, int], ...] = ()  # offsets, first and last, that the broker had no more when they were wanted
+
+
+CURSORS: AbstractMapping[str, type[Cursor]] = {"": FileCursor, "kafka": KafkaCursor}
+"""The kinds of cursors by the names that commits have for them; a file's has none."""
 
 
 class Stanza(Struct, frozen=True):

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from esctl.engine.duckdb import connect
 from esctl.index.decode.exact_json import judge
-from esctl.model import Cursor
+from esctl.model import Cursor, FileCursor
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
 from esctl.sources.streams import Limits, zstd
@@ -149,9 +149,16 @@ class _Table:
 
 
 _connection = connect(threads=1)
-_JSONL = Cursor(0, "", 0, "", "jsonl", 0)
-_CSV = Cursor(
-    0, "", 0, "", "csv", 0, header=base64.b64encode(b"id,type,time,stream,note\n").decode(), dialect={"delimiter": ","}
+_JSONL = Cursor(format="jsonl")
+_CSV = FileCursor(
+    0,
+    "",
+    0,
+    "",
+    format="csv",
+    records=0,
+    header=base64.b64encode(b"id,type,time,stream,note\n").decode(),
+    dialect={"delimiter": ","},
 )
 
 

@@ -31,7 +31,7 @@ from esctl.log.commits import CommitLog, create_store, open_log
 from esctl.log.reader import export_raw
 from esctl.log.store_state import commit_name
 from esctl.log.writer import LogWriter, Part
-from esctl.model import Cursor
+from esctl.model import FileCursor
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
 from reliability.target import Target, each
@@ -90,7 +90,7 @@ def _store(path: Path) -> Path:
             told = (
                 {"header": "aWQsdHlwZSx0aW1lLHN0cmVhbSxuDQo=", "dialect": {"delimiter": ","}} if kind == "csv" else {}
             )
-            cursor = Cursor(len(data), digest, len(data), digest, kind, len(lines), **told)
+            cursor = FileCursor(len(data), digest, len(data), digest, format=kind, records=len(lines), **told)
             writer.append([Part(name, [batch], cursor)])
     assert Store.open(path).view
     checkpoints.make_checkpoint(path, KEY)

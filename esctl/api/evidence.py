@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from esctl.ledger.sign.checkpoint import Checkpoint
     from esctl.log.store_state import StoreState
     from esctl.sources.files.finding import Source
+    from esctl.sources.protocol import SourceReader
 
 
 class VerifiedRelation(Relation, frozen=True, kw_only=True):
@@ -48,17 +49,30 @@ class Evidence(OpenStore):
     """What is done with evidence as such."""
 
     def ingest(
-        self, *sources: str | Source, options: IngestOptions | None = None, observe: Observer | None = None
+        self,
+        *sources: str | Source | SourceReader,
+        options: IngestOptions | None = None,
+        observe: Observer | None = None,
     ) -> Outcome:
-        """Read files, globs or folders into the store, exactly once. Raises InputError for one that cannot be read."""
+        """Read files, globs, folders or live sources into the store, exactly once.
+
+        Raises InputError for one that cannot be read.
+        """
         from esctl.intake.batch import ingest
         from esctl.intake.intake import IngestOptions, unobserved
-        from esctl.sources.files.finding import expand
+        from esctl.sources.files.finding import Source, expand
         from esctl.sources.files.reading import SourceOptions, file_readers
+        from esctl.sources.live import connect, from_url, kind_of
 
-        found = [each for source in sources for each in (expand([source]) if isinstance(source, str) else [source])]
         how = self.reading_options(options or IngestOptions(SourceOptions()))
-        readers = file_readers(found, how.source)
+        readers: list[SourceReader] = []
+        for source in sources:
+            if isinstance(source, str) and kind_of(source):
+                readers += connect(from_url(source, {}, {}), lambda text: None).readers()
+            elif isinstance(source, str | Source):
+                readers += file_readers(expand([source]) if isinstance(source, str) else [source], how.source)
+            else:
+                readers.append(source)
         outcome = ingest(self.path, readers, how, self.updater, observe or unobserved, self.connection)
         self.refresh()
         return outcome

@@ -219,7 +219,7 @@ def _cursor(source: Mapping[str, Any]) -> Cursor:
     texts = [source["format"], source["header"], *source["dialect"].keys(), *source["dialect"].values()]
     if not all(type(text) is str for text in texts):
         raise NotReplayedError(f"{INTERPRETATION} has an odd source")
-    return Cursor(0, "", 0, "", source["format"], 0, header=source["header"], dialect=source["dialect"])
+    return Cursor(format=source["format"], header=source["header"], dialect=source["dialect"])
 
 
 def _kind(value: Any) -> str:

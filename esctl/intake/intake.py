@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from esctl.index.seen_ids.apart import Apart
     from esctl.log.store_state import StoreState
     from esctl.log.writer import Part
+    from esctl.model import Cursor
     from esctl.sources.files.reading import SourceOptions
-    from esctl.sources.protocol import Delivery, FileCursor
+    from esctl.sources.protocol import Delivery
 
 COMMIT_BYTES = 48 << 20
 COMMIT_ROWS = 500_000
@@ -73,7 +74,7 @@ class Intake(Struct):
 
     options: IngestOptions
     observe: Observer
-    known: dict[str, FileCursor]
+    known: dict[str, Cursor]
     parts: list[Part] = field(default_factory=list)
     rows: int = 0
     bytes: int = 0
@@ -108,11 +109,11 @@ class Intake(Struct):
         parts, self.parts, self.rows, self.bytes = self.parts, [], 0, 0
         return parts
 
-    def with_samples(self, parts: Iterable[Part], committed: Mapping[str, FileCursor]) -> list[Part]:
+    def with_samples(self, parts: Iterable[Part], committed: Mapping[str, Cursor]) -> list[Part]:
         """Return parts that tell how many records the first commit of their source has."""
         return [self._with_sample(part, committed.get(part.source)) for part in parts]
 
-    def _with_sample(self, part: Part, known: FileCursor | None) -> Part:
+    def _with_sample(self, part: Part, known: Cursor | None) -> Part:
         told = self._sampled.get(part.source) or (known.sampled if known is not None else 0)
         rows = sum(batch.num_rows for batch in part.batches)
         self._sampled[part.source] = told or min(rows, SAMPLE_RECORDS)

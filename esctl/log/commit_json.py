@@ -16,7 +16,7 @@ from esctl.log.lines import sealed, unsealed
 from esctl.log.merkle import HASH, Frontier
 from esctl.log.ranges import ByteRange
 from esctl.log.store_state import SEGMENT_NAME, Commit, Redaction, SegmentEntry, StoreState, check_dense
-from esctl.model import Cursor
+from esctl.model import CURSORS, Cursor
 
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -179,13 +179,20 @@ def _redaction_from_json(value: Mapping[str, Any]) -> Redaction:
 
 
 def _cursors_to_json(cursors: Mapping[str, Cursor]) -> dict[str, Any]:
-    return {name: asdict(cursor) | {"dialect": dict(cursor.dialect)} for name, cursor in cursors.items()}
+    return {name: _cursor_to_json(cursor) for name, cursor in cursors.items()}
+
+
+def _cursor_to_json(cursor: Cursor) -> dict[str, Any]:
+    kind = _KINDS[type(cursor)]
+    return asdict(cursor) | {"dialect": dict(cursor.dialect)} | ({_KIND: kind} if kind else {})
 
 
 def _cursors_from_json(value: Mapping[str, Any]) -> dict[str, Cursor]:
     return {name: _cursor_from_json(cursor) for name, cursor in value.items()}
 
 
+_KIND = "kind"
+_KINDS = {cursor: kind for kind, cursor in CURSORS.items()}
 _DELIMITED = {"delimiter": r"[,;\t|]"}
 _DIALECTS = {
     "csv": _DELIMITED,
@@ -196,10 +203,11 @@ _DIALECTS = {
 
 
 def _cursor_from_json(value: Mapping[str, Any]) -> Cursor:
-    cursor = convert(value, Cursor)
-    if min(cursor.offset, cursor.head_size, cursor.records, cursor.sampled) < 0:
+    kind = value.get(_KIND, "")
+    cursor: Cursor = convert({name: told for name, told in value.items() if name != _KIND}, CURSORS[kind])
+    if any(number < 0 for number in asdict(cursor).values() if isinstance(number, int)):
         raise ValueError("a count of a cursor is not a count")
-    for encoded in (cursor.header, cursor.tail):
+    for encoded in (cursor.header, getattr(cursor, "tail", "")):
         b64decode(encoded, validate=True)  # raises binascii.Error, which is a ValueError
     known = _DIALECTS.get(cursor.format, {})
     if any(not re.fullmatch(pattern, cursor.dialect.get(name, "")) for name, pattern in known.items()):

@@ -22,6 +22,7 @@ from esctl.log.commits import open_log
 from esctl.log.ranges import damage_in
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import SegmentEntry, StoreState
+from esctl.model import FileCursor
 from esctl.storage.local import open_plain
 
 _DAMAGED = "the store is damaged: restore the file from a copy"
@@ -115,7 +116,7 @@ def export_raw(snapshot: StoreState, source: str, *, skip_erased: bool = False) 
             "exactly",
             "leave them out with --skip-erased",
         )
-    return _pieces(snapshot, source, cursor.header, cursor.tail)
+    return _pieces(snapshot, source, cursor.header, cursor.tail if isinstance(cursor, FileCursor) else "")
 
 
 def _pieces(snapshot: StoreState, source: str, header: str, tail: str) -> Iterator[bytes]:

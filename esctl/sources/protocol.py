@@ -12,9 +12,6 @@ from esctl.model import Cursor
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FileCursor = Cursor
-"""How far a file was read. A cursor is a value: it is kept in the commit of the records before it, and compared."""
-
 
 class Delivery(Struct, frozen=True):
     """A batch of records of one source, and the cursor that holds once they are kept.
@@ -25,7 +22,7 @@ class Delivery(Struct, frozen=True):
 
     source: str
     batch: pa.RecordBatch
-    cursor: FileCursor
+    cursor: Cursor
     read: int = 0
 
 
@@ -48,7 +45,7 @@ class SourceReader(Protocol):
     def may_wait(self) -> bool:
         """Return whether reading may have to wait for whoever writes, as at a pipe."""
 
-    def open(self, known: Mapping[str, FileCursor]) -> Iterator[Delivery]:
+    def open(self, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
         """Open the source for what is new in it.
 
         `known` has the cursors of all sources of the store: which of them this one continues is for it to tell (a file
@@ -71,7 +68,7 @@ class FollowedSource(Protocol):
     def pending(self) -> list[tuple[str, int]]:
         """List what is in no record yet: names of sources, and bytes at their ends."""
 
-    def poll(self, known: Mapping[str, FileCursor], limit: int) -> Iterator[Delivery]:
+    def poll(self, known: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
         """Yield what was added since the last time, of about `limit` bytes.
 
         `known`: the cursors of all sources of the store, with what was given here so far. Raises InputError for what

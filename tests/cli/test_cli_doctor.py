@@ -16,7 +16,7 @@ from esctl.ask.scope.filters import Filters
 from esctl.cli.commands.doctor import LISTS
 from esctl.log.commits import create_store
 from esctl.log.writer import LogWriter, Part
-from esctl.model import Cursor
+from esctl.model import FileCursor
 from tests.support.cli_harness import esctl, good, plain_event, refused, write_lines
 from tests.support.real_log_helpers import json_lines, load
 
@@ -101,7 +101,7 @@ def test_the_clock_of_a_git_history_goes_back_as_often_as_it_does(real_logs: Pat
 def test_a_clock_that_jumped_forward_is_told_and_dates_what_follows(tmp_path: Path, following: bool) -> None:
     good("ingest", write_lines(tmp_path / "a.jsonl", [plain_event(1)]), "-q", cwd=tmp_path)
     year_2500 = 16_725_225_600_000_000
-    cursor = Cursor(0, "", 0, "", "jsonl", 1)
+    cursor = FileCursor(0, "", 0, "", format="jsonl", records=1)
     batch = pa.record_batch({"offset": pa.array([0], pa.int64()), "raw": [b'{"id":2,"stream":"thing-1"}']})
     with LogWriter(tmp_path / ".esctl", clock=lambda: year_2500) as writer:
         writer.append([Part("jumped.jsonl", [batch], cursor)])
@@ -123,7 +123,7 @@ def test_records_that_a_clock_gone_back_did_not_date_are_told_for_good(tmp_path:
         raw = b'{"id":%d,"stream":"thing-1"}' % number
         batch = pa.record_batch({"offset": pa.array([0], pa.int64()), "raw": [raw]})
         with LogWriter(tmp_path / ".esctl", clock=lambda at=at: at * 1_000_000) as writer:
-            writer.append([Part(f"{number}.jsonl", [batch], Cursor(0, "", 0, "", "jsonl", 1))])
+            writer.append([Part(f"{number}.jsonl", [batch], FileCursor(0, "", 0, "", format="jsonl", records=1))])
     found = esctl("doctor", "--recording", "-f", "jsonl", cwd=tmp_path)
     assert [(row["position"], "dated by that" in row["detail"]) for row in found.rows] == [(3, True)]
 

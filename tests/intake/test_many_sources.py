@@ -21,7 +21,7 @@ from esctl.index.files.manifest import Manifest
 from esctl.intake import batch, intake
 from esctl.intake.intake import IngestOptions, Outcome
 from esctl.log.commits import open_log
-from esctl.model import Cursor, Stanza
+from esctl.model import Cursor, FileCursor, Stanza
 from esctl.sources.files.finding import Source, expand
 from esctl.sources.files.generations import HEAD_SIZE, Known, candidates, same_files
 from esctl.sources.files.reading import SourceOptions, file_readers
@@ -166,7 +166,15 @@ def test_strict_names_the_source_of_what_it_refuses(tmp_path: Path) -> None:
 
 def cursor(text: bytes, offset: int, form: str = "jsonl", tail: str = "") -> Cursor:
     head = hashlib.sha256(text[: min(offset, HEAD_SIZE)]).hexdigest()
-    return Cursor(offset, hashlib.sha256(text[:offset]).hexdigest(), min(offset, HEAD_SIZE), head, form, 1, tail=tail)
+    return FileCursor(
+        offset,
+        hashlib.sha256(text[:offset]).hexdigest(),
+        min(offset, HEAD_SIZE),
+        head,
+        format=form,
+        records=1,
+        tail=tail,
+    )
 
 
 def every(_: Cursor) -> bool:
@@ -193,7 +201,7 @@ def test_what_else_was_read_is_found_again() -> None:
             "tailed": cursor(text, 7, tail="IA=="),
             "document": cursor(text, len(text), "json-document"),
             "other document": cursor(text, 20, "json-document"),
-            "no record": Cursor(5, "", 5, hashlib.sha256(text[:5]).hexdigest(), "jsonl", 0),
+            "no record": FileCursor(5, "", 5, hashlib.sha256(text[:5]).hexdigest(), format="jsonl", records=0),
         }
     )
     names = [one.name for one in candidates("new", text, known, foreign=True, agrees=every)]

@@ -16,7 +16,7 @@ from esctl.intake.batch import ingest
 from esctl.intake.follow import Callbacks, Pace, follow
 from esctl.intake.intake import IngestOptions, unobserved
 from esctl.log.commits import open_log
-from esctl.model import Cursor
+from esctl.model import Cursor, FileCursor
 from esctl.sources.files.reading import SourceOptions
 from esctl.sources.protocol import Delivery
 from tests.sources.contract import SourceReaderContract, Subject
@@ -31,7 +31,7 @@ def record(number: int) -> bytes:
 
 def cursor(records: list[bytes]) -> Cursor:
     digest = sha256(b"".join(records)).hexdigest()
-    return Cursor(len(records), digest, 0, sha256().hexdigest(), "jsonl", len(records))
+    return FileCursor(len(records), digest, 0, sha256().hexdigest(), format="jsonl", records=len(records))
 
 
 class Queue:

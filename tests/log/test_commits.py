@@ -20,9 +20,11 @@ from esctl.log.commit_json import commit_from_json, commit_to_json, parse_stored
 from esctl.log.commits import create_store, open_log
 from esctl.log.lines import from_line, sealed, to_line
 from esctl.log.store_state import Commit, StoreState
+from esctl.log.writer import Part
+from esctl.model import KafkaCursor
 from esctl.storage import local
 from esctl.storage.protocol import ConflictError
-from tests.support.log_helpers import NOW, Failing, Unsynced, as_header, check, cursor, part, reopened, store
+from tests.support.log_helpers import NOW, Failing, Unsynced, as_header, batch, check, cursor, part, reopened, store
 
 
 def moved(snapshot: StoreState, name: str = "s", records: int = 0, **rest: Any) -> Commit:
@@ -351,3 +353,13 @@ def test_reading_commits_imports_neither_arrow_nor_duckdb(tmp_path: Path) -> Non
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "s")], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_cursor_of_another_kind_of_source_comes_back(tmp_path: Path) -> None:
+    cursor = KafkaCursor("c1", "orders", "t1", 3, 12, 4, None, True, ((4, 7),), format="message", records=2, sampled=2)
+    store(tmp_path / "s", [[Part("kafka", [batch([b"1", b"2"])], cursor)]])
+    assert reopened(tmp_path / "s").cursors == {"kafka": cursor}
+    file = commit_file(tmp_path / "s", 1)
+    file.write_bytes(changed(json.loads(file.read_bytes()), "cursors.kafka.kind", "other"))
+    with pytest.raises(InputError, match=r"is not a commit file"):
+        open_log(tmp_path / "s").read()

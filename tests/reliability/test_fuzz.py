@@ -100,7 +100,7 @@ def test_an_arrow_file_that_points_outside_itself_is_damaged(tmp_path: Path) -> 
 
 def test_half_a_surrogate_pair_in_a_key_is_an_invalid_record() -> None:
     raws = pa.array([b'{"a\\ud800":{"b":1}}', b'{"a":{"b":1}}', b'{"\\udc00":[{"\\ud800":1}]}'], pa.large_binary())
-    judged = judge(raws, Cursor(0, "", 0, "", "jsonl", 0))
+    judged = judge(raws, Cursor(format="jsonl"))
     assert [reason is None for reason in judged.invalid.to_pylist()] == [False, True, False]
 
 

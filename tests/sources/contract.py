@@ -8,7 +8,7 @@ from pathlib import Path
 
 from esctl.log.commits import create_store, open_log
 from esctl.log.writer import LogWriter, Part
-from esctl.model import Cursor
+from esctl.model import Cursor, FileCursor
 from esctl.sources.protocol import Delivery, SourceReader
 from tests.support.log_helpers import Unsynced
 
@@ -83,7 +83,7 @@ class SourceReaderContract:
 
     def test_another_source_that_is_known_is_left_alone(self, subject: Subject) -> None:
         last = delivered(subject, {})[-1]
-        other = Cursor(7, "0" * 64, 7, "0" * 64, last.cursor.format, 1)
+        other = FileCursor(7, "0" * 64, 7, "0" * 64, format=last.cursor.format, records=1)
         assert raws(delivered(subject, {"other": other})) == subject.records
         assert delivered(subject, {"other": other, last.source: last.cursor}) == []
 

@@ -132,7 +132,7 @@ def together(raws: list[bytes], cursor: Cursor | None) -> bytes:
 
 @given(rows=st.lists(st.text(alphabet='ab,"\r', max_size=8), min_size=1, max_size=6))
 def test_both_ways_to_read_rows_agree(rows: list[str]) -> None:
-    cursor = Cursor(0, "", 0, "", "csv", 0, header=base64.b64encode(b"x,y\n").decode(), dialect={"delimiter": ","})
+    cursor = Cursor(format="csv", header=base64.b64encode(b"x,y\n").decode(), dialect={"delimiter": ","})
     raws = [f"{row}\n".encode() for row in rows if row.strip("\r")]
     texts, reasons = rows_to_json(pa.array(raws, pa.large_binary()), cursor)
     one_by_one = [rows_to_json(pa.array([raw, None], pa.large_binary()), cursor) for raw in raws]

@@ -37,7 +37,7 @@ from esctl.index.update import Updater
 from esctl.log.commits import create_store
 from esctl.log.store_state import StoreState
 from esctl.log.writer import LogWriter, Part
-from esctl.model import MARK, Answer, AsOf, Cursor
+from esctl.model import MARK, Answer, AsOf, FileCursor
 from esctl.output import Target, write
 from esctl.projection.spec import Projection, parse_projection
 from esctl.saved_states.files import Shelf
@@ -280,7 +280,7 @@ def _part(records: Sequence[Record], offset: int, total: int) -> Part:
     batch = pa.record_batch(
         {"offset": pa.array(offsets[:-1], pa.int64()), "raw": pa.array(raws, pa.large_binary())},
     )
-    return Part(SOURCE, [batch], Cursor(offsets[-1], "0" * 64, 0, "0" * 64, "jsonl", total))
+    return Part(SOURCE, [batch], FileCursor(offsets[-1], "0" * 64, 0, "0" * 64, format="jsonl", records=total))
 
 
 def projection_of(log: Log) -> Projection | None:

@@ -26,7 +26,7 @@ from esctl.log.reader import read_table
 from esctl.log.segment import leaf_hashes, write_segment
 from esctl.log.store_state import Commit, commit_name, empty
 from esctl.log.writer import LogWriter, Part
-from esctl.model import Cursor, MappingConfig
+from esctl.model import Cursor, FileCursor, MappingConfig
 from tests.support import log_helpers as logs
 
 KEY = SigningKey("keeper", bytes(32))
@@ -55,7 +55,9 @@ def events(start: int, count: int) -> list[bytes]:
 
 def cursor(data: bytes, records: int) -> Cursor:
     head = data[:65_536]
-    return Cursor(len(data), sha256(data).hexdigest(), len(head), sha256(head).hexdigest(), "jsonl", records)
+    return FileCursor(
+        len(data), sha256(data).hexdigest(), len(head), sha256(head).hexdigest(), format="jsonl", records=records
+    )
 
 
 def make(folder: Path, *, commits: int = COMMITS, first: int = FIRST, erasable: bool = False) -> Path:

@@ -30,7 +30,7 @@ from esctl.index.envelope.mapping import parse_mapping
 from esctl.index.update import Updater
 from esctl.log.commits import create_store
 from esctl.log.writer import LogWriter, Part
-from esctl.model import Answer, AsOf, Cursor
+from esctl.model import Answer, AsOf, Cursor, FileCursor
 from esctl.output import Target, write
 from esctl.projection.spec import Projection, parse_projection
 from tests.ask.sql.test_sql import ask as ask_sql
@@ -161,4 +161,4 @@ def _part(source: str, records: Sequence[Record], before: Cursor | None) -> Part
     ends = [start + sum(map(len, raws[:i])) for i in range(len(raws) + 1)]
     batch = pa.record_batch({"offset": pa.array(ends[:-1], pa.int64()), "raw": pa.array(raws, pa.large_binary())})
     delivered = (before.records if before else 0) + len(raws)
-    return Part(source, [batch], Cursor(ends[-1], "0" * 64, 0, "0" * 64, "jsonl", delivered))
+    return Part(source, [batch], FileCursor(ends[-1], "0" * 64, 0, "0" * 64, format="jsonl", records=delivered))

@@ -20,7 +20,7 @@ from esctl.log.reader import read_table
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import StoreState
 from esctl.log.writer import LogWriter, Part
-from esctl.model import Cursor
+from esctl.model import Cursor, FileCursor
 from esctl.storage.local import Filesystem
 
 NOW = 1_700_000_000_000_000
@@ -116,7 +116,7 @@ class Unlocked(LogWriter):
 
 def cursor(data: bytes, records: int, **rest: Any) -> Cursor:
     digest = sha256(data).hexdigest()
-    return Cursor(len(data), digest, len(data), digest, "jsonl", records, **rest)
+    return FileCursor(len(data), digest, len(data), digest, format="jsonl", records=records, **rest)
 
 
 def batch(raws: Sequence[bytes | None], offset: int = 0, **columns: Any) -> pa.RecordBatch:

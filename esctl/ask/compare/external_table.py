@@ -205,7 +205,7 @@ def _with_parsed_states(session: Session, table: ForeignTable) -> ForeignTable:
             return table
         found = relational(session.connection).sql(texts).to_arrow_table()
     raws = found.column("state").combine_chunks().cast(pa.binary())
-    judged = judge(raws, Cursor(0, "", 0, "", "jsonl", 0), session.connection)
+    judged = judge(raws, Cursor(format="jsonl"), session.connection)
     spool = session.folder / f"{secrets.token_hex(8)}.parquet"
     pq.write_table(pa.table({"row": found.column("row"), "state": judged.text}), spool)
     members = [f"{literal(json_string(STATE) + ':')} || coalesce(s.state, 'null')"]

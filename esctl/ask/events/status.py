@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 
+from msgspec.structs import asdict
+
 from esctl.ask.scope.ignored import count_ignored
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
 from esctl.log.store_state import StoreState
-from esctl.model import Answer, AsOf, Column
+from esctl.model import Answer, AsOf, Column, Cursor, FileCursor
 from esctl.saved_states import files as shelf
 
 COLUMNS = (
@@ -26,7 +28,7 @@ def status(scope: Scope, snapshot: StoreState) -> Answer:
     """Return one row about the whole store."""
     files = scope.view.manifest.files
     sources = [
-        {"source": name, "format": cursor.format, "records": cursor.records, "bytes": cursor.offset}
+        {"source": name, "format": cursor.format, "records": cursor.records} | _place(cursor)
         for name, cursor in snapshot.cursors.items()
     ]
     kept = [found for _, found in shelf.listed(snapshot.path) if found is not None]
@@ -58,6 +60,13 @@ def status(scope: Scope, snapshot: StoreState) -> Answer:
     }
     items = ", ".join(f"{values[column.name]} AS {column.name}" for column in COLUMNS)
     return Answer(scope.session, f"SELECT {items} FROM ({rows})", COLUMNS, title="store")
+
+
+def _place(cursor: Cursor) -> dict[str, object]:
+    """Return how far a source was read: in bytes (or rows) of a file, else where the source has the next record."""
+    if isinstance(cursor, FileCursor):
+        return {"bytes": cursor.offset}
+    return {name: value for name, value in asdict(cursor).items() if name not in Cursor.__struct_fields__}
 
 
 def last_instant(scope: Scope) -> int | None:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import MAP_HELP, LinePattern, TimeFormat
+from esctl.cli.live_sources import From, OnRecreated, Properties, Property, Registry, SchemaDir, Until
 from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
     from esctl.api import Store
+    from esctl.cli.live_sources import Named
     from esctl.index.envelope.detect import Detection
     from esctl.intake.follow import Pace
     from esctl.intake.intake import IngestOptions, Outcome
     from esctl.ledger.sign.note import SigningKey
-    from esctl.sources.files.finding import Source
-    from esctl.sources.streams import Limits
 
 
 Sources = Annotated[
     list[str],
-    typer.Argument(metavar="SOURCE...", help="Files, globs, folders, or - for stdin; plain or .gz .zst .bz2 .xz."),
+    typer.Argument(
+        metavar="SOURCE...",
+        help="Files, globs, folders, or - for stdin; plain or .gz .zst .bz2 .xz. kafka://HOST/TOPIC, or a name of "
+        "[sources] in esctl.toml.",
+    ),
 ]
 InputFormat = Annotated[
     str,
@@ -121,17 +125,23 @@ def run(
     follow: Follow = False,
     commit_every: CommitEvery = "2s",
     commit_records: CommitRecords = 100_000,
+    from_: From = "",
+    until: Until = "",
+    property_: Property = None,
+    properties: Properties = "",
+    registry: Registry = "",
+    schema_dir: SchemaDir = "",
+    on_recreated: OnRecreated = "",
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.api import Store
     from esctl.cli.asking import check_asked, settled
+    from esctl.cli.live_sources import find_sources, options_of
     from esctl.cli.opening import tell_passed_over, zone
     from esctl.engine.sizes import parse_size
     from esctl.engine.zones import find_zone
-    from esctl.intake.intake import IngestOptions
     from esctl.ledger.sign.keys import read_key
     from esctl.maintain.save_states import keep
-    from esctl.sources.files.reading import SourceOptions
     from esctl.sources.streams import Limits
 
     check_asked(ask, sources, follow)
@@ -139,19 +149,21 @@ def run(
     find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
     pace = _pace(commit_every, commit_records)
     limits = Limits(max_expansion, parse_size(max_unpacked, "--max-unpacked"))
-    found = _found(sources, follow, limits, shared.quiet)
-    options = IngestOptions(
-        SourceOptions(
-            input_format, records_path, final, null=null, max_record_bytes=parse_size(max_record, "--max-record"),
-            limits=limits, encoding=encoding, header=header, decimal=decimal,
-        ),
-        strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared),
+    live = options_of(
+        property_, properties=properties, until=until, registry=registry, schema_dir=schema_dir,
+        on_recreated=on_recreated, **{"from": from_},
+    )  # fmt: skip
+    found = find_sources(sources, live, follow, limits, shared)
+    options = _options(
+        shared, strict, skip_duplicates, input_format=input_format, records_path=records_path, final=final, null=null,
+        max_record_bytes=parse_size(max_record, "--max-record"), limits=limits, encoding=encoding, header=header,
+        decimal=decimal,
     )  # fmt: skip
     _check_followable(options, follow)
     said = _said(shared, _begun(mapping, preset), time_format=time_format, pattern=pattern)
     store = Store.create(
         shared.store, shared.config, erasable=erasable, overrides=said,
-        memory_limit=shared.memory_limit, tz=zone(shared), sources=[source.path for source in found],
+        memory_limit=shared.memory_limit, tz=zone(shared), sources=found.paths,
     )  # fmt: skip
     tell_passed_over(shared, store)
     _tell_store(store, shared)
@@ -164,12 +176,12 @@ def run(
     keep(store)
 
 
-def _found(names: list[str], follow: bool, limits: Limits, quiet: bool) -> list[Source]:
-    from esctl.sources.files.finding import expand, expand_followed
+def _options(shared: Shared, strict: bool, skip_duplicates: bool, **source: Any) -> IngestOptions:
+    from esctl.cli.opening import zone
+    from esctl.intake.intake import IngestOptions
+    from esctl.sources.files.reading import SourceOptions
 
-    if follow:
-        return expand_followed(names)
-    return expand(names, limits, lambda text: diagnostics.note(f"note: {text}", quiet))
+    return IngestOptions(SourceOptions(**source), strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared))
 
 
 def _said(shared: Shared, mapping: list[str] | None, **said: list[str] | None) -> list[str] | None:
@@ -191,10 +203,10 @@ def _tell_store(store: Store, shared: Shared) -> None:
         diagnostics.note(f"store: {store.path}", shared.quiet)
 
 
-def _keep_private(store: Store, sources: list[Source], shared: Shared) -> None:
+def _keep_private(store: Store, found: Named, shared: Shared) -> None:
     from esctl.storage.rights import narrow, seen
 
-    if narrow(store.path, seen(source.path for source in sources)):
+    if narrow(store.path, seen(found.paths)):
         diagnostics.note(f"note: {store.path} can now be read by no more than may read these sources", shared.quiet)
 
 
@@ -209,16 +221,17 @@ def _pace(every: str, records: int) -> Pace:
     return Pace(int(found[1]) * {"ms": 0.001, "s": 1, "m": 60}[found[2]], records)
 
 
-def _ingested(store: Store, found: list[Source], options: IngestOptions, _pace: Pace, shared: Shared) -> Outcome:
+def _ingested(store: Store, found: Named, options: IngestOptions, _pace: Pace, shared: Shared) -> Outcome:
     from esctl.cli.ingesting import report_detections
 
     with diagnostics.progress("ingest", _total(found), shared.quiet) as advance:
-        outcome = store.ingest(*found, options=options, observe=advance)
+        readers = [reader for each in found.live for reader in each.readers()]
+        outcome = store.ingest(*found.files, *readers, options=options, observe=advance)
     report_detections(outcome.detections, shared.quiet)
     return outcome
 
 
-def _followed(store: Store, found: list[Source], options: IngestOptions, pace: Pace, shared: Shared) -> Outcome:
+def _followed(store: Store, found: Named, options: IngestOptions, pace: Pace, shared: Shared) -> Outcome:
     from esctl.cli.failures import asked_to_stop
     from esctl.cli.ingesting import report_detections
     from esctl.intake.follow import Callbacks, follow
@@ -232,14 +245,15 @@ def _followed(store: Store, found: list[Source], options: IngestOptions, pace: P
         report_detections([(name, detection)], shared.quiet)
 
     def keep_private() -> None:
-        if narrow(store.path, seen(source.path for source in found)):
+        if narrow(store.path, seen(found.paths)):
             note(f"{store.path} can now be read by no more than may read what is followed")
 
     how = store.reading_options(options).source
-    tails = [Tail(source, how, note) for source in found]
+    tails = [Tail(source, how, note) for source in found.files]
+    live = [source for each in found.live for source in each.followed()]
     with diagnostics.progress("follow", None, shared.quiet) as advance, asked_to_stop() as is_asked:
         callbacks = Callbacks(is_asked, advance, detected, keep_private)
-        return follow(store.path, tails, options, pace, store.updater, store.connection, callbacks)
+        return follow(store.path, [*tails, *live], options, pace, store.updater, store.connection, callbacks)
 
 
 def _check_followable(options: IngestOptions, follow: bool) -> None:
@@ -256,16 +270,16 @@ def _check_followable(options: IngestOptions, follow: bool) -> None:
         )
 
 
-def _total(sources: list[Source]) -> int | None:
+def _total(found: Named) -> int | None:
     sizes = [
         source.member.size
         if source.member is not None
         else source.path.stat().st_size
         if source.path is not None and source.path.is_file()
         else None
-        for source in sources
+        for source in found.files
     ]
-    return None if None in sizes else sum(size or 0 for size in sizes)
+    return None if None in sizes or found.live else sum(size or 0 for size in sizes)
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:

@@ -36,7 +36,7 @@ _LARGEST = 256 << 20
 _HEX = r"(?:\\x|0x|0X)?(?:[0-9a-fA-F]{2})+"
 _HEX_START = r"^(?:\\x|0x|0X)"
 _BASE64 = r"[A-Za-z0-9+/]{2,}={0,2}"
-_JSON = Cursor(0, "", 0, "", "jsonl", 0)
+_JSON = Cursor(format="jsonl")
 
 
 def open_texts(

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from esctl.index.decode.log_rows import runs_of
 from esctl.ledger.check.findings import Finding
 from esctl.log.store_state import Commit, commit_name
-from esctl.model import Cursor
+from esctl.model import Cursor, FileCursor
 
 _HEAD = 65_536
 _ROWS = frozenset({"parquet", "arrow", "avro", "evtx"})
@@ -97,8 +97,13 @@ class SourceHashes(Struct):
     def _judge_cursor(self, name: str, cursor: Cursor, commit: Commit) -> None:
         source = self._source(name)
         position, source.first = source.first or None, 0
-        tail = _unpacked(cursor.tail)
-        if cursor.format in _ROWS or source.erased or source.length + len(tail) < cursor.offset:
+        tail = _unpacked(cursor.tail) if isinstance(cursor, FileCursor) else b""
+        if (
+            not isinstance(cursor, FileCursor)
+            or cursor.format in _ROWS
+            or source.erased
+            or source.length + len(tail) < cursor.offset
+        ):
             self.unjudged += 1
             wrong = source.records > cursor.records
         else:
@@ -115,6 +120,11 @@ class SourceHashes(Struct):
         if wrong:
             message = f"the records of {name} are not the bytes that were read from it"
             self.findings.append(Finding("changed", message, f"commits/{commit_name(commit.seq)}", position))
+
+
+def _is_hashed(cursor: Cursor) -> TypeGuard[FileCursor]:
+    """Return whether a cursor has a digest of bytes that the records are."""
+    return isinstance(cursor, FileCursor) and cursor.format not in _ROWS
 
 
 def _unpacked(text: str) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from esctl.model import Cursor
+from esctl.model import FileCursor
 from esctl.sources.feed import Feed
 from esctl.sources.files.deliveries import RecordReader
 from esctl.sources.formats import delimited, encodings
@@ -16,7 +16,7 @@ from esctl.sources.formats.text.parts import PartsReader
 from esctl.sources.formats.values import ValueReader
 
 
-def record_reader(feed: Feed, cursor: Cursor, size: int, final: bool) -> RecordReader:
+def record_reader(feed: Feed, cursor: FileCursor, size: int, final: bool) -> RecordReader:
     """Return what cuts a source that is written as its cursor says, about `size` bytes at a time."""
     encoding = cursor.dialect.get("encoding", "")
     if encoding not in encodings.WIDE or cursor.format == "json-document":
@@ -25,7 +25,7 @@ def record_reader(feed: Feed, cursor: Cursor, size: int, final: bool) -> RecordR
     return encodings.WideReader(narrow, _cutter(narrow, cursor, size, final))
 
 
-def _cutter(feed: Feed, cursor: Cursor, size: int, final: bool) -> RecordReader:
+def _cutter(feed: Feed, cursor: FileCursor, size: int, final: bool) -> RecordReader:
     dialect = cursor.dialect
     if cursor.format == "json-document":
         return DocumentReader(feed, size)
@@ -39,7 +39,7 @@ def _cutter(feed: Feed, cursor: Cursor, size: int, final: bool) -> RecordReader:
     return line_reader(feed, size, final, cursor)
 
 
-def line_reader(feed: Feed, size: int, final: bool, cursor: Cursor, waits: bool = True) -> LineReader:
+def line_reader(feed: Feed, size: int, final: bool, cursor: FileCursor, waits: bool = True) -> LineReader:
     """Return what cuts a source of lines. `waits`: what may continue a line of text is waited for."""
     prefix, encoding = cursor.dialect.get("prefix"), cursor.dialect.get("encoding", "")
     if cursor.format == "text" and prefix == CRI:

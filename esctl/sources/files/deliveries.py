@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.model import Cursor
+from esctl.model import FileCursor
 from esctl.sources.feed import Feed
 from esctl.sources.files.generations import HEAD_SIZE
 from esctl.sources.formats import columnar
@@ -61,7 +61,7 @@ class Reading:
     """
 
     def __init__(
-        self, name: str, consumed: _Consumed, reader: RecordReader, start: Cursor, head: bytes, rows: int
+        self, name: str, consumed: _Consumed, reader: RecordReader, start: FileCursor, head: bytes, rows: int
     ) -> None:
         self.name = name
         self.format = start.format
@@ -73,7 +73,7 @@ class Reading:
         self._told = 0
 
     @property
-    def left_at(self) -> tuple[Feed | None, Cursor, bytes]:
+    def left_at(self) -> tuple[Feed | None, FileCursor, bytes]:
         """Return the bytes behind a source of lines, the cursor to go on from, and its first bytes if it is new."""
         return self._feed if isinstance(self._feed, Feed) else None, self._cursor, self._head
 
@@ -127,7 +127,7 @@ class Reading:
         before, self._told = self._told, self.done
         return self._told - before
 
-    def _advanced(self, last: Cursor, piece: Piece, start: int, stop: int) -> Cursor:
+    def _advanced(self, last: FileCursor, piece: Piece, start: int, stop: int) -> FileCursor:
         ended = stop == len(piece.starts)
         offset = piece.upto if ended else int(piece.ends[stop - 1])
         dialect = dict(last.dialect)

@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
-from esctl.model import Cursor
+from esctl.model import Cursor, FileCursor
 from esctl.sources.feed import Feed
 from esctl.sources.files.cutting import line_reader
 from esctl.sources.files.deliveries import Reading, RecordReader
@@ -61,7 +61,7 @@ class Growing(Struct):
 
     name: str
     feed: Feed
-    cursor: Cursor
+    cursor: FileCursor
     head: bytes | None  # of a new source, as far as it is known
     descriptor: int
     options: SourceOptions
@@ -109,7 +109,7 @@ class Growing(Struct):
     def _deliveries(self, reader: RecordReader) -> Iterator[Delivery]:
         reading = Reading(self.name, self.feed, reader, self.cursor, self.head or b"", self.options.batch_rows)
         for delivery in reading.deliveries():
-            self.cursor = delivery.cursor
+            self.cursor = cast(FileCursor, delivery.cursor)
             yield replace(delivery, read=delivery.batch.nbytes)
 
     def _take(self, limit: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from msgspec import Struct
 
-from esctl.model import Cursor
+from esctl.model import Cursor, FileCursor
 from esctl.sources.feed import Feed
 from esctl.sources.pieces import BLANKS
 
@@ -24,7 +24,7 @@ class Candidate(Struct, frozen=True):
     """A known source whose beginning may be that of the stream."""
 
     name: str
-    cursor: Cursor
+    cursor: FileCursor
 
 
 class Known(dict[str, Cursor]):
@@ -41,30 +41,30 @@ class Known(dict[str, Cursor]):
 
     def __setitem__(self, name: str, cursor: Cursor) -> None:
         before = self.get(name)
-        if before is not None and before.records and before.offset:
+        if isinstance(before, FileCursor) and before.records and before.offset:
             shelf, digest = _place(before)
             del self._shelves[shelf][digest][name]
             if not self._shelves[shelf][digest]:
                 del self._shelves[shelf][digest]
         super().__setitem__(name, cursor)
         # Without a record a cursor holds nothing that could be known again (an empty file, a header alone).
-        if cursor.records and cursor.offset:
+        if isinstance(cursor, FileCursor) and cursor.records and cursor.offset:
             shelf, digest = _place(cursor)
             self._shelves.setdefault(shelf, {}).setdefault(digest, {})[name] = None
 
     def same(self, sha256: str) -> list[Candidate]:
         """List the known Parquet and Arrow files with this digest."""
-        return [Candidate(name, self[name]) for name in self._shelves.get(_FILES, {}).get(sha256, ())]
+        return read_files(self._shelves.get(_FILES, {}).get(sha256, ()), self)
 
     def beginning(self, head: bytes) -> list[Candidate]:
         """List the known sources of text that a stream with these first bytes may continue."""
         shelves = [shelf for shelf in self._shelves if _may_end(head, *shelf)]
         digests = _digests(head, {size for _, size in shelves})
         found = (name for shelf in shelves for name in self._shelves[shelf].get(digests[shelf[1]], ()))
-        return [Candidate(name, self[name]) for name in found]
+        return read_files(found, self)
 
 
-def _place(cursor: Cursor) -> tuple[_Shelf, str]:
+def _place(cursor: FileCursor) -> tuple[_Shelf, str]:
     """Return where a cursor is kept: how what was read of its source ends and the size of its head, and the digest."""
     if cursor.format in COLUMNAR:
         return _FILES, cursor.sha256
@@ -90,7 +90,7 @@ def _may_end(head: bytes, end: str, size: int) -> bool:
 
 
 def candidates(
-    name: str, head: bytes, cursors: Mapping[str, Cursor], foreign: bool, agrees: Callable[[Cursor], bool]
+    name: str, head: bytes, cursors: Mapping[str, Cursor], foreign: bool, agrees: Callable[[FileCursor], bool]
 ) -> list[Candidate]:
     """List known sources with the same head, of those that `agrees` takes, in the order in which they are believed.
 
@@ -98,7 +98,7 @@ def candidates(
     furthest first.
     """
     names = list(reversed(generations(name, cursors)))
-    own = [Candidate(known, cursors[known]) for known in names if agrees(cursors[known])]
+    own = [known for known in read_files(names, cursors) if agrees(known.cursor)]
     sizes = _digests(head, {candidate.cursor.head_size for candidate in own})
     same = [one for one in own if sizes.get(one.cursor.head_size) == one.cursor.head_sha256]
     if not foreign or any(_is_whole(one.cursor, head) for one in same):
@@ -108,7 +108,7 @@ def candidates(
     return same + sorted(others, key=lambda other: (-other.cursor.offset, other.name))
 
 
-def _is_whole(cursor: Cursor, head: bytes) -> bool:
+def _is_whole(cursor: FileCursor, head: bytes) -> bool:
     """Return whether the head of a source is all that was read of it, so that no more need be compared."""
     return cursor.offset == cursor.head_size and (cursor.format != "json-document" or cursor.offset == len(head))
 
@@ -127,10 +127,16 @@ def _digests(head: bytes, sizes: Iterable[int]) -> dict[int, str]:
 def same_files(name: str, sha256: str, cursors: Mapping[str, Cursor], foreign: bool) -> list[Candidate]:
     """List known Parquet and Arrow files with this digest, in the order in which they are to be believed."""
     names = list(reversed(generations(name, cursors)))
-    own = [Candidate(each, cursors[each]) for each in names if _place(cursors[each]) == (_FILES, sha256)]
+    own = [known for known in read_files(names, cursors) if _place(known.cursor) == (_FILES, sha256)]
     if own or not foreign:
         return own
     return (cursors if isinstance(cursors, Known) else Known(cursors)).same(sha256)
+
+
+def read_files(names: Iterable[str], cursors: Mapping[str, Cursor]) -> list[Candidate]:
+    """List those of some known sources that are files, in the same order."""
+    known = ((name, cursors[name]) for name in names)
+    return [Candidate(name, cursor) for name, cursor in known if isinstance(cursor, FileCursor)]
 
 
 def generations(name: str, cursors: Mapping[str, Cursor]) -> list[str]:

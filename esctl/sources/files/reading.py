@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.errors import InputError, UsageError
-from esctl.model import Cursor
+from esctl.model import Cursor, FileCursor
 from esctl.sources.feed import Feed
 from esctl.sources.files.cutting import record_reader
 from esctl.sources.files.deliveries import Reading, RecordReader, WholeFile
@@ -186,7 +186,7 @@ def _check_records_path(name: str, input_format: str, given: str, head: bytes, w
         )
 
 
-def _agrees(cursor: Cursor, options: SourceOptions) -> bool:
+def _agrees(cursor: FileCursor, options: SourceOptions) -> bool:
     """Return whether a source read as the cursor says may be continued under these options."""
     if cursor.format in COLUMNAR or options.input_format not in ("auto", LINES, cursor.format):
         return False
@@ -254,7 +254,7 @@ def _resumed(known: Candidate, feed: Feed, options: SourceOptions) -> Reading:
 
 def first_cursor(
     input_format: str, head: bytes, whole: bool, options: SourceOptions, encoding: str = "", pattern: str = ""
-) -> Cursor:
+) -> FileCursor:
     """Return the cursor of a source of which nothing was read yet, by its first bytes as UTF-8."""
     dialect: dict[str, str] = {}
     if input_format == "jsonl" and (prefix := detect.line_prefix(head, whole)):
@@ -271,10 +271,10 @@ def first_cursor(
         dialect = _table(input_format, head, whole, options).as_text()
     if encoding:
         dialect["encoding"] = encoding
-    return Cursor(0, _EMPTY_HASH, 0, _EMPTY_HASH, input_format, 0, dialect=dialect)
+    return FileCursor(0, _EMPTY_HASH, 0, _EMPTY_HASH, format=input_format, records=0, dialect=dialect)
 
 
-def cursor_of_lines(name: str, head: bytes, options: SourceOptions) -> Cursor:
+def cursor_of_lines(name: str, head: bytes, options: SourceOptions) -> FileCursor:
     """Return the cursor of a source of lines of which nothing was read yet, by its first lines."""
     pattern = options.pattern_of(name)
     found = _format(head, False, replace(options, input_format=LINES), pattern)
@@ -291,7 +291,7 @@ def _table(input_format: str, head: bytes, whole: bool, options: SourceOptions) 
     return found if options.header is not False else replace(found, columns=width_of(head, found, whole))
 
 
-def _cut(feed: Feed, cursor: Cursor, options: SourceOptions) -> RecordReader:
+def _cut(feed: Feed, cursor: FileCursor, options: SourceOptions) -> RecordReader:
     return record_reader(feed, cursor, options.batch_bytes, options.final)
 
 
@@ -309,7 +309,7 @@ def _read_columnar(
         name, start = known[0].name, known[0].cursor
     else:
         name = next_name(source.name, cursors)
-        start = Cursor(0, sha256, len(head), hashlib.sha256(head).hexdigest(), input_format, 0)
+        start = FileCursor(0, sha256, len(head), hashlib.sha256(head).hexdigest(), format=input_format, records=0)
     bounds = columnar.Bounds(options.batch_bytes, options.max_record_bytes, feed.end, options.limits)
     kind = PackedReader if input_format in PACKED else columnar.ColumnarReader
     reader = kind(source.name, opener, input_format, start.offset, bounds)

@@ -20,7 +20,7 @@ from esctl.index.decode.strict_json import canonical_number, examine, mark_numbe
 from esctl.model import MARK, Cursor
 from tests.support import effort
 
-JSONL = Cursor(offset=0, sha256="", head_size=0, head_sha256="", format="jsonl", records=0)
+JSONL = Cursor(format="jsonl")
 CONNECTION = connect(threads=1)
 
 
@@ -290,7 +290,7 @@ def test_json_test_suite(real_logs: Path) -> None:
 
 def test_csv_rows_become_objects_of_texts() -> None:
     header = base64.b64encode(b"id,name,amount\n").decode()
-    cursor = Cursor(0, "", 0, "", "csv", 0, header=header, dialect={"delimiter": ","})
+    cursor = Cursor(format="csv", header=header, dialect={"delimiter": ","})
     result = judge(
         pa.array([b'1,"a,b",12.50\n', f"2,{MARK}5,\n".encode(), b"3,x,1,2\n", b"4,\xff,1\n"]), cursor, CONNECTION
     )

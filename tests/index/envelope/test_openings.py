@@ -28,7 +28,7 @@ from esctl.model import Cursor
 from tests.support.cases import case
 from tests.support.cli_harness import esctl, good
 
-JSONL = Cursor(0, "", 0, "", "jsonl", 0)
+JSONL = Cursor(format="jsonl")
 
 
 def _hex(text: str) -> str:

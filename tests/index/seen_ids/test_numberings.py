@@ -18,7 +18,7 @@ from esctl.index.update import Updater
 from esctl.log.commits import create_store, open_log
 from esctl.log.store_state import StoreState
 from esctl.log.writer import LogWriter, Part
-from esctl.model import Cursor
+from esctl.model import FileCursor
 from tests.reference.mapping import Envelope, read_events
 from tests.support import effort
 from tests.support.cli_harness import esctl, good
@@ -42,7 +42,9 @@ def commit(path: Path, deliveries: Sequence[Delivery]) -> StoreState:
             raws = [raw(source, event) for event in events]
             before = known.get(source)
             offset, count = (before.offset, before.records) if before else (0, 0)
-            cursor = Cursor(offset + sum(map(len, raws)), "0" * 64, 0, "0" * 64, "jsonl", count + len(raws))
+            cursor = FileCursor(
+                offset + sum(map(len, raws)), "0" * 64, 0, "0" * 64, format="jsonl", records=count + len(raws)
+            )
             known[source] = cursor
             parts.append(Part(source, [batch(raws, offset)], cursor))
         return writer.append(parts)

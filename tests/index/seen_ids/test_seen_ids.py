@@ -22,7 +22,7 @@ from esctl.index.update import Updater
 from esctl.log.commits import create_store, open_log
 from esctl.log.store_state import StoreState
 from esctl.log.writer import LogWriter, Part
-from esctl.model import Cursor
+from esctl.model import FileCursor
 from tests.support import effort
 from tests.support.engine_harness import session, store_folder
 from tests.support.log_helpers import Unsynced, batch, clock
@@ -37,7 +37,9 @@ def commit(path: Path, events: Sequence[Event], source: str = "drawn.jsonl") -> 
     with LogWriter(path, clock=clock, files=Unsynced(), connection=session().connection) as writer:
         before = writer.snapshot.cursors.get(source)
         offset, count = (before.offset, before.records) if before else (0, 0)
-        cursor = Cursor(offset + sum(map(len, raws)), "0" * 64, 0, "0" * 64, "jsonl", count + len(raws))
+        cursor = FileCursor(
+            offset + sum(map(len, raws)), "0" * 64, 0, "0" * 64, format="jsonl", records=count + len(raws)
+        )
         return writer.append([Part(source, [batch(raws, offset)], cursor)])
 
 

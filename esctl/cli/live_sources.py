@@ -1,0 +1,111 @@
+"""Which of the sources named on a command line are files, and which are live."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from msgspec import Struct
+
+from esctl.cli import diagnostics
+from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from esctl.cli.options import Shared
+    from esctl.sources.files.finding import Source
+    from esctl.sources.live import Connection, Live
+    from esctl.sources.streams import Limits
+
+PANEL = "Live sources"
+
+
+def _option(name: str, metavar: str, text: str, *more: str) -> typer.models.OptionInfo:
+    info: typer.models.OptionInfo = typer.Option(f"--{name}", *more, metavar=metavar, help=text, rich_help_panel=PANEL)
+    return info
+
+
+From = Annotated[
+    str, _option("from", "PLACE", "Where to begin what is not known yet: beginning, end, a time, or 0:12,1:40.")
+]
+Until = Annotated[str, _option("until", "PLACE", "Where to end: end, which is where it ends now, or a time.")]
+Property = Annotated[list[str] | None, _option("property", "NAME=VALUE", "A property of the client; repeatable.", "-X")]
+Properties = Annotated[str, _option("properties", "FILE", "A file of properties, with ${ENV} in values.", "-F")]
+Registry = Annotated[str, _option("registry", "URL", "The schema registry that decodes the records.")]
+SchemaDir = Annotated[str, _option("schema-dir", "FOLDER", "The schemas that decode the records, as files.")]
+OnRecreated = Annotated[str, _option("on-recreated", "WHAT", "If it was deleted and made anew: stop, or new.")]
+
+
+class Named(Struct, frozen=True):
+    """What a command line names: files, and live sources that are connected."""
+
+    files: list[Source]
+    live: list[Connection]
+
+    @property
+    def paths(self) -> list[Path | None]:
+        """List the paths of the files."""
+        return [source.path for source in self.files]
+
+
+def options_of(pairs: Sequence[str] | None, **given: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the options that were given, and the properties. Raises UsageError for one that is no NAME=VALUE."""
+    found = {}
+    for each in pairs or ():
+        name, equals, value = each.partition("=")
+        if not equals or not name.strip():
+            raise UsageError("-X is not NAME=VALUE", "as in -X security.protocol=SSL")  # its text may be a secret
+        found[name.strip()] = value
+    return {name.replace("_", "-"): value for name, value in given.items() if value}, found
+
+
+def find_sources(
+    names: Sequence[str],
+    live: tuple[dict[str, str], dict[str, str]],
+    follow: bool,
+    limits: Limits,
+    shared: Shared,
+) -> Named:
+    """Find the files, and connect to the live sources: URLs, and names of [sources.NAME] in the esctl.toml.
+
+    Raises UsageError for options of live sources where none is named, and as `expand` and `connect` do.
+    """
+    from esctl.sources.files.finding import expand, expand_followed
+    from esctl.sources.live import connect
+
+    def note(text: str) -> None:
+        diagnostics.note(f"note: {text}", shared.quiet)
+
+    asked = _live(names, live, shared)
+    if not asked and (told := [*live[0], *(["property"] if live[1] else [])]):
+        raise UsageError(f"--{told[0]} is for live sources, and none is named", "as in kafka://host:9092/topic")
+    files = [name for name in names if name not in asked]
+    found = expand_followed(files) if follow else expand(files, limits, note)
+    return Named(found, [connect(each, note) for each in asked.values()])
+
+
+def _live(names: Sequence[str], live: tuple[dict[str, str], dict[str, str]], shared: Shared) -> dict[str, Live]:
+    from msgspec.structs import replace
+
+    from esctl.sources.live import from_url, kind_of
+
+    found = {name: from_url(name, *live) for name in names if kind_of(name)}
+    told = _configured(shared) if any(name not in found and "/" not in name for name in names) else {}
+    for name in names:
+        if name in told:
+            if os.path.lexists(name):
+                raise UsageError(f"{name} is a file and a source of esctl.toml", f"the file is ./{name}")
+            own = told[name]
+            found[name] = replace(own, options={**own.options, **live[0]}, properties={**own.properties, **live[1]})
+    return found
+
+
+def _configured(shared: Shared) -> dict[str, Live]:
+    """Return the live sources of the esctl.toml that the store is read with."""
+    from esctl.config import find_config, find_store, read_config
+    from esctl.sources.live import parse_source
+
+    config = read_config(find_config(shared.config, find_store(shared.store)))
+    return {name: parse_source(name, table, config.name) for name, table in config.sources.items()}
