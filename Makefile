@@ -18,7 +18,7 @@ help:
 	@echo "make samples      write sample_logs/ anew (the same bytes)"
 	@echo "make examples     write the outputs shown in the READMEs anew"
 	@echo "make test-lowest  run the suite with the lowest versions pyproject.toml allows"
-	@echo "make interop      build what checks proofs independently (needs Go), for the tests to run"
+	@echo "make interop      build, for the tests, what checks proofs independently, and a Kafka broker (needs Go)"
 	@echo "make bench N=1000000  time esctl against DuckDB SQL by hand and a plain script"
 	@echo "make reliability  kill, starve, damage and race stores; the figures go into docs/reliability.md"
 	@echo "make mutants N=100  change the code a little, N times, and see whether the tests notice; SEED=2 draws others"
@@ -64,11 +64,15 @@ test-lowest: pyproject.toml
 	@sh .ci/venv $(LOWEST) -c build/lowest.txt -e '.[dev]'
 	$(LOWEST)/bin/python $(PYTEST)
 
-interop: build/interop
+interop: build/interop build/kafka
 
 build/interop: tests/interop/go/main.go tests/interop/go/go.mod tests/interop/go/go.sum
 	@mkdir -p build
 	cd tests/interop/go && go build -o ../../../build/interop .
+
+build/kafka: tests/interop/kafka/main.go tests/interop/kafka/go.mod tests/interop/kafka/go.sum
+	@mkdir -p build
+	cd tests/interop/kafka && go build -o ../../../build/kafka .
 
 bench: $(VENV)/.dev
 	$(PYTHON) bench/run.py $(N)

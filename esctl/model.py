@@ -14,6 +14,8 @@ SAMPLE_RECORDS = 1000
 """Records of a source that mapping detection looks at."""
 TOMBSTONE = "(tombstone)"
 """The type of events that do nothing but delete their entity, as messages without a payload do."""
+MESSAGE = "message"
+"""The format of sources whose records are messages of a broker: a value, and beside it a key, headers and a time."""
 CLOCK_SKEW_SECONDS = 300
 """How far the clocks of two machines may be apart before it is reported."""
 

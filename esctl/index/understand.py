@@ -16,7 +16,7 @@ from esctl.index.files.last_placed import Before, Place, placed_before
 from esctl.index.files.manifest import Manifest, with_sources
 from esctl.index.seen_ids.numberings import in_numberings
 from esctl.log.store_state import StoreState
-from esctl.model import SAMPLE_RECORDS, Cursor, MappingConfig, Stanza
+from esctl.model import MESSAGE, SAMPLE_RECORDS, Cursor, MappingConfig, Stanza
 
 if TYPE_CHECKING:
     import duckdb
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 Detected = Callable[[str, "Detection"], None]
-Rows = tuple[Any, Any]
-"""Judged texts, and the headers of their records, or None: ChunkedArrays."""
+Rows = tuple["JudgedRows", "pa.Table"]
+"""Judged texts, and the log rows that they are of."""
 Raws = Callable[[Sequence[int]], Mapping[int, bytes]]
 
 
@@ -95,7 +95,7 @@ class Understanding(Struct, frozen=True, dict=True):
         for source, start, stop in runs_of(table):
             if source not in manifest.sources and source not in new:
                 count = min(stop - start, SAMPLE_RECORDS)
-                sample = (judged.text.slice(start, count), table["headers"].slice(start, count))
+                sample = self._parsed(self._cursor(cursors, source), (judged, table), start, count)
                 new[source] = self._stanza_by(snapshot, source, sample, self._cursor(cursors, source))
         manifest = with_sources(manifest, new)
         chunk, groups = judged_chunk(self.connection, table, judged, cursors, manifest)
@@ -131,8 +131,7 @@ class Understanding(Struct, frozen=True, dict=True):
         for source, row, _ in runs_of(table):
             if source not in manifest.sources and source not in new:
                 first = int(table["position"][row].as_py())
-                texts, headers = judged.text, table["headers"] if "headers" in table.column_names else None
-                new[source] = (first, self._stanza(snapshot, source, row, first, (texts, headers)))
+                new[source] = (first, self._stanza(snapshot, source, row, first, (judged, table)))
         if not new:
             return manifest
         manifest = with_sources(manifest, in_numberings(like or manifest, new))
@@ -140,7 +139,6 @@ class Understanding(Struct, frozen=True, dict=True):
 
     def _stanza(self, snapshot: StoreState, source: str, row: int, first: int, rows: Rows) -> Stanza:
         """Say how a source is read whose first record is in a row of a chunk, at position `first`."""
-        from esctl.index.envelope.samples import parsed
         from esctl.index.envelope.stanza_of import recorded, stanza_of
 
         cursor = self._cursor(snapshot.cursors, source)
@@ -148,8 +146,8 @@ class Understanding(Struct, frozen=True, dict=True):
         @cache
         def sample() -> list[Any]:
             count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)
-            if row + count <= len(rows[0]):
-                return parsed(*(None if column is None else column.slice(row, count) for column in rows))
+            if row + count <= rows[1].num_rows:
+                return self._parsed(cursor, rows, row, count)
             return self._sampled(snapshot, source, first)
 
         def whole() -> Iterator[list[Any]]:
@@ -161,11 +159,22 @@ class Understanding(Struct, frozen=True, dict=True):
             self.detected(source, detection)
         return stanza
 
-    def _stanza_by(self, snapshot: StoreState, source: str, rows: Rows, cursor: Cursor) -> Stanza:
-        from esctl.index.envelope.samples import parsed
+    def _stanza_by(self, snapshot: StoreState, source: str, sample: list[Any], cursor: Cursor) -> Stanza:
         from esctl.index.envelope.stanza_of import recorded, stanza_of
 
-        return stanza_of(self.config, source, recorded(snapshot, source), cursor, lambda: parsed(*rows))[0]
+        return stanza_of(self.config, source, recorded(snapshot, source), cursor, lambda: sample)[0]
+
+    def _parsed(self, cursor: Cursor, rows: Rows, start: int, count: int) -> list[Any]:
+        """Parse the judged rows from `start` on, for a sample."""
+        from esctl.index.decode.exact_json import Judged
+        from esctl.index.envelope.samples import parsed, sample_messages
+
+        judged, table = rows[0], rows[1].slice(start, count)
+        texts = judged.text.slice(start, count)
+        if cursor.format == MESSAGE:
+            values = (column.slice(start, count).combine_chunks() for column in (judged.invalid, judged.marked))
+            return sample_messages(self.connection, Judged(texts.combine_chunks(), *values), table)
+        return parsed(texts, table["headers"] if "headers" in table.column_names else None)
 
     def _sampled(self, snapshot: StoreState, source: str, first: int, most: int = SAMPLE_RECORDS) -> list[Any]:
         from esctl.index.envelope.samples import sample_values
@@ -189,5 +198,5 @@ def _as_log_rows(snapshot: StoreState, parts: Sequence[Part]) -> pa.Table:
     columns["position"] = pa.array(np.arange(snapshot.head + 1, snapshot.head + 1 + count))
     columns["recorded_at"] = pa.array(np.full(count, snapshot.at + 1), pa.timestamp("us", tz="UTC"))
     columns["source"] = pa.chunked_array([pa.repeat(source, batch.num_rows) for source, batch in batches])
-    names = ("position", "recorded_at", "source", "offset", "source_time", "headers", "raw")
+    names = ("position", "recorded_at", "source", "offset", "source_time", "key", "headers", "raw")
     return pa.table({name: columns[name].cast(SCHEMA.field(name).type) for name in names}).combine_chunks()

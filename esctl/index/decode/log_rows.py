@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from esctl.index.files.manifest import ERASED, Manifest
 from esctl.log.store_state import StoreState
-from esctl.model import Cursor
+from esctl.model import MESSAGE, Cursor
 
 if TYPE_CHECKING:
     import duckdb
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from esctl.index.envelope.event_sql import Group
 
 
+_JUDGED = ("text", "invalid", "marked")
 _FEW_ROWS = 4096
 """Chunks have more rows than this on average, or are put together."""
 
@@ -99,8 +100,46 @@ def judged_chunk(
         numbers[start:stop] = group.number
     columns = {name: table[name] for name in ("position", "recorded_at", "source_time", "source", "offset")}
     columns |= {"text": judged.text, "invalid": judged.invalid, "marked": judged.marked, "grp": pa.array(numbers)}
-    chunk = _with_surroundings(connection, pa.table(columns), table, cursors, list(groups.values()))
+    chunk = _with_messages(connection, pa.table(columns), table, cursors, groups)
+    chunk = _with_surroundings(connection, chunk, table, cursors, list(groups.values()))
     return _with_opened(connection, chunk, list(groups.values())), list(groups.values())
+
+
+def _with_messages(
+    connection: duckdb.DuckDBPyConnection,
+    chunk: pa.Table,
+    table: pa.Table,
+    cursors: Mapping[str, Cursor],
+    groups: Mapping[tuple[int, str], Group],
+) -> pa.Table:
+    """Write the values of a chunk that came in messages as these, with the parts that the stanza of each names."""
+    sources = {source for source, _, _ in runs_of(table) if cursors[source].format == MESSAGE}
+    if not sources:
+        return chunk
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from esctl.index.decode.exact_json import Judged
+    from esctl.index.decode.messages import COLUMNS, messages
+    from esctl.index.envelope.of_messages import message_parts
+
+    is_message = pc.is_in(table["source"], value_set=pa.array(sorted(sources)))
+    for group in groups.values():
+        mask = pc.and_(pc.equal(chunk["grp"], group.number), is_message)
+        is_all = pc.all(mask).as_py()
+        rows = None if is_all else pc.indices_nonzero(mask)
+        if rows is not None and not len(rows):
+            continue
+        judged = Judged(*(_whole(chunk[name] if rows is None else chunk[name].take(rows)) for name in _JUDGED))
+        own = table.select(COLUMNS) if rows is None else table.select(COLUMNS).take(rows)
+        written = messages(connection, judged, own, message_parts(group.stanza))
+        for name, values in zip(_JUDGED, (written.text, written.invalid, written.marked), strict=True):
+            chunk = (
+                chunk.set_column(chunk.schema.get_field_index(name), name, values)
+                if rows is None
+                else _with_rows(chunk, name, rows, values)
+            )
+    return chunk
 
 
 def _with_surroundings(

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from esctl.index.decode.surrounded import surrounded
 from esctl.log.store_state import StoreState
-from esctl.model import Cursor
+from esctl.model import MESSAGE, Cursor
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+    from esctl.index.decode.exact_json import Judged
 
 MOST_BRACKETS = 900
 """Python's JSON parser recurses; texts with more brackets than this might be nested too deep for it."""
@@ -27,12 +29,22 @@ def sample_values(
     from esctl.index.decode.exact_json import judge
     from esctl.log.reader import read_table
 
+    if cursor.format == MESSAGE:
+        rows = read_table(snapshot, first, min(first + count - 1, snapshot.head)).combine_chunks()
+        return sample_messages(connection, judge(rows["raw"], cursor, connection), rows)
     table = read_table(snapshot, first, min(first + count - 1, snapshot.head), ["raw", "headers"])
     return [
         value
         for batch in table.to_batches()
         for value in parsed(judge(batch["raw"], cursor, connection).text, batch["headers"])
     ]
+
+
+def sample_messages(connection: duckdb.DuckDBPyConnection, judged: Judged, rows: pa.Table) -> list[Any]:
+    """Parse judged values with all that is told of their messages."""
+    from esctl.index.decode.messages import PARTS, messages
+
+    return parsed(messages(connection, judged, rows, set(PARTS)).text)
 
 
 def values_of(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection) -> list[Any]:

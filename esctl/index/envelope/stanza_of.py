@@ -18,7 +18,7 @@ from esctl.index.envelope.presets import PRESETS
 from esctl.index.envelope.recognise import fitted
 from esctl.index.envelope.times.of_sample import Blocks, Told, told_of
 from esctl.log.store_state import StoreState
-from esctl.model import Cursor, MappingConfig, Stanza
+from esctl.model import MESSAGE, Cursor, MappingConfig, Stanza
 
 Sample = Callable[[], list[Any]]
 """Gives the first records of a source, parsed."""
@@ -66,21 +66,29 @@ def _chosen(
 ) -> tuple[Stanza, Detection | None]:
     configured = stanza_for(config, source)
     if configured is not None and configured.name != RECOGNISED:
-        stanza = _finished(config, source, configured, sample, recorded)
+        stanza = _finished(config, source, configured, cursor, sample, recorded)
         return stanza if recorded is None else replace(stanza, numbering=recorded.numbering), None
     detection = None if recorded is not None else recognised(sample(), cursor)
     found = recorded if detection is None else detection.stanza
     assert found is not None
     stanza = found if configured is None else beside(configured, found)
     told = None if detection is None else with_overrides(detection, stanza, "esctl.toml says so")
-    stanza = _finished(config, source, stanza, sample, found)
+    stanza = _finished(config, source, stanza, cursor, sample, found)
     return stanza, None if told is None else with_overrides(told, stanza)
 
 
-def _finished(config: MappingConfig, source: str, stanza: Stanza, sample: Sample, found: Stanza | None) -> Stanza:
+def _finished(
+    config: MappingConfig, source: str, stanza: Stanza, cursor: Cursor, sample: Sample, found: Stanza | None
+) -> Stanza:
     """Lay options over a stanza, and complete it by a sample. `found` is what was recognised, where that is known."""
     if config.overrides:
         stanza = override(stanza, config.overrides, source)
+    if cursor.format == MESSAGE:
+        from esctl.index.envelope.of_messages import mapped_in_messages
+
+        preset = PRESETS.get(stanza.name)
+        before = found if found is not None and found.name == stanza.name else preset.stanza if preset else Stanza("")
+        stanza = mapped_in_messages(before, stanza, sample())
     openings = find_openings(sample())[0] if found is None else openings_of(found)
     if stanza.name in PRESETS:
         stanza = fitted(stanza, [opened(each, openings) for each in sample()])
@@ -89,6 +97,10 @@ def _finished(config: MappingConfig, source: str, stanza: Stanza, sample: Sample
 
 def recognised(sample: list[Any], cursor: Cursor) -> Detection:
     """Recognise a source. A document keeps its own payload: from one record it is a guess what its fields are for."""
+    if cursor.format == MESSAGE:
+        from esctl.index.envelope.of_messages import recognise_messages
+
+        return recognise_messages(sample)
     detection = detect(sample, cursor.dialect.get("pattern") or cursor.dialect.get("names", ""))
     if cursor.format != "json-document" or detection.stanza.data:
         return detection

@@ -24,13 +24,14 @@ from esctl.sources.feed import Feed
 from esctl.sources.files.cutting import line_reader
 from esctl.sources.files.deliveries import Reading, RecordReader
 from esctl.sources.files.finding import Source
-from esctl.sources.files.generations import HEAD_SIZE, next_name
+from esctl.sources.files.generations import HEAD_SIZE
 from esctl.sources.files.predecessors import Given, Left, Predecessors, place_of
 from esctl.sources.files.reading import LINES, SourceOptions, cursor_of_lines, first_cursor, read
 from esctl.sources.files.rotated import Place
 from esctl.sources.formats.detect import HEAD, sniff
 from esctl.sources.formats.encodings import WIDE, encoding_of
 from esctl.sources.formats.lines import LineReader
+from esctl.sources.names import next_name
 from esctl.sources.pieces import BLANKS, Piece
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import ByteStream

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from esctl.model import Cursor, FileCursor
 from esctl.sources.feed import Feed
+from esctl.sources.names import generations
 from esctl.sources.pieces import BLANKS
 
 HEAD_SIZE = 65536
@@ -137,25 +138,6 @@ def read_files(names: Iterable[str], cursors: Mapping[str, Cursor]) -> list[Cand
     """List those of some known sources that are files, in the same order."""
     known = ((name, cursors[name]) for name in names)
     return [Candidate(name, cursor) for name, cursor in known if isinstance(cursor, FileCursor)]
-
-
-def generations(name: str, cursors: Mapping[str, Cursor]) -> list[str]:
-    """List the names under which `name` is known, oldest first: itself, then name#2, name#3, ..."""
-    found = [name] * (name in cursors)
-    number = 2
-    while f"{name}#{number}" in cursors:
-        found.append(f"{name}#{number}")
-        number += 1
-    return found
-
-
-def next_name(name: str, cursors: Mapping[str, Cursor]) -> str:
-    """Return the name for a stream that continues no known source."""
-    known = generations(name, cursors)
-    if not known:
-        return name
-    last = known[-1].rpartition("#")[2] if known[-1] != name else "1"
-    return f"{name}#{int(last) + 1}"
 
 
 def matching(feed: Feed, found: list[Candidate], size: int) -> list[Candidate]:

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from esctl.errors import EsctlError
 from esctl.model import Cursor
 from esctl.sources.files.finding import Source
-from esctl.sources.files.generations import generations
 from esctl.sources.files.reading import LINES, SourceOptions, read
 from esctl.sources.files.rotated import Look, Place, Sibling, is_known, looked_at, missing, siblings
+from esctl.sources.names import generations
 from esctl.sources.protocol import Delivery
 
 _EARLIER = 1_000_000_000

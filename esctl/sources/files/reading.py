@@ -21,7 +21,7 @@ from esctl.sources.feed import Feed
 from esctl.sources.files.cutting import record_reader
 from esctl.sources.files.deliveries import Reading, RecordReader, WholeFile
 from esctl.sources.files.finding import Source, open_stream
-from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, candidates, matching, next_name, same_files
+from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, candidates, matching, same_files
 from esctl.sources.formats import columnar, detect, encodings
 from esctl.sources.formats.documents import NothingReader
 from esctl.sources.formats.foreign import refusal
@@ -31,6 +31,7 @@ from esctl.sources.formats.tables import Dialect, find_dialect, width_of
 from esctl.sources.formats.text.csvlog import CSVLOG, csvlog_columns
 from esctl.sources.formats.text.years import first_month
 from esctl.sources.formats.wrappers import find_shape
+from esctl.sources.names import next_name
 from esctl.sources.pieces import BLANKS
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import LIMITS, ByteStream, Limits

@@ -1,0 +1,169 @@
+"""Messages of a broker as records: an object of the key, the headers, and the value as `payload`.
+
+So a topic is read as a dump of it is. A CloudEvent whose attributes are in headers (binary mode) is written as one that
+has them in its value (structured mode).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from typing import TYPE_CHECKING
+
+from esctl.engine.quoting import literal
+from esctl.model import MARK, Cursor
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from esctl.index.decode.exact_json import Judged
+
+PAYLOAD = "payload"
+PARTS = ("key", "header", "topic", "partition", "offset", "timestamp", PAYLOAD)
+"""What a path may name beside the fields of the value."""
+_TABLE, _KEYS = "esctl_messages", "esctl_keys"
+_EVENT = "ce_specversion"
+_JSON = Cursor(format="jsonl")
+COLUMNS = ("key", "headers", "source_time", "offset", "source", "raw")
+"""The columns of log rows that messages are made of."""
+
+
+def messages(connection: duckdb.DuckDBPyConnection, judged: Judged, rows: pa.Table, parts: Set[str]) -> Judged:
+    """Write judged values as messages with some of their parts.
+
+    `rows` are the log rows of the values, with COLUMNS. A record without bytes has the payload null, an empty one "".
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    from esctl.index.decode.exact_json import Judged
+
+    table = pa.table(
+        {
+            "row": pa.array(np.arange(len(judged.text), dtype=np.int64)),
+            "j": judged.text, "m": judged.marked, "why": judged.invalid,
+            **{name: rows[name] for name in COLUMNS},
+        }
+    )  # fmt: skip
+    table, keyed = _with_opened_keys(connection, table) if "key" in parts else (table, False)
+    headed = table["headers"].null_count < table.num_rows
+    connection.register(_TABLE, table)
+    try:
+        found = connection.sql(_sql(parts, headed, keyed)).to_arrow_table()
+    finally:
+        connection.unregister(_TABLE)
+    return Judged(_one(found["j"]).cast(pa.large_string()), _one(found["why"]), _one(found["m"]))
+
+
+def _with_opened_keys(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> tuple[pa.Table, bool]:
+    """Add the keys that are JSON objects or arrays as texts, with whether they have marks, where there are any."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from esctl.index.decode.exact_json import judge
+
+    keys = _one(table["key"])
+    first = pc.binary_slice(keys, 0, 1)
+    is_opened = pc.fill_null(pc.is_in(first, value_set=pa.array([b"{", b"["], keys.type)), False)
+    if not pc.any(is_opened).as_py():
+        return table, False
+    judged = judge(pc.if_else(is_opened, keys, pa.scalar(None, keys.type)), _JSON, connection)
+    return table.append_column("kj", judged.text).append_column("km", judged.marked), True
+
+
+def _sql(parts: Set[str], headed: bool, keyed: bool) -> str:
+    value = "CASE WHEN raw IS NULL THEN 'null' WHEN octet_length(raw) = 0 THEN '\"\"' ELSE j END"
+    whole, is_event = value, "false"
+    marks = ["m"]
+    if headed:
+        is_event = f"len(list_filter(headers, lambda h: h.name = {literal(_EVENT)})) > 0"
+        whole = f"CASE WHEN {is_event} THEN {_event(value)} ELSE {value} END"
+    members = []
+    if "key" in parts:
+        members.append(f"'\"key\":' || {_key(keyed)}")
+        marks += [_is_marked("key"), *(["coalesce(km, false)"] if keyed else [])]
+    if headed:
+        marks.append(_any_marked())
+        if "header" in parts:
+            members.append(f"'\"header\":{{' || coalesce({_members('headers')}, '') || '}}'")
+    members += [f"'\"{name}\":' || {sql}" for name, sql in _OTHERS.items() if name in parts]
+    text = " || ',' || ".join([*members, f"'\"{PAYLOAD}\":' || ({whole})"])
+    known = f"octet_length(raw) = 0 OR why IS NULL OR {_is_other(headed)}"
+    return (
+        f"SELECT CASE WHEN {known} THEN '{{' || {text} || '}}' END AS j, {' OR '.join(marks)} AS m, "
+        f'CASE WHEN {known} THEN NULL ELSE why END AS why FROM {_TABLE} ORDER BY "row"'
+    )
+
+
+def _key(keyed: bool) -> str:
+    plain = f"CASE WHEN \"key\" IS NULL THEN 'null' ELSE {_string('key')} END"
+    return f"coalesce(kj, {plain})" if keyed else plain
+
+
+def _string(blob: str) -> str:
+    """Write bytes as a JSON string: text that is UTF-8, else base64."""
+    text = f"try(decode({_name(blob)}))"
+    marked = f"CASE WHEN starts_with({text}, {literal(MARK)}) THEN {literal(MARK)} || {text} ELSE {text} END"
+    return f"to_json(coalesce({marked}, to_base64({_name(blob)})))::VARCHAR"
+
+
+def _name(blob: str) -> str:
+    return blob if "." in blob else f'"{blob}"'
+
+
+def _is_marked(blob: str) -> str:
+    return f"coalesce(starts_with(try(decode({_name(blob)})), {literal(MARK)}), false)"
+
+
+def _any_marked() -> str:
+    """Write whether a header begins with the mark, by bytes: no text has these three but the one of the mark."""
+    mark = "".join(f"\\x{byte:02X}" for byte in MARK.encode())
+    each = f'lambda h: starts_with(h."value"::VARCHAR, {literal(mark)})'
+    return f"coalesce(list_bool_or(list_transform(headers, {each})), false)"
+
+
+def _members(headers: str) -> str:
+    """Write headers as members of a JSON object; of one name, the last."""
+    names = f"list_transform({headers}, lambda h: h.name)"
+    last = f"list_filter({headers}, lambda h, i: NOT list_contains({names}[i + 1:], h.name))"
+    value = f"CASE WHEN h.\"value\" IS NULL THEN 'null' ELSE {_string('h.value')} END"
+    return f"array_to_string(list_transform({last}, lambda h: to_json(h.name)::VARCHAR || ':' || {value}), ',')"
+
+
+_CONTENT_TYPE = "list_filter(headers, lambda h: lower(h.name) = 'content-type')[-1].\"value\""
+
+
+def _event(value: str) -> str:
+    """Write a CloudEvent of binary mode as one of structured mode."""
+    own = "list_filter(headers, lambda h: starts_with(h.name, 'ce_'))"
+    named = f"list_transform({own}, lambda h: {{'name': h.name[4:], 'value': h.\"value\"}})"
+    kind = f"coalesce(',\"datacontenttype\":' || to_json(try(decode({_CONTENT_TYPE})))::VARCHAR, '')"
+    other = (
+        "coalesce(',\"data\":' || to_json(try(decode(raw)))::VARCHAR, ',\"data_base64\":\"' || to_base64(raw) || '\"')"
+    )
+    data = f"CASE WHEN raw IS NULL THEN '' WHEN j IS NOT NULL THEN ',\"data\":' || ({value}) ELSE {other} END"
+    return f"'{{' || {_members(named)} || {kind} || {data} || '}}'"
+
+
+def _is_other(headed: bool) -> str:
+    """Write whether a record is an event whose data says that it is no JSON."""
+    if not headed:
+        return "false"
+    text = f"try(decode({_CONTENT_TYPE}))"
+    event = f"len(list_filter(headers, lambda h: h.name = {literal(_EVENT)})) > 0"
+    return f"coalesce({event} AND {text} IS NOT NULL AND NOT contains(lower({text}), 'json'), false)"
+
+
+_PLACE = "regexp_extract(source, '/([^/]+)/([0-9]+)(?:#[0-9]+)?$', {})"
+_OTHERS = {
+    "topic": f"to_json({_PLACE.format(1)})::VARCHAR",
+    "partition": f"coalesce(nullif({_PLACE.format(2)}, ''), '0')",
+    "offset": '"offset"::VARCHAR',
+    "timestamp": "coalesce(epoch_ms(source_time)::VARCHAR, 'null')",
+}
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -1,0 +1,200 @@
+"""The partitions that one consumer reads: batches of records, each held until its topic is known to be the same."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.errors import InputError
+from esctl.model import Cursor, KafkaCursor
+from esctl.sources.kafka.messages import batch_of
+from esctl.sources.kafka.places import Start
+from esctl.sources.kafka.topics import BrokerAwayError, Brokers, Topic
+from esctl.sources.protocol import Delivery
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message
+
+MOST = 20_000
+"""Messages that are taken at once."""
+CHECK_SECONDS = 1.0
+"""How often a topic is looked at while nothing comes."""
+
+Spot = tuple[str, int]
+"""A topic and the number of a partition."""
+
+
+class Plan(Struct, frozen=True):
+    """Where to go on in each partition, and before which offset to stop; None where there is no end."""
+
+    starts: Mapping[Spot, Start]
+    ends: Mapping[Spot, int | None]
+
+
+class ReplanNeeded(Exception):  # noqa: N818  # it is no error: what was planned no longer holds
+    """Say that a topic or its offsets are no longer what they were."""
+
+
+class Assigned:
+    """Partitions being read."""
+
+    def __init__(self, brokers: Brokers, note: Callable[[str], None]) -> None:
+        self._brokers, self._note = brokers, note
+        self._consumer = brokers.consumer()
+        self._cursors: dict[Spot, KafkaCursor] = {}
+        self._names: dict[Spot, str] = {}
+        self._ends: dict[Spot, int | None] = {}
+        self._held: list[Delivery] = []
+        self._looked = 0.0
+        self._away_since = 0.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """List the sources that are read."""
+        return tuple(self._names.values())
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether all partitions were read to their ends."""
+        return not self._ends and not self._held
+
+    @property
+    def away(self) -> float:
+        """Return for how many seconds no broker has answered."""
+        return time.monotonic() - self._away_since if self._away_since else 0.0
+
+    def begin(self, plan: Plan, known: Mapping[str, Cursor]) -> None:
+        """Read on from where a plan says. What was read, and not handed over, is forgotten."""
+        self._held = []
+        for spot, start in plan.starts.items():
+            for text in start.notes:
+                self._note(text)
+            self._names[spot], self._cursors[spot] = start.name, start.cursor
+            before = known.get(start.name)
+            if before != start.cursor and (before is not None or start.cursor.offset):
+                self._held.append(Delivery(start.name, batch_of([]), start.cursor))
+        self._ends = dict(plan.ends)
+        self._drop_read()
+        self._assign()
+
+    def add(self, plan: Plan) -> None:
+        """Read partitions too that were added."""
+        for spot, start in plan.starts.items():
+            self._names[spot], self._cursors[spot], self._ends[spot] = start.name, start.cursor, None
+        self._assign()
+
+    def _assign(self) -> None:
+        from confluent_kafka import TopicPartition
+
+        self._consumer.assign([TopicPartition(*spot, self._cursors[spot].offset) for spot in self._ends])
+
+    def topics(self) -> list[str]:
+        """List the topics that are read."""
+        return sorted({topic for topic, _ in self._names})
+
+    def take(self, seconds: float) -> tuple[list[Delivery], list[Topic]]:
+        """Return what came within some seconds, and how its topics are now, if they were looked at.
+
+        Raises ReplanNeeded where a topic or its offsets are others than they were, InputError.
+        """
+        if not self._held and self._ends:
+            self._held = self._consumed(self._consumer.consume(MOST, seconds))
+        elif not self._held:
+            time.sleep(seconds)
+        if not self._held and time.monotonic() - self._looked < CHECK_SECONDS:
+            return [], []
+        topics = self._looked_at()
+        if topics is None:
+            return [], []
+        found, self._held = self._held, []
+        return found, topics
+
+    def _looked_at(self) -> list[Topic] | None:
+        """Return the topics as they are; None where no broker answers."""
+        try:
+            topics = self._brokers.topics(self.topics())
+        except BrokerAwayError as error:
+            if not self._away_since:
+                self._away_since = time.monotonic()
+                self._note(f"{error.message}: waiting for one")
+            return None
+        if self._away_since:
+            self._away_since = 0.0
+            self._note(f"{self._brokers.where}: a broker answers again")
+        self._looked = time.monotonic()
+        ids = {topic.name: topic.id for topic in topics}
+        if any(cursor.topic_id != ids[topic] for (topic, _), cursor in self._cursors.items()):
+            raise ReplanNeeded
+        return topics
+
+    def _consumed(self, messages: Sequence[Message]) -> list[Delivery]:
+        good: dict[Spot, list[Message]] = {}
+        ended: dict[Spot, int] = {}
+        for message in messages:
+            error = message.error()
+            if error is None:
+                good.setdefault((message.topic(), message.partition()), []).append(message)
+            elif (at := self._end_at(error, message)) is not None:
+                ended[message.topic(), message.partition()] = at
+        found = [delivery for spot, each in good.items() for delivery in self._delivered(spot, each)]
+        found += [delivery for spot, at in ended.items() for delivery in self._moved(spot, at)]
+        if self._drop_read():
+            self._assign()
+        return found
+
+    def _end_at(self, error: Any, message: Message) -> int | None:
+        """Return the offset that a partition was read up to, if that is what a message says."""
+        from confluent_kafka import KafkaError
+
+        code = error.code()
+        if code == KafkaError._PARTITION_EOF:
+            return int(message.offset())
+        if code in (
+            KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError.UNKNOWN_TOPIC_OR_PART,
+            KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION, KafkaError.UNKNOWN_TOPIC_ID,
+        ):  # fmt: skip
+            raise ReplanNeeded
+        if error.fatal() or code in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError._BAD_MSG):
+            spot = f"{message.topic()}/{message.partition()}"
+            raise InputError(f"{self._brokers.where}: {spot} cannot be read: {error.name()}", "")
+        return None
+
+    def _delivered(self, spot: Spot, messages: list[Message]) -> list[Delivery]:
+        end = self._ends.get(spot, 0)
+        last = messages[-1].offset() or 0
+        if end is not None and last >= end:
+            messages = [message for message in messages if (message.offset() or 0) < end]
+        before = self._cursors[spot]
+        offset = last + 1 if end is None else min(last + 1, end)
+        after = replace(before, offset=max(offset, before.offset), records=before.records + len(messages))
+        if messages:
+            after = replace(after, epoch=messages[-1].leader_epoch())
+        if after == before:
+            return []
+        self._cursors[spot] = after
+        batch = batch_of(messages)
+        return [Delivery(self._names[spot], batch, after, batch.nbytes)]
+
+    def _moved(self, spot: Spot, at: int) -> list[Delivery]:
+        """Return a delivery of no records, where there are only control records up to an offset."""
+        end, before = self._ends.get(spot, 0), self._cursors[spot]
+        offset = at if end is None else min(at, end)
+        if offset <= before.offset:
+            return []
+        self._cursors[spot] = replace(before, offset=offset)
+        return [Delivery(self._names[spot], batch_of([]), self._cursors[spot])]
+
+    def _drop_read(self) -> bool:
+        """Stop reading the partitions that are at their ends; tells whether there were any."""
+        done = [spot for spot, end in self._ends.items() if end is not None and self._cursors[spot].offset >= end]
+        for spot in done:
+            del self._ends[spot]
+        return bool(done)
+
+    def close(self) -> None:
+        """Leave the brokers."""
+        self._consumer.close()

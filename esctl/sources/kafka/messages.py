@@ -1,0 +1,49 @@
+"""Messages of the client as batches of records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from esctl.sources.pieces import SCHEMA
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message
+
+_NO_TIME = 0
+_EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_800_000
+"""Milliseconds of the years that times are written in."""
+
+
+def batch_of(messages: Sequence[Message]) -> pa.RecordBatch:
+    """Return messages of one partition, in order, as a batch of the sources' schema.
+
+    A null value stays null, an empty one empty; headers keep their order, repeats and nulls.
+    """
+    stamps = [message.timestamp() for message in messages]
+    times = pa.array([at if kind != _NO_TIME else None for kind, at in stamps], pa.int64())
+    columns = [
+        pa.array([message.offset() for message in messages], pa.int64()),
+        pa.array([message.value() for message in messages], pa.large_binary()),
+        pa.array([message.key() for message in messages], pa.binary()),
+        _headers([message.headers() for message in messages]),
+        _instants(times),
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def _instants(milliseconds: pa.Array) -> pa.Array:
+    """Return times in microseconds; one that no calendar has is none."""
+    is_time = pc.and_(pc.greater(milliseconds, _EARLIEST), pc.less(milliseconds, _LATEST))
+    known = pc.if_else(is_time, milliseconds, pa.scalar(None, pa.int64()))
+    return pc.multiply(known, 1000).cast(SCHEMA.field("source_time").type)
+
+
+def _headers(found: list[Any]) -> pa.Array:
+    kind = SCHEMA.field("headers").type
+    if not any(found):
+        return pa.nulls(len(found), kind)
+    return pa.array(found, kind)
