@@ -49,6 +49,16 @@ class Named(Struct, frozen=True):
         """List the paths of the files."""
         return [source.path for source in self.files]
 
+    @property
+    def size(self) -> int | None:
+        """Return the bytes to be read; None where that is not known."""
+        sizes = [each.member.size if each.member is not None else _size(each.path) for each in self.files]
+        return None if None in sizes or self.live else sum(size or 0 for size in sizes)
+
+
+def _size(path: Path | None) -> int | None:
+    return path.stat().st_size if path is not None and path.is_file() else None
+
 
 def options_of(pairs: Sequence[str] | None, **given: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the options that were given, and the properties. Raises UsageError for one that is no NAME=VALUE."""

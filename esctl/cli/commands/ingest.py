@@ -224,7 +224,7 @@ def _pace(every: str, records: int) -> Pace:
 def _ingested(store: Store, found: Named, options: IngestOptions, _pace: Pace, shared: Shared) -> Outcome:
     from esctl.cli.ingesting import report_detections
 
-    with diagnostics.progress("ingest", _total(found), shared.quiet) as advance:
+    with diagnostics.progress("ingest", found.size, shared.quiet) as advance:
         readers = [reader for each in found.live for reader in each.readers()]
         outcome = store.ingest(*found.files, *readers, options=options, observe=advance)
     report_detections(outcome.detections, shared.quiet)
@@ -268,18 +268,6 @@ def _check_followable(options: IngestOptions, follow: bool) -> None:
             f"--follow cannot be combined with --input-format {options.source.input_format}",
             "only lines can be followed",
         )
-
-
-def _total(found: Named) -> int | None:
-    sizes = [
-        source.member.size
-        if source.member is not None
-        else source.path.stat().st_size
-        if source.path is not None and source.path.is_file()
-        else None
-        for source in found.files
-    ]
-    return None if None in sizes or found.live else sum(size or 0 for size in sizes)
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
