@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from esctl.sources.streams import Limits
 
 PANEL = "Live sources"
+_TEXTS = ("from", "until", "properties", "registry", "schema-dir", "on-recreated")
+_PLACE = re.compile(r"beginning|end|[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*")
 
 
 def _option(name: str, metavar: str, text: str, *more: str) -> typer.models.OptionInfo:
@@ -60,7 +63,7 @@ def _size(path: Path | None) -> int | None:
     return path.stat().st_size if path is not None and path.is_file() else None
 
 
-def options_of(pairs: Sequence[str] | None, **given: str) -> tuple[dict[str, str], dict[str, str]]:
+def options_of(pairs: Sequence[str] | None, *given: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return the options that were given, and the properties. Raises UsageError for one that is no NAME=VALUE."""
     found = {}
     for each in pairs or ():
@@ -68,7 +71,7 @@ def options_of(pairs: Sequence[str] | None, **given: str) -> tuple[dict[str, str
         if not equals or not name.strip():
             raise UsageError("-X is not NAME=VALUE", "as in -X security.protocol=SSL")  # its text may be a secret
         found[name.strip()] = value
-    return {name.replace("_", "-"): value for name, value in given.items() if value}, found
+    return {name: value for name, value in zip(_TEXTS, given, strict=True) if value}, found
 
 
 def find_sources(
@@ -82,13 +85,14 @@ def find_sources(
 
     Raises UsageError for options of live sources where none is named, and as `expand` and `connect` do.
     """
+    from esctl.cli.opening import zone
     from esctl.sources.files.finding import expand, expand_followed
     from esctl.sources.live import connect
 
     def note(text: str) -> None:
         diagnostics.note(f"note: {text}", shared.quiet)
 
-    asked = _live(names, live, shared)
+    asked = {name: _timed(each, zone(shared)) for name, each in _live(names, live, shared).items()}
     if not asked and (told := [*live[0], *(["property"] if live[1] else [])]):
         raise UsageError(f"--{told[0]} is for live sources, and none is named", "as in kafka://host:9092/topic")
     files = [name for name in names if name not in asked]
@@ -110,6 +114,21 @@ def _live(names: Sequence[str], live: tuple[dict[str, str], dict[str, str]], sha
             own = told[name]
             found[name] = replace(own, options={**own.options, **live[0]}, properties={**own.properties, **live[1]})
     return found
+
+
+def _timed(live: Live, tz: str) -> Live:
+    """Return a live source whose times, if it begins or ends at some, are written in UTC. Raises UsageError."""
+    from msgspec.structs import replace
+
+    from esctl.timespec import format_instant, parse_as_of
+
+    found = {}
+    for name in ("from", "until"):
+        text = live.options.get(name, "")
+        if text and not _PLACE.fullmatch(text):
+            at = parse_as_of(text, f"--{name}", inclusive=False, tz=tz)
+            found[name] = text if at.instant is None else format_instant(at.instant)
+    return replace(live, options={**live.options, **found})
 
 
 def _configured(shared: Shared) -> dict[str, Live]:

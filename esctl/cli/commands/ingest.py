@@ -149,10 +149,7 @@ def run(
     find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
     pace = _pace(commit_every, commit_records)
     limits = Limits(max_expansion, parse_size(max_unpacked, "--max-unpacked"))
-    live = options_of(
-        property_, properties=properties, until=until, registry=registry, schema_dir=schema_dir,
-        on_recreated=on_recreated, **{"from": from_},
-    )  # fmt: skip
+    live = options_of(property_, from_, until, properties, registry, schema_dir, on_recreated)
     found = find_sources(sources, live, follow, limits, shared)
     options = _options(
         shared, strict, skip_duplicates, input_format=input_format, records_path=records_path, final=final, null=null,
