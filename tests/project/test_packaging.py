@@ -55,8 +55,10 @@ def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
         "psycopg",
         "rfc3161_client",
         "compression",
+        "confluent_kafka",
         "evtx",
         "fastavro",
+        "google",  # protobuf
     }  # extras; the standard library from Python 3.14 on
     assert imported - sys.stdlib_module_names - elsewhere == needed
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 MOST = 20_000
 """Messages that are taken at once."""
+_ANSWER_SECONDS = 2.0
 CHECK_SECONDS = 1.0
 """How often a topic is looked at while nothing comes."""
 
@@ -116,7 +117,7 @@ class Assigned:
     def _looked_at(self) -> list[Topic] | None:
         """Return the topics as they are; None where no broker answers."""
         try:
-            topics = self._brokers.topics(self.topics())
+            topics = self._brokers.topics(self.topics(), _ANSWER_SECONDS)
         except BrokerAwayError as error:
             if not self._away_since:
                 self._away_since = time.monotonic()

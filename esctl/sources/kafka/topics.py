@@ -121,11 +121,11 @@ class Brokers:
                 if self._is_away or time.monotonic() > until:
                     raise
 
-    def topics(self, names: Sequence[str]) -> list[Topic]:
-        """Describe topics. Raises InputError for one that is not there, BrokerAwayError."""
+    def topics(self, names: Sequence[str], seconds: float = SECONDS) -> list[Topic]:
+        """Describe topics. Raises InputError for one that is not there, BrokerAwayError after some seconds."""
         from confluent_kafka import TopicCollection
 
-        asked = self.admin.describe_topics(TopicCollection(list(names)), request_timeout=SECONDS)
+        asked = self.admin.describe_topics(TopicCollection(list(names)), request_timeout=seconds)
         return [self._topic(name, asked[name].result) for name in names]
 
     def _topic(self, name: str, result: Callable[[float], Any]) -> Topic:
