@@ -25,6 +25,7 @@ _STRING_BODY = r'[^"\\]*(?:\\.[^"\\]*)*"'
 _CANONICAL = r"-?[0-9]+(?:\.[0-9]+)?(?:e[+-][0-9]+)?"
 _MARKED = rf'"{MARK}({_CANONICAL})"|("){MARK}({_STRING_BODY})|("{_STRING_BODY})'
 _UNMARKED = rf'(")({MARK})({_STRING_BODY})|("{_STRING_BODY})'
+_ODD = rf'{MARK}(?:[^-0-9]|$)|\\"{MARK}'
 _NUMBER = rf'"{MARK}([-+.0-9eE]+)"'
 _END = r"(\s*(?:[,\]}]|$))"
 _TRAILING = rf'("{_STRING_BODY})|(\.[0-9]*[1-9])0+{_END}|\.0+{_END}'
@@ -123,7 +124,7 @@ def shown_json(expr: str) -> str:
 
 def _has_odd_marks(text: str) -> str:
     """Write whether marks of JSON text may stand for themselves; elsewhere each one begins a marked number."""
-    return f"contains({text}, {literal(MARK * 2)}) or contains({text}, {literal(chr(92) + chr(34) + MARK)})"
+    return f"(contains({text}, {literal(MARK)}) AND regexp_matches({text}, {literal(_ODD)}))"
 
 
 def _numbers_unmarked(text: str) -> str:
