@@ -1,0 +1,1 @@
+"""Changes of a PostgreSQL database, as its server streams them."""

@@ -1,0 +1,299 @@
+"""Messages of the output plugin pgoutput, protocol version 1: bytes in, values out.
+
+https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+EPOCH_MICROSECONDS = 946_684_800_000_000
+"""2000-01-01T00:00:00Z, from which PostgreSQL counts, in microseconds since 1970."""
+
+
+class DecodeError(ValueError):
+    """Report bytes that are no message of pgoutput."""
+
+
+class Unchanged:
+    """The value of a column that was not changed and so is not told: it is kept outside its row (TOAST)."""
+
+    def __repr__(self) -> str:
+        """Write what it stands for."""
+        return "UNCHANGED"
+
+
+UNCHANGED = Unchanged()
+Value = str | bytes | None | Unchanged
+"""A column's value: the text of its type (bytes where it is not UTF-8), null, or unchanged."""
+Values = tuple[Value, ...]
+
+
+class Begin(Struct, frozen=True):
+    """A transaction begins; `lsn` is the place of its commit, `time` microseconds since 1970."""
+
+    lsn: int
+    time: int
+    xid: int
+
+
+class Commit(Struct, frozen=True):
+    """A transaction ends; `lsn` is the place of its commit, `end` the first one behind it."""
+
+    lsn: int
+    end: int
+    time: int
+
+
+class Origin(Struct, frozen=True):
+    """A transaction was replicated from elsewhere; `lsn` is the place of its commit there."""
+
+    lsn: int
+    name: str
+
+
+class Column(Struct, frozen=True):
+    """A column of a table; `is_key`: it is part of the replica identity."""
+
+    name: str
+    type: int
+    modifier: int
+    is_key: bool
+
+
+class Relation(Struct, frozen=True):
+    """What a table is from here on; `identity`: default, nothing, full or index."""
+
+    oid: int
+    schema: str
+    table: str
+    identity: Literal["default", "nothing", "full", "index"]
+    columns: tuple[Column, ...]
+
+
+class Type(Struct, frozen=True):
+    """A type that is none of PostgreSQL's own; of a domain, the name is that of its base type."""
+
+    oid: int
+    schema: str
+    name: str
+
+
+class Insert(Struct, frozen=True):
+    """A row begins."""
+
+    relation: int
+    new: Values
+
+
+class Update(Struct, frozen=True):
+    """A row changes. `old` are the values of its key, if these changed, or the whole row (`old_is_whole`)."""
+
+    relation: int
+    new: Values
+    old: Values | None = None
+    old_is_whole: bool = False
+
+
+class Delete(Struct, frozen=True):
+    """A row ends. `old` are the values of its key, null for other columns, or the whole row."""
+
+    relation: int
+    old: Values
+    old_is_whole: bool = False
+
+
+class Truncate(Struct, frozen=True):
+    """All rows of some tables end."""
+
+    relations: tuple[int, ...]
+    cascade: bool
+    restart_identity: bool
+
+
+class Message(Struct, frozen=True):
+    """What `pg_logical_emit_message` wrote; `transactional`: as part of a transaction."""
+
+    transactional: bool
+    lsn: int
+    prefix: str
+    content: bytes
+
+
+Told = Begin | Commit | Origin | Relation | Type | Insert | Update | Delete | Truncate | Message
+
+_IDENTITIES: dict[bytes, Literal["default", "nothing", "full", "index"]] = {
+    b"d": "default",
+    b"n": "nothing",
+    b"f": "full",
+    b"i": "index",
+}
+
+
+_NUMBERS = {kind: struct.Struct(f">{kind}") for kind in "BHiIqQ"}
+
+
+class _Reader:
+    """Bytes of one message, taken from the front."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def number(self, kind: str) -> int:
+        """Take a number of struct's formats B, H, i, I, q or Q."""
+        form = _NUMBERS[kind]
+        return int(form.unpack(self.take(form.size))[0])
+
+    def take(self, size: int) -> bytes:
+        end = self._at + size
+        if size < 0 or end > len(self._data):
+            raise DecodeError(f"it is cut off at byte {len(self._data)}")
+        found = self._data[self._at : end]
+        self._at = end
+        return found
+
+    def text(self) -> str:
+        end = self._data.find(b"\0", self._at)
+        if end < 0:
+            raise DecodeError(f"a name at byte {self._at} has no end")
+        found = self.take(end - self._at)
+        self._at += 1
+        return _text(found)
+
+    def finish(self) -> None:
+        if self._at != len(self._data):
+            raise DecodeError(f"{len(self._data) - self._at} bytes are left over")
+
+
+def decode(data: bytes) -> Told:
+    """Read one message. Raises DecodeError for what is none."""
+    reader = _Reader(data)
+    tag = reader.take(1)
+    read = _MESSAGES.get(tag)
+    if read is None:
+        raise DecodeError(f"there are no messages of kind {tag!r} in version 1 of pgoutput")
+    try:
+        found = read(reader)
+        reader.finish()
+    except DecodeError as error:
+        raise DecodeError(f"a message {tag.decode()!r} of {len(data)} bytes: {error}") from None
+    return found
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise DecodeError(f"a text is not UTF-8: {error.reason}") from None
+
+
+def _begin(reader: _Reader) -> Begin:
+    return Begin(reader.number("Q"), _time(reader), reader.number("I"))
+
+
+def _commit(reader: _Reader) -> Commit:
+    reader.take(1)  # flags, none of which is in use
+    return Commit(reader.number("Q"), reader.number("Q"), _time(reader))
+
+
+def _time(reader: _Reader) -> int:
+    return reader.number("q") + EPOCH_MICROSECONDS
+
+
+def _origin(reader: _Reader) -> Origin:
+    return Origin(reader.number("Q"), reader.text())
+
+
+def _relation(reader: _Reader) -> Relation:
+    oid, schema, table = reader.number("I"), _schema(reader), reader.text()
+    identity = _IDENTITIES.get(code := reader.take(1))
+    if identity is None:
+        raise DecodeError(f"there is no replica identity {code!r}")
+    columns = []
+    for _ in range(reader.number("H")):
+        flags, name = reader.number("B"), reader.text()
+        columns.append(Column(name, reader.number("I"), reader.number("i"), bool(flags & 1)))
+    return Relation(oid, schema, table, identity, tuple(columns))
+
+
+def _schema(reader: _Reader) -> str:
+    return reader.text() or "pg_catalog"
+
+
+def _type(reader: _Reader) -> Type:
+    return Type(reader.number("I"), _schema(reader), reader.text())
+
+
+def _insert(reader: _Reader) -> Insert:
+    oid, tag = reader.number("I"), reader.take(1)
+    if tag != b"N":
+        raise DecodeError(f"there is {tag!r} where the new row begins")
+    return Insert(oid, _values(reader))
+
+
+def _update(reader: _Reader) -> Update:
+    oid, tag, old = reader.number("I"), reader.take(1), None
+    whole = tag == b"O"
+    if tag in (b"K", b"O"):
+        old = _values(reader)
+        tag = reader.take(1)
+    if tag != b"N":
+        raise DecodeError(f"there is {tag!r} where the new row begins")
+    return Update(oid, _values(reader), old, whole)
+
+
+def _delete(reader: _Reader) -> Delete:
+    oid, tag = reader.number("I"), reader.take(1)
+    if tag not in (b"K", b"O"):
+        raise DecodeError(f"there is {tag!r} where the old row begins")
+    return Delete(oid, _values(reader), tag == b"O")
+
+
+def _values(reader: _Reader) -> Values:
+    return tuple(_value(reader) for _ in range(reader.number("H")))
+
+
+def _value(reader: _Reader) -> Value:
+    tag = reader.take(1)
+    if tag == b"t":
+        found = reader.take(reader.number("i"))
+        try:
+            return found.decode()
+        except UnicodeDecodeError:
+            return found
+    if tag == b"n":
+        return None
+    if tag == b"u":
+        return UNCHANGED
+    raise DecodeError(f"there is no value of kind {tag!r}")
+
+
+def _truncate(reader: _Reader) -> Truncate:
+    count, flags = reader.number("I"), reader.number("B")
+    # Counted against what is there first: a count is hostile too.
+    oids = struct.unpack(f">{count}I", reader.take(4 * count))
+    return Truncate(oids, bool(flags & 1), bool(flags & 2))
+
+
+def _message(reader: _Reader) -> Message:
+    flags, lsn, prefix = reader.number("B"), reader.number("Q"), reader.text()
+    return Message(bool(flags & 1), lsn, prefix, reader.take(reader.number("i")))
+
+
+_MESSAGES: dict[bytes, Callable[[_Reader], Told]] = {
+    b"B": _begin,
+    b"C": _commit,
+    b"O": _origin,
+    b"R": _relation,
+    b"Y": _type,
+    b"I": _insert,
+    b"U": _update,
+    b"D": _delete,
+    b"T": _truncate,
+    b"M": _message,
+}

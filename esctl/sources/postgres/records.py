@@ -1,0 +1,216 @@
+"""Messages of pgoutput as records: one JSON object each, with what its transaction and its table say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+from msgspec import Struct, field
+
+from esctl.sources.postgres.lsn import lsn_text
+from esctl.sources.postgres.pgoutput import (
+    UNCHANGED,
+    DecodeError,
+    Delete,
+    Insert,
+    Message,
+    Relation,
+    Told,
+    Truncate,
+    Type,
+    Update,
+    Value,
+    Values,
+)
+
+Keys = Callable[[Relation], tuple[str, ...] | None]
+"""Tells the primary key of a table as the database has it now; None where it has no such table any more."""
+
+_BUILT_IN = {
+    16: "bool", 17: "bytea", 18: "char", 19: "name", 20: "int8", 21: "int2", 23: "int4", 25: "text", 26: "oid",
+    114: "json", 142: "xml", 700: "float4", 701: "float8", 790: "money", 869: "inet", 1042: "bpchar", 1043: "varchar",
+    1082: "date", 1083: "time", 1114: "timestamp", 1184: "timestamptz", 1186: "interval", 1266: "timetz",
+    1560: "bit", 1562: "varbit", 1700: "numeric", 2950: "uuid", 3802: "jsonb",
+}  # fmt: skip
+_NUMBERS = frozenset({"int8", "int2", "int4", "oid", "float4", "float8", "numeric"})
+_NO_NUMBERS = frozenset({"NaN", "Infinity", "-Infinity"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_encode = msgspec.json.Encoder().encode
+
+
+class Table(Struct):
+    """A table as its last relation message has it: the beginnings of its records, and how its values are written."""
+
+    relation: Relation
+    start: bytes  # of records, behind their transaction: schema, table, key
+    names: tuple[bytes, ...]
+    kinds: tuple[str, ...]
+    identity: tuple[int, ...]  # the columns that old rows name
+
+
+class Records(Struct):
+    """What messages refer to: tables and types by number. `key` tells the primary key of a table."""
+
+    key: Keys
+    tables: dict[int, Table] = field(default_factory=dict)
+    types: dict[int, str] = field(default_factory=dict)
+
+    def learn(self, told: Type) -> None:
+        """Take in what a type is."""
+        self.types[told.oid] = told.name if told.schema == "pg_catalog" else f"{told.schema}.{told.name}"
+
+    def describe(self, relation: Relation) -> bytes | None:
+        """Take in what a table is from here on; return what says so, None where it is known to be so."""
+        known = self.tables.get(relation.oid)
+        if known is not None and known.relation == relation:
+            return None
+        flagged = tuple(column.name for column in relation.columns if column.is_key)
+        key = flagged if relation.identity == "default" else self._primary(relation, flagged)
+        named = {"relation": relation.oid, "schema": relation.schema, "table": relation.table, "key": key}
+        if relation.identity == "index" and flagged != key:
+            named["identity"] = flagged
+        kinds = tuple(self.types.get(c.type) or _BUILT_IN.get(c.type, str(c.type)) for c in relation.columns)
+        start = _encode(named)[1:-1]
+        names = tuple(_encode(column.name) + b":" for column in relation.columns)
+        identity = tuple(i for i, column in enumerate(relation.columns) if column.is_key)
+        self.tables[relation.oid] = Table(relation, start, names, kinds, identity)
+        columns = [
+            {"name": column.name, "type": kind, "type_modifier": column.modifier}
+            for column, kind in zip(relation.columns, kinds, strict=True)
+        ]
+        told = {"replica_identity": relation.identity, "columns": columns}
+        return b",".join([start, _encode(told)[1:-1]])
+
+    def _primary(self, relation: Relation, flagged: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the key of a table whose replica identity is another: as the database has it now.
+
+        A table that is gone is named by its index, or else by all that its rows hold.
+        """
+        there = {column.name for column in relation.columns}
+        found = self.key(relation)
+        if found is not None and all(name in there for name in found):
+            return found
+        return flagged if relation.identity == "index" else ()
+
+    def change(self, told: Insert | Update | Delete) -> bytes:
+        """Write a change of a row. Raises DecodeError where its table was never told, or is another."""
+        table = self._table(told.relation)
+        if isinstance(told, Delete):
+            return b"".join([table.start, b',"old":', self._old(table, told.old, whole=told.old_is_whole)])
+        old = told.old if isinstance(told, Update) else None
+        whole = isinstance(told, Update) and told.old_is_whole
+        new = _filled(told.new, old) if whole and old is not None else told.new
+        parts = [table.start, b',"row":', _row(table, new)]
+        if old is not None:
+            parts += [b',"old":', self._old(table, old, whole=whole)]
+        unchanged = [table.relation.columns[i].name for i, value in enumerate(new) if value is UNCHANGED]
+        if unchanged:
+            parts += [b',"unchanged":', _encode(unchanged)]
+        return b"".join(parts)
+
+    def truncated(self, told: Truncate) -> list[bytes]:
+        """Write a truncation, of each of its tables."""
+        return [self._table(oid).start for oid in told.relations]
+
+    def read(self, oid: int, values: Values) -> bytes:
+        """Write a row as it was read."""
+        table = self._table(oid)
+        return b"".join([table.start, b',"row":', _row(table, values)])
+
+    def _table(self, oid: int) -> Table:
+        found = self.tables.get(oid)
+        if found is None:
+            raise DecodeError(f"a change of the table {oid}, which no message describes")
+        return found
+
+    def _old(self, table: Table, values: Values, *, whole: bool) -> bytes:
+        return _row(table, values, None if whole else table.identity)
+
+
+def message(told: Message) -> bytes:
+    """Write what was emitted into the log: content as text, or in hexadecimal digits where it is none."""
+    try:
+        content: dict[str, str] = {"content": told.content.decode()}
+    except UnicodeDecodeError:
+        content = {"hex": told.content.hex()}
+    return _encode({"prefix": told.prefix, "transactional": told.transactional, **content})[1:-1]
+
+
+class Around(Struct, frozen=True):
+    """What a transaction says of each of its records; `time` is microseconds since 1970."""
+
+    lsn: int
+    xid: int | None = None
+    time: int | None = None
+    origin: str = ""
+
+    def start(self) -> bytes:
+        """Write it as the members that records begin with, behind their action."""
+        told: dict[str, object] = {"lsn": lsn_text(self.lsn)}
+        if self.xid is not None:
+            told["xid"] = self.xid
+        if self.time is not None:
+            told["time"] = time_text(self.time)
+        if self.origin:
+            told["origin"] = self.origin
+        return _encode(told)[1:-1]
+
+
+def record(action: str, around: bytes, rest: bytes) -> bytes:
+    """Put a record together."""
+    return b'{"action":"%b",%b,%b}' % (action.encode(), around, rest)
+
+
+def records_of(told: Told, known: Records, around: bytes) -> Iterable[bytes]:
+    """Write the records that a message of a transaction comes to. Raises DecodeError where it refers to nothing."""
+    if isinstance(told, Insert):
+        return (record("I", around, known.change(told)),)
+    if isinstance(told, Update):
+        return (record("U", around, known.change(told)),)
+    if isinstance(told, Delete):
+        return (record("D", around, known.change(told)),)
+    if isinstance(told, Truncate):
+        return [record("T", around, each) for each in known.truncated(told)]
+    return (record("M", around, message(told)),) if isinstance(told, Message) else ()
+
+
+def time_text(micros: int) -> str:
+    """Write microseconds since 1970 as RFC 3339 in UTC; beyond the years that it has, as a number."""
+    try:
+        return (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    except OverflowError:
+        return str(micros)
+
+
+def _filled(new: Values, old: Values) -> Values:
+    """Return a new row with the values that were not changed, as the old row, which is whole, has them."""
+    return tuple(old[i] if value is UNCHANGED and i < len(old) else value for i, value in enumerate(new))
+
+
+def _row(table: Table, values: Values, only: Sequence[int] | None = None) -> bytes:
+    if len(values) != len(table.names):
+        named = f"{table.relation.schema}.{table.relation.table}"
+        raise DecodeError(f"a row of {len(values)} values, where {named} has {len(table.names)} columns")
+    rows = zip(table.names, values, table.kinds, strict=True)
+    chosen = rows if only is None else (row for i, row in enumerate(rows) if i in only)
+    return b"{%b}" % b",".join([name + _value(value, kind) for name, value, kind in chosen if value is not UNCHANGED])
+
+
+def _value(value: Value, kind: str) -> bytes:
+    if value is None:
+        return b"null"
+    if isinstance(value, bytes):
+        return _text_as_it_is(value)
+    assert isinstance(value, str)
+    if kind in _NUMBERS and value not in _NO_NUMBERS:
+        return value.encode()
+    if kind == "bool":
+        return b"true" if value == "t" else b"false"
+    return _encode(value)
+
+
+def _text_as_it_is(value: bytes) -> bytes:
+    """Write a text that is not UTF-8, byte by byte: its record is told to be invalid, and nothing of it is lost."""
+    escaped = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return b'"%b"' % b"".join(b"\\u%04x" % byte if byte < 0x20 else bytes([byte]) for byte in escaped)

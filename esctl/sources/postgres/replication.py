@@ -1,0 +1,217 @@
+"""A replication connection to a PostgreSQL server: commands in, the messages of a slot out, confirmations back."""
+
+from __future__ import annotations
+
+import select
+import struct
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from esctl.errors import InputError, UsageError
+from esctl.sources.postgres.lsn import lsn_text
+from esctl.sources.postgres.pgoutput import EPOCH_MICROSECONDS
+
+if TYPE_CHECKING:
+    import psycopg
+
+CONFIRM_SECONDS = 10.0
+"""The longest that the server is not told how far it is confirmed: well below its `wal_sender_timeout`."""
+_COPY_BOTH = 8
+_HINT = "look at the address, and at what the server's own log says"
+
+
+class Streamed(Struct, frozen=True):
+    """A message of the slot's plugin."""
+
+    data: bytes
+
+
+class Alive(Struct, frozen=True):
+    """The server says how far its log goes. All before that was sent."""
+
+    end: int
+
+
+class ServerError(InputError):
+    """Report what a server refused; `state` is the SQLSTATE, empty where the connection was lost."""
+
+    def __init__(self, message: str, hint: str = "", state: str = "") -> None:
+        super().__init__(message, hint)
+        self.state = state
+
+
+def quoted(name: str) -> str:
+    """Quote a name for a command of replication."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_text(text: str) -> str:
+    """Quote a text for a command of replication, which knows no escapes but a doubled quote."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextmanager
+def told(where: str) -> Iterator[None]:
+    """Turn errors of the database into ours, with no address in them: it may lead to a password."""
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        said = lines[0].removeprefix("connection failed: ") if lines else "it cannot be reached"
+        raise ServerError(f"{where}: {said}", _HINT, error.sqlstate or "") from error
+
+
+def connect(conninfo: str, where: str, **more: Any) -> psycopg.Connection[Any]:
+    """Open a connection. Raises UsageError where psycopg is missing, ServerError where there is no way in."""
+    try:
+        import psycopg
+    except ImportError:
+        raise UsageError("postgres://... needs psycopg", "pip install 'esctl-audit[postgres]'") from None
+    with told(where):
+        return psycopg.connect(conninfo, autocommit=True, application_name="esctl", client_encoding="UTF8", **more)
+
+
+class Replication:
+    """A connection that is told to stream, or that answers simple commands until then."""
+
+    def __init__(self, conninfo: str, where: str) -> None:
+        self._where = where
+        self._connection = connect(conninfo, where, replication="database")
+        self._said = 0.0  # when the server was last told how far it is confirmed
+        self._confirmed = 0
+        self.streaming = False
+
+    def close(self) -> None:
+        """Disconnect. What was not confirmed is sent again to the next who asks."""
+        self.streaming = False
+        self._connection.close()
+
+    def ask(self, command: str) -> list[dict[str, str | None]]:
+        """Run a command; return its rows by name of column. Raises ServerError where it is refused."""
+        result = self._exec(command)
+        names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
+        return [
+            {name: _decoded(result.get_value(row, column)) for column, name in enumerate(names)}
+            for row in range(result.ntuples)
+        ]
+
+    def copy_out(self, command: str) -> Iterator[bytes]:
+        """Run a COPY ... TO STDOUT; yield its rows as they come."""
+        self._exec(command)
+        pgconn = self._connection.pgconn
+        with told(self._where):
+            while True:
+                size, data = pgconn.get_copy_data(0)
+                if size < 0:
+                    break
+                yield bytes(data)
+            while (result := pgconn.get_result()) is not None:
+                if result.error_message:
+                    raise self._refused(result)
+
+    def start(self, slot: str, publications: Sequence[str], confirmed: int = 0) -> None:
+        """Begin to stream a slot from where it was confirmed. Raises ServerError where that is refused."""
+        listed = quoted_text(",".join(map(quoted, publications)))
+        messages = self._connection.info.server_version >= 140000
+        options = f"proto_version '1', publication_names {listed}" + ", messages 'true'" * messages
+        self._exec(f"START_REPLICATION SLOT {quoted(slot)} LOGICAL 0/0 ({options})")
+        self._confirmed, self.streaming, self._said = confirmed, True, time.monotonic()
+
+    def receive(self, seconds: float) -> Streamed | Alive | None:
+        """Return the next message; None where none comes within so many seconds, while the server is kept waiting."""
+        deadline = time.monotonic() + seconds
+        with told(self._where):
+            while True:
+                self._keep_alive()
+                size, data = self._connection.pgconn.get_copy_data(1)
+                if size > 0:
+                    return self._received(bytes(data))
+                if size < 0:
+                    raise self._ended()
+                if not self._wait(deadline - time.monotonic()):
+                    return None
+
+    def confirm(self, end: int) -> None:
+        """Tell the server that all before `end` is kept, and need not be sent again."""
+        if end <= self._confirmed and self._confirmed:
+            return
+        self._confirmed = end
+        with told(self._where):
+            self._say()
+
+    def _keep_alive(self) -> None:
+        if time.monotonic() - self._said >= CONFIRM_SECONDS:
+            self._say()
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait for bytes; return whether there are any."""
+        if seconds <= 0:
+            return False
+        pgconn = self._connection.pgconn
+        readable, _, _ = select.select([pgconn.socket], [], [], min(seconds, CONFIRM_SECONDS))
+        if readable:
+            pgconn.consume_input()
+        return bool(readable) or seconds > CONFIRM_SECONDS
+
+    def _received(self, data: bytes) -> Streamed | Alive:
+        kind = data[:1]
+        if kind == b"w" and len(data) >= 25:
+            return Streamed(data[25:])
+        if kind == b"k" and len(data) == 18:
+            end, _, answer = struct.unpack(">QqB", data[1:])
+            if answer:
+                self._say()
+            return Alive(end)
+        raise InputError(f"{self._where}: the server sent {len(data)} bytes that are no message of replication", _HINT)
+
+    def _say(self) -> None:
+        """Send a standby status update: written, flushed and applied up to what is confirmed."""
+        now = time.time_ns() // 1000 - EPOCH_MICROSECONDS
+        places = (self._confirmed, self._confirmed, self._confirmed)
+        pgconn = self._connection.pgconn
+        pgconn.put_copy_data(struct.pack(">cQQQqB", b"r", *places, now, 0))
+        while pgconn.flush():
+            select.select([pgconn.socket], [pgconn.socket], [], CONFIRM_SECONDS)
+            pgconn.consume_input()
+        self._said = time.monotonic()
+
+    def _exec(self, command: str) -> Any:
+        from psycopg.pq import ExecStatus
+
+        with told(self._where):
+            result = self._connection.pgconn.exec_(command.encode())
+        fine = (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK, ExecStatus.COPY_OUT, ExecStatus.COPY_BOTH)
+        if result.status not in fine:
+            raise self._refused(result)
+        return result
+
+    def _refused(self, result: Any) -> ServerError:
+        from psycopg.pq import DiagnosticField
+
+        state = _decoded(result.error_field(DiagnosticField.SQLSTATE)) or ""
+        said = _decoded(result.error_field(DiagnosticField.MESSAGE_PRIMARY)) or "the connection was lost"
+        return ServerError(f"{self._where}: {said}", _HINT, state)
+
+    def _ended(self) -> ServerError:
+        """Return why the server streams no more."""
+        self.streaming = False
+        result = self._connection.pgconn.get_result()
+        if result is None or not result.error_message:
+            return ServerError(f"{self._where}: the server ended the stream", _HINT)
+        return self._refused(result)
+
+
+def _decoded(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
+
+
+def server_end(replication: Replication) -> tuple[str, int, str]:
+    """Return the system identifier, the timeline, and the place that the server's log goes to (IDENTIFY_SYSTEM)."""
+    (row,) = replication.ask("IDENTIFY_SYSTEM")
+    return row["systemid"] or "", int(row["timeline"] or 0), row["xlogpos"] or lsn_text(0)
