@@ -17,7 +17,7 @@ from esctl.index.envelope.envelope_sql import listed_roles, stanza_roles
 from esctl.index.envelope.event_columns import batched, read_events
 from esctl.index.envelope.event_sql import Group, sampled_columns
 from esctl.index.files.last_placed import Before
-from esctl.index.files.manifest import ERASED
+from esctl.index.files.manifest import ERASED, NONE_NEEDED
 from esctl.index.files.payload_columns import PayloadColumn, json_kind_sql, null_mark
 from esctl.index.files.sort_rows import Rows, arrange, unsorted_rows_sql
 from esctl.index.seen_ids.find import find_repeats
@@ -52,6 +52,7 @@ class ChunkEvents(Struct, frozen=True):
     shapeless: int
     erased: int
     undated: int
+    untimed: int
     ties: bool
     fields: tuple[tuple[str, tuple[str, ...]], ...]  # top-level payload field, the JSON types it has
     loose: tuple[str, ...]  # of these, those of payloads that fit no columns
@@ -184,6 +185,7 @@ def _built(
         shapeless=_shapeless(connection, events, foldable),
         erased=erased,
         undated=len(events) - events["undated"].null_count,
+        untimed=_count(pc.equal(events["undated"], NONE_NEEDED)),
         ties=events["tie"].null_count < len(events),
         fields=_fields(events, columns, loose),
         loose=tuple(loose),

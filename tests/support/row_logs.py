@@ -17,7 +17,7 @@ PLACEHOLDER = "__debezium_unavailable_value"
 class Work:
     """One statement: on the row of a key, or on all. `big` None: the big value is not written."""
 
-    what: Literal["insert", "update", "delete", "rekey", "truncate", "read"]
+    what: Literal["insert", "update", "delete", "rekey", "truncate", "read", "rollback"]
     key: int
     new_key: int
     small: int | None
@@ -26,7 +26,19 @@ class Work:
 
 def work() -> st.SearchStrategy[Work]:
     """Draw statements; those that no table would take do nothing."""
-    kinds = ["insert", "insert", "insert", "update", "update", "delete", "rekey", "rekey", "read", "truncate"]
+    kinds = [
+        "insert",
+        "insert",
+        "insert",
+        "update",
+        "update",
+        "delete",
+        "rekey",
+        "rekey",
+        "read",
+        "truncate",
+        "rollback",
+    ]
     keys = st.integers(0, 3)
     values = st.none() | st.integers(0, 2)
     return st.builds(Work, st.sampled_from(kinds), keys, keys, values, st.sampled_from([None, "x", "y"]))
@@ -60,6 +72,8 @@ class Done:
 def done(model: Model, each: Work) -> Done | None:
     """Do a statement; None where it does nothing."""
     table, row = model.table, model.table.get(each.key)
+    if each.what == "rollback":
+        return None  # no log tells of it
     if each.what == "truncate":
         table.clear()
         return Done("truncate", None, None)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
+from esctl.index.files.manifest import IS_UNDATED
 
 
 def find_undated(scope: Scope, after: int = 0) -> tuple[int, int, str, str] | None:
     """Return how many are behind a position, and the first one: its position, why, its source; None for none."""
-    rows = scope.view.relation(
-        ["position", "undated", "source"], None, [f"position > {int(after)}", "undated IS NOT NULL"]
-    )
+    rows = scope.view.relation(["position", "undated", "source"], None, [f"position > {int(after)}", IS_UNDATED])
     sql = f"""SELECT count(DISTINCT position), min(position), arg_min(undated, position), arg_min(source, position)
         FROM ({rows})"""
     with explained():

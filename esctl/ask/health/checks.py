@@ -14,7 +14,7 @@ from esctl.ask.scope.ignored import ignored
 from esctl.ask.scope.scope import Scope, claims
 from esctl.engine.exact_text import json_string_sql, time_text
 from esctl.engine.quoting import like_pattern, literal
-from esctl.index.files.manifest import UNREADABLE
+from esctl.index.files.manifest import IS_UNDATED, UNREADABLE
 from esctl.index.pruning import ALWAYS, Predicate, Test, all_of, any_of
 from esctl.index.scan import FOLDABLE, IndexView, Read
 from esctl.index.seen_ids.apart import apart
@@ -119,7 +119,7 @@ def invalid(context: CheckContext) -> str:
 
 def undated(context: CheckContext) -> str:
     """Select events without a time of their own that can be read."""
-    found = context.asked(["invalid IS NULL", "undated IS NOT NULL"], "undated")
+    found = context.asked(["invalid IS NULL", IS_UNDATED], "undated")
     return f"SELECT * REPLACE (CAST(NULL AS TIMESTAMP) AS time) FROM ({found})"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from esctl.ask.scope.bounds import bound, entity_conditions, known_conditions
 from esctl.ask.scope.scope import Scope, claims
 from esctl.engine.duckdb import explained, single_row
-from esctl.index.files.manifest import IS_ERASED, UNREADABLE
+from esctl.index.files.manifest import IS_ERASED, IS_UNDATED, UNREADABLE
 from esctl.index.pruning import Test
 from esctl.index.scan import Read
 from esctl.model import AsOf
@@ -16,7 +16,7 @@ _COUNTS = {
     "conflicts": "conflict",
     "invalid": UNREADABLE,
     "duplicates": "duplicate_of IS NOT NULL AND NOT conflict",
-    "undated": "undated IS NOT NULL",
+    "undated": IS_UNDATED,
 }
 _PAYLOADS = "payloads"
 _WORDS = {
@@ -64,6 +64,7 @@ def erased_note(scope: Scope, at: AsOf | None = None) -> str:
 def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:
     files = scope.view.manifest.files
     whole = {name: sum(getattr(file, name) for file in files) for name in _COUNTS}
+    whole["undated"] -= sum(file.untimed for file in files)
     whole |= {_PAYLOADS: scope.view.manifest.shapeless}
     narrowed = scope.entities or scope.projection or scope.known_at or scope.without or at or scope.view.upto
     if not narrowed or not any(whole.values()):

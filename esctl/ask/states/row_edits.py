@@ -62,7 +62,8 @@ def _asked(scope: Scope, events: str) -> _Asked:
     found = scope.connection.execute(f"""SELECT tab, bool_or(coalesce(role = 'copy', false)),
             bool_or(coalesce(role = 'match', false)) AND count(DISTINCT position) FILTER (type = 'delete')
                 = count(*) FILTER (type = 'delete' AND role = 'match'), bool_or(type = 'truncate'),
-            bool_or(coalesce(role = 'old', false)), bool_or(type = 'read') AND count(*) > count(DISTINCT entity),
+            bool_or(coalesce(role IN ('old', 'patch'), false)),
+            bool_or(type = 'read') AND count(*) > count(DISTINCT entity),
             bool_or(coalesce(role = 'match', false))
         FROM ({events}) GROUP BY tab ORDER BY tab""").fetchall()
     followed = frozenset(tab for tab, copies, matches, *_ in found if copies or matches)
@@ -74,7 +75,8 @@ def _asked(scope: Scope, events: str) -> _Asked:
         rows = f"""SELECT entity FROM ({events}) WHERE tab IN ({tabs}) GROUP BY entity
             HAVING max(key) FILTER (type = 'read') > min(key) UNION
             SELECT entity FROM ({events}) WHERE tab IN ({tabs}) AND position IN (
-                SELECT position FROM ({events}) WHERE role = 'old')"""
+                SELECT position FROM ({events}) WHERE role = 'old')
+            OR tab IN ({tabs}) AND role = 'patch'"""
         if not scope.connection.execute(f"SELECT 1 FROM ({rows}) LIMIT 1").fetchall():
             rows = ""
     truncated = frozenset(tab for tab, _, _, truncates, *_ in found if truncates)

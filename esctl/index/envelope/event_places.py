@@ -13,6 +13,7 @@ from esctl.index.decode.times.epochs import FIRST
 from esctl.index.envelope.clock_changes import settled
 from esctl.index.envelope.event_sql import Group
 from esctl.index.files.last_placed import TIE_SHIFT, Before
+from esctl.index.files.manifest import NONE_NEEDED
 
 Numbers = npt.NDArray[np.int64]
 
@@ -38,7 +39,7 @@ def placed(chunk: pa.Table, found: pa.Table, groups: Sequence[Group], before: Be
     columns = {"time": instants, "undated": nothing, "tie": pa.nulls(len(own), pa.int64())}
     nanos = pc.fill_null(found["nanos"].combine_chunks(), 0).to_numpy().astype(np.int64)
     if undated.any():
-        columns["undated"] = pc.if_else(lacking, pc.coalesce(found["unreadable"].combine_chunks(), NO_TIME), nothing)
+        columns["undated"] = pc.if_else(lacking, pc.coalesce(_lacking_as(found, groups), NO_TIME), nothing)
         timed = _marked(groups, found, lambda group: bool(group.stanza.time))
         columns["time"], nanos = _carried(chunk, instants, nanos, undated, timed & ~newest_first, timed, before)
     if before is not None and before.fixed:
@@ -46,6 +47,22 @@ def placed(chunk: pa.Table, found: pa.Table, groups: Sequence[Group], before: Be
     if newest_first.any() or nanos.any():
         columns["tie"] = _ties(chunk["position"].to_numpy(), nanos, newest_first)
     return columns
+
+
+def _lacking_as(found: pa.Table, groups: Sequence[Group]) -> pa.Array:
+    """Return what is said of an event without a time, null where that is just so."""
+    said = found["unreadable"].combine_chunks()
+    ignoring = [group for group in groups if group.stanza.ignore_types and group.stanza.time]
+    if not ignoring:
+        return said
+    kinds, stanzas = found["type"].combine_chunks(), found["stanza"].combine_chunks()
+    needless = pa.array(np.zeros(len(found), np.bool_))
+    for group in ignoring:
+        for glob in group.stanza.ignore_types:
+            of_type = pc.match_like(kinds, glob.replace("%", r"\%").replace("_", r"\_").replace("*", "%"))
+            matching = pc.and_(pc.fill_null(of_type, False), pc.equal(stanzas, group.stanza_number))
+            needless = pc.or_(needless, matching)
+    return pc.if_else(pc.and_(needless, said.is_null()), NONE_NEEDED, said)
 
 
 def _passes(chunk: pa.Table, found: pa.Table, instants: pa.Array, before: Before | None) -> pa.Array:

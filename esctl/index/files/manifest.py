@@ -28,6 +28,9 @@ _FILE_NAME = re.compile(r"\d{20}-\d{20}\.[0-9a-f]{8}\.(?:parquet|ids)", re.ASCII
 FORMAT = 11
 ERASED = "erased"
 """What the column `invalid` says of a record that was erased; it counts apart from those that could not be read."""
+NONE_NEEDED = "no time, as it needs none"
+"""Why an event is undated that is of no entity, and declared to be of none: a tombstone. It is no finding."""
+IS_UNDATED = f"(undated IS NOT NULL AND undated <> '{NONE_NEEDED}')"
 IS_ERASED, UNREADABLE = f"invalid = '{ERASED}'", f"invalid <> '{ERASED}'"
 _DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before it, closed by a brace
 
@@ -81,6 +84,7 @@ class IndexFile(Struct, frozen=True):
     loose: tuple[str, ...]  # of these, those of payloads that stand in `data`
     tallies: tuple[Tally, ...] = ()
     shapeless: int = 0  # valid events of an entity whose payload is neither an object nor null
+    untimed: int = 0  # of the undated ones, those that need no time
 
     @property
     def ranges(self) -> tuple[ByteRange, ...]:

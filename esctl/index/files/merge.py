@@ -31,7 +31,7 @@ SAMPLED = 100
 """Of so many rows, one is looked at to find where those begin and end."""
 _SUMS = (
     "rows", "events", "untyped", "unsequenced", "duplicates", "conflicts", "invalid", "homeless", "erased", "shapeless",
-    "undated",
+    "undated", "untimed",
 )  # fmt: skip
 
 

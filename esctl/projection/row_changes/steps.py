@@ -13,6 +13,7 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esctl.projection.json_values import loads
+from esctl.projection.row_changes.patches import patched
 from esctl.projection.row_changes.rules import COPIES
 
 COUNT = "_copies"
@@ -106,7 +107,7 @@ def _step(table: _Table, change: Change, told: bool) -> Edit:
         return _truncated(table, change, told)
     if "copy" in parts:
         return _copied(table, change, parts["copy"], parts.get("old"))
-    main = parts.get("partial") or parts.get("")
+    main = parts.get("partial") or parts.get("patch") or parts.get("")
     if change.type == "delete":
         return _deleted(table, change, main, parts.get("match"))
     return Edit(change.position, (), ()) if main is None else _changed(table, change, main, parts)
@@ -165,14 +166,21 @@ def _changed(table: _Table, change: Change, main: Part, parts: dict[str, Part]) 
     elif old is not None:
         gone.append(old.role_order)  # it has ended before, or is this very row
         before = before or (table.last_ended if table.identity else table.ended.get(old.entity)) or {}
-    row = {**(before or {}), **data} if main.role == "partial" else data
+    row = _after(before or {}, main.role, data)
     if change.type == "read" and table.live.get(entity) == row:
         return Edit(change.position, (*gone, main.role_order), tuple(come))
-    if main.role == "partial" and (old is not None or moved is not None) and entity not in table.live:
+    inherits = main.role == "partial" and (old is not None or moved is not None) and entity not in table.live
+    if inherits or main.role == "patch":
         gone.append(main.role_order)
         come.append(Part(entity, None, 0, main.kind, row))
     table.begin(entity, row)
     return Edit(change.position, tuple(gone), tuple(come))
+
+
+def _after(before: Row, role: str | None, data: Row) -> Row:
+    if role == "patch":
+        return patched(before, data)
+    return {**before, **data} if role == "partial" else data
 
 
 def _moved(table: _Table, data: Row, old: Part | None, match: Part | None) -> str | None:

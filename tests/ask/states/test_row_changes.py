@@ -12,10 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.cli_harness import good
+from tests.support import effort
+from tests.support.cli_harness import esctl, good
+from tests.support.connector_logs import CONNECTORS, document
 from tests.support.row_logs import DIALECTS, Model, Work, work
 
-WRITERS = sorted(DIALECTS)
+WRITERS = {**DIALECTS, **CONNECTORS}
+PRESETS = dict.fromkeys(CONNECTORS, "debezium")
+"""The preset of each writer that is not its name."""
+SHOWN = {"mongodb": document}
+"""How a writer's rows are made, where they are not those of the table."""
 
 
 def replayed(folder: Path, *options: str) -> Counter[str]:
@@ -32,7 +38,7 @@ def expected(rows: Sequence[dict[str, Any]]) -> Counter[str]:
 
 
 @pytest.mark.parametrize("dialect", WRITERS)
-@settings(max_examples=12, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=12 if effort.ALL else 4, suppress_health_check=list(HealthCheck), deadline=None)
 @given(done=st.lists(work(), min_size=1, max_size=25))
 def test_a_log_replays_to_the_table(dialect: str, tmp_path_factory: Any, done: list[Work]) -> None:
     folder = tmp_path_factory.mktemp("rows")
@@ -40,12 +46,12 @@ def test_a_log_replays_to_the_table(dialect: str, tmp_path_factory: Any, done: l
     lines: list[str] = []
     states = []
     for each in done:
-        lines += DIALECTS[dialect](model, each)
-        states.append((len(lines), [dict(row) for row in model.rows()]))
+        lines += WRITERS[dialect](model, each)
+        states.append((len(lines), [SHOWN.get(dialect, dict)(row) for row in model.rows()]))
     if not lines:
         return
     (folder / "a.jsonl").write_text("\n".join(lines) + "\n")
-    good("ingest", "a.jsonl", "--preset", dialect.partition("-")[0], cwd=folder)
+    good("ingest", "a.jsonl", "--preset", PRESETS.get(dialect, dialect), cwd=folder)
     for at, rows in {states[len(states) // 2][0]: states[len(states) // 2], states[-1][0]: states[-1]}.values():
         if at:
             assert replayed(folder, "--at", f"@{at}") == expected(rows)
@@ -85,3 +91,18 @@ def test_rows_without_a_key_are_counted(tmp_path_factory: Any, done: list[tuple[
     (folder / "a.jsonl").write_text("\n".join(lines) + "\n")
     good("ingest", "a.jsonl", "--preset", "debezium", cwd=folder)
     assert replayed(folder) == expected([{"v": value, "w": None} for value in held.elements()])
+
+
+def test_nothing_is_said_where_nothing_is_wrong(tmp_path: Path) -> None:
+    model, lines = Model(), []
+    for each in (Work("insert", 1, 1, 1, "x"), Work("delete", 1, 1, None, None), Work("insert", 2, 2, 1, "y")):
+        lines += DIALECTS["debezium"](model, each)
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    done = esctl("ingest", "a.jsonl", cwd=tmp_path)
+    assert (done.code, "note:" in done.err, "warning:" in done.err) == (0, False, False), done.err
+    found = good("doctor", cwd=tmp_path)
+    assert [row["check"] for row in found.rows if row["count"]] == []
+    replay = esctl("replay", cwd=tmp_path)
+    assert "note:" not in replay.err
+    shown = good("log", "--ignored", cwd=tmp_path).rows
+    assert [(row["type"], row["time"]) for row in shown] == [("tombstone", None)]

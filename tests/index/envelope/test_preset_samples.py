@@ -72,6 +72,9 @@ def test_a_sample_is_read_as_its_events(name: str, tmp_path: Path) -> None:
     assert f"preset {name.partition('.')[0]}:" in done.err
     assert good("log", "--columns", COLUMNS, cwd=tmp_path).rows == sample["expected"]
     states = good("replay", cwd=tmp_path).rows
+    assert {row["entity"]: row["state"] for row in states} == sample.get(
+        "states", {r["entity"]: r["state"] for r in states}
+    )
     assert {row["entity"] for row in states} <= {row["entity"] for row in sample["expected"]}  # some are deleted
     assert esctl("doctor", "--payloads", cwd=tmp_path).rows == []
 

@@ -24,8 +24,9 @@ class RowChange(Struct, frozen=True):
     """One change.
 
     `row` is the row after it, of a delete what is known of it. `partial`: columns that are missing in it keep their
-    values. `key` names the columns that tell rows apart; None: the log does not say. `old` are the values of these
-    before a change of them. `match` are values that name the row where its key is not told.
+    values; `patched`: `row` says which parts of a document changed. `key` names the columns that tell rows apart;
+    None: the log does not say. `old` are the values of these before a change of them. `match` are values that name
+    the row where its key is not told.
     """
 
     type: str
@@ -40,6 +41,10 @@ class RowChange(Struct, frozen=True):
     order: tuple[int | str | None, ...] = ()
     time: int | str | None = None
     transaction: str | None = None
+    id: str | None = None
+    actor: str | None = None
+    patched: bool = False
+    server: object = None  # whose log `order` is a place in
 
 
 class Beside(Struct, frozen=True):
@@ -63,6 +68,8 @@ def written(change: RowChange | Beside, keys: Keys) -> str:
     found: dict[str, Any] = {"type": change.type, "kind": change.table, **_entities(change, table, keys)}
     found |= zip(("seq", "seq2", "seq3"), change.order, strict=False)
     found["time"], found["tx"], found["row"] = change.time, change.transaction, change.row
+    found |= {"id": change.id} if change.id is not None else {}
+    found |= {"actor": change.actor} if change.actor is not None else {}
     return _ENCODER.encode(found).decode()
 
 
@@ -75,7 +82,8 @@ def _entities(change: RowChange, table: str, keys: Keys) -> dict[str, str]:
     """Name the row that a change leaves, and the one that it ends where that is another, by role.
 
     `entity`: the row is whole; `partial`: what is missing in it keeps its value; `copy`: the table may hold it several
-    times; `old`: the row ends; `match`: values name the row, its key may be invented; `table`: all its rows end.
+    times; `patch`: parts of a document change; `old`: the row ends; `match`: values name the row, its key may be
+    invented; `table`: all its rows end. None where nothing says which row it is.
     """
     if change.type == TRUNCATE:
         return {"table": table}
@@ -84,8 +92,10 @@ def _entities(change: RowChange, table: str, keys: Keys) -> dict[str, str]:
         names = guessed_key(change.row)
     role = "entity" if names else "copy"
     names = names or tuple(change.row)
-    if change.partial and role == "entity" and change.type != DELETE:
-        role = "partial"
+    if not names and change.match is None:
+        return {}  # nothing says which row it is
+    if role == "entity" and change.type != DELETE:
+        role = "patch" if change.patched else "partial" if change.partial else role
     old = None if change.old is None else row_name(table, names, {**change.row, **change.old})
     found = {}
     if change.match is not None and not all(name in change.match for name in names):

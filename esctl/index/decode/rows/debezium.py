@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
+from esctl.index.decode.rows.cells import written_cells
 from esctl.index.decode.rows.change import (
     DELETE,
     INSERT,
@@ -22,7 +23,9 @@ from esctl.index.decode.rows.change import (
     text_of,
 )
 from esctl.index.decode.rows.connect_types import Convert, converted_row, struct_converters, variable_scale
-from esctl.index.decode.rows.messages import Message, message_of
+from esctl.index.decode.rows.documents import columns_alone, document, patch, plain_value
+from esctl.index.decode.rows.messages import Message, exact, message_of
+from esctl.index.decode.rows.places import order_of, server_of, time_of, transaction_name, transaction_of
 
 UNAVAILABLE = "__debezium_unavailable_value"
 _BASE64 = base64.b64encode(UNAVAILABLE.encode()).decode()
@@ -36,7 +39,7 @@ _PLACEHOLDERS = (
     {UNAVAILABLE: UNAVAILABLE},
 )
 """What stands for a value that was not changed and so not logged, in a column of each type."""
-_TYPES = {"c": INSERT, "u": UPDATE, "d": DELETE, "r": READ, "t": TRUNCATE}
+_TYPES = {"c": INSERT, "i": INSERT, "u": UPDATE, "d": DELETE, "r": READ, "t": TRUNCATE}
 _OLD_KEY, _NEW_KEY = "__debezium.oldkey", "__debezium.newkey"
 
 
@@ -45,13 +48,13 @@ def read(record: Any) -> RowChange | Beside | None:
     message = message_of(record)
     value, schema = unwrapped(message.value)
     if value is None:
-        return Beside("tombstone") if message.dumped or schema is not None else None
+        return Beside("tombstone", message.time) if message.dumped or schema is not None else None
     if not isinstance(value, dict):
         return None
     operation, source = value.get("op"), value.get("source")
     if isinstance(operation, str) and isinstance(source, dict):
         if operation == "m":
-            return Beside("message", _time(value, source), data=value.get("message"))
+            return Beside("message", time_of(value, source), data=value.get("message"))
         return _change(message, value, source, schema) if operation in _TYPES else None
     return _beside(value)
 
@@ -67,7 +70,7 @@ def _beside(value: dict[str, Any]) -> Beside | None:
     status = value.get("status")
     if status in ("BEGIN", "END") and "id" in value:
         kept = {name: value[name] for name in ("event_count", "data_collections") if value.get(name) is not None}
-        transaction = _transaction(value["id"])
+        transaction = transaction_name(value["id"])
         return Beside("begin" if status == "BEGIN" else "commit", plain(value.get("ts_ms")), transaction, kept or None)
     if "historyRecord" in value or ("source" in value and "tableChanges" in value):
         kept = {name: value[name] for name in ("databaseName", "schemaName", "ddl") if value.get(name) is not None}
@@ -79,35 +82,89 @@ def _change(
     message: Message, value: dict[str, Any], source: dict[str, Any], schema: Mapping[str, Any] | None
 ) -> RowChange | None:
     kind = _TYPES[value["op"]]
+    if kind == READ and source.get("connector") == "cassandra":
+        kind = DELETE  # of a range of rows, which are not told
     converters = _converters(schema)
-    key, _ = unwrapped(message.key)
+    is_document = source.get("collection") is not None
+    key = _key(message, converters.get("before"), is_document=is_document)
     names = tuple(key) if isinstance(key, dict) and key else None
     if names is None and message.dumped:
         names = ()  # a table without a key
-    before, after = (_row(value.get(side), converters.get(side)) for side in ("before", "after"))
-    if after is None and kind in (INSERT, UPDATE, READ):
-        return None  # what a document became is not told
-    row, partial = after or {}, False
-    match = None
-    if kind == DELETE:
-        row, match = _deleted(before, key)
-    elif after is not None:
-        row = {name: item for name, item in after.items() if item not in _PLACEHOLDERS}
-        partial = len(row) < len(after)
+    before, after = (_side(value.get(side), converters.get(side), is_document) for side in ("before", "after"))
+    told = _told(value, kind, before, after, key, converters.get("after"))
+    if told is None:
+        return None
     return RowChange(
         kind,
-        text_of(source.get("schema")) or text_of(source.get("db")),
+        text_of(source.get("schema")) or text_of(source.get("db")) or text_of(source.get("keyspace")),
         text_of(source.get("table")) or text_of(source.get("collection")),
-        row,
-        partial,
-        names,
+        told.row,
+        told.partial,
+        tuple(told.row) if names is None and told.cells and kind == DELETE else names,
         named=key if isinstance(key, dict) else None,
-        old=_old(message, before) if kind in (INSERT, UPDATE) else None,
-        match=match,
-        order=_order(source),
-        time=_time(value, source),
-        transaction=_transaction_of(value, source),
+        old=_old(message, before) if kind in (INSERT, UPDATE) and not told.cells else None,
+        match=told.match,
+        order=order_of(source),
+        time=time_of(value, source),
+        transaction=transaction_of(value, source),
+        patched=told.patched,
+        server=server_of(source),
     )
+
+
+class _Told(Struct, frozen=True):
+    """What a change tells of its row; `cells`: those of the columns that were written."""
+
+    row: Row = {}
+    partial: bool = False
+    patched: bool = False
+    cells: bool = False
+    match: Row | None = None
+
+
+def _told(
+    value: Mapping[str, Any],
+    kind: str,
+    before: Row | None,
+    after: Row | None,
+    key: Any,
+    converters: Mapping[str, Convert] | None,
+) -> _Told | None:
+    """Return what a change tells of its row; None where it does not tell what became of it."""
+    cells = written_cells(value.get("after"))
+    if cells is not None:
+        return _Told(_converted(cells, converters), partial=True, cells=True)
+    if kind == DELETE:
+        row, match = _deleted(before, key)
+        return _Told(row, match=match)
+    if after is not None:
+        row = {name: item for name, item in after.items() if item not in _PLACEHOLDERS}
+        return _Told(row, partial=len(row) < len(after))
+    if kind == TRUNCATE:
+        return _Told()
+    changed = patch(value.get("updateDescription"))
+    columns = None if changed is None else columns_alone(changed)
+    if columns is not None:
+        return _Told(columns, partial=True)
+    return None if changed is None else _Told(changed, patched=True)
+
+
+def _key(message: Message, of_row: Mapping[str, Convert] | None, *, is_document: bool) -> Any:
+    """Return the key of a message; of a document, its `_id`, which is told as JSON text."""
+    key, schema = unwrapped(message.key)
+    if is_document and isinstance(key, dict) and key.keys() == {"id"}:
+        return {"_id": _id(key["id"])}
+    if not isinstance(key, dict):
+        return key
+    cells = written_cells(key)
+    return _converted(key if cells is None else cells, struct_converters(schema) if schema else of_row or {})
+
+
+def _id(told: Any) -> Any:
+    try:
+        return plain_value(exact(told) if isinstance(told, str) else told)
+    except ValueError:
+        return told
 
 
 def _deleted(before: Row | None, key: Any) -> tuple[Row, Row | None]:
@@ -153,22 +210,17 @@ def _converters(schema: Mapping[str, Any] | None) -> Mapping[str, dict[str, Conv
     return _SCHEMAS[known]
 
 
-def _row(row: Any, converters: Mapping[str, Convert] | None) -> Row | None:
-    if isinstance(row, str):
-        row = _document(row)
-    if not isinstance(row, dict):
-        return None
-    return converted_row(row, converters or {}) if converters is not None else _scaled(row)
+def _side(row: Any, converters: Mapping[str, Convert] | None, is_document: bool) -> Row | None:
+    if is_document or isinstance(row, str):
+        return document(row)
+    return _converted(row, converters) if isinstance(row, dict) else None
 
 
-def _document(text: str) -> Any:
-    try:
-        return msgspec.json.decode(text)
-    except msgspec.DecodeError:
-        return None
+def _converted(row: dict[str, Any] | Row, converters: Mapping[str, Convert] | None) -> Row:
+    return converted_row(row, converters) if converters is not None else _scaled(row)
 
 
-def _scaled(row: dict[str, Any]) -> Row:
+def _scaled(row: Row) -> Row:
     """Return a row without a schema, where numbers that carry their scale can be read all the same."""
     if not any(isinstance(value, dict) and value.keys() == {"scale", "value"} for value in row.values()):
         return row
@@ -180,58 +232,3 @@ def _scaled(row: dict[str, Any]) -> Row:
             except (ValueError, TypeError):
                 continue
     return found
-
-
-def _time(value: Mapping[str, Any], source: Mapping[str, Any]) -> Any:
-    for holder in (source, value):
-        for name in ("ts_ns", "ts_us", "ts_ms"):
-            if (found := plain(holder.get(name))) is not None and (found or name != "ts_ms"):
-                return found
-    return None
-
-
-def _transaction_of(value: Mapping[str, Any], source: Mapping[str, Any]) -> str | None:
-    for name in ("txId", "gtid", "scn"):
-        if (found := plain(source.get(name))) is not None:
-            return str(found)
-    told = value.get("transaction")
-    return _transaction(told.get("id")) if isinstance(told, dict) else None
-
-
-def _transaction(told: Any) -> str | None:
-    # PostgreSQL's is txid:lsn of the record, which differs within one transaction.
-    return None if told is None else re.sub(r"\A(\d+):\d+\Z", r"\1", str(plain(told)))
-
-
-def _order(source: Mapping[str, Any]) -> tuple[int | str | None, ...]:
-    """Return where in the database's own log a change stands: by when its transaction was committed, then by arrival.
-
-    Within one place of it, the order is that of arrival.
-    """
-    if source.get("lsn") is not None or isinstance(source.get("sequence"), str):
-        return (_committed(source),)
-    if source.get("file"):
-        found = re.search(r"(\d+)\Z", str(source["file"]))
-        name = int(found[1]) if found else str(source["file"])
-        return (name, plain(source.get("pos")), plain(source.get("row")) or 0)
-    if source.get("commit_lsn") is not None:
-        return (text_of(source["commit_lsn"]), text_of(source.get("change_lsn")), plain(source.get("event_serial_no")))
-    for name in ("commit_scn", "scn"):
-        if source.get(name) is not None:
-            number = plain(source[name])
-            return (int(number) if str(number).isdigit() else number,)
-    if source.get("ord") is not None:
-        return (plain(source.get("ts_ms")), plain(source["ord"]))
-    return ()
-
-
-def _committed(source: Mapping[str, Any]) -> int | None:
-    """Return PostgreSQL's log position of the last commit that the connector had read, or else of the record."""
-    told = source.get("sequence")
-    try:
-        parts = msgspec.json.decode(told) if isinstance(told, str) else []
-        numbers = [int(part) for part in parts if part is not None]
-    except (msgspec.DecodeError, ValueError, TypeError):
-        numbers = []
-    lsn = plain(source.get("lsn"))
-    return numbers[0] if numbers else lsn if isinstance(lsn, int) else None

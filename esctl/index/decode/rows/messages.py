@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+
+from esctl.index.decode.rows.change import SAFE_DIGITS, number, plain
+from esctl.model import MARK
 
 _VALUES = ("value", "payload")
 _BESIDE = {"topic", "partition", "offset", "key", "headers"}
@@ -19,6 +25,7 @@ class Message(Struct, frozen=True):
     key: Any = None
     headers: Mapping[str, Any] = {}
     topic: str = ""
+    time: Any = None
     dumped: bool = False
 
 
@@ -35,17 +42,58 @@ def message_of(record: Any) -> Message:
         opened(record.get("key")),
         _headers(record.get("headers")),
         topic if isinstance(topic, str) else "",
+        plain(record.get("timestamp", record.get("ts"))),
         dumped=True,
     )
 
 
 def opened(value: Any) -> Any:
-    """Return the JSON value that a text holds; what is none stays."""
+    """Return the JSON value that a text holds, its numbers exactly; what is none stays."""
     if isinstance(value, str) and value[:1] in "{[":
         try:
-            return msgspec.json.decode(value)
-        except msgspec.DecodeError:
+            return exact(value)
+        except ValueError:
             return value
+    return value
+
+
+_MAY_LOSE = re.compile(rf"[0-9.]{{{SAFE_DIGITS + 1}}}|[0-9][eE]|0\.000|{MARK}")
+"""What texts hold whose numbers a DOUBLE may not keep, or whose strings look like marked numbers."""
+
+
+def exact(text: str) -> Any:
+    """Parse a JSON text as judged records are: numbers that a DOUBLE would not keep are marked. Raises ValueError."""
+    if not _MAY_LOSE.search(text):
+        return msgspec.json.decode(text)
+    try:
+        found = json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refused)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    return _judged(found)
+
+
+class _Exact(str):
+    """A number that is marked."""
+
+
+def _number(text: str) -> Any:
+    found = number(Decimal(text))
+    return _Exact(found) if isinstance(found, str) else found
+
+
+def _refused(text: str) -> Any:
+    raise ValueError(text)
+
+
+def _judged(value: Any) -> Any:
+    if isinstance(value, _Exact):
+        return str(value)
+    if isinstance(value, str):
+        return MARK + value if value.startswith(MARK) else value
+    if isinstance(value, list):
+        return [_judged(each) for each in value]
+    if isinstance(value, dict):
+        return {name: _judged(each) for name, each in value.items()}
     return value
 
 

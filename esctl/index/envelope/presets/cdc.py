@@ -16,6 +16,7 @@ def _changes(name: str, needs: tuple[tuple[str, ...], ...], source: str, times: 
         entities=(
             ("partial", ("partial",)),
             ("copy", ("copy",)),
+            ("patch", ("patch",)),
             ("old", ("old",)),
             ("match", ("match",)),
             ("table", ("table",)),

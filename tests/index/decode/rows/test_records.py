@@ -59,8 +59,53 @@ def test_a_document_is_named_by_the_key_of_its_message() -> None:
     told = {"after": '{"_id": {"$oid": "5"}, "total": 1}', "source": source, "op": "u", "ts_ms": 7}
     found = row(message(told, {"id": '{"$oid": "5"}'}))
     assert (found["kind"], found["row"]["total"]) == ("orders", 1)
-    assert found["entity"].startswith("shop.orders/{")
+    assert (found["entity"], found["row"]) == ("shop.orders/5", {"_id": "5", "total": 1})
     assert row(message({**told, "after": None, "updateDescription": {}}, {"id": "5"})) is None
+
+
+def test_an_update_of_a_document_without_its_lookup_says_what_changed() -> None:
+    source = {"connector": "mongodb", "db": "shop", "collection": "orders", "ord": 1, "ts_ms": 5}
+    told: dict[str, Any] = {"after": None, "source": source, "op": "u", "ts_ms": 7}
+    description = {"updatedFields": '{"total": {"$numberDecimal": "1.10"}}', "removedFields": None}
+    found = row(message({**told, "updateDescription": description}, {"id": "1004"}))
+    assert (found["partial"], found["row"]) == ("shop.orders/1004", {"total": 1.1})
+    description |= {"removedFields": ["a.b"], "truncatedArrays": [{"field": "tags", "size": 1}]}
+    found = row(message({**told, "updateDescription": description}, {"id": "1004"}))
+    assert found["patch"] == "shop.orders/1004"
+    assert found["row"] == {"$set": {"total": 1.1}, "$unset": ["a.b"], "$truncate": {"tags": 1}}
+
+
+def test_numbers_in_texts_of_json_keep_every_digit() -> None:
+    after = '{"_id": 1, "n": 12345678901234567890, "d": {"$numberDecimal": "0.12345678901234567890"}, "t": "2024"}'
+    told = {"after": after, "source": {"connector": "mongodb", "db": "d", "collection": "c"}, "op": "r", "ts_ms": 1}
+    assert row(told)["row"]["n"] == "\ue000" + "12345678901234567890"
+    assert row(told)["row"]["d"] == "\ue000" + "0.1234567890123456789"
+
+
+def test_cells_that_were_not_written_keep_their_values() -> None:
+    def cell(value: Any) -> Any:
+        return {"value": value, "deletion_ts": None, "set": True}
+
+    source = {"connector": "cassandra", "keyspace": "inv", "table": "t", "file": "commitlog-6-1.log", "pos": 5}
+    source["ts_ms"] = 1562202942666382
+    told = {"after": {"id": cell(1), "a": cell(None), "b": None}, "source": source, "op": "u", "ts_ms": 1}
+    found = row(told)
+    assert (found["partial"], found["row"]) == ("inv.t/1", {"id": 1, "a": None})
+    assert (found["seq"], found["time"]) == (1562202942666382, 1562202942666382)
+    gone = row({**told, "after": {"id": cell(1), "a": None, "b": None}, "op": "d"})
+    assert (gone["type"], gone["entity"]) == ("delete", "inv.t/1")
+    ended = row({**told, "after": {"id": cell(1)}, "op": "r"})  # a range of rows
+    assert ended["type"] == "delete"
+
+
+def test_a_delete_that_names_no_row_has_no_entity() -> None:
+    assert not row(debezium("d")).keys() & {"entity", "copy", "match"}
+
+
+def test_a_key_is_decoded_by_its_schema() -> None:
+    fields = [{"field": "id", "type": "bytes", "name": DECIMAL, "parameters": {"scale": "1"}}]
+    key = {"schema": {"type": "struct", "fields": fields}, "payload": {"id": "Dw=="}}
+    assert row(message(debezium("d", {"id": "Dw=="}), key))["entity"] == "public.t/1.5"
 
 
 def test_inventions_in_before_are_no_evidence() -> None:
@@ -124,6 +169,7 @@ def test_what_is_no_change_of_a_row_has_no_entity() -> None:
         ({"lsn": 5}, [5]),
         ({"file": "mysql-bin.000012", "pos": 154, "row": 2}, [12, 154, 2]),
         ({"commit_lsn": "00:1:2", "change_lsn": "00:1:1", "event_serial_no": 2}, ["00:1:2", "00:1:1", 2]),
+        ({"commit_lsn": "00:1:2", "change_lsn": None, "event_serial_no": None}, ["00:1:2", "", 0]),
         ({"scn": "120", "commit_scn": "123"}, [123]),
         ({"ord": 3, "ts_ms": 9}, [9, 3]),
     ],

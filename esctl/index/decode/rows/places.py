@@ -1,0 +1,79 @@
+"""Where a change stands in the log of a database, when it was, and in which transaction: by Debezium's `source`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from esctl.index.decode.rows.change import plain, text_of
+
+Order = tuple[int | str | None, ...]
+
+
+def order_of(source: Mapping[str, Any]) -> Order:
+    """Return where a change stands: by when its transaction was committed, then by its place in it.
+
+    Within one such place, the order is that of arrival. Empty where that is not told.
+    """
+    if source.get("connector") == "cassandra":
+        # The commit logs are those of many nodes; the latest write wins.
+        return (plain(source.get("ts_us")) or plain(source.get("ts_ms")),)
+    if source.get("lsn") is not None or isinstance(source.get("sequence"), str):
+        return (_committed(source),)
+    if source.get("file"):
+        found = re.search(r"(\d+)\Z", str(source["file"]))
+        name = int(found[1]) if found else str(source["file"])
+        return (name, plain(source.get("pos")), plain(source.get("row")) or 0)
+    if source.get("commit_lsn") is not None:
+        serial = plain(source.get("event_serial_no"))
+        return (text_of(source["commit_lsn"]), text_of(source.get("change_lsn")), serial or 0)
+    for name in ("commit_scn", "scn"):
+        if source.get(name) is not None:
+            number = plain(source[name])
+            return (int(number) if str(number).isdigit() else number,)
+    if source.get("ord") is not None:
+        return (plain(source.get("ts_ms")), plain(source["ord"]))
+    return ()
+
+
+def server_of(source: Mapping[str, Any]) -> object:
+    """Return which server's log a place is of, where the places of each are its own; None where that is not told."""
+    return plain(source.get("server_id")) or None if source.get("file") else None
+
+
+def _committed(source: Mapping[str, Any]) -> int | None:
+    """Return PostgreSQL's log position of the last commit that the connector had read, or else of the record."""
+    told = source.get("sequence")
+    try:
+        parts = msgspec.json.decode(told) if isinstance(told, str) else []
+        numbers = [int(part) for part in parts if part is not None]
+    except (msgspec.DecodeError, ValueError, TypeError):
+        numbers = []
+    lsn = plain(source.get("lsn"))
+    return numbers[0] if numbers else lsn if isinstance(lsn, int) else None
+
+
+def time_of(value: Mapping[str, Any], source: Mapping[str, Any]) -> Any:
+    """Return when a change was made, in the finest unit that is told."""
+    for holder in (source, value):
+        for name in ("ts_ns", "ts_us", "ts_ms"):
+            if (found := plain(holder.get(name))) is not None and (found or name != "ts_ms"):
+                return found
+    return None
+
+
+def transaction_of(value: Mapping[str, Any], source: Mapping[str, Any]) -> str | None:
+    """Return the transaction of a change."""
+    for name in ("txId", "gtid", "scn"):
+        if (found := plain(source.get(name))) is not None:
+            return str(found)
+    told = value.get("transaction")
+    return transaction_name(told.get("id")) if isinstance(told, dict) else None
+
+
+def transaction_name(told: Any) -> str | None:
+    """Name a transaction alike in all its records: PostgreSQL's is txid:lsn of the record, which differs in one."""
+    return None if told is None else re.sub(r"\A(\d+):\d+\Z", r"\1", str(plain(told)))
