@@ -127,6 +127,27 @@ def _cell(value: Any) -> Row:
     return {"value": value, "deletion_ts": None, "set": True}
 
 
+def flattened(model: Model, each: Work) -> list[str]:
+    """Write rows with what the transform adds to them; deletions as rows, and as tombstones."""
+    if each.what == "truncate":
+        return []
+    lsn, did = model.step(), done(model, each)
+    if did is None:
+        return []
+
+    def message(op: str, row: Row) -> str:
+        event = {"__op": op, "__deleted": "true" if op == "d" else "false", "__source_ts_ms": TIME + lsn}
+        return json.dumps({"topic": "s.shop.t", "key": {"id": row["id"]}, "value": {**row, **event}, "headers": {}})
+
+    if did.what in ("insert", "update", "read"):
+        return [message(OPERATIONS[did.what], _shown(did))]
+    assert did.before is not None
+    key = {"id": did.before["id"]}
+    tombstone = json.dumps({"topic": "s.shop.t", "key": key, "value": None, "headers": {}})
+    gone = [message("d", {**dict.fromkeys(did.before), **key}), tombstone]
+    return gone if did.after is None else [*gone, message("c", did.after)]  # nothing ties it to the row that ended
+
+
 CONNECTORS: dict[str, Writer] = {
     "mysql": relational("mysql", _mysql),
     "mariadb": relational("mariadb", _mysql),
@@ -134,5 +155,6 @@ CONNECTORS: dict[str, Writer] = {
     "oracle": relational("oracle", _oracle),
     "mongodb": mongodb,
     "cassandra": cassandra,
+    "debezium_flat": flattened,
 }
 """How each connector tells work."""

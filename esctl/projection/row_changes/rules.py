@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from esctl.index.decode.rows import DIALECTS
+from esctl.index.decode.rows import DIALECTS, OUTBOX
 from esctl.index.envelope.mapping import CUSTOM
 from esctl.projection.expressions import Expression
 from esctl.projection.spec import DEFAULT, TOMBSTONES, Operation, Projection, Rule
@@ -89,4 +89,4 @@ def _merges_all(operation: Operation) -> bool:
 
 def is_rows(opened: Iterable[tuple[str, str]]) -> bool:
     """Return whether records whose texts are opened so are changes of rows."""
-    return any(encoding in DIALECTS for _, encoding in opened)
+    return any(encoding in DIALECTS and encoding != OUTBOX for _, encoding in opened)

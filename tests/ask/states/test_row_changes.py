@@ -18,7 +18,7 @@ from tests.support.connector_logs import CONNECTORS, document
 from tests.support.row_logs import DIALECTS, Model, Work, work
 
 WRITERS = {**DIALECTS, **CONNECTORS}
-PRESETS = dict.fromkeys(CONNECTORS, "debezium")
+PRESETS = dict.fromkeys(CONNECTORS.keys() - {"debezium_flat"}, "debezium")
 """The preset of each writer that is not its name."""
 SHOWN = {"mongodb": document}
 """How a writer's rows are made, where they are not those of the table."""

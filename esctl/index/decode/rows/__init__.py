@@ -1,4 +1,6 @@
 """Change logs of databases: each record read as the change of one row, in one form for all that write them."""
 
-DIALECTS = ("debezium", "wal2json", "maxwell")
-"""Who writes a change log; each is an encoding of whole records."""
+OUTBOX = "debezium_outbox"
+"""The dialect whose records are domain events, and no changes of rows."""
+DIALECTS = (OUTBOX, "debezium", "debezium_flat", "wal2json", "maxwell")
+"""Who writes a change log; each is an encoding of whole records. The more particular come first."""

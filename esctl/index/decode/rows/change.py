@@ -48,7 +48,7 @@ class RowChange(Struct, frozen=True):
 
 
 class Beside(Struct, frozen=True):
-    """A record that is not a change of a row: one of BESIDE."""
+    """A record that is not a change of a row: one of BESIDE, or what an outbox has beside events."""
 
     type: str
     time: int | str | None = None
@@ -56,14 +56,32 @@ class Beside(Struct, frozen=True):
     data: Any = None
 
 
+class DomainEvent(Struct, frozen=True):
+    """An event that a log of changes carries: no change of a row, but of its aggregate. `data` is its payload."""
+
+    type: str
+    kind: str
+    entity: str  # the aggregate's id
+    data: Any
+    id: str | None = None
+    time: int | str | None = None
+    transaction: str | None = None
+    order: tuple[int | str | None, ...] = ()
+
+
+Told = RowChange | Beside | DomainEvent
+"""What a record of a change log tells."""
+
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-def written(change: RowChange | Beside, keys: Keys) -> str:
+def written(change: Told, keys: Keys) -> str:
     """Write a change as the JSON text that the mapping of such logs reads. Numbers may be marked."""
     if isinstance(change, Beside):
         told = {"type": change.type, "time": change.time, "tx": change.transaction, "row": change.data}
         return _ENCODER.encode({name: value for name, value in told.items() if value is not None}).decode()
+    if isinstance(change, DomainEvent):
+        return _ENCODER.encode(_event(change)).decode()
     table = table_name(change.schema, change.table)
     found: dict[str, Any] = {"type": change.type, "kind": change.table, **_entities(change, table, keys)}
     found |= zip(("seq", "seq2", "seq3"), change.order, strict=False)
@@ -71,6 +89,13 @@ def written(change: RowChange | Beside, keys: Keys) -> str:
     found |= {"id": change.id} if change.id is not None else {}
     found |= {"actor": change.actor} if change.actor is not None else {}
     return _ENCODER.encode(found).decode()
+
+
+def _event(event: DomainEvent) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": event.type, "kind": event.kind, "entity": f"{event.kind}/{event.entity}"}
+    found |= zip(("seq", "seq2", "seq3"), event.order, strict=False)
+    found |= {"time": event.time, "tx": event.transaction, "row": event.data}
+    return found if event.id is None else {**found, "id": event.id}
 
 
 def table_name(schema: str, table: str) -> str:

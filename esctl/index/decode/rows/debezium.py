@@ -59,6 +59,11 @@ def read(record: Any) -> RowChange | Beside | None:
     return _beside(value)
 
 
+def is_unavailable(value: Any) -> bool:
+    """Return whether a value stands for one that was not changed and so not logged."""
+    return value in _PLACEHOLDERS
+
+
 def unwrapped(value: Any) -> tuple[Any, Mapping[str, Any] | None]:
     """Return a value and its schema, where it comes with one."""
     if isinstance(value, dict) and "payload" in value and isinstance(value.get("schema"), dict) and len(value) == 2:
@@ -138,7 +143,7 @@ def _told(
         row, match = _deleted(before, key)
         return _Told(row, match=match)
     if after is not None:
-        row = {name: item for name, item in after.items() if item not in _PLACEHOLDERS}
+        row = {name: item for name, item in after.items() if not is_unavailable(item)}
         return _Told(row, partial=len(row) < len(after))
     if kind == TRUNCATE:
         return _Told()

@@ -8,7 +8,16 @@ from typing import Any
 from msgspec import Struct, field
 
 from esctl.index.decode.rows import DIALECTS
-from esctl.index.decode.rows.change import DELETE, TRUNCATE, Row, RowChange, guessed_key, table_name
+from esctl.index.decode.rows.change import (
+    DELETE,
+    TRUNCATE,
+    Beside,
+    DomainEvent,
+    Row,
+    RowChange,
+    guessed_key,
+    table_name,
+)
 from esctl.index.decode.rows.reading import READERS, UNREADABLE
 
 TableKeys = tuple[tuple[str, tuple[str, ...]], ...]
@@ -35,11 +44,19 @@ def learn(samples: Sequence[object], dialects: Iterable[str] = DIALECTS) -> Lear
     whole = [sample for sample in samples if sample is not None]
     for dialect in dialects:
         found = [told for sample in whole if (told := _read(dialect, sample)) is not None]
-        changes = [each for each in found if isinstance(each, RowChange)]
+        changes = [each for each in found if not isinstance(each, Beside)]
         if changes and 2 * len(found) > len(whole):
-            parts = min(len(change.order) if None not in change.order else 0 for change in changes)
-            return Learned(dialect, len(found), _keys(changes), parts)
+            rows = [each for each in changes if isinstance(each, RowChange)]
+            return Learned(dialect, len(found), _keys(rows), _order_parts(changes))
     return None
+
+
+def _order_parts(changes: Sequence[RowChange | DomainEvent]) -> int:
+    """Return how many parts of places all changes have: none where they are in the logs of several servers."""
+    servers = {change.server for change in changes if isinstance(change, RowChange) and change.server is not None}
+    if len(servers) > 1:
+        return 0
+    return min(len(change.order) if None not in change.order else 0 for change in changes)
 
 
 def _read(dialect: str, sample: Any) -> Any:

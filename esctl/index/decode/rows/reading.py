@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from esctl.index.decode.rows import debezium, maxwell, wal2json
-from esctl.index.decode.rows.change import Beside, Keys, RowChange, written
+from esctl.index.decode.rows import debezium, flattened, maxwell, outbox, wal2json
+from esctl.index.decode.rows.change import Keys, Told, written
 from esctl.model import MARK
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Read = Callable[[Any], RowChange | Beside | None]
+Read = Callable[[Any], Told | None]
 """Reads a parsed record as a change; None where it is none of this log."""
 
-READERS: Mapping[str, Read] = {"debezium": debezium.read, "wal2json": wal2json.read, "maxwell": maxwell.read}
+READERS: Mapping[str, Read] = {
+    "debezium_outbox": outbox.read,
+    "debezium": debezium.read,
+    "debezium_flat": flattened.read,
+    "wal2json": wal2json.read,
+    "maxwell": maxwell.read,
+}
 """How the records of a change log are read, by its dialect."""
 
 

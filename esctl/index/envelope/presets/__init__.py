@@ -14,7 +14,9 @@ from esctl.index.envelope.presets.preset import Preset
 PRESETS: Mapping[str, Preset] = {
     preset.stanza.name: preset
     for preset in (
+        cdc.DEBEZIUM_OUTBOX,
         cdc.DEBEZIUM,
+        cdc.DEBEZIUM_FLAT,
         cdc.WAL2JSON,
         cdc.MAXWELL,
         telemetry.CLOUDEVENTS,

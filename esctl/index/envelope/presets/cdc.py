@@ -7,9 +7,18 @@ from esctl.index.envelope.presets.preset import Preset
 from esctl.model import Stanza
 
 
-def _changes(name: str, needs: tuple[tuple[str, ...], ...], source: str, times: tuple[str, ...] = ("time",)) -> Preset:
+def _changes(
+    name: str,
+    needs: tuple[tuple[str, ...], ...],
+    source: str,
+    times: tuple[str, ...] = ("time",),
+    ids: tuple[str, ...] = (),
+    actors: tuple[str, ...] = (),
+    beside: tuple[str, ...] = BESIDE,
+) -> Preset:
     stanza = Stanza(
         name,
+        id=ids,
         type=("type",),
         time=times,
         entity=("entity",),
@@ -22,11 +31,12 @@ def _changes(name: str, needs: tuple[tuple[str, ...], ...], source: str, times: 
             ("table", ("table",)),
         ),
         kind=("kind",),
+        actor=actors,
         correlation=("tx",),
         data=("row",),
         order="",
         opened=(("", name),),
-        ignore_types=BESIDE,
+        ignore_types=beside,
     )
     orders = (("seq", "seq2", "seq3"), ("seq", "seq2"), ("seq",))
     return Preset(stanza, needs, source, orders, "position")
@@ -42,6 +52,22 @@ DEBEZIUM = _changes(
     source="https://debezium.io/documentation/reference/stable/connectors/",
 )
 """Change events, with schemas or without."""
+
+DEBEZIUM_FLAT = _changes(
+    "debezium_flat",
+    needs=(("__op", "__deleted", "value.__op", "value.__deleted", "headers.__op", "headers.__deleted", "payload"),),
+    source="https://debezium.io/documentation/reference/stable/transformations/event-flattening.html",
+)
+"""Rows, with fields of the change event beside their columns."""
+
+DEBEZIUM_OUTBOX = _changes(
+    "debezium_outbox",
+    needs=(("topic", "after", "payload.after", "value"),),
+    source="https://debezium.io/documentation/reference/stable/transformations/outbox-event-router.html",
+    ids=("id",),
+    beside=("(*)",),
+)
+"""Domain events of an outbox, routed or as rows of the table."""
 
 WAL2JSON = _changes(
     "wal2json",

@@ -256,3 +256,25 @@ def test_no_record_however_odd_stops_the_reading(record: Any, dialect: str) -> N
     text = changed(json.dumps(record), READERS[dialect], {})
     assert text is None or "type" in json.loads(text)
     learn([record, record])
+
+
+def test_a_routed_event_may_be_of_any_type_and_in_an_envelope() -> None:
+    told = {"topic": "outbox.event.order", "key": "7", "headers": {"id": "e1"}}
+    found = row({**told, "value": {"payload": '{"a":1.50}', "eventType": "commit"}}, "debezium_outbox")
+    assert found == {
+        "type": "commit",
+        "kind": "order",
+        "entity": "order/7",
+        "time": None,
+        "tx": None,
+        "row": {"a": 1.5},
+        "id": "e1",
+    }
+    assert row({**told, "value": {"a": 1}}, "debezium_outbox")["type"] == "order"
+    assert row({**told, "value": None}, "debezium_outbox")["type"] == "(tombstone)"
+
+
+def test_columns_that_only_look_like_those_of_an_event_are_columns() -> None:
+    found = row({"__op": "u", "__mine": 1, "__table": "t", "id": 7, "__source_lsn": 5}, "debezium_flat")
+    assert (found["entity"], found["row"], found["seq"]) == ("t/7", {"__mine": 1, "id": 7}, 5)
+    assert row({"id": 7, "__table": "t"}, "debezium_flat") is None

@@ -1,0 +1,105 @@
+"""Debezium's change events as its transform ExtractNewRecordState flattens them: the row, with fields of the event."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from esctl.index.decode.rows.change import DELETE, INSERT, READ, TRUNCATE, UPDATE, Beside, Row, RowChange, plain
+from esctl.index.decode.rows.connect_types import converted_row, struct_converters
+from esctl.index.decode.rows.debezium import is_unavailable, unwrapped
+from esctl.index.decode.rows.messages import Message, message_of
+from esctl.index.decode.rows.places import order_of, time_of, transaction_of
+
+_PREFIX, _OF_SOURCE = "__", "source_"
+_MARKS = ("op", "deleted")
+_FIELDS = frozenset({
+    *_MARKS, "table", "collection", "schema", "db", "keyspace", "connector", "name", "version", "snapshot", "sequence",
+    "ts_ms", "ts_us", "ts_ns", "txId", "lsn", "xmin", "server_id", "gtid", "file", "pos", "row", "thread", "query",
+    "scn", "commit_scn", "commit_lsn", "change_lsn", "event_serial_no", "ord", "rs", "transaction_id",
+})  # fmt: skip
+"""What may be added to a row of the event around it, and of its source."""
+_TYPES = {"c": INSERT, "u": UPDATE, "d": DELETE, "r": READ, "t": TRUNCATE}
+UNNAMED = "row"
+"""The table of rows that do not say theirs."""
+
+
+def read(record: Any) -> RowChange | Beside | None:
+    """Read a record as a change; None where it says nothing of an event, or is none of a flattened one."""
+    message = message_of(record)
+    value, schema = unwrapped(message.value)
+    if value is None:
+        return _ended(message) if message.dumped else None
+    if not isinstance(value, dict):
+        return None
+    told = {**_told(message.headers), **_told(value)}
+    if not any(name in told for name in _MARKS):
+        return None
+    row = {name: item for name, item in value.items() if _name(name) is None}
+    row = converted_row(row, struct_converters(schema)) if schema else row
+    kept = {name: item for name, item in row.items() if not is_unavailable(item)}
+    kind = _kind(told)
+    if kind is None:
+        return None
+    key = _key(message)
+    schema_name, table = _table(message, told)
+    return RowChange(
+        kind,
+        schema_name,
+        table,
+        _deleted(row, key) if kind == DELETE else kept,
+        len(kept) < len(row),
+        tuple(key) if key else None,
+        named=key,
+        # Tombstones have no place in the database's log, so messages are in the order of their topic.
+        order=() if message.dumped else order_of(told),
+        time=time_of(told, told),
+        transaction=transaction_of({}, told),
+    )
+
+
+def _ended(message: Message) -> RowChange | Beside:
+    """Read a tombstone, which may be all that is left of the deletion of a row."""
+    key = _key(message)
+    if not key:
+        return Beside("tombstone", message.time)
+    schema, table = _table(message, _told(message.headers))
+    return RowChange(DELETE, schema, table, key, key=tuple(key), named=key, time=message.time)
+
+
+def _key(message: Message) -> Row | None:
+    key, schema = unwrapped(message.key)
+    if not isinstance(key, dict) or not key:
+        return None
+    return converted_row(key, struct_converters(schema)) if schema else key
+
+
+def _name(name: str) -> str | None:
+    """Return the name in the event of a field that was added to a row; None for a column."""
+    bare = name.removeprefix(_PREFIX)
+    bare = bare.removeprefix(_OF_SOURCE) if bare != name else ""
+    return bare if bare in _FIELDS else None
+
+
+def _told(members: Mapping[str, Any]) -> dict[str, Any]:
+    found = ((_name(name), plain(value)) for name, value in members.items())
+    return {name: value for name, value in found if name is not None and value is not None}
+
+
+def _kind(told: Mapping[str, Any]) -> str | None:
+    if str(told.get("deleted", "")).lower() == "true":
+        return DELETE
+    return _TYPES.get(str(told.get("op", "u")))
+
+
+def _table(message: Message, told: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the schema (or database) and the table, from what was added, or else from the topic."""
+    parts = message.topic.split(".")
+    table = told.get("table") or told.get("collection") or parts[-1] or UNNAMED
+    schema = told.get("schema") or told.get("db") or told.get("keyspace")
+    return str(schema or (parts[-2] if len(parts) > 1 else "")), str(table)
+
+
+def _deleted(row: Row, key: Row | None) -> Row:
+    """Return what names a row that was deleted: its key, or else the columns that are not null."""
+    return key or {name: value for name, value in row.items() if value is not None}

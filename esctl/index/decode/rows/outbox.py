@@ -1,0 +1,82 @@
+"""Domain events of an outbox: as Debezium's outbox router sends them, or as the rows of the table that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec.structs import replace
+
+from esctl.index.decode.rows import debezium
+from esctl.index.decode.rows.change import INSERT, READ, Beside, DomainEvent, RowChange, plain, text_of
+from esctl.index.decode.rows.messages import Message, message_of, opened
+
+_TOPIC = "outbox.event."
+_TYPE_NAMES = ("eventType", "event_type", "type")
+_COLUMNS = ({"aggregatetype", "aggregate_type"}, {"aggregateid", "aggregate_id"}, {"payload"})
+
+
+def read(record: Any) -> DomainEvent | Beside | None:
+    """Read a record as an event; None where it is none of an outbox."""
+    found = _read(record)
+    # An event may be of any type; what is beside events has types that none is of.
+    return replace(found, type=f"({found.type})") if isinstance(found, Beside) else found
+
+
+def _read(record: Any) -> DomainEvent | Beside | None:
+    message = message_of(record)
+    if message.dumped and message.topic.startswith(_TOPIC):
+        return _routed(message)
+    change = debezium.read(record)
+    if isinstance(change, Beside):
+        return change
+    return _of_row(change) if change is not None and _is_outbox(change) else None
+
+
+def _routed(message: Message) -> DomainEvent | Beside:
+    value, _ = debezium.unwrapped(message.value)
+    if value is None:
+        return Beside("tombstone", message.time)
+    key, _ = debezium.unwrapped(message.key)
+    inner = value if isinstance(value, dict) else {}
+    # Columns may be placed in an envelope around the payload.
+    placed = "payload" in inner and not inner.keys() - {"payload", *_TYPE_NAMES, "eventId", "id", "aggregateType"}
+    aggregate = message.topic.removeprefix(_TOPIC)
+    headers = {name: plain(item) for name, item in message.headers.items()}
+    return DomainEvent(
+        _named(headers) or (_named(inner) if placed else "") or aggregate,
+        aggregate,
+        str(plain(key)),
+        opened(inner["payload"]) if placed else opened(value),
+        id=text_of(headers.get("id")) or None,
+        time=message.time,
+    )
+
+
+def _named(members: Mapping[str, Any]) -> str:
+    return next((text_of(members[name]) for name in _TYPE_NAMES if text_of(members.get(name))), "")
+
+
+def _is_outbox(change: RowChange) -> bool:
+    names = {name.lower() for name in change.row}
+    if change.type not in (INSERT, READ):
+        return "outbox" in change.table.lower()
+    return all(names & group for group in _COLUMNS)
+
+
+def _of_row(change: RowChange) -> DomainEvent | Beside:
+    """Read a row that was written to the table; it is deleted once it was read, which is no event."""
+    if change.type not in (INSERT, READ):
+        return Beside("housekeeping", change.time, change.transaction)
+    row = {name.lower(): value for name, value in change.row.items()}
+    kind = text_of(row.get("aggregatetype", row.get("aggregate_type")))
+    return DomainEvent(
+        _named(row) or kind,
+        kind,
+        str(plain(row.get("aggregateid", row.get("aggregate_id")))),
+        opened(row["payload"]),
+        id=str(plain(row["id"])) if row.get("id") is not None else None,
+        time=change.time,
+        transaction=change.transaction,
+        order=change.order,
+    )
