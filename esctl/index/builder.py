@@ -165,7 +165,6 @@ def _built(
     entityless = _entityless(events, roles)
     unsequenced = pc.and_(pc.equal(events["ordering"], "sequence"), events["sequence"].is_null())
     foldable = pc.and_(pc.and_(valid, events["duplicate_of"].is_null()), pc.invert(entityless))
-    duplicates = repeats.rows[~repeats.conflicts]
     loose = _loose_fields(connection, events)
     return ChunkEvents(
         table=events,
@@ -178,7 +177,7 @@ def _built(
         sequence_key=sequence_key,
         unsequenced=_count(pc.and_(unsequenced, foldable)),
         roles=any(group.stanza.entities for group in groups) or bool(listed_roles(g.stanza for g in groups)),
-        duplicates=len(duplicates),
+        duplicates=len(repeats.rows[~repeats.conflicts]),
         conflicts=int(repeats.conflicts.sum()),
         invalid=len(events) - _count(valid) - erased,
         homeless=_count(pc.and_(valid, entityless)),
@@ -189,7 +188,7 @@ def _built(
         ties=events["tie"].null_count < len(events),
         fields=_fields(events, columns, loose),
         loose=tuple(loose),
-        duplicate_positions=tuple(events["position"].to_numpy()[duplicates].tolist()),
+        duplicate_positions=tuple(events["position"].to_numpy()[repeats.rows[~repeats.conflicts]].tolist()),
         ids=repeats.ids,
         meetings=repeats.meetings,
     )

@@ -62,7 +62,7 @@ def _asked(scope: Scope, events: str) -> _Asked:
     found = scope.connection.execute(f"""SELECT tab, bool_or(coalesce(role = 'copy', false)),
             bool_or(coalesce(role = 'match', false)) AND count(DISTINCT position) FILTER (type = 'delete')
                 = count(*) FILTER (type = 'delete' AND role = 'match'), bool_or(type = 'truncate'),
-            bool_or(coalesce(role IN ('old', 'patch'), false)),
+            bool_or(coalesce(role IN ('old', 'patch', 'each'), false)),
             bool_or(type = 'read') AND count(*) > count(DISTINCT entity),
             bool_or(coalesce(role = 'match', false))
         FROM ({events}) GROUP BY tab ORDER BY tab""").fetchall()
@@ -76,7 +76,7 @@ def _asked(scope: Scope, events: str) -> _Asked:
             HAVING max(key) FILTER (type = 'read') > min(key) UNION
             SELECT entity FROM ({events}) WHERE tab IN ({tabs}) AND position IN (
                 SELECT position FROM ({events}) WHERE role = 'old')
-            OR tab IN ({tabs}) AND role = 'patch'"""
+            OR tab IN ({tabs}) AND role IN ('patch', 'each')"""
         if not scope.connection.execute(f"SELECT 1 FROM ({rows}) LIMIT 1").fetchall():
             rows = ""
     truncated = frozenset(tab for tab, _, _, truncates, *_ in found if truncates)
@@ -141,7 +141,7 @@ def _truncations(scope: Scope, events: str, tables: frozenset[str]) -> list[Edit
         held AS (SELECT rows.*, ends.key AS end_key, ends.position AS end_position
             FROM rows ASOF JOIN ends ON rows.tab = ends.tab AND rows.key < ends.key)
         SELECT end_position, kind, entity FROM held GROUP BY end_position, kind, entity
-        HAVING NOT arg_max(type = 'delete' OR coalesce(role = 'old', false), key) ORDER BY ALL"""
+        HAVING NOT arg_max(type = 'delete' OR coalesce(role IN ('old', 'ended'), false), key) ORDER BY ALL"""
     rows = scope.connection.execute(sql).fetchall()
     return [
         Edit(position, (), tuple(Part(entity, "table", 0, kind) for _, kind, entity in group))

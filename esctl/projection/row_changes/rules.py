@@ -27,9 +27,9 @@ _RULES: tuple[tuple[str, str | None, tuple[Operation, ...]], ...] = (
     *((kind, role, _REPLACE) for kind in ("insert", "update", "read") for role in ("", "copy")),
     *((kind, "partial", _MERGE) for kind in ("insert", "update", "read")),
     ("*", COPIES, _REPLACE),
-    *(("delete", role, _DELETE) for role in ("", "partial", "copy")),
+    *(("delete", role, _DELETE) for role in ("", "partial", "copy", "each")),
     ("truncate", None, _DELETE),
-    *((kind, "old", _DELETE) for kind in ("insert", "update", "read")),
+    *((kind, role, _DELETE) for kind in ("insert", "update", "read") for role in ("old", "ended")),
 )
 """By type and role of an event. A row that is whole takes the place of the one before, whatever columns that had."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from esctl.index.decode.rows.change import ROWS
 from esctl.projection.json_values import loads
 from esctl.projection.row_changes.patches import patched
 from esctl.projection.row_changes.rules import COPIES
@@ -102,15 +103,34 @@ def follow(changes: Iterable[Change], identities: dict[str, tuple[str, ...]], tr
 
 
 def _step(table: _Table, change: Change, told: bool) -> Edit:
-    parts = {part.role or "": part for part in change.parts}
     if change.type == "truncate":
         return _truncated(table, change, told)
+    parts = {part.role or "": part for part in change.parts}
+    if "each" in parts:
+        return _several(table, change)
     if "copy" in parts:
         return _copied(table, change, parts["copy"], parts.get("old"))
     main = parts.get("partial") or parts.get("patch") or parts.get("")
     if change.type == "delete":
         return _deleted(table, change, main, parts.get("match"))
     return Edit(change.position, (), ()) if main is None else _changed(table, change, main, parts)
+
+
+def _several(table: _Table, change: Change) -> Edit:
+    """Let each of several rows that change at once be what the event says of it alone."""
+    gone: list[int] = []
+    come: list[Part] = []
+    for part in change.parts:
+        if change.type == "delete" or part.role == "ended":
+            table.end(part.entity)
+            continue
+        rows = (part.data or {}).get(ROWS)
+        row = rows.get(part.entity) if isinstance(rows, dict) else None
+        if isinstance(row, dict):
+            table.begin(part.entity, row)
+            gone.append(part.role_order)
+            come.append(Part(part.entity, None, part.role_order, part.kind, row))
+    return Edit(change.position, tuple(gone), tuple(come))
 
 
 def _truncated(table: _Table, change: Change, told: bool) -> Edit:

@@ -16,11 +16,12 @@ from tests.support import effort
 from tests.support.cli_harness import esctl, good
 from tests.support.connector_logs import CONNECTORS, document
 from tests.support.row_logs import DIALECTS, Model, Work, work
+from tests.support.stream_logs import STREAMS
 
-WRITERS = {**DIALECTS, **CONNECTORS}
-PRESETS = dict.fromkeys(CONNECTORS.keys() - {"debezium_flat"}, "debezium")
+WRITERS = {**DIALECTS, **CONNECTORS, **STREAMS}
+PRESETS = dict.fromkeys(CONNECTORS.keys() - {"debezium_flat"}, "debezium") | {"mongodb_streams": "mongodb"}
 """The preset of each writer that is not its name."""
-SHOWN = {"mongodb": document}
+SHOWN = {"mongodb": document, "mongodb_streams": document}
 """How a writer's rows are made, where they are not those of the table."""
 
 

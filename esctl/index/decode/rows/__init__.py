@@ -2,5 +2,5 @@
 
 OUTBOX = "debezium_outbox"
 """The dialect whose records are domain events, and no changes of rows."""
-DIALECTS = (OUTBOX, "debezium", "debezium_flat", "wal2json", "maxwell")
+DIALECTS = (OUTBOX, "debezium", "debezium_flat", "wal2json", "maxwell", "canal", "dynamodb", "mongodb")
 """Who writes a change log; each is an encoding of whole records. The more particular come first."""

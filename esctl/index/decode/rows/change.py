@@ -44,6 +44,7 @@ class RowChange(Struct, frozen=True):
     id: str | None = None
     actor: str | None = None
     patched: bool = False
+    others: tuple[tuple[Row, Row | None], ...] = ()  # more rows that change alike, each with its old values
     server: object = None  # whose log `order` is a place in
 
 
@@ -85,7 +86,8 @@ def written(change: Told, keys: Keys) -> str:
     table = table_name(change.schema, change.table)
     found: dict[str, Any] = {"type": change.type, "kind": change.table, **_entities(change, table, keys)}
     found |= zip(("seq", "seq2", "seq3"), change.order, strict=False)
-    found["time"], found["tx"], found["row"] = change.time, change.transaction, change.row
+    found["time"], found["tx"] = change.time, change.transaction
+    found["row"] = {ROWS: _by_name(change, table, keys)} if change.others else change.row
     found |= {"id": change.id} if change.id is not None else {}
     found |= {"actor": change.actor} if change.actor is not None else {}
     return _ENCODER.encode(found).decode()
@@ -98,20 +100,47 @@ def _event(event: DomainEvent) -> dict[str, Any]:
     return found if event.id is None else {**found, "id": event.id}
 
 
+ROWS = "rows"
+"""The member of a payload that holds several rows, by their names."""
+
+
+def _all_rows(change: RowChange) -> tuple[tuple[Row, Row | None], ...]:
+    return (change.row, change.old), *change.others
+
+
+def _names(change: RowChange, table: str, keys: Keys) -> tuple[str, ...]:
+    names = keys.get(table, change.key)
+    return tuple(guessed_key(change.row) if names is None else names) or tuple(change.row)
+
+
+def _by_name(change: RowChange, table: str, keys: Keys) -> dict[str, Row]:
+    names = _names(change, table, keys)
+    return {row_name(table, names, row): row for row, _ in _all_rows(change)}
+
+
+def _several(change: RowChange, table: str, keys: Keys) -> dict[str, list[str]]:
+    """Name the rows that a change leaves, and those that it ends where they have other names."""
+    names, left = _names(change, table, keys), _by_name(change, table, keys)
+    olds = (row_name(table, names, {**row, **old}) for row, old in _all_rows(change) if old)
+    return {"each": [*left], "ended": [name for name in dict.fromkeys(olds) if name not in left]}
+
+
 def table_name(schema: str, table: str) -> str:
     """Write a table's full name."""
     return f"{schema}.{table}" if schema else table
 
 
-def _entities(change: RowChange, table: str, keys: Keys) -> dict[str, str]:
+def _entities(change: RowChange, table: str, keys: Keys) -> Mapping[str, object]:
     """Name the row that a change leaves, and the one that it ends where that is another, by role.
 
     `entity`: the row is whole; `partial`: what is missing in it keeps its value; `copy`: the table may hold it several
     times; `patch`: parts of a document change; `old`: the row ends; `match`: values name the row, its key may be
-    invented; `table`: all its rows end. None where nothing says which row it is.
+    invented; `table`: all its rows end; `each`, `ended`: rows of several. None where nothing says which row it is.
     """
     if change.type == TRUNCATE:
         return {"table": table}
+    if change.others:
+        return _several(change, table, keys)
     names = keys.get(table, change.key)
     if names is None:
         names = guessed_key(change.row)

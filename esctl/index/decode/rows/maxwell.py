@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from esctl.index.decode.rows.change import DELETE, INSERT, READ, UPDATE, Beside, RowChange, plain, text_of
+from esctl.index.decode.rows.messages import message_of
 
 _TYPES = {"insert": INSERT, "update": UPDATE, "delete": DELETE, "bootstrap-insert": READ}
 _BESIDE = re.compile(r"(?:bootstrap-(?:start|complete)|(?:table|database)-(?:create|alter|drop))\Z")
@@ -15,6 +16,7 @@ _POSITION = re.compile(r"\D*(\d+):(\d+)\Z")
 
 def read(record: Any) -> RowChange | Beside | None:
     """Read a record as a change; None where it is none of Maxwell's."""
+    record = message_of(record).value
     if not isinstance(record, dict) or not isinstance(record.get("database"), str):
         return None
     kind, row, old = text_of(record.get("type")), record.get("data"), record.get("old")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from esctl.index.decode.rows import debezium, flattened, maxwell, outbox, wal2json
+from esctl.index.decode.rows import canal, change_streams, debezium, dynamodb, flattened, maxwell, outbox, wal2json
 from esctl.index.decode.rows.change import Keys, Told, written
 from esctl.model import MARK
 
@@ -23,6 +23,9 @@ READERS: Mapping[str, Read] = {
     "debezium_flat": flattened.read,
     "wal2json": wal2json.read,
     "maxwell": maxwell.read,
+    "canal": canal.read,
+    "dynamodb": dynamodb.read,
+    "mongodb": change_streams.read,
 }
 """How the records of a change log are read, by its dialect."""
 

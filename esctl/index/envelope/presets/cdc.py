@@ -6,6 +6,9 @@ from esctl.index.decode.rows.change import BESIDE
 from esctl.index.envelope.presets.preset import Preset
 from esctl.model import Stanza
 
+_SEVERAL = (("each", ("each[*]",)), ("ended", ("ended[*]",)))
+"""The roles of rows that change in one event."""
+
 
 def _changes(
     name: str,
@@ -15,6 +18,7 @@ def _changes(
     ids: tuple[str, ...] = (),
     actors: tuple[str, ...] = (),
     beside: tuple[str, ...] = BESIDE,
+    several: bool = False,
 ) -> Preset:
     stanza = Stanza(
         name,
@@ -29,6 +33,7 @@ def _changes(
             ("old", ("old",)),
             ("match", ("match",)),
             ("table", ("table",)),
+            *(_SEVERAL if several else ()),
         ),
         kind=("kind",),
         actor=actors,
@@ -82,3 +87,28 @@ MAXWELL = _changes(
     needs=(("database",), ("table",), ("type",), ("ts",), ("data",)),
     source="https://maxwells-daemon.io/dataformat",
 )
+
+CANAL = _changes(
+    "canal",
+    needs=(("database", "value.database"), ("isDdl", "value.isDdl"), ("es", "ts", "value.es", "value.ts")),
+    source="https://github.com/alibaba/canal/wiki/Canal-Kafka-RocketMQ-QuickStart",
+    several=True,
+)
+"""Flat messages."""
+
+DYNAMODB = _changes(
+    "dynamodb",
+    needs=(("dynamodb.Keys", "kinesis.data", "Data"),),
+    source="https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_Record.html",
+    ids=("id",),
+    actors=("actor",),
+)
+"""Records of streams, also through Kinesis. What views without a new image say of an item is its key."""
+
+MONGODB = _changes(
+    "mongodb",
+    needs=(("operationType",), ("ns.db",), ("documentKey", "ns.coll")),
+    source="https://www.mongodb.com/docs/manual/reference/change-events/",
+    ids=("id",),
+)
+"""Change streams, as extended JSON."""

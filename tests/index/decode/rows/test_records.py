@@ -278,3 +278,65 @@ def test_columns_that_only_look_like_those_of_an_event_are_columns() -> None:
     found = row({"__op": "u", "__mine": 1, "__table": "t", "id": 7, "__source_lsn": 5}, "debezium_flat")
     assert (found["entity"], found["row"], found["seq"]) == ("t/7", {"__mine": 1, "id": 7}, 5)
     assert row({"id": 7, "__table": "t"}, "debezium_flat") is None
+
+
+def canal(kind: str, *rows: Any, old: Any = None, **more: Any) -> dict[str, Any]:
+    told = {"database": "shop", "table": "t", "type": kind, "isDdl": False, "pkNames": ["id"], "es": 5, "ts": 6}
+    return {**told, "data": list(rows), "old": old, "mysqlType": {"id": "bigint(20)", "n": "decimal(30,2)"}, **more}
+
+
+def test_canal_tells_numbers_as_texts_and_old_values_of_what_changed() -> None:
+    found = row(canal("UPDATE", {"id": "2", "n": "1.50", "s": "7"}, old=[{"id": "1"}]), "canal")
+    assert (found["entity"], found["old"], found["row"]) == ("shop.t/2", "shop.t/1", {"id": 2, "n": 1.5, "s": "7"})
+    assert row(canal("TRUNCATE", isDdl=True, data=None), "canal")["table"] == "shop.t"
+    assert row(canal("ALTER", isDdl=True, data=None, sql="ALTER TABLE t"), "canal")["type"] == "schema change"
+
+
+def test_a_message_of_several_rows_names_each_and_those_that_end() -> None:
+    found = row(canal("UPDATE", {"id": "2"}, {"id": "3"}, old=[{"id": "1"}, {"id": "2"}]), "canal")
+    assert (found["each"], found["ended"]) == (["shop.t/2", "shop.t/3"], ["shop.t/1"])
+    assert found["row"] == {"rows": {"shop.t/2": {"id": 2}, "shop.t/3": {"id": 3}}}
+
+
+def test_attributes_of_items_have_types() -> None:
+    image = {
+        "id": {"N": "1"}, "n": {"N": "1.50"}, "b": {"B": "AAE="},
+        "long": {"N": "12345678901234567890123456789012345678"},
+        "s": {"S": "1"}, "t": {"BOOL": True}, "z": {"NULL": True}, "l": {"L": [{"S": "x"}, {"M": {"y": {"N": "2"}}}]},
+        "ss": {"SS": ["a"]}, "ns": {"NS": ["1", "2.5"]}, "e": {"M": {}},
+    }  # fmt: skip
+    told = {"eventName": "MODIFY", "tableName": "t", "dynamodb": {"Keys": {"id": {"N": "1"}}, "NewImage": image}}
+    assert row(told, "dynamodb")["row"] == {
+        "id": 1, "n": 1.5, "long": "\ue000" + "12345678901234567890123456789012345678", "b": "AAE=",
+        "s": "1", "t": True, "z": None, "l": ["x", {"y": 2}], "ss": ["a"], "ns": [1, 2.5], "e": {},
+    }  # fmt: skip
+    told["dynamodb"] = {"Keys": {"id": {"N": "1"}}, "OldImage": image}  # what it became is not told
+    assert (row(told, "dynamodb")["partial"], row(told, "dynamodb")["row"]) == ("t/1", {"id": 1})
+    assert row({**told, "dynamodb": {"Keys": {"id": 1}}}, "dynamodb") is None
+
+
+@pytest.mark.parametrize(
+    ("created", "more", "micros"),
+    [
+        (1693997155.0, {}, 1693997155000000),
+        (1693997155123, {}, 1693997155123000),
+        (1693997155123456, {"ApproximateCreationDateTimePrecision": "MICROSECOND"}, 1693997155123456),
+    ],
+)
+def test_items_say_when_they_changed_in_several_units(created: Any, more: Any, micros: int) -> None:
+    change = {"Keys": {"id": {"S": "1"}}, "ApproximateCreationDateTime": created, **more}
+    assert row({"eventName": "REMOVE", "tableName": "t", "dynamodb": change}, "dynamodb")["time"] == micros
+
+
+def test_a_change_stream_tells_places_and_transactions() -> None:
+    told = {
+        "_id": {"_data": "82"}, "operationType": "delete", "ns": {"db": "d", "coll": "c"}, "documentKey": {"_id": 5},
+        "clusterTime": {"$timestamp": {"t": 9, "i": 2}}, "txnNumber": {"$numberLong": "3"},
+        "lsid": {"id": {"$binary": {"base64": "QQ==", "subType": "04"}}},
+    }  # fmt: skip
+    found = row(told, "mongodb")
+    assert [found[name] for name in ("entity", "seq", "seq2", "time", "tx", "id")] == ["d.c/5", 9, 2, 9, "QQ==:3", "82"]
+    assert (
+        row({**told, "operationType": "rename", "to": {"db": "d", "coll": "e"}}, "mongodb")["type"] == "schema change"
+    )
+    assert row({**told, "operationType": "drop"}, "mongodb")["table"] == "d.c"
