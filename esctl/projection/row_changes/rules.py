@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from esctl.index.decode.rows import DIALECTS, OUTBOX
+from esctl.index.decode.rows.change import ROWS
+from esctl.index.decode.rows.documents import PATHS, SET, TRUNCATED, UNSET
 from esctl.index.envelope.mapping import CUSTOM
 from esctl.projection.expressions import Expression
 from esctl.projection.spec import DEFAULT, TOMBSTONES, Operation, Projection, Rule
@@ -34,13 +36,22 @@ _RULES: tuple[tuple[str, str | None, tuple[Operation, ...]], ...] = (
 """By type and role of an event. A row that is whole takes the place of the one before, whatever columns that had."""
 
 
+_PARTS = frozenset({SET, UNSET, TRUNCATED, PATHS, ROWS})
+"""Members of payloads that are followed row by row, and no columns."""
+
+
+def _without(operations: tuple[Operation, ...], parts: frozenset[str]) -> tuple[Operation, ...]:
+    return tuple(replace(one, without=parts) if parts and one.value is _ROW else one for one in operations)
+
+
 def default_projection(view: IndexView) -> Projection:
     """Return how entities are folded that no projection claims: rows as rows, all others by merging their payloads."""
     stanzas = view.manifest.stanzas
     ours = frozenset(number for number, stanza in enumerate(stanzas) if is_rows(stanza.opened))
     if not ours:
         return DEFAULT
-    rules = [Rule(kind, role, None, operations, _WHERE) for kind, role, operations in _RULES]
+    parts = _PARTS & frozenset(view.fields)
+    rules = [Rule(kind, role, None, _without(operations, parts), _WHERE) for kind, role, operations in _RULES]
     if len(ours) < len(stanzas):
         others = frozenset(range(len(stanzas))) - ours
         rules = [*(replace(rule, stanzas=others) for rule in DEFAULT.rules), *(replace(r, stanzas=ours) for r in rules)]

@@ -189,12 +189,22 @@ def _changed(table: _Table, change: Change, main: Part, parts: dict[str, Part]) 
     row = _after(before or {}, main.role, data)
     if change.type == "read" and table.live.get(entity) == row:
         return Edit(change.position, (*gone, main.role_order), tuple(come))
-    inherits = main.role == "partial" and (old is not None or moved is not None) and entity not in table.live
-    if inherits or main.role == "patch":
+    if main.role == "patch":
+        gone.append(main.role_order)
+        come.append(_patched(main, before or {}, row))
+    elif main.role == "partial" and (old is not None or moved is not None) and entity not in table.live:
         gone.append(main.role_order)
         come.append(Part(entity, None, 0, main.kind, row))
     table.begin(entity, row)
     return Edit(change.position, tuple(gone), tuple(come))
+
+
+def _patched(main: Part, before: Row, row: Row) -> Part:
+    """Return what stands for an update of parts: the columns that it changed, or all where some went."""
+    if before.keys() - row.keys():
+        return Part(main.entity, None, 0, main.kind, row)
+    changed = {name: value for name, value in row.items() if name not in before or before[name] != value}
+    return Part(main.entity, "partial", 1, main.kind, changed)
 
 
 def _after(before: Row, role: str | None, data: Row) -> Row:

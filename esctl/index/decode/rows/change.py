@@ -100,7 +100,7 @@ def _event(event: DomainEvent) -> dict[str, Any]:
     return found if event.id is None else {**found, "id": event.id}
 
 
-ROWS = "rows"
+ROWS = "$rows"
 """The member of a payload that holds several rows, by their names."""
 
 

@@ -295,7 +295,7 @@ def test_canal_tells_numbers_as_texts_and_old_values_of_what_changed() -> None:
 def test_a_message_of_several_rows_names_each_and_those_that_end() -> None:
     found = row(canal("UPDATE", {"id": "2"}, {"id": "3"}, old=[{"id": "1"}, {"id": "2"}]), "canal")
     assert (found["each"], found["ended"]) == (["shop.t/2", "shop.t/3"], ["shop.t/1"])
-    assert found["row"] == {"rows": {"shop.t/2": {"id": 2}, "shop.t/3": {"id": 3}}}
+    assert found["row"] == {"$rows": {"shop.t/2": {"id": 2}, "shop.t/3": {"id": 3}}}
 
 
 def test_attributes_of_items_have_types() -> None:
