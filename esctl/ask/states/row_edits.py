@@ -20,14 +20,17 @@ from msgspec.structs import replace
 from esctl.ask.scope.scope import Scope, counted
 from esctl.engine.duckdb import explained, relational
 from esctl.engine.quoting import identifier, literal, text_list
+from esctl.index.decode.rows import DELETES, TRUNCATES
 from esctl.index.edits import Edits
 from esctl.index.files.layouts import layouts
 from esctl.index.scan import ENVELOPE, IndexView, Read, sequence_key_as
 from esctl.projection.json_values import dumps, loads
-from esctl.projection.row_changes.rules import is_rows
+from esctl.projection.row_changes.rules import has_rows
 from esctl.projection.row_changes.steps import MATCH, Change, Edit, Part, follow
 
 _TABLE = "regexp_extract(entity, '^(?:[^/?]|[?][^{])*')"
+_TRUNCATES = f"coalesce(type IN ({', '.join(map(literal, TRUNCATES))}), false)"
+_DELETES = f"coalesce(type IN ({', '.join(map(literal, DELETES))}), false)"
 _ROWS = ("position", "role_order", "role", "type", "kind", "entity")
 
 
@@ -44,7 +47,7 @@ class _Asked(Struct, frozen=True):
 def with_row_edits(scope: Scope) -> Scope:
     """Return the scope over a view in which changes of rows stand for what became of them."""
     stanzas = scope.view.manifest.stanzas
-    ours = [number for number, stanza in enumerate(stanzas) if is_rows(stanza.opened)]
+    ours = [number for number, stanza in enumerate(stanzas) if has_rows(stanza)]
     if not ours or not scope.view.manifest.files:
         return scope
     all_rows = replace(scope, entities=())
@@ -61,7 +64,7 @@ def with_row_edits(scope: Scope) -> Scope:
 def _asked(scope: Scope, events: str) -> _Asked:
     found = scope.connection.execute(f"""SELECT tab, bool_or(coalesce(role = 'copy', false)),
             bool_or(coalesce(role = 'match', false)) AND count(DISTINCT position) FILTER (type = 'delete')
-                = count(*) FILTER (type = 'delete' AND role = 'match'), bool_or(type = 'truncate'),
+                = count(*) FILTER (type = 'delete' AND role = 'match'), bool_or({_TRUNCATES}),
             bool_or(coalesce(role IN ('old', 'patch', 'each'), false)),
             bool_or(type = 'read') AND count(*) > count(DISTINCT entity),
             bool_or(coalesce(role = 'match', false))
@@ -136,12 +139,12 @@ def _truncations(scope: Scope, events: str, tables: frozenset[str]) -> list[Edit
     """Find the rows that tables held when they were truncated."""
     names = ", ".join(map(literal, sorted(tables)))
     sql = f"""WITH e AS MATERIALIZED (SELECT * FROM ({events}) WHERE tab IN ({names})),
-        ends AS (SELECT tab, key, position FROM e WHERE type = 'truncate'),
-        rows AS (SELECT * FROM e WHERE type <> 'truncate' AND role IS DISTINCT FROM 'match'),
+        ends AS (SELECT tab, key, position FROM e WHERE {_TRUNCATES}),
+        rows AS (SELECT * FROM e WHERE NOT {_TRUNCATES} AND role IS DISTINCT FROM 'match'),
         held AS (SELECT rows.*, ends.key AS end_key, ends.position AS end_position
             FROM rows ASOF JOIN ends ON rows.tab = ends.tab AND rows.key < ends.key)
         SELECT end_position, kind, entity FROM held GROUP BY end_position, kind, entity
-        HAVING NOT arg_max(type = 'delete' OR coalesce(role IN ('old', 'ended'), false), key) ORDER BY ALL"""
+        HAVING NOT arg_max({_DELETES} OR coalesce(role IN ('old', 'ended'), false), key) ORDER BY ALL"""
     rows = scope.connection.execute(sql).fetchall()
     return [
         Edit(position, (), tuple(Part(entity, "table", 0, kind) for _, kind, entity in group))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from esctl.index.decode.rows import DIALECTS, OUTBOX
+from esctl.index.decode.rows import DELETES, DIALECTS, OUTBOX, TRIGGERED, TRUNCATES
 from esctl.index.decode.rows.change import ROWS
 from esctl.index.decode.rows.documents import PATHS, SET, TRUNCATED, UNSET
 from esctl.index.envelope.mapping import CUSTOM
@@ -16,6 +16,7 @@ from esctl.projection.spec import DEFAULT, TOMBSTONES, Operation, Projection, Ru
 
 if TYPE_CHECKING:
     from esctl.index.scan import IndexView
+    from esctl.model import Stanza
 
 COPIES = "copies"
 """The role of a row that a table holds several times, before the event or after it."""
@@ -44,19 +45,43 @@ def _without(operations: tuple[Operation, ...], parts: frozenset[str]) -> tuple[
     return tuple(replace(one, without=parts) if parts and one.value is _ROW else one for one in operations)
 
 
+_TRIGGERED: Mapping[str, tuple[tuple[tuple[str, ...], tuple[Operation, ...]], ...]] = {
+    "supa_audit": ((("INSERT", "UPDATE", "SNAPSHOT"), _REPLACE),),
+    "audit_trigger": ((("I",), _REPLACE), (("U",), _MERGE)),
+    "row_history": ((("version",), _REPLACE),),
+    "pgmemento": ((("INSERT",), _REPLACE), (("UPDATE", "UPSERT"), _MERGE)),
+}
+"""What changes do that triggers keep, by the preset and their types; all end a row with DELETES."""
+
+
+def _triggered(number: int, preset: str) -> Iterator[Rule]:
+    only = frozenset({number})
+    ends = ((*DELETES, *TRUNCATES), _DELETE)
+    for kinds, operations in (*_TRIGGERED[preset], ends):
+        yield from (Rule(kind, None, None, operations, _WHERE, stanzas=only) for kind in kinds)
+
+
 def default_projection(view: IndexView) -> Projection:
     """Return how entities are folded that no projection claims: rows as rows, all others by merging their payloads."""
     stanzas = view.manifest.stanzas
     ours = frozenset(number for number, stanza in enumerate(stanzas) if is_rows(stanza.opened))
-    if not ours:
+    told = {number: stanza.name for number, stanza in enumerate(stanzas) if stanza.name in _TRIGGERED}
+    if not ours and not told:
         return DEFAULT
     parts = _PARTS & frozenset(view.fields)
     rules = [Rule(kind, role, None, _without(operations, parts), _WHERE) for kind, role, operations in _RULES]
     if len(ours) < len(stanzas):
-        others = frozenset(range(len(stanzas))) - ours
+        others = frozenset(range(len(stanzas))) - ours - told.keys()
         rules = [*(replace(rule, stanzas=others) for rule in DEFAULT.rules), *(replace(r, stanzas=ours) for r in rules)]
+        rules += [rule for number, name in told.items() for rule in _triggered(number, name)]
+    digest = f"rows {sorted(ours)}" + (f" {sorted(told.items())}" if told else "")
     rules += [TOMBSTONES] if any(stanza.tombstone for stanza in stanzas) else []
-    return replace(DEFAULT, name="(rows)", rules=tuple(rules), digest=f"rows {sorted(ours)}")
+    return replace(
+        DEFAULT,
+        name="(rows)",
+        rules=tuple(rules),
+        digest=f"rows {sorted(ours)}{f' {sorted(told.items())}' if told else ''}",
+    )
 
 
 def without_envelopes(projection: Projection, view: IndexView) -> Projection:
@@ -96,6 +121,11 @@ def _left_out(view: IndexView) -> dict[frozenset[str], frozenset[int]]:
 def _merges_all(operation: Operation) -> bool:
     path = operation.value.path if operation.value is not None else None
     return operation.name in ("merge", "merge_patch") and path == ("data",)
+
+
+def has_rows(stanza: Stanza) -> bool:
+    """Return whether records that are read by a stanza are changes of rows, in whatever words."""
+    return is_rows(stanza.opened) or stanza.name in TRIGGERED
 
 
 def is_rows(opened: Iterable[tuple[str, str]]) -> bool:

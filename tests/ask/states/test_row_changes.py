@@ -107,3 +107,24 @@ def test_nothing_is_said_where_nothing_is_wrong(tmp_path: Path) -> None:
     assert "note:" not in replay.err
     shown = good("log", "--ignored", cwd=tmp_path).rows
     assert [(row["type"], row["time"]) for row in shown] == [("tombstone", None)]
+
+
+def test_rows_that_triggers_keep_end_and_are_truncated(tmp_path: Path) -> None:
+    told = {"schema_name": "public", "table_name": "t", "session_user_name": "app", "row_data": None}
+    changes: list[dict[str, Any]] = [
+        {"action": "I", "row_data": {"id": "1", "n": "1"}},
+        {"action": "I", "row_data": {"id": "2", "n": "1"}},
+        {"action": "U", "row_data": {"id": "2", "n": "1"}, "changed_fields": {"n": "2"}},
+        {"action": "D", "row_data": {"id": "1", "n": "1"}},
+        {"action": "T"},
+        {"action": "I", "row_data": {"id": "3", "n": "1"}},
+    ]
+    with (tmp_path / "a.jsonl").open("w") as file:
+        for number, change in enumerate(changes, 1):
+            time = f"2024-03-01 10:00:0{number}+00"
+            file.write(json.dumps({**told, "event_id": number, "action_tstamp_tx": time, **change}) + "\n")
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    assert replayed(tmp_path, "--at", "@3") == expected([{"id": "1", "n": "1"}, {"id": "2", "n": "2"}])
+    assert replayed(tmp_path, "--at", "@4") == expected([{"id": "2", "n": "2"}])
+    assert replayed(tmp_path, "--at", "@5") == Counter()
+    assert replayed(tmp_path) == expected([{"id": "3", "n": "1"}])

@@ -60,6 +60,7 @@ PRESETS: Mapping[str, Preset] = {
         tables.SUPA_AUDIT,
         tables.AUDIT_TRIGGER,
         tables.PGMEMENTO,
+        tables.ROW_HISTORY,
         tables.PAPER_TRAIL,
         tables.DJANGO_AUDITLOG,
         tables.DJANGO_SIMPLE_HISTORY,

@@ -85,7 +85,11 @@ SUPA_AUDIT = Preset(
         id=("id",),
         type=("op",),
         time=("ts",),
-        entity=("{table_schema}.{table_name}/{record_id}", "{table_schema}.{table_name}/{old_record_id}"),
+        entity=(
+            "{table_schema}.{table_name}/{record_id}",
+            "{table_schema}.{table_name}/{old_record_id}",
+            "{table_schema}.{table_name}",  # of all rows of a table
+        ),
         kind=("table_name",),
         actor=("auth_uid", "auth_role"),
         data=("record.record", "record.old_record", "record"),
@@ -138,3 +142,19 @@ PGMEMENTO = Preset(
     source="https://github.com/pgMemento/pgMemento",
 )
 """The table row_log, joined with table_event_log and transaction_log; `audit_id` is one row of all tables."""
+
+_BEGINS = ("_valid_from", "_fivetran_start", "dbt_valid_from", "SysStartTime", "ValidFrom", "_airbyte_start_at")
+_NAMES = ("id", "_id", "ID", "Id", "uuid", "key", "code", "_airbyte_unique_key")
+ROW_HISTORY = Preset(
+    Stanza(
+        "row_history",
+        type=("=version",),
+        time=_BEGINS,
+        entity=_NAMES,
+        kind=("=row",),
+        data=("record",),
+    ),
+    needs=(_BEGINS, _NAMES),
+    source="https://fivetran.com/docs/core-concepts/sync-modes/history-mode",
+)
+"""Tables of the versions of rows, each with when it began and ended (slowly changing dimensions of type 2)."""
