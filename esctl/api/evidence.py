@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from esctl.ledger.prove.proof_file import Proof
     from esctl.ledger.sign.checkpoint import Checkpoint
     from esctl.log.store_state import StoreState
+    from esctl.page.make import Report
     from esctl.sources.files.finding import Source
     from esctl.sources.protocol import SourceReader
 
@@ -150,3 +151,24 @@ class Evidence(OpenStore):
         bundle = prepare(self, Asked(entities, where, at, before, projection, checkpoint))
         write_archive(Path(output), bundle.files())
         return bundle
+
+    def report(
+        self,
+        *entities: str,
+        at: str = "",
+        from_: str = "",
+        to: str = "",
+        known_at: str = "",
+        projection: str = "",
+        checkpoint: str = "",
+        case: Path | str | None = None,
+    ) -> Report:
+        """Make a page of what happened to some entities, which checks its records itself, as `esctl report` does.
+
+        `html` of what it gives is the file. Raises UsageError where the page would be too large.
+        """
+        from esctl.page.case import Case, read_case
+        from esctl.page.make import Asked, make_report
+
+        told = Case() if case is None else read_case(Path(case))
+        return make_report(self, Asked(entities, at, from_, to, known_at, projection, checkpoint, told))

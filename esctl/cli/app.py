@@ -42,6 +42,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "prove": ("esctl.cli.commands.prove", "Write the proof that an event is in the log, to be checked anywhere."),
     "verify-proof": ("esctl.cli.commands.verify_proof", "Check a proof by itself, without store or network."),
     "bundle": ("esctl.cli.commands.bundle", "Write records, proofs and states into one archive of evidence."),
+    "report": ("esctl.cli.commands.report", "Write what happened into one HTML page that checks its records itself."),
     "verify-bundle": ("esctl.cli.commands.verify_bundle", "Check an archive of evidence by itself."),
     "key": ("esctl.cli.commands.key", "Make and show the keys that checkpoints are signed with."),
     "redact": ("esctl.cli.commands.redact", "Erase records for good, and leave the proof of the rest."),

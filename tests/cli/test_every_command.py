@@ -43,6 +43,7 @@ CALLS: dict[str, list[list[str]]] = {
     "prove": [["@1", "-o", "proof"]],
     "verify-proof": [["proof", "--event", "more.jsonl"]],
     "bundle": [["*", "-o", "bundle.zip"]],
+    "report": [["*", "-o", "report.html"]],
     "verify-bundle": [["bundle.zip"]],
     "key": [["list"], ["show"]],
     "redact": [["@2", "--reason", HOSTILE[0], "--actor", HOSTILE[6], "--dry-run", "--no-duplicates"]],

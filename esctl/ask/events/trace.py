@@ -61,6 +61,14 @@ def trace(scope: Scope, name: str, most_links: int = MOST_LINKS) -> Answer:
     return Answer(scope.session, _shown(scope), COLUMNS, notes=notes, title="trace")
 
 
+def trace_all(scope: Scope, positions: Sequence[int], most_links: int) -> Answer:
+    """Return the events at some positions with those tied to them, as `trace` does with one."""
+    gather(scope, [f"position IN ({', '.join(map(str, positions))})"] if positions else [], most_links)
+    with explained():
+        notes = _find_parents(scope)
+    return Answer(scope.session, _shown(scope), COLUMNS, notes=notes, title="trace")
+
+
 def _starting(name: str) -> list[str]:
     """Write the conditions of the events that an id names."""
     if re.fullmatch(r"@[0-9]{1,18}", name):

@@ -77,6 +77,17 @@ def prove(
             yield Proof(index, paths[index], checkpoint.data, content.extra), row["raw"]
 
 
+def contents(snapshot: StoreState, positions: Sequence[int]) -> Iterator[tuple[Content, bytes | None]]:
+    """Yield, in order of position, what a proof would say of these records, and their bytes; nothing is proven.
+
+    Raises InputError for a segment that is missing or damaged.
+    """
+    wanted = sorted(set(positions))
+    for start in range(0, len(wanted), _AT_ONCE):
+        for row in rows_of(records_at(snapshot, wanted[start : start + _AT_ONCE])):
+            yield _content(row), row["raw"]
+
+
 def _content(row: dict[str, Any]) -> Content:
     if row["erased_leaf"] is not None:
         return Content(row["erased_leaf"], row["position"])

@@ -20,6 +20,14 @@ class _Number(str):
     """A number of a JSON text, digit by digit as it stood there."""
 
 
+def parse_exact(text: str) -> Any:
+    """Read JSON text, numbers as texts that `compact` writes as they stood. Raises ValueError for no JSON."""
+    try:
+        return json.loads(text, parse_int=_Number, parse_float=_Number)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
 def parse_changes(text: str) -> list[Change] | None:
     """Read JSON text as a list of changes; None where it is anything else."""
     if not text.startswith("[{") or '"field"' not in text:

@@ -1,0 +1,111 @@
+"""The records of a page, with all that it takes to check them against a checkpoint, and nothing twice.
+
+A page proves many records against one head, so the hashes of their proofs are told once: each is the hash of a node of
+the tree. They are listed in the order in which the proofs, by position, first need them, which whoever reads the page
+knows too: see `siblings`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator
+
+from msgspec import Struct
+
+from esctl.ledger.prove.proof_file import Content, Proof, parse_content
+from esctl.ledger.sign.checkpoint import Checkpoint
+from esctl.log.leaf import NOTHING
+from esctl.page.tables import Names
+
+_USUAL = (None, NOTHING, NOTHING, "")
+"""What most records have for the time, key, headers and salt of their leaf."""
+
+
+class Record(Struct, frozen=True):
+    """A record: its leaf, and its bytes as text.
+
+    `leaf` is `[position, source, offset, recorded, source_time, key, headers, salt]`, where source and recorded are
+    numbers of what is shared, and what is as in most records is cut from the end; of an erased record
+    `[position, hash]`. `told` is `=` and the text whose UTF-8 are the bytes, `~` and their base64 where they are no
+    UTF-8, or empty where there are none.
+    """
+
+    leaf: tuple[str | int | None, ...]
+    told: str
+
+    @property
+    def position(self) -> int:
+        """Its position in the log."""
+        return int(self.leaf[0] or 0)
+
+    @property
+    def line(self) -> str:
+        """Write it as a line: the leaf as JSON, a tab, and what a JSON string holds but with bare quotation marks."""
+        text = json.dumps(self.told, ensure_ascii=False)[1:-1].replace('\\"', '"')
+        return f"{json.dumps(self.leaf, separators=(',', ':'))}\t{text}"
+
+
+class Evidence(Struct, frozen=True):
+    """Records, what they share, the checkpoint as its text, and the nodes, each the base64 of its 32 bytes."""
+
+    checkpoint: str = ""  # empty: there is none
+    sources: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()  # when, in microseconds
+    nodes: str = ""
+    records: tuple[Record, ...] = ()
+
+
+def pack(
+    checkpoint: Checkpoint | None,
+    proven: Iterable[tuple[Proof, bytes | None]] = (),
+    others: Iterable[tuple[Content, bytes | None]] = (),
+) -> Evidence:
+    """Lay out records: those that a checkpoint covers, by position, with their proofs; and others, which follow."""
+    shared, seen = (Names(), Names()), set[tuple[int, int]]()
+    rows, nodes = [], []
+    for proof, raw in proven:
+        assert checkpoint is not None
+        rows.append(_row(parse_content(proof.extra), raw, *shared))
+        places = siblings(proof.index, checkpoint.head.size)
+        for place, node in zip(places, proof.hashes, strict=True):
+            if place not in seen:
+                seen.add(place)
+                nodes.append(node)
+    rows += [_row(content, raw, *shared) for content, raw in others]
+    text = checkpoint.data.decode() if checkpoint is not None else ""
+    each = "".join(base64.b64encode(node).decode() for node in nodes)  # 44 characters, whatever becomes of the others
+    sources, recorded = (tuple(names.listed) for names in shared)
+    return Evidence(text, sources, recorded, each, tuple(rows))
+
+
+def siblings(index: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the nodes (level, number) of the proof of a leaf in a tree of so many, from the leaf to the root."""
+    number, last, level = index, size - 1, 0
+    while last > 0:
+        if number % 2:
+            yield level, number - 1
+        elif number < last:
+            yield level, number + 1
+        number, last, level = number // 2, last // 2, level + 1
+
+
+def _row(content: Content, raw: bytes | None, sources: Names, recorded: Names) -> Record:
+    leaf = content.leaf
+    if leaf is None:
+        return Record((content.position, content.hash.hex()), "")
+    time = None if leaf.source_time is None else str(leaf.source_time)
+    rest = [time, leaf.key, leaf.headers, content.salt.hex()]
+    while rest and rest[-1] == _USUAL[len(rest) - 1]:
+        rest.pop()
+    place = (content.position, sources.number(content.source), str(leaf.offset), recorded.number(str(leaf.recorded_at)))
+    return Record((*place, *rest), _told(raw))
+
+
+def _told(raw: bytes | None) -> str:
+    if raw is None:
+        return ""
+    try:
+        return f"={raw.decode('utf-8')}"
+    except UnicodeDecodeError:
+        return f"~{base64.b64encode(raw).decode()}"

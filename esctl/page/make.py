@@ -1,0 +1,236 @@
+"""Make a report of a store: each question asked once, its answers and the records that they rest on in one page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.ask.changes.audit import audit
+from esctl.ask.changes.blame import blame
+from esctl.ask.events.log import find_event
+from esctl.ask.events.trace import trace_all
+from esctl.ask.health.doctor import examine, occurrences
+from esctl.ask.scope.notes import erased_note, findings_note
+from esctl.ask.scope.own_times import with_own_times
+from esctl.ask.states.folding import folding
+from esctl.ask.states.replay import replay
+from esctl.errors import NotFoundError, UsageError
+from esctl.index.files.manifest import IS_ERASED
+from esctl.ledger.prove.prove import choose_checkpoint, contents, prove
+from esctl.ledger.sign.checkpoints import checkpoint_files
+from esctl.output import Target, write
+from esctl.page.case import Case
+from esctl.page.content import MOST_BYTES, MOST_EVENTS, MOST_LISTED, Content, Question, first_question
+from esctl.page.evidence import Evidence, pack
+from esctl.page.html import assemble
+from esctl.page.tables import Shared, plain_rows, read_rows, state_rows, tied_rows, trail_rows
+
+if TYPE_CHECKING:
+    from esctl.ask.scope.filters import Filters
+    from esctl.ask.scope.scope import Scope
+    from esctl.ledger.sign.checkpoint import Checkpoint
+    from esctl.model import Answer, AsOf, Basis
+    from esctl.page.tables import Row
+    from esctl.store import OpenStore
+
+_NARROW = "ask for fewer entities, or for a time with --from and --to"
+_LIST = "list events with: esctl log --columns position,id,type"
+_LINKS = 1
+"""Over how many links events count as related."""
+_BLAME = {
+    "entity": "text", "field": "text", "value": "json", "change": "text", "contributions": "integer",
+    "position": "integer", "time": "time", "type": "text", "actor": "text",
+}  # fmt: skip
+_FINDINGS = {
+    "check": "text", "position": "integer", "time": "time", "source": "text", "entity": "text", "type": "text",
+    "detail": "text",
+}  # fmt: skip
+_RELATED = {
+    "position": "integer", "time": "time", "tree": "text", "link": "text", "entity": "text", "actor": "text",
+    "id": "text",
+}  # fmt: skip
+
+
+class Asked(Struct, frozen=True):
+    """What a report is of. `case` gives what else is empty, and notes."""
+
+    entities: tuple[str, ...] = ()
+    at: str = ""
+    start: str = ""
+    end: str = ""
+    known_at: str = ""
+    projection: str = ""
+    checkpoint: str = ""
+    case: Case = Case()
+
+
+class Report(Struct, frozen=True):
+    """A report: its page, and what it rests on. `uncovered`: records that came after the checkpoint, or all."""
+
+    html: bytes
+    answer: Answer  # the trail, with the notes of all questions
+    scope: Scope
+    at: AsOf | None  # the bound of what is folded
+    points: tuple[AsOf | None, ...]
+    records: int
+    uncovered: int
+    checkpoint: Checkpoint | None
+
+
+class _Ground(Struct, frozen=True):
+    """What every question of a report is asked of."""
+
+    store: OpenStore
+    scope: Scope
+    at: AsOf | None
+    filters: Filters
+
+
+def make_report(store: OpenStore, asked: Asked) -> Report:
+    """Ask everything and write the page. Raises UsageError where that is too much for one, else as questions do."""
+    asked = _completed(asked)
+    filters = store.filters(from_=asked.start, to=asked.end)
+    at = store.bound(asked.at) or filters.end
+    scope = folding(store.scope(asked.entities, asked.projection, asked.known_at))
+    ground = _Ground(store, scope, at, filters)
+    points = tuple(point for point in (filters.start, filters.end) if point is not at)
+    basis = store.basis_of(scope, (at, *points))
+    content, answer = _answers(ground, _question(asked, basis.bounds), basis)
+    marks = _marks(scope, asked.case)
+    checkpoint = _checkpoint(store, asked.checkpoint)
+    told = {row[0] for row in content.trail} | {row[1] for row in content.findings or ()} | {at for at, _ in marks}
+    evidence, cut = _evidence(ground, told, checkpoint)
+    whole = replace(content, evidence=evidence, marks=marks, cut={**content.cut, **cut})
+    size = checkpoint.head.size if checkpoint is not None else 0
+    uncovered = sum(record.position > size for record in evidence.records)
+    return Report(assemble(whole), answer, scope, at, points, len(evidence.records), uncovered, checkpoint)
+
+
+def _completed(asked: Asked) -> Asked:
+    """Take from the case what was not asked. Raises UsageError for what goes together in no report."""
+    case = asked.case
+    bounds = {"at": asked.at, "start": asked.start, "end": asked.end}
+    if not any(bounds.values()):
+        bounds = {"at": case.at, "start": case.start, "end": case.end}
+    found = replace(
+        asked, entities=asked.entities or case.entities, known_at=asked.known_at or case.known_at,
+        projection=asked.projection or case.projection, **bounds,
+    )  # fmt: skip
+    if not found.entities:
+        raise UsageError("nothing to report on is named", "name entities, here or in a case; '*' is all of them")
+    if found.at and found.end:
+        raise UsageError("--at and --to are both given", "give one of them: both say up to when")
+    return found
+
+
+def _question(asked: Asked, bounds: Mapping[str, str]) -> Question:
+    first = first_question(asked.entities, bounds)
+    given = [("entities", " ".join(asked.entities)), ("projection", asked.projection)]
+    told = tuple((name, value) for name, value in given if value)
+    return Question(asked.case.title or first.title, asked.case.question or first.question, told)
+
+
+def _answers(ground: _Ground, question: Question, basis: Basis) -> tuple[Content, Answer]:
+    """Ask the questions; gives the content without the records that it rests on, and the trail with all notes."""
+    scope, at, shared = ground.scope, ground.at, Shared.new()
+    trail, states, made = audit(scope, at, ground.filters), replay(scope, at, deleted=True), blame(scope, at)
+    rows = trail_rows(_rows(scope, trail, MOST_EVENTS, "events"), shared)
+    found = state_rows(_rows(scope, states, MOST_EVENTS, "entities"), shared)
+    blamed = plain_rows(_rows(scope, made, MOST_EVENTS, "fields"), _BLAME)
+    if not (rows or found):
+        raise NotFoundError("no entity to report on", "list entities with: esctl entities")
+    checks, findings, cut = _findings(scope, ground.filters)
+    related, tied_notes, more = _related(scope, [row[0] for row in rows])
+    notes = tuple(dict.fromkeys((*trail.notes, *states.notes, *made.notes, *tied_notes)))
+    in_scope = [line for line in (findings_note(scope, at), erased_note(scope, at)) if line]
+    content = Content(
+        question, basis, shared, found, rows, Evidence(), blame=blamed, checks=checks, findings=findings,
+        related=related, notes=(*notes, *in_scope), cut={**cut, **more},
+    )  # fmt: skip
+    return content, replace(trail, notes=notes)
+
+
+def _rows(scope: Scope, answer: Answer, most: int, what: str) -> list[Row]:
+    """Run an answer. Raises UsageError where it has more rows than a page can."""
+    found = list(_read(with_own_times(scope, answer), most + 1))
+    if len(found) > most:
+        raise UsageError(f"the report would have more than {most:,} {what}", _NARROW)
+    return found
+
+
+def _read(answer: Answer, limit: int) -> Iterable[Row]:
+    buffer = io.BytesIO()
+    write(answer, Target("jsonl", buffer, limit=limit))
+    buffer.seek(0)
+    return read_rows(buffer)
+
+
+def _findings(scope: Scope, filters: Filters) -> tuple[list[Any], list[Any], dict[str, int]]:
+    """Return the checks of doctor, what they found in the scope, and how much of that is left out."""
+    results = examine(scope, filters)
+    checks = [[each.check.name, each.check.finds, each.count] for each in results]
+    names = [each.check.name for each in results if each.count]
+    if not names:
+        return checks, [], {}
+    rows = list(_read(occurrences(scope, filters, names), MOST_EVENTS))
+    return checks, plain_rows(rows[:MOST_LISTED], _FINDINGS), _beyond("findings", len(rows))
+
+
+def _related(scope: Scope, positions: Sequence[int]) -> tuple[list[Any], tuple[str, ...], dict[str, int]]:
+    """Return the events that are tied to some, and what to say of them."""
+    answer = with_own_times(scope, trace_all(scope, positions, _LINKS))
+    tied = tied_rows(list(_read(answer, MOST_EVENTS)))
+    return plain_rows(tied[:MOST_LISTED], _RELATED), answer.notes, _beyond("related", len(tied))
+
+
+def _beyond(part: str, count: int) -> dict[str, int]:
+    return {part: count - MOST_LISTED} if count > MOST_LISTED else {}
+
+
+def _checkpoint(store: OpenStore, wanted: str) -> Checkpoint | None:
+    """Find the checkpoint that was asked for, else the newest of what the store holds (on its basis); None: none."""
+    if wanted:
+        return choose_checkpoint(store.snapshot, wanted, 0)
+    sizes = [int(path.name.partition("-")[0]) for path in checkpoint_files(store.path)]
+    fitting = [size for size in sizes if size <= store.snapshot.head]
+    return choose_checkpoint(store.snapshot, str(max(fitting)), 0) if fitting else None
+
+
+def _evidence(ground: _Ground, wanted: set[int], checkpoint: Checkpoint | None) -> tuple[Evidence, dict[str, int]]:
+    """Return the records at some positions and those that were erased, of whatever entity they were."""
+    scope, snapshot = ground.scope, ground.store.snapshot
+    gone = scope.view.relation(["position"], None, [IS_ERASED])
+    rows = scope.connection.execute(f"SELECT DISTINCT position FROM ({gone}) ORDER BY 1").fetchall()
+    erased = [position for (position,) in rows]
+    positions = sorted(wanted | set(erased[:MOST_LISTED]))
+    size = checkpoint.head.size if checkpoint is not None else 0
+    covered = [position for position in positions if position <= size]
+    beyond = [position for position in positions if position > size]
+    proofs = prove(snapshot, covered, checkpoint) if checkpoint is not None and covered else ()
+    evidence = pack(checkpoint, _bounded(proofs), _bounded(contents(snapshot, beyond)))
+    return evidence, _beyond("records", len(erased))
+
+
+def _bounded(records: Iterable[tuple[Any, bytes | None]]) -> Iterable[tuple[Any, bytes | None]]:
+    """Hand on records with their bytes. Raises UsageError where they are more than a page can have."""
+    size = 0
+    for each, raw in records:
+        size += len(raw or b"")
+        if size > MOST_BYTES:
+            raise UsageError(f"the report would have records of more than {MOST_BYTES >> 20} MiB", _NARROW)
+        yield each, raw
+
+
+def _marks(scope: Scope, case: Case) -> list[tuple[int, str]]:
+    """Return the notes of a case with the positions of their events. Raises NotFoundError for an event of none."""
+    found = []
+    for note in case.notes:
+        positions = find_event(scope, note.event)
+        if not positions:
+            raise NotFoundError(f"the case has a note on {note.event!r}, which is no event here", _LIST)
+        found += [(position, note.text) for position in positions]
+    return found
