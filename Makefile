@@ -7,7 +7,7 @@ LOWEST = .venv-lowest
 
 PYTEST = -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo test test-all test-lowest interop lint format samples examples bench reliability mutants dist clean
+.PHONY: help demo test test-all test-lowest interop browser lint format samples examples bench reliability mutants dist clean
 
 help:
 	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
@@ -19,6 +19,7 @@ help:
 	@echo "make examples     write the outputs shown in the READMEs anew"
 	@echo "make test-lowest  run the suite with the lowest versions pyproject.toml allows"
 	@echo "make interop      build, for the tests, what checks proofs independently, and a Kafka broker (needs Go)"
+	@echo "make browser      install Chromium (Debian's), in which the tests look at reports"
 	@echo "make bench N=1000000  time esctl against DuckDB SQL by hand and a plain script"
 	@echo "make reliability  kill, starve, damage and race stores; the figures go into docs/reliability.md"
 	@echo "make mutants N=100  change the code a little, N times, and see whether the tests notice; SEED=2 draws others"
@@ -73,6 +74,9 @@ build/interop: tests/interop/go/main.go tests/interop/go/go.mod tests/interop/go
 build/kafka: tests/interop/kafka/main.go tests/interop/kafka/go.mod tests/interop/kafka/go.sum
 	@mkdir -p build
 	cd tests/interop/kafka && go build -o ../../../build/kafka .
+
+browser:
+	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends chromium; }
 
 bench: $(VENV)/.dev
 	$(PYTHON) bench/run.py $(N)

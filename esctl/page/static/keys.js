@@ -43,7 +43,10 @@ const Keys = (() => {
     if (evidence.problem) return ["refuted", `What should be the checkpoint is none: ${evidence.problem}.`];
     if (contradiction) return ["refuted", contradiction];
     if (judgement.refuted) return ["refuted", judgement.refuted];
-    if (counts.refuted) return ["refuted", `${Text.count(counts.refuted, "record")} of ${evidence.records.length} ${counts.refuted === 1 ? "is" : "are"} not what was recorded: marked refuted below.`];
+    if (counts.refuted) {
+      const are = `${Text.count(counts.refuted, "record")} of ${evidence.records.length} ${counts.refuted === 1 ? "is" : "are"} not what was recorded`;
+      return ["refuted", `${are}; ${judgement.signers.length ? `${counts.proven} are proven` : "the others are not judged, as no key was given"}.`];
+    }
     if (evidence.checkpoint === null) return ["waiting", `Not judged: there is no checkpoint in this page, so none of its ${of} can be checked.`];
     if (judgement.problem) return ["waiting", judgement.problem];
     if (!judgement.signers.length) return ["waiting", `Not judged: no key was given. The ${of} say that they are in a log signed by ${claimed}.`];

@@ -188,6 +188,7 @@
     if (mine !== asked) return;
     judgement = found;
     restate();
+    document.documentElement.dataset.judged = mine;
   }
 
   async function check() {
