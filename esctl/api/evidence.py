@@ -143,12 +143,13 @@ class Evidence(OpenStore):
         before: str = "",
         projection: str = "",
         checkpoint: str = "",
+        html: bool = False,
     ) -> Bundle:
         """Write the records of some entities, their proofs and states into one archive, as `esctl bundle` does."""
         from esctl.bundle.archive import write_archive
         from esctl.bundle.make import Asked, prepare
 
-        bundle = prepare(self, Asked(entities, where, at, before, projection, checkpoint))
+        bundle = prepare(self, Asked(entities, where, at, before, projection, checkpoint, html))
         write_archive(Path(output), bundle.files())
         return bundle
 

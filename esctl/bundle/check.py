@@ -14,6 +14,7 @@ from esctl.bundle.contents import (
     CHECKPOINT,
     INTERPRETATION,
     MANIFEST,
+    PAGE,
     BundleManifest,
     FileEntry,
     json_object,
@@ -21,6 +22,8 @@ from esctl.bundle.contents import (
     proof_name,
     record_name,
 )
+from esctl.bundle.page import RULE as PAGE_RULE
+from esctl.bundle.page import check_page
 from esctl.errors import InputError
 from esctl.ledger.check.findings import Check, Finding
 from esctl.ledger.prove.judge import Trust, judge, read_proof, trust_in
@@ -38,6 +41,7 @@ RULES: tuple[tuple[str, str], ...] = (
     ("records", "every record is in the log that was signed, with just these bytes"),
     ("states", "the states are what the records replay to"),
     ("trail", "the trail is what the records replay to"),
+    PAGE_RULE,
 )
 _MOST_TOLD = 100
 
@@ -84,7 +88,7 @@ class _Asked(Struct, frozen=True):
 
 
 def _skipped(why: str, first: str) -> list[Check]:
-    names = [rule for rule, _ in RULES]
+    names = [rule for rule, _ in RULES if rule != PAGE_RULE[0]]
     return [Check(rule, "nothing", skipped=why) for rule in names[names.index(first) :]]
 
 
@@ -123,7 +127,12 @@ def _check_contents(archive: Archive, manifest: BundleManifest, before: tuple[Ch
     else:
         said = Said(manifest, content[BASIS], content[INTERPRETATION], archive)
         replays = check_replay(records, said, asked.config, asked.memory_limit)
-    return Checked((*before, signed, proven, *replays), manifest, signers)
+    shown: list[Check] = []
+    if PAGE in manifest.files and proven.findings:
+        shown = [Check(PAGE_RULE[0], "nothing", skipped="the records are not those of the log")]
+    elif PAGE in manifest.files:
+        shown = [check_page(archive, manifest, checkpoint, asked.memory_limit)]
+    return Checked((*before, signed, proven, *replays, *shown), manifest, signers)
 
 
 def _check_checkpoint(

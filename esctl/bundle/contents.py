@@ -18,6 +18,8 @@ from esctl.ledger.prove.proof_file import SUFFIX
 FORMAT = "esctl/bundle/1"
 README, BASIS, CHECKPOINT = "README.txt", "basis.json", "checkpoint.txt"
 INTERPRETATION, STATES, TRAIL, MANIFEST = "interpretation.json", "states.jsonl", "trail.jsonl", "manifest.json"
+PAGE = "report.html"
+"""The page for people, where there is one."""
 REPLAYED = {"states": STATES, "trail": TRAIL}
 """The file of each section of what the records replay to."""
 SINGLE = (README, BASIS, CHECKPOINT, INTERPRETATION, STATES, TRAIL)
@@ -93,7 +95,7 @@ def parse_manifest(data: bytes) -> BundleManifest:
     positions = list(manifest.records)
     if positions != sorted(set(positions)) or not set(manifest.empty) <= set(positions):
         raise ValueError("its records are not listed once each, in order")
-    expected = {*SINGLE, *map(proof_name, positions)}
+    expected = {*SINGLE, *map(proof_name, positions), *({PAGE} & set(manifest.files))}
     expected |= {record_name(position) for position in set(positions) - set(manifest.empty)}
     if set(manifest.files) != expected:
         raise ValueError("its files are not those of its records")

@@ -21,13 +21,17 @@ from esctl.bundle.contents import (
     CHECKPOINT,
     INTERPRETATION,
     MANIFEST,
+    PAGE,
     README,
     REPLAYED,
+    STATES,
+    TRAIL,
     BundleManifest,
     FileEntry,
     proof_name,
     record_name,
 )
+from esctl.bundle.page import bundle_page, require_room
 from esctl.bundle.readme import readme
 from esctl.engine.duckdb import explained
 from esctl.errors import NotFoundError
@@ -38,6 +42,7 @@ from esctl.output import Target, write
 from esctl.reports.report import Section, states_and_trail
 
 if TYPE_CHECKING:
+    from esctl.ledger.prove.proof_file import Proof
     from esctl.ledger.sign.checkpoint import Checkpoint
     from esctl.model import AsOf, Basis
     from esctl.store import OpenStore
@@ -52,6 +57,7 @@ class Asked(Struct, frozen=True):
     before: str = ""
     projection: str = ""
     checkpoint: str = ""
+    html: bool = False  # with a page for people
 
 
 class Bundle(Struct, frozen=True):
@@ -73,15 +79,16 @@ class Bundle(Struct, frozen=True):
         """
         listed: dict[str, FileEntry] = {}
         empty, sources = [], set[str]()
+        shown: list[tuple[Proof, bytes | None]] = []
+        size = 0
         for proof, raw in prove(self._store.snapshot, self.positions, self.checkpoint):
-            position = proof.index + 1
             sources.add(parse_content(proof.extra).source)
-            pieces = [(proof_name(position), proof.data)]
-            if raw is None:
-                empty.append(position)
-            else:
-                pieces.append((record_name(position), raw))
-            for name, data in pieces:
+            empty += [proof.index + 1] if raw is None else []
+            if self.asked.html:
+                shown.append((proof, raw))
+                size += len(raw or b"")
+                require_room(len(self.positions), size)
+            for name, data in _record_files(proof, raw):
                 listed[name] = FileEntry.of(data)
                 yield name, data
         known = {name for name in sources if name in self.scope.view.manifest.sources}
@@ -97,13 +104,27 @@ class Bundle(Struct, frozen=True):
                 path = write_section(Path(folder), section)
                 listed[path.name] = FileEntry.of_file(path)
                 yield path.name, path
+            if self.asked.html:
+                page = self._page(about, shown, Path(folder))
+                listed[PAGE] = FileEntry.of(page)
+                yield PAGE, page
         yield MANIFEST, replace(about, files=listed).data
 
+    def _page(self, about: BundleManifest, shown: Sequence[tuple[Proof, bytes | None]], folder: Path) -> bytes:
+        with (folder / STATES).open("rb") as states, (folder / TRAIL).open("rb") as trail:
+            return bundle_page(about, self.basis, self.checkpoint, shown, states, trail)
+
     def _single(self, about: BundleManifest, read_with: bytes) -> Iterator[tuple[str, bytes]]:
-        yield README, readme(about, self.checkpoint, self.basis)
+        yield README, readme(about, self.checkpoint, self.basis, html=self.asked.html)
         yield BASIS, f"{to_json(self.basis)}\n".encode()
         yield CHECKPOINT, self.checkpoint.data
         yield INTERPRETATION, read_with
+
+
+def _record_files(proof: Proof, raw: bytes | None) -> list[tuple[str, bytes]]:
+    position = proof.index + 1
+    bytes_of_it = [] if raw is None else [(record_name(position), raw)]
+    return [(proof_name(position), proof.data), *bytes_of_it]
 
 
 def prepare(store: OpenStore, asked: Asked) -> Bundle:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from esctl.ask.scope.basis import to_lines
-from esctl.bundle.contents import BASIS, CHECKPOINT, INTERPRETATION, MANIFEST, STATES, TRAIL, BundleManifest
+from esctl.bundle.contents import BASIS, CHECKPOINT, INTERPRETATION, MANIFEST, PAGE, STATES, TRAIL, BundleManifest
 from esctl.output.text import visible
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ proofs/              for each of them the proof (a record that has no bytes, or 
 {checkpoint:<20} the signed head of the log: how many records it had, and one digest over them all
 {states:<20} what the records make of the entities, one line each
 {trail:<20} what each record changed, in order
-{interpretation:<20} how the records were read and folded to get there
+{page}{interpretation:<20} how the records were read and folded to get there
 {basis:<20} what these answers rest on
 {manifest:<20} a list of these files with their digests
 
@@ -59,8 +59,11 @@ THE ANSWERS REST ON
 """
 
 
-def readme(about: BundleManifest, checkpoint: Checkpoint, basis: Basis) -> bytes:
-    """Write the page, in plain text of one width."""
+_SHOWN = "all this in a page for any browser, which needs no network"
+
+
+def readme(about: BundleManifest, checkpoint: Checkpoint, basis: Basis, *, html: bool = False) -> bytes:
+    """Write the page, in plain text of one width. `html`: there is a page for browsers too."""
     names = [visible(name) for name in about.entities[:5]]
     more = len(about.entities) - len(names)
     page = _PAGE.format(
@@ -71,6 +74,6 @@ def readme(about: BundleManifest, checkpoint: Checkpoint, basis: Basis) -> bytes
         signers=", ".join(sorted({visible(one.name) for one in checkpoint.note.signatures})),
         lines="\n".join(visible(line.removeprefix("basis: ")) for line in to_lines(basis)),
         checkpoint=CHECKPOINT, states=STATES, trail=TRAIL, interpretation=INTERPRETATION, basis=BASIS,
-        manifest=MANIFEST,
+        manifest=MANIFEST, page=f"{PAGE:<20} {_SHOWN}\n" if html else "",
     )  # fmt: skip
     return page.encode()

@@ -6,7 +6,6 @@ import base64
 import html
 import re
 from hashlib import sha256
-from importlib import resources
 
 from esctl.ask.scope.basis import to_lines
 from esctl.output.text import visible
@@ -49,6 +48,8 @@ def _script() -> str:
 
 
 def _static(name: str) -> str:
+    from importlib import resources
+
     return resources.files("esctl.page").joinpath("static", name).read_text(encoding="utf-8")
 
 

@@ -241,5 +241,7 @@ def test_ten_thousand_events_are_all_there(browser: Any, tmp_path: Path) -> None
         page.page.click("#trail .sort >> text=Time")
         page.page.click("#trail .sort >> text=Time")
         page.page.wait_for_selector("html[data-ready]")
-        assert page.page.inner_text("#trail .row:not(.head) >> nth=0").startswith("@9997")  # the first of the last minute
+        assert page.page.inner_text("#trail .row:not(.head) >> nth=0").startswith(
+            "@9997"
+        )  # the first of the last minute
         assert page.complaints == []

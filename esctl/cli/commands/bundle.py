@@ -29,6 +29,9 @@ def run(
     before: Before = "",
     projection: ProjectionName = "",
     checkpoint: CheckpointChoice = "",
+    html: Annotated[
+        bool, typer.Option("--html", help="With a page for any browser, as `esctl report` writes them.")
+    ] = False,
 ) -> None:
     """Write all records of some entities, with their proofs and what they replay to, into one archive of evidence."""
     if not entities and not where:
@@ -38,7 +41,7 @@ def run(
     store = open_store(shared)
     bundle = store.bundle(
         shared.output, *(entities or ()), where=where, at=at, before=before, projection=projection,
-        checkpoint=checkpoint,
+        checkpoint=checkpoint, html=html,
     )  # fmt: skip
     echo_bound(store, shared, bundle.at)
     if bundle.left_out:
