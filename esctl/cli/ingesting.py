@@ -27,11 +27,8 @@ _READINGS = {
     ("encoding", "utf-16-be"): "read as UTF-16 (big-endian)",
     ("encoding", "utf-8 or cp1252"): "no UTF-8: read as Windows-1252 (cp1252); where it is another: --encoding NAME",
     ("prefix", "any"): "what stands before the JSON of each line is kept, and no part of the events",
-    (
-        "prefix",
-        "cri",
-    ): "what a container runtime wrote before the JSON of each line is not a part of the events; parts of "
-    "long lines are joined",
+    ("prefix", "cri"): "what a container runtime wrote before each line is no part of the events; "
+    "parts of long lines are joined",
     ("prefix", "key"): "each line is a key, a tab and JSON: read as the fields key and payload",
 }
 """What is told of the dialect of a source."""

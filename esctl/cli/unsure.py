@@ -60,12 +60,16 @@ def _open_fields(detection: Detection, stanza: Stanza | None, is_any: bool) -> I
         if between or not is_any:
             why = "any of several fields could be the entity" if between else "no field was recognised as the entity"
             yield "entity", why, detection.candidates
+    elif not (stanza.entity or stanza.entities or stanza.time or is_any) and stanza.type[:1] == ("=event",):
+        yield "entity", "nothing that tells of an event was recognised in its records", ()
     if detection.times and not stanza.time:
         yield "time", "any of several fields could be the time", detection.times
 
 
 def _told(name: str, open_fields: Sequence[_Open]) -> str:
-    told = "; and ".join(f"{why}; candidates: {_listed(candidates)}" for _, why, candidates in open_fields)
+    told = "; and ".join(
+        f"{why}; candidates: {_listed(candidates)}" if candidates else why for _, why, candidates in open_fields
+    )
     return f"{name}: the events are kept, but {told}"
 
 
@@ -87,6 +91,9 @@ def _hint(
     manifest = store.view.manifest
     others = set(manifest.sources) - set(new) or len({manifest.sources[each] for each in new}) > 1
     of_source = f"{glob.escape(name)}:" if others else ""
+    if not all(candidates for _, _, candidates in open_fields):
+        look = command("esctl log --limit 3 --columns data", given)
+        return f"look at them: {look}; where records stand further in, --records-path names the array; else --map"
     said = [f"{of_source}{field}={candidates[0].path}" for field, _, candidates in open_fields]
     options = " ".join(f"--map {shell_word(each)}" for each in (*store.overrides, *said))
     return f"say which it is: {command(f'esctl reindex {options}', given)}"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from esctl.sources.formats.prefixes import CRI, find_prefix
+from esctl.sources.formats.parted import CRI
+from esctl.sources.formats.prefixes import find_prefix
 from tests.support.cli_harness import esctl, good
 
 EVENTS = [
@@ -120,3 +121,66 @@ def test_a_pattern_is_of_the_line_without_the_prefix_or_with_it(tmp_path: Path) 
         good("ingest", "a.log", "--pattern", pattern, "--store", str(number), cwd=tmp_path)
         rows = good("log", "--columns", "time,type,entity", "--store", str(number), cwd=tmp_path).rows
         assert [(row["type"], row["entity"]) for row in rows] == [("paid", "o-1")]
+
+
+def docker(lines: list[str], size: int = 30, spaced: bool = False) -> bytes:
+    """Write lines as Docker's json-file does, in parts of some characters."""
+    found, separators = "", (", ", ": ") if spaced else (",", ":")
+    for number, each in enumerate(lines, 1):
+        text = each + "\n"
+        for start in range(0, len(text), size):
+            part = {"log": text[start : start + size], "stream": "stdout", "time": f"2024-03-01T10:00:0{number}.1Z"}
+            found += json.dumps(part, separators=separators) + "\n"
+    return found.encode()
+
+
+@pytest.mark.parametrize("spaced", [False, True])
+@pytest.mark.parametrize("size", [7, 40, 10_000])
+def test_parts_of_docker_are_joined_and_the_bytes_stay(size: int, spaced: bool, tmp_path: Path) -> None:
+    data = docker(EVENTS, size, spaced)
+    (tmp_path / "a.log").write_bytes(data)
+    good("ingest", "a.log", cwd=tmp_path)
+    rows = good("log", "--columns", "type,entity,data,invalid", cwd=tmp_path).rows
+    assert [(row["type"], row["entity"], row["data"]["n"], row["invalid"]) for row in rows] == [
+        ("T", "x-1", n, None) for n in (1, 2, 3)
+    ]
+    assert good("export", "--raw", "--source", "a.log", cwd=tmp_path).out == data
+
+
+def test_parts_of_docker_that_lack_their_end_wait_for_it(tmp_path: Path) -> None:
+    data = docker(EVENTS)
+    cut = data[: data.rindex(b"\n", 0, -1) + 1]
+    for part, count in ((cut, 2), (data, 3)):
+        (tmp_path / "a.log").write_bytes(part)
+        good("ingest", "a.log", cwd=tmp_path)
+        assert len(good("log", cwd=tmp_path).rows) == count
+
+
+def test_whole_lines_of_docker_without_a_line_feed_stay_single(tmp_path: Path) -> None:
+    lines = [json.dumps({"log": event, "stream": "stdout", "time": "2024-03-01T10:00:01Z"}) + "\n" for event in EVENTS]
+    (tmp_path / "a.log").write_text("".join(lines))
+    assert good("ingest", "a.log", cwd=tmp_path).row["records"] == 3
+
+
+TRACE = [b"java.lang.IllegalStateException: x", b"\tat a.b.C(D.java:1)", b"\tat a.b.Longer(D.java:20)", b"Caused by: y"]
+
+
+def test_traces_of_a_container_belong_to_the_line_before(tmp_path: Path) -> None:
+    lines = [b"12:00:01 starting up", b"12:00:02 it failed badly", *TRACE, b"12:00:03 and goes on"]
+    data = b"".join(line("F", each, 1) for each in lines)
+    data = data.replace(line("F", TRACE[2], 1), line("P", TRACE[2][:15], 1) + line("F", TRACE[2][15:], 1))
+    (tmp_path / "a.log").write_bytes(data)
+    assert good("ingest", "a.log", cwd=tmp_path).row["invalid"] == 0
+    messages = [row["data"]["message"] for row in good("log", "--columns", "data", cwd=tmp_path).rows]
+    traced = b"\n".join([b"12:00:02 it failed badly", *TRACE]).decode()
+    assert messages == ["12:00:01 starting up", traced, "12:00:03 and goes on"]
+    assert good("export", "--raw", "--source", "a.log", cwd=tmp_path).out == data
+
+
+def test_traces_in_a_known_log_of_a_container_belong_to_its_lines(tmp_path: Path) -> None:
+    lines = [f"2024/03/05 10:00:0{n} [error] 7#8: *{n} it failed".encode() for n in range(9)]
+    (tmp_path / "a.log").write_bytes(container([*lines, TRACE[1], TRACE[2]]))
+    good("ingest", "a.log", cwd=tmp_path)
+    rows = good("log", "--columns", "type,data,invalid", cwd=tmp_path).rows
+    assert [(row["type"], row["invalid"]) for row in rows] == [("error", None)] * 9
+    assert rows[8]["data"]["message"] == "it failed\n\tat a.b.C(D.java:1)\n\tat a.b.Longer(D.java:20)"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
 from esctl.sources.formats.shape import EACH, MEMBERS, format_records_path, parse_records_path
+from tests.support.cli_harness import esctl, good
 
 EVENTS = [{"id": f"e{number}", "type": "T", "time": f"2024-03-0{number}T00:00:00Z"} for number in (1, 2, 3)]
 BARE = [{"n": number, "eventTime": f"2024-03-0{number}"} for number in (1, 2, 3)]
@@ -41,6 +42,7 @@ WRAPPED: dict[str, tuple[Any, list[Any]]] = {
     "logs of a collector": (OTLP, OTLP_RECORDS),
     "by id": ({event["id"]: event for event in EVENTS}, EVENTS),
     "by id, further in": ({"log": {event["id"]: event for event in EVENTS}}, EVENTS),
+    "beside an array of other things": ({"users": [{"id": 1, "name": "n"}], "audit_logs": EVENTS}, EVENTS),
     "an array": (EVENTS, EVENTS),
     "an array of pages": ([{"Records": EVENTS[:1]}, {"Records": EVENTS[1:]}], EVENTS),
 }
@@ -133,8 +135,7 @@ def test_a_path_leads_through_arrays(path: str, document: Any, expected: list[An
 )
 def test_a_path_is_read_as_it_is_written(steps: list[Any]) -> None:
     path = tuple(steps)
-    plain = not any(step in (EACH, MEMBERS) for step in path)
-    assert parse_records_path(format_records_path(path)) == ((*path, EACH) if plain and path else path)
+    assert parse_records_path(format_records_path(path)) == path
 
 
 @pytest.mark.parametrize(
@@ -149,3 +150,10 @@ def test_a_path_is_read_as_it_is_written(steps: list[Any]) -> None:
 )
 def test_what_people_have(name: str, count: int, real_logs: Path, tmp_path: Path) -> None:
     assert len(records(tmp_path, (real_logs / "cases" / name).read_bytes())) == count
+
+
+@pytest.mark.parametrize("lines", [HITS, [{"preview": False, "result": event} for event in EVENTS]])
+def test_lines_that_each_wrap_an_object_are_opened(lines: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    esctl("ingest", "a.jsonl", cwd=tmp_path)
+    assert [row["id"] for row in good("log", cwd=tmp_path).rows] == ["e1", "e2", "e3"]

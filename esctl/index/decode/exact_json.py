@@ -70,10 +70,10 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
         raws = raws.combine_chunks()
     undecoded: dict[int, str] = {}
     connection = connection or connect()
-    if cursor.dialect.get("prefix") == "cri":
-        from esctl.sources.formats.prefixes import with_parts_joined
+    if (prefix := cursor.dialect.get("prefix")) in ("cri", "docker"):
+        from esctl.sources.formats.parted import joined
 
-        raws = with_parts_joined(raws)
+        raws = joined(raws, prefix)
     if encoding := cursor.dialect.get("encoding"):
         from esctl.sources.formats.encodings import decoded
 
@@ -82,7 +82,7 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
     if cursor.format == "text" and "pattern" in cursor.dialect:
         texts, unread = _read_lines(texts, cursor, connection)
         reasons = unread | reasons
-    elif prefix := cursor.dialect.get("prefix"):
+    elif prefix and prefix != "docker":
         from esctl.sources.formats.prefixes import behind
 
         texts, unread = behind(texts, prefix)

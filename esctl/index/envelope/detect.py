@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -84,29 +84,32 @@ def _unknown(samples: Sequence[object], openings: Sequence[Opening]) -> Detectio
     opened = (*opened, *([body] if body is not None and body not in opened else ()))
     detection = _plain_envelope(records, opened)
     found = {row.field for row in detection.rows if not row.path.startswith("=")}
-    carriers = opened if "type" in found else [*opened, *_carriers(records)]
-    held = _holder(detection.stanza.type)
-    if "type" not in found or (held in opened and held == _holder(detection.stanza.entity)):
-        carried = _unwrapped(records, carriers, "entity")
-        if carried:
-            return _with_message(carried, records, detection)
-    if not {"id", "type", "time"} & found and (inner := _unwrapped(records)):
-        return inner
-    if "entity" not in found and (inner := _twice_held(records, openings)):
-        return inner
+    for place, needed in _places(records, openings, opened, detection):
+        if inner := _held_in(place, records, *needed):
+            return _with_message(inner, records, detection)
     if not {"type", "time"} & found and (inner := _told_by_payload(records, detection, opened)):
         return inner
     return detection
 
 
-def _twice_held(records: list[dict[str, Any]], openings: Sequence[Opening]) -> Detection | None:
-    """Look for the envelope in a text that was in another text, as a message of a topic in one of a queue."""
-    for path, _ in openings:
-        inner = [look_up(record, path) for record in records] if len(path) > 1 else []
-        found = _held_in(path, [record for record in inner if isinstance(record, dict)], len(records), "entity")
-        if found:
-            return found
-    return None
+def _places(
+    records: list[dict[str, Any]], openings: Sequence[Opening], opened: Sequence[str], outer: Detection
+) -> Iterator[tuple[Sequence[str | int], tuple[str, ...]]]:
+    """Yield where a whole envelope may stand within records that have but a part of one, and what it has to have."""
+    found = {row.field for row in outer.rows if row.path[:1] not in ("=", "?")}
+    held, sure = _holder(outer.stanza.type), {row.field for row in outer.rows if not row.sure}
+    carriers = _carriers(records)
+    is_parted = held in opened and held == _holder(outer.stanza.entity)
+    is_parted = is_parted or (held in carriers and "entity" not in sure)
+    if "type" not in found or "entity" not in found or is_parted:
+        deep = [path for path, _ in openings if len(path) > 1]
+        carriers = carriers if "type" not in found or is_parted else []
+        for place in dict.fromkeys([*((key,) for key in (*opened, *carriers)), *deep]):
+            yield place, ("entity",)
+    if not {"id", "type", "time"} & found:
+        for key in sorted(records[0] if records else {}):
+            if all(isinstance(record.get(key), dict) for record in records):
+                yield (key,), ()
 
 
 def _with_message(inner: Detection, records: list[dict[str, Any]], outer: Detection) -> Detection:
@@ -158,21 +161,10 @@ def _known(known: Recognised, samples: Sequence[object]) -> Detection:
     return Detection(stanza, tuple(rows))
 
 
-def _unwrapped(records: list[dict[str, Any]], within: Sequence[str] | None = None, *needed: str) -> Detection | None:
-    """Look for the envelope one level down, where every record has one object under the same name."""
-    shared = [
-        key for key in sorted(records[0] if records else {}) if all(isinstance(r.get(key), dict) for r in records)
-    ]
-    for key in shared if within is None else within:
-        inner = [record[key] for record in records if isinstance(record.get(key), dict)]
-        if found := _held_in((key,), inner, len(records), *needed):
-            return found
-    return None
-
-
-def _held_in(path: Sequence[str | int], inner: list[dict[str, Any]], total: int, *needed: str) -> Detection | None:
+def _held_in(path: Sequence[str | int], records: list[dict[str, Any]], *needed: str) -> Detection | None:
     """Return what is found in the objects at a path, where most records have one and it has what is needed."""
-    found = _plain_envelope(inner) if 2 * len(inner) > total else None
+    inner = [held for record in records if isinstance(held := look_up(record, path), dict)]
+    found = _plain_envelope(inner) if 2 * len(inner) > len(records) else None
     if not found or not {"type", "time", *needed} <= {row.field for row in found.rows if row.path[:1] not in "=?"}:
         return None
     stanza = replace(found.stanza, unwrap=format_path(path))

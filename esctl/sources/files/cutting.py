@@ -8,7 +8,8 @@ from esctl.sources.files.deliveries import RecordReader
 from esctl.sources.formats import delimited, encodings
 from esctl.sources.formats.documents import DocumentReader
 from esctl.sources.formats.lines import LineReader
-from esctl.sources.formats.prefixes import CRI, has_json, is_part
+from esctl.sources.formats.parted import CRI, DOCKER
+from esctl.sources.formats.prefixes import has_json
 from esctl.sources.formats.shape import Shape, parse_records_path
 from esctl.sources.formats.tables import dialect_of
 from esctl.sources.formats.text.lines import TextReader
@@ -42,10 +43,15 @@ def _cutter(feed: Feed, cursor: FileCursor, size: int, final: bool) -> RecordRea
 def line_reader(feed: Feed, size: int, final: bool, cursor: FileCursor, waits: bool = True) -> LineReader:
     """Return what cuts a source of lines. `waits`: what may continue a line of text is waited for."""
     prefix, encoding = cursor.dialect.get("prefix"), cursor.dialect.get("encoding", "")
-    if cursor.format == "text" and prefix == CRI:
-        return PartsReader(feed, size, final, lambda line: not is_part(line[line.rfind(b"\n") + 1 :]))
     if cursor.format == "text":
-        return TextReader(feed, size, final, cursor.dialect.get("pattern", ""), waits)
+        return TextReader(feed, size, final, cursor.dialect.get("pattern", ""), waits, prefix == CRI)
     narrow = "" if encoding in encodings.WIDE else encoding
-    kind = PartsReader if prefix == CRI else LineReader
-    return kind(feed, size, final, lambda line: has_json(encodings.utf8(line, narrow), prefix))
+
+    def is_whole(line: bytes) -> bool:
+        return has_json(encodings.utf8(line, narrow), prefix)
+
+    return (
+        PartsReader(feed, size, final, prefix, is_whole)
+        if prefix in (CRI, DOCKER)
+        else LineReader(feed, size, final, is_whole)
+    )

@@ -7,7 +7,8 @@ import re
 
 from esctl.sources.formats.jsontext import first_value, is_json, is_json_object
 from esctl.sources.formats.packed import sniff_packed
-from esctl.sources.formats.prefixes import CRI, KEY, find_prefix, without_prefixes
+from esctl.sources.formats.parted import CRI, DOCKER, is_docker, wholes
+from esctl.sources.formats.prefixes import KEY, find_prefix
 from esctl.sources.formats.tables import find_dialect, is_separated
 from esctl.sources.formats.text.csvlog import csvlog_columns
 from esctl.sources.formats.text.known import RUNTIME, count_lines, find_text_format, text_format
@@ -77,7 +78,7 @@ def text_dialect(head: bytes, whole: bool, pattern: str) -> dict[str, str]:
     A container runtime's prefix is not a part of its lines, unless the pattern has it.
     """
     lines = _lines(head.removeprefix(BOM).lstrip(NOISE), whole)
-    inside = without_prefixes(lines)
+    inside = wholes(lines, CRI)
     if inside and not is_text(head, whole, pattern):
         return {"prefix": CRI, "pattern": pattern or find_text_format(inside) or RUNTIME}
     found = pattern or find_text_format(lines)
@@ -88,7 +89,7 @@ def line_prefix(head: bytes, whole: bool = True) -> str | None:
     """Return the kind of prefix that lines of JSON have, by the first bytes of a source, or None."""
     lines = _lines(head.removeprefix(BOM).lstrip(NOISE), whole)
     if not lines or is_json(lines[0]):
-        return None
+        return DOCKER if is_docker(lines) else None
     return find_prefix(lines)
 
 

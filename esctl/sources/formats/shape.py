@@ -55,8 +55,10 @@ def shape_of(path: Path) -> Shape:
 def parse_records_path(text: str) -> Path:
     """Split a dotted path: `[]` are the elements of an array, `*` all members; odd names stand in quotes (`a."b.c"`).
 
-    A path that says neither leads to an array, whose elements are meant.
+    A path that says neither leads to an array, whose elements are meant; with `{}` behind it, to an object.
     """
+    if text.endswith("{}"):
+        return parse_records_path(text[:-2])[:-1]
     found = _PATH_PART.findall(text)
     steps: Path = tuple(EACH if each else MEMBERS if star else quoted or name for quoted, each, star, name in found)
     return steps if not steps or any(isinstance(step, Every) for step in steps) else (*steps, EACH)
@@ -64,6 +66,7 @@ def parse_records_path(text: str) -> Path:
 
 def format_records_path(path: Path) -> str:
     """Write a path so that `parse_records_path` reads it."""
+    is_object = bool(path) and all(isinstance(step, str) for step in path)
     if path[-1:] == (EACH,) and not any(isinstance(step, Every) for step in path[:-1]):
         path = path[:-1] or path
     text = ""
@@ -72,11 +75,11 @@ def format_records_path(path: Path) -> str:
             text += "[]"
         else:
             text += "." * bool(text) + ("*" if isinstance(step, Every) else _named(step))
-    return text
+    return text + "{}" * is_object
 
 
 def _named(name: str) -> str:
-    return f'"{name}"' if re.search(r'[."\[]|^\*$', name) else name
+    return f'"{name}"' if re.search(r'[."\[]|^\*$|\{\}$', name) else name
 
 
 def openings(window: Bytes, brackets: Brackets, steps: Path, inside: bool) -> Offsets:

@@ -144,6 +144,10 @@ def _in_object(value: dict[str, Any], level: int) -> Path | None:
     if level == 0 and (source := _one_member(value) or _history_of(value) or _changes_of(value)):
         return source
     found = [key for key, inner in value.items() if _holds(key, inner, len(value))]
+    if len(found) > 1:
+        likely = [key for key in found if key in CUSTOMARY and _are_events(value[key])]
+        likely = likely or [key for key in found if _are_events(value[key])]
+        found = likely if len(likely) == 1 else found
     if len(found) == 1:
         elements = value[found[0]]
         if not _may_open(value, found[0], elements, level):

@@ -321,3 +321,54 @@ def test_an_event_in_a_text_in_a_text_is_found(wrapped: Callable[[Any], str], tm
     good("ingest", "a.jsonl", cwd=tmp_path)
     rows = good("log", "--columns", "time,type,entity", cwd=tmp_path).rows
     assert rows[3] == {"time": "2024-03-15T02:14:03Z", "type": "T", "entity": "o-1"}
+
+
+def test_an_event_in_an_encoded_text_of_a_message_is_found(tmp_path: Path) -> None:
+    records = [
+        {
+            "message": {
+                "data": _base64(
+                    json.dumps({"eventType": "T", "occurredAt": f"2024-03-0{n}T00:00:00Z", "orderId": "o"})
+                ),
+                "messageId": str(n),
+                "publishTime": "2024-04-01T00:00:00Z",
+                "attributes": {"eventType": "T"},
+            },
+            "subscription": "projects/p/subscriptions/s",
+        }
+        for n in range(1, 5)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    rows = good("log", "--columns", "time,type,entity", cwd=tmp_path).rows
+    assert rows[0] == {"time": "2024-03-01T00:00:00Z", "type": "T", "entity": "o"}
+
+
+def test_a_whole_event_in_what_carries_it_comes_before_the_host_it_came_from(tmp_path: Path) -> None:
+    records = [
+        {"time": 1710000000 + n, "host": "h", "event": {"type": "T", "at": f"2024-03-0{n}T00:00:00Z", "order_id": "o"}}
+        for n in range(1, 5)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    rows = good("log", "--columns", "time,type,entity", cwd=tmp_path).rows
+    assert rows[0] == {"time": "2024-03-01T00:00:00Z", "type": "T", "entity": "o"}
+
+
+def test_a_payload_that_holds_a_plain_text_once_is_the_payload(tmp_path: Path) -> None:
+    bodies = [json.dumps({"n": n}) if n != 3 else "plain" for n in range(6)]
+    records = [
+        {"id": n, "type": "T", "time": f"2024-03-0{n + 1}T00:00:00Z", "entity": f"x-{n % 2}", "data": body}
+        for n, body in enumerate(bodies)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    assert [row["state"] for row in good("replay", cwd=tmp_path).rows] == [{"n": 4}, {"n": 5}]
+    assert [row["position"] for row in esctl("doctor", "--payloads", cwd=tmp_path).rows] == [4]
+
+
+def test_records_in_which_nothing_was_recognised_are_no_success(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"columns": ["id", "n"], "rows": [["a", 1], ["b", 2]]}))
+    done = esctl("ingest", "a.json", cwd=tmp_path)
+    assert done.code == 2
+    assert "esctl log --limit 3 --columns data" in done.err

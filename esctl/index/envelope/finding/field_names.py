@@ -174,7 +174,8 @@ DATA = _names(
 
 CARRIERS = _names(
     """
-    message log msg value event record auditdata line text sns kinesis cloudtrailevent envelope
+    message log msg value event record auditdata line text sns kinesis cloudtrailevent envelope entry item row doc
+    document jsonpayload
     """
 )
 """Fields, beside those of data, in which what carries events keeps them."""

@@ -14,6 +14,7 @@ from esctl.index.envelope.finding.entity import find_entity
 from esctl.index.envelope.finding.messages import message_of
 from esctl.index.envelope.finding.sampled_fields import (
     MOSTLY,
+    SOME,
     SampledField,
     all_integers,
     describe,
@@ -88,7 +89,8 @@ def _find_sequence(search: Search) -> SampledField | None:
 def _find_data(search: Search) -> SampledField | None:
     def accept(each: SampledField) -> bool:
         objects = sum(isinstance(value, dict) for value in each.values.values())
-        return len(each.path) == 1 and each.share > 0.5 and objects >= MOSTLY * len(each.values)
+        needed = SOME if each.name in search.opened else MOSTLY
+        return len(each.path) == 1 and each.share > 0.5 and objects >= needed * len(each.values)
 
     message = message_of(search)
     if message is not None and message[1] is not None:
@@ -97,7 +99,24 @@ def _find_data(search: Search) -> SampledField | None:
         if held and sum(isinstance(value, dict) for value in held) >= MOSTLY * len(held):
             search.why = f"what the message of a {message[0].name} is, {describe(body)}"
             return body
-    return search.named(field_names.DATA, accept)
+    return search.named(field_names.DATA, accept) or _opened_body(search)
+
+
+def _opened_body(search: Search) -> SampledField | None:
+    """Choose the text that was opened and tells the type, or the payload in it."""
+    kind = search.found.get("type")
+    if kind is None or len(kind.steps) < 2 or plain_name(kind.steps[0]) not in search.opened:
+        return None
+    objects = [
+        each
+        for each in search.fields
+        if each.path[:1] == kind.path[:1] and sum(isinstance(v, dict) for v in each.values.values()) > each.total // 2
+    ]
+    inside = [each for each in objects if len(each.path) == 2 and each.name in field_names.DATA]
+    whole = [each for each in objects if len(each.path) == 1]
+    chosen = min(inside, key=lambda each: field_names.DATA.index(each.name)) if inside else next(iter(whole), None)
+    search.why = f"in the text that tells the type, {describe(chosen)}" if chosen else ""
+    return chosen
 
 
 def _find_tenant(search: Search) -> SampledField | None:

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from esctl.sources.feed import Feed
 from esctl.sources.formats.lines import LineReader, record_ends
-from esctl.sources.formats.text.known import is_line_of, text_format
+from esctl.sources.formats.parted import CRI, CRI_PREFIX, are_parts, is_part
+from esctl.sources.formats.text.known import RUNTIME, is_line_of, text_format
 from esctl.sources.pieces import Offsets, Piece, slices_of
 
 _NAME = r"[A-Za-z_$][A-Za-z0-9_$]*"
@@ -31,21 +32,27 @@ class TextReader(LineReader):
     """Cut a feed into the records of a text log, about `size` bytes at a time, as Pieces.
 
     A line that `pattern` (a name of a format, or a pattern; "" for none) matches is a record, however it begins. Where
-    it `waits`, the last record of a stream that goes on is cut once its next line is there.
+    it `waits`, the last record of a stream that goes on is cut once its next line is there. `by_runtime`: a container
+    runtime wrote the lines, each behind its prefix, and in parts.
     """
 
-    def __init__(self, feed: Feed, size: int, final: bool, pattern: str, waits: bool = True) -> None:
+    def __init__(
+        self, feed: Feed, size: int, final: bool, pattern: str, waits: bool = True, by_runtime: bool = False
+    ) -> None:
         super().__init__(feed, size, final, self._matches)
         self._pattern = pattern
         self._waits = waits
+        self._by_runtime = by_runtime
 
     def _record_ends(self) -> Offsets:
         feed = self._feed
         ends = record_ends(feed.window, feed.base)
         if not len(ends):
             return ends
-        begins = ~self._continues(slices_of(feed.window, np.append(0, ends)))
+        lines = slices_of(feed.window, np.append(0, ends))
+        begins = ~self._continues(lines)
         is_last_whole = not self._waits if not feed.is_over else not self._goes_on(int(ends[-1]))
+        is_last_whole &= not (self._by_runtime and is_part(lines[-1].as_py(), CRI))
         kept: Offsets = ends[np.append(begins[1:], is_last_whole)]
         return kept
 
@@ -63,19 +70,31 @@ class TextReader(LineReader):
 
     def _continues(self, lines: Any) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         """Return a mask of the lines that continue the line before."""
+        if not self._by_runtime:
+            return self._continued(lines, self._pattern)
+        parts = are_parts(lines, CRI).to_numpy(zero_copy_only=False)
+        pattern = "" if self._pattern == RUNTIME else self._pattern  # all lines match that
+        found = self._continued(pc.replace_substring_regex(lines, rf"\A\s*{CRI_PREFIX}", ""), pattern)
+        found[1:] |= parts[:-1]
+        return found
+
+    @staticmethod
+    def _continued(lines: Any, pattern: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
         found = _matching(lines, _CONTINUED)
         if not found.any():
             return found
         frames = _matching(lines, _IN_TRACE) & ~found
         likely = np.flatnonzero(found | frames)
-        if self._pattern:
+        if pattern:
             texts = pa.array([line.decode(errors="replace") for line in lines.take(likely).to_pylist()])
-            records = likely[is_line_of(text_format(self._pattern), texts).to_numpy(zero_copy_only=False)]
+            records = likely[is_line_of(text_format(pattern), texts).to_numpy(zero_copy_only=False)]
             found[records] = frames[records] = False
         before = np.maximum.accumulate(np.where(frames, 0, np.arange(len(frames))))  # the last line that is not a frame
         return found | (frames & found[before])
 
     def _matches(self, line: bytes) -> bool:
+        if self._by_runtime:
+            return not is_part(line[line.rfind(b"\n") + 1 :], CRI)
         text = pa.array([line.decode(errors="replace")])
         return bool(self._pattern) and bool(is_line_of(text_format(self._pattern), text)[0].as_py())
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import pyarrow.compute as pc
 
+from esctl.sources.feed import Feed
 from esctl.sources.formats.lines import LineReader, record_ends
-from esctl.sources.formats.prefixes import PARTIAL, is_part
+from esctl.sources.formats.parted import are_parts, is_part
 from esctl.sources.pieces import Offsets, Piece, slices_of
 
 
 class PartsReader(LineReader):
     """Cut a feed into lines, with the parts of each, as LineReader does. Parts that lack their end stay unread."""
+
+    def __init__(self, feed: Feed, size: int, final: bool, kind: str, is_whole: Callable[[bytes], bool]) -> None:
+        super().__init__(feed, size, final, is_whole)
+        self._kind = kind
 
     def _record_ends(self) -> Offsets:
         feed = self._feed
@@ -21,12 +25,12 @@ class PartsReader(LineReader):
         if not len(ends):
             return ends
         lines = slices_of(feed.window, np.append(0, ends))
-        kept: Offsets = ends[~pc.match_substring_regex(lines, PARTIAL).to_numpy(zero_copy_only=False)]
+        kept: Offsets = ends[~are_parts(lines, self._kind).to_numpy(zero_copy_only=False)]
         return kept
 
     def _last(self) -> Iterator[Piece]:
         rest = self._feed.window.tobytes()
-        if not is_part(rest):
+        if not is_part(rest, self._kind):
             yield from super()._last()
         elif self._final or self._is_whole(rest):
             yield self._cut(np.array([0, len(rest)], np.int64))

@@ -1,0 +1,98 @@
+"""Long lines that container runtimes cut in parts: which lines are parts of one that goes on, and what they are whole.
+
+The bytes of a record keep all of its parts; only its text, as it is read, is one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from esctl.sources.formats.jsontext import is_json
+from esctl.sources.pieces import NOISE
+
+CRI, DOCKER = "cri", "docker"
+"""The lines of containerd and CRI-O, which begin with a time, a stream and `P` or `F`; the JSON of Docker's json-file,
+where what was written ends in a line feed unless it goes on."""
+
+CRI_PREFIX = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[^ ]+ std(?:out|err) [PF](?::[^ ]*)? "
+_CRI_PART = r"\A\s*[0-9]{4}-[0-9]{2}-[0-9]{2}T[^ ]+ std(?:out|err) P(?::[^ ]*)? "
+_CRI_LINES = rf"(?:\A\s*|\n)[0-9-]+T[^ ]+ std(?:out|err) F(?::[^ ]*)? [^\n]*\n{CRI_PREFIX}"
+_LOG, _STREAM = r'\s*\{\s*"log"\s*:\s*"', r'"\s*,\s*"stream"\s*:\s*"std(?:out|err)"'
+_DOCKER_LINE = rf"\A{_LOG}(?:[^\"\\]|\\.)*{_STREAM}"
+_DOCKER_WHOLE = rf"\A{_LOG}(?:[^\"\\]|\\.)*\\n{_STREAM}"
+_DOCKER_BETWEEN = (
+    rf'{_STREAM}(?:\s*,\s*"attrs"\s*:\s*\{{[^{{}}]*\}})?(?:\s*,\s*"time"\s*:\s*"[^"]*")?\s*\}}[ \t\r]*\n{_LOG}'
+)
+_LINE = {CRI: re.compile(CRI_PREFIX.encode()), DOCKER: re.compile(_DOCKER_LINE.encode())}
+
+
+def are_parts(lines: Any, kind: str) -> Any:
+    """Return a mask (boolean) of the lines (binary) that go on in the next one."""
+    if kind == CRI:
+        return pc.match_substring_regex(lines, _CRI_PART)
+    of_docker = pc.match_substring_regex(lines, _DOCKER_LINE)
+    return pc.and_not(of_docker, pc.match_substring_regex(lines, _DOCKER_WHOLE))
+
+
+def is_part(line: bytes, kind: str) -> bool:
+    """Return whether a line is a part of one that goes on."""
+    return bool(are_parts(pa.array([line], pa.large_binary()), kind)[0].as_py())
+
+
+def joined(raws: Any, kind: str) -> Any:
+    """Join the parts of records (binary), before they are read as text: a character may be cut through.
+
+    What a container runtime wrote before each line stays before the first one only.
+    """
+    raws = raws.cast(pa.large_binary())
+    if kind == DOCKER:
+        return pc.replace_substring_regex(raws, _DOCKER_BETWEEN, "")
+    found = pc.replace_substring_regex(raws, rf"\r?\n{CRI_PREFIX}", "")
+    mask = pc.match_substring_regex(raws, _CRI_LINES)
+    lined = [_lined(raw) for raw in raws.filter(mask).to_pylist()]
+    return pc.replace_with_mask(found, mask, pa.array(lined, pa.large_binary())) if lined else found
+
+
+def _lined(raw: bytes) -> bytes:
+    """Join the parts of each line of a record, and cut off what stands before its lines but the first."""
+    found, goes_on = b"", True
+    for line in raw.splitlines(keepends=True):
+        text = _LINE[CRI].sub(b"", line, count=1) if found else line
+        found = (found.rstrip(b"\r\n") if goes_on and found else found) + text
+        goes_on = is_part(line, CRI)
+    return found
+
+
+def wholes(lines: list[bytes], kind: str) -> list[bytes]:
+    """Return what containers wrote, by lines that came in parts, as far as they are whole; none for other lines."""
+    if not lines or not all(map(_LINE[kind].match, lines)):
+        return []
+    found, parts = [], b""
+    for line in lines:
+        bare = _LINE[CRI].sub(b"", line, count=1) if kind == CRI else line
+        parts += bare.rstrip(b"\r\n") + (b"\n" if kind == DOCKER else b"")
+        if not is_part(line, kind):
+            found.append(parts)
+            parts = b""
+    return found
+
+
+def is_docker(lines: list[bytes]) -> bool:
+    """Return whether lines are those of Docker's json-file, some of which end in a line feed, and no other is JSON."""
+    if not wholes(lines, DOCKER):
+        return False
+    texts = pa.array(lines, pa.large_binary())
+    parts = [line for line, is_one in zip(lines, are_parts(texts, DOCKER).to_pylist(), strict=True) if is_one]
+    return not any(_holds_json(line) for line in parts)
+
+
+def _holds_json(line: bytes) -> bool:
+    try:
+        return is_json(json.loads(line.strip(NOISE))["log"].encode())
+    except (ValueError, AttributeError):
+        return True
