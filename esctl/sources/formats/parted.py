@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esctl.sources.formats.jsontext import is_json
+from esctl.sources.formats.jsontext import is_json_object
 from esctl.sources.pieces import NOISE
 
 CRI, DOCKER = "cri", "docker"
@@ -93,6 +93,6 @@ def is_docker(lines: list[bytes]) -> bool:
 
 def _holds_json(line: bytes) -> bool:
     try:
-        return is_json(json.loads(line.strip(NOISE))["log"].encode())
+        return is_json_object(json.loads(line.strip(NOISE))["log"].encode())
     except (ValueError, AttributeError):
         return True
