@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from esctl.cli import diagnostics
-from esctl.errors import InputError
+from esctl.errors import InputError, shell_word
 from esctl.index.envelope.toml_text import toml_string
 from esctl.model import CLOCK_SKEW_SECONDS
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from esctl.intake.intake import Outcome
     from esctl.model import Answer, Cursor, MappingConfig
 
+_LOOKED_AT = 20
 MOST_TOLD = 5
 """Sources that are told one by one."""
 _READINGS = {
@@ -98,24 +99,35 @@ def refuse_unread(store: Store, names: Sequence[str], after: int) -> None:
     """
     rows = store.view.relation(["position", "source", "invalid", "data"], None, [f"position > {after}"])
     unread = "count(*) FILTER (invalid IS NOT NULL AND data IS NULL)"
-    sql = f"SELECT source, count(*), {unread}, min(invalid) FROM ({rows}) GROUP BY source ORDER BY source"
+    sql = (
+        f"SELECT source, count(*), {unread}, min(invalid), min(position) FROM ({rows}) GROUP BY source ORDER BY source"
+    )
     found = {source: rest for source, *rest in store.session.connection.execute(sql).fetchall() if source in set(names)}
-    for name, (count, invalid, reason) in found.items():
+    for name, (count, invalid, reason, first) in found.items():
         if invalid == count:
             raise InputError(
                 f"{name}: none of its {count} records could be read: {reason}",
-                _unread_hint(store.snapshot.cursors[name]),
+                _unread_hint(store, name, first),
             )
     most = {name: rest for name, rest in found.items() if 2 * rest[1] > rest[0]}
-    for name, (count, invalid, _) in most.items():
+    for name, (count, invalid, *_) in most.items():
         diagnostics.note(f"warning: {name}: {invalid} of its {count} records could not be read: esctl log --invalid")
     if most:
         raise typer.Exit(1)
 
 
-def _unread_hint(cursor: Cursor) -> str:
-    hint = "they are kept: esctl log --invalid; if it is a table, name its format: --input-format csv"
-    is_text = cursor.format == "text"
+def _unread_hint(store: Store, name: str, at: int) -> str:
+    from esctl.log.reader import raw_of
+    from esctl.sources.formats.tables import find_dialect
+
+    first = raw_of(store.snapshot, range(at, min(store.snapshot.head, at + _LOOKED_AT) + 1))
+    text = b"".join(raw or b"" for raw in first.values())
+    hint = "they are kept: esctl log --invalid; if it is a table, "
+    if find_dialect(text, whole=True, named=False) is not None:
+        hint += f"it has no header, in a store of its own: esctl ingest --no-header {shell_word(name)} --store NAME"
+    else:
+        hint += "name its format: --input-format csv"
+    is_text = store.snapshot.cursors[name].format == "text"
     return hint + "; if a text log, its lines: esctl reindex --pattern 'GROK OR REGEX'" * is_text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ FOREIGN = {
     "b.xml": (b'Record 1\n<?xml version="1.0"?>\n<Event/>\n', "XML or HTML", "JSON Lines"),
     "a.png": (b"\x89PNG\r\n\x1a\n\0\0", "an image", "leave it out"),
     "a.jsonl": ('{"id":1}'.encode("utf-32"), "UTF-32 text", "iconv"),
+    "a.z": (zlib.compress(b'{"id":1}\n'), "zlib data", "zlib-flate"),
+    "a.csv": (b"id,type\r1,T\r2,T\r", "text whose lines end in carriage returns alone", "tr '\\r' '\\n'"),
 }
 
 
@@ -89,3 +92,10 @@ def test_a_source_of_which_most_could_not_be_read_is_a_finding(tmp_path: Path) -
     with (tmp_path / "a.jsonl").open("ab") as file:
         file.write(b"garbage\n")
     good("ingest", "a.jsonl", cwd=tmp_path)  # it is known by now what it is
+
+
+def test_a_table_without_a_header_is_told_how_to_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("".join(f"{n},2024-03-0{n},Opened,a b\n" for n in range(1, 7)))
+    done = esctl("ingest", "a.csv", cwd=tmp_path)
+    assert done.code == 3
+    assert "esctl ingest --no-header a.csv --store NAME" in done.err

@@ -48,6 +48,7 @@ def rows_of(folder: Path, data: bytes, size: int = 1 << 20, **options: Any) -> l
         "# made by hand\n# on a Monday; as always\n",
         "Audit report for ACME\r\nGenerated: 2024-03-05\r\n\r\n",
         "Report\n;;\n\n",
+        '"Audit report"\r\n"Generated: 2024-03-05"\r\n\r\n',
         "\n\n",
     ],
 )
@@ -194,3 +195,17 @@ def test_a_log_of_zeek_is_read_as_its_events(tmp_path: Path) -> None:
     rows = good("log", "--columns", "time,type,entity", cwd=tmp_path).rows
     assert rows == [{"time": f"2024-03-01T10:00:0{n}Z", "type": "dns", "entity": "192.0.2.1"} for n in range(3)]
     assert good("ingest", "dns.log", cwd=tmp_path).rows[0]["new"] == 0
+
+
+def test_slashes_before_the_quotes_of_each_row_are_found(tmp_path: Path) -> None:
+    rows = "".join(f'"{n}","A","she said \\"a, b\\" to {n}, twice"\n' for n in range(9))
+    assert rows_of(tmp_path, ('"id","type","text"\n' + rows).encode())[3]["text"] == 'she said "a, b" to 3, twice'
+
+
+@pytest.mark.parametrize("size", [9, 1 << 20])
+def test_blanks_behind_each_delimiter_are_in_no_cell(size: int, tmp_path: Path) -> None:
+    assert rows_of(tmp_path, b"id, type, note\n1, A, x y\n2, B, \n", size) == [
+        {"id": "1", "type": "A", "note": "x y"},
+        {"id": "2", "type": "B"},
+    ]
+    assert rows_of(tmp_path, b"id, type\n1, A\n2,B\n", size)[0] == {"id": "1", "type": " A"}

@@ -233,6 +233,7 @@ def _one_row(raw: bytes | None, names: list[str], dialect: Dialect) -> tuple[str
         return None, f"{len(cells)} cells where the header has {len(names)}"
     try:
         texts = [None if cell is None else cell.decode() for cell in cells]
+        texts = [text and (text.lstrip(" ") or None) for text in texts] if dialect.spaced else texts
     except UnicodeDecodeError:
         return None, "not UTF-8"
     if dialect.names == CSVLOG:
@@ -319,6 +320,9 @@ def _plain(text: Bytes, delimiter: str) -> bool:
 
 
 def _member(column: Any, dialect: Dialect) -> Any:
+    if dialect.spaced:
+        column = pc.ascii_ltrim(column, " ")
+        column = pc.if_else(pc.equal(column, ""), pa.scalar(None, pa.large_string()), column)
     if dialect.decimal == ",":
         column = with_points(column)
     text = quoted(column)

@@ -38,9 +38,14 @@ def sniff(head: bytes, whole: bool = True) -> str:
     lines = _lines(text, whole)
     if text[:1] in b"[{":
         return "text" if _is_tagged(lines) else _json_or_lines(text, lines, whole)
-    if not is_separated(head) and (is_json(lines[0]) or any(is_json_object(line) for line in lines[1:])):
+    if not is_separated(head) and (_is_record(lines[0]) or any(is_json_object(line) for line in lines[1:])):
         return "jsonl"
     return "csv" if csvlog_columns(head) else _table_or_text(head, text, lines, whole)
+
+
+def _is_record(line: bytes) -> bool:
+    """Return whether a line is JSON, and no title in quotes."""
+    return is_json(line) and not line.startswith(b'"')
 
 
 def _table_or_text(head: bytes, text: bytes, lines: list[bytes], whole: bool) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 
 from esctl.errors import InputError, shell_word
 from esctl.sources.formats.packed import PACKED, missing, sniff_packed
@@ -50,6 +51,7 @@ _ZIPPED = (
 )
 _MARKUP = re.compile(rb"<(\?xml|!doctype|html|events?[ >]|\w+ xmlns)", re.IGNORECASE)
 
+_RETURNS = re.compile(rb"(?:\xef\xbb\xbf)?[^\r\0{\[]+\r[^\0]+\r")
 _RECORD = re.compile(rb"\ARecord [0-9]+\r?\n")
 """What evtx_dump writes before each event."""
 
@@ -88,7 +90,23 @@ def _looks_like(head: bytes) -> tuple[str, str] | None:
         return next(inside, ("a zip archive within another source", _UNPACK))
     if head[257:262] == b"ustar":
         return "a tar archive", "name it *.tar.gz (or .tgz, .tar.xz, ...): then its members are read"
+    if _is_deflated(head):
+        return "zlib data", "unpack it first: zlib-flate -uncompress < {name} > {name}.txt"
+    if b"\n" not in head and _RETURNS.match(head):
+        return (
+            "text whose lines end in carriage returns alone",
+            "use line feeds first: tr '\\r' '\\n' < {name}",
+        )
     text = _RECORD.sub(b"", head.removeprefix(BOM).lstrip(BLANKS), count=1)
     if _MARKUP.match(text.lstrip(BLANKS)):
         return "XML or HTML", _DUMP
     return None
+
+
+def _is_deflated(head: bytes) -> bool:
+    if head[:2] not in (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda"):
+        return False
+    try:
+        return bool(zlib.decompressobj().decompress(head, 1024))
+    except zlib.error:
+        return False

@@ -25,8 +25,8 @@ class Dialect(Struct, frozen=True):
     """How rows are written. `columns`: how many there are where no header names them, else 0.
 
     `skip` lines stand before the header, `trailing` tells that each row ends with a delimiter that its header has not;
-    `escape` is what stands before a quote within quotes, "" where it is doubled; `decimal` the mark of fractions;
-    `names` what the columns are known by where no header says it.
+    `spaced` that a blank follows each delimiter; `escape` is what stands before a quote within quotes, "" where it is
+    doubled; `decimal` the mark of fractions; `names` what the columns are known by where no header says it.
     `fields` is the mark that the header begins with (`#fields`): then lines that begin with its first letter are
     comments, and `path` is what the rows are of, which each of them has as `_path`.
     """
@@ -41,6 +41,7 @@ class Dialect(Struct, frozen=True):
     names: str = ""
     fields: str = ""
     path: str = ""
+    spaced: bool = False
 
     def as_text(self) -> dict[str, str]:
         """Return what a cursor keeps of it."""
@@ -54,6 +55,7 @@ class Dialect(Struct, frozen=True):
             "names": self.names,
             "fields": self.fields,
             "path": self.path,
+            "spaced": "1" if self.spaced else "",
         }
         found |= {key: text for key, text in given.items() if text}
         return found if self.null is None else {**found, "null": self.null}
@@ -72,6 +74,7 @@ def dialect_of(texts: Mapping[str, str]) -> Dialect:
         names=texts.get("names", ""),
         fields=texts.get("fields", ""),
         path=texts.get("path", ""),
+        spaced="spaced" in texts,
     )
 
 
@@ -130,7 +133,12 @@ def _plain(text: str, whole: bool, named: bool, least_rows: int) -> str | None:
     """Return the delimiter with which a text has most columns, None where it is not a table with any."""
     if least_rows and text[:1] in "\r\n":
         return None
-    widths = {delimiter: _columns(text, Dialect(delimiter), whole, named, least_rows) for delimiter in _DELIMITERS}
+    escapes = ("", "\\") if '\\"' in text else ("",)
+
+    def columns(dialect: Dialect) -> int:
+        return _columns(text, dialect, whole, named, least_rows)
+
+    widths = {mark: max(columns(Dialect(mark, escape=escape)) for escape in escapes) for mark in _DELIMITERS}
     best = max(widths, key=lambda delimiter: widths[delimiter])
     return best if widths[best] > 1 else None
 
@@ -173,7 +181,9 @@ def _finished(dialect: Dialect, text: str, whole: bool) -> Dialect:
     rows = _rows(rest, dialect, whole)
     longer = [row for row in rows[1:] if rows and len(row) == len(rows[0]) + 1 and not row[-1]]
     is_trailing = bool(longer) and len(longer) >= (1 - _ODD_ROWS) * (len(rows) - 1)
-    return Dialect(dialect.delimiter, dialect.skip, is_trailing, dialect.escape)
+    is_spaced = '"' not in rest and bool(rows) and all(cell[:1] in ("", " ") for row in rows for cell in row[1:])
+    is_spaced = is_spaced and all(cell[:1] == " " for cell in rows[0][1:])
+    return Dialect(dialect.delimiter, dialect.skip, is_trailing, dialect.escape, spaced=is_spaced)
 
 
 def width_of(text: bytes, dialect: Dialect, whole: bool) -> int:
