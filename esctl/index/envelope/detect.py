@@ -12,6 +12,7 @@ from esctl.index.decode.encodings import EXTENDED, Opening
 from esctl.index.decode.rows import DIALECTS
 from esctl.index.decode.surrounded import alone
 from esctl.index.envelope.finding import field_names
+from esctl.index.envelope.finding.actor import tells_a_doer
 from esctl.index.envelope.finding.finders import FINDERS
 from esctl.index.envelope.finding.messages import body_of, tombstone_of
 from esctl.index.envelope.finding.options import Candidate, candidate, unlikeness
@@ -215,5 +216,5 @@ def _candidates(search: Search) -> tuple[Candidate, ...]:
     usable = [each for each in search.fields if identifies(each) and search.free(each) and each.path not in times]
     open_between = list(search.doubts["entity"].fields) if "entity" in search.doubts else []
 
-    usable.sort(key=unlikeness)
+    usable.sort(key=lambda each: (tells_a_doer(each), *unlikeness(each)))
     return tuple(map(candidate, [*open_between, *(each for each in usable if each not in open_between)][:8]))

@@ -364,6 +364,88 @@ def _leave(d: _Draw) -> Record:
     }
 
 
+def _members(d: _Draw) -> Record:
+    actor = d.one("ac-", 3)
+    return {
+        "uuid": d.unique,
+        "timestamp": d.iso(),
+        "actor_uuid": actor,
+        "actor_details": {"uuid": actor, "name": "A name"},
+        "action": d.of("join", "leave"),
+        "object_type": "member",
+        "object_uuid": d.one("ob-", 6),
+        "session": {"uuid": d.unique, "login_time": "2024-01-01T00:00:00Z"},
+    }
+
+
+def _tasks(d: _Draw) -> Record:
+    return {
+        "gid": d.unique,
+        "created_at": d.iso(),
+        "event_type": d.of("task_completed", "task_moved"),
+        "actor": {"actor_type": "user", "gid": (who := d.one("", 3)), "email": f"n{who}@x.test"},
+        "resource": {"resource_type": "task", "gid": d.one("t-", 6), "name": "A task"},
+    }
+
+
+def _entries_of_api(d: _Draw) -> Record:
+    attributes = {
+        "time": d.iso(),
+        "action": d.of("user_added", "user_removed"),
+        "actor": {"id": d.one("ac-", 3)},
+        "context": [{"id": d.one("us-", 6), "type": "user"}],
+        "container": [{"id": "org-1", "type": "organization"}],
+    }
+    return {"id": d.unique, "type": "events", "attributes": attributes}
+
+
+def _files(d: _Draw) -> Record:
+    return {
+        "type": "event",
+        "event_id": d.unique,
+        "event_type": d.of("UPLOAD", "DELETE"),
+        "created_at": d.iso(),
+        "created_by": {"type": "user", "id": (who := d.one("u", 3)), "login": f"{who}@x.test", "name": "A"},
+        "source": {"item_type": "file", "item_id": d.one("f", 7), "item_name": "x"},
+    }
+
+
+def _changed_rows(d: _Draw) -> Record:
+    return {
+        "Id": d.number,
+        "UserId": d.one("u", 3),
+        "Type": d.of("Create", "Update"),
+        "TableName": d.of("Orders", "Users"),
+        "DateTime": d.iso(),
+        "NewValues": json.dumps({"a": d.number}),
+        "PrimaryKey": json.dumps({"Id": int(d.one("", 5))}),
+    }
+
+
+def _clusters(d: _Draw) -> Record:
+    return {
+        "timestamp": d.millis,
+        "userIdentity": {"email": d.one("a", 3) + "@x.test"},
+        "serviceName": "clusters",
+        "actionName": d.of("create", "delete"),
+        "requestId": d.unique,
+        "requestParams": {"cluster_id": d.one("cl-", 5)},
+        "accountId": "acc",
+    }
+
+
+def _logins(d: _Draw) -> Record:
+    user = d.one("u-", 5)
+    return {
+        "id": d.unique,
+        "time": d.millis,
+        "type": d.of("LOGIN", "LOGOUT"),
+        "clientId": "web",
+        "userId": user,
+        "details": {"username": f"name of {user}"},
+    }
+
+
 UNKNOWN = {
     "salaries": Unknown(_made(_salaries), "employeeId", "performedAt", "performedBy", "operation", flat=True),
     "directory": Unknown(
@@ -395,5 +477,25 @@ UNKNOWN = {
     "nested": Unknown(_made(_nested), "payload.ticketId", "meta.ts", "meta.actor.id", "meta.type"),
     "flags": Unknown(_made(_flags), "name", "date", "member.email", "titleVerb", asks=True),
     "machines": Unknown(_made(_machines), "vm.name", "createdTime", "userName", "eventTypeId", asks=True),
+    "members": Unknown(_made(_members), "{object_type}/{object_uuid}", "timestamp", "actor_uuid", "action"),
+    "tasks": Unknown(
+        _made(_tasks), "{resource.resource_type}/{resource.gid}", "created_at", "actor.email", "event_type"
+    ),
+    "entries of an API": Unknown(
+        _made(_entries_of_api),
+        "attributes.context[0].id",
+        "attributes.time",
+        "attributes.actor.id",
+        "attributes.action",
+        asks=True,
+    ),
+    "files": Unknown(
+        _made(_files), "{source.item_type}/{source.item_id}", "created_at", "created_by.login", "event_type"
+    ),
+    "changed rows": Unknown(_made(_changed_rows), "{TableName}/{PrimaryKey.Id}", "DateTime", "UserId", "Type"),
+    "clusters": Unknown(
+        _made(_clusters), "requestParams.cluster_id", "timestamp", "userIdentity.email", "actionName", asks=True
+    ),
+    "logins": Unknown(_made(_logins), "userId", "time", "details.username", "type"),
     "leave": Unknown(_made(_leave), "leave_id", "event_at", "approved_by", "event", asks=True),
 }

@@ -23,7 +23,9 @@ def find_actor(search: Search) -> SampledField | None:
         ranked = [each for each in ranked if each.values != entity.values]
     if entity is not None and len(ranked) > 1:
         # Who made a thing is with all of its events; who changed it is with one.
-        owners = [each for each in ranked if _is_of(entity, each)]
+        found = [each for each in ranked if _is_of(entity, each)]
+        inside = {each.path[:-1] for each in found if len(each.path) > 1}
+        owners = [each for each in ranked if each in found or each.path[:-1] in inside]
         ranked = [*(each for each in ranked if each not in owners), *owners]
     if not ranked:
         return None
@@ -40,6 +42,12 @@ def find_actor(search: Search) -> SampledField | None:
 def names_a_doer(search: Search) -> bool:
     """Return whether a field names who did it, and does not only name people."""
     return any(_word_of(search, each) not in _PEOPLE for each in _ranked(search))
+
+
+def tells_a_doer(each: SampledField) -> bool:
+    """Return whether a field, or what it is in, is so named as nothing is but who did it."""
+    ranks = [_word_rank(plain_name(step)) for step in each.steps]
+    return any(rank is not None and rank < _SURE for rank in ranks)
 
 
 _SURE = field_names.ACTOR.index("updatedby")
@@ -77,6 +85,8 @@ def _within(search: Search, each: SampledField) -> list[str]:
 def _word_rank(name: str) -> int | None:
     if name in field_names.ACTOR:
         return field_names.ACTOR.index(name)
+    if (doer := field_names.DOER.fullmatch(name)) is not None:
+        return field_names.ACTOR.index(doer[1])
     return _SURE - 1 if _DONE_BY.fullmatch(name) else None
 
 

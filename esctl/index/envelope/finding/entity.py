@@ -86,8 +86,11 @@ def _pool(search: Search, names: Sequence[str], around: Sequence[str]) -> list[S
 def _one_for_all(search: Search, names: Sequence[str], around: Sequence[str]) -> SampledField | None:
     """Choose the one thing of all records, where no other field may name things."""
     chosen, *others = search.all_named(names, _settles, (*around, *field_names.DATA)) or (None,)
-    if chosen is None or any(_may_name(search, each) for each in search.fields) or _varied(_other_ids(search)):
+    rivals = (each for each in search.fields if _may_name(search, each, field_names.TECHNICAL))
+    if chosen is None or any(True for _ in rivals) or _varied(_other_ids(search)):
         return None
+    if _varied(search.all_named(_ids(field_names.PEOPLE), _comes_again, around)):
+        return None  # what is one for all is where these were
     inside = [each for each in others if plain_name(each.steps[0]) in field_names.DATA]
     if len(chosen.steps) == 1 and inside:
         search.doubt("entity", "events may be about any of these", (chosen, *inside))
@@ -103,18 +106,22 @@ def _names_others(search: Search) -> bool:
 _PERSONS = {*_ids(field_names.PEOPLE), *field_names.INSIDE_ACTOR} - {"name"}
 
 
-def _may_name(search: Search, each: SampledField) -> bool:
-    """Return whether a field may name things, whatever it is called: its values look so, vary and come again."""
+def _may_name(search: Search, each: SampledField, no_things: frozenset[str] = field_names.NO_THINGS) -> bool:
+    """Return whether a field may name things, whatever it is called: its values look so, vary and come again.
+
+    In an object, that is one that is called an id, of no doer.
+    """
+    depth = len(each.steps) - (plain_name(each.steps[0]) in search.opened)
     return (
-        len(each.steps) == 1
+        (depth <= 1 or (depth == 2 and each.holder not in _DOERS and ends_in_id(each)))
         and search.free(each)
         and each.distinct > 1
         and _comes_again(each)
         and _are_names(each)
-        and not all_integers(each)
+        and (not all_integers(each) or ends_in_id(each))
         and not is_time(each)
-        and not field_names.NO_THINGS & set(words(each.steps[-1]))
-        and each.name not in _TAKEN - {"name"}
+        and not no_things & set(words(each.steps[-1]))
+        and each.name not in (_TAKEN - {"name"} if depth <= 1 else _IDS_OF_EVENTS)
     )
 
 
@@ -176,6 +183,8 @@ def _candidates(fields: Sequence[SampledField]) -> Iterator[tuple[SampledField, 
     for kind_name, id_name in (*names, *field_names.ODD_PAIRS):
         for kind in named.get(kind_name, ()):
             yield from beside(kind, id_name)
+    for kind in (kind for name in field_names.TABLES for kind in named.get(name, ())):
+        yield from _rows_of(kind, fields)
     for holder in field_names.PAIRED:
         for kind in (kind for name in (*_KINDS, f"{holder}type") for kind in named.get(name, ())):
             if kind.holder == holder:
@@ -184,6 +193,18 @@ def _candidates(fields: Sequence[SampledField]) -> Iterator[tuple[SampledField, 
 
 
 _KINDS = ("type", "kind")
+
+
+def _rows_of(kind: SampledField, fields: Sequence[SampledField]) -> Iterator[tuple[SampledField, SampledField]]:
+    """Yield the name of a table with the key of a row, the only member of an object beside it."""
+    for key in field_names.KEYS:
+        found = [
+            each
+            for each in fields
+            if len(each.steps) == len(each.path) > 1 and each.path[:-2] == kind.path[:-1] and each.holder == key
+        ]
+        if len(found) == 1:
+            yield kind, found[0]
 
 
 def _are_paired(kind: SampledField, each: SampledField) -> bool:
@@ -210,6 +231,8 @@ _TAKEN = {
     *field_names.ACTOR, *field_names.CORRELATION, *field_names.CAUSATION, *field_names.ID, *field_names.TENANT,
     *field_names.TYPE, *field_names.SEQUENCE,
 }  # fmt: skip
+_IDS_OF_EVENTS = {*field_names.CORRELATION, *field_names.CAUSATION, *field_names.ID[:5]}
+_DOERS = {*field_names.ACTOR, *field_names.PEOPLE}
 _HOLD_NONE = {
     *field_names.ACTOR,
     *field_names.PEOPLE,

@@ -100,6 +100,9 @@ NO_THINGS = frozenset(
 )
 """Words in the names of ids that tell of what sort something is, or where it was told: no thing has them for a name."""
 
+TECHNICAL = NO_THINGS - {"application", "app", "client", "device", "cluster", "channel"}
+"""Of these, those that no log can be about."""
+
 PLACES = ("host", "team", "company", "tenant", "organization", "project", "repo", "repository")
 """Of these, where other things are: a log that names others is about them."""
 
@@ -117,7 +120,7 @@ PAIRED = _names(
 )
 """What a thing is called whose type and id stand side by side, as `item_type` and `item_id`."""
 
-PAIR_IDS = ("id", "pk", "uuid", "key", "guid")
+PAIR_IDS = ("id", "pk", "uuid", "key", "guid", "gid", "oid", "sid", "urn", "arn")
 ODD_PAIRS = (
     ("contenttype", "objectpk"),
     ("contenttype", "objectid"),
@@ -132,15 +135,26 @@ ODD_PAIRS = (
     ("model", "pk"),
     ("modelname", "objectid"),
     ("collection", "documentid"),
+    ("entityname", "entityid"),
+    ("entityname", "primarykey"),
+    ("tablename", "primarykey"),
+    ("table", "primarykey"),
+    ("tablename", "keyvalues"),
+    ("tablename", "entityid"),
 )
 """Pairs of the type and the id of a thing that are called otherwise."""
+
+TABLES = ("tablename", "entityname", "table")
+KEYS = ("primarykey", "keyvalues", "keys", "key")
+"""Names of tables, and of objects that hold, as their only member, the key of a row of it."""
 
 ACTOR = _names(
     """
     actor actorid actorname actoremail performedby changedby modifiedby doneby executedby initiatedby
     initiator whodunnit sourceuser sourceuserid sourceusername causer causerid principal principalid who
     operator operatorid performer initiatorid executor moderator moderatorid admin adminid administrator
-    caller invoker editor trader clerk staff staffid changer by updatedby createdby user userid username
+    useridentity actinguser actinguserid caller invoker editor trader clerk staff staffid changer by
+    updatedby createdby user userid username
     useremail author authorname agent committer orgresource employee employeeid login loginname email
     requestedby approvedby reviewedby verifiedby
     """
@@ -193,6 +207,16 @@ INSIDE_ACTOR = _names(
     """
 )
 """How an actor that is an object is named inside."""
+
+
+DOER = re.compile(
+    r"(actor|performer|initiator|operator|caller|principal|admin|executor|invoker|moderator)"
+    r"(?:uuid|guid|gid|login|username|userid|user|upn|arn|account|accountid|displayname|details|info)"
+)
+"""A name of who did it, and what it says of them."""
+
+WORDS_FOR_ANY = frozenset(("event", "events", "log", "audit", "auditlog", "record", "entry", "message"))
+"""Values of a type that tell no kind of event: all of a log has one."""
 
 
 def likeness(name: str) -> int:

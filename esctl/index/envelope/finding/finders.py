@@ -68,6 +68,8 @@ def _may_be_type(search: Search, each: SampledField) -> bool:
         return False
     if each.name in ("name", "what") and 2 * sum(bool(re.search(r"[0-9]$", text)) for text in texts) > len(texts):
         return False  # they name things
+    if {text.lower() for text in texts} <= field_names.WORDS_FOR_ANY:
+        return False
     few = each.distinct <= max(8, len(search.records) // 3)
     return each.share >= _mostly(search, each) and (few or each.name in ("type", "eventtype"))
 
