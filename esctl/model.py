@@ -61,7 +61,27 @@ class KafkaCursor(Cursor, frozen=True, forbid_unknown_fields=True):
     lost: tuple[tuple[int, int], ...] = ()  # offsets, first and last, that the broker had no more when they were wanted
 
 
-CURSORS: AbstractMapping[str, type[Cursor]] = {"": FileCursor, "kafka": KafkaCursor}
+class PostgresCursor(Cursor, frozen=True, forbid_unknown_fields=True):
+    """How far a slot of a PostgreSQL database was read: all that was committed before `lsn`.
+
+    The last transaction of which anything was read is known again by the place of its commit, its number and its time;
+    `taken` counts its records, where there are more.
+    """
+
+    system: str  # identifier of the database cluster
+    timeline: int
+    database: str
+    slot: str
+    publications: tuple[str, ...]
+    lsn: int
+    commit: int = 0  # 0: nothing was read yet
+    xid: int = 0  # 0: a message outside of transactions
+    committed: str = ""
+    taken: int | None = None
+    unread: bool = False  # the tables were to be read first, and not all are
+
+
+CURSORS: AbstractMapping[str, type[Cursor]] = {"": FileCursor, "kafka": KafkaCursor, "postgres": PostgresCursor}
 """The kinds of cursors by the names that commits have for them; a file's has none."""
 
 

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from esctl.sources.streams import Limits
 
 PANEL = "Live sources"
-_TEXTS = ("from", "until", "properties", "registry", "schema-dir", "on-recreated")
+_TEXTS = ("from", "until", "properties", "registry", "schema-dir", "on-recreated", "create", "snapshot")
 _PLACE = re.compile(r"beginning|end|[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*")
 
 
-def _option(name: str, metavar: str, text: str, *more: str) -> typer.models.OptionInfo:
+def _option(name: str, metavar: str | None, text: str, *more: str) -> typer.models.OptionInfo:
     info: typer.models.OptionInfo = typer.Option(f"--{name}", *more, metavar=metavar, help=text, rich_help_panel=PANEL)
     return info
 
@@ -38,6 +38,8 @@ Property = Annotated[list[str] | None, _option("property", "NAME=VALUE", "A prop
 Properties = Annotated[str, _option("properties", "FILE", "A file of properties, with ${ENV} in values.", "-F")]
 Registry = Annotated[str, _option("registry", "URL", "The schema registry that decodes the records.")]
 SchemaDir = Annotated[str, _option("schema-dir", "FOLDER", "The schemas that decode the records, as files.")]
+Create = Annotated[bool, _option("create", None, "Make the slot of a PostgreSQL database, if it is not there.")]
+Snapshot = Annotated[bool, _option("snapshot", None, "Read the tables of a PostgreSQL database before their changes.")]
 OnRecreated = Annotated[str, _option("on-recreated", "WHAT", "If it was deleted and made anew: stop, or new.")]
 
 
@@ -63,7 +65,7 @@ def _size(path: Path | None) -> int | None:
     return path.stat().st_size if path is not None and path.is_file() else None
 
 
-def options_of(pairs: Sequence[str] | None, *given: str) -> tuple[dict[str, str], dict[str, str]]:
+def options_of(pairs: Sequence[str] | None, *given: str | bool) -> tuple[dict[str, str], dict[str, str]]:
     """Return the options that were given, and the properties. Raises UsageError for one that is no NAME=VALUE."""
     found = {}
     for each in pairs or ():
@@ -71,7 +73,8 @@ def options_of(pairs: Sequence[str] | None, *given: str) -> tuple[dict[str, str]
         if not equals or not name.strip():
             raise UsageError("-X is not NAME=VALUE", "as in -X security.protocol=SSL")  # its text may be a secret
         found[name.strip()] = value
-    return {name: value for name, value in zip(_TEXTS, given, strict=True) if value}, found
+    told = ((name, "yes" if value is True else value) for name, value in zip(_TEXTS, given, strict=True))
+    return {name: value for name, value in told if value}, found
 
 
 def find_sources(

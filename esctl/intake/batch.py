@@ -109,6 +109,7 @@ def _read(run: _Run, sources: Sequence[SourceReader]) -> None:
     _flush(run)
     if strict:
         run.writer.commit()
+        run.intake.tell_kept()
     if refused:
         more = f" (and {len(refused) - 1} more sources)" if len(refused) > 1 else ""
         raise InputError(refused[0].message + more, refused[0].hint)
@@ -151,6 +152,7 @@ def _flush(run: _Run) -> None:
     else:
         written: list[pa.Table] = []
         run.behind.put(run.writer.append(parts, written), written)
+        run.intake.tell_kept()
 
 
 def _checked(run: _Run, parts: Sequence[Part]) -> Sequence[Part]:

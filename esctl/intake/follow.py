@@ -138,4 +138,5 @@ def _commit(run: _Run) -> None:
                 )
         run.ahead = max(run.ahead, writer.ahead)
         run.snapshot = writer.append(parts)
+    run.intake.tell_kept()
     run.updater.run(run.snapshot)

@@ -81,6 +81,7 @@ class Intake(Struct):
     records: int = 0  # taken in all
     same: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones whose bytes they have
     _sampled: dict[str, int] = field(default_factory=dict)
+    _unkept: dict[str, Callable[[], None]] = field(default_factory=dict)
 
     def take(self, delivery: Delivery) -> None:
         """Take a delivery in, with the zone that its times are read in."""
@@ -95,6 +96,8 @@ class Intake(Struct):
         batch, cursor = delivery.batch, replace(delivery.cursor, dialect=dialect)
         self.known[delivery.source] = cursor
         self.parts.append(Part(delivery.source, [batch], cursor))
+        if delivery.kept is not None:
+            self._unkept[delivery.source] = delivery.kept
         self.records += batch.num_rows
         self.rows += batch.num_rows
         self.bytes += batch.nbytes
@@ -108,6 +111,12 @@ class Intake(Struct):
         """Hand over what waits."""
         parts, self.parts, self.rows, self.bytes = self.parts, [], 0, 0
         return parts
+
+    def tell_kept(self) -> None:
+        """Tell the sources that what was taken of them is durable."""
+        told, self._unkept = self._unkept, {}
+        for tell in told.values():
+            tell()
 
     def with_samples(self, parts: Iterable[Part], committed: Mapping[str, Cursor]) -> list[Part]:
         """Return parts that tell how many records the first commit of their source has."""

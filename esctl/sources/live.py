@@ -30,6 +30,7 @@ KINDS: Mapping[str, Kind] = {
         ("kafka",),
         frozenset({"from", "until", "property", "properties", "registry", "schema-dir", "on-recreated"}),
     ),
+    "postgres": Kind("esctl.sources.postgres.connect", ("postgres", "postgresql"), frozenset({"create", "snapshot"})),
 }
 """The kinds of live sources by their keys in [sources.NAME] of esctl.toml."""
 OPTIONS = tuple(sorted({option for kind in KINDS.values() for option in kind.options}))

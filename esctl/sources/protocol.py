@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
@@ -17,13 +17,14 @@ class Delivery(Struct, frozen=True):
     """A batch of records of one source, and the cursor that holds once they are kept.
 
     `source` is the name to record. A batch may be empty: then only the cursor moved. `read` are the bytes taken from
-    the source since the delivery before, for progress.
+    the source since the delivery before, for progress. `kept` is called once they are durable.
     """
 
     source: str
     batch: pa.RecordBatch
     cursor: Cursor
     read: int = 0
+    kept: Callable[[], None] | None = None
 
 
 class SourceReader(Protocol):

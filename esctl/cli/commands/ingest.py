@@ -9,7 +9,17 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import MAP_HELP, LinePattern, TimeFormat
-from esctl.cli.live_sources import From, OnRecreated, Properties, Property, Registry, SchemaDir, Until
+from esctl.cli.live_sources import (
+    Create,
+    From,
+    OnRecreated,
+    Properties,
+    Property,
+    Registry,
+    SchemaDir,
+    Snapshot,
+    Until,
+)
 from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
@@ -26,7 +36,8 @@ Sources = Annotated[
     list[str],
     typer.Argument(
         metavar="SOURCE...",
-        help="Files, globs, folders, or - for stdin; plain or .gz .zst .bz2 .xz. kafka://HOST/TOPIC, or a name of "
+        help="Files, globs, folders, or - for stdin; plain or .gz .zst .bz2 .xz. kafka://HOST/TOPIC, "
+        "'postgres://HOST/DB?slot=S&publication=P', or a name of "
         "[sources] in esctl.toml.",
     ),
 ]
@@ -132,6 +143,8 @@ def run(
     registry: Registry = "",
     schema_dir: SchemaDir = "",
     on_recreated: OnRecreated = "",
+    create: Create = False,
+    snapshot: Snapshot = False,
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.api import Store
@@ -149,7 +162,7 @@ def run(
     find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
     pace = _pace(commit_every, commit_records)
     limits = Limits(max_expansion, parse_size(max_unpacked, "--max-unpacked"))
-    live = options_of(property_, from_, until, properties, registry, schema_dir, on_recreated)
+    live = options_of(property_, from_, until, properties, registry, schema_dir, on_recreated, create, snapshot)
     found = find_sources(sources, live, follow, limits, shared)
     options = _options(
         shared, strict, skip_duplicates, input_format=input_format, records_path=records_path, final=final, null=null,

@@ -27,7 +27,7 @@ from esctl.index.envelope.finding.times import told_inside
 from esctl.index.envelope.mapping import CUSTOM
 from esctl.index.envelope.openings import find_openings
 from esctl.index.envelope.paths import format_path, parse_path
-from esctl.index.envelope.recognise import Recognised, look_up, recognise, recognise_lines
+from esctl.index.envelope.recognise import Recognised, look_up, recognise, recognise_lines, recognise_told
 from esctl.index.envelope.times.of_sample import Doubt
 from esctl.model import Stanza
 
@@ -76,6 +76,11 @@ def detect(samples: Sequence[object], pattern: str = "") -> Detection:
     rows = [Choice("encoding", path or "record", f"{_ENCODED[encoding]}, opened") for path, encoding in opened]
     stanza = replace(detection.stanza, opened=(*opened, *detection.stanza.opened))
     return replace(detection, stanza=stanza, rows=(*rows, *detection.rows))
+
+
+def detected_by_preset(name: str, samples: Sequence[object]) -> Detection:
+    """Return the mapping of a source whose records are in the form of a preset, as it is told where it is read."""
+    return _known(recognise_told(name, samples), samples)
 
 
 def _unknown(samples: Sequence[object], openings: Sequence[Opening]) -> Detection:

@@ -57,6 +57,12 @@ def recognise_lines(pattern: str, samples: Sequence[object]) -> Recognised | Non
     return Recognised(preset.stanza, len(samples)) if preset is not None and preset.lines else None
 
 
+def recognise_told(name: str, samples: Sequence[object]) -> Recognised:
+    """Return the preset of a source that is read in one form alone, whatever its first records are."""
+    preset = PRESETS[name]
+    return Recognised(replace(preset.stanza, sequence=preset.sequences[-1], order="sequence"), len(samples))
+
+
 def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
     """Return a stanza that names a preset as it is recognised in a sample, but for what it says otherwise.
 

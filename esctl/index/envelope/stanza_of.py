@@ -8,7 +8,8 @@ from typing import Any
 from msgspec import convert
 from msgspec.structs import replace
 
-from esctl.index.envelope.detect import Detection, detect
+from esctl.index.decode.rows import DIALECTS
+from esctl.index.envelope.detect import Detection, detect, detected_by_preset
 from esctl.index.envelope.finding.search import Choice
 from esctl.index.envelope.map_options import with_overrides
 from esctl.index.envelope.mapping import RECOGNISED, beside, override, stanza_for
@@ -101,6 +102,8 @@ def recognised(sample: list[Any], cursor: Cursor) -> Detection:
         from esctl.index.envelope.of_messages import recognise_messages
 
         return recognise_messages(sample)
+    if (name := cursor.dialect.get("preset", "")) in DIALECTS:
+        return detected_by_preset(name, sample)
     detection = detect(sample, cursor.dialect.get("pattern") or cursor.dialect.get("names", ""))
     if cursor.format != "json-document" or detection.stanza.data:
         return detection

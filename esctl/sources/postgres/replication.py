@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from esctl.errors import InputError, UsageError
-from esctl.sources.postgres.lsn import lsn_text
 from esctl.sources.postgres.pgoutput import EPOCH_MICROSECONDS
 
 if TYPE_CHECKING:
@@ -115,10 +114,15 @@ class Replication:
                 if result.error_message:
                     raise self._refused(result)
 
-    def start(self, slot: str, publications: Sequence[str], confirmed: int = 0) -> None:
+    @property
+    def version(self) -> int:
+        """Return the server's version, as 150020."""
+        return self._connection.info.server_version
+
+    def start(self, slot: str, publications: Sequence[str], confirmed: int) -> None:
         """Begin to stream a slot from where it was confirmed. Raises ServerError where that is refused."""
         listed = quoted_text(",".join(map(quoted, publications)))
-        messages = self._connection.info.server_version >= 140000
+        messages = self.version >= 140000
         options = f"proto_version '1', publication_names {listed}" + ", messages 'true'" * messages
         self._exec(f"START_REPLICATION SLOT {quoted(slot)} LOGICAL 0/0 ({options})")
         self._confirmed, self.streaming, self._said = confirmed, True, time.monotonic()
@@ -139,11 +143,16 @@ class Replication:
 
     def confirm(self, end: int) -> None:
         """Tell the server that all before `end` is kept, and need not be sent again."""
-        if end <= self._confirmed and self._confirmed:
+        if end <= self._confirmed:
             return
         self._confirmed = end
         with told(self._where):
             self._say()
+
+    def ping(self) -> None:
+        """Ask the server how far its log goes; it answers with Alive."""
+        with told(self._where):
+            self._say(answer=True)
 
     def _keep_alive(self) -> None:
         if time.monotonic() - self._said >= CONFIRM_SECONDS:
@@ -151,10 +160,8 @@ class Replication:
 
     def _wait(self, seconds: float) -> bool:
         """Wait for bytes; return whether there are any."""
-        if seconds <= 0:
-            return False
         pgconn = self._connection.pgconn
-        readable, _, _ = select.select([pgconn.socket], [], [], min(seconds, CONFIRM_SECONDS))
+        readable, _, _ = select.select([pgconn.socket], [], [], max(min(seconds, CONFIRM_SECONDS), 0))
         if readable:
             pgconn.consume_input()
         return bool(readable) or seconds > CONFIRM_SECONDS
@@ -170,12 +177,12 @@ class Replication:
             return Alive(end)
         raise InputError(f"{self._where}: the server sent {len(data)} bytes that are no message of replication", _HINT)
 
-    def _say(self) -> None:
+    def _say(self, *, answer: bool = False) -> None:
         """Send a standby status update: written, flushed and applied up to what is confirmed."""
         now = time.time_ns() // 1000 - EPOCH_MICROSECONDS
         places = (self._confirmed, self._confirmed, self._confirmed)
         pgconn = self._connection.pgconn
-        pgconn.put_copy_data(struct.pack(">cQQQqB", b"r", *places, now, 0))
+        pgconn.put_copy_data(struct.pack(">cQQQqB", b"r", *places, now, answer))
         while pgconn.flush():
             select.select([pgconn.socket], [pgconn.socket], [], CONFIRM_SECONDS)
             pgconn.consume_input()
@@ -209,9 +216,3 @@ class Replication:
 
 def _decoded(value: bytes | None) -> str | None:
     return None if value is None else value.decode(errors="replace")
-
-
-def server_end(replication: Replication) -> tuple[str, int, str]:
-    """Return the system identifier, the timeline, and the place that the server's log goes to (IDENTIFY_SYSTEM)."""
-    (row,) = replication.ask("IDENTIFY_SYSTEM")
-    return row["systemid"] or "", int(row["timeline"] or 0), row["xlogpos"] or lsn_text(0)

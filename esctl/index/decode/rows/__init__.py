@@ -2,7 +2,9 @@
 
 OUTBOX = "debezium_outbox"
 """The dialect whose records are domain events, and no changes of rows."""
-DIALECTS = (OUTBOX, "debezium", "debezium_flat", "wal2json", "maxwell", "canal", "dynamodb", "mongodb")
+PGOUTPUT = "pgoutput"
+"""The dialect of a database that esctl itself follows."""
+DIALECTS = (OUTBOX, PGOUTPUT, "debezium", "debezium_flat", "wal2json", "maxwell", "canal", "dynamodb", "mongodb")
 """Who writes a change log; each is an encoding of whole records. The more particular come first."""
 TRIGGERED = ("supa_audit", "audit_trigger", "pgmemento", "row_history")
 """Presets of tables in which changes or versions of rows are kept, whose records keep their own words."""

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from esctl.index.decode.rows import canal, change_streams, debezium, dynamodb, flattened, maxwell, outbox, wal2json
+from esctl.index.decode.rows import (
+    canal,
+    change_streams,
+    debezium,
+    dynamodb,
+    flattened,
+    maxwell,
+    outbox,
+    pgoutput,
+    wal2json,
+)
 from esctl.index.decode.rows.change import Keys, Told, written
 from esctl.model import MARK
 
@@ -19,6 +29,7 @@ Read = Callable[[Any], Told | None]
 
 READERS: Mapping[str, Read] = {
     "debezium_outbox": outbox.read,
+    "pgoutput": pgoutput.read,
     "debezium": debezium.read,
     "debezium_flat": flattened.read,
     "wal2json": wal2json.read,

@@ -15,6 +15,7 @@ PRESETS: Mapping[str, Preset] = {
     preset.stanza.name: preset
     for preset in (
         cdc.DEBEZIUM_OUTBOX,
+        cdc.PGOUTPUT,
         cdc.DEBEZIUM,
         cdc.DEBEZIUM_FLAT,
         cdc.WAL2JSON,

@@ -47,6 +47,13 @@ def _changes(
     return Preset(stanza, needs, source, orders, "position")
 
 
+PGOUTPUT = _changes(
+    "pgoutput",
+    needs=(("action",), ("lsn",), ("relation",), ("row", "old", "columns")),
+    source="https://www.postgresql.org/docs/current/protocol-logicalrep-message-formats.html",
+)
+"""What esctl itself writes of a database that it follows."""
+
 DEBEZIUM = _changes(
     "debezium",
     needs=(

@@ -1,0 +1,97 @@
+"""What a URL says of a database and a slot of it. It holds no secret: those are in the environment or in files."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from msgspec import Struct
+
+from esctl.errors import UsageError
+
+_NAME = re.compile(r"[a-z0-9_]{1,63}")
+_OURS = {"application_name", "client_encoding", "replication"}
+_SECRETS = {"password", "sslpassword", "oauth_client_secret"}
+_HINT = "write 'postgres://USER@HOST/DATABASE?slot=NAME&publication=NAME', quoted for the shell"
+_SETTINGS = (
+    ("datestyle", "ISO"),
+    ("intervalstyle", "postgres"),
+    ("extra_float_digits", "1"),
+    ("bytea_output", "hex"),
+    ("timezone", "UTC"),
+)
+"""Settings that decide how values are written as text: these write all that a value is, the same everywhere."""
+
+
+class Address(Struct, frozen=True):
+    """How to connect. `parameters` are libpq's; `rest` are those of the URL that are ours, all but secrets."""
+
+    parameters: tuple[tuple[str, str], ...]
+    rest: tuple[tuple[str, str], ...]
+    where: str
+
+    def conninfo(self) -> str:
+        """Write it as libpq reads it."""
+        from psycopg.conninfo import make_conninfo
+
+        found = {"connect_timeout": "10", **dict(self.parameters)}
+        options = " ".join(f"-c {name}={value}" for name, value in _SETTINGS)
+        found["options"] = f"{found.get('options', '')} {options}".strip()
+        return make_conninfo("", **found)
+
+
+class SlotAddress(Struct, frozen=True):
+    """A slot of a database, and the publications that it is read through."""
+
+    address: Address
+    slot: str
+    publications: tuple[str, ...]
+
+    @property
+    def where(self) -> str:
+        """Return what errors call it."""
+        return self.address.where
+
+
+def parse_address(url: str, ours: frozenset[str]) -> Address:
+    """Read the URL of a database, with parameters of ours among libpq's. Raises UsageError for a secret in it."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise UsageError(f"postgres://...: {error}", _HINT) from None
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    if parts.password is not None or any(name in _SECRETS for name, _ in pairs):
+        raise UsageError(
+            "postgres://... has a password in it, which others can read in the list of processes",
+            "leave it to PGPASSWORD, to ~/.pgpass or to a service file (?service=NAME)",
+        )
+    hosts = unquote(parts.hostname or "")
+    if "," in parts.netloc:  # several hosts, which urlsplit does not take apart
+        raise UsageError("postgres://... names several hosts", "name them in a service file: ?service=NAME")
+    database = unquote(parts.path.removeprefix("/"))
+    told = {"host": hosts, "port": str(port or ""), "user": unquote(parts.username or ""), "dbname": database}
+    own = [(name, value) for name, value in pairs if name in ours]
+    told |= {name: value for name, value in pairs if name not in ours}
+    if wrong := _OURS & told.keys():
+        raise UsageError(f"postgres://...: {min(wrong)} is not to be set", "leave it out")
+    place = told.get("host") or (f"service {told['service']}" if told.get("service") else "")
+    where = f"postgres://{place}/{told['dbname']}"
+    return Address(tuple((name, value) for name, value in told.items() if value), tuple(own), where)
+
+
+def parse_slot_address(url: str) -> SlotAddress:
+    """Read the URL of a slot. Raises UsageError where it names none, or no publication."""
+    address = parse_address(url, frozenset({"slot", "publication"}))
+    slots = [value for name, value in address.rest if name == "slot"]
+    publications = [
+        each for name, value in address.rest if name == "publication" for each in value.split(",") if each.strip()
+    ]
+    if len(slots) != 1 or not publications:
+        missing = "one slot" if len(slots) != 1 else "a publication"
+        raise UsageError(f"{address.where}: it does not name {missing}", _HINT)
+    if not _NAME.fullmatch(slots[0]):
+        raise UsageError(
+            f"{address.where}: {slots[0][:80]!r} is no name of a slot", "it has lower-case letters, digits and _"
+        )
+    return SlotAddress(address, slots[0], tuple(dict.fromkeys(each.strip() for each in publications)))

@@ -1,0 +1,211 @@
+"""The stream of a slot as records, each exactly once: what was read is known again by the place of its commit."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from esctl.errors import InputError
+from esctl.sources.postgres.lsn import lsn_text
+from esctl.sources.postgres.pgoutput import (
+    Begin,
+    Commit,
+    DecodeError,
+    Message,
+    Origin,
+    Relation,
+    Told,
+    Type,
+    decode,
+)
+from esctl.sources.postgres.records import Around, Records, message, record, records_of, time_text
+
+_HINT = "read it into a store of its own: --store NAME, a slot of another name, --create --snapshot"
+
+
+class Place(Struct, frozen=True):
+    """A place in the stream.
+
+    All that was committed before `lsn` was read, and of the transaction that was committed at `commit` its first
+    `taken` records (None: all). `xid` is 0 for a message outside of transactions, and `commit` where there is none yet.
+    """
+
+    lsn: int
+    commit: int = 0
+    xid: int = 0
+    time: str = ""
+    taken: int | None = None
+
+    @property
+    def order(self) -> tuple[int, bool]:
+        """Return how it is ordered: a message may end where a commit begins."""
+        return self.commit, self.xid > 0
+
+
+class Row(Struct, frozen=True):
+    """A record, and when it was committed (microseconds since 1970)."""
+
+    raw: bytes
+    time: int | None
+
+
+class _Unit(Struct):
+    """A transaction that is being sent."""
+
+    place: Place
+    around: Around
+    start: bytes
+    count: int = 0  # records so far
+    skipped: int | None = 0  # records to leave out, as they are known; None: all
+    checked: bool = False
+
+
+class Transactions(Struct):
+    """What is read of a slot in one session.
+
+    `place` is how far it was read before, and moves on; `confirmed` is where the session begins. `trusted` tells
+    whether the server must send again what was read behind `confirmed`.
+    """
+
+    place: Place
+    confirmed: int
+    known: Records
+    where: str
+    trusted: bool = True
+    _unit: _Unit | None = None
+    _last: Place = field(default_factory=lambda: Place(0))
+    _met: bool = False
+
+    def __post_init__(self) -> None:
+        self._last = self.place
+
+    @property
+    def goes_on(self) -> bool:
+        """Return whether the server's log is known to go on from what was read before."""
+        return self._met or not self._must_meet
+
+    def take(self, data: bytes) -> list[Row]:
+        """Take the next message; return its records, if they are new.
+
+        Raises InputError where it is none, or where the server's log is not the one that was read before.
+        """
+        try:
+            return self._taken(decode(data))
+        except DecodeError as error:
+            raise InputError(f"{self.where}: at {lsn_text(self.place.lsn)}: {error}", "") from error
+
+    def pass_to(self, end: int) -> None:
+        """Take in that all before a place was sent."""
+        if self._last.commit and end > self._last.commit:
+            self._check_met(lsn_text(end))
+        if self._unit is None and end > self.place.lsn:
+            self.place = replace(self.place, lsn=end)
+
+    def _taken(self, told: Told) -> list[Row]:
+        if isinstance(told, Begin):
+            self._begin(Place(self.place.lsn, told.lsn, told.xid, time_text(told.time)), told.time)
+        elif isinstance(told, Commit):
+            self._end(told.end)
+        elif isinstance(told, Type):
+            self.known.learn(told)
+        elif isinstance(told, Relation):
+            return self._described(told)
+        elif isinstance(told, Origin):
+            unit = self._in_unit()
+            unit.around = Around(unit.around.lsn, unit.around.xid, unit.around.time, told.name)
+            unit.start = unit.around.start()
+        elif isinstance(told, Message) and not told.transactional:
+            return self._alone(told)
+        else:
+            unit = self._in_unit()
+            return [row for raw in records_of(told, self.known, unit.start) for row in self._row(unit, raw)]
+        return []
+
+    def _in_unit(self) -> _Unit:
+        if self._unit is None:
+            raise DecodeError("a change stands outside of transactions")
+        return self._unit
+
+    def _begin(self, place: Place, time: int | None) -> None:
+        if self._unit is not None:
+            raise DecodeError("a transaction begins within another")
+        around = Around(place.commit, place.xid or None, time)
+        self._unit = _Unit(place, around, around.start(), skipped=self._known(place))
+
+    def _known(self, place: Place) -> int | None:
+        """Return how many records of a transaction are known; None for all."""
+        last = self._last
+        if not last.commit or place.order > last.order:
+            return 0
+        if place.order < last.order:
+            return None
+        self._met = True
+        if (place.xid, place.time) != (last.xid, last.time):
+            self._diverged(f"transaction {place.xid} of {place.time or 'no time'}")
+        return last.taken
+
+    def _described(self, told: Relation) -> list[Row]:
+        described = self.known.describe(told)
+        unit = self._in_unit()
+        if described is None or self._is_skipped(unit):
+            return []
+        self._check(unit)
+        return [Row(record("R", unit.start, described) + b"\n", unit.around.time)]
+
+    def _alone(self, told: Message) -> list[Row]:
+        if self._unit is not None:
+            raise DecodeError("a message outside of transactions stands within one")
+        self._begin(Place(self.place.lsn, told.lsn), None)
+        unit = self._in_unit()
+        rows = self._row(unit, record("M", unit.start, message(told)))
+        self._end(told.lsn)
+        return rows
+
+    def _is_skipped(self, unit: _Unit) -> bool:
+        return unit.skipped is None or unit.count < unit.skipped
+
+    def _row(self, unit: _Unit, raw: bytes) -> list[Row]:
+        skipped = self._is_skipped(unit)
+        unit.count += 1
+        if skipped:
+            return []
+        self._check(unit)
+        place = unit.place
+        self.place = Place(self.place.lsn, place.commit, place.xid, place.time, unit.count)
+        return [Row(raw + b"\n", unit.around.time)]
+
+    def _end(self, end: int) -> None:
+        unit = self._in_unit()
+        if unit.skipped and unit.count < unit.skipped:
+            self._diverged(f"transaction {unit.place.xid} with {unit.count} records instead of {unit.skipped} or more")
+        self._unit = None
+        at = unit.place if unit.count and unit.skipped is not None else self.place
+        self.place = replace(at, lsn=max(end, self.place.lsn))
+
+    def _check(self, unit: _Unit) -> None:
+        """Check that a transaction of which nothing is known comes behind all that was read."""
+        if unit.checked or unit.place.order <= self._last.order:
+            return
+        unit.checked = True
+        self._check_met(lsn_text(unit.place.commit))
+        if self.trusted and unit.place.commit < self._last.lsn:
+            self._diverged(f"transaction {unit.place.xid} at {lsn_text(unit.place.commit)}, which it had not then")
+
+    def _check_met(self, place: str) -> None:
+        """Check that what was read last was sent again, if it had to be."""
+        if self._must_meet and not self._met:
+            self._diverged(f"nothing there up to {place}")
+        self._met = True
+
+    @property
+    def _must_meet(self) -> bool:
+        return self.trusted and self._last.xid > 0 and self._last.commit >= self.confirmed
+
+    def _diverged(self, found: str) -> None:
+        last = self._last
+        raise InputError(
+            f"{self.where}: it was read up to {lsn_text(last.lsn)}, last transaction {last.xid} at "
+            f"{lsn_text(last.commit)} of {last.time or 'no time'}; now the server's log has {found}: the database was "
+            "restored from a copy",
+            _HINT,
+        )
