@@ -78,7 +78,7 @@ class PostgresCursor(Cursor, frozen=True, forbid_unknown_fields=True):
     xid: int = 0  # 0: a message outside of transactions
     committed: str = ""
     taken: int | None = None
-    unread: bool = False  # the tables were to be read first, and not all are
+    unread: Literal["", "tables", "missing"] = ""  # not all tables are read yet, as is due; changes before are missing
 
 
 CURSORS: AbstractMapping[str, type[Cursor]] = {"": FileCursor, "kafka": KafkaCursor, "postgres": PostgresCursor}

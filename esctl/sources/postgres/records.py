@@ -43,6 +43,7 @@ class Table(Struct):
     """A table as its last relation message has it: the beginnings of its records, and how its values are written."""
 
     relation: Relation
+    key: tuple[str, ...]
     start: bytes  # of records, behind their transaction: schema, table, key
     names: tuple[bytes, ...]
     kinds: tuple[str, ...]
@@ -74,7 +75,7 @@ class Records(Struct):
         start = _encode(named)[1:-1]
         names = tuple(_encode(column.name) + b":" for column in relation.columns)
         identity = tuple(i for i, column in enumerate(relation.columns) if column.is_key)
-        self.tables[relation.oid] = Table(relation, start, names, kinds, identity)
+        self.tables[relation.oid] = Table(relation, key, start, names, kinds, identity)
         columns = [
             {"name": column.name, "type": kind, "type_modifier": column.modifier}
             for column, kind in zip(relation.columns, kinds, strict=True)
@@ -112,6 +113,14 @@ class Records(Struct):
     def truncated(self, told: Truncate) -> list[bytes]:
         """Write a truncation, of each of its tables."""
         return [self._table(oid).start for oid in told.relations]
+
+    def has_key(self, oid: int) -> bool:
+        """Return whether the rows of a table have a key."""
+        return bool(self._table(oid).key)
+
+    def ended(self, oid: int) -> bytes:
+        """Write that the rows of a table end, as far as they are known, before it is read."""
+        return self._table(oid).start + b',"snapshot":true'
 
     def read(self, oid: int, values: Values) -> bytes:
         """Write a row as it was read."""

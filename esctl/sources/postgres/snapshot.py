@@ -111,15 +111,21 @@ def types_of(replication: Replication, relations: Sequence[Relation]) -> list[Ty
 
 
 def read_tables(
-    replication: Replication, tables: Sequence[Published], snapshot: Snapshot, known: Records
+    replication: Replication, tables: Sequence[Published], snapshot: Snapshot, known: Records, *, anew: bool, over: bool
 ) -> Iterator[list[Row]]:
-    """Read the rows of tables as records, some at a time."""
+    """Read the rows of tables as records, some at a time.
+
+    `anew`: they may have been read before, so that rows without a key are not to count again. `over`: changes are
+    missing since, so that rows may be known that are gone. Such a table begins with a record that ends what is known.
+    """
     for each in types_of(replication, [table.relation for table in tables]):
         known.learn(each)
     start = Around(snapshot.lsn, None, snapshot.time).start()
     for table in tables:
         described = known.describe(table.relation)
         rows = [Row(record("R", start, described) + b"\n", snapshot.time)] if described is not None else []
+        if over or (anew and not known.has_key(table.relation.oid)):
+            rows.append(Row(record("T", start, known.ended(table.relation.oid)) + b"\n", snapshot.time))
         for line in replication.copy_out(copy_sql(table)):
             raw = record("S", start, known.read(table.relation.oid, copied_row(line)))
             rows.append(Row(raw + b"\n", snapshot.time))

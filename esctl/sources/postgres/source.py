@@ -78,6 +78,7 @@ class SlotReader:
         self._unkept: set[int] = set()  # deliveries, by number
         self._count = 0
         self._is_over = False
+        self._is_over_others = False  # other slots of the database were read before: what they missed is not known
 
     def connect(self) -> Replication:
         """Connect, if there is no connection. Raises ServerError where there is no way in."""
@@ -111,18 +112,19 @@ class SlotReader:
         cursor = self._at()
         if not (self._wanted.snapshot or cursor.unread):
             return
-        self.cursor = replace(cursor, unread=True)
+        over = cursor.unread == "missing" or self._is_over_others
+        self.cursor = replace(cursor, unread="missing" if over else "tables")
         replication = Replication(self.address.address.conninfo(), self.address.where)
         try:
             snapshot = begin_snapshot(replication)
             tables = published(replication, self.address.publications, replication.version)
-            for rows in read_tables(replication, tables, snapshot, self._known):
+            for rows in read_tables(replication, tables, snapshot, self._known, anew=cursor.records > 0, over=over):
                 self._buffer.add(rows)
                 if self._buffer.size >= BATCH_BYTES:
                     yield self._delivery()
         finally:
             replication.close()
-        self.cursor = replace(self._at(), unread=False)
+        self.cursor = replace(self._at(), unread="")
         self._wanted = replace(self._wanted, snapshot=False)
         self._note(f"{self.name}: {len(tables)} tables were read as of {lsn_text(snapshot.lsn)}")
         yield self._delivery()
@@ -211,11 +213,10 @@ class SlotReader:
         if self.cursor is not None:
             return
         slot, database = self.address.slot, server.database
-        found = {
-            name: cursor
-            for name, cursor in known.items()
-            if isinstance(cursor, PostgresCursor) and (cursor.slot, cursor.database) == (slot, database)
-        }
+        slots = {name: cursor for name, cursor in known.items() if isinstance(cursor, PostgresCursor)}
+        found = {name: cursor for name, cursor in slots.items() if (cursor.slot, cursor.database) == (slot, database)}
+        same = (server.system, database)
+        self._is_over_others = not found and any((each.system, each.database) == same for each in slots.values())
         for name, cursor in found.items():
             self.name, self.cursor = name, cursor
             if cursor.system == server.system:
