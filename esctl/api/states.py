@@ -127,13 +127,21 @@ class States(OpenStore):
     ) -> ReconciledRelation:
         """Compare a system's own table with the log's state. Arguments as those of `esctl reconcile`."""
         from esctl.ask.compare.external_table import FileOptions
-        from esctl.ask.compare.reconcile import Comparison, reconcile
+        from esctl.ask.compare.live_table import is_live, read_live
+        from esctl.ask.compare.reconcile import Comparison, compare, reconcile
 
-        bound = self.bound(at, before)
-        scope = folding(self.scope(entities, projection, known_at))
         options = FileOptions(null, decimal, encoding, header, input_format, records_path)
         how = Comparison(key, tuple(ignore), all_fields, options, tuple(time_format))
-        found = reconcile(scope, Path(file), bound, how)
+        if isinstance(file, str) and is_live(file):
+            live = read_live(self.session, file, ignore, key, self.snapshot.cursors)
+            entities = entities or ((live.entities,) if live.entities else ())
+            bound = self.bound(at, before or ("" if at else live.before))
+            scope = folding(self.scope(entities, projection, known_at))
+            found = compare(scope, live.table, bound, how)
+        else:
+            bound = self.bound(at, before)
+            scope = folding(self.scope(entities, projection, known_at))
+            found = reconcile(scope, Path(file), bound, how)
         return ReconciledRelation(found.answer, scope, bound, differs=found.differs)
 
     def sql(

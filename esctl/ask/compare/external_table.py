@@ -36,6 +36,7 @@ class ForeignTable(Struct, frozen=True):
     sql: str
     columns: tuple[str, ...]
     delimited: bool
+    notes: tuple[str, ...] = ()  # what is to be said of it
 
 
 class ForeignFields(Struct, frozen=True):
@@ -93,7 +94,7 @@ def read_foreign(session: Session, path: Path, how: FileOptions) -> ForeignTable
     sql = f"SELECT * FROM read_parquet({literal(str(spool))})"
     _check_objects(session, path, sql)
     delimited = reading.format in ("csv", "tsv")
-    return ForeignTable(str(path), sql, columns if delimited else _keys(session, sql, ()), delimited)
+    return ForeignTable(str(path), sql, columns if delimited else keys_of(session, sql, ()), delimited)
 
 
 def _header(cursor: Cursor) -> tuple[str, ...]:
@@ -120,7 +121,7 @@ def _check_objects(session: Session, path: Path, sql: str) -> None:
         raise InputError(f"{path}: row {found[0]} is not an object", "each row needs named values")
 
 
-def _keys(session: Session, sql: str, path: tuple[str, ...]) -> tuple[str, ...]:
+def keys_of(session: Session, sql: str, path: tuple[str, ...]) -> tuple[str, ...]:
     """List the keys that the objects at a path have, in alphabetical order."""
     inner = read_json("j", path, "json", marked=True)
     listed = f"SELECT DISTINCT unnest(json_keys({inner})) AS k FROM ({sql}) WHERE json_type({inner}) = 'OBJECT'"
@@ -177,7 +178,7 @@ def foreign_fields(session: Session, table: ForeignTable) -> tuple[ForeignTable,
     """Find the fields of a state in a table: its columns, its columns `state.<field>`, or the keys of its `state`."""
     if STATE in table.columns:
         table = _with_parsed_states(session, table)
-        names = _keys(session, table.sql, (STATE,))
+        names = keys_of(session, table.sql, (STATE,))
         values = {name: read_json("j", (STATE, name), "json", marked=True) for name in names}
         return table, ForeignFields(values, _kind(table))
     prefix = f"{STATE}."

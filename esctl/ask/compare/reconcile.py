@@ -84,12 +84,16 @@ class Reconciled(Struct, frozen=True):
 
 
 def reconcile(scope: Scope, file: Path, at: AsOf | None, how: Comparison) -> Reconciled:
-    """Compare a file's rows with the states at a point.
+    """Compare a file's rows with the states at a point. Raises InputError where it cannot be read, and as `compare`."""
+    return compare(scope, read_foreign(scope.session, file, how.file), at, how)
 
-    Raises InputError for a file that cannot be read or names an entity twice, UsageError for a key it has not, and
-    where none of its columns is a field of the states.
+
+def compare(scope: Scope, table: ForeignTable, at: AsOf | None, how: Comparison) -> Reconciled:
+    """Compare rows with the states at a point.
+
+    Raises InputError where they name an entity twice, UsageError for a key they have not, and where none of their
+    columns is a field of the states.
     """
-    table = read_foreign(scope.session, file, how.file)
     key = key_sql(table, how.key)
     table, fields = foreign_fields(scope.session, table)
     check_keys(scope.session, table, [key, *([fields.kind] if fields.kind else [])])
@@ -110,7 +114,8 @@ def reconcile(scope: Scope, file: Path, at: AsOf | None, how: Comparison) -> Rec
     eyes = Eyes(scope.tz, readings)
     spool = _compare(scope, (mine, theirs), names, eyes, by_kind=bool(fields.kind), delimited=table.delimited)
     counts = _counts(scope, spool)
-    notes = [f"note: not compared, as no state has them: {', '.join(left_out)}"] if left_out else []
+    notes = list(table.notes)
+    notes += [f"note: not compared, as no state has them: {', '.join(left_out)}"] if left_out else []
     notes.append(", ".join(f"{count} {name}" for name, count in counts.items()))
     sql = _answer_sql(scope, shared, at, spool, names if counts["different"] else ())
     findings = Findings(RULES, "difference", _MESSAGE, "entity")

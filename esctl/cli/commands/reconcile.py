@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +17,12 @@ TABLE = ("entity", "difference", "field", "log", "file", "position", "actor")
 def run(
     shared: Shared,
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="What the system has: CSV, TSV, JSON Lines, JSON, Parquet or Arrow.")
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="What the system has: CSV, TSV, JSON Lines, JSON, Parquet or Arrow; or a table of a PostgreSQL "
+            "database, postgres://HOST/DB/SCHEMA.TABLE.",
+        ),
     ],
     entities: Entities = None,
     at: At = "",

@@ -19,8 +19,9 @@ _SETTINGS = (
     ("extra_float_digits", "1"),
     ("bytea_output", "hex"),
     ("timezone", "UTC"),
+    ("standard_conforming_strings", "on"),
 )
-"""Settings that decide how values are written as text: these write all that a value is, the same everywhere."""
+"""Settings that decide how values are written as text, all that they are and the same everywhere, and are quoted."""
 
 
 class Address(Struct, frozen=True):

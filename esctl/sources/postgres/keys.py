@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
 
 from esctl.sources.postgres.address import SlotAddress
 from esctl.sources.postgres.pgoutput import Relation
-from esctl.sources.postgres.replication import connect, told
+from esctl.sources.postgres.replication import Replication
 
-if TYPE_CHECKING:
-    import psycopg
 
-_SQL = """SELECT (SELECT array_agg(a.attname ORDER BY a.attnum)
-        FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid
-        WHERE i.indrelid = c.oid AND i.indisprimary AND a.attnum = ANY (i.indkey))
-    FROM pg_catalog.pg_class c WHERE c.oid = %s"""
+def primary_key(replication: Replication, oid: int) -> tuple[str, ...] | None:
+    """Return the columns of a table's primary key, in the order of the table; None where there is no such table."""
+    rows = replication.ask(f"""SELECT a.attname FROM pg_catalog.pg_class c
+        LEFT JOIN pg_catalog.pg_index i ON i.indrelid = c.oid AND i.indisprimary
+        LEFT JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (i.indkey)
+        WHERE c.oid = {oid} ORDER BY a.attnum""")
+    return tuple(name for row in rows if (name := row["attname"]) is not None) if rows else None
 
 
 class PrimaryKeys:
@@ -24,22 +24,20 @@ class PrimaryKeys:
     def __init__(self, address: SlotAddress, note: Callable[[str], None]) -> None:
         self._address = address
         self._note = note
-        self._connection: psycopg.Connection[Any] | None = None
+        self._connection: Replication | None = None
 
     def __call__(self, relation: Relation) -> tuple[str, ...] | None:
         """Return the columns of a table's primary key, in the order of the table; None where the table is gone."""
         where = self._address.where
         if self._connection is None:
-            self._connection = connect(self._address.address.conninfo(), where)
-        with told(where):
-            row = self._connection.execute(_SQL, [relation.oid]).fetchone()
-        if row is None:
+            self._connection = Replication(self._address.address.conninfo(), where, for_replication=False)
+        found = primary_key(self._connection, relation.oid)
+        if found is None:
             self._note(
                 f"{where}: the table {relation.schema}.{relation.table} is gone, and its key with it: its rows are "
                 "told apart by all that is known of them"
             )
-            return None
-        return tuple(row[0] or ())
+        return found
 
     def close(self) -> None:
         """Disconnect."""

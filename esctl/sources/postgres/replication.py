@@ -77,11 +77,14 @@ def connect(conninfo: str, where: str, **more: Any) -> psycopg.Connection[Any]:
 
 
 class Replication:
-    """A connection that is told to stream, or that answers simple commands until then."""
+    """A connection that answers simple commands, until it is told to stream.
 
-    def __init__(self, conninfo: str, where: str) -> None:
+    Only one that is `for_replication` can make slots, or stream them.
+    """
+
+    def __init__(self, conninfo: str, where: str, *, for_replication: bool = True) -> None:
         self._where = where
-        self._connection = connect(conninfo, where, replication="database")
+        self._connection = connect(conninfo, where, **{"replication": "database"} if for_replication else {})
         self._said = 0.0  # when the server was last told how far it is confirmed
         self._confirmed = 0
         self.streaming = False

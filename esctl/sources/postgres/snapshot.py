@@ -67,7 +67,7 @@ def published(replication: Replication, publications: Sequence[str], version: in
     found = {row["oid"]: row for row in rows}
     return [
         Published(
-            _relation(replication, row, names if version >= 150000 else ""),
+            relation_of(replication, row, names if version >= 150000 else ""),
             row["relkind"] == "p",
             # What one publication gives whole, the filters of others take nothing from.
             () if None in rules[row["oid"] or ""] else tuple(filter(None, rules[row["oid"] or ""])),
@@ -76,7 +76,8 @@ def published(replication: Replication, publications: Sequence[str], version: in
     ]
 
 
-def _relation(replication: Replication, row: dict[str, str | None], publications: str) -> Relation:
+def relation_of(replication: Replication, row: dict[str, str | None], publications: str) -> Relation:
+    """Describe a table of pg_class, with the columns that some publications publish; all, where these are not told."""
     oid, schema, table = int(row["oid"] or 0), row["nspname"] or "", row["relname"] or ""
     identity = _IDENTITIES[row["relreplident"] or "d"]
     marked = "indisreplident" if identity == "index" else "indisprimary"

@@ -1,0 +1,135 @@
+"""Rows that a database says it has: a table of a PostgreSQL server, read as its changes are read."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.ask.compare.external_table import ForeignTable, keys_of
+from esctl.engine.quoting import literal
+from esctl.errors import InputError
+from esctl.index.scan import read_json
+from esctl.model import Cursor, PostgresCursor
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from esctl.engine.duckdb import Session
+    from esctl.sources.postgres.table import OpenTable
+
+_BATCH = 20_000
+
+
+class LiveTable(Struct, frozen=True):
+    """The rows of a table as of a place in the server's log, and the entities that they are.
+
+    `before`: where that place bounds the log too, as it is one of the same database alone.
+    """
+
+    table: ForeignTable
+    entities: str
+    before: str
+
+
+def is_live(text: str) -> bool:
+    """Return whether what is compared with is a table of a database, and no file."""
+    return text.lower().startswith(("postgres://", "postgresql://"))
+
+
+def read_live(session: Session, url: str, ignored: Sequence[str], key: str, cursors: Mapping[str, Cursor]) -> LiveTable:
+    """Read a table into a temporary file, as of one place in the server's log. `key`: that of the comparison.
+
+    Raises UsageError for a URL that names none, InputError where it cannot be read.
+    """
+    from esctl.sources.postgres.lsn import lsn_text
+    from esctl.sources.postgres.table import opened, parse_table_address
+
+    address = parse_table_address(url)
+    with opened(address, ignored if not key else ()) as table:
+        spool = _spooled(session, table, address.where)
+        columns = tuple(column.name for column in table.relation.columns)
+        place = lsn_text(table.snapshot.lsn)
+        before, notes = _bounded(table, place, cursors)
+    foreign = ForeignTable(address.where, _sql(spool, plain=bool(key)), ("entity", "kind", "state"), False, notes)
+    if key:
+        foreign = replace(foreign, columns=keys_of(session, foreign.sql, ()) or columns)
+    return LiveTable(foreign, "" if key else f"{address.schema}.{address.table}/*", before)
+
+
+def _bounded(table: OpenTable, place: str, cursors: Mapping[str, Cursor]) -> tuple[str, tuple[str, ...]]:
+    """Return the bound of the log that is compared, and what is to be said of how far it goes."""
+    ours = [
+        cursor
+        for cursor in cursors.values()
+        if isinstance(cursor, PostgresCursor)
+        and cursor.database == table.database
+        and table.system in ("", cursor.system)
+    ]
+    if table.about:
+        return "", (f"note: the table is as of about {place}: {table.about}",)
+    if not ours:
+        return "", (f"note: the table is as of {place}",)
+    read = max(cursor.lsn for cursor in ours)
+    behind = table.snapshot.lsn - read
+    if behind > 0:
+        return "", (f"note: the table is as of {place}, {behind} bytes of its log after what was read: esctl ingest",)
+    alone = len(ours) == len(cursors)
+    return (f"seq:{place}" if alone else ""), (f"note: the table is as of {place}",)
+
+
+def _spooled(session: Session, table: OpenTable, where: str) -> str:
+    """Write the rows as the changes that they would be in the log: the row's number and the JSON text of each."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from esctl.index.decode.exact_json import judge
+    from esctl.index.decode.rows.reading import read_rows
+
+    spool = session.folder / f"{secrets.token_hex(8)}.parquet"
+    schema = pa.schema([("row", pa.int64()), ("t", pa.large_string())])
+    count = 0
+    with pq.ParquetWriter(spool, schema, compression="zstd") as writer:
+        for raws in _batches(table.rows()):
+            judged = judge(pa.array(raws, pa.binary()), Cursor(format="jsonl"), session.connection)
+            if judged.invalid.null_count < len(raws):
+                raise InputError(f"{where}: a row cannot be read: it has text that is not UTF-8", "")
+            texts, _ = read_rows(judged.text, judged.marked, "pgoutput", {})
+            writer.write_table(pa.table([_numbers(count, len(raws)), texts], schema=schema))
+            count += len(raws)
+    return f"read_parquet({literal(str(spool))})"
+
+
+def _numbers(count: int, more: int) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(range(count + 1, count + 1 + more), pa.int64())
+
+
+def _batches(parts: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
+    held: list[bytes] = []
+    for part in parts:
+        held += part
+        if len(held) >= _BATCH:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+def _sql(spool: str, *, plain: bool) -> str:
+    """Write the rows as states of entities, those that are alike as one with their count; `plain`: as they are."""
+    row = read_json("t", ("row",), "json", marked=True)
+    if plain:
+        return f"SELECT row, {row} AS j FROM {spool}"
+    entity, copy = (read_json("t", (name,), "json", marked=True) for name in ("entity", "copy"))
+    kind = read_json("t", ("kind",), "json", marked=True)
+    rows = f"SELECT row, coalesce({entity}, {copy}) AS e, {kind} AS k, {row} AS s, {copy} IS NOT NULL AS c FROM {spool}"
+    counted = f"""SELECT min(row) AS row, e, any_value(k) AS k, any_value(s) AS s, count(*) AS n FROM ({rows})
+        GROUP BY e, CASE WHEN c THEN 0 ELSE row END"""
+    state = "CASE WHEN n > 1 THEN substr(s, 1, length(s) - 1) || ',\"_copies\":' || n || '}' ELSE s END"
+    return f"""SELECT row, '{{"entity":' || e || ',"kind":' || k || ',"state":' || {state} || '}}' AS j
+        FROM ({counted})"""
