@@ -78,6 +78,7 @@ class PostgresCursor(Cursor, frozen=True, forbid_unknown_fields=True):
     xid: int = 0  # 0: a message outside of transactions
     committed: str = ""
     taken: int | None = None
+    tables: AbstractMapping[str, str] = field(default_factory=dict)  # digests of what records told of each, by its OID
     unread: Literal["", "tables", "missing"] = ""  # not all tables are read yet, as is due; changes before are missing
 
 

@@ -247,8 +247,11 @@ def working(server: Server, seed: int) -> Iterator[Work]:
         work.close()
 
 
-def told(work: Work) -> list[bytes]:
-    """Return the records of all that was done, as one session reads them from a slot of its own."""
+def told(work: Work, *, whole: bool = False) -> list[bytes]:
+    """Return the records of all that was done, as one session reads them from a slot of its own.
+
+    `whole`: those of tables too.
+    """
     rows = work(
         "SELECT data FROM pg_logical_slot_peek_binary_changes('told', NULL, NULL, 'proto_version', '1', "
         "'publication_names', 'pub', 'messages', 'true')"
@@ -256,6 +259,8 @@ def told(work: Work) -> list[bytes]:
     keys = {oid: key for table, key in TABLES.items() for ((oid,),) in [work(_oid(table))]}
     read = Transactions(Place(0), 0, Records(lambda relation: keys.get(relation.oid, ())), "told")
     found = [row.raw for (data,) in rows for row in read.take(bytes(data))]
+    if whole:
+        return found
     return [raw for raw in found if not raw.startswith(b'{"action":"R"')]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -45,15 +46,20 @@ class Table(Struct):
     relation: Relation
     key: tuple[str, ...]
     start: bytes  # of records, behind their transaction: schema, table, key
+    described: bytes  # what a record of the table itself has behind that
     names: tuple[bytes, ...]
     kinds: tuple[str, ...]
     identity: tuple[int, ...]  # the columns that old rows name
 
 
 class Records(Struct):
-    """What messages refer to: tables and types by number. `key` tells the primary key of a table."""
+    """What messages refer to: tables and types by number.
+
+    `key` tells the primary key of a table, `told` a digest of what was told of each, in records, by its number.
+    """
 
     key: Keys
+    told: Mapping[str, str] = {}
     tables: dict[int, Table] = field(default_factory=dict)
     types: dict[int, str] = field(default_factory=dict)
 
@@ -61,11 +67,11 @@ class Records(Struct):
         """Take in what a type is."""
         self.types[told.oid] = told.name if told.schema == "pg_catalog" else f"{told.schema}.{told.name}"
 
-    def describe(self, relation: Relation) -> bytes | None:
-        """Take in what a table is from here on; return what says so, None where it is known to be so."""
+    def describe(self, relation: Relation) -> None:
+        """Take in what a table is from here on."""
         known = self.tables.get(relation.oid)
         if known is not None and known.relation == relation:
-            return None
+            return
         flagged = tuple(column.name for column in relation.columns if column.is_key)
         key = flagged if relation.identity == "default" else self._primary(relation, flagged)
         named = {"relation": relation.oid, "schema": relation.schema, "table": relation.table, "key": key}
@@ -75,13 +81,22 @@ class Records(Struct):
         start = _encode(named)[1:-1]
         names = tuple(_encode(column.name) + b":" for column in relation.columns)
         identity = tuple(i for i, column in enumerate(relation.columns) if column.is_key)
-        self.tables[relation.oid] = Table(relation, key, start, names, kinds, identity)
         columns = [
             {"name": column.name, "type": kind, "type_modifier": column.modifier}
             for column, kind in zip(relation.columns, kinds, strict=True)
         ]
-        told = {"replica_identity": relation.identity, "columns": columns}
-        return b",".join([start, _encode(told)[1:-1]])
+        described = _encode({"replica_identity": relation.identity, "columns": columns})[1:-1]
+        self.tables[relation.oid] = Table(relation, key, start, described, names, kinds, identity)
+
+    def news(self, oid: int) -> bytes | None:
+        """Return what says what a table is, the first time; None where it was told to be so."""
+        table = self._table(oid)
+        body = b",".join([table.start, table.described])
+        digest = hashlib.sha256(body).hexdigest()[:16]
+        if self.told.get(str(oid)) == digest:
+            return None
+        self.told = {**self.told, str(oid): digest}
+        return body
 
     def _primary(self, relation: Relation, flagged: tuple[str, ...]) -> tuple[str, ...]:
         """Return the key of a table whose replica identity is another: as the database has it now.
@@ -171,7 +186,7 @@ def record(action: str, around: bytes, rest: bytes) -> bytes:
     return b'{"action":"%b",%b,%b}' % (action.encode(), around, rest)
 
 
-def records_of(told: Told, known: Records, around: bytes) -> Iterable[bytes]:
+def records_of(told: Told, known: Records, around: bytes) -> Sequence[bytes]:
     """Write the records that a message of a transaction comes to. Raises DecodeError where it refers to nothing."""
     if isinstance(told, Insert):
         return (record("I", around, known.change(told)),)
@@ -182,6 +197,16 @@ def records_of(told: Told, known: Records, around: bytes) -> Iterable[bytes]:
     if isinstance(told, Truncate):
         return [record("T", around, each) for each in known.truncated(told)]
     return (record("M", around, message(told)),) if isinstance(told, Message) else ()
+
+
+def news_of(told: Told, known: Records, around: bytes) -> list[bytes]:
+    """Write records of the tables that a message changes, where these are new or not what they were told to be."""
+    oids: Sequence[int] = ()
+    if isinstance(told, Insert | Update | Delete):
+        oids = (told.relation,)
+    elif isinstance(told, Truncate):
+        oids = told.relations
+    return [record("R", around, news) for oid in oids if (news := known.news(oid)) is not None]
 
 
 def time_text(micros: int) -> str:

@@ -123,8 +123,9 @@ def read_tables(
         known.learn(each)
     start = Around(snapshot.lsn, None, snapshot.time).start()
     for table in tables:
-        described = known.describe(table.relation)
-        rows = [Row(record("R", start, described) + b"\n", snapshot.time)] if described is not None else []
+        known.describe(table.relation)
+        news = known.news(table.relation.oid)
+        rows = [Row(record("R", start, news) + b"\n", snapshot.time)] if news is not None else []
         if over or (anew and not known.has_key(table.relation.oid)):
             rows.append(Row(record("T", start, known.ended(table.relation.oid)) + b"\n", snapshot.time))
         for line in replication.copy_out(copy_sql(table)):

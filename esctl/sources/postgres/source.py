@@ -93,7 +93,6 @@ class SlotReader:
         Raises InputError where it does not, UsageError for a slot or a publication that is not there.
         """
         where, slot_name = self.address.where, self.address.slot
-        self._known = Records(self._keys)
         stream = self.connect()
         server = servers.server_of(stream)
         self._continue(server, known)
@@ -243,6 +242,7 @@ class SlotReader:
                 f"{self.address.where}: a transaction was read in part through {', '.join(cursor.publications)}",
                 "read it to its end through these first",
             )
+        self._known = Records(self._keys, cursor.tables)
         place = Place(cursor.lsn, cursor.commit, cursor.xid, cursor.committed, cursor.taken)
         self._read = Transactions(place, slot.confirmed, self._known, self.address.where, same)
         self._kept = max(self._kept, slot.confirmed)
@@ -258,7 +258,7 @@ class SlotReader:
         read, batch = self._buffer.size, self._buffer.empty(before.records)
         self.cursor = replace(
             before, records=before.records + batch.num_rows, lsn=place.lsn, commit=place.commit, xid=place.xid,
-            committed=place.time, taken=place.taken,
+            committed=place.time, taken=place.taken, tables=self._known.told,
         )  # fmt: skip
         self._count += 1
         self._unkept.add(self._count)

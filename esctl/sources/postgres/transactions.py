@@ -18,7 +18,7 @@ from esctl.sources.postgres.pgoutput import (
     Type,
     decode,
 )
-from esctl.sources.postgres.records import Around, Records, message, record, records_of, time_text
+from esctl.sources.postgres.records import Around, Records, news_of, records_of, time_text
 
 _HINT = "read it into a store of its own: --store NAME, a slot of another name, --create --snapshot"
 
@@ -109,7 +109,7 @@ class Transactions(Struct):
         elif isinstance(told, Type):
             self.known.learn(told)
         elif isinstance(told, Relation):
-            return self._described(told)
+            self.known.describe(told)
         elif isinstance(told, Origin):
             unit = self._in_unit()
             unit.around = Around(unit.around.lsn, unit.around.xid, unit.around.time, told.name)
@@ -117,8 +117,7 @@ class Transactions(Struct):
         elif isinstance(told, Message) and not told.transactional:
             return self._alone(told)
         else:
-            unit = self._in_unit()
-            return [row for raw in records_of(told, self.known, unit.start) for row in self._row(unit, raw)]
+            return self._changed(self._in_unit(), told)
         return []
 
     def _in_unit(self) -> _Unit:
@@ -144,35 +143,27 @@ class Transactions(Struct):
             self._diverged(f"transaction {place.xid} of {place.time or 'no time'}")
         return last.taken
 
-    def _described(self, told: Relation) -> list[Row]:
-        described = self.known.describe(told)
-        unit = self._in_unit()
-        if described is None or self._is_skipped(unit):
+    def _changed(self, unit: _Unit, told: Told) -> list[Row]:
+        """Return the records of a message that are not known, behind those of tables that are new."""
+        raws = records_of(told, self.known, unit.start)
+        count = unit.count
+        unit.count += len(raws)
+        if unit.skipped is None or unit.count <= unit.skipped:
             return []
         self._check(unit)
-        return [Row(record("R", unit.start, described) + b"\n", unit.around.time)]
+        place = unit.place
+        self.place = Place(self.place.lsn, place.commit, place.xid, place.time, unit.count)
+        fresh = raws[max(unit.skipped - count, 0) :]
+        return [Row(raw + b"\n", unit.around.time) for raw in (*news_of(told, self.known, unit.start), *fresh)]
 
     def _alone(self, told: Message) -> list[Row]:
         if self._unit is not None:
             raise DecodeError("a message outside of transactions stands within one")
         self._begin(Place(self.place.lsn, told.lsn), None)
         unit = self._in_unit()
-        rows = self._row(unit, record("M", unit.start, message(told)))
+        rows = self._changed(unit, told)
         self._end(told.lsn)
         return rows
-
-    def _is_skipped(self, unit: _Unit) -> bool:
-        return unit.skipped is None or unit.count < unit.skipped
-
-    def _row(self, unit: _Unit, raw: bytes) -> list[Row]:
-        skipped = self._is_skipped(unit)
-        unit.count += 1
-        if skipped:
-            return []
-        self._check(unit)
-        place = unit.place
-        self.place = Place(self.place.lsn, place.commit, place.xid, place.time, unit.count)
-        return [Row(raw + b"\n", unit.around.time)]
 
     def _end(self, end: int) -> None:
         unit = self._in_unit()

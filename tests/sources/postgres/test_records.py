@@ -19,7 +19,7 @@ from esctl.sources.postgres.pgoutput import (
     Update,
     decode,
 )
-from esctl.sources.postgres.records import Around, Records, record, records_of, time_text
+from esctl.sources.postgres.records import Around, Records, news_of, records_of, time_text
 from tests.sources.postgres.test_pgoutput import STREAM
 
 
@@ -31,12 +31,11 @@ def written(known: Records) -> list[dict[str, Any]]:
         if isinstance(told, Type):
             known.learn(told)
         elif isinstance(told, Relation):
-            described = known.describe(told)
-            found += [record("R", around, described)] if described is not None else []
+            known.describe(told)
         elif isinstance(told, Begin):
             around = Around(told.lsn, told.xid, told.time).start()
         elif not isinstance(told, Commit):
-            found += records_of(told, known, around)
+            found += [*news_of(told, known, around), *records_of(told, known, around)]
     return [json.loads(raw) for raw in found]
 
 
@@ -121,12 +120,17 @@ def test_a_row_of_an_unknown_table_or_of_another_width_is_refused() -> None:
         list(records_of(Insert(7, ("1", "2")), known, b""))
 
 
-def test_a_table_is_described_again_only_where_it_changed() -> None:
+def test_a_table_is_told_again_only_where_it_changed() -> None:
     known = Records(no_key)
     first = Relation(7, "s", "t", "nothing", (Column("a", 25, -1, False),))
-    assert known.describe(first) is not None
-    assert known.describe(first) is None
-    assert known.describe(Relation(7, "s", "t", "nothing", (Column("a", 23, -1, False),))) is not None
+    known.describe(first)
+    assert known.news(7) is not None
+    assert known.news(7) is None
+    later = Records(no_key, known.told)
+    later.describe(first)
+    assert later.news(7) is None
+    later.describe(Relation(7, "s", "t", "nothing", (Column("a", 23, -1, False),)))
+    assert later.news(7) is not None
 
 
 @pytest.mark.parametrize(

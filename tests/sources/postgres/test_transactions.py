@@ -133,7 +133,6 @@ def test_a_place_is_passed_only_between_transactions() -> None:
     [
         [insert(7, "a")],
         [commit(1, 2)],
-        [relation(7, "k")],
         [begin(1, 1), begin(2, 2)],
         [begin(1, 1), message(3, b"")],
         [begin(1, 1), insert(8, "a")],
