@@ -69,8 +69,11 @@ class _Table(Struct):
     by_identity: dict[str, str] = field(default_factory=dict)
 
     def begin(self, entity: str, row: Row) -> None:
+        before = self.live.get(entity)
         self.live[entity] = row
         if self.identity:
+            if before is not None and self.by_identity.get(self.identity_of(before)) == entity:
+                del self.by_identity[self.identity_of(before)]
             self.by_identity[self.identity_of(row)] = entity
 
     def end(self, entity: str) -> Row | None:
@@ -244,7 +247,12 @@ def _copied(table: _Table, change: Change, main: Part, old: Part | None) -> Edit
         else:
             table.copies.pop(ended.entity, None)
             table.live.pop(ended.entity, None)
-    if change.type == "delete" or (change.type == "update" and old is None and main.entity in table.live):
+    if change.type == "delete":
+        return Edit(change.position, tuple(gone), tuple(come))
+    if change.type == "update" and old is None and main.entity in table.live:  # to the very row that it was
+        if (count := table.copies.get(main.entity, 1)) > 1:
+            gone.append(main.role_order)
+            come.append(Part(main.entity, COPIES, main.role_order, main.kind, _counted(main.data or {}, count)))
         return Edit(change.position, tuple(gone), tuple(come))
     count = table.copies.get(main.entity, 0) + 1
     table.copies[main.entity], table.live[main.entity] = count, main.data or {}

@@ -128,3 +128,31 @@ def test_rows_that_triggers_keep_end_and_are_truncated(tmp_path: Path) -> None:
     assert replayed(tmp_path, "--at", "@4") == expected([{"id": "2", "n": "2"}])
     assert replayed(tmp_path, "--at", "@5") == Counter()
     assert replayed(tmp_path) == expected([{"id": "3", "n": "1"}])
+
+
+def _told(folder: Path, *records: dict[str, Any]) -> Counter[str]:
+    """Read records as a followed PostgreSQL database gives them, of one table, and replay them."""
+    around = {"relation": 7, "schema": "public", "table": "t", "time": "2024-01-01T00:00:00Z"}
+    lines = [json.dumps({**around, "lsn": f"0/{i + 16:X}", **each}) for i, each in enumerate(records)]
+    (folder / "a.jsonl").write_text("\n".join(lines) + "\n")
+    good("ingest", "a.jsonl", "--preset", "pgoutput", cwd=folder)
+    return replayed(folder)
+
+
+def test_a_change_to_the_very_row_that_it_was_leaves_its_copies(tmp_path: Path) -> None:
+    row: dict[str, Any] = {"a": 1, "b": None}
+    insert = {"action": "I", "key": [], "row": row}
+    update = {"action": "U", "key": [], "row": row, "old": row}
+    assert _told(tmp_path, insert, insert, update) == expected([row, row])
+
+
+def test_values_that_named_a_row_once_may_name_another(tmp_path: Path) -> None:
+    how = {"key": ["id"], "identity": ["code"]}
+    assert _told(
+        tmp_path,
+        {"action": "I", **how, "row": {"id": 1, "code": "x"}},
+        {"action": "U", **how, "row": {"id": 1, "code": "y"}, "old": {"code": "x"}},
+        {"action": "I", **how, "row": {"id": 2, "code": "x"}},
+        {"action": "D", **how, "old": {"code": "z"}},
+        {"action": "U", **how, "row": {"id": 3, "code": "x"}},
+    ) == expected([{"id": 1, "code": "y"}, {"id": 3, "code": "x"}])
