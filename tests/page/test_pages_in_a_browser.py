@@ -112,7 +112,7 @@ def test_what_is_in_a_log_does_nothing_in_the_page(browser: Any, tmp_path: Path)
 @pytest.mark.thorough
 def test_any_flipped_byte_is_found(browser: Any, report: Path, key: str, tmp_path: Path) -> None:
     data = report.read_bytes()
-    start = data.index(b'<script id="records"')
+    start = data.index(b'<script id="bytes"')
     start = data.index(b"\n", start) + 1
     lines = data[start : data.index(b"\n</script>", start)].split(b"\n")
     draws = random.Random(17)

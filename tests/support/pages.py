@@ -8,14 +8,14 @@ import re
 from hashlib import sha256
 from typing import Any
 
-_BLOCK = re.compile(r'<script id="(data|records)" type="[a-z/]+">\n(.*?)\n</script>', re.DOTALL)
+_BLOCK = re.compile(r'<script id="(data|bytes)" type="[a-z/]+">\n(.*?)\n</script>', re.DOTALL)
 
 
 def told(page: bytes) -> dict[str, Any]:
     """What a page says, its records with their bytes under `bytes`, by position (None: erased)."""
     blocks = dict(_BLOCK.findall(page.decode("utf-8")))
     found: dict[str, Any] = json.loads(blocks["data"])
-    found["bytes"] = dict(map(_record, blocks["records"].split("\n"))) if blocks["records"] else {}
+    found["bytes"] = dict(map(_record, blocks["bytes"].split("\n"))) if blocks["bytes"] else {}
     return found
 
 

@@ -1,11 +1,13 @@
 // The page put together: what is chosen, what is shown, which keys do what.
 (() => {
+  // Changes, and characters in them, of which the rest is shown once their event is chosen, and on paper.
+  const [MANY, LONG] = [6, 400];
   const main = document.getElementById("main");
   let data, evidence;
   try {
     data = Data.read(document.getElementById("data").textContent);
     data.byPosition = new Map(data.trail.map((event) => [event.position, event]));
-    evidence = Evidence.read(data.evidence, document.getElementById("records").textContent);
+    evidence = Evidence.read(data.evidence, document.getElementById("bytes").textContent);
   } catch (error) {
     main.append(Dom.make("p", { class: "verdict refuted", text: `This page is damaged, and shows nothing: ${error.message}` }));
     return;
@@ -64,7 +66,11 @@
   function changes(event) {
     const noted = (marks.get(event.position) ?? []).map((text) => Dom.make("div", { class: "mark-note" }, Dom.told(text)));
     const told = event.changes.map((change) => States.change(data, change));
-    return [...noted, ...(told.length ? told : [Dom.make("span", { class: "absent", text: "nothing" })])];
+    if (told.length === 0) return [...noted, Dom.make("span", { class: "absent", text: "nothing" })];
+    const length = event.changes.reduce((sum, { before, after }) => sum + (before?.length ?? 0) + (after?.length ?? 0), 0);
+    if (told.length <= MANY && length <= LONG) return [...noted, ...told];
+    const counted = Dom.make("div", { class: "absent", text: Text.count(told.length, "field") });
+    return [...noted, counted, Dom.make("div", { class: "many" }, ...told)];
   }
 
   const search = Dom.make("input", { type: "search", id: "search", placeholder: "anything", oninput: () => { chosen.search = search.value; filter(); } });
