@@ -156,6 +156,31 @@ def test_what_is_shared_is_checked_too(
 
 
 @pytest.mark.thorough
+@pytest.mark.parametrize("is_first", [True, False])
+def test_of_two_records_at_one_position_none_is_proven(
+    browser: Any, report: Path, key: str, tmp_path: Path, is_first: bool
+) -> None:
+    (line,) = re.findall(rb"\n(\[3494,[^\n]*\t[^\n]*)", report.read_bytes())
+    forged = line.replace(b"4950.00", b"49.50")
+    both = b"\n".join([forged, line] if is_first else [line, forged])
+    with seen(browser, changed(report, tmp_path / "r.html", line, both)) as page:
+        page.trust(key)
+        assert page.standing("refuted") == [3494, 3494]
+
+
+@pytest.mark.thorough
+def test_a_browser_that_cannot_check_judges_nothing(browser: Any, report: Path, key: str) -> None:
+    unable = "Object.defineProperty(crypto, 'subtle', {value: undefined})"
+    with seen(browser, report, script=unable) as page:
+        assert page.trust(key).startswith("Not judged: the browser offers no cryptography")
+        assert page.standings() == {"not judged": 15}
+    no_ed25519 = "crypto.subtle.importKey = () => Promise.reject(new DOMException('no', 'NotSupportedError'))"
+    with seen(browser, report, script=no_ed25519) as page:
+        assert "cannot check Ed25519" in page.trust(key)
+        assert page.standings() == {"not judged": 15}
+
+
+@pytest.mark.thorough
 def test_another_key_proves_nothing(browser: Any, report: Path, key: str, bank: Path, tmp_path: Path) -> None:
     other = good("key", "new", "stranger", "-q", cwd=tmp_path, **mine(tmp_path)).text
     (tmp_path / "keys").write_text(f"{other}{key}")

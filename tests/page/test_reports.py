@@ -79,6 +79,11 @@ def test_the_same_basis_gives_the_same_bytes(folder: Path, tmp_path: Path) -> No
     assert good("report", "account-017", "-q", "--basis-from", "basis", cwd=copy, **here).out == first
 
 
+def test_a_basis_is_told_beside_a_page(folder: Path) -> None:
+    done = good("report", "account-017", "--at", "2024-03-01", "--basis", "-q", "-o", "b.html", cwd=folder)
+    assert json.loads(done.err) == told((folder / "b.html").read_bytes())["basis"]
+
+
 def test_nothing_is_fetched_and_nothing_else_runs(store: Store) -> None:
     page = store.report("account-017").html
     allowed = policy(page)

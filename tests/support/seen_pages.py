@@ -55,10 +55,14 @@ class Seen:
 
 
 @contextmanager
-def seen(browser: Any, path: Path, size: tuple[int, int] = WIDE, scheme: str = "light") -> Iterator[Seen]:
-    """Open a page offline in a window of a size."""
+def seen(
+    browser: Any, path: Path, size: tuple[int, int] = WIDE, scheme: str = "light", script: str = ""
+) -> Iterator[Seen]:
+    """Open a page offline in a window of a size, in a browser that `script` has changed."""
     viewport = {"width": size[0], "height": size[1]}
     context = browser.new_context(viewport=viewport, color_scheme=scheme, offline=True, accept_downloads=True)
+    if script:
+        context.add_init_script(script)
     try:
         found = Seen(context.new_page())
         found.open(path)

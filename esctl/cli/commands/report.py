@@ -38,6 +38,8 @@ def run(
     ] = None,
 ) -> None:
     """Write what happened to some entities into one HTML page that needs no network and checks its records itself."""
+    from msgspec.structs import replace
+
     from esctl.api.relation import Relation
     from esctl.output.sink import write_bytes
 
@@ -51,7 +53,8 @@ def run(
         *(entities or ()), at=at, from_=start, to=end, known_at=known_at, projection=projection,
         checkpoint=checkpoint, case=case,
     )  # fmt: skip
-    announce(Relation(made.answer, made.scope, made.at, made.points), shared, store)
+    as_data = replace(shared, format="jsonl", output=None)  # what is told is no table, whatever the page is called
+    announce(Relation(made.answer, made.scope, made.at, made.points), as_data, store)
     for line in made.answer.notes:
         diagnostics.note(line, shared.quiet)
     write_bytes([made.html], shared.output)

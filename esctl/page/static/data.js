@@ -7,7 +7,7 @@ const Data = (() => {
     const left = entities.map(() => new Map());
 
     const event = ([position, time, entity, type, actor, id, version, changes, role, correlation], index) => ({
-      index, position, time, ms: time ? Date.parse(time) : null, entity, version,
+      index, position, time, ms: instant(time), entity, version,
       type: name(told.types, type) ?? "(no type)", actor: name(told.actors, actor), id: id ?? null,
       role: role ?? null, correlation: correlation ?? null,
       changes: (changes ?? []).map((change) => {
@@ -23,6 +23,11 @@ const Data = (() => {
       entity, { version, position, time, fields: fields === null ? null : new Map(fields) },
     ]));
     return { ...told, entities, trail, states, steps: steps(entities, trail, states) };
+  }
+
+  function instant(time) {
+    const ms = time ? Date.parse(time) : NaN;
+    return Number.isNaN(ms) ? null : ms;
   }
 
   // For each entity its events and its last state, from which earlier ones are stepped back to.

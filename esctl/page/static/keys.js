@@ -1,6 +1,9 @@
 // The reader's key, and what it is worth: nothing in the page is believed without one.
 const Keys = (() => {
+  const UNABLE = "Not judged: the browser offers no cryptography to this page here. Open it from disk.";
   const EXPLAINED = "Ask the party that vouches for the log for its public key, by a way that has nothing to do with this page: a key that came along with the page proves nothing.";
+
+  const isAble = globalThis.crypto?.subtle !== undefined;
 
   function panel(evidence, changed) {
     const verdict = Dom.make("p", { id: "verdict", class: "verdict waiting", role: "status" });
@@ -19,6 +22,7 @@ const Keys = (() => {
   // Read the keys that were given and see whose signature the checkpoint has.
   async function judged(evidence, text) {
     const lines = text.split("\n").map((line) => line.trim()).filter(Boolean);
+    if (!isAble) return { signers: [], problem: UNABLE };
     if (evidence.checkpoint === null || lines.length === 0) return { signers: [], problem: "" };
     try {
       const keys = await Promise.all(lines.map(Note.parseKey));
@@ -48,6 +52,7 @@ const Keys = (() => {
       return ["refuted", `${are}; ${judgement.signers.length ? `${counts.proven} are proven` : "the others are not judged, as no key was given"}.`];
     }
     if (evidence.checkpoint === null) return ["waiting", `Not judged: there is no checkpoint in this page, so none of its ${of} can be checked.`];
+    if (!isAble) return ["waiting", UNABLE];
     if (judgement.problem) return ["waiting", judgement.problem];
     if (!judgement.signers.length) return ["waiting", `Not judged: no key was given. The ${of} say that they are in a log signed by ${claimed}.`];
     if (!isDone) return ["waiting", `Checking ${of} …`];
@@ -56,5 +61,5 @@ const Keys = (() => {
     return [counts.proven ? "proven" : "waiting", `Proven: ${proven}, signed by ${judgement.signers.map(Text.short).join(" and ")} when it had ${evidence.checkpoint.size.toLocaleString("en")}${rest.length ? ` (besides: ${rest.join("; ")})` : ""}.`];
   }
 
-  return { panel, judged, told };
+  return { isAble, panel, judged, told };
 })();

@@ -164,7 +164,7 @@
 
   const leads = new Map();
   let judgement = { signers: [], problem: "" };
-  let isDone = evidence.checkpoint === null;
+  let isDone = evidence.checkpoint === null || !Keys.isAble;
 
   function restate() {
     const counts = { proven: 0, refuted: 0, erased: 0, waiting: 0, uncovered: 0 };
@@ -198,8 +198,9 @@
   }
 
   async function check() {
-    if (evidence.checkpoint !== null) {
-      await Evidence.check(evidence, (record, isLeading) => leads.set(record.position, isLeading));
+    if (evidence.checkpoint !== null && Keys.isAble) {
+      // Of two records that claim one position, neither is believed.
+      await Evidence.check(evidence, ({ position }, isLeading) => leads.set(position, isLeading && !leads.has(position)));
       isDone = true;
     }
     restate();

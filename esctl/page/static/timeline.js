@@ -13,7 +13,7 @@ const Timeline = (() => {
 
   // `by(event)`: the name of its lane. `choose(event)`: what a click does.
   function timeline(events, by, width, marks, choose) {
-    const dated = events.filter(({ ms }) => ms !== null && !Number.isNaN(ms));
+    const dated = events.filter(({ ms }) => ms !== null);
     if (dated.length === 0) return Dom.make("p", { class: "none", text: "No event with a time is shown." });
     const label = width < 520 ? 0 : 150;
     const lanes = laned(dated, by);
