@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from esctl.index.decode.log_rows import JudgedRows, judge_rows, judged_chunk, runs_of, trimmed_raws
 from esctl.index.files.freshness import zones_of
 from esctl.index.files.last_placed import Before, Place, placed_before
-from esctl.index.files.manifest import Manifest, with_sources
+from esctl.index.files.manifest import Manifest, first_sources, with_sources
 from esctl.index.seen_ids.numberings import in_numberings
 from esctl.log.store_state import StoreState
 from esctl.model import MESSAGE, SAMPLE_RECORDS, Cursor, MappingConfig, Stanza
@@ -128,17 +128,25 @@ class Understanding(Struct, frozen=True, dict=True):
         self, snapshot: StoreState, manifest: Manifest, table: pa.Table, judged: JudgedRows, like: Manifest | None
     ) -> Manifest:
         new: dict[str, tuple[int, Stanza]] = {}
+        known = first_sources(manifest)
         for source, row, _ in runs_of(table):
             if source not in manifest.sources and source not in new:
                 first = int(table["position"][row].as_py())
-                new[source] = (first, self._stanza(snapshot, source, row, first, (judged, table)))
+                stanza = self._stanza(snapshot, source, row, first, (judged, table), known)
+                new[source] = (first, stanza)
+                known.setdefault(stanza, source)
         if not new:
             return manifest
         manifest = with_sources(manifest, in_numberings(like or manifest, new))
         return replace(manifest, zones={**manifest.zones, **zones_of(snapshot, new)})
 
-    def _stanza(self, snapshot: StoreState, source: str, row: int, first: int, rows: Rows) -> Stanza:
-        """Say how a source is read whose first record is in a row of a chunk, at position `first`."""
+    def _stanza(
+        self, snapshot: StoreState, source: str, row: int, first: int, rows: Rows, known: Mapping[Stanza, str]
+    ) -> Stanza:
+        """Say how a source is read whose first record is in a row of a chunk, at position `first`.
+
+        `known` are the stanzas before it, each with a source of it.
+        """
         from esctl.index.envelope.stanza_of import recorded, stanza_of
 
         cursor = self._cursor(snapshot.cursors, source)
@@ -155,6 +163,10 @@ class Understanding(Struct, frozen=True, dict=True):
                 yield self._sampled(snapshot, source, start, first + cursor.sampled - start)
 
         stanza, detection = stanza_of(self.config, source, recorded(snapshot, source), cursor, sample, whole)
+        if detection is not None and known and self.config == MappingConfig():
+            from esctl.index.envelope.alike import as_one_known
+
+            stanza, detection = as_one_known(detection, sample(), known) or (stanza, detection)
         if self.detected is not None and detection is not None:
             self.detected(source, detection)
         return stanza

@@ -14,7 +14,7 @@ from esctl.ask.scope.ignored import ignored
 from esctl.ask.scope.scope import Scope, claims
 from esctl.engine.exact_text import json_string_sql, time_text
 from esctl.engine.quoting import like_pattern, literal
-from esctl.index.files.manifest import IS_UNDATED, UNREADABLE
+from esctl.index.files.manifest import IS_UNDATED, UNREADABLE, Manifest
 from esctl.index.pruning import ALWAYS, Predicate, Test, all_of, any_of
 from esctl.index.scan import FOLDABLE, IndexView, Read
 from esctl.index.seen_ids.apart import apart
@@ -193,22 +193,32 @@ def late(context: CheckContext) -> str:
 def clock(context: CheckContext) -> str:
     """Select events whose time lies before that of the record before them in their source.
 
-    What has no time of its own tells nothing of a clock.
+    What has no time of its own tells nothing of a clock. Of a source that begins with the newest, the record before one
+    is the next one.
     """
     conditions = [FIRST_DELIVERY, "undated IS NULL"]
     times = context.scope.view.relation(
         ["source", "position", "role_order", "time"], None, [*conditions, *context.known]
     )
-    before = "OVER (PARTITION BY source ORDER BY position, role_order)"
+    place = _in_time(context.scope.view.manifest)
+    before = f"OVER (PARTITION BY source ORDER BY {place}, role_order)"
     steps = f"""SELECT position, role_order, time, lag(time) {before} AS earlier, lag(position) {before} AS neighbour
         FROM ({times})"""
     back = "(epoch_us(earlier) - epoch_us(e.time))"
-    detail = f"{span(back)} || ' back from @' || neighbour || ', the record before it'"
+    side = "CASE WHEN neighbour < e.position THEN 'before' ELSE 'behind' END"
+    detail = f"{span(back)} || ' back from @' || neighbour || ', the record ' || {side} || ' it'"
     return f"""SELECT {named("e", f"{detail} AS detail", f"CAST({back} AS DOUBLE) AS weight")}
         FROM ({context.events(EVENT, conditions, "role_order")}) e
         JOIN (SELECT * FROM ({steps}) WHERE time < earlier) s
         ON e.position = s.position AND e.role_order = s.role_order
         WHERE e.wanted"""
+
+
+def _in_time(manifest: Manifest) -> str:
+    """Return the SQL of what orders the records of a source as they happened."""
+    backwards = {number for number, stanza in enumerate(manifest.stanzas) if stanza.newest_first}
+    names = [literal(name) for name, number in manifest.sources.items() if number in backwards]
+    return f"CASE WHEN source IN ({', '.join(names)}) THEN -position ELSE position END" if names else "position"
 
 
 def no_creation(context: CheckContext) -> str:

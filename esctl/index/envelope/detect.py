@@ -199,6 +199,9 @@ def _plain_envelope(records: list[dict[str, Any]], opened: Sequence[str] = ()) -
         order=order,  # type: ignore[arg-type]
     )
     stanza = tombstone_of(search, stanza)
+    if _has_links(search):
+        stanza = replace(stanza, ignore_types=("$*",))
+        search.rows.append(Choice("ignore_types", "$*", "links and system events of an event store"))
     sequence = search.found.get("sequence")
     finer = f'; order = "sequence" would fold by {sequence.text}' if sequence and order == "time" else ""
     search.rows.append(Choice("order", order, why[order] + finer))
@@ -206,6 +209,13 @@ def _plain_envelope(records: list[dict[str, Any]], opened: Sequence[str] = ()) -
     return Detection(
         stanza, tuple(search.rows), () if stanza.entity else _candidates(search), tuple(map(candidate, times))
     )
+
+
+def _has_links(search: Search) -> bool:
+    """Return whether some types, but not all, are those that event stores give to what is their own."""
+    kind = search.found.get("type")
+    own = [str(value).startswith("$") for value in kind.values.values()] if kind else []
+    return kind is not None and any(value in ("$>", "$metadata") for value in kind.scalars) and not all(own)
 
 
 def _envelope_of(search: Search, data: SampledField, before: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -258,6 +258,14 @@ def with_file(manifest: Manifest, file: IndexFile) -> Manifest:
     return replace(manifest, head=file.last, files=(*manifest.files, file))
 
 
+def first_sources(manifest: Manifest) -> dict[Stanza, str]:
+    """Return the stanzas of known sources, each with the first source of it."""
+    found: dict[Stanza, str] = {}
+    for name, number in manifest.sources.items():
+        found.setdefault(manifest.stanzas[number], name)
+    return found
+
+
 def with_sources(manifest: Manifest, assigned: Mapping[str, Stanza]) -> Manifest:
     """Record the stanza of new sources; equal stanzas share one number."""
     numbers: dict[Stanza, int] = {}

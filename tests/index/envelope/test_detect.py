@@ -12,6 +12,7 @@ import zstandard
 from esctl.index.envelope.detect import Detection, detect
 from esctl.index.envelope.mapping import parse_mapping, to_toml
 from esctl.model import MARK
+from tests.support.cli_harness import esctl, good
 
 
 def events(count: int = 40, **more: Any) -> list[object]:
@@ -287,3 +288,19 @@ def test_a_time_that_cannot_be_read_is_told_with_one_that_cannot() -> None:
         "named 'time', but most of its values cannot be read, as '2024-13-01'"
     )
     assert why("2024-13-01", "2024-02-31").startswith("named 'time', but its values cannot be read, as '2024-13-01'")
+
+
+def test_links_and_system_events_of_a_store_that_is_not_known_are_left_out(tmp_path: Path) -> None:
+    records = [
+        {"id": n, "event_type": kind, "stream_id": stream, "time": f"2024-03-0{n}T00:00:00Z", "data": {"n": n}}
+        for n, (kind, stream) in enumerate([("A", "a-1"), ("$>", "$et-A"), ("B", "a-1"), ("$metadata", "$$a-1")], 1)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert "2 events of no entity are ignored" in esctl("ingest", "a.jsonl", cwd=tmp_path).err
+    assert [row["entity"] for row in good("replay", cwd=tmp_path).rows] == ["a-1"]
+
+
+def test_a_payload_that_is_now_and_then_no_object_stays_the_payload() -> None:
+    payloads: list[object] = [{"n": 1}, {"n": 2}, [1, 2], {"n": 3}, {"n": 4}, "text"]
+    records = [{"id": n, "type": "T", "entity": "x-1", "data": each} for n, each in enumerate(payloads)]
+    assert detect(records).stanza.data == ("data",)

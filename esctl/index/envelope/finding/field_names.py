@@ -186,6 +186,9 @@ DATA = _names(
     """
 )
 
+PAYLOAD = DATA[:5]
+"""Of these, those that mean nothing but the payload."""
+
 CARRIERS = _names(
     """
     message log msg value event record auditdata line text sns kinesis cloudtrailevent envelope entry item row doc

@@ -91,7 +91,7 @@ def _find_sequence(search: Search) -> SampledField | None:
 def _find_data(search: Search) -> SampledField | None:
     def accept(each: SampledField) -> bool:
         objects = sum(isinstance(value, dict) for value in each.values.values())
-        needed = SOME if each.name in search.opened else MOSTLY
+        needed = SOME if each.name in search.opened or each.name in field_names.PAYLOAD else MOSTLY
         return len(each.path) == 1 and each.share > 0.5 and objects >= needed * len(each.values)
 
     message = message_of(search)

@@ -74,10 +74,15 @@ def told_of(stanza: Stanza, sample: Sequence[Any], whole: Blocks) -> Told:
 
 
 def _texts(stanza: Stanza, records: Iterable[Any]) -> Iterator[str]:
+    return texts_at(stanza, stanza.time, records)
+
+
+def texts_at(stanza: Stanza, paths: Sequence[str], records: Iterable[Any]) -> Iterator[str]:
+    """Yield the text of the first of some paths of a stanza that a record has, of each that has one."""
     for record in records:
         held = _at(record, stanza.unwrap) if stanza.unwrap else record
         record = held if isinstance(held, dict) else record
-        found = (_text(record, alternative) for alternative in stanza.time)
+        found = (_text(record, alternative) for alternative in paths)
         text = next((text for text in found if text), None)
         if text is not None:
             yield text
