@@ -9,17 +9,7 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import MAP_HELP, LinePattern, TimeFormat
-from esctl.cli.live_sources import (
-    Create,
-    From,
-    OnRecreated,
-    Properties,
-    Property,
-    Registry,
-    SchemaDir,
-    Snapshot,
-    Until,
-)
+from esctl.cli.live_sources import Create, From, OnRecreated, Properties, Property, Registry, SchemaDir, Snapshot, Until
 from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
