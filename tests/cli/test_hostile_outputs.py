@@ -16,7 +16,8 @@ from tests.support.odd_files import Canary, device, put
 COMMANDS = (
     "replay", "replay -f table", "replay -f parquet", "log -f arrow", "show @1", "show @1 --raw", "export",
     "export --raw", "series count(*) --every 1d --plot", "init --force", "prove @1", "bundle *", "report *",
-    "checkpoint", "key show", "revert thing-1 --to @5", "doctor -f sarif", "verify -f junit", "config show", "ingest a.jsonl -q",
+    "checkpoint", "key show", "revert thing-1 --to @5", "doctor -f sarif", "verify -f junit", "config show",
+    "ingest a.jsonl -q",
 )  # fmt: skip
 
 

@@ -76,12 +76,7 @@ def default_projection(view: IndexView) -> Projection:
         rules += [rule for number, name in told.items() for rule in _triggered(number, name)]
     digest = f"rows {sorted(ours)}" + (f" {sorted(told.items())}" if told else "")
     rules += [TOMBSTONES] if any(stanza.tombstone for stanza in stanzas) else []
-    return replace(
-        DEFAULT,
-        name="(rows)",
-        rules=tuple(rules),
-        digest=f"rows {sorted(ours)}{f' {sorted(told.items())}' if told else ''}",
-    )
+    return replace(DEFAULT, name="(rows)", rules=tuple(rules), digest=digest)
 
 
 def without_envelopes(projection: Projection, view: IndexView) -> Projection:
