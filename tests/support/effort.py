@@ -60,17 +60,30 @@ def some(each: Sequence[T], most: int) -> Sequence[T]:
 
 
 LIKE_CASES = {
+    "tests/ask/compare/test_reconcile.py": 2,
+    "tests/ask/scope/test_basis.py": 2,
     "tests/ask/scope/test_what_if.py": 2,
     "tests/ask/states/test_engines_agree.py": 3,
+    "tests/ask/states/test_wide_numbers.py": 2,
+    "tests/cli/test_api.py": 2,
     "tests/cli/test_every_command.py": 2,
     "tests/cli/test_every_format.py": 3,
     "tests/cli/test_failures.py": 2,
+    "tests/cli/test_hostile_outputs.py": 3,
+    "tests/cli/test_moments.py": 2,
+    "tests/cli/test_ownership.py": 2,
+    "tests/cli/test_raw_fields.py": 2,
+    "tests/cli/test_scaled_numbers.py": 2,
+    "tests/cli/test_shell.py": 2,
     "tests/index/envelope/test_openings.py": 3,
     "tests/index/envelope/test_preset_samples.py": 4,
     "tests/index/envelope/test_shapeless.py": 2,
     "tests/index/envelope/test_unknown_logs.py": 4,
     "tests/index/seen_ids/test_numberings.py": 2,
     "tests/ledger/check/test_verify.py": 2,
+    "tests/oracles/test_bare_changes.py": 3,
+    "tests/oracles/test_change_logs.py": 2,
+    "tests/output/test_formats.py": 2,
     "tests/reliability/test_curves.py": 2,
     "tests/reliability/test_reliability.py": 3,
     "tests/sinks/test_duckdb_file.py": 3,
@@ -79,6 +92,7 @@ LIKE_CASES = {
     "tests/sources/test_encodings.py": 2,
     "tests/sources/test_limits.py": 2,
     "tests/sources/text/test_text_logs.py": 2,
+    "tests/views/test_kills.py": 3,
     "tests/views/test_refresh.py": 2,
 }
 """Files of many like cases, of which the fast run tries the first of each test and one in so many of the rest."""

@@ -55,6 +55,9 @@ def serve() -> None:
     import sqlglot.dialects.duckdb  # noqa: F401
 
     import reliability.loaded  # noqa: F401
+    from esctl.index.envelope.detect import detect
+
+    detect([{"id": 1, "type": "T", "time": "2024-01-01T00:00:00Z", "stream": "a-1"}])  # compiles most patterns
 
     with socket.socket(fileno=os.dup(0)) as asking:
         while True:

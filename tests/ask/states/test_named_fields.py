@@ -70,7 +70,7 @@ def hold(number: int, examples: int) -> None:
 
 
 def test_it_is_folded_as_the_reference_folds_it() -> None:
-    hold(31, 100)
+    hold(31, 60)
 
 
 @pytest.mark.thorough
