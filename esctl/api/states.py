@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from msgspec.structs import replace
+
 from esctl.api.relation import Relation
 from esctl.ask.states.folding import folding
 from esctl.store import OpenStore
@@ -57,11 +59,14 @@ class States(OpenStore):
     ) -> Relation:
         """Return the state of each entity at a point in time. Arguments as the options of `esctl replay`."""
         from esctl.ask.scope.own_times import with_own_times
+        from esctl.ask.scope.unseen import unseen_note
         from esctl.ask.states.replay import replay
 
         bound = self.bound(at, before)
         scope = folding(self.scope(entities, projection, known_at, without, projection_file))
-        return Relation(with_own_times(scope, replay(scope, bound, where, deleted=deleted)), scope, bound)
+        answer = with_own_times(scope, replay(scope, bound, where, deleted=deleted))
+        line = unseen_note(scope, bound)
+        return Relation(replace(answer, notes=(*answer.notes, line)) if line else answer, scope, bound)
 
     def when(
         self,

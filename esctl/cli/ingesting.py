@@ -211,6 +211,19 @@ def report_undated(store: Store, quiet: bool, after: int = 0) -> None:
         )
 
 
+def report_untold(store: Store, names: Sequence[str], quiet: bool) -> None:
+    """Print which sources are change logs that leave something out by what they are."""
+    stanzas, sources = store.view.manifest.stanzas, store.view.manifest.sources
+    for name in names:
+        cursor, number = store.snapshot.cursors.get(name), sources.get(name)
+        if cursor is None or number is None or stanzas[number].name != "wal2json":
+            continue
+        if cursor.dialect.get("records_path") == "change":
+            diagnostics.note(
+                f"note: {name}: wal2json's format 1 tells no truncations, so rows of a truncated table stay", quiet
+            )
+
+
 def report_changed(store: Store, quiet: bool, after: int = 0) -> None:
     """Print how many events behind a position have times that a clock shows twice or never."""
     from esctl.ask.events.undated import count_changed

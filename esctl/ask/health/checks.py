@@ -196,7 +196,8 @@ def clock(context: CheckContext) -> str:
     What has no time of its own tells nothing of a clock. Of a source that begins with the newest, the record before one
     is the next one.
     """
-    conditions = [FIRST_DELIVERY, "undated IS NULL"]
+    declared = ignored(context.scope)  # markers of transactions may be told in another unit of time
+    conditions = [FIRST_DELIVERY, "undated IS NULL", *([f"position NOT IN ({declared})"] if declared else [])]
     times = context.scope.view.relation(
         ["source", "position", "role_order", "time"], None, [*conditions, *context.known]
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-from esctl.ask.health import checks
+from esctl.ask.health import check_rows, checks
 from esctl.ask.health.check_fields import mixed_types
 from esctl.ask.health.check_sequences import gaps
 from esctl.ask.health.checks import CheckContext, HealthCheck
@@ -17,6 +17,7 @@ from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
 from esctl.model import Answer, Column, Findings
+from esctl.projection.row_changes.rules import has_rows
 
 CHECKS = (
     HealthCheck("duplicates", "an event delivered again", checks.duplicates),
@@ -39,6 +40,12 @@ CHECKS = (
     HealthCheck("mixed-types", "a field of another JSON type than in most events of the type", mixed_types),
 )
 """Names are those of the command's options too."""
+ROW_CHECKS = (
+    HealthCheck("schema-changes", "a change of a table's columns", check_rows.schema_changes),
+    HealthCheck("transactions", "a transaction whose changes are not those that it counts", check_rows.transactions),
+    HealthCheck("unseen", "a row that is told of in parts alone", check_rows.unseen),
+)
+"""Those of change logs, which are made where there is one."""
 
 SUMMARY = (
     Column("check", "text"),
@@ -76,7 +83,8 @@ def examine(scope: Scope, filters: Filters) -> list[Result]:
     """Make every check over the events of a scope, within the filters' times."""
     check_entities(scope)
     context = CheckContext(scope, filters)
-    return [_result(context, check) for check in CHECKS]
+    made = (*CHECKS, *ROW_CHECKS) if any(map(has_rows, scope.view.manifest.stanzas)) else CHECKS
+    return [_result(context, check) for check in made]
 
 
 def _result(context: CheckContext, check: HealthCheck) -> Result:
@@ -119,7 +127,7 @@ def occurrences(scope: Scope, filters: Filters, names: Sequence[str]) -> Answer:
     """Return what some checks found: one row per event, and per entity that it concerns."""
     check_entities(scope)
     context = CheckContext(scope, filters)
-    chosen = [check for check in CHECKS if check.name in names]
+    chosen = [check for check in (*CHECKS, *ROW_CHECKS) if check.name in names]
     columns = ", ".join(f'"{column.name}"' for column in OCCURRENCES)
     parts = [
         f'SELECT {number} AS number, {literal(check.name)} AS "check", * FROM ({check.occurrences(context)})'

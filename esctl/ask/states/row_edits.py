@@ -25,10 +25,10 @@ from esctl.index.edits import Edits
 from esctl.index.files.layouts import layouts
 from esctl.index.scan import ENVELOPE, IndexView, Read, sequence_key_as
 from esctl.projection.json_values import dumps, loads
-from esctl.projection.row_changes.rules import has_rows
+from esctl.projection.row_changes.rules import has_rows, table_sql
 from esctl.projection.row_changes.steps import MATCH, Change, Edit, Part, follow
 
-_TABLE = "regexp_extract(entity, '^(?:[^/?]|[?][^{])*')"
+_TABLE = table_sql()
 _TRUNCATES = f"coalesce(type IN ({', '.join(map(literal, TRUNCATES))}), false)"
 _DELETES = f"coalesce(type IN ({', '.join(map(literal, DELETES))}), false)"
 _ROWS = ("position", "role_order", "role", "type", "kind", "entity")

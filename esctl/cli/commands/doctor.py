@@ -32,6 +32,9 @@ LISTS = {
     "no-creation": "List entities that begin with another type than most of their kind.",
     "unhandled": "List events of types that their projection has no rule for.",
     "mixed-types": "List events in which a field has another JSON type than in most of their type.",
+    "schema-changes": "List changes of the columns of tables in change logs.",
+    "transactions": "List transactions of change logs whose changes are not those that they count.",
+    "unseen": "List rows of change logs that were never told whole.",
 }
 """What the flags list, each the occurrences of the check of its name."""
 

@@ -300,7 +300,6 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
 
 def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
     """Print what is odd about the new events."""
-    from esctl.cli.ingesting import report_apart, report_changed, report_homeless, report_read_twice, report_undated
     from esctl.cli.overruling import report_overruled
 
     summary = outcome.summary
@@ -311,13 +310,14 @@ def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
     ):
         if count:
             diagnostics.note(f"note: {count} {what}: esctl log {option}", shared.quiet)
-    report_apart(outcome.apart, shared.quiet)
+    told.report_apart(outcome.apart, shared.quiet)
     if outcome.detections:
-        report_read_twice(store, shared.quiet, before)
+        told.report_read_twice(store, shared.quiet, before)
         report_overruled(store, shared.quiet)
-    report_homeless(store, outcome.homeless, shared.quiet, before)
-    report_undated(store, shared.quiet, before)
-    report_changed(store, shared.quiet, before)
+        told.report_untold(store, [name for name, _ in outcome.detections], shared.quiet)
+    told.report_homeless(store, outcome.homeless, shared.quiet, before)
+    told.report_undated(store, shared.quiet, before)
+    told.report_changed(store, shared.quiet, before)
 
 
 def _check_understood(outcome: Outcome, store: Store, shared: Shared) -> None:

@@ -118,6 +118,11 @@ def _merges_all(operation: Operation) -> bool:
     return operation.name in ("merge", "merge_patch") and path == ("data",)
 
 
+def table_sql() -> str:
+    """Write SQL for the table of a row's name, or of a table's own."""
+    return "regexp_extract(entity, '^(?:[^/?]|[?][^{])*')"
+
+
 def has_rows(stanza: Stanza) -> bool:
     """Return whether records that are read by a stanza are changes of rows, in whatever words."""
     return is_rows(stanza.opened) or stanza.name in TRIGGERED

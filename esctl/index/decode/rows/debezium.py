@@ -54,7 +54,7 @@ def read(record: Any) -> RowChange | Beside | None:
     operation, source = value.get("op"), value.get("source")
     if isinstance(operation, str) and isinstance(source, dict):
         if operation == "m":
-            return Beside("message", time_of(value, source), data=value.get("message"))
+            return Beside("message", time_of(value, source), transaction_of(value, source), value.get("message"))
         return _change(message, value, source, schema) if operation in _TYPES else None
     return _beside(value)
 

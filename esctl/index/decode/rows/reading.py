@@ -48,7 +48,7 @@ UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeEr
 def read_rows(texts: pa.Array, marked: pa.Array, dialect: str, keys: Keys) -> tuple[pa.Array, pa.Array]:
     """Read judged records as changes of rows: their JSON text (large_string) and whether it has marks, row by row.
 
-    A record that is not a change stays as it is.
+    A record that is not a change is one of no type and no row.
     """
     import pyarrow as pa
 
@@ -56,7 +56,7 @@ def read_rows(texts: pa.Array, marked: pa.Array, dialect: str, keys: Keys) -> tu
     found, marks = [], []
     for text, mark in zip(texts.to_pylist(), marked.to_pylist(), strict=True):
         told = None if text is None else changed(text, read, keys)
-        found.append(text if told is None else told)
+        found.append(text if text is None else told or f'{{"row":{text}}}')
         marks.append(mark or (told is not None and MARK in told))
     return pa.array(found, pa.large_string()), pa.array(marks, pa.bool_())
 
