@@ -155,7 +155,8 @@
     const lane = { actor: ({ actor }) => actor, type: ({ type }) => type, entity: ({ entity }) => data.entities[entity].name }[chosen.lanes];
     const { events } = data.steps[chosen.entity];
     const at = (step, name, kind) => (step ? { ms: events[step - 1].ms, name, kind } : { ms: null });
-    const handles = [at(chosen.from, "A", "handle"), at(chosen.to, "B", "handle"), at(chosen.step, "", "now")];
+    const noted = data.trail.filter(({ position }) => marks.has(position)).map(({ ms }) => ({ ms, name: "", kind: "noted" }));
+    const handles = [...noted, at(chosen.from, "A", "handle"), at(chosen.to, "B", "handle"), at(chosen.step, "", "now")];
     const width = Math.max(canvas.clientWidth, 280);
     canvas.replaceChildren(Timeline.timeline(data.trail.filter(keeps), lane, width, handles, (event) => choose(event, { scroll: true })));
   }
