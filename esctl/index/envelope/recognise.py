@@ -32,9 +32,8 @@ def recognise(samples: Sequence[object]) -> Recognised | None:
 
     Records are parsed JSON. What is found one level down comes with `unwrap` set to that key.
     """
-    return _row_changes(samples, PRESETS) or _recognised(
-        samples, [preset for preset in PRESETS.values() if not preset.lines]
-    )
+    others = [preset for preset in PRESETS.values() if not preset.lines and preset.stanza.name not in DIALECTS]
+    return _row_changes(samples, PRESETS) or _recognised(samples, others)
 
 
 def _row_changes(samples: Sequence[object], presets: Collection[str]) -> Recognised | None:
