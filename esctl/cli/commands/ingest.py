@@ -300,6 +300,7 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
 
 def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
     """Print what is odd about the new events."""
+    from esctl.cli import ingesting as told
     from esctl.cli.overruling import report_overruled
 
     summary = outcome.summary
