@@ -26,41 +26,46 @@ class _Rules(TypedDict):
 TABLE = ("entity", "change", "field", "before", "after", "positions")
 
 
+A = Annotated[
+    str,
+    typer.Argument(metavar="A", help="The one point: a time, a date (its end), @POSITION, seq:N, version:N, id:EVENT."),
+]
+B = Annotated[str, typer.Argument(metavar="B", help="The other point.")]
+At = Annotated[str, typer.Option("--at", metavar="T", help="Where to compare, with --what-if or with --known-at A B.")]
+KnownAt = Annotated[
+    str,
+    typer.Option(
+        "--known-at",
+        metavar="T",
+        help="Use only what esctl had recorded by T. With --at, or with one point instead of two: compare what "
+        "was known at T with what was known at that point.",
+    ),
+]
+WhatIf = Annotated[
+    bool,
+    typer.Option(
+        "--what-if",
+        help="Compare what is at A (or --at) with what would be --without some events, or with --projection-file.",
+    ),
+]
+Summary = Annotated[bool, typer.Option("--summary", help="Count the differences instead of listing them.")]
+ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when anything differs.")]
+
+
 @question
 def run(
     shared: Shared,
-    a: Annotated[
-        str,
-        typer.Argument(
-            metavar="A", help="The one point: a time, a date (its end), @POSITION, seq:N, version:N, id:EVENT."
-        ),
-    ] = "",
-    b: Annotated[str, typer.Argument(metavar="B", help="The other point.")] = "",
+    a: A = "",
+    b: B = "",
     entities: Entities = None,
-    at: Annotated[
-        str, typer.Option("--at", metavar="T", help="Where to compare, with --what-if or with --known-at A B.")
-    ] = "",
-    known_at: Annotated[
-        str,
-        typer.Option(
-            "--known-at",
-            metavar="T",
-            help="Use only what esctl had recorded by T. With --at, or with one point instead of two: compare what "
-            "was known at T with what was known at that point.",
-        ),
-    ] = "",
+    at: At = "",
+    known_at: KnownAt = "",
     projection: ProjectionName = "",
     without: Without = None,
     projection_file: ProjectionFile = None,
-    what_if: Annotated[
-        bool,
-        typer.Option(
-            "--what-if",
-            help="Compare what is at A (or --at) with what would be --without some events, or with --projection-file.",
-        ),
-    ] = False,
-    summary: Annotated[bool, typer.Option("--summary", help="Count the differences instead of listing them.")] = False,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when anything differs.")] = False,
+    what_if: WhatIf = False,
+    summary: Summary = False,
+    exit_code: ExitCode = False,
 ) -> None:
     """Show what differs between the states at two points, and which events did it."""
     store = open_store(shared)

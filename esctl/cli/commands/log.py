@@ -18,47 +18,59 @@ TABLE_ERASED = ("position", "source", "offset", "recorded_at")
 TABLE_REPEATED = ("position", "duplicate_of", "source", "id", "type", "entity")
 
 
+Source = Annotated[
+    list[str] | None,
+    typer.Option("--source", metavar="NAME", help="Only events of this source (glob; repeat for more)."),
+]
+Where = Annotated[
+    str,
+    typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help="Only events for which this SQL condition on data.<field>, raw.<field> (of the record as it came), "
+        "type, time, ... holds.",
+    ),
+]
+Grep = Annotated[
+    str | None,
+    typer.Option("--grep", metavar="TEXT", help="Only events whose record, as it was received, has this text."),
+]
+Tail = Annotated[
+    int | None, typer.Option("--tail", metavar="N", min=0, help="Only the last N, in the order of arrival.")
+]
+Reverse = Annotated[bool, typer.Option("--reverse", help="The last first.")]
+Invalid = Annotated[
+    bool, typer.Option("--invalid", help="Only records that could not be read, with the reason and the text.")
+]
+Duplicates = Annotated[bool, typer.Option("--duplicates", help="Only events delivered again.")]
+Erased = Annotated[bool, typer.Option("--erased", help="Only records that were erased.")]
+Conflicts = Annotated[
+    bool, typer.Option("--conflicts", help="Only events whose id was seen before with other content.")
+]
+Ignored = Annotated[
+    bool, typer.Option("--ignored", help="Only events of no entity that the mapping declares to be of none.")
+]
+
+
 @question
 def run(
     shared: Shared,
     entities: Entities = None,
     actor: Actors = None,
     type: Types = None,  # noqa: A002  # the option is --type
-    source: Annotated[
-        list[str] | None,
-        typer.Option("--source", metavar="NAME", help="Only events of this source (glob; repeat for more)."),
-    ] = None,
+    source: Source = None,
     start: From = "",
     end: To = "",
-    where: Annotated[
-        str,
-        typer.Option(
-            "--where",
-            metavar="CONDITION",
-            help="Only events for which this SQL condition on data.<field>, raw.<field> (of the record as it came), "
-            "type, time, ... holds.",
-        ),
-    ] = "",
-    grep: Annotated[
-        str | None,
-        typer.Option("--grep", metavar="TEXT", help="Only events whose record, as it was received, has this text."),
-    ] = None,
+    where: Where = "",
+    grep: Grep = None,
     known_at: KnownAt = "",
-    tail: Annotated[
-        int | None, typer.Option("--tail", metavar="N", min=0, help="Only the last N, in the order of arrival.")
-    ] = None,
-    reverse: Annotated[bool, typer.Option("--reverse", help="The last first.")] = False,
-    invalid: Annotated[
-        bool, typer.Option("--invalid", help="Only records that could not be read, with the reason and the text.")
-    ] = False,
-    duplicates: Annotated[bool, typer.Option("--duplicates", help="Only events delivered again.")] = False,
-    erased: Annotated[bool, typer.Option("--erased", help="Only records that were erased.")] = False,
-    conflicts: Annotated[
-        bool, typer.Option("--conflicts", help="Only events whose id was seen before with other content.")
-    ] = False,
-    ignored: Annotated[
-        bool, typer.Option("--ignored", help="Only events of no entity that the mapping declares to be of none.")
-    ] = False,
+    tail: Tail = None,
+    reverse: Reverse = False,
+    invalid: Invalid = False,
+    duplicates: Duplicates = False,
+    erased: Erased = False,
+    conflicts: Conflicts = False,
+    ignored: Ignored = False,
 ) -> None:
     """List events in the order of arrival, whatever became of them."""
     store = open_store(shared)

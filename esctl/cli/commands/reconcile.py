@@ -13,62 +13,74 @@ from esctl.cli.options import Shared, question
 TABLE = ("entity", "difference", "field", "log", "file", "position", "actor")
 
 
+File = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="What the system has: CSV, TSV, JSON Lines, JSON, Parquet or Arrow; or a table of a PostgreSQL "
+        "database, postgres://HOST/DB/SCHEMA.TABLE.",
+    ),
+]
+Key = Annotated[
+    str,
+    typer.Option(
+        "--key",
+        metavar="COLUMN",
+        help="Which column names the entity, or a template such as 'orders/{id}'; by default the column entity.",
+    ),
+]
+Ignore = Annotated[
+    list[str] | None, typer.Option("--ignore", metavar="FIELD", help="Leave this field out (repeat for more).")
+]
+AllFields = Annotated[
+    bool, typer.Option("--all-fields", help="Compare also the fields that only the log or only the file has.")
+]
+Null = Annotated[str | None, typer.Option("--null", metavar="TEXT", help="What stands for null in CSV.")]
+Decimal = Annotated[
+    str | None, typer.Option("--decimal", metavar="MARK", help="The decimal mark of numbers in CSV: , or .")
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", metavar="NAME", help="How text is encoded, where it is not UTF-8.")
+]
+Header = Annotated[
+    bool | None,
+    typer.Option("--header/--no-header", help="Whether the first row of CSV names the columns; else that is found."),
+]
+InputFormat = Annotated[
+    str, typer.Option("--input-format", metavar="FORMAT", help="As in esctl ingest; else that is found.")
+]
+RecordsPath = Annotated[
+    str | None, typer.Option("--records-path", metavar="PATH", help="Where the rows are in what wraps them.")
+]
+TimeFormat = Annotated[
+    list[str] | None,
+    typer.Option("--time-format", metavar="FORMAT", help="How the times of the file are written, as in ingest."),
+]
+ExitCode = Annotated[
+    bool, typer.Option("--exit-code/--no-exit-code", help="Exit with 1 when anything differs, as is the default.")
+]
+
+
 @question
 def run(
     shared: Shared,
-    file: Annotated[
-        str,
-        typer.Argument(
-            metavar="FILE",
-            help="What the system has: CSV, TSV, JSON Lines, JSON, Parquet or Arrow; or a table of a PostgreSQL "
-            "database, postgres://HOST/DB/SCHEMA.TABLE.",
-        ),
-    ],
+    file: File,
     entities: Entities = None,
     at: At = "",
     before: Before = "",
     known_at: KnownAt = "",
     projection: ProjectionName = "",
-    key: Annotated[
-        str,
-        typer.Option(
-            "--key",
-            metavar="COLUMN",
-            help="Which column names the entity, or a template such as 'orders/{id}'; by default the column entity.",
-        ),
-    ] = "",
-    ignore: Annotated[
-        list[str] | None, typer.Option("--ignore", metavar="FIELD", help="Leave this field out (repeat for more).")
-    ] = None,
-    all_fields: Annotated[
-        bool, typer.Option("--all-fields", help="Compare also the fields that only the log or only the file has.")
-    ] = False,
-    null: Annotated[str | None, typer.Option("--null", metavar="TEXT", help="What stands for null in CSV.")] = None,
-    decimal: Annotated[
-        str | None, typer.Option("--decimal", metavar="MARK", help="The decimal mark of numbers in CSV: , or .")
-    ] = None,
-    encoding: Annotated[
-        str | None, typer.Option("--encoding", metavar="NAME", help="How text is encoded, where it is not UTF-8.")
-    ] = None,
-    header: Annotated[
-        bool | None,
-        typer.Option(
-            "--header/--no-header", help="Whether the first row of CSV names the columns; else that is found."
-        ),
-    ] = None,
-    input_format: Annotated[
-        str, typer.Option("--input-format", metavar="FORMAT", help="As in esctl ingest; else that is found.")
-    ] = "",
-    records_path: Annotated[
-        str | None, typer.Option("--records-path", metavar="PATH", help="Where the rows are in what wraps them.")
-    ] = None,
-    time_format: Annotated[
-        list[str] | None,
-        typer.Option("--time-format", metavar="FORMAT", help="How the times of the file are written, as in ingest."),
-    ] = None,
-    exit_code: Annotated[
-        bool, typer.Option("--exit-code/--no-exit-code", help="Exit with 1 when anything differs, as is the default.")
-    ] = True,
+    key: Key = "",
+    ignore: Ignore = None,
+    all_fields: AllFields = False,
+    null: Null = None,
+    decimal: Decimal = None,
+    encoding: Encoding = None,
+    header: Header = None,
+    input_format: InputFormat = "",
+    records_path: RecordsPath = None,
+    time_format: TimeFormat = None,
+    exit_code: ExitCode = True,
 ) -> None:
     """Compare what a system says it has with the state that the log implies."""
     store = open_store(shared)

@@ -24,34 +24,44 @@ TABLE = ("position", "source", "id", "type", "entity", "role", "duplicate_of")
 _LISTED = 5
 
 
+Events = Annotated[
+    list[str] | None, typer.Argument(metavar="[EVENT]...", help="Events: ids, or @POSITION for one record.")
+]
+Reason = Annotated[
+    str, typer.Option("--reason", metavar="TEXT", help="Why; it stays in the store for good, as does the actor.")
+]
+Actor = Annotated[str, typer.Option("--actor", metavar="NAME", help="Who erases; by default the user's name.")]
+Entity = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--entity",
+        metavar="ENTITY",
+        help="All events that concern this entity (name or glob; repeat for more).",
+        autocompletion=complete_entity,
+    ),
+]
+Where = Annotated[
+    str, typer.Option("--where", metavar="CONDITION", help="All events for which this SQL condition holds.")
+]
+Duplicates = Annotated[
+    bool | None,
+    typer.Option("--duplicates/--no-duplicates", help="Erase other records with the same bytes too, or not."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="List what would be erased, and erase nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
 @command
 def run(
     shared: Shared,
-    events: Annotated[
-        list[str] | None, typer.Argument(metavar="[EVENT]...", help="Events: ids, or @POSITION for one record.")
-    ] = None,
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="Why; it stays in the store for good, as does the actor.")
-    ] = "",
-    actor: Annotated[str, typer.Option("--actor", metavar="NAME", help="Who erases; by default the user's name.")] = "",
-    entity: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--entity",
-            metavar="ENTITY",
-            help="All events that concern this entity (name or glob; repeat for more).",
-            autocompletion=complete_entity,
-        ),
-    ] = None,
-    where: Annotated[
-        str, typer.Option("--where", metavar="CONDITION", help="All events for which this SQL condition holds.")
-    ] = "",
-    duplicates: Annotated[
-        bool | None,
-        typer.Option("--duplicates/--no-duplicates", help="Erase other records with the same bytes too, or not."),
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be erased, and erase nothing.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    events: Events = None,
+    reason: Reason = "",
+    actor: Actor = "",
+    entity: Entity = None,
+    where: Where = "",
+    duplicates: Duplicates = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
 ) -> None:
     """Erase records of an erasable store for good: their bytes go, the tree of the log stays as it is."""
     from esctl.ask.events.erasable import planned, select

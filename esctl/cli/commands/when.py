@@ -15,32 +15,43 @@ from esctl.errors import UsageError
 TABLE = ("entity", "start", "end", "type", "actor")
 
 
+Predicate = Annotated[
+    str,
+    typer.Argument(
+        metavar="PREDICATE",
+        help="An SQL condition on the state: its fields, entity, kind, version, position, time.",
+    ),
+]
+First = Annotated[bool, typer.Option("--first", help="The first moment it turned true, of each entity.")]
+Last = Annotated[bool, typer.Option("--last", help="The last moment it turned true, of each entity.")]
+Every = Annotated[bool, typer.Option("--every", help="Every interval in which it held.")]
+Start = Annotated[
+    str, typer.Option("--from", metavar="T", help="Only moments it turned true from T on (a date: from its start).")
+]
+End = Annotated[
+    str, typer.Option("--to", metavar="T", help="Only moments it turned true up to T (a date: to its end).")
+]
+EachEvent = Annotated[
+    bool,
+    typer.Option("--each-event", help="Test after each event, also between events at the same time."),
+]
+Count = Annotated[bool, typer.Option("--count", help="Count entities and intervals instead.")]
+ExitCode = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when it ever held.")]
+
+
 @question
 def run(
     shared: Shared,
-    predicate: Annotated[
-        str,
-        typer.Argument(
-            metavar="PREDICATE",
-            help="An SQL condition on the state: its fields, entity, kind, version, position, time.",
-        ),
-    ],
+    predicate: Predicate,
     entities: Entities = None,
-    first: Annotated[bool, typer.Option("--first", help="The first moment it turned true, of each entity.")] = False,
-    last: Annotated[bool, typer.Option("--last", help="The last moment it turned true, of each entity.")] = False,
-    every: Annotated[bool, typer.Option("--every", help="Every interval in which it held.")] = False,
-    start: Annotated[
-        str, typer.Option("--from", metavar="T", help="Only moments it turned true from T on (a date: from its start).")
-    ] = "",
-    end: Annotated[
-        str, typer.Option("--to", metavar="T", help="Only moments it turned true up to T (a date: to its end).")
-    ] = "",
-    each_event: Annotated[
-        bool,
-        typer.Option("--each-event", help="Test after each event, also between events at the same time."),
-    ] = False,
-    count: Annotated[bool, typer.Option("--count", help="Count entities and intervals instead.")] = False,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when it ever held.")] = False,
+    first: First = False,
+    last: Last = False,
+    every: Every = False,
+    start: Start = "",
+    end: End = "",
+    each_event: EachEvent = False,
+    count: Count = False,
+    exit_code: ExitCode = False,
     known_at: KnownAt = "",
     projection: ProjectionName = "",
     without: Without = None,
