@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from esctl.engine.exact_text import json_string
@@ -24,7 +25,7 @@ from esctl.projection.conversions import (
     quotient,
     unify,
 )
-from esctl.projection.syntax import SMALL, Path, parse, path_of, plain_path, words_of
+from esctl.projection.syntax import SMALL, Path, members_of, parse, path_of, plain_path, words_of
 from esctl.projection.values import (
     NULL,
     Shape,
@@ -97,17 +98,30 @@ class Expression:
         """List the names that the expression mentions."""
         if self._plain is not None or self._constant is not None:
             return [self._plain] if self._plain is not None else []
-        found: list[Path] = []
+        return _named_in(self.tree)
 
-        def resolve(path: Path) -> Value:
-            found.append(path)
-            return NULL
+    def carried(self) -> dict[Path, str]:
+        """Return the names that are only put into an object or list, or are all there is, with the outermost member."""
+        if self._constant is not None:
+            return {}
+        if self._plain is not None:
+            return {self._plain: ""}
+        values = [(name, node, path_of(node)) for name, node in members_of(self.tree)]
+        reckoned = {path for _, node, whole in values if whole is None for path in _named_in(node)}
+        return {whole: name for name, _, whole in values if whole is not None and whole not in reckoned}
 
-        try:
-            _Compiler(resolve).value(self.tree)
-        except UsageError:
-            return found
-        return found
+
+def _named_in(node: exp.Expr) -> list[Path]:
+    """List the names that a node mentions."""
+    found: list[Path] = []
+
+    def resolve(path: Path) -> Value:
+        found.append(path)
+        return NULL
+
+    with suppress(UsageError):
+        _Compiler(resolve).value(node)
+    return found
 
 
 def _plain_constant(text: str) -> Value | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from esctl.engine.quoting import is_text
@@ -100,6 +101,24 @@ def path_of(node: exp.Expr) -> Path | None:
         if head and isinstance(key, exp.Literal) and (key.is_string or SMALL.fullmatch(key.name)):
             return (*head, key.name if key.is_string else int(key.name))
     return None
+
+
+def members_of(tree: exp.Expr) -> Iterator[tuple[str, exp.Expr]]:
+    """Yield the values that an object or list is written with, at any depth, with the outermost member's name.
+
+    Anything else is the one value, with an empty name.
+    """
+    from sqlglot import exp
+
+    if isinstance(tree, exp.Struct):
+        for item in tree.expressions:
+            for _, node in members_of(item.expression):
+                yield getattr(item.this, "name", ""), node
+    elif isinstance(tree, exp.Array):
+        for item in tree.expressions:
+            yield from members_of(item)
+    else:
+        yield "", tree
 
 
 def words_of(tree: exp.Expr) -> frozenset[str]:

@@ -271,9 +271,13 @@ def measured_paths(view: IndexView, projection: Projection, calculating: bool = 
     for operation in operations:
         if operation.value is None or (operation.field == "" and operation.value.path is not None):
             continue
-        carried = operation.value.path is not None and operation.field not in reckoned and not calculating
+        carried = {} if calculating else operation.value.carried()
         paths += [
-            path for path in operation.value.paths() if not carried or view.static_type(tuple(path[1:])) == "NUMBER"
+            path
+            for path in operation.value.paths()
+            if path not in carried
+            or (operation.field or carried[path]) in reckoned
+            or view.static_type(tuple(path[1:])) == "NUMBER"
         ]
     return [tuple(path[1:]) for path in paths if path[0] == "data" and len(path) > 1]
 
