@@ -92,7 +92,12 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
     suspects = _suspects(connection, texts)
     taken = texts.take(pa.array(list(suspects), pa.int64())).to_pylist()
     examined = {row: _examine(text, why) for (row, why), text in zip(suspects.items(), taken, strict=True)}
-    return _assemble(texts, reasons, examined)
+    judged = _assemble(texts, reasons, examined)
+    if "headers" in cursor.dialect or cursor.dialect.get("prefix") == "console":
+        from esctl.index.decode.dumps import with_headers
+
+        return with_headers(connection, judged)
+    return judged
 
 
 def _read_rows(raws: pa.Array, cursor: Cursor) -> tuple[pa.Array, dict[int, str]]:

@@ -76,7 +76,7 @@ def _writing(cursor: Cursor) -> tuple[str, ...]:
     if cursor.format in ("csv", "tsv"):
         return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
     of_text = ("pattern", "year", "month") if cursor.format == "text" else ()
-    return ("json", *(cursor.dialect.get(key, "") for key in ("prefix", "encoding", *of_text)))
+    return ("json", *(cursor.dialect.get(key, "") for key in ("prefix", "headers", "encoding", *of_text)))
 
 
 def judged_chunk(

@@ -22,7 +22,7 @@ PAYLOAD = "payload"
 PARTS = ("key", "header", "topic", "partition", "offset", "timestamp", PAYLOAD)
 """What a path may name beside the fields of the value."""
 _TABLE, _KEYS = "esctl_messages", "esctl_keys"
-_EVENT = "ce_specversion"
+EVENT = "ce_specversion"
 _JSON = Cursor(format="jsonl")
 COLUMNS = ("key", "headers", "source_time", "offset", "source", "raw")
 """The columns of log rows that messages are made of."""
@@ -76,7 +76,7 @@ def _sql(parts: Set[str], headed: bool, keyed: bool) -> str:
     whole, is_event = value, "false"
     marks = ["m"]
     if headed:
-        is_event = f"len(list_filter(headers, lambda h: h.name = {literal(_EVENT)})) > 0"
+        is_event = f"len(list_filter(headers, lambda h: h.name = {literal(EVENT)})) > 0"
         whole = f"CASE WHEN {is_event} THEN {_event(value)} ELSE {value} END"
     members = []
     if "key" in parts:
@@ -150,7 +150,7 @@ def _is_other(headed: bool) -> str:
     if not headed:
         return "false"
     text = f"try(decode({_CONTENT_TYPE}))"
-    event = f"len(list_filter(headers, lambda h: h.name = {literal(_EVENT)})) > 0"
+    event = f"len(list_filter(headers, lambda h: h.name = {literal(EVENT)})) > 0"
     return f"coalesce({event} AND {text} IS NOT NULL AND NOT contains(lower({text}), 'json'), false)"
 
 

@@ -27,11 +27,19 @@ _FIELD = re.compile(r"\{([^{}]*)\}")
 
 
 def recognise_messages(sample: Sequence[Any]) -> Detection:
-    """Recognise sampled messages; by their values alone, where nothing is beside these."""
-    if any(each.get("key") is not None or each.get("header") for each in sample):
-        return detect(sample)
-    found = detect([each[PAYLOAD] for each in sample])
-    return replace(found, stanza=_unwrapped(found.stanza))
+    """Recognise sampled messages: by their values, where these are of a known format; else with what is beside them."""
+    values = [each[PAYLOAD] for each in sample if each.get(PAYLOAD) is not None]
+    found = detect(values)
+    if _is_rows(found.stanza):
+        return found
+    is_bare = not any(each.get("key") is not None or each.get("header") for each in sample)
+    if is_bare or found.stanza.name in PRESETS:
+        return replace(found, stanza=_unwrapped(found.stanza))
+    return detect(sample)
+
+
+def _is_rows(stanza: Stanza) -> bool:
+    return any(encoding in DIALECTS for _, encoding in stanza.opened)
 
 
 def mapped_in_messages(before: Stanza, stanza: Stanza, sample: Sequence[Any]) -> Stanza:
@@ -39,7 +47,7 @@ def mapped_in_messages(before: Stanza, stanza: Stanza, sample: Sequence[Any]) ->
 
     `before` is what was recognised, or what a preset says.
     """
-    if any(encoding in DIALECTS for _, encoding in stanza.opened):
+    if _is_rows(stanza):
         return stanza
     if stanza.name in PRESETS and not stanza.unwrap:
         before, stanza = _unwrapped(before), _unwrapped(stanza)
@@ -52,7 +60,7 @@ def mapped_in_messages(before: Stanza, stanza: Stanza, sample: Sequence[Any]) ->
 
 def message_parts(stanza: Stanza) -> frozenset[str]:
     """Return which parts of messages a stanza takes something from; a change log's are all that tell its rows."""
-    if any(encoding in DIALECTS for _, encoding in stanza.opened):
+    if _is_rows(stanza):
         return frozenset({"key", "header", "topic", "partition", "offset", PAYLOAD})
     paths = (*mapped_paths(stanza), *stanza.data, *stanza.tombstone, *(path for path, _ in stanza.opened))
     found = {str(record_path(path)[0]) for path in paths if record_path(path)}

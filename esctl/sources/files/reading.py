@@ -260,6 +260,8 @@ def first_cursor(
     dialect: dict[str, str] = {}
     if input_format == "jsonl" and (prefix := detect.line_prefix(head, whole)):
         dialect = {"prefix": prefix}
+    elif input_format == "jsonl" and detect.has_header_lists(head, whole):
+        dialect = {"headers": "list"}
     elif input_format == "json":
         shape = find_shape(head, options.records_path)
         dialect = {"shape": shape.kind, "inside": "0"}

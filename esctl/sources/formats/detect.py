@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 
+from esctl.sources.formats.consoles import is_dump
 from esctl.sources.formats.jsontext import first_value, is_json, is_json_object
 from esctl.sources.formats.packed import sniff_packed
 from esctl.sources.formats.parted import CRI, DOCKER, is_docker, wholes
-from esctl.sources.formats.prefixes import KEY, find_prefix
+from esctl.sources.formats.prefixes import CONSOLE, KEY, find_prefix
 from esctl.sources.formats.tables import find_dialect, is_separated
 from esctl.sources.formats.text.csvlog import csvlog_columns
 from esctl.sources.formats.text.known import RUNTIME, count_lines, find_text_format, text_format
@@ -53,7 +54,7 @@ def _table_or_text(head: bytes, text: bytes, lines: list[bytes], whole: bool) ->
     has_prefix = prefix is not None
     if not has_prefix and not is_separated(head) and find_text_format(lines):
         return "text"
-    table = None if prefix == KEY else find_dialect(head, whole)
+    table = None if prefix in (KEY, CONSOLE) else find_dialect(head, whole)
     if table is not None:
         return "tsv" if table.delimiter == "\t" else "csv"
     if has_prefix:
@@ -96,6 +97,11 @@ def line_prefix(head: bytes, whole: bool = True) -> str | None:
     if not lines or is_json(lines[0]):
         return DOCKER if is_docker(lines) else None
     return find_prefix(lines)
+
+
+def has_header_lists(head: bytes, whole: bool = True) -> bool:
+    """Return whether lines of JSON are messages whose headers are lists, by the first bytes of a source."""
+    return is_dump(_lines(head.removeprefix(BOM).lstrip(NOISE), whole))
 
 
 def _has_strays(text: bytes, lines: list[bytes], whole: bool) -> bool:

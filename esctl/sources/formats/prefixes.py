@@ -10,12 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from esctl.sources.formats.consoles import is_console, objects_of
 from esctl.sources.formats.jsontext import is_json
 from esctl.sources.formats.parted import CRI, CRI_PREFIX, DOCKER, wholes
 from esctl.sources.pieces import NOISE
 
-ANY, KEY = "any", "key"
-"""Kinds of prefixes: any text up to the first brace; the key of a record and a tab, as brokers' consoles print it."""
+ANY, KEY, CONSOLE = "any", "key", "console"
+"""Kinds of prefixes: any text up to the first brace; the key of a record and a tab, as brokers' consoles print it; all
+that the console of Kafka prints of a message."""
 
 _MOSTLY = 0.8
 _TIME = (
@@ -29,6 +31,8 @@ def find_prefix(lines: list[bytes]) -> str | None:
     if whole := wholes(lines, CRI):
         return CRI if sum(map(is_json, whole)) >= _MOSTLY * len(whole) else None
     behind = [line for line in lines if is_json(_behind(line)) and not line.lstrip(NOISE).startswith(b"{")]
+    if lines and all(map(is_console, lines)):
+        return CONSOLE
     keyed = [line for line in lines if _is_keyed(line)]
     if not behind:
         return None
@@ -68,6 +72,11 @@ def behind(texts: Any, kind: str) -> tuple[Any, dict[int, str]]:
 
     A record with a key becomes an object of `key` and `payload`, null where there is no more.
     """
+    if kind == CONSOLE:
+        written, strays = objects_of(pc.ascii_trim(texts, NOISE.decode()))
+        return written, dict.fromkeys(
+            pc.indices_nonzero(strays).to_pylist(), "it is not as the console prints messages"
+        )
     pattern = r"\A(?P<key>[^\t]*)\t(?P<json>(?s:.*))\z" if kind == KEY else r"\A[^{]*(?P<json>\{(?s:.*))\z"
     texts = pc.ascii_ltrim(texts, NOISE.decode())
     found = pc.extract_regex(texts, pattern)

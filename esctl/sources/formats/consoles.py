@@ -1,0 +1,107 @@
+"""Lines of Kafka's console consumer with what it prints before a value, and messages that kcat dumps: told and read."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from esctl.sources.formats.jsontext import is_json
+from esctl.sources.pieces import NOISE
+
+_HEADERS = r"NO_HEADERS|[^\t:]+:[^\t]*"
+_PARTS = (
+    r"(?:(?:(?:CreateTime|LogAppendTime):(?P<timestamp>[0-9]{1,15})|(?P<untimed>NO_TIMESTAMP))\t)?"
+    r"(?:Partition:(?P<partition>[0-9]{1,9})\t)?(?:Offset:(?P<offset>[0-9]{1,18})\t)?"
+)
+_BOTH = rf"\A{_PARTS}(?P<headers>{_HEADERS})\t(?P<key>[^\t]*)\t(?P<json>(?s:.*))\z"
+_KEYED = rf"\A{_PARTS}(?P<key>[^\t]*)\t(?P<json>(?s:.*))\z"
+_HEADED = rf"\A{_PARTS}(?P<headers>NO_HEADERS)\t(?P<json>(?s:.*))\z"
+_BARE = rf"\A{_PARTS}(?P<json>(?s:.*))\z"
+_FORMS = (_BOTH, _HEADED, _KEYED, _BARE)
+_PLACE = r"\A(?:CreateTime|LogAppendTime|Partition|Offset):[0-9]+\z"
+"""What is no header, though it looks like one."""
+_FORMS_OF_BYTES = [re.compile(form.replace(r"\z", r"\Z").encode()) for form in _FORMS]
+_PLACE_OF_BYTES = re.compile(_PLACE.replace(r"\z", r"\Z").encode())
+_TOLD = ("timestamp", "partition", "offset")
+_DUMP = {"topic", "partition", "offset", "headers"}
+
+
+def is_console(line: bytes) -> bool:
+    """Return whether a line is a message with more of it than its key before the value."""
+    text = line.strip(NOISE)
+    if b"\t" not in text:
+        return False
+    for form in _FORMS_OF_BYTES:
+        found = form.match(text)
+        told = found.groupdict() if found else {}
+        if found and _is_value(found["json"]) and not _PLACE_OF_BYTES.match(told.get("headers") or b""):
+            return any(told.get(name) for name in (*_TOLD, "untimed")) or bool(told.get("headers"))
+    return False
+
+
+def _is_value(text: bytes) -> bool:
+    return text in (b"", b"null") or is_json(text)
+
+
+def is_dump(lines: list[bytes]) -> bool:
+    """Return whether lines of JSON are messages whose headers are a list, as `kcat -J` writes them."""
+    return any(_has_header_list(line) for line in lines)
+
+
+def _has_header_list(line: bytes) -> bool:
+    if b'"headers"' not in line or b'"offset"' not in line:
+        return False
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and record.keys() >= _DUMP and isinstance(record["headers"], list)
+
+
+def objects_of(texts: Any) -> tuple[Any, Any]:
+    """Write such lines (large_string) as objects of what they tell; tells too which of them are none.
+
+    `headers` stay one text; `payload` is null where the line has no more.
+    """
+    found = [pc.extract_regex(texts, form) for form in _FORMS]
+    is_place = pc.match_substring_regex(pc.struct_field(found[0], "headers"), _PLACE)
+    found[0] = pc.if_else(pc.fill_null(is_place, False), pa.scalar(None, found[0].type), found[0])
+    names = (*_TOLD, "headers", "key", "json")
+    values = {name: _first(found, name, len(texts)) for name in names}
+    absent = pc.is_null(values["json"])
+    body = pc.utf8_trim_whitespace(values["json"])
+    values["json"] = pc.if_else(pc.equal(body, ""), pa.scalar("null", pa.large_string()), body)
+    values["headers"] = _nullified(values["headers"], "NO_HEADERS")
+    return _written(values), pc.and_(pc.is_valid(texts), absent)
+
+
+def _first(found: list[Any], name: str, count: int) -> Any:
+    """Return a part of each line, by the first form that the line has; nothing of it is null."""
+    value: Any = pa.nulls(count, pa.large_string())
+    for form in reversed(found):
+        names = [field.name for field in form.type]
+        own = (
+            pc.struct_field(form, name).cast(pa.large_string()) if name in names else pa.nulls(count, pa.large_string())
+        )
+        if name not in ("json", "key"):
+            own = _nullified(own, "")
+        value = pc.if_else(pc.is_valid(form), own, value)
+    return value
+
+
+def _nullified(texts: Any, word: str) -> Any:
+    return pc.if_else(pc.equal(texts, word), pa.scalar(None, pa.large_string()), texts)
+
+
+def _written(values: dict[str, Any]) -> Any:
+    from esctl.sources.formats.jsonwrite import objects, quoted
+
+    null = pa.scalar("null", pa.large_string())
+    key = pc.coalesce(quoted(_nullified(values["key"], "null")), null)
+    headers = pc.coalesce(quoted(values["headers"]), null)
+    told = [pc.coalesce(values[name], null) for name in _TOLD]
+    return objects(["key", "headers", *_TOLD, "payload"], [key, headers, *told, values["json"]])
