@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esctl.sources.formats.consoles import is_console, objects_of
 from esctl.sources.formats.jsontext import is_json
 from esctl.sources.formats.parted import CRI, CRI_PREFIX, DOCKER, wholes
+from esctl.sources.formats.text.consoles import is_console, objects_of
 from esctl.sources.pieces import NOISE
 
 ANY, KEY, CONSOLE = "any", "key", "console"

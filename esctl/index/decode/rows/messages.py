@@ -15,7 +15,7 @@ from esctl.index.decode.rows.change import SAFE_DIGITS, number, plain
 from esctl.model import MARK
 
 _VALUES = ("value", "payload")
-_BESIDE = {"topic", "partition", "offset", "key", "headers"}
+_BESIDE = {"topic", "partition", "offset", "key", "header", "headers"}
 
 
 class Message(Struct, frozen=True):
@@ -36,11 +36,13 @@ def message_of(record: Any) -> Message:
     name = next((name for name in _VALUES if name in record), None)
     if name is None or len(_BESIDE & record.keys()) < 2 or "op" in record:
         return Message(record)
-    topic = record.get("topic")
+    value, topic = opened(record[name]), record.get("topic")
+    if (inner := message_of(value)).dumped:
+        return inner
     return Message(
-        opened(record[name]),
+        value,
         opened(record.get("key")),
-        _headers(record.get("headers")),
+        _headers(record.get("headers", record.get("header"))),
         topic if isinstance(topic, str) else "",
         plain(record.get("timestamp", record.get("ts"))),
         dumped=True,

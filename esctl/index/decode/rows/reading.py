@@ -19,6 +19,7 @@ from esctl.index.decode.rows import (
     wal2json,
 )
 from esctl.index.decode.rows.change import Keys, Told, written
+from esctl.index.decode.rows.messages import message_of
 from esctl.model import MARK
 
 if TYPE_CHECKING:
@@ -27,15 +28,21 @@ if TYPE_CHECKING:
 Read = Callable[[Any], Told | None]
 """Reads a parsed record as a change; None where it is none of this log."""
 
+
+def _of_values(read: Read) -> Read:
+    """Return a reader that reads the value of a message as it reads a record by itself."""
+    return lambda record: read(message_of(record).value)
+
+
 READERS: Mapping[str, Read] = {
     "debezium_outbox": outbox.read,
     "pgoutput": pgoutput.read,
     "debezium": debezium.read,
     "debezium_flat": flattened.read,
-    "wal2json": wal2json.read,
+    "wal2json": _of_values(wal2json.read),
     "maxwell": maxwell.read,
     "canal": canal.read,
-    "dynamodb": dynamodb.read,
+    "dynamodb": _of_values(dynamodb.read),
     "mongodb": change_streams.read,
 }
 """How the records of a change log are read, by its dialect."""
