@@ -16,6 +16,8 @@ TOMBSTONE = "(tombstone)"
 """The type of events that do nothing but delete their entity, as messages without a payload do."""
 MESSAGE = "message"
 """The format of sources whose records are messages of a broker: a value, and beside it a key, headers and a time."""
+SCHEMA = "schema"
+"""The format of sources whose records are schemas that those of others name."""
 CLOCK_SKEW_SECONDS = 300
 """How far the clocks of two machines may be apart before it is reported."""
 
@@ -82,7 +84,16 @@ class PostgresCursor(Cursor, frozen=True, forbid_unknown_fields=True):
     unread: Literal["", "tables", "missing"] = ""  # not all tables are read yet, as is due; changes before are missing
 
 
-CURSORS: AbstractMapping[str, type[Cursor]] = {"": FileCursor, "kafka": KafkaCursor, "postgres": PostgresCursor}
+class SchemasCursor(Cursor, frozen=True, forbid_unknown_fields=True):
+    """Which schemas of a registry are kept, by their ids or GUIDs in the order of their records."""
+
+    registry: str
+    ids: tuple[str, ...]
+
+
+CURSORS: AbstractMapping[str, type[Cursor]] = {
+    "": FileCursor, "kafka": KafkaCursor, "postgres": PostgresCursor, "schemas": SchemasCursor,
+}  # fmt: skip
 """The kinds of cursors by the names that commits have for them; a file's has none."""
 
 

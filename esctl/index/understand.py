@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from esctl.index.decode.framed import schemas_in, with_decoded_keys
 from esctl.index.decode.log_rows import JudgedRows, judge_rows, judged_chunk, runs_of, trimmed_raws
 from esctl.index.files.freshness import zones_of
 from esctl.index.files.last_placed import Before, Place, placed_before
@@ -75,7 +76,9 @@ class Understanding(Struct, frozen=True, dict=True):
         """
         from esctl.index.builder import build
 
-        judged = judge_rows(self.connection, table, partial(self._cursor, snapshot.cursors))
+        cursor_of, schemas = partial(self._cursor, snapshot.cursors), partial(schemas_in, snapshot)
+        table = with_decoded_keys(table, cursor_of, schemas)
+        judged = judge_rows(self.connection, table, cursor_of, schemas)
         manifest = self._with_new_sources(snapshot, manifest, table, judged, like)
         chunk, groups = judged_chunk(self.connection, table, judged, snapshot.cursors, manifest)
         earlier = self._earlier(snapshot, manifest, table)
@@ -90,7 +93,9 @@ class Understanding(Struct, frozen=True, dict=True):
 
         table = _as_log_rows(snapshot, parts)
         cursors = {part.source: part.cursor for part in parts}
-        judged = judge_rows(self.connection, table, partial(self._cursor, cursors))
+        schemas = partial(schemas_in, snapshot, table)
+        table = with_decoded_keys(table, partial(self._cursor, cursors), schemas)
+        judged = judge_rows(self.connection, table, partial(self._cursor, cursors), schemas)
         new: dict[str, Stanza] = {}
         for source, start, stop in runs_of(table):
             if source not in manifest.sources and source not in new:

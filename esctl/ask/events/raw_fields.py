@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from esctl.ask.scope.scope import Scope
@@ -41,6 +42,7 @@ def _write(scope: Scope, positions: Any, path: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    from esctl.index.decode.framed import schemas_in
     from esctl.index.decode.log_rows import judge_rows
     from esctl.index.envelope.text.told import read_by
 
@@ -51,9 +53,10 @@ def _write(scope: Scope, positions: Any, path: str) -> None:
         return read_by(manifest.stanzas[manifest.sources[source]], cursors[source])
 
     schema = pa.schema([("position", pa.int64()), (RECORD, pa.string())])
+    schemas = partial(schemas_in, scope.records)
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
         for table in _tables(scope, positions):
-            texts = judge_rows(relational(scope.connection), table, cursor_of).text.cast(pa.string())
+            texts = judge_rows(relational(scope.connection), table, cursor_of, schemas).text.cast(pa.string())
             writer.write_table(pa.table({"position": table["position"].cast(pa.int64()), RECORD: texts}, schema))
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from esctl.index.decode.exact_json import Judged
+    from esctl.index.decode.framed import Schemas
     from esctl.index.envelope.event_sql import Group
 
 
@@ -33,9 +35,15 @@ class JudgedRows(Struct, frozen=True):
 
 
 def judge_rows(
-    connection: duckdb.DuckDBPyConnection, table: pa.Table, cursor_of: Callable[[str], Cursor]
+    connection: duckdb.DuckDBPyConnection,
+    table: pa.Table,
+    cursor_of: Callable[[str], Cursor],
+    schemas: Callable[[], Schemas] | None = None,
 ) -> JudgedRows:
-    """Judge the records of log rows; neighbouring sources that are written alike at once."""
+    """Judge the records of log rows; neighbouring sources that are written alike at once.
+
+    `schemas` gives those that values of messages may name.
+    """
     import pyarrow as pa
 
     from esctl.index.decode.exact_json import judge
@@ -44,6 +52,10 @@ def judge_rows(
     for _, alike in groupby(runs_of(table), key=lambda run: _writing(cursor_of(run[0]))):
         runs = list(alike)
         start, stop = runs[0][1], runs[-1][2]
+        if cursor_of(runs[0][0]).format == MESSAGE and schemas is not None:
+            rows = table.slice(start, stop - start)
+            found.append(_judged_values(connection, rows, cursor_of(runs[0][0]), schemas()))
+            continue
         raws = _coarse(table["raw"].slice(start, stop - start))
         found += [judge(raw, cursor_of(runs[0][0]), connection) for raw in raws.chunks]
     invalid = pa.chunked_array([judged.invalid for judged in found])
@@ -52,6 +64,22 @@ def judge_rows(
         _with_erased(table, invalid),
         pa.chunked_array([judged.marked for judged in found]),
     )
+
+
+def _judged_values(connection: duckdb.DuckDBPyConnection, rows: pa.Table, cursor: Cursor, schemas: Schemas) -> Judged:
+    """Judge the values of messages, decoded where they name a schema."""
+    import pyarrow as pa
+
+    from esctl.index.decode.exact_json import Judged, judge
+    from esctl.index.decode.framed import decoded
+
+    values, reasons = decoded(rows, "raw", cursor, schemas)
+    judged = judge(values, cursor, connection)
+    if not reasons:
+        return judged
+    told = judged.invalid.to_pylist()
+    invalid = pa.array([reasons.get(row, why) for row, why in enumerate(told)], pa.string())
+    return Judged(judged.text, invalid, judged.marked)
 
 
 def _coarse(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -76,6 +104,8 @@ def _writing(cursor: Cursor) -> tuple[str, ...]:
     if cursor.format in ("csv", "tsv"):
         return (cursor.format, cursor.header, *(f"{key}={value}" for key, value in sorted(cursor.dialect.items())))
     of_text = ("pattern", "year", "month") if cursor.format == "text" else ()
+    if cursor.format == MESSAGE:
+        return (MESSAGE, cursor.dialect.get("registry", ""))
     return ("json", *(cursor.dialect.get(key, "") for key in ("prefix", "headers", "encoding", *of_text)))
 
 

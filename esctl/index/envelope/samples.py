@@ -30,8 +30,18 @@ def sample_values(
     from esctl.log.reader import read_table
 
     if cursor.format == MESSAGE:
+        from functools import partial
+
+        from esctl.index.decode.exact_json import Judged
+        from esctl.index.decode.framed import schemas_in, with_decoded_keys
+        from esctl.index.decode.log_rows import judge_rows
+
+        schemas = partial(schemas_in, snapshot)
         rows = read_table(snapshot, first, min(first + count - 1, snapshot.head)).combine_chunks()
-        return sample_messages(connection, judge(rows["raw"], cursor, connection), rows)
+        rows = with_decoded_keys(rows, lambda _: cursor, schemas)
+        found = judge_rows(connection, rows, lambda _: cursor, schemas)
+        whole = (column.combine_chunks() for column in (found.text, found.invalid, found.marked))
+        return sample_messages(connection, Judged(*whole), rows)
     table = read_table(snapshot, first, min(first + count - 1, snapshot.head), ["raw", "headers"])
     return [
         value

@@ -19,10 +19,14 @@ from esctl.index.envelope.presets import PRESETS
 from esctl.index.envelope.recognise import fitted
 from esctl.index.envelope.times.of_sample import Blocks, Told, told_of
 from esctl.log.store_state import StoreState
-from esctl.model import MESSAGE, Cursor, MappingConfig, Stanza
+from esctl.model import MESSAGE, SCHEMA, Cursor, MappingConfig, Stanza
 
 Sample = Callable[[], list[Any]]
 """Gives the first records of a source, parsed."""
+
+
+_SCHEMAS = Stanza("schemas", type=("=schema",), order="position", ignore_types=("schema",))
+"""How schemas are read that are kept beside the records that they decode: they are of no entity."""
 
 
 def stanza_of(
@@ -65,6 +69,8 @@ def _with_times(stanza: Stanza, detection: Detection | None, told: Told) -> tupl
 def _chosen(
     config: MappingConfig, source: str, recorded: Stanza | None, cursor: Cursor, sample: Sample
 ) -> tuple[Stanza, Detection | None]:
+    if cursor.format == SCHEMA:
+        return _SCHEMAS, None
     configured = stanza_for(config, source)
     if configured is not None and configured.name != RECOGNISED:
         stanza = _finished(config, source, configured, cursor, sample, recorded)

@@ -102,7 +102,7 @@ def _avro(file: Any) -> Iterator[bytes]:
     import fastavro
 
     for record in fastavro.reader(file):
-        yield _written(record).encode()
+        yield written_value(record).encode()
 
 
 def _evtx(file: Any) -> Iterator[bytes]:
@@ -116,13 +116,13 @@ def _evtx(file: Any) -> Iterator[bytes]:
 _READERS: dict[str, Callable[[Any], Iterator[bytes]]] = {"avro": _avro, "evtx": _evtx}
 
 
-def _written(value: Any) -> str:
-    """Write a value of Avro as JSON text."""
+def written_value(value: Any) -> str:
+    """Write a value of Avro as JSON text, exactly."""
     if isinstance(value, dict):
-        members = (f"{json.dumps(str(key), ensure_ascii=False)}:{_written(each)}" for key, each in value.items())
+        members = (f"{json.dumps(str(key), ensure_ascii=False)}:{written_value(each)}" for key, each in value.items())
         return "{" + ",".join(members) + "}"
     if isinstance(value, list | tuple):
-        return "[" + ",".join(map(_written, value)) + "]"
+        return "[" + ",".join(map(written_value, value)) + "]"
     if isinstance(value, Decimal) and value.is_finite():
         return f"{value:f}"
     if isinstance(value, float) and not math.isfinite(value):

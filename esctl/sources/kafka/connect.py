@@ -11,8 +11,10 @@ from msgspec.structs import replace
 from esctl.errors import UsageError
 from esctl.model import Cursor, KafkaCursor
 from esctl.sources.kafka.assigned import Assigned, Plan, ReplanNeeded
+from esctl.sources.kafka.framing import Framing, with_registry
 from esctl.sources.kafka.places import Partition, Place, Start, begin, first, parse_place, source_name
 from esctl.sources.kafka.properties import client_properties, expand
+from esctl.sources.kafka.registry import Schemas, schemas_of
 from esctl.sources.kafka.topics import BrokerAwayError, Brokers, Topic
 from esctl.sources.live import Live, Note, without_secrets
 from esctl.sources.names import generations, next_name
@@ -32,6 +34,7 @@ class Asked(Struct, frozen=True):
     begin: Place | None
     until: Place
     recreated: str
+    schemas: Schemas | None = None
 
 
 def connect(live: Live, note: Note) -> KafkaSource:
@@ -53,6 +56,7 @@ def connect(live: Live, note: Note) -> KafkaSource:
         parse_place(options["from"], "--from") if "from" in options else None,
         parse_place(options.get("until", "end"), "--until", ends=True),
         recreated,
+        schemas_of(expand(options.get("registry", ""), "--registry"), options.get("schema-dir", ""), live.where),
     )
     properties = client_properties(brokers, options.get("properties", ""), live.properties, live.where)
     source = KafkaSource(Brokers(properties, live.where), asked, note)
@@ -138,8 +142,9 @@ class KafkaSource:
             )  # fmt: skip
         else:
             start = first(next_name(name, known), self.cluster, partition, asked or Place())
-        compacted = partition.topic in self._compacted
-        return replace(start, cursor=replace(start.cursor, compacted=start.cursor.compacted or compacted))
+        compacted = start.cursor.compacted or partition.topic in self._compacted
+        registry = self.asked.schemas.name if self.asked.schemas is not None else ""
+        return replace(start, cursor=with_registry(replace(start.cursor, compacted=compacted), registry))
 
 
 class KafkaReader:
@@ -175,10 +180,14 @@ class KafkaReader:
 
     def _deliveries(self, known: dict[str, Cursor], plan: Plan) -> Iterator[Delivery]:
         assigned = Assigned(self._source.brokers, self._source.note)
+        framing = Framing(self._source.asked.schemas, self._source.note)
         try:
+            for delivery in framing.begin(known, self._names):
+                known[delivery.source] = delivery.cursor
+                yield delivery
             assigned.begin(plan, known)
             while not assigned.is_done:
-                for delivery in self._taken(assigned, known, plan):
+                for delivery in framing.with_schemas(self._taken(assigned, known, plan), known):
                     known[delivery.source] = delivery.cursor
                     yield delivery
                 if assigned.away > PATIENCE:
@@ -208,7 +217,7 @@ class FollowedTopics:
     def __init__(self, source: KafkaSource) -> None:
         self._source = source
         self._assigned: Assigned | None = None
-        self._cursors: dict[str, Cursor] = {}
+        self._framing = Framing(source.asked.schemas, source.note)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -226,9 +235,10 @@ class FollowedTopics:
             plan = self._source.plan(known, pinned=False)
             self._assigned = Assigned(self._source.brokers, self._source.note)
             self._assigned.begin(plan, known)
+            yield from self._framing.begin(known, self._assigned.names)
         size = 0
         while size < limit:
-            found = self._taken(self._assigned, known)
+            found = self._framing.with_schemas(self._taken(self._assigned, known), known)
             yield from found
             size += sum(each.batch.nbytes for each in found)
             if not found:

@@ -1,0 +1,217 @@
+"""Values and keys that name their schema, as Confluent's serializers write them, as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from msgspec import Struct, field
+
+from esctl.log.store_state import StoreState
+from esctl.model import MESSAGE, Cursor, SchemasCursor
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Decode = Callable[[bytes, bytes], bytes]
+"""Reads what follows a frame as JSON text, given what a header tells more of its type.
+
+It raises whatever a library does for bytes that are not of its schema.
+"""
+PREFIX = "schemas:"
+_HEADERS = {"raw": "__value_schema_id", "key": "__key_schema_id"}
+
+
+class Schemas(Struct):
+    """The schemas of a store, by registry and id or GUID."""
+
+    records: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    _decoders: dict[tuple[str, str], Decode | str] = field(default_factory=dict)
+
+    def add(self, lines: bytes) -> None:
+        """Take in the lines of a source of schemas; one that is none is passed over."""
+        for line in lines.splitlines():
+            try:
+                told = json.loads(line)
+                self.records[str(told["registry"]), str(told["id"])] = told
+            except (ValueError, KeyError, TypeError):
+                continue
+
+    def decoder(self, registry: str, key: str) -> Decode | str:
+        """Return what decodes with a schema, or why nothing does."""
+        if (registry, key) not in self._decoders:
+            self._decoders[registry, key] = self._made(registry, key)
+        return self._decoders[registry, key]
+
+    def _made(self, registry: str, key: str) -> Decode | str:
+        found = [told for (own, named), told in self.records.items() if named == key and registry in ("", own)]
+        if not found:
+            return f"schema {key} is not known"
+        if len({told["sha256"] for told in found}) > 1:
+            return f"schema {key} is another in each of {len(found)} registries: name one by --registry"
+        try:
+            return _DECODERS[found[0]["type"]](found[0])
+        except ImportError as error:
+            return f"schema {key} needs {error.name}: pip install 'esctl-audit[kafka]'"
+        except Exception as error:  # whatever a library says of a schema that is none
+            return f"schema {key} cannot be read: {_reason(error)}"
+
+
+_kept: dict[tuple[str, tuple[tuple[str, int], ...]], Schemas] = {}
+
+
+def schemas_in(snapshot: StoreState, table: pa.Table | None = None) -> Schemas:
+    """Return the schemas that a store has, and those in some log rows."""
+    from esctl.index.decode.log_rows import runs_of
+    from esctl.log.reader import export_raw
+
+    cursors = sorted((name, each) for name, each in snapshot.cursors.items() if isinstance(each, SchemasCursor))
+    key = (str(snapshot.path), tuple((name, each.records) for name, each in cursors))
+    if key not in _kept:
+        _kept.clear()
+        found = _kept[key] = Schemas()
+        for name, _ in cursors:
+            found.add(b"".join(export_raw(snapshot, name, skip_erased=True)))
+    found = _kept[key]
+    for source, start, stop in runs_of(table) if table is not None else ():
+        if table is not None and source.startswith(PREFIX) and source not in snapshot.cursors:
+            found = Schemas(dict(found.records))
+            found.add(b"".join(table["raw"].slice(start, stop - start).to_pylist()))
+    return found
+
+
+def decoded(rows: pa.Table, name: str, cursor: Cursor, schemas: Schemas) -> tuple[pa.Array, dict[int, str]]:
+    """Decode the column `raw` or `key` of log rows; what is not framed stays, and what cannot be read has a reason."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = _one(rows[name])
+    framed = pc.fill_null(pc.is_in(pc.binary_slice(column, 0, 1), value_set=pa.array([b"\0"], column.type)), False)
+    guids = _guids(rows, _HEADERS[name])
+    places = sorted({*pc.indices_nonzero(framed).to_pylist(), *guids})
+    if not places:
+        return column, {}
+    values: list[bytes | None] = []
+    reasons: dict[int, str] = {}
+    for place, raw in zip(places, column.take(pa.array(places)).to_pylist(), strict=True):
+        value = _decoded(raw, guids.get(place, ("", b"")), cursor.dialect.get("registry", ""), schemas)
+        values.append(value if isinstance(value, bytes) else None)
+        if isinstance(value, str):
+            reasons[place] = value
+    mask = pc.is_in(pa.array(range(len(column))), value_set=pa.array(places))
+    return pc.replace_with_mask(column, mask, pa.array(values, column.type)), reasons
+
+
+def with_decoded_keys(table: pa.Table, cursor_of: Callable[[str], Cursor], schemas: Callable[[], Schemas]) -> pa.Table:
+    """Return log rows whose keys are decoded where they name a schema; of one that cannot be, the bytes stay."""
+    import pyarrow as pa
+
+    from esctl.index.decode.log_rows import runs_of
+
+    if "key" not in table.column_names or table["key"].null_count == table.num_rows:
+        return table
+    parts = []
+    for source, start, stop in runs_of(table):
+        rows, cursor = table.slice(start, stop - start), cursor_of(source)
+        parts.append(_key_texts(rows, cursor, schemas) if cursor.format == MESSAGE else _one(rows["key"]))
+    return table.set_column(table.schema.get_field_index("key"), "key", pa.concat_arrays(parts))
+
+
+def _key_texts(rows: pa.Table, cursor: Cursor, schemas: Callable[[], Schemas]) -> pa.Array:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys = _one(rows["key"])
+    framed = pc.is_in(pc.binary_slice(keys, 0, 1), value_set=pa.array([b"\0"], keys.type))
+    if not pc.any(framed).as_py() and not _guids(rows, _HEADERS["key"]):
+        return keys
+    found, reasons = decoded(rows, "key", cursor, schemas())
+    were, texts = keys.to_pylist(), found.to_pylist()
+    told = [were[row] if row in reasons else _bare(were[row], text) for row, text in enumerate(texts)]
+    return pa.array(told, keys.type)
+
+
+def _bare(before: bytes | None, key: bytes | None) -> bytes | None:
+    """Return a decoded key: of a JSON string, what it says."""
+    if key is None or key is before or not key.startswith(b'"'):
+        return key
+    return str(json.loads(key)).encode()
+
+
+def _decoded(raw: bytes | None, named: tuple[str, bytes], registry: str, schemas: Schemas) -> bytes | str | None:
+    if raw is None:
+        return None
+    guid, more = named
+    key, body = (guid, raw) if guid else (str(int.from_bytes(raw[1:5], "big")), raw[5:])
+    if not guid and len(raw) < 5:
+        return "neither JSON nor framed by a schema"
+    decode = schemas.decoder(registry, key)
+    if isinstance(decode, str):
+        return decode
+    try:
+        return decode(more, body)
+    except Exception as error:  # whatever a library raises for bytes that lie about themselves
+        return f"it is not of its schema {key}: {_reason(error)}"
+
+
+def _guids(rows: pa.Table, header: str) -> dict[int, tuple[str, bytes]]:
+    """Return the GUIDs that headers name, by row, with what follows them there."""
+    headers = rows["headers"]
+    if headers.null_count == len(headers):
+        return {}
+    found = {}
+    for row, each in enumerate(headers.to_pylist()):
+        for told in each or ():
+            value = told["value"]
+            if told["name"] == header and value is not None and len(value) > 16 and value[0] == 1:
+                found[row] = str(UUID(bytes=value[1:17])), value[17:]
+    return found
+
+
+def _reason(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
+
+
+def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    import pyarrow as pa
+
+    if isinstance(column, pa.Array):
+        return column
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+
+
+def _avro(told: Mapping[str, Any]) -> Decode:
+    import fastavro
+
+    from esctl.sources.formats.packed import written_value
+
+    named: dict[str, Any] = {}
+    for each in told["references"]:
+        fastavro.parse_schema(json.loads(each["schema"]), named_schemas=named)
+    schema = fastavro.parse_schema(json.loads(told["schema"]), named_schemas=named)
+
+    def decode(_: bytes, body: bytes) -> bytes:
+        stream = BytesIO(body)
+        value = fastavro.schemaless_reader(stream, schema, None, return_record_name=False)
+        if stream.tell() != len(body):
+            raise ValueError(f"{len(body) - stream.tell()} bytes are left over")
+        return written_value(value).encode()
+
+    return decode
+
+
+def _json(told: Mapping[str, Any]) -> Decode:
+    json.loads(told["schema"])
+    return lambda _, body: body
+
+
+def _protobuf(told: Mapping[str, Any]) -> Decode:
+    from esctl.index.decode.protobuf import protobuf_decoder
+
+    return protobuf_decoder(told)
+
+
+_DECODERS: Mapping[str, Callable[[Mapping[str, Any]], Decode]] = {"AVRO": _avro, "JSON": _json, "PROTOBUF": _protobuf}

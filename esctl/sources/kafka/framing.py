@@ -1,0 +1,126 @@
+"""Which schemas records name, and these schemas as records of a source of their own, before what they decode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from msgspec.structs import replace
+
+from esctl.model import SCHEMA as SCHEMA_RECORDS
+from esctl.model import Cursor, KafkaCursor, SchemasCursor
+from esctl.sources.kafka.registry import Schemas
+from esctl.sources.pieces import SCHEMA
+from esctl.sources.protocol import Delivery
+
+SCHEMA_HEADERS = ("__value_schema_id", "__key_schema_id")
+
+
+def schema_keys(batch: pa.RecordBatch) -> set[str]:
+    """Return the ids and GUIDs of schemas that the values and keys of records name."""
+    found: set[str] = set()
+    for name in ("raw", "key"):
+        column = batch.column(name)
+        first = pc.binary_slice(column, 0, 1)
+        framed = column.filter(pc.fill_null(pc.is_in(first, value_set=pa.array([b"\0"], column.type)), False))
+        for each in pc.unique(pc.binary_slice(framed, 0, 5)).to_pylist():
+            found |= {str(int.from_bytes(each[1:5], "big"))} if len(each) == 5 else set()
+    headers = batch.column("headers")
+    if headers.null_count < len(headers):
+        inner = pc.list_flatten(headers)
+        named = pc.is_in(inner.field("name"), value_set=pa.array(SCHEMA_HEADERS))
+        for each in pc.unique(inner.field("value").filter(named)).to_pylist():
+            found |= {str(UUID(bytes=each[1:17]))} if each is not None and len(each) > 16 and each[0] == 1 else set()
+    return found
+
+
+class Framing:
+    """Adds to deliveries the schemas that they need, each asked for once."""
+
+    def __init__(self, schemas: Schemas | None, note: Callable[[str], None]) -> None:
+        self._schemas, self._note = schemas, note
+        self._missing: set[str] = set()
+        self._waiting: dict[str, frozenset[str]] = {}  # by source, the schemas that its records wait for
+
+    @property
+    def registry(self) -> str:
+        """Return the name of the registry, "" where there is none."""
+        return self._schemas.name if self._schemas is not None else ""
+
+    def begin(self, known: Mapping[str, Cursor], sources: Iterable[str]) -> list[Delivery]:
+        """Return the schemas that records which are known wait for, and those that are all at hand."""
+        for source in sources:
+            waiting = known[source].dialect.get("waiting", "") if source in known else ""
+            self._waiting[source] = frozenset(waiting.split(",")) - {""}
+        if self._schemas is None:
+            return []
+        waited = frozenset().union(*self._waiting.values())
+        found = self._found(waited | frozenset(self._schemas.all()), known)
+        came = sorted(waited & set(found[0].cursor.ids)) if found else []  # type: ignore[attr-defined]
+        if came:
+            self._note(f"schema {', '.join(came)} is here now; to decode the records that waited for it: esctl reindex")
+        return found
+
+    def with_schemas(self, deliveries: Iterable[Delivery], known: Mapping[str, Cursor]) -> list[Delivery]:
+        """Return deliveries, after the schemas that they need, and with what they wait for in their cursors."""
+        told: list[Delivery] = []
+        known = dict(known)
+        for each in deliveries:
+            keys = schema_keys(each.batch) if each.batch.num_rows else set()
+            if keys and self._schemas is not None:
+                for schema in self._found(keys, known):
+                    known[schema.source] = schema.cursor
+                    told.append(schema)
+            there = self._ids(known)
+            lacking = keys - there
+            before = self._waiting.get(each.source, frozenset())
+            waiting = self._waiting[each.source] = frozenset((before | lacking) - there)
+            if lacking - before:
+                self._tell_lacking(each.source, sorted(lacking - before))
+            dialect = {name: text for name, text in each.cursor.dialect.items() if name != "waiting"}
+            more = {"waiting": ",".join(sorted(waiting))} if waiting else {}
+            told.append(Delivery(each.source, each.batch, replace(each.cursor, dialect={**dialect, **more}), each.read))
+        return told
+
+    def _tell_lacking(self, source: str, keys: list[str]) -> None:
+        what = "not known: --registry, --schema-dir" if self._schemas is None else f"not in {self.registry}"
+        self._note(f"{source}: schema {', '.join(keys)} is {what}; its records are kept, and wait for it")
+
+    def _ids(self, known: Mapping[str, Cursor]) -> set[str]:
+        cursors = (cursor for cursor in known.values() if isinstance(cursor, SchemasCursor))
+        own = (each for each in cursors if not self.registry or each.registry == self.registry)
+        return {key for each in own for key in each.ids}
+
+    def _found(self, keys: Iterable[str], known: Mapping[str, Cursor]) -> list[Delivery]:
+        """Fetch schemas that are neither known nor known to be missing, as one delivery."""
+        assert self._schemas is not None
+        source = f"schemas:{self.registry}"
+        cursor = known.get(source)
+        if not isinstance(cursor, SchemasCursor):
+            cursor = SchemasCursor(self.registry, (), format=SCHEMA_RECORDS)
+        records = []
+        for key in sorted(set(keys) - set(cursor.ids) - self._missing):
+            record = self._schemas.find(key)
+            if record is None:
+                self._missing.add(key)
+                continue
+            records.append(record)
+            cursor = replace(cursor, ids=(*cursor.ids, key), records=cursor.records + 1)
+        if not records:
+            return []
+        return [Delivery(source, _batch(records, cursor.records - len(records)), cursor)]
+
+
+def _batch(records: list[bytes], first: int) -> pa.RecordBatch:
+    offsets = pa.array(range(first, first + len(records)), pa.int64())
+    columns: list[Any] = [offsets, pa.array(records, pa.large_binary())]
+    columns += [pa.nulls(len(records), SCHEMA.field(name).type) for name in ("key", "headers", "source_time")]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+def with_registry(cursor: KafkaCursor, registry: str) -> KafkaCursor:
+    """Return a cursor that names the registry of its records, where one is given."""
+    return replace(cursor, dialect={**cursor.dialect, "registry": registry}) if registry else cursor

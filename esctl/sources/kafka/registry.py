@@ -1,0 +1,171 @@
+"""Schemas of a registry, or of a folder: as records that are kept beside those that they decode."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+from msgspec import Struct
+
+from esctl.errors import InputError, UsageError
+from esctl.named import read_named
+from esctl.sources.live import without_secrets
+
+_LARGEST = 16 << 20
+_SECONDS = 15.0
+_MOST_REFERENCES = 1000
+_KINDS = {".avsc": "AVRO", ".json": "JSON", ".proto": "PROTOBUF"}
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Schemas(Protocol):
+    """Where schemas are had from."""
+
+    @property
+    def name(self) -> str:
+        """Return what tells it from others, without secrets."""
+
+    def find(self, key: str) -> bytes | None:
+        """Return the schema of an id or GUID as a record, None where it is not there. Raises InputError."""
+
+    def all(self) -> Sequence[str]:
+        """List the ids of all schemas, where they need not be asked for one by one."""
+
+
+def schema_record(registry: str, key: str, kind: str, text: str, references: Sequence[Mapping[str, str]]) -> bytes:
+    """Write a schema, with those that it refers to, as one line of JSON."""
+    told = {"registry": registry, "id": key, "type": kind, "schema": text, "references": list(references)}
+    digest = sha256(json.dumps([kind, text, list(references)], sort_keys=True).encode()).hexdigest()
+    return json.dumps({**told, "sha256": digest}, ensure_ascii=False).encode() + b"\n"
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Follow no redirect: it might lead anywhere."""
+
+
+class Registry(Struct):
+    """A registry with Confluent's interface."""
+
+    url: str
+    authorization: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return its URL without secrets."""
+        return without_secrets(self.url).rstrip("/")
+
+    def find(self, key: str) -> bytes | None:
+        """Ask for a schema, and for those that it refers to."""
+        path = f"schemas/guids/{key}" if _GUID.fullmatch(key) else f"schemas/ids/{int(key)}"
+        found = self._get(path)
+        if found is None:
+            return None
+        kind = str(found.get("schemaType") or "AVRO")
+        return schema_record(self.name, key, kind, str(found["schema"]), self._references(found, set()))
+
+    def all(self) -> Sequence[str]:
+        """List none: a registry may have thousands."""
+        return ()
+
+    def _references(self, found: Mapping[str, Any], seen: set[tuple[str, int]]) -> list[dict[str, str]]:
+        """Return the schemas that one refers to, each after those that it refers to itself."""
+        told: list[dict[str, str]] = []
+        for each in found.get("references") or ():
+            spot = (str(each["subject"]), int(each["version"]))
+            if spot in seen:
+                continue
+            seen.add(spot)
+            if len(seen) > _MOST_REFERENCES:
+                raise InputError(f"{self.name}: a schema refers to more than {_MOST_REFERENCES} others", "")
+            inner = self._get(f"subjects/{quote(spot[0], safe='')}/versions/{spot[1]}")
+            if inner is not None:
+                told += [*self._references(inner, seen), {"name": str(each["name"]), "schema": str(inner["schema"])}]
+        return told
+
+    def _get(self, path: str) -> Mapping[str, Any] | None:
+        headers = {"Accept": "application/vnd.schemaregistry.v1+json"}
+        if self.authorization:
+            headers["Authorization"] = self.authorization
+        try:
+            request = Request(f"{self.url.rstrip('/')}/{path}", headers=headers)
+            with build_opener(_NoRedirects).open(request, timeout=_SECONDS) as answer:
+                found = json.loads(answer.read(_LARGEST))
+        except HTTPError as error:
+            if error.code == 404:
+                return None
+            hint = "its user goes into the URL: --registry 'https://${USER}:${PASSWORD}@host'"
+            raise InputError(f"{self.name}: the registry answers {error.code}", hint) from None
+        except (URLError, OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or type(error).__name__
+            raise InputError(f"{self.name}: the registry does not answer: {reason}", "is its URL right?") from None
+        if not isinstance(found, dict) or "schema" not in found:
+            raise InputError(f"{self.name}: the registry answers what is no schema", "is it one of Confluent's kind?")
+        return found
+
+
+class Folder(Struct):
+    """A folder of schemas in files that are named by their ids: 7.avsc, 8.proto, 9.json."""
+
+    path: str
+
+    @property
+    def name(self) -> str:
+        """Return the folder's name as it was given."""
+        return Path(self.path).name
+
+    def find(self, key: str) -> bytes | None:
+        """Read the schema of an id; all files beside it are what it may refer to."""
+        for suffix, kind in _KINDS.items():
+            file = Path(self.path) / f"{key}{suffix}"
+            if file.is_file():
+                others = sorted(each for each in Path(self.path).glob(f"*{suffix}") if not _is_id(each.stem))
+                return schema_record(
+                    self.name, key, kind, _text(file), [{"name": each.name, "schema": _text(each)} for each in others]
+                )
+        return None
+
+    def all(self) -> Sequence[str]:
+        """List the ids of all files."""
+        return sorted({each.stem for each in Path(self.path).iterdir() if each.suffix in _KINDS and _is_id(each.stem)})
+
+
+def _is_id(stem: str) -> bool:
+    return stem.isdecimal() or _GUID.fullmatch(stem) is not None
+
+
+def _text(file: Path) -> str:
+    try:
+        return read_named(file, _LARGEST).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{file}: {getattr(error, 'strerror', None) or 'no UTF-8'}", "it has to hold a schema"
+        ) from None
+
+
+def schemas_of(url: str, folder: str, where: str) -> Schemas | None:
+    """Return where schemas are had from, as `--registry` and `--schema-dir` say. Raises UsageError."""
+    if url and folder:
+        raise UsageError("--registry cannot be combined with --schema-dir", "leave one of them out")
+    if folder:
+        if not Path(folder).is_dir():
+            raise UsageError(
+                f"--schema-dir {folder} is no folder", "its files are named by ids: 7.avsc, 8.proto, 9.json"
+            )
+        return Folder(folder)
+    if not url:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UsageError(f"{where}: --registry is no URL of http or https", "as in --registry http://localhost:8081")
+    user, at, host = parts.netloc.rpartition("@")
+    bare = urlunsplit((parts.scheme, host, parts.path, "", ""))
+    return Registry(bare, f"Basic {base64.b64encode(user.encode()).decode()}" if at else "")
