@@ -98,7 +98,7 @@ def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = 
         return
     if not shared.quiet:
         from esctl.ask.events.bound_notes import known_note
-        from esctl.ask.scope.notes import erased_note, findings_note
+        from esctl.ask.scope.notes import erased_note, findings_note, lost_note
 
         for point in (at, *points):
             echo_bound(store, shared, point)
@@ -108,8 +108,9 @@ def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = 
             diagnostics.note(f"without {skipped.text}: {skipped.count} event{'s' * (skipped.count != 1)}")
         if noted and (line := findings_note(scope, at)):
             diagnostics.note(line)
-        if line := erased_note(scope, at):
-            diagnostics.note(line)
+        for line in (erased_note(scope, at), lost_note(scope)):
+            if line:
+                diagnostics.note(line)
     if shared.basis or shared.basis_from is not None:
         _tell_basis(shared, store, store.basis_of(scope, (at, *points)))
 

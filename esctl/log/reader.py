@@ -109,6 +109,12 @@ def export_raw(snapshot: StoreState, source: str, *, skip_erased: bool = False) 
     if cursor is None:
         near = difflib.get_close_matches(source, snapshot.cursors, 1)
         raise NotFoundError(f"no source {source!r} in the log", did_you_mean(near))
+    check_whole(snapshot, source, skip_erased=skip_erased)
+    return _pieces(snapshot, source, cursor.header, cursor.tail if isinstance(cursor, FileCursor) else "")
+
+
+def check_whole(snapshot: StoreState, source: str, *, skip_erased: bool) -> None:
+    """Raise InputError where records of a source were erased, unless they may be left out."""
     erased = erased_of(snapshot, source)
     if erased and not skip_erased:
         raise InputError(
@@ -116,7 +122,6 @@ def export_raw(snapshot: StoreState, source: str, *, skip_erased: bool = False) 
             "exactly",
             "leave them out with --skip-erased",
         )
-    return _pieces(snapshot, source, cursor.header, cursor.tail if isinstance(cursor, FileCursor) else "")
 
 
 def _pieces(snapshot: StoreState, source: str, header: str, tail: str) -> Iterator[bytes]:

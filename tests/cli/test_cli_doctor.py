@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from esctl.ask.health.doctor import CHECKS, OCCURRENCES, SUMMARY, examine
+from esctl.ask.health.doctor import CHECKS, OCCURRENCES, ROW_CHECKS, SUMMARY, TOPIC_CHECKS, examine
 from esctl.ask.scope.filters import Filters
 from esctl.cli.commands.doctor import LISTS
 from esctl.log.commits import create_store
@@ -129,7 +129,7 @@ def test_records_that_a_clock_gone_back_did_not_date_are_told_for_good(tmp_path:
 
 
 def test_each_check_has_a_flag_that_lists_what_it_found() -> None:
-    assert sorted(LISTS) == sorted(check.name for check in CHECKS)
+    assert sorted(LISTS) == sorted(check.name for check in (*CHECKS, *ROW_CHECKS, *TOPIC_CHECKS))
 
 
 def test_fields_of_several_types_are_found_however_many_fields_there_are(tmp_path: Path) -> None:

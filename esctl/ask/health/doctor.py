@@ -9,6 +9,7 @@ from msgspec import Struct
 from esctl.ask.health import check_rows, checks
 from esctl.ask.health.check_fields import mixed_types
 from esctl.ask.health.check_sequences import gaps
+from esctl.ask.health.check_topics import partitions, topics_of
 from esctl.ask.health.checks import CheckContext, HealthCheck
 from esctl.ask.health.read_twice import read_twice
 from esctl.ask.health.repeats import repeats
@@ -46,6 +47,8 @@ ROW_CHECKS = (
     HealthCheck("unseen", "a row that is told of in parts alone", check_rows.unseen),
 )
 """Those of change logs, which are made where there is one."""
+TOPIC_CHECKS = (HealthCheck("partitions", "an entity with events in several partitions of a topic", partitions),)
+"""Those of topics, which are made where there are several partitions."""
 
 SUMMARY = (
     Column("check", "text"),
@@ -83,7 +86,8 @@ def examine(scope: Scope, filters: Filters) -> list[Result]:
     """Make every check over the events of a scope, within the filters' times."""
     check_entities(scope)
     context = CheckContext(scope, filters)
-    made = (*CHECKS, *ROW_CHECKS) if any(map(has_rows, scope.view.manifest.stanzas)) else CHECKS
+    rows = ROW_CHECKS if any(map(has_rows, scope.view.manifest.stanzas)) else ()
+    made = (*CHECKS, *rows, *(TOPIC_CHECKS if len(topics_of(context)) > 1 else ()))
     return [_result(context, check) for check in made]
 
 
@@ -127,7 +131,7 @@ def occurrences(scope: Scope, filters: Filters, names: Sequence[str]) -> Answer:
     """Return what some checks found: one row per event, and per entity that it concerns."""
     check_entities(scope)
     context = CheckContext(scope, filters)
-    chosen = [check for check in (*CHECKS, *ROW_CHECKS) if check.name in names]
+    chosen = [check for check in (*CHECKS, *ROW_CHECKS, *TOPIC_CHECKS) if check.name in names]
     columns = ", ".join(f'"{column.name}"' for column in OCCURRENCES)
     parts = [
         f'SELECT {number} AS number, {literal(check.name)} AS "check", * FROM ({check.occurrences(context)})'

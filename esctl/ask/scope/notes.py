@@ -10,7 +10,7 @@ from esctl.engine.duckdb import explained, single_row
 from esctl.index.files.manifest import IS_ERASED, IS_UNDATED, UNREADABLE
 from esctl.index.pruning import Test
 from esctl.index.scan import Read
-from esctl.model import AsOf
+from esctl.model import AsOf, KafkaCursor
 
 _COUNTS = {
     "conflicts": "conflict",
@@ -59,6 +59,19 @@ def erased_note(scope: Scope, at: AsOf | None = None) -> str:
         return ""
     perhaps = ", of whatever entity" if scope.entities else ""
     return f"note: {count} erased {'event' if count == 1 else 'events'} in scope{perhaps}: esctl log --erased"
+
+
+def lost_note(scope: Scope) -> str:
+    """Return one line on records that a broker had no more when they were to be read; empty for none."""
+    cursors = {} if scope.records is None else scope.records.cursors
+    lost = {name: cursor.lost for name, cursor in cursors.items() if isinstance(cursor, KafkaCursor) and cursor.lost}
+    if not lost:
+        return ""
+    count = sum(last - first + 1 for ranges in lost.values() for first, last in ranges)
+    more = f" and {len(lost) - 1} more partitions" if len(lost) > 1 else ""
+    return (
+        f"note: up to {count} records of {next(iter(lost))}{more} were gone before they were read: esctl doctor --gaps"
+    )
 
 
 def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:

@@ -24,7 +24,7 @@ LISTS = {
     "payloads": "List events whose payload is not an object.",
     "late": "List events of a time before one that was already recorded of their entity.",
     "clock": "List events of a time before that of the record before them in their source.",
-    "gaps": "List where numbers are missing from a sequence.",
+    "gaps": "List where numbers are missing from a sequence, or records that a broker had no more.",
     "future": "List events that happened after they were recorded.",
     "undated": "List events without a time that can be read.",
     "clock-change": "List events of times that clocks show twice or never.",
@@ -34,6 +34,7 @@ LISTS = {
     "mixed-types": "List events in which a field has another JSON type than in most of their type.",
     "schema-changes": "List changes of the columns of tables in change logs.",
     "transactions": "List transactions of change logs whose changes are not those that they count.",
+    "partitions": "List where an entity goes on in another partition of a topic.",
     "unseen": "List rows of change logs that were never told whole.",
 }
 """What the flags list, each the occurrences of the check of its name."""

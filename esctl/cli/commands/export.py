@@ -15,7 +15,13 @@ from esctl.errors import UsageError
 @command
 def run(
     shared: Shared,
-    raw: Annotated[bool, typer.Option("--raw", help="Write a source's bytes exactly as they were ingested.")] = False,
+    raw: Annotated[
+        bool,
+        typer.Option(
+            "--raw",
+            help="Write a source's bytes exactly as they were ingested; of a topic, its messages as kcat -J does.",
+        ),
+    ] = False,
     source: Annotated[
         str, typer.Option("--source", metavar="NAME", help="The source, as `esctl status` names it.")
     ] = "",
@@ -39,9 +45,16 @@ def run(
                 f"sources are: {', '.join(names[:5])}{', ...' if len(names) > 5 else ''}" if names else "",
             )
         source = names[0]
-    from esctl.log.reader import erased_of, export_raw
+    from esctl.log.messages import export_messages
+    from esctl.log.reader import check_whole, erased_of, export_raw
+    from esctl.model import KafkaCursor
     from esctl.output.sink import write_bytes
 
-    write_bytes(export_raw(store.snapshot, source, skip_erased=skip_erased), shared.output)
+    cursor = store.snapshot.cursors[source]
+    if isinstance(cursor, KafkaCursor):
+        check_whole(store.snapshot, source, skip_erased=skip_erased)
+        write_bytes(export_messages(store.snapshot, source, cursor), shared.output)
+    else:
+        write_bytes(export_raw(store.snapshot, source, skip_erased=skip_erased), shared.output)
     if erased := erased_of(store.snapshot, source):
         diagnostics.note(f"note: {len(erased)} erased records of {source} are left out", shared.quiet)

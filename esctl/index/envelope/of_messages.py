@@ -35,7 +35,15 @@ def recognise_messages(sample: Sequence[Any]) -> Detection:
     is_bare = not any(each.get("key") is not None or each.get("header") for each in sample)
     if is_bare or found.stanza.name in PRESETS:
         return replace(found, stanza=_unwrapped(found.stanza))
-    return detect(sample)
+    return _without_offsets(detect(sample))
+
+
+def _without_offsets(found: Detection) -> Detection:
+    """Return what was found, without offsets as a sequence: they count in one partition, and leave numbers out."""
+    if found.stanza.sequence != ("offset",) or found.stanza.order == "sequence":
+        return found
+    rows = tuple(row for row in found.rows if row.field != "sequence")
+    return replace(found, stanza=replace(found.stanza, sequence=()), rows=rows)
 
 
 def _is_rows(stanza: Stanza) -> bool:

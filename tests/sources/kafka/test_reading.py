@@ -264,3 +264,23 @@ def test_producers_go_on_meanwhile(store: Store, broker: Broker) -> None:
         send(producer, topic, [event(1)] * 20)
         producer.flush(30)
     assert count == 100
+
+
+def test_doctor_tells_gaps_and_entities_in_several_partitions(store: Store, broker: Broker) -> None:
+    topic = broker.topic(2)
+    broker.produce(topic, [Record(event(i), f"a{i % 3}".encode(), partition=i % 2) for i in range(12)])
+    ingest(store, broker, topic)
+    assert [row["check"] for row in store.doctor().rows() if row["count"]] == ["partitions"]
+    found = store.occurrences(["partitions"]).rows()
+    assert {row["entity"] for row in found} == {"a0", "a1", "a2"}
+    assert {row["source"] for row in found} == {f"kafka:esctl-tests/{topic}/1"}
+    broker.forget(topic, 6, 0)
+    broker.produce(topic, [Record(event(i), f"a{i % 3}".encode(), partition=0) for i in range(12, 15)])
+    broker.forget(topic, 8, 0)
+    ingest(store, broker, topic, from_="beginning")
+    (gap,) = store.occurrences(["gaps"]).rows()
+    assert "offsets 6 to 7 are missing" in gap["detail"]
+    assert (gap["source"], gap["position"]) == (f"kafka:esctl-tests/{topic}/0", 13)
+    from esctl.ask.scope.notes import lost_note
+
+    assert "up to 2 records of" in lost_note(store.scope())

@@ -1,0 +1,61 @@
+"""What can be wrong with topics: records that were gone before they were read, entities in several partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from esctl.ask.health.checks import EVENT, NONE, CheckContext
+from esctl.engine.duckdb import explained, single_row
+from esctl.engine.quoting import literal
+from esctl.model import KafkaCursor
+
+
+def topics_of(context: CheckContext) -> Mapping[str, KafkaCursor]:
+    """Return the partitions of topics that the log has, by source."""
+    records = context.scope.records
+    cursors = {} if records is None else records.cursors
+    return {name: cursor for name, cursor in cursors.items() if isinstance(cursor, KafkaCursor)}
+
+
+def lost(context: CheckContext) -> list[str]:
+    """Select, for each gap in a partition, the first record after it, or the last one before where none follows."""
+    found = []
+    for name, cursor in topics_of(context).items():
+        for first, last in cursor.lost:
+            position = _beside(context, name, last)
+            what = f"offset {first} is" if first == last else f"offsets {first} to {last} are"
+            detail = f"{what} missing from {name}: the broker had deleted what was there before it was read"
+            if position is not None:
+                found.append(context.asked([f"position = {position}"], literal(detail), str(last - first + 1)))
+    return found
+
+
+def _beside(context: CheckContext, source: str, last: int) -> int | None:
+    rows = context.scope.view.relation(["position", "offset"], None, [f"source = {literal(source)}"])
+    sql = f'SELECT coalesce(min(position) FILTER ("offset" > {last}), max(position)) FROM ({rows})'
+    with explained():
+        row = single_row(context.scope.connection, sql)
+    return row[0] if row else None
+
+
+def partitions(context: CheckContext) -> str:
+    """Select the first event of an entity in each further partition of a topic that it has events in."""
+    topics: dict[tuple[str, str], list[str]] = {}
+    for name, cursor in topics_of(context).items():
+        topics.setdefault((cursor.cluster, cursor.topic), []).append(name)
+    several = [names for names in topics.values() if len(names) > 1]
+    parts = [f"SELECT * FROM ({_split(context, names)})" for names in several]
+    return " UNION ALL ".join(parts) or NONE
+
+
+def _split(context: CheckContext, sources: list[str]) -> str:
+    listed = ", ".join(map(literal, sources))
+    conditions = [f"source IN ({listed})", "entity IS NOT NULL", "duplicate_of IS NULL", "invalid IS NULL"]
+    rows = context.events(EVENT, conditions)
+    per = "OVER (PARTITION BY kind, entity ORDER BY position)"
+    detail = literal("its entity has events in another partition too, and between these there is no order by offset: ")
+    columns = ", ".join(EVENT)
+    return f"""SELECT {columns}, {detail} || first_source AS detail, CAST(NULL AS DOUBLE) AS weight
+        FROM (SELECT *, first_value(source) {per} AS first_source,
+                     row_number() OVER (PARTITION BY kind, entity, source ORDER BY position) AS number FROM ({rows}))
+        WHERE source <> first_source AND number = 1 AND wanted"""

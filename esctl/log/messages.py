@@ -1,0 +1,44 @@
+"""The records of a topic as lines of JSON, with all that they came with, as `kcat -J` dumps messages."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow.compute as pc
+
+from esctl.log.reader import iter_batches
+from esctl.log.store_state import StoreState
+from esctl.model import KafkaCursor
+
+_ROWS = 8192
+
+
+def export_messages(snapshot: StoreState, source: str, cursor: KafkaCursor) -> Iterator[bytes]:
+    """Return the messages of a partition, in order; what is no UTF-8 stands as an object of its base64.
+
+    Erased ones are left out.
+    """
+    columns = ["position", "source", "offset", "key", "headers", "source_time", "raw", "erased_leaf"]
+    for batch in iter_batches(snapshot, 1, snapshot.head, _ROWS, columns):
+        own = batch.filter(pc.and_(pc.equal(batch["source"], source), pc.is_null(batch["erased_leaf"])))
+        yield b"".join(_line(row, cursor) for row in own.to_pylist())
+
+
+def _line(row: dict[str, Any], cursor: KafkaCursor) -> bytes:
+    told = {"topic": cursor.topic, "partition": cursor.partition, "offset": row["offset"]}
+    if row["source_time"] is not None:
+        told["ts"] = round(row["source_time"].timestamp() * 1000)
+    if row["headers"] is not None:
+        told["headers"] = [part for each in row["headers"] for part in (each["name"], _text(each["value"]))]
+    told |= {"key": _text(row["key"]), "payload": _text(row["raw"])}
+    return json.dumps(told, ensure_ascii=False).encode() + b"\n"
+
+
+def _text(data: bytes | None) -> Any:
+    try:
+        return None if data is None else data.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data or b"").decode()}
