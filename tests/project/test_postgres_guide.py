@@ -1,4 +1,4 @@
-"""The guide to a view in PostgreSQL is true: its commands run, and give what is written below them.
+"""The guides to PostgreSQL are true: their commands run, and give what is written below them.
 
 `ESCTL_UPDATE_GUIDE=1` writes the outputs anew.
 """
@@ -14,19 +14,21 @@ import pytest
 from tests.support import postgres
 from tests.support.readme_examples import ROOT, Run, environment, examples, execute, matches, updated
 
-GUIDE = ROOT / "docs" / "guides" / "view-in-postgresql.md"
+GUIDES = ("view-in-postgresql.md", "follow-postgresql.md")
 pytestmark = pytest.mark.skipif(bool(postgres.why_not()), reason=postgres.why_not() or "there is a server")
 
 
-def test_the_guide_is_true(tmp_path: Path) -> None:
+@pytest.mark.parametrize("guide", GUIDES)
+def test_a_guide_is_true(guide: str, tmp_path: Path) -> None:
     programs = postgres.programs()
     assert programs is not None
     shutil.copytree(ROOT / "sample_logs", tmp_path / "sample_logs", ignore=shutil.ignore_patterns(".esctl"))
     env = environment(tmp_path)
-    text = GUIDE.read_text(encoding="utf-8")
+    path = ROOT / "docs" / "guides" / guide
+    text = path.read_text(encoding="utf-8")
     runs, where = [], tmp_path
-    with postgres.server() as end:
-        env |= {"PGHOST": end.removeprefix("?host="), "PGUSER": postgres.USER, "PGDATABASE": "postgres"}
+    with postgres.running(**postgres.LOGICAL) as server:
+        env |= {"PGHOST": str(server.folder), "PGUSER": postgres.USER, "PGDATABASE": "postgres"}
         env["PATH"] = os.pathsep.join([env["PATH"], str(programs)])
         for example in examples(text):
             if example.command.startswith("cd "):
@@ -35,7 +37,7 @@ def test_the_guide_is_true(tmp_path: Path) -> None:
             else:
                 runs.append(execute(example, where, env))
     if os.environ.get("ESCTL_UPDATE_GUIDE"):
-        GUIDE.write_text(updated(text, runs), encoding="utf-8")
+        path.write_text(updated(text, runs), encoding="utf-8")
         return
     for done in runs:
         assert done.code == 0, (done.example.command, done.output)
