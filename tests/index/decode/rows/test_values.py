@@ -100,3 +100,65 @@ def test_values_inside_arrays_structs_and_maps_are_converted() -> None:
     assert convert is not None
     expected = {"days": ["1970-01-02", None], "by": {"a": "1970-01-03"}, "n": 5}
     assert convert({"days": [1, None], "by": {"a": 2}, "n": 5}) == expected
+
+
+DEBEZIUM_TIME, DEBEZIUM_DATA = "io.debezium.time.", "io.debezium.data."
+CONNECT = "org.apache.kafka.connect.data."
+WKB = {"x": 1.0, "y": 2.0, "wkb": "AQEAAAAAAAAAAADwPwAAAAAAAABA", "srid": 4326}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        (DEBEZIUM_TIME + "Date", 19783, "2024-03-01"),
+        (DEBEZIUM_TIME + "Date", -141_427, "1582-10-15"),
+        (DEBEZIUM_TIME + "Time", 32_400_001, "09:00:00.001"),
+        (DEBEZIUM_TIME + "MicroTime", 32_400_000_001, "09:00:00.000001"),
+        (DEBEZIUM_TIME + "NanoTime", 32_400_000_000_001, "09:00:00.000000001"),
+        (DEBEZIUM_TIME + "Timestamp", 1_709_283_600_120, "2024-03-01T09:00:00.12"),
+        (DEBEZIUM_TIME + "MicroTimestamp", -1, "1969-12-31T23:59:59.999999"),
+        (DEBEZIUM_TIME + "NanoTimestamp", 1_709_283_600_000_000_007, "2024-03-01T09:00:00.000000007"),
+        (DEBEZIUM_TIME + "ZonedTimestamp", "2024-03-01T09:00:00.123456Z", "2024-03-01T09:00:00.123456Z"),
+        (DEBEZIUM_TIME + "ZonedTime", "09:00:00+02:00", "09:00:00+02:00"),
+        (DEBEZIUM_TIME + "IsoDate", "2024-03-01Z", "2024-03-01Z"),
+        (DEBEZIUM_TIME + "Year", 2024, 2024),
+        (DEBEZIUM_TIME + "Interval", "P1Y2M3DT4H5M6.78S", "P1Y2M3DT4H5M6.78S"),
+        (DEBEZIUM_TIME + "MicroDuration", 37_091_106_780_000, 37_091_106_780_000),
+        (DEBEZIUM_TIME + "NanoDuration", 1, 1),
+        (CONNECT + "Date", 0, "1970-01-01"),
+        (CONNECT + "Time", 1, "00:00:00.001"),
+        (CONNECT + "Timestamp", 0, "1970-01-01T00:00:00"),
+        (DEBEZIUM_DATA + "Enum", "paid", "paid"),
+        (DEBEZIUM_DATA + "EnumSet", "a,c", "a,c"),
+        (DEBEZIUM_DATA + "Json", '{"a": 1.50}', '{"a": 1.50}'),
+        (DEBEZIUM_DATA + "Xml", "<a/>", "<a/>"),
+        (DEBEZIUM_DATA + "Uuid", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"),
+        (DEBEZIUM_DATA + "Ltree", "a.b", "a.b"),
+        (DEBEZIUM_DATA + "Bits", "Fw==", "Fw=="),
+        (DEBEZIUM_DATA + "geometry.Point", WKB, WKB),
+        (DEBEZIUM_DATA + "geometry.Geometry", {"wkb": "AA==", "srid": None}, {"wkb": "AA==", "srid": None}),
+        (DEBEZIUM_DATA + "VariableScaleDecimal", {"scale": 3, "value": "AeJA"}, Decimal("123.456")),
+        (DEBEZIUM_DATA + "VariableScaleDecimal", {"scale": 0, "value": "/w=="}, -1),
+        (DEBEZIUM_DATA + "VariableScaleDecimal", {"scale": -2, "value": "DA=="}, 1200),
+    ],
+)
+def test_semantic_types_are_read_as_they_are_documented(name: str, value: Any, expected: Any) -> None:
+    """The types that the connectors' pages list under data type mappings; what has no other form stays as it is."""
+    convert = converter({"name": name, "type": "struct"})
+    assert (value if convert is None else convert(value)) == expected
+
+
+def test_numbers_that_are_written_as_numbers_stay() -> None:
+    convert = converter({"name": CONNECT + "Decimal", "parameters": {"scale": "2"}})
+    assert convert is not None
+    assert [convert(value) for value in (49.5, 49, MARK + "1234567890123456789.01")] == [
+        49.5,
+        49,
+        MARK + "1234567890123456789.01",
+    ]
+
+
+def test_scales_of_decimals_may_be_below_zero() -> None:
+    convert = converter({"name": CONNECT + "Decimal", "parameters": {"scale": "-2"}})
+    assert convert is not None
+    assert convert("DA==") == 1200
