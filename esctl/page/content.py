@@ -47,6 +47,7 @@ class Content(Struct, frozen=True):
     findings: Sequence[Any] | None = None
     related: Sequence[Any] | None = None
     notes: Sequence[str] = ()
+    unstepped: Sequence[int] = ()  # entities of which the last state is known, and not what each event changed
     cut: Mapping[str, int] = field(default_factory=dict)  # part: rows that it would have beyond those that it has
 
 
@@ -58,7 +59,7 @@ def document(content: Content) -> str:
         "format": FORMAT, "kind": content.kind, "title": question.title, "question": question.question,
         "asked": question.asked, "basis": json.loads(to_json(content.basis)), "lines": to_lines(content.basis),
         "entities": shared.entities.listed, "types": shared.types.listed, "actors": shared.actors.listed,
-        "fields": shared.fields.listed, "cut": content.cut,
+        "fields": shared.fields.listed, "unstepped": content.unstepped, "cut": content.cut,
     }  # fmt: skip
     members = [f"{inert_json(name)}:{inert_json(value)}" for name, value in told.items()]
     members += [f"{inert_json(name)}:{_lines(getattr(content, name))}" for name in _ALL_LISTED]

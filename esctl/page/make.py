@@ -16,6 +16,7 @@ from esctl.ask.events.trace import trace_all
 from esctl.ask.health.doctor import examine, occurrences
 from esctl.ask.scope.notes import erased_note, findings_note
 from esctl.ask.scope.own_times import with_own_times
+from esctl.ask.scope.scope import claims, counted
 from esctl.ask.states.folding import folding
 from esctl.ask.states.replay import replay
 from esctl.errors import NotFoundError, UsageError
@@ -149,9 +150,20 @@ def _answers(ground: _Ground, question: Question, basis: Basis) -> tuple[Content
     in_scope = [line for line in (findings_note(scope, at), erased_note(scope, at)) if line]
     content = Content(
         question, basis, shared, found, rows, Evidence(), blame=blamed, checks=checks, findings=findings,
-        related=related, notes=(*notes, *in_scope), cut={**cut, **more},
+        related=related, notes=(*notes, *in_scope), unstepped=_unstepped(scope, shared), cut={**cut, **more},
     )  # fmt: skip
     return content, replace(trail, notes=notes)
+
+
+def _unstepped(scope: Scope, shared: Shared) -> list[int]:
+    """Return the entities that are folded by a query, which says nothing of single events."""
+    found: list[int | None] = []
+    for claim in claims(scope):
+        if claim.projection.sql:
+            rows = scope.view.relation(["kind", "entity"], None, [claim.condition, *counted(scope)])
+            names = scope.connection.execute(f"SELECT DISTINCT entity, kind FROM ({rows}) ORDER BY ALL").fetchall()
+            found += [shared.entities.known(tuple(name)) for name in names]
+    return sorted(number for number in found if number is not None)
 
 
 def _rows(scope: Scope, answer: Answer, most: int, what: str) -> list[Row]:

@@ -28,6 +28,10 @@ class Names:
         """Return the number of a name; None for none."""
         return None if name is None else self.number(name)
 
+    def known(self, name: Any) -> int | None:
+        """Return the number of a name that has one."""
+        return self._numbers.get(name)
+
     @property
     def listed(self) -> list[Any]:
         """List the names by number."""

@@ -7,6 +7,7 @@ import random
 import re
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,33 @@ def test_what_is_in_a_log_does_nothing_in_the_page(browser: Any, tmp_path: Path)
         assert acting(page.page.inner_text("main"), "\n\t") == set()
         assert page.page.evaluate("document.documentElement.scrollWidth") == NARROW[0]
         assert page.page.locator("#trail .row:not(.head)").count() == len(texts)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("span", [(), ("--from", "2024-01-02")], ids=["all", "later"])
+def test_states_that_no_event_tells_are_not_stepped_to(browser: Any, tmp_path: Path, span: tuple[str, ...]) -> None:
+    lines = [
+        {"id": f"e-{n}", "type": "Set", "time": f"2024-01-0{n}T00:00:00Z", "stream": name, "data": {"n": n}}
+        for n, name in ((1, "a-1"), (2, "a-1"), (3, "b-1"))
+    ]
+    write_lines(tmp_path / "a.jsonl", lines)
+    rule = '[projections.a]\nentities = "a-*"\nsql = "select entity, count(*) as n from events group by entity"\n'
+    (tmp_path / "esctl.toml").write_text(rule)
+    here = {"cwd": tmp_path, **mine(tmp_path)}
+    good("key", "new", "ann", "-q", **here)
+    good("ingest", "a.jsonl", "-q", "--map", "entity=stream", "--checkpoint", **here)
+    good("report", "a-1", *span, "-q", "-o", "r.html", **here)
+    good("bundle", "a-1", "--html", "-q", "-o", "b.zip", **here)
+    with zipfile.ZipFile(tmp_path / "b.zip") as archive:
+        archive.extract("report.html", tmp_path)
+    for name in ("r.html", "report.html"):
+        with seen(browser, tmp_path / name) as page:
+            assert page.state() == {"n": "2"}
+            assert page.page.inner_text("#diff .warn").startswith("Not known")
+            page.page.click("h1")
+            page.page.keyboard.press("ArrowLeft")
+            assert page.state() == {}
+            assert page.page.inner_text("#state .warn").startswith("Not known")
 
 
 @pytest.mark.thorough

@@ -22,7 +22,7 @@ const Data = (() => {
     const states = new Map(told.states.map(([entity, version, position, time, fields]) => [
       entity, { version, position, time, fields: fields === null ? null : new Map(fields) },
     ]));
-    return { ...told, entities, trail, states, steps: steps(entities, trail, states) };
+    return { ...told, entities, trail, states, steps: steps(entities, trail, states, new Set(told.unstepped)) };
   }
 
   function instant(time) {
@@ -30,11 +30,16 @@ const Data = (() => {
     return Number.isNaN(ms) ? null : ms;
   }
 
-  // For each entity its events and its last state, from which earlier ones are stepped back to.
-  function steps(entities, trail, states) {
+  // For each entity its events and its last state, from which earlier ones are stepped back to. Where the changes do not
+  // lead back to nothing before the very first event, they are not told: by an SQL query, for one.
+  function steps(entities, trail, states, unstepped) {
     const found = entities.map(() => []);
     for (const each of trail) found[each.entity].push(each);
-    return found.map((events, entity) => ({ events, last: states.get(entity)?.fields ?? new Map() }));
+    return found.map((events, entity) => {
+      const made = { events, last: states.get(entity)?.fields ?? new Map() };
+      const isBegun = events.length > 0 && events[0].version === 1 && stateAt(made, 0).size > 0;
+      return { ...made, isUnstepped: unstepped.has(entity) || isBegun };
+    });
   }
 
   // The state after so many of the events.

@@ -51,6 +51,7 @@ const Keys = (() => {
       const are = `${Text.count(counts.refuted, "record")} of ${evidence.records.length} ${counts.refuted === 1 ? "is" : "are"} not what was recorded`;
       return ["refuted", `${are}; ${judgement.signers.length ? `${counts.proven} are proven` : "the others are not judged, as no key was given"}.`];
     }
+    if (evidence.records.length === 0) return ["waiting", "There is no record in this page, and nothing to check."];
     if (evidence.checkpoint === null) return ["waiting", `Not judged: there is no checkpoint in this page, so none of its ${of} can be checked.`];
     if (!isAble) return ["waiting", UNABLE];
     if (judgement.problem) return ["waiting", judgement.problem];

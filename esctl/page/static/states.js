@@ -1,5 +1,7 @@
 // The state of an entity after any of its events, and what differs between two.
 const States = (() => {
+  const UNSTEPPED = "Not known: the projection of this entity gives its last state, and not what each event changed.";
+
   function fieldName(data, number) {
     return Dom.told(data.fields[number], { class: "field" });
   }
@@ -37,6 +39,7 @@ const States = (() => {
   // The fields after `step` events of an entity: those that the last of these changed are marked.
   function state(data, entity, step, choose) {
     const steps = data.steps[entity];
+    if (steps.isUnstepped && step < steps.events.length) return Dom.make("p", { class: "warn", text: UNSTEPPED });
     const now = Data.stateAt(steps, step);
     const event = steps.events[step - 1];
     const changed = new Map((event?.changes ?? []).map((each) => [each.field, each]));
@@ -53,6 +56,7 @@ const States = (() => {
   }
 
   function diff(data, entity, from, to, choose) {
+    if (data.steps[entity].isUnstepped && from !== to) return Dom.make("p", { class: "warn", text: UNSTEPPED });
     const rows = Data.diff(data.steps[entity], from, to).map(({ field, before, after, by }) =>
       cells({}, fieldName(data, field), sides(before, after), by.slice(-5).flatMap((event, number) => [number ? " " : "", link(event, choose)]).concat(by.length > 5 ? ` and ${by.length - 5} earlier` : [])),
     );
