@@ -108,6 +108,10 @@ def test_what_is_in_a_log_does_nothing_in_the_page(browser: Any, tmp_path: Path)
         assert acting(page.page.inner_text("main"), "\n\t") == set()
         assert page.page.evaluate("document.documentElement.scrollWidth") == NARROW[0]
         assert page.page.locator("#trail .row:not(.head)").count() == len(texts)
+        for width in (NARROW[0], 1000, 1280, WIDE[0]):
+            page.page.set_viewport_size({"width": width, "height": 900})
+            wider = "rows => rows.filter((row) => row.scrollWidth > row.clientWidth).map((row) => row.innerText)"
+            assert page.page.eval_on_selector_all(".row, section, td", wider) == [], width
 
 
 @pytest.mark.thorough

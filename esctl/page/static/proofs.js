@@ -44,10 +44,11 @@ const Proofs = (() => {
     return raw[0] === "=" ? Text.lines(raw.slice(1)) : `(not UTF-8; base64) ${raw.slice(1)}`;
   }
 
+  // When it was recorded, of which the leaf has microseconds.
   function received(record) {
-    const ms = record.isErased ? NaN : Number(record.recordedAt.slice(0, -3));
-    const date = new Date(ms);
-    return Number.isNaN(date.getTime()) ? null : date.toISOString();
+    if (record.isErased) return null;
+    const date = new Date(Number(record.recordedAt.slice(0, -3)));
+    return Number.isNaN(date.getTime()) ? null : date.toISOString().replace("Z", `${record.recordedAt.slice(-3)}Z`);
   }
 
   function table(data, evidence, status, choose) {
