@@ -27,6 +27,7 @@ _LEAST_SHARE = 0.3
 _MOST_BRACKETS = 900
 _MOST_ROUNDS = 4
 _LARGEST = 1 << 24
+_NOTHING = ("", "null")
 _PAYLOADS = {*field_names.DATA, *field_names.META, *field_names.CARRIERS}
 
 _JSON_START = re.compile(r'\s*[{["]')
@@ -139,7 +140,7 @@ def _openings_in(samples: Sequence[object], known: set[tuple[str | int, ...]]) -
 def _texts(sample: object, known: set[tuple[str | int, ...]]) -> Iterable[tuple[tuple[str, ...], str]]:
     """Yield the texts of a record that are not empty."""
     for key, value in sample.items() if isinstance(sample, dict) else ():
-        if isinstance(value, str) and value:
+        if isinstance(value, str) and value not in _NOTHING:
             yield (key,), value
     holders = [(key,) for key in sample if plain_name(key) in _HOLDERS] if isinstance(sample, dict) else []
     for holder in {*holders, *known}:
@@ -147,7 +148,7 @@ def _texts(sample: object, known: set[tuple[str | int, ...]]) -> Iterable[tuple[
         for part in holder:
             value = value.get(part) if isinstance(value, dict) else None
         for key, inner in value.items() if isinstance(value, dict) else ():
-            if isinstance(inner, str) and inner:
+            if isinstance(inner, str) and inner not in _NOTHING:
                 yield (*map(str, holder), key), inner
 
 

@@ -32,8 +32,12 @@ def recognise(samples: Sequence[object]) -> Recognised | None:
 
     Records are parsed JSON. What is found one level down comes with `unwrap` set to that key.
     """
-    others = [preset for preset in PRESETS.values() if not preset.lines and preset.stanza.name not in DIALECTS]
-    return _row_changes(samples, PRESETS) or _recognised(samples, others)
+    return _row_changes(samples, PRESETS) or _recognised(samples, [*filter(_tells, PRESETS.values())])
+
+
+def _tells(preset: Preset) -> bool:
+    """Return whether what a preset needs is enough to know it by; of some change logs that is so little."""
+    return not preset.lines and (preset.stanza.name not in DIALECTS or len(preset.needs) > 1)
 
 
 def _row_changes(samples: Sequence[object], presets: Collection[str]) -> Recognised | None:

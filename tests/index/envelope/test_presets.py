@@ -132,7 +132,8 @@ EXAMPLES: dict[str, list[dict[str, Any]]] = {
 
 def first(stanza: Stanza, field: str, record: object) -> str | None:
     """Give the first alternative that a record has, read plainly."""
-    for alternative in getattr(stanza, field):
+    for alternative in getattr(stanza, field) or (stanza.entities[0][1] if field == "entity" else ()):
+        alternative = alternative.replace("[*]", "[0]")
         if alternative.startswith("="):
             return str(alternative[1:])
         paths = re.findall(r"\{([^}]*)\}", alternative)

@@ -9,32 +9,42 @@ _AWS = "https://docs.aws.amazon.com/awscloudtrail/latest/userguide/"
 _LEARN = "https://learn.microsoft.com/"
 
 
-def _things(at: int) -> tuple[str, ...]:
-    return (f"resources[{at}].ARN", f"resources[{at}].arn", f"resources[{at}].ARNPrefix")
-
-
 CLOUDTRAIL = Preset(
     Stanza(
         "cloudtrail",
         id=("eventID",),
         type=("eventName",),
         time=("eventTime",),
-        entity=(
-            *_things(0),
-            *(
-                f"requestParameters.{name}"
-                for name in (
-                    "instanceId", "instancesSet.items[0].instanceId", "bucketName", "userName", "roleName", "roleArn",
-                    "groupName", "policyArn", "functionName", "secretId", "keyId", "trailName", "dBInstanceIdentifier",
-                    "dBSnapshotIdentifier", "dBClusterIdentifier", "snapshotId", "imageId", "volumeId", "groupId",
-                    "vpcId", "subnetId", "networkInterfaceId", "tableName", "queueUrl", "topicArn", "stackName",
-                    "clusterName", "logGroupName", "repositoryName", "hostedZoneId", "resolverQueryLogConfigId",
-                    "modelId", "commandId", "sessionId", "target", "name", "resourceArn", "arn",
-                )
+        entities=(
+            (
+                "resource",
+                (
+                    *(f"resources[*].{name}" for name in ("ARN", "arn", "ARNPrefix")),
+                    "responseElements.instancesSet.items[*].instanceId",  # that were started, stopped, ...
+                    "requestParameters.instancesSet.items[*].instanceId",
+                    *(
+                        f"requestParameters.{name}"
+                        for name in (
+                            "instanceId", "bucketName", "userName", "roleName", "roleArn", "groupName", "policyArn",
+                            "functionName", "secretId", "keyId", "trailName", "dBInstanceIdentifier",
+                            "dBSnapshotIdentifier", "dBClusterIdentifier", "snapshotId", "imageId", "volumeId",
+                            "groupId", "vpcId", "subnetId", "networkInterfaceId", "tableName", "queueUrl", "topicArn",
+                            "stackName", "clusterName", "logGroupName", "repositoryName", "hostedZoneId",
+                            "resolverQueryLogConfigId", "modelId", "commandId", "sessionId", "target", "name",
+                            "resourceArn", "arn",
+                        )
+                    ),
+                    *(
+                        f"responseElements.{name}"
+                        for name in (
+                            "vpc.vpcId", "subnet.subnetId", "volumeId", "snapshotId", "imageId", "functionArn",
+                            "keyMetadata.arn",
+                        )
+                    ),
+                    "eventSource",
+                ),
             ),
-            "eventSource",
         ),
-        entities=(("resource_2", _things(1)), ("resource_3", _things(2))),
         actor=(
             "userIdentity.arn",
             "userIdentity.userName",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from esctl.index.envelope.envelope_sql import payload_paths, record_path
+from esctl.index.envelope.paths import EACH
 from esctl.index.envelope.presets import PRESETS
 from esctl.model import Stanza
 
@@ -25,7 +26,7 @@ def envelope_only(stanza: Stanza) -> frozenset[str]:
 
 def _members(paths: Iterable[str]) -> Iterator[str]:
     for path in paths:
-        if not path.startswith("=") and "{" not in path:
+        if not path.startswith("=") and "{" not in path and EACH not in path:
             parts = record_path(path)
             if len(parts) == 1 and isinstance(parts[0], str):
                 yield parts[0]
