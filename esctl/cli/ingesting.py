@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,13 @@ _READINGS = {
     ("prefix", "key"): "each line is a key, a tab and JSON: read as the fields key and payload",
 }
 """What is told of the dialect of a source."""
+_OFFSETS = {
+    "PST": "-08:00", "PDT": "-07:00", "MST": "-07:00", "MDT": "-06:00", "CST": "-06:00", "CDT": "-05:00",
+    "EST": "-05:00", "EDT": "-04:00", "WET": "+00:00", "BST": "+01:00", "CET": "+01:00", "CEST": "+02:00",
+    "EET": "+02:00", "EEST": "+03:00", "MSK": "+03:00", "IST": "+05:30", "JST": "+09:00", "AEST": "+10:00",
+    "AEDT": "+11:00",
+}  # fmt: skip
+"""What abbreviations of zones mostly mean: for the user to say so."""
 _YEARLESS = (
     "its times have no year, so its events are undated; say that of its first line: esctl reindex --map year=YYYY"
 )
@@ -195,6 +203,15 @@ def report_unzoned(names: Sequence[str], cursors: Mapping[str, Cursor], tz: str,
     )
 
 
+def _zone_way(why: str) -> str:
+    """Return the line that says what the abbreviation of a zone means which an unread time ends in, or nothing."""
+    found = re.search(r" ([A-Z]{2,5})\"?$", why)
+    if found is None:
+        return ""
+    offset = _OFFSETS.get(found[1], "+HH:MM")
+    return f'; what {found[1]} is, say in [mapping] of esctl.toml, as: zone_names = {{ {found[1]} = "{offset}" }}'
+
+
 def report_undated(store: Store, quiet: bool, after: int = 0) -> None:
     """Print how many events behind a position are undated, with one of them."""
     from esctl.ask.events.undated import find_undated
@@ -206,7 +223,7 @@ def report_undated(store: Store, quiet: bool, after: int = 0) -> None:
         what = "event has" if count == 1 else "events have"
         diagnostics.note(
             f"note: {count} {what} no time that can be read{whole}; @{position} of {source}: {why}; undated events "
-            "keep their place in the log: esctl doctor --undated",
+            f"keep their place in the log: esctl doctor --undated{_zone_way(why)}",
             quiet,
         )
 

@@ -206,3 +206,25 @@ def test_a_bundle_of_undated_events_is_borne_out(tmp_path: Path) -> None:
     for number, at in enumerate([(), ("--at", "2024-03-05")]):
         good("bundle", "x-1", "-o", f"{number}.zip", *at, cwd=tmp_path, **keys)
         good("verify-bundle", f"{number}.zip", cwd=tmp_path, **keys)
+
+
+def test_an_abbreviation_of_a_zone_is_told_how_to_be_said(tmp_path: Path) -> None:
+    lines = [json.dumps({"id": n, "type": "T", "time": f"2024-03-0{n} 10:00:00 PST", "entity": "x"}) for n in (1, 2)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    assert 'zone_names = { PST = "-08:00" }' in esctl("ingest", "a.jsonl", cwd=tmp_path).err
+    (tmp_path / "esctl.toml").write_text('[mapping]\nzone_names = { PST = "-08:00" }\n')
+    assert good("log", "--columns", "time", cwd=tmp_path).rows[0] == {"time": "2024-03-01T18:00:00Z"}
+
+
+def test_years_of_two_digits_are_told_by_dates_that_lie_close_together(tmp_path: Path) -> None:
+    for name, days in (("a", ("14/03/24", "21/03/24", "02/04/24")), ("b", ("24/03/14", "24/03/21", "24/04/02"))):
+        records = [{"id": day, "type": "T", "time": f"{day} 10:00", "entity": "x"} for day in days]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+        assert esctl("ingest", f"{name}.jsonl", "--store", name, cwd=tmp_path).code == 0
+        rows = good("log", "--columns", "time", "--store", name, cwd=tmp_path).rows
+        assert [row["time"][:10] for row in rows] == ["2024-03-14", "2024-03-21", "2024-04-02"]
+
+
+def test_one_date_with_a_year_of_two_digits_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "type": "T", "time": "14/03/24 10:00", "entity": "x"}\n')
+    assert esctl("ingest", "a.jsonl", cwd=tmp_path).code == 2

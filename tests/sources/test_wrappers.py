@@ -43,6 +43,7 @@ WRAPPED: dict[str, tuple[Any, list[Any]]] = {
     "by id": ({event["id"]: event for event in EVENTS}, EVENTS),
     "by id, further in": ({"log": {event["id"]: event for event in EVENTS}}, EVENTS),
     "beside an array of other things": ({"users": [{"id": 1, "name": "n"}], "audit_logs": EVENTS}, EVENTS),
+    "a delivery of events": ({"eventType": "hook", "eventId": "h", "data": {"events": EVENTS}}, EVENTS),
     "an array": (EVENTS, EVENTS),
     "an array of pages": ([{"Records": EVENTS[:1]}, {"Records": EVENTS[1:]}], EVENTS),
 }

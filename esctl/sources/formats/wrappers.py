@@ -141,7 +141,7 @@ def _stepped(value: Any, step: Any) -> list[Any]:
 def _in_object(value: dict[str, Any], level: int) -> Path | None:
     if level > _DEEPEST:
         return None
-    if level == 0 and (source := _one_member(value) or _history_of(value) or _changes_of(value)):
+    if level == 0 and (source := _one_member(value) or _history_of(value) or _changes_of(value) or _hook_of(value)):
         return source
     found = [key for key, inner in value.items() if _holds(key, inner, len(value))]
     if len(found) > 1:
@@ -175,6 +175,14 @@ def _is_transaction(value: Any) -> bool:
     if not isinstance(changes, list) or not value.keys() <= {"xid", "timestamp", "nextlsn", "change", "origin"}:
         return False
     return all(isinstance(each, dict) and isinstance(each.get("kind"), str) for each in changes)
+
+
+def _hook_of(value: dict[str, Any]) -> Path | None:
+    """Return the path to the events that a delivery has as its data, beside what it says of itself."""
+    data = value.get("data")
+    ((name, inner),) = data.items() if isinstance(data, dict) and len(data) == 1 else (("", None),)
+    is_delivery = name in CUSTOMARY and isinstance(inner, list) and _are_events(inner) and all(map(_marks, inner))
+    return ("data", name, EACH) if is_delivery else None
 
 
 def _one_member(value: dict[str, Any]) -> Path | None:

@@ -44,8 +44,11 @@ STEPS: tuple[tuple[str, str], ...] = (
     (r" *\([A-Z ]+\)$", ""),
     (rf"(Z|{_SIZE})(?:\[[^\[\]]*\])+$", r"\1"),
     (rf"( {_SIZE}) [A-Z]{{3,5}}(?: M=[+-][0-9.]+)?$", r"\1"),
+    (r"""^(?:\[|(?:ISODATE\()?["'])([0-9]{1,4}[-/.][^"',\[\]]+)(?:\]|["']\)?)$""", r"\1"),
+    (r" UHR$", ""),
 )
-"""Replacements, in order: names of days, comments (RFC 5322), names of zones behind an offset (RFC 9557, Go)."""
+"""Replacements, in order: names of days, comments (RFC 5322), names of zones behind an offset (RFC 9557, Go), what a
+time is put in by access logs, shells and scripts, the German word behind a clock."""
 
 ORDERS = {"day-first": "dmy", "month-first": "mdy", "year-first": "ymd"}
 """How dates of three numbers, the year of which does not stand first with all its digits, can be read."""

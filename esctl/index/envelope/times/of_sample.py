@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import pairwise
 from typing import Any
@@ -21,6 +21,8 @@ from esctl.model import MARK, Stanza
 
 _NUMBERED = re.compile(r"[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})(?![0-9])")
 _SPREAD = 50
+_A_DAY = 86_400_000_000  # microseconds
+_CLOSE, _APART = 400, 1200  # days
 _FORMATS = {"day-first": "%d/%m/%Y", "month-first": "%m/%d/%Y", "year-first": "%y/%m/%d"}
 Blocks = Callable[[], Iterable[list[Any]]]
 """Gives all records of a source's first commit, parsed, in blocks."""
@@ -116,6 +118,7 @@ def _is_numbered(text: str) -> bool:
 def _order(stanza: Stanza, blocks: Iterable[list[Any]]) -> tuple[str, str, Doubt | None]:
     """Return the only order in which all dates can be read, and the text that says so; else what cannot be told."""
     left, by, unclear = list(ORDERS), "", ""
+    days: dict[str, set[int]] = {order: set() for order in ORDERS}
     for block in blocks:
         for text in filter(_is_numbered, dict.fromkeys(_texts(stanza, block))):
             found = {order: instant_of(text, "UTC", Reading((order,))) for order in left}
@@ -126,17 +129,37 @@ def _order(stanza: Stanza, blocks: Iterable[list[Any]]) -> tuple[str, str, Doubt
                 continue  # no date in any order
             if len(readable) < len(left):
                 by, left = text, readable
+            for order in left:
+                days[order].add((found[order] or 0) // _A_DAY)
             if not unclear and len({found[order] for order in left}) > 1:
                 unclear = text
         if len(left) == 1:
             break  # a later one that fits another order only is undated
     if len(left) == 1:
         return left[0], by, None
+    return _between(stanza.time[0], left, unclear, days)
+
+
+def _between(
+    path: str, left: Sequence[str], unclear: str, days: Mapping[str, set[int]]
+) -> tuple[str, str, Doubt | None]:
+    """Return what is left where all dates can be read in several orders: `unclear` is another day in each."""
     if not unclear:
         return "day-first", "", None
+    if len(left) == 2 and "year-first" in left and (near := _nearest(left, days)):
+        return near, unclear, None
     shown = {order: instant_of(unclear, "UTC", Reading((order,))) for order in left}
     readings = tuple((order, _day(at)) for order, at in shown.items() if at is not None)
-    return "", "", Doubt(stanza.time[0], unclear, readings)
+    return "", "", Doubt(path, unclear, readings)
+
+
+def _nearest(orders: Sequence[str], days: Mapping[str, set[int]]) -> str:
+    """Return the order in which dates lie close together, where in the others they are years apart; "" for none."""
+    spans = {order: max(days[order]) - min(days[order]) for order in orders}
+    near = [order for order, span in spans.items() if span <= _CLOSE]
+    return (
+        near[0] if len(near) == 1 and all(span > _APART for order, span in spans.items() if order not in near) else ""
+    )
 
 
 def _order_beside(stanza: Stanza, sample: Sequence[Any], doubt: Doubt) -> tuple[str, str] | None:
