@@ -43,6 +43,10 @@ WRAPPED: dict[str, tuple[Any, list[Any]]] = {
     "by id": ({event["id"]: event for event in EVENTS}, EVENTS),
     "by id, further in": ({"log": {event["id"]: event for event in EVENTS}}, EVENTS),
     "beside an array of other things": ({"users": [{"id": 1, "name": "n"}], "audit_logs": EVENTS}, EVENTS),
+    "a page of a feed": (
+        {"title": "s", "id": "u", "updated": "2024-03-01T00:00:00Z", "links": [{"uri": "u"}], "entries": EVENTS},
+        EVENTS,
+    ),
     "a delivery of events": ({"eventType": "hook", "eventId": "h", "data": {"events": EVENTS}}, EVENTS),
     "an array": (EVENTS, EVENTS),
     "an array of pages": ([{"Records": EVENTS[:1]}, {"Records": EVENTS[1:]}], EVENTS),

@@ -50,14 +50,17 @@ _TRIGGERED: Mapping[str, tuple[tuple[tuple[str, ...], tuple[Operation, ...]], ..
     "audit_trigger": ((("I",), _REPLACE), (("U",), _MERGE)),
     "row_history": ((("version",), _REPLACE),),
     "pgmemento": ((("INSERT",), _REPLACE), (("UPDATE", "UPSERT"), _MERGE)),
+    "django_simple_history": ((("+", "~"), _REPLACE), (("-",), _DELETE)),
+    "django_auditlog": ((("0", "1", "create", "update"), _MERGE), (("2", "delete"), _DELETE)),
+    "paper_trail": ((("create", "update"), _MERGE), (("destroy",), _DELETE)),
 }
-"""What changes do that triggers keep, by the preset and their types; all end a row with DELETES."""
+"""What changes do that triggers and frameworks keep, by the preset and their types; triggers end a row with DELETES."""
 
 
 def _triggered(number: int, preset: str) -> Iterator[Rule]:
     only = frozenset({number})
-    ends = ((*DELETES, *TRUNCATES), _DELETE)
-    for kinds, operations in (*_TRIGGERED[preset], ends):
+    ends = [((*DELETES, *TRUNCATES), _DELETE)] if preset in TRIGGERED else []
+    for kinds, operations in (*_TRIGGERED[preset], *ends):
         yield from (Rule(kind, None, None, operations, _WHERE, stanzas=only) for kind in kinds)
 
 

@@ -200,6 +200,8 @@ def _holds(key: str, value: Any, members: int) -> bool:
 
 def _may_open(value: dict[str, Any], key: str, elements: list[Any], level: int) -> bool:
     names = {name.lower() for name in value}
+    if {key, "links", "title"} <= value.keys() and key == "entries":
+        return _are_events(elements)  # a page of a feed, which has an id and a time of its own
     if names & (_TYPES | _IDS):
         return False
     if _is_timed(value):

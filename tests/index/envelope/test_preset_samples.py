@@ -216,3 +216,28 @@ def test_all_instances_of_an_event_of_cloudtrail_are_its_entities(tmp_path: Path
     rows = good("log", "--columns", "id,entity", cwd=tmp_path).rows
     found = [(row["id"], row["entity"]) for row in rows]
     assert found == [("e1", "i-1"), ("e1", "i-2"), ("e2", "i-9"), ("e3", "ec2.amazonaws.com")]
+
+
+@pytest.mark.parametrize(
+    ("columns", "kinds"),
+    [
+        ({"name": "n", "history_date": "2024-03-05T10:00:00Z", "history_user_id": 3}, ("history_type", "+~-")),
+        (
+            {"content_type_id": 12, "object_pk": "7", "timestamp": "2024-03-05T10:00:00Z", "changes": {"n": [1, 2]}},
+            ("action", (0, 1, 2)),
+        ),
+        (
+            {"item_type": "Post", "item_id": 7, "created_at": "2024-03-05T10:00:00Z", "object_changes": {"n": [1, 2]}},
+            ("event", ("create", "update", "destroy")),
+        ),
+    ],
+)
+def test_what_a_framework_deletes_is_gone(columns: Record, kinds: tuple[str, Any], tmp_path: Path) -> None:
+    name, values = kinds
+    number = "history_id" if name == "history_type" else "id"
+    records = [{"id": 7, **columns, number: at, name: value} for at, value in enumerate(values, 1)]
+    (tmp_path / "a.jsonl").write_bytes(jsonl(records))
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    assert good("replay", cwd=tmp_path).rows == []
+    (state,) = [row["state"] for row in good("replay", "--at", "@2", cwd=tmp_path).rows]
+    assert not [field for field in state if field.startswith("history_")]

@@ -68,6 +68,7 @@ DJANGO_SIMPLE_HISTORY = Preset(
         kind=("model",),
         actor=_django("history_user_id", "history_user"),
         data=("fields", "record"),
+        data_without=tuple(f"history_{name}" for name in ("id", "date", "type", "user_id", "user", "change_reason")),
     ),
     needs=(
         ("history_id", "pk"),
