@@ -216,3 +216,21 @@ def test_other_text_is_no_known_log(lines: list[bytes]) -> None:
 )  # fmt: skip
 def test_the_month_of_a_time_without_a_year_is_told(line: bytes, month: str) -> None:
     assert first_month(line) == month
+
+
+@pytest.mark.parametrize(
+    ("digits", "address"),
+    [
+        ("02000016C0A8010A0000000000000000", "192.168.1.10:22"),
+        ("0A000050" + "0" * 8 + "0" * 31 + "1" + "0" * 8, "[0000:0000:0000:0000:0000:0000:0000:0001]:80"),
+        ("01002F72756E2F6C6F6700", "/run/log"),
+        ("0100002F746D702F78", "@/tmp/x"),
+        ("100000000000000000000000", "100000000000000000000000"),
+        ("0200", "0200"),
+    ],
+)
+def test_the_address_of_a_socket_is_decoded(digits: str, address: str, tmp_path: Path) -> None:
+    (tmp_path / "audit.log").write_text(f"type=SOCKADDR msg=audit(1709604132.123:457): saddr={digits}\n")
+    good("ingest", "audit.log", cwd=tmp_path)
+    (row,) = good("log", "--columns", "entity,data", cwd=tmp_path).rows
+    assert (row["entity"], row["data"]["saddr"]) == (address, address)

@@ -104,7 +104,7 @@ AUDITD = _of(
         "auditd",
         type=("type",),
         time=("time",),
-        entity=("name", "acct", "exe", "cwd", "proctitle", "comm", "a0", "audit({event})"),
+        entity=("name", "acct", "exe", "cwd", "proctitle", "comm", "a0", "saddr", "audit({event})"),
         actor=("AUID", "auid"),
         correlation=("{node}/{event}", "event"),
         data=("record",),

@@ -71,6 +71,24 @@ def _decoded(form: TextFormat) -> str:
     decoded = "coalesce(replace(rtrim(TRY(decode(unhex(v))), chr(0)), chr(0), ' '), v)"
     text = (
         f"CASE WHEN v[1] = '\"' THEN substr(v, 2, length(v) - 2) WHEN v IN ('', '(null)') THEN NULL "
-        f"WHEN {is_text} AND {is_hex} THEN {decoded} ELSE v END"
+        f"WHEN {is_text} AND {is_hex} THEN {decoded} WHEN k = 'saddr' AND {is_hex} THEN {_address()} ELSE v END"
     )
     return f"to_json({text})::VARCHAR"
+
+
+def _address() -> str:
+    """Write the address of a socket as `10.0.0.1:22`, `[0000:...:0001]:80` or the path that it has."""
+
+    def number(start: int, digits: int) -> str:
+        places = ((start + at, 16 ** (digits - 1 - at)) for at in range(digits))
+        return "+".join(f"(instr('0123456789ABCDEF', v[{at}]) - 1) * {weight}" for at, weight in places)
+
+    port = f"({number(5, 4)})"
+    four = " || '.' || ".join(f"({number(start, 2)})" for start in (9, 11, 13, 15))
+    six = " || ':' || ".join(f"lower(substr(v, {start}, 4))" for start in range(17, 49, 4))
+    path = "TRY(decode(unhex(regexp_replace(regexp_replace(substr(v, 5), '^00', '40'), '^((?:..)*?)00.*$', '\\1'))))"
+    return (
+        f"CASE WHEN starts_with(v, '0200') AND length(v) >= 16 THEN {four} || ':' || {port} "
+        f"WHEN starts_with(v, '0A00') AND length(v) >= 48 THEN '[' || {six} || ']:' || {port} "
+        f"WHEN starts_with(v, '0100') THEN coalesce({path}, v) ELSE v END"
+    )
