@@ -209,18 +209,19 @@ def plan_for(
     projection: Projection,
     *,
     calculating: bool = False,
+    only: Set[str] | None = None,
     before: Measured | None = None,
     stepped: bool = False,
 ) -> Plan:
     """Compile a projection against the scope's index.
 
-    `calculating`: something else will reckon with its fields. `before`: what need not be measured again. `stepped`: as
-    in `plan`.
+    `calculating`: something else will reckon with its fields, with those `only` where that is told. `before`: what
+    need not be measured again. `stepped`: as in `plan`.
     """
     projection = completed(scope, projection)
     keys = cache(payload_keys(scope))
-    paths = measured_paths(scope.view, projection, calculating)
-    paths += _member_paths(scope.view, projection, keys) if calculating else []
+    paths = measured_paths(scope.view, projection, calculating, only)
+    paths += _member_paths(scope.view, projection, keys, only) if calculating else []
     shapes = measure(scope.connection, scope.view, paths, counted(scope), before)
     reads = Reads(scope.view, shapes, lenient=True)
     if calculating:
@@ -250,7 +251,7 @@ def _names_told(scope: Scope, rule: Rule, named: Expression) -> list[str]:
         return sorted(name for (name,) in scope.connection.execute(told).fetchall())
 
 
-def _member_paths(view: IndexView, projection: Projection, keys: Keys) -> list[PayloadPath]:
+def _member_paths(view: IndexView, projection: Projection, keys: Keys, only: Set[str] | None) -> list[PayloadPath]:
     """List the payload paths of the members of whole objects that are merged or replace a state."""
     found: list[PayloadPath] = []
     for operation in (operation for rule in projection.rules for operation in rule.operations):
@@ -258,12 +259,22 @@ def _member_paths(view: IndexView, projection: Projection, keys: Keys) -> list[P
         if path is not None and path[0] == "data":
             inner = tuple(path[1:])
             names = view.fields if not inner else keys(inner)
-            found += [(*inner, name) for name in names] if len(names) <= MOST_FIELDS else []
+            few = [name for name in names if only is None or name in only]
+            found += [(*inner, name) for name in few] if len(names) <= MOST_FIELDS else []
     return found
 
 
-def measured_paths(view: IndexView, projection: Projection, calculating: bool = False) -> list[PayloadPath]:
-    """List the payload paths whose digits matter: all but those that are only carried and may be no numbers."""
+def measured_paths(
+    view: IndexView, projection: Projection, calculating: bool = False, only: Set[str] | None = None
+) -> list[PayloadPath]:
+    """List the payload paths whose digits matter: all but those that are only carried and may be no numbers.
+
+    The arguments are those of `plan_for`.
+    """
+
+    def is_reckoned(field: str) -> bool:
+        return field in reckoned or (calculating and (only is None or field in only))
+
     operations = [operation for rule in projection.rules for operation in rule.operations]
     reckoned = {operation.field for operation in operations if family(operation.name) not in ("", "list")}
     reckoned.update(field for field, _ in projection.types)
@@ -271,12 +282,12 @@ def measured_paths(view: IndexView, projection: Projection, calculating: bool = 
     for operation in operations:
         if operation.value is None or (operation.field == "" and operation.value.path is not None):
             continue
-        carried = {} if calculating else operation.value.carried()
+        carried = operation.value.carried()
         paths += [
             path
             for path in operation.value.paths()
             if path not in carried
-            or (operation.field or carried[path]) in reckoned
+            or is_reckoned(operation.field or carried[path])
             or view.static_type(tuple(path[1:])) == "NUMBER"
         ]
     return [tuple(path[1:]) for path in paths if path[0] == "data" and len(path) > 1]

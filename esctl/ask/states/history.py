@@ -40,7 +40,7 @@ def history(
     try:
         if claim.projection.python:
             raise NeedsStreamError
-        plan = plan_for(scope, claim.projection, calculating=calculating)
+        plan = plan_for(scope, claim.projection, calculating=calculating, only=only)
         envelope = [name for name in TRAIL_COLUMNS if name not in ("position", "time")]
         rows = event_rows(scope, plan.reads, [claim.condition, *conditions], at, envelope)
         hold_checks(scope, plan, rows)
