@@ -1,51 +1,20 @@
-"""Compile an SQL scalar expression over an event's columns and payload to DuckDB SQL.
-
-Only what is known here is let through: a statement, subquery, table, aggregate or unknown function is refused. A path
-takes the type of its context; see `values.py`.
-"""
+"""Expressions of rules and conditions: parsed once, asked which names they mention, compiled against these."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from esctl.engine.exact_text import json_string
-from esctl.engine.quoting import literal, may_fail
+from esctl.engine.quoting import literal
 from esctl.errors import UsageError
-from esctl.projection import arithmetic, wide
-from esctl.projection.conversions import (
-    TOO_LONG,
-    combined,
-    compare,
-    convert,
-    nullable,
-    number_literal,
-    quotient,
-    unify,
-)
-from esctl.projection.syntax import SMALL, Path, members_of, parse, path_of, plain_path, words_of
-from esctl.projection.values import (
-    NULL,
-    Shape,
-    Value,
-    element_json,
-    event_error,
-    to_boolean,
-    to_number,
-    to_text,
-)  # fmt: skip
+from esctl.projection.compiler import Resolve, compile_tree
+from esctl.projection.conversions import number_literal
+from esctl.projection.syntax import Path, members_of, parse, path_of, plain_path, words_of
+from esctl.projection.values import NULL, Value, to_boolean
 
 if TYPE_CHECKING:
     from sqlglot import exp
-
-Resolve = Callable[[Path], Value]
-"""Gives the value of a name: `("data", "amount")`, `("type",)`. Raises UsageError for a name that does not exist."""
-
-COMPARISONS = {"EQ": "=", "NEQ": "<>", "LT": "<", "LTE": "<=", "GT": ">", "GTE": ">="}
-TEXT_FUNCTIONS = {"Lower": "lower", "Upper": "upper"}
-TESTS = {"StartsWith": "starts_with", "EndsWith": "ends_with", "Contains": "contains"}
 
 
 class Expression:
@@ -71,7 +40,7 @@ class Expression:
         if self._constant is not None:
             return self._constant
         try:
-            return resolve(self._plain) if self._plain else _Compiler(resolve).value(self.tree)
+            return resolve(self._plain) if self._plain else compile_tree(self.tree, resolve)
         except UsageError as error:
             raise UsageError(f"{self.where}: {error.message}", error.hint) from None
 
@@ -120,7 +89,7 @@ def _named_in(node: exp.Expr) -> list[Path]:
         return NULL
 
     with suppress(UsageError):
-        _Compiler(resolve).value(node)
+        compile_tree(node, resolve)
     return found
 
 
@@ -132,232 +101,3 @@ def _plain_constant(text: str) -> Value | None:
     if re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})?", word):
         return number_literal(word)
     return Value(literal(word[1:-1]), "text") if re.fullmatch(r"'[\w .,:;/@+-]*'", word) else None
-
-
-class _Compiler:
-    def __init__(self, resolve: Resolve, *, exact: bool = False, placed: bool = True) -> None:
-        self.resolve = resolve
-        self.exact = exact
-        self.placed = placed
-
-    def value(self, node: exp.Expr | None) -> Value:
-        if node is None:
-            raise UsageError("a part of the expression is missing")
-        path = path_of(node)
-        if path is not None:
-            return self.resolve(path)
-        name = type(node).__name__
-        handler = getattr(self, f"_{name.lower()}", None)
-        if name in COMPARISONS:
-            return self._compare(COMPARISONS[name], self.value(node.this), self.value(node.expression))
-        if name in TEXT_FUNCTIONS:
-            return Value(f"{TEXT_FUNCTIONS[name]}({to_text(self.value(node.this)).sql})", "text")
-        if name in TESTS:
-            sql = f"{TESTS[name]}({self._text(node.this)}, {self._text(node.expression)})"
-            return Value(sql, "boolean")
-        if handler is None:
-            raise UsageError(
-                f"{node.sql()[:60]!r} is not allowed in an expression",
-                "a scalar expression over the event: data.x, type, time, actor, ...",
-            )
-        result: Value = handler(node)
-        return result
-
-    def _text(self, node: exp.Expr) -> str:
-        return to_text(self.value(node)).sql
-
-    def _paren(self, node: exp.Paren) -> Value:
-        return self.value(node.this)
-
-    def _literal(self, node: exp.Literal) -> Value:
-        if node.is_string:
-            return Value(literal(node.name), "text")
-        return number_literal(node.name)
-
-    def _boolean(self, node: exp.Boolean) -> Value:
-        return Value("true" if node.this else "false", "boolean")
-
-    def _null(self, node: exp.Null) -> Value:
-        return NULL
-
-    def _neg(self, node: exp.Neg) -> Value:
-        return arithmetic.negated(to_number(self.value(node.this)))
-
-    def _and(self, node: exp.And) -> Value:
-        return self._connected(node, "AND")
-
-    def _or(self, node: exp.Or) -> Value:
-        return self._connected(node, "OR")
-
-    def _connected(self, node: exp.Connector, operator: str) -> Value:
-        tests = [to_boolean(self.value(item)).sql for item in node.flatten()]
-        sql = f" {operator} ".join(tests)
-        if any(map(may_fail, tests[1:])):
-            # DuckDB computes both sides; what a left side settles must not raise an error on the right.
-            settled = "NOT " if operator == "AND" else ""
-            answer = "false" if operator == "AND" else "true"
-            sql = "CASE " + " ".join(f"WHEN {settled}{test} THEN {answer}" for test in tests[:-1]) + f" ELSE {sql} END"
-        return Value(f"({sql})", "boolean")
-
-    def _not(self, node: exp.Not) -> Value:
-        return Value(f"(NOT {to_boolean(self.value(node.this)).sql})", "boolean")
-
-    def _is(self, node: exp.Is) -> Value:
-        left, right = self.value(node.this), self.value(node.expression)
-        if right.type == "boolean":
-            return Value(f"({to_boolean(left).sql} IS NOT DISTINCT FROM {right.sql})", "boolean")
-        if right.type != "null":
-            raise UsageError("IS takes NULL, TRUE or FALSE")
-        return Value(f"({nullable(left)} IS NULL)", "boolean")
-
-    def _between(self, node: exp.Between) -> Value:
-        value = self.value(node.this)
-        low = self._compare(">=", value, self.value(node.args["low"]))
-        high = self._compare("<=", value, self.value(node.args["high"]))
-        return Value(f"({low.sql} AND {high.sql})", "boolean")
-
-    def _in(self, node: exp.In) -> Value:
-        if not node.expressions:
-            raise UsageError("IN takes a list of values in parentheses")
-        value = self.value(node.this)
-        tests = [self._compare("=", value, self.value(item)).sql for item in node.expressions]
-        return Value(f"({' OR '.join(tests)})", "boolean")
-
-    def _like(self, node: exp.Like) -> Value:
-        return Value(f"({self._text(node.this)} LIKE {self._text(node.expression)})", "boolean")
-
-    def _compare(self, operator: str, left: Value, right: Value) -> Value:
-        return Value(compare(operator, left, right), "boolean")
-
-    def _add(self, node: exp.Add) -> Value:
-        return self._reckon(node, "+")
-
-    def _sub(self, node: exp.Sub) -> Value:
-        return self._reckon(node, "-")
-
-    def _mul(self, node: exp.Mul) -> Value:
-        return self._reckon(node, "*")
-
-    def _mod(self, node: exp.Mod) -> Value:
-        return self._reckon(node, "%")
-
-    def _div(self, node: exp.Div) -> Value:
-        left, right = to_number(self.value(node.this)), to_number(self.value(node.expression))
-        if self.exact:
-            return quotient(left, right)
-        return arithmetic.divided(left, right)
-
-    def _reckon(self, node: exp.Binary, operator: str) -> Value:
-        left, right = to_number(self.value(node.this)), to_number(self.value(node.expression))
-        return arithmetic.reckoned(operator, left, right, lambda: self._beyond(node))
-
-    def _beyond(self, node: exp.Binary) -> str:
-        """Write what a number of too many digits gives: an error, which names the event where rows have one."""
-        if not self.placed:
-            return TOO_LONG
-        return event_error(f"{node.sql()[:60]} needs more than {wide.MOST_EXACT_DIGITS} digits")
-
-    def _dpipe(self, node: exp.DPipe) -> Value:
-        return Value(f"({self._text(node.this)} || {self._text(node.expression)})", "text")
-
-    def _concat(self, node: exp.Concat) -> Value:
-        return Value(f"concat({', '.join(self._text(item) for item in node.expressions)})", "text")
-
-    def _trim(self, node: exp.Trim) -> Value:
-        function = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get(str(node.args.get("position") or "").upper(), "trim")
-        return Value(f"{function}({self._text(node.this)})", "text")
-
-    def _length(self, node: exp.Length) -> Value:
-        return Value(f"CAST(length({self._text(node.this)}) AS DECIMAL(10,0))", "number", Shape(10, 0))
-
-    def _substring(self, node: exp.Substring) -> Value:
-        args = [self._text(node.this)]
-        args += [
-            f"CAST({convert(self.value(node.args[key]), 'BIGINT').sql} AS BIGINT)"
-            for key in ("start", "length")
-            if node.args.get(key)
-        ]
-        return Value(f"substr({', '.join(args)})", "text")
-
-    def _replace(self, node: exp.Replace) -> Value:
-        replacement = node.args.get("replacement")
-        new = self._text(replacement) if replacement else literal("")
-        return Value(f"replace({self._text(node.this)}, {self._text(node.expression)}, {new})", "text")
-
-    def _abs(self, node: exp.Abs) -> Value:
-        return arithmetic.absolute(to_number(self.value(node.this)))
-
-    def _round(self, node: exp.Round) -> Value:
-        number = to_number(self.value(node.this))
-        decimals = node.args.get("decimals")
-        if decimals is not None and not SMALL.fullmatch(decimals.name):
-            raise UsageError(f"{node.sql()[:60]!r} rounds to no number of places", "write how many: round(data.x, 2)")
-        return arithmetic.rounded(number, int(decimals.name) if decimals is not None else 0)
-
-    def _floor(self, node: exp.Floor) -> Value:
-        return arithmetic.whole("floor", to_number(self.value(node.this)))
-
-    def _ceil(self, node: exp.Ceil) -> Value:
-        return arithmetic.whole("ceil", to_number(self.value(node.this)))
-
-    def _coalesce(self, node: exp.Coalesce) -> Value:
-        values = unify([self.value(item) for item in (node.this, *node.expressions)])
-        return combined(values, lambda items: f"coalesce({', '.join(items)})")
-
-    def _greatest(self, node: exp.Greatest) -> Value:
-        return self._extreme("greatest", node)
-
-    def _least(self, node: exp.Least) -> Value:
-        return self._extreme("least", node)
-
-    def _extreme(self, function: str, node: exp.Func) -> Value:
-        values = unify([self.value(item) for item in (node.this, *node.expressions)], prefer="number")
-        return combined(values, lambda items: f"{function}({', '.join(items)})")
-
-    def _nullif(self, node: exp.Nullif) -> Value:
-        left, right = unify([self.value(node.this), self.value(node.expression)])
-        return combined([left], lambda items: f"CASE WHEN {compare('=', left, right)} THEN NULL ELSE {items[0]} END")
-
-    def _case(self, node: exp.Case) -> Value:
-        subject = self.value(node.this) if node.this is not None else None
-        tests, values = [], []
-        for branch in node.args["ifs"]:
-            test = self.value(branch.this)
-            tests.append(compare("=", subject, test) if subject is not None else to_boolean(test).sql)
-            values.append(self.value(branch.args["true"]))
-        default = node.args.get("default")
-        values = unify([*values, self.value(default) if default is not None else NULL])
-
-        def combine(items: Sequence[str]) -> str:
-            branches = " ".join(f"WHEN {test} THEN {item}" for test, item in zip(tests, items[:-1], strict=True))
-            return f"CASE {branches} ELSE {items[-1]} END"
-
-        return combined(values, combine)
-
-    def _cast(self, node: exp.Cast) -> Value:
-        return convert(self.value(node.this), node.to.sql("duckdb"))
-
-    def _trycast(self, node: exp.TryCast) -> Value:
-        return convert(self.value(node.this), node.to.sql("duckdb"), lenient=True)
-
-    def _struct(self, node: exp.Struct) -> Value:
-        members = []
-        for item in node.expressions:
-            key = getattr(item.this, "name", item.this)
-            if not isinstance(key, str):
-                raise UsageError("a struct is written {'name': value}")
-            value = element_json(self.value(item.expression))
-            members.append(f"{literal(json_string(key) + ':')} || {value}")
-        return Value("('{' || " + (" || ',' || ".join(members) or "''") + " || '}')", "json")
-
-    def _array(self, node: exp.Array) -> Value:
-        items = [element_json(self.value(item)) for item in node.expressions]
-        return Value("('[' || " + (" || ',' || ".join(items) or "''") + " || ']')", "json")
-
-
-def compile_tree(node: exp.Expr, resolve: Resolve, *, exact: bool = False, placed: bool = True) -> Value:
-    """Compile a parsed node of an expression. `exact`: divisions give decimals (see `conversions.quotient`).
-
-    `placed`: it is over rows that have a position, which errors name.
-    """
-    return _Compiler(resolve, exact=exact, placed=placed).value(node)

@@ -316,7 +316,7 @@ def declared_members(projection: Projection, reads: Reads, expression: Expressio
 
 
 def _compile_node(reads: Reads, node: exp.Expr) -> Value:
-    from esctl.projection.expressions import compile_tree
+    from esctl.projection.compiler import compile_tree
 
     value = compile_tree(node, reads.resolve)
     if value.type != "dynamic":

@@ -18,7 +18,7 @@ from esctl.model import Cursor
 from esctl.sources.files.finding import Source, expand
 from esctl.sources.files.reading import FORMATS, SourceOptions, read
 from esctl.sources.formats.detect import sniff
-from esctl.sources.formats.jsonscan import START, State, scan
+from esctl.sources.formats.json.scan import START, State, scan
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=8)

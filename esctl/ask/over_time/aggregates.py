@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from esctl.engine.exact_text import unmark_json_sql
 from esctl.errors import UsageError
+from esctl.projection.compiler import Resolve, compile_tree
 from esctl.projection.conversions import decimal, nullable, quotient, unify
-from esctl.projection.expressions import Resolve, compile_tree
 from esctl.projection.syntax import Path, parse, words_of
 from esctl.projection.values import (
     INTEGER,

@@ -29,8 +29,9 @@ from esctl.errors import UsageError
 from esctl.index.scan import read_json
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.cells import FieldPlan
+from esctl.projection.compiler import Resolve
 from esctl.projection.conversions import convert, declared_scale
-from esctl.projection.expressions import Expression, Resolve
+from esctl.projection.expressions import Expression
 from esctl.projection.fold import MOST_FIELDS, NeedsStreamError, Plan
 from esctl.projection.reads import digits_sql
 from esctl.projection.spec import Projection

@@ -17,8 +17,8 @@ from esctl.model import Cursor
 from esctl.sources.feed import Bytes, Feed
 from esctl.sources.formats.cells import fitted, row_pattern, split_row, unled, with_point, with_points
 from esctl.sources.formats.encodings import utf8
-from esctl.sources.formats.jsonscan import escaped_offsets
-from esctl.sources.formats.jsonwrite import objects, quoted
+from esctl.sources.formats.json.scan import escaped_offsets
+from esctl.sources.formats.json.write import objects, quoted
 from esctl.sources.formats.tables import Dialect, dialect_of
 from esctl.sources.formats.text.csvlog import COLUMNS, CSVLOG, with_audit
 from esctl.sources.pieces import BOM, NOWHERE, Offsets, Piece, slices_of

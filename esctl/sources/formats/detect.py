@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-from esctl.sources.formats.jsontext import first_value, is_json, is_json_object
+from esctl.sources.formats.json.text import first_value, is_json, is_json_object
 from esctl.sources.formats.packed import sniff_packed
 from esctl.sources.formats.parted import CRI, DOCKER, is_docker, wholes
 from esctl.sources.formats.prefixes import CONSOLE, KEY, find_prefix

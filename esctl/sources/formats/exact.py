@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.types as pt
 
-from esctl.sources.formats.jsonwrite import objects, quoted, wrapped
+from esctl.sources.formats.json.write import objects, quoted, wrapped
 
 Array = Any
 

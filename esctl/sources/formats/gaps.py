@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from esctl.sources.feed import Bytes
-from esctl.sources.formats.jsontext import first_value
+from esctl.sources.formats.json.text import first_value
 from esctl.sources.pieces import BLANKS, Offsets
 
 Flags = np.ndarray[tuple[int], np.dtype[np.bool_]]

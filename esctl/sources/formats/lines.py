@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from esctl.sources.feed import Bytes, Feed
-from esctl.sources.formats.jsontext import is_json
+from esctl.sources.formats.json.text import is_json
 from esctl.sources.pieces import BLANKS, BOM, NOWHERE, Offsets, Piece, slices_of
 
 _NEWLINE = 10

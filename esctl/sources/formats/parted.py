@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esctl.sources.formats.jsontext import is_json_object
+from esctl.sources.formats.json.text import is_json_object
 from esctl.sources.pieces import NOISE
 
 CRI, DOCKER = "cri", "docker"

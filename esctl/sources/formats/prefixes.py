@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esctl.sources.formats.jsontext import is_json
+from esctl.sources.formats.json.text import is_json
 from esctl.sources.formats.parted import CRI, CRI_PREFIX, DOCKER, wholes
 from esctl.sources.formats.text.consoles import is_console, objects_of
 from esctl.sources.pieces import NOISE
@@ -87,7 +87,7 @@ def behind(texts: Any, kind: str) -> tuple[Any, dict[int, str]]:
 
 
 def _keyed(keys: Any, texts: Any) -> Any:
-    from esctl.sources.formats.jsonwrite import objects, quoted
+    from esctl.sources.formats.json.write import objects, quoted
 
     whole = pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), pa.scalar("null", pa.large_string()), texts)
     written = objects(["key", "payload"], [quoted(keys), whole])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from esctl.sources.feed import Bytes
-from esctl.sources.formats.jsonscan import Brackets, scan
+from esctl.sources.formats.json.scan import Brackets, scan
 from esctl.sources.pieces import BLANKS, BOM, Offsets
 
 _LONGEST_KEY = 4096

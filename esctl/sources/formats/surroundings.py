@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from esctl.sources.feed import Bytes
-from esctl.sources.formats.jsonscan import Brackets
+from esctl.sources.formats.json.scan import Brackets
 from esctl.sources.formats.shape import EACH, MEMBERS, Path
 from esctl.sources.pieces import Offsets
 

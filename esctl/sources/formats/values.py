@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from esctl.sources.feed import Bytes, Feed
 from esctl.sources.formats.gaps import Gaps, Span, outer_spans, region_spans
-from esctl.sources.formats.jsonscan import Brackets, State, scan
-from esctl.sources.formats.jsontext import first_value
+from esctl.sources.formats.json.scan import Brackets, State, scan
+from esctl.sources.formats.json.text import first_value
 from esctl.sources.formats.shape import MEMBERS, Every, Shape, led_to, openings
 from esctl.sources.formats.surroundings import Surroundings
 from esctl.sources.pieces import BLANKS, BOM, Offsets, Piece, slices_of

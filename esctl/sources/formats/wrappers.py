@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from esctl.sources.formats.jsonscan import START, State, scan
+from esctl.sources.formats.json.scan import START, State, scan
 from esctl.sources.formats.shape import EACH, MEMBERS, Path, Shape, parse_records_path, shape_of
 from esctl.sources.pieces import BOM, NOISE
 

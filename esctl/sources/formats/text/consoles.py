@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esctl.sources.formats.jsontext import is_json
+from esctl.sources.formats.json.text import is_json
 from esctl.sources.pieces import NOISE
 
 _HEADERS = r"NO_HEADERS|[^\t:]+:[^\t]*"
@@ -98,7 +98,7 @@ def _nullified(texts: Any, word: str) -> Any:
 
 
 def _written(values: dict[str, Any]) -> Any:
-    from esctl.sources.formats.jsonwrite import objects, quoted
+    from esctl.sources.formats.json.write import objects, quoted
 
     null = pa.scalar("null", pa.large_string())
     key = pc.coalesce(quoted(_nullified(values["key"], "null")), null)

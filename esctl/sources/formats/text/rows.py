@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from esctl.sources.formats.jsonwrite import objects, quoted
+from esctl.sources.formats.json.write import objects, quoted
 from esctl.sources.formats.text.grok import Pattern, compile_pattern
 from esctl.sources.formats.text.known import Part, TextFormat, text_format, trimmed
 from esctl.sources.formats.text.pairs import pairs_of

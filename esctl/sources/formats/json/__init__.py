@@ -1,0 +1,1 @@
+"""JSON text: found, asked and written."""
