@@ -13,7 +13,7 @@ from esctl.index.decode.rows import DIALECTS
 from esctl.index.envelope.detect import Detection, detect
 from esctl.index.envelope.envelope_sql import mapped_paths, record_path
 from esctl.index.envelope.finding.messages import tombstone_of
-from esctl.index.envelope.finding.search import Search
+from esctl.index.envelope.finding.search import Choice, Search
 from esctl.index.envelope.paths import parse_path
 from esctl.index.envelope.presets import PRESETS
 from esctl.model import Stanza
@@ -34,8 +34,16 @@ def recognise_messages(sample: Sequence[Any]) -> Detection:
         return found
     is_bare = not any(each.get("key") is not None or each.get("header") for each in sample)
     if is_bare or found.stanza.name in PRESETS:
-        return replace(found, stanza=_unwrapped(found.stanza))
+        found = replace(found, stanza=_unwrapped(found.stanza))
+        return found if found.stanza.order != "position" or found.stanza.name in PRESETS else _by_time(found)
     return _without_offsets(detect(sample))
+
+
+def _by_time(found: Detection) -> Detection:
+    """Order by the times of messages what tells none itself: between partitions there is no other order."""
+    rows = tuple(row for row in found.rows if row.field != "order")
+    order = Choice("order", "time", "by the time of each message, then arrival")
+    return replace(found, stanza=replace(found.stanza, order="time"), rows=(*rows, order))
 
 
 def _without_offsets(found: Detection) -> Detection:

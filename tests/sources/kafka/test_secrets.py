@@ -32,7 +32,7 @@ def said(done: Done) -> str:
 
 
 def test_secrets_come_from_a_file_or_the_environment(
-    tmp_path: Path, locked: Broker, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, locked: Broker
 ) -> None:
     topic = locked.topic()
     locked.produce(topic, [event(i) for i in range(3)])
@@ -42,8 +42,8 @@ def test_secrets_come_from_a_file_or_the_environment(
     (tmp_path / "esctl.toml").write_text(
         f'[sources.mine]\nkafka = "{locked.address}/{topic}"\nproperties = "client.properties"\n'
     )
-    monkeypatch.setenv("KAFKA_PASS", PASSWORD)
-    done = esctl("ingest", "mine", "-f", "json", cwd=tmp_path)
+    done = esctl("ingest", "mine", "-f", "json", cwd=tmp_path, KAFKA_PASS=PASSWORD)
+    assert done.code == 0, done.err
     assert (done.code, done.rows[0]["new"]) == (0, 3), done.err
     again = esctl(
         "ingest", locked.url(topic), *SASL, "-X", f"sasl.password={PASSWORD}", "--debug", "-f", "json", cwd=tmp_path
