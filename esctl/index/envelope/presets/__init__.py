@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from esctl.index.envelope.presets import cdc, clouds, event_stores, services, tables, telemetry, text_logs
+from esctl.index.envelope.presets import cdc, clouds, event_stores, hosts, services, tables, telemetry, text_logs
 from esctl.index.envelope.presets.preset import Preset
 
 PRESETS: Mapping[str, Preset] = {
@@ -65,6 +65,10 @@ PRESETS: Mapping[str, Preset] = {
         tables.PAPER_TRAIL,
         tables.DJANGO_AUDITLOG,
         tables.DJANGO_SIMPLE_HISTORY,
+        hosts.JOURNALD,
+        hosts.FALCO,
+        hosts.KEYCLOAK_ADMIN,
+        hosts.KEYCLOAK,
         telemetry.EVTX,
         telemetry.WINLOGBEAT,
         telemetry.WINDOWS_EVENTS,
