@@ -118,7 +118,7 @@ def _left_out(view: IndexView) -> dict[frozenset[str], frozenset[int]]:
 
 def _merges_all(operation: Operation) -> bool:
     path = operation.value.path if operation.value is not None else None
-    return operation.name in ("merge", "merge_patch") and path == ("data",)
+    return operation.name in ("merge", "merge_patch", "replace") and path == ("data",)
 
 
 def table_sql() -> str:
