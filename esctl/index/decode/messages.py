@@ -46,13 +46,25 @@ def messages(connection: duckdb.DuckDBPyConnection, judged: Judged, rows: pa.Tab
         }
     )  # fmt: skip
     table, keyed = _with_opened_keys(connection, table) if "key" in parts else (table, False)
-    headed = table["headers"].null_count < table.num_rows
+    evented = _any_event(table["headers"])
+    headed = evented or ("header" in parts and table["headers"].null_count < table.num_rows)
+    if not headed:
+        table = table.drop_columns(["headers"])
     connection.register(_TABLE, table)
     try:
-        found = connection.sql(_sql(parts, headed, keyed)).to_arrow_table()
+        found = connection.sql(_sql(parts, headed, keyed, evented)).to_arrow_table()
     finally:
         connection.unregister(_TABLE)
     return Judged(_one(found["j"]).cast(pa.large_string()), _one(found["why"]), _one(found["m"]))
+
+
+def _any_event(headers: pa.ChunkedArray) -> bool:
+    """Return whether some headers are those of a CloudEvent."""
+    import pyarrow.compute as pc
+
+    if headers.null_count == len(headers):
+        return False
+    return bool(pc.any(pc.equal(pc.list_flatten(_one(headers)).field("name"), EVENT)).as_py())
 
 
 def _with_opened_keys(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> tuple[pa.Table, bool]:
@@ -71,14 +83,12 @@ def _with_opened_keys(connection: duckdb.DuckDBPyConnection, table: pa.Table) ->
     return table.append_column("kj", judged.text).append_column("km", judged.marked), True
 
 
-def _sql(parts: Set[str], headed: bool, keyed: bool) -> str:
+def _sql(parts: Set[str], headed: bool, keyed: bool, evented: bool) -> str:
     value = "CASE WHEN raw IS NULL THEN 'null' WHEN octet_length(raw) = 0 THEN '\"\"' ELSE j END"
-    whole, is_event = value, "false"
-    marks = ["m"]
-    if headed:
+    whole, marks, members = value, ["m"], []
+    if evented:
         is_event = f"len(list_filter(headers, lambda h: h.name = {literal(EVENT)})) > 0"
         whole = f"CASE WHEN {is_event} THEN {_event(value)} ELSE {value} END"
-    members = []
     if "key" in parts:
         members.append(f"'\"key\":' || {_key(keyed)}")
         marks += [_is_marked("key"), *(["coalesce(km, false)"] if keyed else [])]
@@ -88,7 +98,7 @@ def _sql(parts: Set[str], headed: bool, keyed: bool) -> str:
             members.append(f"'\"header\":{{' || coalesce({_members('headers')}, '') || '}}'")
     members += [f"'\"{name}\":' || {sql}" for name, sql in _OTHERS.items() if name in parts]
     text = " || ',' || ".join([*members, f"'\"{PAYLOAD}\":' || ({whole})"])
-    known = f"octet_length(raw) = 0 OR why IS NULL OR {_is_other(headed)}"
+    known = f"octet_length(raw) = 0 OR why IS NULL OR {_is_other(evented)}"
     return (
         f"SELECT CASE WHEN {known} THEN '{{' || {text} || '}}' END AS j, {' OR '.join(marks)} AS m, "
         f'CASE WHEN {known} THEN NULL ELSE why END AS why FROM {_TABLE} ORDER BY "row"'
@@ -145,9 +155,9 @@ def _event(value: str) -> str:
     return f"'{{' || {_members(named)} || {kind} || {data} || '}}'"
 
 
-def _is_other(headed: bool) -> str:
+def _is_other(evented: bool) -> str:
     """Write whether a record is an event whose data says that it is no JSON."""
-    if not headed:
+    if not evented:
         return "false"
     text = f"try(decode({_CONTENT_TYPE}))"
     event = f"len(list_filter(headers, lambda h: h.name = {literal(EVENT)})) > 0"

@@ -133,18 +133,23 @@ class Assigned:
         return topics
 
     def _consumed(self, messages: Sequence[Message]) -> list[Delivery]:
-        good: dict[Spot, list[Message]] = {}
         ended: dict[Spot, int] = {}
         for message in messages:
-            error = message.error()
-            if error is None:
-                good.setdefault((message.topic(), message.partition()), []).append(message)
-            elif (at := self._end_at(error, message)) is not None:
+            if (error := message.error()) is not None and (at := self._end_at(error, message)) is not None:
                 ended[message.topic(), message.partition()] = at
+        good = self._by_partition([message for message in messages if message.error() is None])
         found = [delivery for spot, each in good.items() for delivery in self._delivered(spot, each)]
         found += [delivery for spot, at in ended.items() for delivery in self._moved(spot, at)]
         if self._drop_read():
             self._assign()
+        return found
+
+    def _by_partition(self, messages: list[Message]) -> dict[Spot, list[Message]]:
+        if len(self._cursors) == 1:
+            return dict.fromkeys(self._cursors, messages) if messages else {}
+        found: dict[Spot, list[Message]] = {}
+        for message in messages:
+            found.setdefault((message.topic(), message.partition()), []).append(message)
         return found
 
     def _end_at(self, error: Any, message: Message) -> int | None:

@@ -24,7 +24,7 @@ _URL = re.compile(r"kafka://(?P<brokers>[^/?#@\s]+)/(?P<topics>[A-Za-z0-9._-]+(?
 _PORT = 9092
 PATIENCE = 300.0
 """Seconds to wait for brokers that went away while they were read."""
-_WAIT = 0.5
+_WAIT = 0.1
 
 
 class Asked(Struct, frozen=True):

@@ -26,6 +26,9 @@ _USUAL: Mapping[str, object] = {
     "enable.metrics.push": False,
     "reconnect.backoff.max.ms": 5000,
     "fetch.wait.max.ms": 100,
+    "fetch.queue.backoff.ms": 5,  # 1000 by default: so long nothing would be fetched whenever enough is at hand
+    "max.partition.fetch.bytes": 8 << 20,
+    "queued.min.messages": 200_000,
     "socket.connection.setup.timeout.ms": 10_000,
 }
 _REFUSED: Mapping[str, str] = {

@@ -195,7 +195,8 @@ class Brokers:
 _OF_CONSUMERS = frozenset(
     {
         "isolation.level", "auto.offset.reset", "enable.auto.commit", "enable.auto.offset.store",
-        "enable.partition.eof", "group.id", "fetch.wait.max.ms",
+        "enable.partition.eof", "group.id", "fetch.wait.max.ms", "fetch.queue.backoff.ms",
+        "max.partition.fetch.bytes", "queued.min.messages",
     }
 )  # fmt: skip
 _HINTS = {
