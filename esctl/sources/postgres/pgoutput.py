@@ -157,6 +157,13 @@ class _Reader:
         self._at = end
         return found
 
+    def rest(self) -> tuple[bytes, int]:
+        """Return all bytes, and where those begin that were not taken."""
+        return self._data, self._at
+
+    def go_to(self, at: int) -> None:
+        self._at = at
+
     def text(self) -> str:
         end = self._data.find(b"\0", self._at)
         if end < 0:
@@ -255,22 +262,33 @@ def _delete(reader: _Reader) -> Delete:
 
 
 def _values(reader: _Reader) -> Values:
-    return tuple(_value(reader) for _ in range(reader.number("H")))
+    count = reader.number("H")
+    data, at = reader.rest()
+    found: list[Value] = []
+    for _ in range(count):  # all that is ever read of many rows: without a call for each number
+        tag = data[at : at + 1]
+        at += 1
+        if tag == b"t":
+            start = at + 4
+            at = start + int.from_bytes(data[at:start], "big", signed=True)
+            if not start <= at <= len(data):
+                raise DecodeError(f"it is cut off at byte {len(data)}")
+            found.append(_value(data[start:at]))
+        elif tag == b"n":
+            found.append(None)
+        elif tag == b"u":
+            found.append(UNCHANGED)
+        else:
+            raise DecodeError(f"there is no value of kind {tag!r}" if tag else f"it is cut off at byte {len(data)}")
+    reader.go_to(at)
+    return tuple(found)
 
 
-def _value(reader: _Reader) -> Value:
-    tag = reader.take(1)
-    if tag == b"t":
-        found = reader.take(reader.number("i"))
-        try:
-            return found.decode()
-        except UnicodeDecodeError:
-            return found
-    if tag == b"n":
-        return None
-    if tag == b"u":
-        return UNCHANGED
-    raise DecodeError(f"there is no value of kind {tag!r}")
+def _value(text: bytes) -> Value:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return text
 
 
 def _truncate(reader: _Reader) -> Truncate:

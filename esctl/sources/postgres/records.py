@@ -41,14 +41,14 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Table(Struct):
-    """A table as its last relation message has it: the beginnings of its records, and how its values are written."""
+    """A table as its last relation message has it, and how its records are written."""
 
     relation: Relation
     key: tuple[str, ...]
     start: bytes  # of records, behind their transaction: schema, table, key
     described: bytes  # what a record of the table itself has behind that
     names: tuple[bytes, ...]
-    kinds: tuple[str, ...]
+    writers: tuple[Callable[[str], bytes], ...]  # of texts, by type
     identity: tuple[int, ...]  # the columns that old rows name
 
 
@@ -62,6 +62,7 @@ class Records(Struct):
     told: Mapping[str, str] = {}
     tables: dict[int, Table] = field(default_factory=dict)
     types: dict[int, str] = field(default_factory=dict)
+    described: set[int] = field(default_factory=set)  # since their last changes
 
     def learn(self, told: Type) -> None:
         """Take in what a type is."""
@@ -86,11 +87,15 @@ class Records(Struct):
             for column, kind in zip(relation.columns, kinds, strict=True)
         ]
         described = _encode({"replica_identity": relation.identity, "columns": columns})[1:-1]
-        self.tables[relation.oid] = Table(relation, key, start, described, names, kinds, identity)
+        self.described.add(relation.oid)
+        self.tables[relation.oid] = Table(relation, key, start, described, names, tuple(map(_writer, kinds)), identity)
 
     def news(self, oid: int) -> bytes | None:
         """Return what says what a table is, the first time; None where it was told to be so."""
         table = self._table(oid)
+        if oid not in self.described:
+            return None
+        self.described.discard(oid)
         body = b",".join([table.start, table.described])
         digest = hashlib.sha256(body).hexdigest()[:16]
         if self.told.get(str(oid)) == digest:
@@ -120,8 +125,8 @@ class Records(Struct):
         parts = [table.start, b',"row":', _row(table, new)]
         if old is not None:
             parts += [b',"old":', self._old(table, old, whole=whole)]
-        unchanged = [table.relation.columns[i].name for i, value in enumerate(new) if value is UNCHANGED]
-        if unchanged:
+        if UNCHANGED in new:
+            unchanged = [table.relation.columns[i].name for i, value in enumerate(new) if value is UNCHANGED]
             parts += [b',"unchanged":', _encode(unchanged)]
         return b"".join(parts)
 
@@ -226,22 +231,31 @@ def _row(table: Table, values: Values, only: Sequence[int] | None = None) -> byt
     if len(values) != len(table.names):
         named = f"{table.relation.schema}.{table.relation.table}"
         raise DecodeError(f"a row of {len(values)} values, where {named} has {len(table.names)} columns")
-    rows = zip(table.names, values, table.kinds, strict=True)
+    rows = zip(table.names, values, table.writers, strict=True)
     chosen = rows if only is None else (row for i, row in enumerate(rows) if i in only)
-    return b"{%b}" % b",".join([name + _value(value, kind) for name, value, kind in chosen if value is not UNCHANGED])
+    return b"{%b}" % b",".join(
+        [
+            name + (write(value) if isinstance(value, str) else _other(value))
+            for name, value, write in chosen
+            if value is not UNCHANGED
+        ]
+    )
 
 
-def _value(value: Value, kind: str) -> bytes:
-    if value is None:
-        return b"null"
-    if isinstance(value, bytes):
-        return _text_as_it_is(value)
-    assert isinstance(value, str)
-    if kind in _NUMBERS and value not in _NO_NUMBERS:
-        return value.encode()
-    if kind == "bool":
-        return b"true" if value == "t" else b"false"
-    return _encode(value)
+def _number(value: str) -> bytes:
+    return _encode(value) if value in _NO_NUMBERS else value.encode()
+
+
+def _boolean(value: str) -> bytes:
+    return b"true" if value == "t" else b"false"
+
+
+def _other(value: Value) -> bytes:
+    return _text_as_it_is(value) if isinstance(value, bytes) else b"null"
+
+
+def _writer(kind: str) -> Callable[[str], bytes]:
+    return _number if kind in _NUMBERS else _boolean if kind == "bool" else _encode
 
 
 def _text_as_it_is(value: bytes) -> bytes:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import select
 import struct
+import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -61,9 +63,13 @@ def told(where: str) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        said = lines[0].removeprefix("connection failed: ") if lines else "it cannot be reached"
-        raise ServerError(f"{where}: {said}", _HINT, error.sqlstate or "") from error
+        raise _ours(error, where) from error
+
+
+def _ours(error: psycopg.Error, where: str) -> ServerError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    said = lines[0].removeprefix("connection failed: ") if lines else "it cannot be reached"
+    return ServerError(f"{where}: {said}", _HINT, error.sqlstate or "")
 
 
 def connect(conninfo: str, where: str, **more: Any) -> psycopg.Connection[Any]:
@@ -85,14 +91,17 @@ class Replication:
     def __init__(self, conninfo: str, where: str, *, for_replication: bool = True) -> None:
         self._where = where
         self._connection = connect(conninfo, where, **{"replication": "database"} if for_replication else {})
-        self._said = 0.0  # when the server was last told how far it is confirmed
         self._confirmed = 0
+        self._lock = threading.Lock()  # libpq takes one thread at a time
+        self._over = threading.Event()
         self.streaming = False
 
     def close(self) -> None:
         """Disconnect. What was not confirmed is sent again to the next who asks."""
-        self.streaming = False
-        self._connection.close()
+        self._over.set()
+        with self._lock:
+            self.streaming = False
+            self._connection.close()
 
     def ask(self, command: str) -> list[dict[str, str | None]]:
         """Run a command; return its rows by name of column. Raises ServerError where it is refused."""
@@ -123,51 +132,55 @@ class Replication:
         return self._connection.info.server_version
 
     def start(self, slot: str, publications: Sequence[str], confirmed: int) -> None:
-        """Begin to stream a slot from where it was confirmed. Raises ServerError where that is refused."""
+        """Begin to stream a slot from where it was confirmed. Raises ServerError where that is refused.
+
+        From here on the server is told now and then that we are there, however long nobody receives.
+        """
         listed = quoted_text(",".join(map(quoted, publications)))
         messages = self.version >= 140000
         options = f"proto_version '1', publication_names {listed}" + ", messages 'true'" * messages
         self._exec(f"START_REPLICATION SLOT {quoted(slot)} LOGICAL 0/0 ({options})")
-        self._confirmed, self.streaming, self._said = confirmed, True, time.monotonic()
+        self._confirmed, self.streaming = confirmed, True
+        told_by = (self._over, weakref.ref(self))
+        threading.Thread(target=_keep_alive, args=told_by, name="keeping a slot", daemon=True).start()
 
     def receive(self, seconds: float) -> Streamed | Alive | None:
-        """Return the next message; None where none comes within so many seconds, while the server is kept waiting."""
-        deadline = time.monotonic() + seconds
-        with told(self._where):
+        """Return the next message; None where none comes within so many seconds."""
+        import psycopg
+
+        pgconn = self._connection.pgconn
+        try:
             while True:
-                self._keep_alive()
-                size, data = self._connection.pgconn.get_copy_data(1)
-                if size > 0:
-                    return self._received(bytes(data))
+                with self._lock:
+                    size, data = pgconn.get_copy_data(1)
+                    if size > 0:
+                        return self._received(bytes(data))
                 if size < 0:
                     raise self._ended()
-                if not self._wait(deadline - time.monotonic()):
+                if not select.select([pgconn.socket], [], [], seconds)[0]:
                     return None
+                with self._lock:
+                    pgconn.consume_input()
+        except psycopg.Error as error:
+            raise _ours(error, self._where) from error
 
     def confirm(self, end: int) -> None:
         """Tell the server that all before `end` is kept, and need not be sent again."""
-        if end <= self._confirmed:
-            return
-        self._confirmed = end
-        with told(self._where):
-            self._say()
+        if end > self._confirmed:
+            self._confirmed = end
+            with told(self._where), self._lock:
+                self._say()
 
     def ping(self) -> None:
         """Ask the server how far its log goes; it answers with Alive."""
-        with told(self._where):
+        with told(self._where), self._lock:
             self._say(answer=True)
 
-    def _keep_alive(self) -> None:
-        if time.monotonic() - self._said >= CONFIRM_SECONDS:
-            self._say()
-
-    def _wait(self, seconds: float) -> bool:
-        """Wait for bytes; return whether there are any."""
-        pgconn = self._connection.pgconn
-        readable, _, _ = select.select([pgconn.socket], [], [], max(min(seconds, CONFIRM_SECONDS), 0))
-        if readable:
-            pgconn.consume_input()
-        return bool(readable) or seconds > CONFIRM_SECONDS
+    def tell_alive(self) -> None:
+        """Tell the server that we are there; whoever receives is told if that goes wrong."""
+        with suppress(InputError), told(self._where), self._lock:
+            if self.streaming:
+                self._say()
 
     def _received(self, data: bytes) -> Streamed | Alive:
         kind = data[:1]
@@ -189,7 +202,6 @@ class Replication:
         while pgconn.flush():
             select.select([pgconn.socket], [pgconn.socket], [], CONFIRM_SECONDS)
             pgconn.consume_input()
-        self._said = time.monotonic()
 
     def _exec(self, command: str) -> Any:
         from psycopg.pq import ExecStatus
@@ -215,6 +227,16 @@ class Replication:
         if result is None or not result.error_message:
             return ServerError(f"{self._where}: the server ended the stream", _HINT)
         return self._refused(result)
+
+
+def _keep_alive(over: threading.Event, connection: weakref.ref[Replication]) -> None:
+    """Tell a server now and then that we are there, as long as anybody holds the connection."""
+    while not over.wait(CONFIRM_SECONDS):
+        held = connection()
+        if held is None:
+            return
+        held.tell_alive()
+        del held
 
 
 def _decoded(value: bytes | None) -> str | None:
