@@ -27,7 +27,7 @@ from esctl.ledger.check.findings import Check, Finding
 from esctl.log.merkle import Frontier
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import StoreState
-from esctl.model import Cursor, MappingConfig, Stanza
+from esctl.model import MESSAGE, Cursor, MappingConfig, Stanza
 from esctl.projection.row_changes.rules import is_rows
 from esctl.reports.report import states_and_trail
 from esctl.store import OpenStore
@@ -115,7 +115,7 @@ def _replayed(
         raise NotReplayedError(f"{INTERPRETATION} does not tell how each source was read")
     cursors = {name: _cursor(each) for name, each in sources.items()}
     stanzas = {name: convert(each["mapping"], Stanza) for name, each in sources.items()}
-    _refuse_surrounded(whole, stanzas)
+    _refuse_surrounded(whole, stanzas, cursors)
     if any(is_rows(stanza.opened) for stanza in stanzas.values()):
         raise NotReplayedError("its states are rows, which changes that name no row may have made what they are")
     fields = {name: tuple(map(_kind, kinds)) for name, kinds in told["fields"].items()}
@@ -135,13 +135,18 @@ def _replayed(
     return scope, at
 
 
-def _refuse_surrounded(records: Sequence[Record], stanzas: Mapping[str, Stanza]) -> None:
-    """Raise NotReplayedError where records were read with their headers, of which a bundle has the digest only."""
+def _refuse_surrounded(records: Sequence[Record], stanzas: Mapping[str, Stanza], cursors: Mapping[str, Cursor]) -> None:
+    """Raise NotReplayedError where records were read with keys or headers, of which a bundle has the digest only."""
     looking = {name for name, stanza in stanzas.items() if looks_around(stanza)}
+    messages = {name for name, cursor in cursors.items() if cursor.format == MESSAGE}
+    if any("registry" in cursors[name].dialect for name in messages):
+        raise NotReplayedError("its records were decoded by schemas, which are not in a bundle")
     for record in records:
         leaf = record.content.leaf
         if record.content.source in looking and leaf is not None and leaf.headers != "-":
             raise NotReplayedError("its records were read with what stood around them, which is not in a bundle")
+        if record.content.source in messages and leaf is not None and not leaf.headers == leaf.key == "-":
+            raise NotReplayedError("its records are messages, whose keys and headers are not in a bundle")
 
 
 def _places(told: dict[str, Any]) -> dict[int, tuple[int, int]]:

@@ -17,6 +17,7 @@ from esctl.errors import UsageError
 if TYPE_CHECKING:
     from esctl.cli.options import Shared
     from esctl.sources.files.finding import Source
+    from esctl.sources.files.reading import SourceOptions
     from esctl.sources.live import Connection, Live
     from esctl.sources.streams import Limits
 
@@ -59,6 +60,15 @@ class Named(Struct, frozen=True):
         """Return the bytes to be read; None where that is not known."""
         sizes = [each.member.size if each.member is not None else _size(each.path) for each in self.files]
         return None if None in sizes or self.live else sum(size or 0 for size in sizes)
+
+
+def check_options(found: Named, source: SourceOptions) -> None:
+    """Raise UsageError for options of files where a live source is named."""
+    names = ("input_format", "records_path", "encoding", "header", "decimal", "null", "final")
+    given = [name for name in names if getattr(source, name) not in (None, False, "auto")]
+    if found.live and given:
+        option = given[0].replace("_", "-")
+        raise UsageError(f"--{option} is for files, and a live source is named", "read them one after the other")
 
 
 def _size(path: Path | None) -> int | None:

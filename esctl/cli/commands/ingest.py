@@ -159,7 +159,7 @@ def run(
         max_record_bytes=parse_size(max_record, "--max-record"), limits=limits, encoding=encoding, header=header,
         decimal=decimal,
     )  # fmt: skip
-    _check_followable(options, follow)
+    _check_followable(options, follow, found)
     said = _said(shared, _begun(mapping, preset), time_format=time_format, pattern=pattern)
     store = Store.create(
         shared.store, shared.config, erasable=erasable, overrides=said,
@@ -256,7 +256,10 @@ def _followed(store: Store, found: Named, options: IngestOptions, pace: Pace, sh
         return follow(store.path, [*tails, *live], options, pace, store.updater, store.connection, callbacks)
 
 
-def _check_followable(options: IngestOptions, follow: bool) -> None:
+def _check_followable(options: IngestOptions, follow: bool, found: Named) -> None:
+    from esctl.cli.live_sources import check_options
+
+    check_options(found, options.source)
     if not follow:
         return
     if options.strict or options.skip_duplicates:

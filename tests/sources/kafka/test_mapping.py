@@ -213,3 +213,19 @@ def test_an_export_is_a_dump_of_all_that_came(tmp_path: Path, broker: Broker) ->
         binary,
     )
     assert empty["headers"] == ["n", None, "x", "1", "x", "", "b", binary]
+
+
+def test_options_of_files_are_refused(tmp_path: Path, broker: Broker) -> None:
+    done = esctl("ingest", broker.url(topic_of(broker, plain(1))), "--input-format", "csv", cwd=tmp_path)
+    assert done.code == 2
+    assert "--input-format is for files" in done.err
+
+
+def test_a_bundle_tells_why_it_cannot_be_replayed(tmp_path: Path, broker: Broker) -> None:
+    keys = {"XDG_CONFIG_HOME": str(tmp_path / "keys")}
+    esctl("ingest", broker.url(topic_of(broker, plain(4))), "-q", cwd=tmp_path)
+    for command in (["key", "new"], ["checkpoint"], ["bundle", "a0", "-o", "a0.zip"]):
+        made = esctl(*command, cwd=tmp_path, **keys)
+        assert made.code == 0, made.err
+    done = esctl("verify-bundle", "a0.zip", cwd=tmp_path, **keys)
+    assert "whose keys and headers are not in a bundle" in done.err + done.text

@@ -31,9 +31,7 @@ def said(done: Done) -> str:
     return done.text + done.err
 
 
-def test_secrets_come_from_a_file_or_the_environment(
-    tmp_path: Path, locked: Broker
-) -> None:
+def test_secrets_come_from_a_file_or_the_environment(tmp_path: Path, locked: Broker) -> None:
     topic = locked.topic()
     locked.produce(topic, [event(i) for i in range(3)])
     (tmp_path / "client.properties").write_text(
