@@ -95,6 +95,9 @@ class Replication:
         self._lock = threading.Lock()  # libpq takes one thread at a time
         self._over = threading.Event()
         self.streaming = False
+        if self._connection.info.parameter_status("server_encoding") == "SQL_ASCII":
+            # Its texts are in any encoding: the server would refuse to send, for good, what is not in ours.
+            self.ask("SET client_encoding TO SQL_ASCII")
 
     def close(self) -> None:
         """Disconnect. What was not confirmed is sent again to the next who asks."""

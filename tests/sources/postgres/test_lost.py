@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -100,6 +101,7 @@ def test_a_database_that_was_put_back(server: Server, tmp_path: Path) -> None:
     assert states(tmp_path) == before
 
 
+@pytest.mark.thorough
 def test_a_database_that_was_put_back_with_an_unread_past(server: Server, tmp_path: Path) -> None:
     begin(server, tmp_path)
     copied(server)
@@ -122,6 +124,38 @@ def copied(server: Server) -> None:
     server.start(**LOGICAL)
 
 
+def test_a_server_that_goes_on_from_another_timeline(server: Server, tmp_path: Path) -> None:
+    begin(server, tmp_path)
+    copied(server)
+    run(server, "UPDATE t SET v = 'x'")
+    promote(server)
+    run(server, "INSERT INTO t VALUES (4, 'd')")
+    good("ingest", url(server), "--quiet", cwd=tmp_path)
+    assert states(tmp_path) == [(f"public.t/{i}", v) for i, v in ((1, "x"), (2, "x"), (3, "x"), (4, "d"))]
+    (source,) = good("status", "-f", "json", cwd=tmp_path).rows[0]["sources"]
+    assert source["timeline"] == 2
+    server.stop("fast")
+    server.put_back()  # as it was before, and promoted from there
+    promote(server)
+    run(server, "INSERT INTO t SELECT i, 'other' FROM generate_series(10, 500) i")
+    message, _ = refused("ingest", url(server), code=3, cwd=tmp_path)
+    assert "restored" in message
+
+
+def promote(server: Server) -> None:
+    """Let a server recover from its own log and go on in a new timeline."""
+    if (server.folder / "data" / "postmaster.pid").exists():
+        server.stop("fast")
+    signal_file = server.folder / "data" / "recovery.signal"
+    signal_file.touch()
+    shutil.chown(signal_file, (server.folder / "data").owner())
+    server.start(**LOGICAL, restore_command="false")
+    with psycopg.connect(conninfo(server), autocommit=True) as connection:
+        while connection.execute("SELECT pg_is_in_recovery()").fetchone() != (False,):
+            time.sleep(0.05)
+
+
+@pytest.mark.thorough
 def test_another_server_of_the_same_names(server: Server, tmp_path: Path) -> None:
     begin(server, tmp_path)
     with running(**LOGICAL) as other:
@@ -217,6 +251,21 @@ def test_a_transaction_that_is_larger_than_a_commit(server: Server, tmp_path: Pa
     good("ingest", url(server), "--quiet", cwd=tmp_path)
     counted = good("log", "--type", "insert", "-f", "jsonl", "--columns", "entity", cwd=tmp_path).text.splitlines()
     assert len(counted) == len(set(counted)) == 29992
+
+
+def test_text_in_no_encoding_is_one_invalid_record(server: Server, tmp_path: Path) -> None:
+    run(server, "CREATE DATABASE raw ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0")
+    with psycopg.connect(conninfo(server).replace("dbname=postgres", "dbname=raw"), autocommit=True) as connection:
+        connection.execute("CREATE TABLE t (id int PRIMARY KEY, v text)")
+        connection.execute("CREATE PUBLICATION pub FOR ALL TABLES")
+        there = url(server).replace("@/postgres", "@/raw")
+        good("ingest", there, "--create", "--quiet", cwd=tmp_path)
+        connection.execute(r"INSERT INTO t VALUES (1, 'a'), (2, E'\xff\xfe'), (3, 'c')")
+    good("ingest", there, "--quiet", cwd=tmp_path)
+    assert states(tmp_path) == [("public.t/1", "a"), ("public.t/3", "c")]
+    (bad,) = good("log", "--invalid", cwd=tmp_path).rows
+    assert "UTF-8" in bad["invalid"]
+    assert b'"v":"\xff\xfe"' in good("export", "--raw", "--source", "postgres:raw/s", cwd=tmp_path).out
 
 
 def test_a_database_in_the_configuration(server: Server, tmp_path: Path) -> None:
