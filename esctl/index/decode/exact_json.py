@@ -71,7 +71,7 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
     undecoded: dict[int, str] = {}
     connection = connection or connect()
     if (prefix := cursor.dialect.get("prefix")) in ("cri", "docker"):
-        from esctl.sources.formats.parted import joined
+        from esctl.sources.formats.text.parted import joined
 
         raws = joined(raws, prefix)
     if encoding := cursor.dialect.get("encoding"):

@@ -8,11 +8,11 @@ from esctl.sources.files.deliveries import RecordReader
 from esctl.sources.formats import delimited, encodings
 from esctl.sources.formats.documents import DocumentReader
 from esctl.sources.formats.lines import LineReader
-from esctl.sources.formats.parted import CRI, DOCKER
 from esctl.sources.formats.prefixes import has_json
 from esctl.sources.formats.shape import Shape, parse_records_path
 from esctl.sources.formats.tables import dialect_of
 from esctl.sources.formats.text.lines import TextReader
+from esctl.sources.formats.text.parted import CRI, DOCKER
 from esctl.sources.formats.text.parts import PartsReader
 from esctl.sources.formats.values import ValueReader
 

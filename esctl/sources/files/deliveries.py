@@ -14,8 +14,8 @@ from esctl.model import FileCursor
 from esctl.sources.feed import Feed
 from esctl.sources.files.generations import HEAD_SIZE
 from esctl.sources.formats import columnar
-from esctl.sources.formats.parted import CRI
 from esctl.sources.formats.prefixes import ANY, times_before
+from esctl.sources.formats.text.parted import CRI
 from esctl.sources.pieces import Piece, batch_of
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import ByteStream

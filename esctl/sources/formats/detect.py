@@ -7,12 +7,12 @@ import re
 
 from esctl.sources.formats.json.text import first_value, is_json, is_json_object
 from esctl.sources.formats.packed import sniff_packed
-from esctl.sources.formats.parted import CRI, DOCKER, is_docker, wholes
 from esctl.sources.formats.prefixes import CONSOLE, KEY, find_prefix
 from esctl.sources.formats.tables import find_dialect, is_separated
 from esctl.sources.formats.text.consoles import is_dump
 from esctl.sources.formats.text.csvlog import csvlog_columns
 from esctl.sources.formats.text.known import RUNTIME, count_lines, find_text_format, text_format
+from esctl.sources.formats.text.parted import CRI, DOCKER, is_docker, wholes
 from esctl.sources.formats.wrappers import beginning, path_of_lines, path_to_records
 from esctl.sources.pieces import BLANKS, BOM, NOISE
 

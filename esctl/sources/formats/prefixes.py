@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from esctl.sources.formats.json.text import is_json
-from esctl.sources.formats.parted import CRI, CRI_PREFIX, DOCKER, wholes
 from esctl.sources.formats.text.consoles import is_console, objects_of
+from esctl.sources.formats.text.parted import CRI, CRI_PREFIX, DOCKER, wholes
 from esctl.sources.pieces import NOISE
 
 ANY, KEY, CONSOLE = "any", "key", "console"
