@@ -26,7 +26,7 @@ SEED = int(os.environ.setdefault("ESCTL_SEED", str(secrets.randbits(32)))) if AL
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much]
 _SAME = settings(deadline=None, database=None, suppress_health_check=_SLOW)
-settings.register_profile("fast", _SAME, derandomize=True)
+settings.register_profile("fast", _SAME, derandomize=True, max_examples=60)
 settings.register_profile("thorough", _SAME, derandomize=False)
 PHASES = (Phase.generate, Phase.shrink) if ALL else (Phase.generate,)
 """For properties that are slow to try: what fails in every run need not be made small in each."""
@@ -65,16 +65,23 @@ LIKE_CASES = {
     "tests/ask/scope/test_what_if.py": 2,
     "tests/ask/states/test_engines_agree.py": 3,
     "tests/ask/states/test_wide_numbers.py": 2,
+    "tests/bundle/test_bundles.py": 2,
     "tests/cli/test_api.py": 2,
+    "tests/cli/test_cli_presets.py": 2,
+    "tests/cli/test_cli_time.py": 2,
     "tests/cli/test_every_command.py": 2,
     "tests/cli/test_every_format.py": 3,
-    "tests/cli/test_failures.py": 2,
+    "tests/cli/test_failures.py": 3,
     "tests/cli/test_hostile_outputs.py": 3,
+    "tests/cli/test_interrupts.py": 2,
     "tests/cli/test_moments.py": 2,
     "tests/cli/test_ownership.py": 2,
     "tests/cli/test_raw_fields.py": 2,
+    "tests/cli/test_read_times.py": 2,
     "tests/cli/test_scaled_numbers.py": 2,
     "tests/cli/test_shell.py": 2,
+    "tests/engine/test_zones.py": 3,
+    "tests/index/envelope/test_log_positions.py": 2,
     "tests/index/envelope/test_openings.py": 3,
     "tests/index/envelope/test_preset_samples.py": 4,
     "tests/index/envelope/test_shapeless.py": 2,
@@ -83,14 +90,17 @@ LIKE_CASES = {
     "tests/ledger/check/test_verify.py": 2,
     "tests/oracles/test_bare_changes.py": 3,
     "tests/oracles/test_change_logs.py": 2,
+    "tests/oracles/test_git.py": 2,
     "tests/output/test_formats.py": 2,
     "tests/reliability/test_curves.py": 2,
     "tests/reliability/test_reliability.py": 3,
     "tests/sinks/test_duckdb_file.py": 3,
     "tests/sinks/test_parquet_folder.py": 3,
     "tests/sinks/test_sqlite.py": 3,
+    "tests/sources/test_archives.py": 2,
     "tests/sources/test_encodings.py": 2,
     "tests/sources/test_limits.py": 2,
+    "tests/sources/test_prefixes.py": 2,
     "tests/sources/text/test_text_logs.py": 2,
     "tests/views/test_kills.py": 3,
     "tests/views/test_refresh.py": 2,
