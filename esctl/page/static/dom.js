@@ -19,6 +19,13 @@ const Dom = (() => {
   // Text that may be of any script and direction, which must not turn what stands beside it.
   const told = (text, properties = {}) => make("bdi", { ...properties, text: Text.short(String(text)) });
 
+  // Names are broken between their words, where they have any.
+  const WORDS = /(?<=[a-z0-9])(?=[A-Z])|(?<=[._:/@-])/;
+  function named(text, properties = {}) {
+    const words = Text.short(String(text)).split(WORDS);
+    return make("bdi", properties, ...words.flatMap((word, at) => (at ? [make("wbr"), word] : [word])));
+  }
+
   function section(id, title, ...children) {
     return make("section", { id, "aria-labelledby": `${id}-title` }, make("h2", { id: `${id}-title`, text: title }), ...children);
   }
@@ -37,5 +44,5 @@ const Dom = (() => {
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   }
 
-  return { make, draw, told, section, choice, button, save };
+  return { make, draw, told, named, section, choice, button, save };
 })();

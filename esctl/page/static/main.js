@@ -52,7 +52,7 @@
     { title: "Event", cell: (event) => States.link(event, choose), key: ({ position }) => position },
     { title: "Time (UTC)", cell: ({ time }) => Text.time(time), key: ({ ms }) => ms },
     ...(several ? [{ title: "Entity", cell: ({ entity }) => States.entityName(data, entity), key: ({ entity }) => data.entities[entity].name }] : []),
-    { title: "Type", cell: ({ type }) => Dom.told(type, { class: "type" }), key: ({ type }) => type },
+    { title: "Type", cell: ({ type }) => Dom.named(type, { class: "type" }), key: ({ type }) => type },
     { title: "Actor", cell: ({ actor }) => (actor === null ? "–" : Dom.told(actor)), key: ({ actor }) => actor },
     { title: "Changes", cell: changes },
     { title: "Record", cell: ({ position }) => status.place(position) },
