@@ -133,9 +133,10 @@ class Understanding(Struct, frozen=True, dict=True):
         self, snapshot: StoreState, manifest: Manifest, table: pa.Table, judged: JudgedRows, like: Manifest | None
     ) -> Manifest:
         new: dict[str, tuple[int, Stanza]] = {}
-        known = first_sources(manifest)
+        known: dict[Stanza, str] = {}
         for source, row, _ in runs_of(table):
             if source not in manifest.sources and source not in new:
+                known = known or first_sources(manifest)
                 first = int(table["position"][row].as_py())
                 stanza = self._stanza(snapshot, source, row, first, (judged, table), known)
                 new[source] = (first, stanza)

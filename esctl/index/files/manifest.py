@@ -260,10 +260,10 @@ def with_file(manifest: Manifest, file: IndexFile) -> Manifest:
 
 def first_sources(manifest: Manifest) -> dict[Stanza, str]:
     """Return the stanzas of known sources, each with the first source of it."""
-    found: dict[Stanza, str] = {}
+    first: dict[int, str] = {}
     for name, number in manifest.sources.items():
-        found.setdefault(manifest.stanzas[number], name)
-    return found
+        first.setdefault(number, name)
+    return {manifest.stanzas[number]: name for number, name in first.items()}
 
 
 def with_sources(manifest: Manifest, assigned: Mapping[str, Stanza]) -> Manifest:
