@@ -14,12 +14,14 @@ from esctl.index.reads import Read, read_json
 class Edits(Struct, frozen=True):
     """Rows of events that others stand for: a file of (position, role_order), and one of those others, as stored.
 
-    `fields` are the payload fields of those that come; their payloads are JSON text.
+    `fields` are the payload fields of those that come; their payloads are JSON text. Their values are those that the
+    log has of the same fields, but for the fields that are `made`.
     """
 
     gone: Path
     come: Path
     fields: tuple[str, ...]
+    made: frozenset[str] = frozenset()
 
     @property
     def source(self) -> str:

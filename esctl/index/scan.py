@@ -70,7 +70,7 @@ class IndexView(Struct, frozen=True):
 
         Objects and arrays are CONTAINER.
         """
-        if self.edits is not None and len(path) == 1 and path[0] in self.edits.fields:
+        if self.edits is not None and len(path) == 1 and path[0] in self.edits.made:
             return ""
         found = self.manifest.kinds.get(str(path[0]), frozenset()) - {"NULL"} if len(path) == 1 else frozenset()
         return next(iter(found)) if len(found) == 1 else ""
@@ -81,7 +81,9 @@ class IndexView(Struct, frozen=True):
 
     def may_be_loose(self, path: PayloadPath) -> bool:
         """Return whether a payload path may stand in a payload that is kept as JSON text, of any file."""
-        return self.edits is not None or any(file.may_be_loose(path) for file in self.manifest.files)
+        if self.edits is not None and path and path[0] in self.edits.made:
+            return True
+        return any(file.may_be_loose(path) for file in self.manifest.files)
 
     def by_columns(self) -> list[tuple[IndexView, tuple[PayloadColumn, ...]]]:
         """Return a view of the files that have the same typed columns, for each such set of columns."""

@@ -36,8 +36,9 @@ def unseen_firsts(scope: Scope, known: Sequence[Test] = ()) -> str:
     ends = ", ".join(map(literal, (*DELETES, *TRUNCATES)))
     columns = ["position", "entity", "kind", "stanza", "role", "role_order", "type"]
     rows = scope.view.relation(columns, None, tests, f"{scope.view.key()} AS key")
-    return f"""SELECT arg_min(position, key) AS position, entity FROM ({rows})
-        GROUP BY kind, entity HAVING arg_min({partly} AND NOT coalesce(type IN ({ends}), false), key)"""
+    begins = f"{partly} AND NOT coalesce(type IN ({ends}), false)"
+    return f"""SELECT min(position) FILTER ({begins}) AS position, entity FROM ({rows})
+        GROUP BY kind, entity HAVING min(key) = min(key) FILTER ({begins})"""
 
 
 def unseen_note(scope: Scope, at: AsOf | None = None) -> str:

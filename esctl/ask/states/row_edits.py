@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.ask.scope.scope import Scope, counted
+from esctl.engine.arrow_lists import integers, texts
 from esctl.engine.duckdb import explained, relational
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.decode.rows import DELETES, TRUNCATES
@@ -25,12 +27,13 @@ from esctl.index.edits import Edits
 from esctl.index.files.layouts import layouts
 from esctl.index.scan import ENVELOPE, IndexView, Read, sequence_key_as
 from esctl.projection.json_values import dumps, loads
-from esctl.projection.row_changes.rules import has_rows, table_sql
+from esctl.projection.row_changes.rules import COPIES, has_rows, table_sql
 from esctl.projection.row_changes.steps import MATCH, Change, Edit, Part, follow
 
 _TABLE = table_sql()
 _TRUNCATES = f"coalesce(type IN ({', '.join(map(literal, TRUNCATES))}), false)"
 _DELETES = f"coalesce(type IN ({', '.join(map(literal, DELETES))}), false)"
+_GONE = "esctl_row_edits_gone"
 _ROWS = ("position", "role_order", "role", "type", "kind", "entity")
 
 
@@ -54,37 +57,53 @@ def with_row_edits(scope: Scope) -> Scope:
     tests = [*counted(all_rows), f"stanza IN ({', '.join(map(str, ours))})"]
     events = scope.view.relation(_ROWS, None, tests, f"{scope.view.key()} AS key, {_TABLE} AS tab")
     with explained():
-        asked = _asked(scope, events)
-        if not (asked.tables or asked.truncated or asked.rows or asked.matches):
+        asked = _asked(scope, tests, events)
+        if asked is None:
             return scope
         edits = _edits(scope, asked, tests, events)
         return replace(scope, view=_edited(scope, edits), shelf=None)
 
 
-def _asked(scope: Scope, events: str) -> _Asked:
+def _asked(scope: Scope, tests: Sequence[Any], events: str) -> _Asked | None:
+    """Find what must be followed; None where every change stands for itself."""
+    kinds = scope.view.relation(["role", "type"], None, tests)
+    seen = scope.connection.execute(f"SELECT DISTINCT role, type FROM ({kinds})").fetchall()
+    roles, types = {role for role, _ in seen}, {kind for _, kind in seen}
+    rows = _rows(scope, events, roles, types)
+    if not rows and not roles & {"copy", "match"} and not types & {*TRUNCATES}:
+        return None
     found = scope.connection.execute(f"""SELECT tab, bool_or(coalesce(role = 'copy', false)),
-            bool_or(coalesce(role = 'match', false)) AND count(DISTINCT position) FILTER (type = 'delete')
-                = count(*) FILTER (type = 'delete' AND role = 'match'), bool_or({_TRUNCATES}),
-            bool_or(coalesce(role IN ('old', 'patch', 'each'), false)),
-            bool_or(type = 'read') AND count(*) > count(DISTINCT entity),
-            bool_or(coalesce(role = 'match', false))
-        FROM ({events}) GROUP BY tab ORDER BY tab""").fetchall()
+            bool_or(coalesce(role = 'match', false)) AND {_ALL_MATCHED if "match" in roles else "false"},
+            bool_or({_TRUNCATES}), bool_or(coalesce(role = 'match', false))
+        FROM ({events}) WHERE {_TRUNCATES} OR {"true" if "match" in roles else "coalesce(role = 'copy', false)"}
+        GROUP BY tab ORDER BY tab""").fetchall()
     followed = frozenset(tab for tab, copies, matches, *_ in found if copies or matches)
     matched = [tab for tab, _, matches, *_ in found if matches]
-    others = [tab for tab, *_, moved, again, _ in found if (moved or again) and tab not in followed]
-    rows = ""
-    if others:
-        tabs = ", ".join(map(literal, others))
-        rows = f"""SELECT entity FROM ({events}) WHERE tab IN ({tabs}) GROUP BY entity
-            HAVING max(key) FILTER (type = 'read') > min(key) UNION
-            SELECT entity FROM ({events}) WHERE tab IN ({tabs}) AND position IN (
-                SELECT position FROM ({events}) WHERE role = 'old')
-            OR tab IN ({tabs}) AND role IN ('patch', 'each')"""
-        if not scope.connection.execute(f"SELECT 1 FROM ({rows}) LIMIT 1").fetchall():
-            rows = ""
-    truncated = frozenset(tab for tab, _, _, truncates, *_ in found if truncates)
-    matches = any(row[-1] for row in found)
-    return _Asked(followed, truncated, _identities(scope, events, matched), matches, rows)
+    truncated = frozenset(tab for tab, _, _, truncates, _ in found if truncates)
+    return _Asked(followed, truncated, _identities(scope, events, matched), "match" in roles, rows)
+
+
+_ALL_MATCHED = """count(DISTINCT position) FILTER (type = 'delete')
+                = count(*) FILTER (type = 'delete' AND role = 'match')"""
+
+
+def _rows(scope: Scope, events: str, roles: AbstractSet[str | None], types: AbstractSet[str | None]) -> str:
+    """Return a SELECT of the entities of rows to follow one by one, from a file of them; empty where there are none."""
+    parts = []
+    if "read" in types:
+        again = "max(key) FILTER (type = 'read') > min(key)"
+        parts.append(f"SELECT entity FROM ({events}) GROUP BY entity HAVING {again}")
+    if "old" in roles:
+        moved = f"SELECT position FROM ({events}) WHERE role = 'old'"
+        parts.append(f"SELECT entity FROM ({events}) WHERE position IN ({moved})")
+    if roles & {"patch", "each"}:
+        parts.append(f"SELECT entity FROM ({events}) WHERE role IN ('patch', 'each')")
+    if not parts:
+        return ""
+    file = scope.session.folder / f"{uuid.uuid4().hex}.parquet"
+    sql = f"COPY ({' UNION '.join(parts)}) TO {literal(str(file))} (FORMAT parquet)"
+    (count,) = scope.connection.execute(sql).fetchone() or (0,)
+    return f"SELECT entity FROM read_parquet({literal(str(file))})" if count else ""
 
 
 def _identities(scope: Scope, events: str, matched: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -107,6 +126,8 @@ def _edits(scope: Scope, asked: _Asked, tests: Sequence[Any], events: str) -> li
         edits += follow(_changes(scope, asked, tests), dict(asked.identities), set(asked.tables))
     others = asked.truncated - asked.tables
     edits += _truncations(scope, events, others) if others else []
+    if not asked.matches:
+        return edits
     # What a match says beside a key that is none of its table's inventions is in the row as well.
     told = {edit.position for edit in edits}
     named = f"SELECT position, role_order FROM ({events}) WHERE role = 'match'"
@@ -155,20 +176,24 @@ def _truncations(scope: Scope, events: str, tables: frozenset[str]) -> list[Edit
 def _edited(scope: Scope, edits: Sequence[Edit]) -> Any:
     """Return the view with edits: rows of events that go, and a file of those that come."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     folder = scope.session.folder
     gone = folder / f"{uuid.uuid4().hex}.parquet"
     pairs = [(edit.position, order) for edit in edits for order in edit.gone]
     table = {
-        "position": pa.array([position for position, _ in pairs], pa.int64()),
-        "role_order": pa.array([order for _, order in pairs], pa.uint8()),
+        "position": integers([position for position, _ in pairs], pa.int64()),
+        "role_order": integers([order for _, order in pairs], pa.uint8()),
     }
-    pq.write_table(pa.table(table), gone)
+    relational(scope.connection).register(_GONE, pa.table(table))
+    try:
+        scope.connection.execute(f"COPY {_GONE} TO {literal(str(gone))} (FORMAT parquet)")
+    finally:
+        scope.connection.unregister(_GONE)
     come = folder / f"{uuid.uuid4().hex}.parquet"
     parts = [(edit.position, part) for edit in edits for part in edit.come]
     fields = _written(scope, come, parts)
-    return replace(scope.view, edits=Edits(gone, come, tuple(sorted(fields))))
+    made = {name for _, part in parts if part.made or part.role == COPIES for name in part.data or ()}
+    return replace(scope.view, edits=Edits(gone, come, tuple(sorted(fields)), frozenset(made)))
 
 
 def _written(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set[str]:
@@ -177,12 +202,12 @@ def _written(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set
 
     data = (None if part.data is None else dumps(dict(sorted(part.data.items()))) for _, part in parts)
     told = pa.table({
-        "own_position": pa.array([position for position, _ in parts], pa.int64()),
-        "own_entity": pa.array([part.entity for _, part in parts], pa.string()),
-        "own_kind": pa.array([part.kind for _, part in parts], pa.string()),
-        "own_role": pa.array([part.role for _, part in parts], pa.string()),
-        "own_order": pa.array([part.role_order for _, part in parts], pa.uint8()),
-        "own_data": pa.array(list(data), pa.string()),
+        "own_position": integers([position for position, _ in parts], pa.int64()),
+        "own_entity": texts([part.entity for _, part in parts]),
+        "own_kind": texts([part.kind for _, part in parts]),
+        "own_role": texts([part.role for _, part in parts]),
+        "own_order": integers([part.role_order for _, part in parts], pa.uint8()),
+        "own_data": texts(list(data)),
     })  # fmt: skip
     connection = scope.connection
     relational(connection).register("esctl_row_edits", told)

@@ -22,7 +22,7 @@ COPIES = "copies"
 """The role of a row that a table holds several times, before the event or after it."""
 _WHERE = "the projection of rows"
 _ROW = Expression("data", _WHERE)
-_REPLACE = (Operation("replace", "", _ROW),)
+_REPLACE = (Operation("replace", "", _ROW, lenient=True),)
 _MERGE = (Operation("merge", "", _ROW, lenient=True),)
 _DELETE = (Operation("delete"),)
 

@@ -26,13 +26,17 @@ Row = dict[str, Any]
 
 
 class Part(Struct, frozen=True):
-    """One row of an event: the entity, in which role; `data` is its payload."""
+    """One row of an event: the entity, in which role; `data` is its payload.
+
+    `made`: values in it are none that the log has in these fields.
+    """
 
     entity: str
     role: str | None
     role_order: int
     kind: str
     data: Row | None = None
+    made: bool = False
 
 
 class Change(Struct, frozen=True):
@@ -132,7 +136,7 @@ def _several(table: _Table, change: Change) -> Edit:
         if isinstance(row, dict):
             table.begin(part.entity, row)
             gone.append(part.role_order)
-            come.append(Part(part.entity, None, part.role_order, part.kind, row))
+            come.append(Part(part.entity, None, part.role_order, part.kind, row, made=True))
     return Edit(change.position, tuple(gone), tuple(come))
 
 
@@ -205,9 +209,9 @@ def _changed(table: _Table, change: Change, main: Part, parts: dict[str, Part]) 
 def _patched(main: Part, before: Row, row: Row) -> Part:
     """Return what stands for an update of parts: the columns that it changed, or all where some went."""
     if before.keys() - row.keys():
-        return Part(main.entity, None, 0, main.kind, row)
+        return Part(main.entity, None, 0, main.kind, row, made=True)
     changed = {name: value for name, value in row.items() if name not in before or before[name] != value}
-    return Part(main.entity, "partial", 1, main.kind, changed)
+    return Part(main.entity, "partial", 1, main.kind, changed, made=True)
 
 
 def _after(before: Row, role: str | None, data: Row) -> Row:

@@ -87,7 +87,8 @@ def written(change: Told, keys: Keys) -> str:
     found: dict[str, Any] = {"type": change.type, "kind": change.table, **_entities(change, table, keys)}
     found |= zip(("seq", "seq2", "seq3"), change.order, strict=False)
     found["time"], found["tx"] = change.time, change.transaction
-    found["row"] = {ROWS: _by_name(change, table, keys)} if change.others else change.row
+    if change.type != TRUNCATE:
+        found["row"] = {ROWS: _by_name(change, table, keys)} if change.others else change.row
     found |= {"id": change.id} if change.id is not None else {}
     found |= {"actor": change.actor} if change.actor is not None else {}
     return _ENCODER.encode(found).decode()

@@ -1,0 +1,31 @@
+"""Arrow arrays of Python values, without pa.array(), which imports pandas where it is installed: half a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def integers(values: Sequence[int], kind: pa.DataType) -> pa.Array:
+    """Return integers as an array of an integer type."""
+    import pyarrow as pa
+
+    raw = np.array(values, dtype=kind.to_pandas_dtype())
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(raw.tobytes())])
+
+
+def texts(values: Sequence[str | None]) -> pa.Array:
+    """Return texts, or None, as an array of large_string."""
+    import pyarrow as pa
+
+    encoded = [b"" if value is None else value.encode() for value in values]
+    offsets = np.zeros(len(values) + 1, np.int64)
+    np.cumsum([len(each) for each in encoded], out=offsets[1:])
+    valid = np.packbits(np.array([value is not None for value in values], np.bool_), bitorder="little")
+    buffers = [pa.py_buffer(part) for part in (valid.tobytes(), offsets.tobytes(), b"".join(encoded))]
+    return pa.Array.from_buffers(pa.large_string(), len(values), buffers)
