@@ -87,16 +87,20 @@ def _change(
     message: Message, value: dict[str, Any], source: dict[str, Any], schema: Mapping[str, Any] | None
 ) -> RowChange | None:
     kind = _TYPES[value["op"]]
-    if kind == READ and source.get("connector") == "cassandra":
+    has_cells = "keyspace" in source
+    if kind == READ and has_cells:
         kind = DELETE  # of a range of rows, which are not told
     converters = _converters(schema)
     is_document = source.get("collection") is not None
-    key = _key(message, converters.get("before"), is_document=is_document)
+    key = _key(message, converters.get("before"), is_document, has_cells)
     names = tuple(key) if isinstance(key, dict) and key else None
     if names is None and message.dumped:
         names = ()  # a table without a key
-    before, after = (_side(value.get(side), converters.get(side), is_document) for side in ("before", "after"))
-    told = _told(value, kind, before, after, key, converters.get("after"))
+    of_after = converters.get("after")
+    before = _side(value.get("before"), converters.get("before"), is_document)
+    after = _side(value.get("after"), of_after, is_document)
+    cells = written_cells(value.get("after")) if has_cells else None
+    told = _told(value, kind, before, after, key) if cells is None else _cells(cells, of_after)
     if told is None:
         return None
     return RowChange(
@@ -127,23 +131,17 @@ class _Told(Struct, frozen=True):
     match: Row | None = None
 
 
-def _told(
-    value: Mapping[str, Any],
-    kind: str,
-    before: Row | None,
-    after: Row | None,
-    key: Any,
-    converters: Mapping[str, Convert] | None,
-) -> _Told | None:
+def _cells(cells: Row, converters: Mapping[str, Convert] | None) -> _Told:
+    return _Told(_converted(cells, converters), partial=True, cells=True)
+
+
+def _told(value: Mapping[str, Any], kind: str, before: Row | None, after: Row | None, key: Any) -> _Told | None:
     """Return what a change tells of its row; None where it does not tell what became of it."""
-    cells = written_cells(value.get("after"))
-    if cells is not None:
-        return _Told(_converted(cells, converters), partial=True, cells=True)
     if kind == DELETE:
         row, match = _deleted(before, key)
         return _Told(row, match=match)
     if after is not None:
-        row = {name: item for name, item in after.items() if not is_unavailable(item)}
+        row = {name: item for name, item in after.items() if item not in _PLACEHOLDERS}
         return _Told(row, partial=len(row) < len(after))
     if kind == TRUNCATE:
         return _Told()
@@ -154,15 +152,16 @@ def _told(
     return None if changed is None else _Told(changed, patched=True)
 
 
-def _key(message: Message, of_row: Mapping[str, Convert] | None, *, is_document: bool) -> Any:
+def _key(message: Message, of_row: Mapping[str, Convert] | None, is_document: bool, has_cells: bool) -> Any:
     """Return the key of a message; of a document, its `_id`, which is told as JSON text."""
     key, schema = unwrapped(message.key)
     if is_document and isinstance(key, dict) and key.keys() == {"id"}:
         return {"_id": _id(key["id"])}
     if not isinstance(key, dict):
         return key
-    cells = written_cells(key)
-    return _converted(key if cells is None else cells, struct_converters(schema) if schema else of_row or {})
+    cells = written_cells(key) if has_cells else None
+    converters = struct_converters(schema) if schema else of_row
+    return _converted(key if cells is None else cells, converters) if cells or converters else key
 
 
 def _id(told: Any) -> Any:
