@@ -116,6 +116,7 @@ def _change(
         order=order_of(source),
         time=time_of(value, source),
         transaction=transaction_of(value, source),
+        actor=text_of(source.get("user_name")) or None,  # Oracle tells who it was
         patched=told.patched,
         server=server_of(source),
     )

@@ -62,6 +62,7 @@ DEBEZIUM = _changes(
         ("before", "after", "payload.after", "payload.before", "value.after", "value.before", "value.payload"),
     ),
     source="https://debezium.io/documentation/reference/stable/connectors/",
+    actors=("actor",),
 )
 """Change events, with schemas or without."""
 
