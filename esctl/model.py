@@ -81,6 +81,7 @@ class PostgresCursor(Cursor, frozen=True, forbid_unknown_fields=True):
     committed: str = ""
     taken: int | None = None
     tables: AbstractMapping[str, str] = field(default_factory=dict)  # digests of what records told of each, by its OID
+    missed: tuple[int, int] = (0, 0)  # places between which a slot of these publications was lost, before this one
     unread: Literal["", "tables", "missing"] = ""  # not all tables are read yet, as is due; changes before are missing
 
 

@@ -11,8 +11,9 @@ from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
 from esctl.log.store_state import StoreState
-from esctl.model import Answer, AsOf, Column, Cursor, FileCursor
+from esctl.model import Answer, AsOf, Column, Cursor, FileCursor, PostgresCursor
 from esctl.saved_states import files as shelf
+from esctl.sources.postgres.lsn import lsn_text
 
 COLUMNS = (
     Column("store", "text"), Column("head", "integer"), Column("root", "text"), Column("entities", "integer"),
@@ -66,6 +67,9 @@ def _place(cursor: Cursor) -> dict[str, object]:
     """Return how far a source was read: in bytes (or rows) of a file, else where the source has the next record."""
     if isinstance(cursor, FileCursor):
         return {"bytes": cursor.offset}
+    if isinstance(cursor, PostgresCursor):
+        place = {name: getattr(cursor, name) for name in ("system", "timeline", "database", "slot", "publications")}
+        return place | {"lsn": lsn_text(cursor.lsn)}
     return {name: value for name, value in asdict(cursor).items() if name not in Cursor.__struct_fields__}
 
 

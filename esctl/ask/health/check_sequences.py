@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from esctl.ask.health.check_topics import lost
+from esctl.ask.health.check_topics import lost, missed
 from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, NONE, CheckContext
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
@@ -23,11 +23,11 @@ COUNTERS = {"log": (), "source": ("source",), "entity": ("kind", "entity")}
 
 
 def gaps(context: CheckContext) -> str:
-    """Select the events before which numbers are missing: from a sequence, or from what a broker no longer had."""
+    """Select the events before which numbers are missing: from a sequence, or from what a source no longer had."""
     stanzas = context.scope.view.manifest.stanzas
     numbered = [number for number, stanza in enumerate(stanzas) if len(stanza.sequence) == 1]
     parts = [f"SELECT * FROM ({_missing(context, *pair)})" for pair in _dense(context, numbered).items()]
-    parts += [f"SELECT * FROM ({part})" for part in lost(context)]
+    parts += [f"SELECT * FROM ({part})" for part in (*lost(context), *missed(context))]
     return " UNION ALL ".join(parts) or NONE
 
 

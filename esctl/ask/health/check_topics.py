@@ -1,13 +1,15 @@
-"""What can be wrong with topics: records that were gone before they were read, entities in several partitions."""
+"""What can be wrong with live sources: records that were gone before they were read, entities in several partitions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from esctl.ask.health.checks import EVENT, NONE, CheckContext
+from esctl.ask.scope.notes import missed_of
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
 from esctl.model import KafkaCursor
+from esctl.sources.postgres.lsn import lsn_text
 
 
 def topics_of(context: CheckContext) -> Mapping[str, KafkaCursor]:
@@ -27,6 +29,21 @@ def lost(context: CheckContext) -> list[str]:
             detail = f"{what} missing from {name}: the broker had deleted what was there before it was read"
             if position is not None:
                 found.append(context.asked([f"position = {position}"], literal(detail), str(last - first + 1)))
+    return found
+
+
+def missed(context: CheckContext) -> list[str]:
+    """Select, for each slot of a database in the place of one that was lost, its first record."""
+    found = []
+    for name, (before, after) in missed_of(context.scope).items():
+        rows = context.scope.view.relation(["position"], None, [f"source = {literal(name)}"])
+        with explained():
+            row = single_row(context.scope.connection, f"SELECT min(position) FROM ({rows})")
+        detail = (
+            f"what was committed from {lsn_text(before)} to {lsn_text(after)} is missing before {name}: no slot had it"
+        )
+        if row is not None and row[0] is not None:
+            found.append(context.asked([f"position = {row[0]}"], literal(detail), str(after - before)))
     return found
 
 

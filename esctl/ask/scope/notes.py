@@ -10,7 +10,7 @@ from esctl.engine.duckdb import explained, single_row
 from esctl.index.files.manifest import IS_ERASED, IS_UNDATED, UNREADABLE
 from esctl.index.pruning import Test
 from esctl.index.scan import Read
-from esctl.model import AsOf, KafkaCursor
+from esctl.model import AsOf, KafkaCursor, PostgresCursor
 
 _COUNTS = {
     "conflicts": "conflict",
@@ -62,16 +62,25 @@ def erased_note(scope: Scope, at: AsOf | None = None) -> str:
 
 
 def lost_note(scope: Scope) -> str:
-    """Return one line on records that a broker had no more when they were to be read; empty for none."""
+    """Return one line on records that a source had no more when they were to be read; empty for none."""
     cursors = {} if scope.records is None else scope.records.cursors
     lost = {name: cursor.lost for name, cursor in cursors.items() if isinstance(cursor, KafkaCursor) and cursor.lost}
-    if not lost:
-        return ""
-    count = sum(last - first + 1 for ranges in lost.values() for first, last in ranges)
-    more = f" and {len(lost) - 1} more partitions" if len(lost) > 1 else ""
-    return (
-        f"note: up to {count} records of {next(iter(lost))}{more} were gone before they were read: esctl doctor --gaps"
-    )
+    if lost:
+        count = sum(last - first + 1 for ranges in lost.values() for first, last in ranges)
+        more = f" and {len(lost) - 1} more partitions" if len(lost) > 1 else ""
+        what = f"up to {count} records of {next(iter(lost))}{more} were gone before they were read"
+        return f"note: {what}: esctl doctor --gaps"
+    missed = missed_of(scope)
+    if missed:
+        return f"note: changes are missing before {next(iter(missed))}, as no slot had them: esctl doctor --gaps"
+    return ""
+
+
+def missed_of(scope: Scope) -> dict[str, tuple[int, int]]:
+    """Return the places in a database's log between which no slot was read, by the source that goes on after them."""
+    cursors = {} if scope.records is None else scope.records.cursors
+    found = {name: each.missed for name, each in cursors.items() if isinstance(each, PostgresCursor)}
+    return {name: places for name, places in found.items() if places[1]}
 
 
 def _counted(scope: Scope, at: AsOf | None) -> dict[str, int]:

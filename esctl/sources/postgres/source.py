@@ -78,7 +78,7 @@ class SlotReader:
         self._unkept: set[int] = set()  # deliveries, by number
         self._count = 0
         self._is_over = False
-        self._is_over_others = False  # other slots of the database were read before: what they missed is not known
+        self._others: list[PostgresCursor] = []  # slots of the same that were read before, if this is a new one
 
     def connect(self) -> Replication:
         """Connect, if there is no connection. Raises ServerError where there is no way in."""
@@ -111,7 +111,7 @@ class SlotReader:
         cursor = self._at()
         if not (self._wanted.snapshot or cursor.unread):
             return
-        over = cursor.unread == "missing" or self._is_over_others
+        over = cursor.unread == "missing" or bool(self._others)
         self.cursor = replace(cursor, unread="missing" if over else "tables")
         replication = Replication(self.address.address.conninfo(), self.address.where)
         try:
@@ -214,8 +214,8 @@ class SlotReader:
         slot, database = self.address.slot, server.database
         slots = {name: cursor for name, cursor in known.items() if isinstance(cursor, PostgresCursor)}
         found = {name: cursor for name, cursor in slots.items() if (cursor.slot, cursor.database) == (slot, database)}
-        same = (server.system, database)
-        self._is_over_others = not found and any((each.system, each.database) == same for each in slots.values())
+        others = [each for each in slots.values() if (each.system, each.database) == (server.system, database)]
+        self._others = [] if found else [each for each in others if {*each.publications} & {*self.address.publications}]
         for name, cursor in found.items():
             self.name, self.cursor = name, cursor
             if cursor.system == server.system:
@@ -232,9 +232,11 @@ class SlotReader:
     def _resume(self, server: Server, slot: Slot) -> None:
         publications, cursor = self.address.publications, self.cursor
         if cursor is None:
+            before = max((each.lsn for each in self._others), default=slot.confirmed)
             cursor = PostgresCursor(
                 format="jsonl", system=server.system, timeline=server.timeline, database=server.database,
                 slot=self.address.slot, publications=publications, lsn=slot.confirmed, dialect={"preset": "pgoutput"},
+                missed=(before, slot.confirmed) if before < slot.confirmed else (0, 0),
             )  # fmt: skip
         same = publications == cursor.publications
         if not same and cursor.taken is not None:

@@ -13,7 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.support.cli_harness import ESCTL, good, refused, surroundings
+from esctl.sources.postgres.lsn import lsn_number
+from tests.support.cli_harness import ESCTL, esctl, good, refused, surroundings
 from tests.support.pg_workload import conninfo
 from tests.support.postgres import LOGICAL, USER, Server, running, why_not
 
@@ -59,6 +60,10 @@ def test_a_slot_that_was_dropped(server: Server, tmp_path: Path) -> None:
         assert "make another slot" in hint
     good("ingest", url(server, "other"), "--create", "--snapshot", "--quiet", cwd=tmp_path)
     assert states(tmp_path) == [("public.t/2", "b"), ("public.t/3", "c")]
+    assert "changes are missing before postgres:postgres/other" in esctl("replay", cwd=tmp_path).err
+    (gap,) = esctl("doctor", "--gaps", cwd=tmp_path).rows
+    assert gap["detail"].startswith("what was committed from 0/")
+    assert gap["source"] == "postgres:postgres/other"
 
 
 def test_a_slot_that_was_made_anew(server: Server, tmp_path: Path) -> None:
@@ -236,7 +241,7 @@ def test_what_was_committed_is_confirmed_when_it_stops(server: Server, tmp_path:
         row = connection.execute("SELECT confirmed_flush_lsn - '0/0' FROM pg_replication_slots").fetchone()
     (source,) = good("status", "-f", "json", cwd=tmp_path).rows[0]["sources"]
     assert row is not None
-    assert int(row[0]) == source["lsn"]
+    assert int(row[0]) == lsn_number(source["lsn"])
 
 
 def test_a_transaction_that_is_larger_than_a_commit(server: Server, tmp_path: Path) -> None:
