@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from esctl.api.relation import Relation
@@ -35,21 +37,31 @@ class Views(OpenStore):
 
         return View(self, find(definitions(self.path, self.config), name))
 
-    def create_view(self, name: str, *, to: str, projection: str = "") -> View:
+    def create_view(
+        self,
+        name: str,
+        *,
+        to: str,
+        projection: str = "",
+        key: str = "",
+        properties: str = "",
+        property: Mapping[str, str] = MappingProxyType({}),  # noqa: A002  # as the option
+    ) -> View:
         """Make a view and fill it. Arguments as those of `esctl view create`.
 
         Nothing is kept where it cannot be filled. Raises UsageError for a name that is none or taken.
         """
         from esctl.ask.scope.scope import find_projection
         from esctl.views.definitions import Definition, add, definitions, discard
-        from esctl.views.targets import parse_target
+        from esctl.views.targets import Options, parse_target
         from esctl.views.view import View
 
         base = Path.cwd()
-        parse_target(to, name, base)
+        options = Options(key, properties, dict(property))
+        parse_target(to, name, base, options)
         if projection:
             find_projection(self.projections, projection)
-        definition = Definition(name, projection, to, base, "store")
+        definition = Definition(name, projection, to, base, "store", options)
         add(self.path, definitions(self.path, self.config), definition)
         view = View(self, definition)
         try:

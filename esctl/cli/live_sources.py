@@ -37,6 +37,7 @@ From = Annotated[
 Until = Annotated[str, _option("until", "PLACE", "Where to end: end, which is where it ends now, or a time.")]
 Property = Annotated[list[str] | None, _option("property", "NAME=VALUE", "A property of the client; repeatable.", "-X")]
 Properties = Annotated[str, _option("properties", "FILE", "A file of properties, with ${ENV} in values.", "-F")]
+Key = Annotated[str, typer.Option("--key", metavar="KEY", help="The key of records in Kafka: entity, or kind,entity.")]
 Registry = Annotated[str, _option("registry", "URL", "The schema registry that decodes the records.")]
 SchemaDir = Annotated[str, _option("schema-dir", "FOLDER", "The schemas that decode the records, as files.")]
 Create = Annotated[bool, _option("create", None, "Make the slot of a PostgreSQL database, if it is not there.")]
@@ -77,14 +78,19 @@ def _size(path: Path | None) -> int | None:
 
 def options_of(pairs: Sequence[str] | None, *given: str | bool) -> tuple[dict[str, str], dict[str, str]]:
     """Return the options that were given, and the properties. Raises UsageError for one that is no NAME=VALUE."""
+    told = ((name, "yes" if value is True else value) for name, value in zip(_TEXTS, given, strict=True))
+    return {name: value for name, value in told if value}, properties_of(pairs)
+
+
+def properties_of(pairs: Sequence[str] | None) -> dict[str, str]:
+    """Return the properties that were given. Raises UsageError for one that is no NAME=VALUE."""
     found = {}
     for each in pairs or ():
         name, equals, value = each.partition("=")
         if not equals or not name.strip():
             raise UsageError("-X is not NAME=VALUE", "as in -X security.protocol=SSL")  # its text may be a secret
         found[name.strip()] = value
-    told = ((name, "yes" if value is True else value) for name, value in zip(_TEXTS, given, strict=True))
-    return {name: value for name, value in told if value}, found
+    return found
 
 
 def find_sources(

@@ -100,6 +100,13 @@ def stage(session: Session, rows: Answer) -> Staged:
     return Staged(session, tuple(_measured(session, names)))
 
 
+def stage_whole(session: Session, rows: Answer) -> Staged:
+    """Compute changed states, for a target that keeps each as a whole."""
+    with explained():
+        session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {STAGED} AS SELECT * FROM ({rows.sql})")
+    return Staged(session, (Field(WHOLE, "", "json"),))
+
+
 def column_text(field: Field) -> str:
     """Write a field's column of DuckDB, whose type holds all of its values, as the text that `Copied` has."""
     column = identifier(field.column)

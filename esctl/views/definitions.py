@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from esctl.config import Config
@@ -14,6 +15,7 @@ from esctl.errors import InputError, NotFoundError, UsageError, did_you_mean
 from esctl.log.lines import from_line, sealed, to_line, unsealed
 from esctl.log.lock import store_lock
 from esctl.storage.local import LocalStorage, describe_failure, read_regular
+from esctl.views.targets import Options
 
 FILE = "views.json"
 _LARGEST = 16 << 20
@@ -28,6 +30,7 @@ class Definition(Struct, frozen=True):
     to: str
     base: Path  # that relative paths in `to` begin at
     source: str  # `store`, or the esctl.toml that it stands in
+    options: Options = Options()
 
 
 def definitions(store: Path, config: Config) -> dict[str, Definition]:
@@ -39,16 +42,19 @@ def definitions(store: Path, config: Config) -> dict[str, Definition]:
         _check(name, where)
         if (
             not isinstance(body, Mapping)
-            or set(body) - {"projection", "to"}
-            or not _are_texts(body)
+            or set(body) - {"projection", "to", *Options.__struct_fields__}
+            or not _are_texts({**body, "property": ""})
+            or not _are_texts(_properties(body))
             or "to" not in body
         ):
             raise UsageError(
                 f"{where} is not a view", 'write [views.NAME], to = "duckdb:states.db/name", projection = "..."'
             )
-        found[name] = Definition(name, body.get("projection", ""), body["to"], base, config.name)
+        found[name] = Definition(name, body.get("projection", ""), body["to"], base, config.name, _options(body))
     for name, kept in _read(store).items():
-        found.setdefault(name, Definition(name, kept["projection"], kept["to"], Path(kept["base"]), "store"))
+        found.setdefault(
+            name, Definition(name, kept["projection"], kept["to"], Path(kept["base"]), "store", _options(kept))
+        )
     return dict(sorted(found.items()))
 
 
@@ -69,7 +75,8 @@ def add(store: Path, known: Mapping[str, Definition], new: Definition) -> None:
         raise UsageError(f"there is a view {new.name} already", f"refresh it with: esctl view refresh {new.name}")
     with store_lock(store):
         kept = _read(store)
-        kept[new.name] = {"projection": new.projection, "to": new.to, "base": str(new.base)}
+        known_of = msgspec.to_builtins(new.options)
+        kept[new.name] = {"projection": new.projection, "to": new.to, "base": str(new.base), **known_of}
         _write(store, kept)
 
 
@@ -88,17 +95,29 @@ def _check(name: str, where: str) -> None:
         )
 
 
+def _options(body: Mapping[str, Any]) -> Options:
+    own = {name: body[name] for name in ("key", "properties") if name in body}
+    return Options(**own, property=dict(_properties(body)))
+
+
+def _properties(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the properties of a view; one that is no text where they are no table."""
+    found = body.get("property", {})
+    return found if isinstance(found, Mapping) else {"": None}
+
+
 def _are_texts(body: Mapping[str, Any]) -> bool:
     return all(isinstance(value, str) for value in body.values())
 
 
-def _read(store: Path) -> dict[str, dict[str, str]]:
+def _read(store: Path) -> dict[str, dict[str, Any]]:
     path = store / FILE
     try:
         data = read_regular(path, _LARGEST)
         value = from_line(data)
-        views: dict[str, dict[str, str]] = unsealed(value)["views"]
-        if to_line(value) != data or not all(set(view) == {"projection", "to", "base"} for view in views.values()):
+        views: dict[str, dict[str, Any]] = unsealed(value)["views"]
+        own = {"projection", "to", "base"}
+        if to_line(value) != data or not all(own <= set(view) for view in views.values()):
             raise ValueError
         return views
     except FileNotFoundError:
@@ -107,6 +126,6 @@ def _read(store: Path) -> dict[str, dict[str, str]]:
         raise InputError(f"{path} is not as it was written", "remove it, and create the views anew") from error
 
 
-def _write(store: Path, kept: Mapping[str, Mapping[str, str]]) -> None:
+def _write(store: Path, kept: Mapping[str, Mapping[str, Any]]) -> None:
     with describe_failure(f"write {store / FILE}"):
         LocalStorage(store).put(FILE, to_line(sealed({"views": kept})))

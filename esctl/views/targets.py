@@ -4,33 +4,52 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import Session
 from esctl.errors import UsageError
 from esctl.sinks.protocol import Sink
 
-_KINDS = ("duckdb", "sqlite", "parquet", "postgres", "postgresql")
-_HINT = "write duckdb:FILE/TABLE, sqlite:FILE/TABLE, parquet:FOLDER or postgres://HOST/DATABASE/SCHEMA.TABLE"
+_KINDS = ("duckdb", "sqlite", "parquet", "postgres", "postgresql", "kafka")
+_HINT = (
+    "write duckdb:FILE/TABLE, sqlite:FILE/TABLE, parquet:FOLDER, postgres://HOST/DATABASE/SCHEMA.TABLE "
+    "or kafka://HOST:PORT/TOPIC"
+)
+_SECRET = re.compile(r"password|secret|token|jaas|credential|\bkey\b|ssl\.key\.pem|oauthbearer\.config", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
+class Options(Struct, frozen=True, omit_defaults=True):
+    """What is said beside `--to`, which only topics take: the key of records, and the properties of the client."""
+
+    key: str = ""
+    properties: str = ""  # a file of them
+    property: Mapping[str, str] = field(default_factory=dict)
+
+
 class Target(Struct, frozen=True):
-    """A target of a view. `place` is a file, a folder or the address of a database."""
+    """A target of a view. `place` is a file, a folder, the address of a database, or the URL of a topic."""
 
     kind: str
     place: str
     table: str = ""
+    options: Options = Options()
 
 
-def parse_target(text: str, name: str, base: Path) -> Target:
+def parse_target(text: str, name: str, base: Path, options: Options = Options()) -> Target:  # noqa: B008  # frozen
     """Read `--to`; relative paths begin at `base`, and `name` is the table's where none is given.
 
     Raises UsageError for what is none, and for a password in it: it would be kept in the store.
     """
+    if text.startswith("kafka://"):
+        return _topic(text, base, options)
+    if options != Options():
+        raise UsageError(f"--to {_shown(text)} takes no --key and no properties (-X, -F)", "they are for kafka://")
     kind, colon, rest = text.partition(":")
     if not colon or kind not in _KINDS or not rest or "\0" in text:
         raise UsageError(f"--to {_shown(text)} is not a target", _HINT)
@@ -60,6 +79,13 @@ def open_sink(target: Target, session: Session, *, writing: bool) -> Sink:
         from esctl.sinks.postgres import PostgresTable
 
         return PostgresTable(session, with_variables(target.place), target.table, writing=writing)
+    if target.kind == "kafka":
+        from esctl.sinks.kafka.destination import Destination
+        from esctl.sinks.kafka.topic import KafkaTopic
+
+        options = target.options
+        destination = Destination(target.place, options.properties, options.property)
+        return KafkaTopic(session, destination, key=options.key or "entity", writing=writing)
     from esctl.sinks.parquet_folder import ParquetFolder
 
     return ParquetFolder(session, Path(target.place), writing=writing)
@@ -85,6 +111,23 @@ def _database(text: str, name: str) -> Target:
     host = f"{parts.hostname or ''}{f':{port}' if port else ''}"
     query = f"?{parts.query}" if parts.query else ""
     return Target("postgres", f"postgresql://{user}{'@' * bool(user)}{host}/{database}{query}", unquote(table) or name)
+
+
+def _topic(text: str, base: Path, options: Options) -> Target:
+    """Read `kafka://HOST[:PORT],.../TOPIC`. Raises UsageError also for properties that may be secrets."""
+    from esctl.sinks.kafka.destination import Destination, topic_of
+    from esctl.sinks.kafka.keys import check_key
+
+    topic_of(Destination(text))
+    check_key(options.key or "entity")
+    for name, value in options.property.items():
+        if _SECRET.search(name) and not _VARIABLE.fullmatch(value):
+            raise UsageError(
+                f"-X {name}=... may be a secret, which would be kept in the store",
+                f"put it into a file and name that by -F, or name a variable: -X '{name}=${{NAME}}'",
+            )
+    file = str((base / options.properties).absolute()) if options.properties else ""
+    return Target("kafka", text, options=replace(options, properties=file))
 
 
 def with_variables(address: str) -> str:

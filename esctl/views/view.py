@@ -54,7 +54,7 @@ class View:
         """
         with self.sink(writing=True) as sink:
             scope, now = self._now()
-            before = sink.progress()
+            before = _before(sink, anew=anew)
             position = before.basis.position if before is not None else 0
             how = "whole" if anew or before is None else self._how(scope, before, now)
             if how == "difference":
@@ -114,7 +114,7 @@ class View:
 
     def sink(self, session: Session | None = None, *, writing: bool = False) -> Sink:
         """Return the sink of the view's target, not yet entered; `session`: what reads and computes in its place."""
-        target = parse_target(self.definition.to, self.name, self.definition.base)
+        target = parse_target(self.definition.to, self.name, self.definition.base, self.definition.options)
         return open_sink(target, session or self._store.session, writing=writing)
 
     def _now(self) -> tuple[Scope, Progress]:
@@ -166,6 +166,16 @@ class View:
             sink.apply(Changes(replay(scope), whole=True), now)
             return Refreshed(self.name, position, now.basis.position, "whole")
         return Refreshed(self.name, position, now.basis.position, "difference")
+
+
+def _before(sink: Sink, *, anew: bool) -> Progress | None:
+    """Return what a target is at; what cannot be told, where it is made anew, is nothing."""
+    try:
+        return sink.progress()
+    except InputError:
+        if anew:
+            return None
+        raise
 
 
 def _alike(before: Progress, now: Progress) -> bool:

@@ -10,6 +10,7 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import ProjectionName
+from esctl.cli.live_sources import Key, Properties, Property, properties_of
 from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command, subcommands
 from esctl.errors import UsageError
@@ -38,14 +39,18 @@ def create(
             "--to",
             metavar="TARGET",
             help="Where it is kept: duckdb:FILE/TABLE, sqlite:FILE/TABLE, parquet:FOLDER, "
-            "postgres://HOST/DATABASE/SCHEMA.TABLE.",
+            "postgres://HOST/DATABASE/SCHEMA.TABLE, kafka://HOST:PORT/TOPIC.",
         ),
     ],
     projection: ProjectionName = "",
+    key: Key = "",
+    property: Property = None,  # noqa: A002  # as the option
+    properties: Properties = "",
 ) -> None:
     """Make a view of the states of a projection, and fill it."""
     store = open_store(shared)
-    view = store.create_view(name, to=to, projection=projection)
+    given = properties_of(property)
+    view = store.create_view(name, to=to, projection=projection, key=key, properties=properties, property=given)
     before = view.progress()
     position = before.basis.position if before is not None else 0
     diagnostics.note(f"view {name} is at position {position}, in {to}", shared.quiet)

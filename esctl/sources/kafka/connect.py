@@ -46,7 +46,7 @@ def connect(live: Live, note: Note) -> KafkaSource:
         import confluent_kafka  # noqa: F401
     except ImportError:
         raise UsageError(f"{live.where}: kafka:// needs confluent-kafka", "pip install 'esctl-audit[kafka]'") from None
-    brokers, topics = _parse_url(live)
+    brokers, topics = parse_url(live)
     options = live.options
     recreated = options.get("on-recreated", "stop")
     if recreated not in ("stop", "new"):
@@ -64,7 +64,8 @@ def connect(live: Live, note: Note) -> KafkaSource:
     return source
 
 
-def _parse_url(live: Live) -> tuple[str, tuple[str, ...]]:
+def parse_url(live: Live) -> tuple[str, tuple[str, ...]]:
+    """Return the brokers, as a client wants them, and the topics. Raises UsageError, in which there is no secret."""
     url = expand(live.url, live.where)
     told = without_secrets(url) if live.where == without_secrets(live.url) else live.where
     if "@" in url:

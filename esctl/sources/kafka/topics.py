@@ -14,7 +14,7 @@ from esctl.errors import InputError, UsageError
 from esctl.sources.kafka.places import Partition, Place
 
 if TYPE_CHECKING:
-    from confluent_kafka import Consumer
+    from confluent_kafka import Consumer, Producer
     from confluent_kafka.admin import AdminClient
 
 SECONDS = 15.0
@@ -67,6 +67,14 @@ class Brokers:
 
         with self._made():
             return Consumer({**self._properties, "error_cb": self._failed}, logger=_SILENT)
+
+    def producer(self, own: Mapping[str, object]) -> Producer:
+        """Return a new producer, with some properties that are its own. Raises UsageError where one is wrong."""
+        from confluent_kafka import Producer
+
+        with self._made():
+            known = {name: self._properties[name] for name in self._properties if name not in _OF_CONSUMERS}
+            return Producer({**known, **own, "error_cb": self._failed}, logger=_SILENT)
 
     def _failed(self, error: Any) -> None:
         from confluent_kafka import KafkaError

@@ -1,0 +1,212 @@
+"""A producer whose records appear all together, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from esctl.errors import InputError
+from esctl.sinks.kafka.destination import Topic
+from esctl.sinks.protocol import Message
+from esctl.sources.kafka.topics import Brokers
+
+if TYPE_CHECKING:
+    from confluent_kafka import Producer
+
+SECONDS = 30.0
+"""How long to wait for the brokers to begin or end a transaction."""
+_FULL_WAIT = 0.5
+_ATTEMPTS = 4
+
+
+class Outbox:
+    """A transactional producer. An identity has one: who comes later takes it over, and the first is fenced."""
+
+    def __init__(self, brokers: Brokers, identity: str, topic: Topic) -> None:
+        self._brokers, self._identity, self._topic = brokers, identity, topic
+        self._failure: tuple[Any, Message] | None = None
+        self._producer: Producer | None = None
+        self.ends: dict[tuple[str, int], int] = {}
+        """Of the topics' partitions that records went to in this transaction: the offset after the last one."""
+
+    def __enter__(self) -> Self:
+        """Take the identity over; what another has not committed is aborted."""
+        known = self._brokers.properties_of_clients
+        self._producer = self._brokers.producer(
+            {
+                "transactional.id": self._identity,
+                "partitioner": known.get("partitioner", "murmur2_random"),  # as Java's
+                "transaction.timeout.ms": known.get("transaction.timeout.ms", 300_000),
+                "message.max.bytes": known.get("message.max.bytes", 500_000_000),  # the topic says what is too large
+                "batch.size": known.get("batch.size", min(self._topic.largest, 1_000_000)),
+                "linger.ms": known.get("linger.ms", 5),
+            }
+        )
+        with self._told("no transaction can be begun"):
+            self._producer.init_transactions(SECONDS)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the brokers."""
+        self._producer = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Commit what is put within, or abort it where that raises.
+
+        Raises InputError where a record is refused, which it names, and where another took the identity over.
+        """
+        assert self._producer is not None
+        self._failure, self.ends = None, {}
+        with self._told("no transaction can be begun"):
+            self._producer.begin_transaction()
+        try:
+            yield
+            self.flush()
+            with self._told("the transaction cannot be committed"):
+                self._committed()
+        except BaseException:
+            self._abort()
+            raise
+
+    def put(self, message: Message, topic: str = "", partition: int = -1) -> None:
+        """Send a message to the topic, or to another one, of a partition or the one of its key."""
+        from confluent_kafka import KafkaException
+
+        assert self._producer is not None
+        report = self._reporting(message)
+        headers = list(message.headers)
+        while True:
+            try:
+                self._producer.produce(
+                    topic or self._topic.name, message.value, message.key, partition,
+                    headers=headers, on_delivery=report,
+                )  # fmt: skip
+                break
+            except BufferError:
+                self._producer.poll(_FULL_WAIT)
+            except KafkaException as error:
+                self._check(error.args[0], message)
+                raise self._failed("a record cannot be sent", error) from None
+        self._producer.poll(0)
+        if self._failure is not None:
+            self._raise_failure()
+
+    def flush(self) -> None:
+        """Wait until all that was put is with the brokers. Raises InputError for the first that is refused."""
+        assert self._producer is not None
+        for _ in range(_ATTEMPTS):
+            left = self._producer.flush(SECONDS)
+            if self._failure is not None:
+                self._raise_failure()
+            if not left:
+                return
+        raise InputError(f"{self._brokers.where}: the brokers do not take the records", "nothing was committed")
+
+    def _committed(self) -> None:
+        from confluent_kafka import KafkaException
+
+        assert self._producer is not None
+        for attempt in range(_ATTEMPTS):
+            try:
+                self._producer.commit_transaction(SECONDS)
+                return
+            except KafkaException as error:
+                if not error.args[0].retriable() or attempt == _ATTEMPTS - 1:
+                    raise
+
+    def _abort(self) -> None:
+        from confluent_kafka import KafkaException
+
+        assert self._producer is not None
+        with suppress(KafkaException):
+            self._producer.abort_transaction(SECONDS)
+
+    def _reporting(self, message: Message) -> Callable[[Any, Any], None]:
+        def report(error: Any, sent: Any) -> None:
+            if error is not None:
+                self._failure = self._failure or (error, message)
+            else:
+                place = sent.topic(), sent.partition()
+                self.ends[place] = max(sent.offset() + 1, self.ends.get(place, 0))
+
+        return report
+
+    def _raise_failure(self) -> None:
+        from confluent_kafka import KafkaException
+
+        assert self._failure is not None
+        error, message = self._failure
+        self._check(error, message)
+        raise self._failed("a record is refused", KafkaException(error))
+
+    def _check(self, error: Any, message: Message) -> None:
+        """Raise InputError if an error is that a message is too large."""
+        from confluent_kafka import KafkaError
+
+        if error.code() in (
+            KafkaError.MSG_SIZE_TOO_LARGE,
+            KafkaError.INVALID_MSG_SIZE,
+            KafkaError.RECORD_LIST_TOO_LARGE,
+        ):
+            raise InputError(
+                f"{self._brokers.where}: {named(message)} has {len(message.value or b'')} bytes, which is more than "
+                f"the topic takes ({self._topic.largest}); nothing was committed",
+                f"raise the topic's max.message.bytes, as for topic {self._topic.name}: kafka-configs.sh --alter",
+            )
+
+    @contextmanager
+    def _told(self, what: str) -> Iterator[None]:
+        from confluent_kafka import KafkaException
+
+        try:
+            yield
+        except KafkaException as error:
+            raise self._failed(what, error) from None
+
+    def _failed(self, what: str, error: Any) -> InputError:
+        """Return what to raise for an error of the client."""
+        from confluent_kafka import KafkaError
+
+        found = error.args[0]
+        if found.code() == KafkaError._FATAL:
+            found = self._cause() or found
+        fenced = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
+        if found.code() in fenced:
+            return InputError(
+                f"{self._brokers.where} is being written by another process, which took over; nothing was committed",
+                "let one of them go on alone",
+            )
+        try:
+            with self._brokers.asking(what):
+                raise error
+        except InputError as told:
+            if not told.hint and "AUTHORIZATION" in told.message:
+                hint = f"the user needs to be allowed to WRITE topics and the transactional id {self._identity}"
+                return InputError(told.message, hint)
+            return told
+
+    def _cause(self) -> Any:
+        """Return the error that ended the producer, which only calls about transactions tell."""
+        from confluent_kafka import KafkaException
+
+        assert self._producer is not None
+        try:
+            self._producer.abort_transaction(1)
+        except KafkaException as error:
+            return error.args[0]
+        return None
+
+
+def named(message: Message) -> str:
+    """Name what a message is of."""
+    told = dict(message.headers)
+    entity = told.get("esctl-entity", message.key or b"").decode(errors="replace")
+    position = told.get("esctl-position", b"").decode(errors="replace")
+    if "esctl-version" in told:
+        return f"the state of {entity!r} (last event at @{position})"
+    return f"the event at @{position}, of {entity!r}," if position else f"the record of {entity!r}"

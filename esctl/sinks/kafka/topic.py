@@ -1,0 +1,252 @@
+"""Keep states in a compacted topic of Kafka: a record for each, by its entity; none where it was deleted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from esctl.ask.scope.basis import parse_basis, to_json
+from esctl.engine.duckdb import Session, explained, single_row
+from esctl.engine.exact_text import time_text
+from esctl.errors import InputError, UsageError
+from esctl.sinks.columns import WHOLE, Field
+from esctl.sinks.kafka.contents import records, settle
+from esctl.sinks.kafka.destination import Destination, check_of_states, connect, described, has_progress
+from esctl.sinks.kafka.destination import make_progress as make_progress_topic
+from esctl.sinks.kafka.keys import key_sql
+from esctl.sinks.kafka.outbox import Outbox
+from esctl.sinks.kafka.progress import Sent, check_same, forget_sent, keep_sent, read_sent
+from esctl.sinks.protocol import NOTHING, Changes, Copied, Message, NeedsWholeError, Progress
+from esctl.sinks.spool import ROWS, spooled
+from esctl.sinks.tabular import STAGED, Staged, stage_whole
+
+if TYPE_CHECKING:
+    from confluent_kafka import Message as Record
+
+    from esctl.sources.kafka.topics import Brokers
+
+_REBUILD = "if that is meant to be: esctl view rebuild NAME"
+_STATE = (Field(WHOLE, "state", "json"),)
+_COLUMNS = (
+    "partition", "place", "key", "store", "head", "entity", "kind", "state", "version", "position", "time",
+)  # fmt: skip
+
+
+class KafkaTopic:
+    """A topic that has the states of a view, and in `esctl.progress` what it is at; a transaction changes both."""
+
+    def __init__(self, session: Session, destination: Destination, *, key: str = "entity", writing: bool) -> None:
+        self._session = session
+        self._destination = destination
+        self._key = key
+        self._writing = writing
+        self._brokers: Brokers | None = None
+        self._outbox: Outbox | None = None
+        self._sent: Sent | None = None
+
+    def __enter__(self) -> Self:
+        """Connect; who writes takes the topic over from any other that does."""
+        self._brokers = connect(self._destination)
+        self._topic = described(self._brokers, self._destination.topic)
+        check_of_states(self._brokers, self._topic)
+        self._purpose = f"view/{self._topic.name}"
+        try:
+            if self._writing:
+                self._outbox = Outbox(self._brokers, f"esctl.view.{self._topic.name}", self._topic).__enter__()
+            self._sent = read_sent(self._brokers, self._purpose)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the brokers; what was not committed is not there."""
+        self._outbox = self._brokers = None
+
+    def progress(self) -> Progress | None:
+        """Return what the topic is of. Raises InputError for a topic that was made anew."""
+        if self._sent is None:
+            return None
+        assert self._brokers is not None
+        check_same(self._brokers, self._sent, self._topic, _REBUILD)
+        told = self._sent.told
+        basis = parse_basis(json.dumps(told.get("basis")))
+        if basis is None or not isinstance(told.get("store"), str) or not isinstance(told.get("projection"), str):
+            raise InputError(f"{self._brokers.where}: what its progress says is not as esctl wrote it", _REBUILD)
+        return Progress(told["store"], told["projection"], basis)
+
+    def copied(self) -> Copied:
+        """Return the states of the topic, which is read to its end first."""
+        if self._sent is None or not self._topic.partitions:
+            return NOTHING
+        self.progress()
+        live = self._live()
+        self._check_still(live)
+        return Copied(f"SELECT entity, kind, state, version, position, time FROM ({live})", _STATE)
+
+    def apply(self, changes: Changes, progress: Progress) -> None:
+        """Send what changed, and what the topic is at then, in one transaction.
+
+        Raises InputError for a record that is too large, which it names, and where another took the topic over.
+        """
+        assert self._brokers is not None
+        assert self._outbox is not None
+        staged = stage_whole(self._session, changes.rows)
+        fresh = changes.whole or self._sent is None
+        if not fresh and not self._fits():
+            raise NeedsWholeError
+        kinds = self._kinds(fresh=fresh)
+        lives = self._live() if fresh or (self._key == "entity" and len(kinds) > 1) else ""
+        self._check_keys(lives, fresh=fresh)
+        if not has_progress(self._brokers):
+            make_progress_topic(self._brokers)
+        told = {
+            "store": progress.store, "projection": progress.projection, "position": progress.basis.position,
+            "root": progress.basis.root, "basis": json.loads(to_json(progress.basis)),
+            "key": self._key, "kinds": sorted(kinds),
+        }  # fmt: skip
+        ends = self._sent.ends if self._sent is not None and self._is_same() else {}
+        with self._outbox.transaction():
+            for message, partition in self._tombstones(lives, progress, fresh=fresh):
+                self._outbox.put(message, partition=partition)
+            for message in self._states(staged, progress):
+                self._outbox.put(message)
+            sent = keep_sent(self._outbox, self._purpose, self._topic, told, ends)
+        settle(self._brokers, self._outbox.ends)
+        self._sent = sent
+        staged.discard()
+
+    def drop(self) -> None:
+        """Send a tombstone for each state that is there, and forget what the topic is at. It stays."""
+        if self._sent is None:
+            return
+        assert self._brokers is not None
+        assert self._outbox is not None
+        lives = self._live()
+        with self._outbox.transaction():
+            for key, partition in self._keys(f"SELECT key, partition FROM ({lives}) WHERE store IS NOT NULL"):
+                self._outbox.put(Message(key, None), partition=partition)
+            forget_sent(self._outbox, self._purpose)
+        settle(self._brokers, self._outbox.ends)
+        self._sent = None
+
+    def _is_same(self) -> bool:
+        return self._sent is not None and self._sent.topic_id == self._topic.id
+
+    def _fits(self) -> bool:
+        """Return whether the records that are there have the keys and partitions that they would have now."""
+        assert self._sent is not None
+        return self._sent.partitions == len(self._topic.partitions) and self._sent.told.get("key") == self._key
+
+    def _kinds(self, *, fresh: bool) -> set[str]:
+        with explained():
+            found = self._session.connection.execute(f"SELECT DISTINCT kind FROM {STAGED}").fetchall()
+        known = () if fresh or self._sent is None else self._sent.told.get("kinds", ())
+        return {str(kind) for kind in (*known, *(kind for (kind,) in found))}
+
+    def _check_keys(self, lives: str, *, fresh: bool) -> None:
+        """Check that no two states have one key, and that the topic has none of anybody else."""
+        assert self._brokers is not None
+        if fresh and not self._is_same():
+            row = self._one(f"SELECT entity FROM ({lives}) WHERE store IS NULL LIMIT 1")
+            if row is not None:
+                raise UsageError(
+                    f"{self._brokers.where} has records that are not a view of esctl, as that of {row[0]!r}",
+                    "name another topic with --to",
+                )
+        if self._key != "entity":
+            return
+        twice = f"SELECT entity, min(kind), max(kind) FROM {STAGED} WHERE state IS NOT NULL GROUP BY entity"
+        row = self._one(f"{twice} HAVING count(*) > 1 LIMIT 1")
+        if row is None and lives and not fresh:
+            row = self._one(f"""SELECT l.entity, l.kind, s.kind FROM ({lives}) l JOIN {STAGED} s
+                ON s.entity = l.entity AND s.kind <> l.kind AND s.state IS NOT NULL
+                WHERE (l.kind, l.entity) NOT IN (SELECT kind, entity FROM {STAGED}) LIMIT 1""")
+        if row is not None:
+            raise UsageError(
+                f"{row[0]!r} is an entity of two kinds, {row[1]} and {row[2]}: one key cannot stand for both",
+                "give the view one projection with -p, or make it with: --key kind,entity",
+            )
+
+    def _tombstones(self, lives: str, progress: Progress, *, fresh: bool) -> Iterator[tuple[Message, int]]:
+        """Yield a message without a value for each key that is there and goes, and its partition if that is known."""
+        new = f"SELECT hex(encode({key_sql(self._key)})) FROM {STAGED} WHERE state IS NOT NULL"
+        headers = _about(progress)
+        if fresh:
+            stay = f"WHERE key NOT IN ({new})" if self._is_same() and self._fits() else ""
+            for key, partition in self._keys(f"SELECT key, partition FROM ({lives}) {stay}"):
+                yield Message(key, None, headers), partition
+            return
+        kept = f"AND entity NOT IN (SELECT entity FROM ({lives}) l WHERE l.kind <> {STAGED}.kind)" if lives else ""
+        gone = f"""SELECT DISTINCT hex(encode({key_sql(self._key)})), -1 FROM {STAGED}
+            WHERE state IS NULL {kept} AND hex(encode({key_sql(self._key)})) NOT IN ({new})"""
+        for key, partition in self._keys(gone):
+            yield Message(key, None, headers), partition
+
+    def _keys(self, sql: str) -> list[tuple[bytes, int]]:
+        with explained():
+            found = self._session.connection.execute(sql).fetchall()
+        return [(bytes.fromhex(key), int(partition)) for key, partition in found]
+
+    def _states(self, staged: Staged, progress: Progress) -> Iterator[Message]:
+        about = _about(progress)
+        cells = staged.cells(_STATE, {})
+        listed = f"{key_sql(self._key)}, entity, kind, version::VARCHAR, position::VARCHAR, {time_text('time')}, state"
+        with explained():
+            self._session.connection.execute(f"SELECT {listed} FROM ({cells})")
+            while rows := self._session.connection.fetchmany(ROWS):
+                for key, *cell, state in rows:
+                    own = zip(("entity", "kind", "version", "position", "time"), cell, strict=True)
+                    headers = tuple((f"esctl-{name}", text.encode()) for name, text in own if text is not None)
+                    yield Message(key.encode(), state.encode(), (*about, *headers))
+
+    def _live(self) -> str:
+        """Read the topic; return SQL of the last record of each key that has a value."""
+        assert self._brokers is not None
+        if self._sent is not None and self._is_same():
+            settle(self._brokers, {(self._topic.name, number): end for number, end in self._sent.ends.items()})
+        found = records(self._brokers, self._topic.name, self._topic.partitions)
+        rows = spooled(self._session, _COLUMNS, ([_row(record) for record in piece] for piece in found))
+        newest = "row_number() OVER (PARTITION BY partition, key ORDER BY place::BIGINT DESC) = 1"
+        return f"SELECT * FROM (SELECT * FROM ({rows}) QUALIFY {newest}) WHERE state IS NOT NULL"
+
+    def _check_still(self, lives: str) -> None:
+        """Check that nobody brought the view further while it was read. Raises InputError."""
+        assert self._brokers is not None
+        assert self._sent is not None
+        ends = " OR ".join(
+            f"(partition = '{number}' AND place::BIGINT >= {end})" for number, end in self._sent.ends.items()
+        )
+        newer = self._one(f"SELECT 1 FROM ({lives}) WHERE store IS NOT NULL AND ({ends or 'true'}) LIMIT 1")
+        if newer is not None or read_sent(self._brokers, self._purpose) != self._sent:
+            raise InputError(f"{self._brokers.where} was refreshed meanwhile", "run it again")
+
+    def _one(self, sql: str) -> Any:
+        with explained():
+            return single_row(self._session.connection, sql)
+
+
+def _about(progress: Progress) -> tuple[tuple[str, bytes], ...]:
+    basis = progress.basis
+    told = {"store": progress.store, "head": str(basis.position), "root": basis.root}
+    return tuple((f"esctl-{name}", text.encode()) for name, text in told.items())
+
+
+def _row(record: Record) -> tuple[str | None, ...]:
+    headers = dict(record.headers() or ())
+    key, value = record.key() or b"", record.value()
+    told = {name: _text(headers.get(f"esctl-{name}")) for name in _COLUMNS}
+    entity = told["entity"]
+    return (
+        str(record.partition()), str(record.offset()), key.hex().upper(), told["store"], told["head"],
+        _text(key) if entity is None else entity, told["kind"] or "", _text(value),
+        told["version"], told["position"], told["time"],
+    )  # fmt: skip
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="backslashreplace")
