@@ -12,7 +12,7 @@ from esctl.index.decode.times.python import likely_instant
 from esctl.index.decode.times.reading import check_format
 from esctl.index.envelope import mapping
 from esctl.index.envelope.mapping import parse_mapping
-from esctl.projection import expressions
+from esctl.projection import compiler
 from esctl.projection.expressions import Expression
 from esctl.projection.values import Value
 
@@ -73,9 +73,9 @@ def test_an_expression_is_accepted(text: str) -> None:
 
 
 def test_every_function_is_told() -> None:
-    own = {name[1:] for name in vars(expressions._Compiler) if re.fullmatch(r"_[a-z]+", name)}
+    own = {name[1:] for name in vars(compiler._Compiler) if re.fullmatch(r"_[a-z]+", name)}
     inner = {"text", "paren", "connected", "reckon", "beyond", "extreme", "compare"}
     tried = {type(node).__name__.lower() for text in EXAMPLES for node in Expression(text, "here").tree.walk()}
     assert own - inner - tried == set()
-    named = {name.lower() for name in (*expressions.COMPARISONS, *expressions.TESTS, *expressions.TEXT_FUNCTIONS)}
+    named = {name.lower() for name in (*compiler.COMPARISONS, *compiler.TESTS, *compiler.TEXT_FUNCTIONS)}
     assert named - tried - {"gte", "lte"} == set()
