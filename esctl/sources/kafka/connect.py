@@ -32,7 +32,7 @@ class Asked(Struct, frozen=True):
 
     topics: tuple[str, ...]
     begin: Place | None
-    until: Place
+    until: Place | None
     recreated: str
     schemas: Schemas | None = None
 
@@ -54,7 +54,7 @@ def connect(live: Live, note: Note) -> KafkaSource:
     asked = Asked(
         topics,
         parse_place(options["from"], "--from") if "from" in options else None,
-        parse_place(options.get("until", "end"), "--until", ends=True),
+        parse_place(options["until"], "--until", ends=True) if "until" in options else None,
         recreated,
         schemas_of(expand(options.get("registry", ""), "--registry"), options.get("schema-dir", ""), live.where),
     )
@@ -85,12 +85,16 @@ class KafkaSource:
     def __init__(self, brokers: Brokers, asked: Asked, note: Note) -> None:
         self.brokers, self.asked, self.note = brokers, asked, note
         self.cluster = ""
+        self.names: tuple[str, ...] = ()
         self._compacted: set[str] = set()
 
     def look(self) -> None:
         """Ask the brokers who they are, and for the topics. Raises InputError."""
         self.cluster = self.brokers.cluster()
-        self.brokers.topics(self.asked.topics)
+        topics = self.brokers.topics(self.asked.topics)
+        self.names = tuple(
+            source_name(self.cluster, each.name, number) for each in topics for number in each.partitions
+        )
         self._compacted = self.brokers.compacted(self.asked.topics)
         for topic in sorted(self._compacted):
             self.note(
@@ -103,14 +107,14 @@ class KafkaSource:
 
     def followed(self) -> Sequence[FollowedSource]:
         """Return the topics as they grow. Raises UsageError for `--until`."""
-        if self.asked.until != Place("end"):
+        if self.asked.until is not None:
             raise UsageError("--until cannot be combined with --follow", "leave one of them out")
         return [FollowedTopics(self)]
 
     def plan(self, known: Mapping[str, Cursor], *, pinned: bool) -> Plan:
         """Decide where to go on in all partitions. `pinned`: up to the end that they have now."""
         topics = self.brokers.topics(self.asked.topics)
-        bounds = self.brokers.bounds(topics, self.asked.begin or Place(), self.asked.until)
+        bounds = self.brokers.bounds(topics, self.asked.begin or Place(), self.asked.until or Place("end"))
         starts = {spot: self._start(partition, known) for spot, partition in bounds.items()}
         ends = {spot: self._end(partition) if pinned else None for spot, partition in bounds.items()}
         return Plan(starts, ends)
@@ -153,7 +157,7 @@ class KafkaReader:
 
     def __init__(self, source: KafkaSource) -> None:
         self._source = source
-        self._names: tuple[str, ...] = ()
+        self._names = source.names
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
@@ -115,9 +116,11 @@ class Framing:
 
 
 def _batch(records: list[bytes], first: int) -> pa.RecordBatch:
+    """Return schemas as records, whose time is that at which they were had."""
     offsets = pa.array(range(first, first + len(records)), pa.int64())
     columns: list[Any] = [offsets, pa.array(records, pa.large_binary())]
-    columns += [pa.nulls(len(records), SCHEMA.field(name).type) for name in ("key", "headers", "source_time")]
+    columns += [pa.nulls(len(records), SCHEMA.field(name).type) for name in ("key", "headers")]
+    columns.append(pa.array([time.time_ns() // 1000] * len(records), SCHEMA.field("source_time").type))
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 
 

@@ -229,3 +229,13 @@ def test_a_bundle_tells_why_it_cannot_be_replayed(tmp_path: Path, broker: Broker
         assert made.code == 0, made.err
     done = esctl("verify-bundle", "a0.zip", cwd=tmp_path, **keys)
     assert "whose keys and headers are not in a bundle" in done.err + done.text
+
+
+def test_what_ingest_says_of_a_topic(tmp_path: Path, broker: Broker) -> None:
+    url = broker.url(topic_of(broker, plain(4)))
+    assert esctl("ingest", url, cwd=tmp_path).code == 0
+    again = esctl("ingest", url, cwd=tmp_path)
+    assert (again.code, again.err) == (0, "")
+    done = esctl("ingest", url, "--follow", "--until", "end", cwd=tmp_path)
+    assert done.code == 2
+    assert "--until cannot be combined with --follow" in done.err
