@@ -284,3 +284,21 @@ def test_doctor_tells_gaps_and_entities_in_several_partitions(store: Store, brok
     from esctl.ask.scope.notes import lost_note
 
     assert "up to 2 records of" in lost_note(store.scope())
+
+
+def test_a_broker_killed_in_the_middle_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(assigned, "MOST", 50)
+    broker = Broker(tmp_path / "data")
+    try:
+        topic = broker.topic()
+        broker.produce(topic, [event(i) * 200 for i in range(2000)])
+        (reader,) = live(broker, topic).readers()
+        offsets: list[int] = []
+        for delivery in reader.open({}):
+            offsets += delivery.batch["offset"].to_pylist()
+            if len(offsets) == 50:
+                broker.kill()
+                broker.start()
+        assert offsets == list(range(2000))
+    finally:
+        broker.stop()
