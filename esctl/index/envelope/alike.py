@@ -35,7 +35,7 @@ def as_one_known(
     likely = {
         stanza: name
         for stanza, name in known.items()
-        if stanza.name == PLAIN and stanza.entity and (is_open or stanza.type == found.stanza.type)
+        if stanza.name == PLAIN and stanza.entity and _has_form(stanza, found.stanza, is_open)
     }
     fitting = {_bare(each): (name, each) for each, name in [*likely.items()][::-1] if _fits(each, sample)}
     if len(fitting) != 1 or (_bare(found.stanza) in fitting and not is_open):
@@ -43,6 +43,12 @@ def as_one_known(
     ((name, stanza),) = fitting.values()
     stanza = replace(stanza, numbering=0, newest_first=found.stanza.newest_first)
     return stanza, Detection(stanza, _rows(found, stanza, name))
+
+
+def _has_form(stanza: Stanza, own: Stanza, is_open: bool) -> bool:
+    """Return whether a stanza finds its payload as a source's own does, and, where nothing is open, what happened."""
+    form = (stanza.data, stanza.data_without, stanza.unwrap, stanza.opened, stanza.id)
+    return form == (own.data, own.data_without, own.unwrap, own.opened, own.id) and (is_open or stanza.type == own.type)
 
 
 def _bare(stanza: Stanza) -> Stanza:

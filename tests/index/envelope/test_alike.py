@@ -70,3 +70,10 @@ def test_an_export_that_begins_with_the_newest_is_no_clock_that_goes_back(tmp_pa
     assert esctl("doctor", "--clock", cwd=tmp_path).rows == []
     ingest(tmp_path, dated(20, 19, 19, 14, 13), dated(13, 14, 15, 14))
     assert [row["position"] for row in esctl("doctor", "--clock", cwd=tmp_path).rows] == [9]
+
+
+def test_a_file_that_keeps_its_payload_elsewhere_is_read_by_itself(tmp_path: Path) -> None:
+    envelopes = [{"id": "e1", "type": "T", "time": "2024-03-01T00:00:00Z", "entity": "x-1", "data": {"n": 1}}]
+    flat = [{"id": "e2", "type": "T", "time": "2024-03-02T00:00:00Z", "entity": "x-2", "n": 2}]
+    ingest(tmp_path, envelopes, flat)
+    assert [row["state"] for row in good("replay", cwd=tmp_path).rows] == [{"n": 1}, {"n": 2}]
