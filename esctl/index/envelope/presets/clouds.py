@@ -76,7 +76,7 @@ KUBERNETES = Preset(
             "requestURI",
         ),
         kind=("objectRef.resource",),
-        actor=("user.username", "user.uid"),
+        actor=("user.username", "user.name", "user.uid"),  # `name`: of Rancher
         correlation=("auditID",),
         data=("record",),
         aliases=(("auditID", ("auditID",)),),
