@@ -32,13 +32,17 @@ class Emission(OpenStore):
         type: str | Sequence[str] = (),  # noqa: A002  # as the option
         from_: str = "",
         to: str = "",
+        after: int = 0,
     ) -> Iterator[Message]:
-        """Return events as messages, each with the bytes of its record. Arguments as those of `esctl emit events`."""
+        """Return events as messages, each with the bytes of its record. Arguments as those of `esctl emit events`.
+
+        `after`: only those of later positions.
+        """
         from esctl.ask.events.log import EventFilters, log
         from esctl.emission.messages import event_messages
 
         answer = log(self.scope(entities), EventFilters(self.filters(type=type, from_=from_, to=to)))
-        return event_messages(self.snapshot, answer)
+        return event_messages(self.snapshot, answer, after)
 
     def emit_revert(self, *entities: str, back_to: str, projection: str = "", as_events: str = "") -> Iterator[Message]:
         """Return the changes of a revert as messages. Arguments as those of `esctl emit revert`."""

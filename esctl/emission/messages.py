@@ -2,7 +2,8 @@
 
 Headers are `esctl-store`, `esctl-head` and `esctl-root` (the log that it was taken from: its id, length and root),
 `esctl-entity`, `esctl-position` (of the event, or of the state's last one), `esctl-version` of states, and
-`esctl-undoes` of compensations.
+`esctl-undoes` of compensations. `esctl-erased` is of a message without a value, for an event that was sent before it
+was erased.
 """
 
 from __future__ import annotations
@@ -39,15 +40,16 @@ def state_messages(snapshot: StoreState, answer: Answer) -> Iterator[Message]:
                 yield Message(_bytes(entity), _bytes(state), (*about, *own))
 
 
-def event_messages(snapshot: StoreState, answer: Answer) -> Iterator[Message]:
-    """Yield a message for each event of a listing, by position: the value is its record, byte for byte.
+def event_messages(snapshot: StoreState, answer: Answer, after: int = 0) -> Iterator[Message]:
+    """Yield a message for each event of a listing after a position, by position: the value is its record's bytes.
 
     Events are left out that are not folded: duplicates, conflicts, invalid and erased records. One that concerns
     several entities is sent once, with the first for its key.
     """
     about = _about(snapshot)
+    folded = f"invalid IS NULL AND duplicate_of IS NULL AND position > {int(after)}"
     sql = f"""SELECT position, min_by(entity, (role IS NOT NULL, role)) AS entity FROM ({answer.sql})
-        WHERE invalid IS NULL AND duplicate_of IS NULL GROUP BY position ORDER BY position"""
+        WHERE {folded} GROUP BY position ORDER BY position"""
     with explained():
         rows = answer.session.connection.execute(sql).fetchall()
     for start in range(0, len(rows), _ROWS):
@@ -56,6 +58,18 @@ def event_messages(snapshot: StoreState, answer: Answer) -> Iterator[Message]:
         for position, entity in some:
             own = _headers(entity=entity, position=str(position))
             yield Message(_bytes(entity), raws.get(position), (*about, *own))
+
+
+def erased_messages(snapshot: StoreState, known: int, until: int) -> Iterator[Message]:
+    """Yield a message without key and value for each record up to a position that later redactions than those erased.
+
+    `known`: how many redactions there were.
+    """
+    about = _about(snapshot)
+    for redaction in snapshot.redactions[known:]:
+        for first, last in redaction.positions:
+            for position in range(first, min(last, until) + 1):
+                yield Message(None, None, (*about, *_headers(position=str(position), erased="true")))
 
 
 def compensation_messages(

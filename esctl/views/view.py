@@ -47,12 +47,14 @@ class View:
         """Return its name."""
         return self.definition.name
 
-    def refresh(self, *, anew: bool = False) -> Refreshed:
+    def refresh(self, *, anew: bool = False, into: Sink | None = None) -> Refreshed:
         """Bring the view to the head of the store in one change; `anew`: from nothing, whatever it has.
+
+        `into`: what takes the change, in place of the sink of its target.
 
         Raises InputError where another writes it, or it is ahead of the store; UsageError where it is of another store.
         """
-        with self.sink(writing=True) as sink:
+        with into or self.sink(writing=True) as sink:
             scope, now = self._now()
             before = _before(sink, anew=anew)
             position = before.basis.position if before is not None else 0

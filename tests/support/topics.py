@@ -22,12 +22,12 @@ def consumed(broker: Broker, topic: str) -> list[Seen]:
     from confluent_kafka import Consumer, KafkaError, TopicPartition
 
     settings = {"group.id": "t", "auto.offset.reset": "earliest", "enable.partition.eof": True}
-    consumer = Consumer({**broker.settings, **settings, "isolation.level": "read_committed", "fetch.wait.max.ms": "20"})
+    consumer = Consumer({**broker.settings, **settings, "isolation.level": "read_committed", "fetch.wait.max.ms": "10"})
     numbers = sorted(consumer.list_topics(topic, timeout=10).topics[topic].partitions)
     consumer.assign([TopicPartition(topic, number, 0) for number in numbers])
     found, left = [], set(numbers)
     while left:
-        for message in consumer.consume(1000, 0.2):
+        for message in consumer.consume(1000, 0.03):
             error = message.error()
             if error is None:
                 headers = {name: value.decode() for name, value in message.headers() or ()}

@@ -84,7 +84,7 @@ def test_nothing_is_sent_unasked_and_a_dry_run_shows_the_same_bytes(folder: Path
 
 
 def test_a_target_that_is_none_is_refused(folder: Path) -> None:
-    for to in ("nowhere", "jsonl:", "kafka://h/t"):
+    for to in ("nowhere", "jsonl:", "http://h/t"):
         assert "is not a target" in refused("emit", "states", "--to", to, "--yes", code=2, cwd=folder)[0]
     (folder / "kept").write_text("mine")
     (folder / "esctl.toml").write_text(CONFIG.replace('"data"', '"data.n"').replace("merge", "set = { x") + "")

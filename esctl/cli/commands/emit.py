@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import Before, Entities, ProjectionName
+from esctl.cli.live_sources import Key, Properties, Property, properties_of
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command, subcommands
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
+    from esctl.api import Store
+    from esctl.emission.topics import Emitted
+    from esctl.sinks.kafka.destination import Destination
     from esctl.sinks.protocol import Channel, Message
+
+
+class Send(Protocol):
+    """What sends, or shows what it would send."""
+
+    def __call__(self, shown: Channel | None, *, again: bool) -> Emitted:
+        """Send, or write to `shown`."""
+
 
 app = subcommands("Send events, states or compensations to others, each with its place in the log.")
 
-_HINT = "write - for stdout, or jsonl:FILE"
+POLL_SECONDS = 0.5
+_HINT = "write - for stdout, jsonl:FILE, or kafka://HOST:PORT/TOPIC"
 To = Annotated[
-    str, typer.Option("--to", metavar="TARGET", help="Where it is sent: - (stdout, as by default) or jsonl:FILE.")
+    str,
+    typer.Option(
+        "--to",
+        metavar="TARGET",
+        help="Where it is sent: - (stdout, as by default), jsonl:FILE or kafka://HOST:PORT/TOPIC.",
+    ),
 ]
+Again = Annotated[
+    bool, typer.Option("--again", help="Send it to the topic from the beginning, whatever was sent before.")
+]
+Follow = Annotated[bool, typer.Option("--follow", help="Go on sending to the topic what the log gets, until Ctrl-C.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Write on stdout what would be sent, and send nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -39,11 +62,28 @@ def states(
     before: Before = "",
     deleted: Annotated[bool, typer.Option("--deleted", help="Deleted entities too, without a value.")] = False,
     to: To = "-",
+    key: Key = "",
+    property: Property = None,  # noqa: A002  # as the option
+    properties: Properties = "",
+    again: Again = False,
+    follow: Follow = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Send the state of each entity, with the entity as its key."""
+    """Send the state of each entity, with the entity as its key; to a topic, what it does not have so yet."""
     store = open_store(shared)
+    if topic := _topic(to, property, properties, again=again, follow=follow, key=key):
+        if shared.limit is not None:
+            raise UsageError("--limit is not for states in a topic, which has all of them", "leave it out")
+
+        def send(shown: Channel | None, *, again: bool) -> Emitted:
+            return store.send_states(
+                topic, *(entities or ()), at=at, before=before, projection=projection, key=key,
+                again=again, shown=shown,
+            )  # fmt: skip
+
+        _send_to_topic(shared, store, to, send, again=again, follow=follow, dry_run=dry_run, yes=yes)
+        return
     messages = store.emit_states(*(entities or ()), at=at, before=before, projection=projection, deleted=deleted)
     _send(shared, messages, to, dry_run=dry_run, yes=yes)
 
@@ -59,11 +99,25 @@ def events(
     from_: Annotated[str, typer.Option("--from", metavar="T", help="Only events from T on.")] = "",
     until: Annotated[str, typer.Option("--until", metavar="T", help="Only events up to T.")] = "",
     to: To = "-",
+    property: Property = None,  # noqa: A002  # as the option
+    properties: Properties = "",
+    again: Again = False,
+    follow: Follow = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
-    """Send events by position: the bytes of their records, with the entity as their key."""
+    """Send events by position: the bytes of their records, with the entity as their key; to a topic, each once."""
     store = open_store(shared)
+    if topic := _topic(to, property, properties, again=again, follow=follow):
+
+        def send(shown: Channel | None, *, again: bool) -> Emitted:
+            return store.send_events(
+                topic, *(entities or ()), type=type or (), from_=from_, to=until, limit=shared.limit,
+                again=again, shown=shown,
+            )  # fmt: skip
+
+        _send_to_topic(shared, store, to, send, again=again, follow=follow, dry_run=dry_run, yes=yes)
+        return
     messages = store.emit_events(*(entities or ()), type=type or (), from_=from_, to=until)
     _send(shared, messages, to, dry_run=dry_run, yes=yes)
 
@@ -82,19 +136,104 @@ def revert(
         typer.Option("--as-events", metavar="TEMPLATE", help="Each change as an event of your own, as for revert."),
     ] = "",
     to: To = "-",
+    property: Property = None,  # noqa: A002  # as the option
+    properties: Properties = "",
+    again: Again = False,
     dry_run: DryRun = False,
     yes: Yes = False,
 ) -> None:
     """Send the changes that take entities back to their state at T; headers name the events that each undoes."""
     store = open_store(shared)
+    if topic := _topic(to, property, properties, again=again):
+        if shared.limit is not None:
+            raise UsageError("--limit is not for compensations in a topic, which are one change", "leave it out")
+
+        def send(shown: Channel | None, *, again: bool) -> Emitted:
+            return store.send_revert(
+                topic, *entities, back_to=back_to, projection=projection, as_events=as_events,
+                again=again, shown=shown,
+            )  # fmt: skip
+
+        _send_to_topic(shared, store, to, send, again=again, follow=False, dry_run=dry_run, yes=yes)
+        return
     messages = store.emit_revert(*entities, back_to=back_to, projection=projection, as_events=as_events)
     _send(shared, messages, to, dry_run=dry_run, yes=yes)
 
 
-def _send(shared: Shared, messages: Iterable[Message], to: str, *, dry_run: bool, yes: bool) -> None:
+def _topic(
+    to: str,
+    given: list[str] | None,
+    properties: str,
+    *,
+    again: bool,
+    follow: bool = False,
+    key: str = "",
+) -> Destination | None:
+    """Return the topic that `--to` names; None where it names none. Raises UsageError for options of topics then."""
+    own = {"-X": given, "-F": properties, "--again": again, "--follow": follow, "--key": key}
+    if not to.startswith("kafka://"):
+        for name, value in own.items():
+            if value:
+                raise UsageError(f"{name} is for topics, and --to names none", "as in --to kafka://host:9092/topic")
+        return None
+    from esctl.sinks.kafka.destination import Destination, topic_of
+
+    topic_of(Destination(to))
+    return Destination(to, properties, properties_of(given))
+
+
+def _send_to_topic(
+    shared: Shared, store: Store, to: str, send: Send, *, again: bool, follow: bool, dry_run: bool, yes: bool
+) -> None:
+    from esctl.sinks.jsonl import JsonLines
+
+    shown = _shown(shared)
+    if dry_run:
+        if follow:
+            raise UsageError("--dry-run cannot be combined with --follow", "leave one of them out")
+        _tell(send(JsonLines(shown), again=again), "to be sent", shared)
+        return
+    if shown is not None:
+        raise UsageError("--output and --to are both given", "give one of them")
+    if not yes:
+        _confirm(to)
+    _tell(send(None, again=again), "sent", shared)
+    if follow:
+        _follow(shared, store, send)
+
+
+def _follow(shared: Shared, store: Store, send: Send) -> None:
+    from esctl.cli.failures import asked_to_stop
+    from esctl.log.commits import open_log
+
+    with asked_to_stop() as stop:
+        seen = store.snapshot.seq
+        while not stop():
+            if open_log(store.path).read().seq == seen:
+                time.sleep(POLL_SECONDS)
+                continue
+            store.refresh()
+            seen = store.snapshot.seq
+            done = send(None, again=False)
+            if done.count:
+                _tell(done, "sent", shared)
+
+
+def _tell(done: Emitted, verb: str, shared: Shared) -> None:
+    for text in done.notes:
+        diagnostics.note(f"note: {text}", shared.quiet)
+    after = f"; what came before position {done.after + 1} was sent already" if done.after else ""
+    diagnostics.note(f"{done.count} message{'s' * (done.count != 1)} {verb}{after}", shared.quiet)
+
+
+def _shown(shared: Shared) -> Path | None:
     if shared.format not in (None, "jsonl") or shared.columns:
         raise UsageError("messages are sent whole, and shown as JSON Lines", "leave --format and --columns out")
-    shown = None if shared.output is None or str(shared.output) == "-" else shared.output
+    return None if shared.output is None or str(shared.output) == "-" else shared.output
+
+
+def _send(shared: Shared, messages: Iterable[Message], to: str, *, dry_run: bool, yes: bool) -> None:
+    shown = _shown(shared)
     asks = to != "-" and not dry_run
     channel = _channel(to, shown if to == "-" or dry_run else None, dry_run=dry_run)
     if asks and shown is not None:

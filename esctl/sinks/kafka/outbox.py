@@ -173,7 +173,7 @@ class Outbox:
         from confluent_kafka import KafkaError
 
         found = error.args[0]
-        if found.code() == KafkaError._FATAL:
+        if found.code() in (KafkaError._FATAL, KafkaError.INVALID_TXN_STATE):
             found = self._cause() or found
         fenced = (KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH)
         if found.code() in fenced:
@@ -196,7 +196,7 @@ class Outbox:
 
         assert self._producer is not None
         try:
-            self._producer.abort_transaction(1)
+            self._producer.abort_transaction(SECONDS)
         except KafkaException as error:
             return error.args[0]
         return None

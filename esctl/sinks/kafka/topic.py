@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,12 +14,18 @@ from esctl.engine.exact_text import time_text
 from esctl.errors import InputError, UsageError
 from esctl.sinks.columns import WHOLE, Field
 from esctl.sinks.kafka.contents import records, settle
-from esctl.sinks.kafka.destination import Destination, check_of_states, connect, described, has_progress
-from esctl.sinks.kafka.destination import make_progress as make_progress_topic
+from esctl.sinks.kafka.destination import (
+    Destination,
+    check_of_states,
+    connect,
+    described,
+    has_progress,
+    make_progress,
+)
 from esctl.sinks.kafka.keys import key_sql
 from esctl.sinks.kafka.outbox import Outbox
 from esctl.sinks.kafka.progress import Sent, check_same, forget_sent, keep_sent, read_sent
-from esctl.sinks.protocol import NOTHING, Changes, Copied, Message, NeedsWholeError, Progress
+from esctl.sinks.protocol import NOTHING, Changes, Channel, Copied, Message, NeedsWholeError, Progress
 from esctl.sinks.spool import ROWS, spooled
 from esctl.sinks.tabular import STAGED, Staged, stage_whole
 
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
 
     from esctl.sources.kafka.topics import Brokers
 
-_REBUILD = "if that is meant to be: esctl view rebuild NAME"
+_REBUILD = "if that is meant to be, make it anew: esctl view rebuild NAME, or emit with --again"
 _STATE = (Field(WHOLE, "state", "json"),)
 _COLUMNS = (
     "partition", "place", "key", "store", "head", "entity", "kind", "state", "version", "position", "time",
@@ -45,6 +52,8 @@ class KafkaTopic:
         self._brokers: Brokers | None = None
         self._outbox: Outbox | None = None
         self._sent: Sent | None = None
+        self.count = 0
+        """Messages that were sent by the last change."""
 
     def __enter__(self) -> Self:
         """Connect; who writes takes the topic over from any other that does."""
@@ -93,8 +102,6 @@ class KafkaTopic:
 
         Raises InputError for a record that is too large, which it names, and where another took the topic over.
         """
-        assert self._brokers is not None
-        assert self._outbox is not None
         staged = stage_whole(self._session, changes.rows)
         fresh = changes.whole or self._sent is None
         if not fresh and not self._fits():
@@ -102,23 +109,31 @@ class KafkaTopic:
         kinds = self._kinds(fresh=fresh)
         lives = self._live() if fresh or (self._key == "entity" and len(kinds) > 1) else ""
         self._check_keys(lives, fresh=fresh)
-        if not has_progress(self._brokers):
-            make_progress_topic(self._brokers)
+        basis = progress.basis
         told = {
-            "store": progress.store, "projection": progress.projection, "position": progress.basis.position,
-            "root": progress.basis.root, "basis": json.loads(to_json(progress.basis)),
-            "key": self._key, "kinds": sorted(kinds),
+            "store": progress.store, "projection": progress.projection, "position": basis.position,
+            "root": basis.root, "basis": json.loads(to_json(basis)), "key": self._key, "kinds": sorted(kinds),
         }  # fmt: skip
-        ends = self._sent.ends if self._sent is not None and self._is_same() else {}
+        gone = self._tombstones(lives, progress, fresh=fresh)
+        states = ((message, -1) for message in self._states(staged, progress))
+        self._send(chain(gone, states), told)
+        staged.discard()
+
+    def _send(self, messages: Iterator[tuple[Message, int]], told: Mapping[str, Any]) -> None:
+        """Send messages, each to a partition or to that of its key (-1), and keep what is told of them."""
+        assert self._brokers is not None
+        assert self._outbox is not None
+        if not has_progress(self._brokers):
+            make_progress(self._brokers)
+        before = self._sent.ends if self._sent is not None and self._is_same() else {}
+        self.count = 0
         with self._outbox.transaction():
-            for message, partition in self._tombstones(lives, progress, fresh=fresh):
+            for message, partition in messages:
                 self._outbox.put(message, partition=partition)
-            for message in self._states(staged, progress):
-                self._outbox.put(message)
-            sent = keep_sent(self._outbox, self._purpose, self._topic, told, ends)
+                self.count += 1
+            sent = keep_sent(self._outbox, self._purpose, self._topic, told, before)
         settle(self._brokers, self._outbox.ends)
         self._sent = sent
-        staged.discard()
 
     def drop(self) -> None:
         """Send a tombstone for each state that is there, and forget what the topic is at. It stays."""
@@ -228,6 +243,17 @@ class KafkaTopic:
     def _one(self, sql: str) -> Any:
         with explained():
             return single_row(self._session.connection, sql)
+
+
+class ShownTopic(KafkaTopic):
+    """A topic to which nothing is sent: what would be is written to another channel."""
+
+    def __init__(self, session: Session, destination: Destination, *, key: str = "entity", shown: Channel) -> None:
+        super().__init__(session, destination, key=key, writing=False)
+        self._shown = shown
+
+    def _send(self, messages: Iterator[tuple[Message, int]], told: Mapping[str, Any]) -> None:
+        self.count = self._shown.send(message for message, _ in messages)
 
 
 def _about(progress: Progress) -> tuple[tuple[str, bytes], ...]:

@@ -1,0 +1,98 @@
+"""What is sent to topics of Kafka, each of it once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.api.emission import Emission
+from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from esctl.emission.topics import Emitted
+    from esctl.sinks.kafka.destination import Destination
+    from esctl.sinks.protocol import Channel, Message
+
+
+class Sending(Emission):
+    """Events, states and compensations for topics. Arguments as those of `esctl emit ... --to kafka://...`.
+
+    With `shown`, nothing is sent: what would be is written there.
+    """
+
+    def send_events(
+        self,
+        destination: Destination,
+        *entities: str,
+        type: Sequence[str] = (),  # noqa: A002  # as the option
+        from_: str = "",
+        to: str = "",
+        limit: int | None = None,
+        again: bool = False,
+        shown: Channel | None = None,
+    ) -> Emitted:
+        """Send the events that the same call has not sent yet."""
+        from esctl.emission.topics import send_events
+        from esctl.index.envelope.mapping import mapping_hash
+
+        def events(after: int) -> Iterator[Message]:
+            return self.emit_events(*entities, type=type, from_=from_, to=to, after=after)
+
+        selection = {"entities": entities, "type": tuple(type), "from": from_, "until": to}
+        return send_events(
+            self.snapshot, destination, selection, events,
+            mapping=mapping_hash(self.mapping), limit=limit, again=again, shown=shown,
+        )  # fmt: skip
+
+    def send_states(
+        self,
+        destination: Destination,
+        *entities: str,
+        at: str = "",
+        before: str = "",
+        projection: str = "",
+        key: str = "",
+        again: bool = False,
+        shown: Channel | None = None,
+    ) -> Emitted:
+        """Send the states that the topic does not have so yet; of some entities, or of another time, all of them."""
+        from esctl.emission.topics import Emitted, send_states
+
+        if entities or at or before:
+            if key not in ("", "entity"):
+                raise UsageError(f"--key {key} is for all states of now", "leave entities, --at and --before out")
+            messages = self.emit_states(*entities, at=at, before=before, projection=projection, deleted=True)
+            selection = {"entities": entities, "at": at, "before": before, "projection": projection}
+            return send_states(self.snapshot, destination, selection, messages, shown=shown)
+        from esctl.sinks.kafka.keys import check_key
+        from esctl.sinks.kafka.topic import KafkaTopic, ShownTopic
+        from esctl.views.definitions import Definition
+        from esctl.views.view import View
+
+        check_key(key or "entity")
+        into: KafkaTopic
+        if shown is None:
+            into = KafkaTopic(self.session, destination, key=key or "entity", writing=True)
+        else:
+            into = ShownTopic(self.session, destination, key=key or "entity", shown=shown)
+        definition = Definition(destination.topic, projection, destination.url, Path(), "--to")
+        done = View(self, definition).refresh(anew=again, into=into)
+        return Emitted(into.count, done.before)
+
+    def send_revert(
+        self,
+        destination: Destination,
+        *entities: str,
+        back_to: str,
+        projection: str = "",
+        as_events: str = "",
+        again: bool = False,
+        shown: Channel | None = None,
+    ) -> Emitted:
+        """Send the changes of a revert, if the same call has not sent them yet."""
+        from esctl.emission.topics import send_once
+
+        messages = self.emit_revert(*entities, back_to=back_to, projection=projection, as_events=as_events)
+        selection = {"entities": entities, "back_to": back_to, "projection": projection, "as": as_events}
+        return send_once(self.snapshot, destination, selection, messages, again=again, shown=shown)

@@ -1,0 +1,120 @@
+"""Send events and compensations to a topic of Kafka, each of them once, whenever that is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain, islice
+from typing import Any
+
+from msgspec import Struct
+
+from esctl.emission.messages import erased_messages
+from esctl.errors import UsageError
+from esctl.log.store_state import StoreState
+from esctl.sinks.kafka.channel import KafkaChannel
+from esctl.sinks.kafka.destination import Destination
+from esctl.sinks.protocol import Channel, Message
+
+
+class Emitted(Struct, frozen=True):
+    """How many messages were sent, after which position of the log (0: from its beginning), and what is to be said."""
+
+    count: int
+    after: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def send_events(
+    snapshot: StoreState,
+    destination: Destination,
+    selection: Mapping[str, Any],
+    events: Callable[[int], Iterator[Message]],
+    *,
+    mapping: str,
+    limit: int | None,
+    again: bool,
+    shown: Channel | None,
+) -> Emitted:
+    """Send the events after those that the same selection sent before, and tell which of these were erased since.
+
+    `events` gives the events after a position; `mapping` is the digest of what the log is read with. Raises InputError
+    where the topic was made anew since, unless all are sent `again`.
+    """
+    purpose = _purpose("events", selection)
+    with KafkaChannel(destination, snapshot.store_id, states=False, shown=shown) as channel:
+        told = None if again else channel.sent(purpose)
+        after = int(told["position"]) if told is not None else 0
+        known = int(told["redactions"]) if told is not None else len(snapshot.redactions)
+        if told is not None and after == snapshot.head and known == len(snapshot.redactions):
+            return Emitted(0, after)
+        found: list[Message] = []
+        if limit is not None:
+            found = list(islice(events(after), limit + 1))
+        is_cut = limit is not None and len(found) > limit
+        position = snapshot.head
+        if is_cut:
+            found = found[:limit]
+            position = int(dict(found[-1].headers)["esctl-position"]) if found else after
+        erased = erased_messages(snapshot, known, after)
+        messages = chain(erased, found if limit is not None else events(after))
+        now = {"position": position, "root": snapshot.root, "head": snapshot.head, "mapping": mapping}
+        count = channel.send(messages, purpose, {**now, "redactions": len(snapshot.redactions)})
+    notes = []
+    if told is not None and told.get("mapping") != mapping:
+        notes.append(
+            f"the log is read by another mapping than when events up to @{after} were sent: records that were no "
+            "events then are not among them (send all from the beginning: --again)"
+        )
+    return Emitted(count, after, tuple(notes))
+
+
+def send_once(
+    snapshot: StoreState,
+    destination: Destination,
+    selection: Mapping[str, Any],
+    messages: Iterator[Message],
+    *,
+    again: bool,
+    shown: Channel | None,
+) -> Emitted:
+    """Send compensations, unless the same ones were sent already.
+
+    Raises UsageError where they were sent when the log was another: to undo twice what was done once is another change.
+    """
+    purpose = _purpose("revert", selection)
+    with KafkaChannel(destination, snapshot.store_id, states=False, shown=shown) as channel:
+        told = None if again else channel.sent(purpose)
+        if told is not None and told.get("head") != snapshot.head:
+            raise UsageError(
+                f"these compensations were sent before, when the log ended at position {told.get('head')}",
+                "ingest what became of them first; to send them once more: --again",
+            )
+        if told is not None:
+            return Emitted(0, notes=(f"they were sent already, at position {snapshot.head}",))
+        return Emitted(channel.send(messages, purpose, {"head": snapshot.head, "root": snapshot.root}))
+
+
+def send_states(
+    snapshot: StoreState,
+    destination: Destination,
+    selection: Mapping[str, Any],
+    messages: Iterator[Message],
+    *,
+    shown: Channel | None,
+) -> Emitted:
+    """Send states of some entities, or of another time. Raises UsageError where the topic has those of a view."""
+    with KafkaChannel(destination, snapshot.store_id, states=True, shown=shown) as channel:
+        if channel.is_view():
+            raise UsageError(
+                f"the topic {destination.topic} holds all states of a projection, which others would mix with",
+                "name another topic, or leave entities, --at and --before out",
+            )
+        told = {"head": snapshot.head, "root": snapshot.root}
+        return Emitted(channel.send(messages, _purpose("states", selection), told))
+
+
+def _purpose(what: str, selection: Mapping[str, Any]) -> str:
+    text = json.dumps(selection, sort_keys=True, default=list)
+    return f"{what}/{hashlib.sha256(text.encode()).hexdigest()[:16]}"

@@ -1,0 +1,85 @@
+"""Send messages to a topic of Kafka: all of them in one transaction, and what was sent beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from esctl.sinks.kafka.contents import settle
+from esctl.sinks.kafka.destination import (
+    Destination,
+    check_of_events,
+    check_of_states,
+    connect,
+    described,
+    has_progress,
+    make_progress,
+)
+from esctl.sinks.kafka.outbox import Outbox
+from esctl.sinks.kafka.progress import check_same, keep_sent, read_sent
+from esctl.sinks.protocol import Channel, Message
+
+
+class KafkaChannel:
+    """A topic that messages are sent to. Who comes later with the same `sender` takes it over from the first.
+
+    `shown`: where to write what would be sent, in place of sending it.
+    """
+
+    def __init__(self, destination: Destination, sender: str, *, states: bool, shown: Channel | None = None) -> None:
+        self._destination = destination
+        self._sender = sender
+        self._states = states
+        self._shown = shown
+        self._outbox: Outbox | None = None
+
+    def __enter__(self) -> Self:
+        """Connect. Raises InputError for a topic that is missing, UsageError for one that is no topic for these."""
+        self._brokers = connect(self._destination)
+        self._topic = described(self._brokers, self._destination.topic)
+        (check_of_states if self._states else check_of_events)(self._brokers, self._topic)
+        if self._shown is None:
+            self._outbox = Outbox(self._brokers, f"esctl.emit.{self._sender}.{self._topic.name}", self._topic)
+            self._outbox.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the brokers."""
+        self._outbox = None
+
+    def sent(self, purpose: str) -> Mapping[str, Any] | None:
+        """Return what was told of what was sent for a purpose; None where nothing was.
+
+        Raises InputError where that was to a topic that was deleted since.
+        """
+        found = read_sent(self._brokers, self._key(purpose))
+        if found is None:
+            return None
+        check_same(self._brokers, found, self._topic, "to send all from the beginning: --again")
+        return found.told
+
+    def is_view(self) -> bool:
+        """Return whether the topic holds the states of a view."""
+        return read_sent(self._brokers, f"view/{self._topic.name}") is not None
+
+    def send(self, messages: Iterable[Message], purpose: str, told: Mapping[str, Any]) -> int:
+        """Send all messages and keep what is told of them, or nothing of it; return their number."""
+        if self._outbox is None:
+            assert self._shown is not None
+            return self._shown.send(messages)
+        if not has_progress(self._brokers):
+            make_progress(self._brokers)
+        count = 0
+        with self._outbox.transaction():
+            for message in messages:
+                self._outbox.put(message)
+                count += 1
+            keep_sent(self._outbox, self._key(purpose), self._topic, told, {})
+        settle(self._brokers, self._outbox.ends)
+        return count
+
+    def _key(self, purpose: str) -> str:
+        return f"emit/{self._sender}/{self._topic.name}/{purpose}"
