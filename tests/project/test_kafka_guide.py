@@ -1,4 +1,4 @@
-"""The guide to Kafka is true: its commands run, and give what is written below them.
+"""The guides to Kafka are true: their commands run, and give what is written below them.
 
 `ESCTL_UPDATE_GUIDE=1` writes the outputs anew.
 """
@@ -10,16 +10,24 @@ import shutil
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.kafka import Broker, needs_broker
 from tests.support.readme_examples import ROOT, Run, environment, examples, execute, matches, updated
 
-GUIDE = ROOT / "docs" / "guides" / "kafka.md"
+TOPICS: dict[str, dict[str, dict[str, str]]] = {
+    "kafka.md": {"bank": {}, "orders": {}},
+    "view-in-kafka.md": {"accounts": {"cleanup_policy": "compact"}, "bank-events": {}},
+}
+"""The topics that a guide takes to be there, and their settings."""
 pytestmark = needs_broker
 
 
-def test_the_guide_is_true(tmp_path: Path) -> None:
+@pytest.mark.parametrize("guide", TOPICS)
+def test_a_guide_is_true(guide: str, tmp_path: Path) -> None:
+    path = ROOT / "docs" / "guides" / guide
     shutil.copytree(ROOT / "sample_logs", tmp_path / "sample_logs", ignore=shutil.ignore_patterns(".esctl"))
-    text = GUIDE.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8")
     runs, where = [], tmp_path
     env = environment(tmp_path)
     program = tmp_path / "bin" / "kcat"
@@ -28,8 +36,8 @@ def test_the_guide_is_true(tmp_path: Path) -> None:
     broker = Broker()
     env |= {"BROKER": broker.address}
     try:
-        for topic in ("bank", "orders"):
-            broker.topic(name=topic)
+        for topic, settings in TOPICS[guide].items():
+            broker.topic(1, topic, **settings)
         for example in examples(text):
             if example.command.startswith("cd "):
                 where = where / example.command[3:]
@@ -39,7 +47,7 @@ def test_the_guide_is_true(tmp_path: Path) -> None:
     finally:
         broker.stop()
     if os.environ.get("ESCTL_UPDATE_GUIDE"):
-        GUIDE.write_text(updated(text, runs), encoding="utf-8")
+        path.write_text(updated(text, runs), encoding="utf-8")
         return
     for done in runs:
         assert done.code == 0, (done.example.command, done.output)

@@ -144,9 +144,7 @@ def test_a_topic_that_was_made_anew_is_told(broker: Broker, log: Log) -> None:
 def test_an_event_that_is_too_large_is_named_and_nothing_is_sent(broker: Broker, log: Log) -> None:
     topic = broker.topic(1, max_message_bytes="2000")
     log.take([("big", "Changed", {"o": "x" * 3000}, 8), ("a1", "Changed", {"n": 1}, 9)])
-    with pytest.raises(
-        InputError, match=r"the event at @4, of 'big', has \d+ bytes, which is more than the topic takes"
-    ):
+    with pytest.raises(InputError, match=r"the event at @4, of .big., has \d+ bytes, which is more"):
         log.open().send_events(Destination(broker.url(topic)))
     assert consumed(broker, topic) == []
     assert log.open().send_events(Destination(broker.url(topic)), "a*").count == 3
@@ -200,7 +198,7 @@ def test_the_command_asks_shows_and_sends(broker: Broker, log: Log) -> None:
         ]
         assert sorted(line(each) for each in sent) == sorted(shown)
     again = good(*call, "--yes", cwd=log.folder).err
-    assert "0 messages sent; what came before position 4" in again
+    assert "0 messages sent; what is up to position 3 was sent before" in again
     revert = ("emit", "revert", "a2", "--back-to", "@1", "-p", "p", "--to", broker.url(topic))
     assert "would be sent" in refused(*revert, code=2, cwd=log.folder)[0]
 

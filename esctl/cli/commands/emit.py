@@ -222,7 +222,7 @@ def _follow(shared: Shared, store: Store, send: Send) -> None:
 def _tell(done: Emitted, verb: str, shared: Shared) -> None:
     for text in done.notes:
         diagnostics.note(f"note: {text}", shared.quiet)
-    after = f"; what came before position {done.after + 1} was sent already" if done.after else ""
+    after = f"; what is up to position {done.after} was sent before" if done.after else ""
     diagnostics.note(f"{done.count} message{'s' * (done.count != 1)} {verb}{after}", shared.quiet)
 
 

@@ -88,11 +88,13 @@ class Outbox:
                 )  # fmt: skip
                 break
             except BufferError:
-                self._producer.poll(_FULL_WAIT)
+                with self._told("the records cannot be sent"):
+                    self._producer.poll(_FULL_WAIT)
             except KafkaException as error:
                 self._check(error.args[0], message)
                 raise self._failed("a record cannot be sent", error) from None
-        self._producer.poll(0)
+        with self._told("the records cannot be sent"):
+            self._producer.poll(0)
         if self._failure is not None:
             self._raise_failure()
 
@@ -100,7 +102,8 @@ class Outbox:
         """Wait until all that was put is with the brokers. Raises InputError for the first that is refused."""
         assert self._producer is not None
         for _ in range(_ATTEMPTS):
-            left = self._producer.flush(SECONDS)
+            with self._told("the records cannot be sent"):
+                left = self._producer.flush(SECONDS)
             if self._failure is not None:
                 self._raise_failure()
             if not left:
