@@ -68,6 +68,7 @@ class Sending(Emission):
         from esctl.sinks.kafka.keys import check_key
         from esctl.sinks.kafka.topic import KafkaTopic, ShownTopic
         from esctl.views.definitions import Definition
+        from esctl.views.targets import Options
         from esctl.views.view import View
 
         check_key(key or "entity")
@@ -76,8 +77,16 @@ class Sending(Emission):
             into = KafkaTopic(self.session, destination, key=key or "entity", writing=True)
         else:
             into = ShownTopic(self.session, destination, key=key or "entity", shown=shown)
-        definition = Definition(destination.topic, projection, destination.url, Path(), "--to")
-        done = View(self, definition).refresh(anew=again, into=into)
+        options = Options(key, destination.file, destination.properties)
+        definition = Definition(destination.topic, projection, destination.url, Path(), "--to", options)
+        view = View(self, definition)
+        there = None if again else view.progress()
+        if there is not None and there.projection != projection:
+            raise UsageError(
+                f"the topic {destination.topic} holds the states of another projection ({there.projection or 'all'})",
+                "name another topic; or to put these in their place: --again",
+            )
+        done = view.refresh(anew=again, into=into)
         return Emitted(into.count, done.before)
 
     def send_revert(

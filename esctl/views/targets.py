@@ -20,7 +20,7 @@ _HINT = (
     "write duckdb:FILE/TABLE, sqlite:FILE/TABLE, parquet:FOLDER, postgres://HOST/DATABASE/SCHEMA.TABLE "
     "or kafka://HOST:PORT/TOPIC"
 )
-_SECRET = re.compile(r"password|secret|token|jaas|credential|\bkey\b|ssl\.key\.pem|oauthbearer\.config", re.IGNORECASE)
+_SECRET = re.compile(r"password|passphrase|secret|jaas|key\.pem|ssl_key|oauthbearer\.config", re.IGNORECASE)
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 

@@ -109,7 +109,7 @@ class View:
     def drop(self) -> None:
         """Remove what the view holds in its target. Raises UsageError where that is of another store."""
         with self.sink(writing=True) as sink:
-            before = sink.progress()
+            before = _before(sink, anew=True)
             if before is not None and before.store != self._store.snapshot.store_id:
                 raise UsageError(f"{self.definition.to} holds a view of another store", "look at: esctl view list")
             sink.drop()
@@ -171,7 +171,7 @@ class View:
 
 
 def _before(sink: Sink, *, anew: bool) -> Progress | None:
-    """Return what a target is at; what cannot be told, where it is made anew, is nothing."""
+    """Return what a target is at; what cannot be told, where it is made anew or goes, is nothing."""
     try:
         return sink.progress()
     except InputError:

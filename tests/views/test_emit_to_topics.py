@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from esctl.sinks.jsonl import line
 from esctl.sinks.kafka.channel import KafkaChannel
 from esctl.sinks.kafka.destination import Destination
 from esctl.sinks.protocol import Message
-from tests.support.cli_harness import esctl, good, on_terminal, refused
+from tests.support.cli_harness import ESCTL, esctl, good, on_terminal, refused, surroundings
 from tests.support.kafka import Broker, needs_broker
 from tests.support.topics import consumed, last_records
 from tests.views.test_refresh import Log
@@ -88,6 +90,8 @@ def test_states_are_those_of_replay_and_only_what_changed_is_sent(broker: Broker
     live = {each.key: json.loads(each.value) for each in last_records(broker, topic).values() if each.value is not None}
     states = {row["entity"].encode(): dict(row["state"]) for row in log.open().replay(projection="p").rows()}
     assert live == states
+    with pytest.raises(UsageError, match="holds the states of another projection"):
+        log.open().send_states(to)
     with pytest.raises(UsageError, match="holds all states of a projection"):
         log.open().send_states(to, "a1", projection="p")
 
@@ -201,6 +205,19 @@ def test_the_command_asks_shows_and_sends(broker: Broker, log: Log) -> None:
     assert "0 messages sent; what is up to position 3 was sent before" in again
     revert = ("emit", "revert", "a2", "--back-to", "@1", "-p", "p", "--to", broker.url(topic))
     assert "would be sent" in refused(*revert, code=2, cwd=log.folder)[0]
+
+
+def test_it_goes_on_with_what_the_log_gets(broker: Broker, log: Log) -> None:
+    topic = broker.topic(1)
+    call = [*ESCTL, "emit", "events", "--to", broker.url(topic), "--yes", "--follow"]
+    running = subprocess.Popen(call, cwd=log.folder, env=surroundings(), stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    assert running.stderr.readline() == "3 messages sent\n"
+    log.take([("a1", "Changed", {"n": 4}, 9)])
+    assert running.stderr.readline().startswith("1 message sent")
+    running.send_signal(signal.SIGINT)
+    running.communicate(timeout=30)
+    assert positions(broker, topic) == [1, 2, 3, 4]
 
 
 def test_options_that_do_not_fit_are_refused_and_secrets_are_told_nowhere(broker: Broker, log: Log) -> None:

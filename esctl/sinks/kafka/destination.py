@@ -149,7 +149,8 @@ def has_progress(brokers: Brokers) -> bool:
     if str(_settings(brokers, PROGRESS)["cleanup.policy"]) != "compact":
         raise UsageError(
             f"{brokers.where}: the topic {PROGRESS} is not compacted, so it may forget how far views have come",
-            f"set it: kafka-configs.sh --alter --topic {PROGRESS} --add-config cleanup.policy=compact",
+            f"set it: kafka-configs.sh --bootstrap-server {address_of(brokers)} --alter --topic {PROGRESS} "
+            "--add-config cleanup.policy=compact",
         )
     return True
 
@@ -163,9 +164,14 @@ def _settings(brokers: Brokers, name: str) -> Mapping[str, Any]:
         return {key: entry.value for key, entry in future.result(SECONDS + 1).items()}
 
 
+def address_of(brokers: Brokers) -> str:
+    """Return the address of brokers that were connected to here."""
+    return brokers.where.split("://")[1].split("/")[0]
+
+
 def _command(brokers: Brokers, name: str) -> str:
-    address = brokers.where.split("://")[1].split("/")[0]
-    return f"kafka-topics.sh --bootstrap-server {address} --create --topic {name} --config cleanup.policy=compact"
+    server = f"--bootstrap-server {address_of(brokers)}"
+    return f"kafka-topics.sh {server} --create --topic {name} --config cleanup.policy=compact"
 
 
 def _number(text: str, otherwise: int) -> int:

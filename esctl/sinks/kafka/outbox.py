@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from esctl.errors import InputError
-from esctl.sinks.kafka.destination import Topic
+from esctl.sinks.kafka.destination import Topic, address_of
 from esctl.sinks.protocol import Message
 from esctl.sources.kafka.topics import Brokers
 
@@ -41,6 +41,7 @@ class Outbox:
                 "transaction.timeout.ms": known.get("transaction.timeout.ms", 300_000),
                 "message.max.bytes": known.get("message.max.bytes", 500_000_000),  # the topic says what is too large
                 "batch.size": known.get("batch.size", min(self._topic.largest, 1_000_000)),
+                "queue.buffering.max.kbytes": known.get("queue.buffering.max.kbytes", 262_144),
                 "linger.ms": known.get("linger.ms", 5),
             }
         )
@@ -88,6 +89,8 @@ class Outbox:
                 )  # fmt: skip
                 break
             except BufferError:
+                if not len(self._producer):
+                    raise self._too_large(message) from None
                 with self._told("the records cannot be sent"):
                     self._producer.poll(_FULL_WAIT)
             except KafkaException as error:
@@ -156,11 +159,16 @@ class Outbox:
             KafkaError.INVALID_MSG_SIZE,
             KafkaError.RECORD_LIST_TOO_LARGE,
         ):
-            raise InputError(
-                f"{self._brokers.where}: {named(message)} has {len(message.value or b'')} bytes, which is more than "
-                f"the topic takes ({self._topic.largest}); nothing was committed",
-                f"raise the topic's max.message.bytes, as for topic {self._topic.name}: kafka-configs.sh --alter",
-            )
+            raise self._too_large(message)
+
+    def _too_large(self, message: Message) -> InputError:
+        size = len(message.value or b"")
+        return InputError(
+            f"{self._brokers.where}: {named(message)} has {size} bytes, which is more than "
+            f"the topic takes ({self._topic.largest}); nothing was committed",
+            f"let it take more: kafka-configs.sh --bootstrap-server {address_of(self._brokers)} --alter "
+            f"--topic {self._topic.name} --add-config max.message.bytes={2 * size}",
+        )
 
     @contextmanager
     def _told(self, what: str) -> Iterator[None]:
