@@ -12,6 +12,7 @@ from esctl.errors import UsageError
 if TYPE_CHECKING:
     from esctl.emission.topics import Emitted
     from esctl.sinks.kafka.destination import Destination
+    from esctl.sinks.kafka.topic import KafkaTopic
     from esctl.sinks.protocol import Channel, Message
 
 
@@ -66,17 +67,12 @@ class Sending(Emission):
             selection = {"entities": entities, "at": at, "before": before, "projection": projection}
             return send_states(self.snapshot, destination, selection, messages, shown=shown)
         from esctl.sinks.kafka.keys import check_key
-        from esctl.sinks.kafka.topic import KafkaTopic, ShownTopic
         from esctl.views.definitions import Definition
         from esctl.views.targets import Options
         from esctl.views.view import View
 
         check_key(key or "entity")
-        into: KafkaTopic
-        if shown is None:
-            into = KafkaTopic(self.session, destination, key=key or "entity", writing=True)
-        else:
-            into = ShownTopic(self.session, destination, key=key or "entity", shown=shown)
+        into = self._topic(destination, key or "entity", shown)
         options = Options(key, destination.file, destination.properties)
         definition = Definition(destination.topic, projection, destination.url, Path(), "--to", options)
         view = View(self, definition)
@@ -88,6 +84,13 @@ class Sending(Emission):
             )
         done = view.refresh(anew=again, into=into)
         return Emitted(into.count, done.before)
+
+    def _topic(self, destination: Destination, key: str, shown: Channel | None) -> KafkaTopic:
+        from esctl.sinks.kafka.topic import KafkaTopic, ShownTopic
+
+        if shown is None:
+            return KafkaTopic(self.session, destination, key=key, writing=True)
+        return ShownTopic(self.session, destination, key=key, shown=shown)
 
     def send_revert(
         self,

@@ -61,13 +61,16 @@ def send_events(
         messages = chain(erased, found if limit is not None else events(after))
         now = {"position": position, "root": snapshot.root, "head": snapshot.head, "mapping": mapping}
         count = channel.send(messages, purpose, {**now, "redactions": len(snapshot.redactions)})
-    notes = []
-    if told is not None and told.get("mapping") != mapping:
-        notes.append(
-            f"the log is read by another mapping than when events up to @{after} were sent: records that were no "
-            "events then are not among them (send all from the beginning: --again)"
-        )
-    return Emitted(count, after, tuple(notes))
+    return Emitted(count, after, _notes(told, after, mapping))
+
+
+def _notes(told: Mapping[str, Any] | None, after: int, mapping: str) -> tuple[str, ...]:
+    if told is None or told.get("mapping") == mapping:
+        return ()
+    return (
+        f"the log is read by another mapping than when events up to @{after} were sent: records that were no "
+        "events then are not among them (send all from the beginning: --again)",
+    )
 
 
 def send_once(

@@ -160,7 +160,7 @@ class Replication:
                         return self._received(bytes(data))
                 if size < 0:
                     raise self._ended()
-                if not select.select([pgconn.socket], [], [], seconds)[0]:
+                if not _wait(pgconn.socket, seconds, select.POLLIN):
                     return None
                 with self._lock:
                     pgconn.consume_input()
@@ -203,7 +203,7 @@ class Replication:
         pgconn = self._connection.pgconn
         pgconn.put_copy_data(struct.pack(">cQQQqB", b"r", *places, now, answer))
         while pgconn.flush():
-            select.select([pgconn.socket], [pgconn.socket], [], CONFIRM_SECONDS)
+            _wait(pgconn.socket, CONFIRM_SECONDS, select.POLLIN | select.POLLOUT)
             pgconn.consume_input()
 
     def _exec(self, command: str) -> Any:
@@ -244,3 +244,10 @@ def _keep_alive(over: threading.Event, connection: weakref.ref[Replication]) -> 
 
 def _decoded(value: bytes | None) -> str | None:
     return None if value is None else value.decode(errors="replace")
+
+
+def _wait(socket: int, seconds: float, events: int) -> bool:
+    """Wait for a socket, however many files are open: select() takes none above 1024."""
+    waiting = select.poll()
+    waiting.register(socket, events)
+    return bool(waiting.poll(seconds * 1000))
