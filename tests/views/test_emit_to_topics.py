@@ -145,6 +145,7 @@ def test_a_topic_that_was_made_anew_is_told(broker: Broker, log: Log) -> None:
     assert log.open().send_events(to, again=True).count == 3
 
 
+@pytest.mark.thorough
 def test_an_event_that_is_too_large_is_named_and_nothing_is_sent(broker: Broker, log: Log) -> None:
     topic = broker.topic(1, max_message_bytes="2000")
     log.take([("big", "Changed", {"o": "x" * 3000}, 8), ("a1", "Changed", {"n": 1}, 9)])

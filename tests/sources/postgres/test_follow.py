@@ -70,7 +70,7 @@ def test_tables_that_were_there_before_are_read_first(work: Work, tmp_path: Path
     assert good("audit", "public.orders/*", cwd=tmp_path).text == before, "what is known is no event"
 
 
-KILLS = 50 if effort.ALL else 3
+KILLS = 50 if effort.ALL else 2
 
 
 @pytest.mark.parametrize("work", [3], indirect=True)
@@ -86,6 +86,7 @@ def test_killed_while_following(work: Work, tmp_path: Path) -> None:
         until = time.monotonic() + chance.uniform(0.3, 3)
         while time.monotonic() < until and process.poll() is None:
             work.step()
+            time.sleep(0.01)  # so that there is no more to compare than is needed
         process.kill()
         _, said = process.communicate()
         assert process.returncode == -signal.SIGKILL, said
