@@ -47,29 +47,33 @@ def send_events(
         told = None if again else channel.sent(purpose)
         after = int(told["position"]) if told is not None else 0
         known = int(told["redactions"]) if told is not None else len(snapshot.redactions)
+        notes = _notes(told, mapping)
         if told is not None and after == snapshot.head and known == len(snapshot.redactions):
-            return Emitted(0, after)
-        found: list[Message] = []
+            return Emitted(0, after, notes)
+        found, position = events(after), snapshot.head
         if limit is not None:
-            found = list(islice(events(after), limit + 1))
-        is_cut = limit is not None and len(found) > limit
-        position = snapshot.head
-        if is_cut:
-            found = found[:limit]
-            position = int(dict(found[-1].headers)["esctl-position"]) if found else after
-        erased = erased_messages(snapshot, known, after)
-        messages = chain(erased, found if limit is not None else events(after))
+            found, position = _limited(found, limit, after, position)
+        messages = chain(erased_messages(snapshot, known, after), found)
         now = {"position": position, "root": snapshot.root, "head": snapshot.head, "mapping": mapping}
         count = channel.send(messages, purpose, {**now, "redactions": len(snapshot.redactions)})
-    return Emitted(count, after, _notes(told, after, mapping))
+    return Emitted(count, after, notes)
 
 
-def _notes(told: Mapping[str, Any] | None, after: int, mapping: str) -> tuple[str, ...]:
+def _limited(events: Iterator[Message], limit: int, after: int, head: int) -> tuple[Iterator[Message], int]:
+    """Return the first events after a position, and the position up to which these are all there are."""
+    found = list(islice(events, limit + 1))
+    if len(found) <= limit:
+        return iter(found), head
+    found = found[:limit]
+    return iter(found), int(dict(found[-1].headers)["esctl-position"]) if found else after
+
+
+def _notes(told: Mapping[str, Any] | None, mapping: str) -> tuple[str, ...]:
     if told is None or told.get("mapping") == mapping:
         return ()
     return (
-        f"the log is read by another mapping than when events up to @{after} were sent: records that were no "
-        "events then are not among them (send all from the beginning: --again)",
+        f"the log is read by another mapping than when events up to @{told['position']} were sent: records that were "
+        "no events then are not among them (send all from the beginning: --again)",
     )
 
 

@@ -236,3 +236,20 @@ def test_options_that_do_not_fit_are_refused_and_secrets_are_told_nowhere(broker
     good("view", "check", "v", cwd=log.folder)
     (log.folder / "client.properties").unlink()
     assert "client.properties" in refused("view", "refresh", "v", code=3, cwd=log.folder)[0]
+
+
+def test_a_view_in_the_configuration_names_its_properties(broker: Broker, log: Log) -> None:
+    topic = broker.topic(1, cleanup_policy="compact")
+    (log.folder / "client.properties").write_text("client.id=${CLIENT}\n")
+    own = f'[views.v]\nprojection = "p"\nto = "{broker.url(topic)}"\nproperties = "client.properties"\n'
+    config = log.folder / "esctl.toml"
+    text = config.read_text()
+    config.write_text(f'{text}{own}key = "entity"\n[views.v.property]\n"linger.ms" = "1"\n')
+    good("view", "refresh", cwd=log.folder, CLIENT="me")
+    assert len(consumed(broker, topic)) == 3
+    assert "${CLIENT} is not set" in refused("view", "refresh", code=2, cwd=log.folder)[0]
+    for wrong in ('property = "x"\n', "key = 1\n", "[views.v.property]\nx = 1\n", 'other = "x"\n'):
+        config.write_text(f"{text}{own}{wrong}")
+        assert "views.v is not a view" in refused("view", "refresh", code=2, cwd=log.folder)[0]
+    config.write_text(f'{text}[views.v]\nto = "sqlite:a.db/v"\nkey = "entity"\n')
+    assert "takes no --key" in refused("view", "refresh", code=2, cwd=log.folder)[0]

@@ -44,6 +44,7 @@ To = Annotated[
         help="Where it is sent: - (stdout, as by default), jsonl:FILE or kafka://HOST:PORT/TOPIC.",
     ),
 ]
+KeyOfEvents = Annotated[str, typer.Option("--key", metavar="KEY", help="The key of records in Kafka: entity.")]
 Again = Annotated[
     bool, typer.Option("--again", help="Send it to the topic from the beginning, whatever was sent before.")
 ]
@@ -99,6 +100,7 @@ def events(
     from_: Annotated[str, typer.Option("--from", metavar="T", help="Only events from T on.")] = "",
     until: Annotated[str, typer.Option("--until", metavar="T", help="Only events up to T.")] = "",
     to: To = "-",
+    key: KeyOfEvents = "",
     property: Property = None,  # noqa: A002  # as the option
     properties: Properties = "",
     again: Again = False,
@@ -108,7 +110,7 @@ def events(
 ) -> None:
     """Send events by position: the bytes of their records, with the entity as their key; to a topic, each once."""
     store = open_store(shared)
-    if topic := _topic(to, property, properties, again=again, follow=follow):
+    if topic := _topic(to, property, properties, again=again, follow=follow, key=_of_events(key)):
 
         def send(shown: Channel | None, *, again: bool) -> Emitted:
             return store.send_events(
@@ -136,6 +138,7 @@ def revert(
         typer.Option("--as-events", metavar="TEMPLATE", help="Each change as an event of your own, as for revert."),
     ] = "",
     to: To = "-",
+    key: KeyOfEvents = "",
     property: Property = None,  # noqa: A002  # as the option
     properties: Properties = "",
     again: Again = False,
@@ -144,7 +147,7 @@ def revert(
 ) -> None:
     """Send the changes that take entities back to their state at T; headers name the events that each undoes."""
     store = open_store(shared)
-    if topic := _topic(to, property, properties, again=again):
+    if topic := _topic(to, property, properties, again=again, key=_of_events(key)):
         if shared.limit is not None:
             raise UsageError("--limit is not for compensations in a topic, which are one change", "leave it out")
 
@@ -158,6 +161,12 @@ def revert(
         return
     messages = store.emit_revert(*entities, back_to=back_to, projection=projection, as_events=as_events)
     _send(shared, messages, to, dry_run=dry_run, yes=yes)
+
+
+def _of_events(key: str) -> str:
+    if key not in ("", "entity"):
+        raise UsageError(f"--key {key[:80]!r} is no key of events", "it may be entity, which is the default")
+    return key
 
 
 def _topic(
