@@ -69,15 +69,23 @@ class Expression:
             return [self._plain] if self._plain is not None else []
         return _named_in(self.tree)
 
-    def carried(self) -> dict[Path, str]:
-        """Return the names that are only put into an object or list, or are all there is, with the outermost member."""
+    def carried(self) -> dict[Path, set[str]]:
+        """Return the names that are only put into an object or list, each with the outermost members it comes to.
+
+        Of an expression that is nothing but a name, the member is empty.
+        """
         if self._constant is not None:
             return {}
         if self._plain is not None:
-            return {self._plain: ""}
-        values = [(name, node, path_of(node)) for name, node in members_of(self.tree)]
-        reckoned = {path for _, node, whole in values if whole is None for path in _named_in(node)}
-        return {whole: name for name, _, whole in values if whole is not None and whole not in reckoned}
+            return {self._plain: {""}}
+        found: dict[Path, set[str]] = {}
+        reckoned: set[Path] = set()
+        for member, node in members_of(self.tree):
+            if (path := path_of(node)) is None:
+                reckoned.update(_named_in(node))
+            else:
+                found.setdefault(path, set()).add(member)
+        return {path: members for path, members in found.items() if path not in reckoned}
 
 
 def _named_in(node: exp.Expr) -> list[Path]:

@@ -287,7 +287,7 @@ def measured_paths(
             path
             for path in operation.value.paths()
             if path not in carried
-            or is_reckoned(operation.field or carried[path])
+            or any(is_reckoned(operation.field or member) for member in carried[path])
             or view.static_type(tuple(path[1:])) == "NUMBER"
         ]
     return [tuple(path[1:]) for path in paths if path[0] == "data" and len(path) > 1]
