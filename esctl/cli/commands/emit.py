@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import Before, Entities, ProjectionName
+from esctl.cli.growth import grown
 from esctl.cli.live_sources import Key, Properties, Property, properties_of
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command, subcommands
@@ -34,7 +34,6 @@ class Send(Protocol):
 
 app = subcommands("Send events, states or compensations to others, each with its place in the log.")
 
-POLL_SECONDS = 0.5
 _HINT = "write - for stdout, jsonl:FILE, or kafka://HOST:PORT/TOPIC"
 To = Annotated[
     str,
@@ -212,20 +211,10 @@ def _send_to_topic(
 
 
 def _follow(shared: Shared, store: Store, send: Send) -> None:
-    from esctl.cli.failures import asked_to_stop
-    from esctl.log.commits import open_log
-
-    with asked_to_stop() as stop:
-        seen = store.snapshot.seq
-        while not stop():
-            if open_log(store.path).read().seq == seen:
-                time.sleep(POLL_SECONDS)
-                continue
-            store.refresh()
-            seen = store.snapshot.seq
-            done = send(None, again=False)
-            if done.count:
-                _tell(done, "sent", shared)
+    for _ in grown(store):
+        done = send(None, again=False)
+        if done.count:
+            _tell(done, "sent", shared)
 
 
 def _tell(done: Emitted, verb: str, shared: Shared) -> None:

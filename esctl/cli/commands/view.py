@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import ProjectionName
+from esctl.cli.growth import grown
 from esctl.cli.live_sources import Key, Properties, Property, properties_of
 from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command, subcommands
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 app = subcommands("Keep the states of a projection in a database or in files, refreshed and checked.")
 
 CHECKED = ("entity", "difference", "field", "view", "log")
-POLL_SECONDS = 0.5
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The view's name.")]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Names of views; by default all.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
@@ -157,15 +156,5 @@ def _tell(done: Refreshed, shared: Shared) -> None:
 
 
 def _follow(store: Store, names: list[str] | None, shared: Shared) -> None:
-    from esctl.cli.failures import asked_to_stop
-    from esctl.log.commits import open_log
-
-    with asked_to_stop() as stop:
-        seen = store.snapshot.seq
-        while not stop():
-            if open_log(store.path).read().seq == seen:
-                time.sleep(POLL_SECONDS)
-                continue
-            store.refresh()
-            seen = store.snapshot.seq
-            _refresh(store, names, shared, changed_only=True)
+    for _ in grown(store):
+        _refresh(store, names, shared, changed_only=True)
