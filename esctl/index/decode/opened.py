@@ -157,7 +157,11 @@ def _bytes_sql(encoding: str) -> str:
     padded = "rpad(t, CAST(ceil(length(t) / 4.0) * 4 AS INTEGER), '=')"
     base64 = f"from_base64({padded})"
     is_hex = f"regexp_full_match(t, {literal(_HEX)})"
-    is_base64 = f"regexp_full_match(t, {literal(_BASE64)}) AND length(rtrim(t, '=')) % 4 <> 1"
+    # The last condition: bits that no encoder sets are those of a text that only looks like base64.
+    is_base64 = (
+        f"CASE WHEN regexp_full_match(t, {literal(_BASE64)}) AND length(rtrim(t, '=')) % 4 <> 1 "
+        f"THEN rtrim(to_base64({base64}), '=') = rtrim(t, '=') END"
+    )
     cases = {
         "hex": f"CASE WHEN {is_hex} THEN {hexadecimal} END",
         "base64": f"CASE WHEN {is_base64} THEN {base64} END",

@@ -80,7 +80,22 @@ def test_what_is_opened_is_what_the_record_would_hold_as_it_stands(encoding: str
 
 @pytest.mark.parametrize("encoding", WRITTEN)
 @pytest.mark.parametrize(
-    "text", ["", "plain", "0@order-1", "{", '{"a":1,}', "zz", "\\x7b2", "eyJ", "H4sIAAAA", "12 34"]
+    "text",
+    [
+        "",
+        "plain",
+        "0@order-1",
+        "{",
+        '{"a":1,}',
+        "zz",
+        "\\x7b2",
+        "eyJ",
+        "H4sIAAAA",
+        "12 34",
+        "e31",
+        "e32=",
+        "eyJhIjoxfR",
+    ],
 )
 def test_a_text_that_holds_something_else_stays(encoding: str, text: str) -> None:
     record = json.dumps({"payload": text, "n": None})
@@ -125,6 +140,12 @@ def test_texts_that_hold_json_are_found_in_a_sample(encoding: str) -> None:
     openings, samples = find_openings(records)
     assert openings == ((("blob",), encoding),)
     assert samples[3] == {"n": "3", "note": "[INFO] x", "blob": {"i": 3}}
+
+
+@pytest.mark.parametrize("ids", [["e30", "e31", "e32"], ["e30"], ["W10", "W11"], ["7b7d", "5b5d"], ["7B7D"]])
+def test_short_ids_that_decode_to_nothing_are_ids(ids: list[str]) -> None:
+    records = [{"id": value, "type": "T", "n": number} for number, value in enumerate(ids)]
+    assert find_openings(records) == ((), records)
 
 
 def test_texts_in_texts_are_found() -> None:
