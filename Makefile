@@ -7,7 +7,7 @@ LOWEST = .venv-lowest
 
 PYTEST = -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo test test-all test-lowest interop browser lint format samples examples bench reliability mutants dist clean
+.PHONY: help demo test test-all test-lowest interop browser lint format samples examples docs docs-serve bench reliability mutants dist clean
 
 help:
 	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
@@ -16,7 +16,8 @@ help:
 	@echo "make lint         ruff, mypy --strict, import-linter"
 	@echo "make format       let ruff mend layout and imports"
 	@echo "make samples      write sample_logs/ anew (the same bytes)"
-	@echo "make examples     write the outputs shown in the READMEs anew"
+	@echo "make examples     write the outputs shown in the documents anew, and what they take from the command table"
+	@echo "make docs         build the documentation into build/site; make docs-serve shows it on port 8000"
 	@echo "make test-lowest  run the suite with the lowest versions pyproject.toml allows"
 	@echo "make interop      build, for the tests, what checks proofs independently, and a Kafka broker (needs Go)"
 	@echo "make browser      install Chromium (Debian's), in which the tests look at reports"
@@ -58,6 +59,13 @@ samples:
 
 examples: $(VENV)/.dev
 	$(PYTHON) -m tests.support.readme_examples
+	$(PYTHON) docs/generate.py
+
+docs: $(VENV)/.dev
+	$(PYTHON) docs/site.py
+
+docs-serve: docs
+	$(PYTHON) -m http.server --bind 127.0.0.1 --directory build/site 8000
 
 test-lowest: pyproject.toml
 	@mkdir -p build

@@ -15,48 +15,13 @@ import typer
 from typer.core import TyperCommand
 
 from esctl.cli import failures
-from esctl.cli.options import DEBUG_KEY, HelpfulGroup, root
+from esctl.cli.catalogue import LINES, module_of
+from esctl.cli.help_layout import WIDTH, HelpfulCommand, HelpfulGroup, write_commands
+from esctl.cli.options import DEBUG_KEY, root
 from esctl.errors import UsageError
 
-COMMANDS: Mapping[str, tuple[str, str]] = {
-    "ingest": ("esctl.cli.commands.ingest", "Read logs into the store, exactly once."),
-    "init": ("esctl.cli.commands.init", "Write an esctl.toml from what was ingested."),
-    "status": ("esctl.cli.commands.status", "Show what the store holds."),
-    "types": ("esctl.cli.commands.types", "List event types with counts, times and fields."),
-    "entities": ("esctl.cli.commands.entities", "List entities."),
-    "log": ("esctl.cli.commands.log", "List events, filtered."),
-    "show": ("esctl.cli.commands.show", "Show one event with its raw bytes."),
-    "replay": ("esctl.cli.commands.replay", "Show the state of entities at a point in time."),
-    "diff": ("esctl.cli.commands.diff", "Show what changed between two points in time."),
-    "audit": ("esctl.cli.commands.audit", "Show the audit trail: when, who, which event, what it changed."),
-    "trace": ("esctl.cli.commands.trace", "Show the events tied to one, as a tree in order of time."),
-    "doctor": ("esctl.cli.commands.doctor", "Look for what is wrong with the log."),
-    "blame": ("esctl.cli.commands.blame", "Show each field of a state with the event that set it."),
-    "revert": ("esctl.cli.commands.revert", "Show the changes that take entities back to an earlier state."),
-    "reconcile": ("esctl.cli.commands.reconcile", "Compare a system's own table with the log's state."),
-    "sql": ("esctl.cli.commands.sql", "Ask a SELECT of your own over events and states."),
-    "when": ("esctl.cli.commands.when", "Show when a condition on the state turned true."),
-    "series": ("esctl.cli.commands.series", "Show an aggregate over the states along a grid of times."),
-    "verify": ("esctl.cli.commands.verify", "Check that nothing in the store was changed."),
-    "checkpoint": ("esctl.cli.commands.checkpoint", "Sign the head of the log, to be kept elsewhere."),
-    "prove": ("esctl.cli.commands.prove", "Write the proof that an event is in the log, to be checked anywhere."),
-    "verify-proof": ("esctl.cli.commands.verify_proof", "Check a proof by itself, without store or network."),
-    "bundle": ("esctl.cli.commands.bundle", "Write records, proofs and states into one archive of evidence."),
-    "report": ("esctl.cli.commands.report", "Write what happened into one HTML page that checks its records itself."),
-    "verify-bundle": ("esctl.cli.commands.verify_bundle", "Check an archive of evidence by itself."),
-    "key": ("esctl.cli.commands.key", "Make and show the keys that checkpoints are signed with."),
-    "redact": ("esctl.cli.commands.redact", "Erase records for good, and leave the proof of the rest."),
-    "repair": ("esctl.cli.commands.repair", "Rebuild what is derived, and say what evidence is lost."),
-    "export": ("esctl.cli.commands.export", "Export events, or a source byte for byte."),
-    "reindex": ("esctl.cli.commands.reindex", "Read the evidence again, under another mapping."),
-    "presets": ("esctl.cli.commands.presets", "List the formats that are known by name."),
-    "snapshot": ("esctl.cli.commands.snapshot", "Save the states at a point, so that replays go on from there."),
-    "emit": ("esctl.cli.commands.emit", "Send events, states or compensations to others."),
-    "view": ("esctl.cli.commands.view", "Keep states in databases and files, refreshed and checked."),
-    "compact": ("esctl.cli.commands.compact", "Merge small files of the store."),
-    "config": ("esctl.cli.commands.config", "Show settings and where each comes from."),
-}
-"""Name: module and help line. A module has `run` (made with `options.command`) or `app` (`options.subcommands`)."""
+COMMANDS: Mapping[str, tuple[str, str]] = {name: (module_of(name), line) for name, line in LINES.items()}
+"""Name: module and help line."""
 
 _EPILOG = "stdout is data, stderr is talk. Exit codes: 0 ok, 1 a finding, 2 usage, 3 unreadable, 4 not found, 70 a bug."
 
@@ -90,8 +55,7 @@ class LazyGroup(HelpfulGroup):
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands without importing one."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in self.table.items()])
+        write_commands({name: line for name, (_, line) in self.table.items()}, formatter)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete a command's name without importing one, else an option."""
@@ -118,7 +82,8 @@ def load_command(name: str, module: Any, line: str) -> Any:
     app = getattr(module, "app", None)
     if app is None:
         app = typer.Typer(add_completion=False, rich_markup_mode=None)
-        app.command(name, short_help=line, context_settings={"help_option_names": ["-h", "--help"]})(module.run)
+        settings = {"help_option_names": ["-h", "--help"]}
+        app.command(name, cls=HelpfulCommand, short_help=line, context_settings=settings)(module.run)
     loaded = typer.main.get_command(app)
     loaded.name = name
     return loaded
@@ -147,7 +112,7 @@ def build(commands: Mapping[str, tuple[str, str]] = COMMANDS) -> LazyGroup:
         help="Audit and replay event-sourced systems: what was the state, what changed, and who did it.",
         epilog=_EPILOG,
         rich_markup_mode=None,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
     )
     app.callback()(root(print_version))
     group = cast(LazyGroup, typer.main.get_command(app))

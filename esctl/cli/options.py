@@ -12,8 +12,8 @@ from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_type_hin
 import typer
 from msgspec import Struct
 from msgspec.structs import asdict, replace
-from typer.core import TyperGroup
 
+from esctl.cli.help_layout import PANEL, HelpfulCommand, HelpfulGroup
 from esctl.engine.duckdb import open_ahead
 from esctl.engine.quoting import is_text
 from esctl.errors import UsageError
@@ -22,7 +22,6 @@ from esctl.output.formats import FORMATS, listed_formats
 P = ParamSpec("P")
 R = TypeVar("R")
 
-PANEL = "Shared options"
 DEBUG_KEY = "esctl.debug"
 """Where a context notes that a traceback is wanted."""
 
@@ -299,22 +298,19 @@ def merge(outer: Shared, inner: Shared) -> Shared:
     return replace(outer, **changes)
 
 
-class HelpfulGroup(TyperGroup):
-    """A group that without any argument shows its help, as talk (stderr) and as a wrong call (exit code 2)."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse, or show the help where there is nothing to parse."""
-        if not args and not ctx.resilient_parsing:
-            typer.echo(ctx.get_help(), err=True)
-            raise typer.Exit(2)
-        return super().parse_args(ctx, args)
-
-
 def subcommands(help_line: str) -> typer.Typer:
     """Make the Typer of a command that has commands of its own (`config show`); add them with `.command(name)`."""
-    app = typer.Typer(cls=HelpfulGroup, help=help_line, rich_markup_mode=None, add_completion=False)
+    app = Subcommands(cls=HelpfulGroup, help=help_line, rich_markup_mode=None, add_completion=False)
     app.callback(help=help_line)(lambda: None)
     return app
+
+
+class Subcommands(typer.Typer):
+    """Commands below a command; their help is laid out as that of all others."""
+
+    def command(self, name: str | None = None, *, cls: Any = HelpfulCommand, **settings: Any) -> Any:
+        """Add a command."""
+        return super().command(name, cls=cls, **settings)
 
 
 def _outer(context: typer.Context) -> Shared:

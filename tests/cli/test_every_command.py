@@ -56,6 +56,7 @@ CALLS: dict[str, list[list[str]]] = {
     "emit": [["states"], ["events"], ["revert", "*", "--back-to", "@0"]],
     "view": [["list"], ["status"], ["create", "v", "--to", "sqlite:v.db/v"], ["refresh", "v"], ["check", "v"]],
     "config": [["show"]],
+    "help": [[], ["times"], ["view"]],
 }
 """How each command is called. A new command is not done before it stands here."""
 

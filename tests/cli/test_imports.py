@@ -112,7 +112,7 @@ ACCOUNTS = [f"account-{number:03d}" for number in range(10, 20)]
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("esctl re", ["replay", "revert", "reconcile", "report", "redact", "repair", "reindex"]),
+        ("esctl re", ["reindex", "replay", "revert", "reconcile", "report", "redact", "repair"]),
         ("esctl replay --bef", ["--before"]),
         ("esctl replay --proj", ["--projection", "--projection-file"]),
         ("esctl replay account-01", ACCOUNTS),

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kafka import Broker, needs_broker
-from tests.support.readme_examples import ROOT, Run, environment, examples, execute, matches, updated
+from tests.support.readme_examples import ROOT, environment, hold, walk
 
 TOPICS: dict[str, dict[str, dict[str, str]]] = {
     "kafka.md": {"bank": {}, "orders": {}},
@@ -25,30 +24,17 @@ pytestmark = needs_broker
 
 @pytest.mark.parametrize("guide", TOPICS)
 def test_a_guide_is_true(guide: str, tmp_path: Path) -> None:
-    path = ROOT / "docs" / "guides" / guide
+    document = f"docs/guides/{guide}"
     shutil.copytree(ROOT / "sample_logs", tmp_path / "sample_logs", ignore=shutil.ignore_patterns(".esctl"))
-    text = path.read_text(encoding="utf-8")
-    runs, where = [], tmp_path
-    env = environment(tmp_path)
-    program = tmp_path / "bin" / "kcat"
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/tests/support/kcat.py" "$@"\n')
-    program.chmod(0o755)
     broker = Broker()
-    env |= {"BROKER": broker.address}
     try:
         for topic, settings in TOPICS[guide].items():
             broker.topic(1, topic, **settings)
-        for example in examples(text):
-            if example.command.startswith("cd "):
-                where = where / example.command[3:]
-                runs.append(Run(example, (), 0))
-            else:
-                runs.append(execute(example, where, env))
+        with environment(tmp_path) as env:
+            program = tmp_path / "bin" / "kcat"
+            program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{ROOT}/tests/support/kcat.py" "$@"\n')
+            program.chmod(0o755)
+            runs, _ = walk(document, tmp_path, env | {"BROKER": broker.address})
     finally:
         broker.stop()
-    if os.environ.get("ESCTL_UPDATE_GUIDE"):
-        path.write_text(updated(text, runs), encoding="utf-8")
-        return
-    for done in runs:
-        assert done.code == 0, (done.example.command, done.output)
-        assert matches(done.example.expected, done.output), (done.example.command, done.output)
+    hold(document, runs)

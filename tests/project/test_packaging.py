@@ -84,10 +84,16 @@ def test_the_wheel_holds_the_typed_package_its_licence_and_nothing_else(built: P
         assert "esctl = esctl.cli.app:main" in wheel.read(entry_points).decode()
     assert "esctl/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
-    assert {name.partition("/")[0] for name in names} == {"esctl", f"esctl_audit-{esctl.__version__}.dist-info"}
+    this = f"esctl_audit-{esctl.__version__}"
+    assert {name.partition("/")[0] for name in names} == {"esctl", f"{this}.dist-info", f"{this}.data"}
+    manual = {path.name for path in (ROOT / "docs" / "man").iterdir()}
+    assert {name for name in names if ".data/" in name} == {
+        f"{this}.data/data/share/man/man1/{name}" for name in manual
+    }
+    topics = {f"esctl/concepts/{path.name}" for path in (ROOT / "docs" / "concepts").iterdir()}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "esctl").rglob("*.py")}
     shown = {str(path.relative_to(ROOT)) for path in (ROOT / "esctl" / "page" / "static").iterdir()}
-    assert modules | shown <= set(names)
+    assert modules | shown | topics <= set(names)
 
 
 def test_the_sdist_holds_what_the_make_commands_need(built: Path) -> None:

@@ -65,5 +65,6 @@ def test_an_update_keeps_what_is_right_and_the_wildcards() -> None:
 
 def test_paths_of_this_machine_are_not_shown(tmp_path: Path) -> None:
     example = Example(1, "pwd", (), ("$ pwd",))
-    done = readme_examples.execute(example, tmp_path, readme_examples.environment(tmp_path))
+    with readme_examples.environment(tmp_path) as env:
+        done = readme_examples.execute(example, tmp_path, env)
     assert done.output == ("~",)

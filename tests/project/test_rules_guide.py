@@ -10,7 +10,7 @@ from esctl.projection.expressions import Expression
 from esctl.projection.spec import OPERATIONS
 from tests.support.cli_harness import good
 
-GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "concepts" / "projections.md").read_text(encoding="utf-8")
 
 
 def block(language: str) -> str:

@@ -1,4 +1,4 @@
-"""Run the examples of the READMEs: every `$` line of a ```console block, in order, in a copy of the sample logs.
+"""Run the examples of the documents: every `$` line of a ```console block, in order, in a copy of the sample logs.
 
 `make examples` writes the outputs anew. In an expected output a line `...` stands for any lines; what
 cannot be the same in two runs (durations, digests, the time of recording) is left out of the comparison.
@@ -12,12 +12,33 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-READMES = ("README.md", "sample_logs/README.md", "docs/guides/your-own-log.md", "docs/guides/change-logs.md")
+REFERENCE = (
+    *("ingest", "init", "status", "types", "entities", "log", "show", "replay", "diff", "audit", "blame", "when"),
+    *("series", "revert", "trace", "doctor", "reconcile", "sql", "export", "verify", "checkpoint", "prove"),
+    *("verify-proof", "bundle", "report", "verify-bundle", "key", "redact", "repair", "reindex", "presets"),
+    *("snapshot", "emit", "view", "compact", "config"),
+)
+"""The pages of commands, in the order in which their examples are run."""
+SESSIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "README.md",
+        "docs/getting-started.md",
+        "docs/recipes.md",
+        *(f"docs/concepts/{name}.md" for name in ("times", "what-if", "basis")),
+        *(f"docs/reference/{name}.md" for name in REFERENCE),
+    ),
+    ("sample_logs/README.md",),
+    ("docs/guides/your-own-log.md",),
+    ("docs/guides/change-logs.md",),
+)
+"""Documents whose examples are run one after another, each session in a folder of its own."""
 WILDCARD = "..."
 VOLATILE = (
     (
@@ -38,7 +59,7 @@ VOLATILE = (
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One command of a README and the output written below it."""
+    """One command of a document and the output written below it."""
 
     line: int  # of the command, from 1
     command: str
@@ -56,7 +77,7 @@ class Run:
 
 
 def examples(text: str) -> Iterator[Example]:
-    """Find the examples of a README, in order."""
+    """Find the examples of a document, in order."""
     inside, prompt, expected, start = False, list[str](), list[str](), 0
 
     def finished() -> Iterator[Example]:
@@ -77,13 +98,30 @@ def examples(text: str) -> Iterator[Example]:
             expected.append(line)
 
 
-def environment(folder: Path) -> dict[str, str]:
-    """Give an environment in which a terminal's tables come out the same on every machine."""
+@contextmanager
+def environment(folder: Path) -> Iterator[dict[str, str]]:
+    """Give an environment in which a terminal's tables come out the same on every machine.
+
+    `esctl` is a program there that has it run in a process forked from one that has everything imported.
+    """
     programs = folder / "bin"
     programs.mkdir()
-    esctl = programs / "esctl"
-    esctl.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m esctl "$@"\n')
-    esctl.chmod(0o755)
+    support, env = ROOT / "tests" / "support", _variables(folder, programs)
+    with tempfile.TemporaryDirectory(prefix="esctl-") as short:  # the path of a socket has at most 107 bytes
+        place, esctl = Path(short) / "warm", programs / "esctl"
+        esctl.write_text(f'#!/bin/sh\nexec "{sys.executable}" -IS "{support / "warm_client.py"}" "{place}" "$@"\n')
+        esctl.chmod(0o755)
+        command = [sys.executable, str(support / "warm.py"), str(place)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, env=env) as warm:
+            try:
+                while not place.exists() and warm.poll() is None:
+                    time.sleep(0.01)
+                yield env
+            finally:
+                warm.communicate()
+
+
+def _variables(folder: Path, programs: Path) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ESCTL_", "CLICOLOR", "XDG_"))}
     return kept | {
         "PATH": os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -98,27 +136,35 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def run(readme: str, folder: Path) -> list[Run]:
-    """Run all examples of a README in `folder`; those of sample_logs/README.md start among the sample logs."""
+def run(session: Sequence[str], folder: Path) -> dict[str, list[Run]]:
+    """Run all examples of documents one after another, from the folder of the first, beside the sample logs."""
     ignored = shutil.ignore_patterns("__pycache__", ".esctl")
     shutil.copytree(ROOT / "sample_logs", folder / "sample_logs", ignore=ignored)
-    env = environment(folder)
-    where = folder / Path(readme).parent
+    where = folder / Path(session[0]).parent
     where.mkdir(parents=True, exist_ok=True)
+    runs = {}
+    with environment(folder) as env:
+        for document in session:
+            runs[document], where = walk(document, where, env)
+    return runs
+
+
+def walk(document: str, where: Path, env: Mapping[str, str]) -> tuple[list[Run], Path]:
+    """Run the examples of one document, beginning in a folder; gives them and the folder that `cd` led to."""
     runs = []
-    for example in examples((ROOT / readme).read_text(encoding="utf-8")):
+    for example in examples((ROOT / document).read_text(encoding="utf-8")):
         if example.command.startswith("cd "):
             where = (where / example.command[3:]).resolve(strict=True)
             runs.append(Run(example, (), 0))
         else:
             runs.append(execute(example, where, env))
-    return runs
+    return runs, where
 
 
-def execute(example: Example, where: Path, env: dict[str, str]) -> Run:
+def execute(example: Example, where: Path, env: Mapping[str, str]) -> Run:
     """Run one example: as on a terminal, or as in a pipe where the command is one."""
     piped = re.search(r"[|>]", re.sub(r"'[^']*'|\"[^\"]*\"", "", example.command))
-    shown = env if piped else env | {"ESCTL_FORMAT": "table"}
+    shown = env if piped else {**env, "ESCTL_FORMAT": "table"}
     done = subprocess.run(
         ["sh", "-c", example.command],
         cwd=where,
@@ -173,7 +219,7 @@ def shortened(expected: Sequence[str], output: Sequence[str]) -> list[str]:
 
 
 def updated(text: str, runs: Sequence[Run]) -> str:
-    """Put the outputs that differ into the text of a README."""
+    """Put the outputs that differ into the text of a document."""
     lines = text.splitlines()
     for done in reversed(runs):
         example = done.example
@@ -183,20 +229,31 @@ def updated(text: str, runs: Sequence[Run]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def hold(document: str, runs: Sequence[Run]) -> None:
+    """Assert that examples gave what is written below them; with ESCTL_UPDATE_GUIDE=1, write it anew instead."""
+    if os.environ.get("ESCTL_UPDATE_GUIDE"):
+        path = ROOT / document
+        path.write_text(updated(path.read_text(encoding="utf-8"), runs), encoding="utf-8")
+        return
+    for done in runs:
+        assert done.code == 0, (done.example.command, done.output)
+        assert matches(done.example.expected, done.output), (done.example.command, done.output)
+
+
 def main() -> None:
-    """Write the outputs of all READMEs anew; where an example fails, leave its README alone and exit with 1."""
+    """Write the outputs of all documents anew; where an example fails, leave its document alone and exit with 1."""
     failed = False
-    for readme in READMES:
+    for session in SESSIONS:
         with tempfile.TemporaryDirectory() as folder:
-            runs = run(readme, Path(folder))
-        wrong = [done for done in runs if done.code]
-        for done in wrong:
-            sys.stderr.write(f"{readme}:{done.example.line}: exit {done.code}: {done.example.command}\n")
-        if wrong:
-            failed = True
-        else:
-            path = ROOT / readme
-            path.write_text(updated(path.read_text(encoding="utf-8"), runs), encoding="utf-8")
+            found = run(session, Path(folder))
+        for document, runs in found.items():
+            wrong = [done for done in runs if done.code]
+            for done in wrong:
+                sys.stderr.write(f"{document}:{done.example.line}: exit {done.code}: {done.example.command}\n")
+            failed |= bool(wrong)
+            path = ROOT / document
+            if not wrong:
+                path.write_text(updated(path.read_text(encoding="utf-8"), runs), encoding="utf-8")
     sys.exit(failed)
 
 

@@ -1,12 +1,15 @@
 """Run esctl in processes that are forked from one with everything imported: real ones, that start at once.
 
-`python warm.py`, its standard input a socket, is that one process; `Warm` the way to it.
+`python warm.py`, its standard input a socket, is that one process; `Warm` the way to it. `python warm.py SOCKET` is one
+for shells, which run `warm_client.py SOCKET` as they would run esctl.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import select
+import signal
 import socket
 import struct
 import subprocess
@@ -50,6 +53,33 @@ class Warm:
 
 def serve() -> None:
     """Fork a process for each request, until there is nobody to ask."""
+    _load()
+    with socket.socket(fileno=os.dup(0)) as asking:
+        while _answer(asking):
+            pass
+
+
+def listen(place: str) -> None:
+    """Fork a process for each connection, many at a time, until standard input ends."""
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(place)
+        listening.listen()
+        _load()
+        watched = select.poll()
+        for each in (0, listening.fileno()):
+            watched.register(each, select.POLLIN | select.POLLHUP)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        while 0 not in dict(watched.poll()):
+            asking, _ = listening.accept()
+            if os.fork() == 0:
+                listening.close()
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                _answer(asking)
+                os._exit(0)
+            asking.close()
+
+
+def _load() -> None:
     import rich.console
     import rich.table  # noqa: F401
     import sqlglot.dialects.duckdb  # noqa: F401
@@ -59,19 +89,21 @@ def serve() -> None:
 
     detect([{"id": 1, "type": "T", "time": "2024-01-01T00:00:00Z", "stream": "a-1"}])  # compiles most patterns
 
-    with socket.socket(fileno=os.dup(0)) as asking:
-        while True:
-            length, files, _, _ = socket.recv_fds(asking, _LENGTH.size, 3, socket.MSG_WAITALL)
-            if not length:
-                return
-            asked = asking.recv(*_LENGTH.unpack(length), socket.MSG_WAITALL)
-            child = os.fork()
-            if child == 0:
-                asking.close()
-                _become(files, *json.loads(asked))
-            for file in files:
-                os.close(file)
-            asking.sendall(_CODE.pack(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+
+def _answer(asking: socket.socket) -> bool:
+    """Run what is asked for in a process of its own, and answer with its exit code; False where nobody asks."""
+    length, files, _, _ = socket.recv_fds(asking, _LENGTH.size, 3, socket.MSG_WAITALL)
+    if not length:
+        return False
+    asked = asking.recv(*_LENGTH.unpack(length), socket.MSG_WAITALL)
+    child = os.fork()
+    if child == 0:
+        asking.close()
+        _become(files, *json.loads(asked))
+    for file in files:
+        os.close(file)
+    asking.sendall(_CODE.pack(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])))
+    return True
 
 
 def _become(files: Sequence[int], arguments: list[str], cwd: str, env: dict[str, str]) -> None:
@@ -89,4 +121,7 @@ def _become(files: Sequence[int], arguments: list[str], cwd: str, env: dict[str,
 
 
 if __name__ == "__main__":
-    serve()
+    if sys.argv[1:]:
+        listen(sys.argv[1])
+    else:
+        serve()

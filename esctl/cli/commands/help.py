@@ -1,0 +1,68 @@
+"""esctl help."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def run(
+    context: typer.Context,
+    topic: Annotated[
+        list[str] | None, typer.Argument(metavar="[TOPIC|COMMAND]", help="What to explain.", show_default=False)
+    ] = None,
+) -> None:
+    """Explain a topic, such as times or projections, or a command; without either, list the topics."""
+    from esctl.cli.catalogue import LINES
+    from esctl.cli.topics import topics
+
+    pages = topics()
+    if not topic:
+        typer.echo(_listed(pages))
+    elif len(topic) == 1 and topic[0] in pages:
+        _show(pages[topic[0]].read_text(encoding="utf-8"))
+    elif topic[0] in LINES:
+        group: Any = context.find_root().command
+        group.main([*topic, "--help"], prog_name="esctl")
+    else:
+        _refuse(" ".join(topic), [*pages, *LINES])
+
+
+def _listed(pages: Mapping[str, Path]) -> str:
+    from esctl.cli.topics import title
+
+    width = max(map(len, pages), default=0)
+    rows = [f"  {name.ljust(width)}  {title(page)}" for name, page in pages.items()]
+    return "\n".join(["Topics:", *rows, "", "esctl help TOPIC explains one, esctl help COMMAND a command."])
+
+
+def _refuse(name: str, known: list[str]) -> None:
+    from difflib import get_close_matches
+
+    from esctl.errors import NotFoundError
+
+    near = get_close_matches(name, known, n=1)
+    raise NotFoundError(f"no topic {name!r}", f"did you mean {near[0]}?" if near else "list them: esctl help")
+
+
+def _show(text: str) -> None:
+    """Write a page: laid out on a terminal, as it is in a pipe."""
+    if not sys.stdout.isatty():
+        sys.stdout.write(text)
+        return
+    import io
+    import os
+
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    from esctl.cli.pager import paged
+
+    with paged() as stream:
+        file = io.TextIOWrapper(stream, "utf-8", write_through=True) if stream else sys.stdout
+        width = min(os.get_terminal_size().columns, 100)
+        Console(file=file, force_terminal=True, width=width).print(Markdown(text, hyperlinks=False))

@@ -1,0 +1,98 @@
+"""How help is laid out: a command's own options, the shared ones in one line, two examples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from esctl.cli.catalogue import GROUPS
+
+PANEL = "Shared options"
+"""The panel of the options that every command has."""
+WIDTH = 200
+"""The widest help: that of the terminal up to this."""
+
+
+class HelpfulCommand(TyperCommand):
+    """A command whose help folds the shared options and ends with examples."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write arguments and options, the shared ones by name alone."""
+        _write_options(self.get_params(ctx), ctx, formatter)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the examples of the command."""
+        write_examples(ctx.command_path, formatter)
+
+
+class HelpfulGroup(TyperGroup):
+    """A group that without any argument shows its help, as talk (stderr) and as a wrong call (exit code 2)."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, or show the help where there is nothing to parse."""
+        if not args and not ctx.resilient_parsing:
+            typer.echo(self.shown_alone(ctx), err=True)
+            raise typer.Exit(2)
+        return super().parse_args(ctx, args)
+
+    def shown_alone(self, ctx: Any) -> str:
+        """Return what is shown where nothing is asked for."""
+        return str(ctx.get_help())
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands and the options, the shared ones by name alone."""
+        self.format_commands(ctx, formatter)
+        _write_options(self.get_params(ctx), ctx, formatter)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """Write the epilog and the examples of the group."""
+        super().format_epilog(ctx, formatter)
+        write_examples(ctx.command_path, formatter)
+
+
+def write_commands(table: dict[str, str], formatter: Any) -> None:
+    """Write names and help lines, those of the catalogue by what they are for."""
+    left = dict(table)
+    width = max(map(len, table), default=0)
+    for group, commands in GROUPS.items():
+        rows = [(name.ljust(width), left.pop(name)) for name in commands if name in left]
+        if rows:
+            with formatter.section(group):
+                formatter.write_dl(rows)
+    if left:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(left.items()))
+
+
+def write_examples(path: str, formatter: Any) -> None:
+    """Write the examples of a command, given as `esctl diff`."""
+    from esctl.cli.examples import EXAMPLES
+
+    examples = EXAMPLES.get(path.partition(" ")[2], ())
+    if examples:
+        with formatter.section("Examples"):
+            indent = " " * formatter.current_indent
+            for words, purpose in examples:
+                formatter.write(f"{indent}{words}\n{indent}    {purpose}\n")
+
+
+def _write_options(parameters: Sequence[Any], ctx: Any, formatter: Any) -> None:
+    shared = [each for each in parameters if getattr(each, "rich_help_panel", None) == PANEL]
+    own = [each for each in parameters if each not in shared]
+    for title, kind in (("Arguments", "argument"), ("Options", "option")):
+        rows = [row for each in own if each.param_type_name == kind and (row := each.get_help_record(ctx))]
+        if rows:
+            with formatter.section(title):
+                formatter.write_dl(rows)
+    if shared:
+        with formatter.section("Shared options, explained by: esctl help options"):
+            formatter.write_text(", ".join(_names(shared)))
+
+
+def _names(options: Sequence[Any]) -> Iterator[str]:
+    for option in options:
+        *others, long = sorted(option.opts, key=len)
+        yield "/".join([*others, long])

@@ -1,0 +1,22 @@
+"""The pages of concepts that `esctl help TOPIC` prints: those of the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import esctl
+
+
+def topics() -> Mapping[str, Path]:
+    """Return the pages by name: of the installed package, else of the checkout that it runs from."""
+    package = Path(esctl.__file__).parent
+    folders = (package / "concepts", package.parent / "docs" / "concepts")
+    found = next((folder for folder in folders if folder.is_dir()), None)
+    return {page.stem: page for page in sorted(found.glob("*.md"))} if found else {}
+
+
+def title(page: Path) -> str:
+    """Return the heading of a page."""
+    with page.open(encoding="utf-8") as lines:
+        return next(lines).removeprefix("# ").strip()
