@@ -7,7 +7,7 @@ LOWEST = .venv-lowest
 
 PYTEST = -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo test test-all test-lowest interop browser lint format samples examples docs docs-serve bench reliability mutants dist clean
+.PHONY: help demo test test-all test-lowest interop browser lint format samples examples docs docs-serve bench reliability mutants dist clean native native-if-cargo native-tests wheels
 
 help:
 	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
@@ -19,6 +19,8 @@ help:
 	@echo "make examples     write the outputs shown in the documents anew, and what they take from the command table"
 	@echo "make docs         build the documentation into build/site; make docs-serve shows it on port 8000"
 	@echo "make test-lowest  run the suite with the lowest versions pyproject.toml allows"
+	@echo "make native       build the native core and install it into $(VENV) (needs cargo)"
+	@echo "make wheels       build the wheels of esctl and of the native core that can be built here"
 	@echo "make interop      build, for the tests, what checks proofs independently, and a Kafka broker (needs Go)"
 	@echo "make browser      install Chromium (Debian's), in which the tests look at reports"
 	@echo "make bench N=1000000  time esctl against DuckDB SQL by hand and a plain script"
@@ -38,10 +40,28 @@ $(VENV)/.dev: pyproject.toml
 demo: $(VENV)/.demo
 	@PATH="$$PWD/$(VENV)/bin:$$PATH" sh sample_logs/demo.sh build/demo
 
-test: $(VENV)/.dev
+native: $(VENV)/.native
+
+NATIVE = native/Cargo.toml native/Cargo.lock native/pyproject.toml $(wildcard native/src/*.rs native/core/src/*.rs) native/core/Cargo.toml
+
+build/native/.built: $(NATIVE) .ci/native
+	@sh .ci/native
+	@touch $@
+
+$(VENV)/.native: $(VENV)/.dev build/native/.built
+	@sh .ci/venv $(VENV) --force-reinstall --no-deps build/native/*.whl
+	@touch $@
+
+native-if-cargo: $(VENV)/.dev
+	@if command -v cargo >/dev/null; then $(MAKE) --no-print-directory native || echo "make native failed: tests run without the core"; fi
+
+native-tests:
+	cd native && CARGO_TARGET_DIR="$$PWD/../build/cargo" cargo test --locked --quiet -p esctl-core
+
+test: $(VENV)/.dev native-if-cargo
 	$(PYTHON) $(PYTEST)
 
-test-all: $(VENV)/.dev
+test-all: $(VENV)/.dev native-if-cargo
 	ESCTL_TESTS=all $(PYTHON) $(PYTEST)
 
 lint: $(VENV)/.dev
@@ -86,7 +106,7 @@ build/kafka: tests/interop/kafka/main.go tests/interop/kafka/go.mod tests/intero
 browser:
 	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends chromium; }
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.dev native-if-cargo
 	$(PYTHON) bench/run.py $(N)
 
 reliability: $(VENV)/.dev

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,19 @@ def real_logs() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real logs in {folder}: set ESCTL_REAL_LOGS")
     return folder
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["compiled", "python"])
+def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run the tests of a module with the native core and without it; the first is skipped where none is installed."""
+    from esctl.engine import native
+
+    with pytest.MonkeyPatch.context() as patch:
+        if not request.param:
+            patch.setattr(native, "_found", lambda: (None, "not used"))
+        elif not native.here():
+            pytest.skip(f"no native core ({native.description()}): make native builds it")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -98,10 +98,11 @@ def print_version() -> None:
         import platform
         from importlib.metadata import version
 
-        from esctl.engine import zones
+        from esctl.engine import native, zones
 
         typer.echo(f"tzdata {zones.version()} (the time zones)")
         typer.echo(f"duckdb {version('duckdb')}\npyarrow {version('pyarrow')}\npython {platform.python_version()}")
+        typer.echo(f"native core: {native.description()}")
 
 
 def build(commands: Mapping[str, tuple[str, str]] = COMMANDS) -> LazyGroup:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from esctl.engine import native
 from esctl.engine.duckdb import connect, relational
 from esctl.log.plain_leaves import is_plain, plain_leaf_hashes
 from esctl.log.ranges import ByteRange
@@ -70,16 +71,18 @@ def leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None = 
     Headers are laid end to end, name then value, each as `<length in bytes>:<bytes>`, a null value as `-:`. The leaf
     hash is SHA-256(0x00 || leaf) (RFC 6962). An erased record brings its own in `erased_leaf`.
     """
-    return b"".join(_iter_duckdb_hashes(table, connection))
+    return native.leaf_hashes(table) if native.here() else b"".join(_iter_duckdb_hashes(table, connection))
 
 
 def iter_leaf_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None = None) -> Iterator[bytes]:
     """Return what `leaf_hashes` does, piece by piece: the least work in all, but for plain records on one core."""
-    if not is_plain(table):
+    compiled = native.here()
+    if not compiled and not is_plain(table):
         yield from _iter_duckdb_hashes(table, connection)
         return
+    hashes = native.leaf_hashes if compiled else plain_leaf_hashes
     for start in range(0, table.num_rows, ROW_GROUP):
-        yield plain_leaf_hashes(table.slice(start, ROW_GROUP))
+        yield hashes(table.slice(start, ROW_GROUP))
 
 
 def _iter_duckdb_hashes(table: pa.Table, connection: duckdb.DuckDBPyConnection | None) -> Iterator[bytes]:

@@ -17,6 +17,8 @@ from esctl.log import segment
 from esctl.log.segment import SCHEMA, iter_leaf_hashes, leaf_hashes, write_segment
 from tests.support.log_helpers import NOW, Failing, reference_leaves
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 instants = st.integers(-(10**15), 4 * 10**15)
 headers = st.lists(
     st.fixed_dictionaries({"name": st.text(max_size=5), "value": st.none() | st.binary(max_size=5)}),

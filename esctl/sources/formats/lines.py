@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from esctl.engine import native
 from esctl.sources.feed import Bytes, Feed
 from esctl.sources.formats.json.text import is_json
 from esctl.sources.pieces import BLANKS, BOM, NOWHERE, Offsets, Piece, slices_of
@@ -74,6 +75,8 @@ class LineReader:
 
 def record_ends(window: Bytes, base: int) -> Offsets:
     """Return where the complete records of a window end; blank lines belong to the record after them."""
+    if native.here():
+        return native.record_ends(window, base == 0)
     newlines = np.flatnonzero(window == _NEWLINE)
     if not len(newlines):
         return NOWHERE

@@ -1,0 +1,107 @@
+//! The functions of esctl-core for Python: bytes in, bytes out, Python's lock given up meanwhile.
+#![deny(unsafe_code)]
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use esctl_core::columns::{Contents, Misfit, Numbers};
+use esctl_core::{hashes, lines};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
+use pyo3::types::PyBytes;
+
+/// Counts changes of what the functions take and give: esctl uses a core of its own number only.
+const INTERFACE: u32 = 1;
+
+/// A column of bytes: a byte for each value (0: null) or nothing where all are there, bounds, data.
+type Column = (Option<PyBackedBytes>, PyBackedBytes, PyBackedBytes);
+
+/// Do what needs no Python without its lock. Whatever fails in there is an error that `except Exception` sees.
+fn apart<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Misfit> + Send) -> PyResult<T> {
+    match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(Misfit(why))) => Err(PyValueError::new_err(why)),
+        Err(_) => Err(PyRuntimeError::new_err("esctl_native has failed: set ESCTL_NATIVE=0 and report it")),
+    }
+}
+
+/// Headers of records: as a column, but with the columns of their names and values for data.
+type HeaderLists = (Option<PyBackedBytes>, PyBackedBytes, Column, Column);
+
+fn headers(lists: &Option<HeaderLists>, rows: usize) -> Result<Option<hashes::Headers<'_>>, Misfit> {
+    let Some((valid, bounds, names, values)) = lists else { return Ok(None) };
+    let count = |column: &Column| (column.1.len() / 8).saturating_sub(1);
+    let names = Contents::new(names.0.as_deref(), &names.1, &names.2, count(names))?;
+    let values = Contents::new(values.0.as_deref(), &values.1, &values.2, count(values))?;
+    hashes::Headers::new(valid.as_deref(), bounds, names, values, rows).map(Some)
+}
+
+fn contents(column: &Option<Column>, rows: usize) -> Result<Option<Contents<'_>>, Misfit> {
+    let Some((valid, bounds, data)) = column else { return Ok(None) };
+    Contents::new(valid.as_deref(), bounds, data, rows).map(Some)
+}
+
+/// The numbers of records: position, time of recording, offset, and source as a number of a name.
+type Numbered = (PyBackedBytes, PyBackedBytes, PyBackedBytes, PyBackedBytes);
+
+#[pyfunction]
+#[pyo3(signature = (numbers, names, times, keys, header_lists, raws, salts))]
+fn leaf_hashes<'py>(
+    py: Python<'py>,
+    numbers: Numbered,
+    names: Vec<PyBackedStr>,
+    times: Option<(PyBackedBytes, PyBackedBytes)>,
+    keys: Option<Column>,
+    header_lists: Option<HeaderLists>,
+    raws: Option<Column>,
+    salts: Option<Column>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let hashed = apart(py, || {
+        let (positions, recorded_at, offsets, sources) = &numbers;
+        let positions = Numbers::new(positions)?;
+        let rows = positions.len();
+        let times = match &times {
+            Some((valid, micros)) => Some((&valid[..], Numbers::new(micros)?)),
+            None => None,
+        };
+        hashes::leaf_hashes(&hashes::Records {
+            positions,
+            recorded_at: Numbers::new(recorded_at)?,
+            offsets: Numbers::new(offsets)?,
+            times,
+            keys: contents(&keys, rows)?,
+            headers: headers(&header_lists, rows)?,
+            raws: contents(&raws, rows)?,
+            salts: contents(&salts, rows)?,
+            sources: Numbers::new(sources)?,
+            names: names.iter().map(|name| name.as_bytes()).collect(),
+        })
+    })?;
+    Ok(PyBytes::new(py, &hashed))
+}
+
+#[pyfunction]
+fn pair_up<'py>(py: Python<'py>, nodes: PyBackedBytes) -> PyResult<Bound<'py, PyBytes>> {
+    let above = apart(py, || Ok(hashes::pair_up(&nodes)))?;
+    Ok(PyBytes::new(py, &above))
+}
+
+#[pyfunction]
+fn record_ends<'py>(py: Python<'py>, window: PyBackedBytes, begins: bool) -> PyResult<Bound<'py, PyBytes>> {
+    let ends = apart(py, || Ok(packed(&lines::record_ends(&window, begins))))?;
+    Ok(PyBytes::new(py, &ends))
+}
+
+fn packed(numbers: &[i64]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
+#[pymodule]
+fn esctl_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("INTERFACE", INTERFACE)?;
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(leaf_hashes, module)?)?;
+    module.add_function(wrap_pyfunction!(pair_up, module)?)?;
+    module.add_function(wrap_pyfunction!(record_ends, module)?)?;
+    Ok(())
+}

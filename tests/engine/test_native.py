@@ -1,0 +1,97 @@
+"""The native core against its twins in Python: when it is used, and that it gives the same bytes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import esctl
+from esctl.engine import native
+from esctl.log import merkle
+from esctl.sources.formats import lines
+
+core = pytest.mark.skipif(not native.here(), reason=f"no native core ({native.description()}): make native builds it")
+PIECES = st.sampled_from([b"\n", b"\r\n", b" ", b"\t", b"{}", b"\xef\xbb\xbf", b"\0", b"\x1e", b"\x0b", b"a b"])
+
+
+@pytest.fixture
+def anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Look for the core again, and once more afterwards."""
+    native._found.cache_clear()
+    monkeypatch.delenv(native.SWITCH, raising=False)
+    yield monkeypatch
+    monkeypatch.undo()
+    native._found.cache_clear()
+
+
+def test_it_can_be_turned_off(anew: pytest.MonkeyPatch) -> None:
+    anew.setenv(native.SWITCH, "0")
+    assert (native.here(), native.description()) == (False, "not used (ESCTL_NATIVE=0)")
+
+
+def test_without_it_nothing_is_said_to_be_used(anew: pytest.MonkeyPatch) -> None:
+    anew.setitem(sys.modules, "esctl_native", None)
+    assert (native.here(), native.description()) == (False, "not installed")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"__version__": "9.9", "INTERFACE": native.INTERFACE}, "not used: 9.9 (interface"),
+        ({"__version__": esctl.__version__, "INTERFACE": native.INTERFACE + 1}, f"not used: {esctl.__version__}"),
+        ({}, "not used: ? (interface 0)"),
+    ],
+)
+def test_another_version_is_not_used(anew: pytest.MonkeyPatch, given: dict[str, object], said: str) -> None:
+    anew.setitem(sys.modules, "esctl_native", SimpleNamespace(**given))
+    assert not native.here()
+    assert native.description().startswith(said)
+
+
+def in_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_found", lambda: (None, "not used"))
+
+
+@core
+@given(st.binary(max_size=64 * 40))
+def test_nodes_are_paired_alike(nodes: bytes) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        compiled = native.pair_up(nodes)
+        in_python(patch)
+        assert compiled == merkle._pair_up(nodes)
+
+
+@core
+def test_many_nodes_are_paired_alike() -> None:
+    nodes = bytes(range(256)) * 1024
+    with pytest.MonkeyPatch.context() as patch:
+        compiled = merkle._pair_up(nodes)
+        in_python(patch)
+        assert compiled == merkle._pair_up(nodes)
+
+
+@core
+@given(st.lists(PIECES, max_size=12), st.sampled_from([0, 5]))
+def test_lines_end_alike(pieces: list[bytes], base: int) -> None:
+    window = np.frombuffer(b"".join(pieces), np.uint8)
+    with pytest.MonkeyPatch.context() as patch:
+        compiled = lines.record_ends(window, base)
+        in_python(patch)
+        assert compiled.tolist() == lines.record_ends(window, base).tolist()
+
+
+@core
+def test_what_does_not_fit_together_is_an_error() -> None:
+    library = native._found()[0]
+    numbers = (b"\0" * 8,) * 4
+    for raws in [(None, b"\0" * 8, b""), (None, b"\0" * 8 + b"\xff" * 8, b""), (b"", b"\0" * 16, b"")]:
+        with pytest.raises(ValueError, match=r"length|outside"):
+            library.leaf_hashes(numbers, ["a"], None, None, None, raws, None)
+    with pytest.raises(ValueError, match="source"):
+        library.leaf_hashes((*numbers[:3], b"\xff" * 8), ["a"], None, None, None, None, None)
