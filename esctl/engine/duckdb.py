@@ -147,11 +147,14 @@ def second_cursor(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConne
     return cursor
 
 
-def refusal() -> type[Exception]:
-    """Name the error with which DuckDB's functions refuse a value, such as a text that is not JSON."""
+def refusals() -> tuple[type[Exception], ...]:
+    """Name the errors with which DuckDB's functions refuse a value, such as a text that is not JSON.
+
+    Its message shows the beginning of the text, which may end within a character: that is then no text for Python.
+    """
     import duckdb
 
-    return duckdb.InvalidInputException
+    return duckdb.InvalidInputException, UnicodeDecodeError
 
 
 def single_row(

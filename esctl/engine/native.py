@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Column = tuple[bytes | None, bytes, bytes]
 
-INTERFACE = 1
+INTERFACE = 2
 """Of the functions of the core that this module calls: another core is not used."""
 SWITCH = "ESCTL_NATIVE"
 _WINDOW = 8192  # records handed over at once: enough to make calls cheap, few enough to stay in the cache
@@ -94,6 +94,27 @@ def record_ends(window: npt.NDArray[np.uint8], begins: bool) -> npt.NDArray[np.i
     import numpy as np
 
     return np.frombuffer(_found()[0].record_ends(window.tobytes(), begins), np.int64)
+
+
+def judge(texts: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
+    """Judge JSON texts (large_string) as `index.decode.strict_json.examine` does each.
+
+    Gives the rows that are written anew, ascending (int64), their texts, and why rows are no JSON.
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    rows, anew, reasons = [np.empty(0, np.int64)], [], dict[int, str]()
+    for start in range(0, len(texts), _WINDOW):
+        part = texts.slice(start, _WINDOW)
+        found, bounds, text, invalid = _found()[0].judge(_contents(part), len(part))
+        reasons |= {start + row: reason for row, reason in invalid}
+        if found:
+            rows.append(np.frombuffer(found, np.int64) + start)
+            buffers = pa.py_buffer(bounds), pa.py_buffer(text)
+            anew.append(pa.LargeStringArray.from_buffers(len(rows[-1]), *buffers))
+    written = pa.concat_arrays(anew) if anew else pa.array([], pa.large_string())
+    return pa.array(np.concatenate(rows)), written, reasons
 
 
 def _numbers(column: pa.Array) -> bytes:

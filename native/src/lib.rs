@@ -4,14 +4,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use esctl_core::columns::{Contents, Misfit, Numbers};
-use esctl_core::{hashes, lines};
+use esctl_core::{hashes, json, lines};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
 /// Counts changes of what the functions take and give: esctl uses a core of its own number only.
-const INTERFACE: u32 = 1;
+const INTERFACE: u32 = 2;
 
 /// A column of bytes: a byte for each value (0: null) or nothing where all are there, bounds, data.
 type Column = (Option<PyBackedBytes>, PyBackedBytes, PyBackedBytes);
@@ -21,15 +21,22 @@ fn apart<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Misfit> + Sen
     match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(Misfit(why))) => Err(PyValueError::new_err(why)),
-        Err(_) => Err(PyRuntimeError::new_err("esctl_native has failed: set ESCTL_NATIVE=0 and report it")),
+        Err(_) => Err(PyRuntimeError::new_err(
+            "esctl_native has failed: set ESCTL_NATIVE=0 and report it",
+        )),
     }
 }
 
 /// Headers of records: as a column, but with the columns of their names and values for data.
 type HeaderLists = (Option<PyBackedBytes>, PyBackedBytes, Column, Column);
 
-fn headers(lists: &Option<HeaderLists>, rows: usize) -> Result<Option<hashes::Headers<'_>>, Misfit> {
-    let Some((valid, bounds, names, values)) = lists else { return Ok(None) };
+fn headers(
+    lists: &Option<HeaderLists>,
+    rows: usize,
+) -> Result<Option<hashes::Headers<'_>>, Misfit> {
+    let Some((valid, bounds, names, values)) = lists else {
+        return Ok(None);
+    };
     let count = |column: &Column| (column.1.len() / 8).saturating_sub(1);
     let names = Contents::new(names.0.as_deref(), &names.1, &names.2, count(names))?;
     let values = Contents::new(values.0.as_deref(), &values.1, &values.2, count(values))?;
@@ -37,7 +44,9 @@ fn headers(lists: &Option<HeaderLists>, rows: usize) -> Result<Option<hashes::He
 }
 
 fn contents(column: &Option<Column>, rows: usize) -> Result<Option<Contents<'_>>, Misfit> {
-    let Some((valid, bounds, data)) = column else { return Ok(None) };
+    let Some((valid, bounds, data)) = column else {
+        return Ok(None);
+    };
     Contents::new(valid.as_deref(), bounds, data, rows).map(Some)
 }
 
@@ -87,19 +96,54 @@ fn pair_up<'py>(py: Python<'py>, nodes: PyBackedBytes) -> PyResult<Bound<'py, Py
 }
 
 #[pyfunction]
-fn record_ends<'py>(py: Python<'py>, window: PyBackedBytes, begins: bool) -> PyResult<Bound<'py, PyBytes>> {
+fn record_ends<'py>(
+    py: Python<'py>,
+    window: PyBackedBytes,
+    begins: bool,
+) -> PyResult<Bound<'py, PyBytes>> {
     let ends = apart(py, || Ok(packed(&lines::record_ends(&window, begins))))?;
     Ok(PyBytes::new(py, &ends))
 }
 
+/// Rows written anew, the bounds of their texts, these; rows that are no JSON, each with its reason.
+type Judged<'py> = (
+    Bound<'py, PyBytes>,
+    Bound<'py, PyBytes>,
+    Bound<'py, PyBytes>,
+    Vec<(i64, String)>,
+);
+
+#[pyfunction]
+fn judge<'py>(py: Python<'py>, texts: Column, rows: usize) -> PyResult<Judged<'py>> {
+    let judged = apart(py, || {
+        json::judge(&Contents::new(
+            texts.0.as_deref(),
+            &texts.1,
+            &texts.2,
+            rows,
+        )?)
+    })?;
+    let bytes = |content: &[u8]| PyBytes::new(py, content);
+    Ok((
+        bytes(&packed(&judged.rows)),
+        bytes(&packed(&judged.bounds)),
+        bytes(&judged.text),
+        judged.invalid,
+    ))
+}
+
 fn packed(numbers: &[i64]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    numbers
+        .iter()
+        .flat_map(|number| number.to_le_bytes())
+        .collect()
 }
 
 #[pymodule]
 fn esctl_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("INTERFACE", INTERFACE)?;
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(judge, module)?)?;
     module.add_function(wrap_pyfunction!(leaf_hashes, module)?)?;
     module.add_function(wrap_pyfunction!(pair_up, module)?)?;
     module.add_function(wrap_pyfunction!(record_ends, module)?)?;

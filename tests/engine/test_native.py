@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import random
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import esctl
 from esctl.engine import native
+from esctl.engine.duckdb import connect
+from esctl.index.decode.exact_json import judge
 from esctl.log import merkle
+from esctl.model import Cursor
 from esctl.sources.formats import lines
+from tests.support import effort
+from tests.support.hostile_json import record
 
 core = pytest.mark.skipif(not native.here(), reason=f"no native core ({native.description()}): make native builds it")
 PIECES = st.sampled_from([b"\n", b"\r\n", b" ", b"\t", b"{}", b"\xef\xbb\xbf", b"\0", b"\x1e", b"\x0b", b"a b"])
@@ -84,6 +91,24 @@ def test_lines_end_alike(pieces: list[bytes], base: int) -> None:
         compiled = lines.record_ends(window, base)
         in_python(patch)
         assert compiled.tolist() == lines.record_ends(window, base).tolist()
+
+
+@core
+@pytest.mark.parametrize("seed", effort.seeds(15))
+def test_texts_are_judged_alike(seed: int) -> None:
+    drawn = random.Random(seed)
+    connection = connect(threads=1)
+
+    def judged(batch: list[bytes | None]) -> list[tuple[object, ...]]:
+        found = judge(pa.array(batch, pa.large_binary()), Cursor(format="jsonl"), connection)
+        return list(zip(*(part.to_pylist() for part in (found.text, found.invalid, found.marked)), strict=True))
+
+    for size in [1, 4, 40, 600] * effort.examples(25, 1):
+        batch = [record(drawn) for _ in range(size)]
+        with pytest.MonkeyPatch.context() as patch:
+            compiled = judged(batch)
+            in_python(patch)
+            assert compiled == judged(batch)
 
 
 @core

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
-from esctl.engine.duckdb import connect, refusal, relational
+from esctl.engine import native
+from esctl.engine.duckdb import connect, refusals, relational
 from esctl.engine.exact_text import pointer_token
 from esctl.engine.quoting import is_text, literal, text_list
 from esctl.index.decode.strict_json import MAX_DEPTH, Examined, examine, mark_numbers
@@ -89,10 +90,10 @@ def judge(raws: pa.Array, cursor: Cursor, connection: duckdb.DuckDBPyConnection 
         reasons |= unread
     reasons |= undecoded
     texts = _trim(texts)
-    suspects = _suspects(connection, texts)
-    taken = texts.take(pa.array(list(suspects), pa.int64())).to_pylist()
-    examined = {row: _examine(text, why) for (row, why), text in zip(suspects.items(), taken, strict=True)}
-    judged = _assemble(texts, reasons, examined)
+    if native.here():
+        judged = _assemble(texts, reasons, *native.judge(texts))
+    else:
+        judged = _assemble(texts, reasons, *_examined(connection, texts))
     if "headers" in cursor.dialect or cursor.dialect.get("prefix") == "console":
         from esctl.index.decode.dumps import with_headers
 
@@ -166,7 +167,7 @@ def _suspects(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> dict[in
     try:
         try:
             plain, valid = _objects_are_plain(connection, paths, "true"), True
-        except refusal():  # some text is not JSON
+        except refusals():  # some text is not JSON
             plain, valid = _objects_are_plain(connection, paths, "json_valid(j)"), False
         found = dict(connection.execute(_suspects_sql(valid)).fetchall())
         if not plain:
@@ -269,6 +270,16 @@ def _repeats_sql(keys: str) -> str:
     return f"coalesce(len(list_filter({keys}, lambda x: len(list_distinct(x)) < len(x))) > 0, false)"
 
 
+def _examined(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
+    """Return the rows that are written anew, ascending, their texts, and why rows are no JSON."""
+    suspects = _suspects(connection, texts)
+    taken = texts.take(pa.array(list(suspects), pa.int64())).to_pylist()
+    examined = {row: _examine(text, why) for (row, why), text in zip(suspects.items(), taken, strict=True)}
+    anew = sorted(row for row, found in examined.items() if found.marked)
+    reasons = {row: found.reason for row, found in examined.items() if found.reason is not None}
+    return pa.array(anew, pa.int64()), pa.array([examined[row].text for row in anew], pa.large_string()), reasons
+
+
 def _examine(text: str, why: int) -> Examined:
     if why == _NUMBERS:
         return mark_numbers(text)
@@ -278,17 +289,18 @@ def _examine(text: str, why: int) -> Examined:
     return examined
 
 
-def _assemble(texts: pa.Array, reasons: dict[int, str], examined: dict[int, Examined]) -> Judged:
-    reasons = reasons | {row: found.reason for row, found in examined.items() if found.reason is not None}
-    changed = sorted(row for row, found in examined.items() if found.marked or found.reason is not None)
+def _assemble(
+    texts: pa.Array, undecoded: dict[int, str], rows: pa.Array, anew: pa.Array, no_json: dict[int, str]
+) -> Judged:
     marked = np.zeros(len(texts), dtype=bool)
-    marked[[row for row, found in examined.items() if found.marked]] = True
-    if changed:
-        mask = np.zeros(len(texts), dtype=bool)
-        mask[changed] = True
-        replacements = pa.array([examined[row].text for row in changed], pa.large_string())
-        texts = pc.replace_with_mask(texts, pa.array(mask), replacements)
-    return Judged(texts, _sparse(reasons, len(texts)), pa.array(marked))
+    marked[rows.to_numpy()] = True
+    if len(rows):
+        texts = pc.replace_with_mask(texts, pa.array(marked), anew)
+    if no_json:
+        invalid = np.zeros(len(texts), dtype=bool)
+        invalid[list(no_json)] = True
+        texts = pc.if_else(pa.array(invalid), pa.scalar(None, texts.type), texts)
+    return Judged(texts, _sparse(undecoded | no_json, len(texts)), pa.array(marked))
 
 
 def _sparse(values: dict[int, str], length: int) -> pa.Array:

@@ -66,26 +66,26 @@ class _Scan(Struct):
 def examine(text: str) -> Examined:
     """Check a text against RFC 8259 and mark what DuckDB would read inexactly.
 
-    Numbers that a double may not keep, and objects with a key twice (the last wins), make the text be written anew;
-    otherwise it comes back as it is.
+    Numbers that a double may not keep, and objects with a key twice (the last wins), make the text be written anew,
+    its blanks as they stand; otherwise it comes back as it is.
     """
     scan = _Scan()
     position = 0
     try:
         while found := _TOKEN.match(text, position):
             kind = found.lastindex or 0
-            token = found[kind]
+            token, blanks = found[kind], text[position : found.start(kind)]
             if kind == _PUNCTUATION:
-                _punctuate(scan, token)
+                _punctuate(scan, token, blanks)
             elif kind == _TEXT:
-                _take_string(scan, token)
+                _take_string(scan, token, blanks)
             else:
-                _take_scalar(scan, token, kind)
+                _take_scalar(scan, token, blanks, kind)
             position = found.end()
         _finish(scan, text, position)
     except _RefusedError as refusal:
-        blanks = len(text) - len(text[position:].lstrip(_BLANK)) - position
-        return Examined(None, reason=f"{refusal} at byte {len(text[: position + blanks].encode('utf-8', 'replace'))}")
+        at = len(text) - len(text[position:].lstrip(_BLANK))
+        return Examined(None, reason=f"{refusal} at byte {len(text[:at].encode('utf-8', 'replace'))}")
     return Examined("".join(scan.out) if scan.changed else text, scan.changed)
 
 
@@ -120,7 +120,7 @@ def _finish(scan: _Scan, text: str, position: int) -> None:
         raise _RefusedError("no JSON: unexpected character")
 
 
-def _punctuate(scan: _Scan, token: str) -> None:
+def _punctuate(scan: _Scan, token: str, blanks: str) -> None:
     if token in "[{":
         _require(scan, _VALUE, "a value is not expected here")
         if len(scan.stack) >= MAX_DEPTH:
@@ -129,7 +129,7 @@ def _punctuate(scan: _Scan, token: str) -> None:
         scan.expect = _VALUE | _CLOSE if token == "[" else _KEY | _CLOSE
     elif token in "]}":
         if not scan.expect & _CLOSE or scan.stack[-1].close != token:
-            trailing = bool(scan.out) and scan.out[-1] == ","
+            trailing = bool(scan.out) and scan.out[-1].endswith(",")
             raise _RefusedError(
                 "a comma before a closing bracket" if trailing else "a closing bracket is not expected here"
             )
@@ -144,10 +144,10 @@ def _punctuate(scan: _Scan, token: str) -> None:
     else:
         _require(scan, _COLON, "a colon is not expected here")
         scan.expect = _VALUE
-    scan.out.append(token)
+    scan.out.append(blanks + token)
 
 
-def _take_string(scan: _Scan, token: str) -> None:
+def _take_string(scan: _Scan, token: str, blanks: str) -> None:
     if not scan.expect & (_KEY | _VALUE):
         raise _RefusedError("a string is not expected here")
     if "\\" in token and _SURROGATE.search(token):
@@ -157,7 +157,7 @@ def _take_string(scan: _Scan, token: str) -> None:
         _open_member(scan, token)
     else:
         _after_value(scan)
-    scan.out.append(f'"{MARK}{token[1:]}' if starts else token)
+    scan.out.append(f'{blanks}"{MARK}{token[1:]}' if starts else blanks + token)
     scan.changed |= starts
 
 
@@ -173,7 +173,7 @@ def _open_member(scan: _Scan, token: str) -> None:
     scan.expect = _COLON
 
 
-def _take_scalar(scan: _Scan, token: str, kind: int) -> None:
+def _take_scalar(scan: _Scan, token: str, blanks: str, kind: int) -> None:
     _require(scan, _VALUE, "a value is not expected here")
     if kind == _DIGITS and needs_mark(token):
         try:
@@ -181,7 +181,7 @@ def _take_scalar(scan: _Scan, token: str, kind: int) -> None:
         except ValueError as error:
             raise _RefusedError(str(error)) from None
         scan.changed = True
-    scan.out.append(token)
+    scan.out.append(blanks + token)
     _after_value(scan)
 
 

@@ -5,4 +5,5 @@
 
 pub mod columns;
 pub mod hashes;
+pub mod json;
 pub mod lines;

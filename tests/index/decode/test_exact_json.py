@@ -20,6 +20,8 @@ from esctl.index.decode.strict_json import canonical_number, examine, mark_numbe
 from esctl.model import MARK, Cursor
 from tests.support import effort
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 JSONL = Cursor(format="jsonl")
 CONNECTION = connect(threads=1)
 
@@ -161,6 +163,13 @@ def test_what_is_no_json_has_a_reason(raw: bytes, part: str) -> None:
     assert result.text.to_pylist() == ['{"fine":1}', None]
     assert result.invalid[0].as_py() is None
     assert part in result.invalid[1].as_py()
+
+
+@pytest.mark.parametrize("before", range(2))
+def test_a_text_is_refused_wherever_its_letters_lie(before: int) -> None:
+    """DuckDB's message shows a text as far as some byte, which may be inside a letter."""
+    text = '["' + "x" * before + "é" * 60 + '",}'
+    assert "comma before a closing bracket" in judged(text.encode()).invalid[0].as_py()
 
 
 def test_tombstone_has_neither_text_nor_reason() -> None:
