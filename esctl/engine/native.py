@@ -11,6 +11,8 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 import esctl
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     Column = tuple[bytes | None, bytes, bytes]
 
-INTERFACE = 2
+INTERFACE = 3
 """Of the functions of the core that this module calls: another core is not used."""
 SWITCH = "ESCTL_NATIVE"
 _WINDOW = 8192  # records handed over at once: enough to make calls cheap, few enough to stay in the cache
@@ -115,6 +117,36 @@ def judge(texts: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
             anew.append(pa.LargeStringArray.from_buffers(len(rows[-1]), *buffers))
     written = pa.concat_arrays(anew) if anew else pa.array([], pa.large_string())
     return pa.array(np.concatenate(rows)), written, reasons
+
+
+class Places(Struct, frozen=True):
+    """Where to look in JSON texts: at JSON Pointers, and for the members of the object at `payload`, but some."""
+
+    pointers: tuple[str, ...]
+    payload: str
+    excluded: tuple[str, ...]
+
+
+def read(texts: pa.Array, marked: pa.Array, places: Places) -> tuple[list[tuple[pa.Array, pa.Array]], pa.Array]:
+    """Read judged texts (large_string) as DuckDB's JSON functions do, those that are marked without their marks.
+
+    Gives for each pointer `json_extract_string` (large_string) and `json_type` (dictionary), and how many members the
+    payloads have (int64).
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    core, rows = _found()[0], len(texts)
+    marks = marked.to_numpy(zero_copy_only=False).tobytes()
+    columns, members = core.read(_contents(texts), marks, list(places.pointers), places.payload, list(places.excluded))
+    types = pa.array(core.KINDS, pa.string())
+    found = []
+    for valid, bounds, data, kinds in columns:
+        buffers = [pa.py_buffer(part) for part in (valid, bounds, data)]
+        codes = np.frombuffer(kinds, np.int8)
+        kind = pa.DictionaryArray.from_arrays(pa.array(codes - 1, mask=codes == 0), types)
+        found.append((pa.Array.from_buffers(pa.large_string(), rows, buffers), kind))
+    return found, pa.Array.from_buffers(pa.int64(), rows, [None, pa.py_buffer(members)])
 
 
 def _numbers(column: pa.Array) -> bytes:

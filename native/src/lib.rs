@@ -11,7 +11,7 @@ use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
 /// Counts changes of what the functions take and give: esctl uses a core of its own number only.
-const INTERFACE: u32 = 2;
+const INTERFACE: u32 = 3;
 
 /// A column of bytes: a byte for each value (0: null) or nothing where all are there, bounds, data.
 type Column = (Option<PyBackedBytes>, PyBackedBytes, PyBackedBytes);
@@ -21,19 +21,14 @@ fn apart<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T, Misfit> + Sen
     match py.detach(|| catch_unwind(AssertUnwindSafe(work))) {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(Misfit(why))) => Err(PyValueError::new_err(why)),
-        Err(_) => Err(PyRuntimeError::new_err(
-            "esctl_native has failed: set ESCTL_NATIVE=0 and report it",
-        )),
+        Err(_) => Err(PyRuntimeError::new_err("esctl_native has failed: set ESCTL_NATIVE=0 and report it")),
     }
 }
 
 /// Headers of records: as a column, but with the columns of their names and values for data.
 type HeaderLists = (Option<PyBackedBytes>, PyBackedBytes, Column, Column);
 
-fn headers(
-    lists: &Option<HeaderLists>,
-    rows: usize,
-) -> Result<Option<hashes::Headers<'_>>, Misfit> {
+fn headers(lists: &Option<HeaderLists>, rows: usize) -> Result<Option<hashes::Headers<'_>>, Misfit> {
     let Some((valid, bounds, names, values)) = lists else {
         return Ok(None);
     };
@@ -54,7 +49,7 @@ fn contents(column: &Option<Column>, rows: usize) -> Result<Option<Contents<'_>>
 type Numbered = (PyBackedBytes, PyBackedBytes, PyBackedBytes, PyBackedBytes);
 
 #[pyfunction]
-#[pyo3(signature = (numbers, names, times, keys, header_lists, raws, salts))]
+#[allow(clippy::too_many_arguments)] // a column each
 fn leaf_hashes<'py>(
     py: Python<'py>,
     numbers: Numbered,
@@ -96,47 +91,59 @@ fn pair_up<'py>(py: Python<'py>, nodes: PyBackedBytes) -> PyResult<Bound<'py, Py
 }
 
 #[pyfunction]
-fn record_ends<'py>(
-    py: Python<'py>,
-    window: PyBackedBytes,
-    begins: bool,
-) -> PyResult<Bound<'py, PyBytes>> {
+fn record_ends<'py>(py: Python<'py>, window: PyBackedBytes, begins: bool) -> PyResult<Bound<'py, PyBytes>> {
     let ends = apart(py, || Ok(packed(&lines::record_ends(&window, begins))))?;
     Ok(PyBytes::new(py, &ends))
 }
 
 /// Rows written anew, the bounds of their texts, these; rows that are no JSON, each with its reason.
-type Judged<'py> = (
-    Bound<'py, PyBytes>,
-    Bound<'py, PyBytes>,
-    Bound<'py, PyBytes>,
-    Vec<(i64, String)>,
-);
+type Judged<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Vec<(i64, String)>);
 
 #[pyfunction]
 fn judge<'py>(py: Python<'py>, texts: Column, rows: usize) -> PyResult<Judged<'py>> {
-    let judged = apart(py, || {
-        json::judge(&Contents::new(
-            texts.0.as_deref(),
-            &texts.1,
-            &texts.2,
-            rows,
-        )?)
+    let judged = apart(py, || json::judge(&Contents::new(texts.0.as_deref(), &texts.1, &texts.2, rows)?))?;
+    let bytes = |content: &[u8]| PyBytes::new(py, content);
+    Ok((bytes(&packed(&judged.rows)), bytes(&packed(&judged.bounds)), bytes(&judged.text), judged.invalid))
+}
+
+/// A bit for each value, the bounds of texts, these, and the number of each value's type.
+type Texts<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+
+#[pyfunction]
+fn read<'py>(
+    py: Python<'py>,
+    texts: Column,
+    marked: PyBackedBytes,
+    pointers: Vec<PyBackedStr>,
+    payload: PyBackedStr,
+    excluded: Vec<PyBackedStr>,
+) -> PyResult<(Vec<Texts<'py>>, Bound<'py, PyBytes>)> {
+    let found = apart(py, || {
+        let texts = Contents::new(texts.0.as_deref(), &texts.1, &texts.2, marked.len())?;
+        let pointers: Vec<&str> = pointers.iter().map(|each| &**each).collect();
+        let excluded: Vec<&str> = excluded.iter().map(|each| &**each).collect();
+        let read = json::read(&texts, &marked, &json::Places::new(&pointers, &payload, &excluded)?)?;
+        let columns = read
+            .columns
+            .into_iter()
+            .map(|column| (bits(&column.valid), packed(&column.bounds), column.data, column.kinds));
+        Ok((columns.collect::<Vec<_>>(), packed(&read.members)))
     })?;
     let bytes = |content: &[u8]| PyBytes::new(py, content);
-    Ok((
-        bytes(&packed(&judged.rows)),
-        bytes(&packed(&judged.bounds)),
-        bytes(&judged.text),
-        judged.invalid,
-    ))
+    let columns =
+        found.0.iter().map(|(valid, bounds, data, kinds)| (bytes(valid), bytes(bounds), bytes(data), bytes(kinds)));
+    Ok((columns.collect(), bytes(&found.1)))
+}
+
+/// Pack a bit for each value, the first of eight lowest.
+fn bits(values: &[bool]) -> Vec<u8> {
+    values.chunks(8).map(|eight| eight.iter().rev().fold(0, |byte, &bit| byte << 1 | u8::from(bit))).collect()
 }
 
 fn packed(numbers: &[i64]) -> Vec<u8> {
-    numbers
-        .iter()
-        .flat_map(|number| number.to_le_bytes())
-        .collect()
+    let mut bytes = Vec::with_capacity(numbers.len() * 8);
+    numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+    bytes
 }
 
 #[pymodule]
@@ -146,6 +153,8 @@ fn esctl_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(judge, module)?)?;
     module.add_function(wrap_pyfunction!(leaf_hashes, module)?)?;
     module.add_function(wrap_pyfunction!(pair_up, module)?)?;
+    module.add_function(wrap_pyfunction!(read, module)?)?;
+    module.add("KINDS", json::KINDS)?;
     module.add_function(wrap_pyfunction!(record_ends, module)?)?;
     Ok(())
 }

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 import esctl
 from esctl.engine import native
 from esctl.engine.duckdb import connect
+from esctl.engine.exact_text import unmark_text_sql
+from esctl.engine.quoting import literal, text_list
 from esctl.index.decode.exact_json import judge
 from esctl.log import merkle
 from esctl.model import Cursor
@@ -109,6 +111,53 @@ def test_texts_are_judged_alike(seed: int) -> None:
             compiled = judged(batch)
             in_python(patch)
             assert compiled == judged(batch)
+
+
+PLACES = (
+    "",
+    "/a",
+    "/b",
+    "/a/b",
+    "/a/a/a",
+    "/b/a",
+    "/0",
+    "/1/a",
+    "/01",
+    "/-",
+    "/a/0",
+    "/",
+    "/é€😀",
+    "/x\ue000",
+    "/\\",
+    "/a/b/0",
+)
+
+
+@core
+@pytest.mark.parametrize("seed", effort.seeds(7))
+def test_what_stands_in_texts_is_read_alike(seed: int) -> None:
+    drawn = random.Random(seed)
+    connection = connect(threads=1)
+    for size in [1, 600] * effort.examples(40, 2):
+        judged = judge(pa.array([record(drawn) for _ in range(size)], pa.large_binary()), Cursor(format="jsonl"))
+        pointers = tuple(drawn.sample(PLACES, drawn.randint(1, len(PLACES))))
+        payload, excluded = drawn.choice(PLACES), tuple(drawn.sample(("a", "b", ""), drawn.randint(0, 2)))
+        columns, members = native.read(judged.text, judged.marked, native.Places(pointers, payload, excluded))
+        connection.register("judged", pa.table({"j": judged.text, "marked": judged.marked, "n": range(size)}))
+        texts = f"json_extract_string(j, {text_list(list(pointers))})"
+        found = connection.sql(f"""SELECT
+            CASE WHEN marked THEN list_transform({texts}, lambda e: {unmark_text_sql("e")}) ELSE {texts} END,
+            json_type(j, {text_list(list(pointers))}),
+            coalesce(len(list_filter(json_keys(j, {literal(payload)}),
+                lambda k: NOT list_contains({text_list(list(excluded))}::VARCHAR[], k))), 0)
+            FROM judged ORDER BY n""").fetchall()
+        connection.unregister("judged")
+        expected = [row if row[0] is not None else ([None] * len(pointers),) * 2 + (0,) for row in found]
+        assert members.to_pylist() == [row[2] for row in expected]
+        for at in range(len(pointers)):
+            text, kind = columns[at]
+            assert text.to_pylist() == [row[0][at] for row in expected], pointers[at]
+            assert kind.to_pylist() == [row[1][at] for row in expected], pointers[at]
 
 
 @core

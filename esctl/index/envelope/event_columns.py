@@ -9,11 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from esctl.engine import native
+from esctl.engine.native import Places
 from esctl.index.decode.times import read_nanos, read_times, reading_of
 from esctl.index.envelope.clock_changes import wall_columns
 from esctl.index.envelope.envelope_sql import listed_roles
 from esctl.index.envelope.event_places import placed
-from esctl.index.envelope.event_sql import Group, event_sql
+from esctl.index.envelope.event_sql import READ, Group, event_sql, places_of, read_columns
 from esctl.index.files.last_placed import Before
 from esctl.index.files.payload_columns import PayloadColumn
 
@@ -48,7 +50,7 @@ def read_events(
     time, undated, tie, wall, invalid, stanza, ordering, those of `event_sql`.
     """
     listed = listed_roles(group.stanza for group in groups)
-    parts = [_group_events(connection, group, columns, roles, listed) for group in groups]
+    parts = [_group_events(connection, chunk, group, columns, roles, listed) for group in groups]
     found = parts[0] if len(parts) == 1 else pa.concat_tables(parts)
     positions = found["position"].to_numpy()
     if not (np.diff(positions) > 0).all():
@@ -64,12 +66,13 @@ def read_events(
 
 def _group_events(
     connection: duckdb.DuckDBPyConnection,
+    chunk: pa.Table,
     group: Group,
     columns: Sequence[PayloadColumn],
     roles: int,
     listed: Set[int],
 ) -> pa.Table:
-    found = connection.sql(event_sql(group, columns, roles, listed)).to_arrow_table()
+    found = _group_rows(connection, chunk, group, columns, roles, listed)
     count = found.num_rows
     texts = found["time_text"].combine_chunks()
     reading = reading_of(group.stanza)
@@ -81,6 +84,39 @@ def _group_events(
     found = found.append_column("wall", walls).append_column("second_pass", seconds)
     found = found.append_column("stanza", pa.repeat(pa.scalar(group.stanza_number, pa.uint16()), count))
     return found.append_column("ordering", pa.repeat(group.stanza.order, count))
+
+
+def _group_rows(
+    connection: duckdb.DuckDBPyConnection,
+    chunk: pa.Table,
+    group: Group,
+    columns: Sequence[PayloadColumn],
+    roles: int,
+    listed: Set[int],
+) -> pa.Table:
+    places = places_of(group, columns, listed) if native.here() else None
+    if places is None:
+        return connection.sql(event_sql(group, columns, roles, listed)).to_arrow_table()
+    own = chunk.select(["position", "marked", "text", "grp"])
+    if pc.any(pc.not_equal(own["grp"], group.number)).as_py():
+        own = own.filter(pc.equal(own["grp"], group.number))
+    batches = [_as_read(batch, places) for batch in own.combine_chunks().to_batches(max_chunksize=BATCH_ROWS)]
+    if not batches:
+        return connection.sql(event_sql(group, columns, roles, listed)).to_arrow_table()
+    connection.register(READ, pa.Table.from_batches(batches))
+    try:
+        return connection.sql(event_sql(group, columns, roles, listed, is_read=True)).to_arrow_table()
+    finally:
+        connection.unregister(READ)
+
+
+def _as_read(batch: pa.RecordBatch, places: Places) -> pa.RecordBatch:
+    """Read what stands at some places of records."""
+    found, members = native.read(batch["text"], batch["marked"], places)
+    columns = {name: batch[name] for name in ("position", "marked", "text")} | {"keys": members}
+    for names, pair in zip(read_columns(places), found, strict=True):
+        columns |= dict(zip(names, pair, strict=True))
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def _without_crowds(found: pa.Table, invalid: pa.Array, roles: int, listed: Set[int]) -> tuple[pa.Table, pa.Array]:

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from esctl.engine.chains import chained
 from esctl.engine.exact_text import canonical_json_sql, member_sql, members_sql, unmark_text_sql
+from esctl.engine.native import Places
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope.envelope_sql import (
     EnvelopeSql,
@@ -25,6 +26,8 @@ from esctl.model import TOMBSTONE, Stanza
 if TYPE_CHECKING:
     import duckdb
 
+READ = "esctl_read"
+"""The table of what the native core has read from records."""
 SAMPLE = 20_000
 """Records looked at to choose the typed columns; every row is checked against them all the same."""
 
@@ -118,30 +121,88 @@ def _event_text(stanza: Stanza) -> str:
     return f"coalesce(CASE WHEN json_type(text, {pointer}) = 'OBJECT' THEN json_extract(text, {pointer}) END, text)"
 
 
-def event_sql(group: Group, columns: Sequence[PayloadColumn], roles: int, listed: Set[int] = frozenset()) -> str:
+def places_of(group: Group, columns: Sequence[PayloadColumn], listed: Set[int] = frozenset()) -> Places | None:
+    """Return the places that the events of a group are read from; None where that takes more than one reading."""
+    payload, texts = Payload(group.stanza), Extractor()
+    envelope_sql(group.stanza, texts, listed)
+    for column in _own(payload, columns):
+        texts.at(payload.field_pointer(column.field))
+    if payload.several or group.stanza.unwrap or any("\0" in pointer for pointer in texts.pointers):
+        return None
+    return Places(tuple(texts.pointers), payload.prefix, tuple(payload.excluded))
+
+
+def read_columns(places: Places) -> list[tuple[str, str]]:
+    """Name the columns of the texts and types at each of these places in the table `READ`."""
+    return [(f"x_{i}", f"type_{i}") for i in range(1, len(places.pointers) + 1)]
+
+
+def event_sql(
+    group: Group,
+    columns: Sequence[PayloadColumn],
+    roles: int,
+    listed: Set[int] = frozenset(),
+    *,
+    is_read: bool = False,
+) -> str:
     """Write the query of a group's events in the registered table `chunk`, one row each.
 
     Columns: `position`, those of `EnvelopeSql`, `entity_<i>` and `kind_<i>` (null where it is the default one) of
     `roles` roles (LISTs in those that are `listed`), `data`, `nulls`, and the payload columns.
+
+    Where it `is_read`, the registered table `READ` has the group's records (position, marked, text) with what stands at
+    `places_of` them (`read_columns`) and the number of the payload's members (keys).
     """
     payload, texts = Payload(group.stanza), Extractor()
     envelope = _with_tombstones(group.stanza, envelope_sql(group.stanza, texts, listed))
-    own = [column for column in columns if column.field not in payload.excluded]
+    own = _own(payload, columns)
     pointers = [payload.field_pointer(column.field) for column in own]
     # One parse reads envelope and payload, unless the payload has its own JSON text.
     held = Extractor("v") if payload.several else texts
     values = list(map(held.at, pointers))
-    lists = [f"{_unmarked(texts.sql('j'))} AS x", f"{_types('h', pointers)} AS t", *_apart(payload, held)]
-    gone = ["gone"] if group.stanza.tombstone else []
-    taken = [*gone, *texts.columns(), *(held.columns() if payload.several else ()), *_type_columns(own)]
+    inner = (_as_read if is_read else _as_extracted)(group, payload, texts, held, own, pointers)
     return f"""SELECT {", ".join(_selected(envelope, roles, listed, columns, dict(zip(own, values, strict=True))))}
     FROM (SELECT *, CASE WHEN fits THEN NULL ELSE {payload.whole("j")} END AS p
         FROM (SELECT *, coalesce(NOT marked AND keys > 0 AND ({_kept(own, values)}) = keys, false) AS fits
-            FROM (SELECT {", ".join(["position", "marked", "j", "keys", "t", *taken])}
-                FROM (SELECT {", ".join(["position", "marked", "j", *gone, *lists])}, {payload.key_count("h")} AS keys
-                    FROM (SELECT *, {payload.holder("j")} AS h
-                        FROM (SELECT position, marked, {_event_text(group.stanza)} AS j{_gone(group.stanza)}
-                              FROM chunk WHERE grp = {group.number}))))))"""
+            FROM ({inner})))"""
+
+
+def _own(payload: Payload, columns: Sequence[PayloadColumn]) -> list[PayloadColumn]:
+    return [column for column in columns if column.field not in payload.excluded]
+
+
+def _as_read(
+    group: Group,
+    payload: Payload,
+    texts: Extractor,
+    held: Extractor,
+    own: Sequence[PayloadColumn],
+    pointers: Sequence[str],
+) -> str:
+    """Select the texts and types that stand in the table `READ`."""
+    numbers = [texts.pointers.index(pointer) + 1 for pointer in pointers]
+    types = [f"type_{number} AS t_{i}" for i, number in enumerate(numbers, 1)]
+    found = ["position", "marked", "text AS j", "keys", *(f"x_{i}" for i in range(1, len(texts.pointers) + 1))]
+    return f"SELECT {', '.join([*found, *types])}{_gone(group.stanza)} FROM {READ}"
+
+
+def _as_extracted(
+    group: Group,
+    payload: Payload,
+    texts: Extractor,
+    held: Extractor,
+    own: Sequence[PayloadColumn],
+    pointers: Sequence[str],
+) -> str:
+    """Select the texts and types that DuckDB extracts from the records."""
+    lists = [f"{_unmarked(texts.sql('j'))} AS x", f"{_types('h', pointers)} AS t", *_apart(payload, held)]
+    gone = ["gone"] if group.stanza.tombstone else []
+    taken = [*gone, *texts.columns(), *(held.columns() if payload.several else ()), *_type_columns(own)]
+    return f"""SELECT {", ".join(["position", "marked", "j", "keys", *taken])}
+        FROM (SELECT {", ".join(["position", "marked", "j", *gone, *lists])}, {payload.key_count("h")} AS keys
+            FROM (SELECT *, {payload.holder("j")} AS h
+                FROM (SELECT position, marked, {_event_text(group.stanza)} AS j{_gone(group.stanza)}
+                      FROM chunk WHERE grp = {group.number})))"""
 
 
 def _gone(stanza: Stanza) -> str:
@@ -172,7 +233,7 @@ def _selected(
         *(f"{sql} AS {name}" for name, sql in envelope.columns),
         *_entity_columns(envelope, roles, listed),
         f"CASE WHEN NOT fits THEN {canonical_json_sql(_by_name('p'))} END AS data",
-        f"CASE WHEN fits AND list_contains(t, 'NULL') THEN {_null_marks(list(values))} END AS nulls",
+        f"CASE WHEN fits THEN {_null_marks(list(values))} END AS nulls",
         *(
             f"CASE WHEN fits THEN CAST({sql} AS {column.sql_type}) END AS {identifier(column.name)}"
             for column, sql in typed.items()
@@ -204,8 +265,8 @@ def _kept(own: Sequence[PayloadColumn], values: Sequence[str]) -> str:
     return chained(kept, "+") if kept else "0"
 
 
-def _types(json: str, pointers: list[str]) -> str:
-    return f"json_type({json}, {text_list(pointers)})" if pointers else "[]::VARCHAR[]"
+def _types(json: str, pointers: Sequence[str]) -> str:
+    return f"json_type({json}, {text_list(list(pointers))})" if pointers else "[]::VARCHAR[]"
 
 
 def _unmarked(texts: str) -> str:
@@ -217,7 +278,8 @@ def _null_marks(own: Sequence[PayloadColumn]) -> str:
     marks = [
         f"CASE WHEN t_{i} = 'NULL' THEN {literal(null_mark(column))} ELSE '' END" for i, column in enumerate(own, 1)
     ]
-    return chained(marks, "||") if marks else "CAST(NULL AS VARCHAR)"
+    some = " OR ".join(f"t_{i} = 'NULL'" for i in range(1, len(own) + 1))
+    return f"CASE WHEN {some} THEN {chained(marks, '||')} END" if marks else "CAST(NULL AS VARCHAR)"
 
 
 def _by_name(payload: str) -> str:

@@ -11,7 +11,7 @@ pub struct Numbers<'a>(&'a [u8]);
 impl<'a> Numbers<'a> {
     /// Take numbers that lie end to end.
     pub fn new(bytes: &'a [u8]) -> Result<Self, Misfit> {
-        if bytes.len() % 8 != 0 {
+        if !bytes.len().is_multiple_of(8) {
             return Err(Misfit("a column of numbers is cut"));
         }
         Ok(Self(bytes))
@@ -42,21 +42,12 @@ pub struct Contents<'a> {
 
 impl<'a> Contents<'a> {
     /// Take a column of `rows` values; `valid` has a byte for each.
-    pub fn new(
-        valid: Option<&'a [u8]>,
-        bounds: &'a [u8],
-        data: &'a [u8],
-        rows: usize,
-    ) -> Result<Self, Misfit> {
+    pub fn new(valid: Option<&'a [u8]>, bounds: &'a [u8], data: &'a [u8], rows: usize) -> Result<Self, Misfit> {
         let bounds = Numbers::new(bounds)?;
         if bounds.len() != rows + 1 || valid.is_some_and(|valid| valid.len() != rows) {
             return Err(Misfit("columns are of different lengths"));
         }
-        Ok(Self {
-            valid,
-            bounds,
-            data,
-        })
+        Ok(Self { valid, bounds, data })
     }
 
     pub fn len(&self) -> usize {
@@ -69,10 +60,7 @@ impl<'a> Contents<'a> {
 
     /// Return a value, or `None` where it is null.
     pub fn get(&self, row: usize) -> Result<Option<&'a [u8]>, Misfit> {
-        if self
-            .valid
-            .is_some_and(|valid| valid.get(row).is_none_or(|&there| there == 0))
-        {
+        if self.valid.is_some_and(|valid| valid.get(row).is_none_or(|&there| there == 0)) {
             return Ok(None);
         }
         let outside = Misfit("a value lies outside its buffer");

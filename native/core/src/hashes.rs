@@ -27,35 +27,19 @@ impl<'a> Headers<'a> {
         rows: usize,
     ) -> Result<Self, Misfit> {
         let bounds = Numbers::new(bounds)?;
-        if bounds.len() != rows + 1
-            || valid.is_some_and(|valid| valid.len() != rows)
-            || names.len() != values.len()
-        {
+        if bounds.len() != rows + 1 || valid.is_some_and(|valid| valid.len() != rows) || names.len() != values.len() {
             return Err(Misfit("columns are of different lengths"));
         }
-        Ok(Self {
-            valid,
-            bounds,
-            names,
-            values,
-        })
+        Ok(Self { valid, bounds, names, values })
     }
 
     /// Hash those of a record end to end, each part as `<length>:<bytes>`, a null one as `-:`; `None` without any.
     fn digest(&self, row: usize, salt: &[u8]) -> Result<Option<[u8; HASH]>, Misfit> {
-        if self
-            .valid
-            .is_some_and(|valid| valid.get(row).is_none_or(|&there| there == 0))
-        {
+        if self.valid.is_some_and(|valid| valid.get(row).is_none_or(|&there| there == 0)) {
             return Ok(None);
         }
         let outside = || Misfit("headers lie outside their buffer");
-        let bound = |row| {
-            self.bounds
-                .get(row)
-                .and_then(|at| usize::try_from(at).ok())
-                .ok_or_else(outside)
-        };
+        let bound = |row| self.bounds.get(row).and_then(|at| usize::try_from(at).ok()).ok_or_else(outside);
         let mut hasher = Sha256::new().chain_update(salt);
         let mut length = Vec::with_capacity(24);
         for at in bound(row)?..bound(row + 1)? {
@@ -95,19 +79,11 @@ pub struct Records<'a> {
 /// Return the leaf hash of every record, end to end.
 pub fn leaf_hashes(records: &Records) -> Result<Vec<u8>, Misfit> {
     let count = records.positions.len();
-    let lengths = [
-        records.recorded_at.len(),
-        records.offsets.len(),
-        records.sources.len(),
-    ];
+    let lengths = [records.recorded_at.len(), records.offsets.len(), records.sources.len()];
     if lengths.iter().any(|&length| length != count) {
         return Err(Misfit("columns are of different lengths"));
     }
-    let named: Vec<[u8; HASH]> = records
-        .names
-        .iter()
-        .map(|name| Sha256::digest(name).into())
-        .collect();
+    let named: Vec<[u8; HASH]> = records.names.iter().map(|name| Sha256::digest(name).into()).collect();
     let mut hashes = Vec::with_capacity(count * HASH);
     let mut leaf = Vec::with_capacity(512);
     for row in 0..count {
@@ -118,12 +94,7 @@ pub fn leaf_hashes(records: &Records) -> Result<Vec<u8>, Misfit> {
     Ok(hashes)
 }
 
-fn write_leaf(
-    records: &Records,
-    named: &[[u8; HASH]],
-    row: usize,
-    leaf: &mut Vec<u8>,
-) -> Result<(), Misfit> {
+fn write_leaf(records: &Records, named: &[[u8; HASH]], row: usize, leaf: &mut Vec<u8>) -> Result<(), Misfit> {
     let short = || Misfit("columns are of different lengths");
     leaf.extend_from_slice(WORDS);
     for column in [&records.positions, &records.recorded_at, &records.offsets] {
@@ -145,9 +116,7 @@ fn write_leaf(
         let content = column.map_or(Ok(None), |column| column.get(row))?;
         Ok(content.map(|content| digest(salt, content)))
     };
-    let headers = records
-        .headers
-        .map_or(Ok(None), |headers| headers.digest(row, salt));
+    let headers = records.headers.map_or(Ok(None), |headers| headers.digest(row, salt));
     for hash in [of(records.keys)?, headers?, of(records.raws)?] {
         match hash {
             Some(hash) => push_hex(leaf, &hash),
@@ -155,10 +124,7 @@ fn write_leaf(
         }
         leaf.push(b'\n');
     }
-    let source = records
-        .sources
-        .get(row)
-        .and_then(|code| usize::try_from(code).ok());
+    let source = records.sources.get(row).and_then(|code| usize::try_from(code).ok());
     match source.and_then(|code| Some((named.get(code)?, records.names.get(code)?))) {
         Some((hash, _)) if salt.is_empty() => push_hex(leaf, hash),
         Some((_, name)) => push_hex(leaf, &digest(salt, name)),
@@ -172,11 +138,7 @@ fn digest(salt: &[u8], content: &[u8]) -> [u8; HASH] {
     if salt.is_empty() {
         return Sha256::digest(content).into();
     }
-    Sha256::new()
-        .chain_update(salt)
-        .chain_update(content)
-        .finalize()
-        .into()
+    Sha256::new().chain_update(salt).chain_update(content).finalize().into()
 }
 
 fn push_hex(text: &mut Vec<u8>, hash: &[u8; HASH]) {
@@ -237,11 +199,7 @@ mod tests {
     #[test]
     fn a_node_is_the_hash_of_one_and_both_below_it() {
         let nodes = [[1u8; 32], [2u8; 32], [3u8; 32]].concat();
-        let expected = Sha256::new()
-            .chain_update([1u8])
-            .chain_update([1u8; 32])
-            .chain_update([2u8; 32])
-            .finalize();
+        let expected = Sha256::new().chain_update([1u8]).chain_update([1u8; 32]).chain_update([2u8; 32]).finalize();
         assert_eq!(pair_up(&nodes), expected.to_vec());
         assert!(pair_up(&[0; 63]).is_empty());
     }
@@ -266,21 +224,13 @@ mod tests {
         };
         let (raw, source) = (hex(&Sha256::digest(b"{}")), hex(&Sha256::digest(b"a")));
         let leaf = format!("\0esctl/record/1\n1\n1\n0\n-\n-\n-\n{raw}\n{source}\n");
-        assert_eq!(
-            leaf_hashes(&records).unwrap(),
-            Sha256::digest(leaf).to_vec()
-        );
+        assert_eq!(leaf_hashes(&records).unwrap(), Sha256::digest(leaf).to_vec());
     }
 
     #[test]
     fn bounds_outside_the_buffer_are_an_error() {
         let bounds = [0i64.to_le_bytes(), 9i64.to_le_bytes()].concat();
-        assert!(
-            Contents::new(None, &bounds, b"{}", 1)
-                .unwrap()
-                .get(0)
-                .is_err()
-        );
+        assert!(Contents::new(None, &bounds, b"{}", 1).unwrap().get(0).is_err());
         assert!(Contents::new(None, &bounds, b"{}", 2).is_err());
     }
 }

@@ -9,11 +9,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 /// A window that `begins` its stream may have a byte order mark, which is no part of its first line.
 pub fn record_ends(window: &[u8], begins: bool) -> Vec<i64> {
     let mut ends = Vec::with_capacity(window.len() / 128);
-    let mut start = if begins && window.starts_with(BOM) {
-        BOM.len()
-    } else {
-        0
-    };
+    let mut start = if begins && window.starts_with(BOM) { BOM.len() } else { 0 };
     for newline in memchr_iter(b'\n', window) {
         let line = window.get(start..newline).unwrap_or_default();
         if !line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r')) {

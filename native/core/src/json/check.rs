@@ -165,10 +165,7 @@ impl Check<'_, '_> {
         if !digits.iter().all(u8::is_ascii_hexdigit) {
             return None;
         }
-        let is_surrogate = matches!(
-            digits,
-            [b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]
-        );
+        let is_surrogate = matches!(digits, [b'd' | b'D', b'8'..=b'9' | b'a'..=b'f' | b'A'..=b'F', ..]);
         if is_surrogate || matches!(digits, [b'e' | b'E', b'0', b'0', b'0']) {
             return None;
         }
@@ -189,11 +186,7 @@ impl Check<'_, '_> {
 
     /// Read a number behind its first character: one that a double, or 64 bits, surely keep.
     fn number(&mut self, first: u8) -> Option<()> {
-        let lead = if first == b'-' {
-            self.token_byte()?
-        } else {
-            first
-        };
+        let lead = if first == b'-' { self.token_byte()? } else { first };
         let start = self.at - 1;
         match lead {
             b'0' => {}
@@ -212,13 +205,11 @@ impl Check<'_, '_> {
         if fraction == 0 || self.at_exponent() {
             return None;
         }
-        let is_small =
-            lead == b'0' && (first == b'-' || self.text.get(point..)?.starts_with(b"0000"));
+        let is_small = lead == b'0' && (first == b'-' || self.text.get(point..)?.starts_with(b"0000"));
         if whole + fraction <= 15 && !is_small {
             return Some(());
         }
-        let number =
-            str::from_utf8(self.text.get(start - usize::from(first == b'-')..self.at)?).ok()?;
+        let number = str::from_utf8(self.text.get(start - usize::from(first == b'-')..self.at)?).ok()?;
         (!needs_mark(number)).then_some(())
     }
 

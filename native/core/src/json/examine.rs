@@ -51,10 +51,7 @@ struct Scan<'a> {
 ///
 /// Numbers that a double may not keep, and objects with a key twice (the last wins), make the text be written anew.
 pub fn examine(text: &str) -> Result<Examined, String> {
-    let mut scan = Scan {
-        expect: VALUE,
-        ..Scan::default()
-    };
+    let mut scan = Scan { expect: VALUE, ..Scan::default() };
     let mut at = 0;
     let refusal = loop {
         let Some((kind, span)) = next_token(text, at) else {
@@ -78,16 +75,9 @@ pub fn examine(text: &str) -> Result<Examined, String> {
     };
     if let Some(reason) = refusal {
         let rest = &text[at..];
-        return Err(format!(
-            "{reason} at byte {}",
-            at + rest.len() - rest.trim_start_matches(BLANK).len()
-        ));
+        return Err(format!("{reason} at byte {}", at + rest.len() - rest.trim_start_matches(BLANK).len()));
     }
-    Ok(if scan.changed {
-        Examined::Anew(scan.out.concat())
-    } else {
-        Examined::AsItIs
-    })
+    Ok(if scan.changed { Examined::Anew(scan.out.concat()) } else { Examined::AsItIs })
 }
 
 /// Find the token behind the blanks at `at`; `None` where there is none.
@@ -99,13 +89,7 @@ fn next_token(text: &str, at: usize) -> Option<(Token, Range<usize>)> {
         mark @ (b'[' | b']' | b'{' | b'}' | b',' | b':') => (Token::Mark(mark), 1),
         b'"' => (Token::Text, string_length(&bytes[start..])?),
         b'-' | b'0'..=b'9' => (Token::Number, number_length(&bytes[start..])?),
-        _ => (
-            Token::Word,
-            ["true", "false", "null"]
-                .iter()
-                .find(|word| text[start..].starts_with(**word))?
-                .len(),
-        ),
+        _ => (Token::Word, ["true", "false", "null"].iter().find(|word| text[start..].starts_with(**word))?.len()),
     };
     Some((kind, start..start + length))
 }
@@ -128,11 +112,7 @@ fn string_length(bytes: &[u8]) -> Option<usize> {
 
 /// Measure the longest number that bytes begin with.
 fn number_length(bytes: &[u8]) -> Option<usize> {
-    let digits = |at: usize| {
-        bytes.get(at..).map_or(0, |rest| {
-            rest.iter().take_while(|b| b.is_ascii_digit()).count()
-        })
-    };
+    let digits = |at: usize| bytes.get(at..).map_or(0, |rest| rest.iter().take_while(|b| b.is_ascii_digit()).count());
     let mut at = usize::from(bytes.first() == Some(&b'-'));
     at += match bytes.get(at)? {
         b'0' => 1,
@@ -160,9 +140,7 @@ impl<'a> Scan<'a> {
             (true, Some(_)) => Err("something follows the JSON value"),
             (false, None) if at > 0 => Err("the JSON text ends too early"),
             (false, None) => Err("no JSON: empty"),
-            (false, Some(b'"')) => {
-                Err("a string has no end, a control character or an unknown escape")
-            }
+            (false, Some(b'"')) => Err("a string has no end, a control character or an unknown escape"),
             (false, Some(_)) => Err("no JSON: unexpected character"),
         }
     }
@@ -185,8 +163,7 @@ impl<'a> Scan<'a> {
                 self.expect = CLOSE | if is_array { VALUE } else { KEY };
             }
             b']' | b'}' => {
-                let fits = self.expect & CLOSE != 0
-                    && self.stack.last().is_some_and(|frame| frame.close == mark);
+                let fits = self.expect & CLOSE != 0 && self.stack.last().is_some_and(|frame| frame.close == mark);
                 if !fits {
                     return Err(if self.after_comma {
                         "a comma before a closing bracket"
@@ -201,11 +178,11 @@ impl<'a> Scan<'a> {
                 self.require(COMMA, "a comma is not expected here")?;
                 let last = self.out.len();
                 self.expect = VALUE;
-                if let Some(frame) = self.stack.last_mut() {
-                    if let Some(members) = &mut frame.members {
-                        members.insert(std::mem::take(&mut frame.key), (frame.start, last));
-                        self.expect = KEY;
-                    }
+                if let Some(frame) = self.stack.last_mut()
+                    && let Some(members) = &mut frame.members
+                {
+                    members.insert(std::mem::take(&mut frame.key), (frame.start, last));
+                    self.expect = KEY;
                 }
             }
             _ => {
@@ -224,10 +201,8 @@ impl<'a> Scan<'a> {
         }
         let inside = &piece[blanks + 1..piece.len() - 1];
         let unescaped = unescape(inside).ok_or("a string has half of a surrogate pair")?;
-        let starts = inside.starts_with(MARK)
-            || inside
-                .get(..6)
-                .is_some_and(|first| first.eq_ignore_ascii_case("\\ue000"));
+        let starts =
+            inside.starts_with(MARK) || inside.get(..6).is_some_and(|first| first.eq_ignore_ascii_case("\\ue000"));
         if self.expect & KEY != 0 {
             self.open_member(unescaped);
         } else {
@@ -245,9 +220,7 @@ impl<'a> Scan<'a> {
     fn open_member(&mut self, key: Cow<'a, str>) {
         let here = self.out.len();
         if let Some(frame) = self.stack.last_mut() {
-            if let Some(&(first, last)) =
-                frame.members.as_ref().and_then(|members| members.get(&key))
-            {
+            if let Some(&(first, last)) = frame.members.as_ref().and_then(|members| members.get(&key)) {
                 for gone in self.out.iter_mut().take(last + 1).skip(first) {
                     *gone = Cow::Borrowed("");
                 }
@@ -283,24 +256,16 @@ impl<'a> Scan<'a> {
     }
 
     fn after_value(&mut self) {
-        self.expect = if self.stack.is_empty() {
-            END
-        } else {
-            COMMA | CLOSE
-        };
+        self.expect = if self.stack.is_empty() { END } else { COMMA | CLOSE };
     }
 
     fn require(&self, what: u8, otherwise: &'static str) -> Result<(), &'static str> {
-        if self.expect & what == 0 {
-            Err(otherwise)
-        } else {
-            Ok(())
-        }
+        if self.expect & what == 0 { Err(otherwise) } else { Ok(()) }
     }
 }
 
 /// Read the escapes of a string whose shape is right; `None` where half of a surrogate pair is among them.
-fn unescape(inside: &str) -> Option<Cow<'_, str>> {
+pub fn unescape(inside: &str) -> Option<Cow<'_, str>> {
     if !inside.contains('\\') {
         return Some(Cow::Borrowed(inside));
     }
@@ -319,8 +284,7 @@ fn unescape(inside: &str) -> Option<Cow<'_, str>> {
                 let mut unit = u32::from_str_radix(behind.get(..4)?, 16).ok()?;
                 behind = &behind[4..];
                 if (0xd800..0xdc00).contains(&unit) {
-                    let low =
-                        u32::from_str_radix(behind.strip_prefix("\\u")?.get(..4)?, 16).ok()?;
+                    let low = u32::from_str_radix(behind.strip_prefix("\\u")?.get(..4)?, 16).ok()?;
                     if !(0xdc00..0xe000).contains(&low) {
                         return None;
                     }
@@ -350,13 +314,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_exactly_stays() {
-        for text in [
-            "1",
-            "\"x\"",
-            "[]",
-            "{}",
-            r#"{"a": [1.5, true, null], "b": "\u00e9\ud83d\ude00"}"#,
-        ] {
+        for text in ["1", "\"x\"", "[]", "{}", r#"{"a": [1.5, true, null], "b": "\u00e9\ud83d\ude00"}"#] {
             assert_eq!(examine(text), Ok(Examined::AsItIs), "{text}");
         }
     }
@@ -364,10 +322,7 @@ mod tests {
     #[test]
     fn numbers_are_marked_and_the_last_of_equal_keys_wins() {
         assert_eq!(anew("[1e2,  -0 ]"), "[\"#100\",  \"#0\" ]");
-        assert_eq!(
-            anew(r#"{"a":1, "b":2, "\u0061":3}"#),
-            r#"{ "b":2, "\u0061":3}"#
-        );
+        assert_eq!(anew(r#"{"a":1, "b":2, "\u0061":3}"#), r#"{ "b":2, "\u0061":3}"#);
         assert_eq!(anew(r#"{"a":1,"a":2,"a":3}"#), r#"{"a":3}"#);
         assert_eq!(anew("\"\u{e000}\""), "\"##\"");
         assert_eq!(anew(r#""\uE0005""#), r##""#\uE0005""##);
@@ -382,27 +337,14 @@ mod tests {
             ("{\"a\" 1}", "a value is not expected here at byte 5"),
             ("[1] x", "something follows the JSON value at byte 4"),
             ("[NaN]", "no JSON: unexpected character at byte 1"),
-            (
-                "\"é\\q\"",
-                "a string has no end, a control character or an unknown escape at byte 0",
-            ),
-            (
-                "[ \"\\ud800\"]",
-                "a string has half of a surrogate pair at byte 2",
-            ),
+            ("\"é\\q\"", "a string has no end, a control character or an unknown escape at byte 0"),
+            ("[ \"\\ud800\"]", "a string has half of a surrogate pair at byte 2"),
             ("{\"a\":", "the JSON text ends too early at byte 5"),
             ("]", "a closing bracket is not expected here at byte 0"),
-            (
-                "1e9999999999999999999",
-                "a number has an exponent of over 18 digits at byte 0",
-            ),
+            ("1e9999999999999999999", "a number has an exponent of over 18 digits at byte 0"),
         ] {
             assert_eq!(examine(text), Err(reason.to_owned()), "{text}");
         }
-        assert!(
-            examine(&"[".repeat(MAX_DEPTH + 1))
-                .unwrap_err()
-                .starts_with("nested over 10000 levels")
-        );
+        assert!(examine(&"[".repeat(MAX_DEPTH + 1)).unwrap_err().starts_with("nested over 10000 levels"));
     }
 }

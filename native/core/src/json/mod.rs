@@ -3,11 +3,14 @@
 mod check;
 mod examine;
 mod numbers;
+mod read;
+mod write;
 
 use crate::columns::{Contents, Misfit};
 pub use check::is_plain;
 pub use examine::{Examined, examine};
 pub use numbers::{canonical_number, needs_mark};
+pub use read::{Column, KINDS, Places, Read, read};
 
 /// First character of a string that stands for an exact number.
 pub const MARK: &str = "\u{e000}";
@@ -27,10 +30,7 @@ pub struct Judged {
 
 /// Judge texts, null ones aside; they are UTF-8, without blanks around them.
 pub fn judge(texts: &Contents) -> Result<Judged, Misfit> {
-    let mut judged = Judged {
-        bounds: vec![0],
-        ..Judged::default()
-    };
+    let mut judged = Judged { bounds: vec![0], ..Judged::default() };
     let mut keys = check::Keys::default();
     for row in 0..texts.len() {
         let Some(bytes) = texts.get(row)? else {

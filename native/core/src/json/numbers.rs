@@ -13,11 +13,7 @@ pub fn needs_mark(number: &str) -> bool {
         return true;
     }
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
-    let zeros = digits
-        .bytes()
-        .take_while(|byte| matches!(byte, b'0' | b'.'))
-        .filter(|&byte| byte == b'0')
-        .count();
+    let zeros = digits.bytes().take_while(|byte| matches!(byte, b'0' | b'.')).filter(|&byte| byte == b'0').count();
     let significant = whole.len() + fraction.len() - zeros;
     if significant == 0 {
         return number.starts_with('-');
@@ -28,10 +24,7 @@ pub fn needs_mark(number: &str) -> bool {
     if whole == "0" && fraction.starts_with("0000") {
         return true;
     }
-    significant > 15
-        && number
-            .parse::<f64>()
-            .map_or(true, |double| shortest(double) != number)
+    significant > 15 && number.parse::<f64>().map_or(true, |double| shortest(double) != number)
 }
 
 /// Write a double as Python does: with the fewest digits, an exponent below 1e-4 and from 1e16 on.
@@ -39,27 +32,19 @@ pub fn needs_mark(number: &str) -> bool {
 /// So does Rust, but where two such texts are equally near it takes the larger, Python the one with an even digit.
 fn shortest(double: f64) -> String {
     let written = format!("{double:?}");
-    let places = written
-        .split_once('.')
-        .map_or(0, |(_, fraction)| fraction.len());
+    let places = written.split_once('.').map_or(0, |(_, fraction)| fraction.len());
     if written.contains('e') || places == 0 {
         return written;
     }
     let nearest = format!("{double:.places$}");
-    if nearest.parse() == Ok(double) {
-        nearest
-    } else {
-        written
-    }
+    if nearest.parse() == Ok(double) { nearest } else { written }
 }
 
 /// Write a JSON number in the one form that equal numbers share, or say why there is none.
 ///
 /// No exponent while that takes at most 100 digits, else `d.ddde+n`; no trailing zeros, no negative zero.
 pub fn canonical_number(number: &str) -> Result<String, &'static str> {
-    let (sign, rest) = number
-        .strip_prefix('-')
-        .map_or(("", number), |rest| ("-", rest));
+    let (sign, rest) = number.strip_prefix('-').map_or(("", number), |rest| ("-", rest));
     let (mantissa, exponent) = rest.split_once(['e', 'E']).unwrap_or((rest, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{fraction}");
@@ -71,19 +56,13 @@ pub fn canonical_number(number: &str) -> Result<String, &'static str> {
         return Err("a number has an exponent of over 18 digits");
     }
     let kept = digits.trim_end_matches('0');
-    let written: i64 = exponent
-        .trim_start_matches('+')
-        .parse()
-        .map_err(|_| "no number")?;
+    let written: i64 = exponent.trim_start_matches('+').parse().map_err(|_| "no number")?;
     let exponent = written - fraction.len() as i64 + (digits.len() - kept.len()) as i64;
     let count = kept.len() as i64;
     if (count + exponent.max(0)).max(-exponent) > PLAIN_DIGITS {
         let (first, others) = kept.split_at(1);
         let point = if others.is_empty() { "" } else { "." };
-        return Ok(format!(
-            "{sign}{first}{point}{others}e{:+}",
-            exponent + count - 1
-        ));
+        return Ok(format!("{sign}{first}{point}{others}e{:+}", exponent + count - 1));
     }
     if exponent >= 0 {
         return Ok(format!("{sign}{kept}{}", "0".repeat(exponent as usize)));
@@ -112,26 +91,14 @@ mod tests {
             ("0e99999999999999999999", "0"),
             ("1e-0000000000000000000005", "0.00001"),
         ] {
-            assert_eq!(
-                canonical_number(number).as_deref(),
-                Ok(canonical),
-                "{number}"
-            );
+            assert_eq!(canonical_number(number).as_deref(), Ok(canonical), "{number}");
         }
         assert!(canonical_number("1e9999999999999999999").is_err());
     }
 
     #[test]
     fn what_a_double_prints_alike_needs_no_mark() {
-        for number in [
-            "0",
-            "0.0",
-            "1.5",
-            "123456789012345678",
-            "0.30000000000000004",
-            "0.0001",
-            "591426448792566.2",
-        ] {
+        for number in ["0", "0.0", "1.5", "123456789012345678", "0.30000000000000004", "0.0001", "591426448792566.2"] {
             assert!(!needs_mark(number), "{number}");
         }
         for number in [
