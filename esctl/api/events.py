@@ -55,6 +55,13 @@ class Events(OpenStore):
         scope = self.scope(entities, known_at=known_at)
         return Relation(list_entities(scope), scope)
 
+    def first_entities(self, *entities: str, known_at: str = "") -> Relation:
+        """Return some of the entities, those whose names come first: at once, also where there are millions."""
+        from esctl.ask.events.entities import entities as list_entities
+
+        scope = self.scope(entities, known_at=known_at)
+        return Relation(list_entities(scope, first=True), scope)
+
     def types(self, *, known_at: str = "") -> Relation:
         """Return the event types, as `esctl types` does."""
         from esctl.ask.events.types import types

@@ -23,6 +23,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "sql": "Ask a SELECT of your own over events and states.",
     },
     "Investigate": {
+        "browse": "Walk through time in the terminal: entities, states, events.",
         "blame": "Show each field of a state with the event that set it.",
         "when": "Show when a condition on the state turned true.",
         "series": "Show an aggregate over the states along a grid of times.",

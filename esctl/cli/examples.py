@@ -63,6 +63,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
             "over the states at a time",
         ),
     ),
+    "browse": (
+        ("esctl browse", "all entities, at the head"),
+        ("esctl browse account-017 --at 2024-03-05", "one, from a time on"),
+    ),
     "blame": (
         ("esctl blame account-017", "which event set each field"),
         ("esctl blame account-017 --field daily_limit --all", "all events that had a part in one"),

@@ -30,6 +30,7 @@ CALLS: dict[str, list[list[str]]] = {
     "replay": [[], ["--basis"]],
     "diff": [["@0", "@99"]],
     "audit": [[]],
+    "browse": [[]],  # which needs a terminal: tests/tui/
     "trace": [["@1"]],
     "doctor": [[], ["--invalid"], ["--conflicts"]],
     "blame": [["*"]],

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.cli_harness import Done, esctl, good, ingest_samples, surroundings, write_lines
 
-HEAVY = ("duckdb", "numpy", "pandas", "pyarrow", "rich", "sqlglot", "filelock")
+HEAVY = ("duckdb", "numpy", "pandas", "pyarrow", "rich", "sqlglot", "filelock", "textual")
 PROGRAM = f"""
 import sys
 from esctl.cli import app
@@ -30,7 +30,15 @@ def loaded(*arguments: object, cwd: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["replay", "--help"], ["ingest", "--help"], ["config", "show", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["replay", "--help"],
+        ["ingest", "--help"],
+        ["config", "show", "--help"],
+        ["browse", "--help"],
+    ],
 )
 def test_help_loads_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
     assert loaded(*arguments, cwd=tmp_path) == set()

@@ -54,6 +54,7 @@ def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
         "plotille",
         "psycopg",
         "rfc3161_client",
+        "textual",
         "compression",
         "confluent_kafka",
         "evtx",

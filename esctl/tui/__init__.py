@@ -1,0 +1,1 @@
+"""A terminal to walk through time, drawn by Textual (the extra `tui`), which nothing else imports."""

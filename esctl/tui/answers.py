@@ -1,0 +1,242 @@
+"""What is known in a session, and what becomes of the answers. Knows no widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Protocol
+
+from esctl.api import Relation, Store
+from esctl.errors import EsctlError
+from esctl.tui import questions
+from esctl.tui.asker import Answered, Asker
+from esctl.tui.entity_list import EntityList
+from esctl.tui.lines import Lines
+from esctl.tui.loading import Loaded, load, reload
+from esctl.tui.results import Results
+from esctl.tui.values import NO_EVENT, Difference, Entity, Found, Ground, Sort, Spot, View
+from esctl.tui.walk import Walk
+
+
+class Screen(Protocol):
+    """What shows a session."""
+
+    def show_entities(self) -> None:
+        """Show the list of entities anew."""
+
+    def show_walk(self) -> None:
+        """Show entity, state, trail and time bar anew."""
+
+    def show_results(self, results: Results) -> None:
+        """Show a list of results, or more of the one that is shown."""
+
+    def show_record(self, rows: list[tuple[str, str]], command: str) -> None:
+        """Show all of one event."""
+
+    def say(self, text: str) -> None:
+        """Say something in one line."""
+
+
+class Answers:
+    """What is known in a session. `asker` answers about one entity, `lister` what is asked of all of them meanwhile."""
+
+    def __init__(self, store: Store, ground: Ground, options: tuple[str, ...] = (), at: str = "") -> None:
+        self.ground, self.lines = ground, Lines(options, ground)
+        self.zone_name = store.tz
+        self.walk = Walk(pinned=at)
+        self.all, self.entities = EntityList(whole=False), EntityList(whole=False)
+        self.text, self.kind = "", ""
+        self.sort: Sort = "name"
+        self.following = False
+        self.head = store.snapshot.head
+        self.standing = ""
+        self.screen: Screen | None = None
+        self.problem: Exception | None = None
+        self._early: list[Answered] = []
+        self.asker = Asker(store, self._tell)
+        beside = store.reopened()
+        beside.snapshot = store.snapshot
+        self.lister = Asker(beside, self._tell)
+        self.deliver: Callable[[Answered], object] = self._early.append
+        self._begin()
+
+    def _begin(self) -> None:
+        names = self.ground.entities
+        self.asker.ask("first", lambda store: store.first_entities(*names, known_at=self.ground.known_at).arrow())
+        self._list()
+
+    def _list(self) -> None:
+        names, known = self.ground.entities, self.ground.known_at
+        self.lister.ask("entities", lambda store: store.entities(*names, known_at=known).arrow())
+        self.lister.ask("standing", questions.standing)
+
+    def _tell(self, answered: Answered) -> None:
+        self.deliver(answered)
+
+    def attach(self, screen: Screen, deliver: Callable[[Answered], object]) -> None:
+        """Let a screen show the session; `deliver` brings answers, from any thread, to `take`."""
+        self.screen = screen
+        self.deliver = deliver
+        early, self._early[:] = list(self._early), []
+        for answered in early:
+            deliver(answered)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is asked."""
+        return self.asker.busy or self.lister.busy
+
+    def end(self) -> None:
+        """Stop asking."""
+        self.asker.end()
+        self.lister.end()
+
+    def choose(self, entity: Entity, position: int | None = None) -> None:
+        """Show an entity: at the event at a position, else at the point that was typed, else at its last event."""
+        self.walk.chosen(entity)
+        if position is not None:
+            self.walk.pinned = ""
+        self.asker.drop("view", "settle", "blame", "change", "diff", "record")
+        self.asker.ask("walk", partial(load, self.ground, entity, self.walk.clock, self.walk.pinned, position))
+        self._shown()
+
+    def step(self, step: int) -> None:
+        """Put the cursor on a step."""
+        spot = self.walk.to_step(step)
+        if spot is not None:
+            self._say("")
+            self._see(spot)
+
+    def arrange(self, *, text: str | None = None, kind: str | None = None, sort: Sort | None = None) -> None:
+        """Filter and order the list of entities."""
+        self.text = self.text if text is None else text
+        self.kind = self.kind if kind is None else kind
+        self.sort = self.sort if sort is None else sort
+        self.entities = self.all.arranged(self.text, self.kind, self.sort)
+        if self.screen is not None:
+            self.screen.show_entities()
+
+    # What becomes of answers
+
+    def take(self, answered: Answered) -> None:
+        """Take an answer. Raises what is no problem of the data."""
+        problem = answered.problem
+        if problem is not None:
+            if not isinstance(problem, EsctlError | OSError):
+                raise problem
+            self._failed(answered.job.name, problem)
+            return
+        getattr(self, f"_take_{answered.job.name}")(answered.value)
+
+    def _failed(self, name: str, problem: EsctlError | OSError) -> None:
+        text = (
+            f"{problem.message}; {problem.hint}" if isinstance(problem, EsctlError) and problem.hint else str(problem)
+        )
+        self._say(f"error: {text}")
+        if name in ("walk", "view"):
+            self.walk.view = View(self.walk.spot, missing=f"error: {text}")
+            self._shown()
+
+    def _see(self, spot: Spot) -> None:
+        steps = self.walk.steps
+        if steps is not None:
+            self.asker.drop("settle")
+            self.asker.ask("view", lambda store: questions.see(store, self.ground, steps, spot))
+            self._shown()
+
+    def _take_first(self, table: Any) -> None:
+        if not self.all.whole:
+            self._listed(EntityList(table, whole=False))
+
+    def _take_entities(self, table: Any) -> None:
+        self._listed(EntityList(table))
+
+    def _listed(self, found: EntityList) -> None:
+        self.all = found
+        self.arrange()
+        if self.walk.entity is None and len(self.entities):
+            self.choose(self.entities.entity(0))
+
+    def _take_standing(self, text: str) -> None:
+        self.standing = text
+        self._shown()
+
+    def _take_walk(self, loaded: Loaded) -> None:
+        walk = self.walk
+        if loaded.steps.trail.entity != walk.entity or loaded.steps.clock != walk.clock:
+            return
+        self.head = loaded.head
+        moved = loaded.kept is not None and walk.spot != loaded.kept
+        walk.arrived(loaded.steps, walk.kept(loaded.steps) if moved else loaded.spot, loaded.view)
+        if moved:  # the log has grown while one went on
+            self._see(walk.spot)
+        if loaded.note:
+            self._say(loaded.note)
+        self._shown()
+
+    def _take_view(self, view: View) -> None:
+        self.walk.view = view
+        self._shown()
+
+    def _take_settle(self, view: View) -> None:
+        self.walk.spot, self.walk.view, self.walk.pinned = view.spot, view, view.spot.spec
+        self._shown()
+
+    def _take_diff(self, found: tuple[tuple[Spot, ...], list[Difference]]) -> None:
+        marks, rows = found
+        if marks == self.walk.marks:
+            self.walk.differences = tuple(rows)
+            self._shown()
+
+    def _take_blame(self, found: tuple[str, int | None]) -> None:
+        field, position = found
+        step = self.walk.steps.of_position(position) if self.walk.steps is not None else NO_EVENT
+        if step == NO_EVENT:
+            self._say(f"no event made {field}")
+        else:
+            self.step(step)
+            self._say(f"{field} is as it is since @{position}")
+
+    def _take_change(self, found: tuple[str, int, int | None]) -> None:
+        self._changed(*found)
+
+    def _changed(self, field: str, direction: int, step: int | None) -> None:
+        if step is None:
+            self._say(f"no {'later' if direction > 0 else 'earlier'} event changes {field}")
+        else:
+            self.step(step)
+
+    def _take_results(self, found: tuple[Results, Relation, list[Found]]) -> None:
+        results, relation, rows = found
+        results.relation = relation
+        results.rows += rows
+        results.ended = len(rows) < questions.PAGE
+        if self.screen is not None:
+            self.screen.show_results(results)
+
+    def _take_record(self, found: tuple[int, list[tuple[str, str]]]) -> None:
+        if self.screen is not None:
+            self.screen.show_record(found[1], self.lines.show(found[0]))
+
+    def _take_head(self, head: int) -> None:
+        entity, walk = self.walk.entity, self.walk
+        if head == self.head:
+            return
+        self._say(f"{head - self.head:,} more records")
+        if entity is None:
+            self.head = head
+        else:
+            self.asker.ask("walk", partial(reload, self.ground, entity, walk))
+        self.lister.ask("refresh", lambda store: store.refresh())
+        self._list()
+
+    def _take_refresh(self, _: None) -> None:
+        """Nothing is shown of that."""
+
+    def _say(self, text: str) -> None:
+        if self.screen is not None:
+            self.screen.say(text)
+
+    def _shown(self) -> None:
+        if self.screen is not None:
+            self.screen.show_walk()

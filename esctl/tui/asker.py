@@ -1,0 +1,106 @@
+"""Ask in threads, so that the screen never waits; of questions of one name the latest is answered."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from threading import Condition, Thread
+from typing import Any
+
+from msgspec import Struct
+
+from esctl.api import Store
+
+Ask = Callable[[Store], Any]
+
+
+class Job(Struct, frozen=True):
+    """A question under its name. `number` grows, so that an old answer is known for one."""
+
+    name: str
+    number: int
+    ask: Ask
+
+
+class Answered(Struct, frozen=True):
+    """What a job gave: a value, or what went wrong."""
+
+    job: Job
+    value: Any = None
+    problem: Exception | None = None
+
+
+class Asker:
+    """One thread over one store. `tell` is called in it with each answer that is still wanted."""
+
+    def __init__(self, store: Store, tell: Callable[[Answered], None]) -> None:
+        self.store = store
+        self._tell = tell
+        self._waiting: dict[str, Job] = {}
+        self._running: Job | None = None
+        self._latest: dict[str, int] = {}
+        self._count = 0
+        self._changed = Condition()
+        self._ended = False
+        Thread(target=self._run, daemon=True, name="esctl-ask").start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is asked that has no answer yet."""
+        with self._changed:
+            return self._running is not None or bool(self._waiting)
+
+    def ask(self, name: str, ask: Ask) -> None:
+        """Ask; a question of this name that has not begun is dropped, one that runs is answered before."""
+        with self._changed:
+            self._count += 1
+            self._waiting.pop(name, None)
+            self._waiting[name] = Job(name, self._count, ask)
+            self._latest[name] = self._count
+            self._changed.notify_all()
+
+    def drop(self, *names: str) -> None:
+        """Forget questions: what they still give is not told."""
+        with self._changed:
+            for name in names:
+                self._waiting.pop(name, None)
+                self._latest.pop(name, None)
+
+    def cancel(self) -> None:
+        """Stop what runs and forget what waits."""
+        with self._changed:
+            self._waiting.clear()
+            self._latest.clear()
+            running = self._running
+        if running is not None:
+            with contextlib.suppress(Exception):  # it may just have ended
+                self.store.session.connection.interrupt()
+
+    def end(self) -> None:
+        """Let the thread go."""
+        self.cancel()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended or bool(self._waiting))
+                if self._ended:
+                    return
+                job = self._running = self._waiting.pop(next(iter(self._waiting)))
+            answered = self._answer(job)
+            with self._changed:
+                wanted = self._latest.get(job.name, -1) >= job.number and not self._ended
+            if wanted:
+                self._tell(answered)
+            with self._changed:
+                self._running = None
+                self._changed.notify_all()
+
+    def _answer(self, job: Job) -> Answered:
+        try:
+            return Answered(job, job.ask(self.store))
+        except Exception as problem:
+            return Answered(job, problem=problem)

@@ -1,0 +1,118 @@
+"""The list of entities: asked once, kept as columns, of which only the rows that are seen become values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from msgspec import Struct
+
+from esctl.tui.values import Entity, Sort
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow as pa
+
+SORTS: tuple[Sort, ...] = ("name", "events", "first", "last")
+
+
+class Listed(Struct, frozen=True):
+    """One row of the list. Times are microseconds since the epoch."""
+
+    entity: Entity
+    events: int
+    first: int | None
+    last: int | None
+
+
+class EntityList:
+    """Entities in the order and the selection that are asked for. `whole` is false while only the first are known."""
+
+    def __init__(self, table: pa.Table | None = None, *, whole: bool = True) -> None:
+        self.table = None if table is None else table.combine_chunks()
+        self.whole = whole
+        self.rows: npt.NDArray[np.int64] = np.arange(self.total, dtype=np.int64)
+
+    @property
+    def total(self) -> int:
+        """How many there are without a filter."""
+        return 0 if self.table is None else int(self.table.num_rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def listed(self, index: int) -> Listed:
+        """Return a row."""
+        assert self.table is not None
+        row = int(self.rows[index])
+        cells = {name: self.table[name][row] for name in ("events", "first", "last")}
+        first, last = (cells[name].value if cells[name].is_valid else None for name in ("first", "last"))
+        return Listed(self.entity(index), int(cells["events"].as_py()), first, last)
+
+    def entity(self, index: int) -> Entity:
+        """Return the entity of a row."""
+        assert self.table is not None
+        row = int(self.rows[index])
+        return Entity(self.table["entity"][row].as_py(), self.table["kind"][row].as_py() or "")
+
+    def kinds(self) -> list[str]:
+        """Return the kinds, by name."""
+        import pyarrow.compute as pc
+
+        if self.table is None:
+            return []
+        return sorted(kind for kind in pc.unique(self.table["kind"]).to_pylist() if kind is not None)
+
+    def index_of(self, entity: Entity | None) -> int | None:
+        """Return the row of an entity; None where it is not listed."""
+        import pyarrow.compute as pc
+
+        if entity is None or self.table is None:
+            return None
+        same = pc.and_(pc.equal(self.table["entity"], entity.name), pc.equal(self.table["kind"], entity.kind))
+        at = pc.index(same, True).as_py()
+        found: list[int] = np.flatnonzero(self.rows == at).tolist() if at >= 0 else []
+        return found[0] if found else None
+
+    def arranged(self, text: str = "", kind: str = "", sort: Sort = "name") -> EntityList:
+        """Return the entities whose name holds a text, or matches it if it has wildcards, in an order.
+
+        By name is as `esctl entities` lists them, by kind first; by numbers and times the greatest come first.
+        """
+        found = EntityList(self.table, whole=self.whole)
+        if self.table is None:
+            return found
+        found.rows = _sorted(self.table, _chosen(self.table, text, kind), sort)
+        return found
+
+
+def _chosen(table: Any, text: str, kind: str) -> npt.NDArray[np.int64]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    mask = pa.array(np.ones(table.num_rows, dtype=bool))
+    if kind:
+        mask = pc.and_(mask, pc.equal(table["kind"], kind))
+    if "*" in text or "?" in text:
+        mask = pc.and_(mask, pc.match_like(table["entity"], _like(text)))
+    elif text:
+        mask = pc.and_(mask, pc.match_substring(table["entity"], text))
+    mask = mask.combine_chunks() if isinstance(mask, pa.ChunkedArray) else mask
+    return np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False)).astype(np.int64)
+
+
+def _like(glob: str) -> str:
+    escaped = glob.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%").replace("?", "_")
+
+
+def _sorted(table: Any, rows: npt.NDArray[np.int64], sort: Sort) -> npt.NDArray[np.int64]:
+    import pyarrow.compute as pc
+
+    if sort == "name":
+        return rows
+    keys: Sequence[tuple[str, str]] = [(sort, "descending")]
+    order = pc.sort_indices(table.select([sort]).take(rows), sort_keys=keys)
+    found: npt.NDArray[np.int64] = rows[order.to_numpy()]
+    return found

@@ -1,0 +1,88 @@
+"""The command lines that give what is on the screen. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from esctl.errors import shell_word
+from esctl.output.text import visible
+from esctl.tui.values import Entity, Ground, Spot
+
+
+def word(text: str) -> str:
+    """Write a word for a shell; one whose characters would act is quoted as bash and zsh read `$'...'`."""
+    if visible(text) == text:
+        return shell_word(text)
+    parts = []
+    for character in text:
+        if visible(character) != character:
+            parts += [f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape")]
+        else:
+            parts.append("\\" + character if character in "\\'" else character)
+    return f"$'{''.join(parts)}'"
+
+
+class Lines:
+    """Writes command lines for one session: `options` are those that each must have too (`--store`, `--tz`)."""
+
+    def __init__(self, options: Sequence[str], ground: Ground) -> None:
+        self._options, self._ground = tuple(options), ground
+
+    def entities(self, names: Sequence[str]) -> str:
+        """Write the command of the list of entities."""
+        return self._line("entities", [], {"--known-at": self._ground.known_at}, names, folded=False)
+
+    def replay(self, entity: Entity, spot: Spot) -> str:
+        """Write the command of a state."""
+        return self._line("replay", [], self._bounds(spot), [entity.name])
+
+    def audit(self, entity: Entity, spot: Spot | None = None) -> str:
+        """Write the command of a trail; by what was known, as it was at a spot."""
+        known = spot is not None and spot.clock == "known"
+        bounds: dict[str, str | None] = {"--known-at": self._ground.known_at}
+        bounds = self._bounds(spot) if spot is not None and known else bounds
+        return self._line("audit", [], bounds, [entity.name])
+
+    def diff(self, entity: Entity, one: Spot, other: Spot) -> str:
+        """Write the command of the difference between two spots of one clock."""
+        if one.clock == "known":
+            return self._line("diff", [other.spec], {"--known-at": one.spec}, [entity.name])
+        return self._line("diff", [one.spec, other.spec], {"--known-at": self._ground.known_at}, [entity.name])
+
+    def blame(self, entity: Entity, field: str, spot: Spot) -> str:
+        """Write the command of who made a field what it is."""
+        return self._line("blame", [], {"--field": field, **self._bounds(spot)}, [entity.name])
+
+    def when(self, predicate: str, names: Sequence[str], known_at: str) -> str:
+        """Write the command of the moments at which a condition held."""
+        return self._line("when", [predicate, *names], {"--every": None, "--known-at": known_at})
+
+    def trace(self, name: str) -> str:
+        """Write the command of the events that are tied to one."""
+        return self._line("trace", [name], {"--known-at": self._ground.known_at}, folded=False)
+
+    def show(self, position: int) -> str:
+        """Write the command of one event."""
+        return self._line("show", [f"@{position}"], {}, folded=False)
+
+    def _bounds(self, spot: Spot) -> dict[str, str | None]:
+        if spot.clock == "known":
+            return {"--known-at": spot.spec}
+        return {"--at": spot.spec, "--known-at": self._ground.known_at}
+
+    def _line(
+        self,
+        command: str,
+        arguments: Sequence[str],
+        options: dict[str, str | None],
+        names: Sequence[str] = (),
+        *,
+        folded: bool = True,
+    ) -> str:
+        words = ["esctl", *self._options, command]
+        for name, value in options.items():
+            words += [name] if value is None else [name, value] if value else []
+        words += ["-p", self._ground.projection] if folded and self._ground.projection else []
+        given = [*arguments, *names]
+        words += ["--", *given] if any(each.startswith("-") for each in given) else given
+        return " ".join(map(word, words))

@@ -1,0 +1,76 @@
+"""How texts and times look on the screen: inert, of a width in cells, with an ellipsis where they are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, tzinfo
+
+from rich.cells import cell_len, set_cell_size
+
+from esctl.output.text import visible
+
+Part = tuple[str, str]
+"""Text and its style. It is inert already: made by `plain`, or of our own words."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST = 4000
+"""Characters of a text that are looked at: no line of a screen has more."""
+
+
+def plain(text: str) -> str:
+    """Return text from a log so that no character of it acts, as one line."""
+    return visible(text[:_LONGEST])
+
+
+def width_of(text: str) -> int:
+    """Return the cells that a text takes."""
+    return cell_len(text)
+
+
+def fitted(text: str, width: int, *, right: bool = False) -> str:
+    """Return a text in just so many cells: filled up, or cut with an ellipsis."""
+    if width <= 0:
+        return ""
+    size = cell_len(text)
+    if size <= width:
+        fill = " " * (width - size)
+        return fill + text if right else text + fill
+    return set_cell_size(text, width - 1) + "…"
+
+
+def clipped(parts: Iterable[Part], width: int) -> list[Part]:
+    """Return the parts that fit into so many cells; the last is cut with an ellipsis."""
+    found: list[Part] = []
+    for text, style in parts:
+        size = cell_len(text)
+        if size > width:
+            return [*found, (fitted(text, width), style)] if width > 0 else found
+        found.append((text, style))
+        width -= size
+    return found
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return inert text in lines of at most so many cells."""
+    lines, line, size = [], "", 0
+    for character in text:
+        wide = cell_len(character)
+        if size + wide > width and line:
+            lines.append(line)
+            line, size = "", 0
+        line, size = line + character, size + wide
+    return [*lines, line]
+
+
+def moment(instant: int | None, zone: tzinfo, *, short: bool = False) -> str:
+    """Write microseconds since the epoch as local time, without what is zero; `short`: to the second."""
+    if instant is None:
+        return "—"
+    try:
+        local = (_EPOCH + timedelta(microseconds=instant)).astimezone(zone).replace(tzinfo=None)
+    except (OverflowError, ValueError):
+        return f"{instant} µs"
+    text = local.isoformat(" ", "seconds")
+    if short or not local.microsecond:
+        return text
+    return f"{text}.{local.microsecond:06d}".removesuffix("000")

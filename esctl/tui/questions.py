@@ -1,0 +1,251 @@
+"""Ask the store what is on the screen. Each function runs in a thread of its own and gives values."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from esctl.api import Relation, Store
+from esctl.output import Target, write
+from esctl.output.writers.changes import compact, parse_exact
+from esctl.timespec import parse_as_of, written
+from esctl.tui.trail import Steps, Trail
+from esctl.tui.values import NO_EVENT, Clock, Difference, Entity, Event, Field, Found, Ground, Spot, View
+
+PAGE = 200
+"""Rows of results asked for at a time."""
+
+
+def rows_of(relation: Relation, columns: Sequence[str], offset: int = 0, limit: int | None = None) -> list[Any]:
+    """Return rows as objects of JSON, numbers as texts that `compact` writes as they stood."""
+    answer = relation.answer
+    if offset:
+        answer = replace(answer, sql=f"SELECT * FROM ({answer.sql}) OFFSET {int(offset)}", flat_sql="", ready=None)
+    buffer = io.BytesIO()
+    tz = relation.scope.tz if relation.scope is not None else "UTC"
+    write(answer, Target("jsonl", buffer, tz=tz, columns=tuple(columns), limit=limit))
+    return [parse_exact(line.decode()) for line in buffer.getvalue().splitlines()]
+
+
+def own_rows(relation: Relation, entity: Entity, columns: Sequence[str]) -> list[Any]:
+    """Return the rows of one entity: a name may be of several kinds, and one with wildcards matches others too."""
+    rows = rows_of(relation, ("entity", "kind", *columns))
+    return [row for row in rows if (row["entity"], row["kind"]) == (entity.name, entity.kind)]
+
+
+def load_trail(store: Store, ground: Ground, entity: Entity, known_at: str = "") -> Trail:
+    """Return the trail of an entity; of one that a query folds, its events."""
+    names = ["position", "time", "recorded_at", "type", "actor", "id", "role"]
+    known = known_at or ground.known_at
+    table = _own(store.audit(entity.name, known_at=known, projection=ground.projection), entity, [*names, "changes"])
+    if table.num_rows:
+        return Trail(entity, table)
+    events = store.events(entity.name, known_at=known, where="invalid IS NULL AND duplicate_of IS NULL")
+    return Trail(entity, _own(events, entity, names), stepped=False)
+
+
+def _own(relation: Relation, entity: Entity, columns: Sequence[str]) -> Any:
+    import pyarrow.compute as pc
+
+    table = relation.arrow()
+    mine = pc.and_(pc.equal(table["entity"], entity.name), pc.equal(table["kind"], entity.kind))
+    return table.filter(mine).select(list(columns)).combine_chunks()
+
+
+def see(store: Store, ground: Ground, steps: Steps, spot: Spot) -> View:
+    """Return the state at a spot, with what the last event in it changed."""
+    entity = steps.trail.entity
+    view, fields = _state(store, ground, entity, spot)
+    if spot.clock == "known":
+        before = _state(store, ground, entity, replace(spot, spec=steps.spec(max(spot.step - 1, NO_EVENT))))[1]
+        trail = load_trail(store, ground, entity, spot.spec)
+        changes = {int(at): trail.text("changes", row) for row, at in enumerate(trail.positions)}
+        return replace(view, fields=compared(before, fields), changes=changes)
+    if not steps.trail.stepped:
+        before = _state(store, ground, entity, replace(spot, spec=steps.spec(max(spot.step - 1, NO_EVENT))))[1]
+        return replace(view, fields=compared(before, fields))
+    if spot.step == NO_EVENT:
+        return view
+    made = {change.field: change for change in steps.trail.changes(int(steps.rows[spot.step]))}
+    marked = [
+        Field(name, value, made[name].before, True) if name in made else Field(name, value)
+        for name, value in fields.items()
+    ]
+    gone = [Field(c.field, None, c.before, True) for c in made.values() if c.field not in fields]
+    return replace(view, fields=(*marked, *gone))
+
+
+def _state(store: Store, ground: Ground, entity: Entity, spot: Spot) -> tuple[View, dict[str, str]]:
+    known = spot.clock == "known"
+    states = store.replay(
+        entity.name,
+        at="" if known else spot.spec,
+        known_at=spot.spec if known else ground.known_at,
+        projection=ground.projection,
+        deleted=True,
+    )
+    rows = own_rows(states, entity, ["state", "version", "position"])
+    if not rows:
+        return View(spot, missing="no state yet: there is no event before"), {}
+    state, version = rows[0]["state"], rows[0]["version"]
+    number = int(version) if version is not None else None
+    if state is None:
+        return View(spot, missing="deleted", version=number), {}
+    fields = {name: compact(value) for name, value in state.items()}
+    return View(spot, tuple(Field(*each) for each in fields.items()), version=number), fields
+
+
+def compared(before: dict[str, str], after: dict[str, str]) -> tuple[Field, ...]:
+    """Return the fields of a state, those that were otherwise before marked, and those that are gone."""
+    fields = [
+        Field(name, value, before.get(name), True) if before.get(name) != value else Field(name, value)
+        for name, value in after.items()
+    ]
+    return (*fields, *(Field(name, None, value, True) for name, value in before.items() if name not in after))
+
+
+def settle(store: Store, ground: Ground, steps: Steps, clock: Clock, text: str) -> Spot:
+    """Read a point as `--at` or `--known-at` takes it. Raises UsageError or NotFoundError for one that is none.
+
+    What is relative to now is fixed. The step is that of the last event within the point.
+    """
+    known = clock == "known"
+    point = parse_as_of(text, "--known-at" if known else "--at", tz=store.tz)
+    spot = Spot(clock, written(point), free=True)
+    entity = steps.trail.entity
+    if known:
+        limits = store.audit(entity.name, known_at=spot.spec, projection=ground.projection)
+        known_rows = own_rows(limits, entity, ["position"])
+        positions = [int(row["position"]) for row in known_rows]
+        return replace(spot, step=steps.of_position(max(positions, default=None)))
+    states = store.replay(
+        entity.name, at=spot.spec, known_at=ground.known_at, projection=ground.projection, deleted=True
+    )
+    rows = own_rows(states, entity, ["position"])
+    return replace(spot, step=steps.of_position(int(rows[0]["position"]) if rows else None))
+
+
+def differences(store: Store, ground: Ground, entity: Entity, one: Spot, other: Spot) -> list[Difference]:
+    """Return what differs between two spots of one clock."""
+    if one.clock == "known":
+        found = store.diff_known(one.spec, other.spec, entity.name, projection=ground.projection)
+    else:
+        found = store.diff(one.spec, other.spec, entity.name, known_at=ground.known_at, projection=ground.projection)
+    rows = own_rows(found, entity, ["change", "field", "before", "after", "positions"])
+    return [
+        Difference(
+            row["change"],
+            row["field"] if row["field"] is not None else "",
+            _json(row["before"]),
+            _json(row["after"]),
+            tuple(int(position) for position in row["positions"] or ()),
+        )
+        for row in rows
+    ]
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else compact(value)
+
+
+def blamed(store: Store, ground: Ground, entity: Entity, field: str, spot: Spot) -> int | None:
+    """Return the position of the event that made a field what it is at a spot; None: the state has no such field."""
+    known = spot.clock == "known"
+    found = store.blame(
+        entity.name,
+        field=field,
+        at="" if known else spot.spec,
+        known_at=spot.spec if known else ground.known_at,
+        projection=ground.projection,
+    )
+    rows = own_rows(found, entity, ["field", "position"])
+    return next((int(row["position"]) for row in rows if row["field"] == field), None)
+
+
+def next_known_change(store: Store, ground: Ground, steps: Steps, field: str, step: int, direction: int) -> int | None:
+    """Return the next step by what was known at which a field became another, of those whose event touched it."""
+    entity = steps.trail.entity
+
+    def value(at: int) -> str | None:
+        return _state(store, ground, entity, Spot("known", steps.spec(at)))[1].get(field)
+
+    touching = store.audit(entity.name, field=field, known_at=ground.known_at, projection=ground.projection)
+    touched = sorted(steps.of_position(int(row["position"])) for row in own_rows(touching, entity, ["position"]))
+    ahead = [at for at in touched if (at - step) * direction > 0]
+    return next((at for at in ahead[::direction] if value(at) != value(at - 1)), None)
+
+
+def moments(store: Store, ground: Ground, predicate: str, names: Sequence[str], known_at: str) -> Relation:
+    """Return the intervals in which a condition held."""
+    known = known_at or ground.known_at
+    return store.when(predicate, *names, which="every", known_at=known, projection=ground.projection)
+
+
+def moments_page(relation: Relation, offset: int) -> list[Found]:
+    """Return a page of intervals."""
+    names = ("entity", "kind", "start", "end", "position", "type", "actor", "end_position")
+    return [
+        Found(
+            (
+                _told(row["start"]),
+                _told(row["end"]) if row["end_position"] is not None else "still",
+                *(row[name] or "" for name in ("entity", "type", "actor")),
+            ),
+            Entity(row["entity"], row["kind"]),
+            int(row["position"]),
+        )
+        for row in rows_of(relation, names, offset, PAGE)
+    ]
+
+
+def _told(time: str | None) -> str:
+    """Shorten a time of an answer to the second, for people."""
+    return "" if time is None else time[:19].replace("T", " ")
+
+
+def traced(store: Store, ground: Ground, position: int) -> Relation:
+    """Return the events that are tied to one."""
+    return store.trace(f"@{position}", known_at=ground.known_at)
+
+
+def trace_page(relation: Relation, offset: int) -> list[Found]:
+    """Return a page of tied events."""
+    names = ("position", "time", "tree", "entity", "kind", "actor", "link")
+    return [
+        Found(
+            (
+                f"@{row['position']}",
+                _told(row["time"]),
+                *(row[name] or "" for name in ("tree", "entity", "actor", "link")),
+            ),
+            Entity(row["entity"], row["kind"]) if row["entity"] is not None else None,
+            int(row["position"]),
+        )
+        for row in rows_of(relation, names, offset, PAGE)
+    ]
+
+
+def record(store: Store, event: Event) -> list[tuple[str, str]]:
+    """Return all that the log has of an event, by name, texts as they are and other values as JSON."""
+    wanted = f"position = {event.position}"
+    names = ("position", "source", "offset", "time", "recorded_at", "id", "type", "kind", "entity", "role", "actor",
+             "sequence", "correlation", "causation", "data")  # fmt: skip
+    rows = rows_of(store.events(where=wanted), names, 0, PAGE)
+    return [
+        (name, value if isinstance(value, str) else compact(value))
+        for row in rows
+        for name, value in row.items()
+        if value is not None
+    ]
+
+
+def standing(store: Store) -> str:
+    """Tell what of the log is in no entity's trail; empty: nothing."""
+    (row,) = store.status().rows()
+    counts = {name: int(row[name] or 0) for name in ("without_entity", "invalid", "conflicts")}
+    words = {"without_entity": "of no entity", "invalid": "invalid", "conflicts": "conflicting"}
+    told = [f"{count:,} {words[name]}" for name, count in counts.items() if count]
+    return f"{', '.join(told)}: esctl doctor" if told else ""

@@ -1,0 +1,167 @@
+"""What each key asks. Knows no widgets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from esctl.api import Relation, Store
+from esctl.tui import questions
+from esctl.tui.answers import Answers
+from esctl.tui.entity_list import SORTS
+from esctl.tui.results import Results
+from esctl.tui.values import NO_EVENT, Found, View
+
+
+class Session(Answers):
+    """A session over a store: what it knows, and what the keys do."""
+
+    def beside(self, direction: int) -> None:
+        """Step to the event before (-1) or after (1)."""
+        self.step(self.walk.beside(direction))
+
+    def go(self, text: str) -> None:
+        """Put the cursor on a point as `--at` takes it (`--known-at`, by the clock of what was known)."""
+        steps = self.walk.steps
+        if steps is None:
+            self._say("there is no entity to go in")
+            return
+
+        def settled(store: Store) -> View:
+            return questions.see(
+                store, self.ground, steps, questions.settle(store, self.ground, steps, steps.clock, text)
+            )
+
+        self.asker.drop("view")
+        self.asker.ask("settle", settled)
+
+    def turn(self) -> None:
+        """Switch between the clocks."""
+        walk = self.walk
+        if walk.steps is not None:
+            walk.turned(walk.steps.trail)
+            self._see(walk.spot)
+            told = "by when records came: the state is what was known then" if walk.clock == "known" else (
+                "by when events happened"
+            )  # fmt: skip
+            self._say(told)
+
+    def mark(self) -> None:
+        """Mark the cursor; two marks are compared."""
+        walk = self.walk
+        if walk.steps is None or walk.entity is None:
+            return
+        marks = walk.mark()
+        self._shown()
+        if len(marks) < 2:
+            self._say(f"A is {marks[0].spec}: go on, and mark B")
+            return
+        self._say("Esc: back to the state")
+        entity = walk.entity
+        self.asker.ask(
+            "diff", lambda store: (marks, questions.differences(store, self.ground, entity, marks[0], marks[1]))
+        )
+
+    def escape(self) -> None:
+        """Leave the difference, take marks back, stop what is asked."""
+        if self.walk.unmark():
+            self._shown()
+        elif self.asker.busy:
+            self.asker.cancel()
+            self._say("stopped")
+
+    def blame(self, field: str) -> None:
+        """Go to the event that made a field what it is."""
+        entity, spot = self.walk.entity, self.walk.spot
+        if entity is not None and self.walk.steps is not None:
+            self.walk.field = field
+            self.asker.ask("blame", lambda store: (field, questions.blamed(store, self.ground, entity, field, spot)))
+
+    def change(self, field: str, direction: int) -> None:
+        """Go to the next (1) or the previous (-1) change of a field."""
+        steps, walk = self.walk.steps, self.walk
+        if steps is None or not field:
+            self._say("choose a field of the state first")
+            return
+        walk.field = field
+        begun = walk.spot.step + (1 if direction < 0 and walk.beside(-1) == walk.spot.step else 0)
+        if walk.clock == "known":
+            self.asker.ask(
+                "change",
+                lambda store: (
+                    field, direction,
+                    questions.next_known_change(store, self.ground, steps, field, begun, direction),
+                ),
+            )  # fmt: skip
+        else:
+            self._changed(field, direction, steps.changing(field, begun, direction))
+
+    def find(self, text: str) -> None:
+        """Go to the next event that has a text."""
+        found = self.walk.steps.matching(text, self.walk.spot.step) if self.walk.steps is not None else None
+        if found is None:
+            self._say(f"no event has {text!r} in its type, actor, id or changes")
+        else:
+            self.step(found)
+
+    def when(self, predicate: str, everywhere: bool) -> None:
+        """List the intervals in which a condition held, of the entity or of all of the list."""
+        entity = self.walk.entity
+        names = self.ground.entities if everywhere or entity is None else (entity.name,)
+        known = self.walk.spot.spec if self.walk.clock == "known" and not everywhere else ""
+        results = Results(
+            f"when {predicate}", ("start", "end", "entity", "type", "actor"),
+            self.lines.when(predicate, names, known or self.ground.known_at), questions.moments_page,
+        )  # fmt: skip
+        self._results(results, lambda store: questions.moments(store, self.ground, predicate, names, known))
+
+    def trace(self) -> None:
+        """List the events that are tied to the one at the cursor."""
+        position = self.walk.position
+        if position is None:
+            self._say("there is no event at the cursor")
+            return
+        heads = ("at", "time", "tree", "entity", "actor", "link")
+        results = Results(f"trace @{position}", heads, self.lines.trace(f"@{position}"), questions.trace_page)
+        self._results(results, lambda store: questions.traced(store, self.ground, position))
+
+    def _results(self, results: Results, ask: Callable[[Store], Relation]) -> None:
+        def asked(store: Store) -> tuple[Results, Relation, list[Found]]:
+            relation = ask(store)
+            return results, relation, results.page(relation, 0)
+
+        self._say(f"asking: {results.command}")
+        self.asker.ask("results", asked)
+
+    def more(self, results: Results) -> None:
+        """Read the next page of results."""
+        relation = results.relation
+        if relation is not None and not results.ended:
+            count = len(results.rows)
+            self.asker.ask("results", lambda store: (results, relation, results.page(relation, count)))
+
+    def record(self) -> None:
+        """Show all of the event at the cursor."""
+        steps, spot = self.walk.steps, self.walk.spot
+        if steps is not None and spot.step != NO_EVENT:
+            event = steps.event(spot.step)
+            self.asker.ask("record", lambda store: (event.position, questions.record(store, event)))
+
+    def next_sort(self) -> None:
+        """Order the list by the next quantity."""
+        self.arrange(sort=SORTS[(SORTS.index(self.sort) + 1) % len(SORTS)])
+
+    def next_kind(self) -> None:
+        """Show the next kind alone, and after the last all."""
+        kinds = ["", *self.all.kinds()]
+        self.arrange(kind=kinds[(kinds.index(self.kind) + 1) % len(kinds)] if self.kind in kinds else "")
+
+    def follow(self) -> None:
+        """Follow the log as it grows, or stop."""
+        self.following = not self.following
+        self._say("following the log; the cursor stays" if self.following else "no longer following")
+        self._shown()
+
+    def look(self) -> None:
+        """See whether the log has grown."""
+        if self.following and not self.busy:
+            self.asker.ask("head", lambda store: store.reopened().snapshot.head)

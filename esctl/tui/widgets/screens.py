@@ -1,0 +1,154 @@
+"""What lies over the browser: results, all of an event, the keys."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.message import Message
+from textual.screen import ModalScreen
+
+from esctl.tui.look import Part, plain, wrapped
+from esctl.tui.results import Results
+from esctl.tui.values import Found
+from esctl.tui.widgets.panes import ResultRows, TextRows
+from esctl.tui.widgets.rows import Bar, Nothing, Rows
+
+KEYS = (
+    ("→ ←", "the next event, the one before (also in the list of events: ↓ ↑)"),
+    ("Tab", "go round: entities, state, events"),
+    ("g", "go to a point: a time, a date (its end), @123, seq:9, version:5, id:evt-9, now, '2h ago'"),
+    ("m", "mark A, then B: what differs between them; Esc takes the marks back"),
+    ("Enter", "on a field: the event that made it so; on a difference: the last event that did it"),
+    ("n N", "the next change of the chosen field, and the one before"),
+    ("/", "entities: only names that hold a text, or match it (* and ?); events: the next that has it; state: a field"),
+    ("s", "order the entities by name, events, first, last"),
+    ("K", "one kind of entities after another"),
+    ("w W", "when a condition on the state held (balance < 0): of this entity, of all"),
+    ("t", "the events that are tied to this one"),
+    ("v", "all of this event; of a field in the state, its whole value"),
+    ("k", "by when events happened, or by when their records came (what was known)"),
+    ("f", "follow the log as it grows; the cursor stays"),
+    ("y", "copy the command line that gives what is shown"),
+    ("Home End", "the first and the last row; Page Up and Page Down too"),
+    ("mouse", "click a row, twice to enter it; click the time bar to go there"),
+    ("? q", "these keys; quit"),
+)
+
+
+class Lying(ModalScreen[None]):
+    """A list over the browser, with a line above and one below."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", show=False),
+        Binding("y", "copy", show=False),
+    ]
+
+    def __init__(self, title: str, hint: str, command: str = "") -> None:
+        super().__init__()
+        self._title, self._hint, self._command = title, hint, command
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        with Vertical(id="lying"):
+            yield Bar("lying-title")
+            yield Bar("lying-heads")
+            yield Rows("lying-rows")
+            yield Bar("lying-hint")
+
+    def on_mount(self) -> None:
+        """Fill in."""
+        self.query_one("#lying-title", Bar).show([(plain(self._title), "bold reverse")])
+        self.query_one("#lying-hint", Bar).show([(self._hint, "dim")])
+        self.query_one(Rows).focus()
+        self.fill()
+
+    def fill(self) -> None:
+        """Show the rows."""
+
+    async def action_dismiss(self, result: None = None) -> None:
+        """Close."""
+        self.dismiss(None)
+
+    def action_copy(self) -> None:
+        """Copy the command line."""
+        if self._command:
+            self.app.copy_to_clipboard(self._command)
+            self.query_one("#lying-hint", Bar).show([("copied: ", "bold"), (plain(self._command), "")])
+
+
+class ResultsScreen(Lying):
+    """A list of results: Enter goes to the event, the end of it reads on."""
+
+    class Followed(Message):
+        """A result was entered."""
+
+        def __init__(self, found: Found) -> None:
+            super().__init__()
+            self.found = found
+
+    class Wanted(Message):
+        """More rows are wanted."""
+
+        def __init__(self, results: Results) -> None:
+            super().__init__()
+            self.results = results
+
+    def __init__(self, results: Results) -> None:
+        super().__init__(results.title, "Enter: go there · y: copy the command · Esc: back", results.command)
+        self.results = results
+
+    def fill(self) -> None:
+        """Show the rows that are known."""
+        rows = self.query_one(Rows)
+        found = ResultRows(self.results.heads, self.results.rows)
+        more = "" if self.results.ended else " and more"
+        count = f"{len(self.results.rows):,}{more}"
+        self.query_one("#lying-title", Bar).show([(f"{plain(self._title)} · {count}", "bold reverse")])
+        self.query_one("#lying-heads", Bar).show([("  ", ""), *found.heads()])
+        rows.show(found if len(found) else Nothing("there is none"), max(rows.cursor, 0))
+
+    def on_rows_moved(self, message: Rows.Moved) -> None:
+        """Read on near the end."""
+        message.stop()
+        if message.index >= len(self.results.rows) - 20 and not self.results.ended:
+            self.post_message(self.Wanted(self.results))
+
+    def on_rows_entered(self, message: Rows.Entered) -> None:
+        """Go to a result."""
+        message.stop()
+        self.dismiss(None)
+        self.app.post_message(self.Followed(self.results.rows[message.index]))
+
+
+class TextScreen(Lying):
+    """Names and texts, each over as many lines as it takes."""
+
+    def __init__(self, title: str, rows: list[tuple[str, str]], command: str = "") -> None:
+        copying = " · y: copy the command" if command else ""
+        super().__init__(title, f"↑ ↓: scroll{copying} · Esc: back", command)
+        self._rows = rows
+
+    def fill(self) -> None:
+        """Wrap the texts to the width there is."""
+        width = max(self.app.size.width - 8, 20)
+        names = max(len(plain(name)) for name, _ in self._rows) if self._rows else 0
+        names = min(names, width // 3)
+        lines: list[Part] = []
+        for name, text in self._rows:
+            for number, line in enumerate(wrapped(plain_all(text), width - names - 4)):
+                lines.append((f"{plain(name) if not number else '':{names}}  {line}", ""))
+        self.query_one(Rows).show(TextRows(lines), 0)
+
+    def on_resize(self) -> None:
+        """Wrap anew."""
+        self.fill()
+
+
+def plain_all(text: str) -> str:
+    """Return text from a log so that no character acts, however long it is up to a million characters."""
+    from esctl.output.text import visible
+
+    return visible(text[:1_000_000])

@@ -1,0 +1,219 @@
+"""What is shown where: the panes of the browser, over a session."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import TypeVar
+
+from textual.app import App, ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input
+
+from esctl.engine.zones import find_zone
+from esctl.tui.asker import Answered
+from esctl.tui.look import Part, moment, plain
+from esctl.tui.results import Results
+from esctl.tui.session import Session
+from esctl.tui.values import View
+from esctl.tui.widgets.panes import DifferenceRows, EntityRows, FieldRows, TrailRows
+from esctl.tui.widgets.rows import Bar, Nothing, Rows, Source
+from esctl.tui.widgets.screens import ResultsScreen, TextScreen
+from esctl.tui.widgets.style import CSS
+from esctl.tui.widgets.timebar import TimeBar
+
+W = TypeVar("W", bound=Widget)
+FOLLOW_SECONDS = 0.5
+NARROW = 100
+"""Columns of a terminal below which the list of entities makes room while another pane has the focus."""
+FEW_HINTS = "→ step  g go  m mark  ⏎ blame  n change  / find  w when  k clock  y copy  ? keys"
+HINTS = "←→ step  g go  m mark  ⏎ blame  nN change  / find  w when  t trace  v event  k clock  f follow  y copy  ? keys"
+
+
+class Arrived(Message):
+    """An answer came."""
+
+    def __init__(self, answered: Answered) -> None:
+        super().__init__()
+        self.answered = answered
+
+
+class Shown(App[None]):
+    """The panes."""
+
+    CSS = CSS
+    ENABLE_COMMAND_PALETTE = False
+    ALLOW_SELECT = False
+    TITLE = "esctl browse"
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.zone: tzinfo = find_zone(session.zone_name)
+        self.theme = "ansi-dark"
+        self.said = ""
+        self.failure: Exception | None = None
+        self._pane = "entities"
+
+    def compose(self) -> ComposeResult:
+        """Lay out."""
+        yield Bar("head")
+        with Horizontal(id="main"):
+            with Vertical(id="left"):
+                yield Bar("entities-title")
+                yield Rows("entities")
+            with Vertical(id="right"):
+                yield Bar("state-title")
+                yield Rows("state")
+                yield Bar("trail-title")
+                yield Rows("trail")
+        yield TimeBar("bar")
+        yield Bar("status")
+        yield Input(id="prompt", compact=True, select_on_focus=False)
+        yield Bar("keys")
+
+    def on_mount(self) -> None:
+        """Begin."""
+        self.part("prompt", Input).display = False
+        self.rows("entities").focus()
+        self.session.attach(self, lambda answered: self.post_message(Arrived(answered)))
+        self.set_interval(FOLLOW_SECONDS, self.session.look)
+        self.show_entities()
+        self.show_walk()
+
+    def _handle_exception(self, error: Exception) -> None:
+        """Keep what went wrong for the command to report: Textual would print it with whatever is in it."""
+        self.failure = error
+        super()._handle_exception(error)
+        self._exit_renderables.clear()
+
+    def on_unmount(self) -> None:
+        """End."""
+        self.session.end()
+
+    def on_arrived(self, message: Arrived) -> None:
+        """Take an answer."""
+        self.session.take(message.answered)
+
+    def on_resize(self) -> None:
+        """Use the width there is."""
+        self._fit()
+
+    def _fit(self) -> None:
+        narrow = self.size.width < NARROW
+        self.part("left", Vertical).display = not narrow or self._pane == "entities"
+        self.part("keys", Bar).show([(FEW_HINTS if narrow else HINTS, "dim")])
+
+    def part(self, name: str, kind: type[W]) -> W:
+        """Return a part of the browser, whatever lies over it."""
+        return self.screen_stack[0].query_one(f"#{name}", kind)
+
+    def rows(self, name: str) -> Rows:
+        """Return the list of a pane."""
+        return self.part(name, Rows)
+
+    def pane(self) -> str:
+        """Return the name of the pane that has the focus."""
+        focused = self.screen_stack[0].focused
+        return focused.id or "" if isinstance(focused, Rows) else self._pane
+
+    def close_prompt(self) -> None:
+        """Close the prompt, if it is open."""
+
+    # What is shown
+
+    def show_entities(self) -> None:
+        """Show the list of entities."""
+        session, found = self.session, self.session.entities
+        source: Source = EntityRows(found, session.sort, self.zone)
+        if not len(found):
+            nothing = "no entity matches" if session.all.total else "no entities" if session.all.whole else "asking…"
+            source = Nothing(nothing)
+        at = found.index_of(session.walk.entity)
+        self.rows("entities").show(source, 0 if at is None and not len(found) else -1 if at is None else at)
+        count = f"{len(found):,}" if session.all.whole else f"{len(found):,}…"
+        told = [count, *([session.kind] if session.kind else []), *([f"/{session.text}"] if session.text else [])]
+        told += [f"by {session.sort}"] if session.sort != "name" else []
+        self._title("entities", f"entities {plain(' '.join(told))}")
+
+    def show_walk(self) -> None:
+        """Show where one is."""
+        walk = self.session.walk
+        self._head()
+        self._state()
+        if walk.steps is None:
+            asked = "asking…" if walk.entity is not None else "choose an entity"
+            self.rows("trail").show(Nothing(asked), -1)
+            self._title("trail", "events")
+        else:
+            source = TrailRows(walk.steps, walk.spot, walk.marks, walk.current, self.zone)
+            self.rows("trail").show(source if len(source) else Nothing("no events"), walk.spot.step)
+            order = "in order of arrival" if walk.clock == "known" else "in order of time"
+            self._title("trail", f"{len(source):,} events {order}")
+        self.part("bar", TimeBar).place(walk.steps, walk.spot, walk.marks, self.zone)
+
+    def _head(self) -> None:
+        session, walk = self.session, self.session.walk
+        name = plain(walk.entity.name) if walk.entity is not None else "no entity"
+        clock = "as known at " if walk.clock == "known" else "at "
+        parts: list[Part] = [(name, "bold"), ("  ", ""), (clock, "dim"), (plain(walk.spot.spec) or "…", "bold")]
+        if walk.steps is not None and walk.spot.step >= 0:
+            event = walk.steps.event(walk.spot.step)
+            told = moment(event.recorded if walk.clock == "known" else event.time, self.zone)
+            parts.append((f"  {told} {self.session.zone_name}", ""))
+        parts += [(f"  {each}", "dim") for each in (f"head {session.head:,}", session.standing) if each]
+        parts += [("  following", "bold green")] if session.following else []
+        self.part("head", Bar).show(parts)
+
+    def _state(self) -> None:
+        walk, rows = self.session.walk, self.rows("state")
+        if walk.differences is not None and len(walk.marks) == 2:
+            one, other = walk.marks
+            source: Source = DifferenceRows(walk.differences)
+            self._title("state", f"difference A {one.spec} → B {other.spec}")
+            rows.show(source if len(source) else Nothing("nothing differs"), max(rows.cursor, 0))
+            return
+        view = walk.view
+        version = f" version {view.version:,}" if view is not None and view.version is not None else ""
+        self._title("state", f"state{version}" + ("" if walk.current is not None or view is None else " …"))
+        if view is None or view.missing or not view.fields:
+            told = "" if walk.entity is None else "asking…" if view is None else plain(view.missing or "an empty state")
+            rows.show(Nothing(told), 0)
+            return
+        self._fields(rows, view)
+
+    def _fields(self, rows: Rows, view: View) -> None:
+        names = [field.name for field in view.fields]
+        field = self.session.walk.field
+        rows.show(FieldRows(view), names.index(field) if field in names else min(max(rows.cursor, 0), len(names) - 1))
+
+    def _title(self, pane: str, text: str) -> None:
+        self.part(f"{pane}-title", Bar).show([(text, "bold underline" if self.pane() == pane else "underline")])
+
+    def on_descendant_focus(self) -> None:
+        """Show which pane has the focus."""
+        if not isinstance(self.focused, Rows):
+            return
+        self.close_prompt()
+        self._pane = self.pane()
+        self._fit()
+        self.show_entities()
+        self.show_walk()
+
+    def show_results(self, results: Results) -> None:
+        """Show results, or more of those that are shown."""
+        self.say("")
+        if isinstance(self.screen, ResultsScreen) and self.screen.results is results:
+            self.screen.fill()
+        else:
+            self.push_screen(ResultsScreen(results))
+
+    def show_record(self, rows: list[tuple[str, str]], command: str) -> None:
+        """Show all of an event."""
+        self.push_screen(TextScreen("event", rows, command))
+
+    def say(self, text: str) -> None:
+        """Say something in the line above the keys."""
+        self.said = text
+        self.part("status", Bar).show([(plain(text), "bold")])

@@ -1,0 +1,15 @@
+"""Where everything stands. Colours are the terminal's own, so that dark and light ones are both right."""
+
+CSS = """
+Screen { layout: vertical; }
+Bar { height: 1; overflow: hidden hidden; }
+Rows { height: 1fr; overflow-x: hidden; overflow-y: auto; scrollbar-size-vertical: 1; }
+#main { height: 1fr; }
+#left { width: 32%; min-width: 22; max-width: 48; margin-right: 1; }
+#state { height: 2fr; }
+#trail { height: 3fr; }
+#bar { height: 3; }
+#prompt { height: 1; border: none; padding: 0; }
+Lying { align: center middle; }
+#lying { width: 96%; height: 90%; border: round; padding: 0 1; }
+"""
