@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
@@ -18,6 +18,8 @@ from esctl.owners import own_rights, require_own_store
 from esctl.timespec import bound_name, parse_as_of, written
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     import duckdb
 
     from esctl.ask.scope.filters import Filters
@@ -44,6 +46,24 @@ class OpenStore:
         self.basis: Basis | None = None  # that every answer must rest on
         self.memory_limit = memory_limit
         self._threads = threads
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {str(self.path)!r}{', closed' if self._closed else ''}>"
+
+    def close(self) -> None:
+        """End the session and remove its temporary files; what was asked and not yet read cannot be read any more."""
+        self._closed = True
+        if "session" in self.__dict__:
+            self.__dict__.pop("session").close()
 
     @classmethod
     def open(
@@ -75,8 +95,8 @@ class OpenStore:
     @classmethod
     def create(
         cls,
-        path: Path | None,
-        config: Path | None,
+        path: Path | str | None = None,
+        config: Path | str | None = None,
         *,
         erasable: bool = False,
         overrides: Sequence[str] | None = None,
@@ -93,11 +113,11 @@ class OpenStore:
         from esctl.storage.inside import require_plain
         from esctl.storage.rights import seen, withheld
 
-        found = find_store(path) or Path(STORE)
+        found = find_store(Path(path) if path is not None else None) or Path(STORE)
         if path is None and os.path.lexists(found):
             require_own_store(found)  # a folder that is not a store yet may be another's too
         require_plain(found)
-        file = find_config(config, found)
+        file = find_config(Path(config) if config is not None else None, found)
         settings = read_config(file)
         check_overrides(settings, overrides or ())  # a wrong mapping is told before anything is made
         if not (found / "format.json").is_file() or erasable:
@@ -118,8 +138,10 @@ class OpenStore:
     @cached_property
     def session(self) -> Session:
         """Return the DuckDB session of this store's questions."""
-        from esctl.engine.duckdb import open_session
+        from esctl.engine.duckdb import CLOSED, open_session
 
+        if self._closed:
+            raise UsageError(*CLOSED)
         return open_session(self.memory_limit, self._threads, lean=True)
 
     @property
@@ -257,8 +279,8 @@ class OpenStore:
         entities: Sequence[str] = (),
         projection: str = "",
         known_at: str = "",
-        without: Sequence[str] = (),
-        projection_file: Path | None = None,
+        without: str | Sequence[str] = (),
+        projection_file: Path | str | None = None,
     ) -> Scope:
         """Return the ground of a question about some entities (names or globs; none: all).
 
@@ -267,17 +289,17 @@ class OpenStore:
         from esctl.ask.scope.scope import Scope
 
         known = self.given(known_at, "--known-at")
-        config = self.config if projection_file is None else read_config(projection_file)
+        config = self.config if projection_file is None else read_config(Path(projection_file))
         projections = self.projections if projection_file is None else projections_of(config)
         scope = Scope(
             self.session, self.view, projections, projection, tuple(entities), known, self.tz, config.path,
-            shelf=None if self.snapshots == "off" else self.shelf, records=self.snapshot,
+            shelf=None if self.snapshots == "off" else self.shelf, records=self.snapshot, mapping=self.mapping,
         )  # fmt: skip
         if not without:
             return scope
         from esctl.ask.scope.what_if import supposed
 
-        return supposed(scope, without)
+        return supposed(scope, several(without))
 
     def basis_of(self, scope: Scope, points: Sequence[AsOf | None] = ()) -> Basis:
         """Return the basis of an answer over a scope, within the bounds at some points.
@@ -314,22 +336,6 @@ class OpenStore:
             several(actor), several(type), several(field),
             self.given(from_, "--from", inclusive=False), self.given(to, "--to"),
         )  # fmt: skip
-
-    def names(self, what: Literal["entity", "type", "projection"], prefix: str, limit: int) -> list[str]:
-        """List up to `limit` names that begin with a prefix, for completion."""
-        if what == "projection":
-            return [projection.name for projection in self.projections if projection.name.startswith(prefix)][:limit]
-        from esctl.ask.events.bound_notes import names_like
-
-        return names_like(self.connection, self.view, what, prefix, limit)
-
-    def describe(self, at: AsOf | None) -> list[str]:
-        """Describe the instant and position that a bound was resolved to, and whether it lies after the last event."""
-        if at is None or not self.view.manifest.files:
-            return []
-        from esctl.ask.events.bound_notes import bound_notes
-
-        return bound_notes(self.scope(), at, self.snapshot.head)
 
 
 def _led_to(path: Path) -> Path:

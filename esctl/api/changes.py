@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -12,9 +11,6 @@ from esctl.api.relation import Relation
 from esctl.ask.states.folding import folding
 from esctl.errors import UsageError
 from esctl.store import OpenStore, several
-
-if TYPE_CHECKING:
-    pass
 
 
 class Changes(OpenStore):
@@ -27,11 +23,15 @@ class Changes(OpenStore):
         *entities: str,
         known_at: str = "",
         projection: str = "",
-        without: Sequence[str] = (),
-        projection_file: Path | None = None,
+        without: str | Sequence[str] = (),
+        projection_file: Path | str | None = None,
         summary: bool = False,
     ) -> Relation:
-        """Return what differs between the states at two points. Arguments as those of `esctl diff`."""
+        """Return what differs between the states at two points. Arguments as those of `esctl diff`.
+
+        >>> [(row["field"], row["after"]) for row in store.diff("2024-03-04", "2024-03-05", "account-017")]
+        [('balance', Decimal('21326.90')), ('charges', 36), ('largest_charge', Decimal('4950.00'))]
+        """
         from esctl.ask.changes.diff import Side, compare
 
         points = self.point(a, "A"), self.point(b, "B")
@@ -46,11 +46,15 @@ class Changes(OpenStore):
         *entities: str,
         at: str = "",
         projection: str = "",
-        without: Sequence[str] = (),
-        projection_file: Path | None = None,
+        without: str | Sequence[str] = (),
+        projection_file: Path | str | None = None,
         summary: bool = False,
     ) -> Relation:
-        """Return what differs between what was known at two points: `esctl diff --known-at KNOWN_AT LATER`."""
+        """Return what differs between what was known at two points: `esctl diff --known-at KNOWN_AT LATER`.
+
+        >>> len(store.diff_known("@6000", "@6500", "sku-10*"))
+        109
+        """
         from esctl.ask.changes.diff import Side, compare
 
         point, until = self.given(at, "--at"), self.point(later, "B")
@@ -65,14 +69,17 @@ class Changes(OpenStore):
         at: str = "",
         known_at: str = "",
         projection: str = "",
-        without: Sequence[str] = (),
-        projection_file: Path | None = None,
+        without: str | Sequence[str] = (),
+        projection_file: Path | str | None = None,
         summary: bool = False,
         option: str = "--at",
     ) -> Relation:
         """Return what would be otherwise without some events or by other rules: `esctl diff --what-if`.
 
         `option`: what `at` was given as, for messages.
+
+        >>> [row["after"] for row in store.diff_what_if("account-013", without="@4976")]
+        [Decimal('13327.00')]
         """
         from esctl.ask.changes.diff import Side, compare
 
@@ -94,19 +101,20 @@ class Changes(OpenStore):
         before: str = "",
         known_at: str = "",
         projection: str = "",
-        start: str = "",
-        end: str = "",
         with_data: bool = False,
     ) -> Relation:
-        """Return the trail, as `esctl audit` does; `start` and `end` are older names of the bounds.
+        """Return the trail, as `esctl audit` does; `with_data`: with a column `data`, the payload of the event.
 
-        `with_data`: with a column `data`, the payload of the event.
+        >>> for row in store.audit("account-017", field="daily_limit", from_="2024-03-05", to="2024-03-08"):
+        ...     print(row["actor"], row["changes"])
+        svc-backoffice [{'field': 'daily_limit', 'before': Decimal('1000.00'), 'after': Decimal('5000.00')}]
+        svc-backoffice [{'field': 'daily_limit', 'before': Decimal('5000.00'), 'after': Decimal('1000.00')}]
         """
         from esctl.ask.changes.audit import audit
         from esctl.ask.scope.own_times import with_own_times
 
         bound = self.bound(at, before)
-        filters = self.filters(actor, type, field, from_ or start, to or end)
+        filters = self.filters(actor, type, field, from_, to)
         scope = folding(self.scope(entities, projection, known_at))
         answer = with_own_times(scope, audit(scope, bound, filters, with_data=with_data))
         return Relation(answer, scope, bound, (filters.start, filters.end))
@@ -115,24 +123,32 @@ class Changes(OpenStore):
         self,
         *entities: str,
         field: str | Sequence[str] = (),
-        every: bool = False,
+        all: bool = False,  # noqa: A002  # as the option
         at: str = "",
         before: str = "",
         known_at: str = "",
         projection: str = "",
     ) -> Relation:
-        """Return each field of the states with the event that made it so; `every`: as `--all` of `esctl blame`."""
+        """Return each field of the states with the event that made it so; `all`: every event that contributed.
+
+        >>> [row["actor"] for row in store.blame("account-017", field="daily_limit", at="2024-03-07")]
+        ['svc-backoffice']
+        """
         from esctl.ask.changes.blame import blame
         from esctl.ask.scope.own_times import with_own_times
 
         bound = self.bound(at, before)
         scope = folding(self.scope(entities, projection, known_at))
-        return Relation(with_own_times(scope, blame(scope, bound, several(field), every=every)), scope, bound)
+        return Relation(with_own_times(scope, blame(scope, bound, several(field), every=all)), scope, bound)
 
     def revert(
         self, *entities: str, to: str = "", known_at: str = "", projection: str = "", as_events: str = ""
     ) -> Relation:
-        """Return the changes that take entities back to their state at `to`. Arguments as those of `esctl revert`."""
+        """Return the changes that take entities back to their state at `to`. Arguments as those of `esctl revert`.
+
+        >>> [(row["op"], row["field"], row["value"]) for row in store.revert("account-017", to="2024-03-05")]
+        [('add', 'balance', Decimal('11495.64')), ('add', 'charges', -6), ('set', 'disputed', [])]
+        """
         from esctl.ask.changes.revert import revert
 
         point = self.given(to, "--to")

@@ -18,7 +18,11 @@ class Emission(OpenStore):
     def emit_states(
         self, *entities: str, at: str = "", before: str = "", projection: str = "", deleted: bool = False
     ) -> Iterator[Message]:
-        """Return the states of entities as messages. Arguments as those of `esctl emit states`."""
+        """Return the states of entities as messages. Arguments as those of `esctl emit states`.
+
+        >>> [message.key for message in store.emit_states("sensor-*")]
+        [b'sensor-1', b'sensor-2', b'sensor-3', b'sensor-4']
+        """
         from esctl.ask.states.folding import folding
         from esctl.ask.states.replay import replay
         from esctl.emission.messages import state_messages
@@ -31,21 +35,28 @@ class Emission(OpenStore):
         *entities: str,
         type: str | Sequence[str] = (),  # noqa: A002  # as the option
         from_: str = "",
-        to: str = "",
+        until: str = "",
         after: int = 0,
     ) -> Iterator[Message]:
         """Return events as messages, each with the bytes of its record. Arguments as those of `esctl emit events`.
 
         `after`: only those of later positions.
+
+        >>> len([*store.emit_events("account-017", type="CardCharged", from_="2024-03-05", until="2024-03-05")])
+        1
         """
         from esctl.ask.events.log import EventFilters, log
         from esctl.emission.messages import event_messages
 
-        answer = log(self.scope(entities), EventFilters(self.filters(type=type, from_=from_, to=to)))
+        answer = log(self.scope(entities), EventFilters(self.filters(type=type, from_=from_, to=until)))
         return event_messages(self.snapshot, answer, after)
 
     def emit_revert(self, *entities: str, back_to: str, projection: str = "", as_events: str = "") -> Iterator[Message]:
-        """Return the changes of a revert as messages. Arguments as those of `esctl emit revert`."""
+        """Return the changes of a revert as messages. Arguments as those of `esctl emit revert`.
+
+        >>> [message.key for message in store.emit_revert("account-017", back_to="2024-03-05")]
+        [b'account-017', b'account-017', b'account-017']
+        """
         from esctl.ask.changes.event_template import read_template
         from esctl.ask.changes.revert import revert
         from esctl.ask.states.folding import folding

@@ -37,6 +37,9 @@ class Events(OpenStore):
         """Return the events in order of arrival, as `esctl log` does; `only`: those of one of its options.
 
         `raw`: more columns, of records as they came (`raw`, `raw.user.name`).
+
+        >>> [row["id"] for row in store.events("account-017", type="DailyLimit*", where="data.daily_limit > 4000")]
+        ['evt-03492']
         """
         from esctl.ask.events.log import EventFilters, log
         from esctl.ask.scope.named_values import check_sources
@@ -49,7 +52,11 @@ class Events(OpenStore):
         return Relation(answer, scope, points=(filters.start, filters.end))
 
     def entities(self, *entities: str, known_at: str = "") -> Relation:
-        """Return the entities, as `esctl entities` does."""
+        """Return the entities, as `esctl entities` does.
+
+        >>> [(row["entity"], row["events"]) for row in store.entities("sensor-*")]
+        [('sensor-1', 22), ('sensor-2', 13), ('sensor-3', 12), ('sensor-4', 13)]
+        """
         from esctl.ask.events.entities import entities as list_entities
 
         scope = self.scope(entities, known_at=known_at)
@@ -63,21 +70,33 @@ class Events(OpenStore):
         return Relation(list_entities(scope, first=True), scope)
 
     def types(self, *, known_at: str = "") -> Relation:
-        """Return the event types, as `esctl types` does."""
+        """Return the event types, as `esctl types` does.
+
+        >>> next(row["count"] for row in store.types() if row["type"] == "AccountClosed")
+        5
+        """
         from esctl.ask.events.types import types
 
         scope = self.scope(known_at=known_at)
         return Relation(types(scope), scope)
 
     def status(self) -> Relation:
-        """Return what the store holds, as `esctl status` does."""
+        """Return what the store holds, as `esctl status` does.
+
+        >>> [row["head"] for row in store.status()]
+        [7150]
+        """
         from esctl.ask.events.status import status
 
         scope = self.scope()
         return Relation(status(scope, self.snapshot), scope)
 
     def trace(self, name: str, *, depth: int | None = None, known_at: str = "") -> Relation:
-        """Return the events tied to one, as `esctl trace` does; `depth`: over at most so many links."""
+        """Return the events tied to one, as `esctl trace` does; `depth`: over at most so many links.
+
+        >>> [(row["position"], row["link"]) for row in store.trace("@60", depth=1)]
+        [(59, None), (60, 'causation')]
+        """
         from esctl.ask.events.trace import MOST_LINKS, trace
         from esctl.ask.scope.own_times import with_own_times
 
@@ -88,7 +107,11 @@ class Events(OpenStore):
     def doctor(
         self, *entities: str, from_: str = "", to: str = "", known_at: str = "", projection: str = ""
     ) -> ExaminedRelation:
-        """Return what is wrong with the log, a row for each check, as `esctl doctor` does."""
+        """Return what is wrong with the log, a row for each check, as `esctl doctor` does.
+
+        >>> [(row["check"], row["count"]) for row in store.doctor() if row["check"] in ("late", "conflicts")]
+        [('conflicts', 1), ('late', 0)]
+        """
         from esctl.ask.health.doctor import examine, summary
 
         filters = self.filters(from_=from_, to=to)
@@ -99,16 +122,28 @@ class Events(OpenStore):
 
     def occurrences(
         self,
-        checks: Sequence[str],
+        checks: str | Sequence[str],
         *entities: str,
         from_: str = "",
         to: str = "",
         known_at: str = "",
         projection: str = "",
     ) -> Relation:
-        """Return the events that fail some checks of `doctor`, by the names of its rows (`late`, `gaps`, ...)."""
+        """Return the events that fail some checks of `doctor`, by the names of its rows (`late`, `gaps`, ...).
+
+        >>> [row["position"] for row in store.occurrences("conflicts")]
+        [5080]
+        """
         from esctl.ask.health.doctor import occurrences
 
         filters = self.filters(from_=from_, to=to)
         scope = self.scope(entities, projection, known_at)
-        return Relation(occurrences(scope, filters, checks), scope, points=(filters.start, filters.end))
+        return Relation(occurrences(scope, filters, several(checks)), scope, points=(filters.start, filters.end))
+
+    def names(self, what: Literal["entity", "type", "projection"], prefix: str, limit: int) -> list[str]:
+        """List up to `limit` names that begin with a prefix, for completion."""
+        if what == "projection":
+            return [projection.name for projection in self.projections if projection.name.startswith(prefix)][:limit]
+        from esctl.ask.events.bound_notes import names_like
+
+        return names_like(self.connection, self.view, what, prefix, limit)

@@ -12,7 +12,7 @@ from msgspec import Struct
 from esctl.api.relation import Relation
 from esctl.errors import InputError, NotFoundError
 from esctl.model import MappingConfig
-from esctl.store import OpenStore
+from esctl.store import OpenStore, several
 
 if TYPE_CHECKING:
     from esctl.bundle.make import Bundle
@@ -39,6 +39,9 @@ class Proofs(Struct, frozen=True):
     checkpoint: Checkpoint
     _snapshot: StoreState
 
+    def __len__(self) -> int:
+        return len(self.positions)
+
     def __iter__(self) -> Iterator[Proof]:
         """Make the proofs, in order of position. Raises TamperedError where a record does not hash to the root."""
         from esctl.ledger.prove.prove import prove
@@ -51,32 +54,54 @@ class Evidence(OpenStore):
 
     def ingest(
         self,
-        *sources: str | Source | SourceReader,
+        *sources: str | Path | Source | SourceReader,
+        map: str | Sequence[str] | None = None,  # noqa: A002  # as the option
+        preset: str = "",
+        time_format: str | Sequence[str] | None = None,
+        pattern: str | Sequence[str] | None = None,
+        input_format: str = "auto",
+        records_path: str | None = None,
+        encoding: str | None = None,
+        null: str | None = None,
+        header: bool | None = None,
+        decimal: str | None = None,
+        strict: bool = False,
+        final: bool = False,
+        skip_duplicates: bool = False,
         options: IngestOptions | None = None,
         observe: Observer | None = None,
     ) -> Outcome:
-        """Read files, globs, folders or live sources into the store, exactly once.
+        """Read files, globs, folders or live sources into the store, exactly once. Arguments as those of the command.
 
-        Raises InputError for one that cannot be read.
+        `options` stands for all from `input_format` on. Raises InputError for a source that cannot be read.
+
+        >>> store.ingest("bank.jsonl")
+        <Outcome 0 records: 0 new, 0 duplicates, 0 conflicts, 0 invalid, 0 of no entity>
         """
         from esctl.intake.batch import ingest
         from esctl.intake.intake import IngestOptions, unobserved
-        from esctl.sources.files.finding import Source, expand
-        from esctl.sources.files.reading import SourceOptions, file_readers
-        from esctl.sources.live import connect, from_url, kind_of
+        from esctl.sources.files.reading import SourceOptions
 
-        how = self.reading_options(options or IngestOptions(SourceOptions()))
-        readers: list[SourceReader] = []
-        for source in sources:
-            if isinstance(source, str) and kind_of(source):
-                readers += connect(from_url(source, {}, {}), lambda text: None).readers()
-            elif isinstance(source, str | Source):
-                readers += file_readers(expand([source]) if isinstance(source, str) else [source], how.source)
-            else:
-                readers.append(source)
+        self._told(map, preset, time_format=time_format, pattern=pattern)
+        read_as = SourceOptions(
+            input_format, records_path, final, null=null, encoding=encoding, header=header, decimal=decimal
+        )
+        how = self.reading_options(options or IngestOptions(read_as, strict, skip_duplicates, self.tz))
+        readers = [reader for source in sources for reader in _readers(source, how)]
         outcome = ingest(self.path, readers, how, self.updater, observe or unobserved, self.connection)
         self.refresh()
         return outcome
+
+    def _told(self, map: str | Sequence[str] | None, preset: str, **said: str | Sequence[str] | None) -> None:  # noqa: A002
+        """Keep what is said of how events are mapped, for all questions to come; None: nothing is."""
+        from esctl.index.envelope.map_options import with_options
+
+        mapping = None if map is None else [map] if isinstance(map, str) else [*map]
+        begun = mapping if not preset else [f"preset={preset}", *(mapping or ())]
+        given = {key: [each] if isinstance(each, str) else each for key, each in said.items()}
+        kept = with_options(self.overrides, begun, **given)
+        if kept is not None:
+            self.set_overrides(kept)
 
     def reading_options(self, options: IngestOptions) -> IngestOptions:
         """Return options with the patterns that the mapping has for the lines of text logs."""
@@ -92,18 +117,24 @@ class Evidence(OpenStore):
         self,
         *,
         full: bool = False,
-        since: Path | None = None,
-        trust: Sequence[str] = (),
-        tsa_cert: Sequence[Path] = (),
+        since: Path | str | None = None,
+        trust: str | Sequence[str] = (),
+        tsa_cert: Sequence[Path | str] = (),
     ) -> VerifiedRelation:
-        """Check that nothing in the store was changed. Arguments as the options of `esctl verify`."""
+        """Check that nothing in the store was changed. Arguments as the options of `esctl verify`.
+
+        >>> [row["check"] for row in store.verify() if row["result"] == "failed"]
+        []
+        """
         from esctl.ledger.check.verify import Wanted, verify
         from esctl.ledger.sign.keys import read_verifiers
         from esctl.ledger.sign.timestamps import read_certificates
         from esctl.reports.verify import verification
 
         mapping = self._readable_mapping() if full else None
-        wanted = Wanted(full, since, read_verifiers(trust), mapping, read_certificates(tsa_cert))
+        kept = None if since is None else Path(since)
+        certificates = read_certificates([Path(each) for each in tsa_cert])
+        wanted = Wanted(full, kept, read_verifiers(several(trust)), mapping, certificates)
         verified = verify(self.path, wanted)
         return VerifiedRelation(verification(self.session, verified), verified=verified)
 
@@ -114,15 +145,35 @@ class Evidence(OpenStore):
         except InputError:
             return None
 
+    def checkpoint(self, key: str = "") -> bytes:
+        """Sign the head of the log, keep that in the store, and return it. Arguments as those of `esctl checkpoint`.
+
+        >>> Path("head.checkpoint").write_bytes(store.checkpoint("auditor")) > 0
+        True
+        """
+        from esctl.ledger.sign.checkpoints import make_checkpoint
+        from esctl.ledger.sign.keys import read_key
+
+        return make_checkpoint(self.path, read_key(key))
+
     def prove(self, *events: str, checkpoint: str = "") -> Proofs:
-        """Prove that events (ids, or @POSITION) are in the log. Arguments as those of `esctl prove`."""
+        """Prove that events (ids, or @POSITION) are in the log. Arguments as those of `esctl prove`.
+
+        >>> for proof in store.prove("evt-03494"):
+        ...     Path("evt-03494.tlog-proof").write_bytes(proof.data) > 0
+        True
+        """
         from esctl.ledger.prove.prove import choose_checkpoint
 
         positions = tuple(sorted({position for event in events for position in self.positions(event)}))
         return Proofs(positions, choose_checkpoint(self.snapshot, checkpoint, positions[-1]), self.snapshot)
 
     def positions(self, event: str) -> list[int]:
-        """Return the positions of an event, by its id or @POSITION. Raises NotFoundError where there is none."""
+        """Return the positions of an event, by its id or @POSITION. Raises NotFoundError where there is none.
+
+        >>> store.positions("evt-03494")
+        [3494]
+        """
         if re.fullmatch(r"@[0-9]{1,18}", event):  # needs no index
             found = [int(event[1:])] if 0 < int(event[1:]) <= self.snapshot.head else []
         else:
@@ -145,7 +196,11 @@ class Evidence(OpenStore):
         checkpoint: str = "",
         html: bool = False,
     ) -> Bundle:
-        """Write the records of some entities, their proofs and states into one archive, as `esctl bundle` does."""
+        """Write the records of some entities, their proofs and states into one archive, as `esctl bundle` does.
+
+        >>> len(store.bundle("account-017.zip", "account-017").positions)
+        131
+        """
         from esctl.bundle.archive import write_archive
         from esctl.bundle.make import Asked, prepare
 
@@ -167,9 +222,26 @@ class Evidence(OpenStore):
         """Make a page of what happened to some entities, which checks its records itself, as `esctl report` does.
 
         `html` of what it gives is the file. Raises UsageError where the page would be too large.
+
+        >>> made = store.report("account-017", from_="2024-03-01", to="2024-03-10")
+        >>> Path("report.html").write_bytes(made.html) == len(made.html)
+        True
         """
         from esctl.page.case import Case, read_case
         from esctl.page.make import Asked, make_report
 
         told = Case() if case is None else read_case(Path(case))
         return make_report(self, Asked(entities, at, from_, to, known_at, projection, checkpoint, told))
+
+
+def _readers(source: str | Path | Source | SourceReader, how: IngestOptions) -> Sequence[SourceReader]:
+    """Return what reads a source: a file, glob, folder or URL, or what was found or made already."""
+    from esctl.sources.files.finding import Source, expand
+    from esctl.sources.files.reading import file_readers
+    from esctl.sources.live import connect, from_url, kind_of
+
+    if isinstance(source, str) and kind_of(source):
+        return connect(from_url(source, {}, {}), lambda text: None).readers()
+    if isinstance(source, str | Path):
+        return file_readers(expand([str(source)]), how.source)
+    return file_readers([source], how.source) if isinstance(source, Source) else [source]

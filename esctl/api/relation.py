@@ -2,47 +2,121 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.model import Answer, AsOf
+from esctl.errors import UsageError
+from esctl.model import Answer, AsOf, Basis
 
 if TYPE_CHECKING:
+    import duckdb
     import pandas
+    import polars
     import pyarrow as pa
 
     from esctl.ask.scope.scope import Scope
 
 
 class Relation(Struct, frozen=True):
-    """An answer, not yet run, with what it counts and the points it lies between."""
+    """An answer, not yet run, with what it counts and the points it lies between.
+
+    Each method that gives rows runs the query anew. `len`, iteration and truth are those of the rows; Polars, pandas
+    and DuckDB take it as it is (`__arrow_c_stream__`), and a notebook shows it as a table.
+    """
 
     answer: Answer
     scope: Scope | None = None  # None: it counts no events
     at: AsOf | None = None  # the bound of what is folded
     points: tuple[AsOf | None, ...] = ()  # the other points that were asked for
 
-    def arrow(self) -> pa.Table:
-        """Return the answer as an Arrow table, a column per field of a state (`state.balance`)."""
-        from esctl.output import to_arrow
-
-        return to_arrow(self.answer)
-
-    def df(self) -> pandas.DataFrame:
-        """Return the answer as a pandas DataFrame (needs the extra `pandas`)."""
-        return self.arrow().to_pandas()
-
     def rows(self) -> list[dict[str, Any]]:
-        """Return the answer as the dicts that `-f json` prints, numbers with a fraction as Decimal."""
+        """Return the answer as the dicts that `-f json` prints, numbers with a fraction as Decimal.
+
+        >>> store.replay("account-013", at="2024-02-01").rows()[0]["state"]["balance"]
+        Decimal('5488.63')
+        """
         from esctl.output import to_rows
 
         rows: list[dict[str, Any]] = to_rows(self.answer)
         return rows
 
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Yield the rows, as `rows` gives them, from a file of the session: however many there are."""
+        from esctl.output.frames import iterate_rows
+
+        return iterate_rows(self.answer)
+
+    def __len__(self) -> int:
+        from esctl.engine.duckdb import explained, single_row
+
+        with explained():
+            found = single_row(self.answer.session.connection, f"SELECT count(*) FROM ({self.answer.sql})")
+        return int(found[0]) if found else 0
+
+    def __bool__(self) -> bool:
+        return self.has_rows()
+
+    def __repr__(self) -> str:
+        names = ", ".join(column.name for column in self.answer.columns)
+        return f"<{type(self).__name__} {self.answer.title or 'rows'}: {names}>"
+
+    def arrow(self) -> pa.Table:
+        """Return the answer as an Arrow table, a column per field of a state (`state.balance`).
+
+        >>> store.replay("account-013").arrow().column("state.balance").type
+        Decimal128Type(decimal128(18, 2))
+        """
+        from esctl.output import to_arrow
+
+        return to_arrow(self.answer)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Hand the answer to whoever takes Arrow's C stream: `polars.DataFrame(relation)`, a query of DuckDB."""
+        return self.arrow().__arrow_c_stream__(requested_schema)
+
+    def df(self) -> pandas.DataFrame:
+        """Return the answer as a pandas DataFrame (needs the extra `pandas`).
+
+        >>> store.types().df().shape
+        (28, 6)
+        """
+        try:
+            import pandas  # noqa: F401  # Arrow would name neither the extra nor how to get it
+        except ImportError:
+            raise _missing("df()", "pandas") from None
+        return self.arrow().to_pandas()
+
+    def pl(self) -> polars.DataFrame:
+        """Return the answer as a Polars DataFrame (needs the extra `polars`).
+
+        >>> store.types().pl().height
+        28
+        """
+        try:
+            import polars
+        except ImportError:
+            raise _missing("pl()", "polars") from None
+        return polars.DataFrame(self.arrow())
+
+    def relation(self) -> duckdb.DuckDBPyRelation:
+        """Return the answer as a relation of DuckDB, to ask on in SQL.
+
+        >>> store.types().relation().aggregate("sum(count)").fetchall()
+        [(7141,)]
+        """
+        from esctl.engine.duckdb import second_cursor
+
+        return second_cursor(self.answer.session.connection).from_arrow(self.arrow())
+
     def page(self, offset: int, limit: int) -> list[dict[str, Any]]:
-        """Return at most `limit` rows from the row `offset` (from 0) on, as `rows` gives them."""
+        """Return at most `limit` rows from the row `offset` (from 0) on, as `rows` gives them.
+
+        >>> [row["position"] for row in store.events().page(100, 2)]
+        [96, 97]
+        """
         from esctl.output import to_rows
 
         sql = f"SELECT * FROM ({self.answer.sql}) LIMIT {int(limit)} OFFSET {int(offset)}"
@@ -50,7 +124,11 @@ class Relation(Struct, frozen=True):
         return page
 
     def has_rows(self) -> bool:
-        """Return whether the answer has any row."""
+        """Return whether the answer has any row.
+
+        >>> store.when("balance < 0", projection="account").has_rows()
+        False
+        """
         from esctl.engine.duckdb import explained, single_row
 
         with explained():
@@ -59,3 +137,36 @@ class Relation(Struct, frozen=True):
     def cancel(self) -> None:
         """Cancel this answer's running query from another thread; the waiting thread gets an error."""
         self.answer.session.connection.interrupt()
+
+    @property
+    def basis(self) -> Basis | None:
+        """What the answer rests on, as `--basis` prints it; None where it counts no events.
+
+        >>> store.replay(at="2024-02-01").basis.bounds
+        {'at': '2024-02-01T23:59:59.999999Z'}
+        """
+        from esctl.ask.scope.basis import basis_of
+
+        if self.scope is None or self.scope.records is None or self.scope.mapping is None:
+            return None
+        return basis_of(self.scope, self.scope.records, self.scope.mapping, (self.at, *self.points))
+
+    def notes(self) -> list[str]:
+        """List what the command says of the answer on stderr: resolved points, findings in its scope, doubts.
+
+        >>> store.replay("account-013", at="2024-02-01").notes()[0]
+        'at 2024-02-01T23:59:59.999999Z, position 7150'
+        """
+        from esctl.api.said import said
+
+        lines = [] if self.scope is None else said(self.scope, self.at, self.points)
+        return [*lines, *self.answer.notes]
+
+    def _repr_html_(self) -> str:
+        from esctl.api.shown import as_html
+
+        return as_html(self)
+
+
+def _missing(what: str, library: str) -> UsageError:
+    return UsageError(f"{what} needs {library}, which is not installed", f"pip install 'esctl-audit[{library}]'")

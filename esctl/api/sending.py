@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from esctl.api.emission import Emission
 from esctl.errors import UsageError
+from esctl.store import several
 
 if TYPE_CHECKING:
     from esctl.emission.topics import Emitted
@@ -26,9 +27,9 @@ class Sending(Emission):
         self,
         destination: Destination,
         *entities: str,
-        type: Sequence[str] = (),  # noqa: A002  # as the option
+        type: str | Sequence[str] = (),  # noqa: A002  # as the option
         from_: str = "",
-        to: str = "",
+        until: str = "",
         limit: int | None = None,
         again: bool = False,
         shown: Channel | None = None,
@@ -38,9 +39,9 @@ class Sending(Emission):
         from esctl.index.envelope.mapping import mapping_hash
 
         def events(after: int) -> Iterator[Message]:
-            return self.emit_events(*entities, type=type, from_=from_, to=to, after=after)
+            return self.emit_events(*entities, type=type, from_=from_, until=until, after=after)
 
-        selection = {"entities": entities, "type": tuple(type), "from": from_, "until": to}
+        selection = {"entities": entities, "type": several(type), "from": from_, "until": until}
         return send_events(
             self.snapshot, destination, selection, events,
             mapping=mapping_hash(self.mapping), limit=limit, again=again, shown=shown,

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from esctl.api.relation import Relation
 from esctl.ask.states.folding import folding
-from esctl.store import OpenStore
+from esctl.store import OpenStore, several
 
 if TYPE_CHECKING:
+    from esctl.ask.compare.live_table import LiveTable
     from esctl.ask.over_time.when import Moments
     from esctl.engine.isolated import Sandbox
 
@@ -23,13 +24,21 @@ class MomentsRelation(Relation, frozen=True, kw_only=True):
     moments: Moments
 
     def counted(self) -> Relation:
-        """Return the numbers of entities and of intervals."""
+        """Return the numbers of entities and of intervals.
+
+        >>> store.when("balance > 20000", which="every", projection="account").counted().rows()
+        [{'entities': 17, 'intervals': 37}]
+        """
         from esctl.ask.over_time.when import count
 
         return Relation(count(self.answer), self.scope, points=self.points)
 
     def held(self) -> bool:
-        """Return whether the condition held at any moment between the bounds, wherever it turned true."""
+        """Return whether the condition held at any moment between the bounds, wherever it turned true.
+
+        >>> store.when("balance < 0", projection="account").held()
+        False
+        """
         from esctl.ask.over_time.when import held
 
         assert self.scope is not None
@@ -54,10 +63,15 @@ class States(OpenStore):
         projection: str = "",
         where: str = "",
         deleted: bool = False,
-        without: Sequence[str] = (),
-        projection_file: Path | None = None,
+        without: str | Sequence[str] = (),
+        projection_file: Path | str | None = None,
     ) -> Relation:
-        """Return the state of each entity at a point in time. Arguments as the options of `esctl replay`."""
+        """Return the state of each entity at a point in time. Arguments as the options of `esctl replay`.
+
+        >>> for row in store.replay("account-01*", at="2024-02-01", where="balance > 13000"):
+        ...     print(row["entity"], row["state"]["balance"])
+        account-019 16064.64
+        """
         from esctl.ask.scope.own_times import with_own_times
         from esctl.ask.scope.unseen import unseen_note
         from esctl.ask.states.replay import replay
@@ -78,13 +92,18 @@ class States(OpenStore):
         each_event: bool = False,
         known_at: str = "",
         projection: str = "",
-        without: Sequence[str] = (),
-        projection_file: Path | None = None,
+        without: str | Sequence[str] = (),
+        projection_file: Path | str | None = None,
         with_state: bool = False,
     ) -> MomentsRelation:
         """Return the moments at which a condition on the state turned true. Arguments as those of `esctl when`.
 
         `with_state`: with a column `state`, that at the moment.
+
+        >>> for row in store.when("daily_limit > 4000", from_="2024-03-05", to="2024-03-06"):
+        ...     print(row["entity"], row["start"], row["actor"])
+        account-017 2024-03-05T02:09:11Z svc-backoffice
+        account-041 2024-03-06T02:10:03Z svc-backoffice
         """
         from esctl.ask.over_time.when import Moments, when
 
@@ -104,7 +123,14 @@ class States(OpenStore):
         known_at: str = "",
         projection: str = "",
     ) -> Relation:
-        """Return an aggregate over all states at each point of a grid. Arguments as those of `esctl series`."""
+        """Return an aggregate over all states at each point of a grid. Arguments as those of `esctl series`.
+
+        >>> for row in store.series("sum(balance)", every="1mo", projection="account"):
+        ...     print(row["time"], row["value"])
+        2024-02-01T00:00:00Z 346205.23
+        2024-03-01T00:00:00Z 516826.83
+        2024-04-01T00:00:00Z 644613.93
+        """
         from esctl.ask.over_time.series import Sampling, series
 
         bounds = self.given(from_, "--from", inclusive=False), self.given(to, "--to")
@@ -120,7 +146,7 @@ class States(OpenStore):
         known_at: str = "",
         projection: str = "",
         key: str = "",
-        ignore: Sequence[str] = (),
+        ignore: str | Sequence[str] = (),
         all_fields: bool = False,
         null: str | None = None,
         decimal: str | None = None,
@@ -128,26 +154,35 @@ class States(OpenStore):
         header: bool | None = None,
         input_format: str = "",
         records_path: str | None = None,
-        time_format: Sequence[str] = (),
+        time_format: str | Sequence[str] = (),
     ) -> ReconciledRelation:
-        """Compare a system's own table with the log's state. Arguments as those of `esctl reconcile`."""
+        """Compare a system's own table with the log's state. Arguments as those of `esctl reconcile`.
+
+        >>> Path("bank.csv").write_text("entity,balance\\naccount-013,1.00\\n")
+        32
+        >>> [(row["field"], row["log"], row["file"]) for row in store.reconcile("bank.csv", "account-013")]
+        [('balance', Decimal('13333.66'), '1.00')]
+        """
         from esctl.ask.compare.external_table import FileOptions
-        from esctl.ask.compare.live_table import is_live, read_live
         from esctl.ask.compare.reconcile import Comparison, compare, reconcile
 
         options = FileOptions(null, decimal, encoding, header, input_format, records_path)
-        how = Comparison(key, tuple(ignore), all_fields, options, tuple(time_format))
-        if isinstance(file, str) and is_live(file):
-            live = read_live(self.session, file, ignore, key, self.snapshot.cursors)
+        how = Comparison(key, several(ignore), all_fields, options, several(time_format))
+        live = self._live_table(file, several(ignore), key)
+        if live is not None:
             entities = entities or ((live.entities,) if live.entities else ())
-            bound = self.bound(at, before or ("" if at else live.before))
-            scope = folding(self.scope(entities, projection, known_at))
-            found = compare(scope, live.table, bound, how)
-        else:
-            bound = self.bound(at, before)
-            scope = folding(self.scope(entities, projection, known_at))
-            found = reconcile(scope, Path(file), bound, how)
+            before = before or ("" if at else live.before)
+        bound = self.bound(at, before)
+        scope = folding(self.scope(entities, projection, known_at))
+        found = reconcile(scope, Path(file), bound, how) if live is None else compare(scope, live.table, bound, how)
         return ReconciledRelation(found.answer, scope, bound, differs=found.differs)
+
+    def _live_table(self, file: Path | str, ignored: Sequence[str], key: str) -> LiveTable | None:
+        from esctl.ask.compare.live_table import is_live, read_live
+
+        if not isinstance(file, str) or not is_live(file):
+            return None
+        return read_live(self.session, file, ignored, key, self.snapshot.cursors)
 
     def sql(
         self,
@@ -162,6 +197,9 @@ class States(OpenStore):
         """Return what a SELECT over events and states gives. Arguments as the options of `esctl sql`.
 
         It runs at once, in a process of its own that ends with it: in `sandbox`, where one was begun ahead.
+
+        >>> store.sql("select count(*) n from events where type = 'MoneyDeposited'").rows()
+        [{'n': 1179}]
         """
         from esctl.ask.sql.sql import sql
         from esctl.engine.isolated import Limits, Sandbox

@@ -24,14 +24,25 @@ class Views(OpenStore):
     """The views of a store."""
 
     def views(self) -> list[View]:
-        """List the views, those of esctl.toml and those that were created, by name."""
+        """List the views, those of esctl.toml and those that were created, by name.
+
+        >>> view = store.create_view("ledger", to="parquet:ledger", projection="account")
+        >>> "ledger" in [view.name for view in store.views()]
+        True
+        """
         from esctl.views.definitions import definitions
         from esctl.views.view import View
 
         return [View(self, each) for each in definitions(self.path, self.config).values()]
 
     def find_view(self, name: str) -> View:
-        """Find a view by name. Raises NotFoundError with the nearest name."""
+        """Find a view by name. Raises NotFoundError with the nearest name.
+
+        >>> store.create_view("accounts", to="sqlite:accounts.db/accounts", projection="account").name
+        'accounts'
+        >>> store.find_view("accounts").refresh().how
+        'nothing'
+        """
         from esctl.views.definitions import definitions, find
         from esctl.views.view import View
 
@@ -50,6 +61,9 @@ class Views(OpenStore):
         """Make a view and fill it. Arguments as those of `esctl view create`.
 
         Nothing is kept where it cannot be filled. Raises UsageError for a name that is none or taken.
+
+        >>> store.create_view("sensors", to="parquet:sensors", projection="sensor").state()[0]
+        'fresh'
         """
         from esctl.ask.scope.scope import find_projection
         from esctl.views.definitions import Definition, add, definitions, discard
@@ -72,19 +86,34 @@ class Views(OpenStore):
         return view
 
     def drop_view(self, name: str) -> None:
-        """Remove a view: what it holds, and that there is one."""
+        """Remove a view: what it holds, and that there is one.
+
+        >>> store.create_view("gone", to="parquet:gone").name
+        'gone'
+        >>> store.drop_view("gone")
+        """
         from esctl.views.definitions import discard
 
         self.find_view(name).drop()
         discard(self.path, name)
 
     def check_view(self, name: str) -> CheckedView:
-        """Compare what a view holds with the log. Arguments as those of `esctl view check`."""
+        """Compare what a view holds with the log. Arguments as those of `esctl view check`.
+
+        >>> view = store.create_view("orders", to="sqlite:orders.db/orders", projection="order")
+        >>> store.check_view("orders").differing
+        0
+        """
         found = self.find_view(name).check()
         return CheckedView(found.answer, differing=found.rows)
 
     def view_list(self, *names: str, look: bool = False) -> Relation:
-        """Return the views: name, projection, target, where each is defined; `look`: and how it stands to the log."""
+        """Return the views: name, projection, target, where each is defined; `look`: and how it stands to the log.
+
+        >>> view = store.create_view("skus", to="parquet:skus", projection="sku")
+        >>> [(row["name"], row["state"]) for row in store.view_list("skus", look=True)]
+        [('skus', 'fresh')]
+        """
         from esctl.model import Column
         from esctl.reports.rows import listed
 

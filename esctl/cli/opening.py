@@ -9,7 +9,7 @@ from esctl.cli.options import Shared
 
 if TYPE_CHECKING:
     from esctl.api import Relation, Store
-    from esctl.model import Answer, AsOf, Basis
+    from esctl.model import Answer, Basis
 
 
 def open_store(shared: Shared) -> Store:
@@ -97,20 +97,10 @@ def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = 
     if scope is None:
         return
     if not shared.quiet:
-        from esctl.ask.events.bound_notes import known_note
-        from esctl.ask.scope.notes import erased_note, findings_note, lost_note
+        from esctl.api.said import said
 
-        for point in (at, *points):
-            echo_bound(store, shared, point)
-        if scope.known_at is not None:
-            diagnostics.note(known_note(scope))
-        for skipped in scope.without:
-            diagnostics.note(f"without {skipped.text}: {skipped.count} event{'s' * (skipped.count != 1)}")
-        if noted and (line := findings_note(scope, at)):
+        for line in said(scope, at, points, findings=noted):
             diagnostics.note(line)
-        for line in (erased_note(scope, at), lost_note(scope)):
-            if line:
-                diagnostics.note(line)
     if shared.basis or shared.basis_from is not None:
         _tell_basis(shared, store, store.basis_of(scope, (at, *points)))
 
@@ -125,10 +115,3 @@ def _tell_basis(shared: Shared, store: Store, basis: Basis) -> None:
     plain = FORMATS[choose_target(shared, (), output_settings(store)).format].for_reading
     for line in to_lines(basis) if plain else [to_json(basis)]:
         diagnostics.note(line)
-
-
-def echo_bound(store: Store, shared: Shared, at: AsOf | None) -> None:
-    """Print the instant and position that a bound was resolved to."""
-    if not shared.quiet:
-        for line in store.describe(at):
-            diagnostics.note(line)

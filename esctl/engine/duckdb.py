@@ -23,6 +23,8 @@ DUCKDB_SHARE = 0.7
 """Of the memory that a process may use; records and Arrow tables need the rest."""
 HINT = "\x1f"
 """Between such a message and its hint."""
+CLOSED = ("the store was closed", "ask before it is: with Store.open() as store: ...")
+"""What is said of questions that come too late, and what to do."""
 
 
 class Session(Struct, frozen=True):
@@ -30,6 +32,13 @@ class Session(Struct, frozen=True):
 
     connection: duckdb.DuckDBPyConnection
     folder: Path  # temporary files of this session
+
+    def close(self) -> None:
+        """End the connection, and remove the temporary files."""
+        import shutil
+
+        self.connection.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def open_session(memory_limit: str | None = None, threads: int | None = None, *, lean: bool = False) -> Session:
@@ -181,6 +190,8 @@ def explain(error: Exception) -> EsctlError:
         message, _, hint = text.split(EVENT_ERROR, 1)[1].partition(HINT)
         return UsageError(message.strip(), hint.strip())
     first = text.splitlines()[0] if text else type(error).__name__
+    if "Connection already closed" in text or "Connection has already been closed" in text:
+        return UsageError(*CLOSED)
     if "Out of Memory" in text:
         return OutOfMemoryError(f"not enough memory: {first}", "give more with --memory-limit")
     if "IO Error" in text or ".parquet'" in first:

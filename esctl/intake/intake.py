@@ -68,6 +68,11 @@ class Outcome(Struct, frozen=True):
     unzoned: tuple[str, ...] = ()
     same: tuple[tuple[str, str], ...] = ()
 
+    def __repr__(self) -> str:
+        told = self.summary
+        found = f"{told.duplicates} duplicates, {told.conflicts} conflicts, {told.invalid} invalid"
+        return f"<Outcome {told.records} records: {told.new} new, {found}, {self.homeless} of no entity>"
+
 
 class Intake(Struct):
     """What was read and is in no commit yet. `known`: cursors of all sources, with what was taken so far."""

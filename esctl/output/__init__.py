@@ -8,10 +8,10 @@ from esctl.output.formats import FORMATS, Format
 from esctl.output.target import Target, Written, choose_format
 
 if TYPE_CHECKING:
-    from esctl.output.frames import to_arrow, to_rows
+    from esctl.output.frames import to_arrow, to_rows, to_texts
     from esctl.output.writing import write
 
-__all__ = ["FORMATS", "Format", "Target", "Written", "choose_format", "to_arrow", "to_rows", "write"]
+__all__ = ["FORMATS", "Format", "Target", "Written", "choose_format", "to_arrow", "to_rows", "to_texts", "write"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
         from esctl.output.writing import write
 
         return write
-    if name in ("to_arrow", "to_rows"):
+    if name in ("to_arrow", "to_rows", "to_texts"):
         from esctl.output import frames
 
         return getattr(frames, name)

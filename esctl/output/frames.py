@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import io
 import json
+import tempfile
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from esctl.output.cells import text_sql
+from esctl.output.rows import Row, pieces
 from esctl.output.selection import select_columns
 from esctl.output.target import Target
 from esctl.output.writers.columnar import record_batches
 from esctl.output.writing import write
+from esctl.output.zone import zone_called
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from esctl.model import Answer
+    from esctl.model import Answer, Column
+
+
+_KEPT = 16 << 20
+"""Bytes of rows that are kept in memory rather than in a file."""
 
 
 def to_arrow(answer: Answer) -> pa.Table:
@@ -32,3 +41,21 @@ def to_rows(answer: Answer, tz: str = "UTC") -> list[dict[str, Any]]:
     buffer = io.BytesIO()
     write(answer, Target("jsonl", buffer, tz=tz))
     return [json.loads(line, parse_float=Decimal) for line in buffer.getvalue().splitlines()]
+
+
+def to_texts(answer: Answer, limit: int, tz: str = "UTC") -> tuple[tuple[Column, ...], list[Row]]:
+    """Return the first rows of an answer as a table shows them, a column per field of a state; None for nothing."""
+    selection = select_columns(answer, Target("csv"))
+    zone = zone_called(tz)
+    texts = [text_sql(expr, column, zone, rfc3339=False) for expr, column in selection.cells]
+    with pieces(answer.session.connection, selection.select(texts, limit)) as found:
+        return selection.columns, [row for piece in found for row in piece]
+
+
+def iterate_rows(answer: Answer) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `to_rows` one by one, from a temporary file: other questions can be asked meanwhile."""
+    with tempfile.SpooledTemporaryFile(_KEPT, dir=answer.session.folder) as buffer:
+        write(answer, Target("jsonl", cast(BinaryIO, buffer)))
+        buffer.seek(0)
+        for line in buffer:
+            yield json.loads(line, parse_float=Decimal)

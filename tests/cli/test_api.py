@@ -31,7 +31,7 @@ QUESTIONS: dict[str, tuple[Callable[[Store], Any], list[str]]] = {
         ["diff", "2024-02-01", "2024-02-03", "account-01*"],
     ),
     "audit": (
-        lambda s: s.audit("account-017", start="2024-03-05", end="2024-03-08", field="daily_limit"),
+        lambda s: s.audit("account-017", from_="2024-03-05", to="2024-03-08", field="daily_limit"),
         ["audit", "account-017", "--from", "2024-03-05", "--to", "2024-03-08", "--field", "daily_limit"],
     ),
     "audit by actor": (
@@ -51,7 +51,7 @@ QUESTIONS: dict[str, tuple[Callable[[Store], Any], list[str]]] = {
         ["diff", "--known-at", "@6000", "@6500", "sku-10*"],
     ),
     "blame": (
-        lambda s: s.blame("account-013", field="balance", every=True),
+        lambda s: s.blame("account-013", field="balance", all=True),
         ["blame", "account-013", "--field", "balance", "--all"],
     ),
     "revert": (lambda s: s.revert("account-013", to="2024-02-01"), ["revert", "account-013", "--to", "2024-02-01"]),

@@ -52,6 +52,7 @@ def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
         "_duckdb",  # the compiled part of duckdb
         "pandas",
         "plotille",
+        "polars",
         "psycopg",
         "rfc3161_client",
         "textual",

@@ -44,6 +44,6 @@ def run(
         raise UsageError("missing argument 'ENTITY'", "name entities, or give --entities '*' for all")
     store = open_store(shared)
     blamed = store.blame(
-        *names, field=field or (), every=every, at=at, before=before, known_at=known_at, projection=projection
+        *names, field=field or (), all=every, at=at, before=before, known_at=known_at, projection=projection
     )
     render_answer(blamed, shared, store, TABLE)

@@ -8,7 +8,7 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.cli.arguments import At, Before, CheckpointChoice, Entities, ProjectionName
-from esctl.cli.opening import echo_bound, open_store
+from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
@@ -43,7 +43,11 @@ def run(
         shared.output, *(entities or ()), where=where, at=at, before=before, projection=projection,
         checkpoint=checkpoint, html=html,
     )  # fmt: skip
-    echo_bound(store, shared, bundle.at)
+    if bundle.at is not None:
+        from esctl.api.said import resolved
+
+        for line in resolved(bundle.scope, bundle.at):
+            diagnostics.note(line, shared.quiet)
     if bundle.left_out:
         told = (
             f"note: the log had {bundle.checkpoint.head.size} records at the checkpoint; {bundle.left_out} came after"

@@ -113,13 +113,13 @@ def events(
 
         def send(shown: Channel | None, *, again: bool) -> Emitted:
             return store.send_events(
-                topic, *(entities or ()), type=type or (), from_=from_, to=until, limit=shared.limit,
+                topic, *(entities or ()), type=type or (), from_=from_, until=until, limit=shared.limit,
                 again=again, shown=shown,
             )  # fmt: skip
 
         _send_to_topic(shared, store, to, send, again=again, follow=follow, dry_run=dry_run, yes=yes)
         return
-    messages = store.emit_events(*(entities or ()), type=type or (), from_=from_, to=until)
+    messages = store.emit_events(*(entities or ()), type=type or (), from_=from_, until=until)
     _send(shared, messages, to, dry_run=dry_run, yes=yes)
 
 

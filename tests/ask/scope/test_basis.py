@@ -84,7 +84,7 @@ def test_the_same_bytes_in_another_process_and_from_a_grown_log(samples: Path, g
 ASKED: dict[str, Callable[[Store], Any]] = {
     "replay": lambda store: store.replay(at="2024-03-05"),
     "diff": lambda store: store.diff("2024-02-01", "2024-03-01"),
-    "audit": lambda store: store.audit(start="2024-03-01"),
+    "audit": lambda store: store.audit(from_="2024-03-01"),
     "events": lambda store: store.events(),
 }
 

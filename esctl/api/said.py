@@ -1,0 +1,36 @@
+"""What is to be said beside an answer: to what its points were resolved, and what lies in its scope."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+if TYPE_CHECKING:
+    from esctl.ask.scope.scope import Scope
+    from esctl.model import AsOf
+
+
+def said(scope: Scope, at: AsOf | None, points: Sequence[AsOf | None], *, findings: bool = True) -> list[str]:
+    """List the lines to be said of an answer over a scope; `findings`: also of those that lie in it."""
+    from esctl.ask.events.bound_notes import known_note
+    from esctl.ask.scope.notes import erased_note, findings_note, lost_note
+
+    lines = [line for point in (at, *points) if point is not None for line in resolved(scope, point)]
+    if scope.known_at is not None:
+        lines.append(known_note(scope))
+    lines += [f"without {each.text}: {each.count} event{'s' * (each.count != 1)}" for each in scope.without]
+    if findings:
+        lines.append(findings_note(scope, at))
+    return [line for line in (*lines, erased_note(scope, at), lost_note(scope)) if line]
+
+
+def resolved(scope: Scope, point: AsOf) -> list[str]:
+    """Describe the instant and position that a point was resolved to, and whether it lies after the last event."""
+    from esctl.ask.events.bound_notes import bound_notes
+
+    if scope.records is None or not scope.view.manifest.files:
+        return []
+    as_recorded = replace(scope, view=replace(scope.view, edits=None))
+    return bound_notes(as_recorded, point, scope.records.head)
