@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
 from esctl.api.relation import Relation
 from esctl.ask.states.folding import folding
+from esctl.errors import UsageError
 from esctl.store import OpenStore, several
 
 if TYPE_CHECKING:
     from esctl.ask.compare.live_table import LiveTable
+    from esctl.ask.over_time.series import Sampling
     from esctl.ask.over_time.when import Moments
     from esctl.engine.isolated import Sandbox
+    from esctl.output.charts.spec import Words
 
 
 class MomentsRelation(Relation, frozen=True, kw_only=True):
@@ -49,6 +52,43 @@ class ReconciledRelation(Relation, frozen=True, kw_only=True):
     """What a system's own table has otherwise than the log's state."""
 
     differs: bool
+
+
+class SeriesRelation(Relation, frozen=True, kw_only=True):
+    """The values of an aggregate along a grid of times; a notebook draws them."""
+
+    sampling: Sampling
+
+    def chart(self, suffix: str = ".svg", tz: str = "UTC") -> bytes:
+        """Draw the series (needs the extra `plot`). Raises UsageError for values that are no numbers, or too many.
+
+        >>> Path("balances.png").write_bytes(store.series("sum(balance)", projection="account").chart(".png")) > 0
+        True
+        """
+        from esctl.output.charts.draw import draw
+        from esctl.output.charts.points import read_lines
+
+        return draw(read_lines(self.answer, tz, "a chart"), self._words(tz), suffix)
+
+    def _words(self, tz: str = "UTC") -> Words:
+        from esctl.ask.scope.basis import to_lines
+        from esctl.output.charts.spec import Words
+
+        wanted = self.sampling
+        of = f" of {', '.join(self.scope.entities)}" if self.scope is not None and self.scope.entities else ""
+        title = f"{wanted.expression}{of}{f' by {wanted.by}' if wanted.by else ''}, every {wanted.every}"
+        caption = [] if self.basis is None else to_lines(self.basis)
+        return Words(title, wanted.expression, wanted.by, tz, tuple(caption))
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        from esctl.output.charts.draw import notebook
+        from esctl.output.charts.points import read_lines
+
+        plain = {"text/plain": repr(self), "text/html": self._repr_html_()}
+        try:
+            return {**plain, **notebook(read_lines(self.answer, "UTC", "a chart"), self._words())}
+        except UsageError:  # not to be drawn: no numbers, or too many
+            return plain
 
 
 class States(OpenStore):
@@ -122,7 +162,7 @@ class States(OpenStore):
         to: str = "",
         known_at: str = "",
         projection: str = "",
-    ) -> Relation:
+    ) -> SeriesRelation:
         """Return an aggregate over all states at each point of a grid. Arguments as those of `esctl series`.
 
         >>> for row in store.series("sum(balance)", every="1mo", projection="account"):
@@ -135,7 +175,8 @@ class States(OpenStore):
 
         bounds = self.given(from_, "--from", inclusive=False), self.given(to, "--to")
         scope = folding(self.scope(entities, projection, known_at))
-        return Relation(series(scope, Sampling(expression, every, by, *bounds)), scope, points=bounds)
+        sampling = Sampling(expression, every, by, *bounds)
+        return SeriesRelation(series(scope, sampling), scope, points=bounds, sampling=sampling)
 
     def reconcile(
         self,

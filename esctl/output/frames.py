@@ -43,11 +43,16 @@ def to_rows(answer: Answer, tz: str = "UTC") -> list[dict[str, Any]]:
     return [json.loads(line, parse_float=Decimal) for line in buffer.getvalue().splitlines()]
 
 
-def to_texts(answer: Answer, limit: int, tz: str = "UTC") -> tuple[tuple[Column, ...], list[Row]]:
-    """Return the first rows of an answer as a table shows them, a column per field of a state; None for nothing."""
+def to_texts(
+    answer: Answer, limit: int, tz: str = "UTC", *, rfc3339: bool = False
+) -> tuple[tuple[Column, ...], list[Row]]:
+    """Return the first rows of an answer as a table shows them, a column per field of a state; None for nothing.
+
+    `rfc3339`: times as JSON has them.
+    """
     selection = select_columns(answer, Target("csv"))
     zone = zone_called(tz)
-    texts = [text_sql(expr, column, zone, rfc3339=False) for expr, column in selection.cells]
+    texts = [text_sql(expr, column, zone, rfc3339=rfc3339) for expr, column in selection.cells]
     with pieces(answer.session.connection, selection.select(texts, limit)) as found:
         return selection.columns, [row for piece in found for row in piece]
 

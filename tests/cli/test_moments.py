@@ -175,7 +175,7 @@ def test_a_series_is_drawn(samples: Path) -> None:
 
 def test_without_the_extra_it_says_how_to_get_it(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from esctl.errors import UsageError
-    from esctl.output.writers.plot import plot
+    from esctl.output.charts.terminal import plot
 
     whole = builtins.__import__
 

@@ -56,6 +56,7 @@ def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
         "psycopg",
         "rfc3161_client",
         "textual",
+        "vl_convert",
         "compression",
         "confluent_kafka",
         "evtx",

@@ -15,8 +15,11 @@ from esctl.errors import UsageError
 
 if TYPE_CHECKING:
     from esctl.api import Store
+    from esctl.api.states import SeriesRelation
     from esctl.model import Answer
 
+SUFFIXES = (".svg", ".png", ".html")
+"""Of outputs that are charts."""
 HEIGHT = 16
 """Lines of a plot, its axes aside: it fits a terminal of 24 with the command above it."""
 
@@ -47,22 +50,40 @@ def run(
     projection: ProjectionName = "",
     plot: Annotated[bool, typer.Option("--plot", help="Draw it in the terminal (needs the extra `plot`).")] = False,
 ) -> None:
-    """Show an aggregate over the states of all entities at each point of a grid of times."""
+    """Show an aggregate over the states of all entities at each point of a grid of times.
+
+    -o chart.svg, .png or .html draws it (needs the extra `plot`).
+    """
     store = open_store(shared)
     values = store.series(
         expression, *(entities or ()), every=every, by=by, from_=start, to=end, known_at=known_at, projection=projection
     )
-    if not plot:
+    suffix = "" if shared.output is None or shared.format is not None else shared.output.suffix.lower()
+    if plot:
+        announce(values, shared, store)
+        _draw(values.answer, expression, shared, store)
+    elif suffix in SUFFIXES:
+        announce(values, shared, store)
+        _write_chart(values, suffix, shared, store)
+    else:
         render_answer(values, shared, store)
-        return
-    announce(values, shared, store)
-    _draw(values.answer, expression, shared, store)
+
+
+def _write_chart(values: SeriesRelation, suffix: str, shared: Shared, store: Store) -> None:
+    from esctl.output.sink import write_bytes
+
+    if shared.columns or shared.limit is not None:
+        raise UsageError("--columns and --limit are not for a chart", "leave them out, or give --from and --to")
+    for line in values.answer.notes:
+        diagnostics.note(line, shared.quiet)
+    tz = shared.tz or output_settings(store).get("tz") or "UTC"
+    write_bytes([values.chart(suffix, tz)], shared.output)
 
 
 def _draw(answer: Answer, label: str, shared: Shared, store: Store) -> None:
     from esctl.cli.render import choose_target
+    from esctl.output.charts.terminal import plot
     from esctl.output.sink import write_bytes
-    from esctl.output.writers.plot import plot
 
     if shared.format is not None:
         raise UsageError("--plot and --format are both given", "give one of them")

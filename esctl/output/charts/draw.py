@@ -1,0 +1,80 @@
+"""A chart as SVG, PNG or HTML, drawn by vl-convert (the extra `plot`)."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from hashlib import sha256
+from html import escape
+from typing import Any
+
+from esctl.errors import UsageError
+from esctl.output.charts.points import Lines
+from esctl.output.charts.spec import Words, chart
+from esctl.output.text import visible
+
+_POINT = re.compile(r'<path aria-label="([^"]*)" role="graphics-symbol" aria-roledescription="point"([^>]*)/>')
+_STYLE = (
+    "body{font:14px sans-serif;margin:1em auto;max-width:62em}svg{max-width:100%;height:auto}"
+    "table{border-collapse:collapse}th,td{text-align:left;padding:0 1em 0 0}.n{text-align:right}"
+)
+
+
+def draw(lines: Lines, words: Words, suffix: str) -> bytes:
+    """Draw a chart in the format of a suffix. The same lines and words give the same bytes of SVG and HTML.
+
+    Raises UsageError where vl-convert is not installed.
+    """
+    try:
+        import vl_convert
+    except ImportError:
+        raise UsageError(
+            "a chart needs vl-convert, which is not installed",
+            "pip install 'esctl-audit[plot]', or write the series to a file: -o series.csv",
+        ) from None
+    # As text, in which no character of a log is raw: dicts take another way into the library.
+    text = json.dumps(chart(lines, words))
+    if suffix == ".png":
+        return bytes(vl_convert.vegalite_to_png(text, scale=2))
+    svg = _POINT.sub(
+        r'<path role="graphics-symbol" aria-roledescription="point"\2><title>\1</title></path>',
+        vl_convert.vegalite_to_svg(text),
+    )
+    return (svg if suffix == ".svg" else _page(svg, lines, words)).encode()
+
+
+def _page(svg: str, lines: Lines, words: Words) -> str:
+    """Write a page with a chart and its numbers: no script, and no request beyond it."""
+    digest = base64.b64encode(sha256(_STYLE.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    head = "".join(f"<th>{_told(name)}</th>" for name in ("time", words.group, words.value) if name)
+    rows = "\n".join(_rows(lines, bool(words.group)))
+    return (
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        f"<title>{_told(words.title)}</title><style>{_STYLE}</style></head><body>\n{svg}\n"
+        f"<details><summary>{len(lines.times):,} points</summary>\n<table><thead><tr>{head}</tr></thead><tbody>\n"
+        f"{rows}\n</tbody></table></details>\n</body></html>\n"
+    )
+
+
+def _rows(lines: Lines, grouped: bool) -> Iterator[str]:
+    for name, points in lines.groups:
+        group = f"<td>{_told(name)}</td>" if grouped else ""
+        for point in points:
+            yield f'<tr><td>{_told(point.told)}</td>{group}<td class="n">{_told(point.value)}</td></tr>'
+
+
+def _told(text: str) -> str:
+    return escape(visible(text))
+
+
+def notebook(lines: Lines, words: Words) -> dict[str, Any]:
+    """Return a chart as notebooks take it, by kind: as Vega-Lite, and drawn where vl-convert is installed."""
+    found: dict[str, Any] = {"application/vnd.vegalite.v5+json": chart(lines, words)}
+    with suppress(UsageError):
+        found["image/svg+xml"] = draw(lines, words, ".svg").decode()
+    return found

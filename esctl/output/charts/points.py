@@ -1,0 +1,84 @@
+"""The points of a series that can be drawn, in lines by group."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Struct
+
+from esctl.errors import UsageError
+from esctl.model import Answer
+from esctl.output.frames import to_texts
+from esctl.output.text import visible
+
+MOST_POINTS = 10_000
+MOST_LINES = 8
+_NUMBERS = ("integer", "number", "json")  # JSON: numbers that no DECIMAL holds
+_NO_GROUP = "(none)"
+
+
+class Point(Struct, frozen=True):
+    """A value at a time of the zone's clocks, with all its digits; `height` is None where there is none."""
+
+    time: datetime
+    told: str  # the time, with its offset
+    value: str
+    height: float | None
+
+
+class Lines(Struct, frozen=True):
+    """Points by group, in order; without groups, of one without a name. `whole`: all values are whole numbers."""
+
+    groups: tuple[tuple[str, tuple[Point, ...]], ...]
+    whole: bool
+
+    @property
+    def heights(self) -> list[float]:
+        """List all heights there are."""
+        return [point.height for _, points in self.groups for point in points if point.height is not None]
+
+    @property
+    def times(self) -> list[datetime]:
+        """List the times of all points."""
+        return [point.time for _, points in self.groups for point in points]
+
+
+def read_lines(answer: Answer, tz: str, what: str) -> Lines:
+    """Read an answer with the columns time, value and perhaps group. `what`: what draws it, for messages.
+
+    Raises UsageError for values that are no numbers, and for more points or groups than can be told apart.
+    """
+    columns, rows = to_texts(answer, MOST_POINTS + 1, tz, rfc3339=True)
+    if len(rows) > MOST_POINTS:
+        raise UsageError(
+            f"{what} draws at most {MOST_POINTS:,} points, and there are more",
+            "give a longer --every, or --from and --to",
+        )
+    grouped = len(columns) > 2
+    found: dict[str, list[Point]] = {}
+    for row in rows:
+        name = (_NO_GROUP if row[1] is None else visible(row[1])) if grouped else ""
+        found.setdefault(name, []).append(_point(row, columns[-1].kind, what))
+    named = [(name, tuple(points)) for name, points in found.items() if any(p.height is not None for p in points)]
+    if len(named) > MOST_LINES:
+        raise UsageError(
+            f"{what} draws at most {MOST_LINES} groups, and there are {len(named)}", "name entities, or another --by"
+        )
+    return Lines(tuple(named), columns[-1].kind == "integer")
+
+
+def _point(row: Sequence[str | None], kind: str, what: str) -> Point:
+    told, value = row[0] or "", row[-1]
+    time = datetime.fromisoformat(told).replace(tzinfo=None)
+    if value is None:
+        return Point(time, told, "", None)
+    if kind not in _NUMBERS:
+        raise UsageError(f"{what} draws numbers, and a value is {visible(value)!r}", "give an EXPR that is a number")
+    height = float(value)
+    if not math.isfinite(height):
+        raise UsageError(
+            f"{what} cannot draw {visible(value)[:40]}: it is too large", "give an EXPR of smaller numbers"
+        )
+    return Point(time, told, visible(value), height)

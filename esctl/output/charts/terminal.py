@@ -1,0 +1,86 @@
+"""A series as lines of braille in a terminal, drawn by plotille (the extra `plot`)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from esctl.errors import UsageError
+from esctl.model import Answer
+from esctl.output.charts.points import read_lines
+from esctl.output.text import visible
+
+_COLORS = ("cyan", "yellow", "magenta", "green", "red", "blue", "white", "black")
+_MARGIN = 24
+"""Columns that plotille puts around the canvas."""
+_TICK = 10
+"""Columns between two labels of the time axis."""
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_DAY = 86_400
+_DAYS = (1, 2, 3, 5, 7, 10, 14, 21, 28, 42, 56, 91, 182, 365, 730, 1825, 3650, 7300, 18_250, 36_500, 365_000)
+_SECONDS = (1, 5, 15, 30, 60, 300, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, *(days * _DAY for days in _DAYS))
+"""Steps of the time axis."""
+
+
+def plot(answer: Answer, label: str, width: int, height: int, tz: str, *, color: bool) -> str:
+    """Draw the values of an answer with the columns time, value and perhaps group; times are those of the zone.
+
+    Both axes begin where the data does and go in whole steps. Raises UsageError where plotille is not installed, and
+    for what `read_lines` does.
+    """
+    try:
+        import plotille
+    except ImportError:
+        raise UsageError(
+            "--plot needs plotille, which is not installed", "pip install 'esctl-audit[plot]', or leave out --plot"
+        ) from None
+    lines = read_lines(answer, tz, "--plot")
+    figure = plotille.Figure()
+    figure.with_colors, figure.color_mode, figure.origin = color, "names", False
+    figure.x_label, figure.y_label = "time", visible(label)
+    step, figure.width = _across(lines.times, max(width - _MARGIN, 2 * _TICK))
+    low, rise, figure.height = _up(lines.heights, max(height, 5), whole=lines.whole)
+    first = min(lines.times, default=datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None))
+    figure.set_x_limits(first, first + step * (figure.width / _TICK))
+    figure.set_y_limits(low, low + rise * figure.height)
+    figure.register_label_formatter(float, _number)
+    figure.register_label_formatter(datetime, lambda time, chars, delta, left=False: _time(time, step).ljust(chars))
+    for (name, points), shade in zip(lines.groups, _COLORS, strict=False):
+        # Without colours the lines are told apart by the first letters of the alphabet.
+        marker = chr(ord("a") + _COLORS.index(shade)) if len(lines.groups) > 1 and not color else None
+        drawn = [(point.time, point.height) for point in points if point.height is not None]
+        figure.plot(*zip(*drawn, strict=True), lc=shade if color else None, marker=marker, label=name)
+    return f"{figure.show(legend=len(lines.groups) > 1)}\n"
+
+
+def _across(times: Sequence[datetime], most: int) -> tuple[timedelta, int]:
+    """Choose the step of the time axis, and how many columns the times take."""
+    span = (max(times) - min(times)).total_seconds() if times else 0.0
+    step = next((each for each in _SECONDS if span / each * _TICK < most - 1), _SECONDS[-1])
+    return timedelta(seconds=step), min(math.floor(span / step * _TICK) + 2, most)
+
+
+def _up(heights: Sequence[float], most: int, *, whole: bool) -> tuple[float, float, int]:
+    """Choose where the axis of values begins, its step a line, and how many lines there are."""
+    low, high = min(heights, default=0.0), max(heights, default=0.0)
+    step = 10.0 ** math.floor(math.log10((high - low) / most)) if high > low else max(abs(high) / 100, 1.0)
+    if whole:
+        step = max(step, 1.0)
+    for factor in (1, 2, 5, 10, 20, 50):
+        begin = math.floor(low / (step * factor)) * step * factor
+        rows = math.floor((high - begin) / (step * factor)) + 1
+        if rows <= most:
+            return begin, step * factor, max(rows, 2)
+    return low, (high - low) / (most - 1), most
+
+
+def _time(time: datetime, step: timedelta) -> str:
+    if step >= timedelta(days=1):
+        return f"{time.day:02d} {_MONTHS[time.month - 1]} {time.year % 100:02d}"
+    return f"{time.day:02d} {time:%H:%M}" if step >= timedelta(minutes=1) else f"{time:%H:%M:%S}"
+
+
+def _number(value: float, chars: int, delta: float, left: bool = False) -> str:
+    text = f"{value:,.10g}" if abs(value) < 1e15 else f"{value:.6g}"
+    return text.ljust(chars) if left else text.rjust(chars)

@@ -1,0 +1,168 @@
+"""Series as pictures: exact in words, inert whatever is in the log, the same bytes each time, axes in whole steps."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from esctl import Store
+from esctl.api.states import SeriesRelation
+from esctl.errors import UsageError
+from esctl.output.charts import points
+from esctl.output.charts.terminal import _across, _up
+from tests.support.cli_harness import good, plain_event, refused, write_lines
+
+WIDE = "12345678901234567890.12345"
+HOSTILE = "</title><script>alert(1)</script>\u202e&"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("charts")
+    events = [plain_event(n, f"a-{n % 2}", n=n, who=HOSTILE if n % 2 else "ann") for n in range(6)]
+    text = write_lines(path / "a.jsonl", events).read_text(encoding="utf-8")
+    (path / "a.jsonl").write_text(text.replace('"n": 4', f'"n": {WIDE}'), encoding="utf-8")
+    good("ingest", "a.jsonl", "-q", cwd=path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def drawn(folder: Path) -> Iterator[SeriesRelation]:
+    pytest.importorskip("vl_convert")
+    with Store.open(folder / ".esctl") as store:
+        yield store.series("max(n)", every="1m", by="who")
+
+
+class Tags(HTMLParser):
+    """The elements of a page, and its policy."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.policy = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.add(tag)
+        self.policy = self.policy or next((value or "" for name, value in attrs if name == "content"), "")
+        assert not [name for name, _ in attrs if name.startswith("on") or name in ("href", "src", "style")]
+
+
+def test_a_chart_has_all_digits_and_its_basis(drawn: SeriesRelation) -> None:
+    picture = drawn.chart(".svg").decode()
+    root = ElementTree.fromstring(picture)
+    told = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
+    assert told[-1] == f"2024-01-02T00:05:00Z, ann, {WIDE}"
+    assert len(told) == len([row for row in drawn if row["value"] is not None])
+    assert drawn.basis is not None
+    words = "".join(root.itertext())
+    assert f"basis: root {drawn.basis.root}" in words
+    assert "max(n) by who, every 1m" in words
+    page = drawn.chart(".html").decode()
+    assert f'<td class="n">{WIDE}</td>' in page
+
+
+def test_a_chart_is_the_same_bytes_each_time_and_a_picture(drawn: SeriesRelation) -> None:
+    assert drawn.chart(".svg") == drawn.chart(".svg")
+    picture = drawn.chart(".png")
+    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+    assert picture == drawn.chart(".png")
+
+
+def test_nothing_of_a_log_acts_in_a_chart(drawn: SeriesRelation) -> None:
+    page = Tags(drawn.chart(".html").decode())
+    assert "script" not in page.found
+    assert page.policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert {"svg", "table", "details"} <= page.found
+    shown = drawn.chart(".svg").decode()
+    assert "&lt;/title&gt;&lt;script&gt;" in shown
+    assert "\u202e" not in shown
+    assert "http" not in re.sub(r'xmlns(:xlink)?="[^"]*"', "", shown)
+
+
+def test_a_notebook_draws_a_series(drawn: SeriesRelation, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = drawn._repr_mimebundle_()
+    assert shown["text/plain"] == repr(drawn)
+    assert shown["text/html"] == drawn._repr_html_()
+    assert shown["image/svg+xml"] == drawn.chart(".svg").decode()
+    chart = shown["application/vnd.vegalite.v5+json"]
+    assert json.loads(json.dumps(chart))["$schema"].endswith("/v5.json")
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    assert "image/svg+xml" not in drawn._repr_mimebundle_()
+    with pytest.raises(UsageError, match="vl-convert, which is not installed") as caught:
+        drawn.chart(".svg")
+    assert "esctl-audit[plot]" in caught.value.hint
+
+
+def test_what_is_not_drawn_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Store.open(folder / ".esctl") as store:
+        texts = store.series("max(time)", every="1m")
+        with pytest.raises(UsageError, match="draws numbers"):
+            texts.chart()
+        assert set(texts._repr_mimebundle_()) == {"text/plain", "text/html"}
+        monkeypatch.setattr(points, "MOST_POINTS", 5)
+        with pytest.raises(UsageError, match="at most 5 points"):
+            store.series("max(n)", every="1m").chart()
+
+
+def test_an_output_is_a_chart_by_its_suffix(folder: Path) -> None:
+    pytest.importorskip("vl_convert")
+    done = good("series", "count(*)", "--every", "1m", "-o", "chart.html", cwd=folder)
+    assert (done.out, "1 invalid" in done.err) == (b"", False)
+    assert (folder / "chart.html").read_bytes().startswith(b"<!doctype html>")
+    message, _ = refused("series", "count(*)", "-o", "c.svg", "--limit", "3", code=2, cwd=folder)
+    assert "not for a chart" in message
+    message, _ = refused("replay", "-o", "c.svg", code=2, cwd=folder)
+    assert "no format has the suffix .svg" in message
+    assert not (folder / "c.svg").exists()
+
+
+START = datetime(2024, 1, 2)  # noqa: DTZ001  # of a zone's clocks
+
+
+@pytest.mark.parametrize(
+    ("hours", "step", "width"), [(0, 1 / 3600, 2), (8, 2, 42), (88 * 24, 14 * 24, 64), (88 * 24 * 365, 7300 * 24, 46)]
+)
+def test_the_axis_of_times_begins_with_the_first_and_goes_in_whole_steps(hours: int, step: float, width: int) -> None:
+    found, columns = _across([START, START + timedelta(hours=hours)], 80)
+    assert found == timedelta(hours=step)
+    assert columns == width
+
+
+@pytest.mark.parametrize(
+    ("heights", "whole", "begin", "step"),
+    [
+        ([0, 82], True, 0, 10), ([58_000.5, 644_613.93], False, 50_000, 50_000), ([3, 3], True, 3, 1), ([], True, 0, 1),
+        ([0.1, 0.25], False, 0.1, 0.01), ([-5, 5], True, -5, 1), ([1e30, 3e30], False, 1e30, 2e29),
+    ],
+)  # fmt: skip
+def test_the_axis_of_values_begins_below_the_least_and_goes_in_whole_steps(
+    heights: list[float], whole: bool, begin: float, step: float
+) -> None:
+    low, rise, rows = _up(heights, 16, whole=whole)
+    assert (low, rise) == (pytest.approx(begin), pytest.approx(step))
+    assert 2 <= rows <= 16
+    assert all(low <= height < low + rise * rows for height in heights)
+
+
+def test_a_plot_begins_where_its_data_does(samples: Path) -> None:
+    pytest.importorskip("plotille")
+    text = good("series", "count(*)", "-p", "order", "--plot", "-q", cwd=samples).text
+    *_, axis = text.rstrip().splitlines()
+    assert axis.split("| ")[1].startswith("03 Jan 24")
+    labels = [
+        int(line.split("|")[0].replace(",", ""))
+        for line in text.splitlines()[1:]
+        if line.split("|")[0].strip(" -").replace(",", "").isdigit()
+    ]
+    assert min(labels) >= 0
+    assert len({high - low for high, low in pairwise(labels)}) == 1
