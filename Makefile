@@ -79,6 +79,7 @@ samples:
 
 examples: $(VENV)/.dev
 	$(PYTHON) -m tests.support.readme_examples
+	$(PYTHON) -m tests.support.notebook
 	$(PYTHON) docs/generate.py
 
 docs: $(VENV)/.dev
