@@ -119,9 +119,17 @@ class Relation(Struct, frozen=True):
         """
         from esctl.output import to_rows
 
-        sql = f"SELECT * FROM ({self.answer.sql}) LIMIT {int(limit)} OFFSET {int(offset)}"
-        page: list[dict[str, Any]] = to_rows(replace(self.answer, sql=sql, flat_sql="", ready=None))
+        page: list[dict[str, Any]] = to_rows(self.part(offset, limit))
         return page
+
+    def part(self, offset: int, limit: int) -> Answer:
+        """Return the answer that has the rows of a page only, to be written.
+
+        >>> store.events().part(100, 2).title == store.events().answer.title
+        True
+        """
+        sql = f"SELECT * FROM ({self.answer.sql}) LIMIT {int(limit)} OFFSET {int(offset)}"
+        return replace(self.answer, sql=sql, flat_sql="", ready=None)
 
     def has_rows(self) -> bool:
         """Return whether the answer has any row.

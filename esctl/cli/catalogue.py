@@ -45,6 +45,7 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "verify-bundle": "Check an archive of evidence by itself.",
         "export": "Export events, or a source byte for byte.",
         "emit": "Send events, states or compensations to others.",
+        "mcp": "Answer an assistant's questions, by the Model Context Protocol.",
         "view": "Keep states in databases and files, refreshed and checked.",
     },
     "Keep": {

@@ -139,6 +139,10 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("esctl view create accounts -p account --to duckdb:states.db/accounts", "states as a table"),
         ("esctl view list", "the views that there are"),
     ),
+    "mcp": (
+        ("esctl mcp --store /srv/audit/.esctl", "what an assistant is told to start"),
+        ("esctl mcp --help", "how many rows, for how long"),
+    ),
     "snapshot": (
         ("esctl snapshot", "states at the head"),
         ("esctl snapshot --at 2024-03-01", "at a time"),

@@ -85,6 +85,11 @@ class Updater(Struct, frozen=True, dict=True):
             return self._beside(snapshot, manifest) if is_newer else self.run(snapshot)
         return self._beside(snapshot, as_of(manifest, snapshot))
 
+    def beside(self, snapshot: StoreState) -> IndexView:
+        """Return the index as if the log ended with the snapshot; what it lacks is in a temporary folder."""
+        manifest = usable(read_manifest(self.folder), snapshot)
+        return self._beside(snapshot, manifest if manifest.head <= snapshot.head else as_of(manifest, snapshot))
+
     def rebuild(self, snapshot: StoreState) -> IndexView:
         """Build the index anew from the evidence. The files of the old one linger for those who read them.
 

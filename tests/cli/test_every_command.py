@@ -58,6 +58,7 @@ CALLS: dict[str, list[list[str]]] = {
     "view": [["list"], ["status"], ["create", "v", "--to", "sqlite:v.db/v"], ["refresh", "v"], ["check", "v"]],
     "config": [["show"]],
     "help": [[], ["times"], ["view"]],
+    "mcp": [["--store", "nowhere"]],  # what it says to programs: tests/assistants
 }
 """How each command is called. A new command is not done before it stands here."""
 

@@ -85,7 +85,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Iterator[t
         yield here, env
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("browse", "init", "redact", "key")])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("browse", "init", "key", "mcp", "redact")])
 def test_examples_of_a_command_run(name: str, shell: tuple[Path, dict[str, str]]) -> None:
     here, env = shell
     for words, _ in EXAMPLES[name]:

@@ -23,7 +23,7 @@ REFERENCE = (
     *("ingest", "init", "status", "types", "entities", "log", "show", "replay", "diff", "audit", "blame", "when"),
     *("series", "revert", "trace", "doctor", "reconcile", "sql", "export", "verify", "checkpoint", "prove"),
     *("verify-proof", "bundle", "report", "verify-bundle", "key", "redact", "repair", "reindex", "presets"),
-    *("snapshot", "emit", "view", "compact", "config", "browse"),
+    *("snapshot", "emit", "view", "compact", "config", "browse", "mcp"),
 )
 """The pages of commands, in the order in which their examples are run."""
 SESSIONS: tuple[tuple[str, ...], ...] = (

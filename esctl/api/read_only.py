@@ -1,0 +1,62 @@
+"""A store in which nothing is written, not even an index that is behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from esctl.api.store import Store
+from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from esctl.index.envelope.detect import Detection
+    from esctl.index.scan import IndexView
+
+
+class ReadOnlyStore(Store):
+    """A store to ask and not to change. What its index lacks is kept in a temporary folder."""
+
+    @cached_property
+    def view(self) -> IndexView:
+        """Return the index up to the snapshot, with what it lacks beside it."""
+        from esctl.engine.duckdb import explained
+        from esctl.index.current import current_view
+
+        found = current_view(self.index_folder, self.snapshot) if self.basis is None else None
+        if found is not None:
+            return found
+        with explained():
+            return self.updater().beside(self.snapshot)
+
+    def refresh_if_grown(self) -> None:
+        """Look at the store again if something was committed since."""
+        from esctl.log.commits import open_log
+
+        now = open_log(self.path).read()
+        if (now.seq, now.commit_sha256) != (self.snapshot.seq, self.snapshot.commit_sha256):
+            self.refresh()
+
+    def ingest(self, *sources: Any, **options: Any) -> NoReturn:
+        """Refuse: nothing is taken in."""
+        raise _refusal()
+
+    def checkpoint(self, key: str = "") -> NoReturn:
+        """Refuse: nothing is signed."""
+        raise _refusal()
+
+    def create_view(self, name: str, **options: Any) -> NoReturn:
+        """Refuse: no view is made."""
+        raise _refusal()
+
+    def set_overrides(self, overrides: Sequence[str]) -> NoReturn:
+        """Refuse: the mapping stays."""
+        raise _refusal()
+
+    def rebuild_index(self) -> list[tuple[str, Detection]]:
+        """Refuse: the index stays."""
+        raise _refusal()
+
+
+def _refusal() -> UsageError:
+    return UsageError("the store was opened to be read only", "open it with Store.open to change it")

@@ -1,0 +1,112 @@
+"""Have questions answered in a process of their own, which is ended where one takes too long."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, to_builtins
+
+import esctl
+from esctl.assistants.answers import Told, failure
+from esctl.errors import InputError
+
+_LESS = "ask for less; or where the index of the store is behind, bring it up to date: esctl status"
+_GRACE = 1.0
+"""Seconds that a question with a time-out of its own has to tell of it."""
+
+
+class Opening(Struct, frozen=True):
+    """How the store is opened."""
+
+    store: str
+    config: str | None
+    memory_limit: str | None
+    tz: str
+
+
+class Questions:
+    """Answers one question at a time. The process begins with the first, and anew after one that was ended."""
+
+    def __init__(self, opening: Opening, seconds: float) -> None:
+        self._opening = opening
+        self._seconds = seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
+        self._late = False
+
+    def ask(self, tool: str, arguments: Mapping[str, Any]) -> Told:
+        """Return the answer, or that there was none in time."""
+        with self._turn:
+            self._late = False
+            process = self._process or self._begin()
+            timer = threading.Timer(self._seconds + _GRACE, self._end_late)
+            timer.start()
+            try:
+                request = {"tool": tool, "arguments": dict(arguments), "seconds": self._seconds}
+                line = _exchanged(process, request)
+            finally:
+                timer.cancel()
+            if line.endswith(b"\n"):
+                reply = json.loads(line)
+                return Told(tuple(reply["texts"]), reply["failed"])
+            self._discard()
+            if self._late:
+                return failure(InputError(f"there was no answer in {self._seconds:g} seconds", _LESS))
+            return failure(InputError("the question's process ended", "ask for less, or give more --memory-limit"))
+
+    def close(self) -> None:
+        """End the process, and what it started; who waits for an answer gets none."""
+        self._end()
+        with self._turn:
+            self._discard()
+
+    def _end(self) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _end_late(self) -> None:
+        self._late = True
+        self._end()
+
+    def _discard(self) -> None:
+        self._end()
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.wait()
+        for stream in (process.stdin, process.stdout):
+            with suppress(OSError):
+                if stream is not None:
+                    stream.close()
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        here = str(Path(esctl.__file__).parent.parent)
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "esctl.assistants.worker"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": here},
+            start_new_session=True,
+        )  # fmt: skip
+        _exchanged(self._process, to_builtins(self._opening))
+        return self._process
+
+
+def _exchanged(process: subprocess.Popen[bytes], request: object) -> bytes:
+    _send(process, request)
+    return process.stdout.readline() if process.stdout is not None else b""
+
+
+def _send(process: subprocess.Popen[bytes], message: object) -> None:
+    if process.stdin is not None:
+        with suppress(OSError):  # it has ended: its silence tells
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+            process.stdin.flush()

@@ -1,0 +1,65 @@
+"""The process that holds the store open and answers; it can be ended whatever it does.
+
+Run as `python -P -m esctl.assistants.worker` by `esctl.assistants.questions`. Lines of JSON come on stdin, first how to
+open the store, then questions; for each a line goes to stdout, the first of them empty.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from esctl.api.read_only import ReadOnlyStore
+    from esctl.assistants.answers import Told
+
+
+def main() -> None:
+    """Answer questions until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else is printed is no answer
+    requests = sys.stdin.buffer
+    opening = json.loads(requests.readline() or "null")
+    import esctl.api.read_only  # noqa: F401  # what takes long to load is no part of a question's time
+    from esctl.engine.duckdb import open_ahead
+
+    open_ahead()
+    replies.write(b"\n")
+    replies.flush()
+    store = None
+    for line in requests:
+        request = json.loads(line)
+        told, store = _answered(store, opening, request)
+        _reply(replies, told)
+
+
+def _answered(store: ReadOnlyStore | None, opening: Any, request: Any) -> tuple[Told, ReadOnlyStore | None]:
+    from esctl.api.read_only import ReadOnlyStore
+    from esctl.assistants.answers import answer, failure
+    from esctl.errors import EsctlError
+
+    try:
+        if store is None:
+            store = ReadOnlyStore.open(
+                opening["store"], opening["config"], memory_limit=opening["memory_limit"], tz=opening["tz"]
+            )
+        store.refresh_if_grown()
+    except EsctlError as error:
+        return failure(error), None
+    try:
+        return answer(store, request["tool"], request["arguments"], request["seconds"]), store
+    except Exception as error:  # a bug: it is told, and the next question is answered by a store opened anew
+        return failure(EsctlError(f"{type(error).__name__}: {error}", "this is a bug in esctl")), None
+
+
+def _reply(stream: BinaryIO, told: Told) -> None:
+    stream.write(json.dumps({"texts": told.texts, "failed": told.failed}).encode() + b"\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()
