@@ -25,7 +25,7 @@ from esctl.model import AsOf, MappingConfig
 from esctl.projection.expressions import Expression
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, guard_sql, plan
 from esctl.projection.reads import Measured, Reads, measure, nested_types
-from esctl.projection.row_changes.rules import default_projection, without_envelopes
+from esctl.projection.row_changes.rules import default_projection, of_view
 from esctl.projection.spec import MOST_NAMES, Projection, Rule, family, with_names, with_tombstones
 from esctl.projection.sql import EventRows, cells_sql
 from esctl.projection.values import placed, to_text
@@ -88,12 +88,12 @@ def counted(scope: Scope) -> list[Test]:
 def claims(scope: Scope) -> list[Claim]:
     """Assign each entity to a projection: the one asked for, else the first that claims it, else the default."""
     if scope.projection:
-        return [claim_of(without_envelopes(find_projection(scope.projections, scope.projection), scope.view))]
+        return [claim_of(of_view(find_projection(scope.projections, scope.projection), scope.view))]
     shared: list[Claim] = []
     taken: list[str] = []
     for projection in (*scope.projections, default_projection(scope.view)):
         own = _claimed(projection)
-        folded = without_envelopes(projection, scope.view)
+        folded = of_view(projection, scope.view)
         shared.append(Claim(folded, " AND ".join([own, *(f"NOT {other}" for other in taken)])))
         if projection.claims_all:
             break

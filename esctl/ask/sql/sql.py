@@ -32,7 +32,7 @@ from esctl.errors import UsageError
 from esctl.index.scan import OWN_TIME, Read
 from esctl.model import Answer, AsOf
 from esctl.projection.reads import RECORD, Reads, measure
-from esctl.projection.row_changes.rules import default_projection, without_envelopes
+from esctl.projection.row_changes.rules import default_projection, of_view
 from esctl.projection.spec import Projection
 from esctl.timespec import HINT, parse_as_of
 
@@ -105,7 +105,7 @@ def _projections(scope: Scope) -> dict[str, Projection]:
     """Return the projections by the name they are called by: as DuckDB does, whatever the case."""
     named = {projection.name.lower(): projection for projection in scope.projections}
     every = {MERGE: default_projection(scope.view), **named}
-    return {name: without_envelopes(projection, scope.view) for name, projection in every.items()}
+    return {name: of_view(projection, scope.view) for name, projection in every.items()}
 
 
 def _calls(select: Select, functions: Iterable[str], histories: Set[str]) -> list[Call]:

@@ -82,7 +82,16 @@ def default_projection(view: IndexView) -> Projection:
     return replace(DEFAULT, name="(rows)", rules=tuple(rules), digest=digest)
 
 
-def without_envelopes(projection: Projection, view: IndexView) -> Projection:
+def of_view(projection: Projection, view: IndexView) -> Projection:
+    """Return a projection as it folds a log: one without rules of its own as that which claims what no other does."""
+    if projection.rules is DEFAULT.rules:
+        default = default_projection(view)
+        if default is not DEFAULT:
+            projection = replace(projection, rules=default.rules, digest=f"{projection.digest} {default.digest}")
+    return _without_envelopes(projection, view)
+
+
+def _without_envelopes(projection: Projection, view: IndexView) -> Projection:
     """Return rules that merge whole payloads so that they leave out what is the envelope of an event alone."""
     merges = any(_merges_all(one) for rule in projection.rules for one in rule.operations)
     left_out = _left_out(view) if merges else {}

@@ -109,6 +109,17 @@ def test_nothing_is_said_where_nothing_is_wrong(tmp_path: Path) -> None:
     assert [(row["type"], row["time"]) for row in shown] == [("tombstone", None)]
 
 
+def test_a_projection_without_rules_folds_rows_as_rows(tmp_path: Path) -> None:
+    model, lines = Model(), []
+    for each in (Work("insert", 1, 1, 1, "x"), Work("delete", 1, 1, None, None), Work("insert", 2, 2, 1, "y")):
+        lines += DIALECTS["debezium"](model, each)
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    (tmp_path / "esctl.toml").write_text('[projections.own]\nentities = "*"\n')
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    assert replayed(tmp_path) == replayed(tmp_path, "-p", "own") == expected(model.rows())
+    assert good("sql", "select count(*) as n from own()", cwd=tmp_path).row == {"n": len(model.rows())}
+
+
 def test_rows_that_triggers_keep_end_and_are_truncated(tmp_path: Path) -> None:
     told = {"schema_name": "public", "table_name": "t", "session_user_name": "app", "row_data": None}
     changes: list[dict[str, Any]] = [
