@@ -9,6 +9,7 @@ from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import is_number_mark_sql, json_string, members_sql, unmark_text_sql
 from esctl.engine.quoting import literal
 from esctl.index.scan import IndexView, Read
+from esctl.projection.row_changes.rules import has_rows, table_sql
 
 AT_ONCE = 64
 """Fields whose types one scan reads."""
@@ -18,7 +19,10 @@ Kinds = Mapping[str, int]
 
 
 def mixed_types(context: CheckContext) -> str:
-    """Select the events in which a field has another JSON type than in most events of their type; null is none."""
+    """Select the events in which a field has another JSON type than in most events of their type; null is none.
+
+    Columns of tables share types of events, so a row is compared with the rows of its table.
+    """
     fields = [name for name, kinds in context.scope.view.manifest.kinds.items() if _may_be_mixed(kinds - {"NULL"})]
     mixed = _mixed(context, fields) if fields else {}
     return _odd(context, mixed) if mixed else NONE
@@ -29,31 +33,43 @@ def _may_be_mixed(kinds: frozenset[str]) -> bool:
 
 
 def _mixed(context: CheckContext, fields: Sequence[str]) -> dict[tuple[str | None, str], Kinds]:
-    """Find the (event type, field) pairs with several JSON types."""
+    """Find the pairs of like events (a type, or a table) and a field that have several JSON types."""
     counts = "count(DISTINCT position)" if context.scope.view.has_roles else "count(*)"
-    sql = f"""SELECT type, field, json_kind, {counts} FROM ({_kinds(context, ("position", "type"), fields)})
-        WHERE json_kind <> 'NULL' GROUP BY type, field, json_kind ORDER BY 4 DESC, json_kind"""
+    sql = f"""SELECT alike, field, json_kind, {counts} FROM ({_kinds(context, ("position",), fields)})
+        WHERE json_kind <> 'NULL' GROUP BY alike, field, json_kind ORDER BY 4 DESC, json_kind"""
     with explained():
         counted = context.scope.connection.execute(sql).fetchall()
     found: dict[tuple[str | None, str], dict[str, int]] = {}
-    for event_type, field, kind, count in counted:
-        found.setdefault((event_type, field), {})[kind] = count
+    for alike, field, kind, count in counted:
+        found.setdefault((alike, field), {})[kind] = count
     return {pair: kinds for pair, kinds in found.items() if len(kinds) > 1}
 
 
 def _odd(context: CheckContext, mixed: Mapping[tuple[str | None, str], Kinds]) -> str:
     """Select the events in which one of these fields has another JSON type than in most events of their type."""
-    pairs = _kinds(context, EVENT, list(dict.fromkeys(field for _, field in mixed)))
+    pairs = _kinds(context, (*EVENT, "stanza"), list(dict.fromkeys(field for _, field in mixed)))
     known = ", ".join(
-        f"({literal(event_type)}, {literal(field)}, {literal(next(iter(kinds)))}, {literal(json_string(field))}, "
+        f"({literal(alike)}, {literal(field)}, {literal(next(iter(kinds)))}, {literal(json_string(field))}, "
         f"{literal(_told(kinds))})"
-        for (event_type, field), kinds in mixed.items()
+        for (alike, field), kinds in mixed.items()
     )
-    detail = "m.shown || ' is ' || lower(json_kind) || '; in events of this type: ' || told"
+    whose = f"CASE WHEN {_is_row(context)} THEN '; in rows of this table: ' ELSE '; in events of this type: ' END"
+    detail = f"m.shown || ' is ' || lower(json_kind) || {whose} || told"
     return f"""SELECT {named("p", f"{detail} AS detail", "CAST(NULL AS DOUBLE) AS weight")}
-        FROM ({pairs}) p JOIN (VALUES {known}) m(type, field, usual, shown, told)
-        ON p.type IS NOT DISTINCT FROM m.type AND p.field = m.field
+        FROM ({pairs}) p JOIN (VALUES {known}) m(alike, field, usual, shown, told)
+        ON p.alike IS NOT DISTINCT FROM m.alike AND p.field = m.field
         WHERE json_kind NOT IN (usual, 'NULL') AND wanted"""
+
+
+def _is_row(context: CheckContext) -> str:
+    stanzas = context.scope.view.manifest.stanzas
+    ours = [str(number) for number, stanza in enumerate(stanzas) if has_rows(stanza)]
+    return f"stanza IN ({', '.join(ours)})" if ours else "false"
+
+
+def _alike(context: CheckContext) -> str:
+    is_row = _is_row(context)
+    return f"{f'CASE WHEN {is_row} THEN {table_sql()} ELSE type END' if is_row != 'false' else 'type'} AS alike"
 
 
 def _told(kinds: Kinds) -> str:
@@ -61,7 +77,7 @@ def _told(kinds: Kinds) -> str:
 
 
 def _kinds(context: CheckContext, columns: Sequence[str], fields: Sequence[str]) -> str:
-    """Select the JSON type of each of these fields, or of more, in each event, as `field` and `json_kind`.
+    """Select the JSON type of each of these fields, or of more, in each event, as `alike`, `field` and `json_kind`.
 
     A payload that is kept as text is parsed once for all its fields where they are many: once for each would take the
     square of their number.
@@ -84,15 +100,15 @@ def _read_kinds(
     context: CheckContext, columns: Sequence[str], fields: Sequence[str], view: IndexView | None = None, *where: str
 ) -> str:
     reads = {f"f{number}": Read((field,), "type") for number, field in enumerate(fields)}
-    rows = context.events(columns, [FIRST_DELIVERY, *where], reads=reads, view=view)
+    rows = context.events(columns, [FIRST_DELIVERY, *where], _alike(context), reads, view)
     names = ", ".join(literal(field) for field in fields)
-    return f"""SELECT {", ".join(columns)}, wanted,
+    return f"""SELECT {", ".join(columns)}, alike, wanted,
         unnest([{names}]) AS field, unnest([{", ".join(reads)}]) AS json_kind FROM ({rows})"""
 
 
 def _member_kinds(context: CheckContext, columns: Sequence[str], view: IndexView) -> str:
-    rows = context.events(columns, [FIRST_DELIVERY, "data IS NOT NULL"], "data", view=view)
-    names = ", ".join(columns)
+    rows = context.events(columns, [FIRST_DELIVERY, "data IS NOT NULL"], f"data, {_alike(context)}", view=view)
+    names = ", ".join((*columns, "alike"))
     members = f"""SELECT {names}, wanted, unnest({members_sql("data")}) AS m FROM ({rows})
         WHERE json_type(data) = 'OBJECT'"""
     kind, text = "json_type(m.value)", "json_extract_string(m.value, '$')"

@@ -19,6 +19,7 @@ from esctl.index.pruning import ALWAYS, Predicate, Test, all_of, any_of
 from esctl.index.scan import FOLDABLE, IndexView, Read
 from esctl.index.seen_ids.apart import apart
 from esctl.model import CLOCK_SKEW_SECONDS
+from esctl.projection.row_changes.rules import has_rows
 from esctl.projection.spec import Projection
 from esctl.timespec import utc_now
 
@@ -223,8 +224,13 @@ def _in_time(manifest: Manifest) -> str:
 
 
 def no_creation(context: CheckContext) -> str:
-    """Select the first events of entities that begin with another type than nearly all of their kind."""
-    rows = context.events(EVENT, [FOLDABLE], f"{context.scope.view.key()} AS key")
+    """Select the first events of entities that begin with another type than nearly all of their kind.
+
+    A log of rows begins in the middle of their lives; `unseen` has those that it never tells whole.
+    """
+    stanzas = context.scope.view.manifest.stanzas
+    of_rows = [f"stanza <> {number}" for number, stanza in enumerate(stanzas) if has_rows(stanza)]
+    rows = context.events(EVENT, [FOLDABLE, *of_rows], f"{context.scope.view.key()} AS key")
     members = ", ".join(f"{name} := {name}" for name in (*EVENT, "wanted"))
     firsts = f"SELECT arg_min(struct_pack({members}), key) AS e FROM ({rows}) GROUP BY kind, entity"
     usual = f"""SELECT kind, type AS usual, beginning, entities FROM (

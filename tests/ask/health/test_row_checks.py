@@ -133,3 +133,11 @@ def test_nothing_of_changes_is_checked_where_there_are_none(tmp_path: Path) -> N
     good("ingest", "a.jsonl", cwd=tmp_path)
     assert "unseen" not in [row["check"] for row in good("doctor", cwd=tmp_path).rows]
     assert found(tmp_path, "unseen") == {}
+
+
+def test_rows_are_like_those_of_their_table_however_they_began(tmp_path: Path) -> None:
+    begun = [change("r" if at < 3 else "c", at, {"id": at, "code": at}) for at in range(1, 25)]
+    others = [change("c", 100 + at, {"id": at, "code": str(at)}, table="codes") for at in range(1, 4)]
+    written(tmp_path, *begun, *others, change("u", 200, {"id": 3, "code": "x"}))
+    assert found(tmp_path, "no-creation") == {}
+    assert found(tmp_path, "mixed-types") == {28: '"code" is string; in rows of this table: number 24, string 1'}
