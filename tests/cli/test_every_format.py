@@ -194,11 +194,11 @@ def test_the_summary_of_ingest_is_one_document_in_a_pipe_and_a_table_on_a_termin
     done = good("ingest", "bank.jsonl", "-q", cwd=folder)
     assert done.text.count("\n") == 1
     assert list(done.row) == COLUMNS["ingest"]
-    assert (done.row["new"], done.row["head"]) == (0, 7150)
+    assert (done.row["new"], done.row["head"]) == (0, 7164)
     assert list(json.loads(good("ingest", "bank.jsonl", "-q", "-f", "json", cwd=folder).text)[0]) == COLUMNS["ingest"]
     shown, code = on_terminal("ingest", "bank.jsonl", cwd=folder, width=120)
     assert code == 0
-    assert "7150" in shown
+    assert "7164" in shown
     assert "{" not in shown
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown)
     assert [name for name in COLUMNS["ingest"] if name not in plain] == []
