@@ -223,7 +223,7 @@ class States(OpenStore):
 
         if not isinstance(file, str) or not is_live(file):
             return None
-        return read_live(self.session, file, ignored, key, self.snapshot.cursors)
+        return read_live(self.session, file, ignored, key, self.snapshot.cursors, self.scope().view.manifest.stanzas)
 
     def sql(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from esctl.index.decode.framed import schemas_in, with_decoded_keys
 from esctl.index.decode.log_rows import JudgedRows, judge_rows, judged_chunk, runs_of, trimmed_raws
+from esctl.index.envelope.homes import at_home
 from esctl.index.files.freshness import zones_of
 from esctl.index.files.last_placed import Before, Place, placed_before
 from esctl.index.files.manifest import Manifest, first_sources, with_sources
@@ -101,7 +102,8 @@ class Understanding(Struct, frozen=True, dict=True):
             if source not in manifest.sources and source not in new:
                 count = min(stop - start, SAMPLE_RECORDS)
                 sample = self._parsed(self._cursor(cursors, source), (judged, table), start, count)
-                new[source] = self._stanza_by(snapshot, source, sample, self._cursor(cursors, source))
+                known = (*first_sources(manifest), *new.values())
+                new[source] = self._stanza_by(snapshot, source, sample, self._cursor(cursors, source), known)
         manifest = with_sources(manifest, new)
         chunk, groups = judged_chunk(self.connection, table, judged, cursors, manifest)
         return build(self.connection, chunk, groups, self._earlier(snapshot, manifest, table))
@@ -175,12 +177,15 @@ class Understanding(Struct, frozen=True, dict=True):
             stanza, detection = as_one_known(detection, sample(), known) or (stanza, detection)
         if self.detected is not None and detection is not None:
             self.detected(source, detection)
-        return stanza
+        return at_home(stanza, cursor, known)
 
-    def _stanza_by(self, snapshot: StoreState, source: str, sample: list[Any], cursor: Cursor) -> Stanza:
+    def _stanza_by(
+        self, snapshot: StoreState, source: str, sample: list[Any], cursor: Cursor, known: Iterable[Stanza]
+    ) -> Stanza:
         from esctl.index.envelope.stanza_of import recorded, stanza_of
 
-        return stanza_of(self.config, source, recorded(snapshot, source), cursor, lambda: sample)[0]
+        stanza, _ = stanza_of(self.config, source, recorded(snapshot, source), cursor, lambda: sample)
+        return at_home(stanza, cursor, known)
 
     def _parsed(self, cursor: Cursor, rows: Rows, start: int, count: int) -> list[Any]:
         """Parse the judged rows from `start` on, for a sample."""

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from esctl.ask.compare.external_table import ForeignTable, keys_of
 from esctl.engine.quoting import literal
 from esctl.errors import InputError
+from esctl.index.decode.rows.change import Naming, table_name
 from esctl.index.scan import read_json
-from esctl.model import Cursor, PostgresCursor
+from esctl.model import Cursor, PostgresCursor, Stanza
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +41,14 @@ def is_live(text: str) -> bool:
     return text.lower().startswith(("postgres://", "postgresql://"))
 
 
-def read_live(session: Session, url: str, ignored: Sequence[str], key: str, cursors: Mapping[str, Cursor]) -> LiveTable:
+def read_live(
+    session: Session,
+    url: str,
+    ignored: Sequence[str],
+    key: str,
+    cursors: Mapping[str, Cursor],
+    stanzas: Sequence[Stanza],
+) -> LiveTable:
     """Read a table into a temporary file, as of one place in the server's log. `key`: that of the comparison.
 
     Raises UsageError for a URL that names none, InputError where it cannot be read.
@@ -50,14 +58,24 @@ def read_live(session: Session, url: str, ignored: Sequence[str], key: str, curs
 
     address = parse_table_address(url)
     with opened(address, ignored if not key else ()) as table:
-        spool = _spooled(session, table, address.where)
+        naming = _naming(table, stanzas)
+        spool = _spooled(session, table, address.where, naming)
         columns = tuple(column.name for column in table.relation.columns)
         place = lsn_text(table.snapshot.lsn)
         before, notes = _bounded(table, place, cursors)
     foreign = ForeignTable(address.where, _sql(spool, plain=bool(key)), ("entity", "kind", "state"), False, notes)
     if key:
         foreign = replace(foreign, columns=keys_of(session, foreign.sql, ()) or columns)
-    return LiveTable(foreign, "" if key else f"{address.schema}.{address.table}/*", before)
+    return LiveTable(foreign, "" if key else f"{naming.named((), table_name(address.schema, address.table))}/*", before)
+
+
+def _naming(table: OpenTable, stanzas: Sequence[Stanza]) -> Naming:
+    """Return how the log names the rows of a table: by its database too, where others have the short names."""
+    homes = sorted((each for each in stanzas if each.row_home), key=lambda each: not each.row_origin)
+    if not homes:
+        return Naming()
+    server = table.system if homes[0].row_origin else ""  # other logs call it something else
+    return Naming(home=homes[0].row_home, own=(server, table.database))
 
 
 def _bounded(table: OpenTable, place: str, cursors: Mapping[str, Cursor]) -> tuple[str, tuple[str, ...]]:
@@ -81,7 +99,7 @@ def _bounded(table: OpenTable, place: str, cursors: Mapping[str, Cursor]) -> tup
     return (f"seq:{place}" if alone else ""), (f"note: the table is as of {place}",)
 
 
-def _spooled(session: Session, table: OpenTable, where: str) -> str:
+def _spooled(session: Session, table: OpenTable, where: str, naming: Naming) -> str:
     """Write the rows as the changes that they would be in the log: the row's number and the JSON text of each."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -97,7 +115,7 @@ def _spooled(session: Session, table: OpenTable, where: str) -> str:
             judged = judge(pa.array(raws, pa.binary()), Cursor(format="jsonl"), session.connection)
             if judged.invalid.null_count < len(raws):
                 raise InputError(f"{where}: a row cannot be read: it has text that is not UTF-8", "")
-            texts, _ = read_rows(judged.text, judged.marked, "pgoutput", {})
+            texts, _ = read_rows(judged.text, judged.marked, "pgoutput", naming)
             writer.write_table(pa.table([_numbers(count, len(raws)), texts], schema=schema))
             count += len(raws)
     return f"read_parquet({literal(str(spool))})"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from esctl.index.decode.rows import DIALECTS
 from esctl.index.files.manifest import ERASED, Manifest
 from esctl.log.store_state import StoreState
 from esctl.model import MESSAGE, Cursor
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
     from esctl.index.decode.exact_json import Judged
     from esctl.index.decode.framed import Schemas
+    from esctl.index.decode.rows.change import Naming
     from esctl.index.envelope.event_sql import Group
+    from esctl.model import Stanza
 
 
 _JUDGED = ("text", "invalid", "marked")
@@ -215,9 +218,17 @@ def _with_opened(connection: duckdb.DuckDBPyConnection, chunk: pa.Table, groups:
         if not group.stanza.opened or not len(rows):
             continue
         texts, marked = (_whole(chunk[name].take(rows)) for name in ("text", "marked"))
-        texts, marked = open_texts(connection, texts, marked, openings_of(group.stanza), dict(group.stanza.row_keys))
+        texts, marked = open_texts(connection, texts, marked, openings_of(group.stanza), _naming(group.stanza))
         chunk = _with_rows(_with_rows(chunk, "text", rows, texts), "marked", rows, marked)
     return chunk
+
+
+def _naming(stanza: Stanza) -> Naming | None:
+    if not any(encoding in DIALECTS for _, encoding in stanza.opened):
+        return None
+    from esctl.index.decode.rows.change import Naming
+
+    return Naming(dict(stanza.row_keys), stanza.row_home, stanza.row_origin)
 
 
 def _with_rows(chunk: pa.Table, name: str, rows: pa.Array, values: pa.Array) -> pa.Table:

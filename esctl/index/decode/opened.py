@@ -6,7 +6,7 @@ The record becomes JSON text with the value in place of the text, as exact as th
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from esctl.engine.quoting import literal
@@ -18,6 +18,8 @@ from esctl.model import MARK, Cursor
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+    from esctl.index.decode.rows.change import Naming
 
 _TABLE = "esctl_open"
 _OPENED = "esctl_opened"
@@ -44,20 +46,21 @@ def open_texts(
     texts: pa.Array,
     marked: pa.Array,
     openings: Sequence[Opening],
-    row_keys: Mapping[str, Sequence[str]] | None = None,
+    naming: Naming | None = None,
 ) -> tuple[pa.Array, pa.Array]:
     """Open texts of judged records; gives their JSON text (large_string) and whether it has marks, row by row.
 
-    A text that does not hold what it should stays a text. `row_keys`: the columns that name the rows of tables, where
-    records are changes of rows.
+    A text that does not hold what it should stays a text. `naming`: how rows are named, where records are
+    changes of them.
     """
     for path, encoding in openings:
         if encoding == EXTENDED:
             texts = _plain(connection, texts)
         elif encoding in DIALECTS:
+            from esctl.index.decode.rows.change import Naming
             from esctl.index.decode.rows.reading import read_rows
 
-            texts, marked = read_rows(texts, marked, encoding, row_keys or {})
+            texts, marked = read_rows(texts, marked, encoding, naming or Naming())
         elif encoding == PAIRS:
             from esctl.index.decode.pairs import open_pairs
 

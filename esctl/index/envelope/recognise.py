@@ -50,7 +50,7 @@ def _row_changes(samples: Sequence[object], presets: Collection[str]) -> Recogni
     preset = PRESETS[learned.dialect]
     sequence = next((parts for parts in preset.sequences if len(parts) == learned.order), ())
     order: Literal["sequence", "position"] = "sequence" if sequence else "position"
-    stanza = replace(preset.stanza, sequence=sequence, order=order, row_keys=learned.keys)
+    stanza = replace(preset.stanza, sequence=sequence, order=order, row_keys=learned.keys, row_home=learned.home)
     return Recognised(stanza, learned.matching)
 
 
@@ -119,6 +119,7 @@ def _fitted_rows(stanza: Stanza, samples: Sequence[object]) -> Stanza:
         sequence=stanza.sequence or told.sequence,
         order=stanza.order or told.order,
         row_keys=stanza.row_keys or told.row_keys,
+        row_home=stanza.row_home or told.row_home,
     )
 
 

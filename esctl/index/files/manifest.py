@@ -25,7 +25,7 @@ MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 1 << 30
 """Bytes."""
 _FILE_NAME = re.compile(r"\d{20}-\d{20}\.[0-9a-f]{8}\.(?:parquet|ids)", re.ASCII)
-FORMAT = 11
+FORMAT = 12
 ERASED = "erased"
 """What the column `invalid` says of a record that was erased; it counts apart from those that could not be read."""
 NONE_NEEDED = "no time, as it needs none"

@@ -12,8 +12,11 @@ from msgspec import Struct
 from esctl.model import MARK
 
 Row = Mapping[str, Any]
-Keys = Mapping[str, Sequence[str]]
-"""The names of the columns that tell the rows of a table apart, by `schema.table`."""
+Origin = tuple[str, ...]
+"""Whose a table is: a server (or the name that a connector has for it) and a database; empty where that is not told.
+
+The database is empty too where it takes the place of a schema.
+"""
 
 INSERT, UPDATE, DELETE, READ, TRUNCATE = "insert", "update", "delete", "read", "truncate"
 BESIDE = ("begin", "commit", "message", "tombstone", "heartbeat", "schema change")
@@ -46,6 +49,7 @@ class RowChange(Struct, frozen=True):
     patched: bool = False
     others: tuple[tuple[Row, Row | None], ...] = ()  # more rows that change alike, each with its old values
     server: object = None  # whose log `order` is a place in
+    origin: Origin = ("", "")
 
 
 class Beside(Struct, frozen=True):
@@ -73,22 +77,59 @@ class DomainEvent(Struct, frozen=True):
 Told = RowChange | Beside | DomainEvent
 """What a record of a change log tells."""
 
+
+class Naming(Struct, frozen=True):
+    """How rows are named.
+
+    `keys`: the columns that tell the rows of a table apart where no record says it, by the table's `full_name`. `home`:
+    whose tables have no more in front of their names than a schema; None: all. `own`: whose those are of which records
+    do not tell it.
+    """
+
+    keys: Mapping[str, Sequence[str]] = {}
+    home: Origin | None = None
+    own: Origin = ()
+
+    def table_of(self, change: RowChange) -> str:
+        """Name the table of a change, so that no tables of two databases have one name."""
+        return self.named(change.origin, table_name(change.schema, change.table))
+
+    def named(self, origin: Origin, short: str) -> str:
+        """Name a table of a database by its short name, and by whose it is where that is not home."""
+        server, database = origin if any(origin) else self.own or ("", "")
+        if self.home is None:
+            return short
+        home_server, home_database = self.home or ("", "")
+        if server and server != home_server:
+            return ".".join(filter(None, (server, database, short)))
+        return f"{database}.{short}" if database and database != home_database else short
+
+    def key_of(self, change: RowChange) -> Sequence[str] | None:
+        """Return the columns that name the row of a change; None where nothing tells them."""
+        return self.keys.get(full_name(change), change.key)
+
+
+def full_name(change: RowChange) -> str:
+    """Write a table's name with whose it is."""
+    return ".".join(filter(None, (*change.origin, table_name(change.schema, change.table))))
+
+
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
-def written(change: Told, keys: Keys) -> str:
+def written(change: Told, naming: Naming) -> str:
     """Write a change as the JSON text that the mapping of such logs reads. Numbers may be marked."""
     if isinstance(change, Beside):
         told = {"type": change.type, "time": change.time, "tx": change.transaction, "row": change.data}
         return _ENCODER.encode({name: value for name, value in told.items() if value is not None}).decode()
     if isinstance(change, DomainEvent):
         return _ENCODER.encode(_event(change)).decode()
-    table = table_name(change.schema, change.table)
-    found: dict[str, Any] = {"type": change.type, "kind": change.table, **_entities(change, table, keys)}
+    table, names = naming.table_of(change), naming.key_of(change)
+    found: dict[str, Any] = {"type": change.type, "kind": change.table, **_entities(change, table, names)}
     found |= zip(("seq", "seq2", "seq3"), change.order, strict=False)
     found["time"], found["tx"] = change.time, change.transaction
     if change.type != TRUNCATE:
-        found["row"] = {ROWS: _by_name(change, table, keys)} if change.others else change.row
+        found["row"] = {ROWS: _by_name(change, table, names)} if change.others else change.row
     found |= {"id": change.id} if change.id is not None else {}
     found |= {"actor": change.actor} if change.actor is not None else {}
     return _ENCODER.encode(found).decode()
@@ -109,20 +150,19 @@ def _all_rows(change: RowChange) -> tuple[tuple[Row, Row | None], ...]:
     return (change.row, change.old), *change.others
 
 
-def _names(change: RowChange, table: str, keys: Keys) -> tuple[str, ...]:
-    names = keys.get(table, change.key)
+def _names(change: RowChange, names: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(guessed_key(change.row) if names is None else names) or tuple(change.row)
 
 
-def _by_name(change: RowChange, table: str, keys: Keys) -> dict[str, Row]:
-    names = _names(change, table, keys)
-    return {row_name(table, names, row): row for row, _ in _all_rows(change)}
+def _by_name(change: RowChange, table: str, names: Sequence[str] | None) -> dict[str, Row]:
+    used = _names(change, names)
+    return {row_name(table, used, row): row for row, _ in _all_rows(change)}
 
 
-def _several(change: RowChange, table: str, keys: Keys) -> dict[str, list[str]]:
+def _several(change: RowChange, table: str, names: Sequence[str] | None) -> dict[str, list[str]]:
     """Name the rows that a change leaves, and those that it ends where they have other names."""
-    names, left = _names(change, table, keys), _by_name(change, table, keys)
-    olds = (row_name(table, names, {**row, **old}) for row, old in _all_rows(change) if old)
+    used, left = _names(change, names), _by_name(change, table, names)
+    olds = (row_name(table, used, {**row, **old}) for row, old in _all_rows(change) if old)
     return {"each": [*left], "ended": [name for name in dict.fromkeys(olds) if name not in left]}
 
 
@@ -131,7 +171,7 @@ def table_name(schema: str, table: str) -> str:
     return f"{schema}.{table}" if schema else table
 
 
-def _entities(change: RowChange, table: str, keys: Keys) -> Mapping[str, object]:
+def _entities(change: RowChange, table: str, names: Sequence[str] | None) -> Mapping[str, object]:
     """Name the row that a change leaves, and the one that it ends where that is another, by role.
 
     `entity`: the row is whole; `partial`: what is missing in it keeps its value; `copy`: the table may hold it several
@@ -141,12 +181,11 @@ def _entities(change: RowChange, table: str, keys: Keys) -> Mapping[str, object]
     if change.type == TRUNCATE:
         return {"table": table}
     if change.others:
-        return _several(change, table, keys)
-    names = keys.get(table, change.key)
+        return _several(change, table, names)
     if names is None:
         names = guessed_key(change.row)
     role = "entity" if names else "copy"
-    names = names or tuple(change.row)
+    names = tuple(names) or tuple(change.row)
     if not names and change.match is None:
         return {}  # nothing says which row it is
     if role == "entity" and change.type != DELETE:

@@ -25,7 +25,7 @@ from esctl.index.decode.rows.change import (
 from esctl.index.decode.rows.connect_types import Convert, converted_row, struct_converters, variable_scale
 from esctl.index.decode.rows.documents import columns_alone, document, patch, plain_value
 from esctl.index.decode.rows.messages import Message, exact, message_of
-from esctl.index.decode.rows.places import order_of, server_of, time_of, transaction_name, transaction_of
+from esctl.index.decode.rows.places import order_of, origin_of, server_of, time_of, transaction_name, transaction_of
 
 UNAVAILABLE = "__debezium_unavailable_value"
 _BASE64 = base64.b64encode(UNAVAILABLE.encode()).decode()
@@ -119,6 +119,7 @@ def _change(
         actor=text_of(source.get("user_name")) or None,  # Oracle tells who it was
         patched=told.patched,
         server=server_of(source),
+        origin=origin_of(source),
     )
 
 

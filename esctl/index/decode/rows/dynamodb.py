@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from esctl.index.decode.rows.change import DELETE, INSERT, UPDATE, Row, RowChange, number, plain, text_of
+from esctl.index.decode.rows.change import DELETE, INSERT, UPDATE, Origin, Row, RowChange, number, plain, text_of
 from esctl.index.decode.rows.messages import opened
 
 _TYPES = {"INSERT": INSERT, "MODIFY": UPDATE, "REMOVE": DELETE}
@@ -40,6 +40,7 @@ def read(record: Any) -> RowChange | None:
         time=created,
         id=text_of(told.get("eventID")) or None,
         actor=text_of(user.get("principalId")) or None if isinstance(user, dict) else None,
+        origin=_origin(told),
     )
 
 
@@ -96,6 +97,13 @@ def _unwrapped(record: Any) -> Any:
         return opened(base64.b64decode(text, validate=True).decode())
     except (binascii.Error, UnicodeError):
         return opened(text)
+
+
+def _origin(told: Mapping[str, Any]) -> Origin:
+    """Return the account and the region of a table."""
+    parts = text_of(told.get("eventSourceARN")).split(":")
+    account, region = (parts[4], parts[3]) if len(parts) > 5 else ("", "")
+    return account, text_of(told.get("awsRegion")) or region
 
 
 def _table(told: Mapping[str, Any]) -> str:

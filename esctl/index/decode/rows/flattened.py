@@ -9,7 +9,7 @@ from esctl.index.decode.rows.change import DELETE, INSERT, READ, TRUNCATE, UPDAT
 from esctl.index.decode.rows.connect_types import converted_row, struct_converters
 from esctl.index.decode.rows.debezium import is_unavailable, unwrapped
 from esctl.index.decode.rows.messages import Message, message_of
-from esctl.index.decode.rows.places import order_of, time_of, transaction_of
+from esctl.index.decode.rows.places import order_of, origin_of, time_of, transaction_of
 
 _PREFIX, _OF_SOURCE = "__", "source_"
 _MARKS = ("op", "deleted")
@@ -55,6 +55,7 @@ def read(record: Any) -> RowChange | Beside | None:
         order=() if message.dumped else order_of(told),
         time=time_of(told, told),
         transaction=transaction_of({}, told),
+        origin=_origin(message, told),
     )
 
 
@@ -63,8 +64,9 @@ def _ended(message: Message) -> RowChange | Beside:
     key = _key(message)
     if not key:
         return Beside("tombstone", message.time)
-    schema, table = _table(message, _told(message.headers))
-    return RowChange(DELETE, schema, table, key, key=tuple(key), named=key, time=message.time)
+    told = _told(message.headers)
+    (schema, table), origin = _table(message, told), _origin(message, told)
+    return RowChange(DELETE, schema, table, key, key=tuple(key), named=key, time=message.time, origin=origin)
 
 
 def _key(message: Message) -> Row | None:
@@ -98,6 +100,13 @@ def _table(message: Message, told: Mapping[str, Any]) -> tuple[str, str]:
     table = told.get("table") or told.get("collection") or parts[-1] or UNNAMED
     schema = told.get("schema") or told.get("db") or told.get("keyspace")
     return str(schema or (parts[-2] if len(parts) > 1 else "")), str(table)
+
+
+def _origin(message: Message, told: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the server and the database, from what was added, or else from the topic."""
+    parts = message.topic.split(".")
+    server, database = origin_of(told)
+    return server or (parts[0] if len(parts) > 2 else ""), database or (parts[1] if len(parts) > 3 else "")
 
 
 def _deleted(row: Row, key: Row | None) -> Row:

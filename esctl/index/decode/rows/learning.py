@@ -13,10 +13,11 @@ from esctl.index.decode.rows.change import (
     TRUNCATE,
     Beside,
     DomainEvent,
+    Origin,
     Row,
     RowChange,
+    full_name,
     guessed_key,
-    table_name,
 )
 from esctl.index.decode.rows.reading import READERS, UNREADABLE
 
@@ -30,6 +31,7 @@ class Learned(Struct, frozen=True):
     matching: int
     keys: TableKeys
     order: int  # parts of the place in the database's log that all changes have
+    home: Origin = ()  # whose the first table is that says so
 
 
 class _Table(Struct):
@@ -47,8 +49,12 @@ def learn(samples: Sequence[object], dialects: Iterable[str] = DIALECTS) -> Lear
         changes = [each for each in found if not isinstance(each, Beside)]
         if changes and 2 * len(found) > len(whole):
             rows = [each for each in changes if isinstance(each, RowChange)]
-            return Learned(dialect, len(found), _keys(rows), _order_parts(changes))
+            return Learned(dialect, len(found), _keys(rows), _order_parts(changes), _home(rows))
     return None
+
+
+def _home(changes: Sequence[RowChange]) -> Origin:
+    return next((change.origin for change in changes if any(change.origin)), ())
 
 
 def _order_parts(changes: Sequence[RowChange | DomainEvent]) -> int:
@@ -71,7 +77,7 @@ def _keys(changes: Sequence[RowChange]) -> TableKeys:
     for change in changes:
         if change.key is not None or change.type == TRUNCATE:
             continue
-        table = tables.setdefault(table_name(change.schema, change.table), _Table())
+        table = tables.setdefault(full_name(change), _Table())
         if change.type == DELETE:
             table.old.append((change.row, None))
         else:

@@ -44,6 +44,12 @@ def server_of(source: Mapping[str, Any]) -> object:
     return plain(source.get("server_id")) or None if source.get("file") else None
 
 
+def origin_of(source: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the server, by its connector's name, and the database of a change, where a schema is told beside it."""
+    database = text_of(source.get("db")) if source.get("schema") else ""
+    return text_of(source.get("name")), database
+
+
 def _committed(source: Mapping[str, Any]) -> int | None:
     """Return PostgreSQL's log position of the last commit that the connector had read, or else of the record."""
     told = source.get("sequence")

@@ -18,7 +18,7 @@ from esctl.index.decode.rows import (
     pgoutput,
     wal2json,
 )
-from esctl.index.decode.rows.change import Keys, Told, written
+from esctl.index.decode.rows.change import Naming, Told, written
 from esctl.index.decode.rows.messages import message_of
 from esctl.model import MARK
 
@@ -52,7 +52,7 @@ UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeEr
 """What a record raises that looks like a change, and is made otherwise than any log writes it."""
 
 
-def read_rows(texts: pa.Array, marked: pa.Array, dialect: str, keys: Keys) -> tuple[pa.Array, pa.Array]:
+def read_rows(texts: pa.Array, marked: pa.Array, dialect: str, naming: Naming) -> tuple[pa.Array, pa.Array]:
     """Read judged records as changes of rows: their JSON text (large_string) and whether it has marks, row by row.
 
     A record that is not a change is one of no type and no row.
@@ -62,16 +62,16 @@ def read_rows(texts: pa.Array, marked: pa.Array, dialect: str, keys: Keys) -> tu
     read = READERS[dialect]
     found, marks = [], []
     for text, mark in zip(texts.to_pylist(), marked.to_pylist(), strict=True):
-        told = None if text is None else changed(text, read, keys)
+        told = None if text is None else changed(text, read, naming)
         found.append(text if text is None else told or f'{{"row":{text}}}')
         marks.append(mark or (told is not None and MARK in told))
     return pa.array(found, pa.large_string()), pa.array(marks, pa.bool_())
 
 
-def changed(text: str, read: Read, keys: Keys) -> str | None:
+def changed(text: str, read: Read, naming: Naming) -> str | None:
     """Return a record as a change, None where it is none."""
     try:
         change = read(msgspec.json.decode(text))
-        return None if change is None else written(change, keys)
+        return None if change is None else written(change, naming)
     except UNREADABLE:
         return None

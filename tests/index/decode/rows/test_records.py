@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esctl.index.decode.rows import DIALECTS
+from esctl.index.decode.rows.change import Naming
 from esctl.index.decode.rows.learning import learn
 from esctl.index.decode.rows.reading import READERS, changed
 
@@ -18,7 +19,7 @@ SOURCE = {"connector": "postgresql", "schema": "public", "table": "t", "lsn": 10
 
 
 def row(record: Any, dialect: str = "debezium", **keys: tuple[str, ...]) -> Any:
-    text = changed(json.dumps(record), READERS[dialect], {f"public.{name}": key for name, key in keys.items()})
+    text = changed(json.dumps(record), READERS[dialect], Naming({f"public.{name}": key for name, key in keys.items()}))
     return None if text is None else json.loads(text)
 
 
@@ -253,7 +254,7 @@ JSON = st.recursive(
 
 @given(JSON, st.sampled_from(DIALECTS))
 def test_no_record_however_odd_stops_the_reading(record: Any, dialect: str) -> None:
-    text = changed(json.dumps(record), READERS[dialect], {})
+    text = changed(json.dumps(record), READERS[dialect], Naming())
     assert text is None or "type" in json.loads(text)
     learn([record, record])
 

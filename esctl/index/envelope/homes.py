@@ -1,0 +1,38 @@
+"""Whose tables have short names: those of one database, so that no tables of two databases have one name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec.structs import replace
+
+from esctl.index.decode.rows import DIALECTS
+from esctl.model import Cursor, PostgresCursor, Stanza
+
+
+def at_home(stanza: Stanza, cursor: Cursor, known: Iterable[Stanza]) -> Stanza:
+    """Return the stanza of a change log with the home of those before it, the first of which says whose tables it is.
+
+    Dialects name one server in their own ways, so among several of them only the database is the same.
+    """
+    if not is_changes(stanza):
+        return stanza
+    own = (cursor.system, cursor.database) if isinstance(cursor, PostgresCursor) else ()
+    home = stanza.row_home or own
+    earlier = [each for each in known if each.row_home]
+    alike = next((each.row_home for each in earlier if _family(each) == _family(stanza)), None)
+    if alike is not None:
+        home = alike
+    elif earlier and home:
+        home = (home[0], earlier[0].row_home[1] or home[1])
+    return replace(stanza, row_home=home, row_origin=own)
+
+
+def is_changes(stanza: Stanza) -> bool:
+    """Return whether the records of a stanza are changes of rows as a change log tells them."""
+    return any(encoding in DIALECTS for _, encoding in stanza.opened)
+
+
+def _family(stanza: Stanza) -> str:
+    """Return what names servers in one way."""
+    return stanza.name.partition("_")[0]
