@@ -14,6 +14,7 @@ from esctl.index.envelope.mapping import to_toml
 from esctl.index.envelope.toml_text import toml_string
 from esctl.index.files.manifest import Manifest
 from esctl.model import TOMBSTONE, Stanza
+from esctl.projection.row_changes.rules import says_how
 
 MOST_TYPES = 40
 _HEADER = """# How esctl reads these logs, and what it folds them into. Written by `esctl init`; yours to change.
@@ -26,6 +27,11 @@ _RULES = """
 # Values are SQL expressions over the event: data.x, type, time, actor, id, ... ; text in single quotes: "'open'".
 """
 
+_TOLD = """[projections.{name}]
+kinds = [{name}]
+# Its rows are told whole: without rules, changes of them fold into rows.
+"""
+
 
 def starter(scope: Scope, manifest: Manifest, stanzas: Mapping[str, Stanza] | None = None) -> str:
     """Write a commented esctl.toml: the mapping in force, and a projection for each kind of entity.
@@ -34,16 +40,20 @@ def starter(scope: Scope, manifest: Manifest, stanzas: Mapping[str, Stanza] | No
     """
     parts = [_HEADER, *(_mappings(manifest) if stanzas is None else [stanzas_text(stanzas)]), _RULES]
     named = ["entity IS NOT NULL", "invalid IS NULL", "type IS NOT NULL"]
-    rows = scope.view.relation(["kind", "type", "position"], None, named)
-    counts = f"SELECT kind, type, count(DISTINCT position) AS events FROM ({rows}) GROUP BY ALL"
+    rows = scope.view.relation(["kind", "type", "position", "stanza"], None, named)
+    told = ", ".join(str(number) for number, stanza in enumerate(manifest.stanzas) if says_how(stanza))
+    is_told = f"stanza IN ({told})" if told else "false"
+    counts = f"""SELECT kind, type, count(DISTINCT position) AS events, bool_and({is_told})
+        FROM ({rows}) GROUP BY ALL ORDER BY kind, events DESC, type"""
     with explained():
-        found = scope.connection.execute(f"{counts} ORDER BY kind, events DESC, type").fetchall()
+        found = scope.connection.execute(counts).fetchall()
     fields = field_types(scope)
     kinds: dict[str, list[tuple[str, int]]] = {}
-    for kind, name, count in found:
+    ruled = {kind for kind, *_, rows_are in found if not rows_are}
+    for kind, name, count, _ in found:
         kinds.setdefault(kind, []).append((name, count))
     for kind, types in list(kinds.items())[:MOST_TYPES]:
-        parts.append(_projection(kind, types, fields))
+        parts.append(_projection(kind, types, fields) if kind in ruled else _TOLD.format(name=toml_string(kind)))
     return "\n".join(parts)
 
 

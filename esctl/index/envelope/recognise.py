@@ -77,7 +77,7 @@ def fitted(stanza: Stanza, samples: Sequence[object]) -> Stanza:
         or preset.lines
         or (stanza.order and stanza != preset.stanza and not _lacks_sequence(stanza, preset))
     ):
-        return stanza
+        return _fitted_rows(stanza, samples) if stanza.name in DIALECTS else stanza
     if replace(
         stanza,
         scope="",

@@ -135,6 +135,11 @@ def table_sql() -> str:
     return "regexp_extract(entity, '^(?:[^/?]|[?][^{])*')"
 
 
+def says_how(stanza: Stanza) -> bool:
+    """Return whether what records are read as says how they are folded."""
+    return is_rows(stanza.opened) or stanza.name in _TRIGGERED
+
+
 def has_rows(stanza: Stanza) -> bool:
     """Return whether records that are read by a stanza are changes of rows, in whatever words."""
     return is_rows(stanza.opened) or stanza.name in TRIGGERED
