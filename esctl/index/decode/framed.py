@@ -159,16 +159,21 @@ def _decoded(raw: bytes | None, named: tuple[str, bytes], registry: str, schemas
 
 def _guids(rows: pa.Table, header: str) -> dict[int, tuple[str, bytes]]:
     """Return the GUIDs that headers name, by row, with what follows them there."""
-    headers = rows["headers"]
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    headers = _one(rows["headers"])
     if headers.null_count == len(headers):
         return {}
-    found = {}
-    for row, each in enumerate(headers.to_pylist()):
-        for told in each or ():
-            value = told["value"]
-            if told["name"] == header and value is not None and len(value) > 16 and value[0] == 1:
-                found[row] = str(UUID(bytes=value[1:17])), value[17:]
-    return found
+    told = pc.list_flatten(headers)
+    named = pc.indices_nonzero(pc.fill_null(pc.equal(told.field("name"), header), False))
+    if not len(named):
+        return {}
+    values = told.field("value").take(named)
+    is_guid = pc.and_(pc.greater(pc.binary_length(values), 16), pc.equal(pc.binary_slice(values, 0, 1), b"\1"))
+    of_rows = pa.table({"row": pc.list_parent_indices(headers).take(named), "value": values}).filter(is_guid)
+    pairs = zip(of_rows["row"].to_pylist(), of_rows["value"].to_pylist(), strict=True)
+    return {row: (str(UUID(bytes=value[1:17])), value[17:]) for row, value in pairs}
 
 
 def _reason(error: Exception) -> str:
