@@ -112,6 +112,24 @@ def test_pieces_and_slices_make_no_difference(monkeypatch: pytest.MonkeyPatch) -
     assert b"".join(pieces) == reference_leaves(whole)[3 * 32 :]
 
 
+def test_keys_and_headers_that_are_mostly_the_same_hash_alike() -> None:
+    alike = [None, [], [{"name": "n", "value": b"v"}], [{"name": "n", "value": None}]]
+    values = [row(key=(None, b"", b"k")[at % 3], headers=alike[at % 4], source_time=at % 7) for at in range(300)]
+    for salt in (None, b"0123456789abcdef"):
+        records = table([value | {"salt": salt} for value in values])
+        assert b"".join(iter_leaf_hashes(records)) == reference_leaves(records)
+
+
+bare_rows = rows.map(lambda value: value | {"salt": None, "erased_leaf": None})
+
+
+@settings(max_examples=60)
+@given(st.lists(bare_rows, min_size=1, max_size=12), st.integers(0, 4))
+def test_records_without_salt_hash_alike_piece_by_piece(values: list[dict[str, Any]], skipped: int) -> None:
+    records = table([*values[:skipped], *values]).slice(min(skipped, len(values)))
+    assert b"".join(iter_leaf_hashes(records)) == leaf_hashes(records) == reference_leaves(records)
+
+
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.binary(max_size=80), st.sampled_from("abé"), st.integers(0, 2)), min_size=1, max_size=40))
 def test_plain_records_hash_alike_both_ways(given: list[tuple[bytes, str, int]]) -> None:
