@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -35,31 +36,37 @@ def main() -> None:
         timed([sys.executable, str(ROOT / "bench" / "generate.py"), str(given.events), str(log)])
         lines = log.read_bytes().splitlines()
         topics = {"bare": broker.topic(), "keyed": broker.topic(), "headers": broker.topic()}
-        headers = [("trace", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"), ("kind", b"event")]
+        headers = ([("trace", b"00-%032x-b7ad6b7169203331-01" % at), ("kind", b"event")] for at in range(len(lines)))
         broker.produce(topics["bare"], (Record(line) for line in lines))
         keys = [str(json.loads(line).get("stream", "")).encode() for line in lines]
         broker.produce(topics["keyed"], (Record(line, key) for line, key in zip(lines, keys, strict=True)))
-        broker.produce(topics["headers"], (Record(line, b"k", headers) for line in lines))
+        broker.produce(topics["headers"], map(Record, lines, keys, headers))
         sources = {"file": str(log), **{name: broker.url(topic) for name, topic in topics.items()}}
-        seconds: dict[str, list[float]] = {name: [] for name in sources}
+        taken: dict[str, list[tuple[float, float]]] = {name: [] for name in sources}
         for _ in range(given.runs):
             for name, source in sources.items():
-                seconds[name].append(ingest(folder / "store", source))
-        for name, found in seconds.items():
-            middle = statistics.median(found)
-            share = statistics.median(seconds["file"]) / middle
-            print(f"{name:8} {middle:6.2f} s  {given.events / middle:9,.0f} events/s  {share:.2f} of the file's")
+                taken[name].append(ingest(folder / "store", source))
+        whole = [statistics.median(each) for each in zip(*taken["file"], strict=True)]
+        for name, found in taken.items():
+            seconds, processor = (statistics.median(each) for each in zip(*found, strict=True))
+            print(
+                f"{name:8} {seconds:6.2f} s  {given.events / seconds:9,.0f} events/s  {whole[0] / seconds:.2f} of the "
+                f"file's  {processor:6.2f} s of processors, {whole[1] / processor:.2f}"
+            )
     finally:
         broker.stop()
         shutil.rmtree(folder)
 
 
-def ingest(store: Path, source: str) -> float:
-    """Read a source into a new store; return the seconds that the ingest itself took."""
+def ingest(store: Path, source: str) -> tuple[float, float]:
+    """Read a source into a new store; return the seconds that the ingest itself took, and those of its processors."""
     shutil.rmtree(store, ignore_errors=True)
     command = [sys.executable, "-m", "esctl", "--store", str(store), "ingest", source, *MARK, "-q", "-f", "json"]
+    before = os.times()
     done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
-    return float(json.loads(done.stdout)[0]["seconds"])
+    after = os.times()
+    processor = after.children_user + after.children_system - before.children_user - before.children_system
+    return float(json.loads(done.stdout)[0]["seconds"]), processor
 
 
 if __name__ == "__main__":

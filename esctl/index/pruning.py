@@ -16,11 +16,14 @@ class Reach(Struct, frozen=True):
     entities: tuple[str, ...] | None = None  # sorted
     min_time: int | None = None  # microseconds since the epoch
     max_time: int | None = None
+    min_position: int | None = None
     max_position: int | None = None
 
     def may_lie_in(self, file: IndexFile) -> bool:
         """Return whether a file may have such an event."""
         if self.max_position is not None and file.first > self.max_position:
+            return False
+        if self.min_position is not None and file.last < self.min_position:
             return False
         if self.max_time is not None and file.min_time > self.max_time:
             return False
@@ -40,6 +43,7 @@ class Reach(Struct, frozen=True):
             entities=min(found, key=len, default=None),
             min_time=_known(max, self.min_time, other.min_time),
             max_time=_known(min, self.max_time, other.max_time),
+            min_position=_known(max, self.min_position, other.min_position),
             max_position=_known(min, self.max_position, other.max_position),
         )
 
@@ -52,6 +56,7 @@ class Reach(Struct, frozen=True):
             entities=entities,
             min_time=_in_both(min, self.min_time, other.min_time),
             max_time=_in_both(max, self.max_time, other.max_time),
+            min_position=_in_both(min, self.min_position, other.min_position),
             max_position=_in_both(max, self.max_position, other.max_position),
         )
 

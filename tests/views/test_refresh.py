@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esctl.api import Store
+from esctl.ask.states import replay as asked
+from esctl.ask.states.resume import Resumed, resumed
 from esctl.errors import InputError, UsageError
 from esctl.maintain.redact import Wanted, redact
+from esctl.maintain.save_states import take
 from esctl.views.targets import open_sink, parse_target
 from tests.sinks.contract import held, replayed
 from tests.support import effort
@@ -39,7 +42,7 @@ STEPS = st.one_of(
     st.lists(EVENTS, min_size=1, max_size=4),
     st.lists(EVENTS, min_size=1, max_size=4),
     st.sampled_from(sorted(FOLDS)),
-    st.sampled_from(["redact", "mapping", "nothing", "rebuild"]),
+    st.sampled_from(["redact", "mapping", "nothing", "rebuild", "saved"]),
 )
 
 
@@ -77,6 +80,8 @@ class Log:
             self.fold = step if step in FOLDS else self.fold
             self.actor = "who" if step == "mapping" else self.actor
             self.configure()
+        elif step == "saved":
+            take(self.open())
         elif step == "redact":
             store = self.open()
             if store.snapshot.redaction_of(1 + self.count // 2) is None:
@@ -132,6 +137,24 @@ def test_how_each_change_is_taken(to: str, tmp_path: Path, monkeypatch: pytest.M
             log.take(step)
         assert log.open().find_view("v").refresh().how in (how, "whole" if taken == ["some"] else how)
         assert_is(log, to)
+
+
+def test_states_that_were_saved_are_gone_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    log, to = Log(tmp_path), "sqlite:a.db/v"
+    found: list[Resumed | None] = []
+    monkeypatch.setattr(asked, "resumed", lambda *given, **more: found.append(resumed(*given, **more)) or found[-1])
+    log.open().create_view("v", to=to, projection="p")
+    log.take([("a2", "Changed", {"n": 2}, 3), ("b'1", "Changed", {"n": 3}, 3)])
+    log.take("saved")  # beyond the view's basis: b'1 is not in the view, and has no event after it
+    log.take([("a1", "Changed", {"n": 7}, 1), ("a2", "Changed", {"o": 5}, 4)])  # one is late
+    found.clear()
+    assert log.open().find_view("v").refresh().how == "changes"
+    assert [each is not None and each.new for each in found] == [0]
+    assert_is(log, to)
+    log.take([("a2", "Closed", {}, 9), ("a1", "Closed", {}, 9), ("a1", "Changed", {"n": 1}, 9)])
+    assert log.open().find_view("v").refresh().how == "changes"
+    assert_is(log, to)
 
 
 @pytest.mark.parametrize("to", TARGETS)

@@ -9,9 +9,11 @@ from msgspec.structs import replace
 from esctl.ask.scope.bounds import is_glob
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.scope import Claim, Scope, claims, counted
-from esctl.ask.states.replay import COLUMNS, state_row, states
+from esctl.ask.states.replay import COLUMNS, resumed_states, state_row, states
+from esctl.ask.states.state_fields import States
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
+from esctl.index.pruning import Predicate, Reach
 from esctl.model import Answer
 
 _MOST_NAMED = 10_000
@@ -25,20 +27,30 @@ def changes_since(scope: Scope, position: int) -> Answer:
     in place of its own is what `replay` gives now, however late the events are.
     """
     check_order(scope)
-    touched = scope.view.relation(["kind", "entity"], None, [*counted(scope), f"position > {int(position)}"])
+    later = Predicate(f"position > {int(position)}", Reach(min_position=int(position) + 1))
+    touched = scope.view.relation(["kind", "entity"], None, [*counted(scope), later])
     among = f"(kind, entity) IN (SELECT kind, entity FROM ({touched}))"
     named = _named(scope, touched)
     if named:
         listed = ", ".join(f"({literal(kind)}, {literal(entity)})" for kind, entity in named)
         among = f"(kind, entity) IN (VALUES {listed})"
         scope = replace(scope, entities=tuple({name for _, name in named}))
-    parts = [
-        states(scope, claim if named else Claim(claim.projection, f"({claim.condition}) AND {among}"), None)
-        for claim in claims(scope)
-    ]
+    parts = [_states(scope, claim, "" if named else among) for claim in claims(scope)]
     rows = " UNION ALL ".join(f"SELECT {state_row(part)} FROM ({part.sql})" for part in parts)
     sql = f"SELECT * FROM ({rows}) WHERE {among} ORDER BY kind, entity"
     return Answer(scope.session, sql, COLUMNS, title="changes")
+
+
+def _states(scope: Scope, claim: Claim, among: str) -> States:
+    """Return the states of the scope's entities, or of those for which `among` holds and maybe others.
+
+    From saved states, where there are any, only entities with events before their last one there are folded anew.
+    """
+    shelf = None if scope.shelf is None else replace(scope.shelf, always=True)
+    found = resumed_states(replace(scope, shelf=shelf), claim, None)
+    if found is not None:
+        return found
+    return states(scope, Claim(claim.projection, f"({claim.condition}) AND {among}") if among else claim, None)
 
 
 def _named(scope: Scope, touched: str) -> Sequence[tuple[str, str]]:

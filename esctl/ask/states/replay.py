@@ -84,6 +84,12 @@ def _resumed_states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating:
     return States(states_of(found), state_fields(found.plan, found.events)), found
 
 
+def resumed_states(scope: Scope, claim: Claim, at: AsOf | None) -> States | None:
+    """Fold one projection's entities from saved states; None where there are none that can be used."""
+    found = resumed(scope, claim, at)
+    return None if found is None else States(states_of(found), state_fields(found.plan, found.events))
+
+
 def state_row(part: States) -> str:
     """Write the columns of the answer over those of a projection's states."""
     return f"entity, kind, {state_sql(part)} AS state, version, position, time"

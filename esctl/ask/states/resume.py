@@ -36,7 +36,7 @@ from esctl.saved_states.files import Extent, StateSnapshot, lines_of
 if TYPE_CHECKING:
     from esctl.saved_states.files import Shelf
 
-MOST_NAMED = 200
+MOST_NAMED = 10_000
 """Entities to be folded anew are looked for by name, which lets row groups be skipped, up to so many."""
 
 

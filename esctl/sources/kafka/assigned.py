@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -38,6 +40,18 @@ class Plan(Struct, frozen=True):
 
 class ReplanNeeded(Exception):  # noqa: N818  # it is no error: what was planned no longer holds
     """Say that a topic or its offsets are no longer what they were."""
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Leave garbage for later: a collection would look at all messages again and again, and none is garbage yet."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 class Assigned:
@@ -103,7 +117,8 @@ class Assigned:
         Raises ReplanNeeded where a topic or its offsets are others than they were, InputError.
         """
         if not self._held and self._ends:
-            self._held = self._consumed(self._consumer.consume(MOST, seconds))
+            with _uncollected():
+                self._held = self._consumed(self._consumer.consume(MOST, seconds))
         elif not self._held:
             time.sleep(seconds)
         if not self._held and time.monotonic() - self._looked < CHECK_SECONDS:
