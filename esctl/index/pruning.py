@@ -16,8 +16,8 @@ class Reach(Struct, frozen=True):
     entities: tuple[str, ...] | None = None  # sorted
     min_time: int | None = None  # microseconds since the epoch
     max_time: int | None = None
-    min_position: int | None = None
     max_position: int | None = None
+    min_position: int | None = None
 
     def may_lie_in(self, file: IndexFile) -> bool:
         """Return whether a file may have such an event."""

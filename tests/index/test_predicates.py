@@ -69,12 +69,14 @@ def test_only_a_call_may_fail() -> None:
         (Reach(min_time=21), False),
         (Reach(max_position=2), False),
         (Reach(max_position=3), True),
+        (Reach(min_position=8), True),
+        (Reach(min_position=9), False),
         (Reach(), True),
     ],
 )
 def test_bounds_lie_in_a_file_or_do_not(reach: Reach, lies: bool) -> None:
     group: Any = SimpleNamespace(may_hold=lambda names: True)
-    file: Any = SimpleNamespace(first=3, min_time=10, max_time=20, groups=[group])
+    file: Any = SimpleNamespace(first=3, last=8, min_time=10, max_time=20, groups=[group])
     assert reach.may_lie_in(file) is lies
 
 
@@ -85,6 +87,6 @@ def test_names_lie_in_a_group_or_do_not() -> None:
 
 
 def test_the_fewer_names_and_the_nearer_bounds_hold_together() -> None:
-    wide, narrow = Reach(("a", "b"), 1, 9, 5), Reach(("c",), 2, 8, 4)
-    assert wide.intersection(narrow) == narrow.intersection(wide) == Reach(("c",), 2, 8, 4)
-    assert wide.union(narrow) == narrow.union(wide) == Reach(("a", "b", "c"), 1, 9, 5)
+    wide, narrow = Reach(("a", "b"), 1, 9, 5, 2), Reach(("c",), 2, 8, 4, 3)
+    assert wide.intersection(narrow) == narrow.intersection(wide) == Reach(("c",), 2, 8, 4, 3)
+    assert wide.union(narrow) == narrow.union(wide) == Reach(("a", "b", "c"), 1, 9, 5, 2)
