@@ -92,8 +92,8 @@ EXAMPLES: Mapping[str, tuple[tuple[str, str], ...]] = {
         ("esctl doctor --undated --homeless", "events that no time or entity was found for"),
     ),
     "reconcile": (
-        ("esctl reconcile orders.csv --key 'orders/{id}'", "an export of the table against the log's states"),
-        ("esctl reconcile orders.csv --key 'orders/{id}' --no-exit-code", "for a report, whatever it finds"),
+        ("esctl reconcile orders.csv --key 'public.orders/{id}'", "an export of the table against the log's states"),
+        ("esctl reconcile orders.csv --key 'public.orders/{id}' --no-exit-code", "for a report, whatever it finds"),
     ),
     "verify": (
         ("esctl verify", "what changed since it was last looked at"),
