@@ -19,6 +19,9 @@ ESCTL_FORMAT=table
 ESCTL_NO_PAGER=1
 export ESCTL_FORMAT ESCTL_NO_PAGER
 
+printf '%s\n' \
+    '# A walk through four small sample logs, in a copy of them: eight commands, each shown before it runs.' \
+    '# It takes some seconds, asks nothing, and changes nothing outside build/.'
 say "The logs of four systems, a quarter of a year: into the evidence log."
 run "esctl ingest *.jsonl shop/"
 
@@ -38,4 +41,15 @@ run "esctl audit account-017 --from 2024-03-05 --to 2024-03-08"
 say "Who else was touched by the same actor in March?"
 run "esctl audit --actor svc-backoffice --from 2024-03-01"
 
-printf '\n# The store is in %s/.esctl; sample_logs/README.md tells the other stories.\n' "$here"
+cat <<END
+
+# The store of this walk is in $here. What to type next:
+cd $here
+PATH="$(dirname "$(command -v esctl)"):\$PATH"   # so that 'esctl' is found
+esctl                                  # the store at hand, and what it can be asked
+esctl blame account-017                # which event set each field
+esctl doctor                           # what is wrong with these logs
+esctl help times                       # how times are given; esctl help lists topics
+
+# sample_logs/README.md tells the other stories; docs/guides/your-own-log.md begins with a log of yours.
+END

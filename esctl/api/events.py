@@ -140,10 +140,16 @@ class Events(OpenStore):
         scope = self.scope(entities, projection, known_at)
         return Relation(occurrences(scope, filters, several(checks)), scope, points=(filters.start, filters.end))
 
-    def names(self, what: Literal["entity", "type", "projection"], prefix: str, limit: int) -> list[str]:
+    def names(
+        self, what: Literal["entity", "type", "actor", "field", "projection"], prefix: str, limit: int
+    ) -> list[str]:
         """List up to `limit` names that begin with a prefix, for completion."""
-        if what == "projection":
-            return [projection.name for projection in self.projections if projection.name.startswith(prefix)][:limit]
+        if what in ("projection", "field"):
+            known = [projection.name for projection in self.projections]
+            if what == "field":
+                known = [step.field for each in self.projections for rule in each.rules for step in rule.operations]
+                known = list(dict.fromkeys([*filter(None, known), *self.view.fields]))
+            return [name for name in known if name.startswith(prefix)][:limit]
         from esctl.ask.events.bound_notes import names_like
 
         return names_like(self.connection, self.view, what, prefix, limit)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from pathlib import Path
 from typing import Any, cast
 
 import typer
@@ -56,6 +57,13 @@ class LazyGroup(HelpfulGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """List the commands without importing one."""
         write_commands({name: line for name, (_, line) in self.table.items()}, formatter)
+
+    def shown_alone(self, ctx: Any) -> str:
+        """Return what the store at hand is, and what it can be asked."""
+        from esctl.cli.overview import overview
+
+        given = (os.environ.get(name) for name in ("ESCTL_STORE", "ESCTL_CONFIG"))
+        return overview(*(Path(each) if each else None for each in given))
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete a command's name without importing one, else an option."""

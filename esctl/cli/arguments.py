@@ -7,14 +7,18 @@ from typing import Annotated
 
 import typer
 
-from esctl.cli.completion import complete_entity, complete_projection, complete_type
+from esctl.cli.completion import complete_actor, complete_entity, complete_projection, complete_time, complete_type
 
 Entities = Annotated[
     list[str] | None,
     typer.Argument(metavar="[ENTITY]...", help="Names or globs; by default all.", autocompletion=complete_entity),
 ]
-At = Annotated[str, typer.Option("--at", metavar="T", help="Fold events up to and including T only.")]
-Before = Annotated[str, typer.Option("--before", metavar="T", help="Fold events before T only.")]
+At = Annotated[
+    str, typer.Option("--at", metavar="T", help="Fold events up to and including T only.", autocompletion=complete_time)
+]
+Before = Annotated[
+    str, typer.Option("--before", metavar="T", help="Fold events before T only.", autocompletion=complete_time)
+]
 KnownAt = Annotated[str, typer.Option("--known-at", metavar="T", help="Use only what esctl had recorded by T.")]
 ProjectionName = Annotated[
     str,
@@ -41,7 +45,12 @@ ProjectionFile = Annotated[
 ]
 Actors = Annotated[
     list[str] | None,
-    typer.Option("--actor", metavar="NAME", help="Only events by this actor (glob; repeat for more)."),
+    typer.Option(
+        "--actor",
+        metavar="NAME",
+        help="Only events by this actor (glob; repeat for more).",
+        autocompletion=complete_actor,
+    ),
 ]
 Types = Annotated[
     list[str] | None,
@@ -49,8 +58,21 @@ Types = Annotated[
         "--type", metavar="TYPE", help="Only events of this type (glob; repeat for more).", autocompletion=complete_type
     ),
 ]
-From = Annotated[str, typer.Option("--from", metavar="T", help="Only events from T on (a date: from its start).")]
-To = Annotated[str, typer.Option("--to", metavar="T", help="Only events up to and including T (a date: to its end).")]
+From = Annotated[
+    str,
+    typer.Option(
+        "--from", metavar="T", help="Only events from T on (a date: from its start).", autocompletion=complete_time
+    ),
+]
+To = Annotated[
+    str,
+    typer.Option(
+        "--to",
+        metavar="T",
+        help="Only events up to and including T (a date: to its end).",
+        autocompletion=complete_time,
+    ),
+]
 Trust = Annotated[
     list[str] | None,
     typer.Option(

@@ -1,4 +1,4 @@
-"""Complete names of entities, event types and projections on the command line.
+"""Complete times and names of entities, types, actors, fields and projections on the command line.
 
 A shell waits for these while the user types: they load a store only then, look no further than a few hundred names,
 and stay silent whatever goes wrong.
@@ -27,12 +27,39 @@ def complete_type(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names("type", ctx, incomplete)
 
 
+def complete_actor(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete an actor."""
+    return _names("actor", ctx, incomplete)
+
+
+def complete_field(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a field of states: those that rules name, then those of payloads."""
+    return _names("field", ctx, incomplete)
+
+
+def complete_time(ctx: typer.Context, incomplete: str) -> list[str]:
+    """Complete a time: the words that stand for one, and the days of the first and the last event."""
+    return [each for each in ("now", "yesterday", *_days(ctx)) if each.startswith(incomplete)]
+
+
 def complete_projection(ctx: typer.Context, incomplete: str) -> list[str]:
     """Complete the name of a projection."""
     return _names("projection", ctx, incomplete)
 
 
-def _names(what: Literal["entity", "type", "projection"], context: typer.Context, prefix: str) -> list[str]:
+def _days(context: typer.Context) -> list[str]:
+    try:
+        from esctl.api import Store
+
+        state = Store.open(_given(context, "store"), _given(context, "config")).status().rows()[0]
+        return [str(state[each])[:10] for each in ("first", "last") if state[each]]
+    except Exception:
+        return []
+
+
+def _names(
+    what: Literal["entity", "type", "actor", "field", "projection"], context: typer.Context, prefix: str
+) -> list[str]:
     try:
         from esctl.api import Store
 

@@ -76,22 +76,25 @@ class Advance(Protocol):
 
 
 @contextmanager
-def progress(label: str, total: int | None, quiet: bool = False) -> Iterator[Advance]:
+def progress(label: str, total: int | None, quiet: bool = False, after: str = "") -> Iterator[Advance]:
     """Show a bar with bytes, records, rate and time left while the block runs; on a terminal only.
 
-    `total` is in bytes, None where it cannot be known (stdin, compressed files).
+    `total` is in bytes, None where it cannot be known (stdin, compressed files). `after`: what is done when all has
+    been read, for which no time left is told.
     """
     if quiet or not is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb":
         yield lambda read, records: None
         return
     bar = _bar()
     task = bar.add_task(visible(label), total=total, records=0)
-    seen = 0
+    done, seen = 0, 0
 
     def advance(read: int, records: int) -> None:
-        nonlocal seen
-        seen += records
+        nonlocal done, seen
+        done, seen = done + read, seen + records
         bar.update(task, advance=read, records=seen)
+        if after and total and done >= total:
+            bar.update(task, description=after, total=None)
 
     with bar:
         yield advance

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from types import FrameType
@@ -35,7 +35,29 @@ _GENERAL_HINTS = {
     NOT_FOUND: "see what is there with: esctl status",
 }
 
+_MEANT: Mapping[str, str] = {
+    **dict.fromkeys(("--since", "--after", "--start", "--begin"), "--from"),
+    **dict.fromkeys(("--until", "--end"), "--to"),
+    **dict.fromkeys(("--user", "--who", "--by-user", "--principal", "--author"), "--actor"),
+    **dict.fromkeys(("--event-type", "--kind"), "--type"),
+    **dict.fromkeys(("--time", "--date", "--as-of", "--timestamp", "--when"), "--at"),
+    **dict.fromkeys(("--filter", "--condition", "--query"), "--where"),
+    **dict.fromkeys(("--json", "--csv", "--jsonl", "--parquet", "--markdown"), "--format"),
+    **dict.fromkeys(("--out", "--output-file", "--file"), "--output"),
+    **dict.fromkeys(("--fields", "--select"), "--columns"),
+    **dict.fromkeys(("--head", "--max", "--top", "-n"), "--limit"),
+    **dict.fromkeys(("--timezone", "--zone"), "--tz"),
+    **dict.fromkeys(("--db", "--database", "--dir"), "--store"),
+    **dict.fromkeys(("--silent",), "--quiet"),
+    **dict.fromkeys(("--watch", "--tail-f", "--live"), "--follow"),
+    **dict.fromkeys(("--exclude", "--ignore-event"), "--without"),
+    **dict.fromkeys(("--step", "--interval", "--bucket"), "--every"),
+    **dict.fromkeys(("--group-by", "--group"), "--by"),
+}
+"""What options of other programs are called here."""
+
 _interrupts: list[int] = []
+_when_interrupted: list[str] = []
 _reported = threading.Event()
 
 
@@ -119,13 +141,18 @@ def report(problem: BaseException, debug: bool) -> int:
         silence_stdout()
         return BROKEN_PIPE
     if isinstance(problem, (KeyboardInterrupt, typer.Abort)) or _interrupts:
-        diagnostics.note("esctl: interrupted")
+        diagnostics.note(": ".join(["esctl: interrupted", *_when_interrupted[-1:]]))
         return 128 + _interrupts[0] if _interrupts else INTERRUPTED
     if debug:
         diagnostics.show_traceback(problem)
     message, hint, code = _explain(problem)
     diagnostics.error(message, hint)
     return code
+
+
+def say_when_interrupted(what: str) -> None:
+    """Have an interrupted command say what became of its work, and how to go on."""
+    _when_interrupted.append(what)
 
 
 def silence_stdout() -> None:
@@ -155,8 +182,17 @@ def _explain_usage(problem: TyperException) -> tuple[str, str]:
     context: Any = getattr(problem, "ctx", None)
     see_help = f"see: {context.command_path} --help" if context is not None else "see: esctl --help"
     if (name := getattr(problem, "option_name", None)) and hasattr(problem, "possibilities"):
-        close = get_close_matches(name, problem.possibilities or (), n=1)
-        return f"unknown option {name}", f"did you mean {close[0]}?" if close else see_help
+        return f"unknown option {name}", _near_option(name, problem.possibilities or (), context) or see_help
     message, _, guess = problem.format_message().partition("Did you mean ")
     message = message.strip().rstrip(".")
     return message[:1].lower() + message[1:], f"did you mean {guess}" if guess else see_help
+
+
+def _near_option(name: str, near: Sequence[str], context: Any) -> str:
+    """Return which option may be meant: of that meaning, else of that spelling; empty where there is none."""
+    known = {written for each in context.command.get_params(context) for written in each.opts} if context else set()
+    if (meant := _MEANT.get(name)) in known:
+        value = f" {name.removeprefix('--')}" if meant == "--format" else ""
+        return f"did you mean {meant}{value}?"
+    close = get_close_matches(name, near, n=1)
+    return f"did you mean {close[0]}?" if close else ""

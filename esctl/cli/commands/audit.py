@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import Actors, At, Before, Entities, From, KnownAt, ProjectionName, To, Types
+from esctl.cli.completion import complete_field
 from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, asks_for, question
 
@@ -27,6 +28,7 @@ def run(
             "--field",
             metavar="FIELD",
             help="Only events that touched this field, and only its changes (repeat for more).",
+            autocompletion=complete_field,
         ),
     ] = None,
     at: At = "",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli.arguments import At, Before, KnownAt, ProjectionName
-from esctl.cli.completion import complete_entity
+from esctl.cli.completion import complete_entity, complete_field
 from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
@@ -27,7 +27,10 @@ def run(
         typer.Option("--entities", metavar="GLOB", help="All entities that match too: '*' for all (repeat for more)."),
     ] = None,
     field: Annotated[
-        list[str] | None, typer.Option("--field", metavar="FIELD", help="Only this field (repeat for more).")
+        list[str] | None,
+        typer.Option(
+            "--field", metavar="FIELD", help="Only this field (repeat for more).", autocompletion=complete_field
+        ),
     ] = None,
     every: Annotated[
         bool,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from esctl.cli import diagnostics
+from esctl.cli import diagnostics, failures
 from esctl.cli.arguments import MAP_HELP, LinePattern, TimeFormat
 from esctl.cli.live_sources import Create, From, OnRecreated, Properties, Property, Registry, SchemaDir, Snapshot, Until
 from esctl.cli.options import Shared, command
@@ -142,14 +142,11 @@ def run(
     from esctl.cli.live_sources import find_sources, options_of
     from esctl.cli.opening import tell_passed_over, zone
     from esctl.engine.sizes import parse_size
-    from esctl.engine.zones import find_zone
-    from esctl.ledger.sign.keys import read_key
     from esctl.maintain.save_states import keep
     from esctl.sources.streams import Limits
 
     check_asked(ask, sources, follow)
-    signing = read_key(key) if checkpoint or key else None
-    find_zone(zone(shared))  # it is kept with the sources: a wrong one is told before anything is
+    signing = _begin(shared, key, checkpoint)
     pace = _pace(commit_every, commit_records)
     limits = Limits(max_expansion, parse_size(max_unpacked, "--max-unpacked"))
     live = options_of(property_, from_, until, properties, registry, schema_dir, on_recreated, create, snapshot)
@@ -174,6 +171,17 @@ def run(
     _vouch(outcome, signing)
     _check_understood(unsettled, store, shared)
     keep(store)
+
+
+def _begin(shared: Shared, key: str, checkpoint: bool) -> SigningKey | None:
+    """Check what would be found wrong too late; give the key to sign with, if there is to be a checkpoint."""
+    from esctl.cli.opening import zone
+    from esctl.engine.zones import find_zone
+    from esctl.ledger.sign.keys import read_key
+
+    failures.say_when_interrupted("what is committed is kept; the same command goes on from there")
+    find_zone(zone(shared))  # it is kept with the sources
+    return read_key(key) if checkpoint or key else None
 
 
 def _options(shared: Shared, strict: bool, skip_duplicates: bool, **source: Any) -> IngestOptions:
@@ -224,7 +232,7 @@ def _pace(every: str, records: int) -> Pace:
 def _ingested(store: Store, found: Named, options: IngestOptions, _pace: Pace, shared: Shared) -> Outcome:
     from esctl.cli.ingesting import report_detections
 
-    with diagnostics.progress("ingest", found.size, shared.quiet) as advance:
+    with diagnostics.progress("reading", found.size, shared.quiet, after="indexing") as advance:
         readers = [reader for each in found.live for reader in each.readers()]
         outcome = store.ingest(*found.files, *readers, options=options, observe=advance)
     report_detections(outcome.detections, shared.quiet)

@@ -1,0 +1,50 @@
+"""What `esctl` alone shows: the store at hand, and what it can be asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.errors import EsctlError, shell_word
+from esctl.output.text import visible
+
+if TYPE_CHECKING:
+    from esctl.api import Store
+
+NOWHERE = """no store here: esctl ingest FILE... makes one of logs, and says how it reads them
+  esctl --help       all commands
+  esctl help         what is explained: times, projections, formats, ...
+  esctl presets      the formats that are known by name"""
+
+
+def overview(store: Path | None, config: Path | None) -> str:
+    """Return a few lines about the store at hand, with commands that work when pasted."""
+    from esctl.config import find_store
+
+    if find_store(store) is None:
+        return NOWHERE
+    from esctl.api import Store
+
+    try:
+        return _of(Store.open(store, config))
+    except EsctlError as problem:
+        return f"the store at hand cannot be read: {visible(problem.message)}\n  {visible(problem.hint)}".rstrip()
+
+
+def _of(store: Store) -> str:
+    (state,) = store.status().rows()
+    lines = [f"store {visible(str(store.path))}: {state['head']} records, {state['entities']} entities"]
+    if state["first"]:
+        lines[0] += f", {state['first']} to {state['last']}"
+    name = next(iter(store.names("entity", "", 1)), "")
+    word = shell_word(name) if name and visible(name) == name else ""
+    asked = [
+        ("types", "what kinds of events there are"),
+        ("entities", "what they are about"),
+        (f"replay {word}".rstrip(), "the state now; --at T for any other time"),
+        (f"audit {word}".rstrip(), "what happened to it, and who did that"),
+        ("doctor", "what is wrong with the log"),
+        ("--help", "all commands"),
+    ]
+    width = max(len(words) for words, _ in asked)
+    return "\n".join([*lines, *(f"  esctl {words.ljust(width)}  {why}" for words, why in asked)])
