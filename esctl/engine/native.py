@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
     Column = tuple[bytes | None, bytes, bytes]
 
-INTERFACE = 3
+INTERFACE = 4
 """Of the functions of the core that this module calls: another core is not used."""
 SWITCH = "ESCTL_NATIVE"
 _WINDOW = 8192  # records handed over at once: enough to make calls cheap, few enough to stay in the cache
+
+_PIECE = 1 << 20  # bytes of a window
 
 
 @cache
@@ -95,7 +97,12 @@ def record_ends(window: npt.NDArray[np.uint8], begins: bool) -> npt.NDArray[np.i
     """Return where the complete records of a window end, as `sources.formats.lines.record_ends` does."""
     import numpy as np
 
-    return np.frombuffer(_found()[0].record_ends(window.tobytes(), begins), np.int64)
+    found, blank = [np.empty(0, np.int64)], True
+    for start in range(0, len(window), _PIECE):
+        piece = window[start : start + _PIECE].tobytes()
+        ends, blank = _found()[0].record_ends(piece, begins and not start, blank)
+        found.append(np.frombuffer(ends, np.int64) + start)
+    return np.concatenate(found)
 
 
 def judge(texts: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
@@ -130,7 +137,7 @@ class Places(Struct, frozen=True):
 def read(texts: pa.Array, marked: pa.Array, places: Places) -> tuple[list[tuple[pa.Array, pa.Array]], pa.Array]:
     """Read judged texts (large_string) as DuckDB's JSON functions do, those that are marked without their marks.
 
-    Gives for each pointer `json_extract_string` (large_string) and `json_type` (dictionary), and how many members the
+    Gives for each pointer `json_extract_string` and `json_type` (dictionary), and how many members the
     payloads have (int64).
     """
     import numpy as np
@@ -145,7 +152,7 @@ def read(texts: pa.Array, marked: pa.Array, places: Places) -> tuple[list[tuple[
         buffers = [pa.py_buffer(part) for part in (valid, bounds, data)]
         codes = np.frombuffer(kinds, np.int8)
         kind = pa.DictionaryArray.from_arrays(pa.array(codes - 1, mask=codes == 0), types)
-        found.append((pa.Array.from_buffers(pa.large_string(), rows, buffers), kind))
+        found.append((pa.Array.from_buffers(pa.string(), rows, buffers), kind))
     return found, pa.Array.from_buffers(pa.int64(), rows, [None, pa.py_buffer(members)])
 
 

@@ -11,7 +11,7 @@ use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
 /// Counts changes of what the functions take and give: esctl uses a core of its own number only.
-const INTERFACE: u32 = 3;
+const INTERFACE: u32 = 4;
 
 /// A column of bytes: a byte for each value (0: null) or nothing where all are there, bounds, data.
 type Column = (Option<PyBackedBytes>, PyBackedBytes, PyBackedBytes);
@@ -90,10 +90,19 @@ fn pair_up<'py>(py: Python<'py>, nodes: PyBackedBytes) -> PyResult<Bound<'py, Py
     Ok(PyBytes::new(py, &above))
 }
 
+/// Give the ends in a piece of a window, and whether the line that is open behind it is blank so far.
 #[pyfunction]
-fn record_ends<'py>(py: Python<'py>, window: PyBackedBytes, begins: bool) -> PyResult<Bound<'py, PyBytes>> {
-    let ends = apart(py, || Ok(packed(&lines::record_ends(&window, begins))))?;
-    Ok(PyBytes::new(py, &ends))
+fn record_ends<'py>(
+    py: Python<'py>,
+    piece: PyBackedBytes,
+    begins: bool,
+    blank: bool,
+) -> PyResult<(Bound<'py, PyBytes>, bool)> {
+    let (ends, blank) = apart(py, || {
+        let (ends, blank) = lines::record_ends(&piece, begins, blank);
+        Ok((packed(&ends), blank))
+    })?;
+    Ok((PyBytes::new(py, &ends), blank))
 }
 
 /// Rows written anew, the bounds of their texts, these; rows that are no JSON, each with its reason.
@@ -126,7 +135,7 @@ fn read<'py>(
         let columns = read
             .columns
             .into_iter()
-            .map(|column| (bits(&column.valid), packed(&column.bounds), column.data, column.kinds));
+            .map(|column| (bits(&column.valid), packed32(&column.bounds), column.data, column.kinds));
         Ok((columns.collect::<Vec<_>>(), packed(&read.members)))
     })?;
     let bytes = |content: &[u8]| PyBytes::new(py, content);
@@ -138,6 +147,10 @@ fn read<'py>(
 /// Pack a bit for each value, the first of eight lowest.
 fn bits(values: &[bool]) -> Vec<u8> {
     values.chunks(8).map(|eight| eight.iter().rev().fold(0, |byte, &bit| byte << 1 | u8::from(bit))).collect()
+}
+
+fn packed32(numbers: &[i32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }
 
 fn packed(numbers: &[i64]) -> Vec<u8> {

@@ -21,7 +21,7 @@ KIND_PATTERN = rf"^([A-Za-z][A-Za-z0-9_]*)[-/:]{IDENTIFIER_TAIL}$"
 
 NOT_KIND = "entity"
 
-_NOTHING = "CAST(NULL AS VARCHAR)"
+NOTHING = "CAST(NULL AS VARCHAR)"
 
 ALIASES_TYPE = "STRUCT(name VARCHAR, value VARCHAR)[]"
 """Of the index column `aliases`: the further ids of an event, in mapping order; NULL where it has none."""
@@ -68,7 +68,7 @@ def record_path(path: str) -> tuple[str | int, ...]:
 def first_of(extractor: Extractor, alternatives: Sequence[str]) -> str:
     """Return SQL for the first alternative that is present; NULL for none. Empty text counts as absent."""
     if not alternatives:
-        return _NOTHING
+        return NOTHING
     values = [f"nullif({one_of(extractor, alternative)}, '')" for alternative in alternatives]
     return values[0] if len(values) == 1 else f"coalesce({', '.join(values)})"
 
@@ -151,7 +151,7 @@ def kind_sql(entity: str) -> str:
 def sequence_display(parts: Sequence[str]) -> str:
     """Write a sequence as users see it: its parts joined by commas; NULL where the first part is missing."""
     if not parts:
-        return _NOTHING
+        return NOTHING
     rest = "".join(f" || ',' || coalesce({part}, '')" for part in parts[1:])
     return f"({parts[0]}{rest})"
 
@@ -219,7 +219,7 @@ def envelope_sql(stanza: Stanza, extractor: Extractor, listed: Set[int] = frozen
     """
     extractor.absent = stanza.absent
     parts = [first_of(extractor, [part]) for part in stanza.id_parts]
-    identity = first_of(extractor, stanza.id) if stanza.id else (parts[-1] if parts else _NOTHING)
+    identity = first_of(extractor, stanza.id) if stanza.id else (parts[-1] if parts else NOTHING)
     others = [part for part in parts if part != identity]
     if complete := " AND ".join(f"{part} IS NOT NULL" for part in others):
         identity = f"CASE WHEN {complete} THEN {identity} END"
@@ -227,7 +227,7 @@ def envelope_sql(stanza: Stanza, extractor: Extractor, listed: Set[int] = frozen
     kind = first_of(extractor, stanza.kind)
     columns = (
         ("id", identity),
-        ("scope", " || '\x1f' || ".join(others) or _NOTHING),
+        ("scope", " || '\x1f' || ".join(others) or NOTHING),
         ("type", first_of(extractor, stanza.type)),
         ("time_text", first_of(extractor, stanza.time)),
         ("actor", first_of(extractor, stanza.actor)),
@@ -235,7 +235,7 @@ def envelope_sql(stanza: Stanza, extractor: Extractor, listed: Set[int] = frozen
         ("causation", first_of(extractor, stanza.causation)),
         ("aliases", aliases_sql(extractor, stanza.aliases)),
         ("sequence", sequence_display(sequence)),
-        ("sequence_key", sequence_text_key(sequence) if sequence else _NOTHING),
+        ("sequence_key", sequence_text_key(sequence) if sequence else NOTHING),
     )
     roles = enumerate(stanza_roles(stanza))
     found = [(each_of if number in listed else first_of)(extractor, own) for number, (_, own) in roles]

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from esctl.engine import native
-from esctl.engine.native import Places
 from esctl.index.decode.times import read_nanos, read_times, reading_of
 from esctl.index.envelope.clock_changes import wall_columns
 from esctl.index.envelope.envelope_sql import listed_roles
 from esctl.index.envelope.event_places import placed
-from esctl.index.envelope.event_sql import READ, Group, event_sql, places_of, read_columns
+from esctl.index.envelope.event_read import read_rows
+from esctl.index.envelope.event_sql import Group, event_select
 from esctl.index.files.last_placed import Before
 from esctl.index.files.payload_columns import PayloadColumn
 
@@ -94,29 +94,9 @@ def _group_rows(
     roles: int,
     listed: Set[int],
 ) -> pa.Table:
-    places = places_of(group, columns, listed) if native.here() else None
-    if places is None:
-        return connection.sql(event_sql(group, columns, roles, listed)).to_arrow_table()
-    own = chunk.select(["position", "marked", "text", "grp"])
-    if pc.any(pc.not_equal(own["grp"], group.number)).as_py():
-        own = own.filter(pc.equal(own["grp"], group.number))
-    batches = [_as_read(batch, places) for batch in own.combine_chunks().to_batches(max_chunksize=BATCH_ROWS)]
-    if not batches:
-        return connection.sql(event_sql(group, columns, roles, listed)).to_arrow_table()
-    connection.register(READ, pa.Table.from_batches(batches))
-    try:
-        return connection.sql(event_sql(group, columns, roles, listed, is_read=True)).to_arrow_table()
-    finally:
-        connection.unregister(READ)
-
-
-def _as_read(batch: pa.RecordBatch, places: Places) -> pa.RecordBatch:
-    """Read what stands at some places of records."""
-    found, members = native.read(batch["text"], batch["marked"], places)
-    columns = {name: batch[name] for name in ("position", "marked", "text")} | {"keys": members}
-    for names, pair in zip(read_columns(places), found, strict=True):
-        columns |= dict(zip(names, pair, strict=True))
-    return pa.RecordBatch.from_pydict(columns)
+    if native.here() and (found := read_rows(connection, chunk, group, columns, roles, listed)) is not None:
+        return found
+    return connection.sql(event_select(group, columns, roles, listed).sql()).to_arrow_table()
 
 
 def _without_crowds(found: pa.Table, invalid: pa.Array, roles: int, listed: Set[int]) -> tuple[pa.Table, pa.Array]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence, Set
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -12,6 +12,7 @@ from esctl.engine.exact_text import canonical_json_sql, member_sql, members_sql,
 from esctl.engine.native import Places
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope.envelope_sql import (
+    NOTHING,
     EnvelopeSql,
     Extractor,
     envelope_sql,
@@ -137,21 +138,32 @@ def read_columns(places: Places) -> list[tuple[str, str]]:
     return [(f"x_{i}", f"type_{i}") for i in range(1, len(places.pointers) + 1)]
 
 
-def event_sql(
+class EventSelect(Struct, frozen=True):
+    """A query of the events of a group, one row each: its columns (name, SQL), and what they are selected from."""
+
+    columns: tuple[tuple[str, str], ...]
+    source: str
+
+    def sql(self, but: Collection[str] = ()) -> str:
+        """Write the query, some columns left out."""
+        taken = [f"{sql} AS {identifier(name)}" for name, sql in self.columns if name not in but]
+        return f"SELECT {', '.join(taken)} FROM ({self.source})"
+
+
+def event_select(
     group: Group,
     columns: Sequence[PayloadColumn],
     roles: int,
     listed: Set[int] = frozenset(),
     *,
     is_read: bool = False,
-) -> str:
-    """Write the query of a group's events in the registered table `chunk`, one row each.
+) -> EventSelect:
+    """Write the query of a group's events in the registered table `chunk`.
 
     Columns: `position`, those of `EnvelopeSql`, `entity_<i>` and `kind_<i>` (null where it is the default one) of
-    `roles` roles (LISTs in those that are `listed`), `data`, `nulls`, and the payload columns.
-
-    Where it `is_read`, the registered table `READ` has the group's records (position, marked, text) with what stands at
-    `places_of` them (`read_columns`) and the number of the payload's members (keys).
+    `roles` roles (LISTs in those that are `listed`), `data`, `nulls`, and the payload columns. Where it `is_read`, the
+    registered table `READ` has the group's records (position, marked, text) with what stands at `places_of` them
+    (`read_columns`) and the number of the payload's members (keys).
     """
     payload, texts = Payload(group.stanza), Extractor()
     envelope = _with_tombstones(group.stanza, envelope_sql(group.stanza, texts, listed))
@@ -160,25 +172,18 @@ def event_sql(
     # One parse reads envelope and payload, unless the payload has its own JSON text.
     held = Extractor("v") if payload.several else texts
     values = list(map(held.at, pointers))
-    inner = (_as_read if is_read else _as_extracted)(group, payload, texts, held, own, pointers)
-    return f"""SELECT {", ".join(_selected(envelope, roles, listed, columns, dict(zip(own, values, strict=True))))}
-    FROM (SELECT *, CASE WHEN fits THEN NULL ELSE {payload.whole("j")} END AS p
+    inner = _as_read(group, texts, pointers) if is_read else _as_extracted(group, payload, texts, held, pointers)
+    source = f"""SELECT *, CASE WHEN fits THEN NULL ELSE {payload.whole("j")} END AS p
         FROM (SELECT *, coalesce(NOT marked AND keys > 0 AND ({_kept(own, values)}) = keys, false) AS fits
-            FROM ({inner})))"""
+            FROM ({inner}))"""
+    return EventSelect(_selected(envelope, roles, listed, columns, dict(zip(own, values, strict=True))), source)
 
 
 def _own(payload: Payload, columns: Sequence[PayloadColumn]) -> list[PayloadColumn]:
     return [column for column in columns if column.field not in payload.excluded]
 
 
-def _as_read(
-    group: Group,
-    payload: Payload,
-    texts: Extractor,
-    held: Extractor,
-    own: Sequence[PayloadColumn],
-    pointers: Sequence[str],
-) -> str:
+def _as_read(group: Group, texts: Extractor, pointers: Sequence[str]) -> str:
     """Select the texts and types that stand in the table `READ`."""
     numbers = [texts.pointers.index(pointer) + 1 for pointer in pointers]
     types = [f"type_{number} AS t_{i}" for i, number in enumerate(numbers, 1)]
@@ -186,18 +191,11 @@ def _as_read(
     return f"SELECT {', '.join([*found, *types])}{_gone(group.stanza)} FROM {READ}"
 
 
-def _as_extracted(
-    group: Group,
-    payload: Payload,
-    texts: Extractor,
-    held: Extractor,
-    own: Sequence[PayloadColumn],
-    pointers: Sequence[str],
-) -> str:
+def _as_extracted(group: Group, payload: Payload, texts: Extractor, held: Extractor, pointers: Sequence[str]) -> str:
     """Select the texts and types that DuckDB extracts from the records."""
     lists = [f"{_unmarked(texts.sql('j'))} AS x", f"{_types('h', pointers)} AS t", *_apart(payload, held)]
     gone = ["gone"] if group.stanza.tombstone else []
-    taken = [*gone, *texts.columns(), *(held.columns() if payload.several else ()), *_type_columns(own)]
+    taken = [*gone, *texts.columns(), *(held.columns() if payload.several else ()), *_type_columns(pointers)]
     return f"""SELECT {", ".join(["position", "marked", "j", "keys", *taken])}
         FROM (SELECT {", ".join(["position", "marked", "j", *gone, *lists])}, {payload.key_count("h")} AS keys
             FROM (SELECT *, {payload.holder("j")} AS h
@@ -226,33 +224,30 @@ def _selected(
     listed: Set[int],
     columns: Sequence[PayloadColumn],
     values: dict[PayloadColumn, str],
-) -> list[str]:
+) -> tuple[tuple[str, str], ...]:
     typed = {column: _typed_value(column, values[column]) if column in values else "NULL" for column in columns}
-    return [
-        "position",
-        *(f"{sql} AS {name}" for name, sql in envelope.columns),
+    return (
+        ("position", "position"),
+        *envelope.columns,
         *_entity_columns(envelope, roles, listed),
-        f"CASE WHEN NOT fits THEN {canonical_json_sql(_by_name('p'))} END AS data",
-        f"CASE WHEN fits THEN {_null_marks(list(values))} END AS nulls",
-        *(
-            f"CASE WHEN fits THEN CAST({sql} AS {column.sql_type}) END AS {identifier(column.name)}"
-            for column, sql in typed.items()
-        ),
-    ]
+        ("data", f"CASE WHEN NOT fits THEN {canonical_json_sql(_by_name('p'))} END"),
+        ("nulls", f"CASE WHEN fits THEN {_null_marks(list(values))} END"),
+        *((column.name, f"CASE WHEN fits THEN CAST({sql} AS {column.sql_type}) END") for column, sql in typed.items()),
+    )
 
 
 def _apart(payload: Payload, held: Extractor) -> list[str]:
     return [f"{held.sql('h')} AS v"] if payload.several else []
 
 
-def _type_columns(own: Sequence[PayloadColumn]) -> list[str]:
-    return [f"t[{i}] AS t_{i}" for i in range(1, len(own) + 1)]
+def _type_columns(pointers: Sequence[str]) -> list[str]:
+    return [f"t[{i}] AS t_{i}" for i in range(1, len(pointers) + 1)]
 
 
-def _entity_columns(envelope: EnvelopeSql, roles: int, listed: Set[int]) -> list[str]:
-    nothing = [("CAST(NULL AS VARCHAR[])" if i in listed else "CAST(NULL AS VARCHAR)",) * 2 for i in range(roles)]
+def _entity_columns(envelope: EnvelopeSql, roles: int, listed: Set[int]) -> list[tuple[str, str]]:
+    nothing = [("CAST(NULL AS VARCHAR[])" if i in listed else NOTHING,) * 2 for i in range(roles)]
     given = [*envelope.entities, *nothing[len(envelope.entities) :]]
-    pairs = ((f"{entity} AS entity_{i}", f"{kind} AS kind_{i}") for i, (entity, kind) in enumerate(given))
+    pairs = (((f"entity_{i}", entity), (f"kind_{i}", kind)) for i, (entity, kind) in enumerate(given))
     return [column for pair in pairs for column in pair]
 
 
@@ -279,7 +274,7 @@ def _null_marks(own: Sequence[PayloadColumn]) -> str:
         f"CASE WHEN t_{i} = 'NULL' THEN {literal(null_mark(column))} ELSE '' END" for i, column in enumerate(own, 1)
     ]
     some = " OR ".join(f"t_{i} = 'NULL'" for i in range(1, len(own) + 1))
-    return f"CASE WHEN {some} THEN {chained(marks, '||')} END" if marks else "CAST(NULL AS VARCHAR)"
+    return f"CASE WHEN {some} THEN {chained(marks, '||')} END" if marks else NOTHING
 
 
 def _by_name(payload: str) -> str:

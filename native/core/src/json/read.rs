@@ -18,9 +18,16 @@ const NULL: u8 = 1;
 #[derive(Default)]
 pub struct Column {
     pub valid: Vec<bool>,
-    pub bounds: Vec<i64>,
+    pub bounds: Vec<i32>,
     pub data: Vec<u8>,
     pub kinds: Vec<u8>,
+}
+
+impl Column {
+    fn end(&mut self) -> Result<(), Misfit> {
+        self.bounds.push(i32::try_from(self.data.len()).map_err(|_| Misfit("the texts of a column are over 2 GiB"))?);
+        Ok(())
+    }
 }
 
 /// What was read: a column for each pointer, and how many members the payload of each row has.
@@ -116,7 +123,7 @@ pub fn read(texts: &Contents, marked: &[u8], places: &Places) -> Result<Read, Mi
             if column.kinds.len() == row {
                 column.valid.push(false);
                 column.kinds.push(0);
-                column.bounds.push(column.data.len() as i64);
+                column.end()?;
             }
         }
     }
@@ -302,8 +309,7 @@ impl<'a> Walk<'a, '_> {
         };
         column.valid.push(kind != NULL);
         column.kinds.push(kind);
-        column.bounds.push(column.data.len() as i64);
-        Some(())
+        column.end().ok()
     }
 }
 
