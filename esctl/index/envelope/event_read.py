@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence, Set
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,7 +44,7 @@ def read_rows(
         own = own.filter(pc.equal(own["grp"], group.number))
     if places is None or not len(own):
         return None
-    read = pa.Table.from_batches([_read(batch, places) for batch in own.combine_chunks().to_batches(_ROWS)])
+    read = pa.Table.from_batches(native.each(partial(_read, places), own.combine_chunks().to_batches(_ROWS)))
     select = event_select(group, columns, roles, listed, is_read=True)
     plain = {name: sql for name, sql in select.columns if sql == NOTHING or _source(sql)}
     asked = replace(select, columns=(*select.columns, ("fits", "fits"))).sql(plain)
@@ -80,7 +81,7 @@ def _taken(read: pa.Table, fits: pa.ChunkedArray, plain: Mapping[str, str]) -> d
     return taken
 
 
-def _read(batch: pa.RecordBatch, places: Places) -> pa.RecordBatch:
+def _read(places: Places, batch: pa.RecordBatch) -> pa.RecordBatch:
     found, members = native.read(batch["text"], batch["marked"], places)
     columns = {name: batch[name] for name in ("position", "marked", "text")} | {"keys": members}
     for names, pair in zip(read_columns(places), found, strict=True):

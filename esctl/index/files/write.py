@@ -56,7 +56,7 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
     writer = None
     bounds: list[tuple[str | None, str | None]] = []
     with writing(folder), staged(folder / name) as temporary:
-        for table in tables:
+        for table in _ahead(tables):
             if writer is None:
                 writer = pq.ParquetWriter(
                     temporary, table.schema, compression="zstd", compression_level=1, use_dictionary=DICTIONARY,
@@ -69,6 +69,18 @@ def write_file(folder: Path, tables: Iterable[pa.Table], first: int, last: int) 
             writer.close()
         *ranges, footer = parquet_ranges(temporary, pq.read_metadata(temporary))
     return Written(name, tuple(RowGroup(part, *pair) for part, pair in zip(ranges, bounds, strict=True)), footer)
+
+
+def _ahead(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Give tables while the next one is made."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    each = iter(tables)
+    with ThreadPoolExecutor(1, "rows") as pool:
+        waiting = pool.submit(next, each, None)
+        while (table := waiting.result()) is not None:
+            waiting = pool.submit(next, each, None)
+            yield table
 
 
 @contextmanager
