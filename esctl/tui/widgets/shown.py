@@ -48,7 +48,7 @@ class Shown(App[None]):
     TITLE = "esctl browse"
 
     def __init__(self, session: Session) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)  # said here, for what NO_COLOR filters is settled before there is a theme
         self.session = session
         self.zone: tzinfo = find_zone(session.zone_name)
         self.theme = "ansi-dark"
@@ -160,8 +160,8 @@ class Shown(App[None]):
         parts: list[Part] = [(name, "bold"), ("  ", ""), (clock, "dim"), (plain(walk.spot.spec) or "…", "bold")]
         if walk.steps is not None and walk.spot.step >= 0:
             event = walk.steps.event(walk.spot.step)
-            told = moment(event.recorded if walk.clock == "known" else event.time, self.zone)
-            parts.append((f"  {told} {self.session.zone_name}", ""))
+            told = moment(event.recorded if walk.clock == "known" else event.time, self.zone, short=walk.spot.free)
+            parts.append((f"  {'last event ' if walk.spot.free else ''}{told} {session.zone_name}", ""))
         parts += [(f"  {each}", "dim") for each in (f"head {session.head:,}", session.standing) if each]
         parts += [("  following", "bold green")] if session.following else []
         self.part("head", Bar).show(parts)
