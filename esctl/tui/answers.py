@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from threading import Lock
 from typing import Any, Protocol
 
 from esctl.api import Relation, Store
 from esctl.errors import EsctlError
 from esctl.tui import questions
 from esctl.tui.asker import Answered, Asker
-from esctl.tui.entity_list import EntityList
+from esctl.tui.entity_list import Entities, EntityList, FirstEntities, Listed
 from esctl.tui.lines import Lines
 from esctl.tui.loading import Loaded, load, reload
 from esctl.tui.results import Results
@@ -44,42 +45,46 @@ class Answers:
         self.ground, self.lines = ground, Lines(options, ground)
         self.zone_name = store.tz
         self.walk = Walk(pinned=at)
-        self.all, self.entities = EntityList(whole=False), EntityList(whole=False)
+        self.all: Entities = FirstEntities()
+        self.entities: Entities = self.all
         self.text, self.kind = "", ""
         self.sort: Sort = "name"
-        self.following = False
+        self.following, self._listing = False, False
         self.head = store.snapshot.head
         self.standing = ""
         self.screen: Screen | None = None
         self.problem: Exception | None = None
         self._early: list[Answered] = []
+        self._attaching = Lock()
+        self.deliver: Callable[[Answered], object] = self._early.append
         self.asker = Asker(store, self._tell)
         beside = store.reopened()
         beside.snapshot = store.snapshot
         self.lister = Asker(beside, self._tell)
-        self.deliver: Callable[[Answered], object] = self._early.append
         self._begin()
 
     def _begin(self) -> None:
         names = self.ground.entities
-        self.asker.ask("first", lambda store: store.first_entities(*names, known_at=self.ground.known_at).arrow())
-        self._list()
+        self.asker.ask("first", lambda store: questions.first_entities(store, names, self.ground.known_at))
 
     def _list(self) -> None:
+        self._listing = True
         names, known = self.ground.entities, self.ground.known_at
         self.lister.ask("entities", lambda store: store.entities(*names, known_at=known).arrow())
         self.lister.ask("standing", questions.standing)
 
     def _tell(self, answered: Answered) -> None:
-        self.deliver(answered)
+        with self._attaching:
+            self.deliver(answered)
 
     def attach(self, screen: Screen, deliver: Callable[[Answered], object]) -> None:
         """Let a screen show the session; `deliver` brings answers, from any thread, to `take`."""
         self.screen = screen
-        self.deliver = deliver
-        early, self._early[:] = list(self._early), []
-        for answered in early:
-            deliver(answered)
+        with self._attaching:
+            self.deliver = deliver
+            for answered in self._early:
+                deliver(answered)
+            self._early.clear()
 
     @property
     def busy(self) -> bool:
@@ -133,6 +138,8 @@ class Answers:
             f"{problem.message}; {problem.hint}" if isinstance(problem, EsctlError) and problem.hint else str(problem)
         )
         self._say(f"error: {text}")
+        if name in ("first", "walk") and not self._listing:
+            self._list()
         if name in ("walk", "view"):
             self.walk.view = View(self.walk.spot, missing=f"error: {text}")
             self._shown()
@@ -144,14 +151,16 @@ class Answers:
             self.asker.ask("view", lambda store: questions.see(store, self.ground, steps, spot))
             self._shown()
 
-    def _take_first(self, table: Any) -> None:
+    def _take_first(self, rows: list[Listed]) -> None:
         if not self.all.whole:
-            self._listed(EntityList(table, whole=False))
+            self._listed(FirstEntities(rows))
+        if not rows:
+            self._list()
 
     def _take_entities(self, table: Any) -> None:
         self._listed(EntityList(table))
 
-    def _listed(self, found: EntityList) -> None:
+    def _listed(self, found: Entities) -> None:
         self.all = found
         self.arrange()
         if self.walk.entity is None and len(self.entities):
@@ -166,6 +175,8 @@ class Answers:
         if loaded.steps.trail.entity != walk.entity or loaded.steps.clock != walk.clock:
             return
         self.head = loaded.head
+        if not self._listing:  # what takes long is asked once there is something to see
+            self._list()
         moved = loaded.kept is not None and walk.spot != loaded.kept
         walk.arrived(loaded.steps, walk.kept(loaded.steps) if moved else loaded.spot, loaded.view)
         if moved:  # the log has grown while one went on

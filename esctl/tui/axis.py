@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 from msgspec import Struct
 
 from esctl.tui.trail import Steps
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
 
 LEVELS = " ▁▂▃▄▅▆▇█"
@@ -45,11 +45,13 @@ class Axis(Struct, frozen=True):
 
     def step_at(self, column: int, width: int) -> int:
         """Return the step nearest to a column."""
-        columns = np.array([(column + 0.5) / width * (self.high - self.low) + self.low])
-        return int(np.abs(self.places - columns).argmin()) if len(self.places) else -1
+        place = (column + 0.5) / width * (self.high - self.low) + self.low
+        return int(abs(self.places - place).argmin()) if len(self.places) else -1
 
     def bars(self, width: int) -> str:
         """Draw how many events lie in each column, the tallest full."""
+        import numpy as np
+
         if not len(self.places) or width < 1:
             return " " * width
         if self.high == self.low:
@@ -63,6 +65,8 @@ class Axis(Struct, frozen=True):
 
 def axis_of(steps: Steps) -> Axis:
     """Lay out the steps by the clock's own time: when events happened, or when their records came."""
+    import numpy as np
+
     trail = steps.trail
     known = steps.clock == "known"
     instants, dated = (trail.recorded, trail.dated_records) if known else (trail.times, trail.dated)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 from msgspec import Struct
 
 from esctl.tui.values import Entity, Sort
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
 
@@ -26,25 +26,95 @@ class Listed(Struct, frozen=True):
     last: int | None
 
 
-class EntityList:
+class Entities(Protocol):
     """Entities in the order and the selection that are asked for. `whole` is false while only the first are known."""
 
-    def __init__(self, table: pa.Table | None = None, *, whole: bool = True) -> None:
-        self.table = None if table is None else table.combine_chunks()
-        self.whole = whole
-        self.rows: npt.NDArray[np.int64] = np.arange(self.total, dtype=np.int64)
+    whole: bool
+
+    def __len__(self) -> int:
+        """Return how many are selected."""
 
     @property
     def total(self) -> int:
         """How many there are without a filter."""
-        return 0 if self.table is None else int(self.table.num_rows)
+
+    def listed(self, index: int) -> Listed:
+        """Return a row."""
+
+    def entity(self, index: int) -> Entity:
+        """Return the entity of a row."""
+
+    def kinds(self) -> list[str]:
+        """Return the kinds, by name."""
+
+    def index_of(self, entity: Entity | None) -> int | None:
+        """Return the row of an entity; None where it is not listed."""
+
+    def arranged(self, text: str = "", kind: str = "", sort: Sort = "name") -> Entities:
+        """Return the entities whose name holds a text, or matches it if it has wildcards, in an order.
+
+        By name is as `esctl entities` lists them, by kind first; by numbers and times the greatest come first.
+        """
+
+
+class FirstEntities:
+    """Some entities that come first, as they are; until all are known there is nothing to select from."""
+
+    whole = False
+
+    def __init__(self, rows: Sequence[Listed] = ()) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return len(self._rows)
+
+    def listed(self, index: int) -> Listed:
+        """Return a row."""
+        return self._rows[index]
+
+    def entity(self, index: int) -> Entity:
+        """Return the entity of a row."""
+        return self._rows[index].entity
+
+    def kinds(self) -> list[str]:
+        """Return no kinds: they are not known yet."""
+        return []
+
+    def index_of(self, entity: Entity | None) -> int | None:
+        """Return the row of an entity; None where it is not listed."""
+        return next((at for at, row in enumerate(self._rows) if row.entity == entity), None)
+
+    def arranged(self, text: str = "", kind: str = "", sort: Sort = "name") -> FirstEntities:
+        """Return them as they are."""
+        return self
+
+
+class EntityList:
+    """All entities of a table with the columns of `esctl entities`."""
+
+    whole = True
+
+    def __init__(self, table: pa.Table, rows: npt.NDArray[np.int64] | None = None) -> None:
+        import numpy as np
+
+        self.table = table.combine_chunks()
+        self.rows = np.arange(self.total, dtype=np.int64) if rows is None else rows
+
+    @property
+    def total(self) -> int:
+        """How many there are without a filter."""
+        return int(self.table.num_rows)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def listed(self, index: int) -> Listed:
         """Return a row."""
-        assert self.table is not None
         row = int(self.rows[index])
         cells = {name: self.table[name][row] for name in ("events", "first", "last")}
         first, last = (cells[name].value if cells[name].is_valid else None for name in ("first", "last"))
@@ -52,7 +122,6 @@ class EntityList:
 
     def entity(self, index: int) -> Entity:
         """Return the entity of a row."""
-        assert self.table is not None
         row = int(self.rows[index])
         return Entity(self.table["entity"][row].as_py(), self.table["kind"][row].as_py() or "")
 
@@ -60,15 +129,14 @@ class EntityList:
         """Return the kinds, by name."""
         import pyarrow.compute as pc
 
-        if self.table is None:
-            return []
         return sorted(kind for kind in pc.unique(self.table["kind"]).to_pylist() if kind is not None)
 
     def index_of(self, entity: Entity | None) -> int | None:
         """Return the row of an entity; None where it is not listed."""
+        import numpy as np
         import pyarrow.compute as pc
 
-        if entity is None or self.table is None:
+        if entity is None:
             return None
         same = pc.and_(pc.equal(self.table["entity"], entity.name), pc.equal(self.table["kind"], entity.kind))
         at = pc.index(same, True).as_py()
@@ -76,18 +144,12 @@ class EntityList:
         return found[0] if found else None
 
     def arranged(self, text: str = "", kind: str = "", sort: Sort = "name") -> EntityList:
-        """Return the entities whose name holds a text, or matches it if it has wildcards, in an order.
-
-        By name is as `esctl entities` lists them, by kind first; by numbers and times the greatest come first.
-        """
-        found = EntityList(self.table, whole=self.whole)
-        if self.table is None:
-            return found
-        found.rows = _sorted(self.table, _chosen(self.table, text, kind), sort)
-        return found
+        """Return those that are selected, in an order."""
+        return EntityList(self.table, _sorted(self.table, _chosen(self.table, text, kind), sort))
 
 
 def _chosen(table: Any, text: str, kind: str) -> npt.NDArray[np.int64]:
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 

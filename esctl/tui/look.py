@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 
 from esctl.output.text import visible
 
@@ -38,6 +38,14 @@ def fitted(text: str, width: int, *, right: bool = False) -> str:
     return set_cell_size(text, width - 1) + "…"
 
 
+def shortened(text: str, width: int) -> str:
+    """Return a name in at most so many cells, cut in its middle: what tells names apart is often at their end."""
+    if cell_len(text) <= width:
+        return text
+    end = chop_cells(text[::-1], max(width // 2, 1))[0][::-1] if width > 3 else ""
+    return set_cell_size(text, max(width - 1 - cell_len(end), 0)) + "…" + end
+
+
 def clipped(parts: Iterable[Part], width: int) -> list[Part]:
     """Return the parts that fit into so many cells; the last is cut with an ellipsis."""
     found: list[Part] = []
@@ -65,7 +73,7 @@ def wrapped(text: str, width: int) -> list[str]:
 def moment(instant: int | None, zone: tzinfo, *, short: bool = False) -> str:
     """Write microseconds since the epoch as local time, without what is zero; `short`: to the second."""
     if instant is None:
-        return "—"
+        return "undated"
     try:
         local = (_EPOCH + timedelta(microseconds=instant)).astimezone(zone).replace(tzinfo=None)
     except (OverflowError, ValueError):

@@ -12,6 +12,7 @@ from esctl.api import Relation, Store
 from esctl.output import Target, write
 from esctl.output.writers.changes import compact, parse_exact
 from esctl.timespec import parse_as_of, written
+from esctl.tui.entity_list import Listed
 from esctl.tui.trail import Steps, Trail
 from esctl.tui.values import NO_EVENT, Clock, Difference, Entity, Event, Field, Found, Ground, Spot, View
 
@@ -34,6 +35,12 @@ def own_rows(relation: Relation, entity: Entity, columns: Sequence[str]) -> list
     """Return the rows of one entity: a name may be of several kinds, and one with wildcards matches others too."""
     rows = rows_of(relation, ("entity", "kind", *columns))
     return [row for row in rows if (row["entity"], row["kind"]) == (entity.name, entity.kind)]
+
+
+def first_entities(store: Store, names: Sequence[str], known_at: str) -> list[Listed]:
+    """Return a page of the entities that come first."""
+    rows = rows_of(store.first_entities(*names, known_at=known_at), ("entity", "kind", "events"), 0, PAGE)
+    return [Listed(Entity(row["entity"], row["kind"] or ""), int(row["events"]), None, None) for row in rows]
 
 
 def load_trail(store: Store, ground: Ground, entity: Entity, known_at: str = "") -> Trail:

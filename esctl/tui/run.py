@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,12 +23,12 @@ def require_textual() -> None:
         raise UsageError("browse needs textual, which is not installed", NEEDED)
 
 
-def browse(session: Session, *, color: bool) -> None:
+def browse(session: Session, *, color: bool, is_asked_to_stop: Callable[[], bool]) -> None:
     """Show a session on the terminal. Raises what went wrong in it, the terminal being as it was before."""
     with _colored(color):
         from esctl.tui.widgets.app import Browser
 
-        app = Browser(session)
+        app = Browser(session, is_asked_to_stop)
         app.run()
     if app.failure is not None:
         raise app.failure

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from esctl.output.writers.changes import Change, parse_changes
 from esctl.tui.values import NO_EVENT, Clock, Entity, Event
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
 
@@ -26,6 +25,8 @@ class Trail:
     """
 
     def __init__(self, entity: Entity, table: pa.Table, *, stepped: bool = True) -> None:
+        import numpy as np
+
         self.entity, self.stepped = entity, stepped
         self.positions: Numbers = table["position"].to_numpy().astype(np.int64)
         self.times, self.dated = _instants(table["time"])
@@ -55,6 +56,7 @@ class Trail:
 
 
 def _instants(column: Any) -> tuple[Numbers, npt.NDArray[np.bool_]]:
+    import numpy as np
     import pyarrow as pa
 
     dated = column.is_valid().to_numpy()
@@ -65,6 +67,8 @@ class Steps:
     """The events of a trail in the order of a clock; a step is a number from 0, `NO_EVENT` is before the first."""
 
     def __init__(self, trail: Trail, clock: Clock) -> None:
+        import numpy as np
+
         self.trail, self.clock = trail, clock
         count = len(trail)
         by_arrival = clock == "known" or not trail.stepped
@@ -91,7 +95,7 @@ class Steps:
 
     def of_position(self, position: int | None) -> int:
         """Return the step of the event at a position of the log; `NO_EVENT` where it is none of these."""
-        found: list[int] = [] if position is None else np.flatnonzero(self.positions == position).tolist()
+        found: list[int] = [] if position is None else (self.positions == position).nonzero()[0].tolist()
         return found[0] if found else NO_EVENT
 
     def changing(self, field: str, step: int, direction: int) -> int | None:
@@ -121,6 +125,8 @@ class Steps:
 
 def _straight(positions: Numbers) -> npt.NDArray[np.bool_]:
     """Tell for each step whether the events up to it are just those up to its position."""
+    import numpy as np
+
     if not len(positions):
         return np.zeros(0, dtype=bool)
     before = np.maximum.accumulate(positions)

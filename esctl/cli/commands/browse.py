@@ -27,6 +27,7 @@ def run(
     projection: ProjectionName = "",
 ) -> None:
     """Walk through time in the terminal: entities, states, events. The key ? lists what the keys do."""
+    from esctl.cli.failures import asked_to_stop
     from esctl.engine.duckdb import open_ahead
     from esctl.tui.run import browse, require_textual
 
@@ -46,9 +47,11 @@ def run(
             store.point(text, option)
     if projection:
         find_projection(store.projections, projection)
+    color = diagnostics.color_wanted(shared.color or output_settings(store).get("color") or "auto", os.environ, True)
     session = Session(store, Ground(tuple(entities or ()), projection, known_at), tuple(_same(shared)), at)
-    color = shared.color or output_settings(store).get("color") or "auto"
-    browse(session, color=diagnostics.color_wanted(color, os.environ, True))
+    # Python would hand each resizing of the terminal to what stops queries for Ctrl-C, were it not for this.
+    with asked_to_stop() as stop:
+        browse(session, color=color, is_asked_to_stop=stop)
 
 
 def _same(shared: Shared) -> Iterator[str]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import tzinfo
 
 from esctl.output.writers.changes import Change, parse_changes
-from esctl.tui.entity_list import EntityList
-from esctl.tui.look import Part, fitted, moment, plain, width_of
+from esctl.tui.entity_list import Entities
+from esctl.tui.look import Part, fitted, moment, plain, shortened, width_of
 from esctl.tui.trail import Steps
 from esctl.tui.values import Difference, Event, Field, Found, Spot, View
 
@@ -22,7 +22,7 @@ _MOST_VALUE = 400
 class EntityRows:
     """The list of entities: name, and how many events or when, as it is ordered by."""
 
-    def __init__(self, entities: EntityList, sort: str, zone: tzinfo) -> None:
+    def __init__(self, entities: Entities, sort: str, zone: tzinfo) -> None:
         self._entities, self._sort, self._zone = entities, sort, zone
 
     def __len__(self) -> int:
@@ -34,7 +34,7 @@ class EntityRows:
         timed = row.first if self._sort == "first" else row.last if self._sort == "last" else None
         beside = moment(timed, self._zone)[:10] if self._sort in ("first", "last") else f"{row.events:,}"
         room = max(width - width_of(beside) - 1, 1)
-        return [(fitted(plain(row.entity.name), room), ""), (f" {beside}", FAINT)]
+        return [(fitted(shortened(plain(row.entity.name), room), room), ""), (f" {beside}", FAINT)]
 
 
 class FieldRows:
@@ -43,18 +43,18 @@ class FieldRows:
     def __init__(self, view: View) -> None:
         self.fields = view.fields
         names = [width_of(plain(field.name)) for field in view.fields]
-        self._names = min(max(names, default=0), 24)
+        self._names = max(names, default=0)
 
     def __len__(self) -> int:
         return len(self.fields)
 
     def line(self, index: int, width: int) -> list[Part]:
         """Return a row."""
-        return _field_line(self.fields[index], min(self._names, width // 2))
+        return _field_line(self.fields[index], min(self._names, max(width * 2 // 5, 10)))
 
 
 def _field_line(field: Field, names: int) -> list[Part]:
-    name = fitted(plain(field.name), names)
+    name = fitted(shortened(plain(field.name), names), names)
     if not field.changed:
         return [("  ", ""), (name, NAME), ("  ", ""), (_value(field.value), "")]
     parts: list[Part] = [("* ", "bold"), (name, f"bold {NAME}"), ("  ", "")]
@@ -73,7 +73,7 @@ class DifferenceRows:
 
     def __init__(self, rows: Sequence[Difference]) -> None:
         self.rows = rows
-        self._names = min(max((width_of(plain(row.field)) for row in rows), default=0), 24)
+        self._names = max((width_of(plain(row.field)) for row in rows), default=0)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -81,10 +81,11 @@ class DifferenceRows:
     def line(self, index: int, width: int) -> list[Part]:
         """Return a row."""
         row = self.rows[index]
+        room = min(self._names, max(width * 2 // 5, 10))
         listed = ",".join(f"@{position}" for position in row.positions[:4])
         more = f" and {len(row.positions) - 4} more" if len(row.positions) > 4 else ""
         return [
-            (fitted(row.change, 8), "bold"), (fitted(plain(row.field), min(self._names, width // 2)), NAME), ("  ", ""),
+            (fitted(row.change, 8), "bold"), (fitted(shortened(plain(row.field), room), room), NAME), ("  ", ""),
             *_from_to(row.before, row.after), (f"  {listed}{more}", FAINT),
         ]  # fmt: skip
 

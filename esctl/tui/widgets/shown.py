@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import tzinfo
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from textual.widgets import Input
 
 from esctl.engine.zones import find_zone
 from esctl.tui.asker import Answered
-from esctl.tui.look import Part, moment, plain
+from esctl.tui.look import Part, moment, plain, shortened
 from esctl.tui.results import Results
 from esctl.tui.session import Session
 from esctl.tui.values import View
@@ -25,6 +26,8 @@ from esctl.tui.widgets.timebar import TimeBar
 
 W = TypeVar("W", bound=Widget)
 FOLLOW_SECONDS = 0.5
+_BESIDE_NAME = 55
+"""Cells of the line above that a long name leaves to the rest."""
 NARROW = 100
 """Columns of a terminal below which the list of entities makes room while another pane has the focus."""
 FEW_HINTS = "→ step  g go  m mark  ⏎ blame  n change  / find  w when  k clock  y copy  ? keys"
@@ -47,9 +50,10 @@ class Shown(App[None]):
     ALLOW_SELECT = False
     TITLE = "esctl browse"
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, is_asked_to_stop: Callable[[], bool] = lambda: False) -> None:
         super().__init__(ansi_color=True)  # said here, for what NO_COLOR filters is settled before there is a theme
         self.session = session
+        self._is_asked_to_stop = is_asked_to_stop
         self.zone: tzinfo = find_zone(session.zone_name)
         self.theme = "ansi-dark"
         self.said = ""
@@ -78,7 +82,7 @@ class Shown(App[None]):
         self.part("prompt", Input).display = False
         self.rows("entities").focus()
         self.session.attach(self, lambda answered: self.post_message(Arrived(answered)))
-        self.set_interval(FOLLOW_SECONDS, self.session.look)
+        self.set_interval(FOLLOW_SECONDS, self._look)
         self.show_entities()
         self.show_walk()
 
@@ -87,6 +91,12 @@ class Shown(App[None]):
         self.failure = error
         super()._handle_exception(error)
         self._exit_renderables.clear()
+
+    def _look(self) -> None:
+        """See whether to stop, and whether the log has grown."""
+        if self._is_asked_to_stop():
+            self.exit()
+        self.session.look()
 
     def on_unmount(self) -> None:
         """End."""
@@ -128,7 +138,9 @@ class Shown(App[None]):
         session, found = self.session, self.session.entities
         source: Source = EntityRows(found, session.sort, self.zone)
         if not len(found):
-            nothing = "no entity matches" if session.all.total else "no entities" if session.all.whole else "asking…"
+            nothing = (
+                "no entity matches" if session.all.total else "no entities yet" if session.all.whole else "asking…"
+            )
             source = Nothing(nothing)
         at = found.index_of(session.walk.entity)
         self.rows("entities").show(source, 0 if at is None and not len(found) else -1 if at is None else at)
@@ -150,18 +162,20 @@ class Shown(App[None]):
             source = TrailRows(walk.steps, walk.spot, walk.marks, walk.current, self.zone)
             self.rows("trail").show(source if len(source) else Nothing("no events"), walk.spot.step)
             order = "in order of arrival" if walk.clock == "known" else "in order of time"
-            self._title("trail", f"{len(source):,} events {order}")
+            self._title("trail", f"{len(source):,} event{'s' * (len(source) != 1)} {order}")
         self.part("bar", TimeBar).place(walk.steps, walk.spot, walk.marks, self.zone)
 
     def _head(self) -> None:
         session, walk = self.session, self.session.walk
-        name = plain(walk.entity.name) if walk.entity is not None else "no entity"
+        room = max(self.size.width - _BESIDE_NAME, 20)
+        name = shortened(plain(walk.entity.name), room) if walk.entity is not None else "no entity"
         clock = "as known at " if walk.clock == "known" else "at "
         parts: list[Part] = [(name, "bold"), ("  ", ""), (clock, "dim"), (plain(walk.spot.spec) or "…", "bold")]
         if walk.steps is not None and walk.spot.step >= 0:
             event = walk.steps.event(walk.spot.step)
             told = moment(event.recorded if walk.clock == "known" else event.time, self.zone, short=walk.spot.free)
-            parts.append((f"  {'last event ' if walk.spot.free else ''}{told} {session.zone_name}", ""))
+            zone = "" if told == "undated" else f" {session.zone_name}"
+            parts.append((f"  {'last event ' if walk.spot.free else ''}{told}{zone}", ""))
         parts += [(f"  {each}", "dim") for each in (f"head {session.head:,}", session.standing) if each]
         parts += [("  following", "bold green")] if session.following else []
         self.part("head", Bar).show(parts)

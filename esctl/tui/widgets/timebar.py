@@ -62,7 +62,7 @@ class TimeBar(Bar):
         low, high = (moment(end, zone, short=True)[: 10 if short else 19] for end in (axis.first, axis.last))
         if spot.clock == "known":
             low, high = f"@{steps.positions[0]} {low}", f"@{steps.positions[-1]} {high}"
-        here = f"{spot.step + 1:,} of {len(steps):,} events"
+        here = f"{spot.step + 1:,} of {len(steps):,} event{'s' * (len(steps) != 1)}"
         room = width - width_of(low) - width_of(high)
         pad = max((room - width_of(here)) // 2, 1)
         middle = fitted(" " * pad + here, room) if room > width_of(here) else " " * max(room, 0)
