@@ -169,7 +169,7 @@ class Hand:
 
 @asynccontextmanager
 async def browsing(
-    store: Path, *entities: str, size: tuple[int, int] = (120, 40), at: str = "", **ground: str
+    store: Path, *entities: str, size: tuple[int, int] = (100, 30), at: str = "", **ground: str
 ) -> AsyncIterator[Hand]:
     """Browse a store."""
     session = Session(Store.open(store), Ground(tuple(entities), **ground), at=at)
