@@ -100,7 +100,7 @@ def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, trace
         filled = filled_sql(i, field, dies=dies)
         items += _aggregates(i, field, filled, rows, dies=dies, limited=limited)
         items += _trace_aggregates(i, field, filled) if traced else []
-    starts = [_start(i, field, dies=dies, limited=limited) for i, field in enumerate(plan.fields)]
+    starts = [_start(i, field, dies=dies, limited=limited, roles=rows.roles) for i, field in enumerate(plan.fields)]
     shown = [*_placed(rows, dies=dies), *starts]
     cells = cells_sql(plan, rows, ("position", "time", *(["event_key"] if rows.roles else [])))
     source = "cell"
@@ -133,9 +133,13 @@ def _placed(rows: EventRows, *, dies: bool) -> list[str]:
     ]
 
 
-def _start(i: int, field: FieldPlan, *, dies: bool, limited: bool) -> str:
-    # With limits, base is only of resets since the last deletion.
-    return f"base{i} AS start{i}" if limited and field.resets else f"{start_sql(i, field, dies=dies)} AS start{i}"
+def _start(i: int, field: FieldPlan, *, dies: bool, limited: bool, roles: bool) -> str:
+    # With limits, or where a deletion is a reset, base is only of resets since the last deletion.
+    return (
+        f"base{i} AS start{i}"
+        if field.resets and (limited or (dies and not roles))
+        else f"{start_sql(i, field, dies=dies)} AS start{i}"
+    )
 
 
 def cells_sql(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: bool = False) -> str:
@@ -187,6 +191,13 @@ def _aggregates(i: int, field: FieldPlan, filled: str, rows: EventRows, *, dies:
     items = []
     if field.resets:
         alive = " AND alive" if dies and limited else ""
+        if dies and not limited and not rows.roles:
+            # An event is one row, so that a deletion sets the field to nothing, after whatever else the event did.
+            reset = only("key", f"reset{i} OR dead")
+            return [
+                f"arg_max_null({only(f'base{i}', 'dead IS NOT true')}, {reset}) AS base{i}",
+                *accumulated(i, field, filled),
+            ]
         items.append(f"arg_max_null(base{i}, {only('key', f'reset{i}{alive}')}) AS base{i}")
         if dies and not limited:
             items.append(f"max({only(rows.event, f'reset{i}')}) AS reset_at{i}")

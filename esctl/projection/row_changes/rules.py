@@ -27,14 +27,14 @@ _MERGE = (Operation("merge", "", _ROW, lenient=True),)
 _DELETE = (Operation("delete"),)
 
 _RULES: tuple[tuple[str, str | None, tuple[Operation, ...]], ...] = (
-    *((kind, role, _REPLACE) for kind in ("insert", "update", "read") for role in ("", "copy")),
-    *((kind, "partial", _MERGE) for kind in ("insert", "update", "read")),
-    ("*", COPIES, _REPLACE),
-    *(("delete", role, _DELETE) for role in ("", "partial", "copy", "each")),
+    *(("*", role, _REPLACE) for role in ("", "copy", COPIES)),
+    ("*", "partial", _MERGE),
+    *(("delete", role, _DELETE) for role in ("", "partial", "copy", "each")),  # not where other copies are left
     ("truncate", None, _DELETE),
-    *((kind, role, _DELETE) for kind in ("insert", "update", "read") for role in ("old", "ended")),
+    *(("*", role, _DELETE) for role in ("old", "ended")),
 )
-"""By type and role of an event. A row that is whole takes the place of the one before, whatever columns that had."""
+"""By type and role of an event, few as each is asked of each. A row that is whole takes the place of the one before,
+whatever columns that had."""
 
 
 _PARTS = frozenset({SET, UNSET, TRUNCATED, PATHS, ROWS})

@@ -94,6 +94,15 @@ def test_rows_without_a_key_are_counted(tmp_path_factory: Any, done: list[tuple[
     assert replayed(folder) == expected([{"v": value, "w": None} for value in held.elements()])
 
 
+def test_a_row_of_which_copies_are_left_stays(tmp_path: Path) -> None:
+    row = {"v": 1}
+    done = [("c", None, row), ("c", None, row), ("c", None, row), ("d", row, None)]
+    lines = [keyless(op, 9 + at, before, after) for at, (op, before, after) in enumerate(done)]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    good("ingest", "a.jsonl", "--preset", "debezium", cwd=tmp_path)
+    assert replayed(tmp_path) == expected([row, row])
+
+
 def test_nothing_is_said_where_nothing_is_wrong(tmp_path: Path) -> None:
     model, lines = Model(), []
     for each in (Work("insert", 1, 1, 1, "x"), Work("delete", 1, 1, None, None), Work("insert", 2, 2, 1, "y")):
