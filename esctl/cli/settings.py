@@ -43,6 +43,7 @@ def settings(shared: Shared) -> list[Setting]:
         *_apart(store, config),
         *_flat("projections", config.projections, config),
         *_flat("views", config.views, config),
+        *_sources(config),
     ]
 
 
@@ -116,6 +117,21 @@ def _apart(store: Path | None, config: Config) -> Iterator[Setting]:
         value = f"source, shared with {', '.join(told.kin)}" if told.kin else "source"
         name = f"mapping.sources.{json_string(told.source)}.scope"
         yield Setting(name, value, f"recognised, kept in the store: {told.why}")
+
+
+def _sources(config: Config) -> Iterator[Setting]:
+    """Show the live sources, without what is or may be secret."""
+    from esctl.sources.live import parse_source, without_secrets
+    from esctl.views.targets import is_secret
+
+    for name, table in config.sources.items():
+        live, prefix = parse_source(name, table, config.name), f"sources.{name}"
+        yield Setting(f"{prefix}.{live.kind}", without_secrets(live.url), config.name)
+        for key, value in live.options.items():
+            yield Setting(f"{prefix}.{key}", without_secrets(value) if "://" in value else value, config.name)
+        for key, value in live.properties.items():
+            shown = "(not shown)" if is_secret(key, value) else value
+            yield Setting(f"{prefix}.property.{key}", shown, config.name)
 
 
 def _flat(prefix: str, value: object, config: Config) -> Iterator[Setting]:

@@ -11,11 +11,11 @@ import msgspec
 from msgspec import Struct
 
 from esctl.config import Config
-from esctl.errors import InputError, NotFoundError, UsageError, did_you_mean
+from esctl.errors import InputError, NotFoundError, UsageError, did_you_mean, shell_word
 from esctl.log.lines import from_line, sealed, to_line, unsealed
 from esctl.log.lock import store_lock
 from esctl.storage.local import LocalStorage, describe_failure, read_regular
-from esctl.views.targets import Options
+from esctl.views.targets import Options, Target, parse_target, same_place
 
 FILE = "views.json"
 _LARGEST = 16 << 20
@@ -68,11 +68,31 @@ def find(known: Mapping[str, Definition], name: str) -> Definition:
     raise NotFoundError(f"no view {name!r}", did_you_mean(near, "list views with: esctl view list"))
 
 
+def check_alone(known: Mapping[str, Definition], view: Definition) -> None:
+    """Check that no other view has the target of one, which each would overwrite. Raises UsageError, naming both."""
+    own = _target(view)
+    for other in known.values():
+        if other.name != view.name and own is not None and (found := _target(other)) and same_place(own, found):
+            raise UsageError(
+                f"the views {other.name} and {view.name} have one target, {view.to}: each would overwrite the other",
+                f"drop one of them (esctl view drop {shell_word(view.name)}), or give it another target with --to",
+            )
+
+
+def _target(view: Definition) -> Target | None:
+    """Return the target of a view; None where it is none, which is for others to tell."""
+    try:
+        return parse_target(view.to, view.name, view.base, view.options)
+    except UsageError:
+        return None
+
+
 def add(store: Path, known: Mapping[str, Definition], new: Definition) -> None:
     """Keep a new view in the store. Raises UsageError for a name that is none, or taken."""
     _check(new.name, "NAME")
     if new.name in known:
         raise UsageError(f"there is a view {new.name} already", f"refresh it with: esctl view refresh {new.name}")
+    check_alone(known, new)
     with store_lock(store):
         kept = _read(store)
         known_of = msgspec.to_builtins(new.options)

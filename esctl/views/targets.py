@@ -121,13 +121,33 @@ def _topic(text: str, base: Path, options: Options) -> Target:
     topic_of(Destination(text))
     check_key(options.key or "entity")
     for name, value in options.property.items():
-        if _SECRET.search(name) and not _VARIABLE.fullmatch(value):
+        if is_secret(name, value):
             raise UsageError(
                 f"-X {name}=... may be a secret, which would be kept in the store",
                 f"put it into a file and name that by -F, or name a variable: -X '{name}=${{NAME}}'",
             )
     file = str((base / options.properties).absolute()) if options.properties else ""
     return Target("kafka", text, options=replace(options, properties=file))
+
+
+def is_secret(name: str, value: str) -> bool:
+    """Return whether a property of a client may be a secret; one that names a variable in its place is none."""
+    return _SECRET.search(name) is not None and not _VARIABLE.fullmatch(value)
+
+
+def same_place(one: Target, other: Target) -> bool:
+    """Return whether two targets are one: of the same file and table, folder, database and table, or topic."""
+    return _place(one) == _place(other)
+
+
+def _place(target: Target) -> tuple[str, ...]:
+    if target.kind == "kafka":
+        from esctl.sinks.kafka.destination import Destination, topic_of
+
+        brokers, topic = topic_of(Destination(target.place))
+        return "kafka", ",".join(sorted(brokers.lower().split(","))), topic
+    place = target.place.partition("?")[0] if target.kind == "postgres" else os.path.realpath(target.place)
+    return target.kind, place, target.table if target.kind == "postgres" else target.table.lower()
 
 
 def with_variables(address: str) -> str:

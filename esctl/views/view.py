@@ -17,7 +17,7 @@ from esctl.errors import InputError, UsageError
 from esctl.log.commits import open_log
 from esctl.sinks.protocol import Changes, NeedsWholeError, Progress, Sink
 from esctl.store import OpenStore
-from esctl.views.definitions import Definition
+from esctl.views.definitions import Definition, check_alone, definitions
 from esctl.views.difference import Difference, difference
 from esctl.views.targets import open_sink, parse_target
 
@@ -54,6 +54,9 @@ class View:
 
         Raises InputError where another writes it, or it is ahead of the store; UsageError where it is of another store.
         """
+        known = definitions(self._store.path, self._store.config)
+        if known.get(self.name) == self.definition:
+            check_alone(known, self.definition)
         with into or self.sink(writing=True) as sink:
             scope, now = self._now()
             before = _before(sink, anew=anew)

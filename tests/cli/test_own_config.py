@@ -67,3 +67,23 @@ def test_a_new_store_elsewhere_is_told_of_too(folders: tuple[Path, Path]) -> Non
     done = esctl("ingest", home / "a.jsonl", "--store", home / "other", cwd=here)
     assert done.code == 0
     assert "is not that of the store" in done.err
+
+
+def test_live_sources_are_shown_without_their_secrets(tmp_path: Path) -> None:
+    (tmp_path / "esctl.toml").write_text(
+        '[sources.orders]\nkafka = "broker:9092/orders"\nfrom = "beginning"\nregistry = "https://me:sesame@host/x"\n'
+        '[sources.orders.property]\n"client.id" = "auditor"\n"sasl.password" = "sesame"\n'
+        '"ssl.key.password" = "${KEY}"\n[sources.rows]\npostgres = "me:sesame@db/bank?slot=s&publication=p"\n'
+    )
+    done = good("config", "show", cwd=tmp_path)
+    found = {row["setting"]: row["value"] for row in done.rows if row["setting"].startswith("sources.")}
+    assert found == {
+        "sources.orders.kafka": "kafka://broker:9092/orders",
+        "sources.orders.from": "beginning",
+        "sources.orders.registry": "https://host/x",
+        "sources.orders.property.client.id": "auditor",
+        "sources.orders.property.sasl.password": "(not shown)",
+        "sources.orders.property.ssl.key.password": "${KEY}",
+        "sources.rows.postgres": "postgres://db/bank",
+    }
+    assert "sesame" not in done.text

@@ -131,6 +131,21 @@ def test_a_topic_that_is_none_for_states_is_refused(broker: Broker, tmp_path: Pa
     assert [each.key for each in consumed(broker, foreign)] == [b"mine"]
 
 
+def test_a_view_is_dropped_also_when_its_topic_is_gone(broker: Broker, tmp_path: Path) -> None:
+    topic = broker.topic(2, cleanup_policy="compact")
+    log = Log(tmp_path)
+    log.open().create_view("v", to=broker.url(topic), projection="p")
+    broker.delete(topic)
+    for ask in (View.refresh, View.check, View.progress, lambda view: view.refresh(anew=True)):
+        with pytest.raises(InputError, match=f"there is no topic {topic}"):
+            ask(log.open().find_view("v"))
+    log.open().drop_view("v")
+    assert log.open().views() == []
+    broker.topic(2, name=topic, cleanup_policy="compact")
+    log.open().create_view("v", to=broker.url(topic), projection="p")  # nothing of the old one is in its way
+    assert states(broker, topic) == replayed_states(log)
+
+
 def test_a_topic_that_was_made_anew_is_told(broker: Broker, tmp_path: Path) -> None:
     topic = broker.topic(2, cleanup_policy="compact")
     log = Log(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from esctl.maintain.save_states import take
 from esctl.views.targets import open_sink, parse_target
 from tests.sinks.contract import held, replayed
 from tests.support import effort
+from tests.support.kafka import Broker, needs_broker
 
-TARGETS = ("duckdb:it's.db/v", "sqlite:a.db/v", "parquet:files")
+TARGETS = ("duckdb:it's.db/v", "sqlite:a.db/v", "parquet:files", pytest.param("kafka", marks=needs_broker))
 FOLDS = {
     "merge": '[projections.p.on."*"]\nmerge = "data"\n[projections.p.on.Closed]\ndelete = true\n',
     "typed": '[projections.p]\ntypes = { n = "decimal(30,3)" }\n[projections.p.on."*"]\nset = { n = "data.n" }\n',
@@ -99,27 +101,47 @@ def assert_is(log: Log, to: str) -> None:
         assert found.basis == store.basis_of(store.scope(projection="p"))
 
 
+@pytest.fixture(scope="module")
+def place() -> Iterator[Callable[[str], str]]:
+    """Return what names a target: for Kafka a topic of its own, of a broker that is started when it is wanted."""
+    brokers: list[Broker] = []
+
+    def named(to: str) -> str:
+        if to != "kafka":
+            return to
+        brokers.extend([] if brokers else [Broker()])
+        return brokers[0].url(brokers[0].topic(2, cleanup_policy="compact"))
+
+    yield named
+    for broker in brokers:
+        broker.stop()
+
+
+Place = Callable[[str], str]
+
+
 @pytest.mark.parametrize("to", TARGETS)
-def test_a_view_is_what_replay_gives(to: str) -> None:
+def test_a_view_is_what_replay_gives(to: str, place: Place) -> None:
     @settings(max_examples=effort.examples(60, 3), phases=effort.PHASES)
     @given(st.lists(STEPS, min_size=2, max_size=5))
     def holds(steps: list[Any]) -> None:
         with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
             patch.chdir(name)
-            log = Log(Path(name))
-            log.open().create_view("v", to=to, projection="p")
+            log, at = Log(Path(name)), place(to)
+            log.open().create_view("v", to=at, projection="p")
             for step in steps:
                 log.take(step)
                 log.open().find_view("v").refresh(anew=step == "rebuild")
-                assert_is(log, to)
+                assert_is(log, at)
 
     holds()
 
 
 @pytest.mark.parametrize("to", TARGETS)
-def test_how_each_change_is_taken(to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_each_change_is_taken(to: str, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    log = Log(tmp_path)
+    log, widens = Log(tmp_path), "changes" if to == "kafka" else "whole"  # a topic has whole states, and no columns
+    to = place(to)
     log.append([("a2", "Changed", {"n": 1.5, "o": "x"}, 3)])
     log.take([])
     log.open().create_view("v", to=to, projection="p")
@@ -129,7 +151,7 @@ def test_how_each_change_is_taken(to: str, tmp_path: Path, monkeypatch: pytest.M
         ([[("a2", "Closed", {}, 9)]], "changes"),
         (["redact"], "difference"),
         (["mapping"], "difference"),
-        ([[("b'1", "Changed", {"n": "a text"}, 9)]], "whole"),
+        ([[("b'1", "Changed", {"n": "a text"}, 9)]], widens),
         (["some"], "difference"),
     ]
     for taken, how in steps:
@@ -158,16 +180,36 @@ def test_states_that_were_saved_are_gone_on_from(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("to", TARGETS)
-def test_fields_too_many_for_columns_are_one(to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fields_too_many_for_columns_are_one(
+    to: str, place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    log = Log(tmp_path)
+    log, widens = Log(tmp_path), "changes" if to == "kafka" else "whole"
+    to = place(to)
     log.open().create_view("v", to=to, projection="p")
     log.take([("a2", "Changed", {f"f{number}": number / 10 for number in range(600)}, 3)])
-    assert log.open().find_view("v").refresh().how == "whole"
+    assert log.open().find_view("v").refresh().how == widens
     assert_is(log, to)
     log.take([("a1", "Changed", {"more": 12345678901234567}, 3)])
     assert log.open().find_view("v").refresh().how in ("changes", "whole")
     assert_is(log, to)
+
+
+def test_two_views_on_one_target_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    log = Log(tmp_path)
+    log.open().create_view("one", to="sqlite:a.db/v", projection="p")
+    (tmp_path / "there").symlink_to(tmp_path)
+    for to in ("sqlite:a.db/V", f"sqlite:{tmp_path}/there/a.db/v"):
+        with pytest.raises(UsageError, match="the views one and two have one target"):
+            log.open().create_view("two", to=to, projection="p")
+    log.open().create_view("two", to="sqlite:a.db/w", projection="p")
+    config = (tmp_path / "esctl.toml").read_text()
+    (tmp_path / "esctl.toml").write_text(config + '[views.three]\nto = "sqlite:a.db/v"\n')
+    for name in ("one", "three"):
+        with pytest.raises(UsageError, match=r"(one and three|three and one) have one target"):
+            log.open().find_view(name).refresh()
+    log.open().find_view("two").refresh()
 
 
 def test_a_view_of_another_store_is_not_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from esctl.index.update import Updater
 from esctl.ledger.check.findings import Kind
 from esctl.log.merkle import BLOCK, BLOCK_LEVEL
 from esctl.log.store_state import StoreState
-from esctl.model import MappingConfig
+from esctl.model import MappingConfig, SchemasCursor
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,6 +74,8 @@ def compare_index(snapshot: StoreState, mapping: MappingConfig) -> tuple[Sequenc
         return (), "it was built before records were erased: the next question builds it anew", 0
     if not in_zones(there, snapshot):
         return (), "its times were read in other time zones: the next question builds it anew", 0
+    if came := _came_later(there, folder, snapshot):
+        return (), f"schema {', '.join(came)} came after records that need it; to decode them: esctl reindex", 0
     there = replace(there, files=tuple(file for file in there.files if file.first <= snapshot.head))
     temporary = Path(tempfile.mkdtemp(prefix="esctl-verify-"))
     try:
@@ -87,6 +89,17 @@ def compare_index(snapshot: StoreState, mapping: MappingConfig) -> tuple[Sequenc
         raise InputError(error.message, error.hint) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _came_later(there: Manifest, folder: Path, snapshot: StoreState) -> list[str]:
+    """List the schemas without which records stand in the index, and which came after them."""
+    known = {key for each in snapshot.cursors.values() if isinstance(each, SchemasCursor) for key in each.ids}
+    if not known or not any(file.invalid for file in there.files):
+        return []
+    rows = IndexView(folder, there, snapshot.head).relation(["invalid"], None, ["starts_with(invalid, 'schema ')"])
+    with explained():
+        found = connect().execute(f"SELECT DISTINCT invalid FROM ({rows})").fetchall()
+    return sorted(key for key in known if (f"schema {key} is not known",) in found)
 
 
 class _Again(Struct):

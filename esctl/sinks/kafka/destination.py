@@ -41,6 +41,10 @@ class Destination(Struct, frozen=True):
         return topic_of(self)[1]
 
 
+class NoTopicError(InputError):
+    """Report that there is no such topic (exit code 3)."""
+
+
 class Topic(Struct, frozen=True):
     """A topic as it is now. `largest` is the size of the batches that it takes, in bytes."""
 
@@ -78,7 +82,7 @@ def connect(destination: Destination) -> Brokers:
 
 
 def described(brokers: Brokers, name: str) -> Topic:
-    """Describe a topic. Raises InputError where it is missing, or may not be asked about."""
+    """Describe a topic. Raises NoTopicError where it is missing, InputError where it may not be asked about."""
     brokers.cluster()
     try:
         (found,) = brokers.topics([name])
@@ -87,7 +91,7 @@ def described(brokers: Brokers, name: str) -> Topic:
     except InputError as error:
         if "UNKNOWN_TOPIC" not in error.message:
             raise
-        raise InputError(
+        raise NoTopicError(
             f"{brokers.where}: there is no topic {name}", f"make it first: {_command(brokers, name)}"
         ) from None
     settings = _settings(brokers, name)

@@ -16,6 +16,8 @@ from esctl.sinks.columns import WHOLE, Field
 from esctl.sinks.kafka.contents import records, settle
 from esctl.sinks.kafka.destination import (
     Destination,
+    NoTopicError,
+    Topic,
     check_of_states,
     connect,
     described,
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from esctl.sources.kafka.topics import Brokers
 
 _REBUILD = "if that is meant to be, make it anew: esctl view rebuild NAME, or emit with --again"
+_BATCH = 1_000_000
 _STATE = (Field(WHOLE, "state", "json"),)
 _COLUMNS = (
     "partition", "place", "key", "store", "head", "entity", "kind", "state", "version", "position", "time",
@@ -52,14 +55,20 @@ class KafkaTopic:
         self._brokers: Brokers | None = None
         self._outbox: Outbox | None = None
         self._sent: Sent | None = None
+        self._missing: NoTopicError | None = None  # that is for all but `drop`: what is gone can be forgotten
         self.count = 0
         """Messages that were sent by the last change."""
 
     def __enter__(self) -> Self:
         """Connect; who writes takes the topic over from any other that does."""
         self._brokers = connect(self._destination)
-        self._topic = described(self._brokers, self._destination.topic)
-        check_of_states(self._brokers, self._topic)
+        try:
+            self._topic = described(self._brokers, self._destination.topic)
+            check_of_states(self._brokers, self._topic)
+        except NoTopicError as error:
+            if not self._writing:
+                raise
+            self._topic, self._missing = Topic(self._destination.topic, "", (), "", _BATCH), error
         self._purpose = f"view/{self._topic.name}"
         try:
             if self._writing:
@@ -78,6 +87,7 @@ class KafkaTopic:
 
     def progress(self) -> Progress | None:
         """Return what the topic is of. Raises InputError for a topic that was made anew."""
+        self._check_there()
         if self._sent is None:
             return None
         assert self._brokers is not None
@@ -102,6 +112,7 @@ class KafkaTopic:
 
         Raises InputError for a record that is too large, which it names, and where another took the topic over.
         """
+        self._check_there()
         staged = stage_whole(self._session, changes.rows)
         fresh = changes.whole or self._sent is None
         if not fresh and not self._fits():
@@ -136,18 +147,22 @@ class KafkaTopic:
         self._sent = sent
 
     def drop(self) -> None:
-        """Send a tombstone for each state that is there, and forget what the topic is at. It stays."""
+        """Send a tombstone for each state that is there, and forget what the topic is at. It stays, if it is there."""
         if self._sent is None:
             return
         assert self._brokers is not None
         assert self._outbox is not None
-        lives = self._live()
+        lives = "" if self._missing else f"SELECT key, partition FROM ({self._live()}) WHERE store IS NOT NULL"
         with self._outbox.transaction():
-            for key, partition in self._keys(f"SELECT key, partition FROM ({lives}) WHERE store IS NOT NULL"):
+            for key, partition in self._keys(lives) if lives else ():
                 self._outbox.put(Message(key, None), partition=partition)
             forget_sent(self._outbox, self._purpose)
         settle(self._brokers, self._outbox.ends)
         self._sent = None
+
+    def _check_there(self) -> None:
+        if self._missing is not None:
+            raise self._missing
 
     def _is_same(self) -> bool:
         return self._sent is not None and self._sent.topic_id == self._topic.id

@@ -101,7 +101,12 @@ def test_a_schema_that_comes_later_decodes_what_waited(tmp_path: Path, broker: B
     notes.clear()
     assert ingest(store, broker, topic, notes, registry=broker.registry) == 1
     assert any("esctl reindex" in note for note in notes)
+    (index,) = [row for row in store.verify(full=True).rows() if row["check"] == "index"]
+    assert index["result"] == "not checked"
+    assert f"schema {identity} came after records that need it" in str(index)
     store.rebuild_index()
+    (index,) = [row for row in store.verify(full=True).rows() if row["check"] == "index"]
+    assert index["result"] == "ok"
     assert set(states(store)) == {"a0", "a1"}
     assert store.events(only="invalid").rows() == []
 
