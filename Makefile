@@ -7,10 +7,11 @@ LOWEST = .venv-lowest
 
 PYTEST = -m pytest -n 2 --dist worksteal
 
-.PHONY: help demo test test-all test-lowest interop browser lint format samples examples docs docs-serve bench reliability mutants dist clean native native-if-cargo native-tests wheels
+.PHONY: help demo test test-all test-lowest interop browser lint format samples examples docs docs-serve bench reliability mutants dist clean native native-if-cargo native-tests wheels demo-live apache live
 
 help:
 	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
+	@echo "make demo-live    follow a topic of Kafka into a store and a database, on this machine (needs Go, or Java)"
 	@echo "make test         run the tests that a change must pass"
 	@echo "make test-all     run every test, with fresh examples too"
 	@echo "make lint         ruff, mypy --strict, import-linter"
@@ -22,6 +23,7 @@ help:
 	@echo "make native       build the native core and install it into $(VENV) (needs cargo)"
 	@echo "make wheels       build the wheels of esctl and of the native core that can be built here"
 	@echo "make interop      build, for the tests, what checks proofs independently, and a Kafka broker (needs Go)"
+	@echo "make live         hold esctl to Apache Kafka (from Maven Central) and PostgreSQL (Debian's) on loopback"
 	@echo "make browser      install Chromium (Debian's), in which the tests look at reports"
 	@echo "make bench N=1000000  time esctl against DuckDB SQL by hand and a plain script"
 	@echo "make reliability  kill, starve, damage and race stores; the figures go into docs/reliability.md"
@@ -39,6 +41,10 @@ $(VENV)/.dev: pyproject.toml
 
 demo: $(VENV)/.demo
 	@PATH="$$PWD/$(VENV)/bin:$$PATH" sh sample_logs/demo.sh build/demo
+
+demo-live: $(VENV)/.dev
+	@if command -v go >/dev/null; then $(MAKE) -s build/kafka; else $(MAKE) -s build/apache-kafka; fi
+	@$(PYTHON) sample_logs/live.py build/demo-live
 
 native: $(VENV)/.native
 
@@ -103,6 +109,18 @@ build/interop: tests/interop/go/main.go tests/interop/go/go.mod tests/interop/go
 build/kafka: tests/interop/kafka/main.go tests/interop/kafka/go.mod tests/interop/kafka/go.sum
 	@mkdir -p build
 	cd tests/interop/kafka && go build -o ../../../build/kafka .
+
+apache: build/apache-kafka
+
+build/apache-kafka: tests/interop/apache/pom.xml
+	@mkdir -p build && rm -rf $@.part
+	mvn -q -B -f tests/interop/apache/pom.xml dependency:copy-dependencies -DoutputDirectory="$$PWD/$@.part"
+	@rm -rf $@ && mv $@.part $@
+
+live: $(VENV)/.dev interop apache
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends postgresql; }
+	$(PYTHON) -m reliability.live
+	$(PYTHON) -m reliability.report
 
 browser:
 	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends chromium; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterable, Sequence
 from itertools import count
@@ -29,7 +30,17 @@ class Record(Struct, frozen=True):
 
 
 class Broker:
-    """A broker in a process of its own, which ends with this object's `stop`, or with the test run."""
+    """A broker in a process of its own, which ends with this object's `stop`, or with the test run.
+
+    Where the environment says ESCTL_BROKER=apache (`make live`), it is Apache Kafka.
+    """
+
+    def __new__(cls, *arguments: object, **named: object) -> Broker:
+        if cls is Broker and os.environ.get("ESCTL_BROKER") == "apache":
+            from tests.support.apache import Apache
+
+            return object.__new__(Apache)
+        return object.__new__(cls)
 
     def __init__(self, folder: Path | None = None, user: str = "") -> None:
         self._arguments = [*(["-data", str(folder)] if folder else []), *(["-user", user] if user else [])]

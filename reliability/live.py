@@ -1,0 +1,123 @@
+"""Hold esctl to real servers: `python -m reliability.live`, where `make live` has installed them.
+
+The scenarios are the tests' own, those that run against the fakes in every change, with Apache Kafka in the broker's
+place (`tests/support/apache.py`) and PostgreSQL as the tests start it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reliability.report import ROOT, keep
+
+READING, FOLLOWING = "tests/sources/kafka/test_reading.py", "tests/sources/kafka/test_following.py"
+TOPIC, SENDING = "tests/sinks/test_kafka_topic.py", "tests/views/test_emit_to_topics.py"
+SENDERS, KILLS = "tests/views/test_kills_of_senders.py", "tests/views/test_kills.py"
+POSTGRES = "tests/sinks/test_postgres.py"
+SCENARIOS: Mapping[str, Sequence[str]] = {
+    "esctl killed while it follows, at any moment": [f"{FOLLOWING}::test_killed_anywhere_it_goes_on_right_after"],
+    "the broker killed in mid-ingest, and while it is followed": [
+        f"{READING}::test_a_broker_killed_in_the_middle_is_waited_for",
+        f"{FOLLOWING}::test_a_broker_that_goes_away_is_waited_for",
+    ],
+    "transactions aborted and open": [f"{READING}::test_transactions_are_seen_once_committed"],
+    "producers go on: the ingest ends": [
+        f"{READING}::test_producers_go_on_meanwhile", f"{READING}::test_the_end_is_the_one_at_the_start",
+    ],
+    "retention past the cursor": [
+        f"{READING}::test_offsets_that_are_gone_are_told_and_kept", f"{READING}::test_all_is_gone_and_nothing_follows",
+    ],
+    "compaction under the cursor": [f"{READING}::test_holes_of_a_compaction_are_no_loss"],
+    "topic made anew: shorter, longer, while followed": [
+        f"{READING}::test_a_topic_made_anew_is_not_mistaken_for_the_old_one",
+        f"{FOLLOWING}::test_a_topic_made_anew_stops_it",
+    ],
+    "partitions added, entities split among them": [
+        f"{FOLLOWING}::test_what_is_added_comes_and_so_do_partitions",
+        f"{READING}::test_doctor_tells_gaps_and_entities_in_several_partitions",
+    ],
+    "records as they were sent; broker-side offsets; secrets": [
+        f"{READING}::test_records_come_as_they_were_sent", f"{READING}::test_each_partition_is_a_source",
+        f"{READING}::test_nothing_is_committed_to_the_broker", "tests/sources/kafka/test_secrets.py",
+    ],
+    "a sender killed at every step": [SENDERS, f"{SENDING}::test_what_a_sender_left_that_was_killed_is_never_seen"],
+    "two senders: the first is fenced": [f"{SENDING}::test_who_comes_second_takes_over_and_the_first_is_told"],
+    "target missing, of another policy, made anew": [
+        f"{TOPIC}::test_a_topic_that_is_none_for_states_is_refused",
+        f"{TOPIC}::test_a_topic_that_was_made_anew_is_told",
+        f"{TOPIC}::test_a_view_is_dropped_also_when_its_topic_is_gone",
+        f"{SENDING}::test_topics_that_would_not_keep_what_is_sent_are_refused",
+        f"{SENDING}::test_a_topic_that_was_made_anew_is_told",
+    ],
+    "a record over the limit": [
+        f"{TOPIC}::test_a_state_that_is_too_large_is_named_and_nothing_is_sent",
+        f"{SENDING}::test_an_event_that_is_too_large_is_named_and_nothing_is_sent",
+    ],
+    "a consumer sees what replay gives, also after compaction": [
+        f"{TOPIC}::test_a_view_is_what_a_consumer_sees", f"{TOPIC}::test_only_entities_with_new_events_are_sent_again",
+        f"{TOPIC}::test_partitions_that_were_added_leave_no_state_twice",
+        f"{TOPIC}::test_keys_go_to_the_partitions_that_java_sends_them_to", f"{TOPIC}::TestKafkaTopic",
+        f"{SENDING}::test_each_event_is_sent_once_with_its_bytes",
+        f"{SENDING}::test_an_erased_event_is_told_and_its_bytes_are_not_sent_again",
+    ],
+    "a broker that goes away from who writes": [f"{TOPIC}::test_a_broker_that_is_away_is_told"],
+    "a database: contract of sinks, kills, one that goes away": [POSTGRES, f"{KILLS}"],
+}  # fmt: skip
+
+
+def main() -> None:
+    """Run the scenarios, and keep what came of each. Exits with 1 where one does not hold."""
+    started, rows, odd = time.monotonic(), dict[str, Sequence[object]](), list[str]()
+    for scenario, tests in SCENARIOS.items():
+        found, failed = run(tests)
+        rows[scenario] = [found["passed"], found["failed"], found["skipped"]]
+        odd += failed
+        print(f"{scenario}: {dict(found)}", *failed, sep="\n  ", flush=True)
+    servers = ", ".join(f"{name} {version}" for name, version in versions().items())
+    lines = [
+        f"{servers}; the registry is the one that the tests use always.",
+        *(f"- Not held: `{each}`" for each in odd),
+    ]
+    heads = ("scenario", "held", "not held", "not tried")
+    keep("live", "make live", time.monotonic() - started, lines, heads, rows)
+    sys.exit(1 if odd else 0)
+
+
+def run(tests: Sequence[str]) -> tuple[Counter[str], list[str]]:
+    """Run tests against real servers; count how they ended, and name those that failed."""
+    report = ROOT / "build" / "live.xml"
+    environment = {**os.environ, "ESCTL_BROKER": "apache", "ESCTL_TESTS": "all"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junit-xml={report}", *tests]
+    subprocess.run(command, cwd=ROOT, env=environment, check=False, stdout=subprocess.DEVNULL)
+    found, failed = Counter[str](), []
+    for case in ElementTree.parse(report).iter("testcase"):
+        kinds = {child.tag for child in case}
+        how = "failed" if kinds & {"failure", "error"} else "skipped" if "skipped" in kinds else "passed"
+        found[how] += 1
+        failed += [f"{case.get('classname')}.{case.get('name')}"] if how == "failed" else []
+    return found, failed
+
+
+def versions() -> dict[str, str]:
+    """Return the servers' versions."""
+    from tests.support.apache import JARS
+    from tests.support.postgres import programs
+
+    jar = next(JARS.glob("kafka-clients-*.jar"))
+    found = {"Apache Kafka": jar.stem.rpartition("-")[2]}
+    if (where := programs()) is not None:
+        told = subprocess.run([where / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
+        found["PostgreSQL"] = told.split()[2]
+    return found
+
+
+if __name__ == "__main__":
+    Path(ROOT / "build").mkdir(exist_ok=True)
+    main()

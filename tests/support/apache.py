@@ -1,0 +1,210 @@
+"""Apache Kafka on loopback, one node in KRaft mode, where `make apache` has fetched it, as a `Broker` of the tests.
+
+The registry is that of the other broker's program.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, cast
+
+from tests.support.kafka import BINARY, Broker
+
+JARS = Path(__file__).parents[2] / "build" / "apache-kafka"
+_SECONDS = 120
+_JAVA = ["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+_SETTINGS = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+listeners=CLIENTS://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=CLIENTS://127.0.0.1:{port}
+listener.security.protocol.map=CLIENTS:{protocol},CONTROLLER:PLAINTEXT
+inter.broker.listener.name=CLIENTS
+controller.listener.names=CONTROLLER
+log.dirs={folder}/data
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=2
+group.initial.rebalance.delay.ms=0
+auto.create.topics.enable=false
+log.cleaner.backoff.ms=100
+log.initial.task.delay.ms=100
+log.retention.check.interval.ms=500
+"""
+_SASL = """\
+sasl.enabled.mechanisms=PLAIN
+sasl.mechanism.inter.broker.protocol=PLAIN
+listener.name.clients.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+username="{name}" password="{password}" user_{name}="{password}";
+"""
+
+
+class Apache(Broker):
+    """A node of Apache Kafka in a process of its own; its topics outlive a kill."""
+
+    def __init__(self, folder: Path | None = None, user: str = "") -> None:
+        self._own = Path(tempfile.mkdtemp(prefix="esctl-kafka-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
+        self._user, self._node = user, None
+        self._registry = subprocess.Popen([str(BINARY)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.registry = json.loads(cast(IO[str], self._registry.stdout).readline())["registry"]
+        port, controller = free_ports(2)
+        self.address = f"127.0.0.1:{port}"
+        name, _, password = user.partition(":")
+        text = _SETTINGS.format(
+            port=port, controller=controller, folder=self._own, protocol="SASL_PLAINTEXT" if user else "PLAINTEXT"
+        )
+        self._file = self._own / "server.properties"
+        self._file.write_text(text + (_SASL.format(name=name, password=password) if user else ""))
+        tool = [*self._java(), "kafka.tools.StorageTool", "format", "-t", "esctl-tests", "-c", self._file]
+        subprocess.run([*map(str, tool)], check=True, capture_output=True, timeout=_SECONDS)
+        self.start()
+
+    def _java(self) -> list[str]:
+        return ["java", *_JAVA, "-cp", f"{JARS}/*"]
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self._own / "log").open("ab") as log:
+            self._node = subprocess.Popen(
+                [*self._java(), "kafka.Kafka", str(self._file)],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_end_with_us,
+            )  # fmt: skip
+        until = time.monotonic() + _SECONDS
+        while not self._answers():
+            if self._node.poll() is not None or time.monotonic() > until:
+                raise RuntimeError(f"Apache Kafka did not start:\n{(self._own / 'log').read_text()[-3000:]}")
+
+    def _answers(self) -> bool:
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
+
+        try:
+            return bool(AdminClient(self.settings).list_topics(timeout=2).brokers)
+        except KafkaException:
+            return False
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it, and remove its folder."""
+        self._end(signal.SIGKILL)
+        if self._registry.poll() is None:
+            self._registry.terminate()
+            self._registry.wait(_SECONDS)
+        for pipe in (self._registry.stdin, self._registry.stdout):
+            cast(IO[str], pipe).close()
+        shutil.rmtree(self._own, ignore_errors=True)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._node is not None and self._node.poll() is None:
+            self._node.send_signal(how)
+            self._node.wait(_SECONDS)
+
+    def ask(self, command: str) -> None:
+        """Compact topics, or let retention go over them, and wait until that is done."""
+        assert command == "compact"
+        for topic in self._compacted():
+            self._roll(topic)
+        time.sleep(2)  # the cleaner looks ten times a second; nothing tells when it is done
+
+    def _compacted(self) -> list[str]:
+        from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
+
+        admin = AdminClient(self.settings)
+        names = [name for name in admin.list_topics(timeout=10).topics if not name.startswith(("__", "esctl."))]
+        asked = admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in names])
+        return [at.name for at, found in asked.items() if "compact" in found.result(30)["cleanup.policy"].value]
+
+    def _roll(self, topic: str) -> None:
+        """Begin a new segment in each partition, since only closed ones are compacted, by what is never visible."""
+        from confluent_kafka import Producer
+        from confluent_kafka.admin import AdminClient
+
+        self._configure(topic, {"segment.ms": "100", "min.cleanable.dirty.ratio": "0.0"})
+        time.sleep(0.2)
+        partitions = AdminClient(self.settings).list_topics(topic, timeout=10).topics[topic].partitions
+        producer = Producer({**self.settings, "transactional.id": f"roll-{topic}"})
+        producer.init_transactions(30)
+        producer.begin_transaction()
+        for number in partitions:
+            producer.produce(topic, b"", b"roll", number)
+        producer.flush(30)
+        producer.abort_transaction(30)
+
+    def _configure(self, topic: str, config: dict[str, str]) -> None:
+        from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+        entries = [
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()
+        ]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        admin = AdminClient(self.settings)  # one that goes away takes its answers with it
+        for future in admin.incremental_alter_configs([resource]).values():
+            future.result(30)
+
+    def topic(self, partitions: int = 1, name: str = "", **config: str) -> str:
+        """Make a topic, of a name that no other process has; wait until it is there."""
+        found = super().topic(partitions, name, **config)
+        self._until(found, lambda topics: len(topics[found].partitions) == partitions if found in topics else False)
+        return found
+
+    def delete(self, topic: str) -> None:
+        """Delete a topic; wait until it is gone."""
+        super().delete(topic)
+        self._until(topic, lambda topics: topic not in topics)
+
+    def widen(self, topic: str, partitions: int) -> None:
+        """Give a topic so many partitions in all; wait until they are there."""
+        super().widen(topic, partitions)
+        self._until(topic, lambda topics: len(topics[topic].partitions) == partitions)
+
+    def _until(self, topic: str, holds: Any) -> None:
+        from confluent_kafka.admin import AdminClient
+
+        admin, until = AdminClient(self.settings), time.monotonic() + _SECONDS
+        while not holds(admin.list_topics(timeout=10).topics):
+            assert time.monotonic() < until, topic
+            time.sleep(0.05)
+
+
+def _end_with_us() -> None:
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # whatever becomes of the tests, nothing stays
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports of loopback that nobody listens at."""
+    with _bound(count) as found:
+        return [each.getsockname()[1] for each in found]
+
+
+@contextmanager
+def _bound(count: int) -> Iterator[list[socket.socket]]:
+    found = [socket.socket() for _ in range(count)]
+    try:
+        for each in found:
+            each.bind(("127.0.0.1", 0))
+        yield found
+    finally:
+        for each in found:
+            each.close()
+
+
+def is_there() -> bool:
+    """Return whether Apache Kafka was fetched and can be run."""
+    return JARS.is_dir() and shutil.which("java") is not None and os.name == "posix"
