@@ -1,0 +1,187 @@
+"""An event log in a test, and what is asserted of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from esctl.api.store import Store
+from esctl.errors import NotFoundError, UsageError
+from esctl.output.text import visible
+from esctl.testing.lines import Lines
+from esctl.testing.values import differences, shown
+
+if TYPE_CHECKING:
+    from esctl.intake.intake import Outcome
+
+MOST_TOLD = 10
+"""Failures that a message lists."""
+
+
+class EventLog:
+    """Logs in a store of their own. `store` has every other question."""
+
+    def __init__(self, store: Store, lines: Lines) -> None:
+        self.store = store
+        self._lines = lines
+
+    @classmethod
+    def of(
+        cls,
+        *logs: str | Path | Iterable[Mapping[str, Any]],
+        folder: Path | str,
+        config: Path | str | None = None,
+        **options: Any,
+    ) -> Self:
+        """Read logs into a new store in a folder: files, globs, folders, or events as dicts.
+
+        `options`: those of `Store.ingest` (`map`, `preset`, `time_format`, ...).
+        Raises UsageError where no event has an entity, or which it has is a guess: a test must not rest on one.
+        """
+        from esctl.sources.files.finding import expand
+
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        named = [
+            str(each) if isinstance(each, str | Path) else _written(each, folder, i) for i, each in enumerate(logs)
+        ]
+        sources = expand(named)
+        store = Store.create(folder / ".esctl", config)
+        outcome = store.ingest(*sources, **options)
+        _check_understood(outcome, store.overrides)
+        return cls(store, Lines(store, sources))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store."""
+        self.store.close()
+
+    def assert_never(
+        self,
+        predicate: str,
+        *entities: str,
+        from_: str = "",
+        to: str = "",
+        each_event: bool = False,
+        projection: str = "",
+    ) -> None:
+        """Fail if a condition on the state ever held. The message names each entity, and the event that made it so.
+
+        Arguments as those of `esctl when`. Raises UsageError for a condition that is none.
+        """
+        __tracebackhide__ = True
+        bounds: dict[str, Any] = {"from_": from_, "to": to, "projection": projection}
+        count, told = self.moments(predicate, *entities, each_event=each_event, **bounds)
+        if count:
+            raise AssertionError(f"{predicate} held, and never should:\n{_listed(told, count)}")
+
+    def moments(self, predicate: str, *entities: str, most: int = MOST_TOLD, **options: Any) -> tuple[int, list[str]]:
+        """Return for how many entities a condition held, and for `most` of them where and by which event it began."""
+        rows = self.store.when(predicate, *entities, **options).rows()
+        return len(rows), [
+            f"{self._lines.of(row['position'])}: {row['entity']}: {predicate} from {row['start']} on, "
+            f"by event {_named(row)}{_until(row)}"
+            for row in rows[:most]
+        ]
+
+    def findings(self, check: str, *, most: int = MOST_TOLD) -> list[str]:
+        """Return a line for each event that fails a check of `esctl doctor`, at most so many and one for the rest."""
+        rows = self.store.occurrences(check).rows()
+        told = [
+            f"{self._lines.of(row['position'])}: {check}: {row['detail'] or row['id'] or ''}" for row in rows[:most]
+        ]
+        return told + [f"{check}: and {len(rows) - most} more"] * (len(rows) > most)
+
+    def assert_state(
+        self,
+        entity: str,
+        expected: Mapping[str, Any],
+        *,
+        at: str = "",
+        before: str = "",
+        known_at: str = "",
+        projection: str = "",
+        exact: bool = False,
+    ) -> None:
+        """Fail if the state of an entity is another. The message names the event that made each field what it is.
+
+        Fields that `expected` does not name may have any value, unless `exact`. None stands for a field that is
+        missing or null. Numbers are compared exactly: write Decimal("0.1"), or 0.1, which is read as it is written.
+        """
+        __tracebackhide__ = True
+        bounds: dict[str, Any] = {"at": at, "before": before, "known_at": known_at, "projection": projection}
+        moment = at or before or "the end"
+        try:
+            states = self.store.replay(entity, **bounds).rows()
+        except NotFoundError as error:
+            raise AssertionError(f"{error.message}{f' ({error.hint})' if error.hint else ''}") from None
+        if len(states) != 1:
+            raise AssertionError(f"{entity} has {len(states) or 'no'} state{'s' * (len(states) > 1)} at {moment}")
+        wrong = differences(states[0]["state"], expected, exact=exact)
+        if wrong:
+            causes = self._causes(entity, [field for field, _, _ in wrong], bounds)
+            told = [f"{name} is {shown(is_)}, not {shown(wanted)}{causes.get(name, '')}" for name, is_, wanted in wrong]
+            raise AssertionError(f"the state of {entity} at {moment} is another:\n{_listed(told, len(told))}")
+
+    def _causes(self, entity: str, fields: Sequence[str], bounds: Mapping[str, Any]) -> dict[str, str]:
+        """Name the event that made each field what it is."""
+        known = {row["field"]: row for row in self.store.blame(entity, **bounds)}
+        return {
+            field: f", since event {_named(row)}, {self._lines.of(row['position'])}"
+            for field in fields
+            if (row := known.get(field)) is not None
+        }
+
+
+def _check_understood(outcome: Outcome, said: Sequence[str]) -> None:
+    """Raise UsageError where the entity or the time of a log is none, a guess, or can be read in two ways.
+
+    `said`: what is told of the mapping, which is no guess.
+    """
+    from esctl.index.envelope.mapping import parted
+
+    told = {key.partition(".")[0] for _, key, _ in map(parted, said)}
+    for name, detection in outcome.detections:
+        for row in detection.rows:
+            if row.sure and row.field in {"entity", "time"} - told:
+                path = f"{row.field}={row.path}" if row.path != "?" else f"{row.field}=PATH"
+                raise UsageError(f"{name}: {row.field} is a guess: {row.path} ({row.why})", f"say it: map='{path}'")
+        if detection.doubt is not None:
+            raise UsageError(f"{name}: {detection.doubt.why}", "say which: time_format='day-first', or 'month-first'")
+    if outcome.summary.new and outcome.homeless >= outcome.summary.new:
+        names = ", ".join(name for name, _ in outcome.detections)
+        raise UsageError(f"{names}: no event has an entity", "say where it is: map='entity=PATH', or config=PATH")
+
+
+def _written(events: Iterable[Mapping[str, Any]], folder: Path, number: int) -> str:
+    """Write events as JSON Lines; decimals keep their digits."""
+    from esctl.testing.values import as_json
+
+    path = folder / f"events{f'-{number + 1}' if number else ''}.jsonl"
+    path.write_text("".join(f"{as_json(event)}\n" for event in events), encoding="utf-8")
+    return str(path)
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    """Name an event by its id, or its position where it has none."""
+    by = f" by {row['actor']}" if row.get("actor") else ""
+    return f"{row['id'] or '@' + str(row['position'])} ({row['type']}{by})"
+
+
+def _until(row: Mapping[str, Any]) -> str:
+    return f", until {row['end']}" if row.get("end") else ""
+
+
+def _listed(lines: Sequence[str], count: int) -> str:
+    """Write lines below one another, each on one line, and how many more there are."""
+    told = [f"  {visible(line)}" for line in lines[:MOST_TOLD]]
+    return "\n".join(told + [f"  and {count - len(told)} more"] * (count > len(told)))
