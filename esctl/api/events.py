@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 from esctl.api.relation import Relation
 from esctl.store import OpenStore, several
+
+
+class OccurrencesRelation(Relation, frozen=True):
+    """Events that fail checks of a log."""
+
+    tells_findings: ClassVar[bool] = False
 
 
 class ExaminedRelation(Relation, frozen=True, kw_only=True):
     """What the checks of a log found, a row for each check."""
 
     found: bool
+    tells_findings: ClassVar[bool] = False
 
 
 class Events(OpenStore):
@@ -128,7 +135,7 @@ class Events(OpenStore):
         to: str = "",
         known_at: str = "",
         projection: str = "",
-    ) -> Relation:
+    ) -> OccurrencesRelation:
         """Return the events that fail some checks of `doctor`, by the names of its rows (`late`, `gaps`, ...).
 
         >>> [row["position"] for row in store.occurrences("conflicts")]
@@ -138,7 +145,9 @@ class Events(OpenStore):
 
         filters = self.filters(from_=from_, to=to)
         scope = self.scope(entities, projection, known_at)
-        return Relation(occurrences(scope, filters, several(checks)), scope, points=(filters.start, filters.end))
+        return OccurrencesRelation(
+            occurrences(scope, filters, several(checks)), scope, points=(filters.start, filters.end)
+        )
 
     def names(
         self, what: Literal["entity", "type", "actor", "field", "projection"], prefix: str, limit: int

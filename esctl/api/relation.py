@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,6 +31,7 @@ class Relation(Struct, frozen=True):
     scope: Scope | None = None  # None: it counts no events
     at: AsOf | None = None  # the bound of what is folded
     points: tuple[AsOf | None, ...] = ()  # the other points that were asked for
+    tells_findings: ClassVar[bool] = True  # in its notes, those in its scope
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the answer as the dicts that `-f json` prints, numbers with a fraction as Decimal.
@@ -167,7 +168,7 @@ class Relation(Struct, frozen=True):
         """
         from esctl.api.said import said
 
-        lines = [] if self.scope is None else said(self.scope, self.at, self.points)
+        lines = [] if self.scope is None else said(self.scope, self.at, self.points, findings=self.tells_findings)
         return [*lines, *self.answer.notes]
 
     def _repr_html_(self) -> str:

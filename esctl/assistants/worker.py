@@ -10,6 +10,8 @@ import json
 import os
 import signal
 import sys
+import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Answer questions until there are no more."""
+    """Answer questions as long as there may be more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever else is printed is no answer
@@ -30,11 +32,21 @@ def main() -> None:
     open_ahead()
     replies.write(b"\n")
     replies.flush()
+    lines: SimpleQueue[bytes] = SimpleQueue()
+    threading.Thread(target=_listen, args=(requests, lines), daemon=True).start()
     store = None
-    for line in requests:
-        request = json.loads(line)
-        told, store = _answered(store, opening, request)
+    while True:
+        told, store = _answered(store, opening, json.loads(lines.get()))
         _reply(replies, told)
+
+
+def _listen(requests: BinaryIO, lines: SimpleQueue[bytes]) -> None:
+    """Hand questions on; where nobody is there any more who could ask, end this process whatever it does."""
+    for line in requests:
+        lines.put(line)
+    if os.getpgrp() == os.getpid():  # with what it started
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(0)
 
 
 def _answered(store: ReadOnlyStore | None, opening: Any, request: Any) -> tuple[Told, ReadOnlyStore | None]:

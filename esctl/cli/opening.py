@@ -99,7 +99,7 @@ def announce(relation: Relation, shared: Shared, store: Store, *, noted: bool = 
     if not shared.quiet:
         from esctl.api.said import said
 
-        for line in said(scope, at, points, findings=noted):
+        for line in said(scope, at, points, findings=noted and relation.tells_findings):
             diagnostics.note(line)
     if shared.basis or shared.basis_from is not None:
         _tell_basis(shared, store, store.basis_of(scope, (at, *points)))

@@ -228,20 +228,41 @@ def test_what_is_committed_meanwhile_is_seen(tmp_path: Path) -> None:
                 change()
 
 
-def test_a_question_that_never_ends_is_ended(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a store that no replay of ever ends."""
+    folder = tmp_path_factory.mktemp("endless")
+    (folder / "rules.py").write_text("import time\ndef fold(state, event):\n    time.sleep(3600)\n")
+    (folder / "esctl.toml").write_text('[projections.thing]\npython = "rules:fold"\n')
+    (folder / "a.jsonl").write_text('{"id":1,"type":"T","time":"2024-01-01","stream":"a-1","data":{"n":1}}\n')
+    good("ingest", "a.jsonl", "-q", cwd=folder)
+    return folder
+
+
+def test_a_question_that_never_ends_is_ended(endless: Path) -> None:
     from esctl.assistants.questions import Opening, Questions
 
-    (tmp_path / "rules.py").write_text("import time\ndef fold(state, event):\n    time.sleep(3600)\n")
-    (tmp_path / "esctl.toml").write_text('[projections.thing]\npython = "rules:fold"\n')
-    (tmp_path / "a.jsonl").write_text('{"id":1,"type":"T","time":"2024-01-01","stream":"a-1","data":{"n":1}}\n')
-    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
-    questions = Questions(Opening(str(tmp_path / ".esctl"), str(tmp_path / "esctl.toml"), None, "UTC"), 0.1)
+    questions = Questions(Opening(str(endless / ".esctl"), str(endless / "esctl.toml"), None, "UTC"), 0.1)
     try:
         told = questions.ask("replay", {})
         assert told.failed
         assert "no answer in 0.1 seconds" in told.texts[0]
         questions._seconds = 60
         assert not questions.ask("types", {}).failed
+    finally:
+        questions.close()
+
+
+def test_a_process_that_nobody_asks_any_more_ends_whatever_it_does(endless: Path) -> None:
+    from esctl.assistants.questions import Opening, Questions, _send
+
+    questions = Questions(Opening(str(endless / ".esctl"), str(endless / "esctl.toml"), None, "UTC"), 60)
+    process = questions._begin()
+    try:
+        _send(process, {"tool": "replay", "arguments": {}, "seconds": 60})
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(timeout=60)
     finally:
         questions.close()
 
