@@ -164,10 +164,11 @@ def _check_understood(outcome: Outcome, said: Sequence[str]) -> None:
 
 def _written(events: Iterable[Mapping[str, Any]], folder: Path, number: int) -> str:
     """Write events as JSON Lines; decimals keep their digits."""
+    from esctl.output.sink import write_bytes
     from esctl.testing.values import as_json
 
     path = folder / f"events{f'-{number + 1}' if number else ''}.jsonl"
-    path.write_text("".join(f"{as_json(event)}\n" for event in events), encoding="utf-8")
+    write_bytes((f"{as_json(event)}\n".encode() for event in events), path)
     return str(path)
 
 

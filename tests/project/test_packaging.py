@@ -53,6 +53,7 @@ def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
         "pandas",
         "plotille",
         "polars",
+        "pytest",
         "psycopg",
         "rfc3161_client",
         "textual",
