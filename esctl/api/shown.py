@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from esctl.output.text import visible
+from esctl.output.writers.changes import Change, parse_changes
 
 if TYPE_CHECKING:
     from esctl.api.relation import Relation
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 MOST_ROWS = 20
 MOST_COLUMNS = 30
 MOST_CHARACTERS = 200
+MOST_CHANGES = 10
+_WHOLE = 40
+"""Characters of a line that is not broken."""
 _NUMBERS = ("integer", "number")
 _SMALL = ' style="font-size: smaller; margin: 0.3em 0"'
 
@@ -24,40 +28,56 @@ def as_html(relation: Relation) -> str:
     from esctl.output import to_texts
 
     columns, rows = to_texts(relation.answer, MOST_ROWS + 1)
-    shown = columns[:MOST_COLUMNS]
-    head = "".join(f"<th{_side(column)}>{_head(column)}</th>" for column in shown)
-    body = "".join(f"<tr>{_row(row, shown)}</tr>" for row in rows[:MOST_ROWS])
+    more, rows = len(rows) > MOST_ROWS, rows[:MOST_ROWS]
+    filled = [place for place in range(len(columns)) if not rows or any(row[place] is not None for row in rows)]
+    shown, left = filled[:MOST_COLUMNS], [columns[place].name for place in filled[MOST_COLUMNS:]]
+    empty = [column.name for place, column in enumerate(columns) if place not in filled]
+    head = "".join(f"<th{_look(columns[place])}>{_head(columns[place])}</th>" for place in shown)
+    body = "".join(f"<tr>{''.join(_cell(row[place], columns[place]) for place in shown)}</tr>" for row in rows)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    lines = [*_cut(len(rows), [column.name for column in columns]), *relation.notes()]
-    return f"<div>{table}{_lines(lines)}{_lines(_basis(relation))}</div>"
+    told = [_counted(len(rows), more), _named("more columns", left), _named("empty", empty)]
+    return f'<div style="overflow-x: auto">{table}{_lines([*filter(None, told), *relation.notes()])}{_lines(_basis(relation))}</div>'
 
 
-def _side(column: Column) -> str:
-    return f' style="text-align: {"right" if column.kind in _NUMBERS else "left"}"'
+def _look(column: Column, lines: Sequence[str] = ()) -> str:
+    side = "right" if column.kind in _NUMBERS else "left"
+    whole = "; white-space: nowrap" if max(map(len, lines), default=0) <= _WHOLE else ""
+    return f' style="text-align: {side}; vertical-align: top{whole}"'
 
 
 def _head(column: Column) -> str:
     return escape(visible(f"{column.name} (UTC)" if column.kind == "time" else column.name))
 
 
-def _row(row: Sequence[str | None], columns: Sequence[Column]) -> str:
-    return "".join(f"<td{_side(column)}>{_cell(text)}</td>" for text, column in zip(row, columns, strict=False))
-
-
-def _cell(text: str | None) -> str:
+def _cell(text: str | None, column: Column) -> str:
     if text is None:
-        return ""
-    cut = text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}… ({len(text):,} characters)"
-    return escape(visible(cut))
+        return f"<td{_look(column)}></td>"
+    changes = parse_changes(text) if column.kind == "json" else None
+    lines = [text] if changes is None else [_change(change) for change in changes[:MOST_CHANGES]]
+    if changes is not None and len(changes) > MOST_CHANGES:
+        lines.append(f"… ({len(changes) - MOST_CHANGES} more)")
+    return f"<td{_look(column, lines)}>{'<br>'.join(escape(visible(_cut(line))) for line in lines)}</td>"
 
 
-def _cut(rows: int, names: Sequence[str]) -> list[str]:
-    told = [] if rows else ["no rows"]
-    if rows > MOST_ROWS:
-        told.append(f"the first {MOST_ROWS} rows; there are more: .rows(), .df(), .pl() and .arrow() give all of them")
-    if left := names[MOST_COLUMNS:]:
-        told.append(f"{len(left)} more columns: {', '.join(left[:MOST_COLUMNS])}{', …' * (len(left) > MOST_COLUMNS)}")
-    return told
+def _change(change: Change) -> str:
+    before = "" if change.before is None else f"{_cut(change.before)} "
+    return f"{change.field}: {before}→ {'(removed)' if change.after is None else _cut(change.after)}"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}… ({len(text):,} characters)"
+
+
+def _counted(rows: int, more: bool) -> str:
+    if more:
+        return f"the first {rows} rows; there are more: .rows(), .df(), .pl() and .arrow() give all of them"
+    return "" if rows else "no rows"
+
+
+def _named(what: str, names: Sequence[str]) -> str:
+    """List names, the first of many."""
+    more = f" and {len(names) - MOST_COLUMNS} others" if len(names) > MOST_COLUMNS else ""
+    return f"{what}: {', '.join(names[:MOST_COLUMNS])}{more}" if names else ""
 
 
 def _basis(relation: Relation) -> list[str]:
