@@ -36,7 +36,8 @@ def as_html(relation: Relation) -> str:
     body = "".join(f"<tr>{''.join(_cell(row[place], columns[place]) for place in shown)}</tr>" for row in rows)
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     told = [_counted(len(rows), more), _named("more columns", left), _named("empty", empty)]
-    return f'<div style="overflow-x: auto">{table}{_lines([*filter(None, told), *relation.notes()])}{_lines(_basis(relation))}</div>'
+    below = _lines([*filter(None, told), *relation.notes()]) + _lines(_basis(relation))
+    return f'<div style="overflow-x: auto">{table}{below}</div>'
 
 
 def _look(column: Column, lines: Sequence[str] = ()) -> str:
