@@ -130,7 +130,7 @@ START = datetime(2024, 1, 2)  # noqa: DTZ001  # of a zone's clocks
 
 
 @pytest.mark.parametrize(
-    ("hours", "step", "width"), [(0, 1 / 3600, 2), (8, 2, 42), (88 * 24, 14 * 24, 64), (88 * 24 * 365, 7300 * 24, 46)]
+    ("hours", "step", "width"), [(0, 24, 2), (8, 2, 42), (88 * 24, 14 * 24, 64), (88 * 24 * 365, 7300 * 24, 46)]
 )
 def test_the_axis_of_times_begins_with_the_first_and_goes_in_whole_steps(hours: int, step: float, width: int) -> None:
     found, columns = _across([START, START + timedelta(hours=hours)], 80)
@@ -141,7 +141,8 @@ def test_the_axis_of_times_begins_with_the_first_and_goes_in_whole_steps(hours: 
 @pytest.mark.parametrize(
     ("heights", "whole", "begin", "step"),
     [
-        ([0, 82], True, 0, 10), ([58_000.5, 644_613.93], False, 50_000, 50_000), ([3, 3], True, 3, 1), ([], True, 0, 1),
+        ([0, 82], True, 0, 10), ([58_000.5, 644_613.93], False, 50_000, 50_000), ([3, 3], True, 3, 1),
+        ([12_232.51], False, 12_000, 1000), ([0, 0], False, 0, 1),
         ([0.1, 0.25], False, 0.1, 0.01), ([-5, 5], True, -5, 1), ([1e30, 3e30], False, 1e30, 2e29),
     ],
 )  # fmt: skip
@@ -152,6 +153,12 @@ def test_the_axis_of_values_begins_below_the_least_and_goes_in_whole_steps(
     assert (low, rise) == (pytest.approx(begin), pytest.approx(step))
     assert 2 <= rows <= 16
     assert all(low <= height < low + rise * rows for height in heights)
+
+
+def test_nothing_is_drawn_of_no_values(folder: Path) -> None:
+    pytest.importorskip("plotille")
+    done = good("series", "max(n) filter (who = 'nobody')", "--every", "1m", "--plot", "-q", cwd=folder)
+    assert done.text == "(no values)\n"
 
 
 def test_a_plot_begins_where_its_data_does(samples: Path) -> None:

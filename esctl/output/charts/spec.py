@@ -16,6 +16,8 @@ SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
 WIDTH, HEIGHT = 720, 320
 _DOTTED = 400
 """Points that are shown as dots too; of more, the line alone."""
+_DIGITS = ",.12~g"
+"""How d3 writes the numbers of the axis: not rounded to whole ones."""
 _GREY = "#555"
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#8c564b")
 """Okabe and Ito's, which are told apart by most eyes."""
@@ -43,7 +45,7 @@ def chart(lines: Lines, words: Words) -> dict[str, Any]:
         },
         "y": {
             "field": "height", "type": "quantitative", "scale": {"zero": False}, "title": visible(words.value),
-            "axis": {"tickMinStep": 1} if lines.whole else {},
+            "axis": {"format": _DIGITS, **({"tickMinStep": 1} if lines.whole else {})},
         },
     }  # fmt: skip
     names = [name for name, _ in lines.groups]
@@ -54,10 +56,11 @@ def chart(lines: Lines, words: Words) -> dict[str, Any]:
     told = {"description": {"field": "told"}, "tooltip": {"field": "told"}}
     few = len(lines.times) <= _DOTTED
     dots = {"type": "point", "filled": True, "size": 16 if few else 100, "opacity": int(few)}
+    line = {"type": "line", "aria": False, "strokeJoin": "round"}  # a mitre would stick out beyond the values
     color = {} if words.group else {"color": _COLORS[0]}
     drawn = {
         "width": WIDTH, "height": HEIGHT, "data": {"values": list(_values(lines))}, "encoding": encoding,
-        "layer": [{"mark": {"type": "line", "aria": False, **color}}, {"mark": {**dots, **color}, "encoding": told}],
+        "layer": [{"mark": {**line, **color}}, {"mark": {**dots, **color}, "encoding": told}],
         "title": _small(words.caption),
     }  # fmt: skip
     title = {"text": visible(words.title), "anchor": "start", "limit": WIDTH}

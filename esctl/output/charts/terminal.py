@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from esctl.errors import UsageError
 from esctl.model import Answer
@@ -36,12 +36,14 @@ def plot(answer: Answer, label: str, width: int, height: int, tz: str, *, color:
             "--plot needs plotille, which is not installed", "pip install 'esctl-audit[plot]', or leave out --plot"
         ) from None
     lines = read_lines(answer, tz, "--plot")
+    if not lines.groups:
+        return "(no values)\n"
     figure = plotille.Figure()
     figure.with_colors, figure.color_mode, figure.origin = color, "names", False
     figure.x_label, figure.y_label = "time", visible(label)
     step, figure.width = _across(lines.times, max(width - _MARGIN, 2 * _TICK))
     low, rise, figure.height = _up(lines.heights, max(height, 5), whole=lines.whole)
-    first = min(lines.times, default=datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None))
+    first = min(lines.times)
     figure.set_x_limits(first, first + step * (figure.width / _TICK))
     figure.set_y_limits(low, low + rise * figure.height)
     figure.register_label_formatter(float, _number)
@@ -56,15 +58,16 @@ def plot(answer: Answer, label: str, width: int, height: int, tz: str, *, color:
 
 def _across(times: Sequence[datetime], most: int) -> tuple[timedelta, int]:
     """Choose the step of the time axis, and how many columns the times take."""
-    span = (max(times) - min(times)).total_seconds() if times else 0.0
-    step = next((each for each in _SECONDS if span / each * _TICK < most - 1), _SECONDS[-1])
+    span = (max(times) - min(times)).total_seconds()
+    step = next((each for each in _SECONDS if span / each * _TICK < most - 1), _SECONDS[-1]) if span else _DAY
     return timedelta(seconds=step), min(math.floor(span / step * _TICK) + 2, most)
 
 
 def _up(heights: Sequence[float], most: int, *, whole: bool) -> tuple[float, float, int]:
     """Choose where the axis of values begins, its step a line, and how many lines there are."""
-    low, high = min(heights, default=0.0), max(heights, default=0.0)
-    step = 10.0 ** math.floor(math.log10((high - low) / most)) if high > low else max(abs(high) / 100, 1.0)
+    low, high = min(heights), max(heights)
+    between = (high - low) / most if high > low else abs(high) / 10
+    step = 10.0 ** math.floor(math.log10(between)) if between else 1.0
     if whole:
         step = max(step, 1.0)
     for factor in (1, 2, 5, 10, 20, 50):
