@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from esctl.assistants.tools import PAGING, ROWS, Tool, checked
 from esctl.errors import EsctlError
+from esctl.output.text import visible
 
 if TYPE_CHECKING:
     from esctl.api.relation import Relation
@@ -35,6 +36,7 @@ class Told(Struct, frozen=True):
 def answer(store: Store, name: str, arguments: Mapping[str, Any], seconds: float) -> Told:
     """Ask a question, and write its answer; what is wrong with the question is one too."""
     try:
+        arguments = {key: value for key, value in arguments.items() if value is not None}
         tool = checked(name, arguments)
         offset, limit = int(arguments.get("offset", 0)), int(arguments.get("limit", ROWS))
         relation = _asked(store, tool, arguments, seconds, offset + limit + 1)
@@ -46,7 +48,7 @@ def answer(store: Store, name: str, arguments: Mapping[str, Any], seconds: float
 def failure(error: EsctlError) -> Told:
     """Tell of an error; what it names may come from a log."""
     lines = [f"error: {error.message}", *([f"hint: {error.hint}"] if error.hint else [])]
-    return Told((_marked("\n".join(lines)),), failed=True)
+    return Told((_marked(map(visible, lines)),), failed=True)
 
 
 def _asked(store: Store, tool: Tool, arguments: Mapping[str, Any], seconds: float, rows: int) -> Relation:
@@ -71,7 +73,7 @@ def _told(relation: Relation, offset: int, limit: int) -> Told:
     if cut or len(lines) > limit:
         about["cut"] = f"there are more rows; go on with offset {offset + len(shown)}, or ask for fewer"
     about["basis"] = None if relation.basis is None else json.loads(to_json(relation.basis))
-    return Told((json.dumps(about, ensure_ascii=False), _marked("\n".join([*relation.notes(), *shown]))))
+    return Told((json.dumps(about, ensure_ascii=False), _marked([*map(visible, relation.notes()), *shown])))
 
 
 def _lines(relation: Relation, offset: int, limit: int) -> list[str]:
@@ -80,7 +82,7 @@ def _lines(relation: Relation, offset: int, limit: int) -> list[str]:
 
     buffer = io.BytesIO()
     write(relation.part(offset, limit), Target("jsonl", buffer))
-    return buffer.getvalue().decode().splitlines()
+    return buffer.getvalue().decode().split("\n")[:-1]
 
 
 def _fitting(lines: list[str]) -> tuple[list[str], bool]:
@@ -98,7 +100,7 @@ def _fitting(lines: list[str]) -> tuple[list[str], bool]:
     return shown, False
 
 
-def _marked(text: str) -> str:
-    """Put text between marks that nobody who wrote to a log could know."""
+def _marked(lines: Iterable[str]) -> str:
+    """Put lines between marks that nobody who wrote to a log could know."""
     mark = f"untrusted-data-{secrets.token_hex(8)}"
-    return f"{WARNING.format(mark=mark)}\n{mark}\n{text}\n{mark}"
+    return "\n".join([WARNING.format(mark=mark), mark, *lines, mark])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,6 +16,7 @@ from esctl.testing.values import differences, shown
 
 if TYPE_CHECKING:
     from esctl.intake.intake import Outcome
+    from esctl.model import AsOf
 
 MOST_TOLD = 10
 """Failures that a message lists."""
@@ -85,8 +87,15 @@ class EventLog:
             raise AssertionError(f"{predicate} held, and never should:\n{_listed(told, count)}")
 
     def moments(self, predicate: str, *entities: str, most: int = MOST_TOLD, **options: Any) -> tuple[int, list[str]]:
-        """Return for how many entities a condition held, and for `most` of them where and by which event it began."""
-        rows = self.store.when(predicate, *entities, **options).rows()
+        """Return for how many entities a condition held, and for `most` of them where and by which event it began.
+
+        Where it turned true for none between the bounds, and held there all the same: for those before.
+        """
+        found = self.store.when(predicate, *entities, **options)
+        rows = found.rows()
+        if not rows and found.held():  # it turned true before they begin
+            earlier = {**options, "from_": "", "to": options["from_"]}
+            rows = _lasting(self.store.when(predicate, *entities, which="last", **earlier).rows(), found.points[0])
         return len(rows), [
             f"{self._lines.of(row['position'])}: {row['entity']}: {predicate} from {row['start']} on, "
             f"by event {_named(row)}{_until(row)}"
@@ -176,6 +185,14 @@ def _named(row: Mapping[str, Any]) -> str:
     """Name an event by its id, or its position where it has none."""
     by = f" by {row['actor']}" if row.get("actor") else ""
     return f"{row['id'] or '@' + str(row['position'])} ({row['type']}{by})"
+
+
+def _lasting(rows: Sequence[dict[str, Any]], point: AsOf | None) -> list[dict[str, Any]]:
+    """Return the intervals that had not ended at a point in time; all of them where it is another point."""
+    if point is None or point.instant is None:
+        return [*rows]
+    then = datetime.fromtimestamp(0, UTC) + timedelta(microseconds=point.instant)
+    return [row for row in rows if row["end"] is None or datetime.fromisoformat(row["end"]) > then]
 
 
 def _until(row: Mapping[str, Any]) -> str:

@@ -164,7 +164,7 @@ def test_rows_are_capped_and_the_cut_is_said(assistant: Assistant) -> None:
     assert f"offset {about['rows']}" in about["cut"]
     (row,) = assistant.rows("replay", entities=["big-1"])
     assert row == {"left_out": row["left_out"]}
-    assert "cut" not in assistant.ask("types", limit=500)[0]
+    assert "cut" not in assistant.ask("types", limit=500, known_at=None)[0]
 
 
 def test_text_of_a_log_cannot_end_the_data(assistant: Assistant) -> None:
@@ -199,6 +199,7 @@ def test_sql_is_within_its_walls(assistant: Assistant, query: str, told: str) ->
         ("replay", {"entity": ["x"]}, "did you mean entities?"),
         ("replay", {"entities": "x"}, "not a list of strings"),
         ("replay", {"at": "soon"}, "--at 'soon' is not a point in time"),
+        ("replay", {"entities": ["a\x1b[31m\nerror: b"]}, "no entity 'a\\x1b[31m\\nerror: b'"),
         ("replay", {"entities": ["account-0133"]}, "did you mean account-013?"),
         ("diff", {"a": "@1"}, "diff needs b"),
         ("when", {"predicate": "balance < 0", "which": "all"}, "one of: first, last, every"),

@@ -66,6 +66,11 @@ def test_what_held_is_told_with_event_and_line(log: EventLog, logs: Path) -> Non
         "balance < 0 held, and never should:",
         f"  {logs}/a.jsonl:4: account-0: balance < 0 from 2024-01-02T00:02:00Z on, by event evt-2 (Changed by ann)",
     ]
+    with pytest.raises(AssertionError, match="by event evt-2"):
+        log.assert_never("balance < 0", from_="2024-01-02T00:03:00Z")  # it held then already
+    with pytest.raises(AssertionError, match="account-0") as failed:
+        log.assert_never("balance < 50", from_="2024-01-02T00:03:30Z")
+    assert "account-1" not in str(failed.value)  # it was above by then
     with pytest.raises(UsageError, match="no_such"):
         log.assert_never("no_such < 0")
 
