@@ -39,6 +39,9 @@ class Proofs(Struct, frozen=True):
     checkpoint: Checkpoint
     _snapshot: StoreState
 
+    def __repr__(self) -> str:
+        return f"<Proofs of {len(self.positions)} records against {self.checkpoint.head.size}>"
+
     def __len__(self) -> int:
         return len(self.positions)
 
@@ -198,8 +201,8 @@ class Evidence(OpenStore):
     ) -> Bundle:
         """Write the records of some entities, their proofs and states into one archive, as `esctl bundle` does.
 
-        >>> len(store.bundle("account-017.zip", "account-017").positions)
-        131
+        >>> store.bundle("account-017.zip", "account-017")
+        <Bundle 131 records, 1 entities>
         """
         from esctl.bundle.archive import write_archive
         from esctl.bundle.make import Asked, prepare

@@ -72,6 +72,9 @@ class Bundle(Struct, frozen=True):
     left_out: int  # records of the log that came after the checkpoint
     _store: OpenStore
 
+    def __repr__(self) -> str:
+        return f"<Bundle {len(self.positions)} records, {len(self.scope.entities)} entities>"
+
     def files(self) -> Iterator[tuple[str, bytes | Path]]:
         """Yield each file's name and content, the manifest last; of a path, the file lasts until the next is asked for.
 

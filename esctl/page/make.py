@@ -81,6 +81,9 @@ class Report(Struct, frozen=True):
     uncovered: int
     checkpoint: Checkpoint | None
 
+    def __repr__(self) -> str:
+        return f"<Report {self.records} records, {self.uncovered} not covered, {len(self.html):,} bytes>"
+
 
 class _Ground(Struct, frozen=True):
     """What every question of a report is asked of."""

@@ -42,6 +42,9 @@ class View:
         self._store = store
         self.definition = definition
 
+    def __repr__(self) -> str:
+        return f"<View {self.name}: {self.definition.to}>"
+
     @property
     def name(self) -> str:
         """Return its name."""

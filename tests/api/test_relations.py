@@ -145,3 +145,50 @@ def test_a_log_is_read_as_its_reader_says(tmp_path: Path) -> None:
         assert repr(outcome) == "<Outcome 2 records: 2 new, 0 duplicates, 0 conflicts, 0 invalid, 0 of no entity>"
         assert store.replay("a-1").rows()[0]["state"] == {"n": "2.5"}
         assert store.overrides == ("id=nr", "type=was", "entity=wer")
+
+
+def test_what_is_no_relation_is_shown_short_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from esctl.ledger.sign.keys import new_key
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    write_lines(tmp_path / "a.jsonl", [plain_event(n) for n in range(3)])
+    new_key("k")
+    with Store.create(tmp_path / ".esctl") as store:
+        store.ingest(tmp_path / "a.jsonl", map="entity=stream")
+        store.checkpoint()
+        assert repr(store.prove("@1", "@3")) == "<Proofs of 2 records against 3>"
+        assert repr(store.bundle(tmp_path / "b.zip", "*")) == "<Bundle 3 records, 1 entities>"
+        assert repr(store.report("thing-1")).startswith("<Report 3 records, 0 not covered, ")
+        view = store.create_view("v", to=f"sqlite:{tmp_path}/v.db/v")
+        assert repr(view) == f"<View v: sqlite:{tmp_path}/v.db/v>"
+
+
+TYPED = """
+from decimal import Decimal
+from esctl import Store
+
+with Store.open("x") as store:
+    rows = store.replay("a-*", at="2024-01-01", where="n > 1").rows()
+    for row in store.audit(actor="x", from_="2024-01-01"):
+        reveal_type(row)
+    reveal_type(len(store.blame("a")))
+    reveal_type(store.series("sum(n)", every="1d").chart(".png"))
+    reveal_type(store.types().arrow())
+    reveal_type(store.when("n > 1", which="last").held())
+    store.replay(when="now")
+"""
+
+
+@pytest.mark.thorough
+def test_whoever_uses_it_is_told_types(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    (tmp_path / "user.py").write_text(TYPED)
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--ignore-missing-imports", "user.py"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    for told in ('"dict[str, Any]"', '"int"', '"bytes"', '"bool"', 'Unexpected keyword argument "when"'):
+        assert told in done.stdout, done.stdout

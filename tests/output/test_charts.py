@@ -121,6 +121,8 @@ def test_an_output_is_a_chart_by_its_suffix(folder: Path) -> None:
     assert (folder / "chart.html").read_bytes().startswith(b"<!doctype html>")
     message, _ = refused("series", "count(*)", "-o", "c.svg", "--limit", "3", code=2, cwd=folder)
     assert "not for a chart" in message
+    message, _ = refused("series", "count(*)", "-o", "c.svg", "--plot", code=2, cwd=folder)
+    assert "c.svg is named like a picture" in message
     message, _ = refused("replay", "-o", "c.svg", code=2, cwd=folder)
     assert "no format has the suffix .svg" in message
     assert not (folder / "c.svg").exists()

@@ -59,6 +59,8 @@ def run(
         expression, *(entities or ()), every=every, by=by, from_=start, to=end, known_at=known_at, projection=projection
     )
     suffix = "" if shared.output is None or shared.format is not None else shared.output.suffix.lower()
+    if plot and suffix in SUFFIXES:
+        raise UsageError(f"--plot draws text, and {shared.output} is named like a picture", "leave out --plot")
     if plot:
         announce(values, shared, store)
         _draw(values.answer, expression, shared, store)
