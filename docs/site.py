@@ -49,7 +49,8 @@ def places() -> Mapping[Path, str]:
     """Return where each document of the project is on the site."""
     found = {ROOT / path: name for path, name in OUTSIDE.items()}
     below = (ROOT / "docs").rglob("*.md")
-    return found | {path: path.relative_to(ROOT / "docs").as_posix() for path in below}
+    names = {path: path.relative_to(ROOT / "docs").as_posix() for path in below}
+    return found | names | {ROOT / "docs" / "README.md": "contents.md"}
 
 
 def moved(path: Path, where: Mapping[Path, str]) -> str:
@@ -79,13 +80,24 @@ def _entry(name: str) -> str:
 def navigation() -> Iterator[str]:
     """Write the pages in the order in which they are read."""
     yield '{ "esctl" = "index.md" }'
+    yield _entry("contents.md")
     yield _entry("getting-started.md")
     guides = sorted(path.relative_to(SOURCES).as_posix() for path in (SOURCES / "guides").glob("*.md"))
     yield _section("Guides", [*guides, "recipes.md", "sample-logs.md"])
     yield _section("Concepts", [f"concepts/{name}.md" for name in CONCEPTS])
     commands = [f"reference/{name}.md" for group in GROUPS.values() for name in group]
     yield _section("Reference", ["reference/index.md", *(f"concepts/{name}.md" for name in LOOKED_UP), *commands])
-    rest = ("ledger", "security", "reliability", "performance", "architecture", "glossary", "contributing", "changelog")
+    rest = (
+        "compare",
+        "ledger",
+        "security",
+        "reliability",
+        "performance",
+        "architecture",
+        "glossary",
+        "contributing",
+        "changelog",
+    )
     yield _section("About", [f"{name}.md" for name in rest])
 
 

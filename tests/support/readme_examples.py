@@ -34,7 +34,10 @@ SESSIONS: tuple[tuple[str, ...], ...] = (
         *(f"docs/concepts/{name}.md" for name in ("times", "what-if", "basis")),
         *(f"docs/reference/{name}.md" for name in REFERENCE),
     ),
-    ("sample_logs/README.md",),
+    (
+        "sample_logs/README.md",
+        *(f"docs/guides/{name}.md" for name in ("incident", "dispute", "hand-over", "ci")),
+    ),
     ("docs/guides/your-own-log.md",),
     ("docs/guides/change-logs.md",),
 )
