@@ -24,6 +24,10 @@ OUTSIDE = {
 """Documents that are not below docs/, and what they are called on the site."""
 CONCEPTS = ("times", "basis", "what-if", "evidence", "projections", "configuration")
 LOOKED_UP = ("formats", "text-logs", "options", "exit-codes")
+ABOUT = (
+    *("compare", "ledger", "security", "reliability", "performance"),
+    *("architecture", "glossary", "contributing", "changelog"),
+)
 THEME = """
 [project.theme]
 font = false
