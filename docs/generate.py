@@ -14,9 +14,9 @@ from textwrap import fill
 from typing import Any
 
 from esctl.cli import app
-from esctl.cli.catalogue import GROUPS, LINES
-from esctl.cli.examples import EXAMPLES
-from esctl.cli.help_layout import PANEL
+from esctl.cli.help.catalogue import GROUPS, LINES
+from esctl.cli.help.examples import EXAMPLES
+from esctl.cli.help.layout import PANEL
 
 DOCS = Path(__file__).resolve().parent
 BEGIN, END = "<!-- made by docs/generate.py -->", "<!-- end of what is made -->"

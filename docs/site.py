@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from esctl.cli.catalogue import GROUPS
+from esctl.cli.help.catalogue import GROUPS
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES, SITE = ROOT / "build" / "site-docs", ROOT / "build" / "site"

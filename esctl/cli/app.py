@@ -16,8 +16,8 @@ import typer
 from typer.core import TyperCommand
 
 from esctl.cli import failures
-from esctl.cli.catalogue import LINES, module_of
-from esctl.cli.help_layout import WIDTH, HelpfulCommand, HelpfulGroup, write_commands
+from esctl.cli.help.catalogue import LINES, module_of
+from esctl.cli.help.layout import WIDTH, HelpfulCommand, HelpfulGroup, write_commands
 from esctl.cli.options import DEBUG_KEY, root
 from esctl.errors import UsageError
 
@@ -60,7 +60,7 @@ class LazyGroup(HelpfulGroup):
 
     def shown_alone(self, ctx: Any) -> str:
         """Return what the store at hand is, and what it can be asked."""
-        from esctl.cli.overview import overview
+        from esctl.cli.help.overview import overview
 
         given = (os.environ.get(name) for name in ("ESCTL_STORE", "ESCTL_CONFIG"))
         return overview(*(Path(each) if each else None for each in given))

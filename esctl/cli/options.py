@@ -13,7 +13,7 @@ import typer
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from esctl.cli.help_layout import PANEL, HelpfulCommand, HelpfulGroup
+from esctl.cli.help.layout import PANEL, HelpfulCommand, HelpfulGroup
 from esctl.engine.duckdb import open_ahead
 from esctl.engine.quoting import is_text
 from esctl.errors import UsageError

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from esctl.cli.catalogue import GROUPS, LINES, module_of
-from esctl.cli.examples import EXAMPLES
+from esctl.cli.help.catalogue import GROUPS, LINES, module_of
+from esctl.cli.help.examples import EXAMPLES
 from tests.support.cli_harness import esctl, surroundings
 from tests.support.readme_examples import REFERENCE, ROOT, environment
 

@@ -17,8 +17,8 @@ def run(
     ] = None,
 ) -> None:
     """Explain a topic, such as times or projections, or a command; without either, list the topics."""
-    from esctl.cli.catalogue import LINES
-    from esctl.cli.topics import topics
+    from esctl.cli.help.catalogue import LINES
+    from esctl.cli.help.topics import topics
 
     pages = topics()
     if not topic:
@@ -33,7 +33,7 @@ def run(
 
 
 def _listed(pages: Mapping[str, Path]) -> str:
-    from esctl.cli.topics import title
+    from esctl.cli.help.topics import title
 
     width = max(map(len, pages), default=0)
     rows = [f"  {name.ljust(width)}  {title(page)}" for name, page in pages.items()]

@@ -11,12 +11,10 @@ from esctl.cli import diagnostics, failures
 from esctl.cli.arguments import MAP_HELP, LinePattern, TimeFormat
 from esctl.cli.live_sources import Create, From, OnRecreated, Properties, Property, Registry, SchemaDir, Snapshot, Until
 from esctl.cli.options import Shared, command
-from esctl.errors import UsageError
 
 if TYPE_CHECKING:
     from esctl.api import Store
     from esctl.cli.live_sources import Named
-    from esctl.index.envelope.detect import Detection
     from esctl.intake.follow import Pace
     from esctl.intake.intake import IngestOptions, Outcome
     from esctl.ledger.sign.note import SigningKey
@@ -139,6 +137,7 @@ def run(
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.api import Store
     from esctl.cli.asking import check_asked, settled
+    from esctl.cli.following import check_followable, followed, parse_pace
     from esctl.cli.live_sources import find_sources, options_of
     from esctl.cli.opening import tell_passed_over, zone
     from esctl.engine.sizes import parse_size
@@ -147,7 +146,7 @@ def run(
 
     check_asked(ask, sources, follow)
     signing = _begin(shared, key, checkpoint)
-    pace = _pace(commit_every, commit_records)
+    pace = parse_pace(commit_every, commit_records)
     limits = Limits(max_expansion, parse_size(max_unpacked, "--max-unpacked"))
     live = options_of(property_, from_, until, properties, registry, schema_dir, on_recreated, create, snapshot)
     found = find_sources(sources, live, follow, limits, shared)
@@ -156,7 +155,7 @@ def run(
         max_record_bytes=parse_size(max_record, "--max-record"), limits=limits, encoding=encoding, header=header,
         decimal=decimal,
     )  # fmt: skip
-    _check_followable(options, follow, found)
+    check_followable(options, follow, found)
     said = _said(shared, _begun(mapping, preset), time_format=time_format, pattern=pattern)
     store = Store.create(
         shared.store, shared.config, erasable=erasable, overrides=said,
@@ -165,7 +164,7 @@ def run(
     tell_passed_over(shared, store)
     _tell_store(store, shared)
     _keep_private(store, found, shared)
-    outcome = (_followed if follow else _ingested)(store, found, options, pace, shared)
+    outcome = (followed if follow else _ingested)(store, found, options, pace, shared)
     store, outcome, unsettled = settled(store, outcome, ask, shared)
     _report(outcome, shared, store)
     _vouch(outcome, signing)
@@ -218,17 +217,6 @@ def _keep_private(store: Store, found: Named, shared: Shared) -> None:
         diagnostics.note(f"note: {store.path} can now be read by no more than may read these sources", shared.quiet)
 
 
-def _pace(every: str, records: int) -> Pace:
-    import re
-
-    from esctl.intake.follow import Pace
-
-    found = re.fullmatch(r"([0-9]{1,6})(ms|s|m)", every.strip())
-    if found is None or not int(found[1]):
-        raise UsageError(f"--commit-every {every!r} is not a time", "write it like 500ms, 2s or 1m")
-    return Pace(int(found[1]) * {"ms": 0.001, "s": 1, "m": 60}[found[2]], records)
-
-
 def _ingested(store: Store, found: Named, options: IngestOptions, _pace: Pace, shared: Shared) -> Outcome:
     from esctl.cli.ingesting import report_detections
 
@@ -237,48 +225,6 @@ def _ingested(store: Store, found: Named, options: IngestOptions, _pace: Pace, s
         outcome = store.ingest(*found.files, *readers, options=options, observe=advance)
     report_detections(outcome.detections, shared.quiet)
     return outcome
-
-
-def _followed(store: Store, found: Named, options: IngestOptions, pace: Pace, shared: Shared) -> Outcome:
-    from esctl.cli.failures import asked_to_stop
-    from esctl.cli.ingesting import report_detections
-    from esctl.intake.follow import Callbacks, follow
-    from esctl.sources.files.follow import Tail
-    from esctl.storage.rights import narrow, seen
-
-    def note(text: str) -> None:
-        diagnostics.note(f"note: {text}", shared.quiet)
-
-    def detected(name: str, detection: Detection) -> None:
-        report_detections([(name, detection)], shared.quiet)
-
-    def keep_private() -> None:
-        if narrow(store.path, seen(found.paths)):
-            note(f"{store.path} can now be read by no more than may read what is followed")
-
-    how = store.reading_options(options).source
-    tails = [Tail(source, how, note) for source in found.files]
-    live = [source for each in found.live for source in each.followed()]
-    with diagnostics.progress("follow", None, shared.quiet) as advance, asked_to_stop() as is_asked:
-        callbacks = Callbacks(is_asked, advance, detected, keep_private)
-        return follow(store.path, [*tails, *live], options, pace, store.updater, store.connection, callbacks)
-
-
-def _check_followable(options: IngestOptions, follow: bool, found: Named) -> None:
-    from esctl.cli.live_sources import check_options
-
-    check_options(found, options.source)
-    if not follow:
-        return
-    if options.strict or options.skip_duplicates:
-        raise UsageError("--follow cannot be combined with --strict or --skip-duplicates", "leave one of them out")
-    if options.source.records_path is not None:
-        raise UsageError("--follow cannot be combined with --records-path", "only lines can be followed: leave one out")
-    if options.source.input_format not in ("auto", "jsonl"):
-        raise UsageError(
-            f"--follow cannot be combined with --input-format {options.source.input_format}",
-            "only lines can be followed",
-        )
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from esctl.cli.catalogue import GROUPS
+from esctl.cli.help.catalogue import GROUPS
 
 PANEL = "Shared options"
 """The panel of the options that every command has."""
@@ -69,7 +69,7 @@ def write_commands(table: dict[str, str], formatter: Any) -> None:
 
 def write_examples(path: str, formatter: Any) -> None:
     """Write the examples of a command, given as `esctl diff`."""
-    from esctl.cli.examples import EXAMPLES
+    from esctl.cli.help.examples import EXAMPLES
 
     examples = EXAMPLES.get(path.partition(" ")[2], ())
     if examples:

@@ -1,0 +1,72 @@
+"""What following sources asks for beyond reading them: how often to commit, when to stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from esctl.cli import diagnostics
+from esctl.errors import UsageError
+
+if TYPE_CHECKING:
+    from esctl.api import Store
+    from esctl.cli.live_sources import Named
+    from esctl.cli.options import Shared
+    from esctl.index.envelope.detect import Detection
+    from esctl.intake.follow import Pace
+    from esctl.intake.intake import IngestOptions, Outcome
+
+
+def parse_pace(every: str, records: int) -> Pace:
+    """Read how often to commit. Raises UsageError for what is no time."""
+    import re
+
+    from esctl.intake.follow import Pace
+
+    found = re.fullmatch(r"([0-9]{1,6})(ms|s|m)", every.strip())
+    if found is None or not int(found[1]):
+        raise UsageError(f"--commit-every {every!r} is not a time", "write it like 500ms, 2s or 1m")
+    return Pace(int(found[1]) * {"ms": 0.001, "s": 1, "m": 60}[found[2]], records)
+
+
+def followed(store: Store, found: Named, options: IngestOptions, pace: Pace, shared: Shared) -> Outcome:
+    """Take in what the sources have and get, until asked to stop; give what came of it."""
+    from esctl.cli.failures import asked_to_stop
+    from esctl.cli.ingesting import report_detections
+    from esctl.intake.follow import Callbacks, follow
+    from esctl.sources.files.follow import Tail
+    from esctl.storage.rights import narrow, seen
+
+    def note(text: str) -> None:
+        diagnostics.note(f"note: {text}", shared.quiet)
+
+    def detected(name: str, detection: Detection) -> None:
+        report_detections([(name, detection)], shared.quiet)
+
+    def keep_private() -> None:
+        if narrow(store.path, seen(found.paths)):
+            note(f"{store.path} can now be read by no more than may read what is followed")
+
+    how = store.reading_options(options).source
+    tails = [Tail(source, how, note) for source in found.files]
+    live = [source for each in found.live for source in each.followed()]
+    with diagnostics.progress("follow", None, shared.quiet) as advance, asked_to_stop() as is_asked:
+        callbacks = Callbacks(is_asked, advance, detected, keep_private)
+        return follow(store.path, [*tails, *live], options, pace, store.updater, store.connection, callbacks)
+
+
+def check_followable(options: IngestOptions, follow: bool, found: Named) -> None:
+    """Raise UsageError for options that do not go with --follow, or with the sources."""
+    from esctl.cli.live_sources import check_options
+
+    check_options(found, options.source)
+    if not follow:
+        return
+    if options.strict or options.skip_duplicates:
+        raise UsageError("--follow cannot be combined with --strict or --skip-duplicates", "leave one of them out")
+    if options.source.records_path is not None:
+        raise UsageError("--follow cannot be combined with --records-path", "only lines can be followed: leave one out")
+    if options.source.input_format not in ("auto", "jsonl"):
+        raise UsageError(
+            f"--follow cannot be combined with --input-format {options.source.input_format}",
+            "only lines can be followed",
+        )
