@@ -44,14 +44,10 @@ def first_entities(store: Store, names: Sequence[str], known_at: str) -> list[Li
 
 
 def load_trail(store: Store, ground: Ground, entity: Entity, known_at: str = "") -> Trail:
-    """Return the trail of an entity; of one that a query folds, its events."""
-    names = ["position", "time", "recorded_at", "type", "actor", "id", "role"]
+    """Return the trail of an entity."""
+    names = ["position", "time", "recorded_at", "type", "actor", "id", "role", "changes"]
     known = known_at or ground.known_at
-    table = _own(store.audit(entity.name, known_at=known, projection=ground.projection), entity, [*names, "changes"])
-    if table.num_rows:
-        return Trail(entity, table)
-    events = store.events(entity.name, known_at=known, where="invalid IS NULL AND duplicate_of IS NULL")
-    return Trail(entity, _own(events, entity, names), stepped=False)
+    return Trail(entity, _own(store.audit(entity.name, known_at=known, projection=ground.projection), entity, names))
 
 
 def _own(relation: Relation, entity: Entity, columns: Sequence[str]) -> Any:

@@ -20,18 +20,19 @@ TEXTS = ("type", "actor", "id", "role", "changes")
 class Trail:
     """The events of an entity in fold order, as columns.
 
-    `stepped` is false where a query folds the entity: then nothing is known of what single events changed, and the
-    events are in order of arrival.
+    `stepped` is false where no event changed anything, as where a query folds the entity: then the trail does not tell.
     """
 
-    def __init__(self, entity: Entity, table: pa.Table, *, stepped: bool = True) -> None:
+    def __init__(self, entity: Entity, table: pa.Table) -> None:
         import numpy as np
+        import pyarrow.compute as pc
 
-        self.entity, self.stepped = entity, stepped
+        self.entity = entity
+        self.stepped: bool = pc.any(pc.not_equal(table["changes"], "[]")).as_py() or False
         self.positions: Numbers = table["position"].to_numpy().astype(np.int64)
         self.times, self.dated = _instants(table["time"])
         self.recorded, self.dated_records = _instants(table["recorded_at"])
-        self._texts = {name: table[name] for name in TEXTS if name in table.column_names}
+        self._texts = {name: table[name] for name in TEXTS}
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -47,8 +48,7 @@ class Trail:
 
     def text(self, name: str, row: int) -> str:
         """Return a cell of a column of text; empty where there is none."""
-        column = self._texts.get(name)
-        return "" if column is None else column[row].as_py() or ""
+        return self._texts[name][row].as_py() or ""
 
     def changes(self, row: int) -> list[Change]:
         """Return what the event of a row changed."""
@@ -71,7 +71,7 @@ class Steps:
 
         self.trail, self.clock = trail, clock
         count = len(trail)
-        by_arrival = clock == "known" or not trail.stepped
+        by_arrival = clock == "known"
         self.rows: Numbers = np.argsort(trail.positions, kind="stable") if by_arrival else np.arange(count)
         self.positions: Numbers = trail.positions[self.rows]
         self._straight = _straight(self.positions)

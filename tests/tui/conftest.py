@@ -31,6 +31,10 @@ causation = "cause"
 order = "time"
 data = "data"
 
+[projections.counted]
+entities = "sql-*"
+sql = "select entity, count(*) as seen from events group by entity"
+
 [projections.account]
 entities = "acc-*"
 [projections.account.on.Opened]
@@ -67,6 +71,10 @@ LATE = [
     event(14, "Paid", "2024-01-03T10:00:00Z", "acc-late", amount=1),
     event(15, "Limited", "2024-01-04T10:00:00Z", "acc-late", limit=9),
 ]
+QUERIED = [
+    event(31, "Paid", "2024-01-02T10:00:00Z", "sql-1", amount=1),
+    event(32, "Paid", "2024-01-01T10:00:00Z", "sql-1", amount=2),
+]
 CLOSED = [
     event(21, "Opened", "2024-01-01T10:00:00Z", "acc-closed", owner="Cy"),
     event(22, "Closed", "2024-01-02T10:00:00Z", "acc-closed"),
@@ -84,7 +92,7 @@ def make_store(folder: Path, events: list[dict[str, object]]) -> Path:
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of an account, one whose events came late, and one that was closed."""
-    return make_store(tmp_path_factory.mktemp("browsed"), [*STRAIGHT, *LATE, *CLOSED])
+    return make_store(tmp_path_factory.mktemp("browsed"), [*STRAIGHT, *LATE, *CLOSED, *QUERIED])
 
 
 HOPS = 10

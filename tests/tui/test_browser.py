@@ -132,7 +132,7 @@ def test_a_point_that_was_typed_stays_when_another_entity_is_chosen(store: Path)
     async def story() -> None:
         async with browsing(store) as hand:
             await hand.type("g", "2024-01-02")
-            await hand.press("end")
+            await hand.press("down", "down")
             assert hand.app.session.walk.entity is not None
             name = hand.app.session.walk.entity.name
             assert name == "acc-late"
@@ -272,13 +272,13 @@ def test_entities_are_filtered_ordered_and_shown_by_kind(store: Path) -> None:
     async def story() -> None:
         async with browsing(store) as hand:
             names = lambda: [hand.app.session.entities.entity(i).name for i in range(len(hand.app.session.entities))]  # noqa: E731
-            assert names() == ["acc-1", "acc-closed", "acc-late"]
+            assert names() == ["acc-1", "acc-closed", "acc-late", "sql-1"]
             await hand.type("slash", "late")
             assert names() == ["acc-late"]
-            await hand.type("slash", "*1")
+            await hand.type("slash", "a*1")
             assert names() == ["acc-1"]
             await hand.press("slash", "escape", "s")
-            assert names() == ["acc-1", "acc-late", "acc-closed"]
+            assert names() == ["acc-1", "acc-late", "acc-closed", "sql-1"]
             await hand.press("K")
             assert hand.app.session.kind == "acc"
 
@@ -419,5 +419,30 @@ def test_a_store_without_events_is_no_error(tmp_path: Path) -> None:
             await hand.type("g", "now")
             await hand.type("slash", "x")
         assert hand.app.failure is None
+
+    run(story)
+
+
+@pytest.mark.thorough
+def test_what_a_query_folds_is_marked_too(store: Path) -> None:
+    async def story() -> None:
+        async with browsing(store, "sql-1") as hand:
+            assert (hand.position, hand.state, hand.marked) == (14, {"seen": "2"}, {"seen"})
+            await hand.press("left")
+            assert (hand.position, hand.state) == (15, replayed(store, "sql-1", at="version:1"))
+            assert hand.state == {"seen": "1"}
+
+    run(story)
+
+
+@pytest.mark.thorough
+def test_what_was_recorded_later_can_be_left_out(store: Path) -> None:
+    async def story() -> None:
+        async with browsing(store, "acc-late", known_at="@10") as hand:
+            assert hand.position == 9
+            assert hand.state == replayed(store, "acc-late", known_at="@10")
+            await hand.focus("state")
+            await hand.press("y")
+            assert hand.app.copied == "esctl replay --at version:4 --known-at @10 acc-late"
 
     run(story)

@@ -38,13 +38,14 @@ def run(
         raise UsageError("browse writes nothing", "leave out -f, -o and --columns; the key y gives commands that do")
     open_ahead()
     store = open_store(shared)
-    from esctl.ask.scope.scope import find_projection
+    from esctl.ask.scope.scope import check_entities, find_projection
     from esctl.tui.session import Session
     from esctl.tui.values import Ground
 
     for text, option in ((at, "--at"), (known_at, "--known-at")):
         if text:
             store.point(text, option)
+    check_entities(store.scope(entities or ()))
     if projection:
         find_projection(store.projections, projection)
     color = diagnostics.color_wanted(shared.color or output_settings(store).get("color") or "auto", os.environ, True)

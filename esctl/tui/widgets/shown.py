@@ -138,10 +138,9 @@ class Shown(App[None]):
         session, found = self.session, self.session.entities
         source: Source = EntityRows(found, session.sort, self.zone)
         if not len(found):
-            nothing = (
-                "no entity matches" if session.all.total else "no entities yet" if session.all.whole else "asking…"
-            )
-            source = Nothing(nothing)
+            matched = session.all.total or session.ground.entities
+            why = "no entity matches" if matched else "no entities yet"
+            source = Nothing(why if session.all.whole else "asking…")
         at = found.index_of(session.walk.entity)
         self.rows("entities").show(source, 0 if at is None and not len(found) else -1 if at is None else at)
         count = f"{len(found):,}" if session.all.whole else f"{len(found):,}…"
