@@ -59,15 +59,17 @@ def clipped(parts: Iterable[Part], width: int) -> list[Part]:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return inert text in lines of at most so many cells."""
-    lines, line, size = [], "", 0
-    for character in text:
-        wide = cell_len(character)
-        if size + wide > width and line:
-            lines.append(line)
-            line, size = "", 0
-        line, size = line + character, size + wide
-    return [*lines, line]
+    """Return inert text in lines of at most so many cells, broken at a blank near the end where there is one."""
+    lines: list[str] = []
+    at, width = 0, max(width, 2)
+    while at < len(text):
+        ahead = text[at : at + width + 1]
+        line = ahead if cell_len(ahead) <= width else chop_cells(ahead, width)[0]
+        blank = line.rfind(" ", len(line) * 2 // 3) if at + len(line) < len(text) else -1
+        line = line[: blank + 1] if blank > 0 else line
+        lines.append(line)
+        at += len(line)
+    return lines or [""]
 
 
 def moment(instant: int | None, zone: tzinfo, *, short: bool = False) -> str:

@@ -67,7 +67,10 @@ class Session(Answers):
             self._shown()
         elif self.asker.busy:
             self.asker.cancel()
+            if self.walk.view is None:
+                self.walk.view = View(self.walk.spot, missing="stopped")
             self._say("stopped")
+            self._shown()
 
     def blame(self, field: str) -> None:
         """Go to the event that made a field what it is."""

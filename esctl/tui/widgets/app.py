@@ -237,7 +237,11 @@ class Browser(Shown):
             self._asked(asked, text)
 
     def _asked(self, asked: str, text: str) -> None:
-        if asked == "go":
+        if asked == "entities" and len(self.session.entities):
+            if self.rows("entities").cursor < 0:
+                self.session.choose(self.session.entities.entity(0))
+                self.show_entities()
+        elif asked == "go":
             self.session.go(text)
         elif asked in ("when", "when-all"):
             self.session.when(text, asked == "when-all")

@@ -10,11 +10,12 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.screen import ModalScreen
 
+from esctl.output.text import visible
 from esctl.tui.look import Part, plain, wrapped
 from esctl.tui.results import Results
 from esctl.tui.values import Found
 from esctl.tui.widgets.panes import ResultRows, TextRows
-from esctl.tui.widgets.rows import Bar, Nothing, Rows
+from esctl.tui.widgets.rows import MARK, Bar, Nothing, Rows
 
 KEYS = (
     ("→ ←", "the next event, the one before (also in the list of events: ↓ ↑)"),
@@ -36,6 +37,10 @@ KEYS = (
     ("mouse", "click a row, twice to enter it; click the time bar to go there"),
     ("? q", "these keys; quit"),
 )
+
+
+_LONGEST = 1_000_000
+"""Characters of one text that are shown."""
 
 
 class Lying(ModalScreen[None]):
@@ -133,12 +138,12 @@ class TextScreen(Lying):
 
     def fill(self) -> None:
         """Wrap the texts to the width there is."""
-        width = max(self.app.size.width - 8, 20)
+        width = max(self.query_one(Rows).size.width - len(MARK) - 1, 20)  # less what scrolls
         names = max(len(plain(name)) for name, _ in self._rows) if self._rows else 0
         names = min(names, width // 3)
         lines: list[Part] = []
         for name, text in self._rows:
-            for number, line in enumerate(wrapped(plain_all(text), width - names - 4)):
+            for number, line in enumerate(wrapped(plain_all(text), width - names - 2)):
                 lines.append((f"{plain(name) if not number else '':{names}}  {line}", ""))
         self.query_one(Rows).show(TextRows(lines), 0)
 
@@ -148,7 +153,6 @@ class TextScreen(Lying):
 
 
 def plain_all(text: str) -> str:
-    """Return text from a log so that no character acts, however long it is up to a million characters."""
-    from esctl.output.text import visible
-
-    return visible(text[:1_000_000])
+    """Return text from a log so that no character acts; of a very long one what is left out is told."""
+    more = f"… ({len(text) - _LONGEST:,} characters more)" if len(text) > _LONGEST else ""
+    return visible(text[:_LONGEST]) + more

@@ -154,7 +154,7 @@ class Shown(App[None]):
         self._head()
         self._state()
         if walk.steps is None:
-            asked = "asking…" if walk.entity is not None else "choose an entity"
+            asked = "asking…" if walk.entity is not None and self.session.busy else "choose an entity"
             self.rows("trail").show(Nothing(asked), -1)
             self._title("trail", "events")
         else:
