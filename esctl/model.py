@@ -138,6 +138,7 @@ class Stanza(Struct, frozen=True):
     pattern: str = ""  # of the lines of a text log: some, one a line, grok or with named groups; or a known name
     year: str = ""  # of the first record of a text log whose times have none
     tombstone: tuple[str, ...] = ()  # where one of these is null, the event is a tombstone: its type says so
+    old_times: bool = False  # its times reach far back, so that 0001-01-01 and 1970-01-01 are times as others
     numbering: int = 0  # 0: that of all sources read alike; else a position of the source that it was found to be of
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from esctl.engine import native
-from esctl.index.decode.times import read_nanos, read_times, reading_of
+from esctl.index.decode.times import read_nanos, read_times, reading_of, times_of_none
 from esctl.index.envelope.clock_changes import wall_columns
 from esctl.index.envelope.envelope_sql import listed_roles
 from esctl.index.envelope.event_places import placed
@@ -77,8 +77,10 @@ def _group_events(
     texts = found["time_text"].combine_chunks()
     reading = reading_of(group.stanza)
     times = read_times(connection, texts, group.tz, reading)
+    none = None if group.stanza.old_times else times_of_none(times)
+    times = times if none is None else pc.if_else(none, pa.scalar(None, times.type), times)
     found = found.drop_columns("time_text").append_column("event_time", times)
-    found = found.append_column("unreadable", _unreadable(connection, texts, times))
+    found = found.append_column("unreadable", _unreadable(connection, texts, times, none))
     found = found.append_column("nanos", read_nanos(connection, texts, times, reading))
     walls, seconds = wall_columns(connection, texts, times, group.tz, reading)
     found = found.append_column("wall", walls).append_column("second_pass", seconds)
@@ -117,15 +119,23 @@ def _without_crowds(found: pa.Table, invalid: pa.Array, roles: int, listed: Set[
     return found, pc.if_else(pc.and_(crowded, invalid.is_null()), told.cast(invalid.type), invalid)
 
 
-def _unreadable(connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array) -> pa.Array:
-    """Return the reason why a record is undated where it has a time that cannot be read; null where it can."""
+def _unreadable(
+    connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array, none: pa.Array | None
+) -> pa.Array:
+    """Return the reason why a record is undated where it has a time that cannot be read; null where it can.
+
+    `none`: whether it is one that stands for none.
+    """
     bad = pc.and_(texts.is_valid(), times.is_null())
     if not pc.any(bad).as_py():
         return pa.nulls(len(texts), pa.string())
-    table = pa.table({"i": pc.indices_nonzero(bad), "t": texts.filter(bad)})
+    is_none = pa.repeat(pa.scalar(False), len(texts)) if none is None else pc.fill_null(none, False)
+    table = pa.table({"i": pc.indices_nonzero(bad), "t": texts.filter(bad), "is_none": is_none.filter(bad)})
     connection.register(_UNREADABLE, table)
     try:
-        sql = f"SELECT 'unreadable time ' || to_json(left(t, 60)) AS reason FROM {_UNREADABLE} ORDER BY i"
+        shown = "to_json(left(t, 60))"
+        reason = f"CASE WHEN is_none THEN {shown} || ' stands for no time' ELSE 'unreadable time ' || {shown} END"
+        sql = f"SELECT {reason} AS reason FROM {_UNREADABLE} ORDER BY i"
         reasons = connection.sql(sql).to_arrow_table()["reason"].combine_chunks()
     finally:
         connection.unregister(_UNREADABLE)

@@ -17,7 +17,7 @@ from esctl.index.envelope.openings import find_openings, opened, with_needed
 from esctl.index.envelope.payload_keys import openings_of
 from esctl.index.envelope.presets import PRESETS
 from esctl.index.envelope.recognise import fitted
-from esctl.index.envelope.times.of_sample import Blocks, Told, told_of
+from esctl.index.envelope.times.of_sample import Blocks, Told, reaches_back, told_of
 from esctl.log.store_state import StoreState
 from esctl.model import MESSAGE, SCHEMA, Cursor, MappingConfig, Stanza
 
@@ -44,17 +44,19 @@ def stanza_of(
     """
     stanza, detection = _chosen(config, source, recorded, cursor, sample)
     if recorded is not None:
-        kept = {name: getattr(recorded, name) for name in ("time_format", "newest_first")}
+        kept = {name: getattr(recorded, name) for name in ("time_format", "newest_first", "old_times")}
         return replace(stanza, **{name: getattr(stanza, name) or value for name, value in kept.items()}), detection
-    if not stanza.time or stanza.order != "time":
+    if not stanza.time:
         return stanza, detection
+    if stanza.order != "time":
+        return replace(stanza, old_times=reaches_back(stanza, sample())), detection
     told = told_of(stanza, sample(), whole or (lambda: [sample()]))
     return _with_times(stanza, detection, told)
 
 
 def _with_times(stanza: Stanza, detection: Detection | None, told: Told) -> tuple[Stanza, Detection | None]:
     """Lay what the records tell of their times over a stanza."""
-    found = replace(stanza, newest_first=told.newest_first or stanza.newest_first)
+    found = replace(stanza, newest_first=told.newest_first or stanza.newest_first, old_times=told.old_times)
     rows = []
     if told.order:
         found = replace(found, time_format=(told.order,))

@@ -4,8 +4,8 @@
 that a user writes; `columns` reads whole columns.
 """
 
-from esctl.index.decode.times.columns import read_nanos, read_times
-from esctl.index.decode.times.epochs import BEYOND, FIRST
+from esctl.index.decode.times.columns import read_nanos, read_times, times_of_none
+from esctl.index.decode.times.epochs import BEYOND, FIRST, stands_for_none
 from esctl.index.decode.times.python import parse_instant
 from esctl.index.decode.times.reading import Reading, reading_of
 from esctl.index.decode.times.sql import time_sql, times_sql
@@ -18,6 +18,8 @@ __all__ = [
     "read_nanos",
     "read_times",
     "reading_of",
+    "stands_for_none",
     "time_sql",
+    "times_of_none",
     "times_sql",
 ]

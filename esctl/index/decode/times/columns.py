@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from esctl.index.decode.times.epochs import BEYOND, FIRST
+from esctl.index.decode.times.epochs import BEYOND, FIRST, FIRST_DAY_ENDS
 from esctl.index.decode.times.forms import Form
 from esctl.index.decode.times.python import form_of, instant_of
 from esctl.index.decode.times.reading import Reading
@@ -124,6 +124,15 @@ def _written(times: pa.Array) -> pa.Array:
         return times
     known = pc.and_(pc.greater_equal(micros, FIRST), pc.less(micros, BEYOND))
     return pc.if_else(known, times, pa.scalar(None, times.type))
+
+
+def times_of_none(times: pa.Array) -> pa.Array | None:
+    """Return which times are those that systems write that have none (`stands_for_none`); None: not one."""
+    import pyarrow.compute as pc
+
+    micros = times.cast("int64")
+    first = pc.min(micros).as_py()
+    return pc.or_(pc.equal(micros, 0), pc.less(micros, FIRST_DAY_ENDS)) if first is not None and first <= 0 else None
 
 
 def read_nanos(connection: duckdb.DuckDBPyConnection, texts: pa.Array, times: pa.Array, reading: Reading) -> pa.Array:

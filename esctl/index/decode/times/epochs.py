@@ -9,6 +9,8 @@ FIRST = -62_135_596_800 * 10**6
 BEYOND = 253_402_300_800 * 10**6
 """The end of the year 9999. What RFC 3339 cannot write is not a time."""
 
+FIRST_DAY_ENDS = FIRST + 86_400 * 10**6
+
 EPOCH = r"-?[0-9]{1,19}(?:\.[0-9]+)?"
 EPOCH_PARTS = r"^-?([0-9]+)(?:\.([0-9]+))?$"
 NANO = 10**9
@@ -78,3 +80,8 @@ def micros_of(text: str, units: tuple[Unit, ...] = UNITS) -> int | None:
     if unit is None:
         return None
     return (-((nano + unit.per - 1) // unit.per) if text.startswith("-") else nano // unit.per) - unit.start
+
+
+def stands_for_none(micros: int | None) -> bool:
+    """Return whether a time is what systems write that have none: the beginning of 1970, or of the year 1."""
+    return micros is not None and (micros == 0 or micros < FIRST_DAY_ENDS)

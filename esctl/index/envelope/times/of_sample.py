@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from esctl.index.decode.times.epochs import stands_for_none
 from esctl.index.decode.times.forms import ORDERS
 from esctl.index.decode.times.python import instant_of
 from esctl.index.decode.times.reading import Reading, reading_of
@@ -59,6 +60,7 @@ class Told(Struct, frozen=True):
     by: str = ""
     doubt: Doubt | None = None
     newest_first: bool = False
+    old_times: bool = False
 
 
 def told_of(stanza: Stanza, sample: Sequence[Any], whole: Blocks) -> Told:
@@ -72,7 +74,35 @@ def told_of(stanza: Stanza, sample: Sequence[Any], whole: Blocks) -> Told:
             order, by, doubt = *beside, None
         reading = Reading((order,), reading.zones) if order else reading
     known = stanza.newest_first
-    return Told(order, by, doubt, _runs_backwards(texts, reading) if known is None else known)
+    texts = _real(texts, reading)
+    backwards = _runs_backwards(texts, reading) if known is None else known
+    return Told(order, by, doubt, backwards, _reach_back(texts, reading))
+
+
+def reaches_back(stanza: Stanza, sample: Sequence[Any]) -> bool:
+    """Return whether a source has times so old that those which mean none elsewhere may be times."""
+    reading = reading_of(stanza)
+    return _reach_back(_real(_texts(stanza, sample), reading), reading)
+
+
+def _real(texts: Iterable[str], reading: Reading) -> list[str]:
+    """Leave out times that may stand for none."""
+    return [
+        text for text in texts if not _MAY_BE_NONE.search(text) or not stands_for_none(instant_of(text, "UTC", reading))
+    ]
+
+
+_MAY_BE_NONE = re.compile(r"1970|0001|\A0")
+
+
+def _reach_back(texts: Sequence[str], reading: Reading) -> bool:
+    """Return whether some times are none that a clock of today's computers has had."""
+    spread = texts[:: max(len(texts) // _SPREAD, 1)]
+    found = (instant_of(text, "UTC", reading) for text in spread)
+    return any(at is not None and not _YEAR_1980 <= at < _YEAR_2200 for at in found)
+
+
+_YEAR_1980, _YEAR_2200 = 315_532_800_000_000, 7_258_118_400_000_000
 
 
 def _texts(stanza: Stanza, records: Iterable[Any]) -> Iterator[str]:
