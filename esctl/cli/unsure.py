@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.errors import UsageError, shell_word
+from esctl.index.envelope.mapping import CUSTOM
 from esctl.index.envelope.toml_text import toml_string
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def _open_fields(detection: Detection, stanza: Stanza | None, is_any: bool) -> I
             yield "entity", why, detection.candidates
     elif not (stanza.entity or stanza.entities or stanza.time or is_any) and stanza.type[:1] == ("=event",):
         yield "entity", "nothing that tells of an event was recognised in its records", ()
+    elif not (stanza.entity or stanza.entities or is_any or detection.times) and stanza.name == CUSTOM:
+        yield "entity", "no field was recognised as the entity", ()
     if detection.times and not stanza.time:
         yield "time", "any of several fields could be the time", detection.times
 

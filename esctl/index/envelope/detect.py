@@ -12,7 +12,8 @@ from esctl.index.decode.encodings import EXTENDED, Opening
 from esctl.index.decode.rows import DIALECTS
 from esctl.index.decode.surrounded import alone
 from esctl.index.envelope.finding import field_names
-from esctl.index.envelope.finding.actor import tells_a_doer
+from esctl.index.envelope.finding.actor import names_one, tells_a_doer
+from esctl.index.envelope.finding.bulk import beside_actions, documents
 from esctl.index.envelope.finding.finders import FINDERS
 from esctl.index.envelope.finding.messages import body_of, tombstone_of
 from esctl.index.envelope.finding.options import Candidate, candidate, unlikeness
@@ -67,6 +68,10 @@ def detect(samples: Sequence[object], pattern: str = "") -> Detection:
     """
     if lined := recognise_lines(pattern, samples):
         return _known(lined, samples)
+    if (inner := documents(samples)) is not None:
+        found = detect(inner, pattern)
+        row = Choice("ignore_types", "bulk *", "lines that say what Elasticsearch is to do with the next")
+        return replace(found, stanza=beside_actions(found.stanza), rows=(*found.rows, row))
     openings, samples = find_openings(samples)
     known = recognise(samples)
     detection = _known(known, samples) if known else _unknown([alone(sample) for sample in samples], openings)
@@ -114,7 +119,8 @@ def _places(
             yield place, ("entity",)
     if not {"id", "type", "time"} & found:
         for key in sorted(records[0] if records else {}):
-            if all(isinstance(record.get(key), dict) for record in records):
+            # Who did it has a name and perhaps a date, and is no event.
+            if not names_one(key) and all(isinstance(record.get(key), dict) for record in records):
                 yield (key,), ()
 
 

@@ -20,7 +20,14 @@ def find_actor(search: Search) -> SampledField | None:
     ranked = _ranked(search)
     entity = search.found.get("entity")
     if entity is not None:
-        ranked = [each for each in ranked if each.values != entity.values]
+        # What is called an actor may be the thing itself, as in the events of containers: its id is that of the thing.
+        itself = {each.steps[0] for each in search.fields if len(each.steps) > 1 and each.values == entity.values}
+        ranked = [
+            each
+            for each in ranked
+            if each.values != entity.values
+            and not (each.steps[0] in itself and names_one(each.steps[0]) and determines(entity, each))
+        ]
     if entity is not None and len(ranked) > 1:
         # Who made a thing is with all of its events; who changed it is with one.
         found = [each for each in ranked if _is_of(entity, each)]
@@ -48,6 +55,11 @@ def tells_a_doer(each: SampledField) -> bool:
     """Return whether a field, or what it is in, is so named as nothing is but who did it."""
     ranks = [_word_rank(plain_name(step)) for step in each.steps]
     return any(rank is not None and rank < _SURE for rank in ranks)
+
+
+def names_one(name: str) -> bool:
+    """Return whether a field's name is one of somebody's who may have done it."""
+    return _word_rank(plain_name(name)) is not None
 
 
 _SURE = field_names.ACTOR.index("updatedby")

@@ -48,7 +48,7 @@ def _likely(search: Search, inside: Sequence[str]) -> SampledField | None:
     if found is None and "entity" not in search.doubts:
         people, tenants = _ids(field_names.PEOPLE), _ids(field_names.TENANTS)
         found = (
-            search.named(field_names.ENTITY, _accept, inside)
+            search.named(field_names.ENTITY, lambda each: _accept(each) and not _are_titles(each), inside)
             or (None if _names_others(search) else search.named(people, _repeats, search.opened))
             or _only_id(search)
             or search.named(tenants, _repeats, search.opened)
@@ -151,6 +151,12 @@ def _are_names(each: SampledField) -> bool:
     """Return whether values are names of single things, as `o-1` or `a/b`; a word alone names what a thing is."""
     few = list(each.scalars)
     return 2 * sum(bool(re.search(r"[0-9@/:.]", str(value))) for value in few) > len(few)
+
+
+def _are_titles(each: SampledField) -> bool:
+    """Return whether values are words that describe one event each, as the subject of a commit or of a mail."""
+    few = [str(value) for value in each.scalars]
+    return len(few) > 1 and each.distinct == len(each.values) and 2 * sum(" " in text for text in few) > len(few)
 
 
 def _comes_again(each: SampledField) -> bool:

@@ -21,7 +21,7 @@ TYPE = _names(
     type eventtype eventname eventkind event messagetype msgtype eventaction eventcode detailtype name action
     actionname actiontype activity activityname activitytype activitydisplayname operation operationname
     operationtype op verb evt eventtypename eventtypeid changetype exectype transactiontype trigger command
-    what topic conceptname kind category method status
+    what topic conceptname kind category method status actionid
     """
 )
 
@@ -151,7 +151,8 @@ KEYS = ("primarykey", "keyvalues", "keys", "key")
 ACTOR = _names(
     """
     actor actorid actorname actoremail performedby changedby modifiedby doneby executedby initiatedby
-    initiator whodunnit sourceuser sourceuserid sourceusername causer causerid principal principalid who
+    initiator whodunnit sourceuser sourceuserid sourceusername causer causerid principal principalid serverprincipalname
+    dbusername sessionusername accessorid who
     operator operatorid performer initiatorid executor moderator moderatorid admin adminid administrator
     useridentity actinguser actinguserid caller invoker editor trader clerk staff staffid changer by
     updatedby createdby user userid username

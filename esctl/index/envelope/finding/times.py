@@ -100,13 +100,16 @@ def _is_placed(search: Search, each: SampledField) -> bool:
 
 
 def _deep_time(search: Search) -> SampledField | None:
-    """Choose the only time that is so named and stands in another object."""
+    """Choose the time that is so named and stands in another object; open where several tell other times."""
     found = [
         each
         for each in search.fields
         if len(each.steps) > 1 and each.name in field_names.TIME and search.free(each) and is_time(each)
     ]
-    if len(found) != 1 or plain_name(found[0].steps[0]) in field_names.DATA:
+    found = [each for each in found if plain_name(each.steps[0]) not in field_names.DATA]
+    if not found or any(differ(found[0], other) for other in found[1:]):
+        if found:
+            search.doubt("time", "any of these may be when it happened", found)
         return None
     search.why, search.sure = f"named {found[0].text!r}, {describe(found[0])}", LIKELY
     return found[0]
