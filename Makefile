@@ -106,7 +106,7 @@ build/interop: tests/interop/go/main.go tests/interop/go/go.mod tests/interop/go
 	@mkdir -p build
 	cd tests/interop/go && go build -o ../../../build/interop .
 
-build/kafka: tests/interop/kafka/main.go tests/interop/kafka/go.mod tests/interop/kafka/go.sum
+build/kafka: tests/interop/kafka/main.go tests/interop/kafka/certificate.go tests/interop/kafka/go.mod tests/interop/kafka/go.sum
 	@mkdir -p build
 	cd tests/interop/kafka && go build -o ../../../build/kafka .
 

@@ -51,14 +51,21 @@ sasl.mechanism.inter.broker.protocol=PLAIN
 listener.name.clients.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
 username="{name}" password="{password}" user_{name}="{password}";
 """
+_OAUTH = """\
+sasl.enabled.mechanisms=OAUTHBEARER
+sasl.mechanism.inter.broker.protocol=OAUTHBEARER
+listener.name.clients.oauthbearer.sasl.jaas.config=\
+org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";
+"""
+"""Tokens that nobody has signed, as the broker takes them where it is told of no one who signs."""
 
 
 class Apache(Broker):
     """A node of Apache Kafka in a process of its own; its topics outlive a kill."""
 
-    def __init__(self, folder: Path | None = None, user: str = "") -> None:
+    def __init__(self, folder: Path | None = None, user: str = "", mechanism: str = "PLAIN") -> None:
         self._own = Path(tempfile.mkdtemp(prefix="esctl-kafka-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
-        self._user, self._node = user, None
+        self._user, self._mechanism, self._authority, self._node = user, mechanism, None, None
         self._registry = subprocess.Popen([str(BINARY)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.registry = json.loads(cast(IO[str], self._registry.stdout).readline())["registry"]
         port, controller = free_ports(2)
@@ -68,10 +75,20 @@ class Apache(Broker):
             port=port, controller=controller, folder=self._own, protocol="SASL_PLAINTEXT" if user else "PLAINTEXT"
         )
         self._file = self._own / "server.properties"
-        self._file.write_text(text + (_SASL.format(name=name, password=password) if user else ""))
+        sasl = _OAUTH if mechanism == "OAUTHBEARER" else _SASL.format(name=name, password=password)
+        self._file.write_text(text + (sasl if user else ""))
         tool = [*self._java(), "kafka.tools.StorageTool", "format", "-t", "esctl-tests", "-c", self._file]
         subprocess.run([*map(str, tool)], check=True, capture_output=True, timeout=_SECONDS)
         self.start()
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Return what a client has to know."""
+        if self._mechanism != "OAUTHBEARER":
+            return super().settings
+        own = {"enable.sasl.oauthbearer.unsecure.jwt": "true", "sasl.oauthbearer.config": "principal=" + self._user}
+        kept = {name: text for name, text in super().settings.items() if name != "sasl.password"}
+        return {**{name: text for name, text in kept.items() if name != "sasl.username"}, **own}
 
     def _java(self) -> list[str]:
         return ["java", *_JAVA, "-cp", f"{JARS}/*"]

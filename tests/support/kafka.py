@@ -42,9 +42,12 @@ class Broker:
             return object.__new__(Apache)
         return object.__new__(cls)
 
-    def __init__(self, folder: Path | None = None, user: str = "") -> None:
-        self._arguments = [*(["-data", str(folder)] if folder else []), *(["-user", user] if user else [])]
-        self._user = user
+    def __init__(
+        self, folder: Path | None = None, user: str = "", mechanism: str = "PLAIN", authority: Path | None = None
+    ) -> None:
+        given = {"-data": folder, "-user": user, "-mechanism": mechanism, "-tls": authority}
+        self._arguments = [text for name, value in given.items() if value for text in (name, str(value))]
+        self._user, self._mechanism, self._authority = user, mechanism, authority
         self.address = ""
         self.start()
 
@@ -85,8 +88,10 @@ class Broker:
     def settings(self) -> dict[str, str]:
         """Return what a client has to know."""
         name, _, password = self._user.partition(":")
-        sasl = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN"}
-        known = {**sasl, "sasl.username": name, "sasl.password": password} if name else {}
+        wrapped = "SSL" if self._authority else "PLAINTEXT"
+        sasl = {"security.protocol": f"SASL_{wrapped}", "sasl.mechanism": self._mechanism}
+        known = {**sasl, "sasl.username": name, "sasl.password": password} if name else {"security.protocol": wrapped}
+        known |= {"ssl.ca.location": str(self._authority)} if self._authority else {}
         return {"bootstrap.servers": self.address, "enable.metrics.push": "false", "log_level": "0", **known}
 
     def url(self, topic: str) -> str:
@@ -145,6 +150,10 @@ class Broker:
         if end != "open":
             getattr(producer, f"{end}_transaction")(_SECONDS)
         return producer
+
+
+class Fake(Broker):
+    """The broker that `make interop` builds, also where Apache Kafka is to be tried."""
 
 
 def send(producer: Any, topic: str, records: Iterable[Record | bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.sources.kafka.test_reading import event
 from tests.support.cli_harness import Done, esctl
-from tests.support.kafka import Broker, needs_broker
+from tests.support.kafka import Broker, Fake, needs_broker
 
 pytestmark = needs_broker
 USER, PASSWORD = "auditor", "hunter2-hunter2"
@@ -73,3 +74,43 @@ def test_a_user_in_a_url_is_refused_without_it(tmp_path: Path) -> None:
     done = esctl("ingest", f"kafka://me:{PASSWORD}@127.0.0.1:1/t", "--debug", cwd=tmp_path)
     assert done.code == 2
     assert PASSWORD not in said(done)
+
+
+@pytest.mark.parametrize("mechanism", ["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+def test_topics_are_read_through_tls(tmp_path: Path, mechanism: str) -> None:
+    authority = tmp_path / "ca.pem"
+    user = f"{USER}:{PASSWORD}" if mechanism else ""
+    broker = Fake(user=user, mechanism=mechanism or "PLAIN", authority=authority)
+    try:
+        topic = broker.topic()
+        broker.produce(topic, [event(i) for i in range(3)])
+        own = {name: text for name, text in broker.settings.items() if name.startswith(("s", "ssl"))}
+        (tmp_path / "client.properties").write_text("".join(f"{name}={text}\n" for name, text in own.items()))
+        done = esctl("ingest", broker.url(topic), "-F", "client.properties", "-f", "json", cwd=tmp_path)
+        assert (done.code, done.rows[0]["new"]) == (0, 3), done.err
+        told = done.err
+        refusals = (("-X", "ssl.ca.location="), ("-X", "security.protocol=PLAINTEXT"))  # not trusted; not spoken
+        for others in () if mechanism else refusals:
+            done = esctl("ingest", broker.url(topic), "-F", "client.properties", *others, cwd=tmp_path)
+            assert (done.code, "no broker answers" in done.err) == (3, True), done.err
+            told += done.err
+        assert PASSWORD not in told
+        assert PASSWORD.encode() not in everything(tmp_path)
+    finally:
+        broker.stop()
+
+
+@pytest.mark.skipif(os.environ.get("ESCTL_BROKER") != "apache", reason="only Apache Kafka takes OAuth: make live")
+def test_topics_are_read_with_tokens(tmp_path: Path) -> None:
+    from tests.support.apache import Apache
+
+    broker = Apache(user=USER, mechanism="OAUTHBEARER")
+    try:
+        topic = broker.topic()
+        broker.produce(topic, [event(i) for i in range(3)])
+        own = {name: text for name, text in broker.settings.items() if "sasl" in name or "security" in name}
+        (tmp_path / "client.properties").write_text("".join(f"{name}={text}\n" for name, text in own.items()))
+        done = esctl("ingest", broker.url(topic), "-F", "client.properties", "-f", "json", cwd=tmp_path)
+        assert (done.code, done.rows[0]["new"]) == (0, 3), done.err
+    finally:
+        broker.stop()
