@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
@@ -40,6 +42,7 @@ class Questions:
         self._opening = opening
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
+        self._scratch = ""  # temporary files of the process, which has no time to remove them
         self._turn = threading.Lock()
         self._late = False
 
@@ -84,6 +87,7 @@ class Questions:
         if process is None:
             return
         process.wait()
+        shutil.rmtree(self._scratch, ignore_errors=True)
         for stream in (process.stdin, process.stdout):
             with suppress(OSError):
                 if stream is not None:
@@ -91,12 +95,13 @@ class Questions:
 
     def _begin(self) -> subprocess.Popen[bytes]:
         here = str(Path(esctl.__file__).parent.parent)
+        self._scratch = tempfile.mkdtemp(prefix="esctl-mcp-")
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "esctl.assistants.worker"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": here},
-            start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
+            env={**os.environ, "PYTHONPATH": here, "TMPDIR": self._scratch},
         )  # fmt: skip
-        _exchanged(self._process, to_builtins(self._opening))
+        _exchanged(self._process, {**to_builtins(self._opening), "scratch": self._scratch})
         return self._process
 
 

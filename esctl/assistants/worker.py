@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -33,17 +34,21 @@ def main() -> None:
     replies.write(b"\n")
     replies.flush()
     lines: SimpleQueue[bytes] = SimpleQueue()
-    threading.Thread(target=_listen, args=(requests, lines), daemon=True).start()
+    threading.Thread(target=_listen, args=(requests, lines, opening["scratch"]), daemon=True).start()
     store = None
     while True:
         told, store = _answered(store, opening, json.loads(lines.get()))
         _reply(replies, told)
 
 
-def _listen(requests: BinaryIO, lines: SimpleQueue[bytes]) -> None:
-    """Hand questions on; where nobody is there any more who could ask, end this process whatever it does."""
+def _listen(requests: BinaryIO, lines: SimpleQueue[bytes], scratch: str) -> None:
+    """Hand questions on; where nobody is there any more who could ask, end this process whatever it does.
+
+    `scratch`: the folder that was made for its temporary files.
+    """
     for line in requests:
         lines.put(line)
+    shutil.rmtree(scratch, ignore_errors=True)
     if os.getpgrp() == os.getpid():  # with what it started
         os.killpg(os.getpid(), signal.SIGKILL)
     os._exit(0)

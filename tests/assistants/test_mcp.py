@@ -250,8 +250,10 @@ def test_a_question_that_never_ends_is_ended(endless: Path) -> None:
         assert "no answer in 0.1 seconds" in told.texts[0]
         questions._seconds = 60
         assert not questions.ask("types", {}).failed
+        assert Path(questions._scratch).exists()
     finally:
         questions.close()
+    assert not Path(questions._scratch).exists()
 
 
 def test_a_process_that_nobody_asks_any_more_ends_whatever_it_does(endless: Path) -> None:
@@ -264,6 +266,7 @@ def test_a_process_that_nobody_asks_any_more_ends_whatever_it_does(endless: Path
         assert process.stdin is not None
         process.stdin.close()
         process.wait(timeout=60)
+        assert not Path(questions._scratch).exists()
     finally:
         questions.close()
 
