@@ -18,7 +18,9 @@ from esctl import Store
 from esctl.api.states import SeriesRelation
 from esctl.errors import UsageError
 from esctl.output.charts import points
-from esctl.output.charts.terminal import _across, _up
+from esctl.output.charts.points import Lines, Point
+from esctl.output.charts.spec import Words, chart
+from esctl.output.charts.terminal import _across, _up, runs
 from tests.support.cli_harness import good, plain_event, refused, write_lines
 
 WIDE = "12345678901234567890.12345"
@@ -155,6 +157,14 @@ def test_the_axis_of_values_begins_below_the_least_and_goes_in_whole_steps(
     assert (low, rise) == (pytest.approx(begin), pytest.approx(step))
     assert 2 <= rows <= 16
     assert all(low <= height < low + rise * rows for height in heights)
+
+
+def test_no_line_leads_over_a_gap() -> None:
+    heights = [None, 1.0, 2.0, None, 3.0, None]
+    drawn = [Point(START + timedelta(days=n), "", "", height) for n, height in enumerate(heights)]
+    assert [(len(times), values) for times, values in runs(drawn)] == [(2, [1.0, 2.0]), (1, [3.0])]
+    chart_ = chart(Lines((("", tuple(drawn)),), False), Words("t", "v"))
+    assert [each["height"] for each in chart_["vconcat"][0]["data"]["values"]] == heights
 
 
 def test_nothing_is_drawn_of_no_values(folder: Path) -> None:

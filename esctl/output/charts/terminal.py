@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
 
 from esctl.errors import UsageError
 from esctl.model import Answer
-from esctl.output.charts.points import read_lines
+from esctl.output.charts.points import Point, read_lines
 from esctl.output.text import visible
 
 _COLORS = ("cyan", "yellow", "magenta", "green", "red", "blue", "white", "black")
@@ -48,12 +49,24 @@ def plot(answer: Answer, label: str, width: int, height: int, tz: str, *, color:
     figure.set_y_limits(low, low + rise * figure.height)
     figure.register_label_formatter(float, _number)
     figure.register_label_formatter(datetime, lambda time, chars, delta, left=False: _time(time, step).ljust(chars))
+    legend = []
     for (name, points), shade in zip(lines.groups, _COLORS, strict=False):
         # Without colours the lines are told apart by the first letters of the alphabet.
         marker = chr(ord("a") + _COLORS.index(shade)) if len(lines.groups) > 1 and not color else None
-        drawn = [(point.time, point.height) for point in points if point.height is not None]
-        figure.plot(*zip(*drawn, strict=True), lc=shade if color else None, marker=marker, label=name)
-    return f"{figure.show(legend=len(lines.groups) > 1)}\n"
+        for times, heights in runs(points):
+            figure.plot(times, heights, lc=shade if color else None, marker=marker)
+        line = f"\u2824{marker or ''}\u2824 {name}"
+        legend.append(plotille.color(line, fg=shade, mode="names", no_color=not color))
+    told = "\n".join(["", "Legend:", "-------", *legend, ""]) if len(legend) > 1 else ""
+    return f"{figure.show()}\n{told}"
+
+
+def runs(points: Sequence[Point]) -> Iterator[tuple[list[datetime], list[float]]]:
+    """Yield the times and heights of points that follow one another without a gap."""
+    for is_there, found in groupby(points, lambda point: point.height is not None):
+        if is_there:
+            run = [(point.time, point.height) for point in found if point.height is not None]
+            yield [time for time, _ in run], [height for _, height in run]
 
 
 def _across(times: Sequence[datetime], most: int) -> tuple[timedelta, int]:
