@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import effort
+from tests.support import effort, scratch
 
 effort.load_profile()
+scratch.use_memory()
 
 if os.environ.get("ESCTL_COMPACT") == "always":
     from tests.support.compacting import install

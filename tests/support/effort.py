@@ -26,7 +26,7 @@ SEED = int(os.environ.setdefault("ESCTL_SEED", str(secrets.randbits(32)))) if AL
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much]
 _SAME = settings(deadline=None, database=None, suppress_health_check=_SLOW)
-settings.register_profile("fast", _SAME, derandomize=True, max_examples=60)
+settings.register_profile("fast", _SAME, derandomize=True, max_examples=40)
 settings.register_profile("thorough", _SAME, derandomize=False)
 PHASES = (Phase.generate, Phase.shrink) if ALL else (Phase.generate,)
 """For properties that are slow to try: what fails in every run need not be made small in each."""
@@ -48,8 +48,8 @@ def examples(count: int, few: int) -> int:
 
 
 def share(count: int) -> int:
-    """Return how many of so many examples of a property to draw: rather more than half, or all."""
-    return count if ALL else -(-count * 11 // 20)
+    """Return how many of so many examples of a property to draw: two in five, or all."""
+    return count if ALL else -(-count * 2 // 5)
 
 
 def some(each: Sequence[T], most: int) -> Sequence[T]:
