@@ -48,7 +48,7 @@ demo-live: $(VENV)/.dev
 
 native: $(VENV)/.native
 
-NATIVE = native/Cargo.toml native/Cargo.lock native/pyproject.toml $(wildcard native/src/*.rs native/core/src/*.rs) native/core/Cargo.toml
+NATIVE = $(wildcard native/*.toml native/Cargo.lock native/core/Cargo.toml native/src/*.rs native/core/src/*.rs native/core/src/*/*.rs)
 
 build/native/.built: $(NATIVE) .ci/native
 	@sh .ci/native
@@ -141,6 +141,9 @@ reliability: $(VENV)/.dev
 mutants: $(VENV)/.dev
 	$(PYTHON) -m reliability.mutants $(or $(N),100) $(or $(SEED),1) $(PART)
 	$(PYTHON) -m reliability.report
+
+wheels: $(VENV)/.dev
+	@sh .ci/wheels
 
 dist: $(VENV)/.dev
 	$(PYTHON) -m build --outdir dist

@@ -117,3 +117,17 @@ def test_the_sdist_holds_what_the_make_commands_need(built: Path) -> None:
     }
     assert needed <= names
     assert not {name for name in names if name.startswith((".venv", "build/", ".git/"))}
+
+
+def test_the_licences_of_the_native_core_are_told() -> None:
+    native = ROOT / "native"
+    locked = tomllib.loads((native / "Cargo.lock").read_text(encoding="utf-8"))["package"]
+    told = re.findall(r"^\| ([a-z][a-z0-9_-]*) \|", (native / "LICENSES.md").read_text(encoding="utf-8"), re.MULTILINE)
+    crates = sorted({package["name"] for package in locked if not package["name"].startswith("esctl-")})
+    assert [name for name in told if name != "crate"] == crates
+
+
+def test_the_native_core_is_of_the_same_version() -> None:
+    workspace = tomllib.loads((ROOT / "native" / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]
+    assert workspace["package"]["version"] == esctl.__version__
+    assert PROJECT["optional-dependencies"]["native"] == [f"esctl-native=={esctl.__version__}"]

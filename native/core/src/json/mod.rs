@@ -7,7 +7,7 @@ mod read;
 mod write;
 
 use crate::columns::{Contents, Misfit};
-pub use check::is_plain;
+pub use check::{Keys, is_plain};
 pub use examine::{Examined, examine};
 pub use numbers::{canonical_number, needs_mark};
 pub use read::{Column, KINDS, Places, Read, read};
@@ -31,7 +31,7 @@ pub struct Judged {
 /// Judge texts, null ones aside; they are UTF-8, without blanks around them.
 pub fn judge(texts: &Contents) -> Result<Judged, Misfit> {
     let mut judged = Judged { bounds: vec![0], ..Judged::default() };
-    let mut keys = check::Keys::default();
+    let mut keys = Keys::default();
     for row in 0..texts.len() {
         let Some(bytes) = texts.get(row)? else {
             continue;
