@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from esctl.ask.scope.bounds import is_glob, matches
+from esctl.engine.quoting import literal
 from esctl.errors import shell_word
 from esctl.output.text import visible
-from esctl.tui.values import Entity, Ground, Spot
+from esctl.tui.values import Entity, Ground, Sort, Spot
 
 
 def word(text: str) -> str:
@@ -28,9 +30,20 @@ class Lines:
     def __init__(self, options: Sequence[str], ground: Ground) -> None:
         self._options, self._ground = tuple(options), ground
 
-    def entities(self, names: Sequence[str]) -> str:
-        """Write the command of the list of entities."""
-        return self._line("entities", [], {"--known-at": self._ground.known_at}, names, folded=False)
+    def entities(self, text: str = "", kind: str = "", sort: Sort = "name") -> str:
+        """Write the command of the list of entities: of some, by the SQL that selects and orders them."""
+        names, known = self._ground.entities, {"--known-at": self._ground.known_at}
+        if not (text or kind or sort != "name"):
+            return self._line("entities", [], {**known}, names, folded=False)
+        tests = [f"({' OR '.join(matches('entity', name) for name in names)})"] if names else []
+        if text:
+            tests.append(matches("entity", text) if is_glob(text) else f"contains(entity, {literal(text)})")
+        tests += [f"kind = {literal(kind)}"] if kind else []
+        where = f" WHERE {' AND '.join(tests)}" if tests else ""
+        first = f"{sort} DESC NULLS LAST, " if sort != "name" else ""
+        return self._line(
+            "sql", [f"SELECT * FROM entities{where} ORDER BY {first}kind, entity"], {**known}, folded=False
+        )
 
     def replay(self, entity: Entity, spot: Spot) -> str:
         """Write the command of a state."""

@@ -269,6 +269,8 @@ def test_when_and_trace_list_events_to_go_to(store: Path) -> None:
 
 @pytest.mark.thorough
 def test_entities_are_filtered_ordered_and_shown_by_kind(store: Path) -> None:
+    copied: list[tuple[str, list[str]]] = []
+
     async def story() -> None:
         async with browsing(store) as hand:
             names = lambda: [hand.app.session.entities.entity(i).name for i in range(len(hand.app.session.entities))]  # noqa: E731
@@ -281,8 +283,19 @@ def test_entities_are_filtered_ordered_and_shown_by_kind(store: Path) -> None:
             assert names() == ["acc-1", "acc-late", "acc-closed", "sql-1"]
             await hand.press("K")
             assert hand.app.session.kind == "acc"
+            await hand.type("slash", "acc-*")
+            await hand.press("y")
+            copied.append((hand.app.copied, names()))
+            while hand.app.session.kind:
+                await hand.press("K")
+            await hand.press("y")
+            copied.append((hand.app.copied, names()))
 
     run(story)
+    assert [names for _, names in copied] == [["acc-1"], ["acc-1", "acc-late", "acc-closed"]]
+    for line, names in copied:
+        done = esctl(*shlex.split(line)[1:], "-f", "jsonl", cwd=store.parent)
+        assert [row["entity"] for row in done.rows] == names, done.err
 
 
 @pytest.mark.thorough

@@ -188,9 +188,9 @@ class Browser(Shown):
     def command(self) -> str:
         """Return the command line of the pane that has the focus."""
         session, walk = self.session, self.session.walk
-        if walk.entity is None or (self.pane() == "entities" and session.text):
-            names = [session.text if "*" in session.text or "?" in session.text else f"*{session.text}*"]
-            return session.lines.entities(names if session.text else session.ground.entities)
+        listed = session.text or session.kind or session.sort != "name"
+        if walk.entity is None or (self.pane() == "entities" and listed):
+            return session.lines.entities(session.text, session.kind, session.sort)
         if walk.differences is not None:
             return session.lines.diff(walk.entity, *walk.marks)
         if self.pane() == "trail":
