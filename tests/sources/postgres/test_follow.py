@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from reliability.report import keep
 from tests.support import effort
 from tests.support.cli_harness import ESCTL, good, surroundings
-from tests.support.pg_workload import Work, assert_states_are_the_tables, kept, told, url, working
+from tests.support.pg_workload import TABLES, Work, assert_states_are_the_tables, kept, told, url, working
 from tests.support.postgres import LOGICAL, Server, running, why_not
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "there is one")
@@ -80,7 +82,7 @@ def test_killed_while_following(work: Work, tmp_path: Path) -> None:
     good("ingest", url(work.server), "--create", "--snapshot", "--quiet", cwd=tmp_path)
     chance = random.Random(5)
     follow = [*ESCTL, "ingest", url(work.server), "--follow", "--commit-every", "20ms", "--quiet"]
-    killed = 0
+    killed, started = 0, time.monotonic()
     while killed < KILLS:
         process = subprocess.Popen(follow, cwd=tmp_path, env=surroundings(), stdout=-3, stderr=subprocess.PIPE)
         until = time.monotonic() + chance.uniform(0.3, 3)
@@ -97,3 +99,10 @@ def test_killed_while_following(work: Work, tmp_path: Path) -> None:
     assert found == expected[len(expected) - len(found) :]
     assert len(found) > 100
     good("verify", cwd=tmp_path)
+    if effort.ALL:
+        line = (
+            f"A follower was killed **{killed}** times while {len(expected):,} changes were made; each change is there "
+            f"once, in the order of the server's log, and the states are the {len(TABLES)} tables."
+        )
+        command = "ESCTL_TESTS=all pytest tests/sources/postgres/test_follow.py -k killed"
+        keep("followed", command, time.monotonic() - started, textwrap.wrap(line, 100), [], {})
