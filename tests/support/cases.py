@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-CASES = Path(__file__).resolve().parents[3] / "shared" / "real" / "cases"
+_BESIDE = Path(__file__).resolve().parents[3] / "shared" / "real"
+CASES = Path(os.environ.get("ESCTL_REAL_LOGS") or _BESIDE) / "cases"
 
 
 def case(number: str, folder: Path) -> list[str]:
     """Copy the input files of a case into a folder; gives their names. Skips the test where the case is absent."""
     found = sorted(CASES.glob(f"{number}-*")) if CASES.is_dir() else []
     if not found:
-        pytest.skip(f"case {number} is not beside this repository")
+        pytest.skip(f"case {number} is not among the real logs")
     names = []
     for path in sorted(found[0].iterdir()):
         if path.name != "case.md":
