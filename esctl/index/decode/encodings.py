@@ -10,7 +10,7 @@ WHOLE = (EXTENDED, *DIALECTS)
 """The encodings of whole records; besides that one, those of databases' change logs."""
 PAIRS = "pairs"
 """The encoding of a list of pairs (`{"key": k, "value": v}`, `{"name": n, "value": v}`) that is opened as an object."""
-ENCODINGS = ("json", "hex", "base64", "gzip", "hstore", "yaml", PAIRS, "text", *WHOLE)
+ENCODINGS = ("json", "hex", "base64", "gzip", "hstore", "yaml", "struct", PAIRS, "text", *WHOLE)
 """What a text may hold; `text` leaves it as it is."""
 
 Path = tuple[str | int, ...]

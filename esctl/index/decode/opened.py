@@ -119,6 +119,10 @@ def _open(
             from esctl.index.decode.ruby_yaml import yaml_json
 
             raws = pa.array([yaml_json(raw) for raw in raws.to_pylist()], pa.binary())
+        elif encoding == "struct":
+            from esctl.index.decode.structs import struct_json
+
+            raws = pa.array([struct_json(raw) for raw in raws.to_pylist()], pa.binary())
         inner = judge(raws, _JSON, connection)
         opened = pa.table({"row": found["row"], "v": inner.text, "vm": inner.marked})
         connection.register(_OPENED, opened.filter(pc.is_valid(opened["v"])))
@@ -152,7 +156,7 @@ def _texts_sql(path: Path, encoding: str) -> str:
 
 
 def _bytes_sql(encoding: str) -> str:
-    if encoding in ("json", "yaml"):
+    if encoding in ("json", "yaml", "struct"):
         return "encode(s)"
     if encoding == "hstore":
         return _HSTORE

@@ -41,6 +41,7 @@ _ENCODED = {
     "hex": "JSON as hexadecimal digits",
     "base64": "JSON as base64",
     "gzip": "JSON, compressed",
+    "struct": "a row in a text, as Athena prints it",
     EXTENDED: "MongoDB's extended JSON",
 }
 

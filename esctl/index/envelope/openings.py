@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from esctl.index.decode.encodings import EXTENDED, WHOLE, Opening
 from esctl.index.decode.rows import DIALECTS
+from esctl.index.decode.structs import struct_json
 from esctl.index.envelope.envelope_sql import mapped_paths, record_path
 from esctl.index.envelope.finding import field_names
 from esctl.index.envelope.finding.sampled_fields import plain_name
@@ -31,6 +32,7 @@ _NOTHING = ("", "null")
 _PAYLOADS = {*field_names.DATA, *field_names.META, *field_names.CARRIERS}
 
 _JSON_START = re.compile(r'\s*[{["]')
+_STRUCT_START = re.compile(r"\[?\{[A-Za-z_][A-Za-z0-9_.$]*=")
 _HEX_START = re.compile(r"(?:\\x|0x)?(?:7b|5b)", re.IGNORECASE)
 _GZIP_START = re.compile(r"(?:\\x|0x)?1f8b08|H4sI|(?:\\x|0x)?78(?:01|5e|9c|da)|eJ|eN", re.IGNORECASE)
 _BASE64_START = re.compile(r"ey|ew|W[19ywk3]|e3|e[01]")
@@ -221,9 +223,16 @@ def _unzipped(text: str) -> object:
     return _text_of(found if stream.eof else None)
 
 
-_STARTS = (("json", _JSON_START), ("hex", _HEX_START), ("gzip", _GZIP_START), ("base64", _BASE64_START))
+_STARTS = (
+    ("json", _JSON_START),
+    ("struct", _STRUCT_START),
+    ("hex", _HEX_START),
+    ("gzip", _GZIP_START),
+    ("base64", _BASE64_START),
+)
 _DECODERS: dict[str, Callable[[str], object]] = {
     "json": _json,
+    "struct": lambda text: _text_of(struct_json(text.encode(errors="replace"))),
     "hex": lambda text: _text_of(_unhexed(text)),
     "base64": lambda text: _text_of(_unbased(text)),
     "gzip": _unzipped,
