@@ -185,6 +185,8 @@ def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
 
     if isinstance(column, pa.Array):
         return column
+    if column.num_chunks == 1:
+        return column.chunk(0)  # concatenated, it would be copied
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 

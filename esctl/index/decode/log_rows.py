@@ -248,6 +248,8 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
     """Return a column as one array, which may be none."""
     import pyarrow as pa
 
+    if column.num_chunks == 1:
+        return column.chunk(0)  # concatenated, it would be copied
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 

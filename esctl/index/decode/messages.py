@@ -176,4 +176,6 @@ _OTHERS = {
 def _one(column: pa.ChunkedArray) -> pa.Array:
     import pyarrow as pa
 
+    if column.num_chunks == 1:
+        return column.chunk(0)  # concatenated, it would be copied
     return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

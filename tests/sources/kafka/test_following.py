@@ -14,8 +14,9 @@ import pytest
 
 from esctl.log.commits import open_log
 from esctl.log.reader import read_table
-from esctl.model import KafkaCursor
-from tests.sources.kafka.test_reading import event
+from esctl.model import Cursor, KafkaCursor
+from esctl.sources.kafka import assigned
+from tests.sources.kafka.test_reading import event, live
 from tests.support.cli_harness import ESCTL, ROOT, esctl
 from tests.support.kafka import Broker, Record, needs_broker
 
@@ -153,3 +154,20 @@ def test_killed_anywhere_it_goes_on_right_after(broker: Broker, follow: Callable
     done = esctl("--store", str(run.store), "ingest", broker.url(topic), cwd=run.store.parent)
     assert done.code == 0, done.err
     assert sorted(run.offsets) == sorted((f"kafka:esctl-tests/{topic}/{i % 2}", i // 2) for i in range(200))
+
+
+def test_records_that_never_cease_are_handed_on(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    topic = broker.topic()
+    broker.produce(topic, events(0, 50))
+    monkeypatch.setattr(assigned, "MOST", 2)  # so there are always more
+    (source,) = live(broker, topic).followed()
+    known: dict[str, Cursor] = {}
+    found = []
+    while len(found) < 50:
+        before = len(found)
+        for delivery in source.poll(known, 1 << 30):
+            known[delivery.source] = delivery.cursor
+            found += delivery.batch["offset"].to_pylist()
+        assert len(found) - before <= 16
+    source.close()
+    assert found == list(range(50))
