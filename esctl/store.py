@@ -18,8 +18,6 @@ from esctl.owners import own_rights, require_own_store
 from esctl.timespec import bound_name, parse_as_of, written
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import duckdb
 
     from esctl.ask.scope.filters import Filters
@@ -51,9 +49,7 @@ class OpenStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -62,8 +58,8 @@ class OpenStore:
     def close(self) -> None:
         """End the session and remove its temporary files; what was asked and not yet read cannot be read any more."""
         self._closed = True
-        if "session" in self.__dict__:
-            self.__dict__.pop("session").close()
+        if session := self.__dict__.pop("session", None):
+            session.close()
 
     @classmethod
     def open(
@@ -293,13 +289,14 @@ class OpenStore:
         projections = self.projections if projection_file is None else projections_of(config)
         scope = Scope(
             self.session, self.view, projections, projection, tuple(entities), known, self.tz, config.path,
-            shelf=None if self.snapshots == "off" else self.shelf, records=self.snapshot, mapping=self.mapping,
+            shelf=None if self.snapshots == "off" else self.shelf,
+            records=self.snapshot, mapping=self.mapping, bound_to=self.basis,
         )  # fmt: skip
-        if not without:
-            return scope
-        from esctl.ask.scope.what_if import supposed
+        if without:
+            from esctl.ask.scope.what_if import supposed
 
-        return supposed(scope, several(without))
+            return supposed(scope, several(without))
+        return scope
 
     def basis_of(self, scope: Scope, points: Sequence[AsOf | None] = ()) -> Basis:
         """Return the basis of an answer over a scope, within the bounds at some points.

@@ -33,6 +33,13 @@ class Relation(Struct, frozen=True):
     points: tuple[AsOf | None, ...] = ()  # the other points that were asked for
     tells_findings: ClassVar[bool] = True  # in its notes, those in its scope
 
+    def __post_init__(self) -> None:
+        """Raise UsageError where an answer that is bound to a basis has other rules, or supposes other things."""
+        if self.scope is not None and self.scope.bound_to is not None and self.basis is not None:
+            from esctl.ask.scope.basis import check_projection
+
+            check_projection(self.scope.bound_to, self.basis)
+
     def rows(self) -> list[dict[str, Any]]:
         """Return the answer as the dicts that `-f json` prints, numbers with a fraction as Decimal.
 

@@ -78,6 +78,19 @@ def test_an_answer_tells_its_basis_and_notes_as_the_command_does(store: Store, s
     assert store.verify().basis is None
 
 
+def test_an_answer_that_is_bound_to_a_basis_rests_on_it(store: Store) -> None:
+    basis = store.replay("sensor-*", at="2024-02-01", projection="sensor").basis
+    assert basis is not None
+    with store.on_basis(basis) as bound:
+        assert bound.replay("sensor-*", projection="sensor").basis == basis
+        with pytest.raises(UsageError, match="the basis has the projections"):
+            bound.replay("sensor-*")
+        with pytest.raises(UsageError, match="supposes other events away"):
+            bound.replay("sensor-*", projection="sensor", without="@1")
+        with pytest.raises(UsageError, match="the basis has 2024-02-01"):
+            bound.replay("sensor-*", projection="sensor", at="2024-02-02")
+
+
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     folder = tmp_path_factory.mktemp("hostile")

@@ -21,7 +21,7 @@ from esctl.index.envelope.paths import format_path
 from esctl.index.files.manifest import PayloadPath
 from esctl.index.pruning import ALWAYS, Test, any_of
 from esctl.index.scan import FOLDABLE, IndexView, Read
-from esctl.model import AsOf, MappingConfig
+from esctl.model import AsOf, Basis, MappingConfig
 from esctl.projection.expressions import Expression
 from esctl.projection.fold import MOST_FIELDS, Keys, Plan, guard_sql, plan
 from esctl.projection.reads import Measured, Reads, measure, nested_types
@@ -60,6 +60,7 @@ class Scope(Struct, frozen=True):
     shelf: Shelf | None = None  # the snapshots that may be used
     records: StoreState | None = None  # the evidence, for what is asked of records as they came
     mapping: MappingConfig | None = None  # that the records are read under
+    bound_to: Basis | None = None  # that the answer must rest on
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
