@@ -54,3 +54,16 @@ def test_lines_of_a_bulk_request_are_no_events(action: str, tmp_path: Any) -> No
     events = esctl("log", "o-0", "--columns", "type,time", cwd=tmp_path).rows
     assert events[0] == {"type": "login", "time": "2024-03-01T10:00:00Z"}
     assert [row["count"] for row in esctl("doctor", cwd=tmp_path).rows if row["count"]] == []
+
+
+@pytest.mark.parametrize(
+    ("databases", "schemas", "expected"),
+    [(1, 1, ()), (2, 1, ("database_name",)), (1, 2, ("schema_name",)), (2, 3, ("{database_name}.{schema_name}",))],
+)
+def test_tables_of_one_name_are_of_their_databases(databases: int, schemas: int, expected: tuple[str, ...]) -> None:
+    found = detect([
+        {"event_time": f"2024-03-{n + 1:02d} 10:00:00", "action_id": ("UP", "DL")[n % 2], "object_name": f"t{n % 4}",
+         "database_name": f"db{n % databases}", "schema_name": f"s{n % schemas}"}
+        for n in range(16)
+    ]).stanza  # fmt: skip
+    assert (found.entity, found.tenant) == (("object_name",), expected)

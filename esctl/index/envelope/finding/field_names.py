@@ -144,6 +144,11 @@ ODD_PAIRS = (
 )
 """Pairs of the type and the id of a thing that are called otherwise."""
 
+DATABASES = _names("databasename database dbname db catalogname tablecatalog objectcatalog")
+SCHEMAS = _names("schemaname tableschema objectschema schema schemata owner objectowner")
+OF_DATABASES = _names("objectname tablename table relation relationname objectid")
+"""Names of tables, and of the databases and schemas that tables are of."""
+
 TABLES = ("tablename", "entityname", "table")
 KEYS = ("primarykey", "keyvalues", "keys", "key")
 """Names of tables, and of objects that hold, as their only member, the key of a row of it."""

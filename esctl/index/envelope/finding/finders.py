@@ -125,7 +125,25 @@ def _find_tenant(search: Search) -> SampledField | None:
     """Choose whose the things are; a log in which nothing else is a thing is about these."""
     if "entity" not in search.found:
         return None
-    return search.named(field_names.TENANT, lambda each: identifies(each) and each.share >= MOSTLY, field_names.META)
+    tenant = search.named(field_names.TENANT, lambda each: identifies(each) and each.share >= MOSTLY, field_names.META)
+    return tenant or _find_database(search)
+
+
+def _find_database(search: Search) -> SampledField | None:
+    """Choose whose a table is, where its database or its schema is not one for all."""
+    entity = search.found["entity"]
+    if not {entity.name, search.kind.name if search.kind else ""} & {*field_names.OF_DATABASES}:
+        return None
+
+    def beside(names: Sequence[str]) -> SampledField | None:
+        found = search.all_named(names, lambda each: each.is_scalar and each.distinct > 1 and each.share >= MOSTLY)
+        return next((each for each in found if each.path[:-1] == entity.path[:-1]), None)
+
+    database, schema = beside(field_names.DATABASES), beside(field_names.SCHEMAS)
+    search.schema = schema if database else None
+    chosen = database or schema
+    search.why = f"whose {entity.path[-1]!r} is, {describe(chosen)}" if chosen else ""
+    return chosen
 
 
 def _find_link(wanted: Sequence[str]) -> Callable[[Search], SampledField | None]:

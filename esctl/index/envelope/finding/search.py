@@ -47,6 +47,7 @@ class Search(Struct):
     why: str = ""
     sure: str = ""
     kind: SampledField | None = None  # that names, together with the entity that was found, one thing
+    schema: SampledField | None = None  # that tells, behind the tenant that was found, whose a table is
     clock: SampledField | None = None  # that tells the time of the day that was found
     doubts: dict[str, Unsure] = field(default_factory=dict)
 
@@ -84,6 +85,8 @@ class Search(Struct):
         text = self.found[name].text
         if name == "time" and self.clock:
             return f"{{{text}}} {{{self.clock.text}}}"
+        if name == "tenant" and self.schema:
+            return f"{{{text}}}.{{{self.schema.text}}}"
         return f"{{{self.kind.text}}}/{{{text}}}" if name == "entity" and self.kind else text
 
     def add_type_constant(self) -> None:
