@@ -15,7 +15,7 @@ from esctl.errors import InputError, UsageError
 from esctl.sinks.postgres import PostgresTable
 from esctl.sinks.protocol import Sink
 from tests.sinks.contract import SinkContract, grown
-from tests.support.postgres import USER, server, why_not
+from tests.support.postgres import USER, running, server, why_not
 from tests.views.test_refresh import Log, assert_is
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "there is one")
@@ -108,3 +108,31 @@ def test_passwords_are_kept_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     kept = b"".join(path.read_bytes() for path in (tmp_path / ".esctl").rglob("*") if path.is_file())
     assert b"s3cret" not in kept
     assert json.loads((tmp_path / ".esctl" / "views.json").read_text())["views"] == {}
+
+
+@pytest.mark.parametrize("when", ["__enter__", "_copy", "_keep"])
+def test_a_database_that_goes_away_leaves_all_or_nothing(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with running() as made:
+        to = f"postgres://{USER}@/postgres/v{made.end}"
+        log = Log(tmp_path)
+        log.open().create_view("v", to=to, projection="p")
+        before = log.open().find_view("v").progress()
+        log.take([("a1", "Changed", {"n": 7}, 1), ("a2", "Changed", {"n": 2}, 1)])
+        real = getattr(PostgresTable, when)
+
+        def gone(*given: Any, **more: Any) -> Any:
+            made.stop()
+            return real(*given, **more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(PostgresTable, when, gone)
+            with pytest.raises(InputError) as failed:
+                log.open().find_view("v").refresh()
+        assert failed.value.hint
+        made.start()
+        assert log.open().find_view("v").progress() == before
+        log.open().find_view("v").refresh()
+        assert_is(log, to)
