@@ -35,19 +35,19 @@ def changes_since(scope: Scope, position: int) -> Answer:
         listed = ", ".join(f"({literal(kind)}, {literal(entity)})" for kind, entity in named)
         among = f"(kind, entity) IN (VALUES {listed})"
         scope = replace(scope, entities=tuple({name for _, name in named}))
-    parts = [_states(scope, claim, "" if named else among) for claim in claims(scope)]
+    parts = [_states(scope, claim, position, "" if named else among) for claim in claims(scope)]
     rows = " UNION ALL ".join(f"SELECT {state_row(part)} FROM ({part.sql})" for part in parts)
     sql = f"SELECT * FROM ({rows}) WHERE {among} ORDER BY kind, entity"
     return Answer(scope.session, sql, COLUMNS, title="changes")
 
 
-def _states(scope: Scope, claim: Claim, among: str) -> States:
-    """Return the states of the scope's entities, or of those for which `among` holds and maybe others.
+def _states(scope: Scope, claim: Claim, position: int, among: str) -> States:
+    """Return the states of those of a scope's entities that changed, and maybe of others; `among` tells them.
 
     From saved states, where there are any, only entities with events before their last one there are folded anew.
     """
     shelf = None if scope.shelf is None else replace(scope.shelf, always=True)
-    found = resumed_states(replace(scope, shelf=shelf), claim, None)
+    found = resumed_states(replace(scope, shelf=shelf), claim, position)
     if found is not None:
         return found
     return states(scope, Claim(claim.projection, f"({claim.condition}) AND {among}") if among else claim, None)

@@ -84,10 +84,18 @@ def _resumed_states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating:
     return States(states_of(found), state_fields(found.plan, found.events)), found
 
 
-def resumed_states(scope: Scope, claim: Claim, at: AsOf | None) -> States | None:
-    """Fold one projection's entities from saved states; None where there are none that can be used."""
-    found = resumed(scope, claim, at)
-    return None if found is None else States(states_of(found), state_fields(found.plan, found.events))
+def resumed_states(scope: Scope, claim: Claim, position: int) -> States | None:
+    """Fold one projection's entities from saved states; None where there are none that can be used.
+
+    Only those are sure to be there that have an event after a position.
+    """
+    found = resumed(scope, claim, None)
+    if found is None:
+        return None
+    extent = found.snapshot.extent
+    if found.changed and extent.until is None and extent.position <= position:
+        found = replace(found, cells=found.changed)  # all of them have changed since, so the others need not be read
+    return States(states_of(found), state_fields(found.plan, found.events))
 
 
 def state_row(part: States) -> str:
