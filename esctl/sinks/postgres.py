@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -67,6 +67,10 @@ class PostgresTable:
     ) -> None:
         """Disconnect; what was not committed is not there."""
         if self._connection is not None:
+            import psycopg
+
+            with suppress(psycopg.Error):  # it may be gone
+                self._connection.rollback()  # else the lock ends some time after the connection
             self._connection.close()
             self._connection = None
 
