@@ -119,7 +119,7 @@ def main() -> None:
             sent, asked = dict[str, float](), list[float]()
             producer = threading.Thread(target=produce, args=(broker, topic, rate, seconds, sent))
             with (
-                running(folder, "ingest", broker.url(topic), "--follow"),
+                running(folder, "ingest", broker.url(topic), "--follow", "--commit-every", "1s"),
                 running(folder, "view", "refresh", "v", "--follow"),
             ):
                 time.sleep(3)
