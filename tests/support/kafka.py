@@ -45,7 +45,8 @@ class Broker:
     def __init__(
         self, folder: Path | None = None, user: str = "", mechanism: str = "PLAIN", authority: Path | None = None
     ) -> None:
-        given = {"-data": folder, "-user": user, "-mechanism": mechanism, "-tls": authority}
+        other = mechanism if mechanism != "PLAIN" else ""
+        given = {"-data": folder, "-user": user, "-mechanism": other, "-tls": authority}
         self._arguments = [text for name, value in given.items() if value for text in (name, str(value))]
         self._user, self._mechanism, self._authority = user, mechanism, authority
         self.address = ""
