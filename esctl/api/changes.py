@@ -53,7 +53,7 @@ class Changes(OpenStore):
         """Return what differs between what was known at two points: `esctl diff --known-at KNOWN_AT LATER`.
 
         >>> len(store.diff_known("@6000", "@6500", "sku-10*"))
-        109
+        113
         """
         from esctl.ask.changes.diff import Side, compare
 

@@ -70,7 +70,11 @@ class Events(OpenStore):
         return Relation(list_entities(scope), scope)
 
     def first_entities(self, *entities: str, known_at: str = "") -> Relation:
-        """Return some of the entities, those whose names come first: at once, also where there are millions."""
+        """Return some of the entities, those whose names come first: at once, also where there are millions.
+
+        >>> next(row["entity"] for row in store.first_entities("account-01*"))
+        'account-010'
+        """
         from esctl.ask.events.entities import entities as list_entities
 
         scope = self.scope(entities, known_at=known_at)
@@ -91,7 +95,7 @@ class Events(OpenStore):
         """Return what the store holds, as `esctl status` does.
 
         >>> [row["head"] for row in store.status()]
-        [7150]
+        [7164]
         """
         from esctl.ask.events.status import status
 

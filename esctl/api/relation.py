@@ -89,7 +89,7 @@ class Relation(Struct, frozen=True):
         """Return the answer as a pandas DataFrame (needs the extra `pandas`).
 
         >>> store.types().df().shape
-        (28, 6)
+        (30, 6)
         """
         try:
             import pandas  # noqa: F401  # Arrow would name neither the extra nor how to get it
@@ -101,7 +101,7 @@ class Relation(Struct, frozen=True):
         """Return the answer as a Polars DataFrame (needs the extra `polars`).
 
         >>> store.types().pl().height
-        28
+        30
         """
         try:
             import polars
@@ -113,7 +113,7 @@ class Relation(Struct, frozen=True):
         """Return the answer as a relation of DuckDB, to ask on in SQL.
 
         >>> store.types().relation().aggregate("sum(count)").fetchall()
-        [(7141,)]
+        [(7155,)]
         """
         from esctl.engine.duckdb import second_cursor
 
@@ -171,7 +171,7 @@ class Relation(Struct, frozen=True):
         """List what the command says of the answer on stderr: resolved points, findings in its scope, doubts.
 
         >>> store.replay("account-013", at="2024-02-01").notes()[0]
-        'at 2024-02-01T23:59:59.999999Z, position 7150'
+        'at 2024-02-01T23:59:59.999999Z, position 7164'
         """
         from esctl.api.said import said
 

@@ -98,7 +98,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     events = [plain_event(n, f"<img src=x>-{n:02d}", **{**told, "<b>": n}) for n in range(MOST_ROWS + 5)]
     write_lines(folder / "a.jsonl", events)
     with Store.create(folder / ".esctl") as opened:
-        opened.ingest(folder / "a.jsonl")
+        opened.ingest(folder / "a.jsonl", map="entity=stream")
         yield opened
 
 
