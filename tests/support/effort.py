@@ -91,8 +91,8 @@ LIKE_CASES = {
     "tests/index/envelope/test_unknown_logs.py": 4,
     "tests/index/seen_ids/test_numberings.py": 2,
     "tests/ledger/check/test_verify.py": 2,
-    "tests/oracles/test_bare_changes.py": 3,
-    "tests/oracles/test_change_logs.py": 2,
+    "tests/oracles/test_bare_changes.py": 5,
+    "tests/oracles/test_change_logs.py": 4,
     "tests/oracles/test_git.py": 2,
     "tests/output/test_formats.py": 2,
     "tests/reliability/test_curves.py": 2,
@@ -125,6 +125,23 @@ def like_cases(items: Sequence[pytest.Item]) -> list[pytest.Item]:
             left_out += [item] if seen[test] % LIKE_CASES[file] else []
             seen[test] += 1
     return left_out
+
+
+def draw_fewer(items: Sequence[pytest.Item]) -> None:
+    """Let properties that say how many examples they draw draw `share` of them in the fast run, but ten at least."""
+    seen: set[int] = set()
+    for item in [] if ALL else items:
+        function = getattr(getattr(item, "obj", None), "__func__", getattr(item, "obj", None))
+        own = getattr(function, _SETTINGS, None)
+        if own is not None and id(function) not in seen:
+            seen.add(id(function))
+            setattr(
+                function, _SETTINGS, settings(own, max_examples=max(share(own.max_examples), min(own.max_examples, 10)))
+            )
+
+
+_SETTINGS = "_hypothesis_internal_use_settings"
+"""Where Hypothesis keeps what a test's own @settings say."""
 
 
 def load_profile() -> None:

@@ -260,6 +260,7 @@ def test_what_was_known_bounds_a_trace(tmp_path: Path) -> None:
         trace(scope, "@3")
 
 
+@pytest.mark.thorough
 def test_a_long_chain_is_cut_where_it_is_said(tmp_path: Path) -> None:
     events = [event(i % 60, i=f"evt-{i}", by=f"evt-{i - 1}") for i in range(150)]
     (tmp_path / "esctl.toml").write_text(

@@ -33,7 +33,7 @@ NAMES = tuple(check.name for check in CHECKS)
 Found = set[tuple[int, str | None]]
 """Positions, each with the entities concerned."""
 
-quick = settings(max_examples=effort.share(60), phases=effort.PHASES)
+quick = settings(max_examples=60, phases=effort.PHASES)
 
 
 def listed(made: Engine, *names: str, known_at: int | None = None) -> dict[str, list[tuple[Any, ...]]]:

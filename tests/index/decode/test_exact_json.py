@@ -88,13 +88,13 @@ def json_text(draw: st.DrawFn, depth: int = 4) -> str:
     return f"{{{space}{(',' + space).join(members)}{space}}}"
 
 
-@settings(max_examples=effort.share(150))
+@settings(max_examples=150)
 @given(json_text())
 def test_every_value_comes_back_exactly(text: str) -> None:
     assert through_duckdb(text.encode()) == exact(text)
 
 
-@settings(max_examples=effort.share(200))
+@settings(max_examples=200)
 @given(json_text())
 def test_python_undoes_marks_as_sql_does(text: str) -> None:
     written = judged(text.encode()).text[0].as_py()
@@ -102,7 +102,7 @@ def test_python_undoes_marks_as_sql_does(text: str) -> None:
     assert one(unmark_json_sql("j"), written) == unmark(written)
 
 
-@settings(max_examples=effort.share(120))
+@settings(max_examples=120)
 @given(json_text())
 def test_marking_numbers_alone_is_marking_where_there_is_nothing_else(text: str) -> None:
     whole = examine(text)
@@ -126,7 +126,7 @@ def test_a_batch_is_judged_as_its_records_alone(batch: list[str]) -> None:
     assert together.marked.to_pylist() == [each.marked[0].as_py() for each in alone]
 
 
-@settings(max_examples=effort.share(120))
+@settings(max_examples=120)
 @given(st.text(st.sampled_from('{}[]:,"\\ue0dD1.-+eEntfx \n\x01aN/'), max_size=12))
 def test_strict_reader_agrees_with_python_on_what_is_json(text: str) -> None:
     try:

@@ -253,7 +253,7 @@ def test_sql_and_python_agree(texts: list[str], tz: str) -> None:
     assert in_sql(texts, tz) == [in_python(text, tz) for text in texts]
 
 
-@settings(max_examples=effort.share(40))
+@settings(max_examples=40)
 @given(st.lists(st.one_of(written, odd, forms), min_size=400, max_size=500), st.sampled_from(ZONES))
 @pytest.mark.thorough
 def test_all_forms_in_one_expression_agree(texts: list[str], tz: str) -> None:
