@@ -14,7 +14,7 @@ from esctl.index.decode.surrounded import alone
 from esctl.index.envelope.finding import field_names
 from esctl.index.envelope.finding.actor import names_one, tells_a_doer
 from esctl.index.envelope.finding.bulk import beside_actions, documents
-from esctl.index.envelope.finding.finders import FINDERS
+from esctl.index.envelope.finding.finders import FINDERS, find_rest
 from esctl.index.envelope.finding.messages import body_of, tombstone_of
 from esctl.index.envelope.finding.options import Candidate, candidate, unlikeness
 from esctl.index.envelope.finding.sampled_fields import (
@@ -189,6 +189,8 @@ def _plain_envelope(records: list[dict[str, Any]], opened: Sequence[str] = ()) -
     search = Search(records, tuple(map(plain_name, opened)))
     for name, find in FINDERS:
         search.add(name, find(search))
+    if "data" not in search.found and "entity" in search.found:
+        search.add("data", find_rest(search))
     data = search.found.get("data")
     search.add_type_constant()
     before = told_inside(search)

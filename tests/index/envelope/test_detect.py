@@ -304,3 +304,22 @@ def test_a_payload_that_is_now_and_then_no_object_stays_the_payload() -> None:
     payloads: list[object] = [{"n": 1}, {"n": 2}, [1, 2], {"n": 3}, {"n": 4}, "text"]
     records = [{"id": n, "type": "T", "entity": "x-1", "data": each} for n, each in enumerate(payloads)]
     assert detect(records).stanza.data == ("data",)
+
+
+def test_the_only_object_that_is_left_is_the_payload_where_its_members_differ() -> None:
+    def found(*changes: object, **more: object) -> Detection:
+        base = {"at": "2024-01-01T00:00:00Z", "what": "changed", "by": "mia", "app": "shop", **more}
+        return detect(
+            [
+                base | {"ref": f"m-{n}", "chg": changes[n % len(changes)], "order_no": f"o-{n % 5}"}
+                | ({"total": n % 3} if "total" in more else {})
+                for n in range(40)
+            ]
+        )  # fmt: skip
+
+    parts = ({"plan": "pro", "seats": 1}, {"seats": 2})
+    assert found(*parts).stanza.data == ("chg",)
+    assert [row.sure for row in found(*parts).rows if row.field == "data"] == ["likely"]
+    assert found(parts[0]).stanza.data == ()  # as a whole it loses nothing
+    assert found(*parts, place={"x": 1}).stanza.data == ()
+    assert found(*parts, total=0).stanza.data == ()

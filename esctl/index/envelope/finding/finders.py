@@ -13,6 +13,7 @@ from esctl.index.envelope.finding.agreement import determines
 from esctl.index.envelope.finding.entity import find_entity
 from esctl.index.envelope.finding.messages import message_of
 from esctl.index.envelope.finding.sampled_fields import (
+    ENOUGH,
     MOSTLY,
     SOME,
     SampledField,
@@ -21,7 +22,7 @@ from esctl.index.envelope.finding.sampled_fields import (
     identifies,
     plain_name,
 )
-from esctl.index.envelope.finding.search import Search
+from esctl.index.envelope.finding.search import LIKELY, Search
 from esctl.index.envelope.finding.times import find_time
 
 
@@ -119,6 +120,25 @@ def _opened_body(search: Search) -> SampledField | None:
     chosen = min(inside, key=lambda each: field_names.DATA.index(each.name)) if inside else next(iter(whole), None)
     search.why = f"in the text that tells the type, {describe(chosen)}" if chosen else ""
     return chosen
+
+
+def find_rest(search: Search) -> SampledField | None:
+    """Choose the only object that is left, where its members are others from record to record.
+
+    Merged as a whole, each would push out the one before. Beside it may be left what tells nothing of a thing: ids of
+    records, and values that are the same in all.
+    """
+    free = [each for each in search.fields if len(each.path) == 1 and search.free(each)]
+    taken = {chosen.path[0] for chosen in search.found.values() if len(chosen.path) > 1}
+    rest = [each for each in free if not (each.is_scalar and each.distinct in (1, len(search.records)))]
+    if len(rest) != 1 or rest[0].path[0] in taken or len(search.records) < ENOUGH or rest[0].share < MOSTLY:
+        return None
+    held = list(rest[0].values.values())
+    if not all(isinstance(value, dict) for value in held) or len({frozenset(value) for value in held}) < 2:
+        return None
+    search.why = "the only object that is left, and its members are others from record to record"
+    search.sure = LIKELY
+    return rest[0]
 
 
 def _find_tenant(search: Search) -> SampledField | None:
