@@ -55,12 +55,26 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
     for name, detection in found:
         alike.setdefault(detection.stanza, ([], detection))[0].append(name)
     for names, detection in alike.values():
+        if not detection.rows:
+            continue  # all of it is configured
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         diagnostics.note(f"mapping of {names[0]}{more}: {detection.stanza.name}")
         width = max((len(choice.field) for choice in detection.rows), default=0)
         for choice in detection.rows:
             sure = f"{choice.sure}: " if choice.sure else ""
             diagnostics.note(f"  {choice.field:<{width}}  {choice.path}  ({sure}{choice.why})")
+    _report_unmet(found)
+
+
+def _report_unmet(found: Sequence[tuple[str, Detection]]) -> None:
+    """Print which paths of a mapping lead nowhere in the records of a source, and how to say them of others alone."""
+    unmet = [(name, field, path) for name, detection in found for field, path in detection.unmet]
+    for name, field, path in unmet[:MOST_TOLD]:
+        diagnostics.note(f"note: {name}: the {field} is said to be {path}, which none of its first records has")
+    if len(unmet) > MOST_TOLD:
+        diagnostics.note(f"note: so it is with {len(unmet) - MOST_TOLD} more paths")
+    if unmet:
+        diagnostics.note("to say a path of some sources only: --map 'SOURCE:KEY=PATH', or [mapping.sources.\"SOURCE\"]")
 
 
 def report_readings(names: Sequence[str], cursors: Mapping[str, Cursor], mapping: MappingConfig, quiet: bool) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from esctl.api import Store
     from esctl.index.envelope.detect import Detection
     from esctl.index.envelope.finding.options import Candidate
+    from esctl.index.envelope.times.of_sample import Doubt
     from esctl.model import Stanza
 
 LONGEST = 60
@@ -114,13 +115,21 @@ def refuse_doubts(store: Store, found: Sequence[tuple[str, Detection]], given: P
         return
     name, doubt = unsure[0]
     more = f" (and {len(unsure) - 1} more sources)" if len(unsure) > 1 else ""
-    key = doubt.line.partition(" = ")[2].strip('"')
     hint = (
-        f"say which it is: {command(f'esctl reindex --time-format {shell_word(key)}', given)}; or {doubt.line} (or "
+        f"say which it is: {command(f'esctl reindex {_order_options(store, unsure)}', given)}; or {doubt.line} (or "
         f"day_first = true or false) in [mapping.sources.{toml_string(glob.escape(name))}] of esctl.toml, then: "
         f"{command('esctl reindex', given)}"
     )
     raise UsageError(f"{name}{more}: the events are kept, but undated: {doubt.path}: {doubt.why}", hint)
+
+
+def _order_options(store: Store, unsure: Sequence[tuple[str, Doubt]]) -> str:
+    """Write the options that say how times are written: of some sources alone, where others have theirs."""
+    keys = {name: doubt.line.partition(" = ")[2].strip('"') for name, doubt in unsure}
+    if set(keys) == set(store.view.manifest.sources) and len(set(keys.values())) == 1:
+        return f"--time-format {shell_word(next(iter(keys.values())))}"
+    said = [f"{glob.escape(name)}:time_format={key}" for name, key in list(keys.items())[:_SHOWN]]
+    return " ".join(f"--map {shell_word(each)}" for each in (*store.overrides, *said))
 
 
 def _short(text: str) -> str:

@@ -105,3 +105,22 @@ def test_a_wrong_option_is_told_with_its_source(tmp_path: Path) -> None:
     assert (told, hint) == ("--map a.jsonl.entty is not a mapping key", "did you mean 'entity'?")
     with pytest.raises(UsageError, match="is not KEY=PATH"):
         override(None, ["a.jsonl:entity="])
+
+
+def test_a_path_that_no_record_has_is_told(tmp_path: Path) -> None:
+    two(tmp_path)
+    done = good("ingest", "a.jsonl", "b.jsonl", "--map", "data=chg", cwd=tmp_path)
+    assert "note: a.jsonl: the data is said to be chg, which none of its first records has" in done.err
+    assert "note: b.jsonl: the data is said to be chg" in done.err
+    (tmp_path / "esctl.toml").write_text('[mapping]\nid = "id"\ntype = "kind"\nentity = "stream"\n')
+    done = good("reindex", "--map", "", cwd=tmp_path)
+    assert "note: a.jsonl: the type is said to be kind, which none" in done.err
+    assert "the entity is" not in done.err
+
+
+def test_a_path_that_records_have_is_not_told(tmp_path: Path) -> None:
+    two(tmp_path)
+    good("ingest", "a.jsonl", "b.jsonl", "-q", cwd=tmp_path)
+    for options in (["entity=acct"], ["entity={stream}/{acct}", "data=record", "type==T"], ["entities.of=acct"]):
+        done = good("reindex", *(word for each in options for word in ("--map", each)), cwd=tmp_path)
+        assert "is said to be" not in done.err

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,16 @@ def test_what_cannot_be_told_is_refused_with_a_line_that_works(tmp_path: Path) -
     (tmp_path / "esctl.toml").write_text("[mapping]\nday_first = false\n", encoding="utf-8")
     good("reindex", "-q", "--time-format", "", cwd=tmp_path)
     assert shown(tmp_path) == ["2024-05-03T02:14:42Z", "2024-06-03T02:14:43Z"]
+
+
+def test_the_line_that_works_is_of_that_source_alone(tmp_path: Path) -> None:
+    write(tmp_path, "2024-03-05T02:14:42Z")
+    write_lines(tmp_path / "b.jsonl", [event(7, "05.03.2024 02:14", entity="y-1")])
+    done = esctl("ingest", "a.jsonl", "b.jsonl", cwd=tmp_path)
+    assert done.code == 2
+    (line,) = re.findall("say which it is: esctl (reindex [^;]*);", done.err)
+    good(*shlex.split(line), "-q", cwd=tmp_path)
+    assert shown(tmp_path) == ["2024-03-05T02:14:42Z", "2024-03-05T02:14:00Z"]
 
 
 def test_a_format_keeps_what_map_said(tmp_path: Path) -> None:

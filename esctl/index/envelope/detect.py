@@ -57,6 +57,7 @@ class Detection(Struct, frozen=True):
     candidates: tuple[Candidate, ...] = ()
     times: tuple[Candidate, ...] = ()
     doubt: Doubt | None = None  # of a time whose day and month cannot be told apart
+    unmet: tuple[tuple[str, str], ...] = ()  # what is said of it and no record of the sample has: field and path
 
 
 def detect(samples: Sequence[object], pattern: str = "") -> Detection:

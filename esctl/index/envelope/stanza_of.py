@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from esctl.index.decode.rows import DIALECTS
 from esctl.index.envelope.detect import Detection, detect, detected_by_preset
 from esctl.index.envelope.finding.search import Choice
+from esctl.index.envelope.finding.unmet import unmet_of
 from esctl.index.envelope.map_options import with_overrides
 from esctl.index.envelope.mapping import RECOGNISED, beside, override, stanza_for
 from esctl.index.envelope.openings import find_openings, opened, with_needed
@@ -68,6 +69,16 @@ def _with_times(stanza: Stanza, detection: Detection | None, told: Told) -> tupl
     return found, replace(detection, stanza=found, rows=(*detection.rows, *rows), doubt=told.doubt)
 
 
+def _with_unmet(
+    stanza: Stanza, detection: Detection | None, base: Stanza, cursor: Cursor, sample: Sample
+) -> Detection | None:
+    """Say which paths that were given, other than those of `base`, no record of the sample has."""
+    if stanza == base or stanza.name in DIALECTS or cursor.format == MESSAGE:
+        return detection
+    unmet = unmet_of(stanza, base, sample())
+    return replace(detection or Detection(stanza, ()), unmet=unmet) if unmet else detection
+
+
 def _chosen(
     config: MappingConfig, source: str, recorded: Stanza | None, cursor: Cursor, sample: Sample
 ) -> tuple[Stanza, Detection | None]:
@@ -76,14 +87,16 @@ def _chosen(
     configured = stanza_for(config, source)
     if configured is not None and configured.name != RECOGNISED:
         stanza = _finished(config, source, configured, cursor, sample, recorded)
-        return stanza if recorded is None else replace(stanza, numbering=recorded.numbering), None
+        base = PRESETS[stanza.name].stanza if stanza.name in PRESETS else Stanza(stanza.name)
+        told = _with_unmet(stanza, None, base, cursor, sample)
+        return stanza if recorded is None else replace(stanza, numbering=recorded.numbering), told
     detection = None if recorded is not None else recognised(sample(), cursor)
     found = recorded if detection is None else detection.stanza
     assert found is not None
     stanza = found if configured is None else beside(configured, found)
     told = None if detection is None else with_overrides(detection, stanza, "esctl.toml says so")
     stanza = _finished(config, source, stanza, cursor, sample, found)
-    return stanza, None if told is None else with_overrides(told, stanza)
+    return stanza, None if told is None else _with_unmet(stanza, with_overrides(told, stanza), found, cursor, sample)
 
 
 def _finished(
