@@ -177,7 +177,7 @@ def test_a_plot_begins_where_its_data_does(samples: Path) -> None:
     pytest.importorskip("plotille")
     text = good("series", "count(*)", "-p", "order", "--plot", "-q", cwd=samples).text
     *_, axis = text.rstrip().splitlines()
-    assert axis.split("| ")[1].startswith("03 Jan 24")
+    assert axis.split("| ")[1].startswith("02 Jan 24")
     labels = [
         int(line.split("|")[0].replace(",", ""))
         for line in text.splitlines()[1:]

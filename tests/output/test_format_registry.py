@@ -24,7 +24,7 @@ def test_every_suffix_chooses_one_format() -> None:
 
 
 def test_help_names_every_format(tmp_path: Path) -> None:
-    told = " ".join(good("replay", "--help", cwd=tmp_path).text.split())
+    told = good("help", "options", cwd=tmp_path).text
     assert all(name in told for name in FORMATS)
 
 
