@@ -32,8 +32,8 @@ def _said(stanza: Stanza, base: Stanza) -> Iterator[tuple[str, Sequence[str], Se
 
 
 def _is_elsewhere(path: str) -> bool:
-    """Return whether a path is a constant, or leads out of the event as it was unwrapped."""
-    return path.startswith(("=", "record"))
+    """Return whether a path is a constant, or leads out of the event as it was unwrapped, or to many elements."""
+    return path.startswith("=") or path.partition(".")[0] in ("record", "wrapper", "raw") or "[*]" in path
 
 
 def _inside(paths: Sequence[str], opened: set[Any]) -> bool:
