@@ -6,8 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_NONE = pa.scalar(b"", pa.binary())
-
 
 def headers_bytes(headers: pa.ChunkedArray) -> pa.ChunkedArray:
     """Lay the headers of each record end to end, name then value, each as `<length>:<bytes>`, a null value as `-:`.
@@ -18,11 +16,11 @@ def headers_bytes(headers: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _joined(headers: pa.Array) -> pa.Array:
-    told = pc.list_flatten(headers)
-    pairs = pc.binary_join_element_wise(_measured(told.field("name")), _measured(told.field("value")), _NONE)
+    told, none = pc.list_flatten(headers), pa.scalar(b"", pa.binary())
+    pairs = pc.binary_join_element_wise(_measured(told.field("name")), _measured(told.field("value")), none)
     counts = pc.fill_null(pc.list_value_length(headers), 0).to_numpy(zero_copy_only=False)
     bounds = pa.array(np.concatenate([[0], np.cumsum(counts)]).astype(np.int32))
-    joined = pc.binary_join(pa.ListArray.from_arrays(bounds, pairs), _NONE)
+    joined = pc.binary_join(pa.ListArray.from_arrays(bounds, pairs), none)
     return pc.if_else(headers.is_null(), pa.scalar(None, pa.binary()), joined)
 
 

@@ -36,7 +36,7 @@ def test_the_charge_is_what_made_the_balance(bank: Path) -> None:
          "actor": "card-gateway", "id": "evt-03494"}
         for field, value, count in (("balance", 21326.9, 96), ("charges", 36, 36))
     ]  # fmt: skip
-    assert done.err == "at 2024-03-05T23:59:59.999999Z, position 7150\n"
+    assert done.err == "at 2024-03-05T23:59:59.999999Z, position 7164\n"
 
 
 def test_blame_agrees_with_the_state_and_the_trail(bank: Path) -> None:

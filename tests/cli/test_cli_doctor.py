@@ -28,7 +28,7 @@ NOTE = "note: 1 conflicting event in scope: esctl doctor --conflicts\n"
 def test_the_messy_file_has_what_its_description_says(samples: Path) -> None:
     done = esctl("doctor", cwd=samples)
     assert (done.code, done.err) == (1, "")
-    assert [list(row) for row in done.rows] == [[column.name for column in SUMMARY]] * len(CHECKS)
+    assert [list(row) for row in done.rows] == [[column.name for column in SUMMARY]] * len((*CHECKS, *ROW_CHECKS))
     found = {row["check"]: row for row in done.rows}
     for name, positions in MESSY.items():
         assert (found[name]["count"], found[name]["examples"]) == (len(positions), positions[:5])
@@ -60,7 +60,7 @@ def test_findings_are_reported(samples: Path) -> None:
     run = json.loads(esctl("doctor", "--conflicts", "--clock", "-f", "sarif", cwd=samples).out)["runs"][0]
     assert {result["ruleId"] for result in run["results"]} == {"conflicts", "clock"}
     root = ET.fromstring(esctl("doctor", "-f", "junit", cwd=samples).out)
-    assert (root.attrib["tests"], root.attrib["failures"]) == (str(len(CHECKS)), "7")
+    assert (root.attrib["tests"], root.attrib["failures"]) == (str(len((*CHECKS, *ROW_CHECKS))), "7")
     message, hint = refused("entities", "-f", "sarif", "-q", code=2, cwd=samples)
     assert message == "entities has no findings to report as sarif"
     assert "doctor" in hint

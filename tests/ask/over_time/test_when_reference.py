@@ -222,5 +222,5 @@ def test_moments_without_some_events() -> None:
             agrees(scope, steps, whole[1][:1], Counter())
             gone.update([True])
 
-    hold(check, 20, 920)
+    hold(check, 12, 920)
     assert gone[True] > 3

@@ -62,7 +62,7 @@ def state(relation: Relation) -> Any:
 # --- bounds ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("bounds", [{"start": "version:2"}, {"end": "version:2"}])
+@pytest.mark.parametrize("bounds", [{"from_": "version:2"}, {"to": "version:2"}])
 def test_a_version_does_not_bound_a_trail_across_entities(tmp_path: Path, bounds: dict[str, str]) -> None:
     store = kept(tmp_path, [event(1), event(2), event(3)])
     with pytest.raises(UsageError, match="version:2"):
