@@ -7,7 +7,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -49,9 +48,9 @@ class LazyGroup(HelpfulGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the called command. Raises UsageError, with the nearest name, where there is none."""
         if args and args[0] not in self.table and not args[0].startswith("-"):
-            close = get_close_matches(args[0], self.table, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"the commands are: {', '.join(self.table)}"
-            raise UsageError(f"unknown command {args[0]!r}", hint)
+            from esctl.cli.meant import command_meant
+
+            raise UsageError(f"unknown command {args[0]!r}", command_meant(args[0], self.table))
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -10,9 +10,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from difflib import get_close_matches
 from types import FrameType
 from typing import Any
 
@@ -34,27 +33,6 @@ _GENERAL_HINTS = {
     INPUT: "see what is there with: esctl status",
     NOT_FOUND: "see what is there with: esctl status",
 }
-
-_MEANT: Mapping[str, str] = {
-    **dict.fromkeys(("--since", "--after", "--start", "--begin"), "--from"),
-    **dict.fromkeys(("--until", "--end"), "--to"),
-    **dict.fromkeys(("--user", "--who", "--by-user", "--principal", "--author"), "--actor"),
-    **dict.fromkeys(("--event-type", "--kind"), "--type"),
-    **dict.fromkeys(("--time", "--date", "--as-of", "--timestamp", "--when"), "--at"),
-    **dict.fromkeys(("--filter", "--condition", "--query"), "--where"),
-    **dict.fromkeys(("--json", "--csv", "--jsonl", "--parquet", "--markdown"), "--format"),
-    **dict.fromkeys(("--out", "--output-file", "--file"), "--output"),
-    **dict.fromkeys(("--fields", "--select"), "--columns"),
-    **dict.fromkeys(("--head", "--max", "--top", "-n"), "--limit"),
-    **dict.fromkeys(("--timezone", "--zone"), "--tz"),
-    **dict.fromkeys(("--db", "--database", "--dir"), "--store"),
-    **dict.fromkeys(("--silent",), "--quiet"),
-    **dict.fromkeys(("--watch", "--tail-f", "--live"), "--follow"),
-    **dict.fromkeys(("--exclude", "--ignore-event"), "--without"),
-    **dict.fromkeys(("--step", "--interval", "--bucket"), "--every"),
-    **dict.fromkeys(("--group-by", "--group"), "--by"),
-}
-"""What options of other programs are called here."""
 
 _interrupts: list[int] = []
 _when_interrupted: list[str] = []
@@ -182,17 +160,18 @@ def _explain_usage(problem: TyperException) -> tuple[str, str]:
     context: Any = getattr(problem, "ctx", None)
     see_help = f"see: {context.command_path} --help" if context is not None else "see: esctl --help"
     if (name := getattr(problem, "option_name", None)) and hasattr(problem, "possibilities"):
-        return f"unknown option {name}", _near_option(name, problem.possibilities or (), context) or see_help
+        return f"unknown option {name}", _near_option(name, context) or see_help
     message, _, guess = problem.format_message().partition("Did you mean ")
     message = message.strip().rstrip(".")
     return message[:1].lower() + message[1:], f"did you mean {guess}" if guess else see_help
 
 
-def _near_option(name: str, near: Sequence[str], context: Any) -> str:
-    """Return which option may be meant: of that meaning, else of that spelling; empty where there is none."""
-    known = {written for each in context.command.get_params(context) for written in each.opts} if context else set()
-    if (meant := _MEANT.get(name)) in known:
-        value = f" {name.removeprefix('--')}" if meant == "--format" else ""
-        return f"did you mean {meant}{value}?"
-    close = get_close_matches(name, near, n=1)
-    return f"did you mean {close[0]}?" if close else ""
+def _near_option(name: str, context: Any) -> str:
+    """Return which option may be meant; empty where there is none."""
+    if context is None:
+        return ""
+    from esctl.cli.meant import option_meant
+
+    params = context.command.get_params(context)
+    known = dict.fromkeys(written for each in params for written in each.opts if written.startswith("-"))
+    return option_meant(name, known, context.command_path, any(each.name == "entities" for each in params))
