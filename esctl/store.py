@@ -15,7 +15,7 @@ from esctl.configured import check_overrides, mapping_of, projections_of
 from esctl.errors import InputError, UsageError
 from esctl.model import AsOf, Basis, MappingConfig
 from esctl.owners import own_rights, require_own_store
-from esctl.timespec import bound_name, parse_as_of, written
+from esctl.timespec import bound_name, parse_as_of, spanning, written
 
 if TYPE_CHECKING:
     import duckdb
@@ -260,6 +260,10 @@ class OpenStore:
             text = self.basis.bounds[name]
         return self.point(text, option, inclusive=inclusive) if text else None
 
+    def span(self, from_: str, to: str) -> tuple[AsOf | None, AsOf | None]:
+        """Read `--from` and `--to`. Raises UsageError where nothing can be between them."""
+        return spanning(self.given(from_, "--from", inclusive=False), self.given(to, "--to"))
+
     def _agreed(self, at: AsOf, option: str) -> AsOf:
         name, text = bound_name(option), written(at)
         if self.basis is not None and self.basis.bounds.get(name) != text:
@@ -329,10 +333,7 @@ class OpenStore:
         """Read which events are to be shown, as the options do; one name or several."""
         from esctl.ask.scope.filters import Filters
 
-        return Filters(
-            several(actor), several(type), several(field),
-            self.given(from_, "--from", inclusive=False), self.given(to, "--to"),
-        )  # fmt: skip
+        return Filters(several(actor), several(type), several(field), *self.span(from_, to))
 
 
 def _led_to(path: Path) -> Path:

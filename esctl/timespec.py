@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 from msgspec.structs import replace
 
-from esctl.errors import UsageError
+from esctl.errors import UsageError, shell_word
 from esctl.model import AsOf
 
 HINT = "a time (2024-02-01T14:03:00Z), a date, @123, seq:9, version:5, id:evt-9, now, '2h ago' or yesterday"
@@ -44,7 +45,21 @@ def parse_as_of(
         written(point)  # a point that no calendar has is none
         return replace(point, option=option)
     except (ValueError, OverflowError, UsageError):
-        raise UsageError(f"{option} {text!r} is not a point in time", f"write {HINT}") from None
+        raise UsageError(f"{option} {text!r} is not a point in time", _meant(spec)) from None
+
+
+def _meant(spec: str) -> str:
+    """Return the hint for what is no point: what it may be, else what there is."""
+    if re.fullmatch(r"[0-9]+", spec):
+        return f"did you mean @{spec}, the position? or write {HINT}"
+    if re.fullmatch(_AGO, f"{spec.lstrip('-')} ago"):
+        return f"did you mean '{spec.lstrip('-')} ago'?"
+    if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", spec):
+        return f"say of which day: '2024-02-01 {spec}'"
+    is_name = re.fullmatch(r"[\w.-]{4,64}", spec) and re.search(r"[A-Za-z]", spec) and re.search(r"[0-9]", spec)
+    if is_name and not re.match(r"\d{4}-?\d\d", spec):
+        return f"an event is written id:{spec}; else write {HINT}"
+    return f"write {HINT}"
 
 
 def _ordinal(text: str, spec: str, inclusive: bool) -> AsOf | None:
@@ -89,7 +104,27 @@ def _written(spec: str, inclusive: bool, tz: str) -> int:
         return _date(date.fromisoformat(spec), inclusive, tz)
     if spec.isdigit() and len(spec) < _SHORTEST_EPOCH and not re.fullmatch(_DATE, spec):
         raise ValueError(spec)
-    return parse_instant(spec, tz)
+    instant = parse_instant(spec, tz)
+    if not _tells_hours(spec, tz):
+        return _date(_day_of(instant, tz), inclusive, tz)
+    return instant
+
+
+def _tells_hours(spec: str, tz: str) -> bool:
+    """Return whether a text tells a time of day: only where it does not can one be put behind it."""
+    from esctl.index.decode.times import parse_instant
+
+    for between in (" ", "T"):
+        with suppress(UsageError, ValueError, OverflowError):
+            parse_instant(f"{spec}{between}00:00:00", tz)
+            return False
+    return True
+
+
+def _day_of(instant: int, tz: str) -> date:
+    from esctl.engine.zones import find_zone
+
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant)).astimezone(find_zone(tz)).date()
 
 
 def _date(day: date, end: bool, tz: str) -> int:
@@ -108,6 +143,19 @@ def _date(day: date, end: bool, tz: str) -> int:
 
 def _microseconds(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def spanning(start: AsOf | None, end: AsOf | None) -> tuple[AsOf | None, AsOf | None]:
+    """Return two bounds. Raises UsageError where the first is after the second, as the two alone tell."""
+    if start is not None and end is not None and start.kind == end.kind and _place(start) > _place(end):
+        said = f"--from {shell_word(end.text)} --to {shell_word(start.text)}"
+        raise UsageError(f"--from {start.text!r} is after --to {end.text!r}", f"did you mean {said}?")
+    return start, end
+
+
+def _place(at: AsOf) -> int:
+    """Return where a point is among those of its kind, where that needs no log."""
+    return (at.instant or 0) if at.kind == "time" else (at.number or 0) if at.kind in ("position", "version") else 0
 
 
 def written(at: AsOf) -> str:

@@ -147,7 +147,7 @@ class States(OpenStore):
         """
         from esctl.ask.over_time.when import Moments, when
 
-        bounds = self.given(from_, "--from", inclusive=False), self.given(to, "--to")
+        bounds = self.span(from_, to)
         scope = folding(self.scope(entities, projection, known_at, without, projection_file))
         moments = Moments(predicate, which, *bounds, each_event, with_state)
         return MomentsRelation(when(scope, moments), scope, points=bounds, moments=moments)
@@ -173,7 +173,7 @@ class States(OpenStore):
         """
         from esctl.ask.over_time.series import Sampling, series
 
-        bounds = self.given(from_, "--from", inclusive=False), self.given(to, "--to")
+        bounds = self.span(from_, to)
         scope = folding(self.scope(entities, projection, known_at))
         sampling = Sampling(expression, every, by, *bounds)
         return SeriesRelation(series(scope, sampling), scope, points=bounds, sampling=sampling)

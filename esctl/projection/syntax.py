@@ -44,7 +44,7 @@ def parse(text: str, where: str) -> exp.Expr:
         trees = sqlglot.parse(_quote_members(text))
     except (sqlglot.errors.SqlglotError, RecursionError, AttributeError, LookupError, TypeError, ValueError) as error:
         # The parser stumbles over some of what is not SQL, and does not say so.
-        raise UsageError(f"{where}: {text!r} is not an SQL expression", _first_line(error)) from None
+        raise UsageError(f"{where}: {text!r} is not an SQL expression", _told(error, text)) from None
     if len(trees) != 1 or trees[0] is None:
         raise UsageError(f"{where}: {text!r} is not one SQL expression", "write text in single quotes: \"'open'\"")
     if _too_deep(trees[0]):
@@ -67,8 +67,17 @@ def _too_deep(tree: exp.Expr) -> bool:
     return False
 
 
-def _first_line(error: Exception) -> str:
-    return re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()[0] if str(error) else ""
+def _told(error: Exception, text: str) -> str:
+    """Say what is wrong with an expression, in words of ours."""
+    found = next(iter(getattr(error, "errors", ())), None)
+    if found is None:
+        return "a quote is not closed" if text.count("'") % 2 else "write one condition or value, as: status = 'open'"
+    at, why = found["highlight"], str(found["description"])
+    if why.startswith("Required keyword"):
+        return f"something is missing beside {at!r}"
+    if why.startswith("Expecting "):
+        return f"{why.removeprefix('Expecting ')!r} is missing behind {at!r}"
+    return f"{at!r} is not expected there; texts are written 'open', numbers 1234.50, conditions joined by AND, OR"
 
 
 def _quote_members(text: str) -> str:

@@ -77,3 +77,50 @@ def test_what_is_meant_is_an_option_of_some_command() -> None:
 )
 def test_what_is_like_nothing_is_not_guessed(samples: Path, words: list[str], hint: str) -> None:
     assert esctl(*words, cwd=samples).err.splitlines()[-1] == f"hint: {hint}"
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["replay", "--at", "3494"], "--at '3494'", "did you mean @3494, the position? or write a time"),
+        (["replay", "--at", "3 days"], "--at '3 days'", "did you mean '3 days ago'?"),
+        (["replay", "--at", "02:14"], "--at '02:14'", "say of which day: '2024-02-01 02:14'"),
+        (["replay", "--at", "evt-03494"], "--at 'evt-03494'", "an event is written id:evt-03494; else write a time"),
+        (
+            ["audit", "--from", "2024-03-06", "--to", "2024-03-05"],
+            "--from '2024-03-06' is after --to '2024-03-05'",
+            "did you mean --from 2024-03-05 --to 2024-03-06?",
+        ),
+        (["log", "--from", "@9", "--to", "@8"], "--from '@9' is after --to '@8'", "did you mean --from @8 --to @9?"),
+        (
+            ["diff", "account-017", "2024-03-04", "2024-03-05"],
+            "A 'account-017' and B '2024-03-04' are not two points",
+            "did you mean: esctl diff 2024-03-04 2024-03-05 account-017",
+        ),
+        (["when", "blance < 0", "-p", "account"], "no field 'blance'", "did you mean balance?"),
+        (["when", "owner = paid", "-p", "account"], "no field 'paid'", "a text is written in single quotes: 'paid'"),
+        (["replay", "--where", "n >"], "'n >' is not", "something is missing beside '>'"),
+        (["replay", "--where", "n < 1,000"], "'n < 1,000' is not", "',' is not expected there"),
+        (["replay", "--where", "(n > 1"], "'(n > 1' is not", "')' is missing behind '1'"),
+        (["replay", "--where", "n = 'a"], "is not an SQL expression", "a quote is not closed"),
+    ],
+)
+def test_a_wrong_value_is_told_with_what_may_be_meant(samples: Path, words: list[str], message: str, hint: str) -> None:
+    done = esctl(*words, cwd=samples)
+    assert done.code == 2
+    first, second = done.err.splitlines()[-2:]
+    assert message in first
+    assert hint in second
+
+
+def test_a_day_is_its_end_however_it_is_written(samples: Path) -> None:
+    def at(*bound: str) -> object:
+        (row,) = good("replay", "account-017", *bound, cwd=samples).rows
+        return row["version"]
+
+    whole = at("--at", "2024-03-05")
+    assert whole != at("--before", "2024-03-05")
+    for day in ("5 March 2024", "Mar 5 2024", "2024-065", "2024-W10-2", "2024/03/05", "05-MAR-24"):
+        assert at("--at", day) == whole
+        assert at("--before", day) == at("--before", "2024-03-05")
+    assert at("--at", "2024-03-05 00:00") != whole

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from esctl.ask.scope.bounds import is_glob, matches
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
-from esctl.errors import NotFoundError, did_you_mean, shell_word
+from esctl.errors import NotFoundError, UsageError, did_you_mean, shell_word
 
 if TYPE_CHECKING:
     from esctl.ask.scope.scope import Scope
 
 _LONGEST = 80
 """Characters of a name that a hint tells."""
+_MOST_LISTED = 50
+"""Fields that a hint lists."""
 
 
 def check_named(scope: Scope, column: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -67,6 +69,14 @@ def check_fields(asked: Sequence[str], known: Collection[str]) -> None:
             raise NotFoundError(
                 f"the state has no field {name!r}", did_you_mean(near, f"fields are: {listed or 'none'}")
             )
+
+
+def no_field(name: str, known: Collection[str]) -> UsageError:
+    """Return the error for a name in an expression that no state has: a field misspelled, or a text without quotes."""
+    near = difflib.get_close_matches(name, sorted(known), 1)
+    listed = ", ".join(sorted(known)[:_MOST_LISTED]) + (", ..." if len(known) > _MOST_LISTED else "")
+    hint = f"fields are: {listed or 'none'}; a text is written in single quotes: {literal(name)}"
+    return UsageError(f"the state has no field {name!r}", f"did you mean {near[0]}?" if near else hint)
 
 
 def check_sources(asked: Sequence[str], known: Collection[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from esctl.ask.scope.fold_order import check_order
+from esctl.ask.scope.named_values import no_field
 from esctl.ask.scope.scope import (
     Claim,
     Scope,
@@ -25,7 +26,6 @@ from esctl.ask.states.state_fields import WHOLE, StateField, States
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string, unmark_text_sql
 from esctl.engine.quoting import identifier, literal
-from esctl.errors import UsageError
 from esctl.index.scan import read_json
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.cells import FieldPlan
@@ -39,7 +39,6 @@ from esctl.projection.sql import field_column, states_sql, total_shape
 from esctl.projection.syntax import Path
 from esctl.projection.values import NULL, WIDE, Shape, Value, from_json, number_from_json
 
-_MOST_LISTED = 50
 STATE = Column("state", "json")
 COLUMNS = (
     Column("entity", "text"),
@@ -268,8 +267,7 @@ def state_names(part: States, known: frozenset[str]) -> Resolve:
             return from_json(read_json("state", names, "json", marked=True), head)
         if head in known:
             return from_json("CAST(NULL AS VARCHAR)", head)
-        listed = sorted(known)[:_MOST_LISTED] + ["..."] * (len(known) > _MOST_LISTED)
-        raise UsageError(f"the state has no field {head!r}", f"fields are: {', '.join(listed) or 'none'}")
+        raise no_field(head, known)
 
     return resolve
 

@@ -10,7 +10,7 @@ import typer
 from esctl.cli.arguments import Entities, ProjectionFile, ProjectionName, Without
 from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
-from esctl.errors import UsageError
+from esctl.errors import UsageError, shell_word
 
 if TYPE_CHECKING:
     from esctl.api import Store
@@ -83,7 +83,7 @@ def run(
     elif known_at and words and (at or not _is_point(store, words, 1)):
         found = store.diff_known(known_at, *words, at=at, **rules)
     else:
-        _check_points(words, at)
+        _check_points(store, words, at)
         found = store.diff(*words, known_at=known_at, **rules)
     written = render_answer(found, shared, store, () if summary else TABLE)
     if exit_code and (written or (shared.limit == 0 and found.has_rows())):
@@ -100,8 +100,16 @@ def _is_point(store: Store, words: list[str], place: int) -> bool:
         return False
 
 
-def _check_points(words: list[str], at: str) -> None:
+def _check_points(store: Store, words: list[str], at: str) -> None:
     if at:
         raise UsageError("--at goes with --what-if, or with --known-at A B", "the two points are arguments: A B")
     if len(words) < 2:
-        raise UsageError(f"missing argument {'A' if not words else 'B'!r}", "see: esctl diff --help")
+        raise UsageError(
+            f"missing argument {'A' if not words else 'B'!r}",
+            "two points come first, then entities: esctl diff yesterday now ENTITY",
+        )
+    points = [word for place, word in enumerate(words) if _is_point(store, words, place)]
+    others = [word for word in words if word not in points]
+    if len(points) == 2 and words[:2] != points:
+        turned = " ".join(map(shell_word, (*points, *others)))
+        raise UsageError(f"A {words[0]!r} and B {words[1]!r} are not two points", f"did you mean: esctl diff {turned}")
