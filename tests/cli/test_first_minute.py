@@ -99,6 +99,11 @@ def test_what_is_like_nothing_is_not_guessed(samples: Path, words: list[str], hi
         ),
         (["when", "blance < 0", "-p", "account"], "no field 'blance'", "did you mean balance?"),
         (["when", "owner = paid", "-p", "account"], "no field 'paid'", "a text is written in single quotes: 'paid'"),
+        (
+            ["replay", "account-017", "--columns", "entity,state.balace"],
+            "no state has 'balace', which --columns 'state.balace' asks for",
+            "did you mean state.balance?",
+        ),
         (["replay", "--where", "n >"], "'n >' is not", "something is missing beside '>'"),
         (["replay", "--where", "n < 1,000"], "'n < 1,000' is not", "',' is not expected there"),
         (["replay", "--where", "(n > 1"], "'(n > 1' is not", "')' is missing behind '1'"),
@@ -124,3 +129,19 @@ def test_a_day_is_its_end_however_it_is_written(samples: Path) -> None:
         assert at("--at", day) == whole
         assert at("--before", day) == at("--before", "2024-03-05")
     assert at("--at", "2024-03-05 00:00") != whole
+
+
+@pytest.mark.parametrize(
+    ("words", "note"),
+    [
+        (
+            ["replay", "account-017", "-p", "sku"],
+            "note: 'account-017' names none of the entities that projection sku is for: leave out -p",
+        ),
+        (["audit", "account-99*"], "note: no entity in the log matches 'account-99*'; did you mean account-009?"),
+    ],
+)
+def test_an_answer_that_is_empty_for_its_names_says_so(samples: Path, words: list[str], note: str) -> None:
+    done = good(*words, cwd=samples)
+    assert done.out == b""
+    assert done.err.splitlines()[-1] == note

@@ -7,10 +7,11 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from esctl.ask.scope.bounds import is_glob, matches
+from esctl.ask.scope.bounds import entity_conditions, is_glob, matches
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
 from esctl.errors import NotFoundError, UsageError, did_you_mean, shell_word
+from esctl.index.scan import FOLDABLE
 
 if TYPE_CHECKING:
     from esctl.ask.scope.scope import Scope
@@ -58,6 +59,27 @@ def nearest(scope: Scope, column: str, name: str) -> str:
     if part and part != row[0]:
         return f"did you mean {shell_word(f'*{part}*')}, as in {_short(row[0])}?"
     return did_you_mean(row)
+
+
+def nothing_named(scope: Scope, projection: str, claimed: str) -> tuple[str, ...]:
+    """Return a note where the log has no entity of the names and globs that are asked for, or none of a projection.
+
+    `claimed` is the condition for entities of the projection that is asked for, if one is.
+    """
+
+    def is_any(*conditions: str) -> bool:
+        found = scope.view.relation(["entity"], None, [*conditions, entity_conditions(scope.entities)])
+        with explained():
+            return single_row(scope.connection, f"SELECT 1 FROM ({found}) LIMIT 1") is not None
+
+    is_sure = not claimed and not any(map(is_glob, scope.entities))  # names are checked before
+    if not scope.entities or is_sure or is_any(FOLDABLE, *([claimed] if claimed else [])):
+        return ()
+    named = ", ".join(map(repr, scope.entities[:3])) + (", ..." if len(scope.entities) > 3 else "")
+    if claimed and is_any(FOLDABLE):
+        return (f"note: {named} names none of the entities that projection {projection} is for: leave out -p",)
+    hint = nearest(scope, "entity", scope.entities[0])
+    return (f"note: no entity in the log matches {named}" + (f"; {hint}" if hint else ""),)
 
 
 def check_fields(asked: Sequence[str], known: Collection[str]) -> None:

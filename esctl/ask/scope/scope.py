@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.ask.scope.bounds import bound, entity_conditions, is_glob, known_conditions
-from esctl.ask.scope.named_values import nearest
+from esctl.ask.scope.named_values import nearest, nothing_named
 from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal
@@ -131,9 +131,10 @@ def projection_notes(scope: Scope) -> tuple[str, ...]:
 
 
 def unheard_notes(scope: Scope) -> tuple[str, ...]:
-    """Return notes on payload fields that rules ask for and no event has had yet: they count as missing."""
+    """Return notes on what is asked for in vain: payload fields of rules that no event has had yet, and entities."""
     fields = scope.view.fields
-    notes = []
+    asked = find_projection(scope.projections, scope.projection) if scope.projection else None
+    notes = [*nothing_named(scope, scope.projection, _claimed(asked) if asked else "")]
     for projection in scope.projections if fields else ():
         if scope.projection in ("", projection.name) and (unheard := _unheard(projection, frozenset(fields))):
             listed = ", ".join(unheard[:5]) + (f" and {len(unheard) - 5} more" if len(unheard) > 5 else "")

@@ -67,7 +67,7 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
     answer = Answer(
         scope.session, f"SELECT * FROM ({rows}) {order}", COLUMNS, f"{flat_sql} {order}", flat_columns,
         beside=() if is_whole else (STATE,), members=known if is_whole else frozenset(),
-        notes=(*unheard_notes(scope), *unfit_notes(scope)), title="states",
+        notes=(*unheard_notes(scope), *unfit_notes(scope)), title="states", inner={STATE.name: known},
     )  # fmt: skip
     part, whole = found[0]
     if len(found) > 1 or whole is None or where or deleted or scope.entities:
