@@ -58,7 +58,7 @@ def test_members_are_sources(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(ARCHIVES[name]({**FILES, **EXTRA}))
     done = good("ingest", name, cwd=tmp_path)
     assert (done.row["records"], done.row["invalid"]) == (3, 0)
-    assert f"left out, as they go with an export: {name}!b/README.md, {name}!manifest.json" in done.err
+    assert f"left out, as by their names they hold no events: {name}!b/README.md, {name}!manifest.json" in done.err
     rows = good("log", "--columns", "source,data", cwd=tmp_path).rows
     assert [(row["source"], row["data"]["n"]) for row in rows] == [
         (f"{name}!a.jsonl.gz", 1),
@@ -153,9 +153,16 @@ def test_a_damaged_archive_says_so(data: bytes, tmp_path: Path) -> None:
         ("manifests.jsonl", False),
         ("notices.jsonl", False),
         ("part-00000.json", False),
+        ("logs/export.py", True),
+        ("run.sh", True),
+        ("chart.png", True),
+        ("app.log", False),
+        ("notes.txt", False),
+        ("access.log.1", False),
+        ("table.xlsx", False),
     ],
 )
-def test_what_goes_with_an_export_is_told_by_its_name(name: str, expected: bool) -> None:
+def test_what_holds_no_events_is_told_by_its_name(name: str, expected: bool) -> None:
     assert is_sidecar(name) is expected
 
 

@@ -29,12 +29,19 @@ _SIDECAR = re.compile(
     r"|.*_cloudtrail-digest_.*",
     re.IGNORECASE,
 )
+_OTHER_KIND = re.compile(
+    r".*\.(py|pyc|ipynb|sh|bash|zsh|ps1|bat|js|mjs|ts|css|html?|md|rst|adoc|go|rs|java|class|rb|php|cpp|hpp"
+    r"|png|jpe?g|gif|svg|ico|webp|so|dll|exe|toml|ini|cfg)",
+    re.IGNORECASE,
+)
+"""Programs, pages, pictures and settings, which lie beside logs and are none."""
 SKIPPED_IN_FOLDERS = frozenset({"esctl.toml"})
 
 
 def is_sidecar(name: str) -> bool:
-    """Return whether a file goes with an export and holds no events: a README, manifest, checksum or digest."""
-    return _SIDECAR.fullmatch(name.rpartition("/")[2]) is not None
+    """Return whether a file that was found, not named, holds no events: a README, manifest, digest, or a program."""
+    last = name.rpartition("/")[2]
+    return _SIDECAR.fullmatch(last) is not None or _OTHER_KIND.fullmatch(last) is not None
 
 
 class Source(Struct, frozen=True):
@@ -53,7 +60,7 @@ class Source(Struct, frozen=True):
 def expand(arguments: Sequence[str], limits: Limits = LIMITS, note: Note = lambda text: None) -> list[Source]:
     """Turn files, globs, folders, archives and "-" into sources, in the order given, each once.
 
-    Folders are read recursively, sorted, without hidden files and what goes with an export (that is noted). Members
+    Folders are read recursively, sorted, without hidden files and what holds no events (that is noted). Members
     of zip and tar archives are sources `archive!member`. Raises InputError for what does not exist.
     """
     found: dict[str, Source] = {}
@@ -70,7 +77,8 @@ def expand(arguments: Sequence[str], limits: Limits = LIMITS, note: Note = lambd
                 aside.append(source.name)
         if aside:
             more = f" and {len(aside) - _MOST_TOLD} more" if len(aside) > _MOST_TOLD else ""
-            note(f"left out, as they go with an export: {', '.join(aside[:_MOST_TOLD])}{more}; a file is read if named")
+            named = ", ".join(aside[:_MOST_TOLD])
+            note(f"left out, as by their names they hold no events: {named}{more}; a file is read if named")
     return list(found.values())
 
 
