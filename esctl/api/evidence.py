@@ -185,7 +185,9 @@ class Evidence(OpenStore):
 
             found = find_event(Scope(self.session, self.view), event)  # no projection has a say in it
         if not found:
-            raise NotFoundError(f"no event {event!r}", "list events with: esctl log --columns position,id,type")
+            from esctl.ask.scope.event_names import events_hint
+
+            raise NotFoundError(f"no event {event!r}", events_hint(event))
         return found
 
     def bundle(

@@ -145,3 +145,19 @@ def test_an_answer_that_is_empty_for_its_names_says_so(samples: Path, words: lis
     done = good(*words, cwd=samples)
     assert done.out == b""
     assert done.err.splitlines()[-1] == note
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["show", "3494"], "did you mean @3494, the position?"),
+        (["prove", "3494"], "did you mean @3494, the position?"),
+        (["blame", "account-017", "balance"], "nothing is named like it: esctl entities"),
+        (["help", "mapping"], "did you mean configuration?"),
+        (["help", "exit"], "did you mean exit-codes?"),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_may_be_meant(samples: Path, words: list[str], hint: str) -> None:
+    done = esctl(*words, cwd=samples)
+    assert done.code == 4
+    assert done.err.splitlines()[-1].startswith(f"hint: {hint}")

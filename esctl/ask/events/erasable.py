@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from esctl.ask.events.log import EventFilters, find_event, log
+from esctl.ask.scope.event_names import events_hint
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
@@ -66,9 +67,7 @@ def _named(scope: Scope, snapshot: StoreState, event: str) -> list[int]:
     found = find_event(scope, event)
     if not found:
         hint = f"it may be one of the {snapshot.erased} that were erased: esctl log --erased"
-        raise NotFoundError(
-            f"no event {event!r}", hint if snapshot.erased else "list events with: esctl log --columns position,id,type"
-        )
+        raise NotFoundError(f"no event {event!r}", hint if snapshot.erased else events_hint(event))
     return found
 
 

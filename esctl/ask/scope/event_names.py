@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,13 @@ def part_condition(ids: Sequence[str]) -> str:
     names = text_values(ids)
     parts = f"len(list_intersect(string_split(scope, chr(31)), [{names}])) > 0"
     return f"({parts} OR len(list_filter(aliases, lambda a: a.value IN ({names}))) > 0)"
+
+
+def events_hint(name: str) -> str:
+    """Return the hint for a name that no event has: a bare number is most likely a position."""
+    if re.fullmatch(r"[0-9]{1,18}", name):
+        return f"did you mean @{name}, the position? else list events with: esctl log --columns position,id,type"
+    return "list events with: esctl log --columns position,id,type"
 
 
 def no_event(

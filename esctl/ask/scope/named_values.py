@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _LONGEST = 80
 """Characters of a name that a hint tells."""
+_LIKE = 0.65
+"""The Jaro-Winkler similarity from which on a name may be meant by another."""
 _MOST_LISTED = 50
 """Fields that a hint lists."""
 
@@ -40,17 +42,18 @@ def check_named(scope: Scope, column: str, names: Sequence[str]) -> tuple[str, .
     return tuple(notes)
 
 
-def nearest(scope: Scope, column: str, name: str) -> str:
+def nearest(scope: Scope, column: str, name: str, unlike: str = "") -> str:
     """Return a hint that proposes the nearest value of a column, or a glob where a longer value holds the name.
 
-    Empty where the column has no value.
+    `unlike`, where it is given, stands for one that is not much like it. Empty where the column has no value.
     """
     bare = name.replace("*", "").replace("?", "") if is_glob(name) else name
     values = scope.view.relation([column], None, [f"{column} IS NOT NULL"])
     low, asked = f"lower({column})", f"lower({literal(bare)})"
-    sql = f"""SELECT {column} FROM (SELECT DISTINCT {column} FROM ({values}))
+    similar = f"jaro_winkler_similarity({low}, {asked})"
+    sql = f"""SELECT {column}, {similar} FROM (SELECT DISTINCT {column} FROM ({values}))
         ORDER BY {low} = {asked} DESC, {literal(bare)} <> '' AND contains({low}, {asked}) DESC,
-            jaro_winkler_similarity({low}, {asked}) DESC, {column} LIMIT 1"""
+            {similar} DESC, {column} LIMIT 1"""
     with explained():
         row = single_row(scope.connection, sql)
     if row is None:
@@ -58,7 +61,9 @@ def nearest(scope: Scope, column: str, name: str) -> str:
     part = _part(row[0], bare)
     if part and part != row[0]:
         return f"did you mean {shell_word(f'*{part}*')}, as in {_short(row[0])}?"
-    return did_you_mean(row)
+    if unlike and row[1] < _LIKE and not part:
+        return unlike
+    return did_you_mean(row[:1])
 
 
 def nothing_named(scope: Scope, projection: str, claimed: str) -> tuple[str, ...]:

@@ -183,7 +183,7 @@ def check_entities(scope: Scope) -> None:
         missing = _missing(scope, view, missing)
         if not missing:
             return
-    hint = nearest(scope, "entity", missing[0])
+    hint = nearest(scope, "entity", missing[0], "nothing is named like it: esctl entities")
     raise NotFoundError(f"no entity {missing[0]!r}", hint or "the store has no entities; ingest some events")
 
 

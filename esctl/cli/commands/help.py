@@ -40,12 +40,25 @@ def _listed(pages: Mapping[str, Path]) -> str:
     return "\n".join(["Topics:", *rows, "", "esctl help TOPIC explains one, esctl help COMMAND a command."])
 
 
+_ABOUT = {
+    "mapping": "configuration",
+    "toml": "configuration",
+    "esctl.toml": "configuration",
+    "rules": "projections",
+    "time": "times",
+    "proofs": "evidence",
+    "clocks": "times",
+}
+"""Words that are told on pages of another name."""
+
+
 def _refuse(name: str, known: list[str]) -> None:
     from difflib import get_close_matches
 
     from esctl.errors import NotFoundError
 
-    near = get_close_matches(name, known, n=1)
+    near = [_ABOUT[name]] if name in _ABOUT else [each for each in known if name in each.split("-")]
+    near = near or get_close_matches(name, known, n=1)
     raise NotFoundError(f"no topic {name!r}", f"did you mean {near[0]}?" if near else "list them: esctl help")
 
 

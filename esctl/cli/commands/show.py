@@ -24,12 +24,13 @@ def run(
 ) -> None:
     """Show one event with its raw bytes."""
     from esctl.ask.events.log import events_at, find_event, namesakes, with_raw
+    from esctl.ask.scope.event_names import events_hint
 
     store = open_store(shared)
     scope = store.scope()
     positions = find_event(scope, event)
     if not positions:
-        raise NotFoundError(f"no event {event!r}", "list events with: esctl log --columns position,id,type")
+        raise NotFoundError(f"no event {event!r}", events_hint(event))
     from esctl.log.reader import raw_of
 
     raws = raw_of(store.snapshot, positions)
