@@ -20,6 +20,7 @@ def test_esctl_alone_tells_of_the_store_and_what_it_can_be_asked(samples: Path, 
     for line in asked:
         words = shlex.split(line.partition("   ")[0] if "   " in line.strip() else line.rpartition("  ")[0])
         assert esctl(*words[1:], cwd=samples).code in (0, 1), line
+    assert "doctor              what is wrong: 1 conflicting event, 6 invalid records, 2 dup" in done.err
     assert "no store here" in esctl(cwd=tmp_path).err
     (tmp_path / ".esctl").mkdir()
     done = esctl(cwd=tmp_path)

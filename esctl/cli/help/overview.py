@@ -43,8 +43,16 @@ def _of(store: Store) -> str:
         ("entities", "what they are about"),
         (f"replay {word}".rstrip(), "the state now; --at T for any other time"),
         (f"audit {word}".rstrip(), "what happened to it, and who did that"),
-        ("doctor", "what is wrong with the log"),
+        ("doctor", _wrong(store)),
         ("--help", "all commands"),
     ]
     width = max(len(words) for words, _ in asked)
     return "\n".join([*lines, *(f"  esctl {words.ljust(width)}  {why}" for words, why in asked)])
+
+
+def _wrong(store: Store) -> str:
+    """Say what doctor is for, with what is known to be wrong."""
+    from esctl.ask.scope.notes import findings_note
+
+    found = findings_note(store.scope()).removeprefix("note: ").partition(" in scope:")[0]
+    return f"what is wrong: {found}" if found else "what is wrong with the log"
