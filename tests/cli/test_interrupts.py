@@ -14,6 +14,7 @@ import pytest
 from tests.support.cli_harness import ESCTL, good, surroundings
 
 LINES = 60_000
+INTERRUPTED = "esctl: interrupted: what is committed is kept; the same command goes on from there"
 
 # Commits are made small, so that there is something between two of them. The signal is sent by the process itself, at a
 # place that is counted, not timed.
@@ -63,7 +64,7 @@ def run_to(number: int, stop: str, folder: Path, source: Path) -> tuple[int, str
     return done.returncode, done.stderr
 
 
-@pytest.mark.parametrize(("stop", "code", "talk"), [("SIGINT", 130, "esctl: interrupted\n"), ("SIGKILL", -9, "")])
+@pytest.mark.parametrize(("stop", "code", "talk"), [("SIGINT", 130, f"{INTERRUPTED}\n"), ("SIGKILL", -9, "")])
 @pytest.mark.parametrize("number", [1, 3])
 def test_an_ingest_that_was_stopped_goes_on(
     big: Path, tmp_path: Path, number: int, stop: str, code: int, talk: str

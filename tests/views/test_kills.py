@@ -12,7 +12,7 @@ from reliability.running import BROKEN, FULL, KILLED, Fault, esctl, prepare
 from reliability.stores import write_log
 from tests.sinks.contract import held, replayed
 from tests.support import effort
-from tests.views.test_refresh import TARGETS
+from tests.views.test_refresh import FILES
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -44,7 +44,7 @@ def position(work: Path, *, refreshed: bool = False) -> int:
 
 
 @pytest.mark.parametrize("fault", [KILLED, BROKEN, FULL], ids=lambda fault: fault.name)
-@pytest.mark.parametrize("to", TARGETS)
+@pytest.mark.parametrize("to", FILES)
 def test_a_refresh_that_ends_anywhere(to: str, fault: Fault, tmp_path: Path) -> None:
     start = tmp_path / "start"
     start.mkdir()

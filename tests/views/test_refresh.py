@@ -23,7 +23,8 @@ from tests.sinks.contract import held, replayed
 from tests.support import effort
 from tests.support.kafka import Broker, needs_broker
 
-TARGETS = ("duckdb:it's.db/v", "sqlite:a.db/v", "parquet:files", pytest.param("kafka", marks=needs_broker))
+FILES = ("duckdb:it's.db/v", "sqlite:a.db/v", "parquet:files")
+TARGETS = (*FILES, pytest.param("kafka", marks=needs_broker))
 FOLDS = {
     "merge": '[projections.p.on."*"]\nmerge = "data"\n[projections.p.on.Closed]\ndelete = true\n',
     "typed": '[projections.p]\ntypes = { n = "decimal(30,3)" }\n[projections.p.on."*"]\nset = { n = "data.n" }\n',
