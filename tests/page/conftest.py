@@ -12,7 +12,7 @@ import pytest
 from tests.support.cli_harness import SAMPLES, good
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Any]:
     """Debian's Chromium, driven by Playwright; skips where one of them is not installed."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make test")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -19,6 +20,7 @@ from esctl.tui.session import Session
 from esctl.tui.values import Ground
 from esctl.tui.widgets.app import Browser
 
+A = TypeVar("A")
 TOML = """
 [mapping]
 id = "id"
@@ -188,6 +190,7 @@ async def browsing(
         yield hand
 
 
-def run(story: Callable[[], Awaitable[None]]) -> None:
-    """Run a story to its end."""
-    asyncio.run(story())  # type: ignore[arg-type]
+def run(story: Callable[[], Coroutine[Any, Any, A]]) -> A:
+    """Run a story to its end, in a thread: this one may have the loop of a web browser that other tests drive."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(story())).result()

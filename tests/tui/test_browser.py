@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from decimal import Decimal
 from functools import cache
@@ -363,7 +362,7 @@ def test_what_is_copied_gives_what_is_shown(store: Path) -> None:
             found.append((hand.app.copied, hand.state))
         return found
 
-    for line, state in asyncio.run(story()):
+    for line, state in run(story):
         words = shlex.split(line)
         assert words[0] == "esctl"
         done = esctl(*words[1:], "-f", "jsonl", cwd=store.parent)
