@@ -70,7 +70,7 @@ def hold(number: int, examples: int) -> None:
 
 
 def test_it_is_folded_as_the_reference_folds_it() -> None:
-    hold(31, 60)
+    hold(31, effort.examples(60, 45))
 
 
 @pytest.mark.thorough
