@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import effort, scratch
+from tests.support import effort
 
 effort.load_profile()
-scratch.use_memory()
 
 if os.environ.get("ESCTL_COMPACT") == "always":
     from tests.support.compacting import install

@@ -212,6 +212,7 @@ def test_a_terminal_gets_a_table_and_a_pipe_lines(samples: Path) -> None:
     assert good("replay", "account-013", cwd=samples).out.startswith(b'{"entity":"account-013"')
 
 
+@pytest.mark.thorough
 def test_the_machines_zone_and_locale_change_no_answer(samples: Path, tmp_path: Path) -> None:
     asked = [
         ["replay", "account-013", "--at", "2024-02-01"],

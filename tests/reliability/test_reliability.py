@@ -96,6 +96,7 @@ def test_calls_of_all_libraries_are_seen(tmp_path: Path) -> None:
     assert esctl(work, ["reindex"], BROKEN, place).code == 3
 
 
+@pytest.mark.thorough
 def test_flipped_bits_are_found_and_mislead_nobody() -> None:
     figures = flips.campaign(effort.examples(800, 300), SEED, workers=1, read_every=20)
     assert figures.failures == [], SEED

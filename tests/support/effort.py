@@ -26,7 +26,7 @@ SEED = int(os.environ.setdefault("ESCTL_SEED", str(secrets.randbits(32)))) if AL
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much]
 _SAME = settings(deadline=None, database=None, suppress_health_check=_SLOW)
-settings.register_profile("fast", _SAME, derandomize=True, max_examples=40)
+settings.register_profile("fast", _SAME, derandomize=True, max_examples=25)
 settings.register_profile("thorough", _SAME, derandomize=False)
 PHASES = (Phase.generate, Phase.shrink) if ALL else (Phase.generate,)
 """For properties that are slow to try: what fails in every run need not be made small in each."""
@@ -138,7 +138,7 @@ SLOW_FOLDERS = (
     *("tests/ask/", "tests/cli/", "tests/index/envelope/", "tests/intake/", "tests/maintain/", "tests/oracles/"),
     *("tests/page/", "tests/sinks/", "tests/sources/kafka/", "tests/sources/postgres/", "tests/views/"),
 )
-"""Folders whose cases cost most: of their other files every second one is tried."""
+"""Folders whose cases cost most: of their other files one in three is tried."""
 
 
 def like_cases(items: Sequence[pytest.Item]) -> list[pytest.Item]:
@@ -149,13 +149,13 @@ def like_cases(items: Sequence[pytest.Item]) -> list[pytest.Item]:
         file, _, name = item.nodeid.partition("::")
         if "[" in name:
             test = f"{file}::{name.partition('[')[0]}"
-            left_out += [item] if seen[test] % LIKE_CASES.get(file, 1 + file.startswith(SLOW_FOLDERS)) else []
+            left_out += [item] if seen[test] % LIKE_CASES.get(file, 3 if file.startswith(SLOW_FOLDERS) else 1) else []
             seen[test] += 1
     return left_out
 
 
 def draw_fewer(items: Sequence[pytest.Item]) -> None:
-    """Let properties that say how many examples they draw draw two in five in the fast run, but ten at least."""
+    """Let properties that say how many examples they draw draw one in four in the fast run, but ten at least."""
     seen: set[int] = set()
     for item in [] if ALL else items:
         function = getattr(getattr(item, "obj", None), "__func__", getattr(item, "obj", None))
@@ -165,7 +165,7 @@ def draw_fewer(items: Sequence[pytest.Item]) -> None:
             setattr(
                 function,
                 _SETTINGS,
-                settings(own, max_examples=max(own.max_examples * 2 // 5, min(own.max_examples, 10))),
+                settings(own, max_examples=max(own.max_examples // 4, min(own.max_examples, 10))),
             )
 
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
@@ -159,6 +160,7 @@ def test_what_is_listed_is_what_a_plain_walk_finds() -> None:
     assert set(NAMES) - rare <= seen.keys()
 
 
+@pytest.mark.thorough
 @seed(1)
 @settings(quick, max_examples=20)
 @given(logs())
@@ -175,6 +177,7 @@ def test_the_summary_counts_what_is_listed(log: Log) -> None:
         assert result.worst is None or any(result.worst == f"@{row[1]}: {row[-1]}" for row in rows)
 
 
+@pytest.mark.thorough
 @seed(2)
 @quick
 @given(logs())

@@ -92,6 +92,7 @@ def test_what_is_no_step_is_refused(text: str) -> None:
         parse_step(text)
 
 
+@pytest.mark.thorough
 def test_a_grid_has_an_end() -> None:
     first = instant("2024-01-01T00:00:00Z")
     assert len(grid(parse_step("1s"), first, first + (MOST_POINTS - 1) * 1_000_000, "UTC", beyond=False)) == MOST_POINTS

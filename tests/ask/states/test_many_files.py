@@ -44,6 +44,7 @@ from tests.support.strategies import Log
 QUESTIONS = ("diff", "audit", "blame", "when", "one entity")
 
 
+@pytest.mark.thorough
 def test_all_questions_at_the_instants_of_events(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: Counter[str] = Counter()
 

@@ -21,6 +21,7 @@ Example = tuple[Spread, Random]
 EXAMPLES = {"rules": 6, "arrivals": 6, "store": 5}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_changes_nothing_changes_no_answer(kind: str) -> None:
     seen: Counter[str] = Counter()

@@ -69,6 +69,7 @@ def hold(number: int, examples: int) -> None:
     run()
 
 
+@pytest.mark.thorough
 def test_it_is_folded_as_the_reference_folds_it() -> None:
     hold(31, effort.examples(60, 45))
 
