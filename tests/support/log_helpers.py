@@ -45,7 +45,7 @@ class Failing(Unsynced):
         self.left = at
         self.failed = ""
         self.steps: list[str] = []
-        self.written: set[str] = set()
+        self.written: list[BinaryIO] = []  # by the objects: their numbers come again once they are closed
 
     def fail(self) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -62,8 +62,8 @@ class Failing(Unsynced):
         return super().create(path)
 
     def write(self, file: BinaryIO, data: bytes | memoryview) -> None:
-        if file.name not in self.written:
-            self.written.add(file.name)
+        if not any(file is each for each in self.written):
+            self.written.append(file)
             super().write(file, data[: len(data) // 2])
             file.flush()
             self.step("write")
