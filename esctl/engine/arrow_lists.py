@@ -29,3 +29,14 @@ def texts(values: Sequence[str | None]) -> pa.Array:
     valid = np.packbits(np.array([value is not None for value in values], np.bool_), bitorder="little")
     buffers = [pa.py_buffer(part) for part in (valid.tobytes(), offsets.tobytes(), b"".join(encoded))]
     return pa.Array.from_buffers(pa.large_string(), len(values), buffers)
+
+
+def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Return a column as one array; it is copied only where it is in several pieces."""
+    import pyarrow as pa
+
+    if isinstance(column, pa.Array):
+        return column
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from esctl.engine.arrow_lists import one_array
 from esctl.engine.quoting import literal
 from esctl.index.decode.messages import EVENT
 from esctl.model import Cursor
 
 if TYPE_CHECKING:
     import duckdb
-    import pyarrow as pa
 
     from esctl.index.decode.exact_json import Judged
 
@@ -32,22 +32,16 @@ def with_headers(connection: duckdb.DuckDBPyConnection, judged: Judged) -> Judge
     rows = pa.array(np.arange(len(judged.text), dtype=np.int64))
     connection.register(_TABLE, pa.table({"row": rows, "j": judged.text}))
     try:
-        values = _one(connection.sql(_VALUES_SQL).to_arrow_table()["v"])
+        values = one_array(connection.sql(_VALUES_SQL).to_arrow_table()["v"])
     finally:
         connection.unregister(_TABLE)
     inner = judge(values.cast(pa.large_binary()), _JSON, connection)
     connection.register(_TABLE, pa.table({"row": rows, "j": judged.text, "v": inner.text}))
     try:
-        texts = _one(connection.sql(_SQL).to_arrow_table()["j"])
+        texts = one_array(connection.sql(_SQL).to_arrow_table()["j"])
     finally:
         connection.unregister(_TABLE)
     return Judged(texts.cast(pa.large_string()), judged.invalid, pc.or_(judged.marked, inner.marked))
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def _raw(name: str) -> str:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from msgspec import Struct, field
 
+from esctl.engine.arrow_lists import one_array
 from esctl.log.store_state import StoreState
 from esctl.model import MESSAGE, Cursor, SchemasCursor
 
@@ -88,7 +89,7 @@ def decoded(rows: pa.Table, name: str, cursor: Cursor, schemas: Schemas) -> tupl
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    column = _one(rows[name])
+    column = one_array(rows[name])
     framed = pc.fill_null(pc.is_in(pc.binary_slice(column, 0, 1), value_set=pa.array([b"\0"], column.type)), False)
     guids = _guids(rows, _HEADERS[name])
     places = sorted({*pc.indices_nonzero(framed).to_pylist(), *guids})
@@ -116,7 +117,7 @@ def with_decoded_keys(table: pa.Table, cursor_of: Callable[[str], Cursor], schem
     parts = []
     for source, start, stop in runs_of(table):
         rows, cursor = table.slice(start, stop - start), cursor_of(source)
-        parts.append(_key_texts(rows, cursor, schemas) if cursor.format == MESSAGE else _one(rows["key"]))
+        parts.append(_key_texts(rows, cursor, schemas) if cursor.format == MESSAGE else one_array(rows["key"]))
     return table.set_column(table.schema.get_field_index("key"), "key", pa.concat_arrays(parts))
 
 
@@ -124,7 +125,7 @@ def _key_texts(rows: pa.Table, cursor: Cursor, schemas: Callable[[], Schemas]) -
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    keys = _one(rows["key"])
+    keys = one_array(rows["key"])
     framed = pc.is_in(pc.binary_slice(keys, 0, 1), value_set=pa.array([b"\0"], keys.type))
     if not pc.any(framed).as_py() and not _guids(rows, _HEADERS["key"]):
         return keys
@@ -162,7 +163,7 @@ def _guids(rows: pa.Table, header: str) -> dict[int, tuple[str, bytes]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    headers = _one(rows["headers"])
+    headers = one_array(rows["headers"])
     if headers.null_count == len(headers):
         return {}
     told = pc.list_flatten(headers)
@@ -178,16 +179,6 @@ def _guids(rows: pa.Table, header: str) -> dict[int, tuple[str, bytes]]:
 
 def _reason(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0][:200]
-
-
-def _one(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    import pyarrow as pa
-
-    if isinstance(column, pa.Array):
-        return column
-    if column.num_chunks == 1:
-        return column.chunk(0)  # concatenated, it would be copied
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def _avro(told: Mapping[str, Any]) -> Decode:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from esctl.engine.arrow_lists import one_array
 from esctl.index.decode.rows import DIALECTS
 from esctl.index.files.manifest import ERASED, Manifest
 from esctl.log.store_state import StoreState
@@ -163,7 +164,7 @@ def _with_messages(
         rows = None if is_all else pc.indices_nonzero(mask)
         if rows is not None and not len(rows):
             continue
-        judged = Judged(*(_whole(chunk[name] if rows is None else chunk[name].take(rows)) for name in _JUDGED))
+        judged = Judged(*(one_array(chunk[name] if rows is None else chunk[name].take(rows)) for name in _JUDGED))
         own = table.select(COLUMNS) if rows is None else table.select(COLUMNS).take(rows)
         written = messages(connection, judged, own, message_parts(group.stanza))
         for name, values in zip(_JUDGED, (written.text, written.invalid, written.marked), strict=True):
@@ -197,7 +198,9 @@ def _with_surroundings(
     for source, start, stop in runs_of(table):
         if int(grp[start]) in looking:
             rows = pa.array(range(start, stop))
-            texts, marked, around = (_whole(column.take(rows)) for column in (chunk["text"], chunk["marked"], headers))
+            texts, marked, around = (
+                one_array(column.take(rows)) for column in (chunk["text"], chunk["marked"], headers)
+            )
             texts, marked = surround(connection, texts, marked, around, cursors[source])
             chunk = _with_rows(_with_rows(chunk, "text", rows, texts), "marked", rows, marked)
     return chunk
@@ -217,7 +220,7 @@ def _with_opened(connection: duckdb.DuckDBPyConnection, chunk: pa.Table, groups:
         rows = pa.array((grp == group.number).nonzero()[0])
         if not group.stanza.opened or not len(rows):
             continue
-        texts, marked = (_whole(chunk[name].take(rows)) for name in ("text", "marked"))
+        texts, marked = (one_array(chunk[name].take(rows)) for name in ("text", "marked"))
         texts, marked = open_texts(connection, texts, marked, openings_of(group.stanza), _naming(group.stanza))
         chunk = _with_rows(_with_rows(chunk, "text", rows, texts), "marked", rows, marked)
     return chunk
@@ -239,18 +242,9 @@ def _with_rows(chunk: pa.Table, name: str, rows: pa.Array, values: pa.Array) -> 
 
     mask = np.zeros(chunk.num_rows, dtype=bool)
     mask[rows.to_numpy()] = True
-    column = _whole(chunk[name])
+    column = one_array(chunk[name])
     changed = pc.replace_with_mask(column, pa.array(mask), values.cast(column.type))
     return chunk.set_column(chunk.schema.get_field_index(name), name, changed)
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array, which may be none."""
-    import pyarrow as pa
-
-    if column.num_chunks == 1:
-        return column.chunk(0)  # concatenated, it would be copied
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
 
 
 def runs_of(table: pa.Table) -> list[tuple[str, int, int]]:

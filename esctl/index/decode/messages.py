@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import TYPE_CHECKING
 
+from esctl.engine.arrow_lists import one_array
 from esctl.engine.quoting import literal
 from esctl.model import MARK, Cursor
 
@@ -55,7 +56,7 @@ def messages(connection: duckdb.DuckDBPyConnection, judged: Judged, rows: pa.Tab
         found = connection.sql(_sql(parts, headed, keyed, evented)).to_arrow_table()
     finally:
         connection.unregister(_TABLE)
-    return Judged(_one(found["j"]).cast(pa.large_string()), _one(found["why"]), _one(found["m"]))
+    return Judged(one_array(found["j"]).cast(pa.large_string()), one_array(found["why"]), one_array(found["m"]))
 
 
 def _any_event(headers: pa.ChunkedArray) -> bool:
@@ -64,7 +65,7 @@ def _any_event(headers: pa.ChunkedArray) -> bool:
 
     if headers.null_count == len(headers):
         return False
-    return bool(pc.any(pc.equal(pc.list_flatten(_one(headers)).field("name"), EVENT)).as_py())
+    return bool(pc.any(pc.equal(pc.list_flatten(one_array(headers)).field("name"), EVENT)).as_py())
 
 
 def _with_opened_keys(connection: duckdb.DuckDBPyConnection, table: pa.Table) -> tuple[pa.Table, bool]:
@@ -74,7 +75,7 @@ def _with_opened_keys(connection: duckdb.DuckDBPyConnection, table: pa.Table) ->
 
     from esctl.index.decode.exact_json import judge
 
-    keys = _one(table["key"])
+    keys = one_array(table["key"])
     first = pc.binary_slice(keys, 0, 1)
     is_opened = pc.fill_null(pc.is_in(first, value_set=pa.array([b"{", b"["], keys.type)), False)
     if not pc.any(is_opened).as_py():
@@ -171,11 +172,3 @@ _OTHERS = {
     "offset": '"offset"::VARCHAR',
     "timestamp": "coalesce(epoch_ms(source_time)::VARCHAR, 'null')",
 }
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    import pyarrow as pa
-
-    if column.num_chunks == 1:
-        return column.chunk(0)  # concatenated, it would be copied
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)

@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from esctl.engine.arrow_lists import one_array
 from esctl.engine.quoting import literal
 from esctl.index.decode.encodings import EXTENDED, PAIRS, Opening
 from esctl.index.decode.rebuilt import Path, leads_on, place_of, rebuilt
@@ -94,7 +95,7 @@ def _plain(connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> pa.Array:
         found = connection.sql(f'SELECT {sql} AS j FROM {_TABLE} ORDER BY "row"').to_arrow_table()
     finally:
         connection.unregister(_TABLE)
-    return _one(found["j"].cast(pa.large_string()))
+    return one_array(found["j"].cast(pa.large_string()))
 
 
 def _open(
@@ -112,7 +113,7 @@ def _open(
         found = connection.sql(_texts_sql(path, encoding)).to_arrow_table()
         if not found.num_rows:
             return texts, marked
-        raws = _one(found["b"])
+        raws = one_array(found["b"])
         if encoding == "gzip":
             raws = pa.array([_decompressed(raw) for raw in raws.to_pylist()], pa.binary())
         elif encoding == "yaml":
@@ -132,13 +133,7 @@ def _open(
             connection.unregister(_OPENED)
     finally:
         connection.unregister(_TABLE)
-    return _one(whole["j"].cast(pa.large_string())), _one(whole["m"])
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    return one_array(whole["j"].cast(pa.large_string())), one_array(whole["m"])
 
 
 def _texts_sql(path: Path, encoding: str) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from esctl.engine.arrow_lists import one_array
 from esctl.engine.quoting import literal
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def surround(
         around = connection.sql(f"SELECT {value} AS w FROM {_TABLE}").to_arrow_table()["w"]
     finally:
         connection.unregister(_TABLE)
-    judged = judge(_one(around), cursor, connection)
+    judged = judge(one_array(around), cursor, connection)
     rows = pa.array(range(len(texts)), pa.int64())
     table = pa.table({"row": rows, "j": texts, "m": marked, "w": judged.text, "wm": judged.marked})
     connection.register(_JUDGED, table)
@@ -52,7 +53,7 @@ def surround(
         found = connection.sql(_SQL).to_arrow_table()
     finally:
         connection.unregister(_JUDGED)
-    return _one(found["j"]).cast(pa.large_string()), _one(found["m"])
+    return one_array(found["j"]).cast(pa.large_string()), one_array(found["m"])
 
 
 _OWN = f"json_type(j, {literal('/' + WRAPPER)})"
@@ -86,9 +87,3 @@ def alone(record: Any) -> Any:
     if not isinstance(record, dict) or not isinstance(record.get(WRAPPER), Around):
         return record
     return {key: value for key, value in record.items() if key != WRAPPER}
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
