@@ -29,7 +29,7 @@ _CODES: tuple[tuple[type[EsctlError], int], ...] = (
     (NotFoundError, NOT_FOUND),
 )
 _GENERAL_HINTS = {
-    USAGE: "the README tells how mappings and projections are written; esctl COMMAND --help how commands are",
+    USAGE: "how it is written: esctl help configuration, esctl help projections, or esctl COMMAND --help",
     INPUT: "see what is there with: esctl status",
     NOT_FOUND: "see what is there with: esctl status",
 }

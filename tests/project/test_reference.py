@@ -108,7 +108,7 @@ def test_help_ends_with_the_examples(name: str) -> None:
     done = esctl(name, "--help", cwd=ROOT)
     assert done.code == 0
     assert done.text.rstrip().endswith(EXAMPLES[name][1][1])
-    assert "--memory-limit PATH" not in done.text
+    assert "--memory-limit SIZE" not in done.text, "what all commands have is explained once"
 
 
 def test_help_of_topics() -> None:

@@ -77,7 +77,7 @@ def refusal(name: str, head: bytes, declared: str = "auto") -> ForeignError | No
     what, hint = found
     return ForeignError(
         f"{name} looks like {what}, which is not read",
-        hint.format(name=shell_word(name)) or "leave it out; what is read is listed in the README",
+        hint.format(name=shell_word(name)) or "leave it out; what is read: esctl help formats",
     )
 
 

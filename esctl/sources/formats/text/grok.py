@@ -84,7 +84,7 @@ def _named(found: re.Match[str], fields: list[Field], within: tuple[str, ...]) -
     syntax, name, kind = found["syntax"], found["field"], (found["kind"] or "").lower()
     if syntax not in NAMES:
         near = difflib.get_close_matches(syntax, NAMES, n=1)
-        hint = f"did you mean %{{{near[0]}}}?" if near else "the names are listed in docs/concepts/text-logs.md"
+        hint = f"did you mean %{{{near[0]}}}?" if near else "the names are listed by: esctl help text-logs"
         raise UsageError(f"%{{{syntax}}} is not a name of a grok pattern", hint)
     if kind not in _KINDS:
         raise UsageError(f"{found[0]}: {kind!r} is not a kind of field", "one of: int, float, string")
