@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from esctl.index.decode.exact_json import judge
 from esctl.index.envelope.detect import detect
@@ -119,19 +120,24 @@ def forms(records: list[Record]) -> Iterator[tuple[str, bytes]]:
             yield written, write(records)
 
 
+def homeless(stanza: Stanza) -> Stanza:
+    """Return how records are read but for whose tables have short names: the database that comes first in them."""
+    return replace(stanza, row_home=())
+
+
 SIZES = (12, 40, 150, 700, 2000) if effort.ALL else (12, 40, 150)
 MOST = 2000
 
 
 @pytest.mark.parametrize(("number", "name"), [*enumerate(SAMPLES)])
 def test_order_size_and_form_give_the_same_mapping(number: int, name: str, tmp_path: Path) -> None:
-    expected = detect(SAMPLES[name]["records"]).stanza
+    expected = homeless(detect(SAMPLES[name]["records"]).stanza)
     assert expected.name == name.partition(".")[0]
     is_large = effort.ALL or number % 8 == 0
     many = grown(SAMPLES[name]["records"], MOST if is_large else SIZES[-1], seed=number)
-    assert detect(many).stanza == expected
+    assert homeless(detect(many).stanza) == expected
     for written, data in forms(many[: SIZES[number % len(SIZES)]]):
-        found = recognised(tmp_path, written, data)
+        found = homeless(recognised(tmp_path, written, data))
         assert set(found.opened) <= {*expected.opened} or written == "a.csv"
         assert found == expected or (found.opened != expected.opened and found.name == expected.name), written
 
