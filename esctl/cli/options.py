@@ -7,12 +7,13 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, get_type_hints
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
 
 import typer
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
+from esctl.cli.groups import gather, own_parameters, spread
 from esctl.cli.help.layout import PANEL, HelpfulCommand, HelpfulGroup
 from esctl.engine.duckdb import open_ahead
 from esctl.engine.quoting import is_text
@@ -170,12 +171,7 @@ def flags(parameter: str, helps: Mapping[str, str]) -> Callable[[Callable[..., R
             chosen = [name for name in helps if values.pop(name.replace("-", "_"))]
             return function(*shared, **values, **{parameter: chosen})
 
-        hints = get_type_hints(function, include_extras=True)
-        own = [
-            p.replace(annotation=hints.get(p.name, p.annotation))
-            for p in inspect.signature(function).parameters.values()
-            if p.name != parameter
-        ]
+        own = [each for each in own_parameters(function) if each.name != parameter]
         _disguise(run, [*own, *(_flag(name, help_line) for name, help_line in helps.items())])
         return run
 
@@ -194,11 +190,8 @@ def _flag(name: str, help_line: str) -> inspect.Parameter:
 def _with_options(
     function: Callable[Concatenate[Shared, P], R], options: Mapping[str, Any], before: Callable[[], None] | None = None
 ) -> Callable[..., R]:
-    hints = get_type_hints(function, include_extras=True)
-    own = [
-        parameter.replace(annotation=hints.get(parameter.name, parameter.annotation))
-        for parameter in list(inspect.signature(function).parameters.values())[1:]
-    ]
+    parameters = own_parameters(function)[1:]
+    own = spread(parameters)
     taken = {parameter.name for parameter in own}
     shared_names = [name for name in options if name not in taken]
     meant_for_none = [parameter.name for parameter in own if parameter.default == ""]
@@ -213,7 +206,7 @@ def _with_options(
             esctl_context.meta[DEBUG_KEY] = True
         if before is not None:
             before()
-        return function(shared, **values)  # type: ignore[call-arg]
+        return function(shared, **gather(parameters, values))  # type: ignore[call-arg]
 
     positional = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
     shared_parameters = [_parameter(name, variables=False) for name in shared_names]

@@ -85,7 +85,7 @@ def _found(store: Path | None, config: Path | None, other: Path | None) -> Itera
 def _mapping(store: Path | None, config: Config) -> Iterator[Setting]:
     """Show what esctl.toml and `--map` say, and how the sources are read by that, as far as the index has come."""
     from esctl.api import Store
-    from esctl.cli.overruling import configured_keys, kept_options, read_by
+    from esctl.cli.intake.overruling import configured_keys, kept_options, read_by
     from esctl.errors import EsctlError
     from esctl.index.envelope.map_options import read_overrides
     from esctl.index.files.manifest import read_manifest

@@ -12,26 +12,27 @@ from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
+Where = Annotated[
+    str,
+    typer.Option(
+        "--where",
+        metavar="CONDITION",
+        help="The entities with an event for which this SQL condition on data.<field>, type, time, ... holds.",
+    ),
+]
+Html = Annotated[bool, typer.Option("--html", help="With a page for any browser, as `esctl report` writes them.")]
+
 
 @command
 def run(
     shared: Shared,
     entities: Entities = None,
-    where: Annotated[
-        str,
-        typer.Option(
-            "--where",
-            metavar="CONDITION",
-            help="The entities with an event for which this SQL condition on data.<field>, type, time, ... holds.",
-        ),
-    ] = "",
+    where: Where = "",
     at: At = "",
     before: Before = "",
     projection: ProjectionName = "",
     checkpoint: CheckpointChoice = "",
-    html: Annotated[
-        bool, typer.Option("--html", help="With a page for any browser, as `esctl report` writes them.")
-    ] = False,
+    html: Html = False,
 ) -> None:
     """Write all records of some entities, with their proofs and what they replay to, into one archive of evidence."""
     if not entities and not where:

@@ -13,7 +13,7 @@ import typer
 from esctl.cli import diagnostics
 from esctl.cli.arguments import Before, Entities, ProjectionName
 from esctl.cli.growth import grown
-from esctl.cli.live_sources import Key, Properties, Property, properties_of
+from esctl.cli.intake.live_sources import Key, Properties, Property, properties_of
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command, subcommands
 from esctl.errors import UsageError

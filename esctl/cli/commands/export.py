@@ -11,23 +11,25 @@ from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
 
+Raw = Annotated[
+    bool,
+    typer.Option(
+        "--raw",
+        help="Write a source's bytes exactly as they were ingested; of a topic, its messages as kcat -J does.",
+    ),
+]
+Source = Annotated[str, typer.Option("--source", metavar="NAME", help="The source, as `esctl status` names it.")]
+SkipErased = Annotated[
+    bool, typer.Option("--skip-erased", help="With --raw, leave out what was erased; else that is an error.")
+]
+
 
 @command
 def run(
     shared: Shared,
-    raw: Annotated[
-        bool,
-        typer.Option(
-            "--raw",
-            help="Write a source's bytes exactly as they were ingested; of a topic, its messages as kcat -J does.",
-        ),
-    ] = False,
-    source: Annotated[
-        str, typer.Option("--source", metavar="NAME", help="The source, as `esctl status` names it.")
-    ] = "",
-    skip_erased: Annotated[
-        bool, typer.Option("--skip-erased", help="With --raw, leave out what was erased; else that is an error.")
-    ] = False,
+    raw: Raw = False,
+    source: Source = "",
+    skip_erased: SkipErased = False,
 ) -> None:
     """Export the events, or a source byte for byte."""
     store = open_store(shared)

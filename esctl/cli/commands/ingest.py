@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from esctl.cli import diagnostics, failures
-from esctl.cli.arguments import MAP_HELP, LinePattern, TimeFormat
-from esctl.cli.live_sources import Create, From, OnRecreated, Properties, Property, Registry, SchemaDir, Snapshot, Until
+from esctl.cli.intake.live_sources import LiveOptions, Named, find_sources
+from esctl.cli.intake.options import Following, Meaning, Reading
 from esctl.cli.options import Shared, command
 
 if TYPE_CHECKING:
     from esctl.api import Store
-    from esctl.cli.live_sources import Named
     from esctl.intake.follow import Pace
     from esctl.intake.intake import IngestOptions, Outcome
     from esctl.ledger.sign.note import SigningKey
@@ -29,67 +28,14 @@ Sources = Annotated[
         "[sources] in esctl.toml.",
     ),
 ]
-InputFormat = Annotated[
-    str,
-    typer.Option(
-        "--input-format",
-        metavar="FORMAT",
-        help="auto, jsonl, json, json-document, csv, tsv, text, parquet, arrow, avro or evtx.",
-    ),
-]
-RecordsPath = Annotated[
-    str | None,
-    typer.Option("--records-path", metavar="PATH", help="Where the records are in what wraps them: a.events, a[].b[]."),
-]
-Encoding = Annotated[
-    str | None,
-    typer.Option("--encoding", metavar="NAME", help="How text is encoded, as cp1252 or utf-16, where it is not UTF-8."),
-]
-Map = Annotated[
-    list[str] | None,
-    typer.Option("--map", metavar="[SOURCE:]KEY=PATH", help=f"{MAP_HELP} Kept for the commands that follow."),
-]
-PresetName = Annotated[
-    str | None,
-    typer.Option("--preset", metavar="NAME", help="The format of the events, as esctl presets lists it."),
-]
-Null = Annotated[str | None, typer.Option("--null", metavar="TEXT", help="The CSV cell text that means null.")]
-Header = Annotated[
-    bool | None,
-    typer.Option("--header/--no-header", help="Whether the first row of CSV names the columns; else that is found."),
-]
-Decimal = Annotated[
-    str | None, typer.Option("--decimal", metavar="MARK", help="The decimal mark of numbers in CSV: , or .")
-]
 Strict = Annotated[bool, typer.Option("--strict", help="All or nothing: keep nothing if any record is invalid.")]
-Final = Annotated[bool, typer.Option("--final", help="Accept an unfinished last line.")]
 SkipDuplicates = Annotated[
     bool, typer.Option("--skip-duplicates", help="Leave events that are known already out of the log.")
-]
-MaxRecord = Annotated[str, typer.Option("--max-record", metavar="SIZE", help="The longest record to accept.")]
-MaxExpansion = Annotated[
-    int,
-    typer.Option(
-        "--max-expansion", metavar="N", min=1, help="A compressed source may unpack to N times its size (or 1 GiB)."
-    ),
-]
-MaxUnpacked = Annotated[
-    str, typer.Option("--max-unpacked", metavar="SIZE", help="What a compressed source may unpack to.")
 ]
 Checkpoint = Annotated[
     bool, typer.Option("--checkpoint", help="Sign the head afterwards, with the only key you have or --key.")
 ]
 Key = Annotated[str, typer.Option("--key", metavar="NAME", help="The key for --checkpoint.")]
-Follow = Annotated[
-    bool,
-    typer.Option("--follow", help="Keep reading lines appended to the files, as tail -F does, until stopped."),
-]
-CommitEvery = Annotated[
-    str, typer.Option("--commit-every", metavar="TIME", help="With --follow: the longest that a record waits (500ms).")
-]
-CommitRecords = Annotated[
-    int, typer.Option("--commit-records", metavar="N", min=1, help="With --follow: how many records wait at most.")
-]
 Erasable = Annotated[bool, typer.Option("--erasable", help="Make a new store in which records can be erased later.")]
 Ask = Annotated[
     bool | None,
@@ -101,70 +47,38 @@ Ask = Annotated[
 def run(
     shared: Shared,
     sources: Sources,
-    input_format: InputFormat = "auto",
-    records_path: RecordsPath = None,
-    encoding: Encoding = None,
-    mapping: Map = None,
-    time_format: TimeFormat = None,
-    pattern: LinePattern = None,
-    preset: PresetName = None,
-    null: Null = None,
-    header: Header = None,
-    decimal: Decimal = None,
+    reading: Reading,
+    meaning: Meaning,
+    following: Following,
+    live: LiveOptions,
     strict: Strict = False,
-    final: Final = False,
     skip_duplicates: SkipDuplicates = False,
-    max_record: MaxRecord = "256MiB",
-    max_expansion: MaxExpansion = 1000,
-    max_unpacked: MaxUnpacked = "1TiB",
     erasable: Erasable = False,
     ask: Ask = None,
     checkpoint: Checkpoint = False,
     key: Key = "",
-    follow: Follow = False,
-    commit_every: CommitEvery = "2s",
-    commit_records: CommitRecords = 100_000,
-    from_: From = "",
-    until: Until = "",
-    property_: Property = None,
-    properties: Properties = "",
-    registry: Registry = "",
-    schema_dir: SchemaDir = "",
-    on_recreated: OnRecreated = "",
-    create: Create = False,
-    snapshot: Snapshot = False,
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.api import Store
-    from esctl.cli.asking import check_asked, settled
-    from esctl.cli.following import check_followable, followed, parse_pace
-    from esctl.cli.live_sources import find_sources, options_of
+    from esctl.cli.intake.asking import check_asked, settled
+    from esctl.cli.intake.following import check_followable, followed
     from esctl.cli.opening import tell_passed_over, zone
-    from esctl.engine.sizes import parse_size
     from esctl.maintain.save_states import keep
-    from esctl.sources.streams import Limits
 
-    check_asked(ask, sources, follow)
+    check_asked(ask, sources, following.follow)
     signing = _begin(shared, key, checkpoint)
-    pace = parse_pace(commit_every, commit_records)
-    limits = Limits(max_expansion, parse_size(max_unpacked, "--max-unpacked"))
-    live = options_of(property_, from_, until, properties, registry, schema_dir, on_recreated, create, snapshot)
-    found = find_sources(sources, live, follow, limits, shared)
-    options = _options(
-        shared, strict, skip_duplicates, input_format=input_format, records_path=records_path, final=final, null=null,
-        max_record_bytes=parse_size(max_record, "--max-record"), limits=limits, encoding=encoding, header=header,
-        decimal=decimal,
-    )  # fmt: skip
-    check_followable(options, follow, found)
-    said = _said(shared, _begun(mapping, preset), time_format=time_format, pattern=pattern)
+    pace = following.pace()
+    options = _options(shared, strict, skip_duplicates, reading)
+    found = find_sources(sources, live.given(), following.follow, options.source.limits, shared)
+    check_followable(options, following.follow, found)
     store = Store.create(
-        shared.store, shared.config, erasable=erasable, overrides=said,
+        shared.store, shared.config, erasable=erasable, overrides=meaning.overrides(shared),
         memory_limit=shared.memory_limit, tz=zone(shared), sources=found.paths,
     )  # fmt: skip
     tell_passed_over(shared, store)
     _tell_store(store, shared)
     _keep_private(store, found, shared)
-    outcome = (followed if follow else _ingested)(store, found, options, pace, shared)
+    outcome = (followed if following.follow else _ingested)(store, found, options, pace, shared)
     store, outcome, unsettled = settled(store, outcome, ask, shared)
     _report(outcome, shared, store)
     _vouch(outcome, signing)
@@ -183,25 +97,11 @@ def _begin(shared: Shared, key: str, checkpoint: bool) -> SigningKey | None:
     return read_key(key) if checkpoint or key else None
 
 
-def _options(shared: Shared, strict: bool, skip_duplicates: bool, **source: Any) -> IngestOptions:
+def _options(shared: Shared, strict: bool, skip_duplicates: bool, reading: Reading) -> IngestOptions:
     from esctl.cli.opening import zone
     from esctl.intake.intake import IngestOptions
-    from esctl.sources.files.reading import SourceOptions
 
-    return IngestOptions(SourceOptions(**source), strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared))
-
-
-def _said(shared: Shared, mapping: list[str] | None, **said: list[str] | None) -> list[str] | None:
-    from esctl.config import find_store
-    from esctl.index.envelope.map_options import read_overrides, with_options
-
-    found = find_store(shared.store) if any(each is not None for each in (mapping, *said.values())) else None
-    return with_options(read_overrides(found) if found is not None else (), mapping, **said)
-
-
-def _begun(mapping: list[str] | None, preset: str | None) -> list[str] | None:
-    """Return what --map says, after --preset; None where neither is given."""
-    return mapping if preset is None else [f"preset={preset}", *(mapping or ())]
+    return IngestOptions(reading.options(), strict=strict, skip_duplicates=skip_duplicates, tz=zone(shared))
 
 
 def _tell_store(store: Store, shared: Shared) -> None:
@@ -218,7 +118,7 @@ def _keep_private(store: Store, found: Named, shared: Shared) -> None:
 
 
 def _ingested(store: Store, found: Named, options: IngestOptions, _pace: Pace, shared: Shared) -> Outcome:
-    from esctl.cli.ingesting import report_detections
+    from esctl.cli.intake.telling import report_detections
 
     with diagnostics.progress("reading", found.size, shared.quiet, after="indexing") as advance:
         readers = [reader for each in found.live for reader in each.readers()]
@@ -228,7 +128,7 @@ def _ingested(store: Store, found: Named, options: IngestOptions, _pace: Pace, s
 
 
 def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
-    from esctl.cli.ingesting import summary_answer
+    from esctl.cli.intake.telling import summary_answer
     from esctl.cli.opening import output_settings
     from esctl.cli.render import render
 
@@ -238,7 +138,7 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
 
 
 def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
-    from esctl.cli.ingesting import report_clock, report_readings, report_same, report_unzoned
+    from esctl.cli.intake.telling import report_clock, report_readings, report_same, report_unzoned
     from esctl.cli.opening import zone
 
     for name, count in outcome.pending:
@@ -257,8 +157,8 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
 
 def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
     """Print what is odd about the new events."""
-    from esctl.cli import ingesting as told
-    from esctl.cli.overruling import report_overruled
+    from esctl.cli.intake import telling as told
+    from esctl.cli.intake.overruling import report_overruled
 
     summary = outcome.summary
     before = summary.head - summary.new
@@ -283,8 +183,8 @@ def _check_understood(outcome: Outcome, store: Store, shared: Shared) -> None:
 
     InputError where nothing of a source could be read.
     """
-    from esctl.cli.ingesting import refuse_unread
-    from esctl.cli.unsure import refuse_doubts, refuse_unsure
+    from esctl.cli.intake.telling import refuse_unread
+    from esctl.cli.intake.unsure import refuse_doubts, refuse_unsure
 
     if outcome.summary.invalid:
         refuse_unread(store, [name for name, _ in outcome.detections], outcome.summary.head - outcome.summary.new)

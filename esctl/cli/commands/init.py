@@ -65,7 +65,7 @@ def _mapping_of(preset: str) -> MappingConfig:
 
 def _ask(shared: Shared, force: bool) -> None:
     """Ask about each source that has no stanza of its own, and write one for each."""
-    from esctl.cli.asking import require_terminal, settle, unsettled
+    from esctl.cli.intake.asking import require_terminal, settle, unsettled
     from esctl.config import FILE
 
     if force or shared.output is not None:

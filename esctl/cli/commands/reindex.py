@@ -27,15 +27,15 @@ def run(
     pattern: LinePattern = None,
 ) -> None:
     """Read the evidence again, under the mapping as it is now."""
-    from esctl.cli.ingesting import (
+    from esctl.cli.intake.overruling import report_overruled
+    from esctl.cli.intake.telling import (
         report_apart,
         report_detections,
         report_homeless,
         report_read_twice,
         report_undated,
     )
-    from esctl.cli.overruling import report_overruled
-    from esctl.cli.unsure import refuse_doubts, refuse_unsure
+    from esctl.cli.intake.unsure import refuse_doubts, refuse_unsure
     from esctl.index.envelope.map_options import with_options
     from esctl.index.seen_ids.apart import apart
 

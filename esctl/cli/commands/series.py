@@ -24,31 +24,35 @@ HEIGHT = 16
 """Lines of a plot, its axes aside: it fits a terminal of 24 with the command above it."""
 
 
+Expression = Annotated[
+    str,
+    typer.Argument(
+        metavar="EXPR",
+        help="An aggregate over the states: sum(balance), count(*) filter (status = 'open'), "
+        "max(total), sum(a) / count(*).",
+    ),
+]
+Every = Annotated[str, typer.Option("--every", metavar="STEP", help="The step of the grid: 15m, 1h, 1d, 1w, 1mo, 1y.")]
+By = Annotated[
+    str, typer.Option("--by", metavar="FIELD", help="One value per field, entity, kind or expression over these.")
+]
+Start = Annotated[str, typer.Option("--from", metavar="T", help="Only points from T on (a date: from its start).")]
+End = Annotated[str, typer.Option("--to", metavar="T", help="Only points up to T (a date: to its end).")]
+Plot = Annotated[bool, typer.Option("--plot", help="Draw it in the terminal (needs the extra `plot`).")]
+
+
 @question
 def run(
     shared: Shared,
-    expression: Annotated[
-        str,
-        typer.Argument(
-            metavar="EXPR",
-            help="An aggregate over the states: sum(balance), count(*) filter (status = 'open'), "
-            "max(total), sum(a) / count(*).",
-        ),
-    ],
+    expression: Expression,
     entities: Entities = None,
-    every: Annotated[
-        str, typer.Option("--every", metavar="STEP", help="The step of the grid: 15m, 1h, 1d, 1w, 1mo, 1y.")
-    ] = "1d",
-    by: Annotated[
-        str, typer.Option("--by", metavar="FIELD", help="One value per field, entity, kind or expression over these.")
-    ] = "",
-    start: Annotated[
-        str, typer.Option("--from", metavar="T", help="Only points from T on (a date: from its start).")
-    ] = "",
-    end: Annotated[str, typer.Option("--to", metavar="T", help="Only points up to T (a date: to its end).")] = "",
+    every: Every = "1d",
+    by: By = "",
+    start: Start = "",
+    end: End = "",
     known_at: KnownAt = "",
     projection: ProjectionName = "",
-    plot: Annotated[bool, typer.Option("--plot", help="Draw it in the terminal (needs the extra `plot`).")] = False,
+    plot: Plot = False,
 ) -> None:
     """Show an aggregate over the states of all entities at each point of a grid of times.
 

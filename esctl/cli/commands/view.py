@@ -10,7 +10,7 @@ import typer
 from esctl.cli import diagnostics
 from esctl.cli.arguments import ProjectionName
 from esctl.cli.growth import grown
-from esctl.cli.live_sources import Key, Properties, Property, properties_of
+from esctl.cli.intake.live_sources import Key, Properties, Property, properties_of
 from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command, subcommands
 from esctl.errors import UsageError

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from esctl.cli import diagnostics
+from esctl.cli.groups import Group
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from esctl.sources.streams import Limits
 
 PANEL = "Live sources"
-_TEXTS = ("from", "until", "properties", "registry", "schema-dir", "on-recreated", "create", "snapshot")
 _PLACE = re.compile(r"beginning|end|[0-9]+:[0-9]+(,[0-9]+:[0-9]+)*")
 
 
@@ -43,6 +44,26 @@ SchemaDir = Annotated[str, _option("schema-dir", "FOLDER", "The schemas that dec
 Create = Annotated[bool, _option("create", None, "Make the slot of a PostgreSQL database, if it is not there.")]
 Snapshot = Annotated[bool, _option("snapshot", None, "Read the tables of a PostgreSQL database before their changes.")]
 OnRecreated = Annotated[str, _option("on-recreated", "WHAT", "If it was deleted and made anew: stop, or new.")]
+
+
+class LiveOptions(Group, frozen=True):
+    """Where live sources are read from and to, and how they are reached."""
+
+    from_: From = ""
+    until: Until = ""
+    property_: Property = None
+    properties: Properties = ""
+    registry: Registry = ""
+    schema_dir: SchemaDir = ""
+    on_recreated: OnRecreated = ""
+    create: Create = False
+    snapshot: Snapshot = False
+
+    def given(self) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the options that were given, and the properties. Raises UsageError for one that is no NAME=VALUE."""
+        told = {name: value for name, value in asdict(self).items() if name != "property_" and value}
+        named = {name.rstrip("_").replace("_", "-"): "yes" if value is True else value for name, value in told.items()}
+        return named, properties_of(self.property_)
 
 
 class Named(Struct, frozen=True):
@@ -74,12 +95,6 @@ def check_options(found: Named, source: SourceOptions) -> None:
 
 def _size(path: Path | None) -> int | None:
     return path.stat().st_size if path is not None and path.is_file() else None
-
-
-def options_of(pairs: Sequence[str] | None, *given: str | bool) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the options that were given, and the properties. Raises UsageError for one that is no NAME=VALUE."""
-    told = ((name, "yes" if value is True else value) for name, value in zip(_TEXTS, given, strict=True))
-    return {name: value for name, value in told if value}, properties_of(pairs)
 
 
 def properties_of(pairs: Sequence[str] | None) -> dict[str, str]:

@@ -283,7 +283,7 @@ def settled(store: Store, outcome: Outcome, ask: bool | None, shared: Shared) ->
 
     Returns the store as it is read now, what the ingest did in it, and that without the sources that are settled.
     """
-    from esctl.cli.unsure import unsure_sources
+    from esctl.cli.intake.unsure import unsure_sources
 
     store.refresh()
     if ask is False or (ask is None and (shared.quiet or not is_possible())):

@@ -9,29 +9,17 @@ from esctl.errors import UsageError
 
 if TYPE_CHECKING:
     from esctl.api import Store
-    from esctl.cli.live_sources import Named
+    from esctl.cli.intake.live_sources import Named
     from esctl.cli.options import Shared
     from esctl.index.envelope.detect import Detection
     from esctl.intake.follow import Pace
     from esctl.intake.intake import IngestOptions, Outcome
 
 
-def parse_pace(every: str, records: int) -> Pace:
-    """Read how often to commit. Raises UsageError for what is no time."""
-    import re
-
-    from esctl.intake.follow import Pace
-
-    found = re.fullmatch(r"([0-9]{1,6})(ms|s|m)", every.strip())
-    if found is None or not int(found[1]):
-        raise UsageError(f"--commit-every {every!r} is not a time", "write it like 500ms, 2s or 1m")
-    return Pace(int(found[1]) * {"ms": 0.001, "s": 1, "m": 60}[found[2]], records)
-
-
 def followed(store: Store, found: Named, options: IngestOptions, pace: Pace, shared: Shared) -> Outcome:
     """Take in what the sources have and get, until asked to stop; give what came of it."""
     from esctl.cli.failures import asked_to_stop
-    from esctl.cli.ingesting import report_detections
+    from esctl.cli.intake.telling import report_detections
     from esctl.intake.follow import Callbacks, follow
     from esctl.sources.files.follow import Tail
     from esctl.storage.rights import narrow, seen
@@ -56,7 +44,7 @@ def followed(store: Store, found: Named, options: IngestOptions, pace: Pace, sha
 
 def check_followable(options: IngestOptions, follow: bool, found: Named) -> None:
     """Raise UsageError for options that do not go with --follow, or with the sources."""
-    from esctl.cli.live_sources import check_options
+    from esctl.cli.intake.live_sources import check_options
 
     check_options(found, options.source)
     if not follow:
