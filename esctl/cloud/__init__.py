@@ -1,0 +1,1 @@
+"""Object storage, of whichever cloud: its addresses, its credentials, and its errors in words for people."""

@@ -1,0 +1,113 @@
+"""Credentials for object storage, from where the tools of its cloud take them; nothing of them is kept or told."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from esctl.errors import InputError, UsageError
+
+MISSING = {
+    "s3": "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE; public buckets: AWS_SKIP_SIGNATURE=true",
+    "gs": "set GOOGLE_APPLICATION_CREDENTIALS, or run: gcloud auth application-default login",
+    "az": "set AZURE_STORAGE_ACCOUNT_NAME, and AZURE_STORAGE_ACCOUNT_KEY or AZURE_STORAGE_SAS_TOKEN",
+}
+"""What to do, by scheme, where no credentials are found."""
+_GOOGLE = ("SERVICE_ACCOUNT", "SERVICE_ACCOUNT_PATH", "SERVICE_ACCOUNT_KEY", "APPLICATION_CREDENTIALS", "BEARER_TOKEN")
+_NO_AZURE = ("ACCOUNT_NAME", "ENDPOINT")
+_GOOGLE_DEFAULT = "gcloud/application_default_credentials.json"
+_METADATA = ("169.254.169.254", 80)
+_FRESH = timedelta(minutes=5)
+"""How long to use credentials before they are asked for again, which may have been renewed meanwhile."""
+
+
+class Access(Struct, frozen=True):
+    """What a client is made with: settings, a function that gives credentials, and where the server is, if told."""
+
+    settings: Mapping[str, Any] = {}
+    provider: Callable[[], dict[str, Any]] | None = None
+    endpoint: str = ""
+
+
+def access_to(scheme: str, name: str) -> Access:
+    """Find what is needed to reach a bucket, which `name` names in errors.
+
+    Raises UsageError for a wrong profile, InputError where there are no credentials.
+    """
+    return {"s3": _amazon, "gs": _google, "az": _azure}[scheme](name)
+
+
+def missing(scheme: str, name: str) -> InputError:
+    """Return the error of there being no credentials."""
+    return InputError(f"{name}: no credentials were found", MISSING[scheme])
+
+
+def _amazon(name: str) -> Access:
+    import botocore.exceptions
+    import botocore.session
+
+    try:
+        session = botocore.session.Session()
+        region, told = session.get_config_variable("region"), session.get_scoped_config()
+        found = None if _is_set("AWS_SKIP_SIGNATURE") else session.get_credentials()
+        if found is not None:
+            found.get_frozen_credentials()  # what has expired is said now
+    except botocore.exceptions.BotoCoreError as error:
+        raise UsageError(f"{name}: {_line(error)}", "see AWS_PROFILE and ~/.aws/config") from None
+    if found is None and not _is_set("AWS_SKIP_SIGNATURE"):
+        raise missing("s3", name)
+    endpoint = _first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT") or told.get("endpoint_url", "")
+    settings = {"region": region} if region else {}
+    return Access(settings, None if found is None else lambda: _frozen(found), endpoint)
+
+
+def _frozen(found: Any) -> dict[str, Any]:
+    now = found.get_frozen_credentials()
+    return {
+        "access_key_id": now.access_key,
+        "secret_access_key": now.secret_key,
+        "token": now.token,
+        "expires_at": datetime.now(UTC) + _FRESH,
+    }
+
+
+def _google(name: str) -> Access:
+    home = Path(os.environ.get("CLOUDSDK_CONFIG") or Path("~/.config/gcloud").expanduser()).parent
+    known = any(_first(f"GOOGLE_{each}") for each in _GOOGLE) or _is_set("GOOGLE_SKIP_SIGNATURE")
+    if not known and not (home / _GOOGLE_DEFAULT).is_file() and not _is_in_cloud():
+        raise missing("gs", name)
+    return Access(endpoint=_first("GOOGLE_BASE_URL"))
+
+
+def _azure(name: str) -> Access:
+    told = [each for each in os.environ if each.startswith("AZURE_") and not each.endswith(_NO_AZURE)]
+    if not told and not _is_in_cloud():
+        raise missing("az", name)
+    return Access(endpoint=_first("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"))
+
+
+def _is_in_cloud() -> bool:
+    """Return whether a cloud's own server for credentials is there; clients try for minutes before they say so."""
+    try:
+        socket.create_connection(_METADATA, 1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _first(*names: str) -> str:
+    return next((os.environ[name] for name in names if os.environ.get(name)), "")
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "").lower() in ("true", "1", "yes", "on")
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

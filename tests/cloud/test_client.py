@@ -1,0 +1,158 @@
+"""How buckets are reached, and what is said where they are not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from esctl.cloud.address import parse_address
+from esctl.cloud.client import open_bucket
+from esctl.cloud.failures import ChangedError, VanishedError, explained
+from esctl.errors import EsctlError, InputError, UsageError
+from tests.support.object_server import ObjectServer
+
+URLS = ("s3://logs", "gs://logs", "az://logs")
+
+
+def listed(url: str) -> list[str]:
+    import obstore
+
+    address = parse_address(url)
+    client = open_bucket(address)
+    with explained(url, address.scheme):
+        return [each["path"] for page in obstore.list(client, address.key or None) for each in page]
+
+
+def got(url: str, **options: str) -> bytes:
+    import obstore
+
+    address = parse_address(url)
+    client = open_bucket(address)
+    with explained(url, address.scheme):
+        return b"".join(bytes(each) for each in obstore.get(client, address.key, options=options or None).stream())  # type: ignore[arg-type]
+
+
+def failure(url: str) -> EsctlError:
+    with pytest.raises(EsctlError) as caught:
+        listed(url)
+    return caught.value
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_each_cloud_is_listed_page_by_page_and_read(server: ObjectServer, url: str) -> None:
+    server.objects = {f"a/{number}": b"%d" % number for number in range(5)} | {"b": b""}
+    server.page = 2
+    assert listed(f"{url}/a") == [f"a/{number}" for number in range(5)]
+    assert server.asked == [("LIST", "a/")] * 3
+    assert got(f"{url}/a/3") == b"3"
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [
+        (404, "NoSuchBucket", "there is no such bucket"),
+        (403, "AccessDenied", "the credentials do not allow it"),
+        (403, "InvalidAccessKeyId", "the credentials are not accepted"),
+        (401, "", "the credentials are not accepted"),
+        (400, "ExpiredToken", "the credentials have expired"),
+        (403, "RequestTimeTooSkewed", "the server's clock differs too much"),
+        (301, "PermanentRedirect", "the bucket is in another region"),
+        (503, "SlowDown", "cannot be read from the server: 503 Service Unavailable, SlowDown"),
+        (418, "", "cannot be read from the server: 418"),
+    ],
+)
+def test_a_refusal_is_one_line(server: ObjectServer, status: int, code: str, message: str) -> None:
+    server.refusal = lambda kind, key: (status, code)
+    error = failure("s3://logs/403 Forbidden/NoSuchBucket")  # what a key says is no sign of anything
+    assert error.message.startswith(f"s3://logs/403 Forbidden/NoSuchBucket: {message}")
+    assert "\n" not in error.message + error.hint
+    assert error.hint
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_bucket_that_is_not_there(server: ObjectServer, url: str) -> None:
+    assert "there is no such bucket" in failure(f"{url}2").message
+
+
+def test_an_object_that_is_gone_or_changed_is_told_apart(server: ObjectServer) -> None:
+    with pytest.raises(VanishedError, match="it is not there"):
+        got("s3://logs/a")
+    server.objects["a"] = b"x"
+    with pytest.raises(ChangedError, match="changed since it was listed"):
+        got("s3://logs/a", if_match='"other"')
+
+
+def test_a_server_that_is_away(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    assert failure("s3://logs").message == "s3://logs: the server cannot be reached"
+
+
+@pytest.mark.parametrize("key", ["a//b", "a/../b", "a\tb"])
+def test_a_key_that_no_client_can_name_is_named(server: ObjectServer, key: str) -> None:
+    server.objects[key] = b""
+    error = failure("s3://logs")
+    assert f"the key {key!r} has an empty part" in error.message
+
+
+def test_a_signature_in_a_request_is_not_told(server: ObjectServer) -> None:
+    server.refusal = lambda kind, key: (500, "InternalError")
+    error = failure("az://logs")
+    assert "so-secret" not in error.message + error.hint
+    assert "InternalError" in error.message
+
+
+@pytest.mark.parametrize("name", ["obstore.store", "botocore"])
+def test_a_missing_library_is_named(server: ObjectServer, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(UsageError) as caught:
+        open_bucket(parse_address("s3://logs/a"))
+    assert (caught.value.message, caught.value.hint) == (
+        "s3://logs/a: s3:// needs obstore",
+        "pip install 'esctl-audit[cloud]'",
+    )
+
+
+NAMES = {
+    "s3": ("AWS_ACCESS_KEY_ID",), "gs": ("GOOGLE_SKIP_SIGNATURE",), "az": ("AZURE_STORAGE_SAS_TOKEN",),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", NAMES)
+def test_no_credentials(server: ObjectServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scheme: str) -> None:
+    monkeypatch.setattr("esctl.cloud.credentials._is_in_cloud", lambda: False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+    for name in NAMES[scheme]:
+        monkeypatch.delenv(name)
+    error = failure(f"{scheme}://logs")
+    assert isinstance(error, InputError)
+    assert error.message == f"{scheme}://logs: no credentials were found"
+    assert "_" in error.hint
+    assert server.asked == []
+
+
+def test_a_profile_is_read(server: ObjectServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    server.objects["a"] = b"x"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION"):
+        monkeypatch.delenv(name)
+    config, secret = tmp_path / "config", tmp_path / "credentials"
+    config.write_text(f"[profile audit]\nregion = eu-west-1\nendpoint_url = {server.url}\n")
+    secret.write_text("[audit]\naws_access_key_id = AKIDOTHER\naws_secret_access_key = not-so-secret\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(secret))
+    assert "no credentials" in failure("s3://logs").message
+    monkeypatch.setenv("AWS_PROFILE", "audit")
+    assert listed("s3://logs") == ["a"]
+    monkeypatch.setenv("AWS_PROFILE", "other")
+    error = failure("s3://logs")
+    assert isinstance(error, UsageError)
+    assert "other" in error.message
+
+
+def test_a_public_bucket_needs_no_credentials(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.objects["a"] = b"x"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
+    assert listed("s3://logs") == ["a"]
