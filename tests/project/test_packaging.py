@@ -50,6 +50,8 @@ def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
     elsewhere = {
         "esctl",
         "_duckdb",  # the compiled part of duckdb
+        "botocore",
+        "obstore",
         "pandas",
         "plotille",
         "polars",
