@@ -49,6 +49,17 @@ class FileCursor(Cursor, frozen=True, forbid_unknown_fields=True):
     tail: str = ""  # base64 of the blank bytes after the last record
 
 
+class ObjectCursor(FileCursor, frozen=True, forbid_unknown_fields=True):
+    """How far an object in object storage, or a member of one that is an archive, was read: as a file.
+
+    `etag` and `size` are of the object all of which is in the log, up to `pending` bytes at its end; "": of none.
+    """
+
+    etag: str = ""
+    size: int = 0
+    pending: int = 0
+
+
 class KafkaCursor(Cursor, frozen=True, forbid_unknown_fields=True):
     """How far a partition of a Kafka topic was read: `offset` is that of the next record, control records counted."""
 
@@ -93,7 +104,7 @@ class SchemasCursor(Cursor, frozen=True, forbid_unknown_fields=True):
 
 
 CURSORS: AbstractMapping[str, type[Cursor]] = {
-    "": FileCursor, "kafka": KafkaCursor, "postgres": PostgresCursor, "schemas": SchemasCursor,
+    "": FileCursor, "object": ObjectCursor, "kafka": KafkaCursor, "postgres": PostgresCursor, "schemas": SchemasCursor,
 }  # fmt: skip
 """The kinds of cursors by the names that commits have for them; a file's has none."""
 

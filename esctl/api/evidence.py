@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from esctl.log.store_state import StoreState
     from esctl.page.make import Report
     from esctl.sources.files.finding import Source
+    from esctl.sources.live import Connection
     from esctl.sources.protocol import SourceReader
 
 
@@ -57,7 +60,7 @@ class Evidence(OpenStore):
 
     def ingest(
         self,
-        *sources: str | Path | Source | SourceReader,
+        *sources: str | Path | Source | SourceReader | Connection,
         map: str | Sequence[str] | None = None,  # noqa: A002  # as the option
         preset: str = "",
         time_format: str | Sequence[str] | None = None,
@@ -90,8 +93,8 @@ class Evidence(OpenStore):
             input_format, records_path, final, null=null, encoding=encoding, header=header, decimal=decimal
         )
         how = self.reading_options(options or IngestOptions(read_as, strict, skip_duplicates, self.tz))
-        readers = [reader for source in sources for reader in _readers(source, how)]
-        outcome = ingest(self.path, readers, how, self.updater, observe or unobserved, self.connection)
+        with _all_readers(sources, how) as found:
+            outcome = ingest(self.path, found, how, self.updater, observe or unobserved, self.connection)
         self.refresh()
         return outcome
 
@@ -239,14 +242,28 @@ class Evidence(OpenStore):
         return make_report(self, Asked(entities, at, from_, to, known_at, projection, checkpoint, told))
 
 
-def _readers(source: str | Path | Source | SourceReader, how: IngestOptions) -> Sequence[SourceReader]:
+@contextmanager
+def _all_readers(
+    sources: Sequence[str | Path | Source | SourceReader | Connection], how: IngestOptions
+) -> Iterator[Iterable[SourceReader]]:
+    found = [_readers(source, how) for source in sources]
+    try:
+        yield chain.from_iterable(found)
+    finally:
+        for each in found:  # those that are found while others are read may hold something
+            getattr(each, "close", lambda: None)()
+
+
+def _readers(source: str | Path | Source | SourceReader | Connection, how: IngestOptions) -> Iterable[SourceReader]:
     """Return what reads a source: a file, glob, folder or URL, or what was found or made already."""
     from esctl.sources.files.finding import Source, expand
     from esctl.sources.files.reading import file_readers
     from esctl.sources.live import connect, from_url, kind_of
 
     if isinstance(source, str) and kind_of(source):
-        return connect(from_url(source, {}, {}), lambda text: None).readers()
+        source = connect(from_url(source, {}, {}), lambda text: None)
     if isinstance(source, str | Path):
         return file_readers(expand([str(source)]), how.source)
-    return file_readers([source], how.source) if isinstance(source, Source) else [source]
+    if isinstance(source, Source):
+        return file_readers([source], how.source)
+    return source.readers(how.source) if hasattr(source, "readers") else [source]

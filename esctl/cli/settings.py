@@ -121,12 +121,12 @@ def _apart(store: Path | None, config: Config) -> Iterator[Setting]:
 
 def _sources(config: Config) -> Iterator[Setting]:
     """Show the live sources, without what is or may be secret."""
-    from esctl.sources.live import parse_source, without_secrets
+    from esctl.sources.live import KEYS, parse_source, without_secrets
     from esctl.views.targets import is_secret
 
     for name, table in config.sources.items():
         live, prefix = parse_source(name, table, config.name), f"sources.{name}"
-        yield Setting(f"{prefix}.{live.kind}", without_secrets(live.url), config.name)
+        yield Setting(f"{prefix}.{next(key for key in KEYS if key in table)}", without_secrets(live.url), config.name)
         for key, value in live.options.items():
             yield Setting(f"{prefix}.{key}", without_secrets(value) if "://" in value else value, config.name)
         for key, value in live.properties.items():

@@ -22,6 +22,10 @@ class ChangedError(InputError):
     """Report an object that is no longer what was listed (exit code 3)."""
 
 
+class AwayError(InputError):
+    """Report a server that does not answer now (exit code 3)."""
+
+
 class _Case(Struct, frozen=True):
     """A kind of failure: how a client tells it, and what is said of it."""
 
@@ -66,7 +70,10 @@ _CASES = (
     _Case(r"412 Precondition", "it changed since it was listed", AGAIN, ChangedError),
     _Case(r"404 Not Found|FileNotFoundError", "it is not there", "it may have been deleted meanwhile", VanishedError),
     _Case(
-        r"error sending request", "the server cannot be reached", "check the network, and the endpoint if one is told"
+        r"error sending request",
+        "the server cannot be reached",
+        "check the network, and the endpoint if one is told",
+        AwayError,
     ),
     _Case(r"invalid list response|invalid response", "the server is none of object storage", "check the endpoint"),
 )
@@ -96,14 +103,15 @@ def explain(name: str, scheme: str, error: Exception) -> EsctlError:
             f"{name}: the key {bad[1]!r} has an empty part, . or .., or a control character, and cannot be read",
             "nothing listed after it is read: name what is beside it by a narrower pattern",
         )
-    kind, status, code = _signs(told)
-    signs = f"{type(error).__name__} {kind} {status} {code}"
+    words, status, code = _signs(told)
+    signs = f"{type(error).__name__} {words} {status} {code}"
     for case in _CASES:
         if re.search(case.sign, signs):
             hint = MISSING[scheme] if case.hint == "MISSING" else case.hint
             return case.error(f"{name}: {case.message}", hint)
     codes = ", ".join(each for each in (status, code) if each)
-    return InputError(f"{name}: cannot be read from the server{f': {codes}' if codes else ''}", AGAIN)
+    kind = AwayError if status.startswith("5") else InputError
+    return kind(f"{name}: cannot be read from the server{f': {codes}' if codes else ''}", AGAIN)
 
 
 def _signs(told: str) -> tuple[str, str, str]:
@@ -112,6 +120,6 @@ def _signs(told: str) -> tuple[str, str, str]:
     if request is None:
         return told, "", ""
     answer = _ANSWER.search(request[2])
-    kind = "metadata server" if request[1].startswith(_METADATA) else request[2] if answer is None else ""
+    words = "metadata server" if request[1].startswith(_METADATA) else request[2] if answer is None else ""
     code = _CODE.search(answer[2] or "") if answer else None
-    return kind, answer[1].strip() if answer else "", code[1] if code else ""
+    return words, answer[1].strip() if answer else "", code[1] if code else ""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as finished
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from esctl.errors import EsctlError, InputError, with_more
@@ -35,11 +35,13 @@ class _Run(Struct):
     intake: Intake
     pool: ThreadPoolExecutor
     skipped: int = 0
+    names: list[str] = field(default_factory=list)  # of the sources that were read
+    pending: list[tuple[str, int]] = field(default_factory=list)
 
 
 def ingest(
     store: Path,
-    sources: Sequence[SourceReader],
+    sources: Iterable[SourceReader],
     options: IngestOptions,
     updater: Callable[[Callable[[str, Detection], None]], Updater],
     observe: Observer,
@@ -47,8 +49,9 @@ def ingest(
 ) -> Outcome:
     """Read what is new in the sources into the store, and bring its index up to date.
 
-    Killed anywhere, the store stays whole and the same call resumes. Raises InputError for a source that cannot be
-    read, and with `strict` for the first invalid record, naming it; then nothing is kept.
+    The sources may be found while others are read: each is done with before the next is asked for. Killed anywhere, the
+    store stays whole and the same call resumes. Raises InputError for a source that cannot be read, and with `strict`
+    for the first invalid record, naming it; then nothing is kept.
     """
     from esctl.engine.duckdb import second_cursor
     from esctl.index.background import BackgroundIndexer
@@ -66,10 +69,8 @@ def ingest(
             _read(run, sources)
         snapshot = writer.snapshot
         view = build.run(snapshot)  # before another writer adds to what is counted
-    names = [source.name for source in sources]
-    pending = [(source.name, source.pending) for source in sources if source.pending]
     return before.outcome(
-        intake, names, found, pending, (snapshot, view.manifest), skipped=run.skipped, ahead=ahead
+        intake, run.names, found, run.pending, (snapshot, view.manifest), skipped=run.skipped, ahead=ahead
     )  # fmt: skip
 
 
@@ -89,7 +90,7 @@ def _kept_told(writer: LogWriter) -> Iterator[None]:
         raise with_more(error, told, hint) from error
 
 
-def _read(run: _Run, sources: Sequence[SourceReader]) -> None:
+def _read(run: _Run, sources: Iterable[SourceReader]) -> None:
     from esctl.sources.formats.foreign import ForeignError
 
     strict = run.intake.options.strict
@@ -102,6 +103,8 @@ def _read(run: _Run, sources: Sequence[SourceReader]) -> None:
                 if strict:
                     raise
                 refused.append(error)
+            run.names.append(source.name)
+            run.pending += [(source.name, source.pending)] if source.pending else []
     except InputError:
         if not strict:
             _flush(run)  # what was read before a source failed is evidence all the same

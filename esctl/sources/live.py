@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from msgspec import Struct, field
 
 from esctl.errors import UsageError, did_you_mean
 from esctl.sources.protocol import FollowedSource, SourceReader
 
+if TYPE_CHECKING:
+    from esctl.sources.files.reading import SourceOptions
+
 Note = Callable[[str], None]
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 
 
 class Kind(Struct, frozen=True):
-    """A kind of live source: the module whose `connect` opens one, its schemes, and the options that it takes."""
+    """A kind of live source: the module whose `connect` opens one, its schemes, and the options that it takes.
+
+    `is_key`: [sources.NAME] may name it by its own key and leave the scheme out.
+    """
 
     module: str
     schemes: tuple[str, ...]
     options: frozenset[str]
+    is_key: bool = True
 
 
 KINDS: Mapping[str, Kind] = {
@@ -31,8 +38,11 @@ KINDS: Mapping[str, Kind] = {
         frozenset({"from", "until", "property", "properties", "registry", "schema-dir", "on-recreated"}),
     ),
     "postgres": Kind("esctl.sources.postgres.connect", ("postgres", "postgresql"), frozenset({"create", "snapshot"})),
+    "objects": Kind("esctl.sources.objects.connect", ("s3", "gs", "az"), frozenset(), is_key=False),
 }
-"""The kinds of live sources by their keys in [sources.NAME] of esctl.toml."""
+"""The kinds of live sources by their names."""
+KEYS = ("url", *(name for name, kind in KINDS.items() if kind.is_key))
+"""What names the place of a source in [sources.NAME] of esctl.toml."""
 OPTIONS = tuple(sorted({option for kind in KINDS.values() for option in kind.options}))
 
 
@@ -51,12 +61,16 @@ class Live(Struct, frozen=True):
 
 
 class Connection(Protocol):
-    """A live source that is there."""
+    """A live source that is there. `holds_files`: what it has is read as files are, as `how` says."""
 
-    def readers(self) -> Sequence[SourceReader]:
-        """Return what is read to its end, which is pinned now."""
+    @property
+    def holds_files(self) -> bool:
+        """Return whether the options of files are for it too."""
 
-    def followed(self) -> Sequence[FollowedSource]:
+    def readers(self, how: SourceOptions | None = None) -> Iterable[SourceReader]:
+        """Return what is read to its end, which is pinned now; each is done with before the next is asked for."""
+
+    def followed(self, how: SourceOptions | None = None) -> Sequence[FollowedSource]:
         """Return what is read on as it grows."""
 
 
@@ -74,7 +88,7 @@ def from_url(url: str, options: Mapping[str, str], properties: Mapping[str, str]
 def without_secrets(url: str) -> str:
     """Return a URL as it may be told: without user, password and parameters."""
     scheme, _, rest = url.partition("://")
-    place = rest.partition("?")[0]
+    place = rest if kind_of(url) == "objects" else rest.partition("?")[0]  # there ? is a part of patterns
     authority, slash, path = place.partition("/")
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
 
@@ -84,7 +98,7 @@ def connect(live: Live, note: Note) -> Connection:
     kind = KINDS[live.kind]
     for option in (*live.options, *(["property"] if live.properties else [])):
         if option not in kind.options:
-            named = [f"--{each}" for each in sorted(kind.options)]
+            named = [f"--{each}" for each in sorted(kind.options)] or ["none of these"]
             raise UsageError(f"{live.where}: --{option} is not for {live.kind}", f"it takes {', '.join(named)}")
     opening = cast(Callable[[Live, Note], Connection], import_module(kind.module).connect)
     return opening(live, note)
@@ -95,9 +109,9 @@ def parse_source(name: str, table: object, where: str) -> Live:
     place = f"{where}: [sources.{name}]"
     if not isinstance(table, Mapping):
         raise UsageError(f"{place} is not a table", f'write [sources.{name}] and kafka = "host:9092/topic" below it')
-    kinds = [kind for kind in KINDS if kind in table]
-    if len(kinds) != 1:
-        raise UsageError(f"{place} has to say one of {', '.join(KINDS)}", 'as in kafka = "host:9092/topic"')
+    keys = [key for key in KEYS if key in table]
+    if len(keys) != 1:
+        raise UsageError(f"{place} has to say one of {', '.join(KEYS)}", 'as in kafka = "host:9092/topic"')
     properties = table.get("property", {})
     if not isinstance(properties, Mapping):
         raise UsageError(f"{place}.property is not a table", f"write [sources.{name}.property]")
@@ -105,10 +119,14 @@ def parse_source(name: str, table: object, where: str) -> Live:
     for key, value in (*texts.items(), *((f"property.{key}", value) for key, value in properties.items())):
         if not isinstance(value, str):
             raise UsageError(f"{place}.{key} is not a text", f'write {key} = "..."')
-    url = texts.pop(kinds[0])
+    url = texts.pop(keys[0])
+    kind = kind_of(url) if keys[0] == "url" else keys[0]
+    if not kind:
+        schemes = [f"{scheme}://" for each in KINDS.values() for scheme in each.schemes]
+        raise UsageError(f"{place}.url is of no kind of source that is known", f"it begins with {', '.join(schemes)}")
     for key in texts:
-        if key not in KINDS[kinds[0]].options:
-            near = sorted(KINDS[kinds[0]].options)
+        if key not in KINDS[kind].options:
+            near = sorted(KINDS[kind].options) or ["none"]
             raise UsageError(f"{place}.{key} is not a setting", did_you_mean([], f"settings are {', '.join(near)}"))
-    url = url if kind_of(url) == kinds[0] else f"{KINDS[kinds[0]].schemes[0]}://{url}"
-    return Live(kinds[0], url, name, texts, dict(properties))
+    url = url if kind_of(url) == kind else f"{KINDS[kind].schemes[0]}://{url}"
+    return Live(kind, url, name, texts, dict(properties))

@@ -15,7 +15,13 @@ from tests.support.cli_harness import esctl, good, plain_event, write_lines
 
 @pytest.mark.parametrize(
     ("argument", "kind"),
-    [("kafka://h:9092/t", "kafka"), ("KAFKA://h/t", "kafka"), ("kafka:h/t", ""), ("s3://b/k", ""), ("a.jsonl", "")],
+    [
+        ("kafka://h:9092/t", "kafka"),
+        ("KAFKA://h/t", "kafka"),
+        ("kafka:h/t", ""),
+        ("S3://b/k", "objects"),
+        ("a.jsonl", ""),
+    ],
 )
 def test_a_kind_is_told_by_the_scheme(argument: str, kind: str) -> None:
     assert kind_of(argument) == kind
@@ -23,6 +29,15 @@ def test_a_kind_is_told_by_the_scheme(argument: str, kind: str) -> None:
 
 def test_a_url_is_told_without_secrets() -> None:
     assert without_secrets("kafka://me:pw@h:1,g:2/t?sasl.password=x") == "kafka://h:1,g:2/t"
+
+
+def test_a_pattern_of_keys_is_told_whole() -> None:
+    assert without_secrets("s3://b/logs/?.json") == "s3://b/logs/?.json"
+
+
+def test_a_source_of_the_configuration_may_be_a_url_of_any_kind() -> None:
+    assert parse_source("trail", {"url": "s3://b/**/*.gz"}, "esctl.toml") == Live("objects", "s3://b/**/*.gz", "trail")
+    assert parse_source("x", {"url": "kafka://h/t", "from": "end"}, "esctl.toml").kind == "kafka"
 
 
 def test_a_source_of_the_configuration() -> None:
@@ -37,6 +52,9 @@ def test_a_source_of_the_configuration() -> None:
         ("kafka://h/t", "is not a table"),
         ({}, "has to say one of"),
         ({"kafka": 1}, "kafka is not a text"),
+        ({"kafka": "h/t", "url": "s3://b/k"}, "has to say one of url, kafka, postgres"),
+        ({"url": "ftp://h/k"}, "url is of no kind of source that is known"),
+        ({"url": "s3://b/k", "from": "end"}, "from is not a setting"),
         ({"kafka": "h/t", "form": "end"}, "form is not a setting"),
         ({"kafka": "h/t", "property": "x"}, "property is not a table"),
         ({"kafka": "h/t", "property": {"a": 1}}, "property.a is not a text"),

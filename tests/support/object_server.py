@@ -5,6 +5,7 @@ It counts what it is asked for, and knows nothing of signatures.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import cast
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+import pytest
+
+from esctl.cloud import client
 
 BUCKET = "logs"
 ENVIRONMENT = ("AWS_", "GOOGLE_", "AZURE_")
@@ -72,6 +77,18 @@ def serving() -> Iterator[ObjectServer]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def serving_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
+    """Serve, and let clients of this process find the server alone, which try everything once."""
+    for name in [name for name in os.environ if name.startswith(ENVIRONMENT)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(client, "RETRIES", 0)
+    with serving() as server:
+        for name, value in server.environment().items():
+            monkeypatch.setenv(name, value)
+        yield server
 
 
 class _Handler(BaseHTTPRequestHandler):

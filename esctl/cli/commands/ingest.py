@@ -23,8 +23,8 @@ Sources = Annotated[
     list[str],
     typer.Argument(
         metavar="SOURCE...",
-        help="Files, globs, folders, or - for stdin; plain or .gz .zst .bz2 .xz. kafka://HOST/TOPIC, "
-        "'postgres://HOST/DB?slot=S&publication=P', or a name of "
+        help="Files, globs, folders, or - for stdin; plain or .gz .zst .bz2 .xz. Objects: 's3://BUCKET/logs/**/*.gz' "
+        "(or gs, az). kafka://HOST/TOPIC, 'postgres://HOST/DB?slot=S&publication=P', or a name of "
         "[sources] in esctl.toml.",
     ),
 ]
@@ -121,8 +121,7 @@ def _ingested(store: Store, found: Named, options: IngestOptions, _pace: Pace, s
     from esctl.cli.intake.telling import report_detections
 
     with diagnostics.progress("reading", found.size, shared.quiet, after="indexing") as advance:
-        readers = [reader for each in found.live for reader in each.readers()]
-        outcome = store.ingest(*found.files, *readers, options=options, observe=advance)
+        outcome = store.ingest(*found.files, *found.live, options=options, observe=advance)
     report_detections(outcome.detections, shared.quiet)
     return outcome
 

@@ -36,7 +36,7 @@ def followed(store: Store, found: Named, options: IngestOptions, pace: Pace, sha
 
     how = store.reading_options(options).source
     tails = [Tail(source, how, note) for source in found.files]
-    live = [source for each in found.live for source in each.followed()]
+    live = [source for each in found.live for source in each.followed(how)]
     with diagnostics.progress("follow", None, shared.quiet) as advance, asked_to_stop() as is_asked:
         callbacks = Callbacks(is_asked, advance, detected, keep_private)
         return follow(store.path, [*tails, *live], options, pace, store.updater, store.connection, callbacks)
@@ -51,6 +51,8 @@ def check_followable(options: IngestOptions, follow: bool, found: Named) -> None
         return
     if options.strict or options.skip_duplicates:
         raise UsageError("--follow cannot be combined with --strict or --skip-duplicates", "leave one of them out")
+    if not found.files:  # what is live comes whole, in whatever format
+        return
     if options.source.records_path is not None:
         raise UsageError("--follow cannot be combined with --records-path", "only lines can be followed: leave one out")
     if options.source.input_format not in ("auto", "jsonl"):

@@ -85,10 +85,10 @@ class Named(Struct, frozen=True):
 
 
 def check_options(found: Named, source: SourceOptions) -> None:
-    """Raise UsageError for options of files where a live source is named."""
+    """Raise UsageError for options of files where a live source is named that holds none."""
     names = ("input_format", "records_path", "encoding", "header", "decimal", "null", "final")
     given = [name for name in names if getattr(source, name) not in (None, False, "auto")]
-    if found.live and given:
+    if given and not all(each.holds_files for each in found.live):
         option = given[0].replace("_", "-")
         raise UsageError(f"--{option} is for files, and a live source is named", "read them one after the other")
 

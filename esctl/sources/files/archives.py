@@ -52,7 +52,7 @@ def members_of(name: str, path: Path, limits: Limits) -> list[Member] | None:
     try:
         if head.startswith(_ZIP):
             return _in_zip(name, path)
-        if head[_USTAR] == b"ustar" or (_TAR.search(path.name) and _is_tar(name, path, limits)):
+        if head[_USTAR] == b"ustar" or (_TAR.search(name) and _is_tar(name, path, limits)):
             return _in_tar(name, path, limits)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, ValueError, NotImplementedError) as error:
         raise InputError(f"{name}: damaged archive: {error}", "unpack what can be unpacked of it by hand") from error
@@ -100,7 +100,7 @@ def _in_tar(name: str, path: Path, limits: Limits) -> list[Member]:
     found = []
     damage = _spool(name, path, _state(path), limits)[1]
     try:
-        with tarfile.TarFile(fileobj=_unpacked_tar(name, path, limits)) as archive:
+        with _unpacked_tar(name, path, limits) as file, tarfile.TarFile(fileobj=file) as archive:
             for count, entry in enumerate(archive):
                 if count > _MOST_MEMBERS:
                     raise InputError(f"{name} has more than {_MOST_MEMBERS:,} members", "unpack it by hand")

@@ -65,21 +65,43 @@ def expand(arguments: Sequence[str], limits: Limits = LIMITS, note: Note = lambd
     """
     found: dict[str, Source] = {}
     for argument in arguments:
-        aside: list[str] = []
+        aside = Aside()
         for source in _expand_one(argument):
-            label = source.path is not None and os.path.isdir(argument) and is_sidecar(source.name)
-            for each in [] if label else _members(source, limits):
-                if each.member is not None and is_sidecar(each.member.name):
-                    aside.append(each.name)
-                else:
-                    found.setdefault(each.name, each)
-            if label:
-                aside.append(source.name)
-        if aside:
-            more = f" and {len(aside) - _MOST_TOLD} more" if len(aside) > _MOST_TOLD else ""
-            named = ", ".join(aside[:_MOST_TOLD])
-            note(f"left out, as by their names they hold no events: {named}{more}; a file is read if named")
+            if source.path is not None and os.path.isdir(argument) and is_sidecar(source.name):
+                aside.add(source.name)
+            else:
+                found.update((each.name, found.get(each.name, each)) for each in opened(source, limits, aside))
+        aside.tell(note)
     return list(found.values())
+
+
+class Aside:
+    """What was found, and by its name holds no events; of many only the first are kept."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._count = 0
+
+    def add(self, name: str) -> None:
+        """Add the name of one."""
+        self._names += [name] if self._count < _MOST_TOLD else []
+        self._count += 1
+
+    def tell(self, note: Note) -> None:
+        """Name them, if there are any."""
+        if self._count:
+            more = f" and {self._count - _MOST_TOLD} more" if self._count > _MOST_TOLD else ""
+            named = ", ".join(self._names)
+            note(f"left out, as by their names they hold no events: {named}{more}; a file is read if named")
+
+
+def opened(source: Source, limits: Limits, aside: Aside) -> list[Source]:
+    """Return a file, or the members of an archive, without those that hold no events. Raises InputError."""
+    found = _members(source, limits)
+    for each in found:
+        if each.member is not None and is_sidecar(each.member.name):
+            aside.add(each.name)
+    return [each for each in found if each.member is None or not is_sidecar(each.member.name)]
 
 
 def _members(source: Source, limits: Limits) -> list[Source]:

@@ -187,6 +187,13 @@ def _check_records_path(name: str, input_format: str, given: str, head: bytes, w
         )
 
 
+def is_read_alike(cursor: FileCursor, options: SourceOptions) -> bool:
+    """Return whether the bytes of a known source, if it has no others, would be read as they were."""
+    if cursor.format in COLUMNAR:
+        return options.records_path is None and options.input_format in ("auto", cursor.format)
+    return _agrees(cursor, options)
+
+
 def _agrees(cursor: FileCursor, options: SourceOptions) -> bool:
     """Return whether a source read as the cursor says may be continued under these options."""
     if cursor.format in COLUMNAR or options.input_format not in ("auto", LINES, cursor.format):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +20,9 @@ from esctl.sources.kafka.topics import BrokerAwayError, Brokers, Topic
 from esctl.sources.live import Live, Note, without_secrets
 from esctl.sources.names import generations, next_name
 from esctl.sources.protocol import Delivery, FollowedSource, SourceReader
+
+if TYPE_CHECKING:
+    from esctl.sources.files.reading import SourceOptions
 
 _URL = re.compile(r"kafka://(?P<brokers>[^/?#@\s]+)/(?P<topics>[A-Za-z0-9._-]+(?:,[A-Za-z0-9._-]+)*)/?", re.IGNORECASE)
 _PORT = 9092
@@ -84,6 +88,8 @@ def parse_url(live: Live) -> tuple[str, tuple[str, ...]]:
 class KafkaSource:
     """Topics that are there."""
 
+    holds_files = False
+
     def __init__(self, brokers: Brokers, asked: Asked, note: Note) -> None:
         self.brokers, self.asked, self.note = brokers, asked, note
         self.cluster = ""
@@ -103,11 +109,11 @@ class KafkaSource:
                 f"{topic} is compacted: of records with one key, the broker keeps the last; its history is not whole"
             )
 
-    def readers(self) -> Sequence[SourceReader]:
+    def readers(self, how: SourceOptions | None = None) -> Sequence[SourceReader]:
         """Return the reader of what the topics hold now."""
         return [KafkaReader(self)]
 
-    def followed(self) -> Sequence[FollowedSource]:
+    def followed(self, how: SourceOptions | None = None) -> Sequence[FollowedSource]:
         """Return the topics as they grow. Raises UsageError for `--until`."""
         if self.asked.until is not None:
             raise UsageError("--until cannot be combined with --follow", "leave one of them out")

@@ -17,6 +17,7 @@ from esctl.sources.postgres.source import BATCH_BYTES, SlotReader, Wanted
 from esctl.sources.protocol import Delivery, FollowedSource, SourceReader
 
 if TYPE_CHECKING:
+    from esctl.sources.files.reading import SourceOptions
     from esctl.sources.live import Live, Note
 
 _FLAGS = {"yes": True, "true": True, "no": False, "false": False}
@@ -48,11 +49,16 @@ class SlotConnection(Struct, frozen=True):
     reader: SlotReader
     note: Callable[[str], None]
 
-    def readers(self) -> Sequence[SourceReader]:
+    @property
+    def holds_files(self) -> bool:
+        """Return False: its records are rows and messages."""
+        return False
+
+    def readers(self, how: SourceOptions | None = None) -> Sequence[SourceReader]:
         """Return what is read to its end, which is pinned where it is opened."""
         return [PinnedSlot(self.reader)]
 
-    def followed(self) -> Sequence[FollowedSource]:
+    def followed(self, how: SourceOptions | None = None) -> Sequence[FollowedSource]:
         """Return what is read on as it grows."""
         return [FollowedSlot(self.reader, self.note)]
 

@@ -1,0 +1,108 @@
+"""What an address names: one object, all below a folder, or those of a pattern, page by page."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from esctl.cloud.address import Address
+from esctl.cloud.failures import VanishedError, explained
+from esctl.errors import InputError, did_you_mean
+from esctl.sources.files.finding import Aside, is_sidecar
+from esctl.sources.objects.keys import fixed_part, is_pattern, is_read_in_folder, matcher
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+    from esctl.sources.live import Note
+
+_PAGE = 1000
+_LONGEST_ETAG = 256
+
+
+class Listed(Struct, frozen=True):
+    """An object as it was listed. `etag` "": it has none by which it could be known again."""
+
+    key: str
+    size: int
+    etag: str
+
+
+class Listing:
+    """The objects of an address, in the order of their keys, as often as it is iterated."""
+
+    def __init__(self, client: ObjectStore, address: Address, note: Note) -> None:
+        self._client, self._address, self._note = client, address, note
+
+    def __iter__(self) -> Iterator[Listed]:
+        """List the objects, a page at a time. Raises InputError, also where there are none."""
+        found = self._found()
+        first = next(found, None)
+        if first is None:
+            more = "" if is_pattern(self._address.key) else ", and none below it"
+            raise InputError(f"{self._address}: no such object{more}", self._hint())
+        yield first
+        yield from found
+
+    def _found(self) -> Iterator[Listed]:
+        key = self._address.key
+        if is_pattern(key):
+            is_match = matcher(key)
+            yield from (each for each in self._below(fixed_part(key)) if is_match(each.key))
+            return
+        if key and not key.endswith("/"):
+            try:
+                yield self._head(key)
+                return
+            except VanishedError:
+                pass
+        yield from self._in_folder(key.rstrip("/"))
+
+    def _in_folder(self, folder: str) -> Iterator[Listed]:
+        aside = Aside()
+        for each in self._below(folder):
+            if not is_read_in_folder(folder, each.key):
+                continue
+            if is_sidecar(each.key):
+                aside.add(str(self._address.of(each.key)))
+            else:
+                yield each
+        aside.tell(self._note)
+
+    def _head(self, key: str) -> Listed:
+        import obstore
+
+        with explained(str(self._address), self._address.scheme):
+            return _listed(obstore.head(self._client, key))
+
+    def _below(self, folder: str) -> Iterator[Listed]:
+        import obstore
+
+        name, scheme = str(self._address), self._address.scheme
+        with explained(name, scheme):
+            pages = iter(obstore.list(self._client, folder or None, chunk_size=_PAGE))
+        while True:
+            with explained(name, scheme):
+                page = next(pages, None)
+            if page is None:
+                return
+            yield from map(_listed, page)
+
+    def _hint(self) -> str:
+        key = self._address.key
+        if is_pattern(key):
+            return "the pattern matches nothing; * stays within a part of a key, and **/ spans any number of parts"
+        found = islice(self._below(key.rpartition("/")[0]), _PAGE)
+        near = difflib.get_close_matches(key, [each.key for each in found], n=1)
+        return did_you_mean([str(self._address.of(each)) for each in near], "give an object, a folder or a pattern")
+
+
+def _listed(told: Any) -> Listed:
+    etag = told["e_tag"] or ""
+    # A weak one is of what means the same, not of what is the same, and a server may say it in any length.
+    is_usable = not etag.startswith("W/") and len(etag) <= _LONGEST_ETAG
+    return Listed(told["path"], told["size"], etag if is_usable else "")

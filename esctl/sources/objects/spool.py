@@ -1,0 +1,125 @@
+"""Objects on their way in: each is kept in a private file while it is read, and some are fetched ahead of that."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from esctl.cloud.address import Address
+from esctl.cloud.failures import AGAIN, ChangedError, explained
+from esctl.errors import EsctlError, InputError
+from esctl.sources.objects.listing import Listed
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+_AT_ONCE = 8
+_MOST_AHEAD = 32
+_BYTES_AHEAD = 256 << 20
+"""What is fetched ahead takes no more room on disk than this; an object that is larger is fetched when it is read."""
+_BLOCK = 1 << 20
+
+
+class Spool:
+    """A private folder that objects are fetched into. Close it when all is read."""
+
+    def __init__(self, client: ObjectStore, address: Address) -> None:
+        self._client, self._address = client, address
+        self._folder = TemporaryDirectory(prefix="esctl-", ignore_cleanup_errors=True)
+        self._numbers = count()
+        self._pool = ThreadPoolExecutor(_AT_ONCE, "fetching")
+        self._closing = threading.Event()
+
+    def start(self, one: Listed) -> Future[Path]:
+        """Begin to fetch an object; what comes of it is the file that has its bytes, or an EsctlError."""
+        return self._pool.submit(self._fetch, one)
+
+    def close(self) -> None:
+        """Leave off what is being fetched, and remove the folder."""
+        self._closing.set()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._folder.cleanup()
+
+    def _fetch(self, one: Listed) -> Path:
+        name = str(self._address.of(one.key))
+        path = Path(self._folder.name) / str(next(self._numbers))
+        try:
+            with explained(name, self._address.scheme):
+                got = self._copy(one, path)
+        except OSError as error:
+            raise InputError(
+                f"{name}: cannot be kept in {path.parent.parent} while it is read: {error.strerror}",
+                "name a folder that has room for it by TMPDIR",
+            ) from error
+        if got != one.size:
+            raise ChangedError(f"{name}: {got:,} bytes came of the {one.size:,} that were listed", AGAIN)
+        return path
+
+    def _copy(self, one: Listed, path: Path) -> int:
+        import obstore
+
+        found = obstore.get(self._client, one.key, options={"if_match": one.etag} if one.etag else None)
+        with path.open("xb") as file:
+            for block in found.stream(min_chunk_size=_BLOCK):
+                if self._closing.is_set():
+                    break
+                file.write(block)
+            return file.tell()
+
+
+class Queue:
+    """Objects in order, those to come soon fetched already: iterate it, and take the file of each that is wanted."""
+
+    def __init__(self, listing: Iterator[Listed], spool: Spool) -> None:
+        self._listing, self._spool = listing, spool
+        self._ahead: deque[tuple[Listed, Future[Path] | None]] = deque()
+        self._bytes = 0  # of what was fetched ahead and is not read yet
+        self._ends: EsctlError | None = None
+        self._now: tuple[Listed, Future[Path] | None] | None = None
+
+    def __iter__(self) -> Iterator[Listed]:
+        """Yield the objects. Raises what the listing does, once all before that were given."""
+        while True:
+            if not self._ahead:
+                self._look()
+            if not self._ahead:
+                break
+            self._now = self._ahead.popleft()
+            yield self._now[0]
+        if self._ends is not None:
+            raise self._ends
+
+    def file(self, is_wanted: Callable[[Listed], bool]) -> Path:
+        """Return the file of the object that was given last, which is the caller's to remove.
+
+        `is_wanted` tells which of the next ones are worth fetching. Raises InputError where it cannot be read.
+        """
+        assert self._now is not None
+        one, coming = self._now
+        if coming is None:
+            coming = self._spool.start(one)
+        else:
+            self._bytes -= one.size
+        while len(self._ahead) < _MOST_AHEAD and self._look(is_wanted):
+            pass
+        return coming.result()
+
+    def _look(self, is_wanted: Callable[[Listed], bool] = lambda one: False) -> bool:
+        """Take the next object of the listing in; False where there is none."""
+        try:
+            one = None if self._ends is not None else next(self._listing, None)
+        except EsctlError as error:
+            self._ends, one = error, None
+        if one is None:
+            return False
+        has_room = self._bytes + one.size <= _BYTES_AHEAD
+        coming = self._spool.start(one) if has_room and is_wanted(one) else None
+        self._bytes += one.size if coming is not None else 0
+        self._ahead.append((one, coming))
+        return True
