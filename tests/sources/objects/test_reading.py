@@ -34,6 +34,7 @@ class ObjectSubject(Subject):
         self, server: ObjectServer, path: Path, write: Callable[[Path, int], list[bytes]], grows: bool
     ) -> None:
         self.server, self.path, self.write, self.grows = server, path, write, grows
+        self.url = NAME
         self.held: list[Iterator[SourceReader]] = []
         self.records = self.put(COUNT)
 
@@ -43,8 +44,12 @@ class ObjectSubject(Subject):
         return records
 
     def reader(self) -> SourceReader:
-        self.held.append(iter(opened(NAME).readers(SourceOptions(batch_rows=2))))
+        self.held.append(iter(opened(self.url).readers(SourceOptions(batch_rows=2))))
         return next(self.held[-1])
+
+    def close(self) -> None:
+        for each in self.held:
+            each.close()  # type: ignore[attr-defined]
 
     def grow(self) -> list[bytes]:
         return self.put(COUNT + 3)[COUNT:] if self.grows else []
@@ -58,8 +63,7 @@ class TestObjects(SourceReaderContract):
         write, grows = FORMATS[request.param]
         made = ObjectSubject(server, tmp_path / "source", write, grows)
         yield made
-        for each in made.held:
-            each.close()  # type: ignore[attr-defined]
+        made.close()
 
 
 def opened(url: str, notes: list[str] | None = None) -> Connection:
