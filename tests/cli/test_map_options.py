@@ -98,6 +98,21 @@ def test_an_option_for_no_source_is_said(tmp_path: Path) -> None:
     assert "is for no source" in esctl("reindex", cwd=tmp_path).err
 
 
+def test_a_stanza_for_no_source_is_said(tmp_path: Path) -> None:
+    two(tmp_path)
+    stanza = '[mapping.sources."{}"]\nentity = "acct"\n'
+    (tmp_path / "esctl.toml").write_text("".join(map(stanza.format, ("audit/*.json", "a*", "a.jsonl"))))
+    told = good("ingest", "a.jsonl", "b.jsonl", cwd=tmp_path).err
+    idle = '[mapping.sources."audit/*.json"], [mapping.sources."a.jsonl"]'
+    assert f"note: {idle} of esctl.toml are for no source that there is; sources: a.jsonl, b.jsonl" in told
+    assert "are for no source" in good("reindex", cwd=tmp_path).err
+    origins = {row["setting"]: row["origin"] for row in good("config", "show", cwd=tmp_path).rows}
+    assert origins["mapping.sources.audit/*.json.entity"].endswith("esctl.toml, for no source that there is")
+    assert origins["mapping.sources.a*.entity"].endswith("esctl.toml")
+    (tmp_path / "esctl.toml").write_text(stanza.format("b*"))
+    assert "for no source" not in good("reindex", cwd=tmp_path).err
+
+
 def test_a_wrong_option_is_told_with_its_source(tmp_path: Path) -> None:
     two(tmp_path)
     good("ingest", "a.jsonl", cwd=tmp_path)

@@ -157,7 +157,7 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
 def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
     """Print what is odd about the new events."""
     from esctl.cli.intake import telling as told
-    from esctl.cli.intake.overruling import report_overruled
+    from esctl.cli.intake.overruling import report_idle, report_overruled
 
     summary = outcome.summary
     before = summary.head - summary.new
@@ -172,6 +172,8 @@ def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
         told.report_read_twice(store, shared.quiet, before)
         report_overruled(store, shared.quiet)
         told.report_untold(store, [name for name, _ in outcome.detections], shared.quiet)
+    if summary.new:
+        report_idle(store, shared.quiet)
     told.report_homeless(store, outcome.homeless, shared.quiet, before)
     told.report_undated(store, shared.quiet, before)
     told.report_changed(store, shared.quiet, before)

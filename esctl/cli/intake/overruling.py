@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from esctl.cli import diagnostics
@@ -32,10 +32,32 @@ def report_overruled(store: Store, quiet: bool) -> None:
     if found:
         more = f"; so it is of {len(found) - _MOST} more keys" if len(found) > _MOST else ""
         diagnostics.note(f"note: to follow esctl.toml alone{more}: esctl reindex --map ''", quiet)
+    listed = _listed(known)
     for glob in dict.fromkeys(filter(None, map(source_of, options))):
         if not any(is_named(glob, name) for name in known):
-            listed = ", ".join(sorted(known)[:_MOST]) or "none"
             diagnostics.note(f"note: --map {glob}:... is for no source that there is; sources: {listed}", quiet)
+
+
+def report_idle(store: Store, quiet: bool) -> None:
+    """Print which stanzas of esctl.toml no source is read by."""
+    known = store.view.manifest.sources
+    idle = _idle(store.config.mapping, known)
+    if idle:
+        places = ", ".join(f"[mapping.sources.{json_string(glob)}]" for glob in idle[:_MOST])
+        verb = "is" if len(idle) == 1 else "are"
+        told = f"note: {places} of esctl.toml {verb} for no source that there is; sources: {_listed(known)}"
+        diagnostics.note(told, quiet)
+
+
+def _listed(known: Iterable[str]) -> str:
+    return ", ".join(sorted(known)[:_MOST]) or "none"
+
+
+def _idle(mapping: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """List the globs of sources in [mapping] that are the first to match no source."""
+    globs = list(mapping.get("sources", ()))
+    used = {next((glob for glob in globs if is_named(glob, name)), "") for name in names}
+    return [glob for glob in globs if glob not in used]
 
 
 def kept_options(options: Sequence[str]) -> Iterator[Setting]:
@@ -50,12 +72,14 @@ def configured_keys(
     settings: Iterable[Setting], config: Config, options: Sequence[str], names: Iterable[str]
 ) -> Iterator[Setting]:
     """Say of the settings of a file's mapping which of them `--map` goes before."""
-    behind = {told.place: told.option for told in overruled(config.mapping, options, names)}
+    known = tuple(names)
+    said = {told.place: f"behind --map {told.option}" for told in overruled(config.mapping, options, known)}
+    if known:
+        idle = _idle(config.mapping, known)
+        said |= {f"mapping.sources.{json_string(glob)}": "for no source that there is" for glob in idle}
     for setting in settings:
-        option = next((option for place, option in behind.items() if _is_at(setting.name, place)), None)
-        yield Setting(
-            setting.name, setting.value, f"{setting.origin}, behind --map {option}" if option else setting.origin
-        )
+        more = [text for place, text in said.items() if _is_at(setting.name, place)]
+        yield Setting(setting.name, setting.value, ", ".join([setting.origin, *more[:1]]))
 
 
 def _is_at(name: str, place: str) -> bool:
