@@ -85,6 +85,10 @@ class Archive:
         """List the files, in the archive's order."""
         return tuple(self._entries)
 
+    def __contains__(self, name: str) -> bool:
+        """Return whether a file is in there."""
+        return name in self._entries
+
     def read(self, name: str) -> bytes | None:
         """Read a file; None for one that is not there or whose bytes are damaged."""
         try:

@@ -17,7 +17,9 @@ from esctl.bundle.contents import (
     PAGE,
     BundleManifest,
     FileEntry,
+    headers_name,
     json_object,
+    key_name,
     parse_manifest,
     proof_name,
     record_name,
@@ -29,10 +31,12 @@ from esctl.ledger.check.findings import Check, Finding
 from esctl.ledger.prove.judge import Trust, judge, read_proof, trust_in
 from esctl.ledger.sign.checkpoint import Checkpoint, parse_checkpoint
 from esctl.ledger.sign.note import VerifierKey
+from esctl.log.leaf import digest
 
 if TYPE_CHECKING:
     from esctl.bundle.replayed import Record
     from esctl.config import Config
+    from esctl.ledger.prove.proof_file import Content
 
 RULES: tuple[tuple[str, str], ...] = (
     ("archive", "the archive holds plain files end to end and nothing else"),
@@ -179,6 +183,7 @@ def _check_records(archive: Archive, manifest: BundleManifest, checkpoint: Check
             continue
         whole = read.content.leaf is not None
         judged = judge(read, (raw or b"") if whole else None, nobody)
+        around = _other_around(archive, read.content, position)
         if read.proof.checkpoint != checkpoint.data:
             findings.append(Finding("changed", "it is a proof against another checkpoint", name, position))
         elif read.content.position != position:
@@ -187,5 +192,18 @@ def _check_records(archive: Archive, manifest: BundleManifest, checkpoint: Check
             findings.append(Finding("changed", "the record was erased: its bytes are not proven", name, position))
         elif judged.result == "refuted":
             findings.append(Finding("changed", judged.reason, record_name(position), position))
+        elif around:
+            findings.append(Finding("changed", "it is not what the leaf of the record has", around, position))
         records.append(Record(read.content, raw is not None))
     return records, Check("records", "the checkpoint", len(manifest.records), tuple(findings[:_MOST_TOLD]))
+
+
+def _other_around(archive: Archive, content: Content, position: int) -> str:
+    """Return which file of a record's key or headers is not the one that its leaf vouches for; empty if none is."""
+    told = {key_name(position): "key", headers_name(position): "headers"}
+    for name, part in told.items():
+        if name in archive and (
+            content.leaf is None or digest(content.salt, archive.read(name)) != getattr(content.leaf, part)
+        ):
+            return name
+    return ""

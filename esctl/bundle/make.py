@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ from esctl.bundle.contents import (
     TRAIL,
     BundleManifest,
     FileEntry,
+    headers_name,
+    key_name,
     proof_name,
     record_name,
 )
@@ -35,9 +38,13 @@ from esctl.bundle.page import bundle_page, require_room
 from esctl.bundle.readme import readme
 from esctl.engine.duckdb import explained
 from esctl.errors import NotFoundError
+from esctl.index.envelope.envelope_sql import looks_around
 from esctl.index.files.last_placed import TIE_SHIFT
 from esctl.ledger.prove.proof_file import parse_content
 from esctl.ledger.prove.prove import choose_checkpoint, prove
+from esctl.log.leaf import headers_bytes
+from esctl.log.reader import records_at
+from esctl.model import MESSAGE
 from esctl.output import Target, write
 from esctl.reports.report import Section, states_and_trail
 
@@ -46,6 +53,8 @@ if TYPE_CHECKING:
     from esctl.ledger.sign.checkpoint import Checkpoint
     from esctl.model import AsOf, Basis
     from esctl.store import OpenStore
+
+_AT_ONCE = 4096
 
 
 class Asked(Struct, frozen=True):
@@ -81,11 +90,10 @@ class Bundle(Struct, frozen=True):
         Raises as the questions do, and as `prove` does.
         """
         listed: dict[str, FileEntry] = {}
-        empty, sources = [], set[str]()
-        shown: list[tuple[Proof, bytes | None]] = []
-        size = 0
+        empty, sources = [], dict[str, list[int]]()
+        shown, size = list[tuple["Proof", bytes | None]](), 0
         for proof, raw in prove(self._store.snapshot, self.positions, self.checkpoint):
-            sources.add(parse_content(proof.extra).source)
+            sources.setdefault(parse_content(proof.extra).source, []).append(proof.index + 1)
             empty += [proof.index + 1] if raw is None else []
             if self.asked.html:
                 shown.append((proof, raw))
@@ -94,12 +102,16 @@ class Bundle(Struct, frozen=True):
             for name, data in _record_files(proof, raw):
                 listed[name] = FileEntry.of(data)
                 yield name, data
-        known = {name for name in sources if name in self.scope.view.manifest.sources}
+        known = sources.keys() & self.scope.view.manifest.sources.keys()
+        around = [position for name in known if self._reads_around(name) for position in sources[name]]
         about = BundleManifest(
             self.checkpoint.head.origin, self.checkpoint.head.size, self.scope.entities, self.asked.where,
             self.asked.projection, self.positions, tuple(empty), {},
         )  # fmt: skip
-        for name, data in self._single(about, interpretation(self._store, self.scope, known, self.positions)):
+        single = self._single(
+            about, interpretation(self._store, self.scope, known, self.positions), around=bool(around)
+        )
+        for name, data in chain(self._around(around), single):
             listed[name] = FileEntry.of(data)
             yield name, data
         with tempfile.TemporaryDirectory(prefix="esctl-bundle-") as folder:
@@ -113,12 +125,28 @@ class Bundle(Struct, frozen=True):
                 yield PAGE, page
         yield MANIFEST, replace(about, files=listed).data
 
+    def _reads_around(self, source: str) -> bool:
+        """Return whether the records of a source are read with their keys or headers."""
+        manifest = self.scope.view.manifest
+        is_message = self._store.snapshot.cursors[source].format == MESSAGE
+        return is_message or looks_around(manifest.stanzas[manifest.sources[source]])
+
+    def _around(self, positions: Sequence[int]) -> Iterator[tuple[str, bytes]]:
+        columns = ["position", "key", "headers"]
+        for start in range(0, len(positions), _AT_ONCE):
+            found = records_at(self._store.snapshot, sorted(positions)[start : start + _AT_ONCE], columns)
+            for row in found.to_pylist():
+                if row["key"] is not None:
+                    yield key_name(row["position"]), row["key"]
+                if row["headers"] is not None:
+                    yield headers_name(row["position"]), headers_bytes(row["headers"])
+
     def _page(self, about: BundleManifest, shown: Sequence[tuple[Proof, bytes | None]], folder: Path) -> bytes:
         with (folder / STATES).open("rb") as states, (folder / TRAIL).open("rb") as trail:
             return bundle_page(about, self.basis, self.checkpoint, shown, states, trail)
 
-    def _single(self, about: BundleManifest, read_with: bytes) -> Iterator[tuple[str, bytes]]:
-        yield README, readme(about, self.checkpoint, self.basis, html=self.asked.html)
+    def _single(self, about: BundleManifest, read_with: bytes, *, around: bool) -> Iterator[tuple[str, bytes]]:
+        yield README, readme(about, self.checkpoint, self.basis, html=self.asked.html, around=around)
         yield BASIS, f"{to_json(self.basis)}\n".encode()
         yield CHECKPOINT, self.checkpoint.data
         yield INTERPRETATION, read_with

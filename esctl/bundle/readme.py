@@ -37,7 +37,7 @@ proofs/              for each of them the proof (a record that has no bytes, or 
 {checkpoint:<20} the signed head of the log: how many records it had, and one digest over them all
 {states:<20} what the records make of the entities, one line each
 {trail:<20} what each record changed, in order
-{page}{interpretation:<20} how the records were read and folded to get there
+{around}{page}{interpretation:<20} how the records were read and folded to get there
 {basis:<20} what these answers rest on
 {manifest:<20} a list of these files with their digests
 
@@ -62,8 +62,13 @@ THE ANSWERS REST ON
 _SHOWN = "all this in a page for any browser, which needs no network"
 
 
-def readme(about: BundleManifest, checkpoint: Checkpoint, basis: Basis, *, html: bool = False) -> bytes:
-    """Write the page, in plain text of one width. `html`: there is a page for browsers too."""
+_AROUND = "what came with the records, where they are read with it: the leaves of the proofs have their digests"
+
+
+def readme(
+    about: BundleManifest, checkpoint: Checkpoint, basis: Basis, *, html: bool = False, around: bool = False
+) -> bytes:
+    """Write the page, in plain text of one width. `html`: there is a page for browsers too; `around`: keys, headers."""
     names = [visible(name) for name in about.entities[:5]]
     more = len(about.entities) - len(names)
     page = _PAGE.format(
@@ -75,5 +80,6 @@ def readme(about: BundleManifest, checkpoint: Checkpoint, basis: Basis, *, html:
         lines="\n".join(visible(line.removeprefix("basis: ")) for line in to_lines(basis)),
         checkpoint=CHECKPOINT, states=STATES, trail=TRAIL, interpretation=INTERPRETATION, basis=BASIS,
         manifest=MANIFEST, page=f"{PAGE:<20} {_SHOWN}\n" if html else "",
+        around=f"{'keys/, headers/':<20} {_AROUND}\n" if around else "",
     )  # fmt: skip
     return page.encode()

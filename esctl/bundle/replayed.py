@@ -13,7 +13,15 @@ from msgspec import Struct, convert
 
 from esctl.ask.scope.basis import names_zones
 from esctl.ask.scope.scope import claims
-from esctl.bundle.contents import INTERPRETATION, REPLAYED, BundleManifest, json_object, record_name
+from esctl.bundle.contents import (
+    INTERPRETATION,
+    REPLAYED,
+    BundleManifest,
+    headers_name,
+    json_object,
+    key_name,
+    record_name,
+)
 from esctl.bundle.make import write_section
 from esctl.config import Config
 from esctl.engine import zones
@@ -24,6 +32,7 @@ from esctl.index.decode.log_rows import trimmed
 from esctl.index.envelope.envelope_sql import looks_around
 from esctl.index.update import Updater
 from esctl.ledger.check.findings import Check, Finding
+from esctl.log.leaf import NOTHING, parse_headers
 from esctl.log.merkle import Frontier
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import StoreState
@@ -115,7 +124,7 @@ def _replayed(
         raise NotReplayedError(f"{INTERPRETATION} does not tell how each source was read")
     cursors = {name: _cursor(each) for name, each in sources.items()}
     stanzas = {name: convert(each["mapping"], Stanza) for name, each in sources.items()}
-    _refuse_surrounded(whole, stanzas, cursors)
+    _refuse_surrounded(whole, stanzas, cursors, said.archive)
     if any(is_rows(stanza.opened) for stanza in stanzas.values()):
         raise NotReplayedError("its states are rows, which changes that name no row may have made what they are")
     fields = {name: tuple(map(_kind, kinds)) for name, kinds in told["fields"].items()}
@@ -135,18 +144,22 @@ def _replayed(
     return scope, at
 
 
-def _refuse_surrounded(records: Sequence[Record], stanzas: Mapping[str, Stanza], cursors: Mapping[str, Cursor]) -> None:
-    """Raise NotReplayedError where records were read with keys or headers, of which a bundle has the digest only."""
+def _refuse_surrounded(
+    records: Sequence[Record], stanzas: Mapping[str, Stanza], cursors: Mapping[str, Cursor], archive: Archive
+) -> None:
+    """Raise NotReplayedError where records were read with keys or headers that the bundle has the digest of only."""
     looking = {name for name, stanza in stanzas.items() if looks_around(stanza)}
     messages = {name for name, cursor in cursors.items() if cursor.format == MESSAGE}
     if any("registry" in cursors[name].dialect for name in messages):
         raise NotReplayedError("its records were decoded by schemas, which are not in a bundle")
     for record in records:
-        leaf = record.content.leaf
-        if record.content.source in looking and leaf is not None and leaf.headers != "-":
-            raise NotReplayedError("its records were read with what stood around them, which is not in a bundle")
-        if record.content.source in messages and leaf is not None and not leaf.headers == leaf.key == "-":
-            raise NotReplayedError("its records are messages, whose keys and headers are not in a bundle")
+        leaf, position = record.content.leaf, record.content.position
+        without_headers = leaf is not None and leaf.headers != NOTHING and headers_name(position) not in archive
+        without_key = leaf is not None and leaf.key != NOTHING and key_name(position) not in archive
+        if record.content.source in looking and without_headers:
+            raise NotReplayedError("its records were read with what stood around them, which is not in this bundle")
+        if record.content.source in messages and (without_headers or without_key):
+            raise NotReplayedError("its records are messages, whose keys and headers are not in this bundle")
 
 
 def _places(told: dict[str, Any]) -> dict[int, tuple[int, int]]:
@@ -196,7 +209,7 @@ def _tables(records: Sequence[Record], archive: Archive) -> Iterator[pa.Table]:
     waiting: list[Record] = []
     size = 0
     for record in records:
-        length = archive.size(record_name(record.content.position)) if record.has_bytes else 0
+        length = sum(map(archive.size, filter(archive.__contains__, _names_of(record))))
         if waiting and (size + length > _BATCH_BYTES or len(waiting) >= _BATCH_ROWS):
             yield _table(waiting, archive)
             waiting, size = [], 0
@@ -216,8 +229,18 @@ def _table(records: Sequence[Record], archive: Archive) -> pa.Table:
         if (leaf := record.content.leaf) is not None
     ]  # fmt: skip
     table = pa.Table.from_pylist(rows, schema=SCHEMA)
-    raws = [archive.read(record_name(each.content.position)) if each.has_bytes else None for each in records]
-    return table.set_column(SCHEMA.get_field_index("raw"), SCHEMA.field("raw"), pa.array(raws, pa.large_binary()))
+    raws, keys, told = (map(archive.read, names) for names in zip(*map(_names_of, records), strict=True))
+    headers = [None if data is None else parse_headers(data) for data in told]
+    for name, values in {"raw": raws, "key": keys, "headers": headers}.items():
+        field = SCHEMA.field(name)
+        table = table.set_column(SCHEMA.get_field_index(name), field, pa.array(list(values), field.type))
+    return table
+
+
+def _names_of(record: Record) -> tuple[str, str, str]:
+    """Name the files of a record's bytes, key and headers."""
+    position = record.content.position
+    return record_name(position), key_name(position), headers_name(position)
 
 
 def _cursor(source: Mapping[str, Any]) -> Cursor:

@@ -13,6 +13,7 @@ from esctl.log.merkle import leaf_hash
 
 WORDS = "esctl/record/1"
 NOTHING = "-"
+_MOST_LENGTH = 20
 _NUMBER = r"0|-?[1-9][0-9]{0,18}"
 _LEAF = re.compile(
     rf"{WORDS}\n([1-9][0-9]{{0,18}})\n({_NUMBER})\n({_NUMBER})\n(-|{_NUMBER})\n"
@@ -74,6 +75,23 @@ def parse_leaf(text: str) -> Leaf:
 def digest(salt: bytes, content: bytes | None) -> str:
     """Hash what a leaf tells of a record's content."""
     return NOTHING if content is None else sha256(salt + content).hexdigest()
+
+
+def parse_headers(data: bytes) -> list[dict[str, Any]]:
+    """Read headers that are laid end to end. Raises ValueError for anything else."""
+    parts: list[bytes | None] = []
+    at = 0
+    while at < len(data):
+        length, _, _ = data[at : at + _MOST_LENGTH].partition(b":")
+        start = at + len(length) + 1
+        none = length == NOTHING.encode()
+        at = start if none else start + int(length)
+        parts.append(None if none else data[start:at])
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    headers = [{"name": (name or b"").decode(), "value": value} for name, value in pairs]
+    if headers_bytes(headers) != data:
+        raise ValueError("not headers as a leaf has them")
+    return headers
 
 
 def headers_bytes(headers: list[dict[str, Any]]) -> bytes:

@@ -172,7 +172,7 @@ def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
         told.report_read_twice(store, shared.quiet, before)
         report_overruled(store, shared.quiet)
         told.report_untold(store, [name for name, _ in outcome.detections], shared.quiet)
-    if summary.new:
+    elif summary.new:
         report_idle(store, shared.quiet)
     told.report_homeless(store, outcome.homeless, shared.quiet, before)
     told.report_undated(store, shared.quiet, before)

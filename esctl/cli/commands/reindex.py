@@ -27,7 +27,7 @@ def run(
     pattern: LinePattern = None,
 ) -> None:
     """Read the evidence again, under the mapping as it is now."""
-    from esctl.cli.intake.overruling import report_idle, report_overruled
+    from esctl.cli.intake.overruling import report_overruled
     from esctl.cli.intake.telling import (
         report_apart,
         report_detections,
@@ -48,7 +48,6 @@ def run(
     report_apart(tuple(apart(store.view.manifest).values()), shared.quiet)
     report_read_twice(store, shared.quiet)
     report_overruled(store, shared.quiet)
-    report_idle(store, shared.quiet)
     report_homeless(store, store.view.manifest.homeless, shared.quiet)
     report_undated(store, shared.quiet)
     refuse_unsure(store, found, shared.store)

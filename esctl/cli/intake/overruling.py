@@ -22,7 +22,7 @@ _SHOWN = (*FIELDS, *TABLES, "tombstone", "unwrap", "time_format")
 
 
 def report_overruled(store: Store, quiet: bool) -> None:
-    """Print which keys of esctl.toml `--map` goes before, and which options are for no source that there is."""
+    """Print which keys of esctl.toml `--map` goes before, and which options and stanzas are for no source."""
     options = store.overrides
     known = store.view.manifest.sources
     found = overruled(store.config.mapping, options, known)
@@ -36,6 +36,7 @@ def report_overruled(store: Store, quiet: bool) -> None:
     for glob in dict.fromkeys(filter(None, map(source_of, options))):
         if not any(is_named(glob, name) for name in known):
             diagnostics.note(f"note: --map {glob}:... is for no source that there is; sources: {listed}", quiet)
+    report_idle(store, quiet)
 
 
 def report_idle(store: Store, quiet: bool) -> None:
