@@ -22,7 +22,7 @@ help:
 	@echo "make test-lowest  run the suite with the lowest versions pyproject.toml allows"
 	@echo "make native       build the native core and install it into $(VENV) (needs cargo)"
 	@echo "make wheels       build the wheels of esctl and of the native core that can be built here"
-	@echo "make interop      build, for the tests, what checks proofs independently, and a Kafka broker (needs Go)"
+	@echo "make interop      build, for the tests, what checks proofs independently, a Kafka broker and an object store (needs Go)"
 	@echo "make live         hold esctl to Apache Kafka (from Maven Central) and PostgreSQL (Debian's) on loopback"
 	@echo "make browser      install Chromium (Debian's), in which the tests look at reports"
 	@echo "make bench N=1000000  time esctl against DuckDB SQL by hand and a plain script"
@@ -100,7 +100,7 @@ test-lowest: pyproject.toml
 	@sh .ci/venv $(LOWEST) -c build/lowest.txt -e '.[dev]'
 	$(LOWEST)/bin/python $(PYTEST)
 
-interop: build/interop build/kafka
+interop: build/interop build/kafka build/s3
 
 build/interop: tests/interop/go/main.go tests/interop/go/go.mod tests/interop/go/go.sum
 	@mkdir -p build
@@ -109,6 +109,10 @@ build/interop: tests/interop/go/main.go tests/interop/go/go.mod tests/interop/go
 build/kafka: tests/interop/kafka/main.go tests/interop/kafka/certificate.go tests/interop/kafka/go.mod tests/interop/kafka/go.sum
 	@mkdir -p build
 	cd tests/interop/kafka && go build -o ../../../build/kafka .
+
+build/s3: tests/interop/s3/main.go tests/interop/s3/go.mod tests/interop/s3/go.sum
+	@mkdir -p build
+	cd tests/interop/s3 && go build -o ../../../build/s3 .
 
 apache: build/apache-kafka
 
