@@ -98,7 +98,7 @@ def _instant(spec: str, inclusive: bool, tz: str, now: Callable[[], datetime]) -
 
 
 def _written(spec: str, inclusive: bool, tz: str) -> int:
-    from esctl.index.decode.times import parse_instant
+    from esctl.index.decode.times.python import parse_instant
 
     if re.fullmatch(_DATE, spec):
         return _date(date.fromisoformat(spec), inclusive, tz)
@@ -112,8 +112,10 @@ def _written(spec: str, inclusive: bool, tz: str) -> int:
 
 def _tells_hours(spec: str, tz: str) -> bool:
     """Return whether a text tells a time of day: only where it does not can one be put behind it."""
-    from esctl.index.decode.times import parse_instant
+    from esctl.index.decode.times.python import parse_instant, tells_hours
 
+    if tells_hours(spec):
+        return True
     for between in (" ", "T"):
         with suppress(UsageError, ValueError, OverflowError):
             parse_instant(f"{spec}{between}00:00:00", tz)
@@ -129,7 +131,8 @@ def _day_of(instant: int, tz: str) -> date:
 
 def _date(day: date, end: bool, tz: str) -> int:
     """Give the start of a day in a zone, or its end; where UTC's calendar has not begun by then, or has ended, that."""
-    from esctl.index.decode.times import BEYOND, FIRST, parse_instant
+    from esctl.index.decode.times.epochs import BEYOND, FIRST
+    from esctl.index.decode.times.python import parse_instant
 
     try:
         if not end:

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from esctl.model import Answer, Basis
 
 
+_held: list[Store] = []
+"""The store of the command: to take DuckDB apart, before the process ends anyway, takes as long as a small answer."""
+
+
 def open_store(shared: Shared) -> Store:
     """Open the store and its configuration, on the basis of `--basis-from` where it is given."""
     from esctl.api import Store
 
     store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit, tz=zone(shared))
+    _held[:] = [store]
     tell_passed_over(shared, store)
     # A time that is typed is meant in the zone that times are shown in.
     store.tz = shared.tz or output_settings(store).get("tz") or "UTC"

@@ -76,7 +76,7 @@ def _numbers(operator: str, left: Value, right: Value) -> str:
 
 def to_time(value: Value) -> Value:
     """Read a value as an instant; text in any form that logs use."""
-    from esctl.index.decode.times import time_sql
+    from esctl.index.decode.times.sql import time_sql
 
     if value.type == "time":
         return value

@@ -19,7 +19,8 @@ from esctl.engine.duckdb import connect
 from esctl.engine.offsets import offset_at, offset_sql
 from esctl.engine.zones import find_zone, names, reading_of, version
 from esctl.errors import UsageError
-from esctl.index.decode.times import parse_instant, read_times
+from esctl.index.decode.times.columns import read_times
+from esctl.index.decode.times.python import parse_instant
 from esctl.output.frames import to_rows
 from esctl.timespec import parse_as_of
 from tests.support import effort

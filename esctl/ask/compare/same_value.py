@@ -14,10 +14,9 @@ from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import canonical_json_sql, unmark_json_sql
 from esctl.engine.quoting import literal
 from esctl.errors import EsctlError
-from esctl.index.decode.times import Reading
 from esctl.index.decode.times.forms import ORDERS
 from esctl.index.decode.times.python import instant_of
-from esctl.index.decode.times.reading import check_format
+from esctl.index.decode.times.reading import Reading, check_format
 from esctl.index.scan import read_json
 from esctl.projection.json_values import loads, same
 from esctl.projection.values import NUMBER_TEXT

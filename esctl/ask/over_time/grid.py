@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from esctl.engine.zones import find_zone
 from esctl.errors import UsageError
-from esctl.index.decode.times import parse_instant
+from esctl.index.decode.times.python import parse_instant
 
 MOST_POINTS = 100_000
 _SECONDS = {"s": 1, "m": 60, "h": 3600}

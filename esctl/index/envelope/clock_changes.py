@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 
 from esctl.engine.offsets import transitions
 from esctl.engine.zones import fixed_minutes
-from esctl.index.decode.times import Reading, read_times
+from esctl.index.decode.times.columns import read_times
+from esctl.index.decode.times.reading import Reading
 
 if TYPE_CHECKING:
     import duckdb

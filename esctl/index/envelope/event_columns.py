@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from esctl.engine import native
-from esctl.index.decode.times import read_nanos, read_times, reading_of, times_of_none
+from esctl.index.decode.times.columns import read_nanos, read_times, times_of_none
+from esctl.index.decode.times.reading import reading_of
 from esctl.index.envelope.clock_changes import wall_columns
 from esctl.index.envelope.envelope_sql import listed_roles
 from esctl.index.envelope.event_places import placed

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from esctl.index.decode.rows.documents import PATHS, SET, TRUNCATED, UNSET
+from esctl.index.decode.rows import PATHS, SET, TRUNCATED, UNSET
 
 Path = Sequence[str | int]
 

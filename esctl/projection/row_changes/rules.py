@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from esctl.index.decode.rows import DELETES, DIALECTS, OUTBOX, TRIGGERED, TRUNCATES
-from esctl.index.decode.rows.change import ROWS
-from esctl.index.decode.rows.documents import PATHS, SET, TRUNCATED, UNSET
+from esctl.index.decode.rows import (
+    DELETES,
+    DIALECTS,
+    OUTBOX,
+    PATHS,
+    ROWS,
+    SET,
+    TRIGGERED,
+    TRUNCATED,
+    TRUNCATES,
+    UNSET,
+)
 from esctl.index.envelope.mapping import CUSTOM
 from esctl.projection.expressions import Expression
 from esctl.projection.spec import DEFAULT, TOMBSTONES, Operation, Projection, Rule

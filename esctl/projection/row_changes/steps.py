@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from esctl.index.decode.rows.change import ROWS
+from esctl.index.decode.rows import ROWS
 from esctl.projection.json_values import loads
 from esctl.projection.row_changes.patches import patched
 from esctl.projection.row_changes.rules import COPIES

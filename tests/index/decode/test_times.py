@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 
 from esctl.engine.duckdb import connect
 from esctl.errors import UsageError
-from esctl.index.decode.times import BEYOND, FIRST, Reading, parse_instant, read_times, time_sql, times_sql
+from esctl.index.decode.times.columns import read_times
+from esctl.index.decode.times.epochs import BEYOND, FIRST
+from esctl.index.decode.times.python import parse_instant
+from esctl.index.decode.times.reading import Reading
+from esctl.index.decode.times.sql import time_sql, times_sql
 from tests.support import effort
 
 CONNECTION = connect(threads=1)

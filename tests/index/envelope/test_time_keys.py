@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from esctl.errors import UsageError
-from esctl.index.decode.times import Reading, parse_instant
+from esctl.index.decode.times.python import parse_instant
+from esctl.index.decode.times.reading import Reading
 from esctl.index.envelope.mapping import override, parse_mapping, to_toml
 from esctl.index.envelope.times.of_sample import Told, told_of
 from esctl.model import Stanza

@@ -10,3 +10,9 @@ TRIGGERED = ("supa_audit", "audit_trigger", "pgmemento", "row_history")
 """Presets of tables in which changes or versions of rows are kept, whose records keep their own words."""
 DELETES, TRUNCATES = ("delete", "DELETE", "D"), ("truncate", "TRUNCATE", "T")
 """What the end of a row, and that of all rows of a table, is called in one or another."""
+ROWS = "$rows"
+"""The member of a payload that holds several rows, by their names."""
+SET, UNSET, TRUNCATED, PATHS = "$set", "$unset", "$truncate", "$paths"
+"""Members of a row that says how parts of a document changed: values by path, the paths that go, the lengths of
+arrays by path, and the parts of paths that are not what they seem.
+"""

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from esctl.index.decode.rows import ROWS
 from esctl.model import MARK
 
 Row = Mapping[str, Any]
@@ -140,10 +141,6 @@ def _event(event: DomainEvent) -> dict[str, Any]:
     found |= zip(("seq", "seq2", "seq3"), event.order, strict=False)
     found |= {"time": event.time, "tx": event.transaction, "row": event.data}
     return found if event.id is None else {**found, "id": event.id}
-
-
-ROWS = "$rows"
-"""The member of a payload that holds several rows, by their names."""
 
 
 def _all_rows(change: RowChange) -> tuple[tuple[Row, Row | None], ...]:

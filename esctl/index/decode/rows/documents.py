@@ -7,15 +7,10 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from esctl.index.decode.rows import PATHS, SET, TRUNCATED, UNSET
 from esctl.index.decode.rows.change import Row, number, plain
 from esctl.index.decode.rows.messages import opened
 from esctl.index.decode.rows.times import instant_text
-
-SET, UNSET, TRUNCATED, PATHS = "$set", "$unset", "$truncate", "$paths"
-"""Members of a row that says how parts of a document changed: values by path, the paths that go, the lengths of
-arrays by path, and the parts of paths that are not what they seem.
-"""
-
 
 _ARRAYS = re.compile(r"trun[ct]+atedArrays\Z")  # Debezium 1 misspells it
 

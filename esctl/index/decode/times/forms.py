@@ -19,6 +19,8 @@ ZONED = rf"{DATE}[T ]{_CLOCK_PLAIN}{OFFSET}"
 LOCAL = rf"{DATE}(?:[T ]{_CLOCK_PLAIN})?"
 """RFC 3339 and what DuckDB casts itself: the forms that most logs have."""
 
+PIVOT = 69
+"""Years of two digits are those from 1969 to 2068, as POSIX has them."""
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 MONTH = rf"(?P<b>{'|'.join(MONTHS)})[A-Z]*\.?"
 _YEAR = r"(?P<y>[0-9]{4})"

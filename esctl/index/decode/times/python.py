@@ -6,14 +6,12 @@ import datetime
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
-from esctl.engine.offsets import offset_at
 from esctl.engine.zones import canonical, fixed_minutes
 from esctl.errors import UsageError
 from esctl.index.decode.times import forms
 from esctl.index.decode.times.epochs import BEYOND, BY_NAME, EPOCH, FIRST, Unit, micros_of
-from esctl.index.decode.times.forms import Form
+from esctl.index.decode.times.forms import PIVOT, Form
 from esctl.index.decode.times.reading import Reading
-from esctl.index.decode.times.sql import PIVOT
 
 _PLAIN = re.compile(
     rf"(?P<y>[0-9]{{4}})-(?P<m>[0-9]{{2}})-(?P<d>[0-9]{{2}})"
@@ -36,6 +34,12 @@ def parse_instant(text: str, tz: str, reading: Reading | None = None) -> int:
     if found is None:
         raise UsageError(f"{text!r} is not a time", "write it like 2026-11-23T02:40:10Z or 2026-11-23")
     return found
+
+
+def tells_hours(text: str) -> bool:
+    """Return whether a text is a plain time with a time of day; others may tell one too."""
+    match = _PLAIN.fullmatch(text)
+    return match is not None and match["h"] is not None
 
 
 def instant_of(text: str, tz: str, reading: Reading) -> int | None:
@@ -69,10 +73,10 @@ def form_of(text: str, reading: Reading) -> tuple[Form | None, bool]:
 
 
 def _usual(text: str, tz: str, reading: Reading) -> int | None:
-    if re.fullmatch(EPOCH, text) and not re.fullmatch(forms.BASIC, text):
-        return micros_of(text)
     if match := _PLAIN.fullmatch(text):
         return _built(match.groupdict(""), tz, reading)
+    if re.fullmatch(EPOCH, text) and not re.fullmatch(forms.BASIC, text):
+        return micros_of(text)
     tidied = _tidied(text)
     if tidied is None:
         return None
@@ -133,6 +137,8 @@ def _built(parts: Mapping[str, str], tz: str, reading: Reading) -> int | None:
     minutes = fixed_minutes(tz)
     if minutes is not None:
         return micros - minutes * 60 * 10**6
+    from esctl.engine.offsets import offset_at
+
     try:
         naive = _EPOCH + datetime.timedelta(microseconds=micros)
     except OverflowError:

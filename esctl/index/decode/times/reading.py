@@ -8,7 +8,6 @@ from esctl.engine.zones import fixed_minutes
 from esctl.errors import UsageError
 from esctl.index.decode.times.epochs import BY_NAME, Unit
 from esctl.index.decode.times.forms import FORMS, ORDERS, Form, numbered
-from esctl.index.decode.times.written import written_form
 from esctl.model import Stanza
 
 USUAL = "usual"
@@ -36,6 +35,8 @@ class Reading(Struct, frozen=True):
         """Return what is tried, in order; None stands for the usual forms."""
         if self.is_usual:
             return (None,)
+        from esctl.index.decode.times.written import written_form
+
         found: list[Form | Unit | None] = []
         for name in self.formats:
             each = None if name == USUAL or name in ORDERS else BY_NAME.get(name) or written_form(name)
@@ -47,6 +48,8 @@ class Reading(Struct, frozen=True):
 def check_format(text: str) -> str:
     """Return a format if it can be read; raises UsageError."""
     if text != USUAL and text not in ORDERS and text not in BY_NAME:
+        from esctl.index.decode.times.written import written_form
+
         written_form(text)
     return text
 

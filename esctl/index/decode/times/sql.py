@@ -9,7 +9,7 @@ from esctl.engine.quoting import literal, text_list
 from esctl.engine.zones import fixed_minutes
 from esctl.index.decode.times import forms
 from esctl.index.decode.times.epochs import BY_NAME, EPOCH, NANO, UNITS, Unit, unit_sql
-from esctl.index.decode.times.forms import Form
+from esctl.index.decode.times.forms import PIVOT, Form
 from esctl.index.decode.times.reading import Reading
 
 _YEAR_ZERO = "0000"
@@ -18,8 +18,6 @@ _APART = 146_097 * 50
 _APART_YEAR = 15_000
 FINE = r"[.,][0-9]{7}|^-?[0-9]{17,19}(?:[.]|$)|(?i:nano|nsec)|^\\[[0-9, ]*[0-9]\\]$"
 """What texts look like that may tell less than a microsecond."""
-PIVOT = 69
-"""Years of two digits are those from 1969 to 2068, as POSIX has them."""
 
 
 def time_sql(expr: str, clock: str = "", reading: Reading | None = None) -> str:
