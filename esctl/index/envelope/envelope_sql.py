@@ -21,7 +21,31 @@ KIND_PATTERN = rf"^([A-Za-z][A-Za-z0-9_]*)[-/:]{IDENTIFIER_TAIL}$"
 
 NOT_KIND = "entity"
 
-NOTHING = "CAST(NULL AS VARCHAR)"
+
+class TextSql(str):
+    """SQL of one of the texts at an Extractor's pointers, as it stands."""
+
+    __slots__ = ()
+
+
+class PlainSql(str):
+    """SQL of a column that is a text as it stands, or null: what has the texts needs no query for it.
+
+    `text` names the column of the text, empty where all is null; null besides is what is empty, or, where `if_fits`,
+    every row that does not fit.
+    """
+
+    __slots__ = ("if_fits", "text")
+    text: str
+    if_fits: bool
+
+    def __new__(cls, sql: str, text: str = "", *, if_fits: bool = False) -> PlainSql:  # noqa: D102
+        made = super().__new__(cls, sql)
+        made.text, made.if_fits = text, if_fits
+        return made
+
+
+NOTHING = PlainSql("CAST(NULL AS VARCHAR)")
 
 ALIASES_TYPE = "STRUCT(name VARCHAR, value VARCHAR)[]"
 """Of the index column `aliases`: the further ids of an event, in mapping order; NULL where it has none."""
@@ -44,11 +68,11 @@ class Extractor(Struct):
             f"CASE WHEN NOT list_contains({text_list(self.absent)}, {found}) THEN {found} END" if self.absent else found
         )
 
-    def at(self, pointer: str) -> str:
+    def at(self, pointer: str) -> TextSql:
         """Return SQL for the text at a JSON Pointer."""
         if pointer not in self.pointers:
             self.pointers.append(pointer)
-        return f"{self.name}_{self.pointers.index(pointer) + 1}"
+        return TextSql(f"{self.name}_{self.pointers.index(pointer) + 1}")
 
     def columns(self) -> list[str]:
         """Write each text of the list as a column: taken out once, however often it is looked at."""
@@ -69,8 +93,13 @@ def first_of(extractor: Extractor, alternatives: Sequence[str]) -> str:
     """Return SQL for the first alternative that is present; NULL for none. Empty text counts as absent."""
     if not alternatives:
         return NOTHING
-    values = [f"nullif({one_of(extractor, alternative)}, '')" for alternative in alternatives]
+    values = [_present(one_of(extractor, alternative)) for alternative in alternatives]
     return values[0] if len(values) == 1 else f"coalesce({', '.join(values)})"
+
+
+def _present(value: str) -> str:
+    sql = f"nullif({value}, '')"
+    return PlainSql(sql, value) if isinstance(value, TextSql) else sql
 
 
 def one_of(extractor: Extractor, alternative: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence, Set
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +13,7 @@ from msgspec.structs import replace
 
 from esctl.engine import native
 from esctl.engine.native import Places
-from esctl.index.envelope.envelope_sql import NOTHING
+from esctl.index.envelope.envelope_sql import PlainSql
 from esctl.index.envelope.event_sql import READ, Group, event_select, places_of, read_columns
 from esctl.index.files.payload_columns import PayloadColumn
 
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
     import duckdb
 
 _ROWS = 16_384  # read at once; DuckDB's threads take whole batches too
-_PRESENT = re.compile(r"nullif\((x_[0-9]+), ''\)")
-_FITTING = re.compile(r"CASE WHEN fits THEN CAST\((x_[0-9]+) AS VARCHAR\) END")
 
 
 def read_rows(
@@ -46,7 +43,7 @@ def read_rows(
         return None
     read = pa.Table.from_batches(native.each(partial(_read, places), own.combine_chunks().to_batches(_ROWS)))
     select = event_select(group, columns, roles, listed, is_read=True)
-    plain = {name: sql for name, sql in select.columns if sql == NOTHING or _source(sql)}
+    plain = {name: sql for name, sql in select.columns if isinstance(sql, PlainSql)}
     asked = replace(select, columns=(*select.columns, ("fits", "fits"))).sql(plain)
     connection.register(READ, read)
     try:
@@ -60,23 +57,19 @@ def read_rows(
     return pa.table({name: columns_by_name[name] for name, _ in select.columns})
 
 
-def _source(sql: str) -> str:
-    """Return which text a column is, where it is one as it stands, but for empty ones or rows that do not fit."""
-    found = _PRESENT.fullmatch(sql) or _FITTING.fullmatch(sql)
-    return found[1] if found else ""
-
-
-def _taken(read: pa.Table, fits: pa.ChunkedArray, plain: Mapping[str, str]) -> dict[str, pa.ChunkedArray]:
+def _taken(
+    read: pa.Table, fits: pa.ChunkedArray, plain: Mapping[str, PlainSql]
+) -> dict[str, pa.ChunkedArray | pa.Array]:
     """Return the columns that are texts as they stand."""
     nothing = pa.nulls(len(read), pa.string())
     all_fit = pc.all(fits).as_py()
     taken = {}
     for name, sql in plain.items():
-        text = read[_source(sql)] if sql != NOTHING else nothing
-        if _PRESENT.fullmatch(sql) and pc.any(pc.equal(text, "")).as_py():
-            text = pc.if_else(pc.equal(text, ""), None, text)
-        elif _FITTING.fullmatch(sql) and not all_fit:
+        text = read[sql.text] if sql.text else nothing
+        if sql.if_fits and not all_fit:
             text = pc.if_else(fits.combine_chunks(), text.combine_chunks(), None)
+        elif not sql.if_fits and pc.any(pc.equal(text, "")).as_py():
+            text = pc.if_else(pc.equal(text, ""), None, text)
         taken[name] = text
     return taken
 

@@ -15,6 +15,8 @@ from esctl.index.envelope.envelope_sql import (
     NOTHING,
     EnvelopeSql,
     Extractor,
+    PlainSql,
+    TextSql,
     envelope_sql,
     mapped_fields,
     payload_paths,
@@ -232,8 +234,14 @@ def _selected(
         *_entity_columns(envelope, roles, listed),
         ("data", f"CASE WHEN NOT fits THEN {canonical_json_sql(_by_name('p'))} END"),
         ("nulls", f"CASE WHEN fits THEN {_null_marks(list(values))} END"),
-        *((column.name, f"CASE WHEN fits THEN CAST({sql} AS {column.sql_type}) END") for column, sql in typed.items()),
+        *((column.name, _if_fits(column, sql)) for column, sql in typed.items()),
     )
+
+
+def _if_fits(column: PayloadColumn, value: str) -> str:
+    sql = f"CASE WHEN fits THEN CAST({value} AS {column.sql_type}) END"
+    is_text = isinstance(value, TextSql) and column.sql_type == "VARCHAR"
+    return PlainSql(sql, value, if_fits=True) if is_text else sql
 
 
 def _apart(payload: Payload, held: Extractor) -> list[str]:
