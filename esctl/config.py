@@ -21,6 +21,8 @@ COLORS = ("auto", "always", "never")
 _LARGEST = 16 << 20
 """Bytes of an esctl.toml."""
 SNAPSHOTS = ("auto", "always", "off")
+kept_elsewhere: set[Path] = set()
+"""Folders that stand for stores that are kept elsewhere: the esctl.toml of such a store is the working directory's."""
 
 
 class Setting(Struct, frozen=True):
@@ -87,7 +89,14 @@ def passed_over(given: Path | None, store: Path | None, start: Path | None = Non
 
 def _home(store: Path) -> Path:
     """Return the folder that a store is in, where its own name may be a link."""
+    if store in kept_elsewhere:
+        return Path.cwd().resolve()
     return store.absolute().parent.resolve()
+
+
+def beside(store: Path) -> Path:
+    """Return where the esctl.toml of a store is written."""
+    return (Path.cwd() if store in kept_elsewhere else store.absolute().parent) / FILE
 
 
 def _upward(folder: Path) -> Path | None:

@@ -37,6 +37,13 @@ class InputError(EsctlError):
     """Report a source or store that cannot be read or judged (exit code 3)."""
 
 
+class UnavailableError(EsctlError):
+    """Report a place of stores that does not answer, or lets nobody in: nothing can be said of what is there (exit 3).
+
+    It is no InputError, nor an OSError: what takes those for a file that is missing or damaged must let it pass.
+    """
+
+
 class OutOfMemoryError(InputError):
     """Report that there is less memory than a question needs (exit code 3)."""
 

@@ -15,6 +15,7 @@ from esctl.configured import check_overrides, mapping_of, projections_of
 from esctl.errors import InputError, UsageError
 from esctl.model import AsOf, Basis, MappingConfig
 from esctl.owners import own_rights, require_own_store
+from esctl.storage.connecting import located
 from esctl.timespec import bound_name, parse_as_of, spanning, written
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class OpenStore:
         """
         from esctl.storage.inside import require_plain
 
-        found = find_store(Path(path) if path is not None else None)
+        found = find_store(located(path) if path is not None else None)
         if found is None:
             raise InputError(
                 f"there is no store: no {STORE} here or in a folder above", "make one with: esctl ingest FILE"
@@ -107,16 +108,17 @@ class OpenStore:
         """
         from esctl.log.commits import create_store
         from esctl.storage.inside import require_plain
+        from esctl.storage.places import exists
         from esctl.storage.rights import seen, withheld
 
-        found = find_store(Path(path) if path is not None else None) or Path(STORE)
+        found = find_store(located(path) if path is not None else None) or Path(STORE)
         if path is None and os.path.lexists(found):
             require_own_store(found)  # a folder that is not a store yet may be another's too
         require_plain(found)
         file = find_config(Path(config) if config is not None else None, found)
         settings = read_config(file)
         check_overrides(settings, overrides or ())  # a wrong mapping is told before anything is made
-        if not (found / "format.json").is_file() or erasable:
+        if not exists(found / "format.json") or erasable:
             rights = own_rights(0o777 & ~withheld(seen(sources), os.getegid()))
             create_store(_led_to(found), erasable, rights=rights)
         store = cls(found, settings, memory_limit, tz)

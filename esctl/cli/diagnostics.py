@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol, TextIO
 
 from esctl.output.text import visible, visible_lines
+from esctl.storage.mirrors import shown_in
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -64,7 +65,7 @@ def _styled(text: str, style: str, wanted: bool) -> str:
 def _say(line: str) -> None:
     # Nobody may be listening (2>&-, a closed terminal): that is no reason to lose the answer or its exit code.
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(line + "\n")
+        sys.stderr.write(shown_in(line) + "\n")
         sys.stderr.flush()
 
 

@@ -19,13 +19,14 @@ import typer
 from typer.exceptions import TyperException
 
 from esctl.cli import diagnostics
-from esctl.errors import EsctlError, InputError, NotFoundError, TamperedError, UsageError
+from esctl.errors import EsctlError, InputError, NotFoundError, TamperedError, UnavailableError, UsageError
 
 FINDING, USAGE, INPUT, NOT_FOUND, BUG, INTERRUPTED, BROKEN_PIPE = 1, 2, 3, 4, 70, 130, 141
 _CODES: tuple[tuple[type[EsctlError], int], ...] = (
     (TamperedError, FINDING),
     (UsageError, USAGE),
     (InputError, INPUT),
+    (UnavailableError, INPUT),
     (NotFoundError, NOT_FOUND),
 )
 _GENERAL_HINTS = {

@@ -19,6 +19,7 @@ from esctl.engine.duckdb import open_ahead
 from esctl.engine.quoting import is_text
 from esctl.errors import UsageError
 from esctl.output.formats import FORMATS, listed_formats
+from esctl.storage.connecting import located
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,7 +59,11 @@ def _option(kind: Any, *names: str, **settings: Any) -> tuple[Any, tuple[str, ..
 
 _OPTIONS = {
     "store": _option(
-        Path | None, "--store", metavar="PATH", help="The store; by default .esctl, found upward. [env: ESCTL_STORE]"
+        Path | None,
+        "--store",
+        metavar="PATH",
+        help="The store: a folder, or s3://BUCKET/PATH (gs://, az://); by default .esctl, found upward. "
+        "[env: ESCTL_STORE]",
     ),
     "config": _option(
         Path | None,
@@ -239,6 +244,8 @@ def root(version: Callable[[], None]) -> Callable[..., None]:
 def from_values(values: Mapping[str, Any]) -> Shared:
     """Check option values and gather them. Raises UsageError for a value that is not possible."""
     given = {name: value for name, value in values.items() if value is not None}
+    if "store" in given:
+        given["store"] = located(given["store"])
     if "columns" in given:
         given["columns"] = parse_columns(given["columns"])
     if given.get("color") not in (None, "auto", "always", "never"):

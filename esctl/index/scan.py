@@ -198,9 +198,11 @@ class IndexView(Struct, frozen=True):
         """
         files = tuple(file for file in self.manifest.files if file.file not in self.unread)
         files = tuple(file for file in files if all(limit.may_lie_in(file) for limit in limits)) or files[:1]
+        parts = []
         for file in files:
             groups = [group.range for group in file.groups if all(limit.may_lie_in_group(group) for limit in limits)]
-            self.checked.require(self.folder / file.file, file.bytes, [*groups, file.footer], REBUILD)
+            parts.append((self.folder / file.file, file.bytes, [*groups, file.footer]))
+        self.checked.require_all(parts, REBUILD)
         return files
 
     def _select(

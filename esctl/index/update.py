@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +26,8 @@ from esctl.index.understand import Detected, Raws, Understanding
 from esctl.log.store_state import StoreState
 from esctl.model import MappingConfig, Stanza
 from esctl.storage.local import make_folder, remove
+from esctl.storage.places import is_writable
+from esctl.storage.protocol import ConflictError
 
 if TYPE_CHECKING:
     import duckdb
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from esctl.index.builder import ChunkEvents
     from esctl.index.files.last_placed import Place
     from esctl.log.writer import Part
+
+
+_ATTEMPTS = 5
 
 
 class Updater(Struct, frozen=True, dict=True):
@@ -63,13 +67,13 @@ class Updater(Struct, frozen=True, dict=True):
             return self.at(snapshot)
         try:
             self._make_folder()
-            writable = os.access(self.folder, os.W_OK)
+            writable = is_writable(self.folder)
         except OSError:
             writable = False
         if not writable:
             return self._beside(snapshot, manifest)
         with locked(self.folder):
-            return view_of(self.folder, extend(self._how, snapshot, fresh), snapshot)
+            return view_of(self.folder, self._extended(snapshot, fresh), snapshot)
 
     def at(self, snapshot: StoreState) -> IndexView:
         """Return the index as if the log ended with the snapshot: nothing that came later shows in it.
@@ -99,7 +103,7 @@ class Updater(Struct, frozen=True, dict=True):
             self._make_folder()
             with locked(self.folder):
                 remove(self.folder / MANIFEST)
-                return view_of(self.folder, extend(self._how, snapshot), snapshot)
+                return view_of(self.folder, self._extended(snapshot), snapshot)
         except PermissionError as error:
             raise InputError(
                 f"{self.folder}: cannot write the index: {error.strerror}", "the store must be writable to be reindexed"
@@ -112,7 +116,7 @@ class Updater(Struct, frozen=True, dict=True):
         """
         self.run(snapshot)
         with locked(self.folder):
-            before = extend(self._how, snapshot)
+            before = self._extended(snapshot)
             return before, merge_all(self.connection, self.folder, before)
 
     def rebuild_as(self, snapshot: StoreState, like: Manifest) -> Manifest:
@@ -141,6 +145,15 @@ class Updater(Struct, frozen=True, dict=True):
     def recognise(self, snapshot: StoreState, source: str, first: int) -> Stanza:
         """Return what is recognised in a source, whose first record is at position `first`, whatever is configured."""
         return self._how.recognise(snapshot, source, first)
+
+    def _extended(self, snapshot: StoreState, fresh: Sequence[pa.Table] = ()) -> Manifest:
+        """Bring the index up to the snapshot's head, whoever else does so elsewhere. The folder's lock is held."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return extend(self._how, snapshot, fresh)
+            except ConflictError:  # another machine has written the manifest meanwhile: go on from there
+                continue
+        raise InputError(f"{self.folder}: other machines keep building the index", "run the command again")
 
     def _make_folder(self) -> None:
         make_folder(self.folder.parent)

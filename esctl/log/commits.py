@@ -27,6 +27,7 @@ from esctl.storage.local import (
     write_exclusive,
     write_replacing,
 )
+from esctl.storage.places import exists, may_be_there, note_erasures, prefetch, require_order
 from esctl.storage.protocol import ConflictError
 
 SUMMARY_EVERY = 100
@@ -68,7 +69,10 @@ class CommitLog:
         if stop > last:
             raise InputError(f"{self.folder / commit_name(stop)} is missing", _DAMAGED)
         start = self._newest_summary(names, stop) if summaries else self._empty
-        return replay(start, [self._read_commit(seq) for seq in range(start.seq + 1, stop + 1)])
+        prefetch([self.folder / commit_name(seq) for seq in range(start.seq + 1, stop + 1)])
+        found = replay(start, [self._read_commit(seq) for seq in range(start.seq + 1, stop + 1)])
+        note_erasures(self.path, len(found.redactions))
+        return found
 
     def append(self, snapshot: StoreState, commit: Commit) -> StoreState:
         """Make a commit durable; what it names must be so already. Gives the store as it is after.
@@ -80,6 +84,7 @@ class CommitLog:
         target = self.folder / commit_name(commit.seq)
         with describe_failure(f"write {target}"):
             write_exclusive(self._files, target, data, commit_name(commit.seq))
+        note_erasures(self.path, len(after.redactions))
         if after.seq % SUMMARY_EVERY == 0:
             self._write_summary(after)
         return after
@@ -94,8 +99,8 @@ class CommitLog:
                 self._files.sync_folder(self.path / folder)
 
     def has(self, seq: int) -> bool:
-        """Return whether commit number `seq` was made."""
-        return (self.folder / commit_name(seq)).exists()
+        """Return whether commit number `seq` was made, or may be: elsewhere it may still come after a failure."""
+        return may_be_there(self.folder / commit_name(seq))
 
     def mend_summary(self, snapshot: StoreState) -> None:
         """Write the newest summary that there should be, if it is missing or damaged. For writers only."""
@@ -200,12 +205,13 @@ def create_store(path: Path, erasable: bool = False, files: Filesystem | None = 
     """
     files = files or Filesystem()
     target = path / "format.json"
-    if not target.exists():
+    if not exists(target):
         with describe_failure(f"make a store in {path}"):
             if not path.parent.is_dir():
                 path.parent.mkdir(parents=True, exist_ok=True)
             path.mkdir(mode=rights, exist_ok=True)
             require_plain(path)
+            require_order(path)
             for name in _FOLDERS:
                 make_folder(path / name)
             if list(_numbers(_COMMIT_NAME, entries(path / "commits"))):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from esctl.errors import InputError
 from esctl.log.commits import open_log
+from esctl.log.ranges import damage
 from esctl.log.reader import read_table
 from esctl.log.replacing import Replacement
 from esctl.log.segment import SEGMENT_ROWS, write_unnamed
@@ -59,6 +60,8 @@ def _raw_bytes(snapshot: StoreState, segment: SegmentEntry) -> int:
     import pyarrow.parquet as pq
 
     if SMALL * segment.size > MOST_RAW:
+        return segment.size
+    if damage(snapshot.path / "log" / segment.file, segment.size, segment.ranges[-1:]):
         return segment.size
     try:
         about = pq.read_metadata(snapshot.path / "log" / segment.file)

@@ -11,17 +11,20 @@ from filelock import FileLock, Timeout
 
 from esctl.errors import InputError
 from esctl.storage.local import checked_lock, create_new, describe_failure, read_regular, remove, rights
+from esctl.storage.mirrors import mirror_of
 
 HOLDER = "lock.pid"
 
 
-class WriterLock:
-    """A store's lock, beside which it is said who holds it."""
+class StoreLock:
+    """A store's lock: a file of this machine, and the lease of a store that is kept elsewhere."""
 
     def __init__(self, path: Path, timeout: float) -> None:
         self._path = path
         self._timeout = timeout
-        self._lock = FileLock(checked_lock(path / "lock"), mode=rights(path))
+        self._mirror = mirror_of(path)
+        own = path.parent if self._mirror else path
+        self._lock = FileLock(checked_lock(own / "lock"), mode=rights(own))
 
     def acquire(self) -> None:
         """Take the lock. Raises InputError if another process holds it for longer than the timeout, in seconds."""
@@ -29,39 +32,59 @@ class WriterLock:
             try:
                 self._lock.acquire(timeout=self._timeout)
             except Timeout as error:
-                raise _held(self._path) from error
+                raise _held(self._path, _holder_text(self._path / HOLDER)) from error
+            try:
+                if self._mirror and (holder := self._mirror.lease(self._timeout)):
+                    raise _held(self._path, holder)
+            except BaseException:
+                self._lock.release()
+                raise
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._mirror:
+            self._mirror.end_lease()
+        self._lock.release()
+
+
+class WriterLock(StoreLock):
+    """A store's lock, beside which it is said who holds it."""
+
+    def acquire(self) -> None:
+        """Take the lock. Raises InputError if another process holds it for longer than the timeout, in seconds."""
+        super().acquire()
         with suppress(OSError):
-            remove(self._path / HOLDER)
-            with create_new(self._path / HOLDER) as file:
-                file.write(str(os.getpid()).encode())
+            if not self._mirror:
+                remove(self._path / HOLDER)
+                with create_new(self._path / HOLDER) as file:
+                    file.write(str(os.getpid()).encode())
 
     def release(self) -> None:
         """Give the lock back."""
         with suppress(OSError):
-            remove(self._path / HOLDER)
-        self._lock.release()
+            if not self._mirror:
+                remove(self._path / HOLDER)
+        super().release()
 
 
 @contextmanager
 def store_lock(path: Path, timeout: float = 10.0) -> Iterator[None]:
     """Keep writers out of a store whatever state it is in. Raises InputError as a WriterLock does."""
-    with describe_failure(f"lock {path}"):
-        lock = FileLock(checked_lock(path / "lock"), mode=rights(path))
-        try:
-            lock.acquire(timeout=timeout)
-        except Timeout as error:
-            raise _held(path) from error
+    lock = StoreLock(path, timeout)
+    lock.acquire()
     try:
         yield
     finally:
         lock.release()
 
 
-def _held(path: Path) -> InputError:
-    return InputError(f"{path} is being written by {_holder_text(path / HOLDER)}", "wait until it is done, or stop it")
+def _held(path: Path, holder: str) -> InputError:
+    return InputError(f"{path} is being written by {holder}", "wait until it is done, or stop it")
 
 
 def _holder_text(holder: Path) -> str:
+    if mirror_of(holder):
+        return "another process"
     try:
         text = read_regular(holder, 20).decode("ascii")
     except (OSError, InputError, ValueError):

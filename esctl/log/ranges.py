@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,11 +13,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from esctl.errors import InputError
-from esctl.storage.local import open_plain
+from esctl.storage.local import open_here
+from esctl.storage.mirrors import mirror_of
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
+_AT_ONCE = 16
+"""Files of which parts are fetched at once."""
 _MUCH = 8 << 20
 """Bytes from which on it pays to hash on all cores."""
 
@@ -59,6 +63,15 @@ class Checked:
             require(path, size, wanted, hint)
             self._known.update((path, part) for part in wanted)
 
+    def require_all(self, parts: Sequence[tuple[Path, int, Sequence[ByteRange]]], hint: str) -> None:
+        """Check parts of several files (path, size, ranges), at once where they are kept elsewhere."""
+        if len(parts) > 1 and mirror_of(parts[0][0], links=True):
+            with ThreadPoolExecutor(_AT_ONCE, "fetch") as pool:
+                list(pool.map(lambda part: self.require(part[0], part[1], part[2], hint), parts))
+            return
+        for path, size, ranges in parts:
+            self.require(path, size, ranges, hint)
+
 
 def require(path: Path, size: int, ranges: Sequence[ByteRange], hint: str) -> None:
     """Check parts of a file of `size` bytes against their digests. Raises InputError, naming the file."""
@@ -69,15 +82,45 @@ def require(path: Path, size: int, ranges: Sequence[ByteRange], hint: str) -> No
 def damage(path: Path, size: int, ranges: Sequence[ByteRange]) -> str:
     """Return what is wrong with these parts of a file of `size` bytes; empty if nothing is."""
     try:
-        descriptor = open_plain(path, links=True)
+        descriptor = open_parts(path, size, links=True)
+        try:
+            return damage_at(path, descriptor, size, ranges)
+        finally:
+            os.close(descriptor)
     except FileNotFoundError:
         return "it is missing"
     except OSError as error:
         return f"it cannot be read: {error.strerror or error}"
-    try:
-        return damage_in(descriptor, size, ranges)
-    finally:
-        os.close(descriptor)
+
+
+def open_parts(path: Path, size: int, *, links: bool = False) -> int:
+    """Open a file of which parts are to be read once `damage_at` found them in order; gives its descriptor.
+
+    Raises OSError, FileNotFoundError where it is missing, here or once a part is asked for.
+    """
+    if mirror := mirror_of(path, links=True):
+        mirror.prepare(path, size)
+    return open_here(path, links=links)
+
+
+def damage_at(path: Path, descriptor: int, size: int, ranges: Sequence[ByteRange]) -> str:
+    """Return what is wrong with these parts of an open file, wherever it is kept; empty if nothing is.
+
+    Raises FileNotFoundError where it is missing elsewhere.
+    """
+    message = ""
+    mirror = mirror_of(path, links=True)
+    for again in (False, True) if mirror else ():
+        assert mirror is not None
+        if (odd := mirror.require(path, size, ranges, again=again)) is not None:
+            return _told(odd)
+        if not (message := damage_in(descriptor, size, ranges)):
+            return ""
+    return message if mirror else damage_in(descriptor, size, ranges)
+
+
+def _told(odd: ByteRange) -> str:
+    return f"bytes {odd.offset:,} to {odd.offset + odd.bytes - 1:,} are not those that were written"
 
 
 def damage_in(descriptor: int, size: int, ranges: Sequence[ByteRange]) -> str:
@@ -89,9 +132,7 @@ def damage_in(descriptor: int, size: int, ranges: Sequence[ByteRange]) -> str:
         odd = _first_odd(descriptor, ranges)
     except OSError as error:
         return f"it cannot be read: {error.strerror or error}"
-    return (
-        "" if odd is None else f"bytes {odd.offset:,} to {odd.offset + odd.bytes - 1:,} are not those that were written"
-    )
+    return "" if odd is None else _told(odd)
 
 
 def _first_odd(descriptor: int, ranges: Sequence[ByteRange]) -> ByteRange | None:
@@ -100,8 +141,6 @@ def _first_odd(descriptor: int, ranges: Sequence[ByteRange]) -> ByteRange | None
 
     if sum(part.bytes for part in ranges) < _MUCH:
         return next(filter(differs, ranges), None)
-    from concurrent.futures import ThreadPoolExecutor
-
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         odd = list(pool.map(differs, ranges))
     return next((part for part, wrong in zip(ranges, odd, strict=True) if wrong), None)

@@ -19,11 +19,10 @@ from msgspec import Struct
 
 from esctl.errors import InputError, NotFoundError, did_you_mean
 from esctl.log.commits import open_log
-from esctl.log.ranges import damage_in
+from esctl.log.ranges import damage_at, open_parts
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import SegmentEntry, StoreState
 from esctl.model import FileCursor
-from esctl.storage.local import open_plain
 
 _DAMAGED = "the store is damaged: restore the file from a copy"
 
@@ -173,7 +172,7 @@ class _SegmentFile(Struct, frozen=True):
     def checked(self, groups: Sequence[int]) -> pq.ParquetFile:
         """Return the file once these row groups of it were held against their digests. Raises InputError."""
         ranges = [self.segment.ranges[group] for group in groups]
-        if message := damage_in(self.descriptor, self.segment.size, ranges):
+        if message := damage_at(self.path, self.descriptor, self.segment.size, ranges):
             raise InputError(f"{self.path}: {message}", _DAMAGED)
         return self.parquet
 
@@ -258,12 +257,11 @@ def _open_at(snapshot: StoreState, position: int) -> Iterator[_SegmentFile]:
 def _open(snapshot: StoreState, segment: SegmentEntry) -> Iterator[_SegmentFile]:
     path = snapshot.path / "log" / segment.file
     try:
-        descriptor = open_plain(path)
+        descriptor = open_parts(path, segment.size)
     except OSError as error:
-        reason = "it is missing" if isinstance(error, FileNotFoundError) else f"it cannot be read: {error.strerror}"
-        raise InputError(f"{path}: {reason}", _DAMAGED) from error
+        raise _unreadable(path, error) from error
     try:
-        if message := damage_in(descriptor, segment.size, segment.ranges[-1:]):
+        if message := damage_at(path, descriptor, segment.size, segment.ranges[-1:]):
             raise InputError(f"{path}: {message}", _DAMAGED)
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             whole = file.metadata.num_rows == segment.last - segment.first + 1
@@ -271,11 +269,18 @@ def _open(snapshot: StoreState, segment: SegmentEntry) -> Iterator[_SegmentFile]
             if not (whole and parts and file.schema_arrow.equals(SCHEMA)):
                 raise InputError(f"{path} is not the segment that was committed", _DAMAGED)
             yield _SegmentFile(path, segment, file, descriptor)
+    except FileNotFoundError as error:
+        raise _unreadable(path, error) from error
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"{path} cannot be read: {reason}", _DAMAGED) from error
     finally:
         os.close(descriptor)
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    reason = "it is missing" if isinstance(error, FileNotFoundError) else f"it cannot be read: {error.strerror}"
+    return InputError(f"{path}: {reason}", _DAMAGED)
 
 
 def _replaced(snapshot: StoreState, segment: SegmentEntry) -> StoreState | None:

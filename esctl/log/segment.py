@@ -269,7 +269,7 @@ def name_segment(temporary: Path, entry: SegmentEntry, files: Filesystem) -> Seg
     target = temporary.with_name(entry.file)
     with describe_failure(f"write {target}"):
         with _removed_on_failure(temporary, files):
-            publish(files.rename, temporary, target)
+            publish(files, temporary, target, over=True)
         files.sync_folder(target.parent)
     return entry
 

@@ -31,10 +31,8 @@ from esctl.log.segment import (
 from esctl.log.store_state import Commit, SegmentEntry, StoreState
 from esctl.log.sweeping import sweep
 from esctl.model import Cursor
-from esctl.storage.local import (
-    Filesystem,
-    describe_failure,
-)
+from esctl.storage.local import Filesystem, describe_failure
+from esctl.storage.places import fetched
 from esctl.storage.protocol import ConflictError
 
 if TYPE_CHECKING:
@@ -252,7 +250,7 @@ class LogWriter:
             again = self._staged = _Staged(now, self.snapshot.tree, cursors=staged.cursors)
             for segment in staged.segments:
                 with describe_failure(f"read {segment.file}"):
-                    table = pq.read_table(self.path / "log" / segment.file, schema=SCHEMA)
+                    table = pq.read_table(fetched(self.path / "log" / segment.file), schema=SCHEMA)
                 self._write(again, again.positioned(table))
         except ConflictError as error:
             self.abandon()

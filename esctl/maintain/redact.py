@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 
 from esctl.errors import EsctlError, InputError, with_more
 from esctl.storage.local import Filesystem, entries, subfolders
+from esctl.storage.places import files_below
 
 if TYPE_CHECKING:
     from esctl.index.files.manifest import Manifest
@@ -97,9 +97,8 @@ def clear_derived(path: Path, snapshot: StoreState, files: Filesystem) -> None:
     from esctl.index.files.write import clear_stale
 
     # Indexes go last: one of before the erasure is how an interrupted one is known.
-    for folder, _, names in os.walk(path / SNAPSHOTS, topdown=False):  # which follows no link
-        for name in sorted(names, key=_named_last):
-            files.unlink(Path(folder) / name)
+    for file in sorted(files_below(path / SNAPSHOTS), key=lambda file: _named_last(file.name)):
+        files.unlink(file)
     for index in subfolders(path / "index"):
         clear_stale(index, len(snapshot.redactions), files)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from esctl.log.store_state import SEGMENT_NAME, StoreState, commit_name
 from esctl.maintain.losses import losses
 from esctl.storage.inside import odd_entries, require_plain
 from esctl.storage.local import TEMPORARY, Filesystem, describe_failure, entries, subfolders
+from esctl.storage.places import exists, files_below
 
 if TYPE_CHECKING:
     from esctl.index.update import Updater
@@ -105,7 +105,7 @@ def _mend_leftovers(run: _Run, lost: bool) -> None:
         for name in sorted(entries(path / folder)):
             if name.startswith(TEMPORARY):
                 run.unlink("temporary file", str(Path(folder) / name), "left by a process that was ended")
-    if (path / HOLDER).exists() and not run.dry:
+    if exists(path / HOLDER) and not run.dry:
         run.unlink("lock", HOLDER, "left by a process that was ended")
     snapshot = run.chain.snapshot
     if snapshot is None or lost:
@@ -151,6 +151,5 @@ def _mend_indexes(run: _Run, updater: Updater, lost: bool) -> None:
                 run.unlink("index", f"{place}/{name}", "no manifest names it, and it may hold what was erased")
     states = path / "snapshots"
     if mended:
-        walked = [Path(folder) / name for folder, _, names in os.walk(states) for name in names]  # follows no link
-        for file in sorted(walked):
+        for file in sorted(files_below(states)):
             run.unlink("snapshot", str(file.relative_to(path)), "of states that were read from a damaged index")

@@ -9,9 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +21,9 @@ from esctl.index.files import manifest
 from esctl.index.files.freshness import zones_of
 from esctl.index.files.manifest import LARGEST_MANIFEST, digest_holds, with_digest
 from esctl.log.store_state import StoreState, commit_name
+from esctl.storage.depots import LocalDepot
 from esctl.storage.local import (
     TEMPORARY,
-    LocalStorage,
     create_new,
     entries,
     make_folder,
@@ -36,6 +34,7 @@ from esctl.storage.local import (
     staged,
     subfolders,
 )
+from esctl.storage.places import ages
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -226,7 +225,7 @@ class Draft:
                 _write_cells(path, batches, ends)
             snapshot = about(self.name, _part(cells), _part(lines))
             text = with_digest(json.dumps({"format": FORMAT, **to_builtins(snapshot)}, separators=(",", ":")))
-            LocalStorage(self.folder).put(f"{self.name}.json", text.encode())
+            LocalDepot(self.folder).replace(f"{self.name}.json", text.encode())
         except OSError as error:
             raise _unwritable(self.folder, error) from error
         return snapshot
@@ -306,10 +305,9 @@ def drop_all(store: Path) -> None:
 def sweep(folder: Path) -> None:
     """Remove files that no manifest names and nobody can still need."""
     named = {path.name.removesuffix(".json") for path in _manifests(folder)}
-    horizon = time.time() - LINGER_SECONDS
-    for file in entries(folder):
-        path, name = folder / file, file.removeprefix(".tmp-")
+    since = ages(folder)
+    for file, age in since.items():
+        name = file.removeprefix(".tmp-")
         stem = name.removesuffix(".json").removesuffix(".zst").removesuffix(".jsonl").removesuffix(".parquet")
-        with suppress(FileNotFoundError):
-            if (stem not in named or name != file) and path.lstat().st_mtime < horizon:
-                remove(path)
+        if (stem not in named or name != file) and age > LINGER_SECONDS:
+            remove(folder / file)

@@ -1,4 +1,8 @@
-"""The few operating-system calls that change a store, in one place, so that tests can fail or end each of them."""
+"""Reading, listing and changing the files of a store, in one place, so that tests can fail or end each call.
+
+A path leads to a file of this machine, or into a mirror of a store that is kept elsewhere (`mirrors.py`): then what is
+read is fetched first, and what is written gets its name there.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,13 @@ import errno
 import os
 import shutil
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from esctl.errors import InputError
+from esctl.storage.mirrors import mirror_of
 from esctl.storage.protocol import ConflictError
 
 try:
@@ -21,7 +26,7 @@ except ImportError:
     F_FULLFSYNC = None
 
 TEMPORARY = ".tmp-"
-_MISPLACED = "something else was put in the store's place"
+MISPLACED = "something else was put in the store's place"
 
 
 class Filesystem:
@@ -42,6 +47,8 @@ class Filesystem:
 
     def sync_folder(self, path: Path) -> None:
         """Sync a folder's names to the disk."""
+        if mirror_of(path):
+            return
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self._sync(descriptor)
@@ -74,14 +81,17 @@ def temporary_name(folder: Path, label: str) -> Path:
     return folder / f"{TEMPORARY}{label}.{os.urandom(4).hex()}"
 
 
-def publish(call: Callable[[Path, Path], None], temporary: Path, path: Path) -> None:
-    """Publish a temporary file under its final name by `call` (a Filesystem's link or rename).
+def publish(files: Filesystem, temporary: Path, path: Path, *, over: bool) -> None:
+    """Publish a temporary file under its final name; `over`: in place of any other.
 
     Raises ConflictError if the name is taken, or if the temporary file is gone: then another writer has swept it up,
     which it does only with files for places that are taken.
     """
+    if mirror := mirror_of(path):
+        mirror.publish(temporary, path, over=over)
+        return
     try:
-        call(temporary, path)
+        (files.rename if over else files.link)(temporary, path)
     except (FileExistsError, FileNotFoundError) as error:
         raise ConflictError(path) from error
 
@@ -91,21 +101,21 @@ def write_exclusive(files: Filesystem, path: Path, data: bytes, label: str) -> N
 
     Raises ConflictError if the name is taken, OSError if the disk is full.
     """
-    _write(files, path, data, label, files.link)
+    _write(files, path, data, label, over=False)
 
 
 def write_replacing(files: Filesystem, path: Path, data: bytes, label: str) -> None:
     """Write a whole file in place of an older one. For what can be derived again."""
-    _write(files, path, data, label, files.rename)
+    _write(files, path, data, label, over=True)
 
 
-def _write(files: Filesystem, path: Path, data: bytes, label: str, call: Callable[[Path, Path], None]) -> None:
+def _write(files: Filesystem, path: Path, data: bytes, label: str, *, over: bool) -> None:
     temporary = temporary_name(path.parent, label)
     try:
         with files.create(temporary) as file:
             files.write(file, data)
             files.sync(file)
-        publish(call, temporary, path)
+        publish(files, temporary, path, over=over)
     finally:
         with suppress(OSError):
             files.unlink(temporary)
@@ -125,6 +135,9 @@ def staged(path: Path, *, durable: bool = False) -> Iterator[Path]:
         if durable:
             with temporary.open("rb+") as file:
                 files.sync(file)
+        if mirror := mirror_of(path):
+            mirror.publish(temporary, path, over=True)
+            return
         os.replace(temporary, path)
         if durable:
             files.sync_folder(path.parent)
@@ -149,6 +162,8 @@ def describe_failure(doing: str) -> Iterator[None]:
 
 def entries(folder: Path) -> list[str]:
     """List the names of a folder's regular files; none if it does not exist."""
+    if mirror := mirror_of(folder):
+        return mirror.names(folder)
     try:
         with _folder(folder) as descriptor, os.scandir(descriptor) as found:
             return [entry.name for entry in found if entry.is_file(follow_symlinks=False)]
@@ -158,6 +173,8 @@ def entries(folder: Path) -> list[str]:
 
 def subfolders(folder: Path) -> list[Path]:
     """List the folders in a folder, by name, no link among them; none if it does not exist."""
+    if mirror := mirror_of(folder):
+        return mirror.folders(folder)
     try:
         with _folder(folder) as descriptor, os.scandir(descriptor) as found:
             return [folder / name for name in sorted(each.name for each in found if each.is_dir(follow_symlinks=False))]
@@ -177,12 +194,21 @@ def _folder(path: Path) -> Iterator[int]:
 
 def remove(path: Path) -> None:
     """Remove a file in a folder that is not a link; one that is gone already is fine."""
+    if mirror := mirror_of(path):
+        mirror.remove(path)
+        return
     with suppress(FileNotFoundError), _folder(path.parent) as descriptor:
         os.unlink(path.name, dir_fd=descriptor)
 
 
 def remove_folder(path: Path) -> None:
     """Remove a folder of derived files with all in it, as far as that is possible; no link is followed."""
+    if mirror_of(path):
+        for each in subfolders(path):
+            remove_folder(each)
+        for name in entries(path):
+            remove(path / name)
+        return
     shutil.rmtree(path, ignore_errors=True)
 
 
@@ -196,12 +222,16 @@ def rights(folder: Path) -> int:
 
 def create_new(path: Path) -> BinaryIO:
     """Open a new file in a store for writing; it must not exist, and its rights are no wider than its folder's."""
+    if mirror_of(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     return open(os.open(path, flags, rights(path.parent)), "wb")
 
 
 def make_folder(path: Path) -> None:
     """Make a folder in a store with the rights of the one that it is in, if it is not there."""
+    if mirror_of(path):
+        path.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         path.mkdir(mode=0o700 | (stat.S_IMODE(path.parent.stat().st_mode) & 0o777))
 
@@ -213,7 +243,7 @@ def checked_lock(path: Path) -> Path:
     except OSError:
         return path
     if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
-        raise InputError(f"{path} is not a plain file of one name", _MISPLACED)
+        raise InputError(f"{path} is not a plain file of one name", MISPLACED)
     return path
 
 
@@ -222,6 +252,13 @@ def open_plain(path: Path, *, links: bool = False) -> int:
 
     `links`: where the folder may be one of our own, outside any store, which links to files of an index.
     """
+    if mirror := mirror_of(path, links=links):
+        mirror.fetch(path)
+    return open_here(path, links=links)
+
+
+def open_here(path: Path, *, links: bool = False) -> int:
+    """Open a plain file as `open_plain` does; one of a mirror as far as it is there."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | (0 if links else os.O_NOFOLLOW)
     descriptor = os.open(path, flags)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -231,7 +268,7 @@ def open_plain(path: Path, *, links: bool = False) -> int:
 
 
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
     """Turn an OSError of reading, but that there is no such file, into an InputError."""
     try:
         yield
@@ -239,7 +276,7 @@ def _told(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         reason = "it is a link" if error.errno == errno.ELOOP else error.strerror or str(error)
-        raise InputError(f"cannot read {path}: {reason}", _MISPLACED) from error
+        raise InputError(f"cannot read {path}: {reason}", MISPLACED) from error
 
 
 def read_regular(path: Path, limit: int) -> bytes:
@@ -247,64 +284,11 @@ def read_regular(path: Path, limit: int) -> bytes:
 
     Raises FileNotFoundError if it does not exist and InputError for what is no such file.
     """
-    with _told(path), open(open_plain(path), "rb") as file:
+    if mirror := mirror_of(path):
+        return mirror.read(path, limit)
+    with told(path), open(open_plain(path), "rb") as file:
         # What is asked for is set aside first, so no more than there is.
         data = file.read(min(os.fstat(file.fileno()).st_size, limit) + 1)
     if len(data) > limit:
-        raise InputError(f"{path} is not a file of at most {limit:,} bytes", _MISPLACED)
+        raise InputError(f"{path} is not a file of at most {limit:,} bytes", MISPLACED)
     return data
-
-
-class LocalStorage:
-    """Files in a folder of this machine: the Storage of every store today."""
-
-    def __init__(self, root: Path, filesystem: Filesystem | None = None) -> None:
-        self._root = root
-        self._files = filesystem or Filesystem()
-
-    def list(self, folder: str) -> Sequence[str]:
-        """List the names of a folder's whole files; `.` is the store's own."""
-        path = self._root if folder == "." else self._path(folder)
-        return [name for name in entries(path) if not name.startswith(TEMPORARY)]
-
-    def read(self, name: str, limit: int) -> bytes:
-        """Return a whole file of at most `limit` bytes."""
-        return read_regular(self._path(name), limit)
-
-    def read_range(self, name: str, start: int, length: int) -> bytes:
-        """Return `length` bytes of a file from `start` on, fewer where it ends before."""
-        if start < 0 or length < 0:
-            raise ValueError(f"{name} has no bytes {start} and {length} on")
-        with _told(path := self._path(name)), open(open_plain(path), "rb") as file:
-            file.seek(start)
-            return file.read(length)
-
-    def put_new(self, name: str, data: bytes) -> None:
-        """Make a whole file, durable before its name appears; never over another."""
-        path = self._path(name, make=True)
-        write_exclusive(self._files, path, data, path.name)
-
-    def put(self, name: str, data: bytes) -> None:
-        """Make a whole file in place of any other."""
-        path = self._path(name, make=True)
-        write_replacing(self._files, path, data, path.name)
-
-    def delete(self, name: str) -> None:
-        """Remove a file; one that is gone already is fine."""
-        self._files.unlink(self._path(name))
-
-    def _path(self, name: str, *, make: bool = False) -> Path:
-        """Find a file below the root, no link on the way; `make` the folders that are missing."""
-        *folders, last = name.split("/")
-        path = self._root
-        if not {"", ".", ".."}.isdisjoint([*folders, last]) or "\0" in name:
-            raise InputError(f"{name!r} is not a name in {path}", _MISPLACED)
-        for folder in folders:
-            inner = path / folder
-            if make and not os.path.lexists(inner):
-                make_folder(inner)
-                self._files.sync_folder(path)
-            if inner.is_symlink():
-                raise InputError(f"{inner} is a link", _MISPLACED)
-            path = inner
-        return path / last

@@ -8,28 +8,29 @@ from pathlib import Path
 import pytest
 
 from esctl.errors import InputError
-from esctl.storage.local import TEMPORARY, LocalStorage
-from esctl.storage.protocol import Storage
-from tests.storage.contract import StorageContract
+from esctl.storage.depots import LocalDepot
+from esctl.storage.local import TEMPORARY
+from esctl.storage.protocol import Depot
+from tests.storage.contract import DepotContract
 from tests.support.log_helpers import Failing, Unsynced
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Storage:
+def depot(tmp_path: Path) -> Depot:
     (tmp_path / "store").mkdir()
-    return LocalStorage(tmp_path / "store", Unsynced())
+    return LocalDepot(tmp_path / "store", Unsynced())
 
 
-class TestLocalStorage(StorageContract):
+class TestLocalDepot(DepotContract):
     pass
 
 
 @pytest.mark.parametrize("step", range(5))
 def test_a_put_that_fails_leaves_the_old_file_or_the_new(tmp_path: Path, step: int) -> None:
-    LocalStorage(tmp_path, Unsynced()).put("a", b"old and longer")
+    LocalDepot(tmp_path, Unsynced()).replace("a", b"old and longer")
     files = Failing(step)
     with pytest.raises(OSError, match="No space left"):
-        LocalStorage(tmp_path, files).put("a", b"new one")
+        LocalDepot(tmp_path, files).replace("a", b"new one")
     whole = b"new one" if files.failed == "sync_folder" else b"old and longer"
     assert (tmp_path / "a").read_bytes() == whole
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
@@ -39,7 +40,7 @@ def test_a_put_that_fails_leaves_the_old_file_or_the_new(tmp_path: Path, step: i
 def test_a_put_new_that_fails_makes_nothing_or_all(tmp_path: Path, step: int) -> None:
     files = Failing(step)
     with pytest.raises(OSError, match="No space left"):
-        LocalStorage(tmp_path, files).put_new("a", b"new one")
+        LocalDepot(tmp_path, files).create("a", b"new one")
     found = [path.read_bytes() for path in tmp_path.iterdir()]
     assert found == ([b"new one"] if files.failed == "sync_folder" else [])
 
@@ -48,26 +49,28 @@ def test_files_that_are_being_written_are_not_listed(tmp_path: Path) -> None:
     for name in (f"{TEMPORARY}a.1234", "b"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "c").symlink_to("b")
-    assert LocalStorage(tmp_path).list(".") == ["b"]
+    assert [found.name for found in LocalDepot(tmp_path).list(".")] == ["b"]
 
 
-CALLS: list[Callable[[LocalStorage, str], object]] = [
-    lambda storage, name: storage.read(name, 9),
-    lambda storage, name: storage.read_range(name, 0, 9),
-    lambda storage, name: storage.put(name, b"over"),
-    lambda storage, name: storage.put_new(name, b"over"),
-    lambda storage, name: storage.delete(name),
+CALLS: list[Callable[[LocalDepot, str], object]] = [
+    lambda depot, name: depot.get(name, 9),
+    lambda depot, name: depot.get_ranges(name, [(0, 9)]),
+    lambda depot, name: depot.replace(name, b"over"),
+    lambda depot, name: depot.create(name, b"over"),
+    lambda depot, name: depot.delete(name),
+    lambda depot, name: depot.head(name),
+    lambda depot, name: depot.put_file(name, Path(__file__)),
 ]
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_link_to_a_folder_is_not_followed(tmp_path: Path, call: Callable[[LocalStorage, str], object]) -> None:
+def test_a_link_to_a_folder_is_not_followed(tmp_path: Path, call: Callable[[LocalDepot, str], object]) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/a").write_bytes(b"others'")
     (tmp_path / "store").mkdir()
     (tmp_path / "store/log").symlink_to(tmp_path / "out")
     with pytest.raises(InputError, match="is a link"):
-        call(LocalStorage(tmp_path / "store", Unsynced()), "log/a")
+        call(LocalDepot(tmp_path / "store", Unsynced()), "log/a")
     assert [path.read_bytes() for path in (tmp_path / "out").iterdir()] == [b"others'"]
 
 
@@ -75,15 +78,15 @@ def test_a_link_to_a_file_is_replaced_and_never_read(tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"others'")
     (tmp_path / "store").mkdir()
     (tmp_path / "store/a").symlink_to(tmp_path / "out")
-    storage = LocalStorage(tmp_path / "store", Unsynced())
-    for read in (lambda: storage.read("a", 9), lambda: storage.read_range("a", 0, 9)):
+    depot = LocalDepot(tmp_path / "store", Unsynced())
+    for read in (lambda: depot.get("a", 9), lambda: depot.get_ranges("a", [(0, 9)])):
         with pytest.raises(InputError, match="it is a link"):
             read()
-    storage.put("a", b"own")
-    assert ((tmp_path / "out").read_bytes(), storage.read("a", 9)) == (b"others'", b"own")
+    depot.replace("a", b"own")
+    assert ((tmp_path / "out").read_bytes(), (tmp_path / "store/a").read_bytes()) == (b"others'", b"own")
 
 
 def test_rights_are_no_wider_than_those_of_the_folder(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    LocalStorage(tmp_path, Unsynced()).put("log/a", b"")
+    LocalDepot(tmp_path, Unsynced()).replace("log/a", b"")
     assert [(tmp_path / name).stat().st_mode & 0o077 for name in ("log", "log/a")] == [0, 0]

@@ -143,7 +143,7 @@ def lines(text: str) -> list[str]:
 
 def surroundings(**more: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "ESCTL_SNAPSHOTS") if name in os.environ}
-    user = {f"XDG_{kind}_HOME": f"{USER_FOLDERS.name}/{kind.lower()}" for kind in ("CONFIG", "STATE")}
+    user = {f"XDG_{kind}_HOME": f"{USER_FOLDERS.name}/{kind.lower()}" for kind in ("CONFIG", "STATE", "CACHE")}
     return {**kept, **user, "PYTHONPATH": str(ROOT), "TERM": "xterm", **more}
 
 

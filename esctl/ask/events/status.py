@@ -14,6 +14,7 @@ from esctl.log.store_state import StoreState
 from esctl.model import Answer, AsOf, Column, Cursor, FileCursor, PostgresCursor
 from esctl.saved_states import files as shelf
 from esctl.sources.postgres.lsn import lsn_text
+from esctl.storage.mirrors import shown
 
 COLUMNS = (
     Column("store", "text"), Column("head", "integer"), Column("root", "text"), Column("entities", "integer"),
@@ -37,7 +38,7 @@ def status(scope: Scope, snapshot: StoreState) -> Answer:
     rows = scope.view.relation(["kind", "entity", "type", "time", "undated"], None, ["invalid IS NULL"])
     declared = count_ignored(scope)
     known: dict[str, str | int] = {
-        "store": str(snapshot.path),
+        "store": shown(snapshot.path),
         "head": snapshot.head,
         "root": snapshot.root,
         "duplicates": sum(file.duplicates for file in files),

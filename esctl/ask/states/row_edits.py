@@ -29,6 +29,7 @@ from esctl.index.scan import ENVELOPE, IndexView, Read, sequence_key_as
 from esctl.projection.json_values import dumps, loads
 from esctl.projection.row_changes.rules import COPIES, has_rows, table_sql
 from esctl.projection.row_changes.steps import MATCH, Change, Edit, Part, follow
+from esctl.storage.places import fetched
 
 _TABLE = table_sql()
 _TRUNCATES = f"coalesce(type IN ({', '.join(map(literal, TRUNCATES))}), false)"
@@ -236,7 +237,7 @@ def _stored(view: IndexView, where: str) -> str:
     """Write a SELECT of all envelope columns as they are stored, sequences in one form."""
     selects = []
     for layout in layouts(view.manifest.files):
-        paths = text_list([str(view.folder / file.file) for file in layout.files])
+        paths = text_list([str(fetched(view.folder / file.file)) for file in layout.files])
         key = sequence_key_as(view.sequence_form, layout.sequence_key)
         names = ", ".join(f"{key} AS sequence_key" if n == "sequence_key" else identifier(n) for n in ENVELOPE)
         selects.append(f"SELECT {names} FROM read_parquet({paths}, union_by_name = true) WHERE {where}")

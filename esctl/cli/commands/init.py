@@ -34,7 +34,7 @@ def run(
 ) -> None:
     """Write a commented esctl.toml with the recognised mapping and a starter projection."""
     from esctl.ask.events.starter_toml import starter
-    from esctl.config import FILE
+    from esctl.config import beside
     from esctl.output.sink import write_bytes
 
     if interactive:
@@ -44,7 +44,7 @@ def run(
     if preset is not None:
         store.mapping = _mapping_of(preset)
     text = starter(store.scope(), store.view.manifest)
-    path = shared.output or shared.config or store.path.absolute().parent / FILE
+    path = shared.output or shared.config or beside(store.path)
     if path.is_file() and not force:
         raise UsageError(
             f"{path} already exists", "write it elsewhere with -o PATH, to stdout with -o -, or over it with --force"
@@ -66,7 +66,7 @@ def _mapping_of(preset: str) -> MappingConfig:
 def _ask(shared: Shared, force: bool) -> None:
     """Ask about each source that has no stanza of its own, and write one for each."""
     from esctl.cli.intake.asking import require_terminal, settle, unsettled
-    from esctl.config import FILE
+    from esctl.config import beside
 
     if force or shared.output is not None:
         raise UsageError(
@@ -78,4 +78,4 @@ def _ask(shared: Shared, force: bool) -> None:
     if not names:
         diagnostics.note(f"each source has a stanza of its own in {store.config.name}", shared.quiet)
         return
-    settle(store, names, store.config.path or store.path.absolute().parent / FILE, shared.quiet)
+    settle(store, names, store.config.path or beside(store.path), shared.quiet)

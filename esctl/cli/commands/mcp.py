@@ -25,12 +25,13 @@ def run(
     from esctl.assistants.questions import Opening
     from esctl.assistants.server import require_library, serve
     from esctl.cli.opening import open_store
+    from esctl.storage.mirrors import shown
 
     require_library()
     store = open_store(shared)  # one that is none, or damaged, is told before anything is asked
     if diagnostics.is_terminal(sys.stdin):
         diagnostics.note("esctl mcp speaks to programs: let an assistant start it; Ctrl-C ends it", shared.quiet)
     config = None if store.config.path is None else str(store.config.path.absolute())
-    opening = Opening(str(store.path.absolute()), config, shared.memory_limit, store.tz)
+    opening = Opening(shown(store.path.absolute()), config, shared.memory_limit, store.tz)
     store.close()
     serve(opening, timeout)

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.cli import diagnostics
-from esctl.config import FILE
+from esctl.config import beside
 from esctl.errors import UsageError
 
 if TYPE_CHECKING:
@@ -294,7 +294,7 @@ def settled(store: Store, outcome: Outcome, ask: bool | None, shared: Shared) ->
     if not names:
         return store, outcome, outcome
     before = store.view.manifest.homeless - outcome.homeless
-    store = settle(store, names, store.config.path or store.path.absolute().parent / FILE, shared.quiet)
+    store = settle(store, names, store.config.path or beside(store.path), shared.quiet)
     outcome = replace(outcome, homeless=max(store.view.manifest.homeless - before, 0))
     rest = tuple(each for each in outcome.detections if each[0] not in names)
     return store, outcome, replace(outcome, detections=rest)

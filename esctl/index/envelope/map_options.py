@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from esctl.errors import InputError
 from esctl.log.lines import from_line, sealed, to_line, unsealed
 from esctl.model import Stanza
-from esctl.storage.local import LocalStorage, describe_failure, read_regular
+from esctl.storage.depots import LocalDepot
+from esctl.storage.local import describe_failure, read_regular
 
 if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection
@@ -41,7 +42,7 @@ def read_overrides(store: Path) -> tuple[str, ...]:
 def write_overrides(store: Path, overrides: Sequence[str]) -> None:
     """Keep `--map` options in place of those before. Raises InputError."""
     with describe_failure(f"write {store / FILE}"):
-        LocalStorage(store).put(FILE, to_line(sealed({"map": list(overrides)})))
+        LocalDepot(store).replace(FILE, to_line(sealed({"map": list(overrides)})))
 
 
 def with_options(kept: Sequence[str], mapping: Sequence[str] | None, **said: Sequence[str] | None) -> list[str] | None:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from esctl.engine.duckdb import single_row
 from esctl.engine.quoting import literal
 from esctl.index.files.manifest import Manifest
+from esctl.storage.places import fetched
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,7 +39,7 @@ def placed_before(
     def find(source: str, position: int) -> Place | None:
         for file in reversed([file for file in manifest.files if file.first < position]):
             sql = f"""SELECT epoch_us(time), coalesce(tie >> {TIE_SHIFT}, 0)
-                FROM read_parquet({literal(str(folder / file.file))})
+                FROM read_parquet({literal(str(fetched(folder / file.file)))})
                 WHERE source = {literal(source)} AND position < {int(position)} AND invalid IS NULL
                 ORDER BY position DESC LIMIT 1"""
             row = single_row(connection, sql)

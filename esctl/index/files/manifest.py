@@ -17,7 +17,8 @@ from esctl.errors import InputError
 from esctl.index.files.payload_columns import PayloadColumn
 from esctl.log.ranges import ByteRange
 from esctl.model import Stanza
-from esctl.storage.local import LocalStorage, read_regular
+from esctl.storage.depots import LocalDepot
+from esctl.storage.local import read_regular
 
 PayloadPath = tuple[str | int, ...]
 
@@ -236,7 +237,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Replace the manifest atomically and durably."""
     document = {"format": FORMAT, **to_builtins(manifest)}
     text = with_digest(json.dumps(document, separators=(",", ":"), sort_keys=True))
-    LocalStorage(folder).put(MANIFEST, text.encode())
+    LocalDepot(folder).replace(MANIFEST, text.encode())
 
 
 def with_digest(body: str) -> str:

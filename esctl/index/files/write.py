@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import secrets
-import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,8 @@ from esctl.errors import InputError
 from esctl.index.files.manifest import MANIFEST, Manifest, RowGroup, read_manifest
 from esctl.log.ranges import ByteRange, parquet_ranges
 from esctl.storage.local import TEMPORARY, Filesystem, checked_lock, describe_failure, entries, remove, rights, staged
+from esctl.storage.places import ages
+from esctl.storage.places import retire as set_aside
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -144,18 +144,20 @@ def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem
 def retire(folder: Path, names: Iterable[str]) -> None:
     """Mark files for removal: the manifest no longer names them, and they linger for those who read them."""
     for name in names:
-        with suppress(OSError):
-            os.utime(folder / name, follow_symlinks=False)
+        set_aside(folder / name)
 
 
 def sweep(folder: Path, manifest: Manifest, linger: float = LINGER_SECONDS) -> None:
     """Remove index files that the manifest does not name and no reader can still need."""
-    horizon = time.time() - linger
-    for name in entries(folder):
-        if name.startswith(TEMPORARY) or (name.endswith((".parquet", ".ids")) and name not in manifest.names):
-            with suppress(FileNotFoundError):
-                if (folder / name).lstat().st_mtime < horizon:
-                    remove(folder / name)
+    unnamed = [name for name in entries(folder) if _may_go(name) and name not in manifest.names]
+    since = ages(folder) if unnamed else {}
+    for name in unnamed:
+        if since.get(name, 0) > linger:
+            remove(folder / name)
+
+
+def _may_go(name: str) -> bool:
+    return name.startswith(TEMPORARY) or name.endswith((".parquet", ".ids"))
 
 
 @contextmanager

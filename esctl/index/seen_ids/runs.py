@@ -32,6 +32,7 @@ from esctl.index.seen_ids.run_file import (
     merge_runs,
     write_run,
 )
+from esctl.storage.places import fetched
 
 if TYPE_CHECKING:
     import duckdb
@@ -183,7 +184,8 @@ class IdsBefore(Struct):
     def files_of(self, positions: Positions) -> list[str]:
         """List the index files that have these positions."""
         lasts = np.array([file.last for file in self.manifest.files], np.int64)
-        return [str(self.folder / self.manifest.files[at].file) for at in np.unique(np.searchsorted(lasts, positions))]
+        found = np.unique(np.searchsorted(lasts, positions)).tolist()
+        return [str(fetched(self.folder / self.manifest.files[at].file)) for at in found]
 
     def add(self, ids: HashedIds, last: int) -> tuple[IdRun, ...]:
         """Return the runs with the ids of the events that follow, up to the position `last`."""

@@ -18,6 +18,7 @@ from esctl.log.lines import from_line, to_line
 from esctl.log.merkle import BLOCK_LEVEL, Frontier
 from esctl.log.store_state import FORMAT, Commit, SegmentEntry, StoreState, commit_name, empty, identity, replay
 from esctl.storage.local import entries, read_regular
+from esctl.storage.places import exists, forget_fetched, prefetch
 
 _LARGEST = 1 << 30
 
@@ -73,10 +74,12 @@ def walk(path: Path, pin: Pin | None = None) -> Chain:
 
     Raises InputError where there is no store at all, or one of a format that this version does not know.
     """
+    forget_fetched(path)
     names = entries(path / "commits")
     numbers = set(commit_numbers(names))
     base, identified = _identity(path, bool(numbers), pin)
     run = _Walk(path, base.commit_sha256)
+    prefetch([path / "commits" / commit_name(seq) for seq in sorted(numbers)])
     for seq in range(1, max(numbers, default=0) + 1):
         _read(run, seq, seq in numbers)
     _check_links(run, pin)
@@ -106,7 +109,7 @@ def _identity(path: Path, begun: bool, pin: Pin | None) -> tuple[StoreState, Che
         base = _first_guess(path)
         if _is_of_another_version(path) and base.commit_sha256 == "":
             raise
-        kind = "changed" if (path / "format.json").exists() else "removed"
+        kind = "changed" if exists(path / "format.json") else "removed"
         reason = "it is not as it was written" if kind == "changed" else "it is missing"
         return base, Check("identity", "the first commit", 1, (Finding(kind, reason, "format.json"),))  # type: ignore[arg-type]
     if not _is_another(path, base, pin):
@@ -143,7 +146,7 @@ def _is_another(path: Path, base: StoreState, pin: Pin | None) -> bool:
     try:
         digest = sha256(read_regular(path / "commits" / commit_name(1), _LARGEST)).hexdigest()
         second = path / "commits" / commit_name(2)
-        follows = second.exists() and from_line(read_regular(second, _LARGEST)).get("prev") == digest
+        follows = exists(second) and from_line(read_regular(second, _LARGEST)).get("prev") == digest
     except (InputError, OSError, ValueError):
         return False
     return follows or (pin is not None and (pin.seq, pin.commit) == (1, digest))

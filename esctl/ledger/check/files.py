@@ -25,6 +25,7 @@ from esctl.log.merkle import BLOCK
 from esctl.log.ranges import damage
 from esctl.saved_states.files import listed
 from esctl.storage.local import entries, open_plain, read_regular, subfolders
+from esctl.storage.places import exists
 
 Digest = tuple[int, str]
 """Size and SHA-256 of a file."""
@@ -72,7 +73,7 @@ def _judged(digest: Digest | None, expected: Digest, known: dict[str, str]) -> t
 
 def check_overrides(store: Path) -> Check | None:
     """Check the file that keeps `--map` options; None where there is none."""
-    if not (store / FILE).exists():
+    if not exists(store / FILE):
         return None
     try:
         read_overrides(store)

@@ -21,6 +21,7 @@ from esctl.ledger.check.source_bytes import SourceHashes
 from esctl.log.merkle import BLOCK, HASH, Frontier
 from esctl.log.segment import SCHEMA, leaf_hashes
 from esctl.log.store_state import Commit, SegmentEntry
+from esctl.storage.places import fetched
 
 if TYPE_CHECKING:
     import duckdb
@@ -89,7 +90,7 @@ def _in_order(path: Path, segments: Sequence[SegmentEntry]) -> Iterator[SegmentR
 
 def _read(path: Path, entry: SegmentEntry, connections: SimpleQueue[duckdb.DuckDBPyConnection]) -> SegmentRead:
     try:
-        with pq.ParquetFile(path / "log" / entry.file, page_checksum_verification=True) as file:
+        with pq.ParquetFile(fetched(path / "log" / entry.file), page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(SCHEMA):
                 raise pa.ArrowInvalid("its columns are not those of a segment")
             table = file.read()

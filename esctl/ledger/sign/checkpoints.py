@@ -14,7 +14,9 @@ from esctl.log.commits import open_log
 from esctl.log.merkle import Tree
 from esctl.log.store_state import StoreState
 from esctl.named import read_named
-from esctl.storage.local import LocalStorage, describe_failure, entries
+from esctl.storage.depots import LocalDepot
+from esctl.storage.local import describe_failure, entries
+from esctl.storage.places import fetched
 from esctl.storage.protocol import ConflictError
 
 FOLDER = "checkpoints"
@@ -33,7 +35,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     Raises InputError for a file that cannot be read, ValueError for one that is not a checkpoint.
     """
     try:
-        return parse_checkpoint(read_named(path, LARGEST))
+        return parse_checkpoint(read_named(fetched(path), LARGEST))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file", "make a checkpoint with: esctl checkpoint") from None
     except OSError as error:
@@ -74,7 +76,7 @@ def make_checkpoint(store: Path, key: SigningKey) -> bytes:
     target = store / FOLDER / f"{head.size:020d}-{key.verifier.id.hex()}{SUFFIX}"
     # It may be there: the same head was signed with the same key before, and Ed25519 gives the same bytes.
     with describe_failure(f"write {target}"), suppress(ConflictError):
-        LocalStorage(store).put_new(f"{FOLDER}/{target.name}", data)
+        LocalDepot(store).create(f"{FOLDER}/{target.name}", data)
     return data
 
 

@@ -20,7 +20,7 @@ from esctl.log.commit_json import stored_time
 from esctl.log.commits import open_log
 from esctl.log.store_state import StoreState
 from esctl.named import read_named
-from esctl.storage.local import LocalStorage
+from esctl.storage.depots import LocalDepot
 
 _LARGEST = 1 << 20
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -122,4 +122,4 @@ def _write(path: Path, store: Path, pin: Pin) -> None:
         "size": pin.size, "root": pin.root, "keys": list(pin.keys), "at": pin.at,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    LocalStorage(path.parent).put(path.name, json.dumps(told).encode())
+    LocalDepot(path.parent).replace(path.name, json.dumps(told).encode())

@@ -13,7 +13,9 @@ from esctl.errors import InputError, UsageError
 from esctl.ledger.check.findings import Anchor, Check, Finding
 from esctl.ledger.sign.checkpoints import FOLDER, checkpoint_files, read_checkpoint
 from esctl.named import read_named
-from esctl.storage.local import LocalStorage, describe_failure, read_regular
+from esctl.storage.depots import LocalDepot
+from esctl.storage.local import describe_failure, entries, read_regular
+from esctl.storage.places import exists
 from esctl.storage.protocol import ConflictError
 
 SUFFIX = ".tsr"
@@ -56,11 +58,11 @@ def attach(store: Path, data: bytes, url: str, timeout: float = TIMEOUT) -> Path
     """
     checkpoint = next(path for path in checkpoint_files(store) if read_checkpoint(path).data == data)
     target = stamp_of(checkpoint)
-    if target.exists():
+    if exists(target):
         return target
     response = _asked(data, url, timeout)
     with describe_failure(f"write {target}"), suppress(ConflictError):
-        LocalStorage(store).put_new(target.relative_to(store).as_posix(), response)
+        LocalDepot(store).create(target.relative_to(store).as_posix(), response)
     return target
 
 
@@ -115,7 +117,7 @@ def check_stamps(store: Path, certificates: Sequence[Any]) -> tuple[Check | None
 
     None where there are no stamps and no certificates. Without certificates nothing can be judged.
     """
-    names = sorted(path for path in (store / FOLDER).glob(f"*{SUFFIX}") if path.is_file())
+    names = sorted(store / FOLDER / name for name in entries(store / FOLDER) if name.endswith(SUFFIX))
     if not names and not certificates:
         return None, []
     if not certificates:

@@ -1,0 +1,129 @@
+"""Depots: the files of a store by name, wherever it is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from esctl.errors import InputError
+from esctl.storage.local import (
+    MISPLACED,
+    TEMPORARY,
+    Filesystem,
+    entries,
+    make_folder,
+    open_plain,
+    publish,
+    read_regular,
+    subfolders,
+    temporary_name,
+    told,
+    write_exclusive,
+    write_replacing,
+)
+from esctl.storage.protocol import ConflictError, Found
+
+
+class LocalDepot:
+    """Files in a folder of this machine, or in the mirror of a store that is kept elsewhere."""
+
+    def __init__(self, root: Path, filesystem: Filesystem | None = None) -> None:
+        self._root = root
+        self._files = filesystem or Filesystem()
+
+    def get(self, name: str, limit: int, unless: str = "") -> tuple[bytes, str] | None:
+        """Return a whole file of at most `limit` bytes, and its SHA-256; None where that is `unless`."""
+        data = read_regular(self._path(name), limit)
+        tag = hashlib.sha256(data).hexdigest()
+        return None if tag == unless else (data, tag)
+
+    def get_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return parts of a file, each shorter where the file ends before."""
+        if any(bound < 0 for part in ranges for bound in part):
+            raise ValueError(f"{name} has no bytes {ranges}")
+        with told(path := self._path(name)), open(open_plain(path), "rb") as file:
+            return [os.pread(file.fileno(), length, start) for start, length in ranges]
+
+    def get_file(self, name: str, path: Path) -> None:
+        """Copy a whole file."""
+        with told(own := self._path(name)), open(open_plain(own), "rb") as file, path.open("wb") as copy:
+            shutil.copyfileobj(file, copy)
+
+    def head(self, name: str) -> Found | None:
+        """Return what is known of a file; None if there is none."""
+        folder, _, last = name.rpartition("/")
+        self._path(name)
+        return next((found for found in self.list(folder or ".") if found.name == last), None)
+
+    def list(self, folder: str) -> Sequence[Found]:
+        """List the names of a folder's whole files; `.` is the store's own."""
+        path, found = self._folder(folder), []
+        for name in entries(path):
+            with suppress(FileNotFoundError):
+                about = (path / name).lstat()
+                version = f"{about.st_ino}-{about.st_mtime_ns}"
+                found.append(Found(name, about.st_size, about.st_mtime, version))
+        return [each for each in found if not each.name.startswith(TEMPORARY)]
+
+    def folders(self, folder: str) -> Sequence[str]:
+        """List the names of the folders in a folder."""
+        return [path.name for path in subfolders(self._folder(folder))]
+
+    def create(self, name: str, data: bytes) -> None:
+        """Make a whole file, durable before its name appears; never over another."""
+        path = self._path(name, make=True)
+        write_exclusive(self._files, path, data, path.name)
+
+    def replace(self, name: str, data: bytes, tag: str | None = None) -> str:
+        """Make a whole file in place of any other. With `tag` for those who hold the store's lock."""
+        path = self._path(name, make=True)
+        if tag is not None:
+            try:
+                changed = hashlib.sha256(read_regular(path, 1 << 40)).hexdigest() != tag
+            except FileNotFoundError:
+                changed = True
+            if changed:
+                raise ConflictError(path)
+        write_replacing(self._files, path, data, path.name)
+        return hashlib.sha256(data).hexdigest()
+
+    def put_file(self, name: str, path: Path) -> None:
+        """Copy a file to a name of its own."""
+        target = self._path(name, make=True)
+        temporary = temporary_name(target.parent, target.name)
+        try:
+            with self._files.create(temporary) as copy, path.open("rb") as file:
+                shutil.copyfileobj(file, copy)
+                self._files.sync(copy)
+            publish(self._files, temporary, target, over=True)
+        finally:
+            with suppress(OSError):
+                self._files.unlink(temporary)
+        self._files.sync_folder(target.parent)
+
+    def delete(self, name: str) -> None:
+        """Remove a file; one that is gone already is fine."""
+        self._files.unlink(self._path(name))
+
+    def _folder(self, folder: str) -> Path:
+        return self._root if folder == "." else self._path(folder)
+
+    def _path(self, name: str, *, make: bool = False) -> Path:
+        """Find a file below the root, no link on the way; `make` the folders that are missing."""
+        *folders, last = name.split("/")
+        path = self._root
+        if not {"", ".", ".."}.isdisjoint([*folders, last]) or "\0" in name:
+            raise InputError(f"{name!r} is not a name in {path}", MISPLACED)
+        for folder in folders:
+            inner = path / folder
+            if make and not os.path.lexists(inner):
+                make_folder(inner)
+                self._files.sync_folder(path)
+            if inner.is_symlink():
+                raise InputError(f"{inner} is a link", MISPLACED)
+            path = inner
+        return path / last

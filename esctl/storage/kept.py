@@ -1,0 +1,83 @@
+"""Which parts of which files a mirror has: a list of ranges beside it, for files that are fetched in parts."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+
+WHOLE = (0, 1 << 63)
+"""The range of a file that is there as a whole."""
+Span = tuple[int, int]
+
+
+class Kept:
+    """The ranges of a mirror's files, in a folder of lists. Several processes may add to one list."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = Lock()
+        self._known: dict[str, list[Span]] = {}
+
+    def has(self, name: str, start: int, end: int) -> bool:
+        """Return whether the bytes [start, end) of a file are there."""
+        with self._lock:
+            if _covered(self._known.get(name, ()), start, end):
+                return True
+            self._known[name] = spans = self._read(name)
+            return _covered(spans, start, end)
+
+    def add(self, name: str, start: int, end: int) -> None:
+        """Note that bytes [start, end) of a file are there."""
+        with self._lock:
+            path = self._path(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a") as file:
+                file.write(f"{start} {end}\n")
+            self._known.setdefault(name, []).append((start, end))
+
+    def drop(self, name: str) -> None:
+        """Note that nothing of a file is there any more."""
+        with self._lock:
+            self._known.pop(name, None)
+            with suppress(FileNotFoundError):
+                self._path(name).unlink()
+
+    def tag(self, name: str) -> str:
+        """Return the version of a file that is replaced now and then; empty where none is there."""
+        try:
+            return self._path(f"{name}.tag").read_text()
+        except FileNotFoundError:
+            return ""
+
+    def set_tag(self, name: str, tag: str) -> None:
+        """Note the version of a file that is there."""
+        path = self._path(f"{name}.tag")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(tag)
+
+    def touch(self, name: str) -> None:
+        """Note that a file is in use."""
+        with suppress(OSError):
+            os.utime(self._path(name))
+
+    def _read(self, name: str) -> list[Span]:
+        try:
+            lines = self._path(name).read_text().splitlines()
+            return [(int(start), int(end)) for start, _, end in (line.partition(" ") for line in lines)]
+        except (FileNotFoundError, ValueError):
+            return []
+
+    def _path(self, name: str) -> Path:
+        return self._folder / name
+
+
+def _covered(spans: list[Span] | tuple[()], start: int, end: int) -> bool:
+    """Return whether some spans have all of [start, end)."""
+    for first, last in sorted(spans):
+        if first <= start < last:
+            start = last
+        if start >= end:
+            return True
+    return start >= end

@@ -1,0 +1,100 @@
+"""The lease of a store that is kept elsewhere: an object that says who is writing, so that others wait.
+
+It is advice: the guard is that a commit can be made only once. A lease that is not renewed for a minute, by the clock
+of the store's own place, is taken over; so is one that this machine left, whose lock the taker holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import threading
+import time
+from contextlib import suppress
+
+from esctl.errors import EsctlError
+from esctl.storage.protocol import ConflictError, Depot, clock
+
+NAME = "lock"
+SECONDS = 60.0
+"""How long a lease stands that is not renewed."""
+RENEWED = 15.0
+_LARGEST = 1 << 16
+_WAIT = 0.25
+
+
+class Lease:
+    """The lease of one store, from `acquire` to `release`."""
+
+    def __init__(self, depot: Depot, mirror: str) -> None:
+        self._depot = depot
+        about = {"process": os.getpid(), "host": platform.node(), "mirror": mirror}
+        self._text = json.dumps(about | {"lease": secrets.token_hex(8)}).encode()
+        self._host = (about["host"], about["mirror"])
+        self._tag = ""
+        self._ended = threading.Event()
+        self._renewer: threading.Thread | None = None
+
+    def acquire(self, timeout: float) -> str:
+        """Take the lease; return who holds it where that does not succeed for `timeout` seconds, else nothing."""
+        until = time.monotonic() + timeout
+        while holder := self._taken():
+            if time.monotonic() >= until:
+                return holder
+            time.sleep(_WAIT)
+        self._renewer = threading.Thread(target=self._renew, daemon=True, name="lease")
+        self._renewer.start()
+        return ""
+
+    def release(self) -> None:
+        """Give the lease back, unless another has taken it over."""
+        self._ended.set()
+        if self._renewer:
+            self._renewer.join()
+        with suppress(OSError, EsctlError):
+            held = self._depot.get(NAME, _LARGEST)
+            if held is not None and held[0] == self._text:
+                self._depot.delete(NAME)
+
+    def _taken(self) -> str:
+        try:
+            self._depot.create(NAME, self._text)
+        except ConflictError:
+            return self._take_over()
+        found = self._depot.head(NAME)
+        self._tag = found.tag if found else ""
+        return ""
+
+    def _take_over(self) -> str:
+        """Take the lease of one who is gone; return who holds it where that cannot be."""
+        found = self._depot.head(NAME)
+        with suppress(FileNotFoundError):
+            held = self._depot.get(NAME, _LARGEST)
+            if found is None or held is None:
+                return "another process"
+            about = _read(held[0])
+            is_own = (about.get("host"), about.get("mirror")) == self._host
+            if is_own or clock(self._depot) - found.modified > SECONDS:
+                with suppress(ConflictError):
+                    self._tag = self._depot.replace(NAME, self._text, held[1])
+                    return ""
+            return f"process {about.get('process', '?')} on {about.get('host', 'another machine')}"
+        return "another process"
+
+    def _renew(self) -> None:
+        while not self._ended.wait(RENEWED):
+            with suppress(OSError, EsctlError):
+                try:
+                    self._tag = self._depot.replace(NAME, self._text, self._tag or None)
+                except ConflictError:
+                    return  # it was taken over, and commits tell who is first
+
+
+def _read(data: bytes) -> dict[str, object]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

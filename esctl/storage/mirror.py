@@ -1,0 +1,327 @@
+"""A mirror: a folder of this machine that has, of a store kept elsewhere, what was read of it or written to it.
+
+DuckDB and Arrow read its files by path. Files that never change are fetched once; of an index or a segment only the
+ranges that are asked for, each held against its digest before it is there. The rest of such a file is a hole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.errors import UnavailableError
+from esctl.storage.bounded import most, shrink
+from esctl.storage.kept import WHOLE, Kept
+from esctl.storage.protocol import Depot, Found, clock
+
+if TYPE_CHECKING:
+    from esctl.log.ranges import ByteRange
+    from esctl.storage.lease import Lease
+
+TEMPORARY = ".tmp-"
+RETIRED = "retired-"
+"""Begins the names of marks: since when a file is out of use is the age of its mark."""
+_REPLACED = ("mapping.json", "views.json", "manifest.json", "lock")
+IDENTITY = "format.json"
+_LOOKED_AFTER = 256 << 20
+_AT_ONCE = 16
+"""Files that are fetched at once."""
+
+
+class Mirror:
+    """What a folder `root` has of the store in a depot, which `url` names."""
+
+    def __init__(self, root: Path, url: str, depot: Depot) -> None:
+        self.root, self.url, self.depot = root, url, depot
+        self._kept = Kept(root.parent / "kept")
+        self._tags: dict[str, str] = {}  # of files that are replaced, as they were last read; empty: there was none
+        self._identified = False
+        self._fetched = 0  # bytes that may be fetched before the bound of the cache is looked after
+        self._lease: Lease | None = None
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def name_of(self, path: Path) -> str:
+        """Return the name in the depot of a path, which may be a link to one in here."""
+        if not path.is_relative_to(self.root):
+            path = Path(os.readlink(path))
+        return path.relative_to(self.root).as_posix()
+
+    def names(self, folder: Path) -> list[str]:
+        """List the files of a folder."""
+        return [found.name for found in self._listed(folder) if not found.name.startswith(RETIRED)]
+
+    def folders(self, folder: Path) -> list[Path]:
+        """List the folders in a folder, by name."""
+        names = self.depot.folders(self.name_of(folder))
+        return [folder / name for name in sorted(names) if name not in ("", ".", "..") and "\0" not in name]
+
+    def exists(self, path: Path) -> bool:
+        """Return whether there is a file."""
+        return self.depot.head(self.name_of(path)) is not None
+
+    def ages(self, folder: Path) -> dict[str, float]:
+        """Return for how many seconds files have been as they are, or out of use; marks without a file go."""
+        found = {each.name: each.modified for each in self._listed(folder)}
+        now = clock(self.depot)
+        for name in [name for name in found if name.startswith(RETIRED)]:
+            since = found.pop(name)
+            if name.removeprefix(RETIRED) in found:
+                found[name.removeprefix(RETIRED)] = since
+            else:
+                self.depot.delete(self.name_of(folder / name))
+        return {name: now - since for name, since in found.items()}
+
+    def retire(self, path: Path) -> None:
+        """Note that a file is out of use from now on."""
+        mark = path.with_name(RETIRED + path.name)
+        self.depot.replace(self.name_of(mark), b"")
+
+    def is_writable(self, folder: Path) -> bool:
+        """Return whether files may be made in a folder."""
+        name = self.name_of(folder / f"{RETIRED}{secrets.token_hex(8)}")
+        try:
+            self.depot.create(name, b"")
+            self.depot.delete(name)
+        except PermissionError:
+            return False
+        return True
+
+    def _listed(self, folder: Path) -> list[Found]:
+        found = self.depot.list(self.name_of(folder))
+        return [each for each in found if each.name not in ("", ".", "..") and "\0" not in each.name]
+
+    def read(self, path: Path, limit: int) -> bytes:
+        """Return a whole file of at most `limit` bytes. Raises FileNotFoundError, or InputError for a larger one."""
+        name = self.name_of(path)
+        if name == IDENTITY:
+            return self._identity(path, limit)
+        if _is_replaced(name):
+            return self._replaced(name, path, limit)
+        if not self._kept.has(name, *WHOLE):
+            answer = self.depot.get(name, limit)
+            assert answer is not None, "asked for unconditionally"
+            self._keep(name, path, answer[0])
+            return answer[0]
+        return path.read_bytes()
+
+    def _identity(self, path: Path, limit: int) -> bytes:
+        """Read which store this is; of another that was here before nothing is kept."""
+        if self._identified and path.exists():
+            return path.read_bytes()
+        answer = self.depot.get(IDENTITY, limit)
+        assert answer is not None, "asked for unconditionally"
+        if path.exists() and path.read_bytes() != answer[0]:
+            self.purge()
+        self._keep(IDENTITY, path, answer[0])
+        self._identified = True
+        return answer[0]
+
+    def _replaced(self, name: str, path: Path, limit: int) -> bytes:
+        """Read a file that is replaced now and then: again only where it is another than that which is here."""
+        known, _, digest = self._kept.tag(name).partition(" ")
+        here = _bytes(path) if known else b""
+        if hashlib.sha256(here).hexdigest() != digest or len(here) > limit:
+            known = ""
+        try:
+            answer = self.depot.get(name, limit, known)
+        except FileNotFoundError:
+            self._tags[name] = ""
+            raise
+        data, self._tags[name] = answer or (here, known)
+        if answer is not None:
+            self._keep(name, path, data)
+            self._kept.set_tag(name, f"{self._tags[name]} {hashlib.sha256(data).hexdigest()}")
+        return data
+
+    def _keep(self, name: str, path: Path, data: bytes) -> None:
+        """Have a whole file here."""
+        temporary = self._temporary(path)
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+        self._kept.drop(name)
+        self._kept.add(name, *WHOLE)
+
+    def _temporary(self, path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return path.with_name(f"{TEMPORARY}{path.name}.{secrets.token_hex(4)}")
+
+    def fetch(self, path: Path) -> None:
+        """Have a whole file here that never changes. Raises FileNotFoundError if there is none."""
+        name = self.name_of(path)
+        if self._kept.has(name, *WHOLE) and (self.root / name).exists():
+            self._kept.touch(name)
+            return
+        temporary = self._temporary(self.root / name)
+        try:
+            self.depot.get_file(name, temporary)
+            os.replace(temporary, self.root / name)
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+        self._kept.drop(name)
+        self._kept.add(name, *WHOLE)
+        self._bound((self.root / name).stat().st_size)
+
+    def prepare(self, path: Path, size: int) -> None:
+        """Have a file of `size` bytes here of which nothing may be there yet."""
+        here = self.root / self.name_of(path)
+        if not here.exists():
+            self._kept.drop(self.name_of(path))
+            self._fill(here, size, [])
+
+    def prefetch(self, paths: Sequence[Path]) -> None:
+        """Have several files here that never change, as far as there are such."""
+        missing = [path for path in paths if not self._kept.has(self.name_of(path), *WHOLE)]
+
+        def fetch(path: Path) -> None:
+            with suppress(FileNotFoundError):
+                self.fetch(path)
+
+        with ThreadPoolExecutor(_AT_ONCE, "fetch") as pool:
+            list(pool.map(fetch, missing))
+
+    def require(self, path: Path, size: int, ranges: Iterable[ByteRange], *, again: bool) -> ByteRange | None:
+        """Have parts of a file of `size` bytes here; return the first that is not what was written, which is not.
+
+        `again`: fetch also what is here. Raises FileNotFoundError if there is no such file.
+        """
+        name = self.name_of(path)
+        here = self.root / name
+        missing = [part for part in ranges if again or not self._kept.has(name, part.offset, part.offset + part.bytes)]
+        self._kept.touch(name)
+        if not missing:
+            return None
+        self._bound(sum(part.bytes for part in missing))
+        found = self.depot.get_ranges(name, [(part.offset, part.bytes) for part in missing])
+        sound = [hashlib.sha256(data).hexdigest() == part.sha256 for part, data in zip(missing, found, strict=True)]
+        good = [pair for pair, is_sound in zip(zip(missing, found, strict=True), sound, strict=True) if is_sound]
+        self._fill(here, size, good)
+        for part, _ in good:
+            self._kept.add(name, part.offset, part.offset + part.bytes)
+        return None if all(sound) else missing[sound.index(False)]
+
+    def _bound(self, size: int) -> None:
+        """Note that so many bytes were fetched; now and then, have the mirrors of this user keep within their bound."""
+        self._fetched -= size
+        if self._fetched < 0:
+            self._fetched = _LOOKED_AFTER
+            shrink(self.root.parent.parent, most())
+
+    def _fill(self, here: Path, size: int, parts: Sequence[tuple[ByteRange, bytes]]) -> None:
+        here.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(here, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            os.ftruncate(descriptor, size)
+            for part, data in parts:
+                os.pwrite(descriptor, data, part.offset)
+        finally:
+            os.close(descriptor)
+
+    def publish(self, temporary: Path, path: Path, *, over: bool) -> None:
+        """Give a file that was written here its name there, and then here.
+
+        Raises ConflictError if it is taken, or if what is to be replaced is not what was read any more.
+        """
+        name = self.name_of(path)
+        if not over:
+            self.depot.create(name, temporary.read_bytes())
+        elif _is_replaced(name):
+            self._replace(name, temporary.read_bytes())
+        else:
+            self.depot.put_file(name, temporary)
+        os.replace(temporary, path)
+        self._kept.drop(name)
+        self._kept.add(name, *WHOLE)
+        self._identified = False
+
+    def _replace(self, name: str, data: bytes) -> None:
+        if name not in self._tags:
+            found = self.depot.head(name)
+            self._tags[name] = found.tag if found is not None else ""
+        known = self._tags.pop(name)
+        if not known:
+            self.depot.create(name, data)
+            return
+        self._tags[name] = tag = self.depot.replace(name, data, known)
+        self._kept.set_tag(name, f"{tag} {hashlib.sha256(data).hexdigest()}")
+
+    def remove(self, path: Path) -> None:
+        """Remove a file, there first; one that is gone already is fine."""
+        name = self.name_of(path)
+        if not path.name.startswith(TEMPORARY):
+            try:
+                self.depot.delete(name)
+            except UnavailableError as error:  # removing is often done in passing, where an OSError may be let go
+                raise OSError(5, error.message, str(path)) from error
+            self._tags.pop(name, None)
+        self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        self._kept.drop(name)
+        with suppress(FileNotFoundError, IsADirectoryError):
+            (self.root / name).unlink()
+
+    def lease(self, timeout: float) -> str:
+        """Take the store's lease, once its place was found to decide who is first; return who holds it, else nothing.
+
+        Raises InputError, naming what failed, for a place that does not.
+        """
+        from esctl.storage.lease import Lease
+
+        self.require_order()
+        lease = Lease(self.depot, str(self.root))
+        holder = lease.acquire(timeout)
+        if not holder:
+            self._lease = lease
+        return holder
+
+    def end_lease(self) -> None:
+        """Give the lease back."""
+        if self._lease:
+            self._lease.release()
+            self._lease = None
+
+    def require_order(self) -> None:
+        """Raise InputError for a place in which two writers can both be first; it is tried once from here."""
+        from esctl.storage.probe import probe
+
+        mark = self.root.parent / "probed"
+        if not mark.exists():
+            probe(self.depot, self.url)
+            mark.touch()
+
+    def note_erasures(self, count: int) -> None:
+        """Remove what is here of records and what was derived from them, where more erasures than before are known."""
+        mark = self.root.parent / "erasures"
+        known = _bytes(mark).strip()
+        if count > (int(known) if known.isdigit() else 0):
+            self.purge(("log", "index", "snapshots"))
+            mark.write_text(str(count))
+
+    def purge(self, folders: Sequence[str] = ()) -> None:
+        """Remove what is here of some folders, or of all the store."""
+        for each in [self.root / folder for folder in folders] or [self.root]:
+            for folder, _, names in os.walk(each):
+                for name in names:
+                    if name == "lock" or name.startswith(TEMPORARY):
+                        continue  # of those who write here now
+                    self._drop((Path(folder) / name).relative_to(self.root).as_posix())
+        self._identified = False
+
+
+def _is_replaced(name: str) -> bool:
+    last = name.rpartition("/")[2]
+    return last in _REPLACED or last.startswith("summary-")
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""

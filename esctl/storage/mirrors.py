@@ -1,0 +1,54 @@
+"""Which folders of this machine mirror stores that are kept elsewhere: a path in one stands for a file there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from esctl.storage.mirror import Mirror
+
+_MIRRORS: dict[Path, Mirror] = {}
+
+
+def register(mirror: Mirror) -> None:
+    """Have paths in a mirror's folder stand for the files of its store."""
+    _MIRRORS[mirror.root] = mirror
+
+
+def registered(root: Path) -> bool:
+    """Return whether a folder is a mirror."""
+    return root in _MIRRORS
+
+
+def forget(root: Path) -> None:
+    """Let paths in a folder be plain files again."""
+    _MIRRORS.pop(root, None)
+
+
+def mirror_of(path: Path, *, links: bool = False) -> Mirror | None:
+    """Return the mirror that a path leads into; None for a plain file of this machine.
+
+    `links`: also where it is a link of a folder of our own to a file of a mirror.
+    """
+    if not _MIRRORS:
+        return None
+    for root, mirror in _MIRRORS.items():
+        if path == root or root in path.parents:
+            return mirror
+    if links and path.is_symlink():
+        return mirror_of(Path(os.readlink(path)))
+    return None
+
+
+def shown(path: Path) -> str:
+    """Return how a store is named to people: by its URL, where its folder is a mirror."""
+    return shown_in(str(path))
+
+
+def shown_in(text: str) -> str:
+    """Write the URLs of stores in a text for the folders that mirror them."""
+    for root, mirror in _MIRRORS.items():
+        text = text.replace(str(root), mirror.url)
+    return text

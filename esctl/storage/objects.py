@@ -1,0 +1,178 @@
+"""The files of a store as objects of S3, Google Cloud Storage or Azure, by obstore.
+
+An object is whole or not there. Which writer was first is decided by the service: `create` is a PUT that must find
+nothing, `replace` one that must find what was read. The answer to a PUT may be lost and the PUT be sent again, and then
+meet its own success: so whoever loses reads what is there, and has won if that is what was sent.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from esctl.errors import InputError
+from esctl.storage.protocol import ConflictError, Found
+from esctl.storage.refusals import is_lost, told
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+T = TypeVar("T")
+_ATTEMPTS = 5
+"""How often a PUT is sent that collided with another and left nothing behind."""
+_APART = 1 << 18
+"""Bytes between two ranges up to which one request reads both."""
+_MISPLACED = "something else was put in the store's place"
+
+
+class ObjectDepot:
+    """A prefix of a bucket. `url` is what errors name it by."""
+
+    def __init__(self, store: ObjectStore, url: str) -> None:
+        import obstore
+
+        self._api: Any = obstore
+        self._store: Any = store
+        self._url = url
+
+    def get(self, name: str, limit: int, unless: str = "") -> tuple[bytes, str] | None:
+        """Return a whole object of at most `limit` bytes, and its ETag; None where that is still `unless`."""
+
+        def read() -> tuple[bytes, str] | None:
+            try:
+                options = {"if_none_match": unless} if unless else {}
+                answer = self._api.get(self._store, self._name(name), options=options)
+            except self._api.exceptions.NotModifiedError:
+                return None
+            if answer.meta["size"] > limit:
+                raise InputError(f"{self._url}/{name} is not a file of at most {limit:,} bytes", _MISPLACED)
+            return bytes(answer.bytes()), str(answer.meta["e_tag"] or "")
+
+        return self._asked("read", name, read)
+
+    def get_ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        """Return parts of an object; neighbours come in one request."""
+        if any(bound < 0 for part in ranges for bound in part):
+            raise ValueError(f"{name} has no bytes {ranges}")
+        if all(length for _, length in ranges):
+            with suppress(_Short):
+                return self._asked("read", name, lambda: self._ranges(name, ranges))
+        whole = self.get(name, 1 << 62)
+        assert whole is not None, "asked for unconditionally"
+        return [whole[0][start : start + length] for start, length in ranges]
+
+    def _ranges(self, name: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        starts, lengths = [start for start, _ in ranges], [length for _, length in ranges]
+        try:
+            found = self._api.get_ranges(self._store, self._name(name), starts=starts, lengths=lengths, coalesce=_APART)
+        except self._api.exceptions.GenericError as error:
+            if is_lost(error):
+                raise
+            raise _Short from error  # it ends before one of them begins
+        return [bytes(part) for part in found]
+
+    def get_file(self, name: str, path: Path) -> None:
+        """Write a whole object into a file of this machine."""
+
+        def read() -> None:
+            with path.open("wb") as file:
+                for piece in self._api.get(self._store, self._name(name)).stream():
+                    file.write(piece)
+
+        self._asked("read", name, read)
+
+    def head(self, name: str) -> Found | None:
+        """Return what is known of an object; None if there is none."""
+        try:
+            about = self._asked("read", name, lambda: self._api.head(self._store, self._name(name)))
+        except FileNotFoundError:
+            return None
+        return _found(about)
+
+    def list(self, folder: str) -> Sequence[Found]:
+        """List the objects right below a prefix."""
+        return [_found(about) for about in self._listed(folder)["objects"]]
+
+    def folders(self, folder: str) -> Sequence[str]:
+        """List the prefixes right below a prefix."""
+        return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in self._listed(folder)["common_prefixes"])
+
+    def _listed(self, folder: str) -> Any:
+        prefix = None if folder == "." else self._name(folder)
+        return self._asked("list", folder, lambda: self._api.list_with_delimiter(self._store, prefix))
+
+    def create(self, name: str, data: bytes) -> None:
+        """Make an object where there is none; one that is there with these very bytes was made by this call."""
+        self._put(name, data, "create")
+
+    def replace(self, name: str, data: bytes, tag: str | None = None) -> str:
+        """Make an object in place of any other, or of one of this ETag."""
+        return self._put(name, data, "overwrite" if tag is None else {"e_tag": tag})
+
+    def _put(self, name: str, data: bytes, mode: Any) -> str:
+        for attempt in range(_ATTEMPTS):
+            try:
+                put = self._api.put(self._store, self._name(name), data, mode=mode, use_multipart=False)
+                return str(put["e_tag"] or "")
+            except Exception as error:
+                there = self._after(name, data, error, again=mode == "create")
+                if there is not None:
+                    return there
+            time.sleep(0.05 * 2**attempt)  # another PUT was under way, and came to nothing
+        raise ConflictError(f"{self._url}/{name}")
+
+    def _after(self, name: str, data: bytes, error: Exception, *, again: bool) -> str | None:
+        """Judge a PUT that failed by what is there now: its ETag where it was made after all, None to send it again."""
+        exceptions = self._api.exceptions
+        lost = isinstance(error, (exceptions.AlreadyExistsError, exceptions.PreconditionError))
+        if not lost and not is_lost(error):
+            raise told(error, "write", self._url, name) from None
+        try:
+            found = self.get(name, max(len(data), 1 << 20))
+        except FileNotFoundError:
+            if not lost:
+                raise told(error, "write", self._url, name) from None
+            if again:
+                return None
+            raise ConflictError(f"{self._url}/{name}") from None
+        except InputError:
+            found = None  # it is larger, so another
+        if found is not None and found[0] == data:
+            return found[1]
+        if lost:
+            raise ConflictError(f"{self._url}/{name}") from None
+        raise told(error, "write", self._url, name) from None
+
+    def put_file(self, name: str, path: Path) -> None:
+        """Make an object out of a file, in parts where it is large."""
+        self._asked("write", name, lambda: self._api.put(self._store, self._name(name), path))
+
+    def delete(self, name: str) -> None:
+        """Remove an object; one that is gone already is fine."""
+        with suppress(FileNotFoundError):
+            self._asked("remove", name, lambda: self._api.delete(self._store, self._name(name)))
+
+    def _asked(self, doing: str, name: str, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except (InputError, _Short):
+            raise
+        except Exception as error:
+            raise told(error, doing, self._url, name) from None
+
+    def _name(self, name: str) -> str:
+        if not {"", ".", ".."}.isdisjoint(name.split("/")) or "\0" in name:
+            raise InputError(f"{name!r} is not a name in {self._url}", _MISPLACED)
+        return name
+
+
+class _Short(Exception):  # noqa: N818  # it is told to nobody
+    """A range begins beyond the end of its object."""
+
+
+def _found(about: Any) -> Found:
+    name = about["path"].rpartition("/")[2]
+    return Found(name, about["size"], about["last_modified"].timestamp(), str(about["e_tag"] or ""))

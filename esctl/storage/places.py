@@ -1,0 +1,88 @@
+"""What can be asked of files of a store wherever it is kept: on this machine, or elsewhere behind a mirror."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from esctl.storage.local import entries, subfolders
+from esctl.storage.mirrors import mirror_of
+
+
+def files_below(folder: Path) -> list[Path]:
+    """List the regular files in a folder and all below it, the deepest first; no link is followed."""
+    return [path for each in subfolders(folder) for path in files_below(each)] + [
+        folder / name for name in sorted(entries(folder))
+    ]
+
+
+def exists(path: Path) -> bool:
+    """Return whether there is a file of a store."""
+    mirror = mirror_of(path)
+    return mirror.exists(path) if mirror else path.exists()
+
+
+def may_be_there(path: Path) -> bool:
+    """Return whether a file that could not be made is there: elsewhere, its making may still be under way."""
+    return bool(mirror_of(path)) or path.exists()
+
+
+def require_order(folder: Path) -> None:
+    """Raise InputError for a place of stores in which two writers can both be first."""
+    if mirror := mirror_of(folder):
+        mirror.require_order()
+
+
+def fetched(path: Path) -> Path:
+    """Return the path of a file that is to be read by its name, once it is there as a whole."""
+    if mirror := mirror_of(path, links=True):
+        with suppress(FileNotFoundError):
+            mirror.fetch(path)
+    return path
+
+
+def prefetch(paths: Sequence[Path]) -> None:
+    """Have several small files that never change at hand, where they are kept elsewhere."""
+    if len(paths) > 1 and (mirror := mirror_of(paths[0])):
+        mirror.prefetch(paths)
+
+
+def note_erasures(store: Path, count: int) -> None:
+    """Let no mirror keep what was erased since: so many erasures are in the log."""
+    if mirror := mirror_of(store):
+        mirror.note_erasures(count)
+
+
+def forget_fetched(store: Path) -> None:
+    """Have everything of a store read anew from where it is kept."""
+    if mirror := mirror_of(store):
+        mirror.purge()
+
+
+def ages(folder: Path) -> dict[str, float]:
+    """Return how long a folder's files have been as they are, or out of use (`retire`), in seconds."""
+    if mirror := mirror_of(folder):
+        return mirror.ages(folder)
+    found, now = {}, time.time()
+    for name in entries(folder):
+        with suppress(FileNotFoundError):
+            found[name] = now - (folder / name).lstat().st_mtime
+    return found
+
+
+def retire(path: Path) -> None:
+    """Count the age of a file from now on: it is out of use, and lingers for those who read it."""
+    if mirror := mirror_of(path):
+        mirror.retire(path)
+        return
+    with suppress(OSError):
+        os.utime(path, follow_symlinks=False)
+
+
+def is_writable(folder: Path) -> bool:
+    """Return whether files can be made in a folder of a store."""
+    mirror = mirror_of(folder)
+    return mirror.is_writable(folder) if mirror else os.access(folder, os.W_OK)

@@ -1,0 +1,287 @@
+"""Whole stores in objects: the same answers as on disk, whoever writes, whatever fails."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from esctl.api import Store
+from esctl.errors import EsctlError, InputError
+from tests.support.effort import ALL
+from tests.support.objects import URL, Crash, World, forget_machines, worlds
+
+pytest.importorskip("obstore")
+MAP = ["id=id", "type=type", "time=time", "entity=of"]
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    yield from worlds(tmp_path, monkeypatch)
+
+
+def log(path: Path, first: int, count: int, entities: int = 7) -> Path:
+    """Write events of some entities."""
+    lines = [
+        {"id": f"e{n}", "type": "Set", "time": f"2024-01-01T00:00:{n % 60:02d}Z", "of": f"a-{n % entities}",
+         "data": {"n": n, "text": "x" * (n % 13)}}
+        for n in range(first, first + count)
+    ]  # fmt: skip
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def ingest(*sources: Path, **options: Any) -> None:
+    with Store.create(URL, **options) as store:
+        store.ingest(*sources, map=MAP)
+
+
+def states(where: str | Path = URL, **options: Any) -> list[dict[str, Any]]:
+    with Store.open(where) as store:
+        return store.replay(**options).rows()
+
+
+def findings(where: str | Path = URL) -> list[dict[str, Any]]:
+    with Store.open(where) as store:
+        return [row for row in store.verify(full=True).rows() if row["result"] == "failed"]
+
+
+def test_questions_have_the_answers_of_the_same_store_on_disk(world: World, tmp_path: Path) -> None:
+    with Store.create(tmp_path / "disk") as disk:
+        disk.ingest(log(tmp_path / "a.jsonl", 0, 500), map=MAP)
+        disk.ingest(log(tmp_path / "b.jsonl", 500, 100))
+        world.upload(tmp_path / "disk")
+        world.machine()
+        with Store.open(URL) as objects:
+            for ask in (
+                lambda store: store.replay(),
+                lambda store: store.replay("a-3", at="2024-01-01T00:00:20Z"),
+                lambda store: store.diff("@100", "@400"),
+                lambda store: store.audit("a-2"),
+                lambda store: store.blame("a-1"),
+                lambda store: store.when("n > 5"),
+                lambda store: store.sql("SELECT entity, count(*) FROM events GROUP BY 1 ORDER BY 1"),
+                lambda store: store.events(raw="raw"),
+            ):
+                assert ask(objects).rows() == ask(disk).rows()
+
+
+def test_what_is_written_is_a_store_as_on_disk(world: World, tmp_path: Path) -> None:
+    world.machine()
+    ingest(log(tmp_path / "a.jsonl", 0, 300))
+    ingest(log(tmp_path / "b.jsonl", 300, 300))
+    disk = world.download(tmp_path / "disk")
+    assert not findings(disk)
+    assert not findings()
+    assert states(disk) == states()
+    assert not [name for name in world.names() if "tmp" in name or name.startswith(("lock", "probe", "clock"))]
+
+
+def test_a_store_is_compacted_redacted_and_repaired_where_it_is(world: World, tmp_path: Path) -> None:
+    from esctl.maintain.compact import compact
+    from esctl.maintain.redact import Wanted, redact
+    from esctl.maintain.repair import repair
+
+    root = world.machine()
+    for number in range(4):
+        ingest(log(tmp_path / f"{number}.jsonl", number * 50, 50), erasable=True)
+    before = states()
+    with Store.open(URL) as store:
+        parts = compact(root, store.updater())
+        assert [(part.files_before, part.files_after) for part in parts if part.part == "log"] == [(4, 1)]
+    with Store.open(URL) as store:
+        redact(root, Wanted([200], "asked for", "me"), store.updater())
+    assert [state for state in states() if state["entity"] == "a-3"] != [
+        state for state in before if state["entity"] == "a-3"
+    ]
+    assert not findings()
+    for name in [name for name in world.names() if "/0" in name and name.startswith("index/")]:
+        world.flip(name, 100)
+    with Store.open(URL) as store:
+        assert [step.result for step in repair(root, store.updater())] == ["mended"]
+    assert not findings()
+
+
+def test_a_machine_sees_what_another_wrote(world: World, tmp_path: Path) -> None:
+    world.machine("one")
+    ingest(log(tmp_path / "a.jsonl", 0, 50))
+    world.machine("two")
+    assert sum(state["version"] for state in states()) == 50
+    ingest(log(tmp_path / "b.jsonl", 50, 30))
+    world.machine("one")
+    assert sum(state["version"] for state in states()) == 80
+
+
+def test_what_one_machine_erased_no_other_keeps(world: World, tmp_path: Path) -> None:
+    from esctl.maintain.redact import Wanted, redact
+
+    two = world.machine("two")
+    ingest(log(tmp_path / "a.jsonl", 0, 50), erasable=True)
+    states()
+    one = world.machine("one")
+    with Store.open(URL) as store:
+        redact(one, Wanted([8], "asked for", "me"), store.updater())
+    held = sorted(path.name for path in two.rglob("*.parquet"))
+    world.machine("two")
+    states()
+    assert held
+    assert not {path.name for path in two.rglob("*.parquet")} & set(held)
+    assert b'"n": 7,' not in b"".join(path.read_bytes() for path in two.rglob("*") if path.is_file())
+
+
+def test_who_else_is_writing_is_told_and_one_who_is_gone_is_not_waited_for(world: World, tmp_path: Path) -> None:
+    from esctl.log.lock import store_lock
+    from esctl.storage.mirrors import mirror_of
+
+    one = world.machine("one")
+    ingest(log(tmp_path / "a.jsonl", 0, 5))
+    two = world.machine("two")
+    with store_lock(one), pytest.raises(InputError, match=r"is being written by process \d+ on "), store_lock(two, 0):
+        pass
+    with store_lock(two, 0):
+        pass
+    mirror = mirror_of(one)
+    assert mirror is not None
+    mirror.lease(0)  # and never given back: the process was killed
+    with store_lock(one, 0):  # the lock of that machine is free, so it is gone
+        pass
+
+
+def test_a_lease_that_is_not_renewed_is_taken_over(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from esctl.log.lock import store_lock
+
+    monkeypatch.setattr("esctl.storage.lease.SECONDS", -1.0)
+    one, two = world.machine("one"), world.machine("two")
+    ingest(log(tmp_path / "a.jsonl", 0, 5))
+    with store_lock(one), store_lock(two, 0):
+        pass
+    assert "lock" not in world.names()
+
+
+def test_writers_that_pass_the_lock_by_lose_nothing(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    from tests.support.log_helpers import Unlocked, part
+
+    machines = [world.machine(f"m{number}") for number in range(4)]
+    with Store.create(URL):
+        pass
+
+    def write(number: int) -> None:
+        for each in range(3):
+            with Unlocked(machines[number]) as writer:
+                writer.append([part(f"s{number}-{each}", [b'{"n":%d}\n' % each] * 5)])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(4)))
+    with Store.open(URL) as store:
+        assert (store.snapshot.head, len(store.snapshot.cursors)) == (60, 12)
+    assert not findings(world.download(tmp_path / "disk"))
+
+
+def _tried(world: World, source: Path, at: int, after: bool, raised: Any) -> bool:
+    """Ingest where one change fails; return whether there was one of that number."""
+    world.machine(f"m{at}{after}")
+    world.depot.clear()
+    world.depot.fails_at, world.depot.after = at, after
+    if raised is not None:
+        world.depot.raised = raised
+    try:
+        ingest(source)
+    except (EsctlError, OSError, Crash):
+        pass
+    finally:
+        world.depot.fails_at = -1
+    return len(world.depot.changes()) > at
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("raised", [None, Crash])
+def test_wherever_a_writer_ends_the_next_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool, raised: Any
+) -> None:
+    monkeypatch.setattr("esctl.storage.lease.SECONDS", -1.0)
+    source = log(tmp_path / "a.jsonl", 0, 40)
+    at, step = 0, 1 if ALL else 6
+    while True:
+        with monkeypatch.context() as patch:
+            for world in worlds(tmp_path / f"{at}", patch):
+                going_on = _tried(world, source, at, after, raised)
+                world.machine("next")
+                ingest(source)
+                assert sum(state["version"] for state in states()) == 40
+                assert not findings()
+        shutil.rmtree(tmp_path / f"{at}")
+        if not going_on:
+            break
+        at += step
+    assert at > 5
+
+
+def test_a_flipped_byte_is_refused_by_the_name_of_its_file(world: World, tmp_path: Path) -> None:
+    world.machine("writer")
+    ingest(log(tmp_path / "a.jsonl", 0, 200))
+    files = [name for name in world.names() if name.endswith((".parquet", "1.json"))]
+    assert len(files) >= 3
+    for number, name in enumerate(files):
+        for at in (50, len(world.content(name)) - 20):
+            world.flip(name, at)
+            world.machine(f"reader{number}.{at}")
+            with pytest.raises(EsctlError, match=name.rpartition("/")[2]):
+                _everything()
+            world.flip(name, at)
+
+
+def _everything() -> None:
+    with Store.open(URL) as store:
+        store.replay("a-3").rows()
+        store.events(raw="raw").rows()
+
+
+def test_what_is_damaged_in_the_cache_is_fetched_again(world: World, tmp_path: Path) -> None:
+    root = world.machine()
+    ingest(log(tmp_path / "a.jsonl", 0, 200))
+    right = states()
+    for path in root.rglob("*.parquet"):
+        path.write_bytes(b"\xff" * path.stat().st_size)
+    assert states() == right
+    for path in root.rglob("*.parquet"):
+        path.unlink()
+    assert states() == right
+
+
+def test_another_store_at_the_same_place_is_not_answered_from_the_cache(world: World, tmp_path: Path) -> None:
+    world.machine()
+    ingest(log(tmp_path / "a.jsonl", 0, 50))
+    for name in world.names():
+        world.depot.delete(name)
+    world.machine("other")
+    ingest(log(tmp_path / "b.jsonl", 50, 20))
+    world.machine()
+    assert sum(state["version"] for state in states()) == 20
+
+
+def test_one_entity_costs_few_requests_and_bytes(world: World, tmp_path: Path) -> None:
+    world.machine("writer")
+    ingest(log(tmp_path / "a.jsonl", 0, 20_000, entities=2_000))
+    ingest(log(tmp_path / "b.jsonl", 20_000, 100, entities=2_000))
+    size = sum(len(world.content(name)) for name in world.names())
+    costs = []
+    for _ in ("cold", "warm"):
+        forget_machines()
+        world.machine("reader")
+        with Store.open(URL) as store:
+            assert [state["version"] for state in store.replay("a-77").rows()] == [11]
+        costs.append((world.depot.read["requests"], world.depot.read["bytes"]))
+    (cold, cold_bytes), (warm, warm_bytes) = costs
+    assert (cold, warm) == (8, 4)
+    assert cold_bytes < size / 3
+    assert warm_bytes < 1000
