@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from esctl.cli.options import Shared
 from esctl.config import Config, Setting, find_config, find_store, passed_over, read_config
+from esctl.storage.mirrors import shown_in
 
 if TYPE_CHECKING:
     from esctl.model import Answer
@@ -59,6 +60,7 @@ def _setting(name: str, default: str, shared: Shared, config: Config) -> Setting
             else str(value)
         )
         from_variable = bool(os.environ.get(variable)) and (value is True or os.environ[variable] == text)
+        text = shown_in(text) if name == "store" else text
         return Setting(name, text, variable if from_variable else f"--{name.replace('_', '-')}")
     if os.environ.get(variable):
         return Setting(name, os.environ[variable], variable)
@@ -76,7 +78,7 @@ def _snapshots(config: Config) -> Setting:
 
 
 def _found(store: Path | None, config: Path | None, other: Path | None) -> Iterator[Setting]:
-    yield Setting("store found", str(store or "none"), "search")
+    yield Setting("store found", shown_in(str(store or "none")), "search")
     yield Setting("config found", str(config or "none"), "search")
     if other is not None:
         yield Setting("config not used", str(other), "search: of the folder you are in, not of the store")

@@ -54,14 +54,16 @@ class Checked:
     """Remembers which parts of immutable files were found to be as they were written."""
 
     def __init__(self) -> None:
-        self._known: set[tuple[Path, ByteRange]] = set()
+        self._known: set[tuple[Path, ByteRange, int]] = set()
 
     def require(self, path: Path, size: int, ranges: Iterable[ByteRange], hint: str) -> None:
         """Check parts of a file of `size` bytes against their digests. Raises InputError, naming the file."""
-        wanted = [part for part in ranges if (path, part) not in self._known]
+        made = _made(path)
+        wanted = [part for part in ranges if (path, part, made) not in self._known]
         if wanted:
             require(path, size, wanted, hint)
-            self._known.update((path, part) for part in wanted)
+            made = _made(path)
+            self._known.update((path, part, made) for part in wanted)
 
     def require_all(self, parts: Sequence[tuple[Path, int, Sequence[ByteRange]]], hint: str) -> None:
         """Check parts of several files (path, size, ranges), at once where they are kept elsewhere."""
@@ -71,6 +73,12 @@ class Checked:
             return
         for path, size, ranges in parts:
             self.require(path, size, ranges, hint)
+
+
+def _made(path: Path) -> int:
+    """Return a number that is another once a file of a mirror was dropped and made again; 0 for any other file."""
+    mirror = mirror_of(path, links=True)
+    return mirror.made(path) if mirror else 0
 
 
 def require(path: Path, size: int, ranges: Sequence[ByteRange], hint: str) -> None:

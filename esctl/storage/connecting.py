@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +46,8 @@ def located(given: Path | str) -> Path:
     url = store_url(str(given))
     if not url:
         return Path(given)
+    from hashlib import sha256
+
     root = mirrors_folder() / sha256(_told_apart(url).encode()).hexdigest()[:32] / "store"
     if not registered(root):
         attach(root, url, connect(url))

@@ -9,48 +9,33 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from esctl.errors import UnavailableError
-from esctl.storage.bounded import most, shrink
-from esctl.storage.kept import WHOLE, Kept
+from esctl.storage.fetched import TEMPORARY, Fetched
+from esctl.storage.kept import WHOLE
 from esctl.storage.protocol import Depot, Found, clock
 
 if TYPE_CHECKING:
-    from esctl.log.ranges import ByteRange
     from esctl.storage.lease import Lease
 
-TEMPORARY = ".tmp-"
 RETIRED = "retired-"
 """Begins the names of marks: since when a file is out of use is the age of its mark."""
 _REPLACED = ("mapping.json", "views.json", "manifest.json", "lock")
 IDENTITY = "format.json"
-_LOOKED_AFTER = 256 << 20
-_AT_ONCE = 16
-"""Files that are fetched at once."""
 
 
-class Mirror:
+class Mirror(Fetched):
     """What a folder `root` has of the store in a depot, which `url` names."""
 
     def __init__(self, root: Path, url: str, depot: Depot) -> None:
-        self.root, self.url, self.depot = root, url, depot
-        self._kept = Kept(root.parent / "kept")
+        super().__init__(root, depot)
+        self.url = url
         self._tags: dict[str, str] = {}  # of files that are replaced, as they were last read; empty: there was none
         self._identified = False
-        self._fetched = 0  # bytes that may be fetched before the bound of the cache is looked after
         self._lease: Lease | None = None
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
-
-    def name_of(self, path: Path) -> str:
-        """Return the name in the depot of a path, which may be a link to one in here."""
-        if not path.is_relative_to(self.root):
-            path = Path(os.readlink(path))
-        return path.relative_to(self.root).as_posix()
 
     def names(self, folder: Path) -> list[str]:
         """List the files of a folder."""
@@ -147,82 +132,6 @@ class Mirror:
         self._kept.drop(name)
         self._kept.add(name, *WHOLE)
 
-    def _temporary(self, path: Path) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return path.with_name(f"{TEMPORARY}{path.name}.{secrets.token_hex(4)}")
-
-    def fetch(self, path: Path) -> None:
-        """Have a whole file here that never changes. Raises FileNotFoundError if there is none."""
-        name = self.name_of(path)
-        if self._kept.has(name, *WHOLE) and (self.root / name).exists():
-            self._kept.touch(name)
-            return
-        temporary = self._temporary(self.root / name)
-        try:
-            self.depot.get_file(name, temporary)
-            os.replace(temporary, self.root / name)
-        finally:
-            with suppress(FileNotFoundError):
-                temporary.unlink()
-        self._kept.drop(name)
-        self._kept.add(name, *WHOLE)
-        self._bound((self.root / name).stat().st_size)
-
-    def prepare(self, path: Path, size: int) -> None:
-        """Have a file of `size` bytes here of which nothing may be there yet."""
-        here = self.root / self.name_of(path)
-        if not here.exists():
-            self._kept.drop(self.name_of(path))
-            self._fill(here, size, [])
-
-    def prefetch(self, paths: Sequence[Path]) -> None:
-        """Have several files here that never change, as far as there are such."""
-        missing = [path for path in paths if not self._kept.has(self.name_of(path), *WHOLE)]
-
-        def fetch(path: Path) -> None:
-            with suppress(FileNotFoundError):
-                self.fetch(path)
-
-        with ThreadPoolExecutor(_AT_ONCE, "fetch") as pool:
-            list(pool.map(fetch, missing))
-
-    def require(self, path: Path, size: int, ranges: Iterable[ByteRange], *, again: bool) -> ByteRange | None:
-        """Have parts of a file of `size` bytes here; return the first that is not what was written, which is not.
-
-        `again`: fetch also what is here. Raises FileNotFoundError if there is no such file.
-        """
-        name = self.name_of(path)
-        here = self.root / name
-        missing = [part for part in ranges if again or not self._kept.has(name, part.offset, part.offset + part.bytes)]
-        self._kept.touch(name)
-        if not missing:
-            return None
-        self._bound(sum(part.bytes for part in missing))
-        found = self.depot.get_ranges(name, [(part.offset, part.bytes) for part in missing])
-        sound = [hashlib.sha256(data).hexdigest() == part.sha256 for part, data in zip(missing, found, strict=True)]
-        good = [pair for pair, is_sound in zip(zip(missing, found, strict=True), sound, strict=True) if is_sound]
-        self._fill(here, size, good)
-        for part, _ in good:
-            self._kept.add(name, part.offset, part.offset + part.bytes)
-        return None if all(sound) else missing[sound.index(False)]
-
-    def _bound(self, size: int) -> None:
-        """Note that so many bytes were fetched; now and then, have the mirrors of this user keep within their bound."""
-        self._fetched -= size
-        if self._fetched < 0:
-            self._fetched = _LOOKED_AFTER
-            shrink(self.root.parent.parent, most())
-
-    def _fill(self, here: Path, size: int, parts: Sequence[tuple[ByteRange, bytes]]) -> None:
-        here.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(here, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            os.ftruncate(descriptor, size)
-            for part, data in parts:
-                os.pwrite(descriptor, data, part.offset)
-        finally:
-            os.close(descriptor)
-
     def publish(self, temporary: Path, path: Path, *, over: bool) -> None:
         """Give a file that was written here its name there, and then here.
 
@@ -261,11 +170,6 @@ class Mirror:
                 raise OSError(5, error.message, str(path)) from error
             self._tags.pop(name, None)
         self._drop(name)
-
-    def _drop(self, name: str) -> None:
-        self._kept.drop(name)
-        with suppress(FileNotFoundError, IsADirectoryError):
-            (self.root / name).unlink()
 
     def lease(self, timeout: float) -> str:
         """Take the store's lease, once its place was found to decide who is first; return who holds it, else nothing.

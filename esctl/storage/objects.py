@@ -43,13 +43,13 @@ class ObjectDepot:
 
         def read() -> tuple[bytes, str] | None:
             try:
-                options = {"if_none_match": unless} if unless else {}
+                options = {"if_none_match": _version(unless)["e_tag"]} if unless else {}
                 answer = self._api.get(self._store, self._name(name), options=options)
             except self._api.exceptions.NotModifiedError:
                 return None
             if answer.meta["size"] > limit:
                 raise InputError(f"{self._url}/{name} is not a file of at most {limit:,} bytes", _MISPLACED)
-            return bytes(answer.bytes()), str(answer.meta["e_tag"] or "")
+            return bytes(answer.bytes()), _tag(answer.meta)
 
         return self._asked("read", name, read)
 
@@ -110,13 +110,13 @@ class ObjectDepot:
 
     def replace(self, name: str, data: bytes, tag: str | None = None) -> str:
         """Make an object in place of any other, or of one of this ETag."""
-        return self._put(name, data, "overwrite" if tag is None else {"e_tag": tag})
+        return self._put(name, data, "overwrite" if tag is None else _version(tag))
 
     def _put(self, name: str, data: bytes, mode: Any) -> str:
         for attempt in range(_ATTEMPTS):
             try:
                 put = self._api.put(self._store, self._name(name), data, mode=mode, use_multipart=False)
-                return str(put["e_tag"] or "")
+                return _tag(put)
             except Exception as error:
                 there = self._after(name, data, error, again=mode == "create")
                 if there is not None:
@@ -175,4 +175,14 @@ class _Short(Exception):  # noqa: N818  # it is told to nobody
 
 def _found(about: Any) -> Found:
     name = about["path"].rpartition("/")[2]
-    return Found(name, about["size"], about["last_modified"].timestamp(), str(about["e_tag"] or ""))
+    return Found(name, about["size"], about["last_modified"].timestamp(), _tag(about))
+
+
+def _tag(about: Any) -> str:
+    """Return what tells a version from others: its ETag, and its number where the service counts (Google's does)."""
+    return "|".join(filter(None, (about["e_tag"], about["version"])))
+
+
+def _version(tag: str) -> dict[str, str]:
+    e_tag, _, number = tag.partition("|")
+    return {"e_tag": e_tag} | ({"version": number} if number else {})

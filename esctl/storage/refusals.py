@@ -54,7 +54,7 @@ def _line(text: str, code: str, status: str, doing: str, url: str, denied: bool)
     bucket = "/".join(url.split("/")[:3])
     if code in _NO_BUCKET:
         return f"{bucket}: there is no such bucket", "make it first, or look at the name and at the endpoint"
-    if code in _EXPIRED:
+    if code in _EXPIRED or (not code and "expired" in text.lower()):
         return f"{url}: the credentials have expired", f"renew them, or {keys}"
     if code in _UNKNOWN or status == "401":
         return f"{url}: the credentials are not accepted{f' ({code})' if code else ''}", keys

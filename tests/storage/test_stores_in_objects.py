@@ -285,3 +285,69 @@ def test_one_entity_costs_few_requests_and_bytes(world: World, tmp_path: Path) -
     assert (cold, warm) == (8, 4)
     assert cold_bytes < size / 3
     assert warm_bytes < 1000
+
+
+def test_a_store_that_was_verified_meanwhile_is_asked_on(world: World, tmp_path: Path) -> None:
+    world.machine()
+    ingest(log(tmp_path / "a.jsonl", 0, 200))
+    with Store.open(URL) as store:
+        before = store.replay("a-3").rows()
+        store.verify(full=True)  # which reads everything anew
+        assert store.replay("a-3").rows() == before
+
+
+def test_many_parts_of_a_file_are_fetched_in_groups(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("esctl.index.files.write.ROW_GROUP", 50)
+    monkeypatch.setattr("esctl.storage.fetched._GROUP", 5000)
+    world.machine("writer")
+    ingest(log(tmp_path / "a.jsonl", 0, 1000))
+    right = states()
+    world.machine("reader")
+    assert states() == right
+    groups = [name for call, name in world.depot.calls if call == "get_ranges"]
+    assert len(groups) > 3
+    assert len(set(groups)) == 1
+
+
+def behind(tmp_path: Path, root: Path) -> None:
+    """Have the index of a store lag behind its log."""
+    from esctl.log.writer import LogWriter
+    from tests.support.log_helpers import part
+
+    ingest(log(tmp_path / "a.jsonl", 0, 50))
+    lines = log(tmp_path / "b.jsonl", 50, 30).read_bytes().splitlines(keepends=True)
+    with LogWriter(root) as writer:
+        writer.append([part("b.jsonl", lines)])
+
+
+def test_who_may_only_read_gets_what_the_index_lacks_beside_it(world: World, tmp_path: Path) -> None:
+    behind(tmp_path, world.machine("writer"))
+    world.machine("reader")
+
+    def refuse(call: str, name: str) -> None:
+        if call in ("create", "replace", "put_file", "delete"):
+            raise PermissionError(13, "access is denied", name)
+
+    world.depot.before = refuse
+    names = world.names()
+    assert sum(state["version"] for state in states()) == 80
+    assert world.names() == names
+
+
+def test_an_index_that_another_machine_built_meanwhile_is_gone_on_from(world: World, tmp_path: Path) -> None:
+    behind(tmp_path, world.machine("one"))
+    two, seen = world.machine("two"), list[str]()
+
+    def overtake(call: str, name: str) -> None:
+        if call in ("create", "replace") and name.endswith("manifest.json") and not seen:
+            seen.append(name)
+            world.machine("one")
+            assert sum(state["version"] for state in states()) == 80
+
+    world.depot.before = overtake
+    with Store.open(URL) as store:
+        assert (store.path, sum(state["version"] for state in store.replay().rows())) == (two, 80)
+    assert seen
+    assert not findings()

@@ -33,6 +33,7 @@ class Watched:
         self.fails_at = -1
         self.raised: Callable[[], BaseException] = lambda: UnavailableError("it does not answer")
         self.after = False
+        self.before: Callable[[str, str], object] = lambda call, name: None
 
     def __getattr__(self, call: str) -> Any:
         method = getattr(self._depot, call)
@@ -42,6 +43,7 @@ class Watched:
         def run(name: str, *arguments: Any, **named: Any) -> Any:
             changes = call in CHANGES
             self.calls.append((call, name))
+            self.before(call, name)
             due = changes and len(self.changes()) - 1 == self.fails_at
             if due and not self.after:
                 raise self.raised()

@@ -1,0 +1,155 @@
+"""Files of this machine that have what was fetched of those that lie elsewhere: whole ones, and parts of large ones."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from esctl.storage.bounded import most, shrink
+from esctl.storage.kept import WHOLE, Kept
+from esctl.storage.protocol import Depot
+
+if TYPE_CHECKING:
+    from esctl.log.ranges import ByteRange
+
+TEMPORARY = ".tmp-"
+_LOOKED_AFTER = 256 << 20
+"""Bytes that are fetched until the bound of the cache is looked after."""
+_GROUP, _GROUPS_AT_ONCE = 16 << 20, 4
+"""Bytes of a file that are fetched together, and how many such groups at once."""
+_AT_ONCE = 16
+"""Files that are fetched at once."""
+
+
+class Fetched:
+    """What is here of the files of a depot, in the folder `root`; the lists of it are beside."""
+
+    def __init__(self, root: Path, depot: Depot) -> None:
+        self.root, self.depot = root, depot
+        self._kept = Kept(root.parent / "kept")
+        self._left = 0  # bytes that may be fetched before the bound of the cache is looked after
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def name_of(self, path: Path) -> str:
+        """Return the name in the depot of a path, which may be a link to one in here."""
+        if not path.is_relative_to(self.root):
+            path = Path(os.readlink(path))
+        return path.relative_to(self.root).as_posix()
+
+    def fetch(self, path: Path) -> None:
+        """Have a whole file here that never changes. Raises FileNotFoundError if there is none."""
+        name = self.name_of(path)
+        if self._kept.has(name, *WHOLE) and (self.root / name).exists():
+            self._kept.touch(name)
+            return
+        temporary = self._temporary(self.root / name)
+        try:
+            self.depot.get_file(name, temporary)
+            os.replace(temporary, self.root / name)
+        finally:
+            with suppress(FileNotFoundError):
+                temporary.unlink()
+        self._kept.drop(name)
+        self._kept.add(name, *WHOLE)
+        self._bound((self.root / name).stat().st_size)
+
+    def prefetch(self, paths: Sequence[Path]) -> None:
+        """Have several files here that never change, as far as there are such."""
+        missing = [path for path in paths if not self._kept.has(self.name_of(path), *WHOLE)]
+
+        def fetch(path: Path) -> None:
+            with suppress(FileNotFoundError):
+                self.fetch(path)
+
+        with ThreadPoolExecutor(_AT_ONCE, "fetch") as pool:
+            list(pool.map(fetch, missing))
+
+    def prepare(self, path: Path, size: int) -> None:
+        """Have a file of `size` bytes here of which nothing may be there yet."""
+        here = self.root / self.name_of(path)
+        if not here.exists():
+            self._kept.drop(self.name_of(path))
+            self._fill(here, size, [])
+
+    def require(self, path: Path, size: int, ranges: Iterable[ByteRange], *, again: bool) -> ByteRange | None:
+        """Have parts of a file of `size` bytes here; return the first that is not what was written, which is not.
+
+        `again`: fetch also what is here. Raises FileNotFoundError if there is no such file.
+        """
+        name = self.name_of(path)
+        missing = [part for part in ranges if again or not self._kept.has(name, part.offset, part.offset + part.bytes)]
+        self._kept.touch(name)
+        if not missing:
+            return None
+        self._bound(sum(part.bytes for part in missing))
+        groups = _groups(missing)
+        if len(groups) == 1:
+            return self._take(name, size, missing)
+        with ThreadPoolExecutor(_GROUPS_AT_ONCE, "fetch") as pool:
+            return next(filter(None, pool.map(lambda group: self._take(name, size, group), groups)), None)
+
+    def _take(self, name: str, size: int, parts: Sequence[ByteRange]) -> ByteRange | None:
+        """Fetch parts of a file; return the first that is not what was written."""
+        odd, good = None, []
+        found = self.depot.get_ranges(name, [(part.offset, part.bytes) for part in parts])
+        for part, data in zip(parts, found, strict=True):
+            if hashlib.sha256(data).hexdigest() == part.sha256:
+                good.append((part, data))
+            else:
+                odd = odd or part
+        self._fill(self.root / name, size, good)
+        for part, _ in good:
+            self._kept.add(name, part.offset, part.offset + part.bytes)
+        return odd
+
+    def _fill(self, here: Path, size: int, parts: Sequence[tuple[ByteRange, bytes]]) -> None:
+        here.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(here, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            os.ftruncate(descriptor, size)
+            for part, data in parts:
+                os.pwrite(descriptor, data, part.offset)
+        finally:
+            os.close(descriptor)
+
+    def made(self, path: Path) -> int:
+        """Return a number that is another once a file was dropped and made again; 0 where it is not here."""
+        try:
+            return (self.root / self.name_of(path)).stat().st_ino
+        except FileNotFoundError:
+            return 0
+
+    def _bound(self, size: int) -> None:
+        """Note that so many bytes were fetched; now and then, have the mirrors of this user keep within their bound."""
+        self._left -= size
+        if self._left < 0:
+            self._left = _LOOKED_AFTER
+            shrink(self.root.parent.parent, most())
+
+    def _temporary(self, path: Path) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return path.with_name(f"{TEMPORARY}{path.name}.{secrets.token_hex(4)}")
+
+    def _drop(self, name: str) -> None:
+        self._kept.drop(name)
+        with suppress(FileNotFoundError, IsADirectoryError):
+            (self.root / name).unlink()
+
+
+def _groups(parts: Sequence[ByteRange]) -> list[list[ByteRange]]:
+    """Divide parts of a file into those that are fetched, and in memory, together."""
+    groups: list[list[ByteRange]] = [[]]
+    size = 0
+    for part in parts:
+        if groups[-1] and size + part.bytes > _GROUP:
+            groups.append([])
+            size = 0
+        groups[-1].append(part)
+        size += part.bytes
+    return groups
