@@ -17,6 +17,7 @@ _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired", "Re
 _UNKNOWN = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "InvalidClientTokenId", "XAdminUserNotFound"}
 _ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraint"}
 _NO_BUCKET = {"NoSuchBucket", "InvalidBucketName", "ContainerNotFound"}
+_DENIED = {"AccessDenied", "AllAccessDisabled", "AuthorizationPermissionMismatch", "AuthorizationFailure"}
 _NO_OBJECT = {"", "NoSuchKey", "BlobNotFound"}
 _KEYS = {
     "s3": "give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile by AWS_PROFILE",
@@ -42,11 +43,18 @@ def told(error: Exception, doing: str, url: str, name: str) -> Exception:
     if isinstance(error, EsctlError):
         return error
     if isinstance(error, (FileNotFoundError, ValueError)) and code in _NO_OBJECT:
-        return FileNotFoundError(2, "there is no such object", f"{url}/{name}")
-    denied = code in ("AccessDenied", "AuthorizationPermissionMismatch") or (status == "403" and not code)
+        if doing != "write":
+            return FileNotFoundError(2, "there is no such object", f"{url}/{name}")
+        code = "NoSuchBucket"  # what is written need not be there, but the bucket
+    denied = code in _DENIED or (status == "403" and not code and not _asks_the_machine(text))
     if denied and doing in ("write", "remove"):
         return PermissionError(13, "access is denied", f"{url}/{name}")
     return UnavailableError(*_line(text, code, status, doing, url, denied))
+
+
+def _asks_the_machine(text: str) -> bool:
+    """Return whether it was the machine that was asked for credentials: they were found nowhere else."""
+    return any(word in text for word in _METADATA)
 
 
 def _line(text: str, code: str, status: str, doing: str, url: str, denied: bool) -> tuple[str, str]:
@@ -58,7 +66,7 @@ def _line(text: str, code: str, status: str, doing: str, url: str, denied: bool)
         return f"{url}: the credentials have expired", f"renew them, or {keys}"
     if code in _UNKNOWN or status == "401":
         return f"{url}: the credentials are not accepted{f' ({code})' if code else ''}", keys
-    if any(word in text for word in _METADATA) or "MissingCredentials" in text or "missing credentials" in text.lower():
+    if _asks_the_machine(text) or "missingcredentials" in text.lower().replace(" ", ""):
         return f"{url}: no credentials were found", keys
     if denied or status == "403":
         return f"{url}: access is denied to {doing}", "the credentials must allow to list, read, write and delete there"
