@@ -99,7 +99,7 @@ def connect(url: str) -> Depot:
 
 def _s3(profile: Mapping[str, str]) -> dict[str, Any]:
     """Return the settings of S3 that obstore does not find by itself: those of a profile, and the endpoint."""
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {"disable_bulk_delete": True}  # which not every server has
     if endpoint := _endpoint(profile):
         settings["endpoint"] = endpoint
     region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or profile.get("region", "")

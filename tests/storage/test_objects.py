@@ -15,6 +15,7 @@ from esctl.storage.probe import probe
 from esctl.storage.protocol import ConflictError, Depot
 from tests.storage.contract import DepotContract
 from tests.support.s3 import ObjectServer, needs_objects
+from tests.support.s3_proxy import CarelessServer, S3Proxy
 
 obstore = pytest.importorskip("obstore")
 
@@ -204,3 +205,47 @@ def test_keys_of_a_profile_are_used(environment: ObjectServer, monkeypatch: pyte
     depot = connect(f"s3://{environment.bucket()}/store")
     depot.create("a", b"one")
     assert depot.head("a") is not None
+
+
+@pytest.fixture
+def proxy(environment: ObjectServer) -> Iterator[S3Proxy]:
+    proxy = S3Proxy(environment.address)
+    yield proxy
+    proxy.stop()
+
+
+@needs_objects
+def test_answers_that_are_lost_on_the_way_are_found_out(
+    environment: ObjectServer, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.address)
+    bucket = environment.bucket()
+    depot = connect(f"s3://{bucket}/store")
+    lost: list[tuple[str, str]] = []
+
+    def loses(request: tuple[str, str]) -> bool:
+        if request[0] == "PUT" and request not in lost:
+            lost.append(request)
+            return True
+        return False
+
+    proxy.loses = loses
+    depot.create("commits/1", b"first")
+    tag = depot.replace("manifest.json", b"one")
+    lost.clear()
+    tag = depot.replace("manifest.json", b"two", tag)
+    with pytest.raises(ConflictError):
+        depot.create("commits/1", b"second")
+    assert depot.get("commits/1", 9) == (b"first", depot.head("commits/1").tag)  # type: ignore[union-attr]
+    assert depot.get("manifest.json", 9) == (b"two", tag)
+    assert len(lost) == 2
+
+
+def test_a_server_that_ignores_conditions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = CarelessServer()
+    for name, value in {"ENDPOINT_URL": server.address, "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    with pytest.raises(InputError, match=r"of 4 writers that create one object \(If-None-Match\), 4 succeeded"):
+        probe(connect("s3://bucket/store"), "s3://it")
+    assert server.objects == {}
+    server.stop()
