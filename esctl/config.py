@@ -66,6 +66,11 @@ def find_store(given: Path | None, start: Path | None = None) -> Path | None:
     return found
 
 
+def led_to(path: Path) -> Path:
+    """Return the folder that a name stands for: a store's own name may be a link, within it nothing is followed."""
+    return path.resolve() if path.is_symlink() else path
+
+
 def find_config(given: Path | None, store: Path | None, start: Path | None = None) -> Path | None:
     """Find esctl.toml: the one given, else beside the store or above it; without a store, in the working directory.
 
@@ -126,7 +131,7 @@ def read_config(path: Path | None) -> Config:
             raise UsageError(f"{path}: [{section}] is not a table", f"write [{section}] on a line of its own")
     output, store = document.get("output", {}), document.get("store", {})
     _check_settings("output", output, OUTPUT, path)
-    _check_settings("store", store, ("snapshots",), path)
+    _check_settings("store", store, ("snapshots", "engine"), path)
     if output.get("color", "auto") not in COLORS:
         raise UsageError(f"{path}: output.color is {output['color']!r}", "it is auto, always or never")
     check_snapshots(store.get("snapshots", "auto"), f"{path}: store.snapshots")

@@ -223,6 +223,10 @@ class Answer(Struct, frozen=True):
     when there is no difference. After those `flat_sql` has the columns `beside`, which are written where they are named
     beside a field. `members` are the fields of the one flat column `state` where they are too many to be columns.
     `inner` are the members that objects of a column of JSON have anywhere, where that is known: others are a mistake.
+    `order` are the columns that the rows are sorted by, no two alike in all of them; empty: there is no such order.
+    `keyed` gives the rows with those of them that are no columns of the answer. `sums` are columns whose values are to
+    be added up where parts of an answer have such rows alike. `gather` is set where the rows are computed apart, in
+    parts: it has that done for the SQL that is about to be run, if that asks for them.
     """
 
     session: Any
@@ -237,6 +241,16 @@ class Answer(Struct, frozen=True):
     title: str = ""
     findings: Findings | None = None  # of the answers of checks
     ready: Ready | None = None
+    order: tuple[str, ...] = ()
+    keyed: str = ""
+    sums: tuple[str, ...] = ()
+    gather: Callable[[str], None] | None = None
+
+    def prepare(self, sql: str) -> str:
+        """Return SQL over the answer's rows as it is to be run, once they are at hand."""
+        if self.gather is not None:
+            self.gather(sql)
+        return sql
 
 
 class Basis(Struct, frozen=True):

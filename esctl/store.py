@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from msgspec.structs import replace
 
-from esctl.config import STORE, Config, check_snapshots, find_config, find_store, read_config
+from esctl.config import STORE, Config, check_snapshots, find_config, find_store, led_to, read_config
 from esctl.configured import check_overrides, mapping_of, projections_of
 from esctl.errors import InputError, UsageError
 from esctl.model import AsOf, Basis, MappingConfig
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from esctl.ask.scope.filters import Filters
     from esctl.ask.scope.scope import Scope
+    from esctl.cluster.engines import Engine
     from esctl.engine.duckdb import Session
     from esctl.index.envelope.detect import Detection
     from esctl.index.scan import IndexView
@@ -39,10 +40,11 @@ class OpenStore:
     def __init__(
         self, path: Path, config: Config, memory_limit: str | None = None, tz: str = "UTC", threads: int | None = None
     ) -> None:
-        self.path = _led_to(path)
+        self.path = led_to(path)
         self.config = config
         self.tz = tz
         self.basis: Basis | None = None  # that every answer must rest on
+        self.engine: Engine | None = None  # that answers questions in parts, where they can be
         self.memory_limit = memory_limit
         self._threads = threads
         self._closed = False
@@ -120,7 +122,7 @@ class OpenStore:
         check_overrides(settings, overrides or ())  # a wrong mapping is told before anything is made
         if not exists(found / "format.json") or erasable:
             rights = own_rights(0o777 & ~withheld(seen(sources), os.getegid()))
-            create_store(_led_to(found), erasable, rights=rights)
+            create_store(led_to(found), erasable, rights=rights)
         store = cls(found, settings, memory_limit, tz)
         if overrides is not None:
             store.set_overrides(overrides)
@@ -227,6 +229,7 @@ class OpenStore:
         store = self.reopened()
         store.snapshot = held(basis, self.path, self.snapshot, self.mapping)
         store.basis = basis
+        store.engine = self.engine
         return store
 
     def refresh(self) -> None:
@@ -298,6 +301,10 @@ class OpenStore:
             shelf=None if self.snapshots == "off" else self.shelf,
             records=self.snapshot, mapping=self.mapping, bound_to=self.basis,
         )  # fmt: skip
+        if self.engine is not None:
+            from esctl.cluster.question import in_parts
+
+            scope = in_parts(scope, self.engine)
         if without:
             from esctl.ask.scope.what_if import supposed
 
@@ -336,11 +343,6 @@ class OpenStore:
         from esctl.ask.scope.filters import Filters
 
         return Filters(several(actor), several(type), several(field), *self.span(from_, to))
-
-
-def _led_to(path: Path) -> Path:
-    """Return the folder that a name stands for: a store's own name may be a link, within it nothing is followed."""
-    return path.resolve() if path.is_symlink() else path
 
 
 def several(names: str | Sequence[str]) -> tuple[str, ...]:

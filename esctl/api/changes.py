@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from esctl.api.asking import ask
 from esctl.api.relation import Relation
 from esctl.ask.states.folding import folding
 from esctl.errors import UsageError
@@ -37,7 +38,7 @@ class Changes(OpenStore):
         points = self.point(a, "A"), self.point(b, "B")
         scope = folding(self.scope(entities, projection, known_at, without, projection_file))
         first, second = (Side(scope, point) for point in points)
-        return Relation(compare(first, second, summary=summary), scope, points=points)
+        return Relation(ask(self, compare, first, second, summary=summary), scope, points=points)
 
     def diff_known(
         self,
@@ -60,7 +61,7 @@ class Changes(OpenStore):
         point, until = self.given(at, "--at"), self.point(later, "B")
         scope = folding(self.scope(entities, projection, known_at, without, projection_file))
         after = replace(scope, known_at=until)
-        answer = compare(Side(scope, point), Side(after, point), summary=summary)
+        answer = ask(self, compare, Side(scope, point), Side(after, point), summary=summary)
         return Relation(answer, after, points=(point, scope.known_at))
 
     def diff_what_if(
@@ -86,7 +87,7 @@ class Changes(OpenStore):
         point = self.given(at, option)
         real = folding(self.scope(entities, projection, known_at))
         supposed = folding(self.scope(entities, projection, known_at, without, projection_file))
-        answer = compare(Side(real, point), Side(supposed, point), summary=summary)
+        answer = ask(self, compare, Side(real, point), Side(supposed, point), summary=summary)
         return Relation(answer, supposed, points=(point,))
 
     def audit(
@@ -116,7 +117,7 @@ class Changes(OpenStore):
         bound = self.bound(at, before)
         filters = self.filters(actor, type, field, from_, to)
         scope = folding(self.scope(entities, projection, known_at))
-        answer = with_own_times(scope, audit(scope, bound, filters, with_data=with_data))
+        answer = with_own_times(scope, ask(self, audit, scope, bound, filters, with_data=with_data))
         return Relation(answer, scope, bound, (filters.start, filters.end))
 
     def blame(
@@ -139,7 +140,8 @@ class Changes(OpenStore):
 
         bound = self.bound(at, before)
         scope = folding(self.scope(entities, projection, known_at))
-        return Relation(with_own_times(scope, blame(scope, bound, several(field), every=all)), scope, bound)
+        answer = ask(self, blame, scope, bound, several(field), every=all)
+        return Relation(with_own_times(scope, answer), scope, bound)
 
     def revert(
         self, *entities: str, to: str = "", known_at: str = "", projection: str = "", as_events: str = ""

@@ -61,7 +61,8 @@ class Relation(Struct, frozen=True):
         from esctl.engine.duckdb import explained, single_row
 
         with explained():
-            found = single_row(self.answer.session.connection, f"SELECT count(*) FROM ({self.answer.sql})")
+            counted = self.answer.prepare(f"SELECT count(*) FROM ({self.answer.sql})")
+            found = single_row(self.answer.session.connection, counted)
         return int(found[0]) if found else 0
 
     def __bool__(self) -> bool:
@@ -148,7 +149,8 @@ class Relation(Struct, frozen=True):
         from esctl.engine.duckdb import explained, single_row
 
         with explained():
-            return single_row(self.answer.session.connection, f"SELECT 1 FROM ({self.answer.sql}) LIMIT 1") is not None
+            any_row = self.answer.prepare(f"SELECT 1 FROM ({self.answer.sql}) LIMIT 1")
+            return single_row(self.answer.session.connection, any_row) is not None
 
     def cancel(self) -> None:
         """Cancel this answer's running query from another thread; the waiting thread gets an error."""

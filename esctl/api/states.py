@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec.structs import replace
 
+from esctl.api.asking import ask
 from esctl.api.relation import Relation
 from esctl.ask.states.folding import folding
 from esctl.errors import UsageError
@@ -118,7 +119,7 @@ class States(OpenStore):
 
         bound = self.bound(at, before)
         scope = folding(self.scope(entities, projection, known_at, without, projection_file))
-        answer = with_own_times(scope, replay(scope, bound, where, deleted=deleted))
+        answer = with_own_times(scope, ask(self, replay, scope, bound, where, deleted=deleted))
         line = unseen_note(scope, bound)
         return Relation(replace(answer, notes=(*answer.notes, line)) if line else answer, scope, bound)
 
@@ -150,7 +151,7 @@ class States(OpenStore):
         bounds = self.span(from_, to)
         scope = folding(self.scope(entities, projection, known_at, without, projection_file))
         moments = Moments(predicate, which, *bounds, each_event, with_state)
-        return MomentsRelation(when(scope, moments), scope, points=bounds, moments=moments)
+        return MomentsRelation(ask(self, when, scope, moments), scope, points=bounds, moments=moments)
 
     def series(
         self,

@@ -30,6 +30,14 @@ ProjectionName = Annotated[
         autocompletion=complete_projection,
     ),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="ENGINE",
+        help="Answer in parts, side by side: local:N in N processes of this machine; off. [env: ESCTL_ENGINE]",
+    ),
+]
 Without = Annotated[
     list[str] | None,
     typer.Option(

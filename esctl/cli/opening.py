@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from esctl.cli import diagnostics
@@ -9,6 +10,7 @@ from esctl.cli.options import Shared
 
 if TYPE_CHECKING:
     from esctl.api import Relation, Store
+    from esctl.cluster.engines import Engine
     from esctl.model import Answer, Basis
 
 
@@ -16,8 +18,11 @@ _held: list[Store] = []
 """The store of the command: to take DuckDB apart, before the process ends anyway, takes as long as a small answer."""
 
 
-def open_store(shared: Shared) -> Store:
-    """Open the store and its configuration, on the basis of `--basis-from` where it is given."""
+def open_store(shared: Shared, engine: str | None = None) -> Store:
+    """Open the store and its configuration, on the basis of `--basis-from` where it is given.
+
+    `engine`: the option of a command that can answer in parts, None for other commands.
+    """
     from esctl.api import Store
 
     store = Store.open(shared.store, shared.config, memory_limit=shared.memory_limit, tz=zone(shared))
@@ -25,6 +30,7 @@ def open_store(shared: Shared) -> Store:
     tell_passed_over(shared, store)
     # A time that is typed is meant in the zone that times are shown in.
     store.tz = shared.tz or output_settings(store).get("tz") or "UTC"
+    store.engine = None if engine is None else _engine(shared, store, engine)
     if shared.basis_from is None:
         return store
     from esctl.ask.scope.basis import read_basis, zones_note
@@ -33,6 +39,18 @@ def open_store(shared: Shared) -> Store:
     if line := zones_note(basis, store.snapshot):
         diagnostics.note(line, shared.quiet)
     return store.on_basis(basis)
+
+
+def _engine(shared: Shared, store: Store, given: str) -> Engine | None:
+    """Return the engine that an option, else a variable, else esctl.toml names."""
+    configured = store.config.store.get("engine", "")
+    origins = ("--engine", "ESCTL_ENGINE", f"{store.config.name}: store.engine")
+    for text, origin in zip((given, os.environ.get("ESCTL_ENGINE"), configured), origins, strict=True):
+        if text:
+            from esctl.cluster.engines import engine_of
+
+            return engine_of(text, shared.memory_limit, origin)
+    return None
 
 
 def closed_store(shared: Shared) -> Store:

@@ -38,7 +38,8 @@ def settings(shared: Shared) -> list[Setting]:
     listed = [_setting(name, default, shared, config) for name, default in DEFAULTS.items()]
     return [
         *listed,
-        _snapshots(config),
+        _of_store("snapshots", "auto", config),
+        _of_store("engine", "off", config),
         *_found(store, path, passed_over(shared.config, store)),
         *_mapping(store, config),
         *_apart(store, config),
@@ -69,12 +70,12 @@ def _setting(name: str, default: str, shared: Shared, config: Config) -> Setting
     return Setting(name, default, "default")
 
 
-def _snapshots(config: Config) -> Setting:
-    given = os.environ.get("ESCTL_SNAPSHOTS")
-    if given:
-        return Setting("snapshots", given, "ESCTL_SNAPSHOTS")
-    configured = config.store.get("snapshots")
-    return Setting("snapshots", configured or "auto", config.name if configured else "default")
+def _of_store(name: str, default: str, config: Config) -> Setting:
+    variable = f"ESCTL_{name.upper()}"
+    if given := os.environ.get(variable):
+        return Setting(name, given, variable)
+    configured = config.store.get(name)
+    return Setting(name, configured or default, config.name if configured else "default")
 
 
 def _found(store: Path | None, config: Path | None, other: Path | None) -> Iterator[Setting]:

@@ -99,6 +99,11 @@ _CONFIG = {
 }
 
 
+def duckdb_version() -> str:
+    """Return the version of DuckDB."""
+    return str(_compiled().__version__)
+
+
 class _Opening(Thread):
     """Opens a connection; there is none if that fails."""
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import reduce
+from typing import TypeVar
 
 from msgspec import Struct
 
+from esctl.engine.quoting import literal
 from esctl.index.files.manifest import IndexFile, RowGroup
+
+T = TypeVar("T", int, str)
 
 
 class Reach(Struct, frozen=True):
@@ -18,6 +22,8 @@ class Reach(Struct, frozen=True):
     max_time: int | None = None
     max_position: int | None = None
     min_position: int | None = None
+    min_entity: str | None = None
+    max_entity: str | None = None
 
     def may_lie_in(self, file: IndexFile) -> bool:
         """Return whether a file may have such an event."""
@@ -33,6 +39,8 @@ class Reach(Struct, frozen=True):
 
     def may_lie_in_group(self, group: RowGroup) -> bool:
         """Return whether a row group may have such an event."""
+        if not group.may_reach(self.min_entity, self.max_entity):
+            return False
         return self.entities is None or group.may_hold(self.entities)
 
     def intersection(self, other: Reach) -> Reach:
@@ -41,6 +49,8 @@ class Reach(Struct, frozen=True):
         return Reach(
             # The fewer names, not those in both: DuckDB leaves out what one list of names does, and no more.
             entities=min(found, key=len, default=None),
+            min_entity=_known(max, self.min_entity, other.min_entity),
+            max_entity=_known(min, self.max_entity, other.max_entity),
             min_time=_known(max, self.min_time, other.min_time),
             max_time=_known(min, self.max_time, other.max_time),
             min_position=_known(max, self.min_position, other.min_position),
@@ -54,6 +64,8 @@ class Reach(Struct, frozen=True):
             entities = tuple(sorted({*self.entities, *other.entities}))
         return Reach(
             entities=entities,
+            min_entity=_in_both(min, self.min_entity, other.min_entity),
+            max_entity=_in_both(max, self.max_entity, other.max_entity),
             min_time=_in_both(min, self.min_time, other.min_time),
             max_time=_in_both(max, self.max_time, other.max_time),
             min_position=_in_both(min, self.min_position, other.min_position),
@@ -61,11 +73,11 @@ class Reach(Struct, frozen=True):
         )
 
 
-def _known(choose: Callable[[int, int], int], one: int | None, other: int | None) -> int | None:
+def _known(choose: Callable[[T, T], T], one: T | None, other: T | None) -> T | None:
     return other if one is None else one if other is None else choose(one, other)
 
 
-def _in_both(choose: Callable[[int, int], int], one: int | None, other: int | None) -> int | None:
+def _in_both(choose: Callable[[T, T], T], one: T | None, other: T | None) -> T | None:
     return None if one is None or other is None else choose(one, other)
 
 
@@ -87,6 +99,14 @@ class Predicate(Struct, frozen=True):
 
 ALWAYS = Predicate("true")
 NEVER = Predicate("false")
+
+
+def between(low: str | None, high: str | None) -> Predicate:
+    """Write the condition that an entity's name is not before `low`, and is before `high`; None: no limit."""
+    tests = [] if low is None else [Predicate(f"entity >= {literal(low)}", Reach(min_entity=low))]
+    tests += [] if high is None else [Predicate(f"entity < {literal(high)}", Reach(max_entity=high))]
+    return all_of(tests)
+
 
 Test = Predicate | str
 """A condition; one that is only SQL is taken to reach anywhere and never to fail."""

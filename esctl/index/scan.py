@@ -15,7 +15,7 @@ from esctl.index.envelope.envelope_sql import ALIASES_TYPE, sortable_text
 from esctl.index.files.layouts import Layout, layouts
 from esctl.index.files.manifest import IndexFile, Manifest, PayloadPath
 from esctl.index.files.payload_columns import PayloadColumn, json_of, json_type_of, null_mark, text_of
-from esctl.index.pruning import Predicate, Reach, Test, predicate
+from esctl.index.pruning import ALWAYS, Predicate, Reach, Test, predicate
 from esctl.index.reads import Form as Form
 from esctl.index.reads import Read as Read
 from esctl.index.reads import read_json as read_json
@@ -58,6 +58,7 @@ class IndexView(Struct, frozen=True):
     unread: frozenset[str] = frozenset()  # files that a question needs no row of
     checked: Checked = field(default_factory=Checked)
     edits: Edits | None = None
+    within: Predicate = ALWAYS  # the rows that there are, for a question that is asked of a part of the entities
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -151,6 +152,10 @@ class IndexView(Struct, frozen=True):
         """Return the SQL of the fold key without the role: equal for the rows of one event."""
         return self._key("(position * 256)::HUGEINT")
 
+    def key_parts(self, key: str) -> dict[str, str]:
+        """Return the SQL of the values that a column of fold keys is sorted by, one after the other, by name."""
+        return {"key_s": f"{key}.s", "key_n": f"{key}.n"} if self.has_struct_keys else {"key_n": key}
+
     def _key(self, place: str) -> str:
         tied = place.replace("position", "coalesce(tie, position)") if self.has_ties else place
         by_time = f"epoch_us(time)::HUGEINT * {KEY_SHIFT} + {tied}"
@@ -182,7 +187,7 @@ class IndexView(Struct, frozen=True):
         """
         names = list(columns)
         aliases = dict(reads or {})
-        tests = [predicate(test) for test in where]
+        tests = [predicate(test) for test in where] + ([] if self.within == ALWAYS else [self.within])
         files = self._reached([test.reach for test in tests])
         selects = [self._select(layout, names, aliases, tests, extra) for layout in layouts(files)]
         if self.edits is not None and files and not self.unread:

@@ -32,6 +32,7 @@ def to_arrow(answer: Answer) -> pa.Table:
     import pyarrow as pa
 
     selection = select_columns(answer, Target("arrow"))
+    answer.prepare(selection.sql)
     with record_batches(selection, answer.session.connection, None) as (schema, batches):
         return pa.Table.from_batches(list(batches), schema)
 
@@ -51,6 +52,7 @@ def to_texts(
     `rfc3339`: times as JSON has them.
     """
     selection = select_columns(answer, Target("csv"))
+    answer.prepare(selection.sql)
     zone = zone_called(tz)
     texts = [text_sql(expr, column, zone, rfc3339=rfc3339) for expr, column in selection.cells]
     with pieces(answer.session.connection, selection.select(texts, limit)) as found:

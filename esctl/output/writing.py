@@ -23,10 +23,12 @@ def write(answer: Answer, target: Target) -> Written:
     connection = answer.session.connection
     form = format_named(target.format)
     if form.takes_findings:
+        answer.prepare(answer.sql)
         with open_sink(target.destination) as sink:
             reported: Written = form.load()(answer, connection, target, sink)
             return reported
     selection = select_columns(answer, target)
+    answer.prepare(selection.sql)
     zone = zone_called(target.tz)
     if answer.ready is not None:
         from esctl.output.ready import is_as_made, write_ready

@@ -28,6 +28,10 @@ class Expression:
         if self._plain is None and self._constant is None:
             self._tree = parse(text, where)
 
+    def __reduce__(self) -> tuple[type[Expression], tuple[str, str]]:
+        """Pickle what was written, not how it was parsed."""
+        return Expression, (self.text, self.where)
+
     @property
     def tree(self) -> exp.Expr:
         """Return the parsed tree."""

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from esctl.engine.quoting import may_fail
-from esctl.index.pruning import ALWAYS, ANYWHERE, NEVER, Predicate, Reach, all_of, any_of, negated
+from esctl.index.files.manifest import RowGroup
+from esctl.index.pruning import ALWAYS, ANYWHERE, NEVER, Predicate, Reach, all_of, any_of, between, negated
+from esctl.log.ranges import ByteRange
 
 EARLY = Predicate("time <= 5", Reach(max_time=5), outside=Reach(min_time=5))
 EARLIER = Predicate("time <= 3", Reach(max_time=3), outside=Reach(min_time=3))
@@ -75,15 +77,42 @@ def test_only_a_call_may_fail() -> None:
     ],
 )
 def test_bounds_lie_in_a_file_or_do_not(reach: Reach, lies: bool) -> None:
-    group: Any = SimpleNamespace(may_hold=lambda names: True)
+    group = RowGroup(ByteRange(0, 1, ""), None, None)
     file: Any = SimpleNamespace(first=3, last=8, min_time=10, max_time=20, groups=[group])
     assert reach.may_lie_in(file) is lies
 
 
 def test_names_lie_in_a_group_or_do_not() -> None:
-    group: Any = SimpleNamespace(may_hold=lambda names: "b" in names)
+    group = RowGroup(ByteRange(0, 1, ""), "b", "b")
     assert Reach(entities=("a", "b")).may_lie_in_group(group)
     assert not Reach(entities=("a",)).may_lie_in_group(group)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "lies"),
+    [
+        (None, None, True),
+        ("b", None, True),
+        ("d", None, True),
+        ("da", None, False),
+        (None, "b", True),
+        (None, "az", False),
+        ("a", "z", True),
+        ("c", "c", True),
+    ],
+)
+def test_a_range_of_names_lies_in_a_group_or_does_not(low: str | None, high: str | None, lies: bool) -> None:
+    assert between(low, high).reach.may_lie_in_group(RowGroup(ByteRange(0, 1, ""), "b", "d")) is lies
+    assert between(low, high).reach.may_lie_in_group(RowGroup(ByteRange(0, 1, ""), None, None))
+
+
+def test_ranges_of_names_hold_together() -> None:
+    wide, narrow = between("a", "m").reach, between("c", "z").reach
+    assert wide.intersection(narrow) == Reach(min_entity="c", max_entity="m")
+    assert wide.union(narrow) == Reach(min_entity="a", max_entity="z")
+    assert between("a", None).reach.union(narrow) == Reach(min_entity="a")
+    assert between(None, None) == ALWAYS
+    assert between("o'b", "\x00").sql == "((entity >= 'o''b') AND (entity < ('' || chr(0) || '')))"
 
 
 def test_the_fewer_names_and_the_nearer_bounds_hold_together() -> None:

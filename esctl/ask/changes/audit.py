@@ -57,7 +57,12 @@ def audit(scope: Scope, at: AsOf | None = None, filters: Filters | None = None, 
     names = ", ".join(column.name for column in columns)
     sql = f"SELECT {names} FROM ({rows_sql}) ORDER BY key, kind, entity"
     notes = (*unmatched, *projection_notes(scope))
-    return Answer(scope.session, sql, columns, notes=notes, title="trail", inner=inner)
+    keys = scope.view.key_parts("key")
+    keyed = f"SELECT {names}, {', '.join(f'{part} AS {name}' for name, part in keys.items())} FROM ({rows_sql})"
+    order = (*keys, "kind", "entity")
+    return Answer(
+        scope.session, sql, columns, notes=notes, title="trail", inner=inner, order=order, keyed=keyed
+    )  # fmt: skip
 
 
 def _shown(scope: Scope, filters: Filters) -> list[str]:

@@ -8,16 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.ask.scope.fold_order import check_order
-from esctl.ask.scope.scope import (
-    Claim,
-    Scope,
-    check_entities,
-    claims,
-    counted,
-    event_rows,
-    plan_for,
-    projection_notes,
-)
+from esctl.ask.scope.plans import plan_for
+from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, counted, event_rows, projection_notes
 from esctl.ask.states.trail import check_touched
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.blame import blame_sql, contributions_sql
@@ -63,7 +55,8 @@ def blame(scope: Scope, at: AsOf | None = None, fields: Sequence[str] = (), *, e
         {", ".join(f"e.{name}" for name in _EVENT)}
         FROM ({rows}) b JOIN ({events}) e ON e.kind = b.kind AND e.entity = b.entity AND e.key = b.key
         ORDER BY b.kind, b.entity, b.field, b.made"""
-    return Answer(scope.session, sql, COLUMNS, notes=projection_notes(scope), title="blame")
+    order = ("kind", "entity", "field", "contributions")
+    return Answer(scope.session, sql, COLUMNS, notes=projection_notes(scope), title="blame", order=order)
 
 
 class _Blamed(Struct, frozen=True):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.ask.scope.bounds import bound, entity_conditions, known_conditions
+from esctl.ask.scope.bounds import entity_conditions
 from esctl.ask.scope.fold_order import check_order
+from esctl.ask.scope.plans import plan_for
 from esctl.ask.scope.scope import (
     Claim,
     Scope,
@@ -15,7 +16,8 @@ from esctl.ask.scope.scope import (
     counted,
     event_rows,
     hold_checks,
-    plan_for,
+    known_limits,
+    limit,
     projection_notes,
 )
 from esctl.ask.states.replay import states
@@ -41,6 +43,7 @@ COLUMNS = (
     Column("after", "json"),
     Column("positions", "json"),
 )
+ORDER = ("kind", "entity", "field")
 SUMMARY_COLUMNS = (
     Column("kind", "text"),
     Column("change", "text"),
@@ -86,14 +89,16 @@ def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
     if summary:
         sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
             GROUP BY ALL ORDER BY kind, change"""
-        return Answer(scope.session, sql, SUMMARY_COLUMNS, title="differences")
+        order, sums = ("kind", "change"), ("entities", "fields")
+        return Answer(scope.session, sql, SUMMARY_COLUMNS, title="differences", order=order, sums=sums)
     listed = "'[' || array_to_string(positions, ',') || ']' AS positions"
     return Answer(
         scope.session,
-        f"SELECT * EXCLUDE (resets) REPLACE ({listed}) FROM ({rows}) ORDER BY kind, entity, field",
+        f"SELECT * EXCLUDE (resets) REPLACE ({listed}) FROM ({rows}) ORDER BY {', '.join(ORDER)}",
         COLUMNS,
         notes=projection_notes(scope),
         title="differences",
+        order=ORDER,
     )
 
 
@@ -129,7 +134,7 @@ def _folded(before: Side, after: Side, claim: Claim, narrowed: Claim, events: st
     bounds = (before.at, after.at) if bounded else (None, None)
     sides = [f"{test} AS {name}" for test, name in zip(inside, SIDES.values(), strict=True)]
     # To find the entities first takes longer than to fold all, unless they are few; but no other one may fail.
-    few = plan.may_fail or _are_few(shared, events)
+    few = plan.may_fail or shared.lookups.once(lambda: _are_few(shared, events))
     condition = narrowed.condition if few else claim.condition
     rows = event_rows(shared, plan.reads, [condition], bounds[0], also=bounds[1], more=sides)
     hold_checks(shared, plan, rows)
@@ -164,11 +169,11 @@ def _member(field: str, before: str, after: str, positions: str, resets: str) ->
 
 def _inside(side: Side) -> str | None:
     """Write whether a row is in a side; None where that takes more than the row."""
-    limit = bound(side.scope.connection, side.scope.view, side.at)
-    if limit.first_versions is not None:
+    bound = limit(side.scope, side.at)
+    if bound.first_versions is not None:
         return None
     # An event without a sequence is in no bound by sequence.
-    return f"coalesce({all_of([limit.condition, *_known(side.scope)]).sql}, false)"
+    return f"coalesce({all_of([bound.condition, *_known(side.scope)]).sql}, false)"
 
 
 def _shared(one: Scope, other: Scope) -> Scope:
@@ -237,8 +242,7 @@ def apart_conditions(before: Side, after: Side) -> list[str]:
 
 
 def _known(scope: Scope) -> list[Test]:
-    known = known_conditions(scope.connection, scope.view, scope.known_at)
-    return [*known, *(skipped.condition for skipped in scope.without)]
+    return [*known_limits(scope), *(skipped.condition for skipped in scope.without)]
 
 
 def _touched(before: Side, after: Side, claim: Claim, narrowed: Claim, apart: list[str]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from esctl.ask.changes.diff import Side, apart_conditions, differences
 from esctl.ask.scope.fold_order import check_order
-from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, counted, plan_for, projection_notes
+from esctl.ask.scope.plans import plan_for
+from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, counted, projection_notes
 from esctl.engine.exact_text import json_string_sql, unmark_json_sql
 from esctl.engine.quoting import literal
 from esctl.model import Answer, AsOf, Column

@@ -68,6 +68,7 @@ def when(scope: Scope, wanted: Moments) -> Answer:
         direction = " DESC" if wanted.which == "last" else ""
         rows = f"{rows} QUALIFY row_number() OVER ({_ORDER}{direction}) = 1"
     names = ", ".join(f'"{column.name}"' for column in columns)
+    keys = scope.view.key_parts("key")
     return Answer(
         scope.session,
         f"SELECT {names} FROM ({rows}) ORDER BY kind, entity, key",
@@ -76,6 +77,8 @@ def when(scope: Scope, wanted: Moments) -> Answer:
         title="moments",
         findings=_findings(wanted.predicate),
         inner=inner,
+        order=("kind", "entity", *keys),
+        keyed=f"SELECT {names}, {', '.join(f'{part} AS {name}' for name, part in keys.items())} FROM ({rows})",
     )
 
 
@@ -92,7 +95,7 @@ def held(scope: Scope, wanted: Moments) -> Answer:
 def count(answer: Answer) -> Answer:
     """Return how many entities and intervals an answer of `when` has."""
     sql = f"SELECT count(DISTINCT (kind, entity)) AS entities, count(*) AS intervals FROM ({answer.sql})"
-    return replace(answer, sql=sql, columns=COUNT_COLUMNS, findings=None)
+    return replace(answer, sql=sql, columns=COUNT_COLUMNS, findings=None, order=(), keyed="")
 
 
 def _histories(scope: Scope, wanted: Moments) -> list[States]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec import Struct
 
-from esctl.ask.scope.bounds import bound, matches
+from esctl.ask.scope.bounds import matches
 from esctl.ask.scope.named_values import check_named
-from esctl.ask.scope.scope import Scope
+from esctl.ask.scope.scope import Scope, limit
 from esctl.errors import UsageError
 from esctl.index.pruning import Test, negated
 from esctl.model import AsOf
@@ -34,7 +35,7 @@ def filter_conditions(scope: Scope, filters: Filters) -> list[Test]:
                 "give a time, @POSITION, seq:N or id:EVENT",
             )
         if point is not None:
-            condition = bound(scope.connection, scope.view, point).condition
+            condition = limit(scope, point).condition
             tests.append(negated(condition) if later else condition)
     return [test for test in tests if test]
 
@@ -44,7 +45,11 @@ def check_filters(scope: Scope, filters: Filters) -> tuple[str, ...]:
 
     Raises NotFoundError for a name that no record has.
     """
-    return check_named(scope, "actor", filters.actors) + check_named(scope, "type", filters.types)
+    notes: tuple[str, ...] = ()
+    for column, names in (("actor", filters.actors), ("type", filters.types)):
+        if names:
+            notes += scope.lookups.once(partial(check_named, scope, column, names))
+    return notes
 
 
 def one_of(column: str, names: Sequence[str]) -> str:

@@ -12,6 +12,10 @@ from esctl.model import Stanza
 
 def check_order(scope: Scope) -> None:
     """Make sure that each entity has one fold order. Raises UsageError naming `order =` otherwise."""
+    scope.lookups.once(lambda: _check_order(scope))
+
+
+def _check_order(scope: Scope) -> None:
     if any(file.unsequenced for file in scope.view.manifest.files):
         _check_sequences(scope)
     if len(scope.view.orderings) < 2:

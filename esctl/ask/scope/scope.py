@@ -3,32 +3,27 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence, Set
-from functools import cache
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from esctl.ask.scope.bounds import bound, entity_conditions, is_glob, known_conditions
+from esctl.ask.scope.bounds import Bound, bound, entity_conditions, is_glob, known_conditions
+from esctl.ask.scope.lookups import DIRECT, Lookups
 from esctl.ask.scope.named_values import nearest, nothing_named
 from esctl.engine.duckdb import Session, explained, single_row
-from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal
 from esctl.errors import NotFoundError, UsageError, did_you_mean
 from esctl.index.envelope.paths import format_path
-from esctl.index.files.manifest import PayloadPath
-from esctl.index.pruning import ALWAYS, Test, any_of
-from esctl.index.scan import FOLDABLE, IndexView, Read
+from esctl.index.pruning import ALWAYS, Predicate, Test, any_of
+from esctl.index.scan import FOLDABLE, IndexView
 from esctl.model import AsOf, Basis, MappingConfig
-from esctl.projection.expressions import Expression
-from esctl.projection.fold import MOST_FIELDS, Keys, Plan, guard_sql, plan
-from esctl.projection.reads import Measured, Reads, measure, nested_types
+from esctl.projection.fold import Plan
+from esctl.projection.reads import Reads
 from esctl.projection.row_changes.rules import default_projection, of_view
-from esctl.projection.spec import MOST_NAMES, Projection, Rule, family, with_names, with_tombstones
+from esctl.projection.spec import Projection
 from esctl.projection.sql import EventRows, cells_sql
-from esctl.projection.values import placed, to_text
 
 if TYPE_CHECKING:
     import duckdb
@@ -61,6 +56,7 @@ class Scope(Struct, frozen=True):
     records: StoreState | None = None  # the evidence, for what is asked of records as they came
     mapping: MappingConfig | None = None  # that the records are read under
     bound_to: Basis | None = None  # that the answer must rest on
+    lookups: Lookups = DIRECT  # of what compiling a question needs to know
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -80,10 +76,20 @@ def counted(scope: Scope) -> list[Test]:
 
     Valid, no duplicates, of the scope's entities, known by its `known_at`, not supposed away.
     """
-    known = known_conditions(scope.connection, scope.view, scope.known_at)
+    known = known_limits(scope)
     supposed = [skipped.condition for skipped in scope.without]
     tests: list[Test] = [FOLDABLE, entity_conditions(scope.entities), *known, *supposed]
     return [test for test in tests if test != ALWAYS]
+
+
+def limit(scope: Scope, at: AsOf | None) -> Bound:
+    """Return the bound at a point. Raises as `bounds.bound` does."""
+    return scope.lookups.once(lambda: bound(scope.connection, scope.view, at))
+
+
+def known_limits(scope: Scope) -> tuple[Predicate, ...]:
+    """Return the conditions on what the log held when the scope's `known_at` was. Raises as `known_conditions` does."""
+    return scope.lookups.once(lambda: known_conditions(scope.connection, scope.view, scope.known_at))
 
 
 def claims(scope: Scope) -> list[Claim]:
@@ -99,7 +105,7 @@ def claims(scope: Scope) -> list[Claim]:
         if projection.claims_all:
             break
         taken.append(own)
-    return _inhabited(scope, shared) if len(shared) > 1 else shared
+    return scope.lookups.once(lambda: _inhabited(scope, shared)) if len(shared) > 1 else shared
 
 
 def claim_of(projection: Projection) -> Claim:
@@ -132,6 +138,10 @@ def projection_notes(scope: Scope) -> tuple[str, ...]:
 
 def unheard_notes(scope: Scope) -> tuple[str, ...]:
     """Return notes on what is asked for in vain: payload fields of rules that no event has had yet, and entities."""
+    return scope.lookups.once(lambda: _unheard_notes(scope))
+
+
+def _unheard_notes(scope: Scope) -> tuple[str, ...]:
     fields = scope.view.fields
     asked = find_projection(scope.projections, scope.projection) if scope.projection else None
     notes = [*nothing_named(scope, scope.projection, _claimed(asked) if asked else "")]
@@ -176,8 +186,11 @@ def _claimed(projection: Projection) -> str:
 def check_entities(scope: Scope) -> None:
     """Check that every entity named (not by a glob) exists. Raises NotFoundError with the nearest names."""
     names = [name for name in scope.entities if not is_glob(name)]
-    if not names:
-        return
+    if names:
+        scope.lookups.once(lambda: _check_names(scope, names))
+
+
+def _check_names(scope: Scope, names: list[str]) -> None:
     missing = names
     for view in scope.view.split():
         missing = _missing(scope, view, missing)
@@ -194,108 +207,6 @@ def _missing(scope: Scope, view: IndexView, names: list[str]) -> list[str]:
     return [name for name in names if name not in found]
 
 
-def payload_keys(scope: Scope) -> Callable[[PayloadPath], Sequence[str]]:
-    """Return a function that lists the keys objects at a payload path have had, most frequent first."""
-
-    def keys(path: PayloadPath) -> Sequence[str]:
-        rows = scope.view.relation([], {"j": Read(path, "json")})
-        listed = f"SELECT unnest(json_keys(j)) AS k FROM ({rows}) WHERE json_type(j) = 'OBJECT'"
-        sql = f"SELECT {unmark_text_sql('k')} FROM ({listed}) GROUP BY k ORDER BY count(*) DESC, k"
-        with explained():
-            return [name for (name,) in scope.connection.execute(sql).fetchall()]
-
-    return keys
-
-
-def plan_for(
-    scope: Scope,
-    projection: Projection,
-    *,
-    calculating: bool = False,
-    only: Set[str] | None = None,
-    before: Measured | None = None,
-    stepped: bool = False,
-) -> Plan:
-    """Compile a projection against the scope's index.
-
-    `calculating`: something else will reckon with its fields, with those `only` where that is told. `before`: what
-    need not be measured again. `stepped`: as in `plan`.
-    """
-    projection = completed(scope, projection)
-    keys = cache(payload_keys(scope))
-    paths = measured_paths(scope.view, projection, calculating, only)
-    paths += _member_paths(scope.view, projection, keys, only) if calculating else []
-    shapes = measure(scope.connection, scope.view, paths, counted(scope), before)
-    reads = Reads(scope.view, shapes, lenient=True)
-    if calculating:
-        reads.nested_types.update(nested_types(scope.connection, scope.view, paths, counted(scope)))
-    return plan(projection, reads, keys, stepped=stepped)
-
-
-def completed(scope: Scope, projection: Projection) -> Projection:
-    """Return a projection with what its rules say only of logs that have tombstones, where this one may."""
-    if any(stanza.tombstone for stanza in scope.view.manifest.stanzas):
-        projection = with_tombstones(projection)
-    is_named = any(operation.named is not None for rule in projection.rules for operation in rule.operations)
-    return with_names(projection, lambda rule, named: _names_told(scope, rule, named)) if is_named else projection
-
-
-def _names_told(scope: Scope, rule: Rule, named: Expression) -> list[str]:
-    """List the names that events tell by an expression where a rule is for them; of all entities, if not a few."""
-    few = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
-    reads = Reads(scope.view, {}, lenient=True)
-    with placed(named.where):
-        name = to_text(named.compile(reads.resolve)).sql
-    # Whether its condition holds may hang on numbers that are not measured here: it settles which events, not names.
-    guard = guard_sql(replace(rule, when=None), reads)
-    rows = scope.view.relation(reads.columns, reads.by_alias(), counted(scope) if few else [FOLDABLE])
-    told = f"SELECT DISTINCT {name} AS name FROM ({rows}) WHERE {guard} AND {name} IS NOT NULL LIMIT {MOST_NAMES + 1}"
-    with explained():
-        return sorted(name for (name,) in scope.connection.execute(told).fetchall())
-
-
-def _member_paths(view: IndexView, projection: Projection, keys: Keys, only: Set[str] | None) -> list[PayloadPath]:
-    """List the payload paths of the members of whole objects that are merged or replace a state."""
-    found: list[PayloadPath] = []
-    for operation in (operation for rule in projection.rules for operation in rule.operations):
-        path = operation.value.path if operation.value is not None and not operation.field else None
-        if path is not None and path[0] == "data":
-            inner = tuple(path[1:])
-            names = view.fields if not inner else keys(inner)
-            few = [name for name in names if only is None or name in only]
-            found += [(*inner, name) for name in few] if len(names) <= MOST_FIELDS else []
-    return found
-
-
-def measured_paths(
-    view: IndexView, projection: Projection, calculating: bool = False, only: Set[str] | None = None
-) -> list[PayloadPath]:
-    """List the payload paths whose digits matter: all but those that are only carried and may be no numbers.
-
-    The arguments are those of `plan_for`.
-    """
-
-    def is_reckoned(field: str) -> bool:
-        return field in reckoned or (calculating and (only is None or field in only))
-
-    operations = [operation for rule in projection.rules for operation in rule.operations]
-    reckoned = {operation.field for operation in operations if family(operation.name) not in ("", "list")}
-    reckoned.update(field for field, _ in projection.types)
-    paths = [path for rule in projection.rules if rule.when for path in rule.when.paths()]
-    for operation in operations:
-        if operation.value is None or (operation.field == "" and operation.value.path is not None):
-            continue
-        carried = operation.value.carried()
-        paths += [
-            path
-            for path in operation.value.paths()
-            if path not in carried
-            or any(is_reckoned(operation.field or member) for member in carried[path])
-            or view.static_type(tuple(path[1:])) == "NUMBER"
-        ]
-    return [tuple(path[1:]) for path in paths if path[0] == "data" and len(path) > 1]
-
-
 def event_rows(
     scope: Scope,
     reads: Reads,
@@ -309,11 +220,11 @@ def event_rows(
 
     `also`: those within this bound too, in it or in `at`. `more` is more SQL for the select list, over stored columns.
     """
-    limits = [bound(scope.connection, scope.view, point) for point in (at, also) if point is not None]
+    limits = [limit(scope, point) for point in (at, also) if point is not None]
     where = [*counted(scope), *conditions]
-    tests = [limit.condition for limit in limits]
+    tests = [each.condition for each in limits]
     extra = [f"{scope.view.key()} AS key", f"{scope.view.event_key()} AS event_key", *more]
-    versions = any(limit.first_versions is not None for limit in limits)
+    versions = any(each.first_versions is not None for each in limits)
     if versions:
         # A version counts events before any other bound is looked at, and the other bounds are on columns as stored.
         extra += [f"({test.sql}) AS within{i}" for i, test in enumerate(tests)]
@@ -324,8 +235,8 @@ def event_rows(
     if versions:
         rank = "dense_rank() OVER (PARTITION BY kind, entity ORDER BY event_key)"
         within = [
-            f"within{i}" if limit.first_versions is None else f"(within{i} AND {rank} <= {limit.first_versions})"
-            for i, limit in enumerate(limits)
+            f"within{i}" if each.first_versions is None else f"(within{i} AND {rank} <= {each.first_versions})"
+            for i, each in enumerate(limits)
         ]
         sql = f"SELECT * FROM ({sql}) QUALIFY {' OR '.join(within)}"
     named = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
@@ -339,6 +250,10 @@ def hold_checks(scope: Scope, plan: Plan, rows: EventRows) -> None:
     So it is where payloads are merged and none is an object. Raises UsageError, naming the event.
     """
     if plan.checks and not plan.fields:
-        counts = ", ".join(f"count(check{i})" for i in range(len(plan.checks)))
-        with explained():
-            single_row(scope.connection, f"SELECT {counts} FROM ({cells_sql(plan, rows, ('position',))})")
+        scope.lookups.check(lambda: _run_checks(scope, plan, rows))
+
+
+def _run_checks(scope: Scope, plan: Plan, rows: EventRows) -> None:
+    counts = ", ".join(f"count(check{i})" for i in range(len(plan.checks)))
+    with explained():
+        single_row(scope.connection, f"SELECT {counts} FROM ({cells_sql(plan, rows, ('position',))})")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from datetime import UTC
 from typing import Any
 
 from msgspec import Struct
 
-from esctl.ask.scope.scope import Claim, Scope, completed, counted, event_rows, measured_paths
+from esctl.ask.scope.plans import completed, measured_paths
+from esctl.ask.scope.scope import Claim, Scope, counted, event_rows
+from esctl.ask.states.spool import BATCH, spooled
 from esctl.engine.duckdb import explained, second_cursor
-from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.index.scan import EVENT_COLUMNS, Read
 from esctl.model import AsOf
@@ -33,7 +33,6 @@ from esctl.projection.stepping import (
 )
 from esctl.projection.values import Value, element_json, json_text, placed
 
-BATCH = 5000
 _FIXED = (
     "kind",
     "entity",
@@ -62,7 +61,8 @@ def stream_states(scope: Scope, claim: Claim, at: AsOf | None) -> str:
         [("kind", pa.string()), ("entity", pa.string()), ("version", pa.int64()), ("position", pa.int64()),
          ("time", pa.timestamp("us")), ("deleted", pa.bool_()), ("state", pa.string())]
     )  # fmt: skip
-    return _spooled(scope, schema, _state_rows(_lives(scope, _source(scope, claim, at))))
+    source = _source(scope, claim, at)
+    return spooled(scope, schema, lambda: _state_rows(_lives(scope, source)))[0]
 
 
 def _state_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
@@ -100,9 +100,9 @@ def stream_trail(
          ("fields", pa.list_(text))]
     )  # fmt: skip
     source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at, also)
-    rows = _trail_rows(_lives(scope, source), set(fields))
+    rows, _ = spooled(scope, schema, lambda: _trail_rows(_lives(scope, source), set(fields)))
     rest = "version, position, time, recorded_at, role, type, actor, id, correlation, causation, changes, fields"
-    return f"SELECT kind, entity, {_key(scope)} AS key, {rest} FROM ({_spooled(scope, schema, rows)})"
+    return f"SELECT kind, entity, {_key(scope)} AS key, {rest} FROM ({rows})"
 
 
 def stream_history(
@@ -122,8 +122,8 @@ def stream_history(
     )  # fmt: skip
     source = _source(scope, Claim(claim.projection, " AND ".join([claim.condition, *conditions])), at)
     names: set[str] = set()
-    spooled = _spooled(scope, schema, _history_rows(_lives(scope, source), only, names))
-    return f"SELECT {_key(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({spooled})", frozenset(names)
+    rows, had = spooled(scope, schema, lambda: _history_rows(_lives(scope, source), only, names), names)
+    return f"SELECT {_key(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({rows})", had
 
 
 def _history_rows(lives: Iterator[Stepped], only: Set[str] | None, names: set[str]) -> Iterator[tuple[Any, ...]]:
@@ -152,8 +152,9 @@ def stream_touches(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence
         [("kind", text), ("entity", text), ("key_s", text), ("key_n", text), ("field", text), ("value", text),
          ("resets", pa.bool_()), ("dead", pa.bool_())]
     )  # fmt: skip
-    rows = _touch_rows(_lives(scope, _source(scope, claim, at)), set(fields))
-    return f"SELECT {_key(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({_spooled(scope, schema, rows)})"
+    source = _source(scope, claim, at)
+    rows, _ = spooled(scope, schema, lambda: _touch_rows(_lives(scope, source), set(fields)))
+    return f"SELECT {_key(scope)} AS key, * EXCLUDE (key_s, key_n) FROM ({rows})"
 
 
 def _touch_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[Any, ...]]:
@@ -206,30 +207,6 @@ def _lives(scope: Scope, source: _Source) -> Iterator[Stepped]:
     return steps(rows(), source.step, lambda row: row[:2], lambda row: row[2])
 
 
-def _spooled(scope: Scope, schema: Any, rows: Iterable[tuple[Any, ...]]) -> str:
-    """Write rows to a temporary Parquet file and give the SQL that reads them: memory stays bounded."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    path = scope.session.folder / f"{secrets.token_hex(8)}.parquet"
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        held: list[tuple[Any, ...]] = []
-        for row in rows:
-            held.append(row)
-            if len(held) >= BATCH:
-                writer.write_table(_table(pa, schema, held))
-                held = []
-        writer.write_table(_table(pa, schema, held))
-    return f"SELECT * FROM read_parquet({literal(str(path))})"
-
-
-def _table(pa: Any, schema: Any, rows: list[tuple[Any, ...]]) -> Any:
-    columns = zip(*rows, strict=True) if rows else [() for _ in schema]
-    return pa.table(
-        [pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)], schema=schema
-    )
-
-
 def _source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None = None) -> _Source:
     made = _python_source if claim.projection.python else _rule_source
     return made(scope, claim, at, also)
@@ -246,7 +223,8 @@ def _sorted(scope: Scope, items: Sequence[str], rows: str) -> str:
 
 def _rule_source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None) -> _Source:
     projection = completed(scope, claim.projection)
-    shapes = measure(scope.connection, scope.view, measured_paths(scope.view, projection), counted(scope))
+    paths, tests = measured_paths(scope.view, projection), counted(scope)
+    shapes = scope.lookups.once(lambda: measure(scope.connection, scope.view, paths, tests))
     reads = Reads(scope.view, shapes, lenient=True)
     items: list[str] = []
     operations: list[StepOperation] = []

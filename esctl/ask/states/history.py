@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
-from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, hold_checks, plan_for
+from esctl.ask.scope.plans import plan_for
+from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, hold_checks
 from esctl.ask.states.replay import state_fields, streamed_states
 from esctl.ask.states.state_fields import States
 from esctl.errors import UsageError

@@ -9,17 +9,8 @@ from msgspec.structs import replace
 
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.named_values import no_field
-from esctl.ask.scope.scope import (
-    Claim,
-    Scope,
-    check_entities,
-    claims,
-    completed,
-    event_rows,
-    hold_checks,
-    plan_for,
-    unheard_notes,
-)
+from esctl.ask.scope.plans import completed, plan_for
+from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, event_rows, hold_checks, unheard_notes
 from esctl.ask.states.field_types import field_text, field_value
 from esctl.ask.states.resume import Resumed, ready, resumed, states_of, unfit_notes
 from esctl.ask.states.state_fields import WHOLE, StateField, States
@@ -39,6 +30,7 @@ from esctl.projection.sql import field_column, states_sql, total_shape
 from esctl.projection.syntax import Path
 from esctl.projection.values import NULL, WIDE, Shape, Value, from_json, number_from_json
 
+ORDER = ("kind", "entity")
 STATE = Column("state", "json")
 COLUMNS = (
     Column("entity", "text"),
@@ -62,12 +54,13 @@ def replay(scope: Scope, at: AsOf | None = None, where: str = "", *, deleted: bo
         f"SELECT {state_row(part)} FROM ({sql})" for part, sql in zip(parts, selected, strict=True)
     )
     flat_sql, flat_columns = _flat(parts, selected)
-    order = "ORDER BY kind, entity"
+    order = f"ORDER BY {', '.join(ORDER)}"
     is_whole = _any_whole(parts)
     answer = Answer(
         scope.session, f"SELECT * FROM ({rows}) {order}", COLUMNS, f"{flat_sql} {order}", flat_columns,
         beside=() if is_whole else (STATE,), members=known if is_whole else frozenset(),
         notes=(*unheard_notes(scope), *unfit_notes(scope)), title="states", inner={STATE.name: known},
+        order=ORDER,
     )  # fmt: skip
     part, whole = found[0]
     if len(found) > 1 or whole is None or where or deleted or scope.entities:
@@ -108,7 +101,7 @@ def states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = F
         if claim.projection.sql:
             from esctl.ask.states.sql_projection import relation_states
 
-            return States(*relation_states(scope, claim, at))
+            return States(*scope.lookups.whole(scope.session, lambda: relation_states(scope, claim, at)))
         if claim.projection.python:
             raise NeedsStreamError
         plan = plan_for(scope, claim.projection, calculating=calculating)
@@ -145,7 +138,8 @@ def streamed_states(
             raise NeedsStreamError
         plan = plan_for(scope, projection, calculating=calculating, stepped=True)
     except NeedsStreamError:
-        return _told_states(scope, projection, sql, only, _names(scope, sql) if names is None else names)
+        had = scope.lookups.once(lambda: _names(scope, sql)) if names is None else names
+        return _told_states(scope, projection, sql, only, had)
     fields = state_fields(plan, scope.view.manifest.events)
     told = tuple(replace(field, column=_member(field.name)) for field in fields if only is None or field.name in only)
     return States(sql, told, streamed=True, names=frozenset(field.name for field in fields if only is not None))
@@ -167,7 +161,9 @@ def _told_states(scope: Scope, projection: Projection, sql: str, only: Set[str] 
         left_out = frozenset.intersection(*(one.without for one in whole))
         names |= dict.fromkeys(name for name in scope.view.fields if name not in left_out)
     listed = [name for name in names if only is None or name in only]
-    told = () if only is None and len(names) > MOST_FIELDS else tuple(_told_fields(scope, sql, listed))
+    told: tuple[StateField, ...] = ()
+    if only is not None or len(names) <= MOST_FIELDS:
+        told = scope.lookups.once(lambda: tuple(_told_fields(scope, sql, listed)))
     in_one = WHOLE if len(names) > MOST_FIELDS else ()
     apart = names if in_one or only is not None else ()
     return States(sql, (*in_one, *told), streamed=True, names=frozenset(apart))

@@ -13,7 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.ask.scope.bounds import entity_conditions, instant_literal, is_glob
-from esctl.ask.scope.scope import Claim, Scope, claim_of, event_rows, plan_for
+from esctl.ask.scope.plans import plan_for
+from esctl.ask.scope.scope import Claim, Scope, claim_of, event_rows
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
 from esctl.index.pruning import ALWAYS, Predicate, Reach, Test, all_of

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from esctl.ask.scope.bounds import bound
 from esctl.ask.scope.fold_order import check_order
-from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, plan_for
+from esctl.ask.scope.plans import plan_for
+from esctl.ask.scope.scope import Claim, Scope, claims, event_rows
 from esctl.ask.states.replay import COLUMNS, state_fields, state_row
 from esctl.ask.states.resume import place, resumed, whole_claim
 from esctl.ask.states.state_fields import States

@@ -8,7 +8,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.ask.scope.named_values import check_fields
-from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, hold_checks, plan_for
+from esctl.ask.scope.plans import plan_for
+from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, hold_checks
 from esctl.engine.duckdb import explained
 from esctl.engine.exact_text import json_string, plain_json_sql
 from esctl.engine.quoting import literal
@@ -68,6 +69,10 @@ def touched_fields(scope: Scope, part: Trail) -> frozenset[str]:
     """Return the fields that the states of a trail can have, or else those that its events touch."""
     if part.names is not None:
         return part.names
+    return scope.lookups.once(lambda: _touched(scope, part))
+
+
+def _touched(scope: Scope, part: Trail) -> frozenset[str]:
     with explained():
         rows = scope.connection.execute(f"SELECT DISTINCT unnest(fields) FROM ({part.sql})").fetchall()
     return frozenset(name for (name,) in rows)
@@ -78,8 +83,11 @@ def check_touched(scope: Scope, asked: Sequence[str], known: frozenset[str]) -> 
 
     Raises NotFoundError, with the nearest field.
     """
-    if known.issuperset(asked):
-        return
+    if not known.issuperset(asked):
+        scope.lookups.once(lambda: _check_everywhere(scope, asked, known))
+
+
+def _check_everywhere(scope: Scope, asked: Sequence[str], known: frozenset[str]) -> None:
     everything = replace(scope, entities=(), known_at=None, without=())
     parts = [trail(everything, claim, None) for claim in claims(everything) if not claim.projection.sql]
     if parts:  # what an SQL projection has is not known by events

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from esctl.cli.arguments import Actors, At, Before, Entities, From, KnownAt, ProjectionName, To, Types
+from esctl.cli.arguments import Actors, At, Before, Engine, Entities, From, KnownAt, ProjectionName, To, Types
 from esctl.cli.completion import complete_field
 from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, asks_for, question
@@ -35,9 +35,10 @@ def run(
     before: Before = "",
     known_at: KnownAt = "",
     projection: ProjectionName = "",
+    engine: Engine = "",
 ) -> None:
     """Show the audit trail: when, who, which event, and which fields it changed from what to what."""
-    store = open_store(shared)
+    store = open_store(shared, engine)
     trail = store.audit(
         *(entities or ()), actor=actor or (), type=type or (), field=field or (), from_=start, to=end, at=at,
         before=before, known_at=known_at, projection=projection, with_data=asks_for(shared, "data"),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from esctl.cli.arguments import At, Before, KnownAt, ProjectionName
+from esctl.cli.arguments import At, Before, Engine, KnownAt, ProjectionName
 from esctl.cli.completion import complete_entity, complete_field
 from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
@@ -40,12 +40,13 @@ def run(
     before: Before = "",
     known_at: KnownAt = "",
     projection: ProjectionName = "",
+    engine: Engine = "",
 ) -> None:
     """Show each field of the state with the event that set it, when, and by whom."""
     names = [*(entity or ()), *(entities or ())]
     if not names:
         raise UsageError("missing argument 'ENTITY'", "name entities, or give --entities '*' for all")
-    store = open_store(shared)
+    store = open_store(shared, engine)
     blamed = store.blame(
         *names, field=field or (), all=every, at=at, before=before, known_at=known_at, projection=projection
     )

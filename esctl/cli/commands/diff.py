@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypedDict
 
 import typer
 
-from esctl.cli.arguments import Entities, ProjectionFile, ProjectionName, Without
+from esctl.cli.arguments import Engine, Entities, ProjectionFile, ProjectionName, Without
 from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError, shell_word
@@ -66,9 +66,10 @@ def run(
     what_if: WhatIf = False,
     summary: Summary = False,
     exit_code: ExitCode = False,
+    engine: Engine = "",
 ) -> None:
     """Show what differs between the states at two points, and which events did it."""
-    store = open_store(shared)
+    store = open_store(shared, engine)
     words = [word for word in (a, b, *(entities or ())) if word]
     rules: _Rules = {
         "projection": projection, "without": without or (), "projection_file": projection_file, "summary": summary,

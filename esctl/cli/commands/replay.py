@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from esctl.cli.arguments import Before, Entities, KnownAt, ProjectionFile, ProjectionName, Without
+from esctl.cli.arguments import Before, Engine, Entities, KnownAt, ProjectionFile, ProjectionName, Without
 from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, question
 
@@ -38,9 +38,10 @@ def run(
     deleted: Annotated[bool, typer.Option("--deleted", help="Show deleted entities too, with a null state.")] = False,
     without: Without = None,
     projection_file: ProjectionFile = None,
+    engine: Engine = "",
 ) -> None:
     """Show the state of entities at a point in time, one row each."""
-    store = open_store(shared)
+    store = open_store(shared, engine)
     states = store.replay(
         *(entities or ()), at=at, before=before, known_at=known_at, projection=projection, where=where,
         deleted=deleted, without=without or (), projection_file=projection_file,

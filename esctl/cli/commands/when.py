@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from esctl.cli import diagnostics
-from esctl.cli.arguments import Entities, KnownAt, ProjectionFile, ProjectionName, Without
+from esctl.cli.arguments import Engine, Entities, KnownAt, ProjectionFile, ProjectionName, Without
 from esctl.cli.opening import open_store, render_answer
 from esctl.cli.options import Shared, asks_for, question
 from esctl.errors import UsageError
@@ -56,9 +56,10 @@ def run(
     projection: ProjectionName = "",
     without: Without = None,
     projection_file: ProjectionFile = None,
+    engine: Engine = "",
 ) -> None:
     """Show when a condition on the state turned true, by which event, and for how long."""
-    store = open_store(shared)
+    store = open_store(shared, engine)
     which = _which(first, last, every or count)
     moments = store.when(
         predicate, *(entities or ()), which=which, from_=start, to=end, each_event=each_event, known_at=known_at,

@@ -53,6 +53,12 @@ class RowGroup(Struct, frozen=True):
         at = bisect_left(names, self.low)
         return at < len(names) and names[at] <= self.high
 
+    def may_reach(self, low: str | None, high: str | None) -> bool:
+        """Return whether a name between these two, themselves among them, may be in here; None: no limit."""
+        if self.low is None or self.high is None:
+            return True
+        return (low is None or low <= self.high) and (high is None or self.low <= high)
+
 
 class IndexFile(Struct, frozen=True):
     """One Parquet file of the index. Counts of events count positions; `rows` counts role rows too."""

@@ -9,7 +9,8 @@ import pytest
 from msgspec import structs
 
 from esctl.ask.changes.diff import diff
-from esctl.ask.scope.scope import claims, event_rows, plan_for
+from esctl.ask.scope.plans import plan_for
+from esctl.ask.scope.scope import claims, event_rows
 from esctl.ask.states import resume, save
 from esctl.errors import UsageError
 from esctl.index import chunks

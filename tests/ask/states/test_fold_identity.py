@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from esctl.ask.scope.scope import claims, plan_for
+from esctl.ask.scope.plans import plan_for
+from esctl.ask.scope.scope import claims
 from esctl.projection.partial import Meaning, goes_on, meaning
 from tests.ask.states.test_fold_cells import log_of
 from tests.support.engine_harness import engine

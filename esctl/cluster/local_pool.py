@@ -1,0 +1,91 @@
+"""A pool of processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from threading import Thread
+
+from esctl.cluster.engines import SPANS_A_WORKER
+from esctl.cluster.spans import Span, spans_of
+from esctl.cluster.task import Failure, Part, Task, run
+from esctl.engine.sizes import parse_size
+from esctl.errors import InputError
+from esctl.index.files.manifest import Manifest
+
+ATTEMPTS = 3
+"""How often the tasks are run that were under way when a worker was lost."""
+
+
+class LocalPool:
+    """Runs tasks in processes that end with this one."""
+
+    def __init__(self, workers: int, memory_limit: str | None = None) -> None:
+        self.workers = workers
+        self.memory_limit: str | None = _share(memory_limit, workers)
+
+    def spans(self, manifest: Manifest) -> list[Span]:
+        """Return the spans that a question is asked in."""
+        return spans_of(manifest, self.workers * SPANS_A_WORKER)
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Part | Failure]:
+        """Run tasks; those whose worker is lost are run again, in new processes. Raises InputError after a few times.
+
+        A task names what it has made only at its end, so nothing of a lost one counts.
+        """
+        left = {task.number: task for task in tasks}
+        for _ in range(ATTEMPTS):
+            yield from self._attempt(left)
+            if not left:
+                return
+        raise InputError(
+            f"{len(left)} of {len(tasks)} parts of the question lost their process {ATTEMPTS} times",
+            "there may be too little memory: give fewer processes, --engine local:2",
+        )
+
+    def _attempt(self, left: dict[int, Task]) -> Iterator[Part | Failure]:
+        """Run the tasks that are left, and take out those that came to an end."""
+        context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
+        others = set(multiprocessing.active_children())
+        pool = ProcessPoolExecutor(min(self.workers, len(left)), context, _begin)
+        try:
+            waiting: list[Future[Part | Failure]] = [pool.submit(run, task) for task in left.values()]
+            for future in as_completed(waiting):
+                try:
+                    result = future.result()
+                except BrokenProcessPool:
+                    continue
+                del left[result.number]
+                yield result
+        except BaseException:
+            for process in set(multiprocessing.active_children()) - others:
+                process.terminate()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin() -> None:
+    """Prepare a worker: it leaves interrupts to the driver, and ends when that is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def end() -> None:
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    Thread(target=end, daemon=True).start()
+
+
+def _share(memory_limit: str | None, workers: int) -> str:
+    """Return the memory of one worker: its part of what is given, or else of what the machine has."""
+    if memory_limit is None:
+        whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    else:
+        whole = parse_size(memory_limit, "--memory-limit")
+    return f"{int(whole / workers)}B"

@@ -1,0 +1,227 @@
+"""The driver of a question that is answered in spans: it compiles the question once, and has the spans answered."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec.structs import replace
+
+from esctl.ask.scope.lookups import Lookups, Spooled
+from esctl.cluster.engines import Engine
+from esctl.cluster.joins import joined, rows_sql, types_of
+from esctl.cluster.task import Failure, Once, Part, Parted, Task, place_of, versions
+from esctl.engine.duckdb import Session, explained
+from esctl.engine.quoting import literal
+from esctl.index.scan import IndexView
+from esctl.log.ranges import Checked
+from esctl.log.store_state import StoreState
+from esctl.saved_states.files import Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from esctl.ask.scope.scope import Scope
+    from esctl.model import Answer
+
+T = TypeVar("T")
+
+
+def spread(question: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:
+    """Ask a question; where its scopes have an engine, the answer is one whose rows are computed in spans there.
+
+    The question is a function that can be imported by its name.
+    """
+    pickler = _Pickler()
+    found = pickler.lookups_in((question, arguments, named))
+    if not found:
+        return question(*arguments, **named)
+    asked = Question(pickler, found)
+    with asked.compiling():
+        answer = question(*arguments, **named)
+    return asked.gathered(answer) if answer.order else replace(answer, notes=(*answer.notes, _ONE_NODE))
+
+
+class _Pickler(pickle.Pickler):
+    """Writes a question, with references in the place of what a worker has of its own."""
+
+    def __init__(self) -> None:
+        self.text = io.BytesIO()
+        super().__init__(self.text)
+        self.folder = Path()
+        self.views: list[IndexView] = []
+        self.lookups: list[SpanLookups] = []
+
+    def lookups_in(self, value: Any) -> list[SpanLookups]:
+        """Write a value; return the lookups in it that know an engine."""
+        self.dump(value)
+        return self.lookups
+
+    def persistent_id(self, value: Any) -> tuple[str, int] | None:
+        """Return what stands for a value; None where it is written as it is."""
+        if isinstance(value, Session):
+            self.folder = value.folder
+            return "session", 0
+        if isinstance(value, SpanLookups):
+            return "lookups", _place(self.lookups, value)
+        if isinstance(value, IndexView):
+            return "view", _place(self.views, value)
+        return ("nothing", 0) if isinstance(value, StoreState | Shelf) else None
+
+
+def _place(values: list[T], value: T) -> int:
+    """Return the number of a value in a list, to which it is added where it is not in it."""
+    for number, other in enumerate(values):
+        if other is value:
+            return number
+    values.append(value)
+    return len(values) - 1
+
+
+class SpanLookups(Lookups):
+    """Answers lookups by asking the log, and while a question is compiled keeps what was found for its tasks."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.question: Question | None = None
+        self.entries: list[Once | Parted] = []
+        self.is_whole = False  # some of the rows are computed on one node
+        self._inner = False
+
+    def once(self, compute: Callable[[], T]) -> T:
+        """Find something of the whole log, and keep it."""
+        if self.question is None or self._inner:
+            return compute()
+        with self._within():
+            value = compute()
+        self.entries.append(Once(place_of(compute), value))
+        return value
+
+    @contextmanager
+    def _within(self) -> Iterator[None]:
+        self._inner = True
+        try:
+            yield
+        finally:
+            self._inner = False
+
+    def check(self, compute: Callable[[], Any]) -> None:
+        """Leave a check to the tasks."""
+        if self.question is None or self._inner:
+            compute()
+
+    def spool(self, make: Callable[[], Spooled]) -> list[Spooled]:
+        """Have the files made in the tasks, one a span."""
+        if self.question is None or self._inner:
+            return [make()]
+        parts = self.question.run()
+        self.entries.append(Parted(tuple(parts)))
+        return parts
+
+    def whole(self, session: Session, select: Callable[[], tuple[str, T]]) -> tuple[str, T]:
+        """Run a SELECT over all entities once, and return the one that reads its rows."""
+        if self.question is None or self._inner:
+            return select()
+        self.is_whole = True
+        with self._within():
+            sql, known = select()
+        path = self.question.folder / f"{secrets.token_hex(8)}.parquet"
+        with explained():
+            session.connection.execute(f"COPY ({sql}) TO {literal(str(path))} (FORMAT parquet)")
+        found = f"SELECT * FROM read_parquet({literal(str(path))})", known
+        self.entries.append(Once(place_of(select), found))
+        return found
+
+
+def in_parts(scope: Scope, engine: Engine) -> Scope:
+    """Return a scope of which questions are asked in parts. Saved states are not used there: they are one part."""
+    return replace(scope, lookups=SpanLookups(engine), shelf=None)
+
+
+class Question:
+    """A question on its way: what its tasks are told."""
+
+    def __init__(self, pickler: _Pickler, lookups: Sequence[SpanLookups]) -> None:
+        self._text = pickler.text.getvalue()
+        self._views = tuple(replace(view, checked=Checked()) for view in pickler.views)
+        self._lookups = lookups
+        self._engine = lookups[0].engine
+        self._found: tuple[tuple[Once | Parted, ...], ...] = ()
+        self._spans = self._engine.spans(self._views[0].manifest)
+        self.folder = pickler.folder
+
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Keep what the question looks up."""
+        for lookups in self._lookups:
+            lookups.question, lookups.entries = self, []
+        try:
+            yield
+            self._found = self._entries()
+        finally:
+            for lookups in self._lookups:
+                lookups.question = None
+
+    def _entries(self) -> tuple[tuple[Once | Parted, ...], ...]:
+        return tuple(tuple(lookups.entries) for lookups in self._lookups)
+
+    def run(self, types: tuple[str, ...] = (), *, flat: bool = False) -> list[Spooled]:
+        """Run a task a span; return what they made, in the order of the spans. Raises the error of the first event."""
+        found = self._found or self._entries()
+        tasks = [
+            Task(
+                number, self._text, self._views, _of_span(found, number), span, self.folder, types, flat,
+                self._engine.memory_limit, versions(),
+            )
+            for number, span in enumerate(self._spans)
+        ]  # fmt: skip
+        results = list(self._engine.run(tasks))
+        failures = [result for result in results if isinstance(result, Failure)]
+        if failures:
+            raise min(failures, key=_rank).error()
+        parts = {result.number: result.made for result in results if isinstance(result, Part)}
+        return [parts[number] for number, _ in enumerate(tasks)]
+
+    def gathered(self, answer: Answer) -> Answer:
+        """Return the answer with its rows read from what the tasks write, once they are asked for."""
+        connection = answer.session.connection
+        forms = {f"esctl_parts_{secrets.token_hex(6)}": flat for flat in (False, True)[: 1 + bool(answer.flat_sql)]}
+        made: set[str] = set()
+
+        def gather(sql: str) -> None:
+            for name, flat in forms.items():
+                if name in sql and name not in made:
+                    with explained():
+                        types = types_of(connection, rows_sql(answer, flat=flat))
+                    files = [part.path for part in self.run(types, flat=flat)]
+                    with explained():
+                        connection.execute(f"CREATE VIEW {name} AS {joined(files, answer, types, flat=flat)}")
+                    made.add(name)
+
+        plain, *flat = (f"SELECT * FROM {name}" for name in forms)
+        notes = answer.notes + (_WHOLE if any(lookups.is_whole for lookups in self._lookups) else ())
+        return replace(
+            answer, sql=plain, flat_sql=flat[0] if flat else "", ready=None, keyed="", gather=gather, notes=notes
+        )
+
+
+_ONE_NODE = "note: this question is answered on one node: what its parts come to cannot be put together"
+_WHOLE = ("note: states of a projection that is an SQL query are computed on one node: it may look at all events",)
+
+
+def _of_span(found: Sequence[Sequence[Once | Parted]], number: int) -> tuple[tuple[Once | Parted, ...], ...]:
+    """Return what was found, with the files of one span only."""
+    return tuple(
+        tuple(Parted((entry.parts[number],)) if isinstance(entry, Parted) else entry for entry in entries)
+        for entries in found
+    )
+
+
+def _rank(failure: Failure) -> tuple[bool, int, int]:
+    """Order failures: those that name no event, which are not of the data, then by the event's place in the log."""
+    return failure.position is not None, failure.position or 0, failure.number

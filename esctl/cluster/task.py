@@ -1,0 +1,285 @@
+"""One task: a question asked of a span of entities, its answer written as a Parquet file.
+
+The question is compiled by the code that the driver compiles it by. What it has to know of the whole log for that
+comes with the task, so that the SQL is the driver's but for the span.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+import secrets
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from threading import local
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl import __version__
+from esctl.ask.scope.lookups import Lookups, Spooled
+from esctl.cluster.joins import rows_sql, stored_items, stored_types, types_of
+from esctl.cluster.spans import Span
+from esctl.engine.duckdb import Session, duckdb_version, explained, open_session
+from esctl.engine.quoting import literal
+from esctl.errors import EsctlError, UsageError
+from esctl.index.pruning import Predicate, Reach, all_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from esctl.index.scan import IndexView
+
+T = TypeVar("T")
+_NAMES_EVENT = re.compile(r"\bevent @([0-9]{1,18})\b")
+
+
+class Once(Struct, frozen=True):
+    """What the driver found of the whole log, and the code that asked for it."""
+
+    place: str
+    value: Any
+
+
+def place_of(compute: Callable[[], Any]) -> str:
+    """Name the code that looks something up."""
+    function = compute.func if isinstance(compute, partial) else compute
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+class Parted(Struct, frozen=True):
+    """The files of rows that were stepped through, one a span."""
+
+    parts: tuple[Spooled, ...]
+
+
+class Task(Struct, frozen=True):
+    """What a worker is told. `question` is a function and its arguments, pickled by `cluster.question`."""
+
+    number: int
+    question: bytes
+    views: tuple[IndexView, ...]
+    found: tuple[tuple[Once | Parted, ...], ...]  # by the lookups of the question
+    span: Span
+    folder: Path  # for what is written
+    types: tuple[str, ...] = ()  # of the answer's columns, as the driver has them
+    flat: bool = False
+    memory_limit: str | None = None
+    versions: tuple[str, str] = ("", "")
+
+
+class Part(Struct, frozen=True):
+    """What came of a task: a file, and the names that were found for a spool."""
+
+    number: int
+    made: Spooled
+
+
+class Failure(Struct, frozen=True):
+    """Why a task failed: an error for people, and the event that it names, if any."""
+
+    number: int
+    kind: type[EsctlError]
+    message: str
+    hint: str
+    position: int | None = None
+
+    def error(self) -> EsctlError:
+        """Return the error to be raised."""
+        return self.kind(self.message, self.hint)
+
+
+def versions() -> tuple[str, str]:
+    """Return the versions that a driver and its workers must have in common: of esctl and of DuckDB."""
+    return __version__, duckdb_version()
+
+
+def run(task: Task) -> Part | Failure:
+    """Answer a question for a span; an error for people is returned, with the first event that is at fault."""
+    try:
+        _check_versions(task)
+        return Part(task.number, _answered(task))
+    except EsctlError as error:
+        return _failure(task, error)
+
+
+def _check_versions(task: Task) -> None:
+    for name, own, wanted in zip(("esctl", "DuckDB"), versions(), task.versions, strict=True):
+        if own != wanted:
+            raise UsageError(
+                f"a worker has {name} {own}, and this is {wanted}", "install the same versions on all workers"
+            )
+
+
+def _failure(task: Task, error: EsctlError) -> Failure:
+    named = _position(error)
+    if named is not None:
+        named, error = _first_at_fault(task, named, error)
+    return Failure(task.number, type(error), error.message, error.hint, named)
+
+
+def _position(error: EsctlError) -> int | None:
+    found = _NAMES_EVENT.search(error.message)
+    return None if found is None else int(found[1])
+
+
+def _first_at_fault(task: Task, named: int, error: EsctlError) -> tuple[int, EsctlError]:
+    """Find the first event of the span that is at fault: DuckDB names whichever it comes to first.
+
+    The events up to a middle are asked about, until no earlier one can be at fault.
+    """
+    low = 0  # no event up to here is at fault
+    while low + 1 < named:
+        middle = (low + named) // 2
+        try:
+            _answered(task, upto=middle)
+            low = middle
+        except EsctlError as other:
+            earlier = _position(other)
+            if earlier is None or earlier > middle:
+                return named, error
+            named, error = earlier, other
+    return named, error
+
+
+def _answered(task: Task, upto: int | None = None) -> Spooled:
+    session = _session(task.memory_limit)
+    guarded = Guarded(session.connection)
+    own = Session(guarded, task.folder)  # type: ignore[arg-type]
+    within = task.span.condition if upto is None else all_of([task.span.condition, _up_to(upto)])
+    views = tuple(replace(view, within=within) for view in task.views)
+    known = [Given(guarded, entries, task.span) for entries in task.found]
+    function, arguments, named = _Unpickler(task.question, own, views, known).load()
+    try:
+        answer = function(*arguments, **named)
+    except Stopped as stopped:
+        return stopped.made
+    with guarded.opened():
+        return Spooled(_write(answer, task, session))
+
+
+_sessions = local()
+
+
+def _session(memory_limit: str | None) -> Session:
+    """Return the session of this thread, which stays open for the next task: it knows the footers of files."""
+    found: tuple[str | None, Session] | None = getattr(_sessions, "session", None)
+    if found is None or found[0] != memory_limit:
+        if found is not None:
+            found[1].close()
+        found = memory_limit, open_session(memory_limit, threads=1)
+        _sessions.session = found
+    return found[1]
+
+
+def _up_to(position: int) -> Predicate:
+    return Predicate(f"position <= {position}", Reach(max_position=position))
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads a question; what is the worker's own is put in its places."""
+
+    def __init__(
+        self, question: bytes, session: Session, views: Sequence[IndexView], lookups: Sequence[Lookups]
+    ) -> None:
+        super().__init__(io.BytesIO(question))
+        self._own = {"session": [session], "view": views, "lookups": lookups, "nothing": [None]}
+
+    def persistent_load(self, pid: tuple[str, int]) -> Any:
+        """Return what stands for a reference."""
+        name, number = pid
+        return self._own[name][number]
+
+
+class Guarded:
+    """A connection that runs nothing while a question is compiled: what it looks up then is of the whole log."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._open = False
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Let the connection be used."""
+        before, self._open = self._open, True
+        try:
+            yield
+        finally:
+            self._open = before
+
+    def __getattr__(self, name: str) -> Any:
+        if not self._open:
+            raise EsctlError(
+                "a part of a question looks up what was not looked up for all of it",
+                "this is a bug in esctl: leave out --engine, and report it",
+            )
+        return getattr(self._connection, name)
+
+
+class Stopped(Exception):  # noqa: N818  # no error: the question is asked up to here
+    """Ends a task that was to make a spool."""
+
+    def __init__(self, made: Spooled) -> None:
+        super().__init__()
+        self.made = made
+
+
+class Given(Lookups):
+    """Answers lookups with what the driver found; the first spool that it has not is what the task is to make."""
+
+    def __init__(self, guarded: Guarded, entries: Sequence[Once | Parted], span: Span) -> None:
+        self._guarded = guarded
+        self._entries = iter(entries)
+        self._span = span
+
+    def once(self, compute: Callable[[], T]) -> T:
+        """Return what the driver found."""
+        entry = next(self._entries, None)
+        if not isinstance(entry, Once) or entry.place != place_of(compute):
+            raise _out_of_step()
+        value: T = entry.value
+        return value
+
+    def check(self, compute: Callable[[], Any]) -> None:
+        """Run a check of the span's events."""
+        with self._guarded.opened():
+            compute()
+
+    def spool(self, make: Callable[[], Spooled]) -> list[Spooled]:
+        """Return the span's file, or make it and stop."""
+        entry = next(self._entries, None)
+        if entry is None:
+            with self._guarded.opened():
+                raise Stopped(make())
+        if not isinstance(entry, Parted):
+            raise _out_of_step()
+        return list(entry.parts)
+
+    def whole(self, session: Session, select: Callable[[], tuple[str, T]]) -> tuple[str, T]:
+        """Return the rows of the span's entities."""
+        sql, known = self.once(select)
+        return f"SELECT * FROM ({sql}) WHERE {self._span.condition.sql}", known
+
+
+def _out_of_step() -> EsctlError:
+    return EsctlError(
+        "a part of a question goes another way than all of it",
+        "this is a bug in esctl: leave out --engine, and report it",
+    )
+
+
+def _write(answer: Any, task: Task, session: Session) -> Path:
+    """Write the rows of an answer to a file; a column of a type that Parquet has not is text."""
+    names = ", ".join(f"c{i}" for i, _ in enumerate(task.types))
+    path = task.folder / f"{secrets.token_hex(8)}.parquet"
+    rows = f"SELECT {', '.join(stored_items(task.types))} FROM ({rows_sql(answer, flat=task.flat)}) r({names})"
+    with explained():
+        session.connection.execute(f"COPY ({rows}) TO {literal(str(path))} (FORMAT parquet, COMPRESSION zstd)")
+        written = types_of(session.connection, f"SELECT * FROM read_parquet({literal(str(path))})")
+    if list(written) != stored_types(task.types):
+        raise _out_of_step()
+    return path
