@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from itertools import count
 from pathlib import Path
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
@@ -27,24 +28,44 @@ _BLOCK = 1 << 20
 
 
 class Spool:
-    """A private folder that objects are fetched into. Close it when all is read."""
+    """A private folder that objects are fetched into. Close it when all is read.
+
+    Its threads are none that the end of the program waits for: a server may keep one waiting for minutes.
+    """
 
     def __init__(self, client: ObjectStore, address: Address) -> None:
         self._client, self._address = client, address
         self._folder = TemporaryDirectory(prefix="esctl-", ignore_cleanup_errors=True)
         self._numbers = count()
-        self._pool = ThreadPoolExecutor(_AT_ONCE, "fetching")
+        self._jobs: SimpleQueue[tuple[Listed, Future[Path]] | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
         self._closing = threading.Event()
 
     def start(self, one: Listed) -> Future[Path]:
         """Begin to fetch an object; what comes of it is the file that has its bytes, or an EsctlError."""
-        return self._pool.submit(self._fetch, one)
+        coming: Future[Path] = Future()
+        self._jobs.put((one, coming))
+        if len(self._threads) < _AT_ONCE:
+            self._threads.append(threading.Thread(target=self._work, name="fetching", daemon=True))
+            self._threads[-1].start()
+        return coming
 
     def close(self) -> None:
         """Leave off what is being fetched, and remove the folder."""
         self._closing.set()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for _ in self._threads:
+            self._jobs.put(None)
         self._folder.cleanup()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            one, coming = job
+            if self._closing.is_set():
+                continue
+            try:
+                coming.set_result(self._fetch(one))
+            except BaseException as error:
+                coming.set_exception(error)
 
     def _fetch(self, one: Listed) -> Path:
         name = str(self._address.of(one.key))
