@@ -53,13 +53,17 @@ class Objects:
         listing = iter(self._listing)
         self._begun = chain([next(listing)], listing)
 
-    def readers(self, how: SourceOptions | None = None) -> Iterator[ObjectReader]:
-        """Return the readers of the objects, as they are listed, in the order of their keys."""
+    def readers(self, how: SourceOptions | None = None, refused: set[Listed] | None = None) -> Iterator[ObjectReader]:
+        """Return the readers of the objects, as they are listed, in the order of their keys.
+
+        `refused`: objects that are known to be no logs; more may be added.
+        """
         spool = Spool(self._client, self._address)
         try:
             begun, self._begun = self._begun, None
             queue = Queue(iter(self._listing) if begun is None else begun, spool)
-            context = Context(how or SourceOptions(), queue.file, self.name_of, self.note)
+            refused = set() if refused is None else refused
+            context = Context(how or SourceOptions(), queue.file, self.name_of, self.note, refused)
             for one in queue:
                 yield ObjectReader(one, context)
         finally:
@@ -117,9 +121,8 @@ class FollowedObjects:
     def _new(self) -> Generator[Delivery]:
         self._names.clear()
         try:
-            for reader in self._objects.readers(self._options):
-                if reader.listed not in self._refused:
-                    yield from self._read(reader)
+            for reader in self._objects.readers(self._options, self._refused):
+                yield from self._read(reader)
         except AwayError as error:
             if not self._is_away:
                 self._objects.note(f"{error.message}; it is tried again")
@@ -134,7 +137,6 @@ class FollowedObjects:
                 yield delivery
         except ForeignError as error:
             self._objects.note(f"{error.message}; it is left out")
-            self._refused.add(reader.listed)
         except (ChangedError, VanishedError) as error:
             self._objects.note(f"{error.message}; what it is then is read at the next look")
         self._pending.pop(reader.name, None)

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from esctl.cloud.address import Address
 from esctl.cloud.failures import VanishedError, explained
+from esctl.cloud.waiting import interruptibly
 from esctl.errors import InputError, did_you_mean
 from esctl.sources.files.finding import Aside, is_sidecar
 from esctl.sources.objects.keys import fixed_part, is_pattern, is_read_in_folder, matcher
@@ -77,7 +78,7 @@ class Listing:
         import obstore
 
         with explained(str(self._address), self._address.scheme):
-            return _listed(obstore.head(self._client, key))
+            return _listed(interruptibly(lambda: obstore.head(self._client, key)))
 
     def _below(self, folder: str) -> Iterator[Listed]:
         import obstore
@@ -87,7 +88,7 @@ class Listing:
             pages = iter(obstore.list(self._client, folder or None, chunk_size=_PAGE))
         while True:
             with explained(name, scheme):
-                page = next(pages, None)
+                page = interruptibly(lambda: next(pages, None))
             if page is None:
                 return
             yield from map(_listed, page)

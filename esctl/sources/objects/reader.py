@@ -59,17 +59,22 @@ class Seen:
 
 
 class Context(Struct):
-    """What the readers of one listing share. `seen` is of the cursors that the first of them was given."""
+    """What the readers of one listing share: also what was `refused`, and is not to be fetched again.
+
+    `seen` is of the cursors that the first of them was given.
+    """
 
     options: SourceOptions
     file_of: Callable[[Callable[[Listed], bool]], Path]
     name_of: Callable[[Listed], str]
     note: Note
+    refused: set[Listed]
     seen: Seen | None = None
 
     def is_wanted(self, one: Listed) -> bool:
-        """Return whether an object has to be fetched."""
-        return bool(one.size) and (self.seen is None or self.seen.cursor_of(self.name_of(one), one) is None)
+        """Return whether an object has to be fetched: not if it is known, nor if it is known to be no log."""
+        is_read = bool(one.size) and one not in self.refused
+        return is_read and (self.seen is None or self.seen.cursor_of(self.name_of(one), one) is None)
 
 
 class ObjectReader:
@@ -92,8 +97,8 @@ class ObjectReader:
         context, one = self._context, self.listed
         if context.seen is None:
             context.seen = Seen(known, context.options)
-        cursor = context.seen.cursor_of(self._own, one)
-        if cursor is not None or not one.size:
+        if not context.is_wanted(one):
+            cursor = context.seen.cursor_of(self._own, one)
             self.pending = cursor.pending if cursor is not None else 0
             return iter(())
         return self._read(context.file_of(context.is_wanted), known)
@@ -122,6 +127,7 @@ class ObjectReader:
         aside.tell(self._context.note)
         yield from self._end(held, None if refused else last)
         if refused is not None:
+            self._context.refused.add(self.listed)
             raise refused
 
     def _named(self, reader: FileReader, source: Source, known: Mapping[str, Cursor]) -> Iterator[Delivery]:

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from esctl.cloud.address import Address
 from esctl.cloud.failures import AGAIN, ChangedError, explained
+from esctl.cloud.waiting import settle
 from esctl.errors import EsctlError, InputError
 from esctl.sources.objects.listing import Listed
 
@@ -50,6 +52,10 @@ class Spool:
             self._threads[-1].start()
         return coming
 
+    def drop(self, coming: Future[Path]) -> None:
+        """Remove what was fetched, once it is there."""
+        coming.add_done_callback(lambda done: None if done.exception() else done.result().unlink(missing_ok=True))
+
     def close(self) -> None:
         """Leave off what is being fetched, and remove the folder."""
         self._closing.set()
@@ -62,10 +68,7 @@ class Spool:
             one, coming = job
             if self._closing.is_set():
                 continue
-            try:
-                coming.set_result(self._fetch(one))
-            except BaseException as error:
-                coming.set_exception(error)
+            settle(coming, partial(self._fetch, one))
 
     def _fetch(self, one: Listed) -> Path:
         name = str(self._address.of(one.key))
@@ -113,6 +116,7 @@ class Queue:
                 break
             self._now = self._ahead.popleft()
             yield self._now[0]
+            self._pass_over()
         if self._ends is not None:
             raise self._ends
 
@@ -122,7 +126,7 @@ class Queue:
         `is_wanted` tells which of the next ones are worth fetching. Raises InputError where it cannot be read.
         """
         assert self._now is not None
-        one, coming = self._now
+        (one, coming), self._now = self._now, None
         if coming is None:
             coming = self._spool.start(one)
         else:
@@ -130,6 +134,12 @@ class Queue:
         while len(self._ahead) < _MOST_AHEAD and self._look(is_wanted):
             pass
         return coming.result()
+
+    def _pass_over(self) -> None:
+        """Let go of what was fetched ahead of an object that nobody wanted in the end."""
+        if self._now is not None and self._now[1] is not None:
+            self._bytes -= self._now[0].size
+            self._spool.drop(self._now[1])
 
     def _look(self, is_wanted: Callable[[Listed], bool] = lambda one: False) -> bool:
         """Take the next object of the listing in; False where there is none."""
