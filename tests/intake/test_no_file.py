@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +18,8 @@ from esctl.intake.follow import Callbacks, Pace, follow
 from esctl.intake.intake import IngestOptions, unobserved
 from esctl.log.commits import open_log
 from esctl.model import Cursor, FileCursor
-from esctl.sources.files.reading import SourceOptions
+from esctl.sources.files.finding import expand
+from esctl.sources.files.reading import SourceOptions, file_readers
 from esctl.sources.protocol import Delivery
 from tests.sources.contract import SourceReaderContract, Subject
 from tests.support.cli_harness import plain_event
@@ -150,3 +152,26 @@ def test_following(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = follow(store.path, [again], OPTIONS, Pace(3600, 4), store.updater, store.connection, callbacks)
     assert outcome.summary.new == 0
     assert len(asked) == 3
+
+
+def test_what_was_read_is_let_go_of(store: Store) -> None:
+    made: list[weakref.ref[Reader]] = []
+
+    def readers() -> Iterator[Reader]:
+        for count in range(1, 5):
+            assert sum(each() is not None for each in made) <= 1
+            reader = Reader([record(number) for number in range(count)])
+            made.append(weakref.ref(reader))
+            yield reader
+            del reader
+
+    outcome = ingest(store.path, readers(), OPTIONS, store.updater, unobserved, store.connection)
+    assert (outcome.summary.records, len(made)) == (4, 4)
+
+
+def test_files_are_opened_one_after_the_other(store: Store, tmp_path: Path) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.jsonl").write_bytes(record(number) + b"\n")
+    readers = file_readers(expand([str(tmp_path)]), OPTIONS.source)
+    assert iter(readers) is readers, "a list would keep what each of them has read last"
+    assert ingest(store.path, readers, OPTIONS, store.updater, unobserved, store.connection).summary.records == 3

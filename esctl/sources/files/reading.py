@@ -108,9 +108,9 @@ class FileReader:
         return iter(self._reading)
 
 
-def file_readers(sources: Sequence[Source], options: SourceOptions) -> list[FileReader]:
-    """Return the readers of some files."""
-    return [FileReader(source, options) for source in sources]
+def file_readers(sources: Sequence[Source], options: SourceOptions) -> Iterator[FileReader]:
+    """Return the readers of some files, each made when it is asked for: it keeps what it has read last."""
+    return (FileReader(source, options) for source in sources)
 
 
 def _check(options: SourceOptions) -> None:
