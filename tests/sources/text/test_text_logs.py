@@ -27,6 +27,22 @@ EXPECTED: dict[str, tuple[str, list[Row]]] = {
             ("2024-03-05T09:00:04Z", "HEAD", "/", "bob"),
         ],
     ),
+    "elb_access.log": (
+        "elb_access",
+        [
+            ("2024-03-05T10:00:00.186641Z", "GET", "/reports/7", "192.0.2.7"),
+            ("2024-03-05T10:00:01.186641Z", "POST", "/", "2001:db8::1"),
+            ("2024-03-05T10:00:02.186641Z", "request", "app/shop/50dc6c495c0c9188", "192.0.2.9"),
+            ("2024-03-05T10:00:03.186641Z", "GET", "/ws", "192.0.2.7"),
+        ],
+    ),
+    "elb_classic.log": (
+        "elb_access",
+        [
+            ("2024-03-05T10:00:00.945958Z", "GET", "/", "192.0.2.7"),
+            ("2024-03-05T10:00:01.945958Z", "request", "old-shop", "192.0.2.8"),
+        ],
+    ),
     "apache_error.log": (
         "apache_error",
         [
@@ -110,6 +126,16 @@ def test_a_log_is_recognised_and_read_as_its_events(name: str, tmp_path: Path) -
     assert {row["invalid"] for row in rows} == {None}
     assert esctl("replay", cwd=tmp_path).code == 0
     assert esctl("doctor", "--payloads", cwd=tmp_path).rows == []
+
+
+def test_what_a_load_balancer_did_is_in_fields(tmp_path: Path) -> None:
+    first, _, third, _ = taken(tmp_path, "elb_access.log")
+    assert first["correlation"] == "Root=1-58337281-1d84f3d73c47ec4e58577259"
+    told = {"host": "shop.test:443", "elb_status_code": 200, "target_processing_time": 0.001, "query": "full=1"}
+    assert {name: first["data"][name] for name in told} == told
+    assert (third["data"]["request"], third["data"]["classification"]) == ("- http://shop.test:80- -", "Ambiguous")
+    assert third["data"]["more"] == '"shop.test" "-"'  # fields that were added since
+    assert "elb_status_code" not in taken(tmp_path, "elb_classic.log")[-1]["data"]
 
 
 def test_the_parts_of_a_request_are_fields(tmp_path: Path) -> None:

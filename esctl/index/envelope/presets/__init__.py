@@ -78,6 +78,7 @@ PRESETS: Mapping[str, Preset] = {
         services.AUTH0,
         telemetry.OPENTELEMETRY,
         text_logs.ACCESS_LOG,
+        text_logs.ELB_ACCESS,
         text_logs.APACHE_ERROR,
         text_logs.NGINX_ERROR,
         text_logs.SYSLOG,

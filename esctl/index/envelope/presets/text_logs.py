@@ -29,6 +29,21 @@ ACCESS_LOG = _of(
     "of nginx and Apache: common, combined, with a virtual host before it or more fields behind it",
     "https://httpd.apache.org/docs/2.4/logs.html#accesslog",
 )
+ELB_ACCESS = _of(
+    Stanza(
+        "elb_access",
+        type=("method", "=request"),
+        time=("time",),
+        entity=("path", "elb"),
+        actor=("client",),
+        correlation=("trace_id",),
+        data=("record",),
+        data_without=("time",),
+        absent=("-", '""'),
+    ),
+    "of AWS load balancers: application and classic",
+    "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html",
+)
 APACHE_ERROR = _of(
     Stanza(
         "apache_error",

@@ -71,6 +71,36 @@ ACCESS = TextFormat(
 """https://httpd.apache.org/docs/2.4/logs.html#accesslog, https://nginx.org/en/docs/http/ngx_http_log_module.html; with
 the name of the virtual host before it, or more fields behind it, too."""
 
+_UTC = r"(?P<time>[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}(?:\.[0-9]+)?Z)"
+_BALANCED = (
+    rf"{_UTC} (?P<elb>[^ ]+) (?:-|(?P<client>[^ ]+):(?P<client_port>[0-9]+)) (?:-|(?P<target>[^ ]+)) "
+    r"%{NUMBER:request_processing_time:float} %{NUMBER:target_processing_time:float} "
+    r"%{NUMBER:response_processing_time:float} (?:-|%{INT:elb_status_code:int}) (?:-|%{INT:target_status_code:int}) "
+    r"%{INT:received_bytes:int} %{INT:sent_bytes:int} "
+    r'"(?:(?P<method>[A-Za-z_-]*[A-Za-z]) [a-z]+://(?P<host>[^ "/?]*)(?P<path>/[^ "?]*)?(?:\?(?P<query>[^ "]*))? '
+    rf'(?P<protocol>[^ "]+)|(?P<request>{_QUOTED}))" "(?P<user_agent>{_QUOTED})" (?P<ssl_cipher>[^ ]+) '
+    r"(?P<ssl_protocol>[^ ]+)"
+)
+_ROUTED = "".join(
+    rf' "(?P<{name}>{_QUOTED})"'
+    for name in (
+        "actions_executed", "redirect_url", "error_reason", "target_list", "target_status_code_list", "classification",
+        "classification_reason",
+    )
+)  # fmt: skip
+ELB_ACCESS = TextFormat(
+    "elb_access",
+    (
+        rf"^(?P<scheme>http|https|h2|grpcs|ws|wss) {_BALANCED} (?P<target_group_arn>[^ ]+) "
+        rf'"(?P<trace_id>{_QUOTED})" "(?P<domain_name>{_QUOTED})" "(?P<chosen_cert_arn>{_QUOTED})" '
+        r"(?P<matched_rule_priority>[^ ]+) (?P<request_creation_time>[^ ]+)"
+        rf"{_ROUTED}(?: (?P<conn_trace_id>TID_[^ ]+))?(?: (?P<more>.+))?$",
+        rf"^{_BALANCED}$",
+    ),
+)
+"""https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html, and those of the
+classic load balancers: https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/access-log-collection.html"""
+
 APACHE_ERROR = TextFormat(
     "apache_error",
     (
@@ -182,7 +212,8 @@ LOGFMT = TextFormat(
 )
 
 TEXT_FORMATS: Mapping[str, TextFormat] = {
-    each.name: each for each in (AUDITD, ACCESS, APACHE_ERROR, NGINX_ERROR, POSTGRESQL, CONTAINER, SYSLOG, LOGFMT)
+    each.name: each
+    for each in (AUDITD, ACCESS, ELB_ACCESS, APACHE_ERROR, NGINX_ERROR, POSTGRESQL, CONTAINER, SYSLOG, LOGFMT)
 }
 """All of them by name, in the order in which they are tried."""
 
