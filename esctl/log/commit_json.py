@@ -193,7 +193,7 @@ def _cursors_from_json(value: Mapping[str, Any]) -> dict[str, Cursor]:
 
 _KIND = "kind"
 _KINDS = {cursor: kind for kind, cursor in CURSORS.items()}
-_DELIMITED = {"delimiter": r"[,;\t|]"}
+_DELIMITED = {"delimiter": r"[,;\t| ]"}
 _DIALECTS = {
     "csv": _DELIMITED,
     "tsv": _DELIMITED,

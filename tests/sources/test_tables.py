@@ -209,3 +209,28 @@ def test_blanks_behind_each_delimiter_are_in_no_cell(size: int, tmp_path: Path) 
         {"id": "2", "type": "B"},
     ]
     assert rows_of(tmp_path, b"id, type\n1, A\n2,B\n", size)[0] == {"id": "1", "type": " A"}
+
+
+FLOWS = """\
+version account-id interface-id srcaddr dstaddr start end action log-status\r
+2 111122223333 eni-1 192.0.2.7 10.0.0.5 1709632800 1709632860 ACCEPT OK\r
+2 111122223333 eni-1 - - 1709632801 1709632861 - NODATA\r
+"""
+
+
+@pytest.mark.parametrize("size", [7, 1 << 20])
+def test_a_flow_log_is_separated_by_blanks_as_its_header_tells(size: int, tmp_path: Path) -> None:
+    names = FLOWS.splitlines()[0].split(" ")
+    cells = [line.split(" ") for line in FLOWS.splitlines()[1:]]
+    rows = [{name: None if cell == "-" else cell for name, cell in zip(names, row, strict=True)} for row in cells]
+    assert sniff(FLOWS.encode()) == "csv"
+    assert rows_of(tmp_path, FLOWS.encode(), size) == rows
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["it is the end of it\nand so on and on and\n", "action start end it\na b c d\n", "srcaddr dstaddr start\n1 2 3\n"],
+)
+def test_a_text_that_begins_with_words_is_no_flow_log(text: str) -> None:
+    found = find_dialect(text.encode(), whole=True)
+    assert found is None or found.delimiter != " "

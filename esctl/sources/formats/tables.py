@@ -18,6 +18,13 @@ _NAME = re.compile(r"@?[^\W\d][\w .:/@#()%$\[\]-]{0,127}")
 _PLAIN_NAME = re.compile(r"@?[^\W\d][\w.-]{0,127}")
 _ODD_ROWS = 0.2  # so many rows may have more or fewer cells than the header
 _BEFORE = 20  # lines that may stand before the header
+_FLOW_HEADER = re.compile(r"[a-z][a-z0-9-]*(?: [a-z][a-z0-9-]*){3,}\r?")
+_FLOW_FIELDS = {
+    "account-id", "dstaddr", "flow-direction", "interface-id", "log-status", "pkt-dstaddr", "pkt-srcaddr", "srcaddr",
+    "subnet-id", "tgw-id", "vpc-id",
+}  # fmt: skip
+"""Some of the names in the header of an AWS flow log, whose cells are separated by blanks and "-" for nothing:
+https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html"""
 _SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
@@ -83,8 +90,8 @@ def find_dialect(text: bytes, whole: bool, named: bool = True) -> Dialect | None
     if named and b"\0" in text:
         return None
     decoded = text.removeprefix(BOM).decode(errors="replace")
-    if zeek := _zeek(decoded):
-        return zeek
+    if known := _zeek(decoded) or _flow_log(decoded):
+        return known
     if found := _SEPARATOR.match(decoded):
         return _finished(Dialect(found[1], skip=1), decoded, whole)
     for skip, rest in enumerate(_beheaded(decoded)):
@@ -110,6 +117,13 @@ def _zeek(text: str) -> Dialect | None:
         return None
     null, path = said.get("#unset_field", "-"), said.get("#path", "")
     return Dialect(separator, skip=skip, null=null, fields="#fields", path=path)
+
+
+def _flow_log(text: str) -> Dialect | None:
+    """Return the dialect of a flow log of AWS, by its header."""
+    header = text.partition("\n")[0]
+    is_flow_log = _FLOW_HEADER.fullmatch(header) is not None and len(_FLOW_FIELDS.intersection(header.split())) > 1
+    return Dialect(" ", null="-") if is_flow_log else None
 
 
 def is_separated(text: bytes) -> bool:

@@ -34,6 +34,7 @@ PRESETS: Mapping[str, Preset] = {
         clouds.AZURE_ACTIVITY,
         clouds.AZURE_ACTIVITY_CSV,
         clouds.M365_UAL,
+        clouds.VPC_FLOW,
         services.GITHUB_WEBHOOKS,
         services.GITHUB_EVENTS,
         services.GITHUB_AUDIT,

@@ -307,3 +307,24 @@ M365_UAL = Preset(
     source=f"{_LEARN}office/office-365-management-api/office-365-management-activity-api-schema",
 )
 """Also what is in `AuditData` of the CSV and in `auditData` of Graph's queries."""
+
+VPC_FLOW = Preset(
+    Stanza(
+        "vpc_flow",
+        type=("action", "log-status", "log_status", "=flow"),
+        time=("start",),
+        entity=("interface-id", "interface_id", "tgw-attachment-id", "tgw_attachment_id", "tgw-id", "tgw_id"),
+        actor=("srcaddr", "pkt-srcaddr", "pkt_srcaddr"),
+        data=("record",),
+        data_without=("start",),
+        absent=("-",),
+    ),
+    needs=(
+        ("interface-id", "interface_id", "tgw-id", "tgw_id"),
+        ("start",),
+        ("end",),
+        ("log-status", "log_status", "srcaddr", "pkt-srcaddr", "pkt_srcaddr"),
+    ),
+    source="https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html",
+)
+"""Of interfaces and transit gateways, with whichever fields, as text with a header or as Parquet."""
