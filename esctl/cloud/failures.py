@@ -75,6 +75,12 @@ _CASES = (
         "check the network, and the endpoint if one is told",
         AwayError,
     ),
+    _Case(  # Google unpacks what is stored so, and then says no length: its docs/transcoding
+        r"Content-Length Header missing",
+        "it is served in another form than it is stored in",
+        "if it is stored with Content-Encoding: gzip, take that from it: "
+        "gcloud storage objects update --clear-content-encoding",
+    ),
     _Case(r"invalid list response|invalid response", "the server is none of object storage", "check the endpoint"),
 )
 _BAD_KEY = re.compile(r'[Pp]ath "(.*?)"(?: contained|: Encountered)', re.DOTALL)

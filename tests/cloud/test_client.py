@@ -84,6 +84,14 @@ def test_an_object_that_is_gone_or_changed_is_told_apart(server: ObjectServer) -
         got("s3://logs/a", if_match='"other"')
 
 
+def test_an_object_that_is_unpacked_on_its_way_is_told(server: ObjectServer) -> None:
+    server.objects["a.gz"] = b"x"
+    server.is_measured = False
+    with pytest.raises(InputError, match="served in another form") as caught:
+        got("gs://logs/a.gz")
+    assert "--clear-content-encoding" in caught.value.hint
+
+
 def test_a_server_that_is_away(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     assert failure("s3://logs").message == "s3://logs: the server cannot be reached"

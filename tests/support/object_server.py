@@ -36,6 +36,7 @@ class ObjectServer(ThreadingHTTPServer):
         self.refusal: Callable[[str, str], tuple[int, str] | None] = lambda kind, key: None  # status, code
         self.cut: Callable[[str], int | None] = lambda key: None  # after how many bytes a body ends
         self.before_get: Callable[[str], None] = lambda key: None
+        self.is_measured = True  # whether answers with objects tell their length
         self.etag: Callable[[bytes], str] = lambda body: f'"{md5(body).hexdigest()}"'
 
     @property
@@ -151,11 +152,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in {"Last-Modified": "Wed, 01 Jan 2025 00:00:00 GMT", **headers}.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
+        is_measured = self.bucket.is_measured or "ETag" not in headers
+        self.send_header(*(("Content-Length", str(len(body))) if is_measured else ("Connection", "close")))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body[:cut])
-        self.close_connection = cut is not None
+        self.close_connection = cut is not None or not is_measured
 
 
 def _amazon(page: dict[str, bytes], last: str, etag: Callable[[bytes], str]) -> str:
