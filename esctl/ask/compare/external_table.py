@@ -99,7 +99,7 @@ def read_foreign(session: Session, path: Path, how: FileOptions) -> ForeignTable
 
 def _header(cursor: Cursor) -> tuple[str, ...]:
     """List the columns of CSV, also those without any value."""
-    from esctl.sources.formats.delimited import header_of
+    from esctl.sources.formats.column_names import header_of
 
     if cursor.format not in ("csv", "tsv"):
         return ()

@@ -6,6 +6,7 @@ from esctl.model import FileCursor
 from esctl.sources.feed import Feed
 from esctl.sources.files.deliveries import RecordReader
 from esctl.sources.formats import delimited, encodings
+from esctl.sources.formats.column_names import header_of
 from esctl.sources.formats.documents import DocumentReader
 from esctl.sources.formats.lines import LineReader
 from esctl.sources.formats.prefixes import has_json
@@ -32,11 +33,12 @@ def _cutter(feed: Feed, cursor: FileCursor, size: int, final: bool) -> RecordRea
         return DocumentReader(feed, size)
     if cursor.format == "json":
         path = parse_records_path(dialect.get("records_path", ""))
-        return ValueReader(feed, size, final, Shape(dialect["shape"], path), dialect["inside"] == "1")
+        shape, inside = Shape(dialect["shape"], path), dialect["inside"] == "1"
+        return ValueReader(feed, size, final, shape, inside, "script" in dialect)
     if cursor.format in ("csv", "tsv"):
         written = dialect_of(dialect)
-        columns = len(delimited.header_of(cursor)) if cursor.header or written.columns else None
-        return delimited.DelimitedReader(feed, size, final, written, columns)
+        names = header_of(cursor) if cursor.header or written.columns else None
+        return delimited.DelimitedReader(feed, size, final, written, names)
     return line_reader(feed, size, final, cursor)
 
 

@@ -26,13 +26,14 @@ from esctl.sources.formats import columnar, detect, encodings
 from esctl.sources.formats.documents import NothingReader
 from esctl.sources.formats.foreign import refusal
 from esctl.sources.formats.packed import PACKED, PackedReader
+from esctl.sources.formats.scripts import behind_script
 from esctl.sources.formats.shape import format_records_path, may_have_records, parse_records_path
 from esctl.sources.formats.tables import Dialect, find_dialect, width_of
 from esctl.sources.formats.text.csvlog import CSVLOG, csvlog_columns
 from esctl.sources.formats.text.years import first_month
 from esctl.sources.formats.wrappers import find_shape
 from esctl.sources.names import next_name
-from esctl.sources.pieces import BLANKS
+from esctl.sources.pieces import BLANKS, BOM, NOISE
 from esctl.sources.protocol import Delivery
 from esctl.sources.streams import LIMITS, ByteStream, Limits
 
@@ -270,8 +271,9 @@ def first_cursor(
     elif input_format == "jsonl" and detect.has_header_lists(head, whole):
         dialect = {"headers": "list"}
     elif input_format == "json":
-        shape = find_shape(head, options.records_path)
-        dialect = {"shape": shape.kind, "inside": "0"}
+        bare = behind_script(head.removeprefix(BOM).lstrip(NOISE))
+        shape = find_shape(head if bare is None else bare, options.records_path)
+        dialect = {"shape": shape.kind, "inside": "0", **({} if bare is None else {"script": "1"})}
         if shape.path:
             dialect["records_path"] = format_records_path(shape.path)
     elif input_format == "text":

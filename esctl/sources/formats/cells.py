@@ -52,7 +52,7 @@ def split_row(row: bytes, dialect: Dialect) -> list[bytes | None] | None:
     """Split one row into its cells, unquoted; an empty cell without quotes is None. None when a quote is not closed."""
     text = row[:-1] if row.endswith(b"\n") else row
     text = text[:-1] if text.endswith(b"\r") else text
-    if dialect.fields:  # it has no quotes
+    if not dialect.has_quotes:
         return [cell or None for cell in text.split(dialect.delimiter.encode())]
     cells: list[bytes | None] = []
     position = 0

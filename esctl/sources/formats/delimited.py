@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -13,14 +12,15 @@ import pyarrow.compute as pc
 from msgspec.structs import replace
 from pyarrow import csv as arrow_csv
 
+from esctl.errors import InputError, shell_word
 from esctl.model import Cursor
 from esctl.sources.feed import Bytes, Feed
 from esctl.sources.formats.cells import fitted, row_pattern, split_row, unled, with_point, with_points
-from esctl.sources.formats.encodings import utf8
+from esctl.sources.formats.column_names import header_names, header_of, names_in
 from esctl.sources.formats.json.scan import escaped_offsets
 from esctl.sources.formats.json.write import objects, quoted
 from esctl.sources.formats.tables import Dialect, dialect_of
-from esctl.sources.formats.text.csvlog import COLUMNS, CSVLOG, with_audit
+from esctl.sources.formats.text.csvlog import CSVLOG, with_audit
 from esctl.sources.pieces import BOM, NOWHERE, Offsets, Piece, slices_of
 
 _QUOTE = 34
@@ -32,17 +32,18 @@ _FEW_ROWS = 256
 class DelimitedReader:
     """Cut a feed into rows, about `size` bytes at a time, as Pieces; blank lines belong to the row after them.
 
-    `columns` is the number of cells a row has, None when the header line is still to be read. An unterminated last
-    row is a record when it has that many cells or `final`; else it stays unread, counted in `pending`.
+    `names` are those of the columns, None when the header line is still to be read. An unterminated last row is a
+    record when it has that many cells or `final`; else it stays unread, counted in `pending`. Raises InputError at a
+    header between rows that has other columns.
     """
 
-    def __init__(self, feed: Feed, size: int, final: bool, dialect: Dialect, columns: int | None) -> None:
+    def __init__(self, feed: Feed, size: int, final: bool, dialect: Dialect, names: list[str] | None) -> None:
         self.pending = 0
         self._feed = feed
         self._size = size
         self._final = final
         self._dialect = dialect
-        self._columns = columns
+        self._names = names
 
     def __iter__(self) -> Iterator[Piece]:
         feed = self._feed
@@ -50,18 +51,19 @@ class DelimitedReader:
         while more:
             more = feed.fill(self._size)
             ends = row_ends(feed.window, self._dialect)
-            if self._columns is None and (end := self._header_end()):
+            if self._names is None and (end := self._header_end()):
                 yield self._header(end)
                 ends = row_ends(feed.window, self._dialect)
-            if self._columns is None:
+            if self._names is None:
                 feed.check_open()
                 continue
             bounds = np.append(0, ends)
-            fitting, too_long = feed.fitting(bounds[:-1], bounds[1:])
-            if fitting:
-                yield self._rows(bounds[: fitting + 1])
-            if too_long:
-                raise too_long
+            fitting, problem = feed.fitting(bounds[:-1], bounds[1:])
+            alike, other = self._alike(bounds[: fitting + 1])
+            if alike:
+                yield self._rows(bounds[: alike + 1])
+            if stop := other or problem:
+                raise stop
             feed.check_open()
         if len(feed.window):
             yield from self._last()
@@ -79,9 +81,32 @@ class DelimitedReader:
 
     def _header(self, end: int) -> Piece:
         text = self._feed.window[:end].tobytes()
-        self._columns = len(header_names(text, self._dialect))
+        self._names = header_names(text, self._dialect)
         upto = self._feed.base + end
         return Piece(slices_of(self._feed.window, np.zeros(1, np.int64)), NOWHERE, NOWHERE, upto, header=text)
+
+    def _alike(self, bounds: Offsets) -> tuple[int, InputError | None]:
+        """Count the rows before the first that stands behind a header with other columns, and give the error of that.
+
+        Which columns a row has is told by the first header alone, wherever reading begins.
+        """
+        mark = b"\n" + self._dialect.fields.encode()
+        text = b"\n" + self._feed.window[: int(bounds[-1])].tobytes() if self._dialect.fields else b""
+        at = text.find(mark)
+        while at >= 0:
+            line = text[at + 1 :].partition(b"\n")[0]
+            if names_in(line, self._dialect) != self._names:
+                row = int(np.searchsorted(bounds, at, side="right")) - 1
+                first = text[int(bounds[row]) + 1 :].split(maxsplit=1)[0]
+                return row, self._other_columns(self._feed.base + at, first.decode(errors="replace"))
+            at = text.find(mark, at + 1)
+        return len(bounds) - 1, None
+
+    def _other_columns(self, offset: int, first: str) -> InputError:
+        """Make the error of a header with other columns; `first` is what the lines before it begin with."""
+        name = self._feed.stream.name
+        cut = f"csplit -z -f {shell_word(name + '.')} {shell_word(name)} {shell_word(f'/^{first}/')} '{{*}}'"
+        return InputError(f"{name}: its columns are others from byte {offset} on", f"read it in parts: {cut}")
 
     def _rows(self, bounds: Offsets) -> Piece:
         feed = self._feed
@@ -95,18 +120,16 @@ class DelimitedReader:
         if lead == len(rest):
             upto = self._feed.end
             yield Piece(slices_of(self._feed.window, np.zeros(1, np.int64)), NOWHERE, NOWHERE, upto, tail=rest)
-        elif self._columns is None and self._final:
+        elif self._names is None and self._final:
             yield self._header(len(rest))
-        elif self._columns is not None and (
-            self._final or (cells is not None and len(fitted(cells, self._columns)) == self._columns)
+        elif self._names is not None and (
+            self._final or (cells is not None and len(fitted(cells, len(self._names))) == len(self._names))
         ):
+            if other := self._alike(np.array([0, len(rest)], np.int64))[1]:
+                raise other
             yield self._rows(np.array([0, len(rest)], np.int64))
         else:
             self.pending = len(rest)
-
-
-def _is_whole(cells: list[bytes | None] | None, columns: int) -> bool:
-    return cells is not None and len(fitted(cells, columns)) == columns
 
 
 def row_ends(window: Bytes, dialect: Dialect) -> Offsets:
@@ -166,36 +189,6 @@ def _without_blank(window: Bytes, starts: Offsets, newlines: Offsets, comment: b
     return ends
 
 
-def header_names(header: bytes, dialect: Dialect) -> list[str]:
-    """Name the columns: an empty name becomes column_1 (its number), a repeated one name_2, name_3, ..."""
-    for _ in range(dialect.skip):
-        header = header.partition(b"\n")[2]
-    cells = split_row(unled(header), dialect) or [header]
-    cells = cells[1:] if dialect.fields else cells
-    names: list[str] = []
-    taken: set[str] = set()
-    for number, cell in enumerate(cells, 1):
-        plain = (cell or b"").decode(errors="replace").strip() or f"column_{number}"
-        name, count = plain, 1
-        while name in taken:
-            count += 1
-            name = f"{plain}_{count}"
-        taken.add(name)
-        names.append(name)
-    return names
-
-
-def header_of(cursor: Cursor) -> list[str]:
-    """Name the columns of a source of rows."""
-    dialect = dialect_of(cursor.dialect)
-    if dialect.names == CSVLOG:
-        return list(COLUMNS[: dialect.columns])
-    if dialect.columns:
-        return [f"column_{number + 1}" for number in range(dialect.columns)]
-    header = utf8(base64.b64decode(cursor.header), cursor.dialect.get("encoding", ""))
-    return header_names(header, dialect)
-
-
 def rows_to_json(raws: Any, cursor: Cursor) -> tuple[Any, Any]:
     """Turn CSV rows into JSON objects of texts; returns (texts, reasons), two large_string arrays as long as `raws`.
 
@@ -253,7 +246,7 @@ def _one_row(raw: bytes | None, names: list[str], dialect: Dialect) -> tuple[str
 def _by_column(raws: Any, names: list[str], dialect: Dialect) -> Any | None:
     """Do the same with Arrow's CSV reader; None when a row is not plain enough for both to read it alike."""
     joined = _joined(raws, dialect)
-    if joined is None or not (dialect.fields or _plain(np.frombuffer(joined, np.uint8), dialect.delimiter)):
+    if joined is None or (dialect.has_quotes and not _plain(np.frombuffer(joined, np.uint8), dialect.delimiter)):
         return None
     columns = [str(number) for number in range(len(names) + dialect.trailing)]
     try:
@@ -263,7 +256,7 @@ def _by_column(raws: Any, names: list[str], dialect: Dialect) -> Any | None:
             arrow_csv.ParseOptions(
                 delimiter=dialect.delimiter,
                 newlines_in_values=not dialect.fields,
-                quote_char=False if dialect.fields else '"',
+                quote_char='"' if dialect.has_quotes else False,
             ),
             arrow_csv.ConvertOptions(
                 column_types=dict.fromkeys(columns, pa.large_string()),
@@ -298,7 +291,7 @@ def _joined(raws: Any, dialect: Dialect) -> bytes | None:
         return None
     offsets = np.frombuffer(raws.buffers()[1], np.int64)[raws.offset : raws.offset + len(raws) + 1]
     data = raws.buffers()[2].slice(int(offsets[0]), int(offsets[-1] - offsets[0]))
-    quotes = NOWHERE if dialect.fields else np.flatnonzero(np.frombuffer(data, np.uint8) == _QUOTE)
+    quotes = np.flatnonzero(np.frombuffer(data, np.uint8) == _QUOTE) if dialect.has_quotes else NOWHERE
     if (np.searchsorted(quotes, offsets - offsets[0]) % 2).any():
         return None
     text = unled(data.to_pybytes(), _comment(dialect))

@@ -8,6 +8,7 @@ import re
 from esctl.sources.formats.json.text import first_value, is_json, is_json_object
 from esctl.sources.formats.packed import sniff_packed
 from esctl.sources.formats.prefixes import CONSOLE, KEY, find_prefix
+from esctl.sources.formats.scripts import behind_script
 from esctl.sources.formats.tables import find_dialect, is_separated
 from esctl.sources.formats.text.consoles import is_dump
 from esctl.sources.formats.text.csvlog import csvlog_columns
@@ -39,6 +40,8 @@ def sniff(head: bytes, whole: bool = True) -> str:
     lines = _lines(text, whole)
     if text[:1] in b"[{":
         return "text" if _is_tagged(lines) else _json_or_lines(text, lines, whole)
+    if behind_script(text) is not None:
+        return "json"
     if not is_separated(head) and (_is_record(lines[0]) or any(is_json_object(line) for line in lines[1:])):
         return "jsonl"
     return "csv" if csvlog_columns(head) else _table_or_text(head, text, lines, whole)

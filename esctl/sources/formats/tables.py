@@ -25,6 +25,8 @@ _FLOW_FIELDS = {
 }  # fmt: skip
 """Some of the names in the header of an AWS flow log, whose cells are separated by blanks and "-" for nothing:
 https://docs.aws.amazon.com/vpc/latest/userguide/flow-log-records.html"""
+W3C = "#Fields:"
+"""What the header of a log in the W3C's extended format begins with."""
 _SEPARATOR = re.compile(r'"?sep=(.)"?\r?\n', re.IGNORECASE)
 
 
@@ -35,7 +37,8 @@ class Dialect(Struct, frozen=True):
     `spaced` that a blank follows each delimiter; `escape` is what stands before a quote within quotes, "" where it is
     doubled; `decimal` the mark of fractions; `names` what the columns are known by where no header says it.
     `fields` is the mark that the header begins with (`#fields`): then lines that begin with its first letter are
-    comments, and `path` is what the rows are of, which each of them has as `_path`.
+    comments, a row is a line, whose cells have quotes where it is `quoted`, and `path` is what the rows are of, which
+    each of them has as `_path`.
     """
 
     delimiter: str = ","
@@ -49,6 +52,12 @@ class Dialect(Struct, frozen=True):
     fields: str = ""
     path: str = ""
     spaced: bool = False
+    quoted: bool = False
+
+    @property
+    def has_quotes(self) -> bool:
+        """Return whether cells may stand in quotes."""
+        return self.quoted or not self.fields
 
     def as_text(self) -> dict[str, str]:
         """Return what a cursor keeps of it."""
@@ -63,6 +72,7 @@ class Dialect(Struct, frozen=True):
             "fields": self.fields,
             "path": self.path,
             "spaced": "1" if self.spaced else "",
+            "quoted": "1" if self.quoted else "",
         }
         found |= {key: text for key, text in given.items() if text}
         return found if self.null is None else {**found, "null": self.null}
@@ -82,6 +92,7 @@ def dialect_of(texts: Mapping[str, str]) -> Dialect:
         fields=texts.get("fields", ""),
         path=texts.get("path", ""),
         spaced="spaced" in texts,
+        quoted="quoted" in texts,
     )
 
 
@@ -90,8 +101,8 @@ def find_dialect(text: bytes, whole: bool, named: bool = True) -> Dialect | None
     if named and b"\0" in text:
         return None
     decoded = text.removeprefix(BOM).decode(errors="replace")
-    if known := _zeek(decoded) or _flow_log(decoded):
-        return known
+    if said := _zeek(decoded) or _w3c(decoded, whole) or _flow_log(decoded):
+        return said
     if found := _SEPARATOR.match(decoded):
         return _finished(Dialect(found[1], skip=1), decoded, whole)
     for skip, rest in enumerate(_beheaded(decoded)):
@@ -124,6 +135,37 @@ def _flow_log(text: str) -> Dialect | None:
     header = text.partition("\n")[0]
     is_flow_log = _FLOW_HEADER.fullmatch(header) is not None and len(_FLOW_FIELDS.intersection(header.split())) > 1
     return Dialect(" ", null="-") if is_flow_log else None
+
+
+def _w3c(text: str, whole: bool) -> Dialect | None:
+    """Return the dialect of a log in the W3C's extended format, whose header is a comment.
+
+    https://www.w3.org/TR/WD-logfile.html. Programs put blanks between cells (IIS, the firewall of Windows), tabs
+    (CloudFront, whose header has blanks all the same) or commas (Exchange).
+    """
+    lines = text.splitlines()
+    skip = next((number for number, line in enumerate(lines[:_BEFORE]) if line.startswith(W3C)), None)
+    if skip is None or any(line.strip() and line[:1] != "#" for line in lines[:skip]):
+        return None
+    rows = [line for line in lines[skip + 1 : skip + 1 + _ROWS] if line and line[:1] != "#"]
+    rows = rows[: len(rows) - 1] if not (whole and text.endswith("\n")) and len(rows) > 1 else rows
+    header = lines[skip].removeprefix(W3C).strip()
+    delimiter = "\t" if "\t" in (rows[0] if rows else header) else " "
+    delimiter = "," if "," in header and " " not in header else delimiter
+    names = w3c_names(lines[skip])
+
+    def fitting(dialect: Dialect) -> int:
+        return sum(len(cells) == len(names) for row in rows for cells in _rows(row, dialect, True))
+
+    plain = sum(len(row.rstrip(delimiter).split(delimiter)) == len(names) for row in rows)
+    quoted = delimiter == "," or fitting(Dialect(delimiter)) > plain
+    trailing = bool(rows) and all(row.endswith(delimiter) and row.count(delimiter) == len(names) for row in rows)
+    return Dialect(delimiter, skip=skip, null="-", fields=W3C, quoted=quoted, trailing=trailing)
+
+
+def w3c_names(header: str) -> list[str]:
+    """Return the names of the columns by the line that has them, whatever stands between them."""
+    return re.split(r"[\s,]+", header.removeprefix(W3C).strip())
 
 
 def is_separated(text: bytes) -> bool:

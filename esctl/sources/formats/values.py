@@ -14,6 +14,7 @@ from esctl.sources.feed import Bytes, Feed
 from esctl.sources.formats.gaps import Gaps, Span, outer_spans, region_spans
 from esctl.sources.formats.json.scan import Brackets, State, scan
 from esctl.sources.formats.json.text import first_value
+from esctl.sources.formats.scripts import is_script
 from esctl.sources.formats.shape import MEMBERS, Every, Shape, led_to, openings
 from esctl.sources.formats.surroundings import Surroundings
 from esctl.sources.pieces import BLANKS, BOM, Offsets, Piece, slices_of
@@ -45,16 +46,19 @@ class ValueReader:
     `inside` tells that the feed begins within an array whose elements are records. What no bracket encloses (scalars,
     garbage) becomes records of its own: nothing is left out but blanks, commas, and the wrapping around the arrays.
     An unfinished value at the end of the stream stays unread, counted in `pending`, unless `final`; one that is
-    broken is a record.
+    broken is a record. `in_script`: what a script has around JSON is none.
     """
 
-    def __init__(self, feed: Feed, size: int, final: bool, shape: Shape, inside: bool = False) -> None:
+    def __init__(
+        self, feed: Feed, size: int, final: bool, shape: Shape, inside: bool = False, in_script: bool = False
+    ) -> None:
         self.pending = 0
         self._feed = feed
         self._size = min(size, _LARGEST_CHUNK)
         self._final = final
         self._shape = shape
         self._inside = inside
+        self._in_script = in_script
         self._surroundings = Surroundings(shape.steps)
 
     def __iter__(self) -> Iterator[Piece]:
@@ -97,6 +101,8 @@ class ValueReader:
         begin = len(BOM) if self._feed.base == 0 and window[: len(BOM)].tobytes() == BOM else 0
         froms = documents.ends if self._inside else np.concatenate([[begin], documents.ends])
         outer, whole = outer_spans(window, froms, documents.starts, ended, self._final)
+        if self._in_script:
+            outer = [span for span in outer if not is_script(window[span.start : span.end].tobytes())]
         inner = self._between(regions, elements, ended)
         cut = _assemble(elements, documents, inner + outer)
         cut = replace(cut, around=_around(cut, regions, self._surroundings.of(window, brackets, regions.first)))

@@ -16,6 +16,8 @@ LOGS = Path(__file__).parent / "logs"
 COLUMNS = ("time", "type", "entity", "actor")
 Row = tuple[str | None, str, str, str | None]
 
+BUCKET, BOB = "reports-test", "arn:aws:iam::111122223333:user/bob"
+
 EXPECTED: dict[str, tuple[str, list[Row]]] = {
     "access.log": (
         "access_log",
@@ -41,6 +43,34 @@ EXPECTED: dict[str, tuple[str, list[Row]]] = {
         [
             ("2024-03-05T10:00:00.945958Z", "GET", "/", "192.0.2.7"),
             ("2024-03-05T10:00:01.945958Z", "request", "old-shop", "192.0.2.8"),
+        ],
+    ),
+    "s3_access.log": (
+        "s3_access",
+        [
+            ("2024-03-05T09:00:00Z", "REST.PUT.OBJECT", f"{BUCKET}/2024/q1%2Bdraft.pdf", BOB),
+            ("2024-03-05T09:00:01Z", "REST.GET.VERSIONING", BUCKET, "192.0.2.8"),
+            ("2024-03-05T09:00:02Z", "REST.POST.MULTI_OBJECT_DELETE", BUCKET, BOB),
+            ("2024-03-05T09:00:02Z", "BATCH.DELETE.OBJECT", f"{BUCKET}/2024/a.pdf", BOB),
+            ("2024-03-05T09:00:02Z", "BATCH.DELETE.OBJECT", f"{BUCKET}/2024/b.pdf", BOB),
+            ("2024-03-05T09:01:00Z", "S3.EXPIRE.OBJECT", f"{BUCKET}/2024/q1%2Bdraft.pdf", "AmazonS3"),
+        ],
+    ),
+    "squid.log": (
+        "squid",
+        [
+            ("2024-03-05T09:00:00.123000Z", "GET", "http://shop.test/a?b=c", "bob"),
+            ("2024-03-05T09:00:01.456000Z", "CONNECT", "evil.test:443", "192.0.2.8"),
+        ],
+    ),
+    "cef.log": (
+        "cef",
+        [
+            ("2024-03-05T09:00:00.123000Z", "Login failed | twice", "root", "bob"),
+            ("2024-03-05T10:00:02Z", "Login", "192.0.2.1", "ann"),
+            ("2024-03-05T09:00:03Z", "Logout", "gw.test", "ann"),
+            ("2024-03-05T09:00:04Z", "File deleted", "/etc/passwd", "eve"),
+            (None, "Nothing", "Gate", None),
         ],
     ),
     "apache_error.log": (
@@ -136,6 +166,17 @@ def test_what_a_load_balancer_did_is_in_fields(tmp_path: Path) -> None:
     assert (third["data"]["request"], third["data"]["classification"]) == ("- http://shop.test:80- -", "Ambiguous")
     assert third["data"]["more"] == '"shop.test" "-"'  # fields that were added since
     assert "elb_status_code" not in taken(tmp_path, "elb_classic.log")[-1]["data"]
+
+
+def test_values_of_cef_have_blanks_and_what_they_escape(tmp_path: Path) -> None:
+    rows = taken(tmp_path, "cef.log")
+    assert rows[0]["data"] == {
+        "cef_version": "0", "cs1Label": "Rule", "duser": "root", "name": "Login failed | twice", "product": "Gate",
+        "msg": "wrong password a=1 and c:\\temp\\x with  two blanks", "severity": "5", "signature": "100",
+        "src": "192.0.2.7", "suser": "bob", "vendor": "Vendor", "version": "1.0",
+    }  # fmt: skip
+    assert rows[1]["data"]["msg"] == "line one\nline two"
+    assert rows[1]["data"]["request"] == "https://x.test/?a=1&b=2"
 
 
 def test_the_parts_of_a_request_are_fields(tmp_path: Path) -> None:

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from esctl.index.envelope.presets import cdc, clouds, event_stores, hosts, services, tables, telemetry, text_logs
+from esctl.index.envelope.presets import (
+    cdc,
+    clouds,
+    event_stores,
+    hosts,
+    named_columns,
+    services,
+    tables,
+    telemetry,
+    text_logs,
+)
 from esctl.index.envelope.presets.preset import Preset
 
 PRESETS: Mapping[str, Preset] = {
@@ -76,8 +86,14 @@ PRESETS: Mapping[str, Preset] = {
         telemetry.ZEEK,
         telemetry.OSQUERY,
         telemetry.OCSF,
+        named_columns.W3C_ACCESS,
+        named_columns.EXCHANGE_TRACKING,
+        named_columns.WINDOWS_FIREWALL,
         services.AUTH0,
         telemetry.OPENTELEMETRY,
+        text_logs.CEF,
+        text_logs.S3_ACCESS,
+        text_logs.SQUID,
         text_logs.ACCESS_LOG,
         text_logs.ELB_ACCESS,
         text_logs.APACHE_ERROR,

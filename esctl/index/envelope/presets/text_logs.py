@@ -44,6 +44,54 @@ ELB_ACCESS = _of(
     "of AWS load balancers: application and classic",
     "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html",
 )
+S3_ACCESS = _of(
+    Stanza(
+        "s3_access",
+        id=("{request_id}/{operation}/{key}", "{request_id}/{operation}"),
+        type=("operation",),
+        time=("time",),
+        entity=("{bucket}/{key}", "bucket"),
+        kind=("=s3",),
+        actor=("requester", "remote_ip"),
+        correlation=("request_id",),
+        data=("record",),
+        data_without=("time",),
+        absent=("-",),
+    ),
+    "of Amazon S3: server access logs",
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html",
+)
+SQUID = _of(
+    Stanza(
+        "squid",
+        type=("method",),
+        time=("time",),
+        entity=("url",),
+        actor=("user", "client"),
+        data=("record",),
+        data_without=("time",),
+        absent=("-",),
+    ),
+    "of Squid, in its native format",
+    "https://wiki.squid-cache.org/Features/LogFormat",
+)
+CEF = _of(
+    Stanza(
+        "cef",
+        type=("name", "signature"),
+        time=("rt", "start", "end", "time"),
+        entity=(
+            "duser", "duid", "filePath", "fname", "dhost", "dst", "dvchost", "dvc", "host", "shost", "src", "product",
+        ),
+        actor=("suser", "suid", "src"),
+        correlation=("externalId",),
+        data=("record",),
+        data_without=("time", "rt"),
+    ),
+    "of ArcSight's Common Event Format, alone or behind what syslog writes",
+    "https://www.microfocus.com/documentation/arcsight/arcsight-smartconnectors-8.4/pdfdoc/"
+    "cef-implementation-standard/cef-implementation-standard.pdf",
+)  # fmt: skip
 APACHE_ERROR = _of(
     Stanza(
         "apache_error",

@@ -36,7 +36,8 @@ class Part(Struct, frozen=True):
 class TextFormat(Struct, frozen=True):
     """A text log. `pairs` names the field that is a list of key=value, which become members of the record.
 
-    `encoded` are the keys whose values without quotes are text as hexadecimal digits. No source is recognised by lines
+    `encoded` are the keys whose values without quotes are text as hexadecimal digits; `spaced` values have blanks and
+    a backslash before what means something. No source is recognised by lines
     that match `never`, or none but the last `lax` patterns.
     """
 
@@ -45,6 +46,7 @@ class TextFormat(Struct, frozen=True):
     parts: tuple[Part, ...] = ()
     pairs: str = ""
     encoded: tuple[str, ...] = ()
+    spaced: bool = False
     never: str = ""
     lax: int = 0
 
@@ -100,6 +102,33 @@ ELB_ACCESS = TextFormat(
 )
 """https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html, and those of the
 classic load balancers: https://docs.aws.amazon.com/elasticloadbalancing/latest/classic/access-log-collection.html"""
+_NUMBER_OR_NOT = r"(?:%{{INT:{}:int}}|-)"
+S3_ACCESS = TextFormat(
+    "s3_access",
+    (
+        r"^(?P<bucket_owner>[^ ]+) (?P<bucket>[^ ]+) \[(?P<time>[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[^\]]+)\] "
+        r"(?P<remote_ip>[^ ]+) (?P<requester>[^ ]+) (?P<request_id>[^ ]+) (?P<operation>[A-Z0-9]+\.[^ ]+) "
+        r"(?P<key>[^ ]+) "
+        rf'(?:"(?P<request_uri>{_QUOTED})"|-) {_NUMBER_OR_NOT.format("status")} (?P<error_code>[^ ]+) '
+        rf"{_NUMBER_OR_NOT.format('bytes_sent')} {_NUMBER_OR_NOT.format('object_size')} "
+        rf"{_NUMBER_OR_NOT.format('total_time')} {_NUMBER_OR_NOT.format('turn_around_time')} "
+        rf'(?:"(?P<referrer>{_QUOTED})"|-) (?:"(?P<agent>{_QUOTED})"|-) (?P<version_id>[^ ]+)'
+        r"(?: (?P<host_id>[^ ]+) (?P<signature>[^ ]+) (?P<cipher>[^ ]+) (?P<authentication>[^ ]+) (?P<host>[^ ]+)"
+        r" (?P<tls>[^ ]+)(?: (?P<access_point>[^ ]+)(?: (?P<acl_required>[^ ]+)(?: (?P<more>.+))?)?)?)?$",
+    ),
+)
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html: fields were added at the end over the years."""
+
+SQUID = TextFormat(
+    "squid",
+    (
+        r"^(?P<time>[0-9]{9,10}\.[0-9]{3}) +%{INT:duration:int} (?P<client>[^ ]+) "
+        r"(?P<result>[A-Z_]+)/%{INT:status:int} "
+        r"%{INT:bytes:int} (?P<method>[A-Za-z_-]+) (?P<url>[^ ]+) (?P<user>[^ ]+) "
+        r"(?P<hierarchy>[A-Z_0-9]+)/(?P<peer>[^ ]+) (?P<content_type>[^ ]+)(?: (?P<more>.+))?$",
+    ),
+)
+"""https://wiki.squid-cache.org/Features/LogFormat: the native format."""
 
 APACHE_ERROR = TextFormat(
     "apache_error",
@@ -136,6 +165,7 @@ CONTAINER = TextFormat(
 """https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md"""
 
 _STAMP = r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?"
+_YEARED = r"[A-Z][a-z]{2} [ 0-9][0-9] [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}"
 _INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]+)?(?:Z|[+-][0-9]{2}:?[0-9]{2})"
 _FINE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}[+-][0-9]{2}:[0-9]{2}"
 _LEVEL = (
@@ -189,6 +219,27 @@ POSTGRESQL = TextFormat(
 )
 """https://www.postgresql.org/docs/current/runtime-config-logging.html (log_line_prefix)"""
 
+_CEF_PART = r"(?:[^|\\]|\\.)*"
+CEF = TextFormat(
+    "cef",
+    tuple(
+        rf"^{lead}CEF: ?(?P<cef_version>[0-9]+(?:\.[0-9]+)?)\|(?P<vendor>{_CEF_PART})\|(?P<product>{_CEF_PART})\|"
+        rf"(?P<version>{_CEF_PART})\|(?P<signature>{_CEF_PART})\|(?P<name>{_CEF_PART})\|(?P<severity>{_CEF_PART})"
+        r"(?:\|(?P<pairs>.*))?$"
+        for lead in (
+            "",
+            rf"(?:<(?P<priority>[0-9]{{1,3}})>)?(?:[1-9][0-9]{{0,2}} )?(?P<time>{_STAMP}|{_YEARED}|{_INSTANT}) "
+            r"(?P<host>[^ |]+) "
+            r"(?:[^|]* )?",
+            r"(?:<(?P<priority>[0-9]{1,3})>)",
+        )
+    ),
+    pairs="pairs",
+    spaced=True,
+)
+"""https://www.microfocus.com/documentation/arcsight/arcsight-smartconnectors-8.4/pdfdoc/cef-implementation-standard/
+cef-implementation-standard.pdf: alone on a line, or behind what syslog writes."""
+
 AUDITD = TextFormat(
     "auditd",
     (
@@ -213,7 +264,20 @@ LOGFMT = TextFormat(
 
 TEXT_FORMATS: Mapping[str, TextFormat] = {
     each.name: each
-    for each in (AUDITD, ACCESS, ELB_ACCESS, APACHE_ERROR, NGINX_ERROR, POSTGRESQL, CONTAINER, SYSLOG, LOGFMT)
+    for each in (
+        AUDITD,
+        CEF,
+        S3_ACCESS,
+        ACCESS,
+        ELB_ACCESS,
+        SQUID,
+        APACHE_ERROR,
+        NGINX_ERROR,
+        POSTGRESQL,
+        CONTAINER,
+        SYSLOG,
+        LOGFMT,
+    )
 }
 """All of them by name, in the order in which they are tried."""
 

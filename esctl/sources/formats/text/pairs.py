@@ -37,6 +37,8 @@ def pairs_of(columns: dict[tuple[str, ...], Any], form: TextFormat, connection: 
 
 def _sql(form: TextFormat) -> str:
     """Select the objects, by row."""
+    if form.spaced:
+        return _spaced()
     bare = r"replace(t, chr(29), ' ')"  # what stands before the names that the audit daemon adds
     flat = f"regexp_replace({bare}, {literal(_NESTED)}, '\\1', 'g')" if form.encoded else "t"
     pairs = (
@@ -53,6 +55,32 @@ def _sql(form: TextFormat) -> str:
     return (
         f"SELECT '{{' || coalesce(members, '') || '}}' AS j FROM {_TABLE} LEFT JOIN ({members}) USING (\"row\") "
         'ORDER BY "row"'
+    )
+
+
+_NEXT, _IS, _KEPT = (f"chr({code})" for code in (28, 29, 31))
+_KEY = r"(?:^|\s)([\w.\[\]-]+)="
+_ESCAPED = {r"\=": "'='", r"\|": "'|'", r"\n": "chr(10)", r"\r": "chr(13)"}
+
+
+def _spaced() -> str:
+    """Select the objects of pairs whose values go on to the next key; a backslash stands before what they hold of `=`.
+
+    The control characters that mark where pairs begin are no text of theirs.
+    """
+    bare = f"translate(t, {_NEXT} || {_IS} || {_KEPT}, '')"
+    marked = f"regexp_replace({bare}, {literal(_KEY)}, {_NEXT} || '\\1' || {_IS}, 'g')"
+    value = f"replace(rtrim(split_part(p, {_IS}, 2)), {literal(chr(92) * 2)}, {_KEPT})"
+    for written, meant in _ESCAPED.items():
+        value = f"replace({value}, {literal(written)}, {meant})"
+    member = (
+        f"to_json(split_part(p, {_IS}, 1))::VARCHAR || ':' || to_json(replace({value}, {_KEPT}, {literal(chr(92))}))"
+        "::VARCHAR"
+    )
+    whole = f"list_filter(string_split({marked}, {_NEXT}), lambda p: contains(p, {_IS}) AND NOT ends_with(p, {_IS}))"
+    return (
+        f"SELECT '{{' || coalesce(array_to_string(list_transform({whole}, lambda p: {member}), ','), '') || '}}' AS j "
+        f'FROM {_TABLE} ORDER BY "row"'
     )
 
 

@@ -43,6 +43,8 @@ def lines_to_json(
     fits = pc.less_equal(pc.binary_length(texts), LONGEST)
     heads, rests = _apart(pc.if_else(fits, texts, pa.scalar(None, _TEXT)))
     columns, numbers, matched = _fields(heads, form)
+    if form.spaced:
+        columns = {path: _bare(column) if path != (form.pairs,) else column for path, column in columns.items()}
     pairs = pairs_of(columns, form, connection) if form.pairs else None
     _continue(columns, rests)
     for part in form.parts:
@@ -109,6 +111,11 @@ def _part(column: Any, part: Part) -> Columns:
     if not part.into:
         return found
     return {(part.into, *path): _unquoted(column) for path, column in found.items()}
+
+
+def _bare(column: Any) -> Any:
+    """Take away the backslash before what ends a field."""
+    return pc.replace_substring_regex(column, r"\\([|\\])", r"\1")
 
 
 def _unquoted(column: Any) -> Any:
