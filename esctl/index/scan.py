@@ -41,8 +41,11 @@ _STORED_TYPES = {
 """Of the envelope columns that are not text."""
 
 REBUILD = "the evidence may be whole; rebuild the index with: esctl reindex"
-OWN_TIME = "CASE WHEN undated IS NULL THEN time END AS time"
-"""What is shown as the time of an event; without one of its own it is folded at that of a neighbour."""
+OWN_TIME = "CASE WHEN undated IS NULL AND invalid IS NULL THEN time END AS time"
+"""What is shown as the time of an event; without one of its own it is folded at that of a neighbour.
+
+Of a record that could not be read, nobody knows when it happened: `time` is there when it was recorded.
+"""
 OWN_RANGE = "min(time) FILTER (undated IS NULL) AS first, max(time) FILTER (undated IS NULL) AS last"
 FOLDABLE = "duplicate_of IS NULL AND invalid IS NULL AND entity IS NOT NULL"
 KEY_SHIFT = "9223372036854775808::HUGEINT"  # 2**63

@@ -25,6 +25,7 @@ from esctl.model import Cursor
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
 from esctl.sources.formats.delimited import rows_to_json
+from tests.support.cli_harness import good
 
 CELLS = st.text(alphabet='ab,;\t|"\r\n \\é\x01', max_size=5)
 DELIMITERS = st.sampled_from([",", ";", "\t", "|"])
@@ -350,3 +351,13 @@ def test_a_row_longer_than_the_limit_is_an_error_that_names_it(tmp_path: Path) -
         file.write(pa.record_batch([nulls], ["v"]))
     with pytest.raises(InputError, match=r"row 0 is longer than"):
         Table(tmp_path / "nulls", SourceOptions())
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_header_that_comes_again_is_no_event(end: str, tmp_path: Path) -> None:
+    lines = ["time,account,action", "2024-03-05 10:00:00,a-1,open", "2024-03-05 10:01:00,a-1,close"]
+    (tmp_path / "a.csv").write_bytes((end.join([*lines, *lines]) + end).encode())
+    assert good("ingest", "a.csv", cwd=tmp_path).rows[0]["invalid"] == 1
+    rows = good("log", "--columns", "time,entity,invalid", cwd=tmp_path).rows
+    assert [row["invalid"] for row in rows] == [None, None, "the header again", None, None]
+    assert rows[2]["time"] is None

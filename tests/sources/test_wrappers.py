@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
 from esctl.sources.formats.shape import EACH, MEMBERS, format_records_path, parse_records_path
+from esctl.sources.formats.wrappers import path_to_records, values_at
 from tests.support.cli_harness import esctl, good
 
 EVENTS = [{"id": f"e{number}", "type": "T", "time": f"2024-03-0{number}T00:00:00Z"} for number in (1, 2, 3)]
@@ -162,3 +163,22 @@ def test_lines_that_each_wrap_an_object_are_opened(lines: list[Any], tmp_path: P
     (tmp_path / "a.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     esctl("ingest", "a.jsonl", cwd=tmp_path)
     assert [row["id"] for row in good("log", cwd=tmp_path).rows] == ["e1", "e2", "e3"]
+
+
+def dated(number: int) -> dict[str, Any]:
+    return {"type": "paid", "account": f"a-{number % 2}", "at": f"2024-03-05T10:0{number}:00Z"}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {f"e{n}": dated(n) for n in range(4)},
+        {
+            "took": 3,
+            "hits": {"total": 4, "hits": [{"_index": "i", "_id": f"x{n}", "_source": dated(n)} for n in range(4)]},
+        },
+    ],
+)
+def test_events_are_told_by_times_whatever_these_are_called(document: dict[str, Any]) -> None:
+    path = path_to_records(document)
+    assert [*values_at(document, path)] == [dated(n) for n in range(4)]

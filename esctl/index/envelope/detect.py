@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from msgspec import Struct
@@ -100,6 +100,8 @@ def _unknown(samples: Sequence[object], openings: Sequence[Opening]) -> Detectio
     for place, needed in _places(records, openings, opened, detection):
         if inner := _held_in(place, records, *needed):
             return _with_message(inner, records, detection)
+    if inner := _only_held(records, found):
+        return _with_message(inner, records, detection)
     if not {"type", "time"} & found and (inner := _told_by_payload(records, detection, opened)):
         return inner
     return detection
@@ -119,11 +121,17 @@ def _places(
         carriers = carriers if "type" not in found or is_parted else []
         for place in dict.fromkeys([*((key,) for key in (*opened, *carriers)), *deep]):
             yield place, ("entity",)
-    if not {"id", "type", "time"} & found:
-        for key in sorted(records[0] if records else {}):
-            # Who did it has a name and perhaps a date, and is no event.
-            if not names_one(key) and all(isinstance(record.get(key), dict) for record in records):
-                yield (key,), ()
+
+
+def _only_held(records: list[dict[str, Any]], found: Set[str]) -> Detection | None:
+    """Return what is found in the only object that may be the event, of records that tell nothing beside it."""
+    if {"id", "type", "time"} & found:
+        return None
+    # Who did it has a name and perhaps a date, and is no event.
+    keys = [key for key in sorted(records[0] if records else {}) if not names_one(key)]
+    keys = [key for key in keys if all(isinstance(record.get(key), dict) for record in records)]
+    inner = [held for key in keys if (held := _held_in((key,), records))]
+    return inner[0] if len(inner) == 1 else None
 
 
 def _with_message(inner: Detection, records: list[dict[str, Any]], outer: Detection) -> Detection:
@@ -209,6 +217,9 @@ def _plain_envelope(records: list[dict[str, Any]], opened: Sequence[str] = ()) -
         order=order,  # type: ignore[arg-type]
     )
     stanza = tombstone_of(search, stanza)
+    if absent := _nothings(search):
+        stanza = replace(stanza, absent=absent)
+        search.rows.append(Choice("absent", " | ".join(absent), "stands for nothing, and names neither thing nor doer"))
     if _has_links(search):
         stanza = replace(stanza, ignore_types=("$*",))
         search.rows.append(Choice("ignore_types", "$*", "links and system events of an event store"))
@@ -219,6 +230,17 @@ def _plain_envelope(records: list[dict[str, Any]], opened: Sequence[str] = ()) -
     return Detection(
         stanza, tuple(search.rows), () if stanza.entity else _candidates(search), tuple(map(candidate, times))
     )
+
+
+_NOTHINGS = frozenset(
+    ("NULL", "null", "\\N", "(null)", "<null>", "None", "nil", "undefined", "N/A", "n/a", "#N/A", "-")
+)
+
+
+def _nothings(search: Search) -> tuple[str, ...]:
+    """List the texts that stand for nothing where some records name a thing, or who did it."""
+    named = [search.found[name] for name in ("entity", "actor", "tenant") if name in search.found]
+    return tuple(sorted({value for each in named for value in each.scalars if value in _NOTHINGS}))
 
 
 def _has_links(search: Search) -> bool:

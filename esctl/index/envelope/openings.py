@@ -140,7 +140,9 @@ def _openings_in(samples: Sequence[object], known: set[tuple[str | int, ...]]) -
 
 
 def _texts(sample: object, known: set[tuple[str | int, ...]]) -> Iterable[tuple[tuple[str, ...], str]]:
-    """Yield the texts of a record that are not empty."""
+    """Yield the texts of a record that are not empty; one that is a text itself has it at its root."""
+    if isinstance(sample, str):
+        yield (), sample
     for key, value in sample.items() if isinstance(sample, dict) else ():
         if isinstance(value, str) and value not in _NOTHING:
             yield (key,), value
@@ -159,7 +161,7 @@ _HOLDERS = {*field_names.META, *field_names.CARRIERS}
 
 def _encoding(path: Sequence[str], values: Sequence[str]) -> str | None:
     """Name the encoding in which enough of some texts hold JSON; None for plain texts."""
-    needed = _MANY if plain_name(path[-1]) in _PAYLOADS else _NEARLY_ALL
+    needed = _MANY if path and plain_name(path[-1]) in _PAYLOADS else _NEARLY_ALL
     for encoding, start in _STARTS:
         likely = sum(bool(start.match(value)) for value in values)
         if likely >= needed * len(values):

@@ -11,6 +11,14 @@ from esctl.sources.formats.tables import W3C, Dialect, dialect_of, w3c_names
 from esctl.sources.formats.text.csvlog import COLUMNS, CSVLOG
 
 
+def header_line(cursor: Cursor) -> bytes:
+    """Return the line of the header of a source of rows, without its end; nothing where it has none."""
+    header = utf8(base64.b64decode(cursor.header), cursor.dialect.get("encoding", ""))
+    for _ in range(dialect_of(cursor.dialect).skip):
+        header = header.partition(b"\n")[2]
+    return unled(header).rstrip(b"\r\n")
+
+
 def header_names(header: bytes, dialect: Dialect) -> list[str]:
     """Name the columns: an empty name becomes column_1 (its number), a repeated one name_2, name_3, ..."""
     for _ in range(dialect.skip):

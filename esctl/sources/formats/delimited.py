@@ -16,7 +16,7 @@ from esctl.errors import InputError, shell_word
 from esctl.model import Cursor
 from esctl.sources.feed import Bytes, Feed
 from esctl.sources.formats.cells import fitted, row_pattern, split_row, unled, with_point, with_points
-from esctl.sources.formats.column_names import header_names, header_of, names_in
+from esctl.sources.formats.column_names import header_line, header_names, header_of, names_in
 from esctl.sources.formats.json.scan import escaped_offsets
 from esctl.sources.formats.json.write import objects, quoted
 from esctl.sources.formats.tables import Dialect, dialect_of
@@ -27,6 +27,7 @@ _QUOTE = 34
 _NEWLINE = 10
 _RETURN = 13
 _FEW_ROWS = 256
+_AGAIN = "the header again"
 
 
 class DelimitedReader:
@@ -196,7 +197,20 @@ def rows_to_json(raws: Any, cursor: Cursor) -> tuple[Any, Any]:
     that cannot be read (wrong number of cells, quote not closed, not UTF-8) is a null text with its reason.
     """
     raws = raws.combine_chunks() if isinstance(raws, pa.ChunkedArray) else raws
-    return _rows(raws.cast(pa.large_binary()), header_of(cursor), dialect_of(cursor.dialect))
+    raws, names = raws.cast(pa.large_binary()), header_of(cursor)
+    texts, reasons = _rows(raws, names, dialect_of(cursor.dialect))
+    again = _is_header(raws, cursor) if len(names) > 1 else None
+    if again is None or not pc.any(again).as_py():
+        return texts, reasons
+    nothing = pa.scalar(None, pa.large_string())
+    return pc.if_else(again, nothing, texts), pc.if_else(again, pa.scalar(_AGAIN, pa.large_string()), reasons)
+
+
+def _is_header(raws: Any, cursor: Cursor) -> Any:
+    """Return a mask of the rows that are the header once more, as where tables were written one after another."""
+    line = header_line(cursor)
+    found = [pc.fill_null(pc.equal(raws, pa.scalar(line + end, raws.type)), False) for end in (b"", b"\n", b"\r\n")]
+    return pc.or_(pc.or_(found[0], found[1]), found[2]) if line else None
 
 
 def _rows(raws: Any, names: list[str], dialect: Dialect) -> tuple[Any, Any]:

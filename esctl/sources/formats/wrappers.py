@@ -25,6 +25,8 @@ _TIME_NAME = re.compile(
     r"|.*(?:[_.@-](?i:time|timestamp|ts|date|datetime|at)|[Tt]ime|Timestamp|[Dd]ate|At|Nano|TimeStamp)\Z"
     r"|@timestamp\Z"
 )
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}")
+"""What a text begins with that is a time, whatever it is called."""
 _FIRST = 10**8  # seconds since 1970 that are a time
 _LOOKED_AT = 50
 _DEEPEST = 8
@@ -267,7 +269,10 @@ def _marks(value: dict[str, Any]) -> bool:
 
 
 def _is_timed(value: dict[str, Any]) -> bool:
-    return any(_TIME_NAME.match(name) and _may_be_time(name, inner) for name, inner in value.items())
+    return any(
+        _may_be_time(name, inner) if _TIME_NAME.match(name) else isinstance(inner, str) and bool(_DATED.match(inner))
+        for name, inner in value.items()
+    )
 
 
 def _may_be_time(name: str, value: Any) -> bool:

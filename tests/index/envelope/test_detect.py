@@ -323,3 +323,37 @@ def test_the_only_object_that_is_left_is_the_payload_where_its_members_differ() 
     assert found(parts[0]).stanza.data == ()  # as a whole it loses nothing
     assert found(*parts, place={"x": 1}).stanza.data == ()
     assert found(*parts, total=0).stanza.data == ()
+
+
+def test_of_several_objects_none_is_the_event() -> None:
+    inner = {"type": "paid", "account": "a-1", "at": "2024-03-05T10:00:00Z"}
+    assert detect([{"one": inner}]).stanza.unwrap == "one"
+    assert detect([{"one": inner, "two": inner}]).stanza.unwrap == ""
+
+
+def test_an_id_with_a_conflict_is_asked_about_where_a_thing_comes_again() -> None:
+    records = [
+        {"id": f"e{n}", "type": "paid", "account": f"a-{n % 3}", "at": f"2024-03-05T10:0{n}:00Z"} for n in range(9)
+    ]
+    found = detect([*records, {**records[3], "type": "opened"}])
+    assert found.stanza.entity == ()
+    assert [each.path for each in found.candidates][:2] == ["account", "id"]
+    assert detect(records).stanza.entity == ("account",)
+
+
+@pytest.mark.parametrize("nothing", ["NULL", "\\N", "null", "N/A", "-"])
+def test_texts_that_stand_for_nothing_name_no_thing(nothing: str, tmp_path: Path) -> None:
+    rows = "".join(f"2024-03-05 10:0{n}:00,{nothing if n % 3 == 0 else f'a-{n % 2}'},open,bob\n" for n in range(9))
+    (tmp_path / "a.csv").write_text("time,account,action,who\n" + rows)
+    done = good("ingest", "a.csv", cwd=tmp_path)
+    assert f"absent  {nothing}  (stands for nothing" in done.err
+    assert {row["entity"] for row in good("entities", cwd=tmp_path).rows} == {"a-0", "a-1"}
+
+
+@pytest.mark.parametrize("number", ["id", "version", "seq"])
+def test_numbers_that_count_down_tell_newest_first_where_times_are_one(number: str, tmp_path: Path) -> None:
+    records = [{"type": "set", "account": "a-1", "time": "2024-03-05", number: 5 - n, "v": 5 - n} for n in range(5)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    (state,) = [row["state"] for row in good("replay", cwd=tmp_path).rows]
+    assert state["v"] == 5

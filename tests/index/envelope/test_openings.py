@@ -393,3 +393,16 @@ def test_records_in_which_nothing_was_recognised_are_no_success(tmp_path: Path) 
     done = esctl("ingest", "a.json", cwd=tmp_path)
     assert done.code == 2
     assert "esctl log --limit 3 --columns data" in done.err
+
+
+@pytest.mark.parametrize("is_array", [False, True])
+def test_records_that_are_texts_of_json_are_opened(is_array: bool, tmp_path: Path) -> None:
+    texts = [
+        json.dumps({"id": f"e{n}", "type": "paid", "account": f"a-{n % 2}", "at": f"2024-03-05T10:0{n}:00Z", "n": n})
+        for n in range(4)
+    ]
+    lines = "".join(json.dumps(text) + "\n" for text in texts)
+    (tmp_path / "a.json").write_text(json.dumps(texts) if is_array else lines)
+    assert "encoding  record  (JSON in a text, opened)" in good("ingest", "a.json", cwd=tmp_path).err
+    rows = good("log", "--columns", "id,entity,data", cwd=tmp_path).rows
+    assert [tuple(row.values()) for row in rows] == [(f"e{n}", f"a-{n % 2}", {"n": n}) for n in range(4)]

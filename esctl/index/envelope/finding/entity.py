@@ -44,7 +44,11 @@ def find_entity(search: Search) -> SampledField | None:
 
 
 def _likely(search: Search, inside: Sequence[str]) -> SampledField | None:
-    found = search.named(["id"], _repeats) or _thing(search)
+    found = search.named(["id"], _repeats)
+    if found is not None and (rival := _rival_of(search, found)):
+        search.doubt("entity", "events may be about any of these", (rival, found))
+        return None
+    found = found or _thing(search)
     if found is None and "entity" not in search.doubts:
         people, tenants = _ids(field_names.PEOPLE), _ids(field_names.TENANTS)
         found = (
@@ -56,12 +60,29 @@ def _likely(search: Search, inside: Sequence[str]) -> SampledField | None:
     return found
 
 
-def _thing(search: Search) -> SampledField | None:
-    """Choose the finest of the things that records name: where each order is of one customer, they are about orders."""
+def _rival_of(search: Search, found: SampledField) -> SampledField | None:
+    """Return a thing that comes again far more often than an id that hardly does: it may be that of events.
+
+    Ids of events come again with other content where these were delivered again, or are wrong.
+    """
+    if 5 * found.distinct < 4 * len(found.values):
+        return None
+    pool = _pool(search, _things(search), (*field_names.META, *search.opened))
+    often = [each for each in pool if each is not found and 2 * each.distinct <= found.distinct]
+    return finest(often)[0] if often else None
+
+
+def _things(search: Search) -> list[str]:
+    """List the names of things that events may be about, the likeliest first."""
     things = _ids(name for name in field_names.THINGS if name not in (*_APART, *field_names.PLACES))
     # Where another one did it, people are those it was done to.
     people = _ids(field_names.PEOPLE) if names_a_doer(search) else []
-    names = [*things, *people, *_ids(name for name in field_names.PLACES if name not in _APART)]
+    return [*things, *people, *_ids(name for name in field_names.PLACES if name not in _APART)]
+
+
+def _thing(search: Search) -> SampledField | None:
+    """Choose the finest of the things that records name: where each order is of one customer, they are about orders."""
+    names = _things(search)
     around = (*field_names.META, *search.opened)
     pool = _pool(search, names, around)
     if not pool:

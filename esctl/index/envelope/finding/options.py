@@ -66,7 +66,12 @@ def _may_be_actor(each: SampledField) -> bool:
 def unlikeness(each: SampledField) -> tuple[Any, ...]:
     """Say how little like an entity's a field is: called so, with many values that repeat, are the likeliest."""
     like = field_names.likeness(each.name) + 3 * (1 < each.distinct < len(each.values)) + (each.distinct > 3)
-    return -like, all_integers(each), -each.share, len(each.path)
+    return -like, all_integers(each), not _has_digits(each), -each.share, len(each.path)
+
+
+def _has_digits(each: SampledField) -> bool:
+    """Return whether most values have digits, as names of single things do, and words for sorts of them do not."""
+    return 2 * sum(any(map(str.isdigit, str(value))) for value in each.scalars) > len(each.scalars)
 
 
 def _entity_last(each: SampledField) -> Any:

@@ -16,7 +16,8 @@ from esctl.index.decode.times.forms import ORDERS
 from esctl.index.decode.times.python import instant_of
 from esctl.index.decode.times.reading import Reading, reading_of
 from esctl.index.envelope.envelope_sql import record_path
-from esctl.index.envelope.finding.sampled_fields import time_text
+from esctl.index.envelope.finding import field_names
+from esctl.index.envelope.finding.sampled_fields import plain_name, time_text
 from esctl.index.envelope.paths import parse_path
 from esctl.model import MARK, Stanza
 
@@ -75,7 +76,8 @@ def told_of(stanza: Stanza, sample: Sequence[Any], whole: Blocks) -> Told:
         reading = Reading((order,), reading.zones) if order else reading
     known = stanza.newest_first
     texts = _real(texts, reading)
-    backwards = _runs_backwards(texts, reading) if known is None else known
+    backwards = _runs_backwards(texts, reading) or (len(set(texts)) == 1 and _counts_down(sample))
+    backwards = backwards if known is None else known
     return Told(order, by, doubt, backwards, _reach_back(texts, reading))
 
 
@@ -223,6 +225,21 @@ def _runs_backwards(texts: Sequence[str], reading: Reading) -> bool:
     """Return whether no time is later than the one before it, and some are earlier."""
     spread = texts[:: max(len(texts) // _SPREAD, 1)]
     return _falls(spread, reading) and (len(spread) == len(texts) or _falls(texts, reading))
+
+
+_NUMBERS = {*field_names.ID, *field_names.SEQUENCE, "version", "revision", "aggregateversion", "streamversion"}
+
+
+def _counts_down(sample: Sequence[Any]) -> bool:
+    """Return whether a number of the records falls from each to the next, where their times are one."""
+    records = [each for each in sample if isinstance(each, dict)]
+    names = [name for name in (records[0] if len(records) > 1 else ()) if plain_name(name) in _NUMBERS]
+    return any(_fall([record.get(name) for record in records]) for name in names)
+
+
+def _fall(values: Sequence[Any]) -> bool:
+    numbers = [int(value) for value in values if re.fullmatch(r"[0-9]{1,19}", str(value))]
+    return len(numbers) == len(values) and all(a > b for a, b in pairwise(numbers))
 
 
 def _falls(texts: Sequence[str], reading: Reading) -> bool:
