@@ -8,7 +8,7 @@ from esctl.ask.scope.bounds import bound, entity_conditions, known_conditions
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
-from esctl.index.decode.rows import DELETES, TRUNCATES
+from esctl.index.decode.rows.change import DELETE, TRUNCATE
 from esctl.index.pruning import Test
 from esctl.index.scan import FOLDABLE
 from esctl.model import AsOf
@@ -33,7 +33,7 @@ def unseen_firsts(scope: Scope, known: Sequence[Test] = ()) -> str:
     with explained():
         if not scope.connection.execute(f"SELECT 1 FROM ({any_partly}) LIMIT 1").fetchall():
             return ""
-    ends = ", ".join(map(literal, (*DELETES, *TRUNCATES)))
+    ends = ", ".join(map(literal, (DELETE, TRUNCATE)))
     columns = ["position", "entity", "kind", "stanza", "role", "role_order", "type"]
     rows = scope.view.relation(columns, None, tests, f"{scope.view.key()} AS key")
     begins = f"{partly} AND NOT coalesce(type IN ({ends}), false)"

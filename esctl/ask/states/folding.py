@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from esctl.index.decode.rows import TRIGGERED
-
 if TYPE_CHECKING:
     from esctl.ask.scope.scope import Scope
 
 
 def folding(scope: Scope) -> Scope:
     """Return a scope in which changes of rows, if it has any, stand for what became of the rows."""
-    if not any(stanza.opened or stanza.name in TRIGGERED for stanza in scope.view.manifest.stanzas):
+    if not any(stanza.opened for stanza in scope.view.manifest.stanzas):
         return scope
     from esctl.ask.states.row_edits import with_row_edits
 

@@ -19,10 +19,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.ask.scope.scope import Scope, counted
+from esctl.ask.states.row_ends import row_ends
 from esctl.engine.arrow_lists import integers, texts
 from esctl.engine.duckdb import explained, relational
 from esctl.engine.quoting import identifier, literal, text_list
-from esctl.index.decode.rows import DELETES, TRUNCATES
 from esctl.index.edits import Edits
 from esctl.index.files.layouts import layouts
 from esctl.index.scan import ENVELOPE, IndexView, Read, sequence_key_as
@@ -32,8 +32,8 @@ from esctl.projection.row_changes.steps import MATCH, Change, Edit, Part, follow
 from esctl.storage.places import fetched
 
 _TABLE = table_sql()
-_TRUNCATES = f"coalesce(type IN ({', '.join(map(literal, TRUNCATES))}), false)"
-_DELETES = f"coalesce(type IN ({', '.join(map(literal, DELETES))}), false)"
+_TRUNCATES = "coalesce(type = 'truncate', false)"
+_DELETES = "coalesce(type = 'delete', false)"
 _GONE = "esctl_row_edits_gone"
 _ROWS = ("position", "role_order", "role", "type", "kind", "entity")
 
@@ -59,9 +59,10 @@ def with_row_edits(scope: Scope) -> Scope:
     events = scope.view.relation(_ROWS, None, tests, f"{scope.view.key()} AS key, {_TABLE} AS tab")
     with explained():
         asked = _asked(scope, tests, events)
-        if asked is None:
+        edits = [] if asked is None else _edits(scope, asked, tests, events)
+        edits += row_ends(scope, tests)
+        if asked is None and not edits:
             return scope
-        edits = _edits(scope, asked, tests, events)
         return replace(scope, view=_edited(scope, edits), shelf=None)
 
 
@@ -71,7 +72,7 @@ def _asked(scope: Scope, tests: Sequence[Any], events: str) -> _Asked | None:
     seen = scope.connection.execute(f"SELECT DISTINCT role, type FROM ({kinds})").fetchall()
     roles, types = {role for role, _ in seen}, {kind for _, kind in seen}
     rows = _rows(scope, events, roles, types)
-    if not rows and not roles & {"copy", "match"} and not types & {*TRUNCATES}:
+    if not rows and not roles & {"copy", "match"} and not {"truncate"} & types:
         return None
     found = scope.connection.execute(f"""SELECT tab, bool_or(coalesce(role = 'copy', false)),
             bool_or(coalesce(role = 'match', false)) AND {_ALL_MATCHED if "match" in roles else "false"},
@@ -218,12 +219,16 @@ def _written(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set
         "own_role": texts([part.role for _, part in parts]),
         "own_order": integers([part.role_order for _, part in parts], pa.uint8()),
         "own_data": texts(list(data)),
+        "own_time": pa.array([part.time for _, part in parts], pa.int64()),
     })  # fmt: skip
     connection = scope.connection
     relational(connection).register("esctl_row_edits", told)
     try:
         stored = _stored(scope.view, "position IN (SELECT own_position FROM esctl_row_edits)")
         own = "own_entity AS entity, own_kind AS kind, own_role AS role, own_order AS role_order"
+        moved = ("tie", "wall", "undated")  # of an instant that is the event's
+        own += "".join(f", CASE WHEN own_time IS NULL THEN {name} END AS {name}" for name in moved)
+        own += ", CASE WHEN own_time IS NULL THEN time ELSE make_timestamptz(own_time) END AS time"
         sql = f"""SELECT e.* REPLACE ({own}), own_data AS data, CAST(NULL AS VARCHAR) AS nulls
             FROM (SELECT * FROM ({stored}) QUALIFY row_number() OVER (PARTITION BY position ORDER BY role_order) = 1) e
             JOIN esctl_row_edits ON own_position = position ORDER BY entity, position"""

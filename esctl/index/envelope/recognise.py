@@ -49,7 +49,7 @@ def _row_changes(samples: Sequence[object], presets: Collection[str]) -> Recogni
         return None
     preset = PRESETS[learned.dialect]
     sequence = next((parts for parts in preset.sequences if len(parts) == learned.order), ())
-    order: Literal["sequence", "position"] = "sequence" if sequence else "position"
+    order: Literal["sequence", "time", "position"] = "sequence" if sequence else preset.otherwise
     stanza = replace(preset.stanza, sequence=sequence, order=order, row_keys=learned.keys, row_home=learned.home)
     return Recognised(stanza, learned.matching)
 
@@ -113,7 +113,7 @@ _DEEPEST = 3
 def _fitted_rows(stanza: Stanza, samples: Sequence[object]) -> Stanza:
     """Return the stanza of a change log with what a sample tells, but for what it says otherwise."""
     found = _row_changes(samples, [stanza.name])
-    told = found.stanza if found else replace(PRESETS[stanza.name].stanza, order="position")
+    told = found.stanza if found else replace(PRESETS[stanza.name].stanza, order=PRESETS[stanza.name].otherwise)
     return replace(
         stanza,
         sequence=stanza.sequence or told.sequence,

@@ -7,18 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from esctl.index.decode.rows import (
-    DELETES,
-    DIALECTS,
-    OUTBOX,
-    PATHS,
-    ROWS,
-    SET,
-    TRIGGERED,
-    TRUNCATED,
-    TRUNCATES,
-    UNSET,
-)
+from esctl.index.decode.rows import DIALECTS, OUTBOX, PATHS, ROWS, SET, TRUNCATED, UNSET, UNTIL
 from esctl.index.envelope.mapping import CUSTOM
 from esctl.projection.expressions import Expression
 from esctl.projection.spec import DEFAULT, TOMBSTONES, Operation, Projection, Rule
@@ -46,7 +35,7 @@ _RULES: tuple[tuple[str, str | None, tuple[Operation, ...]], ...] = (
 whatever columns that had."""
 
 
-_PARTS = frozenset({SET, UNSET, TRUNCATED, PATHS, ROWS})
+_PARTS = frozenset({SET, UNSET, TRUNCATED, PATHS, ROWS, UNTIL})
 """Members of payloads that are followed row by row, and no columns."""
 
 
@@ -54,22 +43,17 @@ def _without(operations: tuple[Operation, ...], parts: frozenset[str]) -> tuple[
     return tuple(replace(one, without=parts) if parts and one.value is _ROW else one for one in operations)
 
 
-_TRIGGERED: Mapping[str, tuple[tuple[tuple[str, ...], tuple[Operation, ...]], ...]] = {
-    "supa_audit": ((("INSERT", "UPDATE", "SNAPSHOT"), _REPLACE),),
-    "audit_trigger": ((("I",), _REPLACE), (("U",), _MERGE)),
-    "row_history": ((("version",), _REPLACE),),
-    "pgmemento": ((("INSERT",), _REPLACE), (("UPDATE", "UPSERT"), _MERGE)),
+_FRAMEWORKS: Mapping[str, tuple[tuple[tuple[str, ...], tuple[Operation, ...]], ...]] = {
     "django_simple_history": ((("+", "~"), _REPLACE), (("-",), _DELETE)),
     "django_auditlog": ((("0", "1", "create", "update"), _MERGE), (("2", "delete"), _DELETE)),
     "paper_trail": ((("create", "update"), _MERGE), (("destroy",), _DELETE)),
 }
-"""What changes do that triggers and frameworks keep, by the preset and their types; triggers end a row with DELETES."""
+"""What changes do that frameworks keep, by the preset and their types."""
 
 
-def _triggered(number: int, preset: str) -> Iterator[Rule]:
+def _by_framework(number: int, preset: str) -> Iterator[Rule]:
     only = frozenset({number})
-    ends = [((*DELETES, *TRUNCATES), _DELETE)] if preset in TRIGGERED else []
-    for kinds, operations in (*_TRIGGERED[preset], *ends):
+    for kinds, operations in _FRAMEWORKS[preset]:
         yield from (Rule(kind, None, None, operations, _WHERE, stanzas=only) for kind in kinds)
 
 
@@ -77,7 +61,7 @@ def default_projection(view: IndexView) -> Projection:
     """Return how entities are folded that no projection claims: rows as rows, all others by merging their payloads."""
     stanzas = view.manifest.stanzas
     ours = frozenset(number for number, stanza in enumerate(stanzas) if is_rows(stanza.opened))
-    told = {number: stanza.name for number, stanza in enumerate(stanzas) if stanza.name in _TRIGGERED}
+    told = {number: stanza.name for number, stanza in enumerate(stanzas) if stanza.name in _FRAMEWORKS}
     if not ours and not told:
         return DEFAULT
     parts = _PARTS & frozenset(view.fields)
@@ -85,7 +69,7 @@ def default_projection(view: IndexView) -> Projection:
     if len(ours) < len(stanzas):
         others = frozenset(range(len(stanzas))) - ours - told.keys()
         rules = [*(replace(rule, stanzas=others) for rule in DEFAULT.rules), *(replace(r, stanzas=ours) for r in rules)]
-        rules += [rule for number, name in told.items() for rule in _triggered(number, name)]
+        rules += [rule for number, name in told.items() for rule in _by_framework(number, name)]
     digest = f"rows {sorted(ours)}" + (f" {sorted(told.items())}" if told else "")
     rules += [TOMBSTONES] if any(stanza.tombstone for stanza in stanzas) else []
     return replace(DEFAULT, name="(rows)", rules=tuple(rules), digest=digest)
@@ -146,12 +130,12 @@ def table_sql() -> str:
 
 def says_how(stanza: Stanza) -> bool:
     """Return whether what records are read as says how they are folded."""
-    return is_rows(stanza.opened) or stanza.name in _TRIGGERED
+    return is_rows(stanza.opened) or stanza.name in _FRAMEWORKS
 
 
 def has_rows(stanza: Stanza) -> bool:
-    """Return whether records that are read by a stanza are changes of rows, in whatever words."""
-    return is_rows(stanza.opened) or stanza.name in TRIGGERED
+    """Return whether records that are read by a stanza are changes of rows."""
+    return is_rows(stanza.opened)
 
 
 def is_rows(opened: Iterable[tuple[str, str]]) -> bool:

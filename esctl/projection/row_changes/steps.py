@@ -28,7 +28,8 @@ Row = dict[str, Any]
 class Part(Struct, frozen=True):
     """One row of an event: the entity, in which role; `data` is its payload.
 
-    `made`: values in it are none that the log has in these fields.
+    `made`: values in it are none that the log has in these fields. `time`: when it is, in microseconds, if not when
+    the event is.
     """
 
     entity: str
@@ -37,6 +38,7 @@ class Part(Struct, frozen=True):
     kind: str
     data: Row | None = None
     made: bool = False
+    time: int | None = None
 
 
 class Change(Struct, frozen=True):

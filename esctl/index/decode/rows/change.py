@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from esctl.index.decode.rows import ROWS
+from esctl.index.decode.rows import ROWS, UNNAMED, UNTIL
 from esctl.model import MARK
 
 Row = Mapping[str, Any]
@@ -49,6 +49,7 @@ class RowChange(Struct, frozen=True):
     actor: str | None = None
     patched: bool = False
     others: tuple[tuple[Row, Row | None], ...] = ()  # more rows that change alike, each with its old values
+    until: int | str | None = None  # when the row ends, unless another version of it begins by then
     server: object = None  # whose log `order` is a place in
     origin: Origin = ("", "")
 
@@ -126,11 +127,13 @@ def written(change: Told, naming: Naming) -> str:
     if isinstance(change, DomainEvent):
         return _ENCODER.encode(_event(change)).decode()
     table, names = naming.table_of(change), naming.key_of(change)
-    found: dict[str, Any] = {"type": change.type, "kind": change.table, **_entities(change, table, names)}
+    found: dict[str, Any] = {"type": change.type, "kind": change.table or UNNAMED, **_entities(change, table, names)}
     found |= zip(("seq", "seq2", "seq3"), change.order, strict=False)
     found["time"], found["tx"] = change.time, change.transaction
     if change.type != TRUNCATE:
         found["row"] = {ROWS: _by_name(change, table, names)} if change.others else change.row
+    if change.until is not None:
+        found["row"] = {**change.row, UNTIL: change.until}
     found |= {"id": change.id} if change.id is not None else {}
     found |= {"actor": change.actor} if change.actor is not None else {}
     return _ENCODER.encode(found).decode()
@@ -220,7 +223,7 @@ def row_name(table: str, names: Sequence[str], row: Row) -> str:
     parts = [_text(row.get(name)) for name in names]
     if len(parts) > 1:
         parts = [part.replace("%", "%25").replace("/", "%2F") for part in parts]
-    return "/".join([table, *parts])
+    return "/".join([table, *parts] if table else parts)
 
 
 def _text(value: Any) -> str:

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from esctl.index.decode.rows.change import DELETE, INSERT, READ, TRUNCATE, UPDATE, Beside, Row, RowChange, plain
+from esctl.index.decode.rows import UNNAMED
+from esctl.index.decode.rows.change import (
+    DELETE,
+    INSERT,
+    READ,
+    TRUNCATE,
+    UPDATE,
+    Beside,
+    Row,
+    RowChange,
+    plain,
+)
 from esctl.index.decode.rows.connect_types import converted_row, struct_converters
 from esctl.index.decode.rows.debezium import is_unavailable, unwrapped
 from esctl.index.decode.rows.messages import Message, message_of
@@ -20,8 +31,6 @@ _FIELDS = frozenset({
 })  # fmt: skip
 """What may be added to a row of the event around it, and of its source."""
 _TYPES = {"c": INSERT, "u": UPDATE, "d": DELETE, "r": READ, "t": TRUNCATE}
-UNNAMED = "row"
-"""The table of rows that do not say theirs."""
 
 
 def read(record: Any) -> RowChange | Beside | None:

@@ -16,6 +16,8 @@ from esctl.index.decode.rows import (
     maxwell,
     outbox,
     pgoutput,
+    triggers,
+    versions,
     wal2json,
 )
 from esctl.index.decode.rows.change import Naming, Told, written
@@ -44,6 +46,10 @@ READERS: Mapping[str, Read] = {
     "canal": canal.read,
     "dynamodb": _of_values(dynamodb.read),
     "mongodb": change_streams.read,
+    "supa_audit": triggers.supa_audit,
+    "audit_trigger": triggers.audit_trigger,
+    "pgmemento": triggers.pgmemento,
+    "row_history": versions.read,
 }
 """How the records of a change log are read, by its dialect."""
 

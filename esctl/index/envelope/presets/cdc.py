@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from esctl.index.decode.rows.change import BESIDE
+from esctl.index.decode.rows.versions import PERIODS
 from esctl.index.envelope.presets.preset import Preset
 from esctl.model import Stanza
 
@@ -19,6 +22,7 @@ def _changes(
     actors: tuple[str, ...] = (),
     beside: tuple[str, ...] = BESIDE,
     several: bool = False,
+    otherwise: Literal["time", "position"] = "position",
 ) -> Preset:
     stanza = Stanza(
         name,
@@ -44,7 +48,7 @@ def _changes(
         ignore_types=beside,
     )
     orders = (("seq", "seq2", "seq3"), ("seq", "seq2"), ("seq",))
-    return Preset(stanza, needs, source, orders, "position")
+    return Preset(stanza, needs, source, orders, otherwise)
 
 
 PGOUTPUT = _changes(
@@ -120,3 +124,48 @@ MONGODB = _changes(
     ids=("id",),
 )
 """Change streams, as extended JSON."""
+
+SUPA_AUDIT = _changes(
+    "supa_audit",
+    needs=(("op",), ("ts",), ("table_schema",), ("table_name",), ("record_id", "old_record_id", "table_oid")),
+    source="https://github.com/supabase/supa_audit",
+    ids=("id",),
+    actors=("actor",),
+    otherwise="time",
+)
+"""The table audit.record_version."""
+
+AUDIT_TRIGGER = _changes(
+    "audit_trigger",
+    needs=(("event_id",), ("schema_name",), ("table_name",), ("action",), ("action_tstamp_tx",)),
+    source="https://wiki.postgresql.org/wiki/Audit_trigger_91plus",
+    ids=("id",),
+    actors=("actor",),
+    otherwise="time",
+)
+"""The table audit.logged_actions."""
+
+PGMEMENTO = _changes(
+    "pgmemento",
+    needs=(
+        ("audit_id",),
+        ("event_key", "event_id"),
+        ("new_data", "old_data", "changes"),
+        ("event_key", "table_operation", "op_id"),
+    ),
+    source="https://github.com/pgMemento/pgMemento",
+    ids=("id",),
+    actors=("actor",),
+    otherwise="time",
+)
+"""The table row_log, alone or joined with table_event_log and transaction_log; `audit_id` is one row of all tables."""
+
+_BEGINS = tuple(begin for begin, _ in PERIODS)
+ROW_HISTORY = _changes(
+    "row_history",
+    needs=((*_BEGINS, "sys_period"),),
+    source="https://fivetran.com/docs/core-concepts/sync-modes/history-mode",
+    times=("time", *_BEGINS),
+    otherwise="time",
+)
+"""Tables of the versions of rows, each with when it began and ended: slowly changing dimensions, temporal tables."""

@@ -1,0 +1,87 @@
+"""Tables of versions of rows, each with when it began and ended: slowly changing dimensions, histories of triggers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from esctl.index.decode.rows.change import Row, RowChange, plain
+from esctl.index.decode.rows.messages import opened
+
+VERSION = "version"
+"""The type of a version."""
+PERIODS = (
+    ("_valid_from", "_valid_to"), ("valid_from", "valid_to"), ("dbt_valid_from", "dbt_valid_to"),
+    ("_fivetran_start", "_fivetran_end"), ("_airbyte_start_at", "_airbyte_end_at"), ("SysStartTime", "SysEndTime"),
+    ("ValidFrom", "ValidTo"), ("sys_start", "sys_end"), ("row_start", "row_end"), ("ROW_START", "ROW_END"),
+    ("effective_from", "effective_to"), ("__START_AT", "__END_AT"), ("_ab_cdc_updated_at", ""),
+    ("_fivetran_synced", ""),
+)  # fmt: skip
+"""The columns that say from when to when a version holds; the end may be missing."""
+_RANGES = ("sys_period", "_period")
+_PLAIN = {"valid_from", "effective_from", "ValidFrom"}
+"""Beginnings that other records have as well: of versions, their ends must be there, and nothing that tells events."""
+_OF_EVENTS = {"event", "event_type", "eventType", "time", "timestamp", "occurred_at"}
+NAMES = ("id", "_id", "ID", "Id", "uuid", "key", "code", "_airbyte_unique_key")
+_RANGE = re.compile(r'\s*[\[(]\s*"?([^",]*)"?\s*,\s*"?([^",]*)"?\s*[\])]\s*\Z')
+_NO_END = re.compile(r"\+?(?:99|2999|3000|2099-12-31|2106-02-07|2038-01-19[ T]03:14:07|2262-04-11)|infinity|\Z", re.I)
+"""How ends begin that stand for none."""
+_ENDED = ("dbt_is_deleted", "_fivetran_deleted", "_airbyte_deleted", "is_deleted", "_ab_cdc_deleted_at")
+"""Columns that say of a version that it is that of no row."""
+
+
+def read(record: Any) -> RowChange | None:
+    """Read a record as a version of a row; None where it is none. It is a deletion where it says that none is left."""
+    record = _held(record)
+    if not isinstance(record, dict) or not (names := _key(record)):
+        return None
+    period = _period(record)
+    if period is None:
+        return None
+    begin, end = period
+    ended = plain(end)
+    is_open = ended is None or (isinstance(ended, str) and _NO_END.match(ended) is not None)
+    return RowChange(
+        "delete" if any(_is_true(record.get(name)) for name in _ENDED) else VERSION,
+        "",
+        "",
+        record,
+        key=names,
+        time=begin,
+        until=None if is_open else end,
+    )
+
+
+def _held(record: Any) -> Any:
+    """Return the row that a record of Airbyte holds; any other is one itself."""
+    if not isinstance(record, dict):
+        return record
+    if isinstance(told := record.get("record"), dict) and record.get("type") == "RECORD":
+        return told.get("data")
+    return opened(record.get("_airbyte_data", record))
+
+
+def _is_true(value: Any) -> bool:
+    return value is True or (isinstance(value, str) and value.lower() not in ("", "false", "f", "0", "no", "null"))
+
+
+def _period(record: Row) -> tuple[Any, Any] | None:
+    for begin, end in PERIODS:
+        is_plain = begin in _PLAIN
+        if record.get(begin) is not None and not (is_plain and (end not in record or _OF_EVENTS & record.keys())):
+            return record[begin], record.get(end)
+    for name in _RANGES:
+        told = record.get(name)
+        if isinstance(found := opened(told), list) and len(found) == 2:
+            return found[0], found[1]
+        if isinstance(told, str) and (parts := _RANGE.match(told)):
+            return parts[1] or None, parts[2]
+    return None
+
+
+def _key(record: Row) -> tuple[str, ...]:
+    """Name the column that the versions of one row share."""
+    for name in NAMES:
+        if record.get(name) is not None:
+            return (name,)
+    return ()
