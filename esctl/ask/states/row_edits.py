@@ -75,8 +75,8 @@ def _asked(scope: Scope, tests: Sequence[Any], events: str) -> _Asked | None:
     if not rows and not roles & {"copy", "match"} and not {"truncate"} & types:
         return None
     found = scope.connection.execute(f"""SELECT tab, bool_or(coalesce(role = 'copy', false)),
-            bool_or(coalesce(role = 'match', false)) AND {_ALL_MATCHED if "match" in roles else "false"},
-            bool_or({_TRUNCATES}), bool_or(coalesce(role = 'match', false))
+            bool_or({_MATCHES}) AND {_ALL_MATCHED if "match" in roles else "false"},
+            bool_or({_TRUNCATES}), bool_or({_MATCHES})
         FROM ({events}) WHERE {_TRUNCATES} OR {"true" if "match" in roles else "coalesce(role = 'copy', false)"}
         GROUP BY tab ORDER BY tab""").fetchall()
     followed = frozenset(tab for tab, copies, matches, *_ in found if copies or matches)
@@ -85,6 +85,8 @@ def _asked(scope: Scope, tests: Sequence[Any], events: str) -> _Asked | None:
     return _Asked(followed, truncated, _identities(scope, events, matched), "match" in roles, rows)
 
 
+_HEIR = f"coalesce(role = 'match' AND ends_with(entity, {literal(MATCH + '}')}), false)"
+_MATCHES = f"coalesce(role = 'match' AND NOT {_HEIR}, false)"
 _ALL_MATCHED = """count(DISTINCT position) FILTER (type = 'delete')
                 = count(*) FILTER (type = 'delete' AND role = 'match')"""
 
@@ -100,6 +102,12 @@ def _rows(scope: Scope, events: str, roles: AbstractSet[str | None], types: Abst
         parts.append(f"SELECT entity FROM ({events}) WHERE position IN ({moved})")
     if roles & {"patch", "each"}:
         parts.append(f"SELECT entity FROM ({events}) WHERE role IN ('patch', 'each')")
+    if "match" in roles:
+        before = "lag(entity) OVER (PARTITION BY tab ORDER BY key) AS before"
+        heirs = f"SELECT position FROM ({events}) WHERE {_HEIR}"
+        rows = f"SELECT position, entity, {before} FROM ({events}) WHERE role IS DISTINCT FROM 'match'"
+        parts.append(f"SELECT entity FROM ({events}) WHERE position IN ({heirs})")
+        parts.append(f"SELECT before AS entity FROM ({rows}) WHERE position IN ({heirs})")
     if not parts:
         return ""
     file = scope.session.folder / f"{uuid.uuid4().hex}.parquet"

@@ -69,6 +69,7 @@ class _Table(Struct):
     live: dict[str, Row] = field(default_factory=dict)
     ended: dict[str, Row] = field(default_factory=dict)
     last_ended: Row | None = None
+    just_ended: Row | None = None
     copies: dict[str, int] = field(default_factory=dict)
     kinds: dict[str, str] = field(default_factory=dict)
     identity: tuple[str, ...] = ()
@@ -158,7 +159,7 @@ def _deleted(table: _Table, change: Change, main: Part | None, match: Part | Non
         entity = _matched(table, match)
     if entity is None:
         return Edit(change.position, (), ())  # a row that was never seen
-    table.end(entity)
+    table.just_ended = table.end(entity)
     gone = [match.role_order] if match is not None else []
     if main is not None and entity == main.entity:
         return Edit(change.position, tuple(gone), ())
@@ -185,8 +186,8 @@ def _changed(table: _Table, change: Change, main: Part, parts: dict[str, Part]) 
     data, entity, old, match = main.data or {}, main.entity, parts.get("old"), parts.get("match")
     gone: list[int] = [] if match is None else [match.role_order]
     come: list[Part] = []
-    before = table.live.get(entity)
-    moved = _moved(table, data, old, match)
+    before, heir, table.just_ended = table.live.get(entity), _inherited(table, match), None
+    moved = None if heir is not None else _moved(table, data, old, match)
     if moved is not None and moved != entity:
         before = table.end(moved)
         if old is None or moved != old.entity:
@@ -195,17 +196,23 @@ def _changed(table: _Table, change: Change, main: Part, parts: dict[str, Part]) 
     elif old is not None:
         gone.append(old.role_order)  # it has ended before, or is this very row
         before = before or (table.last_ended if table.identity else table.ended.get(old.entity)) or {}
+    before = before or heir
     row = _after(before or {}, main.role, data)
     if change.type == "read" and table.live.get(entity) == row:
         return Edit(change.position, (*gone, main.role_order), tuple(come))
     if main.role == "patch":
         gone.append(main.role_order)
         come.append(_patched(main, before or {}, row))
-    elif main.role == "partial" and (old is not None or moved is not None) and entity not in table.live:
+    elif main.role == "partial" and (old is not None or moved is not None or heir) and entity not in table.live:
         gone.append(main.role_order)
         come.append(Part(entity, None, 0, main.kind, row))
     table.begin(entity, row)
     return Edit(change.position, tuple(gone), tuple(come))
+
+
+def _inherited(table: _Table, match: Part | None) -> Row | None:
+    """Return the row that one continues which begins in parts: the one that ended right before, under another key."""
+    return table.just_ended if match is not None and not _values(match) else None
 
 
 def _patched(main: Part, before: Row, row: Row) -> Part:

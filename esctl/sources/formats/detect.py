@@ -7,7 +7,7 @@ import re
 
 from esctl.sources.formats.json.text import first_value, is_json, is_json_object
 from esctl.sources.formats.packed import sniff_packed
-from esctl.sources.formats.prefixes import CONSOLE, KEY, find_prefix
+from esctl.sources.formats.prefixes import CONSOLE, KEYS, find_prefix
 from esctl.sources.formats.scripts import behind_script
 from esctl.sources.formats.tables import find_dialect, is_separated
 from esctl.sources.formats.text.consoles import is_dump
@@ -39,6 +39,8 @@ def sniff(head: bytes, whole: bool = True) -> str:
         return "jsonl"
     lines = _lines(text, whole)
     if text[:1] in b"[{":
+        if find_prefix(lines) in KEYS:
+            return "jsonl"
         return "text" if _is_tagged(lines) else _json_or_lines(text, lines, whole)
     if behind_script(text) is not None:
         return "json"
@@ -57,7 +59,7 @@ def _table_or_text(head: bytes, text: bytes, lines: list[bytes], whole: bool) ->
     has_prefix = prefix is not None
     if not has_prefix and not is_separated(head) and find_text_format(lines):
         return "text"
-    table = None if prefix in (KEY, CONSOLE) else find_dialect(head, whole)
+    table = None if prefix in (CONSOLE, *KEYS) else find_dialect(head, whole)
     if table is not None:
         return "tsv" if table.delimiter == "\t" else "csv"
     if has_prefix:

@@ -5,6 +5,7 @@ The bytes of a record keep it; only its text, as it is read, has it not.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -18,6 +19,13 @@ from esctl.sources.pieces import NOISE
 ANY, KEY, CONSOLE = "any", "key", "console"
 """Kinds of prefixes: any text up to the first brace; the key of a record and a tab, as brokers' consoles print it; all
 that the console of Kafka prints of a message."""
+_SEPARATORS = {KEY: "\t", **{f"{KEY}{sign}": sign for sign in ":|;#"}}
+"""What stands behind the key, by the kind; signs other than a tab only behind one that is an object."""
+KEYS = frozenset(_SEPARATORS)
+_PAIRS = {
+    kind: re.compile(rf"\A(\{{.*?\}}){re.escape(sign)}(\{{.*|null|NULL|\s*)\Z".encode(), re.DOTALL)
+    for kind, sign in _SEPARATORS.items()
+}
 
 _MOSTLY = 0.8
 _TIME = (
@@ -30,14 +38,14 @@ def find_prefix(lines: list[bytes]) -> str | None:
     """Return the kind of prefix that lines have, None where they have none or no JSON behind it."""
     if whole := wholes(lines, CRI):
         return CRI if sum(map(is_json, whole)) >= _MOSTLY * len(whole) else None
-    behind = [line for line in lines if is_json(_behind(line)) and not line.lstrip(NOISE).startswith(b"{")]
     if lines and all(map(is_console, lines)):
         return CONSOLE
-    keyed = [line for line in lines if _is_keyed(line)]
+    for kind in _SEPARATORS:
+        if lines and all(_is_keyed(line, kind) for line in lines) and any(_holds(line, kind) for line in lines):
+            return kind
+    behind = [line for line in lines if is_json(_behind(line)) and not line.lstrip(NOISE).startswith(b"{")]
     if not behind:
         return None
-    if len(keyed) == len(lines):
-        return KEY
     return ANY if len(behind) >= _MOSTLY * len(lines) else None
 
 
@@ -46,10 +54,27 @@ def _behind(line: bytes) -> bytes:
     return line[start:] if start >= 0 else b""
 
 
-def _is_keyed(line: bytes) -> bool:
-    key, tab, value = line.partition(b"\t")
-    text = value.strip(NOISE)
-    return bool(tab) and bool(key) and b"{" not in key and (text in (b"", b"null") or is_json(text))
+def _cut(line: bytes, kind: str) -> tuple[bytes, bytes] | None:
+    """Cut a line into its key and its value; None where it has not both."""
+    if found := _PAIRS[kind].match(line.strip(NOISE)):
+        return (found[1], found[2].strip(NOISE)) if is_json(found[1]) else None
+    key, tab, value = line.partition(b"\t") if kind == KEY else (b"", b"", b"")
+    return (key, value.strip(NOISE)) if tab and key and b"{" not in key else None
+
+
+def _is_keyed(line: bytes, kind: str) -> bool:
+    found = _cut(line, kind)
+    return found is not None and (found[1] in _NOTHING or is_json(found[1]))
+
+
+def _holds(line: bytes, kind: str) -> bool:
+    """Return whether the value of a line with a key is JSON, and there is one."""
+    found = _cut(line, kind)
+    return found is not None and found[1] not in _NOTHING
+
+
+_NOTHING = (b"", b"null", b"NULL")
+"""What is printed for the value of a tombstone."""
 
 
 def bare(texts: Any) -> Any:
@@ -64,7 +89,7 @@ def has_json(line: bytes, kind: str | None) -> bool:
     if kind in (CRI, DOCKER):
         whole = wholes(line.strip(NOISE).split(b"\n"), kind)
         return len(whole) == 1 and (kind == DOCKER or is_json(whole[0]))
-    return _is_keyed(line) if kind == KEY else is_json(_behind(line))
+    return _is_keyed(line, kind) if kind in KEYS else is_json(_behind(line))
 
 
 def behind(texts: Any, kind: str) -> tuple[Any, dict[int, str]]:
@@ -77,20 +102,27 @@ def behind(texts: Any, kind: str) -> tuple[Any, dict[int, str]]:
         return written, dict.fromkeys(
             pc.indices_nonzero(strays).to_pylist(), "it is not as the console prints messages"
         )
-    pattern = r"\A(?P<key>[^\t]*)\t(?P<json>(?s:.*))\z" if kind == KEY else r"\A[^{]*(?P<json>\{(?s:.*))\z"
+    pattern = r"\A[^{]*(?P<json>\{(?s:.*))\z"
+    if kind in KEYS:
+        sign = re.escape(_SEPARATORS[kind])
+        pattern = rf"\A(?P<key>\{{(?s:.*?)\}}){sign}(?P<json>(?s:\{{.*|(?:null|NULL)?\s*))\z"
+    pattern = r"\A(?P<key>[^\t]*)\t(?P<json>(?s:.*))\z" if kind == KEY else pattern
     texts = pc.ascii_ltrim(texts, NOISE.decode())
     found = pc.extract_regex(texts, pattern)
     missing = pc.and_(pc.is_valid(texts), pc.is_null(found))
     reasons = dict.fromkeys(pc.indices_nonzero(missing).to_pylist(), "no JSON behind what begins the line")
     json = pc.struct_field(found, "json").cast(pa.large_string())
-    return (_keyed(pc.struct_field(found, "key"), json) if kind == KEY else json), reasons
+    return (_keyed(pc.struct_field(found, "key"), json) if kind in KEYS else json), reasons
 
 
 def _keyed(keys: Any, texts: Any) -> Any:
     from esctl.sources.formats.json.write import objects, quoted
 
-    whole = pc.if_else(pc.equal(pc.utf8_trim_whitespace(texts), ""), pa.scalar("null", pa.large_string()), texts)
-    written = objects(["key", "payload"], [quoted(keys), whole])
+    null = pa.scalar("null", pa.large_string())
+    nothing = pc.is_in(pc.utf8_trim_whitespace(texts), value_set=pa.array(["", "NULL"], pa.large_string()))
+    whole = pc.if_else(nothing, null, texts)
+    names = pc.if_else(pc.is_in(keys, value_set=pa.array(["null", "NULL"], keys.type)), null, quoted(keys))
+    written = objects(["key", "payload"], [names, whole])
     return pc.if_else(pc.is_valid(texts), written, pa.scalar(None, pa.large_string()))
 
 

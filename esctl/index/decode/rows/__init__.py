@@ -4,10 +4,13 @@ OUTBOX = "debezium_outbox"
 """The dialect whose records are domain events, and no changes of rows."""
 PGOUTPUT = "pgoutput"
 """The dialect of a database that esctl itself follows."""
-TRIGGERED = ("supa_audit", "audit_trigger", "pgmemento", "row_history")
-"""Dialects of tables in which triggers keep changes or versions of rows."""
+HISTORY = "row_history"
+"""The dialect of tables of versions of rows."""
+TRIGGERED = ("supa_audit", "audit_trigger", "pgmemento")
+"""Dialects of tables in which triggers keep changes of rows."""
 DIALECTS = (
-    OUTBOX, PGOUTPUT, "debezium", "debezium_flat", "wal2json", "maxwell", "canal", "dynamodb", "mongodb", *TRIGGERED,
+    OUTBOX, PGOUTPUT, "debezium", "debezium_flat", "wal2json", "maxwell", "canal", "dynamodb", "aws_dms", "mongodb",
+    *TRIGGERED, HISTORY,
 )  # fmt: skip
 """Who writes a change log; each is an encoding of whole records. The more particular come first."""
 UNNAMED = "row"

@@ -21,7 +21,8 @@ from esctl.index.decode.rows.change import (
 )
 from esctl.index.decode.rows.messages import message_of
 
-_TYPES = {"INSERT": INSERT, "UPDATE": UPDATE, "DELETE": DELETE, "TRUNCATE": TRUNCATE}
+_TYPES = {"INSERT": INSERT, "UPDATE": UPDATE, "DELETE": DELETE, "TRUNCATE": TRUNCATE, "ERASE": TRUNCATE}
+"""ERASE drops a table."""
 _MARKER = "TIDB_WATERMARK"
 _NUMBERS = re.compile(
     r"(?:(?:tiny|small|medium|big)?int|integer|year|decimal|numeric|float|double|real)\b(?!.*zerofill)", re.IGNORECASE
@@ -34,7 +35,7 @@ def read(record: Any) -> RowChange | Beside | None:
     if not isinstance(value, dict) or not {"database", "table", "type", "isDdl"} <= value.keys():
         return None
     kind, time = text_of(value.get("type")), plain(value.get("es")) or plain(value.get("ts"))
-    if kind == _MARKER or (value["isDdl"] is True and kind != "TRUNCATE") or kind not in _TYPES:
+    if kind == _MARKER or (value["isDdl"] is True and _TYPES.get(kind) != TRUNCATE) or kind not in _TYPES:
         kept = {name: value[name] for name in ("database", "table", "sql") if value.get(name)}
         return Beside("heartbeat" if kind == _MARKER else "schema change", time, data=kept or None)
     rows, old = _rows(value.get("data")), _rows(value.get("old"))

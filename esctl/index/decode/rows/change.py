@@ -30,7 +30,7 @@ class RowChange(Struct, frozen=True):
     `row` is the row after it, of a delete what is known of it. `partial`: columns that are missing in it keep their
     values; `patched`: `row` says which parts of a document changed. `key` names the columns that tell rows apart;
     None: the log does not say. `old` are the values of these before a change of them. `match` are values that name
-    the row where its key is not told.
+    the row where its key is not told; none at all: it is the row of the same table that ended right before.
     """
 
     type: str

@@ -7,7 +7,7 @@ from typing import Any
 
 from esctl.index.decode.rows.change import DELETE, INSERT, TRUNCATE, UPDATE, Beside, RowChange, plain, text_of
 from esctl.index.decode.rows.documents import columns_alone, document, patch, plain_value, timestamp
-from esctl.index.decode.rows.messages import message_of
+from esctl.index.decode.rows.messages import message_of, opened, unwrapped
 
 _TYPES = {"insert": INSERT, "update": UPDATE, "replace": UPDATE, "delete": DELETE, "drop": TRUNCATE}
 _BESIDE = frozenset({
@@ -18,7 +18,7 @@ _BESIDE = frozenset({
 
 def read(record: Any) -> RowChange | Beside | None:
     """Read a record as a change; None where it is none of a change stream."""
-    record = message_of(record).value
+    record = opened(unwrapped(message_of(record).value)[0])
     space = record.get("ns") if isinstance(record, dict) else None
     if not isinstance(space, dict):
         return None

@@ -58,6 +58,15 @@ def patch(description: Any) -> Row | None:
     return {name: value for name, value in told.items() if value}
 
 
+def oplog_patch(value: Any) -> tuple[Row | None, Row | None]:
+    """Return the document that an entry of the oplog leaves, or the update of its parts; neither for what is none."""
+    told = document(value)
+    if told is None or not any(name.startswith("$") for name in told):
+        return told, None
+    found = {SET: told.get(SET) or {}, UNSET: [*(told.get(UNSET) or ())]}
+    return None, {name: part for name, part in found.items() if part}
+
+
 def columns_alone(told: Row) -> Row | None:
     """Return the columns that an update sets, where it does no more; None where it reaches into values."""
     if told.keys() - {SET} or any("." in name for name in told.get(SET, ())):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -16,7 +17,7 @@ _TYPES = {"INSERT": INSERT, "MODIFY": UPDATE, "REMOVE": DELETE}
 
 def read(record: Any) -> RowChange | None:
     """Read a record as a change; None where it is none of DynamoDB's."""
-    told = _unwrapped(record)
+    told = _unwrapped(_exported(record))
     change = told.get("dynamodb") if isinstance(told, dict) else None
     kind = _TYPES.get(text_of(told.get("eventName"))) if isinstance(told, dict) else None
     if kind is None or not isinstance(change, dict) or not isinstance(change.get("Keys"), dict):
@@ -99,6 +100,18 @@ def _unwrapped(record: Any) -> Any:
         return opened(text)
 
 
+def _exported(told: Any) -> Any:
+    """Return a record of an incremental export as one of a stream: when it was written, and what it was and became."""
+    written = told.get("Metadata") if isinstance(told, dict) else None
+    if not isinstance(written, dict) or "Keys" not in told:
+        return told
+    at = written.get("WriteTimestampMicros")
+    at = plain(at.get("N") if isinstance(at, dict) else at)
+    images = {name: told[name] for name in ("Keys", "NewImage", "OldImage") if name in told}
+    name = "REMOVE" if "NewImage" not in told else "MODIFY" if "OldImage" in told else "INSERT"
+    return {"eventName": name, "dynamodb": {**images, "ApproximateCreationDateTime": int(at)}}
+
+
 def _origin(told: Mapping[str, Any]) -> Origin:
     """Return the account and the region of a table."""
     parts = text_of(told.get("eventSourceARN")).split(":")
@@ -112,12 +125,23 @@ def _table(told: Mapping[str, Any]) -> str:
     return name or (parts[1] if len(parts) > 1 else "item")
 
 
+def _instant(text: str) -> int | None:
+    """Read a time as AWS's command line writes it."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return round(at.timestamp() * 1_000_000) if at.tzinfo is not None else None
+
+
 _PER_SECOND = {"MILLISECOND": 1000, "MICROSECOND": 1}
 
 
 def _micros(change: Mapping[str, Any]) -> int | None:
     """Return when a change was made, in microseconds: told in seconds, or as Kinesis is told to."""
     told = plain(change.get("ApproximateCreationDateTime"))
+    if isinstance(told, str):
+        return _instant(told)
     if isinstance(told, bool) or not isinstance(told, int | float):
         return None
     precision = change.get("ApproximateCreationDateTimePrecision")

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from esctl.index.decode.rows import DIALECTS
+from esctl.index.decode.rows import DIALECTS, HISTORY
 from esctl.index.decode.rows.change import (
     DELETE,
     TRUNCATE,
@@ -20,6 +20,7 @@ from esctl.index.decode.rows.change import (
     guessed_key,
 )
 from esctl.index.decode.rows.reading import READERS, UNREADABLE
+from esctl.index.decode.rows.versions import learned_key
 
 TableKeys = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -49,8 +50,14 @@ def learn(samples: Sequence[object], dialects: Iterable[str] = DIALECTS) -> Lear
         changes = [each for each in found if not isinstance(each, Beside)]
         if changes and 2 * len(found) > len(whole):
             rows = [each for each in changes if isinstance(each, RowChange)]
-            return Learned(dialect, len(found), _keys(rows), _order_parts(changes), _home(rows))
+            keys = _of_versions(whole) if dialect == HISTORY else _keys(rows)
+            return Learned(dialect, len(found), keys, _order_parts(changes), _home(rows))
     return None
+
+
+def _of_versions(samples: Sequence[object]) -> TableKeys:
+    names = learned_key(samples)
+    return (("", names),) if names else ()
 
 
 def _home(changes: Sequence[RowChange]) -> Origin:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from esctl.index.decode.rows.change import DELETE, INSERT, READ, UPDATE, Beside, RowChange, plain, text_of
+from esctl.index.decode.rows.change import DELETE, INSERT, READ, TRUNCATE, UPDATE, Beside, RowChange, plain, text_of
 from esctl.index.decode.rows.messages import message_of
 
 _TYPES = {"insert": INSERT, "update": UPDATE, "delete": DELETE, "bootstrap-insert": READ}
@@ -20,6 +20,10 @@ def read(record: Any) -> RowChange | Beside | None:
     if not isinstance(record, dict) or not isinstance(record.get("database"), str):
         return None
     kind, row, old = text_of(record.get("type")), record.get("data"), record.get("old")
+    if kind == "table-drop" and isinstance(record.get("table"), str):
+        return RowChange(
+            TRUNCATE, record["database"], record["table"], order=_order(record), time=plain(record.get("ts"))
+        )
     if _BESIDE.match(kind):
         kept = {name: record[name] for name in ("database", "table", "sql") if record.get(name) is not None}
         return Beside("schema change", plain(record.get("ts")), data=kept)

@@ -34,7 +34,8 @@ def message_of(record: Any) -> Message:
     if not isinstance(record, dict):
         return Message(record)
     name = next((name for name in _VALUES if name in record), None)
-    if name is None or len(_BESIDE & record.keys()) < 2 or "op" in record:
+    is_pair = len(record) == 2 and "key" in record
+    if name is None or (len(_BESIDE & record.keys()) < 2 and not is_pair) or "op" in record:
         return Message(record)
     value, topic = opened(record[name]), record.get("topic")
     if (inner := message_of(value)).dumped:
@@ -47,6 +48,13 @@ def message_of(record: Any) -> Message:
         plain(record.get("timestamp", record.get("ts"))),
         dumped=True,
     )
+
+
+def unwrapped(value: Any) -> tuple[Any, Mapping[str, Any] | None]:
+    """Return a value and its schema, where it comes with one."""
+    if isinstance(value, dict) and "payload" in value and isinstance(value.get("schema"), dict) and len(value) == 2:
+        return value["payload"], value["schema"]
+    return value, None
 
 
 def opened(value: Any) -> Any:

@@ -10,17 +10,16 @@ import msgspec
 from esctl.index.decode.rows import (
     canal,
     change_streams,
-    debezium,
+    dms,
     dynamodb,
-    flattened,
     maxwell,
-    outbox,
     pgoutput,
     triggers,
     versions,
     wal2json,
 )
 from esctl.index.decode.rows.change import Naming, Told, written
+from esctl.index.decode.rows.debezium import events, flattened, outbox
 from esctl.index.decode.rows.messages import message_of
 from esctl.model import MARK
 
@@ -39,12 +38,13 @@ def _of_values(read: Read) -> Read:
 READERS: Mapping[str, Read] = {
     "debezium_outbox": outbox.read,
     "pgoutput": pgoutput.read,
-    "debezium": debezium.read,
+    "debezium": events.read,
     "debezium_flat": flattened.read,
     "wal2json": _of_values(wal2json.read),
     "maxwell": maxwell.read,
     "canal": canal.read,
     "dynamodb": _of_values(dynamodb.read),
+    "aws_dms": dms.read,
     "mongodb": change_streams.read,
     "supa_audit": triggers.supa_audit,
     "audit_trigger": triggers.audit_trigger,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from esctl.index.decode.rows.change import Row, RowChange, plain
@@ -80,8 +82,43 @@ def _period(record: Row) -> tuple[Any, Any] | None:
 
 
 def _key(record: Row) -> tuple[str, ...]:
-    """Name the column that the versions of one row share."""
-    for name in NAMES:
-        if record.get(name) is not None:
+    """Name the column that the versions of one row share, most likely."""
+    return next(((name,) for name in _candidates(record)), ())
+
+
+_NAMING = re.compile(
+    r"(?!dbt_|_fivetran|_airbyte).*(?:_(?:id|key|code|no|number|nk|bk|uuid)|[a-z](?:Id|ID|Key|Code))\Z"
+)
+
+
+def _candidates(record: Row) -> list[str]:
+    others = [name for name in record if name not in NAMES and _NAMING.match(name)]
+    return [name for name in (*NAMES, *others) if record.get(name) is not None]
+
+
+def learned_key(records: Sequence[Any]) -> tuple[str, ...]:
+    """Name the column that versions of one row share, by some of a table: of those with one name, none is another's.
+
+    Its own number, of each version another, is no key where a column has values whose versions follow one another.
+    """
+    rows = [row for row in map(_held, records) if isinstance(row, dict) and _period(row) is not None]
+    names = [name for name in (_candidates(rows[0]) if rows else ()) if all(row.get(name) is not None for row in rows)]
+    for name in names:
+        versions: dict[str, list[tuple[str, str]]] = {}
+        for row in rows:
+            begin, end = _period(row) or ("", "")
+            versions.setdefault(repr(row[name]), []).append((str(plain(begin)), _last(end)))
+        if any(len(each) > 1 for each in versions.values()) and all(map(_follow, versions.values())):
             return (name,)
-    return ()
+    return tuple(names[:1])
+
+
+def _last(end: Any) -> str:
+    told = plain(end)
+    return "~" if told is None or _NO_END.match(str(told)) else str(told)  # behind all digits
+
+
+def _follow(versions: list[tuple[str, str]]) -> bool:
+    """Return whether no version begins before the one before it has ended."""
+    ordered = sorted(dict.fromkeys(versions))
+    return all(one[0] < two[0] and one[1] <= two[0] for one, two in pairwise(ordered))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from esctl.index.decode.rows.change import DELETE, INSERT, TRUNCATE, UPDATE, Beside, Row, RowChange, plain, text_of
+from esctl.index.decode.rows.messages import opened
 
 _TYPES = {"I": INSERT, "U": UPDATE, "D": DELETE, "T": TRUNCATE}
 _KINDS = {"insert": "I", "update": "U", "delete": "D", "truncate": "T", "message": "M"}
@@ -13,6 +14,7 @@ _BESIDE = {"B": "begin", "C": "commit", "M": "message"}
 
 def read(record: Any) -> RowChange | Beside | None:
     """Read a record as a change; None where it is none."""
+    record = _of_slot(record)
     if isinstance(record, dict) and text_of(record.get("kind")) in _KINDS and "action" not in record:
         record = _as_format_2(record)
     action = text_of(record.get("action")) if isinstance(record, dict) else ""
@@ -40,6 +42,14 @@ def read(record: Any) -> RowChange | Beside | None:
         time=record.get("timestamp"),
         transaction=_transaction(record),
     )
+
+
+def _of_slot(record: Any) -> Any:
+    """Return what a row of a slot's changes holds, as SQL gives them; its place is that of no commit."""
+    if not isinstance(record, dict) or record.keys() != {"lsn", "xid", "data"}:
+        return record
+    held = opened(record["data"])
+    return {"xid": record["xid"], **held} if isinstance(held, dict) else record
 
 
 def _as_format_2(record: dict[str, Any]) -> dict[str, Any]:

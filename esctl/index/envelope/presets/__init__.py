@@ -32,6 +32,7 @@ PRESETS: Mapping[str, Preset] = {
         cdc.MAXWELL,
         cdc.CANAL,
         cdc.DYNAMODB,
+        cdc.AWS_DMS,
         cdc.MONGODB,
         cdc.SUPA_AUDIT,
         cdc.AUDIT_TRIGGER,

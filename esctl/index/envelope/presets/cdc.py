@@ -117,6 +117,13 @@ DYNAMODB = _changes(
 )
 """Records of streams, also through Kinesis. What views without a new image say of an item is its key."""
 
+AWS_DMS = _changes(
+    "aws_dms",
+    needs=(("metadata.record-type", "value.metadata.record-type"), ("metadata.operation", "value.metadata.operation")),
+    source="https://docs.aws.amazon.com/dms/latest/userguide/CHAP_Target.Kinesis.html",
+)
+"""Messages of AWS DMS to Kinesis and Kafka."""
+
 MONGODB = _changes(
     "mongodb",
     needs=(("operationType",), ("ns.db",), ("documentKey", "ns.coll")),

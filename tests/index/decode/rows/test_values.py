@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esctl.index.decode.rows.change import number
-from esctl.index.decode.rows.connect_types import converter
+from esctl.index.decode.rows.debezium.connect_types import converter
 from esctl.index.decode.rows.times import date_text, instant_text, time_text
 from esctl.model import MARK
 

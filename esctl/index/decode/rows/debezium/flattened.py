@@ -17,10 +17,10 @@ from esctl.index.decode.rows.change import (
     RowChange,
     plain,
 )
-from esctl.index.decode.rows.connect_types import converted_row, struct_converters
-from esctl.index.decode.rows.debezium import is_unavailable, unwrapped
-from esctl.index.decode.rows.messages import Message, message_of
-from esctl.index.decode.rows.places import order_of, origin_of, time_of, transaction_of
+from esctl.index.decode.rows.debezium.connect_types import converted_row, struct_converters
+from esctl.index.decode.rows.debezium.events import is_unavailable
+from esctl.index.decode.rows.debezium.places import order_of, origin_of, time_of, transaction_of
+from esctl.index.decode.rows.messages import Message, message_of, unwrapped
 
 _PREFIX, _OF_SOURCE = "__", "source_"
 _MARKS = ("op", "deleted")

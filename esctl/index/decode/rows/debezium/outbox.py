@@ -7,9 +7,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from esctl.index.decode.rows import debezium
 from esctl.index.decode.rows.change import INSERT, READ, Beside, DomainEvent, RowChange, plain, text_of
-from esctl.index.decode.rows.messages import Message, message_of, opened
+from esctl.index.decode.rows.debezium import events
+from esctl.index.decode.rows.messages import Message, message_of, opened, unwrapped
 
 _TOPIC = "outbox.event."
 _TYPE_NAMES = ("eventType", "event_type", "type")
@@ -27,17 +27,17 @@ def _read(record: Any) -> DomainEvent | Beside | None:
     message = message_of(record)
     if message.dumped and message.topic.startswith(_TOPIC):
         return _routed(message)
-    change = debezium.read(record)
+    change = events.read(record)
     if isinstance(change, Beside):
         return change
     return _of_row(change) if change is not None and _is_outbox(change) else None
 
 
 def _routed(message: Message) -> DomainEvent | Beside:
-    value, _ = debezium.unwrapped(message.value)
+    value, _ = unwrapped(message.value)
     if value is None:
         return Beside("tombstone", message.time)
-    key, _ = debezium.unwrapped(message.key)
+    key, _ = unwrapped(message.key)
     inner = value if isinstance(value, dict) else {}
     # Columns may be placed in an envelope around the payload.
     placed = "payload" in inner and not inner.keys() - {"payload", *_TYPE_NAMES, "eventId", "id", "aggregateType"}

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from esctl.index.decode.rows.cells import written_cells
 from esctl.index.decode.rows.change import (
     DELETE,
     INSERT,
@@ -22,10 +21,19 @@ from esctl.index.decode.rows.change import (
     plain,
     text_of,
 )
-from esctl.index.decode.rows.connect_types import Convert, converted_row, struct_converters, variable_scale
-from esctl.index.decode.rows.documents import columns_alone, document, patch, plain_value
-from esctl.index.decode.rows.messages import Message, exact, message_of
-from esctl.index.decode.rows.places import order_of, origin_of, server_of, time_of, transaction_name, transaction_of
+from esctl.index.decode.rows.debezium.cells import written_cells
+from esctl.index.decode.rows.debezium.connect_types import Convert, converted_row, struct_converters, variable_scale
+from esctl.index.decode.rows.debezium.envelopes import as_value
+from esctl.index.decode.rows.debezium.places import (
+    order_of,
+    origin_of,
+    server_of,
+    time_of,
+    transaction_name,
+    transaction_of,
+)
+from esctl.index.decode.rows.documents import columns_alone, document, oplog_patch, patch, plain_value
+from esctl.index.decode.rows.messages import Message, exact, message_of, unwrapped
 
 UNAVAILABLE = "__debezium_unavailable_value"
 _BASE64 = base64.b64encode(UNAVAILABLE.encode()).decode()
@@ -51,6 +59,7 @@ def read(record: Any) -> RowChange | Beside | None:
         return Beside("tombstone", message.time) if message.dumped or schema is not None else None
     if not isinstance(value, dict):
         return None
+    value = as_value(value)
     operation, source = value.get("op"), value.get("source")
     if isinstance(operation, str) and isinstance(source, dict):
         if operation == "m":
@@ -64,23 +73,30 @@ def is_unavailable(value: Any) -> bool:
     return value in _PLACEHOLDERS
 
 
-def unwrapped(value: Any) -> tuple[Any, Mapping[str, Any] | None]:
-    """Return a value and its schema, where it comes with one."""
-    if isinstance(value, dict) and "payload" in value and isinstance(value.get("schema"), dict) and len(value) == 2:
-        return value["payload"], value["schema"]
-    return value, None
-
-
-def _beside(value: dict[str, Any]) -> Beside | None:
+def _beside(value: dict[str, Any]) -> Beside | RowChange | None:
     status = value.get("status")
     if status in ("BEGIN", "END") and "id" in value:
         kept = {name: value[name] for name in ("event_count", "data_collections") if value.get(name) is not None}
         transaction = transaction_name(value["id"])
         return Beside("begin" if status == "BEGIN" else "commit", plain(value.get("ts_ms")), transaction, kept or None)
+    if (dropped := _dropped(value)) is not None:
+        return dropped
     if "historyRecord" in value or ("source" in value and "tableChanges" in value):
         kept = {name: value[name] for name in ("databaseName", "schemaName", "ddl") if value.get(name) is not None}
         return Beside("schema change", plain(value.get("ts_ms")), data=kept or None)
     return Beside("heartbeat", plain(value["ts_ms"])) if set(value) == {"ts_ms"} else None
+
+
+def _dropped(value: Mapping[str, Any]) -> RowChange | None:
+    """Read that a table was dropped: all its rows end. None where nothing else is told."""
+    changes, source = value.get("tableChanges"), value.get("source")
+    only = changes[0] if isinstance(changes, list) and len(changes) == 1 else None
+    if not isinstance(only, dict) or only.get("type") != "DROP" or not isinstance(source, dict):
+        return None
+    names = text_of(only.get("id")).replace('"', "").split(".")
+    schema = names[-2] if len(names) > 1 else ""
+    order, time = order_of(source), time_of(value, source)
+    return RowChange(TRUNCATE, schema, names[-1], order=order, time=time, origin=origin_of(source))
 
 
 def _change(
@@ -94,7 +110,7 @@ def _change(
     is_document = source.get("collection") is not None
     key = _key(message, converters.get("before"), is_document, has_cells)
     names = tuple(key) if isinstance(key, dict) and key else None
-    if names is None and message.dumped:
+    if names is None and message.dumped and message.key is None:
         names = ()  # a table without a key
     of_after = converters.get("after")
     before = _side(value.get("before"), converters.get("before"), is_document)
@@ -112,7 +128,7 @@ def _change(
         tuple(told.row) if names is None and told.cells and kind == DELETE else names,
         named=key if isinstance(key, dict) else None,
         old=_old(message, before) if kind in (INSERT, UPDATE) and not told.cells else None,
-        match=told.match,
+        match=_HEIR if kind == INSERT and told.is_heir and _OLD_KEY not in message.headers else told.match,
         order=order_of(source),
         time=time_of(value, source),
         transaction=transaction_of(value, source),
@@ -132,6 +148,15 @@ class _Told(Struct, frozen=True):
     cells: bool = False
     match: Row | None = None
 
+    @property
+    def is_heir(self) -> bool:
+        """Return whether a row that begins leaves values out: it had them under another key."""
+        return self.partial and not self.cells
+
+
+_HEIR: Row = {}
+"""What names the row that one is which begins in parts: no value does, but it ended right before."""
+
 
 def _cells(cells: Row, converters: Mapping[str, Convert] | None) -> _Told:
     return _Told(_converted(cells, converters), partial=True, cells=True)
@@ -148,6 +173,10 @@ def _told(value: Mapping[str, Any], kind: str, before: Row | None, after: Row | 
     if kind == TRUNCATE:
         return _Told()
     changed = patch(value.get("updateDescription"))
+    if changed is None and value.get("patch") is not None:  # of versions before 1.8
+        whole, changed = oplog_patch(value["patch"])
+        if whole is not None:
+            return _Told(whole)
     columns = None if changed is None else columns_alone(changed)
     if columns is not None:
         return _Told(columns, partial=True)

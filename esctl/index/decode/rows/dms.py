@@ -1,0 +1,47 @@
+"""Changes as AWS DMS sends them to streams and topics: rows, with what was done to them beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from esctl.index.decode.rows.change import (
+    DELETE,
+    INSERT,
+    READ,
+    TRUNCATE,
+    UPDATE,
+    Beside,
+    RowChange,
+    plain,
+    text_of,
+)
+from esctl.index.decode.rows.messages import message_of
+
+_TYPES = {"load": READ, "insert": INSERT, "update": UPDATE, "delete": DELETE}
+_BESIDE = {"begin-transaction": "begin", "commit-transaction": "commit"}
+_ENDS = ("drop-table", "truncate-table")
+
+
+def read(record: Any) -> RowChange | Beside | None:
+    """Read a record as a change; None where it is none of DMS."""
+    record = message_of(record).value
+    told = record.get("metadata") if isinstance(record, dict) else None
+    if not isinstance(told, dict) or not {"record-type", "operation"} <= told.keys():
+        return None
+    operation, time = text_of(told["operation"]), told.get("commit-timestamp") or told.get("timestamp")
+    schema, table = text_of(told.get("schema-name")), text_of(told.get("table-name"))
+    transaction = plain(told.get("transaction-id"))
+    transaction = None if transaction is None else str(transaction)
+    if operation in _ENDS and table:
+        return RowChange(TRUNCATE, schema, table, time=time, transaction=transaction)
+    row, before = record.get("data"), record.get("before-image", record.get("before"))
+    if operation not in _TYPES or not table or not isinstance(row, dict):
+        return Beside(_BESIDE.get(operation, "schema change"), time, transaction, _named(told) or None)
+    kind = _TYPES[operation]
+    old = before if kind == UPDATE and isinstance(before, dict) else None
+    return RowChange(kind, schema, table, row, old=old, time=time, transaction=transaction)
+
+
+def _named(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: told[name] for name in ("operation", "schema-name", "table-name") if told.get(name)}
