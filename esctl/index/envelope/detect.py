@@ -174,13 +174,17 @@ def _known(known: Recognised, samples: Sequence[object]) -> Detection:
     for name in ("id", "type", "time", "entity", "actor", "correlation", "causation", "sequence", "data"):
         paths = getattr(stanza, name) or (stanza.id_parts if name == "id" else ())
         if paths:
-            more = f" (and {len(paths) - 3} more)" if len(paths) > 3 else ""
-            joined = (" + " if name in ("id", "sequence") and not stanza.id else " | ").join(paths[:3])
-            rows.append(Choice(name, joined + more, f"preset {stanza.name}"))
+            joined = _shortened(paths, " + " if name in ("id", "sequence") and not stanza.id else " | ")
+            rows.append(Choice(name, joined, f"preset {stanza.name}"))
     for role, paths in stanza.entities:
-        rows.append(Choice("entity", " | ".join(paths[:3]), f"preset {stanza.name}, as {role}"))
+        rows.append(Choice("entity", _shortened(paths, " | "), f"preset {stanza.name}, as {role}"))
     rows.append(Choice("order", stanza.order, f"preset {stanza.name}"))
     return Detection(stanza, tuple(rows))
+
+
+def _shortened(paths: Sequence[str], between: str) -> str:
+    more = f" (and {len(paths) - 3} more)" if len(paths) > 3 else ""
+    return between.join(paths[:3]) + more
 
 
 def _held_in(path: Sequence[str | int], records: list[dict[str, Any]], *needed: str) -> Detection | None:
@@ -208,7 +212,7 @@ def _plain_envelope(records: list[dict[str, Any]], opened: Sequence[str] = ()) -
     stanza = Stanza(
         PLAIN,
         **{  # type: ignore[arg-type]
-            name: (*before.get(name, ()), search.path_of(name)) for name in search.found if name != "data"
+            name: (*before.get(name, ()), *search.paths_of(name)) for name in search.found if name != "data"
         },
         **({} if "type" in search.found else {"type": ("=event",)}),  # type: ignore[arg-type]
         data=(data.text,) if data else (),

@@ -446,6 +446,26 @@ def _logins(d: _Draw) -> Record:
     }
 
 
+def _deployments(d: _Draw) -> Record:
+    return {
+        "ts": d.millis,
+        "auditId": d.unique,
+        "verb": d.of("create", "patch", "delete"),
+        "user": {"name": d.one("person", 4), "groups": ["dev"]},
+        "objectRef": {"resource": d.of("pods", "secrets"), "namespace": d.of("prod", "test"), "name": d.one("n-", 5)},
+        "change": {"replicas": d.number},
+        "code": 200,
+    }
+
+
+def _carts(d: _Draw) -> Record:
+    return {
+        "meta": {"eid": d.unique, "name": d.of("Opened", "Paid"), "occurred": d.iso(), "by": {"user": d.one("u-", 3)}},
+        "aggregate": {"kind": d.of("cart", "list"), "key": d.one("0", 6), "rev": d.number},
+        "payload": {"sum": d.number},
+    }
+
+
 UNKNOWN = {
     "salaries": Unknown(_made(_salaries), "employeeId", "performedAt", "performedBy", "operation", flat=True),
     "directory": Unknown(
@@ -497,5 +517,9 @@ UNKNOWN = {
         _made(_clusters), "requestParams.cluster_id", "timestamp", "userIdentity.email", "actionName", asks=True
     ),
     "logins": Unknown(_made(_logins), "userId", "time", "details.username", "type"),
+    "deployments": Unknown(
+        _made(_deployments), "{objectRef.resource}/{objectRef.namespace}/{objectRef.name}", "ts", "user.name", "verb"
+    ),
+    "carts": Unknown(_made(_carts), "{aggregate.kind}/{aggregate.key}", "meta.occurred", "meta.by.user", "meta.name"),
     "leave": Unknown(_made(_leave), "leave_id", "event_at", "approved_by", "event", asks=True),
 }

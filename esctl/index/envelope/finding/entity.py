@@ -219,7 +219,7 @@ def _candidates(fields: Sequence[SampledField]) -> Iterator[tuple[SampledField, 
                     yield from beside(kind, name)
 
 
-_KINDS = ("type", "kind")
+_KINDS = ("type", "kind", "resource")
 
 
 def _rows_of(kind: SampledField, fields: Sequence[SampledField]) -> Iterator[tuple[SampledField, SampledField]]:
@@ -242,6 +242,8 @@ def _are_paired(kind: SampledField, each: SampledField) -> bool:
 def _together(search: Search, kind: SampledField, each: SampledField) -> SampledField:
     search.why = f"{kind.path[-1]!r} and {each.path[-1]!r} name one thing, {describe(each)}"
     search.kind = kind
+    beside = (other for other in search.fields if other.path[:-1] == each.path[:-1] and len(other.path) > 1)
+    search.space = next((other for other in beside if other.name in field_names.SPACES and other.is_scalar), None)
     return each
 
 

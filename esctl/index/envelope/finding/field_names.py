@@ -12,7 +12,7 @@ def _names(text: str) -> tuple[str, ...]:
 ID = _names(
     """
     eventid eventuuid eventidentifier eventguid evtid id uuid guid messageid msgid messageuuid uid recordid
-    logid identifier
+    logid identifier eid
     """
 )
 
@@ -116,9 +116,13 @@ PAIRED = _names(
     """
     entity item resource target object subject record auditable trackable aggregate model document content
     revisionable versioned versionable loggable commentable element node
+    objectref resourceref targetref subjectref entityref involvedobject
     """
 )
 """What a thing is called whose type and id stand side by side, as `item_type` and `item_id`."""
+
+SPACES = ("namespace",)
+"""Beside the type and the name of a thing: where that name is the thing's."""
 
 PAIR_IDS = ("id", "pk", "uuid", "key", "guid", "gid", "oid", "sid", "urn", "arn")
 ODD_PAIRS = (
@@ -212,7 +216,7 @@ META = _names(
 
 INSIDE_ACTOR = _names(
     """
-    id login username name email arn emailaddress displayname userprincipalname upn loginname reference uid uuid
+    id login username name email arn emailaddress displayname userprincipalname upn loginname reference uid uuid user
     """
 )
 """How an actor that is an object is named inside."""

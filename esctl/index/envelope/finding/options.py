@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from esctl.index.envelope.finding import field_names
 from esctl.index.envelope.finding.sampled_fields import (
+    ENOUGH,
     SampledField,
     all_integers,
     identifies,
@@ -66,6 +67,7 @@ def _may_be_actor(each: SampledField) -> bool:
 def unlikeness(each: SampledField) -> tuple[Any, ...]:
     """Say how little like an entity's a field is: called so, with many values that repeat, are the likeliest."""
     like = field_names.likeness(each.name) + 3 * (1 < each.distinct < len(each.values)) + (each.distinct > 3)
+    like -= 3 * (len(each.values) >= ENOUGH and each.distinct == len(each.values))  # one for each event numbers these
     return -like, all_integers(each), not _has_digits(each), -each.share, len(each.path)
 
 

@@ -47,6 +47,7 @@ class Search(Struct):
     why: str = ""
     sure: str = ""
     kind: SampledField | None = None  # that names, together with the entity that was found, one thing
+    space: SampledField | None = None  # in which the entity that was found has its name
     schema: SampledField | None = None  # that tells, behind the tenant that was found, whose a table is
     clock: SampledField | None = None  # that tells the time of the day that was found
     doubts: dict[str, Unsure] = field(default_factory=dict)
@@ -71,7 +72,7 @@ class Search(Struct):
         """Take a field for an envelope field, for the reason in `why`."""
         if chosen:
             self.found[name] = chosen
-            self.rows.append(Choice(name, self.path_of(name), self.why, self.sure))
+            self.rows.append(Choice(name, " | ".join(self.paths_of(name)), self.why, self.sure))
         self.why = self.sure = ""
 
     def doubt(self, name: str, why: str, fields: Iterable[SampledField]) -> None:
@@ -80,8 +81,16 @@ class Search(Struct):
         self.doubts[name] = Unsure(why, found)
         self.rows.append(Choice(name, "?", f"{why}: {', '.join(each.text for each in found)}", "unsure"))
 
+    def paths_of(self, name: str) -> tuple[str, ...]:
+        """Write where an envelope field is that was found: the first that is there counts."""
+        path = self.path_of(name)
+        if name != "entity" or not self.kind or not self.space:
+            return (path,)
+        kind, own = f"{{{self.kind.text}}}", f"{{{self.found[name].text}}}"
+        return f"{kind}/{{{self.space.text}}}/{own}", path
+
     def path_of(self, name: str) -> str:
-        """Write where an envelope field is that was found."""
+        """Write where an envelope field is that was found, without what it may stand in."""
         text = self.found[name].text
         if name == "time" and self.clock:
             return f"{{{text}}} {{{self.clock.text}}}"
