@@ -347,6 +347,4 @@ class OpenStore:
 
 def several(names: str | Sequence[str]) -> tuple[str, ...]:
     """Return names that may be given as one, or left out, as a tuple."""
-    if isinstance(names, str):
-        return (names,) if names else ()
-    return tuple(names)
+    return tuple(names) if not isinstance(names, str) else (names,) if names else ()
