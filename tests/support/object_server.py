@@ -174,7 +174,7 @@ def _amazon(page: dict[str, bytes], last: str, etag: Callable[[bytes], str]) -> 
 def _azure(page: dict[str, bytes], last: str, etag: Callable[[bytes], str]) -> str:
     rows = "".join(
         f"<Blob><Name>{escape(key)}</Name><Properties><Last-Modified>Wed, 01 Jan 2025 00:00:00 GMT</Last-Modified>"
-        f"<Etag>{escape(etag(body))}</Etag><Content-Length>{len(body)}</Content-Length>"
+        f"<Etag>{escape(etag(body).strip(chr(34)))}</Etag><Content-Length>{len(body)}</Content-Length>"
         f"<Content-Type>text/plain</Content-Type></Properties></Blob>"
         for key, body in page.items()
     )

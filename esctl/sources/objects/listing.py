@@ -26,7 +26,7 @@ _LONGEST_ETAG = 256
 
 
 class Listed(Struct, frozen=True):
-    """An object as it was listed. `etag` "": it has none by which it could be known again."""
+    """An object as it was listed. `etag`, without quotes: "" if it has none by which it could be known again."""
 
     key: str
     size: int
@@ -106,4 +106,5 @@ def _listed(told: Any) -> Listed:
     etag = told["e_tag"] or ""
     # A weak one is of what means the same, not of what is the same, and a server may say it in any length.
     is_usable = not etag.startswith("W/") and len(etag) <= _LONGEST_ETAG
-    return Listed(told["path"], told["size"], etag if is_usable else "")
+    # In listings of Azure they are without the quotes that they have elsewhere.
+    return Listed(told["path"], told["size"], etag.removeprefix('"').removesuffix('"') if is_usable else "")

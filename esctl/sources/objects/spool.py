@@ -88,7 +88,7 @@ class Spool:
     def _copy(self, one: Listed, path: Path) -> int:
         import obstore
 
-        found = obstore.get(self._client, one.key, options={"if_match": one.etag} if one.etag else None)
+        found = obstore.get(self._client, one.key, options={"if_match": f'"{one.etag}"'} if one.etag else None)
         with path.open("xb") as file:
             for block in found.stream(min_chunk_size=_BLOCK):
                 if self._closing.is_set():
