@@ -55,13 +55,14 @@ class Listing:
             is_match = matcher(key)
             yield from (each for each in self._below(fixed_part(key)) if is_match(each.key))
             return
-        if key and not key.endswith("/"):
-            try:
-                yield self._head(key)
-                return
-            except VanishedError:
-                pass
-        yield from self._in_folder(key.rstrip("/"))
+        one = self._head(key) if key and not key.endswith("/") else None
+        if one is not None and one.size:
+            yield one
+            return
+        below = self._in_folder(key.rstrip("/"))  # some services have empty objects for folders
+        first = next(below, one)
+        yield from [first] if first is not None else []
+        yield from below
 
     def _in_folder(self, folder: str) -> Iterator[Listed]:
         aside = Aside()
@@ -74,11 +75,14 @@ class Listing:
                 yield each
         aside.tell(self._note)
 
-    def _head(self, key: str) -> Listed:
+    def _head(self, key: str) -> Listed | None:
         import obstore
 
-        with explained(str(self._address), self._address.scheme):
-            return _listed(interruptibly(lambda: obstore.head(self._client, key)))
+        try:
+            with explained(str(self._address), self._address.scheme):
+                return _listed(interruptibly(lambda: obstore.head(self._client, key)))
+        except VanishedError:
+            return None
 
     def _below(self, folder: str) -> Iterator[Listed]:
         import obstore

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from esctl.cloud.address import Address
 from esctl.cloud.failures import AGAIN, ChangedError, explained
@@ -74,8 +74,8 @@ class Spool:
         name = str(self._address.of(one.key))
         path = Path(self._folder.name) / str(next(self._numbers))
         try:
-            with explained(name, self._address.scheme):
-                got = self._copy(one, path)
+            with path.open("xb") as file, explained(name, self._address.scheme):
+                got = self._copy(one, file)
         except OSError as error:
             raise InputError(
                 f"{name}: cannot be kept in {path.parent.parent} while it is read: {error.strerror}",
@@ -85,16 +85,15 @@ class Spool:
             raise ChangedError(f"{name}: {got:,} bytes came of the {one.size:,} that were listed", AGAIN)
         return path
 
-    def _copy(self, one: Listed, path: Path) -> int:
+    def _copy(self, one: Listed, file: IO[bytes]) -> int:
         import obstore
 
         found = obstore.get(self._client, one.key, options={"if_match": f'"{one.etag}"'} if one.etag else None)
-        with path.open("xb") as file:
-            for block in found.stream(min_chunk_size=_BLOCK):
-                if self._closing.is_set():
-                    break
-                file.write(block)
-            return file.tell()
+        for block in found.stream(min_chunk_size=_BLOCK):
+            if self._closing.is_set():
+                break
+            file.write(block)
+        return file.tell()
 
 
 class Queue:

@@ -208,6 +208,12 @@ def test_an_empty_object_is_nothing(server: ObjectServer) -> None:
     assert (found.error, list(found.records), got(server)) == (None, ["s3://logs/a/c"], ["a/c"])
 
 
+def test_an_empty_object_stands_for_the_folder_of_its_name(server: ObjectServer) -> None:
+    server.objects = {"a": b"", "b": b"", "b/c": text(0, 1)}
+    assert (read("s3://logs/a").error, read("s3://logs/a").records) == (None, {})
+    assert list(read("s3://logs/b").records) == ["s3://logs/b/c"]
+
+
 def zipped(members: dict[str, bytes]) -> bytes:
     held = io.BytesIO()
     with zipfile.ZipFile(held, "w") as archive:
