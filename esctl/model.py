@@ -213,6 +213,19 @@ class Ready(Struct, frozen=True):
     changes: str = ""
 
 
+class Totals(Struct, frozen=True):
+    """What an answer is reckoned from, which can be added up over parts of the entities.
+
+    `sql` has a row for each of the `keys`; `functions` (sum, min, max) say how the other columns of such rows, of
+    different parts, come together. `finish` writes the answer's SELECT over a SELECT of these columns.
+    """
+
+    sql: str
+    keys: tuple[str, ...]
+    functions: AbstractMapping[str, str]
+    finish: Callable[[str], str]
+
+
 class Answer(Struct, frozen=True):
     """A question's answer as a DuckDB SELECT, not yet run.
 
@@ -224,9 +237,9 @@ class Answer(Struct, frozen=True):
     beside a field. `members` are the fields of the one flat column `state` where they are too many to be columns.
     `inner` are the members that objects of a column of JSON have anywhere, where that is known: others are a mistake.
     `order` are the columns that the rows are sorted by, no two alike in all of them; empty: there is no such order.
-    `keyed` gives the rows with those of them that are no columns of the answer. `sums` are columns whose values are to
-    be added up where parts of an answer have such rows alike. `gather` is set where the rows are computed apart, in
-    parts: it has that done for the SQL that is about to be run, if that asks for them.
+    `keyed` gives the rows with those of them that are no columns of the answer. `totals` are set where the rows are
+    reckoned from all of them. `gather` is set where the rows are computed apart, in parts: it has that done for the SQL
+    that is about to be run, if that asks for them.
     """
 
     session: Any
@@ -243,7 +256,7 @@ class Answer(Struct, frozen=True):
     ready: Ready | None = None
     order: tuple[str, ...] = ()
     keyed: str = ""
-    sums: tuple[str, ...] = ()
+    totals: Totals | None = None
     gather: Callable[[str], None] | None = None
 
     def prepare(self, sql: str) -> str:

@@ -177,7 +177,7 @@ class States(OpenStore):
         bounds = self.span(from_, to)
         scope = folding(self.scope(entities, projection, known_at))
         sampling = Sampling(expression, every, by, *bounds)
-        return SeriesRelation(series(scope, sampling), scope, points=bounds, sampling=sampling)
+        return SeriesRelation(ask(self, series, scope, sampling), scope, points=bounds, sampling=sampling)
 
     def reconcile(
         self,

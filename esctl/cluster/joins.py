@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from esctl.engine.quoting import identifier, text_list
 
 if TYPE_CHECKING:
-    from esctl.model import Answer
+    from esctl.model import Answer, Totals
 
 _KEPT = ("BIGINT", "BOOLEAN", "DOUBLE", "INTEGER", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "VARCHAR")
 """The types that Parquet gives back as they were, and DECIMAL."""
@@ -17,7 +17,9 @@ _NO_TYPE = '"NULL"'
 
 
 def rows_sql(answer: Answer, *, flat: bool) -> str:
-    """Return the SELECT of an answer's rows with the columns that they are sorted by."""
+    """Return the SELECT of what a part has: its rows, with what they are sorted by, or what is added up."""
+    if answer.totals is not None:
+        return answer.totals.sql
     return answer.flat_sql if flat else answer.keyed or answer.sql
 
 
@@ -27,6 +29,7 @@ def types_of(connection: Any, sql: str) -> tuple[str, ...]:
 
 
 def _is_kept(kind: str) -> bool:
+    kind = kind.removesuffix("[]")
     return kind in _KEPT or (kind.startswith("DECIMAL(") and kind.endswith(")"))
 
 
@@ -46,17 +49,28 @@ def _value(column: str, kind: str) -> str:
 
 def joined(files: Sequence[Path], answer: Answer, types: Sequence[str], *, flat: bool) -> str:
     """Select the rows of an answer from the files of its parts, in its order, with the answer's columns."""
+    if answer.totals is not None:
+        return _added_up(files, answer.totals, types)
     columns = (*answer.flat_columns, *answer.beside) if flat else answer.columns
     names = [column.name for column in columns]
     names += [name for name in answer.order if name not in names]
     values = [_value(f"c{i}", kind) for i, kind in enumerate(types)]
-    if answer.sums:
-        values = [
-            f"CAST(sum({value}) AS {kind})" if name in answer.sums else value
-            for value, kind, name in zip(values, types, names, strict=True)
-        ]
     order = ", ".join(values[names.index(name)] for name in answer.order)
     shown = list(zip(values, names, strict=True))[: len(columns)]
     items = ", ".join(f"{value} AS {identifier(name)}" for value, name in shown)
-    alike = f" GROUP BY {order}" if answer.sums else ""
-    return f"SELECT {items} FROM read_parquet({text_list([str(file) for file in files])}){alike} ORDER BY {order}"
+    return f"SELECT {items} FROM {_read(files)} ORDER BY {order}"
+
+
+def _added_up(files: Sequence[Path], totals: Totals, types: Sequence[str]) -> str:
+    names = [*totals.keys, *totals.functions]
+    values = [_value(f"c{i}", kind) for i, kind in enumerate(types)]
+    items = [
+        f"CAST({totals.functions[name]}({value}) AS {kind})" if name in totals.functions else value
+        for value, kind, name in zip(values, types, names, strict=True)
+    ]
+    listed = ", ".join(f"{item} AS {identifier(name)}" for item, name in zip(items, names, strict=True))
+    return totals.finish(f"SELECT {listed} FROM {_read(files)} GROUP BY {', '.join(items[: len(totals.keys)])}")
+
+
+def _read(files: Sequence[Path]) -> str:
+    return f"read_parquet({text_list([str(file) for file in files])})"

@@ -44,7 +44,8 @@ def spread(question: Callable[..., Answer], *arguments: Any, **named: Any) -> An
     asked = Question(pickler, found)
     with asked.compiling():
         answer = question(*arguments, **named)
-    return asked.gathered(answer) if answer.order else replace(answer, notes=(*answer.notes, _ONE_NODE))
+    comes_apart = bool(answer.order) or answer.totals is not None
+    return asked.gathered(answer) if comes_apart else replace(answer, notes=(*answer.notes, _ONE_NODE))
 
 
 class _Pickler(pickle.Pickler):

@@ -29,7 +29,11 @@ def take(store: OpenStore, at: AsOf | None = None, origin: str = "user") -> list
     """
     from esctl.ask.states import save as snapshot
 
-    return snapshot.take(_ground(store), at, origin, _render)
+    if store.engine is None:
+        return snapshot.take(_ground(store), at, origin, _render)
+    from esctl.cluster.question import spread
+
+    return snapshot.take(_ground(store), at, origin, _render, ask=spread)
 
 
 def every(store: OpenStore, events: int) -> list[StateSnapshot]:

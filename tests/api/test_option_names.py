@@ -69,7 +69,7 @@ def options(name: str) -> set[str]:
     group, _, _ = name.partition(" ")
     module, line = COMMANDS[group]
     command = commands(group, load_command(group, import_module(module), line))[name]
-    shared = {*_OPTIONS, *_QUESTION_OPTIONS, "help"}
+    shared = {*_OPTIONS, *_QUESTION_OPTIONS, "engine", "help"}  # of the store, not of one question
     named = [max(p.opts, key=len) for p in command.params if p.param_type_name == "option" and p.name not in shared]
     return {option.removeprefix("--").replace("-", "_") for option in named}
 

@@ -19,6 +19,7 @@ from esctl.api import Store
 from esctl.ask.changes.audit import audit
 from esctl.ask.changes.blame import blame
 from esctl.ask.changes.diff import Side, compare
+from esctl.ask.over_time.series import Sampling, series
 from esctl.ask.over_time.when import Moments, when
 from esctl.ask.scope.scope import Scope
 from esctl.ask.states.replay import replay
@@ -51,6 +52,12 @@ QUESTIONS: dict[str, Callable[[Scope, Bounds, str], bytes | EsctlError]] = {
     "blame": lambda scope, at, form: told(blame, scope, as_of(at), every=form == "csv", form=form),
     "diff": lambda scope, at, form: told(compare, Side(scope, as_of(at)), Side(scope, END), form=form),
     "summary": lambda scope, at, form: told(compare, Side(scope, as_of(at)), Side(scope, END), summary=True, form=form),
+    "series": lambda scope, at, form: told(
+        series,
+        scope,
+        Sampling("count(*) + sum(version) - min(position) + avg(version)", "1d", "kind" if form == "csv" else ""),
+        form=form,
+    ),
     "when": lambda scope, at, form: told(when, scope, Moments("version > 1", "every", state=True), form=form),
 }
 
@@ -183,11 +190,20 @@ def test_one_entity_with_most_events(store: Store, count: int) -> None:
     def asked(opened: Store) -> Iterator[bytes]:
         yield rows_of(opened.replay(at="2024-01-20"), "csv")
         yield rows_of(opened.audit("account-hot", "order/*", type="Noted", field="sum"))
+        yield rows_of(opened.series("sum(sum) + max(amount)", "account-*", by="owner", projection="account"), "csv")
         yield rows_of(opened.when("n > 100 or sum > 100", which="every", with_state=True).counted())
 
     with store.reopened() as parts:
         parts.engine = Spans(count)
         assert list(asked(parts)) == list(asked(store))
+
+
+def test_what_does_not_add_up_is_answered_on_one_node(store: Store) -> None:
+    with store.reopened() as parts:
+        parts.engine = CutAt(["account-2", "order/3"])
+        answer = parts.series("count(distinct owner)", projection="account")
+        assert any("on one node" in note for note in answer.answer.notes)
+        assert rows_of(answer) == rows_of(store.series("count(distinct owner)", projection="account"))
 
 
 def test_what_looks_at_all_events_is_computed_once(store: Store) -> None:

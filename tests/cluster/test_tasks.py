@@ -25,6 +25,7 @@ from esctl.engine.duckdb import single_row
 from esctl.errors import EsctlError, InputError, UsageError
 from esctl.index.files import write as write_index
 from esctl.index.files.manifest import Manifest
+from esctl.maintain import save_states
 from esctl.model import Answer
 from tests.support import log_helpers
 from tests.support.cli_harness import esctl, good
@@ -117,6 +118,20 @@ def test_the_configuration_names_an_engine_which_an_option_overrules(folder: Pat
     assert good("replay", "--engine", "local:1", cwd=copy).out == good("replay", "--engine", "off", cwd=copy).out
     assert esctl("replay", cwd=copy, ESCTL_ENGINE="off").code == 0
     assert good("log", cwd=copy).out
+
+
+def test_a_snapshot_in_parts_is_that_of_one_process(folder: Path, tmp_path: Path) -> None:
+    kept = []
+    for name, cuts in (("whole", None), ("parts", ["thing-1", "thing-20", "thing-21"])):
+        copy = Path(shutil.copytree(folder, tmp_path / name))
+        (copy / "esctl.toml").write_text(RULES + 'append.ns = "data.n"\nset.last = "id"\n', encoding="utf-8")
+        with Store.open(copy / ".esctl") as store:
+            store.engine = None if cuts is None else CutAt(cuts)
+            (made,) = save_states.take(store)
+            kept.append((made.cells.sha256, made.lines.sha256, made.entities))
+            store.engine = None
+            assert len(store.replay()) == ENTITIES
+    assert kept[0] == kept[1]
 
 
 @pytest.mark.parametrize("name", ["", "local", "local:0", "local:2000", "local:two", "spark"])

@@ -28,7 +28,7 @@ from esctl.engine.exact_text import members_sql, unmark_text_sql
 from esctl.engine.quoting import literal
 from esctl.index.pruning import Test, all_of, any_of
 from esctl.index.scan import FOLDABLE
-from esctl.model import Answer, AsOf, Column
+from esctl.model import Answer, AsOf, Column, Totals
 from esctl.projection.fold import NeedsStreamError
 from esctl.projection.pairs import SIDES, pair_sql
 from esctl.projection.reads import Reads
@@ -88,9 +88,9 @@ def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
         rows = _joined(one, other, none)
     if summary:
         sql = f"""SELECT kind, change, count(DISTINCT entity) AS entities, count(field) AS fields FROM ({rows})
-            GROUP BY ALL ORDER BY kind, change"""
-        order, sums = ("kind", "change"), ("entities", "fields")
-        return Answer(scope.session, sql, SUMMARY_COLUMNS, title="differences", order=order, sums=sums)
+            GROUP BY ALL"""
+        totals = Totals(sql, ("kind", "change"), {"entities": "sum", "fields": "sum"}, _in_order)
+        return Answer(scope.session, _in_order(sql), SUMMARY_COLUMNS, title="differences", totals=totals)
     listed = "'[' || array_to_string(positions, ',') || ']' AS positions"
     return Answer(
         scope.session,
@@ -100,6 +100,10 @@ def compare(before: Side, after: Side, *, summary: bool = False) -> Answer:
         title="differences",
         order=ORDER,
     )
+
+
+def _in_order(summary: str) -> str:
+    return f"SELECT * FROM ({summary}) ORDER BY kind, change"
 
 
 def differences(before: Side, after: Side, claim: Claim) -> str:

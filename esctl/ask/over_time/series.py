@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.ask.over_time.aggregates import (
     Aggregate,
@@ -21,13 +22,14 @@ from esctl.ask.over_time.aggregates import (
 from esctl.ask.over_time.grid import grid, parse_step
 from esctl.ask.over_time.sampling import sampled
 from esctl.ask.scope.fold_order import check_order
+from esctl.ask.scope.lookups import DIRECT
 from esctl.ask.scope.scope import Claim, Scope, check_entities, counted, projection_notes
 from esctl.ask.states.history import historic_claims
 from esctl.ask.states.replay import known_fields, state_names
 from esctl.ask.states.state_fields import States
 from esctl.engine.duckdb import explained, single_row
 from esctl.errors import UsageError
-from esctl.model import Answer, AsOf, Column
+from esctl.model import Answer, AsOf, Column, Totals
 from esctl.projection.expressions import Expression
 from esctl.projection.values import Value, json_text, to_text
 from esctl.projection.wide import key_scale, key_units
@@ -48,9 +50,12 @@ def series(scope: Scope, wanted: Sampling) -> Answer:
 
     With groups, each that has a state at any point has a row for every point.
     """
+    expression = parse_aggregates(wanted.expression)
+    adds_up = scope.view.orderings <= {"time"} and all(one.kind != "distinct" for one in expression.aggregates.values())
+    if not adds_up:
+        scope = replace(scope, lookups=DIRECT)
     check_entities(scope)
     check_order(scope)
-    expression = parse_aggregates(wanted.expression)
     shared = historic_claims(scope)
     points = _points(scope, shared, wanted)
     words = expression.words() | (Expression(wanted.by, "--by").words() if wanted.by else frozenset())
@@ -66,9 +71,26 @@ def series(scope: Scope, wanted: Sampling) -> Answer:
     totals = _totals(samples, aggregates, wide, points or [0], grouped=bool(wanted.by))
     columns = (Column("time", "time"), *([Column("group", "text")] if wanted.by else []), column)
     names = "time, g, value" if wanted.by else "time, value"
-    sql = f"""SELECT {names} FROM (SELECT make_timestamp(instant) AS time, g, {value} AS value FROM ({totals}))
-        ORDER BY time, g NULLS LAST{"" if points else " LIMIT 0"}"""
-    return Answer(scope.session, sql, columns, notes=projection_notes(scope), title="series")
+
+    def finish(rows: str) -> str:
+        return f"""SELECT {names} FROM (SELECT make_timestamp(instant) AS time, g, {value} AS value FROM ({rows}))
+            ORDER BY time, g NULLS LAST{"" if points else " LIMIT 0"}"""
+
+    apart = Totals(totals, ("instant", "g"), _functions(aggregates), finish) if adds_up and not wide else None
+    return Answer(
+        scope.session, finish(totals), columns, notes=projection_notes(scope), title="series", totals=apart
+    )  # fmt: skip
+
+
+def _functions(aggregates: Sequence[Aggregate]) -> dict[str, str]:
+    """Return how the columns of `_totals` of different entities come together; none are distinct values."""
+    found: dict[str, str] = {}
+    for i, one in enumerate(aggregates):
+        if one.additive:
+            found |= {f"n{i}": "sum", **({} if one.kind == "count" else {f"x{i}": "sum"})}
+        else:
+            found[f"x{i}"] = one.kind
+    return found
 
 
 def _points(scope: Scope, shared: Sequence[Claim], wanted: Sampling) -> list[int]:
@@ -77,11 +99,7 @@ def _points(scope: Scope, shared: Sequence[Claim], wanted: Sampling) -> list[int
     for point in (wanted.start, wanted.end):
         if point is not None and point.kind != "time":
             raise UsageError(f"{point.text!r} is not a bound of a grid of times", "give a time or a date")
-    claimed = " OR ".join(f"({claim.condition})" for claim in shared)
-    events = scope.view.relation(["time"], None, [*counted(scope), claimed])
-    with explained():
-        found = single_row(scope.connection, f"SELECT epoch_us(min(time)), epoch_us(max(time)) FROM ({events})")
-    first, last = found or (None, None)
+    first, last = scope.lookups.once(lambda: _first_and_last(scope, shared))
     if wanted.start is not None:
         first = wanted.start.instant
     if wanted.end is not None:
@@ -89,6 +107,14 @@ def _points(scope: Scope, shared: Sequence[Claim], wanted: Sampling) -> list[int
     if first is None or last is None:
         return []
     return grid(step, first, last, scope.tz, beyond=wanted.end is None)
+
+
+def _first_and_last(scope: Scope, shared: Sequence[Claim]) -> tuple[int | None, int | None]:
+    claimed = " OR ".join(f"({claim.condition})" for claim in shared)
+    events = scope.view.relation(["time"], None, [*counted(scope), claimed])
+    with explained():
+        found = single_row(scope.connection, f"SELECT epoch_us(min(time)), epoch_us(max(time)) FROM ({events})")
+    return found or (None, None)
 
 
 def _group(by: str, part: States, known: frozenset[str]) -> str:

@@ -26,7 +26,6 @@ from esctl.model import Answer, AsOf, Column
 from esctl.projection.fold import NeedsStreamError, Plan
 from esctl.projection.partial import columns, composed_sql, meaning, partial_sql
 from esctl.projection.reads import measured_shapes
-from esctl.projection.sql import EventRows
 from esctl.saved_states.files import Draft, Extent, SnapshotFile, StateSnapshot, drop, sweep
 
 if TYPE_CHECKING:
@@ -39,6 +38,13 @@ if TYPE_CHECKING:
 Render = Callable[[Answer, Path], None]
 """Writes an answer to a file as JSON Lines, times in UTC."""
 _BATCH = 65_536
+Ask = Callable[..., Answer]
+"""Asks a question, a function, with its arguments."""
+
+
+def at_once(question: Callable[..., Answer], *arguments: object) -> Answer:
+    """Ask a question of the log."""
+    return question(*arguments)
 
 
 LISTED = (
@@ -74,28 +80,33 @@ def can_keep(claim: Claim) -> bool:
 
 
 def take(
-    scope: Scope, at: AsOf | None, origin: str, render: Render, wanted: Sequence[Claim] | None = None
+    scope: Scope,
+    at: AsOf | None,
+    origin: str,
+    render: Render,
+    wanted: Sequence[Claim] | None = None,
+    ask: Ask = at_once,
 ) -> list[StateSnapshot]:
     """Make a snapshot of each of the scope's projections (or of some) that one can be of, where it has any event.
 
-    `at`: a time or a position. Raises UsageError for another, and what the fold raises.
+    `at`: a time or a position; `ask` has the events folded. Raises UsageError for another, and what the fold raises.
     """
     if at is not None and at.kind not in ("time", "position"):
         raise UsageError(f"--at {at.text!r} is not a place for a snapshot", "give a time or @POSITION")
     check_order(scope)
     shared = claims(scope) if wanted is None else wanted
-    made = [_take(scope, whole_claim(claim), at, origin, render) for claim in shared if can_keep(claim)]
+    made = [_take(scope, whole_claim(claim), at, origin, render, ask) for claim in shared if can_keep(claim)]
     return [snapshot for snapshot in made if snapshot is not None]
 
 
-def _take(scope: Scope, claim: Claim, at: AsOf | None, origin: str, render: Render) -> StateSnapshot | None:
+def _take(scope: Scope, claim: Claim, at: AsOf | None, origin: str, render: Render, ask: Ask) -> StateSnapshot | None:
     shelf = scope.shelf
     assert shelf is not None
     extent = _extent(scope, shelf, claim, at)
     if extent is None:
         return None
     try:
-        plan, events, cells = _cells(scope, claim, at)
+        plan, events, cells = _cells(scope, claim, at, ask)
     except NeedsStreamError:
         return None
     folder = place(shelf, claim)
@@ -128,15 +139,31 @@ def _take(scope: Scope, claim: Claim, at: AsOf | None, origin: str, render: Rend
     return made
 
 
-def _cells(scope: Scope, claim: Claim, at: AsOf | None) -> tuple[Plan, int, str]:
+def _cells(scope: Scope, claim: Claim, at: AsOf | None, ask: Ask) -> tuple[Plan, int, str]:
     """Fold the partial states, from an earlier snapshot where there is one."""
     found = resumed(scope, claim, at)
     if found is not None:
         names = ", ".join(columns(found.plan))
         return found.plan, found.events, f"SELECT {names} FROM ({found.cells})"
     plan = plan_for(scope, claim.projection)
-    rows: EventRows = event_rows(scope, plan.reads, [claim.condition], at)
-    return plan, rows.count, f"SELECT {', '.join(columns(plan))} FROM ({partial_sql(plan, rows)})"
+    answer = ask(partial_states, scope, claim, at)
+    high = "{'s': key_s, 'n': key_n}" if scope.view.has_struct_keys else "key_n"
+    names = ", ".join(f"{high} AS high" if name == "high" else name for name in columns(plan))
+    return plan, scope.view.manifest.events, f"SELECT {names} FROM ({answer.prepare(answer.sql)})"
+
+
+def partial_states(scope: Scope, claim: Claim, at: AsOf | None) -> Answer:
+    """Return the partial states of a projection's entities as they are kept, the last fold key in its parts.
+
+    Raises NeedsStreamError where the projection is not a set-wise fold.
+    """
+    plan = plan_for(scope, claim.projection)
+    rows = event_rows(scope, plan.reads, [claim.condition], at)
+    names = [name for name in columns(plan) if name != "high"]
+    keys = scope.view.key_parts("high")
+    items = ", ".join([*names, *(f"{part} AS {name}" for name, part in keys.items())])
+    told = tuple(Column(name, "value") for name in (*names, *keys))
+    return Answer(scope.session, f"SELECT {items} FROM ({partial_sql(plan, rows)})", told, order=("kind", "entity"))
 
 
 def _extent(scope: Scope, shelf: Shelf, claim: Claim, at: AsOf | None) -> Extent | None:

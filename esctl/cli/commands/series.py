@@ -8,7 +8,7 @@ import typer
 from msgspec.structs import replace
 
 from esctl.cli import diagnostics
-from esctl.cli.arguments import Entities, KnownAt, ProjectionName
+from esctl.cli.arguments import Engine, Entities, KnownAt, ProjectionName
 from esctl.cli.opening import announce, open_store, output_settings, render_answer
 from esctl.cli.options import Shared, question
 from esctl.errors import UsageError
@@ -53,12 +53,13 @@ def run(
     known_at: KnownAt = "",
     projection: ProjectionName = "",
     plot: Plot = False,
+    engine: Engine = "",
 ) -> None:
     """Show an aggregate over the states of all entities at each point of a grid of times.
 
     -o chart.svg, .png or .html draws it (needs the extra `plot`).
     """
-    store = open_store(shared)
+    store = open_store(shared, engine)
     values = store.series(
         expression, *(entities or ()), every=every, by=by, from_=start, to=end, known_at=known_at, projection=projection
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from esctl.cli import diagnostics
+from esctl.cli.arguments import Engine
 from esctl.cli.opening import open_store, show
 from esctl.cli.options import Shared, command
 from esctl.errors import UsageError
@@ -27,13 +28,14 @@ def run(
     every: Annotated[int, typer.Option("--every", metavar="N", help="Make one after every N events of the log.")] = 0,
     listing: Annotated[bool, typer.Option("--list", help="List the existing snapshots, and make none.")] = False,
     drop: Annotated[bool, typer.Option("--drop", help="Remove all snapshots; the answers stay the same.")] = False,
+    engine: Engine = "",
 ) -> None:
     """Keep the states at a point, so that replays go on from there. Answers are the same with and without."""
     from esctl.maintain import save_states
 
     if sum([bool(at), bool(every), listing, drop]) > 1 or every < 0:
         raise UsageError("give one of --at T, --every N (1 or more), --list and --drop", "without any: at the head")
-    store = open_store(shared)
+    store = open_store(shared, engine)
     if drop:
         save_states.drop_all(store)
     elif listing:
