@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -203,14 +204,13 @@ def _tried(world: World, source: Path, at: int, after: bool, raised: Any) -> boo
     return len(world.depot.changes()) > at
 
 
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("raised", [None, Crash])
+@pytest.mark.parametrize(("raised", "after"), [(None, True), (None, False), (Crash, False), (Crash, True)])
 def test_wherever_a_writer_ends_the_next_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool, raised: Any
 ) -> None:
     monkeypatch.setattr("esctl.storage.lease.SECONDS", -1.0)
     source = log(tmp_path / "a.jsonl", 0, 40)
-    at, step = 0, 1 if ALL else 6
+    at, step = 0, 1 if ALL else 7
     while True:
         with monkeypatch.context() as patch:
             for world in worlds(tmp_path / f"{at}", patch):
@@ -351,3 +351,47 @@ def test_an_index_that_another_machine_built_meanwhile_is_gone_on_from(world: Wo
         assert (store.path, sum(state["version"] for state in store.replay().rows())) == (two, 80)
     assert seen
     assert not findings()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("raised", [None, Crash])
+def test_wherever_an_erasure_or_compaction_ends_the_next_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: bool, raised: Any
+) -> None:
+    from esctl.maintain.compact import compact
+    from esctl.maintain.redact import Wanted, redact
+
+    monkeypatch.setattr("esctl.storage.lease.SECONDS", -1.0)
+    with monkeypatch.context() as patch:
+        for world in worlds(tmp_path / "template", patch):
+            world.machine()
+            for number in range(3):
+                ingest(log(tmp_path / f"{number}.jsonl", number * 20, 20), erasable=True)
+            template = world.download(tmp_path / "store")
+
+    def erase(root: Path) -> None:
+        with Store.open(URL) as store:
+            compact(root, store.updater())
+        with Store.open(URL) as store:
+            redact(root, Wanted([31], "asked for", "me"), store.updater())
+
+    at, going_on = 0, True
+    while going_on:
+        with monkeypatch.context() as patch:
+            for world in worlds(tmp_path / f"{at}", patch):
+                world.upload(template)
+                root = world.machine("one")
+                world.depot.fails_at, world.depot.after = at, after
+                world.depot.raised = raised or world.depot.raised
+                with suppress(EsctlError, OSError, Crash):
+                    erase(root)
+                going_on = len(world.depot.changes()) > at
+                erase(world.machine("next"))
+                assert not findings()
+                held = [name for name in world.names() if name.startswith("log/")]
+                assert len(held) == 1
+                assert sum(state["version"] for state in states()) == 59
+        shutil.rmtree(tmp_path / f"{at}")
+        at += 3
+    assert at > 10
