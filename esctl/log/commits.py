@@ -27,7 +27,7 @@ from esctl.storage.local import (
     write_exclusive,
     write_replacing,
 )
-from esctl.storage.places import exists, may_be_there, note_erasures, prefetch, require_order
+from esctl.storage.places import exists, may_be_there, note_erasures, numbered, prefetch, require_order
 from esctl.storage.protocol import ConflictError
 
 SUMMARY_EVERY = 100
@@ -63,7 +63,7 @@ class CommitLog:
         Without `summaries` every commit file is read. Raises InputError, naming the file, for a commit that is missing,
         unreadable or does not follow from the one before.
         """
-        names = entries(self.folder)
+        names = numbered(self.folder)
         last = self._last_seq(names)
         stop = last if upto is None else upto
         if stop > last:

@@ -13,6 +13,8 @@ from esctl.errors import UsageError
 VARIABLE = "ESCTL_CACHE_SIZE"
 MOST = 10 << 30
 """Bytes that all mirrors of a user may take, unless the variable says otherwise."""
+_ABANDONED = 86_400.0
+"""Seconds after which what somebody began to write in a mirror is taken for left behind."""
 UNUSED = 3600.0
 """Seconds for which a file stays though there is too much: somebody may be reading it."""
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -34,6 +36,7 @@ def shrink(mirrors: Path, bound: int) -> None:
 
     When a file was last used is the time of the list of what is there of it.
     """
+    _remove_abandoned(mirrors)
     found: list[tuple[float, int, Path, Path]] = []
     for kept in mirrors.glob("*/kept"):
         for folder, _, names in os.walk(kept):
@@ -51,3 +54,11 @@ def shrink(mirrors: Path, bound: int) -> None:
             with suppress(OSError):
                 each.unlink()
         total -= size
+
+
+def _remove_abandoned(mirrors: Path) -> None:
+    horizon = time.time() - _ABANDONED
+    for path in mirrors.glob("*/store/**/.tmp-*"):
+        with suppress(OSError):
+            if path.lstat().st_mtime < horizon:
+                path.unlink()

@@ -23,8 +23,6 @@ _LOOKED_AFTER = 256 << 20
 """Bytes that are fetched until the bound of the cache is looked after."""
 _GROUP, _GROUPS_AT_ONCE = 16 << 20, 4
 """Bytes of a file that are fetched together, and how many such groups at once."""
-_AT_ONCE = 16
-"""Files that are fetched at once."""
 
 
 class Fetched:
@@ -58,17 +56,6 @@ class Fetched:
         self._kept.drop(name)
         self._kept.add(name, *WHOLE)
         self._bound((self.root / name).stat().st_size)
-
-    def prefetch(self, paths: Sequence[Path]) -> None:
-        """Have several files here that never change, as far as there are such."""
-        missing = [path for path in paths if not self._kept.has(self.name_of(path), *WHOLE)]
-
-        def fetch(path: Path) -> None:
-            with suppress(FileNotFoundError):
-                self.fetch(path)
-
-        with ThreadPoolExecutor(_AT_ONCE, "fetch") as pool:
-            list(pool.map(fetch, missing))
 
     def prepare(self, path: Path, size: int) -> None:
         """Have a file of `size` bytes here of which nothing may be there yet."""

@@ -41,18 +41,28 @@ class Kept:
         """Note that nothing of a file is there any more."""
         with self._lock:
             self._known.pop(name, None)
-            with suppress(FileNotFoundError):
-                self._path(name).unlink()
+            for path in (self._path(name), self._path(f"{name}.tag")):
+                with suppress(FileNotFoundError):
+                    path.unlink()
+
+    def clear(self) -> None:
+        """Note that nothing is there any more, nor known."""
+        with self._lock:
+            self._known.clear()
+            for folder, _, names in os.walk(self._folder):
+                for name in names:
+                    with suppress(FileNotFoundError):
+                        (Path(folder) / name).unlink()
 
     def tag(self, name: str) -> str:
-        """Return the version of a file that is replaced now and then; empty where none is there."""
+        """Return what was noted of a file as it is here, by `set_tag`; empty where nothing was."""
         try:
             return self._path(f"{name}.tag").read_text()
         except FileNotFoundError:
             return ""
 
     def set_tag(self, name: str, tag: str) -> None:
-        """Note the version of a file that is there."""
+        """Note something of a file as it is here: its version, its digest."""
         path = self._path(f"{name}.tag")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(tag)

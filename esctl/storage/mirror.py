@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esctl.errors import UnavailableError
+from esctl.errors import InputError, UnavailableError
 from esctl.storage.fetched import TEMPORARY, Fetched
 from esctl.storage.kept import WHOLE
 from esctl.storage.protocol import Depot, Found, clock
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
 RETIRED = "retired-"
 """Begins the names of marks: since when a file is out of use is the age of its mark."""
 _REPLACED = ("mapping.json", "views.json", "manifest.json", "lock")
+_NUMBERED = re.compile(r"\d{20}\.json", re.ASCII)
 IDENTITY = "format.json"
+_SMALL, _AT_ONCE = 1 << 30, 16
+"""Bytes of a small file at most, and how many of them are fetched at once."""
 
 
 class Mirror(Fetched):
@@ -34,12 +40,31 @@ class Mirror(Fetched):
         super().__init__(root, depot)
         self.url = url
         self._tags: dict[str, str] = {}  # of files that are replaced, as they were last read; empty: there was none
-        self._identified = False
         self._lease: Lease | None = None
 
     def names(self, folder: Path) -> list[str]:
         """List the files of a folder."""
         return [found.name for found in self._listed(folder) if not found.name.startswith(RETIRED)]
+
+    def numbered(self, folder: Path) -> list[str]:
+        """List the files of a folder in which numbered ones only ever come to be, and those that were seen stay.
+
+        Only what follows the last one that was seen is asked for, and that one: is it gone, all are listed.
+        """
+        place, seen = self.name_of(folder), self._kept.tag(f"{self.name_of(folder)}/seen")
+        if seen.isdecimal() and int(seen) > 1:
+            before = f"{int(seen) - 1:020d}.json"
+            names = [found.name for found in self.depot.list(place, before)]
+            names = [f"{number:020d}.json" for number in range(1, int(seen))] + names
+        else:
+            names = []
+        if f"{int(seen or 0):020d}.json" not in names:
+            names = [found.name for found in self.depot.list(place)]
+        numbers = {int(name[:-5]) for name in names if _NUMBERED.fullmatch(name)}
+        last = max(numbers, default=0)
+        if len(numbers) == last and str(last) != seen:
+            self._kept.set_tag(f"{place}/seen", str(last))
+        return names
 
     def folders(self, folder: Path) -> list[Path]:
         """List the folders in a folder, by name."""
@@ -88,24 +113,33 @@ class Mirror(Fetched):
             return self._identity(path, limit)
         if _is_replaced(name):
             return self._replaced(name, path, limit)
-        if not self._kept.has(name, *WHOLE):
-            answer = self.depot.get(name, limit)
-            assert answer is not None, "asked for unconditionally"
-            self._keep(name, path, answer[0])
-            return answer[0]
-        return path.read_bytes()
+        here = _bytes(path) if self._kept.has(name, *WHOLE) else b""
+        if hashlib.sha256(here).hexdigest() == self._kept.tag(name) and len(here) <= limit:
+            return here
+        answer = self.depot.get(name, limit)
+        assert answer is not None, "asked for unconditionally"
+        self._keep(name, path, answer[0])
+        self._kept.set_tag(name, hashlib.sha256(answer[0]).hexdigest())
+        return answer[0]
+
+    def prefetch(self, paths: Sequence[Path]) -> None:
+        """Have several small files here that never change, as far as there are such."""
+        missing = [path for path in paths if not self._kept.has(self.name_of(path), *WHOLE)]
+
+        def read(path: Path) -> None:
+            with suppress(OSError, InputError):  # which is told when it is read
+                self.read(path, _SMALL)
+
+        with ThreadPoolExecutor(_AT_ONCE, "fetch") as pool:
+            list(pool.map(read, missing))
 
     def _identity(self, path: Path, limit: int) -> bytes:
         """Read which store this is; of another that was here before nothing is kept."""
-        if self._identified and path.exists():
-            return path.read_bytes()
-        answer = self.depot.get(IDENTITY, limit)
-        assert answer is not None, "asked for unconditionally"
-        if path.exists() and path.read_bytes() != answer[0]:
+        before = _bytes(path)
+        data = self._replaced(IDENTITY, path, limit)
+        if before not in (b"", data):
             self.purge()
-        self._keep(IDENTITY, path, answer[0])
-        self._identified = True
-        return answer[0]
+        return data
 
     def _replaced(self, name: str, path: Path, limit: int) -> bytes:
         """Read a file that is replaced now and then: again only where it is another than that which is here."""
@@ -147,7 +181,6 @@ class Mirror(Fetched):
         os.replace(temporary, path)
         self._kept.drop(name)
         self._kept.add(name, *WHOLE)
-        self._identified = False
 
     def _replace(self, name: str, data: bytes) -> None:
         if name not in self._tags:
@@ -216,7 +249,8 @@ class Mirror(Fetched):
                     if name == "lock" or name.startswith(TEMPORARY):
                         continue  # of those who write here now
                     self._drop((Path(folder) / name).relative_to(self.root).as_posix())
-        self._identified = False
+        if not folders:
+            self._kept.clear()
 
 
 def _is_replaced(name: str) -> bool:

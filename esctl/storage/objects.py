@@ -92,13 +92,20 @@ class ObjectDepot:
             return None
         return _found(about)
 
-    def list(self, folder: str) -> Sequence[Found]:
-        """List the objects right below a prefix."""
+    def list(self, folder: str, after: str = "") -> Sequence[Found]:
+        """List the objects right below a prefix; `after`: only those whose names follow."""
+        if after:
+            return self._asked("list", folder, lambda: self._following(self._name(folder), after))
         return [_found(about) for about in self._listed(folder)["objects"]]
 
     def folders(self, folder: str) -> Sequence[str]:
         """List the prefixes right below a prefix."""
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in self._listed(folder)["common_prefixes"])
+
+    def _following(self, folder: str, after: str) -> Sequence[Found]:
+        batches = self._api.list(self._store, folder, offset=f"{folder}/{self._name(after)}")
+        below = len(folder) + 1
+        return [_found(about) for batch in batches for about in batch if "/" not in about["path"][below:]]
 
     def _listed(self, folder: str) -> Any:
         prefix = None if folder == "." else self._name(folder)

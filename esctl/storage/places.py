@@ -19,6 +19,12 @@ def files_below(folder: Path) -> list[Path]:
     ]
 
 
+def numbered(folder: Path) -> list[str]:
+    """List the files of a folder in which numbered ones only ever come to be; none if it does not exist."""
+    mirror = mirror_of(folder)
+    return mirror.numbered(folder) if mirror else entries(folder)
+
+
 def exists(path: Path) -> bool:
     """Return whether there is a file of a store."""
     mirror = mirror_of(path)

@@ -48,8 +48,11 @@ class Depot(Protocol):
     def head(self, name: str) -> Found | None:
         """Return what is known of a file without reading it; None if there is none."""
 
-    def list(self, folder: str) -> Sequence[Found]:
-        """List a folder's whole files, in no order; none if there is no such folder. `.` is the store's own."""
+    def list(self, folder: str, after: str = "") -> Sequence[Found]:
+        """List a folder's whole files, in no order; none if there is no such folder. `.` is the store's own.
+
+        `after`: only those whose names follow this one, as bytes compare.
+        """
 
     def folders(self, folder: str) -> Sequence[str]:
         """List the names of the folders in a folder, sorted."""

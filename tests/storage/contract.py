@@ -131,6 +131,12 @@ class DepotContract:
         assert list(depot.folders("nowhere")) == []
         assert depot.head("log/b") is None
 
+    def test_what_follows_a_name_is_listed(self, depot: Depot) -> None:
+        for name in ("1", "2", "10", "folder/3", "summary"):
+            depot.replace(f"commits/{name}", b"")
+        assert sorted(found.name for found in depot.list("commits", "10")) == ["2", "summary"]
+        assert list(depot.list("nowhere", "10")) == []
+
     def test_its_clock_goes_on_and_leaves_nothing(self, depot: Depot) -> None:
         depot.replace("log/a", b"")
         about = depot.head("log/a")

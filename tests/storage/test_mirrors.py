@@ -60,6 +60,12 @@ def test_what_was_not_used_for_longest_goes_first_and_what_is_in_use_stays(tmp_p
     shrink(tmp_path, 250_000)
     assert sorted(path.name for path in store.iterdir()) == ["in use", "new"]
     assert sorted(path.name for path in kept.iterdir()) == ["in use", "new"]
+    (store / ".tmp-a").touch()
+    (store / ".tmp-b").touch()
+    os.utime(store / ".tmp-a", (1_000_000_000, 1_000_000_000))
+    shrink(tmp_path, 250_000)
+    assert not (store / ".tmp-a").exists()
+    (store / ".tmp-b").unlink()
     shrink(tmp_path, 0)
     assert [path.name for path in store.iterdir()] == ["in use"]
 

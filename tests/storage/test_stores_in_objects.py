@@ -250,10 +250,10 @@ def test_what_is_damaged_in_the_cache_is_fetched_again(world: World, tmp_path: P
     root = world.machine()
     ingest(log(tmp_path / "a.jsonl", 0, 200))
     right = states()
-    for path in root.rglob("*.parquet"):
+    for path in [*root.rglob("*.parquet"), *root.rglob("*.json")]:
         path.write_bytes(b"\xff" * path.stat().st_size)
     assert states() == right
-    for path in root.rglob("*.parquet"):
+    for path in [*root.rglob("*.parquet"), *root.rglob("*.json")]:
         path.unlink()
     assert states() == right
 
@@ -395,3 +395,27 @@ def test_wherever_an_erasure_or_compaction_ends_the_next_goes_on(
         shutil.rmtree(tmp_path / f"{at}")
         at += 3
     assert at > 10
+
+
+def test_of_many_commits_only_what_is_new_is_listed(world: World, tmp_path: Path) -> None:
+    from esctl.log.commits import open_log
+    from esctl.log.writer import LogWriter
+    from tests.support.log_helpers import part
+
+    root = world.machine()
+    ingest(log(tmp_path / "a.jsonl", 0, 5))
+    with LogWriter(root) as writer:
+        for number in range(20):
+            writer.append([part(f"s{number}", [b"{}\n"])])
+    forget_machines()
+    world.machine()
+    assert open_log(root).read().seq == 21
+    world.depot.clear()
+    assert open_log(root).read().seq == 21
+    assert world.depot.read["listed"] == 1
+    world.depot.delete(f"commits/{21:020d}.json")  # the store was put back
+    assert open_log(root).read().seq == 20
+    world.depot.delete(f"commits/{7:020d}.json")
+    world.machine("other")
+    with pytest.raises(InputError, match=r"0007\.json is missing"), Store.open(URL):
+        pass

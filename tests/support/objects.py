@@ -48,6 +48,8 @@ class Watched:
             if due and not self.after:
                 raise self.raised()
             found = method(name, *arguments, **named)
+            if call == "list":
+                self.read["listed"] += len(found)
             if due:
                 raise self.raised()
             self._count(call, name, found, arguments)
