@@ -37,6 +37,11 @@ class EventRows(Struct, frozen=True):
         return "event_key" if self.roles else "key"
 
 
+POSITION_OF_KEY = f"CAST({{}} & {2**63 - 1}::HUGEINT AS BIGINT) >> 8"
+TIME_OF_KEY = "make_timestamp(CAST({} >> 63 AS BIGINT))"
+"""What a fold key that is made of time, position and role tells."""
+
+
 def field_column(number: int) -> str:
     """Name the column of a field's JSON text in the SQL of states and trails."""
     return f"field{number}"
@@ -127,8 +132,8 @@ def _placed(rows: EventRows, *, dies: bool) -> list[str]:
         return []
     event = "last_key - (last_key & 255)" if rows.roles else "last_key"
     return [
-        f"CAST(last_key & {2**63 - 1}::HUGEINT AS BIGINT) >> 8 AS position",
-        "make_timestamp(CAST(last_key >> 63 AS BIGINT)) AS time",
+        f"{POSITION_OF_KEY.format('last_key')} AS position",
+        f"{TIME_OF_KEY.format('last_key')} AS time",
         *([f"{event} AS last_event"] if dies else []),
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from bisect import bisect_left
 from collections.abc import Sequence, Set
+from functools import partial
 from itertools import pairwise
 
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.model import AsOf
 from esctl.projection.reads import Reads
+from esctl.projection.trails.running import AFTER, ENDS
 
 
 def sampled(scope: Scope, claim: Claim, points: Sequence[int], only: Set[str]) -> list[States]:
@@ -35,13 +37,18 @@ def sampled(scope: Scope, claim: Claim, points: Sequence[int], only: Set[str]) -
 
 
 def _ranged(part: States, count: int) -> States:
+    if part.ordered:
+        following = f"SELECT *, {AFTER}, lead(low) OVER () AS low_after FROM ({part.sql})"
+        return replace(
+            part, sql=f"SELECT *, CASE WHEN {ENDS} THEN {count} ELSE low_after END AS high FROM ({following})"
+        )
     following = "OVER (PARTITION BY kind, entity ORDER BY key)"
     return replace(part, sql=f"SELECT *, lead(low, 1, {count}) {following} AS high FROM ({part.sql})")
 
 
 def _history(scope: Scope, claim: Claim, points: Sequence[int], only: Set[str]) -> States:
-    found = history(scope, claim, _at(points[-1]), calculating=True, only=only)
-    return replace(found, sql=_placed(found.sql, points))
+    placed = partial(_placed, points=points)
+    return history(scope, claim, _at(points[-1]), calculating=True, only=only, placed=placed)
 
 
 def _at(instant: int) -> AsOf:

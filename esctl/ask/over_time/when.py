@@ -19,6 +19,7 @@ from esctl.engine.quoting import literal
 from esctl.index.pruning import ALWAYS, all_of
 from esctl.model import Answer, AsOf, Column, Findings
 from esctl.projection.expressions import Expression
+from esctl.projection.trails.running import AFTER, BEFORE, BEGINS, ENDS
 
 COLUMNS = (
     Column("entity", "text"),
@@ -36,7 +37,8 @@ COLUMNS = (
 )
 COUNT_COLUMNS = (Column("entities", "integer"), Column("intervals", "integer"))
 
-_EVENT = ("time", "position", "id", "type", "actor")
+_TOLD = ("id", "type", "actor")
+_EVENT = ("time", "position", *_TOLD)
 _ORDER = "PARTITION BY kind, entity ORDER BY key"
 
 
@@ -112,10 +114,9 @@ def _intervals(scope: Scope, wanted: Moments, parts: Sequence[States]) -> str:
     starts_after, ends_after: the event is not before `start` (ends_after: after it); starts_until: not after `end`.
     """
     known = known_fields(parts)
-    moments = " UNION ALL ".join(_moments(scope, part, wanted, known) for part in parts)
-    turns = f"SELECT *, lag(truth, 1, false) OVER ({_ORDER}) AS was FROM ({moments})"
+    turns = _described(scope, " UNION ALL ".join(_turns(scope, part, wanted, known) for part in parts))
     # The conditions of bounds are on times as they are stored.
-    stored = f"SELECT * REPLACE (timezone('UTC', time) AS time) FROM ({turns}) WHERE truth <> was"
+    stored = f"SELECT * REPLACE (timezone('UTC', time) AS time) FROM ({turns})"
     after, beyond = (_not_before(scope, wanted.start, beyond=beyond) for beyond in (False, True))
     placed = f"""SELECT *, {after} AS after, {beyond} AS beyond,
         {_until(scope, wanted.end)} AS until FROM ({stored})"""
@@ -141,20 +142,70 @@ def _undated(scope: Scope) -> str:
     return f"SELECT position FROM ({scope.view.relation(['position'], None, ['undated IS NOT NULL'])})"
 
 
+def _described(scope: Scope, turns: str) -> str:
+    """Add to the rows at which a condition turns what else is told of their events.
+
+    Looked up for these few, which is cheaper than to carry it through the fold for all.
+    """
+    if not _is_looked_up(scope):
+        return turns
+    columns = ["kind", "entity", "position", *_TOLD]
+    few = "position IN (SELECT position FROM turn)"
+    events = scope.view.relation(columns, None, counted(scope))
+    told = ", ".join(f"e.{name}" for name in _TOLD)
+    return f"""WITH turn AS MATERIALIZED ({turns}) SELECT t.*, {told} FROM turn t
+        JOIN (SELECT * FROM ({events}) WHERE {few}) e
+        ON e.position = t.position AND e.entity = t.entity AND e.kind IS NOT DISTINCT FROM t.kind"""
+
+
+def _is_looked_up(scope: Scope) -> bool:
+    """Return whether an entity has one row in an event, by which it can be looked up."""
+    return not scope.view.has_twice
+
+
+def _turns(scope: Scope, part: States, wanted: Moments, known: frozenset[str]) -> str:
+    """Select the rows of one projection's entities at which the predicate turns true or false."""
+    moments = _moments(scope, part, wanted, known)
+    if part.ordered and (wanted.each_event or _is_followed(scope, part)):
+        lagged = f"SELECT *, {BEFORE}, lag(truth) OVER () AS truth_before FROM ({moments})"
+        turned = f"truth <> CASE WHEN {BEGINS} THEN false ELSE truth_before END"
+        return f"SELECT * EXCLUDE (kind_before, entity_before, key_before, truth_before) FROM ({lagged}) WHERE {turned}"
+    lagged = f"SELECT *, lag(truth, 1, false) OVER ({_ORDER}) AS was FROM ({moments})"
+    return f"SELECT * EXCLUDE (was) FROM ({lagged}) WHERE truth <> was"
+
+
 def _moments(scope: Scope, part: States, wanted: Moments, known: frozenset[str]) -> str:
     """Select the moments of one projection's entities: kind, entity, key, the event's columns, truth."""
     test = predicate(wanted.predicate, part, known, "PREDICATE")
     own = [f"{state_sql(part)} AS state"] if wanted.state else []
-    names = ", ".join(["kind", "entity", "key", *_EVENT, *own])
+    told = () if _is_looked_up(scope) else _TOLD
+    names = ", ".join(["kind", "entity", "key", "time", "position", *told, *own])
     truth = f"CASE WHEN NOT deleted THEN coalesce({test}, false) ELSE false END"
     if wanted.each_event:
         return f"SELECT {names}, {truth} AS truth FROM ({part.sql})"
-    # Events that share an instant only because nobody dated them are no moment: each is one.
-    undated = f"position IN ({_undated(scope)})" if scope.view.manifest.undated else "false"
-    alone = f"(undated OR lead(undated, 1, false) OVER ({_ORDER}))"
-    closing = f"""SELECT *, {alone} OR lead(time) OVER ({_ORDER}) IS DISTINCT FROM time AS closes
-        FROM (SELECT *, {undated} AS undated FROM ({part.sql}))"""
+    closing = f"SELECT *, {_closes(scope, part)} AS closes FROM ({_followed(scope, part)})"
     return f"SELECT {names}, CASE WHEN closes THEN {truth} END AS truth FROM ({closing}) WHERE closes"
+
+
+def _is_followed(scope: Scope, part: States) -> bool:
+    """Return whether the next row of an entity is told by the order of the rows alone."""
+    return part.ordered and not scope.view.manifest.undated
+
+
+def _followed(scope: Scope, part: States) -> str:
+    if _is_followed(scope, part):
+        return f"SELECT *, {AFTER}, lead(time) OVER () AS time_after FROM ({part.sql})"
+    undated = f"position IN ({_undated(scope)})" if scope.view.manifest.undated else "false"
+    return f"SELECT *, {undated} AS undated FROM ({part.sql})"
+
+
+def _closes(scope: Scope, part: States) -> str:
+    """Write whether a row is the last of its entity at one time, over `_followed`."""
+    if _is_followed(scope, part):
+        return f"({ENDS} OR time_after IS DISTINCT FROM time)"
+    # Events that share an instant only because nobody dated them are no moment: each is one.
+    alone = f"(undated OR lead(undated, 1, false) OVER ({_ORDER}))"
+    return f"({alone} OR lead(time) OVER ({_ORDER}) IS DISTINCT FROM time)"
 
 
 def _not_before(scope: Scope, start: AsOf | None, *, beyond: bool = False) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
+
+from msgspec.structs import replace
 
 from esctl.ask.scope.plans import plan_for
 from esctl.ask.scope.scope import Claim, Scope, claims, event_rows, hold_checks
@@ -12,7 +14,8 @@ from esctl.errors import UsageError
 from esctl.model import AsOf
 from esctl.projection.fold import NeedsStreamError
 from esctl.projection.sql import field_column
-from esctl.projection.trails import TRAIL_COLUMNS, history_sql
+from esctl.projection.trails.running import runs_along
+from esctl.projection.trails.windows import TRAIL_COLUMNS, history_sql
 
 EVENT = ("position", "time", "recorded_at", "role", "type", "actor", "id", "correlation")
 """The columns of the event that led to a state."""
@@ -26,12 +29,13 @@ def history(
     *,
     calculating: bool = False,
     only: Set[str] | None = None,
+    placed: Callable[[str], str] | None = None,
 ) -> States:
     """Fold one projection's entities event by event: a row per event and entity, with the state after it.
 
     The SQL has kind, entity, key (unique, in fold order), version, deleted, EVENT and a column per field; `calculating`
-    is as in `states`. `only`: words among which are all the fields that will be asked for. Raises UsageError for a
-    projection that is an SQL query: it gives states of one point only.
+    is as in `states`. `only`: words among which are all the fields that will be asked for. `placed` adds a column `low`
+    to rows by their time. Raises UsageError for a projection that is an SQL query: it gives states of one point only.
     """
     if claim.projection.sql:
         raise UsageError(
@@ -39,22 +43,42 @@ def history(
             "ask another projection with -p, or write it as rules",
         )
     try:
-        if claim.projection.python:
-            raise NeedsStreamError
-        plan = plan_for(scope, claim.projection, calculating=calculating, only=only)
-        envelope = [name for name in TRAIL_COLUMNS if name not in ("position", "time")]
-        rows = event_rows(scope, plan.reads, [claim.condition, *conditions], at, envelope)
-        hold_checks(scope, plan, rows)
-        checks = "".join(f" OR check{i} IS NOT NULL" for i in range(len(plan.checks)))
-        fields = "".join(f", after{i} AS {field_column(i)}" for i in range(len(plan.fields)))
-        sql = f"""SELECT kind, entity, key, version, (dead{checks}) AS deleted, {", ".join(EVENT)}{fields}
-            FROM ({history_sql(plan, rows)})"""
-        return States(sql, state_fields(plan, rows.count))
+        return _folded(scope, claim, at, conditions, calculating, only, placed)
     except NeedsStreamError:
         from esctl.ask.states.event_by_event import stream_history
 
         spooled, names = stream_history(scope, claim, at, conditions, only)
+        spooled = spooled if placed is None else placed(spooled)
         return streamed_states(scope, claim, spooled, calculating=calculating, only=only, names=names)
+
+
+def _folded(
+    scope: Scope,
+    claim: Claim,
+    at: AsOf | None,
+    conditions: Sequence[str],
+    calculating: bool,
+    only: Set[str] | None,
+    placed: Callable[[str], str] | None,
+) -> States:
+    """Fold set-wise, as `history` says. Raises NeedsStreamError where that is not possible."""
+    if claim.projection.python:
+        raise NeedsStreamError
+    plan = plan_for(scope, claim.projection, calculating=calculating, only=only)
+    envelope = [name for name in TRAIL_COLUMNS if name not in ("position", "time")]
+    rows = event_rows(scope, plan.reads, [claim.condition, *conditions], at, envelope)
+    more: tuple[str, ...] = ()
+    if placed is not None:
+        rows, more = replace(rows, sql=placed(rows.sql)), ("low",)
+    hold_checks(scope, plan, rows)
+    told = frozenset(field.name for field in plan.fields if only is not None)
+    if only is not None:
+        plan = replace(plan, fields=tuple(field for field in plan.fields if field.name in only))
+    checks = "".join(f" OR check{i} IS NOT NULL" for i in range(len(plan.checks)))
+    fields = "".join(f", after{i} AS {field_column(i)}" for i in range(len(plan.fields)))
+    sql = f"""SELECT kind, entity, key, version, (dead{checks}) AS deleted, {", ".join((*EVENT, *more))}{fields}
+        FROM ({history_sql(plan, rows, more)})"""
+    return States(sql, state_fields(plan, rows.count), names=told, ordered=runs_along(plan, rows))
 
 
 def historic_claims(scope: Scope) -> list[Claim]:

@@ -35,6 +35,7 @@ class States(Struct, frozen=True):
 
     streamed: bool = False  # the one column `state` holds all fields, whose own columns are SQL over it
     names: frozenset[str] = frozenset()  # of the fields, where they are too many to be listed
+    ordered: bool = False  # the rows come in the order of kind, entity and key, each of which is once there
 
     @property
     def known(self) -> frozenset[str]:

@@ -15,7 +15,7 @@ from esctl.engine.exact_text import json_string, plain_json_sql
 from esctl.engine.quoting import literal
 from esctl.model import MARK, AsOf
 from esctl.projection.fold import NeedsStreamError
-from esctl.projection.trails import TRAIL_COLUMNS, trail_sql
+from esctl.projection.trails.windows import TRAIL_COLUMNS, trail_sql
 
 
 class Trail(Struct, frozen=True):

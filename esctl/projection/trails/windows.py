@@ -6,6 +6,7 @@ from esctl.index.pruning import NEVER
 from esctl.projection.cells import FieldPlan
 from esctl.projection.fold import Plan
 from esctl.projection.sql import EventRows, cells_sql, compose, has_acc
+from esctl.projection.trails.running import running_sql, runs_along
 
 TRAIL_COLUMNS = ("position", "time", "recorded_at", "role", "type", "actor", "id", "correlation", "causation")
 
@@ -26,12 +27,18 @@ def trail_sql(plan: Plan, rows: EventRows) -> str:
     return f"SELECT *{touched} FROM (SELECT *{before} FROM (SELECT *{after} FROM ({events})))"
 
 
-def history_sql(plan: Plan, rows: EventRows) -> str:
+def history_sql(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
     """Write the states that events left: kind, entity, key, version, dead, check0, ..., TRAIL_COLUMNS, after0, ...
 
     As `trail_sql` with nothing of what was before, which is cheaper: the last row of an event has all its effects.
+    `more` are columns of events to carry along. They come in the order of kind, entity and key if `runs_along`.
     """
-    events = _values(plan, rows)
+    return running_sql(plan, rows, (*TRAIL_COLUMNS, *more)) if runs_along(plan, rows) else windows_sql(plan, rows, more)
+
+
+def windows_sql(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
+    """Write what `history_sql` does, for any plan, in no order."""
+    events = _values(plan, rows, more)
     if rows.roles:
         first = f"first_value(role) OVER ({_OVER}, event_key ORDER BY key)"
         events = f"SELECT * REPLACE ({first} AS role) FROM ({events})"
@@ -43,7 +50,7 @@ def history_sql(plan: Plan, rows: EventRows) -> str:
 _OVER = "PARTITION BY kind, entity"
 
 
-def _values(plan: Plan, rows: EventRows) -> str:
+def _values(plan: Plan, rows: EventRows, more: tuple[str, ...] = ()) -> str:
     """Fold up to and including each row: value0, value1, ...; `closes`: the row is the last of its event."""
     fields = list(enumerate(plan.fields))
     spans = [
@@ -52,10 +59,10 @@ def _values(plan: Plan, rows: EventRows) -> str:
         if field.resets and field.family
     ]
     spans.append(f"lead(event_key) OVER ({_OVER}, life ORDER BY key) IS DISTINCT FROM event_key AS closes")
-    spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({_lives(plan, rows)})"
+    spanned = f"SELECT *{''.join(', ' + item for item in spans)} FROM ({_lives(plan, rows, more)})"
     values = [item for i, field in fields for item in _windows(i, field)]
     valued = f"SELECT * {_but_bases(plan)}{''.join(', ' + item for item in values)} FROM ({spanned})"
-    names = ["kind", "entity", "key", rows.event, "version", "life", "dead", "closes", *TRAIL_COLUMNS]
+    names = ["kind", "entity", "key", rows.event, "version", "life", "dead", "closes", *TRAIL_COLUMNS, *more]
     names += [f"check{i}" for i in range(len(plan.checks))]
     names += [f"(reset{i} OR dead) AS clear{i}" for i, _ in fields]
     names += [f"touch{i}" for i, _ in fields]
@@ -63,9 +70,9 @@ def _values(plan: Plan, rows: EventRows) -> str:
     return f"SELECT {', '.join(dict.fromkeys(names))} FROM ({valued})"
 
 
-def _lives(plan: Plan, rows: EventRows) -> str:
+def _lives(plan: Plan, rows: EventRows, more: tuple[str, ...]) -> str:
     """Add the numbers of each entity's events and incarnations."""
-    cells = cells_sql(plan, rows, (*TRAIL_COLUMNS, "event_key"), touch=True)
+    cells = cells_sql(plan, rows, (*TRAIL_COLUMNS, *more, "event_key"), touch=True)
     version = f"dense_rank() OVER ({_OVER} ORDER BY event_key) AS version"
     if plan.dead == NEVER:
         return f"SELECT *, {version}, 0 AS life FROM ({cells})"

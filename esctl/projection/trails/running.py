@@ -1,0 +1,97 @@
+"""Plan -> SQL: the states that events left, in one pass over the events in fold order.
+
+A window function with a partition sorts all rows once for every partition that is asked for. Here rows are sorted
+once, by entity and fold key, and whatever runs along (`OVER ()`) is looked at row by row, as DuckDB keeps the order of
+a table of which it is asked no other. What belongs to an entity begins with its first row.
+"""
+
+from __future__ import annotations
+
+from esctl.index.pruning import NEVER
+from esctl.projection.cells import FieldPlan
+from esctl.projection.fold import NeedsStreamError, Plan
+from esctl.projection.sql import (
+    POSITION_OF_KEY,
+    TIME_OF_KEY,
+    EventRows,
+    cells_sql,
+    compose,
+    has_acc,
+    total_shape,
+)
+from esctl.projection.values import MOST_DIGITS
+
+_SO_FAR = "OVER (ROWS UNBOUNDED PRECEDING)"
+_ROWS_DIGITS = 3
+"""An event has at most 250 rows, so a total over all rows of all entities has up to so many digits more."""
+BEFORE = ", ".join(f"lag({name}) OVER () AS {name}_before" for name in ("kind", "entity", "key"))
+"""Columns that `begins` needs."""
+AFTER = ", ".join(f"lead({name}) OVER () AS {name}_after" for name in ("kind", "entity"))
+"""Columns that `ENDS` needs."""
+ENDS = "(kind_after IS DISTINCT FROM kind OR entity_after IS DISTINCT FROM entity)"
+"""Whether a row is the last of its entity."""
+_UNORDERED = "error('rows of events are not in fold order')"
+BEGINS = f"""CASE WHEN entity_before IS NOT DISTINCT FROM entity AND kind_before IS NOT DISTINCT FROM kind
+    THEN CASE WHEN key_before < key THEN false ELSE {_UNORDERED} END
+    WHEN kind < kind_before OR (kind = kind_before AND entity < entity_before) THEN {_UNORDERED} ELSE true END"""
+"""Whether a row is the first of its entity. That rows come in order is not taken on trust."""
+
+
+def runs_along(plan: Plan, rows: EventRows) -> bool:
+    """Return whether `running_sql` can fold a plan: an event has one row of an entity, and totals can be subtracted."""
+    return not rows.roles and all(_subtracts(field, rows.count) for field in plan.fields)
+
+
+def _subtracts(field: FieldPlan, count: int) -> bool:
+    if not field.family:
+        return True
+    if field.family != "sum" or not field.numeric:
+        return False
+    try:
+        shape = total_shape(field, count)
+    except NeedsStreamError:
+        return False
+    return not shape.is_float and shape.whole + shape.scale + _ROWS_DIGITS <= MOST_DIGITS
+
+
+def running_sql(plan: Plan, rows: EventRows, columns: tuple[str, ...]) -> str:
+    """Write the states that events left, in order: kind, entity, key, version, dead, columns, check0, after0, ..."""
+    fields = list(enumerate(plan.fields))
+    # What the key tells is not sorted along, which takes memory for every row.
+    told = {"position": POSITION_OF_KEY, "time": TIME_OF_KEY} if rows.by_time else {}
+    carried = [name for name in columns if name not in told]
+    cells = f"SELECT * FROM ({cells_sql(plan, rows, carried)}) ORDER BY kind, entity, key"
+    died = "false" if plan.dead == NEVER else "lag(dead, 1, false) OVER ()"
+    totals = "".join(
+        f", sum(acc{i}) {_SO_FAR} AS sum{i}, count(acc{i}) {_SO_FAR} AS number{i}"
+        for i, field in fields
+        if field.family
+    )
+    derived = "".join(f", {sql.format('key')} AS {name}" for name, sql in told.items())
+    summed = f"SELECT *{derived}, {BEFORE}, {died} AS died, row_number() OVER () AS row{totals} FROM ({cells})"
+    begun = f"SELECT *, {BEGINS} AS begins FROM ({summed})"
+    spans = "".join(f", last_value({_span(i, field)} IGNORE NULLS) {_SO_FAR} AS span{i}" for i, field in fields)
+    first = f"last_value(CASE WHEN begins THEN row END IGNORE NULLS) {_SO_FAR} AS first_row"
+    spanned = f"SELECT *, {first}{spans} FROM ({begun})"
+    names = ["kind", "entity", "key", "row - first_row + 1 AS version", "dead", *columns]
+    names += [f"check{i}" for i in range(len(plan.checks))]
+    names += [f"CASE WHEN NOT dead THEN {_value(i, field, rows.count)} END AS after{i}" for i, field in fields]
+    return f"SELECT {', '.join(names)} FROM ({spanned})"
+
+
+def _span(i: int, field: FieldPlan) -> str:
+    """Write what a field begins with where it begins anew, NULL elsewhere: v, and the totals before it: s, c."""
+    members = [f"'v': CASE WHEN reset{i} THEN base{i} END" if field.resets else "'v': CAST(NULL AS VARCHAR)"]
+    if field.family:
+        members.append(f"'s': coalesce(sum{i}, 0) - coalesce(acc{i}, 0)")
+        members.append(f"'c': number{i} - CASE WHEN {has_acc(i, field)} THEN 1 ELSE 0 END")
+    anew = f"begins OR died OR reset{i}" if field.resets else "begins OR died"
+    return f"CASE WHEN {anew} THEN {{{', '.join(members)}}} END"
+
+
+def _value(i: int, field: FieldPlan, count: int) -> str:
+    base = f"struct_extract(span{i}, 'v')"
+    if not field.family:
+        return base
+    acc, number = f"(sum{i} - struct_extract(span{i}, 's'))", f"(number{i} - struct_extract(span{i}, 'c'))"
+    return compose(field, base, acc, number, "position", count)
