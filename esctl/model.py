@@ -180,11 +180,13 @@ class Column(Struct, frozen=True):
     """One column of an answer: its name and how its values are to be shown.
 
     `scaled`: its numbers are of a declared DECIMAL type, and are written with all digits of its scale.
+    `spare`: a table leaves it out, and says so, where it would be too wide otherwise.
     """
 
     name: str
     kind: Literal["text", "integer", "number", "boolean", "time", "json", "value"]
     scaled: bool = False
+    spare: bool = False
 
 
 class Findings(Struct, frozen=True):

@@ -18,6 +18,9 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _SHORTEST_EPOCH = 9
 """Digits of a number that is meant as seconds since the epoch: 2024 is meant as a year, of which no day is said."""
 _DATE = r"\d{4}-\d{2}-\d{2}|\d{8}"
+_POINTED = r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:,? +(\S.*))?"
+"""A date with points has its day first, wherever such dates are written."""
+_SLASHED = r"(\d{1,2})/(\d{1,2})/(\d{4})(?:,? +(\S.*))?"
 
 
 def utc_now() -> datetime:
@@ -56,6 +59,12 @@ def _meant(spec: str) -> str:
         return f"did you mean '{spec.lstrip('-')} ago'?"
     if re.fullmatch(r"\d{1,2}:\d{2}(:\d{2})?", spec):
         return f"say of which day: '2024-02-01 {spec}'"
+    if found := re.fullmatch(_SLASHED, spec):
+        first, second, year, clock = found.groups()
+        days = dict.fromkeys(
+            f"{year}-{month:0>2}-{day:0>2}" for month, day in ((first, second), (second, first)) if int(month) <= 12
+        )
+        return f"write its year first: {' or '.join(shell_word(f'{day} {clock}' if clock else day) for day in days)}"
     is_name = re.fullmatch(r"[\w.-]{4,64}", spec) and re.search(r"[A-Za-z]", spec) and re.search(r"[0-9]", spec)
     if is_name and not re.match(r"\d{4}-?\d\d", spec):
         return f"an event is written id:{spec}; else write {HINT}"
@@ -100,6 +109,9 @@ def _instant(spec: str, inclusive: bool, tz: str, now: Callable[[], datetime]) -
 def _written(spec: str, inclusive: bool, tz: str) -> int:
     from esctl.index.decode.times.python import parse_instant
 
+    if found := re.fullmatch(_POINTED, spec):
+        day, month, year, clock = found.groups()
+        spec = f"{year}-{month:0>2}-{day:0>2}" + (f" {clock}" if clock else "")
     if re.fullmatch(_DATE, spec):
         return _date(date.fromisoformat(spec), inclusive, tz)
     if spec.isdigit() and len(spec) < _SHORTEST_EPOCH and not re.fullmatch(_DATE, spec):

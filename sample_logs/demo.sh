@@ -26,7 +26,7 @@ say "The logs of four systems, a quarter of a year: into the evidence log."
 run "esctl ingest *.jsonl shop/"
 
 say "What happened in them?"
-run "esctl types --columns type,count,first,last"
+run "esctl types --columns type,count,entities,last"
 
 say "A customer disputes a charge of 4,950.00 on 5 March. What was the account before, and what after?"
 run "esctl replay account-017 --at 2024-03-04"
@@ -45,11 +45,14 @@ cat <<END
 
 # The store of this walk is in $here. What to type next:
 cd $here
-PATH="$(dirname "$(command -v esctl)"):\$PATH"   # so that 'esctl' is found
-esctl                                  # the store at hand, and what it can be asked
-esctl blame account-017                # which event set each field
-esctl doctor                           # what is wrong with these logs
-esctl help times                       # how times are given; esctl help lists topics
+PATH="$(dirname "$(command -v esctl)"):\$PATH"
+esctl
+esctl blame account-017
+esctl doctor
+esctl help times
+
+# They find esctl, show the store at hand with what it can be asked, which event set each field of an account, what
+# is wrong with these logs, and how times are given.
 
 # sample_logs/README.md tells the other stories; docs/guides/your-own-log.md begins with a log of yours.
 END

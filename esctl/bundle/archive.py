@@ -129,6 +129,8 @@ def opened(path: Path) -> Iterator[Archive]:
                         f"{path} has more than {MOST_FILES:,} files", "it is not a bundle that esctl wrote"
                     )
                 yield Archive(file, size)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file", "name a bundle that esctl bundle wrote") from error
     except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InputError(f"{path} is not a bundle: {reason}", "make one with: esctl bundle") from error

@@ -61,8 +61,11 @@ class LazyGroup(HelpfulGroup):
         """Return what the store at hand is, and what it can be asked."""
         from esctl.cli.help.overview import overview
 
-        given = (os.environ.get(name) for name in ("ESCTL_STORE", "ESCTL_CONFIG"))
-        return overview(*(Path(each) if each else None for each in given))
+        options = {name: ctx.params.get(name) for name in ("store", "config")}
+        variables = {name: os.environ.get(f"ESCTL_{name.upper()}") for name in options}
+        told = {name: str(value) for name, value in options.items() if value and str(value) != variables[name]}
+        store, config = (Path(each) if each else None for each in (told.get(n) or variables[n] for n in options))
+        return overview(store, config, told)
 
     def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
         """Complete a command's name without importing one, else an option."""

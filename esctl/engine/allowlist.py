@@ -75,7 +75,10 @@ def _check_source(
     if kind == "BASE_TABLE":
         name = ".".join(node["qualified_name"]["path"])
         if name.lower() not in known:
-            raise UsageError(f"{where} reads {name[:60]!r}", _known(relations, functions))
+            hint = _known(relations, functions)
+            if name.lower() in functions:
+                hint = f"states are at a time: write {name}() for now, or {name}('2024-02-01')"
+            raise UsageError(f"{where} reads {name[:60]!r}", hint)
     if kind == "TABLE_FUNCTION":
         name = ".".join(node["function"]["qualified_name"]["path"])
         if name.lower() not in {*TABLE_FUNCTIONS, *functions}:

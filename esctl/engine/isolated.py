@@ -147,4 +147,6 @@ def _explained(told: dict[str, str]) -> EsctlError:
 def _suggestion(text: str) -> str:
     lines = [line.strip() for line in text.splitlines()[1:]]
     found = next((line for line in lines if re.match(r"(Candidate.*:|Did you mean) \S", line)), "")
+    if re.search(r"given name and argument types '[^']*\bJSON\b", text):
+        return "what stands in an object or a list is JSON: say as what, (data.a.b)::decimal(18,2), (data.a.b)::varchar"
     return found or "see the columns with: esctl sql 'describe events'"

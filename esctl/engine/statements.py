@@ -37,6 +37,9 @@ class Select(Struct, frozen=True):
     @property
     def is_ordered(self) -> bool:
         """Return whether the order of its rows is settled."""
+        source = self.tree.get("from_table")
+        if isinstance(source, dict) and source.get("type") == "SHOW_REF":
+            return True  # the columns of a relation, in their order
         return any(modifier["type"] == "ORDER_MODIFIER" for modifier in self.tree["modifiers"])
 
     def nodes(self) -> Iterator[Node]:

@@ -66,6 +66,7 @@ class Outcome(Struct, frozen=True):
     apart: tuple[Apart, ...] = ()
     ahead: int = 0
     unzoned: tuple[str, ...] = ()
+    unheeded: tuple[tuple[str, str, str], ...] = ()
     same: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
@@ -139,6 +140,19 @@ class Intake(Struct):
         known = ((name, self.known.get(name)) for name in names) if zone != "UTC" else ()
         return tuple(name for name, cursor in known if cursor and cursor.records and cursor.dialect.get("tz") != zone)
 
+    def unheeded(self, names: Iterable[str]) -> tuple[tuple[str, str, str], ...]:
+        """Return which options say of known sources how they are read, and are not how: source, option, value."""
+        given = {key: getattr(self.options.source, key, None) for key in ("decimal", "null")}
+        said = {key: value for key, value in given.items() if value is not None}
+        known = ((name, cursor.dialect) for name in names if said and (cursor := self.known.get(name)))
+        usual = {"decimal": ".", "null": None}
+        return tuple(
+            (name, key, value)
+            for name, dialect in known
+            for key, value in said.items()
+            if dialect.get("delimiter") and dialect.get(key, usual[key]) != value
+        )
+
 
 class Before(Struct, frozen=True):
     """The store and its index as an ingest found them, and when it began."""
@@ -173,6 +187,7 @@ class Before(Struct, frozen=True):
             apart=newly_apart(self.manifest, manifest),
             ahead=ahead,
             unzoned=intake.unzoned(names),
+            unheeded=intake.unheeded(names),
             same=tuple(intake.same),
         )
 

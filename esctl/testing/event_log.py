@@ -44,6 +44,7 @@ class EventLog:
         """
         from esctl.sources.files.finding import expand
 
+        __tracebackhide__ = True
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         named = [
@@ -52,7 +53,11 @@ class EventLog:
         sources = expand(named)
         store = Store.create(folder / ".esctl", config)
         outcome = store.ingest(*sources, **options)
-        _check_understood(outcome, store.overrides)
+        try:
+            _check_understood(outcome, store.overrides)
+        except UsageError as error:
+            error.add_note(f"hint: {error.hint}")  # pytest shows it below the message
+            raise
         return cls(store, Lines(store, sources))
 
     def __enter__(self) -> Self:
@@ -158,6 +163,7 @@ def _check_understood(outcome: Outcome, said: Sequence[str]) -> None:
     """
     from esctl.index.envelope.mapping import parted
 
+    __tracebackhide__ = True
     told = {key.partition(".")[0] for _, key, _ in map(parted, said)}
     for name, detection in outcome.detections:
         for row in detection.rows:

@@ -40,6 +40,7 @@ def make_event_log(tmp_path: Path) -> Iterator[Callable[..., EventLog]]:
     made: list[EventLog] = []
 
     def make(*logs: Any, config: Path | str | None = None, **options: Any) -> EventLog:
+        __tracebackhide__ = True
         folder = tmp_path / f"esctl-{len(made) + 1}"
         made.append(EventLog.of(*logs, folder=folder, config=config, **options))
         return made[-1]

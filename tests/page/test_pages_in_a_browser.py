@@ -114,6 +114,16 @@ def test_what_is_in_a_log_does_nothing_in_the_page(browser: Any, tmp_path: Path)
             assert page.page.eval_on_selector_all(".row, section, td", wider) == [], width
 
 
+def test_records_of_another_encoding_can_be_read(browser: Any, tmp_path: Path) -> None:
+    rows = "".join(f"{n};2024-03-{n + 1:02d};K{n % 2};M\xfcnzen <b>\x80\r\n" for n in range(20))
+    (tmp_path / "a.csv").write_bytes(f"id;time;entity;text\r\n{rows}".replace("\x80", "\u20ac").encode("cp1252"))
+    good("ingest", "a.csv", "-q", cwd=tmp_path)
+    good("report", "K1", "-q", "-o", "r.html", cwd=tmp_path)
+    with seen(browser, tmp_path / "r.html") as page:
+        assert "(not UTF-8; shown as Windows-1252) 19;2024-03-20;K1;M\xfcnzen <b>\u20ac" in page.page.inner_text("main")
+        assert page.complaints == []
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("span", [(), ("--from", "2024-01-02")], ids=["all", "later"])
 def test_states_that_no_event_tells_are_not_stepped_to(browser: Any, tmp_path: Path, span: tuple[str, ...]) -> None:

@@ -107,6 +107,7 @@ def test_events_can_be_written_in_the_test(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="entity is a guess: stream") as refused:
         EventLog.of(events, folder=tmp_path / "unsure")
     assert refused.value.hint == "say it: map='entity=stream'"
+    assert refused.value.__notes__ == [f"hint: {refused.value.hint}"]  # pytest shows these
     with pytest.raises(UsageError, match="no event has an entity"):
         EventLog.of([{"some": "thing"}], folder=tmp_path / "other")
 

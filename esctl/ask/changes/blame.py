@@ -21,7 +21,7 @@ COLUMNS = (
     Column("field", "text"),
     Column("value", "json"),
     Column("change", "text"),
-    Column("contributions", "integer"),
+    Column("contributions", "integer", spare=True),
     Column("position", "integer"),
     Column("time", "time"),
     Column("role", "text"),

@@ -10,7 +10,7 @@ from esctl.ask.events.source_stanzas import stanzas_text
 from esctl.ask.events.types import field_types
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained
-from esctl.index.envelope.mapping import to_toml
+from esctl.index.envelope.mapping import CUSTOM, to_toml
 from esctl.index.envelope.toml_text import toml_string
 from esctl.index.files.manifest import Manifest
 from esctl.model import TOMBSTONE, Stanza
@@ -63,8 +63,20 @@ def _mappings(manifest: Manifest) -> list[str]:
     for source, number in manifest.sources.items():
         by_stanza.setdefault(replace(manifest.stanzas[number], numbering=0, newest_first=None), []).append(source)
     if len(by_stanza) == 1:
-        return [to_toml(next(iter(by_stanza)))]
+        (stanza,) = by_stanza
+        return [to_toml(stanza) + _open(stanza)]
     return [stanzas_text({source: stanza for stanza, sources in by_stanza.items() for source in sources})]
+
+
+def _open(stanza: Stanza) -> str:
+    """Write a line to fill in for what was not found of a log whose format is none that is known."""
+    if stanza.name != CUSTOM:
+        return ""
+    missing = {
+        "entity": None if stanza.entity or stanza.entities else "what an event is about",
+        "actor": None if stanza.actor else "who did it",
+    }
+    return "".join(f'# {key} = "..."  # not found: {what}\n' for key, what in missing.items() if what)
 
 
 def _projection(kind: str, types: list[tuple[str, int]], fields: Mapping[str | None, Mapping[str, set[str]]]) -> str:

@@ -24,15 +24,15 @@ COLUMNS = (
     Column("depth", "integer"),
     Column("tree", "text"),
     Column("parent", "integer"),
-    Column("link", "text"),
+    Column("link", "text", spare=True),
     Column("inferred", "boolean"),
     Column("cut", "boolean"),
     Column("entity", "text"),
     Column("kind", "text"),
-    Column("also", "json"),
+    Column("also", "json", spare=True),
     Column("type", "text"),
     Column("actor", "text"),
-    Column("id", "text"),
+    Column("id", "text", spare=True),
     Column("source", "text"),
 )
 

@@ -137,7 +137,13 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
 
 
 def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
-    from esctl.cli.intake.telling import report_clock, report_readings, report_same, report_unzoned
+    from esctl.cli.intake.telling import (
+        report_clock,
+        report_readings,
+        report_same,
+        report_unheeded,
+        report_unzoned,
+    )
     from esctl.cli.opening import zone
 
     for name, count in outcome.pending:
@@ -151,6 +157,7 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
     report_same(outcome.same, shared.quiet)
     report_readings([name for name, _ in outcome.detections], outcome.snapshot.cursors, store.mapping, shared.quiet)
     report_unzoned(outcome.unzoned, outcome.snapshot.cursors, zone(shared), shared.quiet)
+    report_unheeded(outcome.unheeded, shared.quiet)
     report_clock(outcome.ahead, outcome.snapshot.at, shared.quiet)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
+from esctl.cli import diagnostics
 from esctl.cli.arguments import MAP_HELP, LinePattern, TimeFormat
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
+from esctl.errors import shell_word
 
 
 @command
@@ -42,6 +45,7 @@ def run(
     store = open_store(shared)
     said = with_options(store.overrides, mapping, time_format=time_format, pattern=pattern)
     if said is not None:
+        _tell_forgotten([each for each in store.overrides if each not in said], mapping, shared)
         store.set_overrides([assignment for assignment in said if assignment])
     found = store.rebuild_index()
     report_detections(found, shared.quiet)
@@ -52,3 +56,15 @@ def run(
     report_undated(store, shared.quiet)
     refuse_unsure(store, found, shared.store)
     refuse_doubts(store, found, shared.store)
+
+
+def _tell_forgotten(forgotten: Sequence[str], mapping: Sequence[str] | None, shared: Shared) -> None:
+    """Say which options of before no longer hold, and how to have them back beside the new ones."""
+    if not forgotten or not mapping or "" in mapping:
+        return
+    from esctl.cli.intake.unsure import command as for_store
+
+    given = " ".join(f"--map {shell_word(each)}" for each in forgotten)
+    diagnostics.note(f"note: replaced by what --map says now: {given}", shared.quiet)
+    both = " ".join(f"--map {shell_word(each)}" for each in (*forgotten, *mapping))
+    diagnostics.note(f"note: for both: {for_store(f'esctl reindex {both}', shared.store)}", shared.quiet)

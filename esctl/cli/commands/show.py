@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,9 @@ from esctl.cli.options import Shared, command
 from esctl.errors import InputError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from esctl.api import Store
     from esctl.log.store_state import StoreState
+    from esctl.model import Answer
 
 
 @command
@@ -49,7 +52,10 @@ def run(
         if (line := _erasure(store.snapshot, position)) and not shared.quiet:
             diagnostics.note(line)
     texts = {position: _text(value) for position, value in raws.items()}
-    show(with_raw(events_at(scope, positions), texts), shared, store)
+    found = events_at(scope, positions)
+    if not shared.quiet:
+        _tell_encoded(store, found, raws)
+    show(with_raw(found, texts), shared, store)
 
 
 def _erasure(snapshot: StoreState, position: int) -> str:
@@ -65,6 +71,16 @@ def _erasure(snapshot: StoreState, position: int) -> str:
 def _refuse_erased(snapshot: StoreState, position: int) -> None:
     if line := _erasure(snapshot, position):
         raise InputError(line, "its bytes are gone; its place and hash are in: esctl log --erased")
+
+
+def _tell_encoded(store: Store, found: Answer, raws: Mapping[int, bytes | None]) -> None:
+    """Print records that are no UTF-8 as the text that they were read as."""
+    from esctl.sources.formats.encodings import utf8
+
+    for position, source in store.session.connection.execute(f"SELECT position, source FROM ({found.sql})").fetchall():
+        encoding, raw = store.snapshot.cursors[source].dialect.get("encoding", ""), raws.get(position)
+        if encoding and raw is not None and (read := utf8(raw, encoding)) != raw:
+            diagnostics.note(f"note: @{position}, read as {encoding}: {read.decode(errors='replace').rstrip()}")
 
 
 def _text(raw: bytes | None) -> str | None:

@@ -33,14 +33,22 @@ class HelpfulGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse, or show the help where there is nothing to parse."""
-        if not args and not ctx.resilient_parsing:
+        rest = super().parse_args(ctx, args) if args else []
+        if not (ctx._protected_args or ctx.resilient_parsing):
             typer.echo(self.shown_alone(ctx), err=True)
             raise typer.Exit(2)
-        return super().parse_args(ctx, args)
+        return rest
 
     def shown_alone(self, ctx: Any) -> str:
         """Return what is shown where nothing is asked for."""
         return str(ctx.get_help())
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the commands with their whole help lines."""
+        found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+        rows = [(name, each.get_short_help_str(limit=1000)) for name, each in found if each and not each.hidden]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the commands and the options, the shared ones by name alone."""

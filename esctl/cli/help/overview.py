@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,8 @@ NOWHERE = """no store here: esctl ingest FILE... makes one of logs, and says how
   esctl presets      the formats that are known by name"""
 
 
-def overview(store: Path | None, config: Path | None) -> str:
-    """Return a few lines about the store at hand, with commands that work when pasted."""
+def overview(store: Path | None, config: Path | None, told: Mapping[str, str] | None = None) -> str:
+    """Return a few lines about the store at hand, with commands that work when pasted; `told`: options given."""
     from esctl.config import find_store
 
     if find_store(store) is None:
@@ -26,12 +27,13 @@ def overview(store: Path | None, config: Path | None) -> str:
     from esctl.api import Store
 
     try:
-        return _of(Store.open(store, config))
+        options = "".join(f" --{name} {shell_word(each)}" for name, each in (told or {}).items())
+        return _of(Store.open(store, config), options)
     except EsctlError as problem:
         return f"the store at hand cannot be read: {visible(problem.message)}\n  {visible(problem.hint)}".rstrip()
 
 
-def _of(store: Store) -> str:
+def _of(store: Store, options: str) -> str:
     (state,) = store.status().rows()
     lines = [f"store {visible(str(store.path))}: {state['head']} records, {state['entities']} entities"]
     if state["first"]:
@@ -47,7 +49,7 @@ def _of(store: Store) -> str:
         ("--help", "all commands"),
     ]
     width = max(len(words) for words, _ in asked)
-    return "\n".join([*lines, *(f"  esctl {words.ljust(width)}  {why}" for words, why in asked)])
+    return "\n".join([*lines, *(f"  esctl{options} {words.ljust(width)}  {why}" for words, why in asked)])
 
 
 def _wrong(store: Store) -> str:

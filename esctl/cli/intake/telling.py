@@ -11,6 +11,7 @@ import typer
 
 from esctl.cli import diagnostics
 from esctl.errors import InputError, shell_word
+from esctl.index.envelope.mapping import CUSTOM
 from esctl.index.envelope.toml_text import toml_string
 from esctl.model import CLOCK_SKEW_SECONDS
 
@@ -63,6 +64,10 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
         for choice in detection.rows:
             sure = f"{choice.sure}: " if choice.sure else ""
             diagnostics.note(f"  {choice.field:<{width}}  {choice.path}  ({sure}{choice.why})")
+        if detection.stanza.name == CUSTOM and not detection.stanza.actor:
+            diagnostics.note(
+                f"  {'actor':<{width}}  none  (no field was recognised as who did it; to say one: --map actor=PATH)"
+            )
     _report_unmet(found)
 
 
@@ -215,6 +220,16 @@ def report_unzoned(names: Sequence[str], cursors: Mapping[str, Cursor], tz: str,
         f"a new store: the same command with --store NAME",
         quiet,
     )
+
+
+def report_unheeded(found: Sequence[tuple[str, str, str]], quiet: bool) -> None:
+    """Say of known sources which options of how they are read come too late: source, option, value."""
+    for name, option, value in found[:MOST_TOLD]:
+        diagnostics.note(
+            f"note: --{option} {shell_word(value)} does not apply to {name}, whose first records were read otherwise. "
+            "It applies in a new store: the same command with --store NAME",
+            quiet,
+        )
 
 
 def _zone_way(why: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from msgspec import Struct
+
 from esctl.model import Column
 from esctl.output.cells import text_sql
 from esctl.output.rows import Row, pieces
@@ -13,6 +15,7 @@ from esctl.output.selection import Selection
 from esctl.output.target import Target, Written
 from esctl.output.text import visible
 from esctl.output.writers.changes import parse_changes, parse_items, parse_object, parse_values
+from esctl.output.writers.layout import GAP, fitted, folds, whole_widths
 from esctl.output.zone import Zone
 
 if TYPE_CHECKING:
@@ -25,12 +28,12 @@ TABLE_ROWS = 1000
 
 _LONGEST_TEXT = 2000
 _LONGEST_JSON = 500
-_GAP = 2  # characters between columns
 _MOST_LINES = 40
 _MOST_VALUES = 10
 _POSITIONS = frozenset({"positions", "undoes", "undoes_ids", "examples"})
 """Columns of lists that only say where to look: a table shows the first of many."""
-_LEAST = {"text": 12, "value": 12, "json": 20}
+_SHAPES = frozenset({"fields"})
+"""Columns of objects that only say which kind of value stands in which field: a table runs them on in a line."""
 _STYLES = {"before": "red strike", "after": "green"}
 
 
@@ -51,17 +54,18 @@ def write_table(selection: Selection, connection: Any, target: Target, zone: Zon
     columns = [selection.columns[i] for i in kept]
     heads = [_head(column, zone) for column in columns]
     cells = [[_cell(row[i], selection.columns[i]) for i in kept] for row in rows]
-    narrow_heads, narrow_cells = _narrowed(columns, heads, cells, target.width)
+    grid = _side_by_side(columns, heads, cells, target)
     empty = [visible(c.name) for i, c in enumerate(selection.columns) if i not in kept]
+    spared = [visible(c.name) for i, c in enumerate(columns) if grid is not None and i not in grid.kept]
 
     console = _console(target)
     if selection.title:
         _print(console, _text(visible(selection.title), "bold"))
-    if _fits(columns, narrow_heads, narrow_cells, target.width):
-        console.print(_grid(columns, narrow_heads, narrow_cells))
+    if grid is not None:
+        console.print(_drawn(columns, grid))
     else:
         _print_blocks(console, heads, cells)
-    _print(console, _text(_footer(written, target, empty), "dim"))
+    _print(console, _text(_footer(written, target, empty, spared), "dim"))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     sink.write("".join(line.rstrip(" ") + "\n" for line in text.split("\n")[:-1]).encode())
     return written
@@ -101,6 +105,9 @@ def _head(column: Column, zone: Zone) -> str:
 def _cell(value: str | None, column: Column) -> Text:
     if value is None:
         return _text("")
+    if column.name in _SHAPES and (fields := parse_object(value)) is not None:
+        kinds = ((visible(name), _shortened(item, _LONGEST_JSON).strip('"')) for name, item in fields)
+        return _text(", ".join(f"{name} {kind}" for name, kind in kinds))
     if column.kind == "json" and (lines := _lines(value)):
         left = [_text(f"… ({len(lines) - _MOST_LINES} more)")] if len(lines) > _MOST_LINES else []
         return _text("\n").join([*lines[:_MOST_LINES], *left])
@@ -137,22 +144,11 @@ def _shortened(text: str, longest: int) -> str:
     return f"{visible(text[:longest])}… ({len(text) - longest} characters more)"
 
 
-def _width(text: Text | str) -> int:
-    from rich.cells import cell_len
-
-    plain = text if isinstance(text, str) else text.plain
-    return max(map(cell_len, plain.split("\n")))
-
-
-def _widths(heads: Sequence[str], cells: Sequence[Sequence[Text]]) -> list[int]:
-    return [max([_width(head), *(_width(row[index]) for row in cells)]) for index, head in enumerate(heads)]
-
-
 def _narrowed(
     columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]], width: int
 ) -> tuple[Sequence[str], Sequence[Sequence[Text]]]:
     """Set the time of day below the date where the rows are wider than the table may be."""
-    if sum(_widths(heads, cells)) + _GAP * (len(columns) - 1) <= width:
+    if sum(whole_widths(heads, cells)) + GAP * (len(columns) - 1) <= width:
         return heads, cells
     times = [column.kind == "time" for column in columns]
     narrow_heads = [head.replace(" (", "\n(") if time else head for head, time in zip(heads, times, strict=True)]
@@ -163,28 +159,46 @@ def _narrowed(
     return narrow_heads, narrow_cells
 
 
-def _fits(columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]], width: int) -> bool:
-    """Return whether every column can have its least width: numbers and times whole, text enough to be read."""
-    total = _GAP * (len(columns) - 1)
-    for column, head, whole in zip(columns, heads, _widths(heads, cells), strict=True):
-        least = _LEAST.get(column.kind)
-        total += whole if least is None else min(whole, max(least, _width(head)))
-    return total <= width
+class _Grid(Struct, frozen=True):
+    """Columns side by side: which, their heads, cells and widths."""
+
+    kept: Sequence[int]
+    heads: Sequence[str]
+    cells: Sequence[Sequence[Text]]
+    widths: Sequence[int]
 
 
-def _grid(columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]]) -> Table:
+def _side_by_side(
+    columns: Sequence[Column], heads: Sequence[str], cells: Sequence[Sequence[Text]], target: Target
+) -> _Grid | None:
+    """Lay columns side by side: all, else without those that can be spared; None where there is no room for these."""
+    whole = range(len(columns))
+    needed = [at for at in whole if target.columns or not columns[at].spare]
+    for kept in (whole, needed) if needed else (whole,):
+        some = [columns[at] for at in kept]
+        few = [[row[at] for at in kept] for row in cells]
+        narrow_heads, narrow_cells = _narrowed(some, [heads[at] for at in kept], few, target.width)
+        widths = fitted(some, narrow_heads, narrow_cells, target.width)
+        if widths is not None:
+            return _Grid(kept, narrow_heads, narrow_cells, widths)
+    return None
+
+
+def _drawn(columns: Sequence[Column], grid: _Grid) -> Table:
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for column, head in zip(columns, heads, strict=True):
-        right = column.kind in ("integer", "number")
-        free = column.kind in _LEAST
-        least = min(len(head), 20) if free else None
+    for at, head, width in zip(grid.kept, grid.heads, grid.widths, strict=True):
+        right = columns[at].kind in ("integer", "number")
         table.add_column(
-            _text(head), justify="right" if right else "left", overflow="fold", no_wrap=not free, min_width=least
+            _text(head),
+            justify="right" if right else "left",
+            overflow="fold",
+            no_wrap=not folds(columns[at]),
+            width=width,
         )
-    for row in cells:
+    for row in grid.cells:
         table.add_row(*row)
     return table
 
@@ -193,7 +207,7 @@ def _print_blocks(console: Console, heads: Sequence[str], cells: Sequence[Sequen
     from rich.table import Table
 
     for row in cells:
-        block = Table.grid(padding=(0, _GAP, 0, 0))
+        block = Table.grid(padding=(0, GAP, 0, 0))
         block.add_column(style="bold", no_wrap=True, max_width=console.width // 3)
         block.add_column(overflow="fold")
         for head, cell in zip(heads, row, strict=True):
@@ -203,10 +217,12 @@ def _print_blocks(console: Console, heads: Sequence[str], cells: Sequence[Sequen
         console.print()
 
 
-def _footer(written: Written, target: Target, empty: Sequence[str]) -> str:
+def _footer(written: Written, target: Target, empty: Sequence[str], spared: Sequence[str]) -> str:
     count = f"{written.rows:,} row" + ("" if written.rows == 1 else "s")
+    count = count if written.rows != 1 or not written.more else "row"
     if written.more and target.limit is None:
         count = f"the first {count}; all of them: --limit N, or -f jsonl"
     elif written.more:
         count = f"the first {count}, as --limit says"
-    return count + (f" · empty: {', '.join(empty)}" if empty else "")
+    count += f" · empty: {', '.join(empty)}" if empty else ""
+    return count + (f" · no room for: {', '.join(spared)}" if spared else "")

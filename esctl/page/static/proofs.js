@@ -41,7 +41,15 @@ const Proofs = (() => {
   function rawText({ isErased, raw }) {
     if (isErased) return "The record was erased: that it was there can be shown, not what it said.";
     if (raw === "") return "The record has no bytes.";
-    return raw[0] === "=" ? Text.lines(raw.slice(1)) : `(not UTF-8; base64) ${raw.slice(1)}`;
+    return raw[0] === "=" ? Text.lines(raw.slice(1)) : otherText(raw.slice(1));
+  }
+
+  // Bytes that are no UTF-8, as most programs that write none would have them read, else as they are kept.
+  function otherText(base64) {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const text = new TextDecoder("windows-1252").decode(bytes);
+    const isText = !/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/.test(text);
+    return isText ? `(not UTF-8; shown as Windows-1252) ${Text.lines(text)}` : `(not UTF-8; base64) ${base64}`;
   }
 
   // When it was recorded, of which the leaf has microseconds.
