@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import stat
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from esctl.errors import InputError
 from esctl.storage.bounded import most, shrink
 from esctl.storage.kept import WHOLE, Kept
 from esctl.storage.protocol import Depot
@@ -32,7 +34,11 @@ class Fetched:
         self.root, self.depot = root, depot
         self._kept = Kept(root.parent / "kept")
         self._left = 0  # bytes that may be fetched before the bound of the cache is looked after
-        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for folder in (root.parent, root):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        about = root.lstat()
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or about.st_mode & 0o022:
+            raise InputError(f"{root} is not a folder of yours alone", "remove it, or name another by XDG_CACHE_HOME")
 
     def name_of(self, path: Path) -> str:
         """Return the name in the depot of a path, which may be a link to one in here."""

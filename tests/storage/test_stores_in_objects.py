@@ -419,3 +419,12 @@ def test_of_many_commits_only_what_is_new_is_listed(world: World, tmp_path: Path
     world.machine("other")
     with pytest.raises(InputError, match=r"0007\.json is missing"), Store.open(URL):
         pass
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o720])
+def test_a_cache_that_others_may_write_is_not_used(world: World, tmp_path: Path, mode: int) -> None:
+    root = world.machine()
+    root.chmod(mode)
+    forget_machines()
+    with pytest.raises(InputError, match="is not a folder of yours alone"):
+        world.machine()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from esctl.errors import EsctlError, shell_word
 from esctl.output.text import visible
+from esctl.storage.mirrors import shown, shown_in
 
 if TYPE_CHECKING:
     from esctl.api import Store
@@ -30,12 +31,13 @@ def overview(store: Path | None, config: Path | None, told: Mapping[str, str] | 
         options = "".join(f" --{name} {shell_word(each)}" for name, each in (told or {}).items())
         return _of(Store.open(store, config), options)
     except EsctlError as problem:
-        return f"the store at hand cannot be read: {visible(problem.message)}\n  {visible(problem.hint)}".rstrip()
+        message = visible(shown_in(problem.message))
+        return f"the store at hand cannot be read: {message}\n  {visible(problem.hint)}".rstrip()
 
 
 def _of(store: Store, options: str) -> str:
     (state,) = store.status().rows()
-    lines = [f"store {visible(str(store.path))}: {state['head']} records, {state['entities']} entities"]
+    lines = [f"store {visible(shown(store.path))}: {state['head']} records, {state['entities']} entities"]
     if state["first"]:
         lines[0] += f", {state['first']} to {state['last']}"
     name = next(iter(store.names("entity", "", 1)), "")
