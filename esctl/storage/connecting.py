@@ -20,8 +20,8 @@ _URL = re.compile(r"(s3|gs|gcs|az|azure|abfs|abfss):/{1,2}([^/].*)", re.ASCII)  
 _SCHEMES = {"gcs": "gs", "azure": "az", "abfs": "az", "abfss": "az"}
 _INSTALL = "pip install 'esctl-audit[cloud]'"
 _RETRIES, _RETRY_SECONDS = 4, 30
-_ANSWER_SECONDS = 120
-"""Seconds that one request may take: a part of a large file is among them."""
+_WHOLE_SECONDS, _SILENT_SECONDS = 3600, 20
+"""Seconds that one request may take, which may be a large file; and in which something must come."""
 
 
 def store_url(given: str) -> str:
@@ -84,7 +84,8 @@ def connect(url: str) -> Depot:
     from esctl.storage.objects import ObjectDepot
 
     settings: dict[str, Any] = _s3(_profile()) if url.startswith("s3:") else {}
-    client: dict[str, Any] = {"timeout": timedelta(seconds=_ANSWER_SECONDS)}
+    seconds = {"timeout": _WHOLE_SECONDS, "read_timeout": _SILENT_SECONDS, "connect_timeout": _SILENT_SECONDS}
+    client: dict[str, Any] = {name: timedelta(seconds=each) for name, each in seconds.items()}
     if str(settings.get("endpoint", "")).startswith("http://"):
         client["allow_http"] = True
     retry: Any = {"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)}

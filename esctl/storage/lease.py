@@ -52,7 +52,7 @@ class Lease:
         """Give the lease back, unless another has taken it over."""
         self._ended.set()
         if self._renewer:
-            self._renewer.join()
+            self._renewer.join(_WAIT)  # it may be waiting for an answer
         with suppress(OSError, EsctlError):
             held = self._depot.get(NAME, _LARGEST)
             if held is not None and held[0] == self._text:

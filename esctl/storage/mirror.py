@@ -94,6 +94,8 @@ class Mirror(Fetched):
 
     def is_writable(self, folder: Path) -> bool:
         """Return whether files may be made in a folder."""
+        if self._lease:
+            return True  # which was written
         name = self.name_of(folder / f"{RETIRED}{secrets.token_hex(8)}")
         try:
             self.depot.create(name, b"")

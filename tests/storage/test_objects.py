@@ -53,6 +53,17 @@ class TestOnAServer(DepotContract):
 
 
 @needs_objects
+def test_a_large_file_comes_and_goes_in_parts(environment: ObjectServer, tmp_path: Path) -> None:
+    depot = connect(f"s3://{environment.bucket()}/store")
+    data = b"".join(number.to_bytes(4, "big") for number in range(2_000_000))
+    (tmp_path / "file").write_bytes(data)
+    depot.put_file("log/a", tmp_path / "file")
+    depot.get_file("log/a", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == data
+    assert depot.get_ranges("log/a", [(7_000_000, 8), (0, 4)]) == [data[7_000_000:7_000_008], data[:4]]
+
+
+@needs_objects
 def test_a_server_that_holds_conditions_passes_the_probe(environment: ObjectServer) -> None:
     depot = connect(f"s3://{environment.bucket()}/store")
     probe(depot, "s3://it")
