@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,7 +56,7 @@ class Fetched:
         temporary = self._temporary(self.root / name)
         try:
             self.depot.get_file(name, temporary)
-            os.replace(temporary, self.root / name)
+            _put(temporary, self.root / name)
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
@@ -133,6 +134,16 @@ class Fetched:
         self._kept.drop(name)
         with suppress(FileNotFoundError, IsADirectoryError):
             (self.root / name).unlink()
+
+
+def _put(temporary: Path, here: Path) -> None:
+    """Have a whole file under its name; who has it open with holes in it, as another thread may, sees them filled."""
+    try:
+        os.link(temporary, here)
+    except FileExistsError:
+        with temporary.open("rb") as whole, open(os.open(here, os.O_WRONLY | os.O_NOFOLLOW), "wb") as file:
+            shutil.copyfileobj(whole, file)
+            file.truncate()
 
 
 def _groups(parts: Sequence[ByteRange]) -> list[list[ByteRange]]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from esctl.errors import UsageError
 from esctl.storage.bounded import most, shrink
+from esctl.storage.fetched import Fetched
 from esctl.storage.kept import WHOLE, Kept
+from esctl.storage.protocol import Depot
 
 
 @pytest.mark.parametrize(
@@ -82,3 +85,24 @@ def test_a_bound_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("ESCTL_CACHE_SIZE", "much")
     with pytest.raises(UsageError, match="ESCTL_CACHE_SIZE is 'much'"):
         most()
+
+
+class Bucket:
+    """A depot of one file."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def get_file(self, _name: str, path: Path) -> None:
+        path.write_bytes(self._data)
+
+
+def test_who_has_a_file_open_sees_it_filled_when_all_of_it_comes(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 100
+    here = Fetched(tmp_path / "it/store", cast(Depot, Bucket(data)))
+    path = here.root / "log/a"
+    here.prepare(path, len(data))
+    with path.open("rb") as opened:
+        here.fetch(path)
+        assert opened.read() == data == path.read_bytes()
+    assert sorted(each.name for each in path.parent.iterdir()) == ["a"]
