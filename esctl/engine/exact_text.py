@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+from json.encoder import encode_basestring
 
 from esctl.engine.quoting import literal
 from esctl.model import MARK
@@ -33,7 +33,7 @@ _TRAILING = rf'("{_STRING_BODY})|(\.[0-9]*[1-9])0+{_END}|\.0+{_END}'
 
 def json_string(text: str) -> str:
     """Write a string, or a member's name, as JSON text; one that begins with MARK gets another in front."""
-    return json.dumps(MARK + text if text.startswith(MARK) else text, ensure_ascii=False)
+    return encode_basestring(MARK + text if text.startswith(MARK) else text)
 
 
 def json_string_sql(expr: str) -> str:

@@ -37,9 +37,12 @@ def plain(value: Any) -> Any:
     return Decimal(value) if isinstance(value, Scaled) else value
 
 
+_DECODER = json.JSONDecoder(parse_float=Decimal)
+
+
 def loads(text: str) -> Any:
     """Parse JSON text as the index keeps it: fractions as Decimal, marked numbers unmarked."""
-    value = json.loads(text, parse_float=Decimal)
+    value = _DECODER.decode(text)
     return _unmarked(value) if MARK in text else value
 
 
@@ -82,6 +85,8 @@ def _number_text(value: float | Decimal) -> str:
     if isinstance(value, Scaled):
         text = format(value if value else abs(value), "f")
         return f'"{MARK}{text}"' if text.endswith("0") or len(text) > EXACT_DIGITS else text
+    if type(value) is int and -_EXACT_WHOLE < value < _EXACT_WHOLE:
+        return str(value)
     number = Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
     if not number.is_finite():
         raise UsageError(f"a state cannot hold {number}", "JSON has no such number")
@@ -89,6 +94,9 @@ def _number_text(value: float | Decimal) -> str:
     # What DuckDB's JSON functions would round, or write with an exponent, is marked.
     exact = len(text.replace("-", "").replace(".", "")) <= EXACT_DIGITS and number.adjusted() >= -4
     return text if exact else f'"{MARK}{text}"'
+
+
+_EXACT_WHOLE = 10**EXACT_DIGITS
 
 
 def to_scale(value: Any, scale: int) -> Any:

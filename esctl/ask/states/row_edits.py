@@ -11,7 +11,8 @@ import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from itertools import groupby
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from esctl.storage.places import fetched
 _TABLE = table_sql()
 _TRUNCATES = "coalesce(type = 'truncate', false)"
 _DELETES = "coalesce(type = 'delete', false)"
+_NO_TIME = -(1 << 63)
 _GONE = "esctl_row_edits_gone"
 _ROWS = ("position", "role_order", "role", "type", "kind", "entity")
 
@@ -45,7 +47,7 @@ class _Asked(Struct, frozen=True):
     truncated: frozenset[str]
     identities: Mapping[str, tuple[str, ...]]
     matches: bool  # values name rows somewhere
-    rows: str  # a SELECT of the entities to follow, empty: none
+    rows: str  # a SELECT of the entities to follow, and whether to the end; empty: none
 
 
 def with_row_edits(scope: Scope) -> Scope:
@@ -92,28 +94,32 @@ _ALL_MATCHED = """count(DISTINCT position) FILTER (type = 'delete')
 
 
 def _rows(scope: Scope, events: str, roles: AbstractSet[str | None], types: AbstractSet[str | None]) -> str:
-    """Return a SELECT of the entities of rows to follow one by one, from a file of them; empty where there are none."""
+    """Return a SELECT of the rows to follow one by one, from a file of them; empty where there are none.
+
+    Columns: entity, `whole`: to the end, and not only to the last event that gives the row another key.
+    """
     parts = []
     if "read" in types:
         again = "max(key) FILTER (type = 'read') > min(key)"
-        parts.append(f"SELECT entity FROM ({events}) GROUP BY entity HAVING {again}")
+        parts.append(f"SELECT entity, true AS whole FROM ({events}) GROUP BY entity HAVING {again}")
     if "old" in roles:
         moved = f"SELECT position FROM ({events}) WHERE role = 'old'"
-        parts.append(f"SELECT entity FROM ({events}) WHERE position IN ({moved})")
+        parts.append(f"SELECT entity, false AS whole FROM ({events}) WHERE position IN ({moved})")
     if roles & {"patch", "each"}:
-        parts.append(f"SELECT entity FROM ({events}) WHERE role IN ('patch', 'each')")
+        parts.append(f"SELECT entity, true AS whole FROM ({events}) WHERE role IN ('patch', 'each')")
     if "match" in roles:
         before = "lag(entity) OVER (PARTITION BY tab ORDER BY key) AS before"
         heirs = f"SELECT position FROM ({events}) WHERE {_HEIR}"
         rows = f"SELECT position, entity, {before} FROM ({events}) WHERE role IS DISTINCT FROM 'match'"
-        parts.append(f"SELECT entity FROM ({events}) WHERE position IN ({heirs})")
-        parts.append(f"SELECT before AS entity FROM ({rows}) WHERE position IN ({heirs})")
+        parts.append(f"SELECT entity, true AS whole FROM ({events}) WHERE position IN ({heirs})")
+        parts.append(f"SELECT before AS entity, true AS whole FROM ({rows}) WHERE position IN ({heirs})")
     if not parts:
         return ""
     file = scope.session.folder / f"{uuid.uuid4().hex}.parquet"
-    sql = f"COPY ({' UNION '.join(parts)}) TO {literal(str(file))} (FORMAT parquet)"
+    rows = f"SELECT entity, bool_or(whole) AS whole FROM ({' UNION ALL '.join(parts)}) GROUP BY entity"
+    sql = f"COPY ({rows}) TO {literal(str(file))} (FORMAT parquet)"
     (count,) = scope.connection.execute(sql).fetchone() or (0,)
-    return f"SELECT entity FROM read_parquet({literal(str(file))})" if count else ""
+    return f"SELECT entity, whole FROM read_parquet({literal(str(file))})" if count else ""
 
 
 def _identities(scope: Scope, events: str, matched: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -151,16 +157,32 @@ def _changes(scope: Scope, asked: _Asked, tests: Sequence[Any]) -> Iterator[Chan
         [
             "type = 'truncate'",
             *([_within(asked.tables)] if asked.tables else []),
-            *([f"entity IN ({asked.rows})"] if asked.rows else []),
+            *([f"entity IN (SELECT entity FROM ({asked.rows}))"] if asked.rows else []),
         ]
     )
     reads = {"data": Read((), "json")}
-    rows = scope.view.relation(_ROWS, reads, [*tests, f"({within})"], f"{scope.view.event_key()} AS event_key")
+    keys = f"{scope.view.event_key()} AS event_key, {scope.view.key()} AS key"
+    rows = scope.view.relation(_ROWS, reads, [*tests, f"({within})"], keys)
+    if asked.rows and not asked.tables:
+        rows = _to_their_ends(rows, asked.rows)
     cursor = scope.connection.cursor()
     cursor.execute(f"SELECT {', '.join(_ROWS)}, data FROM ({rows}) ORDER BY event_key, role_order")
-    for position, group in groupby(iter(cursor.fetchone, None), key=lambda row: row[0]):
+    fetched = chain.from_iterable(iter(lambda: cursor.fetchmany(_FETCHED), []))
+    for position, group in groupby(fetched, key=itemgetter(0)):
         parts = list(group)
         yield Change(position, parts[0][3] or "", tuple(map(_part, parts)))
+
+
+_FETCHED = 10_000
+
+
+def _to_their_ends(rows: str, followed: str) -> str:
+    """Leave out what comes after the last event that gives a row another key, where nothing else is to be followed."""
+    moves = "bool_or(coalesce(role = 'old', false)) OVER (PARTITION BY position) AS moves"
+    until = "max(key) FILTER (role = 'old') OVER (PARTITION BY entity) AS until"
+    told = f"SELECT *, {moves}, {until} FROM ({rows})"
+    return f"""SELECT r.* FROM ({told}) r LEFT JOIN ({followed}) f ON r.entity = f.entity
+        WHERE moves OR r.type = 'truncate' OR f.whole OR key <= until"""
 
 
 def _part(row: tuple[Any, ...]) -> Part:
@@ -227,7 +249,7 @@ def _written(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set
         "own_role": texts([part.role for _, part in parts]),
         "own_order": integers([part.role_order for _, part in parts], pa.uint8()),
         "own_data": texts(list(data)),
-        "own_time": pa.array([part.time for _, part in parts], pa.int64()),
+        "own_time": integers([_NO_TIME if part.time is None else part.time for _, part in parts], pa.int64()),
     })  # fmt: skip
     connection = scope.connection
     relational(connection).register("esctl_row_edits", told)
@@ -235,8 +257,9 @@ def _written(scope: Scope, file: Path, parts: Sequence[tuple[int, Part]]) -> set
         stored = _stored(scope.view, "position IN (SELECT own_position FROM esctl_row_edits)")
         own = "own_entity AS entity, own_kind AS kind, own_role AS role, own_order AS role_order"
         moved = ("tie", "wall", "undated")  # of an instant that is the event's
-        own += "".join(f", CASE WHEN own_time IS NULL THEN {name} END AS {name}" for name in moved)
-        own += ", CASE WHEN own_time IS NULL THEN time ELSE make_timestamptz(own_time) END AS time"
+        is_own = f"own_time <> {_NO_TIME}"
+        own += "".join(f", CASE WHEN NOT {is_own} THEN {name} END AS {name}" for name in moved)
+        own += f", CASE WHEN {is_own} THEN make_timestamptz(own_time) ELSE time END AS time"
         sql = f"""SELECT e.* REPLACE ({own}), own_data AS data, CAST(NULL AS VARCHAR) AS nulls
             FROM (SELECT * FROM ({stored}) QUALIFY row_number() OVER (PARTITION BY position ORDER BY role_order) = 1) e
             JOIN esctl_row_edits ON own_position = position ORDER BY entity, position"""

@@ -12,8 +12,6 @@ from typing import Any
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import relational
 from esctl.index.decode.rows import UNTIL
-from esctl.index.decode.times.columns import read_times
-from esctl.index.decode.times.reading import reading_of
 from esctl.index.scan import Read
 from esctl.projection.row_changes.steps import Edit, Part
 
@@ -54,6 +52,8 @@ def _read(scope: Scope, ends: Any) -> Any:
     import pyarrow.compute as pc
 
     from esctl.engine.arrow_lists import one_array
+    from esctl.index.decode.times.columns import read_times
+    from esctl.index.decode.times.reading import reading_of
 
     manifest = scope.view.manifest
     texts = one_array(ends["until"])

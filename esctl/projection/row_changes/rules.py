@@ -107,8 +107,8 @@ def _without_envelopes(projection: Projection, view: IndexView) -> Projection:
 def _left_out(view: IndexView) -> dict[frozenset[str], frozenset[int]]:
     """Return the members that are envelope alone, with the stanzas, of those in use, of which that is so."""
     used = {number: view.manifest.stanzas[number] for number in sorted(set(view.manifest.sources.values()))}
-    if all(stanza.name == CUSTOM for stanza in used.values()):  # the presets need not be loaded
-        return {}
+    if all(stanza.name == CUSTOM or is_rows(stanza.opened) for stanza in used.values()):
+        return {}  # the presets need not be loaded
     from esctl.index.envelope.presets.envelope_only import envelope_only
 
     found: dict[frozenset[str], frozenset[int]] = {}
