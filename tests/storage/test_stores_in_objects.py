@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pytest
 
 from esctl.api import Store
 from esctl.errors import EsctlError, InputError
-from tests.support.effort import ALL
+from tests.support.effort import ALL, some
 from tests.support.objects import URL, Crash, World, forget_machines, worlds
 
 pytest.importorskip("obstore")
@@ -51,6 +51,18 @@ def findings(where: str | Path = URL) -> list[dict[str, Any]]:
         return [row for row in store.verify(full=True).rows() if row["result"] == "failed"]
 
 
+QUESTIONS: tuple[Callable[[Store], Any], ...] = (
+    lambda store: store.replay(),
+    lambda store: store.replay("a-3", at="2024-01-01T00:00:20Z"),
+    lambda store: store.diff("@100", "@400"),
+    lambda store: store.audit("a-2"),
+    lambda store: store.blame("a-1"),
+    lambda store: store.when("n > 5"),
+    lambda store: store.sql("SELECT entity, count(*) FROM events GROUP BY 1 ORDER BY 1"),
+    lambda store: store.events(raw="raw"),
+)
+
+
 def test_questions_have_the_answers_of_the_same_store_on_disk(world: World, tmp_path: Path) -> None:
     with Store.create(tmp_path / "disk") as disk:
         disk.ingest(log(tmp_path / "a.jsonl", 0, 500), map=MAP)
@@ -58,16 +70,7 @@ def test_questions_have_the_answers_of_the_same_store_on_disk(world: World, tmp_
         world.upload(tmp_path / "disk")
         world.machine()
         with Store.open(URL) as objects:
-            for ask in (
-                lambda store: store.replay(),
-                lambda store: store.replay("a-3", at="2024-01-01T00:00:20Z"),
-                lambda store: store.diff("@100", "@400"),
-                lambda store: store.audit("a-2"),
-                lambda store: store.blame("a-1"),
-                lambda store: store.when("n > 5"),
-                lambda store: store.sql("SELECT entity, count(*) FROM events GROUP BY 1 ORDER BY 1"),
-                lambda store: store.events(raw="raw"),
-            ):
+            for ask in some(QUESTIONS, 4):
                 assert ask(objects).rows() == ask(disk).rows()
 
 
@@ -210,7 +213,7 @@ def test_wherever_a_writer_ends_the_next_goes_on(
 ) -> None:
     monkeypatch.setattr("esctl.storage.lease.SECONDS", -1.0)
     source = log(tmp_path / "a.jsonl", 0, 40)
-    at, step = 0, 1 if ALL else 7
+    at, step = 0, 1 if ALL else 11
     while True:
         with monkeypatch.context() as patch:
             for world in worlds(tmp_path / f"{at}", patch):
@@ -428,3 +431,68 @@ def test_a_cache_that_others_may_write_is_not_used(world: World, tmp_path: Path,
     forget_machines()
     with pytest.raises(InputError, match="is not a folder of yours alone"):
         world.machine()
+
+
+HOLES: tuple[Callable[[Store], Any], ...] = (
+    lambda store: store.replay("a-17"),
+    lambda store: store.replay("a-1*", at="2024-01-01T00:00:20Z"),
+    lambda store: store.audit("a-17"),
+    lambda store: store.blame("a-17"),
+    lambda store: store.diff("@100", "@800", "a-39"),
+    lambda store: store.when("n > 5", "a-3"),
+    lambda store: store.events("a-20", type="Set"),
+    lambda store: store.events(tail=3, raw="raw"),
+    lambda store: store.trace("e400"),
+    lambda store: store.sql("SELECT * FROM events WHERE entity = 'a-9' ORDER BY position"),
+    lambda store: store.entities("a-2*"),
+    lambda store: store.types(),
+    lambda store: store.doctor(),
+)
+
+
+def test_no_question_reads_what_was_not_fetched(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Holes hold 0xFF here: whoever reads one fails, or has another answer."""
+    from esctl.storage.fetched import Fetched
+
+    fill = Fetched._fill
+
+    def filled(self: Fetched, here: Path, size: int, parts: Any) -> None:
+        if not here.exists():
+            here.parent.mkdir(parents=True, exist_ok=True)
+            here.write_bytes(b"\xff" * size)
+        fill(self, here, size, parts)
+
+    monkeypatch.setattr(Fetched, "_fill", filled)
+    monkeypatch.setattr("esctl.index.files.write.ROW_GROUP", 50)
+    monkeypatch.setattr("esctl.log.segment.ROW_GROUP", 50)
+    with Store.create(tmp_path / "disk") as disk:
+        for number in range(3):
+            disk.ingest(log(tmp_path / f"{number}.jsonl", number * 300, 300, entities=40), map=MAP)
+        world.upload(tmp_path / "disk")
+        for number, ask in enumerate(some(HOLES, 4)):
+            world.machine(f"m{number}")
+            with Store.open(URL) as objects:
+                assert ask(objects).rows() == ask(disk).rows()
+
+
+def test_clocks_that_differ_harm_nothing(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import time
+
+    from esctl.log.writer import LogWriter, system_clock
+    from tests.support.log_helpers import part
+
+    one, two = world.machine("one"), world.machine("two")
+    ingest(log(tmp_path / "a.jsonl", 0, 50))
+    for number, root in enumerate((one, two, one, two)):
+        ahead = 3_600_000_000 if root == one else -3_600_000_000
+        with LogWriter(root, clock=lambda ahead=ahead: system_clock() + ahead) as writer:  # type: ignore[misc]
+            writer.append([part(f"s{number}", [b'{"n":1}\n'])])
+    assert not findings(world.download(tmp_path / "disk"))
+    with Store.open(URL) as store:
+        store.rebuild_index()
+    names = world.names()
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 1_000_000)  # on this machine
+    ingest(log(tmp_path / "b.jsonl", 50, 5))
+    states()
+    assert {name for name in names if name.endswith(".parquet")} <= {*world.names()}
