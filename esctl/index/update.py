@@ -5,10 +5,11 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from esctl.log.writer import Part
 
 
+T = TypeVar("T")
 _ATTEMPTS = 5
 
 
@@ -73,7 +75,7 @@ class Updater(Struct, frozen=True, dict=True):
         if not writable:
             return self._beside(snapshot, manifest)
         with locked(self.folder):
-            return view_of(self.folder, self._extended(snapshot, fresh), snapshot)
+            return view_of(self.folder, self._unraced(lambda: extend(self._how, snapshot, fresh)), snapshot)
 
     def at(self, snapshot: StoreState) -> IndexView:
         """Return the index as if the log ended with the snapshot: nothing that came later shows in it.
@@ -103,7 +105,7 @@ class Updater(Struct, frozen=True, dict=True):
             self._make_folder()
             with locked(self.folder):
                 remove(self.folder / MANIFEST)
-                return view_of(self.folder, self._extended(snapshot), snapshot)
+                return view_of(self.folder, self._unraced(lambda: extend(self._how, snapshot)), snapshot)
         except PermissionError as error:
             raise InputError(
                 f"{self.folder}: cannot write the index: {error.strerror}", "the store must be writable to be reindexed"
@@ -116,8 +118,11 @@ class Updater(Struct, frozen=True, dict=True):
         """
         self.run(snapshot)
         with locked(self.folder):
-            before = self._extended(snapshot)
-            return before, merge_all(self.connection, self.folder, before)
+            return self._unraced(lambda: self._merged(snapshot))
+
+    def _merged(self, snapshot: StoreState) -> tuple[Manifest, Manifest]:
+        before = extend(self._how, snapshot)
+        return before, merge_all(self.connection, self.folder, before)
 
     def rebuild_as(self, snapshot: StoreState, like: Manifest) -> Manifest:
         """Build an index in an empty folder that is laid out as another one is. Raises as `run` does."""
@@ -146,13 +151,11 @@ class Updater(Struct, frozen=True, dict=True):
         """Return what is recognised in a source, whose first record is at position `first`, whatever is configured."""
         return self._how.recognise(snapshot, source, first)
 
-    def _extended(self, snapshot: StoreState, fresh: Sequence[pa.Table] = ()) -> Manifest:
-        """Bring the index up to the snapshot's head, whoever else does so elsewhere. The folder's lock is held."""
+    def _unraced(self, change: Callable[[], T]) -> T:
+        """Change the index, anew where another machine changed it meanwhile. The folder's lock is held here."""
         for _ in range(_ATTEMPTS):
-            try:
-                return extend(self._how, snapshot, fresh)
-            except ConflictError:  # another machine has written the manifest meanwhile: go on from there
-                continue
+            with suppress(ConflictError):
+                return change()
         raise InputError(f"{self.folder}: other machines keep building the index", "run the command again")
 
     def _make_folder(self) -> None:

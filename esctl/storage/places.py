@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from esctl.storage.local import entries, subfolders
+from esctl.errors import InputError
+from esctl.storage.local import describe_failure, entries, subfolders
 from esctl.storage.mirrors import mirror_of
+from esctl.storage.protocol import ConflictError
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -17,6 +19,16 @@ def files_below(folder: Path) -> list[Path]:
     return [path for each in subfolders(folder) for path in files_below(each)] + [
         folder / name for name in sorted(entries(folder))
     ]
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Turn what fails in replacing a file into an InputError; so, too, that another machine has replaced it."""
+    try:
+        with describe_failure(f"write {path}"):
+            yield
+    except ConflictError:
+        raise InputError(f"{path} was changed by another machine meanwhile", "run the command again") from None
 
 
 def numbered(folder: Path) -> list[str]:

@@ -15,7 +15,8 @@ from esctl.errors import InputError, NotFoundError, UsageError, did_you_mean, sh
 from esctl.log.lines import from_line, sealed, to_line, unsealed
 from esctl.log.lock import store_lock
 from esctl.storage.depots import LocalDepot
-from esctl.storage.local import describe_failure, read_regular
+from esctl.storage.local import read_regular
+from esctl.storage.places import changing
 from esctl.views.targets import Options, Target, parse_target, same_place
 
 FILE = "views.json"
@@ -148,5 +149,5 @@ def _read(store: Path) -> dict[str, dict[str, Any]]:
 
 
 def _write(store: Path, kept: Mapping[str, Mapping[str, Any]]) -> None:
-    with describe_failure(f"write {store / FILE}"):
+    with changing(store / FILE):
         LocalDepot(store).replace(FILE, to_line(sealed({"views": kept})))

@@ -496,3 +496,21 @@ def test_clocks_that_differ_harm_nothing(world: World, tmp_path: Path, monkeypat
     ingest(log(tmp_path / "b.jsonl", 50, 5))
     states()
     assert {name for name in names if name.endswith(".parquet")} <= {*world.names()}
+
+
+def test_options_that_two_machines_change_at_once_are_told(world: World, tmp_path: Path) -> None:
+    world.machine("one")
+    ingest(log(tmp_path / "a.jsonl", 0, 5))
+    world.machine("two")
+    seen = list[str]()
+
+    def overtake(call: str, name: str) -> None:
+        if call in ("create", "replace") and name == "mapping.json" and not seen:
+            seen.append(name)
+            world.put(name, b"another machine's")
+
+    with Store.open(URL) as store:
+        store.replay().rows()
+        world.depot.before = overtake
+        with pytest.raises(InputError, match=r"mapping\.json was changed by another machine meanwhile"):
+            store.set_overrides(["entity=other"])

@@ -14,7 +14,8 @@ from esctl.errors import InputError
 from esctl.log.lines import from_line, sealed, to_line, unsealed
 from esctl.model import Stanza
 from esctl.storage.depots import LocalDepot
-from esctl.storage.local import describe_failure, read_regular
+from esctl.storage.local import read_regular
+from esctl.storage.places import changing
 
 if TYPE_CHECKING:
     from esctl.index.envelope.detect import Detection
@@ -41,7 +42,7 @@ def read_overrides(store: Path) -> tuple[str, ...]:
 
 def write_overrides(store: Path, overrides: Sequence[str]) -> None:
     """Keep `--map` options in place of those before. Raises InputError."""
-    with describe_failure(f"write {store / FILE}"):
+    with changing(store / FILE):
         LocalDepot(store).replace(FILE, to_line(sealed({"map": list(overrides)})))
 
 
