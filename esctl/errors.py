@@ -17,6 +17,16 @@ def did_you_mean(near: Sequence[str], otherwise: str = "") -> str:
     return f"did you mean {shell_word(near[0])}?" if near else otherwise
 
 
+called: dict[str, str] = {}
+"""Folders that stand for something elsewhere, each with what people call that: errors name it so."""
+
+
+def _called(text: str) -> str:
+    for folder, name in list(called.items()):
+        text = text.replace(folder, name)
+    return text
+
+
 class EsctlError(Exception):
     """Report a problem a person can act on.
 
@@ -24,9 +34,9 @@ class EsctlError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        super().__init__(_called(message))
+        self.message = _called(message)
+        self.hint = _called(hint)
 
 
 class UsageError(EsctlError):

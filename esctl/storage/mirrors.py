@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from esctl.errors import called
+
 if TYPE_CHECKING:
     from esctl.storage.mirror import Mirror
 
@@ -15,6 +17,7 @@ _MIRRORS: dict[Path, Mirror] = {}
 def register(mirror: Mirror) -> None:
     """Have paths in a mirror's folder stand for the files of its store."""
     _MIRRORS[mirror.root] = mirror
+    called[str(mirror.root)] = mirror.url
 
 
 def registered(root: Path) -> bool:
@@ -25,6 +28,7 @@ def registered(root: Path) -> bool:
 def forget(root: Path) -> None:
     """Let paths in a folder be plain files again."""
     _MIRRORS.pop(root, None)
+    called.pop(str(root), None)
 
 
 def mirror_of(path: Path, *, links: bool = False) -> Mirror | None:

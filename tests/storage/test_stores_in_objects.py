@@ -512,5 +512,5 @@ def test_options_that_two_machines_change_at_once_are_told(world: World, tmp_pat
     with Store.open(URL) as store:
         store.replay().rows()
         world.depot.before = overtake
-        with pytest.raises(InputError, match=r"mapping\.json was changed by another machine meanwhile"):
+        with pytest.raises(InputError, match=r"^s3://memory/store/mapping\.json was changed"):
             store.set_overrides(["entity=other"])

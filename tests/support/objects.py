@@ -149,7 +149,8 @@ class World:
 
 def forget_machines() -> None:
     """Let no folder be a mirror any more."""
-    mirrors._MIRRORS.clear()
+    for root in list(mirrors._MIRRORS):
+        mirrors.forget(root)
     kept_elsewhere.clear()
 
 
