@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from esctl.model import Answer
 from esctl.store import OpenStore
+
+
+class Asking(OpenStore):
+    """How questions are answered."""
+
+    def in_parts(self, engine: str) -> Self:
+        """Return the store with its questions answered in parts by an engine, named as for `--engine`; `off`: by none.
+
+        >>> store.in_parts("local:1").replay("account-013").rows() == store.replay("account-013").rows()
+        True
+        """
+        from esctl.cluster.engines import engine_of
+
+        store = self.reopened()
+        store.basis, store.snapshot = self.basis, self.snapshot
+        store.engine = engine_of(engine, self.memory_limit, "engine")
+        return store
 
 
 def ask(store: OpenStore, question: Callable[..., Answer], *arguments: Any, **named: Any) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from esctl.api.asking import Asking
 from esctl.api.changes import Changes
 from esctl.api.events import Events
 from esctl.api.evidence import Evidence
@@ -10,7 +11,7 @@ from esctl.api.states import States
 from esctl.api.views import Views
 
 
-class Store(States, Changes, Events, Evidence, Views, Sending):
+class Store(States, Changes, Events, Evidence, Views, Sending, Asking):
     """A store and every question that can be asked of it. Open one with `Store.open`, make one with `Store.create`.
 
     Each question takes what the options of its command take and returns a `Relation`, which runs when its rows are

@@ -35,7 +35,8 @@ Engine = Annotated[
     typer.Option(
         "--engine",
         metavar="ENGINE",
-        help="Answer in parts, side by side: local:N in N processes of this machine; off. [env: ESCTL_ENGINE]",
+        help="Answer in parts, side by side: local:N in N processes, or on Spark, Ray or Dask (sc://HOST, "
+        "spark://HOST, ray://HOST, dask://HOST); off. [env: ESCTL_ENGINE]",
     ),
 ]
 Without = Annotated[

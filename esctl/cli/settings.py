@@ -73,9 +73,15 @@ def _setting(name: str, default: str, shared: Shared, config: Config) -> Setting
 def _of_store(name: str, default: str, config: Config) -> Setting:
     variable = f"ESCTL_{name.upper()}"
     if given := os.environ.get(variable):
-        return Setting(name, given, variable)
+        return Setting(name, _without_parameters(given), variable)
     configured = config.store.get(name)
-    return Setting(name, configured or default, config.name if configured else "default")
+    return Setting(name, _without_parameters(configured or default), config.name if configured else "default")
+
+
+def _without_parameters(address: str) -> str:
+    """Return what names an engine without the parameters after its address, which may hold a token."""
+    place, more, _ = address.partition(";")
+    return f"{place};(not shown)" if more else place
 
 
 def _found(store: Path | None, config: Path | None, other: Path | None) -> Iterator[Setting]:

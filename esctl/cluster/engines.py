@@ -1,9 +1,10 @@
-"""Where tasks run: in this process, or in a pool of processes of this machine."""
+"""Where tasks run: in this process, in a pool of processes of this machine, or on an engine that the user runs."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from esctl.cluster.spans import Span, spans_of
@@ -13,13 +14,17 @@ from esctl.index.files.manifest import Manifest
 
 SPANS_A_WORKER = 3
 """So that a worker that has the dear entities does not keep the others waiting for long."""
+LEAST_ROWS = 50_000
+"""Rows that are worth a span of their own: to compile a question takes as long as to fold so many."""
 MOST_WORKERS = 1024
+_HINT = "it is off, local:N for N processes, or the address of one: sc://HOST, spark://HOST, ray://HOST, dask://HOST"
 
 
 class Engine(Protocol):
     """What runs tasks."""
 
     memory_limit: str | None  # of one task
+    folder: Path | None  # where parts are written, seen by all workers; None: where the driver's temporary files are
 
     def spans(self, manifest: Manifest) -> list[Span]:
         """Return the spans that a question is asked in."""
@@ -28,15 +33,23 @@ class Engine(Protocol):
         """Run tasks, in any order; one whose worker is lost is run again. Raises InputError where that is in vain."""
 
 
+def spans_for(manifest: Manifest, workers: int) -> list[Span]:
+    """Return spans for so many workers, each worth the while."""
+    rows = sum(file.rows for file in manifest.files)
+    return spans_of(manifest, max(1, min(workers * SPANS_A_WORKER, rows // LEAST_ROWS)))
+
+
 class InProcess:
     """Runs tasks one after the other in this process."""
+
+    folder: Path | None = None
 
     def __init__(self, memory_limit: str | None = None) -> None:
         self.memory_limit = memory_limit
 
     def spans(self, manifest: Manifest) -> list[Span]:
         """Return the spans that a question is asked in."""
-        return spans_of(manifest, SPANS_A_WORKER)
+        return spans_for(manifest, 1)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Part | Failure]:
         """Run tasks in their order."""
@@ -46,15 +59,24 @@ class InProcess:
 def engine_of(text: str, memory_limit: str | None, option: str) -> Engine | None:
     """Return the engine of a name, such as `local:4`; None for `off`.
 
-    Raises UsageError for a name of none, naming the option.
+    Raises UsageError for a name of none, naming the option, and for one whose library is not installed.
     """
     if text == "off":
         return None
-    found = re.fullmatch(r"local:([0-9]{1,4})", text)
-    if found is None or not 1 <= int(found[1]) <= MOST_WORKERS:
-        raise UsageError(f"{option} {text!r} is not an engine", "local:4 is one, of four processes of this machine")
-    if int(found[1]) == 1:
-        return InProcess(memory_limit)
-    from esctl.cluster.local_pool import LocalPool
+    if (found := re.fullmatch(r"local:([0-9]{1,4})", text)) and 1 <= int(found[1]) <= MOST_WORKERS:
+        if int(found[1]) == 1:
+            return InProcess(memory_limit)
+        from esctl.cluster.local_pool import LocalPool
 
-    return LocalPool(int(found[1]), memory_limit)
+        return LocalPool(int(found[1]), memory_limit)
+    scheme = text.partition(":")[0]
+    if scheme not in ("sc", "spark", "ray", "dask") or not re.fullmatch(r"\w+:\S+", text):
+        raise UsageError(f"{option} {_shown(text)!r} is not an engine", _HINT)
+    from esctl.cluster import remote
+
+    return remote.connect(scheme, text, memory_limit)
+
+
+def _shown(text: str) -> str:
+    """Return a name without what may be secret in an address."""
+    return text.partition("://")[0] + "://..." if "://" in text else text

@@ -5,13 +5,15 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from threading import Thread
 
-from esctl.cluster.engines import SPANS_A_WORKER
-from esctl.cluster.spans import Span, spans_of
+from esctl.cluster.engines import spans_for
+from esctl.cluster.spans import Span
 from esctl.cluster.task import Failure, Part, Task, run
 from esctl.engine.sizes import parse_size
 from esctl.errors import InputError
@@ -24,22 +26,27 @@ ATTEMPTS = 3
 class LocalPool:
     """Runs tasks in processes that end with this one."""
 
+    folder: Path | None = None
+
     def __init__(self, workers: int, memory_limit: str | None = None) -> None:
         self.workers = workers
         self.memory_limit: str | None = _share(memory_limit, workers)
 
     def spans(self, manifest: Manifest) -> list[Span]:
         """Return the spans that a question is asked in."""
-        return spans_of(manifest, self.workers * SPANS_A_WORKER)
+        return spans_for(manifest, self.workers)
 
     def run(self, tasks: Sequence[Task]) -> Iterator[Part | Failure]:
         """Run tasks; those whose worker is lost are run again, in new processes. Raises InputError after a few times.
 
         A task names what it has made only at its end, so nothing of a lost one counts.
         """
+        if len(tasks) == 1:
+            yield run(tasks[0])
+            return
         left = {task.number: task for task in tasks}
         for _ in range(ATTEMPTS):
-            yield from self._attempt(left)
+            yield from self._attempt(left, tasks[0].folder)
             if not left:
                 return
         raise InputError(
@@ -47,11 +54,11 @@ class LocalPool:
             "there may be too little memory: give fewer processes, --engine local:2",
         )
 
-    def _attempt(self, left: dict[int, Task]) -> Iterator[Part | Failure]:
+    def _attempt(self, left: dict[int, Task], folder: Path) -> Iterator[Part | Failure]:
         """Run the tasks that are left, and take out those that came to an end."""
         context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
         others = set(multiprocessing.active_children())
-        pool = ProcessPoolExecutor(min(self.workers, len(left)), context, _begin)
+        pool = ProcessPoolExecutor(min(self.workers, len(left)), context, _begin, (str(folder),))
         try:
             waiting: list[Future[Part | Failure]] = [pool.submit(run, task) for task in left.values()]
             for future in as_completed(waiting):
@@ -69,8 +76,12 @@ class LocalPool:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin() -> None:
-    """Prepare a worker: it leaves interrupts to the driver, and ends when that is gone."""
+def _begin(folder: str) -> None:
+    """Prepare a worker: it leaves interrupts to the driver, and ends when that is gone.
+
+    Its temporary files are in a folder that the driver removes, however the worker ends.
+    """
+    tempfile.tempdir = folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 

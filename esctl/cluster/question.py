@@ -141,7 +141,9 @@ class SpanLookups(Lookups):
 
 def in_parts(scope: Scope, engine: Engine) -> Scope:
     """Return a scope of which questions are asked in parts. Saved states are not used there: they are one part."""
-    return replace(scope, lookups=SpanLookups(engine), shelf=None)
+    folder = scope.session.folder if engine.folder is None else engine.folder
+    session = replace(scope.session, folder=folder)
+    return replace(scope, session=session, lookups=SpanLookups(engine), shelf=None)
 
 
 class Question:

@@ -26,7 +26,7 @@ from esctl.cluster.joins import rows_sql, stored_items, stored_types, types_of
 from esctl.cluster.spans import Span
 from esctl.engine.duckdb import Session, duckdb_version, explained, open_session
 from esctl.engine.quoting import literal
-from esctl.errors import EsctlError, UsageError
+from esctl.errors import EsctlError, InputError, UsageError
 from esctl.index.pruning import Predicate, Reach, all_of
 
 if TYPE_CHECKING:
@@ -102,9 +102,18 @@ def run(task: Task) -> Part | Failure:
     """Answer a question for a span; an error for people is returned, with the first event that is at fault."""
     try:
         _check_versions(task)
+        _check_store(task)
         return Part(task.number, _answered(task))
     except EsctlError as error:
         return _failure(task, error)
+
+
+def _check_store(task: Task) -> None:
+    for view in task.views:
+        if not view.folder.is_dir():
+            raise InputError(
+                f"{view.folder}: a worker does not see the index", "put the store where all workers see it"
+            )
 
 
 def _check_versions(task: Task) -> None:

@@ -14,7 +14,7 @@ from esctl import Store
 from esctl.api.relation import Relation
 from tests.support.cli_harness import ingest_samples
 
-MODULES = ("changes", "emission", "events", "evidence", "relation", "states", "views")
+MODULES = ("asking", "changes", "emission", "events", "evidence", "relation", "states", "views")
 WITHOUT = {
     # They need another thread or system, are of the inside, or are shown where a store is opened and closed.
     "cancel", "send_events", "send_states", "send_revert", "reading_options", "names",

@@ -191,6 +191,7 @@ def test_one_entity_with_most_events(store: Store, count: int) -> None:
         yield rows_of(opened.replay(at="2024-01-20"), "csv")
         yield rows_of(opened.audit("account-hot", "order/*", type="Noted", field="sum"))
         yield rows_of(opened.series("sum(sum) + max(amount)", "account-*", by="owner", projection="account"), "csv")
+        yield rows_of(opened.diff_what_if("order/*", without="type = 'Closed'", at="id:e1500"))
         yield rows_of(opened.when("n > 100 or sum > 100", which="every", with_state=True).counted())
 
     with store.reopened() as parts:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,14 @@ def test_a_task_that_is_always_killed_is_given_up(store: Store, tmp_path: Path) 
         rows_of(replace(store.replay(), answer=answer))
 
 
+def test_processes_leave_nothing_behind(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with Store.open(folder / ".esctl") as store:
+        store.engine = Pool()
+        assert rows_of(store.replay())
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_command_answers_in_processes(folder: Path) -> None:
     asked = ("audit", "thing-0*", "-f", "csv")
     assert good(*asked, "--engine", "local:2", cwd=folder).out == good(*asked, cwd=folder).out
@@ -118,6 +127,8 @@ def test_the_configuration_names_an_engine_which_an_option_overrules(folder: Pat
     assert good("replay", "--engine", "local:1", cwd=copy).out == good("replay", "--engine", "off", cwd=copy).out
     assert esctl("replay", cwd=copy, ESCTL_ENGINE="off").code == 0
     assert good("log", cwd=copy).out
+    shown = {row["setting"]: row for row in good("config", "show", cwd=copy, ESCTL_ENGINE="sc://h/;token=t").rows}
+    assert (shown["engine"]["value"], shown["engine"]["origin"]) == ("sc://h/;(not shown)", "ESCTL_ENGINE")
 
 
 def test_a_snapshot_in_parts_is_that_of_one_process(folder: Path, tmp_path: Path) -> None:

@@ -68,6 +68,9 @@ def test_what_esctl_imports_is_what_is_installed_with_it() -> None:
         "anyio",  # comes with mcp
         "mcp",
         "mcp_types",
+        "distributed",
+        "pyspark",
+        "ray",
     }  # extras; the standard library from Python 3.14 on
     assert imported - sys.stdlib_module_names - elsewhere == needed
 

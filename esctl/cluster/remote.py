@@ -1,0 +1,175 @@
+"""Engines that the user runs: Spark, by its own protocol or Connect, Ray and Dask.
+
+Each runs a function over the tasks, and runs one again whose worker is lost. A task is bytes on its way, and so is what
+came of it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pickle
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from esctl.cluster.engines import spans_for
+from esctl.cluster.spans import Span
+from esctl.cluster.task import Failure, Part, Task, run
+from esctl.errors import InputError, UsageError
+from esctl.index.files.manifest import Manifest
+
+FOLDER = "ESCTL_ENGINE_FOLDER"
+"""The variable that names a folder which this machine and all workers see."""
+SEEN = f"name a folder that this machine and all workers see: {FOLDER}=/shared/tmp"
+DEFAULT_WORKERS = 16
+"""Where an engine does not tell how many tasks it runs at once."""
+
+CONNECT_PORT = 15002
+
+Mapped = Callable[[Sequence[bytes]], Iterable[bytes]]
+"""Runs `run_bytes` over tasks."""
+
+Begun = tuple[int, Mapped, Callable[[], object]]
+"""How many tasks an engine runs at once, what runs them, and what ends the connection."""
+
+
+def run_bytes(text: bytes) -> bytes:
+    """Run a task on a worker; both it and what came of it are pickled."""
+    return pickle.dumps(run(pickle.loads(text)))
+
+
+class Remote:
+    """Runs tasks on workers of other machines, or of this one."""
+
+    def __init__(
+        self,
+        name: str,
+        workers: int,
+        mapped: Mapped,
+        memory_limit: str | None = None,
+        close: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.name = name
+        self.workers = workers
+        self.memory_limit = memory_limit
+        self.folder: Path | None = _made_folder()
+        self._mapped = mapped
+        self.close = close
+        atexit.register(close)
+
+    def spans(self, manifest: Manifest) -> list[Span]:
+        """Return the spans that a question is asked in."""
+        return spans_for(manifest, self.workers)
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Part | Failure]:
+        """Run tasks. Raises InputError where the engine fails, or writes where this machine does not see it."""
+        try:
+            results = [pickle.loads(text) for text in self._mapped([pickle.dumps(task) for task in tasks])]
+        except Exception as error:  # of whatever kind the engine's library has
+            raise InputError(f"{self.name} failed: {_told(error)}", "see it whole with --debug") from error
+        for result in results:
+            if isinstance(result, Part) and not result.made.path.exists():
+                raise InputError(f"{self.name} wrote a part of the answer where this machine does not see it", SEEN)
+            yield result
+
+
+def _told(error: Exception, address: str = "") -> str:
+    """Return the first line of what an engine's library says, without an address, which may hold a token."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return (lines[0].replace(address, "its address") if address else lines[0])[:300]
+
+
+def _made_folder() -> Path:
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="esctl-parts-", dir=os.environ.get(FOLDER)))
+    except OSError as error:
+        raise UsageError(f"{FOLDER}: {error.filename}: {error.strerror}", SEEN) from error
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def connect(scheme: str, address: str, memory_limit: str | None) -> Remote:
+    """Connect to an engine.
+
+    Raises UsageError where its library is not installed, InputError where it is not reached.
+    """
+    extra, name, begin = _KINDS[scheme]
+    try:
+        workers, mapped, close = begin(address)
+    except ImportError as error:
+        hint = f"pip install 'esctl-audit[{extra}]'"
+        raise UsageError(f"--engine {scheme}: needs {error.name or extra}, which is not installed", hint) from None
+    except Exception as error:  # of whatever kind the engine's library has
+        raise InputError(f"{name} is not reached: {_told(error, address)}", "see it whole with --debug") from error
+    return Remote(name, workers, mapped, memory_limit, close)
+
+
+def _spark(address: str) -> Begun:
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.appName("esctl")
+    if address.startswith("sc:"):
+        place = urlsplit(address)
+        socket.create_connection((place.hostname or "", place.port or CONNECT_PORT), 10).close()  # it waits for minutes
+        spark = builder.remote(address).getOrCreate()
+        workers = DEFAULT_WORKERS
+    else:
+        spark = builder.master(address if "://" in address else address.removeprefix("spark:")).getOrCreate()
+        workers = spark.sparkContext.defaultParallelism
+
+    def mapped(tasks: Sequence[bytes]) -> Iterable[bytes]:
+        rows = spark.createDataFrame([(text,) for text in tasks], "task binary").repartition(len(tasks))
+        return [bytes(row.result) for row in rows.mapInArrow(run_batches, "result binary").collect()]
+
+    return workers, mapped, spark.stop
+
+
+def run_batches(batches: Iterable[Any]) -> Iterator[Any]:
+    """Run the tasks of batches of a Spark partition."""
+    import pyarrow as pa
+
+    for batch in batches:
+        results = [run_bytes(text) for text in batch.column("task").to_pylist()]
+        yield pa.RecordBatch.from_pydict({"result": pa.array(results, pa.binary())})
+
+
+def _ray(address: str) -> Begun:
+    import ray
+
+    if address == "ray:local":
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=40, ignore_reinit_error=True)
+    else:
+        ray.init(address, log_to_driver=False, logging_level=40, ignore_reinit_error=True)
+    task = ray.remote(run_bytes)
+
+    def mapped(tasks: Sequence[bytes]) -> Iterable[bytes]:
+        results: list[bytes] = ray.get([task.remote(text) for text in tasks])
+        return results
+
+    return int(ray.cluster_resources().get("CPU", DEFAULT_WORKERS)), mapped, ray.shutdown
+
+
+def _dask(address: str) -> Begun:
+    from distributed import Client
+
+    client = Client(address.replace("dask://", "tcp://", 1), set_as_default=False)
+
+    def mapped(tasks: Sequence[bytes]) -> Iterable[bytes]:
+        results: list[bytes] = client.gather(client.map(run_bytes, list(tasks), pure=False))
+        return results
+
+    return sum(client.nthreads().values()) or DEFAULT_WORKERS, mapped, client.close
+
+
+_KINDS: dict[str, tuple[str, str, Callable[[str], Begun]]] = {
+    "sc": ("spark", "Spark Connect", _spark),
+    "spark": ("spark", "Spark", _spark),
+    "ray": ("ray", "Ray", _ray),
+    "dask": ("dask", "Dask", _dask),
+}
+"""By scheme: the extra that it needs, its name, and what connects to it: how many tasks run at once, and how."""
