@@ -106,6 +106,8 @@ def test_what_map_said_before_is_told_when_it_is_replaced(postings: Path) -> Non
     done = esctl("reindex", "--map", "id=Nr", cwd=postings)
     assert "note: replaced by what --map says now: --map entity=Konto" in done.err
     (both,) = re.findall(r"^note: for both: esctl (.*)$", done.err, re.M)
+    assert "replaced" not in good(*shlex.split(both), cwd=postings).err
+    assert "replaced" not in good("reindex", "--map", "id=Nr", "--map", "entity=Tag", cwd=postings).err
     good(*shlex.split(both), cwd=postings)
     assert {row["entity"] for row in good("entities", cwd=postings).rows} == {"K0", "K1", "K2"}
 

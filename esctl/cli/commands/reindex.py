@@ -30,14 +30,8 @@ def run(
     pattern: LinePattern = None,
 ) -> None:
     """Read the evidence again, under the mapping as it is now."""
+    from esctl.cli.intake import telling as told
     from esctl.cli.intake.overruling import report_overruled
-    from esctl.cli.intake.telling import (
-        report_apart,
-        report_detections,
-        report_homeless,
-        report_read_twice,
-        report_undated,
-    )
     from esctl.cli.intake.unsure import refuse_doubts, refuse_unsure
     from esctl.index.envelope.map_options import with_options
     from esctl.index.seen_ids.apart import apart
@@ -45,26 +39,29 @@ def run(
     store = open_store(shared)
     said = with_options(store.overrides, mapping, time_format=time_format, pattern=pattern)
     if said is not None:
-        _tell_forgotten([each for each in store.overrides if each not in said], mapping, shared)
-        store.set_overrides([assignment for assignment in said if assignment])
+        _tell_forgotten([each for each in store.overrides if each not in said], mapping or (), shared)
+        store.set_overrides([each for each in said if each])
     found = store.rebuild_index()
-    report_detections(found, shared.quiet)
-    report_apart(tuple(apart(store.view.manifest).values()), shared.quiet)
-    report_read_twice(store, shared.quiet)
+    told.report_detections(found, shared.quiet)
+    told.report_apart(tuple(apart(store.view.manifest).values()), shared.quiet)
+    told.report_read_twice(store, shared.quiet)
     report_overruled(store, shared.quiet)
-    report_homeless(store, store.view.manifest.homeless, shared.quiet)
-    report_undated(store, shared.quiet)
+    told.report_homeless(store, store.view.manifest.homeless, shared.quiet)
+    told.report_undated(store, shared.quiet)
     refuse_unsure(store, found, shared.store)
     refuse_doubts(store, found, shared.store)
 
 
-def _tell_forgotten(forgotten: Sequence[str], mapping: Sequence[str] | None, shared: Shared) -> None:
-    """Say which options of before no longer hold, and how to have them back beside the new ones."""
-    if not forgotten or not mapping or "" in mapping:
-        return
+def _tell_forgotten(forgotten: Sequence[str], mapping: Sequence[str], shared: Shared) -> None:
+    """Say which options of before no longer hold, other than for what is said anew, and how to have both."""
     from esctl.cli.intake.unsure import command as for_store
+    from esctl.index.envelope.mapping import parted
 
-    given = " ".join(f"--map {shell_word(each)}" for each in forgotten)
+    said = {parted(each)[:2] for each in mapping if each}
+    lost = [each for each in forgotten if parted(each)[:2] not in said]
+    if not lost or not mapping or "" in mapping:
+        return
+    given = " ".join(f"--map {shell_word(each)}" for each in lost)
     diagnostics.note(f"note: replaced by what --map says now: {given}", shared.quiet)
-    both = " ".join(f"--map {shell_word(each)}" for each in (*forgotten, *mapping))
+    both = " ".join(f"--map {shell_word(each)}" for each in (*lost, *mapping))
     diagnostics.note(f"note: for both: {for_store(f'esctl reindex {both}', shared.store)}", shared.quiet)
