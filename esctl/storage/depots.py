@@ -75,10 +75,11 @@ class LocalDepot:
         """List the names of the folders in a folder."""
         return [path.name for path in subfolders(self._folder(folder))]
 
-    def create(self, name: str, data: bytes) -> None:
+    def create(self, name: str, data: bytes) -> str:
         """Make a whole file, durable before its name appears; never over another."""
         path = self._path(name, make=True)
         write_exclusive(self._files, path, data, path.name)
+        return hashlib.sha256(data).hexdigest()
 
     def replace(self, name: str, data: bytes, tag: str | None = None) -> str:
         """Make a whole file in place of any other. With `tag` for those who hold the store's lock."""

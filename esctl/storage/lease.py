@@ -60,11 +60,9 @@ class Lease:
 
     def _taken(self) -> str:
         try:
-            self._depot.create(NAME, self._text)
+            self._tag = self._depot.create(NAME, self._text)
         except ConflictError:
             return self._take_over()
-        found = self._depot.head(NAME)
-        self._tag = found.tag if found else ""
         return ""
 
     def _take_over(self) -> str:

@@ -90,7 +90,8 @@ class Mirror(Fetched):
     def retire(self, path: Path) -> None:
         """Note that a file is out of use from now on."""
         mark = path.with_name(RETIRED + path.name)
-        self.depot.replace(self.name_of(mark), b"")
+        with suppress(OSError, UnavailableError):  # it then counts from when it was written
+            self.depot.replace(self.name_of(mark), b"")
 
     def is_writable(self, folder: Path) -> bool:
         """Return whether files may be made in a folder."""
@@ -173,27 +174,28 @@ class Mirror(Fetched):
 
         Raises ConflictError if it is taken, or if what is to be replaced is not what was read any more.
         """
-        name = self.name_of(path)
-        if not over:
-            self.depot.create(name, temporary.read_bytes())
-        elif _is_replaced(name):
-            self._replace(name, temporary.read_bytes())
-        else:
+        name, note = self.name_of(path), ""
+        if over and not _is_replaced(name):
             self.depot.put_file(name, temporary)
+        else:
+            data = temporary.read_bytes()
+            tag = self._replace(name, data) if over else self.depot.create(name, data)
+            note = hashlib.sha256(data).hexdigest()
+            note = f"{tag} {note}" if over or name == IDENTITY else note
         os.replace(temporary, path)
         self._kept.drop(name)
         self._kept.add(name, *WHOLE)
+        if note:
+            self._kept.set_tag(name, note)
 
-    def _replace(self, name: str, data: bytes) -> None:
+    def _replace(self, name: str, data: bytes) -> str:
+        """Replace what was read under a name; return the version that it has now."""
         if name not in self._tags:
             found = self.depot.head(name)
             self._tags[name] = found.tag if found is not None else ""
         known = self._tags.pop(name)
-        if not known:
-            self.depot.create(name, data)
-            return
-        self._tags[name] = tag = self.depot.replace(name, data, known)
-        self._kept.set_tag(name, f"{tag} {hashlib.sha256(data).hexdigest()}")
+        self._tags[name] = tag = self.depot.replace(name, data, known) if known else self.depot.create(name, data)
+        return tag
 
     def remove(self, path: Path) -> None:
         """Remove a file, there first; one that is gone already is fine."""

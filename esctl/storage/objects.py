@@ -111,9 +111,9 @@ class ObjectDepot:
         prefix = None if folder == "." else self._name(folder)
         return self._asked("list", folder, lambda: self._api.list_with_delimiter(self._store, prefix))
 
-    def create(self, name: str, data: bytes) -> None:
+    def create(self, name: str, data: bytes) -> str:
         """Make an object where there is none; one that is there with these very bytes was made by this call."""
-        self._put(name, data, "create")
+        return self._put(name, data, "create")
 
     def replace(self, name: str, data: bytes, tag: str | None = None) -> str:
         """Make an object in place of any other, or of one of this ETag."""

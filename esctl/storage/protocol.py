@@ -57,8 +57,8 @@ class Depot(Protocol):
     def folders(self, folder: str) -> Sequence[str]:
         """List the names of the folders in a folder, sorted."""
 
-    def create(self, name: str, data: bytes) -> None:
-        """Make a whole file. Raises ConflictError if it is there, and leaves that one."""
+    def create(self, name: str, data: bytes) -> str:
+        """Make a whole file and return its version. Raises ConflictError if it is there, and leaves that one."""
 
     def replace(self, name: str, data: bytes, tag: str | None = None) -> str:
         """Make a whole file in place of any other and return its version. Who reads sees the old or the new.

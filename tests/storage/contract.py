@@ -97,6 +97,7 @@ class DepotContract:
         depot.replace("mapping.json", b"one")
         read = depot.get("mapping.json", 9)
         assert read is not None
+        assert depot.create("views.json", b"") == depot.get("views.json", 9)[1]  # type: ignore[index]
         tag = depot.replace("mapping.json", b"two", read[1])
         with pytest.raises(ConflictError):
             depot.replace("mapping.json", b"three", read[1])
