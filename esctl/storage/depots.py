@@ -48,10 +48,13 @@ class LocalDepot:
         with told(path := self._path(name)), open(open_plain(path), "rb") as file:
             return [os.pread(file.fileno(), length, start) for start, length in ranges]
 
-    def get_file(self, name: str, path: Path) -> None:
-        """Copy a whole file."""
-        with told(own := self._path(name)), open(open_plain(own), "rb") as file, path.open("wb") as copy:
-            shutil.copyfileobj(file, copy)
+    def get_file(self, name: str, path: Path, limit: int) -> None:
+        """Copy a whole file of at most `limit` bytes."""
+        with told(own := self._path(name)), open(open_plain(own), "rb") as file:
+            if os.fstat(file.fileno()).st_size > limit:
+                raise InputError(f"{own} is not a file of at most {limit:,} bytes", MISPLACED)
+            with path.open("wb") as copy:
+                shutil.copyfileobj(file, copy)
 
     def head(self, name: str) -> Found | None:
         """Return what is known of a file; None if there is none."""

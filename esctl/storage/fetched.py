@@ -55,7 +55,7 @@ class Fetched:
             return
         temporary = self._temporary(self.root / name)
         try:
-            self.depot.get_file(name, temporary)
+            self.depot.get_file(name, temporary, most())
             _put(temporary, self.root / name)
         finally:
             with suppress(FileNotFoundError):

@@ -47,8 +47,7 @@ class ObjectDepot:
                 answer = self._api.get(self._store, self._name(name), options=options)
             except self._api.exceptions.NotModifiedError:
                 return None
-            if answer.meta["size"] > limit:
-                raise InputError(f"{self._url}/{name} is not a file of at most {limit:,} bytes", _MISPLACED)
+            self._check(name, answer, limit)
             return bytes(answer.bytes()), _tag(answer.meta)
 
         return self._asked("read", name, read)
@@ -74,12 +73,14 @@ class ObjectDepot:
             raise _Short from error  # it ends before one of them begins
         return [bytes(part) for part in found]
 
-    def get_file(self, name: str, path: Path) -> None:
-        """Write a whole object into a file of this machine."""
+    def get_file(self, name: str, path: Path, limit: int) -> None:
+        """Write a whole object of at most `limit` bytes into a file of this machine."""
 
         def read() -> None:
+            answer = self._api.get(self._store, self._name(name))
+            self._check(name, answer, limit)
             with path.open("wb") as file:
-                for piece in self._api.get(self._store, self._name(name)).stream():
+                for piece in answer.stream():
                     file.write(piece)
 
         self._asked("read", name, read)
@@ -169,6 +170,10 @@ class ObjectDepot:
             raise
         except Exception as error:
             raise told(error, doing, self._url, name) from None
+
+    def _check(self, name: str, answer: Any, limit: int) -> None:
+        if answer.meta["size"] > limit:
+            raise InputError(f"{self._url}/{name} is not a file of at most {limit:,} bytes", _MISPLACED)
 
     def _name(self, name: str) -> str:
         if not {"", ".", ".."}.isdisjoint(name.split("/")) or "\0" in name:

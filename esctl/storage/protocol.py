@@ -42,8 +42,8 @@ class Depot(Protocol):
         Raises FileNotFoundError if there is none, InputError if not a plain file, ValueError for a negative bound.
         """
 
-    def get_file(self, name: str, path: Path) -> None:
-        """Write a whole file into one of this machine. Raises FileNotFoundError if there is none."""
+    def get_file(self, name: str, path: Path, limit: int) -> None:
+        """Write a whole file of at most `limit` bytes into one of this machine. Raises as `get` does."""
 
     def head(self, name: str) -> Found | None:
         """Return what is known of a file without reading it; None if there is none."""

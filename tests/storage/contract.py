@@ -79,7 +79,7 @@ class DepotContract:
             lambda: depot.list(name), lambda: depot.get(name, 9), lambda: depot.get_ranges(name, [(0, 9)]),
             lambda: depot.create(name, b""), lambda: depot.replace(name, b""), lambda: depot.delete(name),
             lambda: depot.head(name), lambda: depot.put_file(name, tmp_path / "file"),
-            lambda: depot.get_file(name, tmp_path / "copy"), lambda: depot.folders(name),
+            lambda: depot.get_file(name, tmp_path / "copy", 9), lambda: depot.folders(name),
         )  # fmt: skip
         for call in calls:
             with pytest.raises(InputError):
@@ -114,10 +114,12 @@ class DepotContract:
     def test_files_of_this_machine_are_put_and_got(self, depot: Depot, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"of this machine" * 1000)
         depot.put_file("log/a", tmp_path / "file")
-        depot.get_file("log/a", tmp_path / "copy")
+        depot.get_file("log/a", tmp_path / "copy", 15_000)
+        with pytest.raises(InputError, match="at most 14,999 bytes"):
+            depot.get_file("log/a", tmp_path / "larger", 14_999)
         assert (tmp_path / "copy").read_bytes() == b"of this machine" * 1000
         with pytest.raises(FileNotFoundError):
-            depot.get_file("log/b", tmp_path / "copy")
+            depot.get_file("log/b", tmp_path / "copy", 9)
 
     def test_what_is_known_without_reading(self, depot: Depot) -> None:
         depot.replace("log/a", b"four")

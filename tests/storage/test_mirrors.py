@@ -93,7 +93,7 @@ class Bucket:
     def __init__(self, data: bytes) -> None:
         self._data = data
 
-    def get_file(self, _name: str, path: Path) -> None:
+    def get_file(self, _name: str, path: Path, _most: int) -> None:
         path.write_bytes(self._data)
 
 
