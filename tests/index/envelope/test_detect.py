@@ -271,10 +271,10 @@ def test_long_names_are_names(length: int) -> None:
 
 def test_the_likeliest_candidate_comes_first() -> None:
     records = [
-        {"level": f"l{n % 2}", "box.nr": f"b{n % 7}", "request_id": f"r{n}", "at": f"2024-01-01T00:00:{n:02d}Z"}
+        {"level": f"l{n % 2}", "box.slot": f"b{n % 7}", "request_id": f"r{n}", "at": f"2024-01-01T00:00:{n:02d}Z"}
         for n in range(30)
     ]
-    assert detect(records).candidates[0].path == '"box.nr"'
+    assert detect(records).candidates[0].path == '"box.slot"'
 
 
 def test_a_time_that_cannot_be_read_is_told_with_one_that_cannot() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from esctl.index.envelope.detect import detect
+from esctl.model import Stanza
 from tests.support.cli_harness import esctl, good
 
 
@@ -66,3 +68,35 @@ def test_a_bound_among_no_or_several_sequences_says_so(
     good("ingest", "a.jsonl", cwd=tmp_path)
     done = esctl("replay", "--at", asked, cwd=tmp_path)
     assert (done.code, [line for line in done.err.splitlines() if "seq" in line]) == (0, [note] if note else [])
+
+
+def stanza_of(*rows: dict[str, Any]) -> Stanza:
+    return detect([{**rows[n % len(rows)], "at": f"2024-03-05T10:00:{n:02d}Z"} for n in range(24)]).stanza
+
+
+def test_the_only_id_is_none_where_a_finer_thing_is_called_otherwise() -> None:
+    rows = [{"gatewayId": f"gw{n % 2}", "deviceEui": f"eui-{n % 5}"} for n in range(10)]
+    assert stanza_of(*rows).entity == ()
+    assert stanza_of(*({"gatewayId": row["gatewayId"]} for row in rows)).entity == ("gatewayId",)
+
+
+@pytest.mark.parametrize("name", ["DOCNO", "ORDER_NO", "paymentRef", "invoiceNr", "BOXID"])
+def test_numbers_of_things_are_told_however_they_are_written(name: str) -> None:
+    rows = [{name: f"45{n % 4}", "USERNAME": f"SMITH{n % 2}"} for n in range(8)]
+    found = stanza_of(*rows)
+    assert (found.entity, found.actor) == ((name,), ("USERNAME",))
+
+
+def test_a_sort_beside_an_id_that_is_called_by_it_names_a_thing_with_it() -> None:
+    rows = [{"Record": ["Product", "Coupon"][n % 2], "Record ID": str(n % 4), "Admin": "a"} for n in range(8)]
+    assert stanza_of(*rows).entity == ('{Record}/{"Record ID"}',)
+    names = [{"item": f"chair {n % 4}", "item_id": str(n % 4)} for n in range(8)]
+    assert stanza_of(*names).entity == ("item_id",)
+
+
+@pytest.mark.parametrize("clock", ["CHANGETIME", "UTIME"])
+def test_a_time_of_day_in_digits_belongs_to_a_day_in_digits(clock: str) -> None:
+    records = [{"CHANGEDATE": f"202403{n + 10}", clock: f"{n % 10:02d}3000", "DOCNO": f"4{n % 3}"} for n in range(12)]
+    assert detect(records).stanza.time == (f"{{CHANGEDATE}} {{{clock}}}",)
+    longer = [{**record, "CHANGEDATE": f"2024-03-{n + 10}"} for n, record in enumerate(records)]
+    assert detect(longer).stanza.time == ("CHANGEDATE",)

@@ -10,6 +10,7 @@ import pytest
 from esctl.errors import UsageError
 from esctl.index.decode.times.python import parse_instant
 from esctl.index.decode.times.reading import Reading
+from esctl.index.envelope.detect import detect
 from esctl.index.envelope.mapping import override, parse_mapping, to_toml
 from esctl.index.envelope.times.of_sample import Told, told_of
 from esctl.model import Stanza
@@ -135,3 +136,34 @@ def test_a_date_beside_decides() -> None:
     assert told_of(STANZA, sample, lambda: [sample]).doubt is not None
     sample = records(("6/2/2024", "2024-06-02T05:40:02"), ("6/11/2024", "2024-12-06"))
     assert told_of(STANZA, sample, lambda: [sample]).doubt is not None
+
+
+def logins(**more: str) -> list[dict[str, str]]:
+    return [{"action": "login", "user": f"u{n % 2}", "time": f"2024-03-05 10:00:{n:02d}", **more} for n in range(6)]
+
+
+@pytest.mark.parametrize(("name", "offset"), [("utc_offset", "+01:00"), ("TZ Offset", "-0500"), ("timezone", "Z")])
+def test_an_offset_beside_a_time_is_a_part_of_it(name: str, offset: str) -> None:
+    path = name if " " not in name else f'"{name}"'
+    assert detect(logins(**{name: offset})).stanza.time == (f"{{time}}{{{path}}}",)
+    zoned = [{**record, "time": record["time"] + "Z"} for record in logins(**{name: offset})]
+    assert detect(zoned).stanza.time == ("time",)
+
+
+def test_a_zone_by_its_name_beside_a_time_without_one_is_told() -> None:
+    def why(zone: str) -> tuple[str, str]:
+        (row,) = [row for row in detect(logins(timezone=zone)).rows if row.field == "time"]
+        return row.sure, row.why
+
+    sure, told = why("Europe/Vienna")
+    assert sure == "zone unsure"
+    assert "'timezone' says Europe/Vienna, but it is read in the zone of --tz" in told
+    assert "--tz" not in why("UTC")[1]
+
+
+def test_of_two_times_the_one_with_a_zone_is_the_first_to_choose() -> None:
+    records = [
+        {"user": f"u{n % 2}", "localTime": f"2024-03-05T10:00:{n:02d}", "utcTime": f"2024-03-05T09:00:{n:02d}Z"}
+        for n in range(24)
+    ]
+    assert [each.path for each in detect(records).times] == ["utcTime", "localTime"]

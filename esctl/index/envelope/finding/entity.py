@@ -23,7 +23,7 @@ from esctl.index.envelope.finding.search import LIKELY, Search
 
 _SHOWN = 12
 """Records that show whether the values of a field repeat."""
-_TAILS = ("id", "uuid", "no", "number", "key", "name", "")
+_TAILS = ("id", "uuid", "no", "nr", "num", "number", "key", "ref", "reference", "name", "")
 _APART = (*field_names.PEOPLE, *field_names.TENANTS)
 
 
@@ -207,7 +207,8 @@ def _candidates(fields: Sequence[SampledField]) -> Iterator[tuple[SampledField, 
         yield from ((kind, each) for each in placed.get((kind.path[:-1], name), ()))
 
     names = [(f"{name}type", f"{name}{tail}") for name in field_names.PAIRED for tail in field_names.PAIR_IDS]
-    for kind_name, id_name in (*names, *field_names.ODD_PAIRS):
+    sorts = [(name, f"{name}{tail}") for name in field_names.PAIRED for tail in field_names.PAIR_IDS]
+    for kind_name, id_name in (*names, *field_names.ODD_PAIRS, *sorts):
         for kind in named.get(kind_name, ()):
             yield from beside(kind, id_name)
     for kind in (kind for name in field_names.TABLES for kind in named.get(name, ())):
@@ -234,9 +235,16 @@ def _rows_of(kind: SampledField, fields: Sequence[SampledField]) -> Iterator[tup
             yield kind, found[0]
 
 
+def _are_sorts(kind: SampledField, each: SampledField) -> bool:
+    """Return whether values tell of which sort the things are whose ids stand beside them: words, each for several."""
+    words_alone = all(isinstance(value, str) and not re.search(r"[0-9]", value) for value in kind.scalars)
+    return words_alone and 1 < kind.distinct < each.distinct
+
+
 def _are_paired(kind: SampledField, each: SampledField) -> bool:
     few = kind.distinct <= max(8, len(kind.values) // 2)
-    return few and identifies(each) and not is_decimal(kind)
+    is_sort = not each.name.startswith(kind.name) or _are_sorts(kind, each)
+    return few and is_sort and identifies(each) and not is_decimal(kind)
 
 
 def _together(search: Search, kind: SampledField, each: SampledField) -> SampledField:
@@ -251,6 +259,14 @@ def _only_id(search: Search) -> SampledField | None:
     others = _other_ids(search)
     others = _varied(others) or (others if len(search.records) < _SHOWN else [])
     if len(others) != 1:
+        return None
+    finer = [
+        each
+        for each in search.fields
+        if each.distinct > others[0].distinct and _may_name(search, each, field_names.TECHNICAL)
+    ]
+    if finer:  # whatever these are called, events may as well be about one of them
+        search.doubt("entity", "events may be about any of these", (*finest(finer), others[0]))
         return None
     search.why = f"the only id whose values repeat, {describe(others[0])}"
     return others[0]

@@ -21,7 +21,7 @@ TYPE = _names(
     type eventtype eventname eventkind event messagetype msgtype eventaction eventcode detailtype name action
     actionname actiontype activity activityname activitytype activitydisplayname operation operationname
     operationtype op verb evt eventtypename eventtypeid changetype exectype transactiontype trigger command
-    what topic conceptname kind category method status actionid
+    actioncode what topic conceptname kind category method status actionid
     """
 )
 
@@ -34,7 +34,7 @@ TIME = _names(
     happenedat happened performedat executedat changedat actiontime actiondate activitydate accesstime
     changetime changedate ts datetime date eventdate createdat createdon created committedat recordedat
     loggedat publishedat receivedat at when epoch timeepoch unixtime logtime monotonictime transactiontime
-    transactiondate timetimestamp updatedat creationtime creationdate t
+    transactiondate timetimestamp updatedat creationtime creationdate revtstmp tstamp t
     """
 )
 
@@ -77,10 +77,10 @@ SHY = (*VAGUE, *_names("stream subject key pk"))
 THINGS = _names(
     """
     order ticket issue invoice booking shipment parcel payment charge refund payout transfer claim case
-    contract policy loan subscription cart task job document page path file filename filepath package item sku
-    product asset device sensor door meter vm container machine vehicle room card wallet account customer
-    client patient player repo repository project host team company tenant organization user member employee
-    student node
+    contract policy loan subscription cart processinstance task job document doc page path file filename
+    filepath package item sku product asset device sensor door meter vm container machine vehicle room card
+    wallet account customer client patient player repo repository project host team company tenant
+    organization user member employee student node
     """
 )
 """Things that logs are about: a field so named, alone or with `id`, `no`, `key`, ..., may be the entity."""

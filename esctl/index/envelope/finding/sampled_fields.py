@@ -17,6 +17,9 @@ from esctl.index.envelope.paths import format_path
 
 MOSTLY = 0.9
 SOME = 0.5
+_ENDS_IN_ID = re.compile(
+    r"(?:[_\-.]|\b)(?:id|key|uuid|no|nr|number|ref)$|[a-z](?:Id|ID|Key|No|Nr|Number|Ref)$|^[A-Z_]{2,}(?:ID|KEY|NO|NR)$"
+)
 _DIGIT = re.compile("[0-9]")
 _DATED = re.compile(r"\d[-/:.]\d|[A-Za-z]{3} +\d")
 _LONGEST_TIME = 200
@@ -95,7 +98,7 @@ def _bare(name: str) -> str:
 
 def ends_in_id(each: SampledField) -> bool:
     """Return whether a name ends as those of identifiers do."""
-    return bool(re.search(r"(?:[_\-.]|\b)(?:id|key|uuid|no|number)$|[a-z](?:Id|ID|Key|No|Number)$", each.steps[-1]))
+    return bool(_ENDS_IN_ID.search(each.steps[-1]))
 
 
 def describe(each: SampledField) -> str:

@@ -50,6 +50,7 @@ class Search(Struct):
     space: SampledField | None = None  # in which the entity that was found has its name
     schema: SampledField | None = None  # that tells, behind the tenant that was found, whose a table is
     clock: SampledField | None = None  # that tells the time of the day that was found
+    zone: SampledField | None = None  # that tells the offset of the time that was found
     doubts: dict[str, Unsure] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -92,8 +93,9 @@ class Search(Struct):
     def path_of(self, name: str) -> str:
         """Write where an envelope field is that was found, without what it may stand in."""
         text = self.found[name].text
-        if name == "time" and self.clock:
-            return f"{{{text}}} {{{self.clock.text}}}"
+        if name == "time" and (self.clock or self.zone):
+            clock = f" {{{self.clock.text}}}" if self.clock else ""
+            return f"{{{text}}}{clock}" + (f"{{{self.zone.text}}}" if self.zone else "")
         if name == "tenant" and self.schema:
             return f"{{{text}}}.{{{self.schema.text}}}"
         return f"{{{self.kind.text}}}/{{{text}}}" if name == "entity" and self.kind else text
@@ -108,7 +110,8 @@ class Search(Struct):
     def free(self, field_: SampledField) -> bool:
         """Return whether a field was taken for nothing yet."""
         taken = {chosen.path for chosen in self.found.values()}
-        return field_.path not in taken and not (self.clock and field_.path == self.clock.path)
+        beside = [each.path for each in (self.clock, self.zone) if each is not None]
+        return field_.path not in taken and field_.path not in beside
 
     def named(
         self, wanted: Iterable[str], accept: Callable[[SampledField], bool], inside: Iterable[str] = ()

@@ -25,6 +25,7 @@ from esctl.index.envelope.finding.search import LIKELY, Search
 
 _Scored = tuple[tuple[int, ...], SampledField]
 _CLOCK = re.compile(r"[0-2]?[0-9][:.][0-5][0-9](?:[:.][0-6][0-9](?:[.,][0-9]+)?)?(?: ?[AaPp]\.?[Mm]\.?)?")
+_DIGITS = re.compile(r"(?:[01][0-9]|2[0-3])[0-5][0-9][0-5][0-9]")
 _HAS_CLOCK = re.compile(r"[0-9]:[0-9]|T[0-9]|[0-9]{9}|[0-9]\.[0-9]{2}\.[0-9]{2}$|[0-9][-T ][0-9]{6}|\{|\[")
 
 
@@ -36,14 +37,59 @@ def find_time(search: Search) -> SampledField | None:
         return _unread_time(search) or (_deep_time(search) if search.found else None)
     (score, chosen), *others = _in_order(search, sorted(scored, key=lambda pair: (pair[0], pair[1].steps)))
     if rivals := _rivals((score, chosen), others):
-        search.doubt("time", "any of these may be when it happened", (chosen, *rivals))
+        likeliest = sorted((chosen, *rivals), key=lambda each: not _has_zone(each))
+        search.doubt("time", "any of these may be when it happened", likeliest)
         return None
     named = f"named {chosen.path[-1]!r}" if score[1] < UNNAMED else "its values are times"
     after = f"; the next would be {others[0][1].text}" if others else ""
     search.sure = LIKELY if score[1] > 0 else ""
     search.why = f"{named}, {describe(chosen)}{after}"
     search.clock = _clock_beside(search, chosen)
+    _add_zone(search, chosen)
     return chosen
+
+
+def _add_zone(search: Search, time: SampledField) -> None:
+    """Take the offset beside a time that has none for a part of it; of a zone by its name, say what it is good for."""
+    written = search.clock or time
+    if _has_zone(written) or not all(isinstance(value, str) for value in written.values.values()):
+        return
+    beside = search.all_named(_ZONES, lambda each: each.is_scalar and each.share >= time.share)
+    for each in (each for each in beside if each.path[:-1] == time.path[:-1] and search.free(each)):
+        texts = {str(value) for value in each.scalars}
+        if all(map(_OFFSET.fullmatch, texts)):
+            search.zone = each
+            return
+        named = sorted(text for text in texts if _ZONE.fullmatch(text) and text not in _NO_SHIFT)
+        if named:
+            many = f" and {len(named) - 1} more" if len(named) > 1 else ""
+            search.why += f"; {each.text!r} says {named[0]}{many}, but it is read in the zone of --tz"
+            search.sure = UNSURE_ZONE
+            return
+
+
+UNSURE_ZONE = "zone unsure"
+"""How sure a time is whose zone stands beside it by its name."""
+_ZONES = (
+    "timezone",
+    "tz",
+    "timezonename",
+    "tzname",
+    "timezoneid",
+    "utcoffset",
+    "tzoffset",
+    "timezoneoffset",
+    "gmtoffset",
+)
+_OFFSET = re.compile(r"[+-](?:0[0-9]|1[0-4]):?[0-5][0-9]|Z")
+_ZONE = re.compile(r"[A-Z][A-Za-z]+(?:/[A-Za-z0-9_+-]+)+|[A-Z]{2,5}")
+_NO_SHIFT = ("UTC", "GMT", "Etc/UTC", "Etc/GMT", "Z")
+_HAS_ZONE = re.compile(r"(?:[0-9 ](?:Z|UTC|GMT)|[0-9] ?[+-][0-9]{2}:?[0-9]{2}|\])\s*$")
+
+
+def _has_zone(each: SampledField) -> bool:
+    texts = [value for value in each.values.values() if isinstance(value, str)]
+    return len(texts) < len(each.values) or any(map(_HAS_ZONE.search, texts))
 
 
 def _in_order(search: Search, scored: Sequence[_Scored]) -> list[_Scored]:
@@ -83,16 +129,17 @@ def _clock_beside(search: Search, day: SampledField) -> SampledField | None:
     clocks = [
         each
         for each in search.fields
-        if each.path[:-1] == day.path[:-1] and search.free(each) and each.share >= day.share and _is_clock(each)
+        if each.path[:-1] == day.path[:-1] and search.free(each) and each.share >= day.share and _is_clock(each, day)
     ]
     named = [each for each in clocks if re.search(r"time|zeit|heure|hora|ora|clock", each.name)]
     return clocks[0] if len(clocks) == 1 else next(iter(named), None)
 
 
-def _is_clock(each: SampledField) -> bool:
-    return bool(each.values) and all(
-        isinstance(value, str) and _CLOCK.fullmatch(value) for value in each.values.values()
-    )
+def _is_clock(each: SampledField, day: SampledField) -> bool:
+    in_digits = each.name.endswith("time") and all(re.fullmatch("[0-9]{8}", str(value)) for value in day.scalars)
+    forms = (_CLOCK, _DIGITS) if in_digits else (_CLOCK,)
+    texts = [value for value in each.values.values() if isinstance(value, str)]
+    return 0 < len(texts) == len(each.values) and any(all(map(form.fullmatch, texts)) for form in forms)
 
 
 def _is_placed(search: Search, each: SampledField) -> bool:
