@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from esctl.ask.compare.external_table import ForeignTable
     from esctl.engine.duckdb import Session
 
-_TRUTHS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+_TRUE = ("true", "t", "1", "yes", "y", "wahr", "vrai", "vero", "verdadero", "verdadeiro", "waar")
+_FALSE = ("false", "f", "0", "no", "n", "falsch", "faux", "falso", "onwaar")
+_TRUTHS = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
+"""What systems and spreadsheets write, in the languages of these."""
+_POINTED = re.compile(r"[+-]?[0-9]{1,3}(?:[,' \u00a0\u202f][0-9]{3})+\.[0-9]+")
+_COMMAED = re.compile(r"[+-]?[0-9]{1,3}(?:[.' \u00a0\u202f][0-9]{3})+,[0-9]+|[+-]?[0-9]+,[0-9]{1,2}")
+_SPACED = re.compile(r"[+-]?[0-9]{1,3}(?:[' \u00a0\u202f][0-9]{3})+")
+"""Numbers in which one mark groups thousands and another one fractions, so that both are told apart."""
+_GROUPING = str.maketrans("", "", "' \u00a0\u202f")
 _TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d|$)")
 _QUOTED_TIME = r'^"\d{4}-\d{2}-\d{2}(?:[T ]\d|"$)'
 _DATES = r"^[0-9]{1,2}[-/.][0-9]{1,2}[-/.](?:[0-9]{4}|[0-9]{2})(?:[^0-9]|$)"
@@ -144,10 +152,22 @@ def _agrees_with_text(value: Any, text: str) -> bool:
     if isinstance(value, bool):
         return _TRUTHS.get(bare.lower()) is value
     if isinstance(value, int | Decimal):
-        return bool(_NUMBER.match(bare)) and Decimal(bare) == value
+        number = _plain_number(bare)
+        return number is not None and Decimal(number) == value
     if isinstance(value, str):
         return value in _meanings(text)
     return same(value, json.loads(text, parse_float=Decimal))
+
+
+def _plain_number(text: str) -> str | None:
+    """Return a number without marks between its thousands, and with a point; None where it is none, or unclear."""
+    if _POINTED.fullmatch(text):
+        return text.replace(",", "").translate(_GROUPING)
+    if _COMMAED.fullmatch(text):
+        return text.replace(".", "").replace(",", ".").translate(_GROUPING)
+    if _SPACED.fullmatch(text):
+        return text.translate(_GROUPING)
+    return text if _NUMBER.match(text) else None
 
 
 def _meanings(text: str) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
@@ -331,3 +332,20 @@ def test_values_agree_where_they_are_the_same(a: Any, b: Any) -> None:
     if not isinstance(b, str):
         assert agree(dumps(a), dumps(b), 0) == same(a, b)
     assert same(exact(dumps(a)), a)
+
+
+@pytest.mark.parametrize("text", ["1,237.50", "1.237,50", "1'237.50", "1 237,50", "1\u00a0237,5", "1237,5", "+1,237.5"])
+def test_numbers_whose_marks_are_told_apart_are_read_in_any_language(text: str) -> None:
+    assert Eyes().agree("1237.5", json.dumps(text), 0)
+    assert not Eyes().agree("1237.4", json.dumps(text), 0)
+
+
+@pytest.mark.parametrize("text", ["1,237", "1.237", "12,37.5", "1.2375,0", "1,2,3"])
+def test_numbers_whose_marks_may_be_either_are_not_guessed(text: str) -> None:
+    assert not Eyes().agree("1237", json.dumps(text), 0)
+
+
+@pytest.mark.parametrize(("text", "truth"), [("WAHR", True), ("FALSCH", False), ("Yes", True), ("faux", False)])
+def test_truths_are_read_in_any_language(text: str, truth: bool) -> None:
+    assert Eyes().agree(json.dumps(truth), json.dumps(text), 0)
+    assert not Eyes().agree(json.dumps(not truth), json.dumps(text), 0)
