@@ -100,3 +100,19 @@ def test_a_time_of_day_in_digits_belongs_to_a_day_in_digits(clock: str) -> None:
     assert detect(records).stanza.time == (f"{{CHANGEDATE}} {{{clock}}}",)
     longer = [{**record, "CHANGEDATE": f"2024-03-{n + 10}"} for n, record in enumerate(records)]
     assert detect(longer).stanza.time == ("CHANGEDATE",)
+
+
+def test_a_type_and_an_id_behind_the_word_of_all_columns_are_a_thing() -> None:
+    sorts = ["page", "file"]
+    rows = [{"log_object_type": sorts[n % 2], "log_object_id": str(n % 4), "log_note": f"x{n}"} for n in range(8)]
+    assert stanza_of(*rows).entity == ("{log_object_type}/{log_object_id}",)
+    parents = [{"parent_object_type": "page", "parent_object_id": str(n % 4), "account": f"a{n % 3}"} for n in range(9)]
+    assert stanza_of(*parents).entity in (("account",), ())
+
+
+def test_the_candidate_to_paste_is_no_code_and_no_doer() -> None:
+    rows = [{"eventCode": f"10{n % 3}", "machineSerial": f"VM{n % 3}", "operatorBadge": f"OB{n % 2}"} for n in range(6)]
+    records = [{**rows[n % 6], "clock": f"2024-03-05T10:00:{n:02d}Z"} for n in range(24)]
+    found = detect(records)
+    assert (found.stanza.entity, found.stanza.actor) == ((), ("operatorBadge",))
+    assert found.candidates[0].path == "machineSerial"

@@ -195,6 +195,17 @@ def _pair(search: Search) -> SampledField | None:
     return next((_together(search, kind, each) for kind, each in found), None)
 
 
+_PREFIXED = re.compile(rf"(.+)(?:{'|'.join(field_names.PAIRED)})type$")
+
+
+def _prefixed(named: Iterable[str], fields: Sequence[SampledField]) -> Iterator[tuple[str, str]]:
+    """Yield names of a type and its id behind a word that all fields begin with, as `log_object_type`."""
+    for kind in sorted(named):
+        found = _PREFIXED.match(kind)
+        if found and all(plain_name(each.steps[0]).startswith(found[1]) for each in fields):
+            yield from ((kind, f"{kind.removesuffix('type')}{tail}") for tail in field_names.PAIR_IDS)
+
+
 def _candidates(fields: Sequence[SampledField]) -> Iterator[tuple[SampledField, SampledField]]:
     """Yield fields beside one another that are called as a type and its id are, the likeliest first."""
     placed: dict[tuple[tuple[str | int, ...], str], list[SampledField]] = {}  # what they are in, and their bare name
@@ -208,7 +219,7 @@ def _candidates(fields: Sequence[SampledField]) -> Iterator[tuple[SampledField, 
 
     names = [(f"{name}type", f"{name}{tail}") for name in field_names.PAIRED for tail in field_names.PAIR_IDS]
     sorts = [(name, f"{name}{tail}") for name in field_names.PAIRED for tail in field_names.PAIR_IDS]
-    for kind_name, id_name in (*names, *field_names.ODD_PAIRS, *sorts):
+    for kind_name, id_name in (*names, *field_names.ODD_PAIRS, *sorts, *_prefixed(named, fields)):
         for kind in named.get(kind_name, ()):
             yield from beside(kind, id_name)
     for kind in (kind for name in field_names.TABLES for kind in named.get(name, ())):

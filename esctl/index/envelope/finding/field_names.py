@@ -166,7 +166,7 @@ ACTOR = _names(
     useridentity actinguser actinguserid caller invoker editor trader clerk staff staffid changer by
     updatedby createdby user userid username
     useremail author authorname agent committer orgresource employee employeeid login loginname email
-    requestedby approvedby reviewedby verifiedby
+    requestedby approvedby reviewedby verifiedby requester requestor byuser byuserid analyst technician
     """
 )
 
@@ -224,7 +224,7 @@ INSIDE_ACTOR = _names(
 
 DOER = re.compile(
     r"(actor|performer|initiator|operator|caller|principal|admin|executor|invoker|moderator)"
-    r"(?:uuid|guid|gid|login|username|userid|user|upn|arn|account|accountid|displayname|details|info)"
+    r"(?:uuid|guid|gid|login|username|userid|user|upn|arn|account|accountid|displayname|details|info|badge)"
 )
 """A name of who did it, and what it says of them."""
 

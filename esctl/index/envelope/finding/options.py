@@ -16,6 +16,7 @@ from esctl.index.envelope.finding.sampled_fields import (
     is_time,
     plain_name,
     time_text,
+    words,
 )
 from esctl.index.envelope.finding.search import Search
 
@@ -68,7 +69,8 @@ def unlikeness(each: SampledField) -> tuple[Any, ...]:
     """Say how little like an entity's a field is: called so, with many values that repeat, are the likeliest."""
     like = field_names.likeness(each.name) + 3 * (1 < each.distinct < len(each.values)) + (each.distinct > 3)
     like -= 3 * (len(each.values) >= ENOUGH and each.distinct == len(each.values))  # one for each event numbers these
-    return -like, all_integers(each), not _has_digits(each), -each.share, len(each.path)
+    of_no_thing = bool(field_names.NO_THINGS & set(words(each.steps[-1])))
+    return of_no_thing, -like, all_integers(each), not _has_digits(each), -each.share, len(each.path)
 
 
 def _has_digits(each: SampledField) -> bool:
