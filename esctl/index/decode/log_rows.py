@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby, pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -134,9 +134,30 @@ def judged_chunk(
         numbers[start:stop] = group.number
     columns = {name: table[name] for name in ("position", "recorded_at", "source_time", "source", "offset")}
     columns |= {"text": judged.text, "invalid": judged.invalid, "marked": judged.marked, "grp": pa.array(numbers)}
-    chunk = _with_messages(connection, pa.table(columns), table, cursors, groups)
+    groups |= (bare := _bare_groups(table, groups, numbers, cursors))
+    wrapped = {key: group for key, group in groups.items() if key not in bare}
+    chunk = _with_messages(connection, pa.table(columns), table, cursors, wrapped)
     chunk = _with_surroundings(connection, chunk, table, cursors, list(groups.values()))
     return _with_opened(connection, chunk, list(groups.values())), list(groups.values())
+
+
+def _bare_groups(
+    table: pa.Table, groups: Mapping[tuple[int, str], Group], numbers: Any, cursors: Mapping[str, Cursor]
+) -> dict[tuple[int, str], Group]:
+    """Return the groups of messages that are read by their values alone, which then need not be written as messages."""
+    if not any(cursors[source].format == MESSAGE for source, _, _ in runs_of(table)):
+        return {}
+    import pyarrow.compute as pc
+    from msgspec.structs import replace
+
+    from esctl.index.decode.messages import any_event
+    from esctl.index.envelope.of_messages import of_values
+
+    if any_event(table["headers"]) or not pc.min(pc.fill_null(pc.binary_length(table["raw"]), 0)).as_py():
+        return {}
+    others = {int(numbers[at]) for source, at, _ in runs_of(table) if cursors[source].format != MESSAGE}
+    found = {key: of_values(group.stanza) for key, group in groups.items() if group.number not in others}
+    return {key: replace(groups[key], stanza=stanza) for key, stanza in found.items() if stanza is not None}
 
 
 def _with_messages(

@@ -47,7 +47,7 @@ def messages(connection: duckdb.DuckDBPyConnection, judged: Judged, rows: pa.Tab
         }
     )  # fmt: skip
     table, keyed = _with_opened_keys(connection, table) if "key" in parts else (table, False)
-    evented = _any_event(table["headers"])
+    evented = any_event(table["headers"])
     headed = evented or ("header" in parts and table["headers"].null_count < table.num_rows)
     if not headed:
         table = table.drop_columns(["headers"])
@@ -59,7 +59,7 @@ def messages(connection: duckdb.DuckDBPyConnection, judged: Judged, rows: pa.Tab
     return Judged(one_array(found["j"]).cast(pa.large_string()), one_array(found["why"]), one_array(found["m"]))
 
 
-def _any_event(headers: pa.ChunkedArray) -> bool:
+def any_event(headers: pa.ChunkedArray) -> bool:
     """Return whether some headers are those of a CloudEvent."""
     import pyarrow.compute as pc
 

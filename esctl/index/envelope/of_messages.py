@@ -14,7 +14,7 @@ from esctl.index.envelope.detect import Detection, detect
 from esctl.index.envelope.envelope_sql import mapped_paths, record_path
 from esctl.index.envelope.finding.messages import tombstone_of
 from esctl.index.envelope.finding.search import Choice, Search
-from esctl.index.envelope.paths import parse_path
+from esctl.index.envelope.paths import format_path, parse_path
 from esctl.index.envelope.presets import PRESETS
 from esctl.model import Stanza
 
@@ -81,6 +81,14 @@ def message_parts(stanza: Stanza) -> frozenset[str]:
     paths = (*mapped_paths(stanza), *stanza.data, *stanza.tombstone, *(path for path, _ in stanza.opened))
     found = {str(record_path(path)[0]) for path in paths if record_path(path)}
     return frozenset(found & set(PARTS)) | {PAYLOAD}
+
+
+def of_values(stanza: Stanza) -> Stanza | None:
+    """Return a stanza of messages as one of their values alone; None where it takes something from beside them."""
+    inside = parse_path(stanza.unwrap) if stanza.unwrap else ()
+    if inside[:1] != (PAYLOAD,) or stanza.tombstone or stanza.opened or message_parts(stanza) != {PAYLOAD}:
+        return None
+    return replace(stanza, unwrap=format_path(inside[1:]) if inside[1:] else "")
 
 
 def _unwrapped(stanza: Stanza) -> Stanza:

@@ -149,10 +149,13 @@ class Assigned:
 
     def _consumed(self, messages: Sequence[Message]) -> list[Delivery]:
         ended: dict[Spot, int] = {}
+        read: list[Message] = []
         for message in messages:
-            if (error := message.error()) is not None and (at := self._end_at(error, message)) is not None:
+            if (error := message.error()) is None:
+                read.append(message)
+            elif (at := self._end_at(error, message)) is not None:
                 ended[message.topic(), message.partition()] = at
-        good = self._by_partition([message for message in messages if message.error() is None])
+        good = self._by_partition(read)
         found = [delivery for spot, each in good.items() for delivery in self._delivered(spot, each)]
         found += [delivery for spot, at in ended.items() for delivery in self._moved(spot, at)]
         if self._drop_read():

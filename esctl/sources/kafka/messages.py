@@ -13,6 +13,8 @@ from esctl.sources.pieces import SCHEMA
 if TYPE_CHECKING:
     from confluent_kafka import Message
 
+_NAMES = ("offset", "value", "key", "headers", "timestamp")
+_PARTS: list[list[Any]] = [[] for _ in _NAMES]
 _NO_TIME = 0
 _EARLIEST, _LATEST = -62_135_596_800_000, 253_402_300_800_000
 """Milliseconds of the years that times are written in."""
@@ -23,14 +25,15 @@ def batch_of(messages: Sequence[Message]) -> pa.RecordBatch:
 
     A null value stays null, an empty one empty; headers keep their order, repeats and nulls.
     """
-    stamps = [message.timestamp() for message in messages]
-    times = pa.array([at if kind != _NO_TIME else None for kind, at in stamps], pa.int64())
+    each = type(messages[0]) if messages else None
+    parts = _PARTS if each is None else [[*map(getattr(each, name), messages)] for name in _NAMES]
+    offsets, values, keys, headers, stamps = parts
     columns = [
-        pa.array([message.offset() for message in messages], pa.int64()),
-        pa.array([message.value() for message in messages], pa.large_binary()),
-        pa.array([message.key() for message in messages], pa.binary()),
-        _headers([message.headers() for message in messages]),
-        _instants(times),
+        pa.array(offsets, pa.int64()),
+        pa.array(values, pa.large_binary()),
+        pa.array(keys, pa.binary()),
+        _headers(headers),
+        _instants(pa.array([at if kind != _NO_TIME else None for kind, at in stamps], pa.int64())),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
 

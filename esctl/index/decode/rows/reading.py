@@ -46,10 +46,10 @@ READERS: Mapping[str, Read] = {
     "dynamodb": _of_values(dynamodb.read),
     "aws_dms": dms.read,
     "mongodb": change_streams.read,
-    "supa_audit": triggers.supa_audit,
-    "audit_trigger": triggers.audit_trigger,
-    "pgmemento": triggers.pgmemento,
-    "row_history": versions.read,
+    "supa_audit": _of_values(triggers.supa_audit),
+    "audit_trigger": _of_values(triggers.audit_trigger),
+    "pgmemento": _of_values(triggers.pgmemento),
+    "row_history": _of_values(versions.read),
 }
 """How the records of a change log are read, by its dialect."""
 

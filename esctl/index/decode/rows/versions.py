@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from esctl.index.decode.rows.change import Row, RowChange, plain
-from esctl.index.decode.rows.messages import opened
+from esctl.index.decode.rows.messages import message_of, opened
 
 VERSION = "version"
 """The type of a version."""
@@ -55,7 +55,8 @@ def read(record: Any) -> RowChange | None:
 
 
 def _held(record: Any) -> Any:
-    """Return the row that a record of Airbyte holds; any other is one itself."""
+    """Return the row that a message or a record of Airbyte holds; any other is one itself."""
+    record = message_of(record).value
     if not isinstance(record, dict):
         return record
     if isinstance(told := record.get("record"), dict) and record.get("type") == "RECORD":
