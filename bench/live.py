@@ -101,7 +101,7 @@ def ask(folder: Path, producer: threading.Thread, asked: list[float]) -> None:
 
 def main() -> None:
     """Measure, and print the seconds that rows took."""
-    rate, seconds = (int(given) for given in (*sys.argv[1:], *("5000", "30")[len(sys.argv) - 1 :]))
+    rate, seconds = (int(given) for given in (*sys.argv[1:3], *("5000", "30")[len(sys.argv[1:3]) :]))
     from tests.support.kafka import Broker, Record
     from tests.support.postgres import USER, server
 
@@ -119,7 +119,7 @@ def main() -> None:
             sent, asked = dict[str, float](), list[float]()
             producer = threading.Thread(target=produce, args=(broker, topic, rate, seconds, sent))
             with (
-                running(folder, "ingest", broker.url(topic), "--follow", "--commit-every", "1s"),
+                running(folder, "ingest", broker.url(topic), "--follow", *sys.argv[3:]),
                 running(folder, "view", "refresh", "v", "--follow"),
             ):
                 time.sleep(3)

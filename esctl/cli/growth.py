@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from esctl.api import Store
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.2
 
 
 def grown(store: Store) -> Iterator[None]:

@@ -28,7 +28,7 @@ PATIENCE = 600.0
 class Pace(Struct, frozen=True):
     """When to commit: so many seconds after the first record that waits, or at so many records."""
 
-    seconds: float = 2.0
+    seconds: float = 1.0
     records: int = 100_000
 
 

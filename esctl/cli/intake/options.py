@@ -128,7 +128,7 @@ class Following(Group, frozen=True):
     """Whether sources are followed, and how often what they get is committed."""
 
     follow: Follow = False
-    commit_every: CommitEvery = "2s"
+    commit_every: CommitEvery = "1s"
     commit_records: CommitRecords = 100_000
 
     def pace(self) -> Pace:
