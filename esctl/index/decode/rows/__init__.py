@@ -6,7 +6,7 @@ PGOUTPUT = "pgoutput"
 """The dialect of a database that esctl itself follows."""
 HISTORY = "row_history"
 """The dialect of tables of versions of rows."""
-TRIGGERED = ("supa_audit", "audit_trigger", "pgmemento")
+TRIGGERED = ("supa_audit", "supabase", "audit_trigger", "pgmemento")
 """Dialects of tables in which triggers keep changes of rows."""
 DIALECTS = (
     OUTBOX, PGOUTPUT, "debezium", "debezium_flat", "wal2json", "maxwell", "canal", "dynamodb", "aws_dms", "mongodb",

@@ -47,6 +47,7 @@ READERS: Mapping[str, Read] = {
     "aws_dms": dms.read,
     "mongodb": change_streams.read,
     "supa_audit": _of_values(triggers.supa_audit),
+    "supabase": _of_values(triggers.webhook),
     "audit_trigger": _of_values(triggers.audit_trigger),
     "pgmemento": _of_values(triggers.pgmemento),
     "row_history": _of_values(versions.read),

@@ -58,6 +58,24 @@ def _old(kind: str, name: str | None, old: str | None, record: Row) -> Row | Non
     return _row(record.get("old_record")) if name is None else {_ID: old} if old is not None else None
 
 
+def webhook(record: Any) -> RowChange | None:
+    """Read a change as Supabase sends it to hooks and listeners; None where it is none."""
+    if not isinstance(record, dict) or not {"type", "table", "schema", "old_record"} <= record.keys():
+        return None
+    kind = _KINDS.get(text_of(record["type"]))
+    row, before = _row(record.get("record")), _row(record.get("old_record"))
+    if kind is None or (row is None and before is None):
+        return None
+    return RowChange(
+        kind,
+        text_of(record["schema"]),
+        text_of(record["table"]),
+        (before if kind == DELETE else row) or {},
+        old=before if kind == UPDATE else None,
+        time=record.get("commit_timestamp"),
+    )
+
+
 def audit_trigger(record: Any) -> RowChange | None:
     """Read a record of audit.logged_actions; None where it is none. It has the row before, and what changed in it."""
     if not isinstance(record, dict) or not {"event_id", "action", "action_tstamp_tx", "table_name"} <= record.keys():

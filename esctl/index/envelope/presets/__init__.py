@@ -35,6 +35,7 @@ PRESETS: Mapping[str, Preset] = {
         cdc.AWS_DMS,
         cdc.MONGODB,
         cdc.SUPA_AUDIT,
+        cdc.SUPABASE,
         cdc.AUDIT_TRIGGER,
         cdc.PGMEMENTO,
         telemetry.CLOUDEVENTS,

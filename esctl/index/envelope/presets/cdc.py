@@ -142,6 +142,13 @@ SUPA_AUDIT = _changes(
 )
 """The table audit.record_version."""
 
+SUPABASE = _changes(
+    "supabase",
+    needs=(("type",), ("table",), ("schema",), ("record", "old_record")),
+    source="https://supabase.com/docs/guides/database/webhooks",
+)
+"""What Supabase sends to webhooks and to listeners."""
+
 AUDIT_TRIGGER = _changes(
     "audit_trigger",
     needs=(("event_id",), ("schema_name",), ("table_name",), ("action",), ("action_tstamp_tx",)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,7 +43,7 @@ def read(record: Any) -> RowChange | Beside | None:
     if not isinstance(value, dict):
         return None
     told = {**_told(message.headers), **_told(value)}
-    if not any(name in told for name in _MARKS):
+    if not any(name in told for name in _MARKS) and not _is_keyed_row(message, value):
         return None
     row = {name: item for name, item in value.items() if _name(name) is None}
     row = converted_row(row, struct_converters(schema)) if schema else row
@@ -66,6 +67,19 @@ def read(record: Any) -> RowChange | Beside | None:
         transaction=transaction_of({}, told),
         origin=_origin(message, told),
     )
+
+
+_TOPIC = re.compile(r"[^.]+\.[^.]+\.[^.]+\Z|[^.]+\.[^.]+\.[^.]+\.[^.]+\Z")
+"""Topics as Debezium names them: server, database or schema or both, and table."""
+_OF_EVENTS = {"type", "event", "event_type", "eventType", "specversion"}
+
+
+def _is_keyed_row(message: Message, value: Row) -> bool:
+    """Return whether a message without fields of its event is a row of a table all the same: it has all of its key."""
+    key, _ = unwrapped(message.key)
+    if not isinstance(key, dict) or not key or not _TOPIC.match(message.topic) or _OF_EVENTS & value.keys():
+        return False
+    return all(name in value and value[name] == item for name, item in key.items())
 
 
 def _ended(message: Message) -> RowChange | Beside:
