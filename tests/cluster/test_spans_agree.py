@@ -22,6 +22,7 @@ from esctl.ask.changes.diff import Side, compare
 from esctl.ask.over_time.series import Sampling, series
 from esctl.ask.over_time.when import Moments, when
 from esctl.ask.scope.scope import Scope
+from esctl.ask.states.folding import folding
 from esctl.ask.states.replay import replay
 from esctl.cluster.engines import InProcess
 from esctl.cluster.spans import Span, spans_of
@@ -30,6 +31,7 @@ from esctl.index.files import write as write_index
 from esctl.index.files.manifest import Manifest
 from esctl.model import AsOf
 from tests.support import effort, log_helpers
+from tests.support.cli_harness import ingest_samples
 from tests.support.drawn_values import ODD_ENTITIES, PLAIN_ENTITIES
 from tests.support.engine_harness import as_of, engine
 from tests.support.ground import ground
@@ -213,3 +215,19 @@ def test_what_looks_at_all_events_is_computed_once(store: Store) -> None:
         answer = parts.replay("account-*", projection="rest")
         assert any("on one node" in note for note in answer.answer.notes)
         assert rows_of(answer) == rows_of(store.replay("account-*", projection="rest"))
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("name", ["replay", "audit"])
+def test_the_sample_logs_come_to_the_same_bytes(name: str, samples: Store) -> None:
+    """Rows of tables among them, of which one change may end many, and projections that name the bank's kinds."""
+    scope = folding(samples.scope())
+    cut = ["account-013", "orders/", "public", "sku-105"]
+    assert not differences(partial(QUESTIONS[name], at={"position": 6_000}, form="csv"), scope, cut)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Give the store of the sample logs."""
+    with Store.open(ingest_samples(tmp_path_factory.mktemp("samples")) / ".esctl") as opened:
+        yield opened
