@@ -269,7 +269,7 @@ def test_duplicates_and_conflicts_are_kept_counted_and_listed(tmp_path: Path) ->
     ingest("a.jsonl", cwd=tmp_path)
     done = good("ingest", "b.jsonl", cwd=tmp_path)
     assert counts(done.row) == (3, 3, 1, 1, 0, 5)
-    assert "note: 1 conflicting events: esctl log --conflicts" in done.err
+    assert "note: 1 conflicting event: esctl log --conflicts" in done.err
     (duplicate,) = good("log", "--duplicates", cwd=tmp_path).rows
     (conflict,) = good("log", "--conflicts", cwd=tmp_path).rows
     assert (duplicate["position"], duplicate["duplicate_of"]) == (3, 2)

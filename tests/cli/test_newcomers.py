@@ -59,7 +59,7 @@ def test_options_of_the_store_alone_show_that_store(shop: Path, tmp_path: Path) 
     store = str(shop / ".esctl")
     done = esctl("--store", store, cwd=tmp_path)
     assert done.code == 2
-    assert done.err.startswith(f"store {store}: 20 records, 1 entities")
+    assert done.err.startswith(f"store {store}: 20 records, 1 entity,")
     lines = [line for line in done.err.splitlines()[1:] if " replay " in line]
     words = shlex.split(lines[0].partition("  the state")[0])
     assert good(*words[1:], cwd=tmp_path).rows[0]["entity"] == "cart-1"

@@ -169,11 +169,11 @@ def _report_events(outcome: Outcome, shared: Shared, store: Store) -> None:
     summary = outcome.summary
     before = summary.head - summary.new
     for count, what, option in (
-        (summary.invalid, "invalid records", "--invalid"),
-        (summary.conflicts, "conflicting events", "--conflicts"),
+        (summary.invalid, "invalid record", "--invalid"),
+        (summary.conflicts, "conflicting event", "--conflicts"),
     ):
         if count:
-            diagnostics.note(f"note: {count} {what}: esctl log {option}", shared.quiet)
+            diagnostics.note(f"note: {count} {what}{'s' * (count != 1)}: esctl log {option}", shared.quiet)
     told.report_apart(outcome.apart, shared.quiet)
     if outcome.detections:
         told.report_read_twice(store, shared.quiet, before)

@@ -37,7 +37,8 @@ def overview(store: Path | None, config: Path | None, told: Mapping[str, str] | 
 
 def _of(store: Store, options: str) -> str:
     (state,) = store.status().rows()
-    lines = [f"store {visible(shown(store.path))}: {state['head']} records, {state['entities']} entities"]
+    lines = [f"store {visible(shown(store.path))}: {_counted(state['head'], 'record', 'records')}, "]
+    lines[0] += _counted(state["entities"], "entity", "entities")
     if state["first"]:
         lines[0] += f", {state['first']} to {state['last']}"
     name = next(iter(store.names("entity", "", 1)), "")
@@ -52,6 +53,10 @@ def _of(store: Store, options: str) -> str:
     ]
     width = max(len(words) for words, _ in asked)
     return "\n".join([*lines, *(f"  esctl{options} {words.ljust(width)}  {why}" for words, why in asked)])
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _wrong(store: Store) -> str:

@@ -176,7 +176,8 @@ def _known(known: Recognised, samples: Sequence[object]) -> Detection:
         if paths:
             joined = _shortened(paths, " + " if name in ("id", "sequence") and not stanza.id else " | ")
             rows.append(Choice(name, joined, f"preset {stanza.name}"))
-    for role, paths in stanza.entities:
+    # What a change does to a row is told by roles that mean something to the dialect alone.
+    for role, paths in () if stanza.name in DIALECTS else stanza.entities:
         rows.append(Choice("entity", _shortened(paths, " | "), f"preset {stanza.name}, as {role}"))
     rows.append(Choice("order", stanza.order, f"preset {stanza.name}"))
     return Detection(stanza, tuple(rows))

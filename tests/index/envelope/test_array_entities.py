@@ -153,7 +153,7 @@ def test_an_event_of_too_many_is_invalid_and_says_so(tmp_path: Path) -> None:
     most = MOST_ENTITIES - 1
     kept(tmp_path, [f"s-{n}" for n in range(most)], [f"s-{n}" for n in range(most + 1)])
     done = esctl("ingest", "a.jsonl", cwd=tmp_path)
-    assert "note: 1 invalid records" in done.err
+    assert "note: 1 invalid record" in done.err
     assert len(good("entities", cwd=tmp_path).rows) == most + 1
     (row,) = good("log", "--invalid", cwd=tmp_path).rows
     assert row["invalid"] == f"of {MOST_ENTITIES + 1} entities, more than the {MOST_ENTITIES} that an event may have"

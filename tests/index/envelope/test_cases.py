@@ -110,7 +110,7 @@ def test_a_night_without_a_change_is_not(tmp_path: Path) -> None:
 def test_what_is_no_json_is_kept_and_told(tmp_path: Path) -> None:
     case("51", tmp_path)
     done = good("ingest", "nan.jsonl", cwd=tmp_path)
-    assert "note: 1 invalid records: esctl log --invalid" in done.err
+    assert "note: 1 invalid record: esctl log --invalid" in done.err
     assert '"a":NaN' in good("log", "--invalid", "-q", cwd=tmp_path).row["raw"]
     assert "1 invalid record" in good("replay", cwd=tmp_path).err
     alone = esctl("ingest", "sur.jsonl", "-q", "--store", "s", cwd=tmp_path)
