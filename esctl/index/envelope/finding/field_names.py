@@ -12,7 +12,7 @@ def _names(text: str) -> tuple[str, ...]:
 ID = _names(
     """
     eventid eventuuid eventidentifier eventguid evtid id uuid guid messageid msgid messageuuid uid recordid
-    logid identifier eid
+    logid identifier eid auditid auditeventid
     """
 )
 
