@@ -64,6 +64,16 @@ def test_so_does_every_other_answer_and_format(folder: Path) -> None:
     assert table["state.balance"].to_pylist() == [Decimal("0.00")]
 
 
+def test_sums_and_extremes_of_a_field_keep_its_scale(folder: Path) -> None:
+    def last(expression: str) -> str:
+        return good("series", expression, "--columns", "value", "-q", cwd=folder).text.splitlines()[-1]
+
+    assert last("sum(balance)") == '{"value":0.00}'
+    assert last("max(limit) filter (balance = 0)") == '{"value":4000.000}'
+    assert last("sum(balance) + 0.5") == '{"value":0.5}'
+    assert last("sum(free)") == '{"value":0}'
+
+
 def test_what_is_equal_by_value_is_no_difference(folder: Path) -> None:
     assert good("diff", "@4", "@5", "--columns", "field", "-q", cwd=folder).text.split() == [
         '{"field":"count"}', '{"field":"free"}', '{"field":"limit"}',

@@ -58,6 +58,16 @@ class AggregateExpression(Struct, frozen=True):
         parts = [part for one in self.aggregates.values() for part in (one.argument, one.condition)]
         return frozenset[str]().union(*(words_of(part) for part in parts if part is not None))
 
+    @property
+    def field_kept(self) -> str:
+        """Return the field whose sum, minimum or maximum this is and nothing else; "" where it is another thing."""
+        from sqlglot import exp
+
+        one = next(iter(self.aggregates.values()))
+        is_whole = isinstance(self.tree, exp.Column) and len(self.aggregates) == 1
+        is_kept = is_whole and one.kind in ("sum", "min", "max") and isinstance(one.argument, exp.Column)
+        return one.argument.name if is_kept and isinstance(one.argument, exp.Column) and not one.argument.table else ""
+
     def inputs(self, resolve: Resolve) -> list[Value]:
         """Compile what each aggregate takes of one state: NULL where the state has no part in it."""
         with _placed():

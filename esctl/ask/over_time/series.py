@@ -66,6 +66,8 @@ def series(scope: Scope, wanted: Sampling) -> Answer:
         _samples(part, _group(wanted.by, part, known), values) for part, values in zip(parts, inputs, strict=True)
     )
     value, column = _value(expression, inputs[0], scope.view.manifest.events)
+    if column.kind == "number" and _is_declared(expression, parts):
+        column = Column("value", "number", scaled=True)
     aggregates = list(expression.aggregates.values())
     wide = [i for i, one in enumerate(aggregates) if is_summed_wide(one, inputs[0][i])]
     totals = _totals(samples, aggregates, wide, points or [0], grouped=bool(wanted.by))
@@ -91,6 +93,13 @@ def _functions(aggregates: Sequence[Aggregate]) -> dict[str, str]:
         else:
             found[f"x{i}"] = one.kind
     return found
+
+
+def _is_declared(expression: AggregateExpression, parts: Sequence[States]) -> bool:
+    """Return whether values are sums or extremes of a field whose declared type says how many digits it has."""
+    field = expression.field_kept
+    known = [{each.name: each.scaled for each in part.fields} for part in parts]
+    return bool(field) and all(names.get(field, False) for names in known)
 
 
 def _points(scope: Scope, shared: Sequence[Claim], wanted: Sampling) -> list[int]:
