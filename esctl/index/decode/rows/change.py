@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from esctl.index.decode.rows import ROWS, UNNAMED, UNTIL
+from esctl.index.decode.strict_json import canonical_number
 from esctl.model import MARK
 
 Row = Mapping[str, Any]
@@ -254,10 +255,16 @@ SAFE_DIGITS = 15
 """A number with no more digits than this is read as written."""
 
 
+_PLAIN_PLACES = 60
+"""Beyond so many places a number is written as all numbers of the index are: with an exponent, where it needs one."""
+
+
 def number(value: Decimal) -> Decimal | int | str:
     """Return a number as judged JSON text has it: marked where a DOUBLE would not keep it."""
     if not value.is_finite():
         return str(value)
+    if value and abs(value.adjusted()) > _PLAIN_PLACES:
+        return MARK + canonical_number(str(value).replace("E", "e"))
     text = f"{value:f}"
     if "." in text:
         text = text.rstrip("0").rstrip(".")

@@ -13,6 +13,8 @@ from esctl.index.decode.rows import DIALECTS
 from esctl.index.decode.rows.change import Naming
 from esctl.index.decode.rows.learning import learn
 from esctl.index.decode.rows.reading import READERS, changed
+from esctl.index.decode.strict_json import canonical_number
+from esctl.model import MARK
 
 DECIMAL = "org.apache.kafka.connect.data.Decimal"
 SOURCE = {"connector": "postgresql", "schema": "public", "table": "t", "lsn": 10, "sequence": '["9","10"]', "ts_us": 5}
@@ -81,6 +83,15 @@ def test_numbers_in_texts_of_json_keep_every_digit() -> None:
     told = {"after": after, "source": {"connector": "mongodb", "db": "d", "collection": "c"}, "op": "r", "ts_ms": 1}
     assert row(told)["row"]["n"] == "\ue000" + "12345678901234567890"
     assert row(told)["row"]["d"] == "\ue000" + "0.1234567890123456789"
+
+
+@pytest.mark.parametrize("written", ["4.9E-324", "1.7976931348623157E308", "1e999999999", "-1e-999999999", "1e61"])
+def test_a_number_in_a_text_is_written_as_one_outside(written: str) -> None:
+    """However great its exponent: written in full, it would fill the memory."""
+    told = {"before": None, "op": "c", "source": SOURCE, "ts_ms": 7}
+    text = json.dumps({**told, "after": {"id": 1, "n": 0}}).replace('"n": 0', f'"n": {written}')
+    found = row({"topic": "t", "key": None, "value": text, "headers": []})
+    assert str(found["row"]["n"]).removeprefix(MARK) == canonical_number(written.replace("E", "e"))
 
 
 def test_cells_that_were_not_written_keep_their_values() -> None:
