@@ -131,6 +131,15 @@ def test_a_version_that_none_follows_ends_its_row(how: str, tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    "end", ["9999-12-31T23:59:59.999Z", "31/12/9999", "infinity", "NULL", "", 253402300799, 253402300799000]
+)
+def test_an_end_that_stands_for_none_ends_nothing(end: Any, tmp_path: Path) -> None:
+    version = {"id": 1, "n": "a", "_valid_from": DAYS[0], "_valid_to": end}
+    ingested(tmp_path, version, {**version, "id": 2, "_valid_to": DAYS[1]})
+    assert rows(tmp_path) == like(version)
+
+
 def test_ends_that_are_inclusive_are_no_gaps(tmp_path: Path) -> None:
     versions = [
         {"id": 1, "n": "a", "_valid_from": "2024-03-01", "_valid_to": "2024-03-04"},

@@ -26,8 +26,16 @@ _PLAIN = {"valid_from", "effective_from", "ValidFrom"}
 _OF_EVENTS = {"event", "event_type", "eventType", "time", "timestamp", "occurred_at"}
 NAMES = ("id", "_id", "ID", "Id", "uuid", "key", "code", "_airbyte_unique_key")
 _RANGE = re.compile(r'\s*[\[(]\s*"?([^",]*)"?\s*,\s*"?([^",]*)"?\s*[\])]\s*\Z')
-_NO_END = re.compile(r"\+?(?:99|2999|3000|2099-12-31|2106-02-07|2038-01-19[ T]03:14:07|2262-04-11)|infinity|\Z", re.I)
+_NO_END = re.compile(
+    r"\+?(?:99\d\d-|2999-|3000-|2099-12-31|2106-02-07|2038-01-19[ T]03:14:07|2262-04-11)|infinity"
+    r"|\d\d?[/.]\d\d?[/.](?:9999|2999)|(?:null|none|nat)?\s*\Z",
+    re.IGNORECASE,
+)
 """How ends begin that stand for none."""
+_FAR = 4_070_908_800
+"""Seconds since 1970 of 2099: an end that is told as a number beyond stands for none."""
+_LAST_DAY = range(253_402_214_400, 253_402_300_801)
+"""Seconds of the last day of the year 9999."""
 _ENDED = ("dbt_is_deleted", "_fivetran_deleted", "_airbyte_deleted", "is_deleted", "_ab_cdc_deleted_at")
 """Columns that say of a version that it is that of no row."""
 
@@ -41,8 +49,6 @@ def read(record: Any) -> RowChange | None:
     if period is None:
         return None
     begin, end = period
-    ended = plain(end)
-    is_open = ended is None or (isinstance(ended, str) and _NO_END.match(ended) is not None)
     return RowChange(
         "delete" if any(_is_true(record.get(name)) for name in _ENDED) else VERSION,
         "",
@@ -50,7 +56,7 @@ def read(record: Any) -> RowChange | None:
         record,
         key=names,
         time=begin,
-        until=None if is_open else end,
+        until=None if _is_open(end) else end,
     )
 
 
@@ -62,6 +68,16 @@ def _held(record: Any) -> Any:
     if isinstance(told := record.get("record"), dict) and record.get("type") == "RECORD":
         return told.get("data")
     return opened(record.get("_airbyte_data", record))
+
+
+def _is_open(end: Any) -> bool:
+    """Return whether what is told as the end of a version says that it has none."""
+    told = plain(end)
+    if isinstance(told, str) and re.fullmatch(r"\d{9,18}", told):
+        told = int(told)
+    if isinstance(told, int | float) and not isinstance(told, bool):
+        return told in _LAST_DAY or told / (1 if told < 10**11 else 1000 if told < 10**15 else 10**6) > _FAR
+    return told is None or (isinstance(told, str) and _NO_END.match(told) is not None)
 
 
 def _is_true(value: Any) -> bool:
@@ -115,8 +131,7 @@ def learned_key(records: Sequence[Any]) -> tuple[str, ...]:
 
 
 def _last(end: Any) -> str:
-    told = plain(end)
-    return "~" if told is None or _NO_END.match(str(told)) else str(told)  # behind all digits
+    return "~" if _is_open(end) else str(plain(end))  # behind all digits
 
 
 def _follow(versions: list[tuple[str, str]]) -> bool:
