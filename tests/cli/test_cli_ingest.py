@@ -402,12 +402,12 @@ def test_a_path_to_records_that_would_do_nothing_is_an_error(
 
 
 def test_a_hint_works_when_it_is_pasted_into_a_shell(tmp_path: Path) -> None:
-    events = [{"level": f"l{n % 2}", "box.nr": f"b{n % 7}'s $x", "note": "n"} for n in range(30)]
+    events = [{"level": f"l{n % 2}", "box.slot": f"b{n % 7}'s $x", "note": "n"} for n in range(30)]
     write_lines(tmp_path / "a.jsonl", events)
     done = esctl("ingest", "a.jsonl", cwd=tmp_path)
     assert done.code == 2
     words = shlex.split(done.err.partition("say which it is: ")[2])
-    assert words == ["esctl", "reindex", "--map", 'entity="box.nr"']
+    assert words == ["esctl", "reindex", "--map", 'entity="box.slot"']
     good(*words[1:], cwd=tmp_path)
     _, hint = refused("replay", "b3's $y", code=4, cwd=tmp_path)
     found = shlex.split(hint.removeprefix("did you mean ").removesuffix("?"))

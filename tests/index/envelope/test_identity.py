@@ -116,3 +116,17 @@ def test_the_candidate_to_paste_is_no_code_and_no_doer() -> None:
     found = detect(records)
     assert (found.stanza.entity, found.stanza.actor) == ((), ("operatorBadge",))
     assert found.candidates[0].path == "machineSerial"
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_few_records_name_no_gateway_teller_or_host_for_the_thing(count: int) -> None:
+    logs = [
+        [{"gatewayId": "gw0", "deviceEui": f"eui-{n}"} for n in range(3)],
+        [{"TELLER_ID": "TL0", "ACCT_NO": f"0010{n}"} for n in range(3)],
+        [{"host": "h", "user": f"u{n}", "action": "login"} for n in range(3)],
+        [{"customer_id": f"c{n % 2}", "order_id": f"o{n}"} for n in range(3)],
+        [{"seqNr": n // 2, "aggrId": f"cart-{n}"} for n in range(3)],
+    ]
+    for log in logs:
+        records = [{**row, "at": f"2024-03-05T10:00:0{n}Z"} for n, row in enumerate(log[:count])]
+        assert not {*detect(records).stanza.entity} & {"gatewayId", "TELLER_ID", "host", "customer_id", "seqNr"}

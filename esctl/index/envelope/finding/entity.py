@@ -88,12 +88,20 @@ def _thing(search: Search) -> SampledField | None:
     if not pool:
         return _one_for_all(search, names, around)
     chosen, *rivals = finest(pool)
-    if rivals:
+    if rivals := rivals or _finer_of_few(search, names, chosen):
         search.doubt("entity", "events may be about any of these", (chosen, *rivals))
         return None
     after = next((each.text for each in pool if each is not chosen), "")
     search.why = f"named {chosen.path[-1]!r}, {describe(chosen)}" + (f"; the next would be {after}" if after else "")
     return chosen
+
+
+def _finer_of_few(search: Search, names: Sequence[str], chosen: SampledField) -> list[SampledField]:
+    """Return the things that are others in each of few records, where more records would show that they come again."""
+    if len(search.records) >= _SHOWN or not _comes_again(chosen):
+        return []
+    settled = search.all_named(names, _settles, field_names.META)
+    return [each for each in settled if each is not chosen and each.distinct > chosen.distinct]
 
 
 def _pool(search: Search, names: Sequence[str], around: Sequence[str]) -> list[SampledField]:
@@ -110,14 +118,21 @@ def _one_for_all(search: Search, names: Sequence[str], around: Sequence[str]) ->
     rivals = (each for each in search.fields if _may_name(search, each, field_names.TECHNICAL))
     if chosen is None or any(True for _ in rivals) or _varied(_other_ids(search)):
         return None
-    if _varied(search.all_named(_ids(field_names.PEOPLE), _comes_again, around)):
-        return None  # what is one for all is where these were
+    if _is_where_people_are(search, chosen, around):
+        return None
     inside = [each for each in others if plain_name(each.steps[0]) in field_names.DATA]
     if len(chosen.steps) == 1 and inside:
         search.doubt("entity", "events may be about any of these", (chosen, *inside))
         return None
     search.why = f"named {chosen.path[-1]!r}, {describe(chosen)}"
     return chosen
+
+
+def _is_where_people_are(search: Search, chosen: SampledField, around: Sequence[str]) -> bool:
+    """Return whether what is one for all records is where people did something; of few records, if it is a place."""
+    if len(search.records) < _SHOWN and chosen.whole_name in _ids(field_names.PLACES):
+        return bool(search.all_named(_ids(field_names.PEOPLE), _settles, around))
+    return bool(_varied(search.all_named(_ids(field_names.PEOPLE), _comes_again, around)))
 
 
 def _names_others(search: Search) -> bool:
@@ -132,18 +147,25 @@ def _may_name(search: Search, each: SampledField, no_things: frozenset[str] = fi
 
     In an object, that is one that is called an id, of no doer.
     """
+    return each.distinct > 1 and _comes_again(each) and _are_names(each) and _is_named_as_one(search, each, no_things)
+
+
+def _is_named_as_one(search: Search, each: SampledField, no_things: frozenset[str]) -> bool:
     depth = len(each.steps) - (plain_name(each.steps[0]) in search.opened)
     return (
         (depth <= 1 or (depth == 2 and each.holder not in _DOERS and ends_in_id(each)))
         and search.free(each)
-        and each.distinct > 1
-        and _comes_again(each)
-        and _are_names(each)
         and (not all_integers(each) or ends_in_id(each))
         and not is_time(each)
         and not no_things & set(words(each.steps[-1]))
         and each.name not in (_TAKEN - {"name"} if depth <= 1 else _IDS_OF_EVENTS)
     )
+
+
+def _is_rival(search: Search, each: SampledField, chosen: SampledField) -> bool:
+    if len(search.records) >= _SHOWN:
+        return each.distinct > chosen.distinct and _may_name(search, each, field_names.TECHNICAL)
+    return _is_named_as_one(search, each, field_names.TECHNICAL) and _are_names(each) and _accept(each)
 
 
 def _varied(found: Iterable[SampledField]) -> list[SampledField]:
@@ -271,13 +293,12 @@ def _only_id(search: Search) -> SampledField | None:
     others = _varied(others) or (others if len(search.records) < _SHOWN else [])
     if len(others) != 1:
         return None
-    finer = [
-        each
-        for each in search.fields
-        if each.distinct > others[0].distinct and _may_name(search, each, field_names.TECHNICAL)
-    ]
-    if finer:  # whatever these are called, events may as well be about one of them
-        search.doubt("entity", "events may be about any of these", (*finest(finer), others[0]))
+    if others[0].distinct == 1 and _is_where_people_are(search, others[0], ()):
+        return None
+    # Whatever others are called, events may as well be about one of them; of few records, none need come again.
+    rivals = [each for each in search.fields if each is not others[0] and _is_rival(search, each, others[0])]
+    if rivals:
+        search.doubt("entity", "events may be about any of these", (*finest(rivals), others[0]))
         return None
     search.why = f"the only id whose values repeat, {describe(others[0])}"
     return others[0]

@@ -94,7 +94,7 @@ NO_THINGS = frozenset(
         category status type reason level priority version region zone channel application app batch build
         schema format error code lang language locale currency ip source severity facility client device
         browser os platform environment env cluster shard partition thread process request session trace span
-        transaction correlation
+        transaction correlation seq sequence revision offset
         """
     )
 )
