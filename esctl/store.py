@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from esctl.config import STORE, Config, check_snapshots, find_config, find_store, led_to, read_config
 from esctl.configured import check_overrides, mapping_of, projections_of
 from esctl.errors import InputError, UsageError
+from esctl.given import several
 from esctl.model import AsOf, Basis, MappingConfig
 from esctl.owners import own_rights, require_own_store
 from esctl.storage.connecting import located
@@ -101,6 +102,7 @@ class OpenStore:
         overrides: Sequence[str] | None = None,
         memory_limit: str | None = None,
         tz: str = "UTC",
+        threads: int | None = None,
         sources: Sequence[Path | None] = (),
     ) -> Self:
         """Open a store for writing, and make it if there is none: at `path`, else `.esctl` found upward, else here.
@@ -123,7 +125,7 @@ class OpenStore:
         if not exists(found / "format.json") or erasable:
             rights = own_rights(0o777 & ~withheld(seen(sources), os.getegid()))
             create_store(led_to(found), erasable, rights=rights)
-        store = cls(found, settings, memory_limit, tz)
+        store = cls(found, settings, memory_limit, tz, threads)
         if overrides is not None:
             store.set_overrides(overrides)
         return store
@@ -343,8 +345,3 @@ class OpenStore:
         from esctl.ask.scope.filters import Filters
 
         return Filters(several(actor), several(type), several(field), *self.span(from_, to))
-
-
-def several(names: str | Sequence[str]) -> tuple[str, ...]:
-    """Return names that may be given as one, or left out, as a tuple."""
-    return tuple(names) if not isinstance(names, str) else (names,) if names else ()

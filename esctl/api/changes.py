@@ -11,7 +11,8 @@ from esctl.api.asking import ask
 from esctl.api.relation import Relation
 from esctl.ask.states.folding import folding
 from esctl.errors import UsageError
-from esctl.store import OpenStore, several
+from esctl.given import several
+from esctl.store import OpenStore
 
 
 class Changes(OpenStore):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 from esctl.api.relation import Relation
-from esctl.store import OpenStore, several
+from esctl.given import several
+from esctl.store import OpenStore
 
 
 class OccurrencesRelation(Relation, frozen=True):

@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from esctl.api.relation import Relation
 from esctl.errors import InputError, NotFoundError
+from esctl.given import several
 from esctl.model import MappingConfig
-from esctl.store import OpenStore, several
+from esctl.store import OpenStore
 
 if TYPE_CHECKING:
     from esctl.bundle.make import Bundle

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from esctl.api.emission import Emission
 from esctl.errors import UsageError
-from esctl.store import several
+from esctl.given import several
 
 if TYPE_CHECKING:
     from esctl.emission.topics import Emitted

@@ -12,7 +12,8 @@ from esctl.api.asking import ask
 from esctl.api.relation import Relation
 from esctl.ask.states.folding import folding
 from esctl.errors import UsageError
-from esctl.store import OpenStore, several
+from esctl.given import several
+from esctl.store import OpenStore
 
 if TYPE_CHECKING:
     from esctl.ask.compare.live_table import LiveTable

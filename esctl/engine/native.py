@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Struct
 
 import esctl
+from esctl.engine.processors import processors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +31,6 @@ INTERFACE = 4
 SWITCH = "ESCTL_NATIVE"
 _WINDOW = 8192  # records handed over at once: enough to make calls cheap, few enough to stay in the cache
 
-_THREADS = 2
 _PIECE = 1 << 20  # bytes of a window
 
 
@@ -133,12 +133,13 @@ def judge(texts: pa.Array) -> tuple[pa.Array, pa.Array, dict[int, str]]:
 
 
 def each(work: Callable[[A], B], parts: Sequence[A]) -> list[B]:
-    """Do some work of the core on each of some parts, on two processors: it gives up Python's lock."""
-    if len(parts) < 2:
+    """Do some work of the core on each of some parts, on all processors: it gives up Python's lock."""
+    threads = min(processors(), len(parts))
+    if threads < 2:
         return list(map(work, parts))
     from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(_THREADS, "native") as pool:
+    with ThreadPoolExecutor(threads, "native") as pool:
         return list(pool.map(work, parts))
 
 

@@ -17,7 +17,8 @@ from esctl.index.files.manifest import (
     with_sources,
     write_manifest,
 )
-from esctl.index.files.write import ROW_GROUP, Written, retire, sweep, write_file
+from esctl.index.files.readers import admit
+from esctl.index.files.write import ROW_GROUP, Written, retire, sweep, sweep_unread, write_file, writing
 from esctl.index.merging import merge_small
 from esctl.index.understand import Understanding
 from esctl.log.store_state import StoreState
@@ -49,7 +50,11 @@ def extend(how: Understanding, snapshot: StoreState, fresh: Sequence[pa.Table] =
     sweep(how.folder, manifest)
     with explained():
         manifest = _built(how, snapshot, manifest, fresh_chunks(fresh, manifest.head + 1, snapshot))
-    return merge_small(how.connection, how.folder, manifest)
+    manifest = merge_small(how.connection, how.folder, manifest)
+    sweep_unread(how.folder, manifest)
+    with writing(how.folder):
+        admit(how.folder)
+    return manifest
 
 
 def _built(how: Understanding, snapshot: StoreState, manifest: Manifest, at_hand: Iterable[pa.Table]) -> Manifest:

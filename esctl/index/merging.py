@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from esctl.index.files.manifest import IndexFile, Manifest, write_manifest
 from esctl.index.files.merge import due, merge, together
-from esctl.index.files.write import retire
+from esctl.index.files.write import retire, sweep_unread
 
 if TYPE_CHECKING:
     import duckdb
@@ -42,4 +42,5 @@ def _switched(folder: Path, before: Manifest, files: list[IndexFile]) -> Manifes
     if after.files != before.files:
         retire(folder, before.names - after.names)
         write_manifest(folder, after)
+        sweep_unread(folder, after)
     return after

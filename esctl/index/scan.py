@@ -15,6 +15,7 @@ from esctl.index.envelope.envelope_sql import ALIASES_TYPE, sortable_text
 from esctl.index.files.layouts import Layout, layouts
 from esctl.index.files.manifest import IndexFile, Manifest, PayloadPath
 from esctl.index.files.payload_columns import PayloadColumn, json_of, json_type_of, null_mark, text_of
+from esctl.index.files.readers import Reading
 from esctl.index.pruning import ALWAYS, Predicate, Reach, Test, predicate
 from esctl.index.reads import Form as Form
 from esctl.index.reads import Read as Read
@@ -62,6 +63,7 @@ class IndexView(Struct, frozen=True):
     checked: Checked = field(default_factory=Checked)
     edits: Edits | None = None
     within: Predicate = ALWAYS  # the rows that there are, for a question that is asked of a part of the entities
+    reading: Reading | None = None  # for as long as the view is used
 
     @property
     def fields(self) -> tuple[str, ...]:

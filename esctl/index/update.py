@@ -19,6 +19,7 @@ from esctl.index.building import build_over, extend, rebuild_as, understand_as
 from esctl.index.current import current_view, view_of
 from esctl.index.files.freshness import in_zones, is_current, usable
 from esctl.index.files.manifest import MANIFEST, IndexFile, Manifest, read_manifest, write_manifest
+from esctl.index.files.readers import Reading, reading
 from esctl.index.files.write import locked
 from esctl.index.merging import merge_all
 from esctl.index.scan import IndexView
@@ -64,6 +65,7 @@ class Updater(Struct, frozen=True, dict=True):
         """
         if found := current_view(self.folder, snapshot):
             return found
+        reader = reading(self.folder)
         manifest = usable(read_manifest(self.folder), snapshot)
         if is_current(manifest, snapshot):
             return self.at(snapshot)
@@ -73,9 +75,12 @@ class Updater(Struct, frozen=True, dict=True):
         except OSError:
             writable = False
         if not writable:
-            return self._beside(snapshot, manifest)
+            return self._beside(snapshot, manifest, reader)
+        del reader  # or it would keep what it replaces
         with locked(self.folder):
-            return view_of(self.folder, self._unraced(lambda: extend(self._how, snapshot, fresh)), snapshot)
+            return view_of(
+                self.folder, self._unraced(lambda: extend(self._how, snapshot, fresh)), snapshot, reading(self.folder)
+            )
 
     def at(self, snapshot: StoreState) -> IndexView:
         """Return the index as if the log ended with the snapshot: nothing that came later shows in it.
@@ -83,18 +88,20 @@ class Updater(Struct, frozen=True, dict=True):
         What the store's own index holds beyond is left out in a temporary folder; a file that reaches across the end
         is built again.
         """
-        found = read_manifest(self.folder)
+        reader, found = reading(self.folder), read_manifest(self.folder)
         manifest = usable(found, snapshot)
         if manifest.head <= snapshot.head:
             # That of the whole log stays, though its sources are read in other zones since.
             is_newer = found is not None and found.head > snapshot.head and not in_zones(found, snapshot)
-            return self._beside(snapshot, manifest) if is_newer else self.run(snapshot)
-        return self._beside(snapshot, as_of(manifest, snapshot))
+            return self._beside(snapshot, manifest, reader) if is_newer else self.run(snapshot)
+        return self._beside(snapshot, as_of(manifest, snapshot), reader)
 
     def beside(self, snapshot: StoreState) -> IndexView:
         """Return the index as if the log ended with the snapshot; what it lacks is in a temporary folder."""
+        reader = reading(self.folder)
         manifest = usable(read_manifest(self.folder), snapshot)
-        return self._beside(snapshot, manifest if manifest.head <= snapshot.head else as_of(manifest, snapshot))
+        kept = manifest if manifest.head <= snapshot.head else as_of(manifest, snapshot)
+        return self._beside(snapshot, kept, reader)
 
     def rebuild(self, snapshot: StoreState) -> IndexView:
         """Build the index anew from the evidence. The files of the old one linger for those who read them.
@@ -105,7 +112,9 @@ class Updater(Struct, frozen=True, dict=True):
             self._make_folder()
             with locked(self.folder):
                 remove(self.folder / MANIFEST)
-                return view_of(self.folder, self._unraced(lambda: extend(self._how, snapshot)), snapshot)
+                return view_of(
+                    self.folder, self._unraced(lambda: extend(self._how, snapshot)), snapshot, reading(self.folder)
+                )
         except PermissionError as error:
             raise InputError(
                 f"{self.folder}: cannot write the index: {error.strerror}", "the store must be writable to be reindexed"
@@ -162,11 +171,11 @@ class Updater(Struct, frozen=True, dict=True):
         make_folder(self.folder.parent)
         make_folder(self.folder)
 
-    def _beside(self, snapshot: StoreState, manifest: Manifest) -> IndexView:
+    def _beside(self, snapshot: StoreState, manifest: Manifest, reader: Reading | None) -> IndexView:
         folder = Path(tempfile.mkdtemp(prefix="esctl-index-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         for name in manifest.names:
             (folder / name).symlink_to(self.folder.resolve() / name)
         if manifest.files:
             write_manifest(folder, manifest)
-        return IndexView(folder, extend(replace(self, folder=folder)._how, snapshot))
+        return IndexView(folder, extend(replace(self, folder=folder)._how, snapshot), reading=reader)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from esctl.engine.duckdb import explained
 from esctl.errors import InputError
 from esctl.index.files.manifest import read_manifest
+from esctl.index.files.readers import reading
 from esctl.index.scan import IndexView
 from esctl.ledger.check.commits import Chain
 from esctl.ledger.check.files import check_segments
@@ -130,10 +131,10 @@ def _indexed(chain: Chain, entry: SegmentEntry, connection: duckdb.DuckDBPyConne
         FROM (%s) WHERE position BETWEEN {entry.first} AND {entry.last}"""
     for folder in subfolders(chain.path / "index"):
         try:
-            manifest = read_manifest(folder)
+            reader, manifest = reading(folder), read_manifest(folder)
             if manifest is None or manifest.head < entry.last:
                 continue
-            view = IndexView(folder, manifest)
+            view = IndexView(folder, manifest, reading=reader)
             with explained():
                 row = connection.execute(sql % view.relation(["source", "time", "position"])).fetchone()
         except InputError:

@@ -78,7 +78,7 @@ def make(folder: Path, *, commits: int = COMMITS, first: int = FIRST, erasable: 
 
 def files(path: Path, rng: random.Random, most: int) -> list[Path]:
     """All files of a store whose content matters, of each folder at most so many, the last commit among them."""
-    found = sorted(p for p in path.rglob("*") if p.is_file() and p.name not in ("lock", "lock.pid"))
+    found = sorted(p for p in path.rglob("*") if p.is_file() and p.name not in ("lock", "lock.pid", "readers"))
     folders: dict[Path, list[Path]] = {}
     for file in found:
         folders.setdefault(file.parent, []).append(file)

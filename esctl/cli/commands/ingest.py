@@ -37,6 +37,7 @@ Checkpoint = Annotated[
 ]
 Key = Annotated[str, typer.Option("--key", metavar="NAME", help="The key for --checkpoint.")]
 Erasable = Annotated[bool, typer.Option("--erasable", help="Make a new store in which records can be erased later.")]
+Jobs = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Use N processors; by default all.")]
 Ask = Annotated[
     bool | None,
     typer.Option("--ask/--no-ask", help="Ask how new sources are read; else only at a terminal, of what is unsure."),
@@ -57,12 +58,12 @@ def run(
     ask: Ask = None,
     checkpoint: Checkpoint = False,
     key: Key = "",
+    jobs: Jobs = None,
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
-    from esctl.api import Store
     from esctl.cli.intake.asking import check_asked, settled
     from esctl.cli.intake.following import check_followable, followed
-    from esctl.cli.opening import tell_passed_over, zone
+    from esctl.cli.opening import tell_passed_over
     from esctl.maintain.save_states import keep
 
     check_asked(ask, sources, following.follow)
@@ -71,10 +72,7 @@ def run(
     options = _options(shared, strict, skip_duplicates, reading)
     found = find_sources(sources, live.given(), following.follow, options.source.limits, shared)
     check_followable(options, following.follow, found)
-    store = Store.create(
-        shared.store, shared.config, erasable=erasable, overrides=meaning.overrides(shared),
-        memory_limit=shared.memory_limit, tz=zone(shared), sources=found.paths,
-    )  # fmt: skip
+    store = _made(shared, found, meaning, erasable=erasable, jobs=jobs)
     tell_passed_over(shared, store)
     _tell_store(store, shared)
     _keep_private(store, found, shared)
@@ -95,6 +93,19 @@ def _begin(shared: Shared, key: str, checkpoint: bool) -> SigningKey | None:
     failures.say_when_interrupted("what is committed is kept; the same command goes on from there")
     find_zone(zone(shared))  # it is kept with the sources
     return read_key(key) if checkpoint or key else None
+
+
+def _made(shared: Shared, found: Named, meaning: Meaning, *, erasable: bool, jobs: int | None) -> Store:
+    """Return the store, made where there was none."""
+    from esctl.api import Store
+    from esctl.cli.opening import zone
+    from esctl.engine import processors
+
+    processors.use(jobs)
+    return Store.create(
+        shared.store, shared.config, erasable=erasable, overrides=meaning.overrides(shared),
+        memory_limit=shared.memory_limit, tz=zone(shared), threads=jobs, sources=found.paths,
+    )  # fmt: skip
 
 
 def _options(shared: Shared, strict: bool, skip_duplicates: bool, reading: Reading) -> IngestOptions:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.index.files.manifest import MANIFEST, Manifest, RowGroup, read_manifest
+from esctl.index.files.readers import READERS, unread
 from esctl.log.ranges import ByteRange, parquet_ranges
 from esctl.storage.local import TEMPORARY, Filesystem, checked_lock, describe_failure, entries, remove, rights, staged
 from esctl.storage.places import ages
@@ -26,7 +27,7 @@ LONGEST_BOUND = 256
 LOCK = "lock"
 LOCK_SECONDS = 600
 LINGER_SECONDS = 600
-"""How long a merged file stays for readers that opened the manifest before."""
+"""How long a merged file stays for readers that opened the manifest before, where there may be any."""
 
 DICTIONARY = ["kind", "entity", "type", "actor", "role", "source", "ordering", "scope", "nulls", "invalid"]
 DELTA = {"position": "DELTA_BINARY_PACKED", "offset": "DELTA_BINARY_PACKED"}
@@ -135,7 +136,7 @@ def _clear(folder: Path, is_fresh: Callable[[Manifest], bool], files: Filesystem
         except InputError:
             manifest = None
         fresh = manifest is not None and is_fresh(manifest)
-        kept = {LOCK, *([MANIFEST, *manifest.names] if fresh and manifest else [])}
+        kept = {LOCK, READERS, *([MANIFEST, *manifest.names] if fresh and manifest else [])}
         for name in sorted(set(entries(folder)) - kept, key=lambda name: name != MANIFEST):
             files.unlink(folder / name)
         files.sync_folder(folder)
@@ -145,6 +146,15 @@ def retire(folder: Path, names: Iterable[str]) -> None:
     """Mark files for removal: the manifest no longer names them, and they linger for those who read them."""
     for name in names:
         set_aside(folder / name)
+
+
+def sweep_unread(folder: Path, manifest: Manifest) -> None:
+    """Remove index files that the manifest does not name, at once where no reader has announced itself."""
+    with unread(folder) as nobody:
+        for name in entries(folder) if nobody else ():
+            if name.endswith((".parquet", ".ids")) and not name.startswith(TEMPORARY) and name not in manifest.names:
+                with suppress(FileNotFoundError):
+                    remove(folder / name)
 
 
 def sweep(folder: Path, manifest: Manifest, linger: float = LINGER_SECONDS) -> None:

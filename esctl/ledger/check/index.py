@@ -20,6 +20,7 @@ from esctl.index.envelope.mapping import mapping_hash
 from esctl.index.files.freshness import in_zones
 from esctl.index.files.manifest import IndexFile, Manifest, read_manifest
 from esctl.index.files.payload_columns import PayloadColumn
+from esctl.index.files.readers import reading
 from esctl.index.scan import ENVELOPE, IndexView, Read, envelope_items, sequence_key_as
 from esctl.index.update import Updater
 from esctl.ledger.check.findings import Kind
@@ -67,6 +68,7 @@ def compare_index(snapshot: StoreState, mapping: MappingConfig) -> tuple[Sequenc
     Raises InputError for segments or index files that cannot be read.
     """
     folder = snapshot.path / "index" / mapping_hash(mapping)
+    reader = reading(folder)  # kept until all is compared
     there = read_manifest(folder)
     if there is None:
         return (), "there is no index of the mapping in force", 0
@@ -88,6 +90,7 @@ def compare_index(snapshot: StoreState, mapping: MappingConfig) -> tuple[Sequenc
     except EsctlError as error:
         raise InputError(error.message, error.hint) from error
     finally:
+        del reader
         shutil.rmtree(temporary, ignore_errors=True)
 
 

@@ -1,0 +1,22 @@
+"""How many processors this process uses."""
+
+from __future__ import annotations
+
+import os
+
+_told: list[int] = []
+
+
+def use(count: int | None) -> None:
+    """Use so many processors from now on; None: all that it may run on."""
+    import pyarrow as pa
+
+    _told[:] = [] if count is None else [count]
+    pa.set_cpu_count(processors())
+
+
+def processors() -> int:
+    """Return how many there are to be used."""
+    if _told:
+        return _told[0]
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,88 @@
+"""Index files that were merged: they go at once where nobody reads them, and stay for those who do."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from esctl import Store
+from esctl.index import merging
+from esctl.index.files import merge, readers
+from esctl.index.files.manifest import read_manifest
+from tests.support.cli_harness import plain_event, write_lines
+
+
+@pytest.fixture
+def merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a folder with a store, of which each third commit merges index files."""
+    monkeypatch.setattr(merging, "MOST_SMALL", 3)
+    monkeypatch.setattr(merge, "SMALLEST", 1)
+    commits(tmp_path, 0, 2)
+    return tmp_path
+
+
+def commits(folder: Path, first: int, count: int) -> None:
+    for number in range(first, first + count):
+        events = [plain_event(10 * number + at, f"thing-{at % 3}") for at in range(10)]
+        with Store.create(folder / ".esctl") as store:
+            store.ingest(write_lines(folder / f"log-{number}.jsonl", events))
+
+
+def left(folder: Path) -> set[str]:
+    """Name the index files that no manifest names."""
+    (index,) = (folder / ".esctl" / "index").iterdir()
+    manifest = read_manifest(index)
+    assert manifest is not None
+    return {path.name for path in index.iterdir() if path.suffix in (".parquet", ".ids")} - manifest.names
+
+
+def test_files_that_nobody_reads_go_at_once(merged: Path) -> None:
+    commits(merged, 2, 4)
+    assert not left(merged)
+
+
+def test_files_stay_for_their_reader(merged: Path) -> None:
+    reader = Store.open(merged / ".esctl")
+    before = len(reader.events())
+    commits(merged, 2, 2)
+    kept = left(merged)
+    assert kept
+    assert len(reader.events()) == before == 20
+    reader.close()
+    del reader
+    commits(merged, 4, 1)
+    assert not left(merged) & kept
+    assert len(Store.open(merged / ".esctl").events()) == 50
+
+
+def test_a_basis_is_read_whole_while_files_are_merged(merged: Path) -> None:
+    basis = Store.open(merged / ".esctl").replay().basis
+    assert basis is not None
+    commits(merged, 2, 1)
+    bound = Store.open(merged / ".esctl").on_basis(basis)
+    states = bound.replay()
+    commits(merged, 3, 3)
+    assert len(states.rows()) == 3
+
+
+def test_readers_wait_no_longer_than_a_moment(merged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "_TRIES", 2)
+    (index,) = (merged / ".esctl" / "index").iterdir()
+    held = os.open(index / readers.READERS, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        assert readers.reading(index) is None
+        assert len(Store.open(merged / ".esctl").events()) == 20
+    finally:
+        os.close(held)
+    assert readers.reading(index) is not None
+
+
+def test_files_stay_where_readers_cannot_announce_themselves(merged: Path) -> None:
+    (index,) = (merged / ".esctl" / "index").iterdir()
+    (index / readers.READERS).unlink()
+    commits(merged, 2, 1)
+    assert left(merged)
