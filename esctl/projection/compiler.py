@@ -6,7 +6,7 @@ takes the type of its context; see `values.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from esctl.engine.exact_text import json_string
@@ -258,13 +258,18 @@ class _Compiler:
             key = getattr(item.this, "name", item.this)
             if not isinstance(key, str):
                 raise UsageError("a struct is written {'name': value}")
-            value = element_json(self.value(item.expression))
-            members.append(f"{literal(json_string(key) + ':')} || {value}")
-        return Value("('{' || " + (" || ',' || ".join(members) or "''") + " || '}')", "json")
+            members.append((key, self.value(item.expression)))
+        return object_value(members)
 
     def _array(self, node: exp.Array) -> Value:
         items = [element_json(self.value(item)) for item in node.expressions]
         return Value("('[' || " + (" || ',' || ".join(items) or "''") + " || ']')", "json")
+
+
+def object_value(members: Iterable[tuple[str, Value]]) -> Value:
+    """Write an object of these members as JSON text."""
+    items = [f"{literal(json_string(key) + ':')} || {element_json(value)}" for key, value in members]
+    return Value("('{' || " + (" || ',' || ".join(items) or "''") + " || '}')", "json")
 
 
 def compile_tree(node: exp.Expr, resolve: Resolve, *, exact: bool = False, placed: bool = True) -> Value:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
-from esctl.projection.compiler import Resolve, compile_tree
+from esctl.projection.compiler import Resolve, compile_tree, object_value
 from esctl.projection.conversions import number_literal
-from esctl.projection.syntax import Path, members_of, parse, path_of, plain_path, words_of
+from esctl.projection.syntax import Path, members_of, object_items, parse, path_of, plain_path, words_of
 from esctl.projection.values import NULL, Value, to_boolean
 
 if TYPE_CHECKING:
@@ -25,12 +26,17 @@ class Expression:
         self.where = where
         self._plain = plain_path(text)
         self._constant = _plain_constant(text) if self._plain is None else None
-        if self._plain is None and self._constant is None:
+        self._object = None if self._is_simple else _plain_object(text, where)
+        if not self._is_simple and self._object is None:
             self._tree = parse(text, where)
 
     def __reduce__(self) -> tuple[type[Expression], tuple[str, str]]:
         """Pickle what was written, not how it was parsed."""
         return Expression, (self.text, self.where)
+
+    @property
+    def _is_simple(self) -> bool:
+        return self._plain is not None or self._constant is not None
 
     @property
     def tree(self) -> exp.Expr:
@@ -43,6 +49,8 @@ class Expression:
         """Compile to SQL. Raises UsageError naming where the expression stands."""
         if self._constant is not None:
             return self._constant
+        if self._object is not None:
+            return object_value((name, member.compile(resolve)) for name, member in self._object.items())
         try:
             return resolve(self._plain) if self._plain else compile_tree(self.tree, resolve)
         except UsageError as error:
@@ -59,18 +67,31 @@ class Expression:
     @property
     def path(self) -> Path | None:
         """Return the path if the expression is nothing else."""
-        return self._plain or (path_of(self.tree) if self._constant is None else None)
+        return self._plain or (path_of(self.tree) if self._constant is None and self._object is None else None)
+
+    def members(self, resolve: Resolve, only: Collection[str] | None = None) -> dict[str, Value] | None:
+        """Compile the members, or some, of an object that is written out; None if the expression is none."""
+        if self._object is not None:
+            chosen = {name: each for name, each in self._object.items() if only is None or name in only}
+            return {name: member.compile(resolve) for name, member in chosen.items()}
+        if self._is_simple or (items := object_items(self.tree)) is None:
+            return None
+        return {name: compile_tree(node, resolve) for name, node in items if only is None or name in only}
 
     def words(self) -> frozenset[str]:
         """List words among which are all the names that the expression mentions."""
         if self._plain is not None or self._constant is not None:
             return frozenset(str(part) for part in self._plain or ())
+        if self._object is not None:
+            return frozenset(self._object).union(*(member.words() for member in self._object.values()))
         return words_of(self.tree)
 
     def paths(self) -> list[Path]:
         """List the names that the expression mentions."""
         if self._plain is not None or self._constant is not None:
             return [self._plain] if self._plain is not None else []
+        if self._object is not None:
+            return [path for member in self._object.values() for path in member.paths()]
         return _named_in(self.tree)
 
     def carried(self) -> dict[Path, set[str]]:
@@ -84,7 +105,10 @@ class Expression:
             return {self._plain: {""}}
         found: dict[Path, set[str]] = {}
         reckoned: set[Path] = set()
-        for member, node in members_of(self.tree):
+        for name, each in (self._object or {}).items():
+            for own in each.paths():
+                found.setdefault(own, set()).add(name)
+        for member, node in members_of(self.tree) if self._object is None else ():
             if (path := path_of(node)) is None:
                 reckoned.update(_named_in(node))
             else:
@@ -103,6 +127,23 @@ def _named_in(node: exp.Expr) -> list[Path]:
     with suppress(UsageError):
         compile_tree(node, resolve)
     return found
+
+
+_SIMPLE = r"data(?:\.[A-Za-z_]\w*)+|[0-9][0-9.]*|'[\w .,:;/@+-]*'|true|false"
+_MEMBER = re.compile(rf"\s*'(?P<name>[\w .-]+)'\s*:\s*(?P<value>{_SIMPLE})\s*(?P<end>[,}}])")
+
+
+def _plain_object(text: str, where: str) -> dict[str, Expression] | None:
+    """Read an object of payload fields and constants, as `plain_path` does a path."""
+    words = text.strip()
+    found: dict[str, Expression] = {}
+    at, end = 1, ","
+    while end == "," and words.startswith("{") and (match := _MEMBER.match(words, at)):
+        if match["name"] in found or (plain_path(match["value"]) is None and _plain_constant(match["value"]) is None):
+            return None
+        found[match["name"]] = Expression(match["value"], where)
+        at, end = match.end(), match["end"]
+    return found if found and end == "}" and at == len(words) else None
 
 
 def _plain_constant(text: str) -> Value | None:

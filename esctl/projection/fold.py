@@ -44,7 +44,7 @@ from esctl.projection.values import (
 )
 
 if TYPE_CHECKING:
-    from sqlglot import exp
+    pass
 
 MOST_FIELDS = 500
 """A state with more fields than this is folded as a stream."""
@@ -287,11 +287,8 @@ def _members(builder: _Builder, expression: Expression, value: Value) -> dict[st
         if len(names) > MOST_FIELDS:
             raise NeedsStreamError
         return {name: builder.reads.payload((*inner, name)) for name in names}
-    from sqlglot import exp
-
-    tree = expression.tree
-    if isinstance(tree, exp.Struct):
-        return {member.this.name: _compile_node(builder.reads, member.expression) for member in tree.expressions}
+    if (members := expression.members(builder.reads.resolve)) is not None:
+        return {name: _or_null(member) for name, member in members.items()}
     if value.type == "dynamic":
         raise NeedsStreamError
     raise UsageError(
@@ -307,21 +304,14 @@ def declared_members(projection: Projection, reads: Reads, expression: Expressio
         inner = tuple(path[1:])
         names = [name for name in types if inner or name in reads.view.fields]
         return {name: reads.payload((*inner, name)) for name in names}
-    from sqlglot import exp
-
-    members = expression.tree.expressions if isinstance(expression.tree, exp.Struct) else []
-    return {
-        member.this.name: _compile_node(reads, member.expression) for member in members if member.this.name in types
-    }
+    members = expression.members(reads.resolve, types) or {}
+    return {name: _or_null(member) for name, member in members.items()}
 
 
-def _compile_node(reads: Reads, node: exp.Expr) -> Value:
-    from esctl.projection.compiler import compile_tree
-
-    value = compile_tree(node, reads.resolve)
+def _or_null(value: Value) -> Value:
+    """Return the value of a member that is written out: where it is missing it is null, as any other expression is."""
     if value.type != "dynamic":
         return value
-    # Inside a literal object a missing path is null, as any other expression without a value is.
     return from_json(f"coalesce({value.sql}, 'null')", value.label, value.shape)
 
 

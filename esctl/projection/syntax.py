@@ -112,6 +112,13 @@ def path_of(node: exp.Expr) -> Path | None:
     return None
 
 
+def object_items(tree: exp.Expr) -> list[tuple[str, exp.Expr]] | None:
+    """List the members of an object that is written out; None for another tree."""
+    from sqlglot import exp
+
+    return [(item.this.name, item.expression) for item in tree.expressions] if isinstance(tree, exp.Struct) else None
+
+
 def members_of(tree: exp.Expr) -> Iterator[tuple[str, exp.Expr]]:
     """Yield the values that an object or list is written with, at any depth, with the outermost member's name.
 

@@ -144,7 +144,7 @@ def unheard_notes(scope: Scope) -> tuple[str, ...]:
 def _unheard_notes(scope: Scope) -> tuple[str, ...]:
     fields = scope.view.fields
     asked = find_projection(scope.projections, scope.projection) if scope.projection else None
-    notes = [*nothing_named(scope, scope.projection, _claimed(asked) if asked else "")]
+    notes = [*nothing_named(scope, scope.projection, "" if asked is None or asked.claims_all else _claimed(asked))]
     for projection in scope.projections if fields else ():
         if scope.projection in ("", projection.name) and (unheard := _unheard(projection, frozenset(fields))):
             listed = ", ".join(unheard[:5]) + (f" and {len(unheard) - 5} more" if len(unheard) > 5 else "")
