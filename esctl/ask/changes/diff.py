@@ -114,8 +114,9 @@ def differences(before: Side, after: Side, claim: Claim) -> str:
     scope = before.scope
     apart = apart_conditions(before, after)
     events = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities), *apart])
+    # Two columns, not one of pairs, take less memory for each row that is looked up.
     narrowed = Claim(
-        claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT DISTINCT (kind, entity) FROM ({events}))"
+        claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT DISTINCT kind, entity FROM ({events}))"
     )
     try:
         return _folded(before, after, claim, narrowed, events)
