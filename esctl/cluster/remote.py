@@ -7,8 +7,10 @@ came of it.
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import pickle
+import re
 import shutil
 import socket
 import tempfile
@@ -17,10 +19,18 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from esctl.ask.scope.lookups import Spooled
 from esctl.cluster.engines import spans_for
 from esctl.cluster.spans import Span
 from esctl.cluster.task import Failure, Part, Task, run
-from esctl.errors import InputError, UsageError
+from esctl.errors import (
+    EsctlError,
+    InputError,
+    NotFoundError,
+    OutOfMemoryError,
+    TamperedError,
+    UsageError,
+)
 from esctl.index.files.manifest import Manifest
 
 FOLDER = "ESCTL_ENGINE_FOLDER"
@@ -39,8 +49,31 @@ Begun = tuple[int, Mapped, Callable[[], object]]
 
 
 def run_bytes(text: bytes) -> bytes:
-    """Run a task on a worker; both it and what came of it are pickled."""
-    return pickle.dumps(run(pickle.loads(text)))
+    """Run a task on a worker: pickled by the driver. What came of it goes back as JSON, which can do nothing there."""
+    result = run(pickle.loads(text))
+    told: dict[str, Any] = {"number": result.number}
+    if isinstance(result, Part):
+        told |= {"file": result.made.path.name, "names": sorted(result.made.names)}
+    else:
+        told |= {"kind": result.kind.__name__, "message": result.message, "hint": result.hint}
+        told["position"] = result.position
+    return json.dumps(told).encode()
+
+
+def _result(text: bytes, folder: Path) -> Part | Failure:
+    """Read what came of a task. Raises ValueError or KeyError for what no task gives back."""
+    told = json.loads(text)
+    if "kind" in told:
+        return Failure(told["number"], _ERRORS[told["kind"]], told["message"], told["hint"], told["position"])
+    if _FILE.fullmatch(told["file"]) is None:
+        raise ValueError("a worker names a file that is no part")
+    return Part(told["number"], Spooled(folder / told["file"], frozenset(told["names"])))
+
+
+_ERRORS = {
+    kind.__name__: kind for kind in (EsctlError, UsageError, InputError, OutOfMemoryError, NotFoundError, TamperedError)
+}
+_FILE = re.compile(r"[0-9a-f]{16}\.parquet", re.ASCII)
 
 
 class Remote:
@@ -69,7 +102,10 @@ class Remote:
     def run(self, tasks: Sequence[Task]) -> Iterator[Part | Failure]:
         """Run tasks. Raises InputError where the engine fails, or writes where this machine does not see it."""
         try:
-            results = [pickle.loads(text) for text in self._mapped([pickle.dumps(task) for task in tasks])]
+            told = self._mapped([pickle.dumps(task) for task in tasks])
+            results = [_result(text, tasks[0].folder) for text in told]
+            if sorted(result.number for result in results) != [task.number for task in tasks]:
+                raise ValueError("it gave back other tasks than it was given")
         except Exception as error:  # of whatever kind the engine's library has
             raise InputError(f"{self.name} failed: {_told(error)}", "see it whole with --debug") from error
         for result in results:

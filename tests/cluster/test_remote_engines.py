@@ -87,6 +87,16 @@ def test_parts_that_are_not_seen_here_are_told(store: Store, monkeypatch: pytest
     assert remote.FOLDER in told.value.hint
 
 
+@pytest.mark.parametrize(
+    "told",
+    [b'{"number": 0, "file": "../../etc/passwd", "names": []}', b"{}", b"no JSON", b'{"number": 0, "kind": "X"}'],
+)
+def test_what_no_task_gives_back_is_refused(store: Store, told: bytes) -> None:
+    answer = spread(replay, in_parts(store.scope(), cut(Remote("Far", 4, lambda tasks: [told] * len(tasks)))))
+    with pytest.raises(InputError, match="Far failed: "):
+        rows_of(replace(store.replay(), answer=answer))
+
+
 def test_a_folder_for_parts_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(remote.FOLDER, str(tmp_path / "none"))
     with pytest.raises(UsageError, match=remote.FOLDER):
