@@ -89,7 +89,13 @@ def test_parts_that_are_not_seen_here_are_told(store: Store, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     "told",
-    [b'{"number": 0, "file": "../../etc/passwd", "names": []}', b"{}", b"no JSON", b'{"number": 0, "kind": "X"}'],
+    [
+        b'{"number": 0, "file": "../../etc/passwd", "names": []}',
+        b'{"number": 0, "file": "0123456789abcdef.parquet", "names": []}',
+        b"{}",
+        b"no JSON",
+        b'{"number": 0, "kind": "X"}',
+    ],
 )
 def test_what_no_task_gives_back_is_refused(store: Store, told: bytes) -> None:
     answer = spread(replay, in_parts(store.scope(), cut(Remote("Far", 4, lambda tasks: [told] * len(tasks)))))
