@@ -1,4 +1,4 @@
-"""Addresses in object storage: `s3://bucket/key`, `gs://bucket/key`, `az://container/key`."""
+"""Addresses in object storage: `s3://bucket/key`, `gs://bucket/key`, `az://container/key`, and other names of these."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from esctl.errors import UsageError
 
-SCHEMES = ("s3", "gs", "az")
+SCHEMES = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "az", "azure": "az", "abfs": "az", "abfss": "az"}
+"""What a URL may begin with, and the scheme that an address then has."""
 _URL = re.compile(
     rf"(?P<scheme>{'|'.join(SCHEMES)})://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{{0,254}})(?:/(?P<key>.*))?",
     re.IGNORECASE | re.DOTALL,
@@ -42,11 +43,12 @@ def parse_address(url: str) -> Address:
                 f"{scheme}://...: an address in object storage has no user",
                 "credentials are taken from the environment",
             )
-        raise UsageError(f"{url} is no address in object storage", f"write it like {scheme}://bucket/logs/*.json.gz")
+        told = re.split(r"[?#]", url)[0]  # a signature may follow
+        raise UsageError(f"{told} is no address in object storage", f"write it like {scheme}://bucket/logs/*.json.gz")
     key = found["key"] or ""
     if _UNREADABLE.search(key):
         raise UsageError(
             f"{url}: a key with an empty part, . or .., or a control character cannot be read",
             "name what is beside it by a pattern",
         )
-    return Address(found["scheme"].lower(), found["bucket"], key)
+    return Address(SCHEMES[found["scheme"].lower()], found["bucket"], key)

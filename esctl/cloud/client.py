@@ -5,22 +5,35 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from esctl.cloud.address import Address
 from esctl.cloud.credentials import access_to
-from esctl.cloud.failures import explained
-from esctl.errors import UsageError
+from esctl.cloud.failures import failure_of
+from esctl.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
-RETRIES = 6
-_PATIENCE = timedelta(minutes=2)
-_CLIENT = {"connect_timeout": "10s", "read_timeout": "60s", "timeout": "7days"}
-"""A request may take as long as it goes on: what is timed is the wait for the next bytes."""
+
+class Patience(Struct, frozen=True):
+    """How long a client waits, in seconds: to connect, for the next bytes, for a whole answer; and how it tries again.
+
+    By itself it reads as long as that goes on: what is timed is the wait for the next bytes.
+    """
+
+    connect: int = 10
+    silence: int = 60
+    whole: int = 7 * 86400
+    retries: int = 6
+    retrying: int = 120
 
 
-def open_bucket(address: Address) -> ObjectStore:
-    """Return a client for a bucket, which was not asked for anything yet.
+PATIENCE = Patience()
+
+
+def open_bucket(address: Address, patience: Patience | None = None, *, is_below: bool = False) -> ObjectStore:
+    """Return a client for a bucket, which was not asked for anything yet. `is_below`: for what is below the key alone.
 
     Raises UsageError where the library is missing, InputError where there are no credentials.
     """
@@ -35,14 +48,22 @@ def open_bucket(address: Address) -> ObjectStore:
     }  # fmt: skip
     kind, place = kinds[address.scheme]
     access = access_to(address.scheme, name)
+    waits = patience or PATIENCE
     settings = {**access.settings, **({place: access.endpoint} if access.endpoint else {})}
-    plain = {"allow_http": True} if access.endpoint.lower().startswith("http://") else {}
-    with explained(name, address.scheme):
-        client: ObjectStore = kind(
+    times = {"connect_timeout": waits.connect, "read_timeout": waits.silence, "timeout": waits.whole}
+    client: dict[str, Any] = {which: timedelta(seconds=seconds) for which, seconds in times.items()}
+    if access.endpoint.lower().startswith("http://"):
+        client["allow_http"] = True
+    try:
+        opened: ObjectStore = kind(
             address.bucket,
-            client_options={**_CLIENT, **plain},
-            retry_config={"max_retries": RETRIES, "retry_timeout": _PATIENCE},
+            prefix=address.key if is_below and address.key else None,
+            client_options=client,
+            retry_config={"max_retries": waits.retries, "retry_timeout": timedelta(seconds=waits.retrying)},
             credential_provider=access.provider,
             **settings,
         )
-    return client
+    except Exception as error:  # obstore has no type of its own for settings that are wrong
+        failure = failure_of(error)
+        raise InputError(f"{name}: {failure.message('connect')}", failure.hint(address.scheme)) from None
+    return opened

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -40,12 +41,33 @@ def access_to(scheme: str, name: str) -> Access:
 
     Raises UsageError for a wrong profile, InputError where there are no credentials.
     """
-    return {"s3": _amazon, "gs": _google, "az": _azure}[scheme](name)
+    access = {"s3": _amazon, "gs": _google, "az": _azure}[scheme](name)
+    if access.endpoint and not _is_server(access.endpoint):
+        raise UsageError(f"{name}: the endpoint that is told is no URL of a server", "write it like https://HOST:PORT")
+    return access
+
+
+def place_of(scheme: str) -> str:
+    """Return which service of its kind is told to be reached: its endpoint, and of Azure the account."""
+    return {"s3": _amazon_endpoint, "gs": _google_endpoint, "az": _azure_place}[scheme]().rstrip("/")
 
 
 def missing(scheme: str, name: str) -> InputError:
     """Return the error of there being no credentials."""
     return InputError(f"{name}: no credentials were found", MISSING[scheme])
+
+
+def _amazon_endpoint() -> str:
+    told = _first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+    if told:
+        return told
+    with suppress(ImportError):
+        import botocore.exceptions
+        import botocore.session
+
+        with suppress(botocore.exceptions.BotoCoreError):  # it is said once keys are asked for
+            return str(botocore.session.Session().get_scoped_config().get("endpoint_url", ""))
+    return ""
 
 
 def _amazon(name: str) -> Access:
@@ -54,17 +76,17 @@ def _amazon(name: str) -> Access:
 
     try:
         session = botocore.session.Session()
-        region, told = session.get_config_variable("region"), session.get_scoped_config()
+        session.get_scoped_config()  # a profile that is not there is said now
+        region = _first("AWS_REGION") or session.get_config_variable("region")
         found = None if _is_set("AWS_SKIP_SIGNATURE") else session.get_credentials()
         if found is not None:
             found.get_frozen_credentials()  # what has expired is said now
-    except botocore.exceptions.BotoCoreError as error:
+    except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
         raise UsageError(f"{name}: {_line(error)}", "see AWS_PROFILE and ~/.aws/config") from None
     if found is None and not _is_set("AWS_SKIP_SIGNATURE"):
         raise missing("s3", name)
-    endpoint = _first("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT") or told.get("endpoint_url", "")
-    settings = {"region": region} if region else {}
-    return Access(settings, None if found is None else lambda: _frozen(found), endpoint)
+    settings = {"disable_bulk_delete": True, **({"region": region} if region else {})}  # not every server has that
+    return Access(settings, None if found is None else lambda: _frozen(found), _amazon_endpoint().rstrip("/"))
 
 
 def _frozen(found: Any) -> dict[str, Any]:
@@ -82,18 +104,32 @@ def _google(name: str) -> Access:
     known = any(_first(f"GOOGLE_{each}") for each in _GOOGLE) or _is_set("GOOGLE_SKIP_SIGNATURE")
     if not known and not (home / _GOOGLE_DEFAULT).is_file() and not _is_in_cloud():
         raise missing("gs", name)
-    return Access(endpoint=_first("GOOGLE_BASE_URL"))
+    return Access(endpoint=_google_endpoint())
+
+
+def _google_endpoint() -> str:
+    return _first("GOOGLE_BASE_URL")
 
 
 def _azure(name: str) -> Access:
     told = [each for each in os.environ if each.startswith("AZURE_") and not each.endswith(_NO_AZURE)]
     if not told and not _is_in_cloud():
         raise missing("az", name)
-    return Access(endpoint=_first("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"))
+    return Access(endpoint=_azure_endpoint())
+
+
+def _azure_endpoint() -> str:
+    return _first("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT")
+
+
+def _azure_place() -> str:
+    return f"{_first('AZURE_STORAGE_ACCOUNT_NAME', 'AZURE_ACCOUNT_NAME')} {_azure_endpoint()}".strip()
 
 
 def _is_in_cloud() -> bool:
     """Return whether a cloud's own server for credentials is there; clients try for minutes before they say so."""
+    import socket
+
     try:
         socket.create_connection(_METADATA, 1.0).close()
     except OSError:
@@ -107,6 +143,14 @@ def _first(*names: str) -> str:
 
 def _is_set(name: str) -> bool:
     return os.environ.get(name, "").lower() in ("true", "1", "yes", "on")
+
+
+def _is_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and not set(url) & set(" \t\r\n?#")
+    except ValueError:
+        return False
 
 
 def _line(error: Exception) -> str:

@@ -1,131 +1,152 @@
-"""What goes wrong in object storage, in one line; a client's own text may hold signatures, and is not told."""
+"""What goes wrong in object storage, read from a client's errors; their own text may hold signatures, and is not told.
+
+Who asks says it in errors of its own kinds.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from esctl.cloud.credentials import MISSING
-from esctl.errors import EsctlError, InputError
-
-AGAIN = "run the same command again: it goes on from there"
 
 
-class VanishedError(InputError):
-    """Report an object that is not there (exit code 3)."""
-
-
-class ChangedError(InputError):
-    """Report an object that is no longer what was listed (exit code 3)."""
-
-
-class AwayError(InputError):
-    """Report a server that does not answer now (exit code 3)."""
-
-
-class _Case(Struct, frozen=True):
-    """A kind of failure: how a client tells it, and what is said of it."""
+class Kind(Struct, frozen=True):
+    """A kind of failure: how a client tells it, and what is said of it. `{doing}`: what was asked for, as a verb."""
 
     sign: str
     message: str
-    hint: str
-    error: type[InputError] = InputError
+    hint: str = ""
 
 
-_CASES = (
-    _Case(
-        r"metadata server|token request|Account must be specified|Missing \w*Key",
-        "no credentials were found",
-        "MISSING",
-    ),
-    _Case(
-        r"NoSuchBucket|ContainerNotFound",
-        "there is no such bucket",
-        "check its name, the region and the endpoint",
-    ),
-    _Case(r"ExpiredToken|RequestExpired|TokenRefreshRequired", "the credentials have expired", "sign in again"),
-    _Case(
-        r"RequestTimeTooSkewed", "the server's clock differs too much from this one", "set the clock of this machine"
-    ),
-    _Case(
-        r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|AuthenticationFailed|Invalid Access Key"
-        r"|401 Unauthorized|UnauthenticatedError",
-        "the credentials are not accepted",
-        "they are those of the environment, or of the profile that it names",
-    ),
-    _Case(
-        r"without LOCATION|AuthorizationHeaderMalformed|PermanentRedirect|IllegalLocation",
-        "the bucket is in another region",
-        "name that by AWS_REGION",
-    ),
-    _Case(r"InvalidObjectState|BlobArchived", "it is archived, and has no bytes at hand", "restore it first"),
-    _Case(
-        r"403 Forbidden|PermissionDenied",
-        "the credentials do not allow it",
-        "to list a bucket and to get its objects have to be allowed: s3:ListBucket, s3:GetObject",
-    ),
-    _Case(r"412 Precondition", "it changed since it was listed", AGAIN, ChangedError),
-    _Case(r"404 Not Found|FileNotFoundError", "it is not there", "it may have been deleted meanwhile", VanishedError),
-    _Case(
-        r"error sending request",
-        "the server cannot be reached",
-        "check the network, and the endpoint if one is told",
-        AwayError,
-    ),
-    _Case(  # Google unpacks what is stored so, and then says no length: its docs/transcoding
-        r"Content-Length Header missing",
-        "it is served in another form than it is stored in",
-        "if it is stored with Content-Encoding: gzip, take that from it: "
-        "gcloud storage objects update --clear-content-encoding",
-    ),
-    _Case(r"invalid list response|invalid response", "the server is none of object storage", "check the endpoint"),
+class Failure(Struct, frozen=True):
+    """A failure as a client tells it: its kind, and the status and the code of the server's answer, if one came."""
+
+    kind: Kind
+    status: str = ""
+    code: str = ""
+    key: str = ""
+
+    @property
+    def is_lost(self) -> bool:
+        """Return whether nobody knows if what was asked was done: no answer came, or the server failed over it."""
+        return self.status.startswith(("5", "408", "409")) if self.status else self.kind is AWAY
+
+    def message(self, doing: str) -> str:
+        """Return what is said of it, after the name of what was asked for."""
+        codes = ", ".join(each for each in (self.status, self.code) if each)
+        more = f": {codes}" if self.kind is OTHER else f" ({self.code})" if self.kind is REFUSED and self.code else ""
+        return self.kind.message.format(doing=doing, key=repr(self.key)) + more
+
+    def hint(self, scheme: str) -> str:
+        """Return what to do about it in a cloud."""
+        return self.kind.hint.format(credentials=MISSING.get(scheme, ""))
+
+
+UNNAMED = Kind(
+    "",
+    "the key {key} has an empty part, . or .., or a control character, and cannot be read",
+    "nothing listed after it is read: name what is beside it by a narrower pattern",
 )
+MISSED = Kind(
+    r"metadata server|token request|Account must be specified|Missing \w*Key|(?i:missing ?credentials)",
+    "no credentials were found",
+    "{credentials}",
+)
+NO_BUCKET = Kind(
+    r"NoSuchBucket|ContainerNotFound|InvalidBucketName",
+    "there is no such bucket",
+    "check its name, the region and the endpoint",
+)
+EXPIRED = Kind(
+    r"ExpiredToken|RequestExpired|TokenRefreshRequired|words:.*[Ee]xpired",
+    "the credentials have expired",
+    "sign in again; or {credentials}",
+)
+SKEWED = Kind(
+    r"RequestTimeTooSkewed", "the server's clock differs too much from this one", "set the clock of this machine"
+)
+REFUSED = Kind(
+    r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|InvalidClientTokenId|AuthenticationFailed"
+    r"|Invalid Access Key|XAdminUserNotFound|status:401|UnauthenticatedError",
+    "the credentials are not accepted",
+    "{credentials}",
+)
+ELSEWHERE = Kind(
+    r"without LOCATION|AuthorizationHeaderMalformed|PermanentRedirect|TemporaryRedirect|IllegalLocation|status:301",
+    "the bucket is in another region",
+    "name that by AWS_REGION",
+)
+ARCHIVED = Kind(r"InvalidObjectState|BlobArchived", "it is archived, and has no bytes at hand", "restore it first")
+DENIED = Kind(
+    r"status:403|PermissionDenied|AccessDenied|AllAccessDisabled|AuthorizationPermissionMismatch|AuthorizationFailure",
+    "the credentials do not allow to {doing} it",
+    "give them that right, or use others: {credentials}",
+)
+CHANGED = Kind(r"status:412|PreconditionError", "it changed since it was listed")
+GONE = Kind(
+    r"code:(NoSuchKey|BlobNotFound)\Z|status:404.* code:\Z", "it is not there", "it may have been deleted meanwhile"
+)
+UNPACKED = Kind(  # Google unpacks what is stored so, and then says no length: its docs/transcoding
+    r"Content-Length Header missing",
+    "it is served in another form than it is stored in",
+    "if it is stored with Content-Encoding: gzip, take that from it: "
+    "gcloud storage objects update --clear-content-encoding",
+)
+FOREIGN = Kind(r"invalid list response|invalid response", "the server is none of object storage", "check the endpoint")
+AWAY = Kind(
+    r"TimeoutError|words:.*(error sending request|Connection|timed out|TimedOut|dns error|HTTP error)",
+    "the server does not answer",
+    "check the network, and the endpoint if one is told",
+)
+OTHER = Kind("", "the server refused to {doing}", "run the same command again")
+UNTOLD = Kind("", "the server failed to {doing}", "check its name, its endpoint and the credentials")
+_TOLD = (
+    *(MISSED, NO_BUCKET, EXPIRED, SKEWED, REFUSED, ELSEWHERE, ARCHIVED, DENIED, CHANGED, GONE, UNPACKED),
+    *(FOREIGN, AWAY),
+)
+"""Kinds that have signs, in the order in which they are looked for."""
 _BAD_KEY = re.compile(r'[Pp]ath "(.*?)"(?: contained|: Encountered)', re.DOTALL)
 _REQUEST = re.compile(r"Error performing [A-Z]+ (\S+)(.*)", re.DOTALL)
-_ANSWER = re.compile(r"status code: ([1-5][0-9]{2} [A-Za-z -]{1,40})(?::(.*))?", re.DOTALL)
+_ANSWER = re.compile(r"status code: ([1-5]\d\d)( [A-Za-z' -]{1,40})?[^:]{0,40}(?::(.*))?", re.DOTALL)
 _CODE = re.compile(r"<Code>(\w{1,60})</Code>")
-_METADATA = "http://169.254."
+_MACHINE = "metadata server"
+_METADATA = ("169.254.169.254", "169.254.170.2", "metadata.google.internal")
+"""Where a machine in a cloud asks for credentials, which it does where they were found nowhere else."""
 
 
-@contextmanager
-def explained(name: str, scheme: str) -> Iterator[None]:
-    """Turn what a client raises in the block into errors for people. `name`: what was asked for."""
-    from obstore.exceptions import BaseError
-
-    try:
-        yield
-    except (BaseError, FileNotFoundError, PermissionError, TimeoutError, ValueError) as error:
-        raise explain(name, scheme, error) from None
-
-
-def explain(name: str, scheme: str, error: Exception) -> EsctlError:
-    """Return the error for people of what a client raised."""
-    told = str(error).partition("\n\nDebug source")[0]
-    if bad := _BAD_KEY.search(told):
-        return InputError(
-            f"{name}: the key {bad[1]!r} has an empty part, . or .., or a control character, and cannot be read",
-            "nothing listed after it is read: name what is beside it by a narrower pattern",
-        )
-    words, status, code = _signs(told)
-    signs = f"{type(error).__name__} {words} {status} {code}"
-    for case in _CASES:
-        if re.search(case.sign, signs):
-            hint = MISSING[scheme] if case.hint == "MISSING" else case.hint
-            return case.error(f"{name}: {case.message}", hint)
-    codes = ", ".join(each for each in (status, code) if each)
-    kind = AwayError if status.startswith("5") else InputError
-    return kind(f"{name}: cannot be read from the server{f': {codes}' if codes else ''}", AGAIN)
+def failure_of(error: Exception) -> Failure:
+    """Read what a client raised."""
+    text = str(error).partition("\n\nDebug source")[0]
+    if bad := _BAD_KEY.search(text):
+        return Failure(UNNAMED, key=bad[1])
+    words, status, code = _signs(text)
+    if isinstance(error, FileNotFoundError) and not code and words != _MACHINE:
+        return Failure(GONE, status)
+    name = "" if code else type(error).__name__  # a code says more than the client makes of the status
+    signs = f"{name} words:{words} status:{status} code:{code}"
+    found = (kind for kind in _TOLD if re.search(kind.sign, signs, re.DOTALL))
+    return Failure(next(found, OTHER if status or code else UNTOLD), status, code)
 
 
-def _signs(told: str) -> tuple[str, str, str]:
+def _signs(text: str) -> tuple[str, str, str]:
     """Return what a client says apart from names, which are anyone's: its own words, the status and the code."""
-    request = _REQUEST.search(told)
+    request = _REQUEST.search(text)
     if request is None:
-        return told, "", ""
+        return text, "", ""
+    if _asks_the_machine(request[1]):
+        return _MACHINE, "", ""
     answer = _ANSWER.search(request[2])
-    words = "metadata server" if request[1].startswith(_METADATA) else request[2] if answer is None else ""
-    code = _CODE.search(answer[2] or "") if answer else None
-    return words, answer[1].strip() if answer else "", code[1] if code else ""
+    if answer is None:
+        return request[2], "", ""
+    code = _CODE.search(answer[3] or "")
+    return "", f"{answer[1]}{(answer[2] or '').rstrip()}", code[1] if code else ""
+
+
+def _asks_the_machine(url: str) -> bool:
+    try:
+        return urlsplit(url).hostname in _METADATA
+    except ValueError:
+        return False

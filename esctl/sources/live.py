@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from msgspec import Struct, field
 
+from esctl.cloud.address import SCHEMES
 from esctl.errors import UsageError, did_you_mean
 from esctl.sources.protocol import FollowedSource, SourceReader
 
@@ -38,7 +39,7 @@ KINDS: Mapping[str, Kind] = {
         frozenset({"from", "until", "property", "properties", "registry", "schema-dir", "on-recreated"}),
     ),
     "postgres": Kind("esctl.sources.postgres.connect", ("postgres", "postgresql"), frozenset({"create", "snapshot"})),
-    "objects": Kind("esctl.sources.objects.connect", ("s3", "gs", "az"), frozenset(), is_key=False),
+    "objects": Kind("esctl.sources.objects.connect", tuple(SCHEMES), frozenset(), is_key=False),
 }
 """The kinds of live sources by their names."""
 KEYS = ("url", *(name for name, kind in KINDS.items() if kind.is_key))

@@ -134,7 +134,7 @@ def following(tmp_path: Path, server: ObjectServer, *arguments: str) -> subproce
     """Start following, with next to no time between the looks at the bucket."""
     program = (
         "import esctl.sources.objects.connect as c; c.LISTED_EVERY = 0.05; "
-        "import esctl.cloud.client as l; l.RETRIES = 0; from esctl.cli.app import main; main()"
+        "import esctl.cloud.client as l; l.PATIENCE = l.Patience(retries=0); from esctl.cli.app import main; main()"
     )
     return subprocess.Popen(
         [sys.executable, "-c", program, "ingest", *arguments, "--follow", "--commit-every", "50ms"],

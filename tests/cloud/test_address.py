@@ -14,6 +14,10 @@ from esctl.errors import UsageError
         ("s3://b", Address("s3", "b")),
         ("GS://b/", Address("gs", "b")),
         ("az://my-container/a/b.json", Address("az", "my-container", "a/b.json")),
+        ("gcs://b/a", Address("gs", "b", "a")),
+        ("azure://b/a", Address("az", "b", "a")),
+        ("abfs://b/a", Address("az", "b", "a")),
+        ("ABFSS://b/a", Address("az", "b", "a")),
         ("s3://b/logs/", Address("s3", "b", "logs/")),
         ("s3://b/**/a?[1]#2%20@x:ä.gz", Address("s3", "b", "**/a?[1]#2%20@x:ä.gz")),
         ("s3://b/..a/.b/c..", Address("s3", "b", "..a/.b/c..")),
@@ -35,8 +39,12 @@ def test_no_address(url: str) -> None:
         parse_address(url)
 
 
-def test_a_secret_in_an_address_is_not_told() -> None:
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [("s3://AKID:secret@b/key", "has no user"), ("az://b?sig=secret", "az://b is no address in object storage")],
+)
+def test_a_secret_in_an_address_is_not_told(url: str, told: str) -> None:
     with pytest.raises(UsageError) as caught:
-        parse_address("s3://AKID:secret@b/key")
+        parse_address(url)
     assert "secret" not in f"{caught.value} {caught.value.hint}"
-    assert "has no user" in caught.value.message
+    assert told in caught.value.message

@@ -9,8 +9,9 @@ import pytest
 
 from esctl.cloud.address import parse_address
 from esctl.cloud.client import open_bucket
-from esctl.cloud.failures import ChangedError, VanishedError, explained
+from esctl.cloud.credentials import place_of
 from esctl.errors import EsctlError, InputError, UsageError
+from esctl.sources.objects.failures import ChangedError, VanishedError, explained
 from tests.support.object_server import ObjectServer
 
 URLS = ("s3://logs", "gs://logs", "az://logs")
@@ -53,14 +54,14 @@ def test_each_cloud_is_listed_page_by_page_and_read(server: ObjectServer, url: s
     ("status", "code", "message"),
     [
         (404, "NoSuchBucket", "there is no such bucket"),
-        (403, "AccessDenied", "the credentials do not allow it"),
+        (403, "AccessDenied", "the credentials do not allow to read it"),
         (403, "InvalidAccessKeyId", "the credentials are not accepted"),
         (401, "", "the credentials are not accepted"),
         (400, "ExpiredToken", "the credentials have expired"),
         (403, "RequestTimeTooSkewed", "the server's clock differs too much"),
         (301, "PermanentRedirect", "the bucket is in another region"),
-        (503, "SlowDown", "cannot be read from the server: 503 Service Unavailable, SlowDown"),
-        (418, "", "cannot be read from the server: 418"),
+        (503, "SlowDown", "the server refused to read: 503 Service Unavailable, SlowDown"),
+        (418, "", "the server refused to read: 418"),
     ],
 )
 def test_a_refusal_is_one_line(server: ObjectServer, status: int, code: str, message: str) -> None:
@@ -94,7 +95,7 @@ def test_an_object_that_is_unpacked_on_its_way_is_told(server: ObjectServer) -> 
 
 def test_a_server_that_is_away(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    assert failure("s3://logs").message == "s3://logs: the server cannot be reached"
+    assert failure("s3://logs").message == "s3://logs: the server does not answer"
 
 
 @pytest.mark.parametrize("key", ["a//b", "a/../b", "a\tb"])
@@ -164,3 +165,66 @@ def test_a_public_bucket_needs_no_credentials(server: ObjectServer, monkeypatch:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_SKIP_SIGNATURE", "true")
     assert listed("s3://logs") == ["a"]
+
+
+def test_the_region_of_the_environment_goes_before_that_of_the_profile(
+    server: ObjectServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[default]\nregion = eu-west-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_REGION", "eu-north-1")
+    assert open_bucket(parse_address("s3://logs")).config["region"] == "eu-north-1"  # type: ignore[union-attr,typeddict-item]
+    monkeypatch.delenv("AWS_REGION")
+    assert open_bucket(parse_address("s3://logs")).config["region"] == "eu-west-1"  # type: ignore[union-attr,typeddict-item]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "variable"), [("s3", "AWS_ENDPOINT_URL_S3"), ("gs", "GOOGLE_BASE_URL"), ("az", "AZURE_STORAGE_ENDPOINT")]
+)
+@pytest.mark.parametrize("endpoint", ["a-secret", "http://", "http://a-secret b", "ftp://a-secret", "http://[a-secret"])
+def test_an_endpoint_that_is_none_is_refused(
+    server: ObjectServer, monkeypatch: pytest.MonkeyPatch, scheme: str, variable: str, endpoint: str
+) -> None:
+    monkeypatch.setenv(variable, endpoint)
+    error = failure(f"{scheme}://logs")
+    assert isinstance(error, UsageError)
+    assert error.message == f"{scheme}://logs: the endpoint that is told is no URL of a server"
+    assert "a-secret" not in error.hint
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_client_of_what_is_below_a_key_takes_that_as_it_is(server: ObjectServer, url: str) -> None:
+    import obstore
+
+    server.objects = {"a b/%20é~/1": b"x", "a b/1": b"", "1": b""}
+    client = open_bucket(parse_address(f"{url}/a b/%20é~"), is_below=True)
+    assert [each["path"] for page in obstore.list(client) for each in page] == ["1"]
+
+
+def test_services_that_are_told_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "AWS_PROFILE", "AZURE_STORAGE_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    config = tmp_path / "config"
+    config.write_text("[default]\nendpoint_url = http://one:1/\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    assert place_of("s3") == "http://one:1"
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://two:2")
+    assert place_of("s3") == "http://two:2"
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "an-account")
+    assert place_of("az") == "an-account"
+    monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", "http://three:3")
+    assert place_of("az") == "an-account http://three:3"
+
+
+def test_a_role_that_may_not_be_taken_on_is_told(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    import botocore.exceptions
+    import botocore.session
+
+    def denied(self: object) -> object:
+        raise botocore.exceptions.ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "AssumeRole")
+
+    monkeypatch.setattr(botocore.session.Session, "get_credentials", denied)
+    error = failure("s3://logs")
+    assert isinstance(error, UsageError)
+    assert "(AccessDenied) when calling the AssumeRole" in error.message

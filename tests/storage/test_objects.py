@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from esctl.cloud.client import Patience
 from esctl.errors import InputError, UnavailableError, UsageError
 from esctl.storage.connecting import connect, store_url
 from esctl.storage.objects import ObjectDepot
@@ -151,6 +152,9 @@ def test_a_write_that_is_sent_again_knows_itself_and_no_other() -> None:
         ("s3:/bucket/path", "s3://bucket/path"),
         ("gcs://bucket/path/", "gs://bucket/path"),
         ("azure://bucket", "az://bucket"),
+        ("abfss:/container/path", "az://container/path"),
+        ("s3://", ""),
+        ("file:///path", ""),
         ("s3", ""),
         ("/s3:/bucket", ""),
         ("some/folder", ""),
@@ -173,7 +177,7 @@ def test_a_url_that_says_more_is_refused_and_not_repeated(given: str) -> None:
     [
         ("AWS_SECRET_ACCESS_KEY", "not-the-one", "the credentials are not accepted (SignatureDoesNotMatch)"),
         ("AWS_ACCESS_KEY_ID", "nobody", "the credentials are not accepted"),
-        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9", "the object store does not answer"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:9", "the server does not answer"),
     ],
 )
 @pytest.mark.parametrize("call", [lambda depot: depot.list("log"), lambda depot: depot.create("a", b"")])
@@ -186,7 +190,7 @@ def test_what_a_server_refuses_is_one_line_without_secrets(
     told: str,
 ) -> None:
     monkeypatch.setenv(variable, value)
-    monkeypatch.setattr("esctl.storage.connecting._RETRIES", 0)
+    monkeypatch.setattr("esctl.storage.connecting._PATIENCE", Patience(retries=0))
     depot = connect(f"s3://{environment.bucket()}/store")
     with pytest.raises(UnavailableError) as error:
         call(depot)

@@ -10,13 +10,11 @@ from esctl.storage.refusals import is_lost, told
 SECRET = "AKIAEXAMPLE"
 
 
-def answer(status: str = "", code: str = "", rest: str = "") -> Exception:
+def answer(status: str = "", code: str = "", rest: str = "", url: str = "http://127.0.0.1/bucket/a") -> Exception:
     """Make an error as obstore has it."""
     body = f"<Error><Code>{code}</Code><AWSAccessKeyId>{SECRET}</AWSAccessKeyId></Error>" if code else ""
     said = f"Server returned non-2xx status code: {status}: {body}" if status else ""
-    return RuntimeError(
-        f"Generic S3 error: Error performing PUT http://127.0.0.1/bucket/a in 1ms - {said}{rest}\n{SECRET}"
-    )
+    return RuntimeError(f"Generic S3 error: Error performing PUT {url} in 1ms - {said}{rest}\n{SECRET}")
 
 
 @pytest.mark.parametrize(
@@ -31,18 +29,18 @@ def answer(status: str = "", code: str = "", rest: str = "") -> Exception:
         ),
         (answer("401 Unauthorized"), "s3://bucket/a: the credentials are not accepted"),
         (
-            answer("403 Forbidden", rest="for http://169.254.169.254/latest/api/token"),
+            answer("403 Forbidden", url="http://169.254.169.254/latest/api/token"),
             "s3://bucket/a: no credentials were found",
         ),
         (
-            answer(rest="error sending request for url (http://169.254.169.254/latest/api/token)"),
+            answer(rest="error sending request", url="http://169.254.170.2/v2/credentials"),
             "s3://bucket/a: no credentials were found",
         ),
-        (answer("403 Forbidden", "AccessDenied"), "s3://bucket/a: access is denied to read"),
+        (answer("403 Forbidden", "AccessDenied"), "s3://bucket/a: the credentials do not allow to read it"),
         (answer("301 Moved", "PermanentRedirect"), "s3://bucket: the bucket is in another region"),
-        (answer("503 Slow", "SlowDown"), "s3://bucket/a: the object store refused to read: 503 SlowDown"),
-        (answer(rest="error sending request"), "s3://bucket/a: the object store does not answer"),
-        (RuntimeError(f"something {SECRET}"), "s3://bucket/a: the object store failed to read"),
+        (answer("503 Slow", "SlowDown"), "s3://bucket/a: the server refused to read: 503 Slow, SlowDown"),
+        (answer(rest="error sending request"), "s3://bucket/a: the server does not answer"),
+        (RuntimeError(f"something {SECRET}"), "s3://bucket/a: the server failed to read"),
     ],
 )
 def test_each_answer_is_one_line(error: Exception, line: str) -> None:

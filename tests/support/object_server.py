@@ -85,7 +85,7 @@ def serving_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
     """Serve, and let clients of this process find the server alone, which try everything once."""
     for name in [name for name in os.environ if name.startswith(ENVIRONMENT)]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr(client, "RETRIES", 0)
+    monkeypatch.setattr(client, "PATIENCE", client.Patience(retries=0))
     with serving() as server:
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from esctl.cloud.address import Address, parse_address
 from esctl.cloud.client import open_bucket
-from esctl.cloud.failures import AwayError, ChangedError, VanishedError
 from esctl.model import Cursor
 from esctl.sources.files.reading import SourceOptions
 from esctl.sources.formats.foreign import ForeignError
+from esctl.sources.objects.failures import AwayError, ChangedError, VanishedError
 from esctl.sources.objects.listing import Listed, Listing
 from esctl.sources.objects.reader import Context, ObjectReader
 from esctl.sources.objects.spool import Queue, Spool

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from esctl.cloud.address import Address
-from esctl.cloud.failures import VanishedError, explained
 from esctl.cloud.waiting import interruptibly
 from esctl.errors import InputError, did_you_mean
 from esctl.sources.files.finding import Aside, is_sidecar
+from esctl.sources.objects.failures import VanishedError, explained
 from esctl.sources.objects.keys import fixed_part, is_pattern, is_read_in_folder, matcher
 
 if TYPE_CHECKING:

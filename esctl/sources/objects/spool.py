@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING
 
 from esctl.cloud.address import Address
-from esctl.cloud.failures import AGAIN, ChangedError, explained
 from esctl.cloud.waiting import settle
 from esctl.errors import EsctlError, InputError
+from esctl.sources.objects.failures import AGAIN, ChangedError, explained
 from esctl.sources.objects.listing import Listed
 
 if TYPE_CHECKING:

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from esctl.cloud.failures import ChangedError, VanishedError
+from esctl.cloud.client import Patience
 from esctl.errors import EsctlError, InputError
 from esctl.model import Cursor, ObjectCursor
 from esctl.sources.files.reading import SourceOptions
 from esctl.sources.formats.foreign import ForeignError
 from esctl.sources.live import Connection, connect, from_url
 from esctl.sources.objects import listing, spool
+from esctl.sources.objects.failures import ChangedError, VanishedError
 from esctl.sources.protocol import Delivery, SourceReader
 from tests.sources.contract import SourceReaderContract, Subject, raws
 from tests.sources.test_file_reader import COUNT, FORMATS, lines
@@ -302,7 +303,7 @@ def test_a_body_that_is_cut_off_is_not_read(server: ObjectServer) -> None:
 
 
 def test_a_connection_that_is_lost_is_gone_on_with(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("esctl.cloud.client.RETRIES", 2)
+    monkeypatch.setattr("esctl.cloud.client.PATIENCE", Patience(retries=2))
     cuts = iter([20])
     server.objects = {"a": text(0, 2)}
     server.cut = lambda key: next(cuts, None)
