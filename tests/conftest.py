@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import effort
+from tests.support.s3 import object_store
 
+__all__ = ["object_store"]
 effort.load_profile()
 
 if os.environ.get("ESCTL_COMPACT") == "always":

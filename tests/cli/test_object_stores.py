@@ -5,7 +5,6 @@ from __future__ import annotations
 import builtins
 import json
 import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,9 @@ from tests.support.s3 import SECRET, ObjectServer, needs_objects
 pytest.importorskip("obstore")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
-    server = ObjectServer(tmp_path_factory.mktemp("objects"))
-    yield server
-    server.stop()
-
-
 @needs_objects
-def test_a_store_in_a_bucket_is_written_asked_and_checked(server: ObjectServer, tmp_path: Path) -> None:
-    where = server.environment | {"ESCTL_STORE": f"s3://{server.bucket()}/audit/bank"}
+def test_a_store_in_a_bucket_is_written_asked_and_checked(object_store: ObjectServer, tmp_path: Path) -> None:
+    where = object_store.environment | {"ESCTL_STORE": f"s3://{object_store.bucket()}/audit/bank"}
     first, more = tmp_path / "first.jsonl", tmp_path / "more.jsonl"
     lines = (SAMPLES / "bank.jsonl").read_text().splitlines(keepends=True)
     first.write_text("".join(lines[:600]))
@@ -53,11 +45,11 @@ def test_a_store_in_a_bucket_is_written_asked_and_checked(server: ObjectServer, 
 
 
 @needs_objects
-def test_what_is_wrong_is_one_line_that_names_the_store(server: ObjectServer, tmp_path: Path) -> None:
-    where = server.environment
+def test_what_is_wrong_is_one_line_that_names_the_store(object_store: ObjectServer, tmp_path: Path) -> None:
+    where = object_store.environment
     message, _ = refused("--store", "s3://nowhere/a", "status", code=3, cwd=tmp_path, **where)
     assert message == "s3://nowhere: there is no such bucket"
-    bucket = server.bucket()
+    bucket = object_store.bucket()
     message, _ = refused("--store", f"s3://{bucket}/a", "status", code=3, cwd=tmp_path, **where)
     assert message == f"there is no store in s3://{bucket}/a"
     where |= {"AWS_SECRET_ACCESS_KEY": f"{SECRET}not"}
@@ -88,8 +80,8 @@ def test_what_to_install_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.thorough
 @needs_objects
-def test_sixteen_processes_race_and_nothing_is_lost_or_there_twice(server: ObjectServer, tmp_path: Path) -> None:
-    where = server.environment | {"ESCTL_STORE": f"s3://{server.bucket()}/race"}
+def test_sixteen_processes_race_and_nothing_is_lost_or_there_twice(object_store: ObjectServer, tmp_path: Path) -> None:
+    where = object_store.environment | {"ESCTL_STORE": f"s3://{object_store.bucket()}/race"}
 
     def write(number: int) -> None:
         source = tmp_path / f"{number}.jsonl"

@@ -15,6 +15,7 @@ from esctl.storage.objects import ObjectDepot
 from esctl.storage.probe import probe
 from esctl.storage.protocol import ConflictError, Depot
 from tests.storage.contract import DepotContract
+from tests.support.clouds import amazon, point_at
 from tests.support.s3 import ObjectServer, needs_objects
 from tests.support.s3_proxy import CarelessServer, S3Proxy
 
@@ -25,19 +26,10 @@ def in_memory() -> ObjectDepot:
     return ObjectDepot(obstore.store.MemoryStore(), "s3://memory/store")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
-    server = ObjectServer(tmp_path_factory.mktemp("objects"))
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def environment(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> ObjectServer:
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("AWS_ALLOW_HTTP")
-    return server
+def environment(object_store: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> ObjectServer:
+    point_at(object_store.environment, monkeypatch)
+    return object_store
 
 
 class TestInMemory(DepotContract):
@@ -258,8 +250,7 @@ def test_answers_that_are_lost_on_the_way_are_found_out(
 
 def test_a_server_that_ignores_conditions_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     server = CarelessServer()
-    for name, value in {"ENDPOINT_URL": server.address, "ACCESS_KEY_ID": "a", "SECRET_ACCESS_KEY": "b"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
+    point_at(amazon(server.address, "a", "b"), monkeypatch)
     with pytest.raises(InputError, match=r"of 4 writers that create one object \(If-None-Match\), 4 succeeded"):
         probe(connect("s3://bucket/store"), "s3://it")
     assert server.objects == {}

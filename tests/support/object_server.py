@@ -5,7 +5,6 @@ It counts what it is asked for, and knows nothing of signatures.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,9 +17,9 @@ from xml.sax.saxutils import escape
 import pytest
 
 from esctl.cloud import client
+from tests.support.clouds import amazon, point_at
 
 BUCKET = "logs"
-ENVIRONMENT = ("AWS_", "GOOGLE_", "AZURE_")
 
 
 class ObjectServer(ThreadingHTTPServer):
@@ -46,13 +45,7 @@ class ObjectServer(ThreadingHTTPServer):
     def environment(self) -> dict[str, str]:
         """Return what tells clients of all three kinds where it is, and credentials for it."""
         return {
-            "AWS_ENDPOINT_URL": self.url,
-            "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-            "AWS_SECRET_ACCESS_KEY": "not-so-secret",
-            "AWS_REGION": "us-east-1",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_CONFIG_FILE": "/nonexistent/config",
-            "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent/credentials",
+            **amazon(self.url, "AKIDEXAMPLE", "not-so-secret"),
             "GOOGLE_BASE_URL": self.url,
             "GOOGLE_SKIP_SIGNATURE": "true",
             "AZURE_STORAGE_ENDPOINT": self.url,
@@ -80,15 +73,12 @@ def serving() -> Iterator[ObjectServer]:
         thread.join()
 
 
-@contextmanager
-def serving_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
     """Serve, and let clients of this process find the server alone, which try everything once."""
-    for name in [name for name in os.environ if name.startswith(ENVIRONMENT)]:
-        monkeypatch.delenv(name)
     monkeypatch.setattr(client, "PATIENCE", client.Patience(retries=0))
     with serving() as server:
-        for name, value in server.environment().items():
-            monkeypatch.setenv(name, value)
+        point_at(server.environment(), monkeypatch)
         yield server
 
 

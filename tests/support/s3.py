@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import IO, cast
 
 import pytest
+
+from tests.support.clouds import amazon
 
 BINARY = Path(__file__).parents[2] / "build" / "s3"
 needs_objects = pytest.mark.skipif(not BINARY.exists(), reason="no object store is built: make interop (needs Go)")
@@ -60,10 +63,12 @@ class ObjectServer:
     @property
     def environment(self) -> dict[str, str]:
         """Return the variables of the environment by which clients find it."""
-        return {
-            "AWS_ENDPOINT_URL": self.address,
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_REGION": "us-east-1",
-            "AWS_ALLOW_HTTP": "true",
-        }
+        return amazon(self.address, KEY, SECRET)
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
+    """Run a server for all tests; each makes a bucket of its own there."""
+    server = ObjectServer(tmp_path_factory.mktemp("objects"))
+    yield server
+    server.stop()

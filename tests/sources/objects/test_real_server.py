@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,26 +15,16 @@ from esctl.model import Cursor
 from tests.sources.contract import SourceReaderContract, Subject
 from tests.sources.objects.test_reading import ObjectSubject, lines_of, read, text
 from tests.sources.test_file_reader import as_gzip
-from tests.support.object_server import ENVIRONMENT
+from tests.support.clouds import point_at
 from tests.support.s3 import ObjectServer, needs_objects
 
 pytestmark = needs_objects
 
 
-@pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectServer]:
-    server = ObjectServer(tmp_path_factory.mktemp("objects"))
-    yield server
-    server.stop()
-
-
 @pytest.fixture
-def bucket(real: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    for name in [name for name in os.environ if name.startswith(ENVIRONMENT)]:
-        monkeypatch.delenv(name)
-    for name, value in real.environment.items():
-        monkeypatch.setenv(name, value)
-    return real.bucket()
+def bucket(object_store: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    point_at(object_store.environment, monkeypatch)
+    return object_store.bucket()
 
 
 def put(bucket: str, key: str, data: bytes) -> None:
