@@ -47,7 +47,7 @@ class _Asked(Struct, frozen=True):
     truncated: frozenset[str]
     identities: Mapping[str, tuple[str, ...]]
     matches: bool  # values name rows somewhere
-    rows: str  # a SELECT of the entities to follow, and whether to the end; empty: none
+    rows: str  # a SELECT of the entities to follow, empty: none
 
 
 def with_row_edits(scope: Scope) -> Scope:
@@ -94,32 +94,28 @@ _ALL_MATCHED = """count(DISTINCT position) FILTER (type = 'delete')
 
 
 def _rows(scope: Scope, events: str, roles: AbstractSet[str | None], types: AbstractSet[str | None]) -> str:
-    """Return a SELECT of the rows to follow one by one, from a file of them; empty where there are none.
-
-    Columns: entity, `whole`: to the end, and not only to the last event that gives the row another key.
-    """
+    """Return a SELECT of the entities of rows to follow one by one, from a file of them; empty where there are none."""
     parts = []
     if "read" in types:
         again = "max(key) FILTER (type = 'read') > min(key)"
-        parts.append(f"SELECT entity, true AS whole FROM ({events}) GROUP BY entity HAVING {again}")
+        parts.append(f"SELECT entity FROM ({events}) GROUP BY entity HAVING {again}")
     if "old" in roles:
         moved = f"SELECT position FROM ({events}) WHERE role = 'old'"
-        parts.append(f"SELECT entity, false AS whole FROM ({events}) WHERE position IN ({moved})")
+        parts.append(f"SELECT entity FROM ({events}) WHERE position IN ({moved})")
     if roles & {"patch", "each"}:
-        parts.append(f"SELECT entity, true AS whole FROM ({events}) WHERE role IN ('patch', 'each')")
+        parts.append(f"SELECT entity FROM ({events}) WHERE role IN ('patch', 'each')")
     if "match" in roles:
         before = "lag(entity) OVER (PARTITION BY tab ORDER BY key) AS before"
         heirs = f"SELECT position FROM ({events}) WHERE {_HEIR}"
         rows = f"SELECT position, entity, {before} FROM ({events}) WHERE role IS DISTINCT FROM 'match'"
-        parts.append(f"SELECT entity, true AS whole FROM ({events}) WHERE position IN ({heirs})")
-        parts.append(f"SELECT before AS entity, true AS whole FROM ({rows}) WHERE position IN ({heirs})")
+        parts.append(f"SELECT entity FROM ({events}) WHERE position IN ({heirs})")
+        parts.append(f"SELECT before AS entity FROM ({rows}) WHERE position IN ({heirs})")
     if not parts:
         return ""
     file = scope.session.folder / f"{uuid.uuid4().hex}.parquet"
-    rows = f"SELECT entity, bool_or(whole) AS whole FROM ({' UNION ALL '.join(parts)}) GROUP BY entity"
-    sql = f"COPY ({rows}) TO {literal(str(file))} (FORMAT parquet)"
+    sql = f"COPY ({' UNION '.join(parts)}) TO {literal(str(file))} (FORMAT parquet)"
     (count,) = scope.connection.execute(sql).fetchone() or (0,)
-    return f"SELECT entity, whole FROM read_parquet({literal(str(file))})" if count else ""
+    return f"SELECT entity FROM read_parquet({literal(str(file))})" if count else ""
 
 
 def _identities(scope: Scope, events: str, matched: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -157,32 +153,20 @@ def _changes(scope: Scope, asked: _Asked, tests: Sequence[Any]) -> Iterator[Chan
         [
             "type = 'truncate'",
             *([_within(asked.tables)] if asked.tables else []),
-            *([f"entity IN (SELECT entity FROM ({asked.rows}))"] if asked.rows else []),
+            *([f"entity IN ({asked.rows})"] if asked.rows else []),
         ]
     )
     reads = {"data": Read((), "json")}
-    keys = f"{scope.view.event_key()} AS event_key, {scope.view.key()} AS key"
-    rows = scope.view.relation(_ROWS, reads, [*tests, f"({within})"], keys)
-    if asked.rows and not asked.tables:
-        rows = _to_their_ends(rows, asked.rows)
+    rows = scope.view.relation(_ROWS, reads, [*tests, f"({within})"], f"{scope.view.event_key()} AS event_key")
     cursor = scope.connection.cursor()
     cursor.execute(f"SELECT {', '.join(_ROWS)}, data FROM ({rows}) ORDER BY event_key, role_order")
-    fetched = chain.from_iterable(iter(lambda: cursor.fetchmany(_FETCHED), []))
-    for position, group in groupby(fetched, key=itemgetter(0)):
+    rows_found = chain.from_iterable(iter(lambda: cursor.fetchmany(_FETCHED), []))
+    for position, group in groupby(rows_found, key=itemgetter(0)):
         parts = list(group)
         yield Change(position, parts[0][3] or "", tuple(map(_part, parts)))
 
 
 _FETCHED = 10_000
-
-
-def _to_their_ends(rows: str, followed: str) -> str:
-    """Leave out what comes after the last event that gives a row another key, where nothing else is to be followed."""
-    moves = "bool_or(coalesce(role = 'old', false)) OVER (PARTITION BY position) AS moves"
-    until = "max(key) FILTER (role = 'old') OVER (PARTITION BY entity) AS until"
-    told = f"SELECT *, {moves}, {until} FROM ({rows})"
-    return f"""SELECT r.* FROM ({told}) r LEFT JOIN ({followed}) f ON r.entity = f.entity
-        WHERE moves OR r.type = 'truncate' OR f.whole OR key <= until"""
 
 
 def _part(row: tuple[Any, ...]) -> Part:
