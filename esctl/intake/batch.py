@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from esctl.index.builder import ChunkEvents
     from esctl.index.envelope.detect import Detection
     from esctl.index.update import Updater
+    from esctl.intake.kept import KeptBytes
     from esctl.log.writer import LogWriter, Part
     from esctl.sources.protocol import Delivery, SourceReader
 
@@ -34,6 +35,7 @@ class _Run(Struct):
     behind: BackgroundIndexer
     intake: Intake
     pool: ThreadPoolExecutor
+    kept: KeptBytes
     skipped: int = 0
     names: list[str] = field(default_factory=list)  # of the sources that were read
     pending: list[tuple[str, int]] = field(default_factory=list)
@@ -55,6 +57,7 @@ def ingest(
     """
     from esctl.engine.duckdb import second_cursor
     from esctl.index.background import BackgroundIndexer
+    from esctl.intake.kept import KeptBytes
     from esctl.log.writer import LogWriter
     from esctl.sources.files.generations import Known
 
@@ -63,9 +66,11 @@ def ingest(
     build = updater(lambda name, detection: found.append((name, detection)))
     with LogWriter(store, connection=second_cursor(connection)) as writer, _kept_told(writer):
         before, ahead = Before(writer.snapshot, build.run(writer.snapshot).manifest, started), writer.ahead
-        intake = Intake(options, observe, Known(before.snapshot.cursors))
+        intake = Intake(options, observe, known := Known(before.snapshot.cursors))
+        known.kept = kept = KeptBytes(writer, intake)
+        known.begun, known.untold = intake.begun, intake.untold
         with BackgroundIndexer(build) as behind, ThreadPoolExecutor(1, "reading") as pool:
-            run = _Run(writer, build, behind, intake, pool)
+            run = _Run(writer, build, behind, intake, pool, kept)
             _read(run, sources)
         snapshot = writer.snapshot
         view = build.run(snapshot)  # before another writer adds to what is counted
@@ -119,7 +124,7 @@ def _read(run: _Run, sources: Iterable[SourceReader]) -> None:
 
 
 def _read_source(run: _Run, source: SourceReader) -> None:
-    named, before = source.name, run.intake.records
+    named, before, begun = source.name, run.intake.records, len(run.intake.begun)
     deliveries = source.open(run.intake.known)
     # What may keep a reader waiting is not read ahead: Ctrl-C is to reach it.
     for delivery in deliveries if source.may_wait else _ahead(run.pool, deliveries):
@@ -127,7 +132,8 @@ def _read_source(run: _Run, source: SourceReader) -> None:
         if run.intake.is_full:
             _flush(run)
         run.intake.observe(delivery.read, delivery.batch.num_rows)
-    if run.intake.records == before and not source.pending and source.name.partition("#")[0] != named.partition("#")[0]:
+    is_other = source.name.partition("#")[0] != named.partition("#")[0]
+    if is_other and run.intake.records == before and not source.pending and len(run.intake.begun) == begun:
         run.intake.same.append((named, source.name))
 
 
@@ -145,7 +151,13 @@ def _ahead(pool: ThreadPoolExecutor, deliveries: Iterator[Delivery]) -> Iterator
 
 def _flush(run: _Run) -> None:
     """Make what was read durable, then understand it."""
-    options, parts = run.intake.options, run.intake.empty()
+    with run.kept.lock:
+        run.kept.note(flushing=True)
+        _flush_parts(run, run.intake.empty())
+
+
+def _flush_parts(run: _Run, parts: Sequence[Part]) -> None:
+    options = run.intake.options
     checked = _checked(run, parts) if options.strict or options.skip_duplicates else parts
     parts = run.intake.with_samples(checked, run.writer.snapshot.cursors)
     if not parts:

@@ -53,7 +53,8 @@ class Outcome(Struct, frozen=True):
     `homeless` are new events of no entity; `first`: the store had no commit before; `apart`: sources that were
     found to have a numbering of ids of their own; `ahead`: microseconds that the log was ahead of the clock; `unzoned`:
     sources that are read in another zone than was asked for, as they had no new record; `same`: sources with just the
-    bytes of a known one, each with its name.
+    bytes of a known one, each with its name; `begun`: those that are the beginning of one; `untold`: those of which that
+    cannot be told any more, as records of the known one were erased.
     """
 
     summary: IngestSummary
@@ -68,6 +69,8 @@ class Outcome(Struct, frozen=True):
     unzoned: tuple[str, ...] = ()
     unheeded: tuple[tuple[str, str, str], ...] = ()
     same: tuple[tuple[str, str], ...] = ()
+    begun: tuple[tuple[str, str], ...] = ()
+    untold: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         told = self.summary
@@ -86,6 +89,8 @@ class Intake(Struct):
     bytes: int = 0
     records: int = 0  # taken in all
     same: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones whose bytes they have
+    begun: list[tuple[str, str]] = field(default_factory=list)  # and those that they are the beginning of
+    untold: list[tuple[str, str]] = field(default_factory=list)  # and those that they may be the beginning of
     _sampled: dict[str, int] = field(default_factory=dict)
     _unkept: dict[str, Callable[[], None]] = field(default_factory=dict)
 
@@ -189,6 +194,8 @@ class Before(Struct, frozen=True):
             unzoned=intake.unzoned(names),
             unheeded=intake.unheeded(names),
             same=tuple(intake.same),
+            begun=tuple(intake.begun),
+            untold=tuple(intake.untold),
         )
 
     def _summary(self, records: int, skipped: int, head: int, after: Manifest) -> IngestSummary:

@@ -109,7 +109,7 @@ def export_raw(snapshot: StoreState, source: str, *, skip_erased: bool = False) 
         near = difflib.get_close_matches(source, snapshot.cursors, 1)
         raise NotFoundError(f"no source {source!r} in the log", did_you_mean(near))
     check_whole(snapshot, source, skip_erased=skip_erased)
-    return _pieces(snapshot, source, cursor.header, cursor.tail if isinstance(cursor, FileCursor) else "")
+    return pieces_of(snapshot, source, cursor.header, cursor.tail if isinstance(cursor, FileCursor) else "")
 
 
 def check_whole(snapshot: StoreState, source: str, *, skip_erased: bool) -> None:
@@ -123,7 +123,25 @@ def check_whole(snapshot: StoreState, source: str, *, skip_erased: bool) -> None
         )
 
 
-def _pieces(snapshot: StoreState, source: str, header: str, tail: str) -> Iterator[bytes]:
+def iter_firsts(snapshot: StoreState, size: int, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Read some columns, `offset` among them, of records that begin in the first `size` bytes of their sources.
+
+    Raises as `read_table` does.
+    """
+    for held in _held(snapshot, 1, snapshot.head):
+        file = held.segment_file
+        groups = [group for group in _groups(held)[0] if _least_offset(file.parquet, group) < size]
+        for batch in file.checked(groups).iter_batches(row_groups=groups, columns=list(columns)):
+            yield batch.filter(pc.field("offset") < size)
+
+
+def _least_offset(file: pq.ParquetFile, group: int) -> int:
+    statistics = file.metadata.row_group(group).column(SCHEMA.get_field_index("offset")).statistics
+    return int(statistics.min) if statistics is not None and statistics.has_min_max else 0
+
+
+def pieces_of(snapshot: StoreState, source: str, header: str, tail: str) -> Iterator[bytes]:
+    """Return a source's bytes between those of a header and a tail (base64), in pieces, without erased records."""
     if header:
         yield base64.b64decode(header)
     columns = ["position", "source", "raw", "erased_leaf"]
@@ -148,9 +166,15 @@ def _joined(records: pa.RecordBatch, source: str) -> bytes:
             f"the record at position {position} of {source} has no bytes",
             "it was a tombstone: this source cannot be exported exactly",
         )
-    bounds = np.frombuffer(raw.buffers()[1], dtype=np.int64)[raw.offset :]
-    start, stop = int(bounds[0]), int(bounds[len(raw)])
-    return bytes(memoryview(raw.buffers()[2])[start:stop]) if stop > start else b""
+    return end_to_end(raw)
+
+
+def end_to_end(raws: pa.LargeBinaryArray, most: int | None = None) -> bytes:
+    """Lay the bytes of records end to end, `most` of them at the most; none of the records may be null."""
+    bounds = np.frombuffer(raws.buffers()[1], dtype=np.int64)[raws.offset :]
+    start, stop = int(bounds[0]), int(bounds[len(raws)])
+    stop = stop if most is None else min(stop, start + most)
+    return bytes(memoryview(raws.buffers()[2])[start:stop]) if stop > start else b""
 
 
 def _may_hold(file: pq.ParquetFile, group: int, source: str) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.log.commits import open_log
@@ -120,6 +121,15 @@ class LogWriter:
         if self._snapshot is None:
             raise RuntimeError("a LogWriter is used inside `with`")
         return self._snapshot
+
+    @property
+    def present(self) -> StoreState:
+        """Return the store as it would be if what is staged were committed."""
+        staged, before = self._staged, self.snapshot
+        if staged is None:
+            return before
+        cursors = {**before.cursors, **staged.cursors}
+        return replace(before, tree=staged.tree, segments=(*before.segments, *staged.segments), cursors=cursors)
 
     def append(self, parts: Sequence[Part], written: list[pa.Table] | None = None) -> StoreState:
         """Make one commit of these records; once it returns they are durable.

@@ -3,18 +3,62 @@
 from __future__ import annotations
 
 from esctl.ask.health.checks import EVENT, FIRST_DELIVERY, CheckContext, named
+from esctl.ask.scope.scope import Scope
+from esctl.engine.duckdb import explained, single_row
 from esctl.index.scan import Read
 
-_SAME = ("time", "type", "kind", "entity", "role", "actor", "sequence", "payload")
+_CHEAP = ("time", "type", "kind", "entity", "role", "actor", "sequence")
+_SAME = (*_CHEAP, "payload")
 """What is the same of two events that are told twice."""
+_COMPARED = 2_000_000
+"""So many events, about, are looked at after an ingest: of more, those of some moments, which are the same in each
+source."""
+_SHARE = 10
+"""One in so many of a source's events makes it one that is read twice: few are told by two sources by chance."""
 
 
 def repeats(context: CheckContext) -> str:
     """Select events without an id of which an earlier one, of another source, differs in nothing."""
     columns = [*EVENT, "role", "actor", "sequence"]
     rows = context.events(columns, ["id IS NULL", FIRST_DELIVERY], reads={"payload": Read((), "json")})
-    same = f"(PARTITION BY {', '.join(_SAME)} ORDER BY position)"
-    first = f"first_value(position) OVER {same} AS first, first_value(source) OVER {same} AS told_by"
     detail = "'differs in nothing from @' || first || ' of ' || told_by || '; neither has an id' AS detail"
     items = named("r", detail, "CAST(NULL AS DOUBLE) AS weight")
-    return f"SELECT {items} FROM (SELECT *, {first} FROM ({rows})) r WHERE wanted AND source <> told_by"
+    return f"SELECT {items} FROM ({_with_first(rows)}) r WHERE wanted AND source <> told_by"
+
+
+def count_repeats(scope: Scope, after: int) -> tuple[int, str, str] | None:
+    """Count the events behind a position, of the source with most, that an earlier source tells in the same words.
+
+    With the names of both; None where there are none, or no more than may be by chance.
+    """
+    view = scope.view
+    if len(view.manifest.sources) < 2:
+        return None
+    sampled = max(view.manifest.events // _COMPARED, 1)
+    alike = ["id IS NULL", FIRST_DELIVERY, *([f"hash(time) % {sampled} = 0"] if sampled > 1 else [])]
+    new = view.relation(["time"], None, [*alike, f"position > {int(after)}"])
+    near = f"time BETWEEN (SELECT min(time) FROM ({new})) AND (SELECT max(time) FROM ({new}))"
+    rows = view.relation(["position", "source", *_CHEAP], None, alike)
+    times = f"""SELECT time FROM (SELECT * FROM ({rows}) WHERE {near}) GROUP BY {", ".join(_CHEAP)}
+        HAVING max(position) > {int(after)} AND min(source) <> max(source)"""
+    connection = scope.connection
+    with explained():
+        if connection.execute(f"SELECT 1 FROM ({times}) LIMIT 1").fetchone() is None:
+            return None
+        whole = view.relation(["position", "source", *_CHEAP], {"payload": Read((), "json")}, alike)
+        found = _with_first(f"SELECT * FROM ({whole}) WHERE time IN ({times})")
+        counts = f"SELECT source, count(*) AS events FROM ({rows}) WHERE position > {int(after)} GROUP BY source"
+        row = single_row(
+            connection,
+            f"""SELECT count(*) * {sampled} AS told, source, told_by FROM ({found}) JOIN ({counts}) USING (source)
+                WHERE position > {int(after)} AND source <> told_by GROUP BY source, told_by, events
+                HAVING count(*) * {_SHARE} >= events ORDER BY told DESC, source, told_by LIMIT 1""",
+        )
+    return (row[0], row[1], row[2]) if row else None
+
+
+def _with_first(rows: str) -> str:
+    """Add the position and the source of the first event that is the same."""
+    same = f"(PARTITION BY {', '.join(_SAME)} ORDER BY position)"
+    first = f"first_value(position) OVER {same} AS first, first_value(source) OVER {same} AS told_by"
+    return f"SELECT *, {first} FROM ({rows})"

@@ -148,10 +148,10 @@ def _report(outcome: Outcome, shared: Shared, store: Store) -> None:
 
 
 def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
+    from esctl.cli.intake.known_files import report_begun, report_same
     from esctl.cli.intake.telling import (
         report_clock,
         report_readings,
-        report_same,
         report_unheeded,
         report_unzoned,
     )
@@ -166,6 +166,7 @@ def _report_sources(outcome: Outcome, shared: Shared, store: Store) -> None:
             f"{outcome.skipped} duplicates were left out: their sources can no longer be exported whole", shared.quiet
         )
     report_same(outcome.same, shared.quiet)
+    report_begun(outcome, shared.quiet)
     report_readings([name for name, _ in outcome.detections], outcome.snapshot.cursors, store.mapping, shared.quiet)
     report_unzoned(outcome.unzoned, outcome.snapshot.cursors, zone(shared), shared.quiet)
     report_unheeded(outcome.unheeded, shared.quiet)

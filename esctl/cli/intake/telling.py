@@ -158,14 +158,6 @@ def _unread_hint(store: Store, name: str, at: int) -> str:
     return hint + "; if a text log, its lines: esctl reindex --pattern 'GROK OR REGEX'" * is_text
 
 
-def report_same(found: Sequence[tuple[str, str]], quiet: bool) -> None:
-    """Print which files have just the bytes of a known one, so that nothing of them is new."""
-    for name, known in found[:MOST_TOLD]:
-        diagnostics.note(f"note: {name}: same bytes as {known}, nothing new", quiet)
-    if len(found) > MOST_TOLD:
-        diagnostics.note(f"note: so have {len(found) - MOST_TOLD} more files those of known ones", quiet)
-
-
 def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> None:
     """Print how many events behind a position are of no entity, and how many of them the mapping says should be.
 
@@ -189,8 +181,12 @@ def report_homeless(store: Store, count: int, quiet: bool, after: int = 0) -> No
 
 
 def report_read_twice(store: Store, quiet: bool, after: int = 0) -> None:
-    """Print how many events behind a position are those of a source that is read differently, so that both count."""
+    """Print how many events behind a position are those of another source too, so that both count.
+
+    Either that is read differently, or none of them has an id.
+    """
     from esctl.ask.health.read_twice import count_read_twice
+    from esctl.ask.health.repeats import count_repeats
 
     found = count_read_twice(store.scope(), after)
     if found is not None:
@@ -202,6 +198,15 @@ def report_read_twice(store: Store, quiet: bool, after: int = 0) -> None:
         )
         diagnostics.note(
             'to tell their ids apart no more, in the [mapping.sources] stanza of each: scope = "store"', quiet
+        )
+
+    repeated = count_repeats(store.scope(), after)
+    if repeated is not None:
+        count, source, other = repeated
+        diagnostics.note(
+            f"note: {_events(count)} of {source} {'is' if count == 1 else 'are'} in {other} too, without an id and in "
+            "the same words, and count twice: esctl doctor --repeats",
+            quiet,
         )
 
 

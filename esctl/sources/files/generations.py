@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -11,6 +12,9 @@ from esctl.model import Cursor, FileCursor
 from esctl.sources.feed import Feed
 from esctl.sources.names import generations
 from esctl.sources.pieces import BLANKS
+
+if TYPE_CHECKING:
+    from esctl.sources.files.beginnings import Kept
 
 HEAD_SIZE = 65536
 COLUMNAR = frozenset({"parquet", "arrow", "avro", "evtx"})
@@ -31,11 +35,16 @@ class Candidate(Struct, frozen=True):
 class Known(dict[str, Cursor]):
     """The cursors of a store by source name, found again by how a source begins.
 
-    So a new file is held against a few known ones, however many there are.
+    So a new file is held against a few known ones, however many there are. `begun` and `untold` are what was found with
+    the bytes that are `kept` of them: names of streams, each with the source that it is the beginning of, or may be.
     """
 
     def __init__(self, cursors: Mapping[str, Cursor]) -> None:
         super().__init__()
+        self.kept: Kept | None = None
+        self.begun: list[tuple[str, str]] = []
+        self.untold: list[tuple[str, str]] = []
+        self.longest_head = 0
         self._shelves: dict[_Shelf, dict[str, dict[str, None]]] = {}  # then by digest: names
         for name, cursor in cursors.items():
             self[name] = cursor
@@ -51,6 +60,7 @@ class Known(dict[str, Cursor]):
         # Without a record a cursor holds nothing that could be known again (an empty file, a header alone).
         if isinstance(cursor, FileCursor) and cursor.records and cursor.offset:
             shelf, digest = _place(cursor)
+            self.longest_head = max(self.longest_head, cursor.head_size)
             self._shelves.setdefault(shelf, {}).setdefault(digest, {})[name] = None
 
     def same(self, sha256: str) -> list[Candidate]:
@@ -60,8 +70,8 @@ class Known(dict[str, Cursor]):
     def beginning(self, head: bytes) -> list[Candidate]:
         """List the known sources of text that a stream with these first bytes may continue."""
         shelves = [shelf for shelf in self._shelves if _may_end(head, *shelf)]
-        digests = _digests(head, {size for _, size in shelves})
-        found = (name for shelf in shelves for name in self._shelves[shelf].get(digests[shelf[1]], ()))
+        told = digests(head, {size for _, size in shelves})
+        found = (name for shelf in shelves for name in self._shelves[shelf].get(told[shelf[1]], ()))
         return read_files(found, self)
 
 
@@ -100,7 +110,7 @@ def candidates(
     """
     names = list(reversed(generations(name, cursors)))
     own = [known for known in read_files(names, cursors) if agrees(known.cursor)]
-    sizes = _digests(head, {candidate.cursor.head_size for candidate in own})
+    sizes = digests(head, {candidate.cursor.head_size for candidate in own})
     same = [one for one in own if sizes.get(one.cursor.head_size) == one.cursor.head_sha256]
     if not foreign or any(_is_whole(one.cursor, head) for one in same):
         return same
@@ -114,8 +124,11 @@ def _is_whole(cursor: FileCursor, head: bytes) -> bool:
     return cursor.offset == cursor.head_size and (cursor.format != "json-document" or cursor.offset == len(head))
 
 
-def _digests(head: bytes, sizes: Iterable[int]) -> dict[int, str]:
-    """Hash the first bytes of a head for each size, in one pass: a store may know thousands of sources."""
+def digests(head: bytes, sizes: Iterable[int]) -> dict[int, str]:
+    """Return the SHA-256 (hex) of the first bytes of a head by their number, for each size that it has.
+
+    In one pass: a store may know thousands of sources.
+    """
     found, hashed, done = {}, hashlib.sha256(), 0
     for size in sorted(sizes):
         if size > len(head):

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from esctl.errors import InputError, UsageError
 from esctl.model import Cursor, FileCursor
 from esctl.sources.feed import Feed
+from esctl.sources.files.beginnings import begun
 from esctl.sources.files.cutting import record_reader
 from esctl.sources.files.deliveries import Reading, RecordReader, WholeFile
 from esctl.sources.files.finding import Source, open_stream
@@ -151,6 +152,9 @@ def _read(source: Source, stream: ByteStream, options: SourceOptions, cursors: M
             known, feed = _continued(feed, _reopener(source, feed, spools), found)
         if known is not None:
             return _resumed(known, feed, options)
+    longer = begun(source, feed.stream, head, cursors, lambda cursor: _agrees(cursor, options))
+    if longer is not None:
+        return Reading(longer.name, feed, NothingReader(), longer.cursor, b"", options.batch_rows)
     name = next_name(source.name, cursors)
     start = first_cursor(_format(text, whole, options, pattern), text, whole, options, encoding, pattern)
     return Reading(name, feed, _cut(feed, start, options), start, head[:HEAD_SIZE], options.batch_rows)

@@ -6,6 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from esctl.api import Store
+from esctl.ask.health import repeats
 from tests.support.cases import case
 from tests.support.cli_harness import esctl, good
 
@@ -25,6 +29,30 @@ def test_a_record_that_two_sources_have_is_listed_once(tmp_path: Path) -> None:
     (row,) = esctl("doctor", "--repeats", cwd=tmp_path).rows
     assert (row["position"], row["detail"]) == (4, "differs in nothing from @2 of a.jsonl; neither has an id")
     assert esctl("doctor", "--repeats", "a-2", cwd=tmp_path).rows == []
+
+
+def test_a_source_that_is_read_twice_is_said_at_once(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", [event(day) for day in range(1, 9)])
+    write(tmp_path / "b.jsonl", [dict(reversed(event(day).items())) for day in range(3, 9)])
+    assert "count twice" not in good("ingest", "a.jsonl", cwd=tmp_path).err
+    done = good("ingest", "b.jsonl", cwd=tmp_path)
+    told = "without an id and in the same words, and count twice: esctl doctor --repeats\n"
+    assert f"note: 6 events of b.jsonl are in a.jsonl too, {told}" in done.err
+    write(tmp_path / "c.jsonl", [event(9), *(event(1, note=number) for number in range(9)), event(1)])
+    assert "count twice" not in good("ingest", "c.jsonl", cwd=tmp_path).err  # one of many may be by chance
+    assert "note: 6 events of b.jsonl are in a.jsonl too" in good("reindex", cwd=tmp_path).err
+
+
+def test_of_many_events_some_moments_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(repeats, "_COMPARED", 50)
+    moments = [f"2024-03-01T00:{number // 60:02d}:{number % 60:02d}Z" for number in range(300)]
+    write(tmp_path / "a.jsonl", [event(1, time=moment) for moment in moments])
+    write(tmp_path / "b.jsonl", [dict(reversed(event(1, time=moment).items())) for moment in moments])
+    with Store.create(tmp_path / ".esctl", None, erasable=False) as store:
+        store.ingest(tmp_path / "a.jsonl", tmp_path / "b.jsonl")
+        count, source, other = repeats.count_repeats(store.scope(), 0)  # type: ignore[misc]
+    assert 0 < count < 600
+    assert (Path(source).name, Path(other).name) == ("b.jsonl", "a.jsonl")
 
 
 def test_records_of_one_source_or_with_ids_are_none(tmp_path: Path) -> None:

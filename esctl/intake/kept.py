@@ -1,0 +1,149 @@
+"""The bytes of the sources of a store: from its log, and from what an ingest has on its way there."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection, Iterable, Iterator
+from hashlib import sha256
+from itertools import chain
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from msgspec import Struct
+
+from esctl.index.decode.log_rows import runs_of
+from esctl.log.reader import end_to_end, erased_of, iter_firsts, pieces_of
+from esctl.sources.files.beginnings import Firsts, is_of_bytes
+from esctl.sources.files.generations import HEAD_SIZE
+
+if TYPE_CHECKING:
+    from esctl.intake.intake import Intake
+    from esctl.log.writer import LogWriter, Part
+
+
+class _Front(Struct):
+    """The bytes of a source from its beginning, as far as they were hashed."""
+
+    name: str
+    pieces: Iterator[bytes]
+    digest: Any
+    held: bytes = b""
+    size: int = 0
+
+    def to(self, size: int) -> str | None:
+        """Hash up to a size, no less than before; None where there are fewer bytes."""
+        while self.size < size:
+            self.held = self.held or next(self.pieces, b"")
+            if not self.held:
+                return None
+            taken, self.held = self.held[: size - self.size], self.held[size - self.size :]
+            self.digest.update(taken)
+            self.size += len(taken)
+        return str(self.digest.copy().hexdigest())
+
+
+class KeptBytes:
+    """What `sources.files.beginnings.Kept` asks, of a writer's log and of an intake.
+
+    Their first bytes are gathered when they are first asked for, by one pass over the log.
+    """
+
+    def __init__(self, writer: LogWriter, intake: Intake) -> None:
+        self.lock = RLock()  # while what was taken goes into the log, it is in neither
+        self._writer, self._intake = writer, intake
+        self._firsts: Firsts | None = None
+        self._erased: set[str] = set()
+        self._noted = 0  # of the intake's parts
+        self._last = ("", b"")  # the source that was noted last: it may go on
+        self._front: _Front | None = None
+
+    def find(self, stream: bytes, own: Collection[str]) -> Iterable[str]:
+        """Name the sources that may begin with a stream."""
+        with self.lock:
+            firsts = self._gathered()
+            self.note()
+            return [*firsts.find(stream), *(name for name in own if name in self._erased)]
+
+    def digest(self, name: str, size: int) -> str | None:
+        """Return the SHA-256 (hex) of the first bytes of a source; None where records of it were erased."""
+        with self.lock:
+            if self._writer.snapshot.redactions and erased_of(self._writer.snapshot, name):
+                return None
+            front = self._front
+            found = front.to(size) if front is not None and front.name == name and front.size <= size else None
+            if found is None:
+                self._front = front = _Front(name, self._pieces(name), sha256())
+                found = front.to(size)
+            return found or ""
+
+    def note(self, flushing: bool = False) -> None:
+        """Note the first bytes of what was taken since the last time; `flushing`: it goes into the log now."""
+        if self._firsts is not None:
+            for part in self._intake.parts[self._noted :]:
+                self._note_part(self._firsts, part)
+        self._noted = 0 if flushing else len(self._intake.parts)
+
+    def _note_part(self, firsts: Firsts, part: Part) -> None:
+        cursor, (last, data) = part.cursor, self._last
+        if not is_of_bytes(cursor):
+            return
+        header = base64.b64decode(cursor.header)
+        if part.source != last:
+            if sum(batch.num_rows for batch in part.batches) != cursor.records:
+                return  # it goes on behind what is known of it
+            data = header
+        elif len(data) >= HEAD_SIZE:
+            return
+        data = (data + _joined(part, HEAD_SIZE))[:HEAD_SIZE]
+        self._last = (part.source, data)
+        firsts.add(part.source, len(header), data)
+
+    def _gathered(self) -> Firsts:
+        if self._firsts is None:
+            self._firsts = Firsts()
+            self._gather(self._firsts)
+        return self._firsts
+
+    def _gather(self, firsts: Firsts) -> None:
+        store = self._writer.present
+        wanted = {name: cursor for name, cursor in store.cursors.items() if is_of_bytes(cursor)}
+        begun: dict[str, bytearray] = {}
+        for batch in iter_firsts(store, HEAD_SIZE, ["source", "offset", "raw"]):
+            runs = runs_of(pa.Table.from_batches([batch])) if batch.num_rows else []
+            for name, start, stop in runs:
+                if (cursor := wanted.get(name)) is None:
+                    continue
+                raws = batch["raw"].slice(start, stop - start)
+                if raws.null_count:
+                    self._erased.add(name)
+                    del wanted[name]
+                    begun.pop(name, None)
+                    continue
+                data = begun.setdefault(name, bytearray(base64.b64decode(cursor.header)))
+                data += end_to_end(raws, HEAD_SIZE)
+                if len(data) >= min(HEAD_SIZE, cursor.offset):
+                    del wanted[name]
+                    _add(firsts, name, cursor.header, begun.pop(name))
+        for name, data in begun.items():  # blanks at their ends are no record's
+            _add(firsts, name, wanted[name].header, data)
+
+    def _pieces(self, name: str) -> Iterator[bytes]:
+        """Return the bytes of a source in pieces, from its header on."""
+        store, cursor = self._writer.present, self._intake.known[name]
+        parts = [part for part in self._intake.parts if part.source == name]
+        kept = pieces_of(store, name, cursor.header, "")
+        return (piece for piece in chain(kept, map(_joined, parts)) if piece)
+
+
+def _add(firsts: Firsts, name: str, header: str, data: bytearray) -> None:
+    firsts.add(name, len(base64.b64decode(header)), bytes(data[:HEAD_SIZE]))
+
+
+def _joined(part: Part, most: int | None = None) -> bytes:
+    return b"".join(end_to_end(raws, most) for batch in part.batches for raws in _raws(batch))
+
+
+def _raws(batch: pa.RecordBatch | pa.Table) -> list[pa.LargeBinaryArray]:
+    raws = batch["raw"]
+    return raws.chunks if isinstance(raws, pa.ChunkedArray) else [raws]
