@@ -53,8 +53,8 @@ class Outcome(Struct, frozen=True):
     `homeless` are new events of no entity; `first`: the store had no commit before; `apart`: sources that were
     found to have a numbering of ids of their own; `ahead`: microseconds that the log was ahead of the clock; `unzoned`:
     sources that are read in another zone than was asked for, as they had no new record; `same`: sources with just the
-    bytes of a known one, each with its name; `begun`: those that are the beginning of one; `untold`: those of which that
-    cannot be told any more, as records of the known one were erased.
+    bytes of a known one, each with its name; `begun`: those that are the beginning of one; `untold`: those of which
+    that cannot be told any more, as records of the known one were erased.
     """
 
     summary: IngestSummary
