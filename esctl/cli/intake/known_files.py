@@ -29,8 +29,8 @@ def report_begun(outcome: Outcome, quiet: bool) -> None:
         diagnostics.note(f"note: so are {len(outcome.begun) - MOST_TOLD} more files that of known ones", quiet)
     for name, known in outcome.untold[:MOST_TOLD]:
         diagnostics.note(
-            f"note: {name}: read as new: whether it is the beginning of {known} cannot be told, "
-            "as records of that were erased",
+            f"note: {name}: read as new: whether it is the beginning of {known} cannot be told, as records of that "
+            "were erased",
             quiet,
         )
     if len(outcome.untold) > MOST_TOLD:
