@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from esctl.api import Store
 from esctl.cloud.client import Patience
 from esctl.errors import EsctlError, InputError
+from esctl.intake.intake import Outcome
 from esctl.model import Cursor, ObjectCursor
 from esctl.sources.files.reading import SourceOptions
 from esctl.sources.formats.foreign import ForeignError
@@ -159,6 +161,22 @@ def test_a_copy_is_told_to_be_a_known_object(server: ObjectServer) -> None:
     found = read("s3://logs")
     assert list(found.records) == ["s3://logs/a"]
     assert found.names == [("s3://logs/a", 0), ("s3://logs/a", 0)]
+
+
+def test_the_beginning_of_a_known_object_is_known(server: ObjectServer, tmp_path: Path) -> None:
+    def ingested() -> Outcome:
+        server.forget()
+        with Store.create(tmp_path / ".esctl", None, erasable=False) as store:
+            return store.ingest("s3://logs")
+
+    server.objects = {"a": text(0, 5), "copies/b.gz": gzip.compress(text(0, 3))}
+    done = ingested()
+    assert (done.summary.new, done.begun) == (5, (("s3://logs/copies/b.gz", "s3://logs/a"),))
+    server.objects["a"] = text(0, 4)  # as it was before
+    done = ingested()
+    assert (done.summary.new, done.begun[0]) == (0, ("s3://logs/a", "s3://logs/a"))
+    server.objects["a"] = text(0, 6)
+    assert ingested().summary.new == 1
 
 
 def test_a_local_file_is_known_as_an_object(server: ObjectServer, tmp_path: Path) -> None:
