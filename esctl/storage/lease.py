@@ -74,7 +74,8 @@ class Lease:
                 return "another process"
             about = _read(held[0])
             is_own = (about.get("host"), about.get("mirror")) == self._host
-            if is_own or clock(self._depot) - found.modified > SECONDS:
+            is_copied = not held[0]  # the lock of a store on a disk, from where all was put here
+            if is_own or is_copied or clock(self._depot) - found.modified > SECONDS:
                 with suppress(ConflictError):
                     self._tag = self._depot.replace(NAME, self._text, held[1])
                     return ""
