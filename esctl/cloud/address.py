@@ -11,7 +11,7 @@ from esctl.errors import UsageError
 SCHEMES = {"s3": "s3", "gs": "gs", "gcs": "gs", "az": "az", "azure": "az", "abfs": "az", "abfss": "az"}
 """What a URL may begin with, and the scheme that an address then has."""
 _URL = re.compile(
-    rf"(?P<scheme>{'|'.join(SCHEMES)})://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]{{0,254}})(?:/(?P<key>.*))?",
+    rf"(?P<scheme>{'|'.join(SCHEMES)})://(?P<bucket>[A-Za-z0-9$][A-Za-z0-9._-]{{0,254}})(?:/(?P<key>.*))?",
     re.IGNORECASE | re.DOTALL,
 )
 _UNREADABLE = re.compile(r"(\A|/)\.{0,2}(?=/)|(\A|/)\.{1,2}\Z|[\0-\x1f\x7f]")

@@ -27,7 +27,10 @@ def store_url(given: str) -> str:
         return ""
     if "@" in place.partition("/")[0] or "?" in place or "#" in place:
         raise UsageError("--store is a URL with more than a bucket and a path", "keys are read from the environment")
-    return str(parse_address(f"{scheme}://{place}")).rstrip("/")
+    try:
+        return str(parse_address(f"{scheme}://{place}")).rstrip("/")
+    except UsageError:  # its hint is of objects, not of stores
+        raise UsageError(f"--store {scheme}://... names no place", f"write it like {scheme}://bucket/path") from None
 
 
 def located(given: Path | str) -> Path:

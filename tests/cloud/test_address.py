@@ -14,6 +14,7 @@ from esctl.errors import UsageError
         ("s3://b", Address("s3", "b")),
         ("GS://b/", Address("gs", "b")),
         ("az://my-container/a/b.json", Address("az", "my-container", "a/b.json")),
+        ("az://$logs/blob", Address("az", "$logs", "blob")),
         ("gcs://b/a", Address("gs", "b", "a")),
         ("azure://b/a", Address("az", "b", "a")),
         ("abfs://b/a", Address("az", "b", "a")),

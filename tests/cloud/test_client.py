@@ -228,3 +228,21 @@ def test_a_role_that_may_not_be_taken_on_is_told(server: ObjectServer, monkeypat
     error = failure("s3://logs")
     assert isinstance(error, UsageError)
     assert "(AccessDenied) when calling the AssumeRole" in error.message
+
+
+def test_a_profile_may_have_its_keys_from_a_program(
+    server: ObjectServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    server.objects["a"] = b"x"
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    keys, config = tmp_path / "keys.json", tmp_path / "config"
+    keys.write_text('{"Version": 1, "AccessKeyId": "AKIDOTHER", "SecretAccessKey": "not-so-secret"}')
+    config.write_text(f"[profile audit]\ncredential_process = cat {keys}\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_PROFILE", "audit")
+    assert listed("s3://logs") == ["a"]
+    keys.unlink()
+    error = failure("s3://logs")
+    assert isinstance(error, UsageError)
+    assert "\n" not in error.message

@@ -156,11 +156,28 @@ def test_urls_and_paths_are_told_apart(given: str, url: str) -> None:
     assert store_url(given) == url
 
 
-@pytest.mark.parametrize("given", ["s3://key:secret@bucket/path", "s3://bucket/path?key=secret", "s3://bucket/../path"])
+@pytest.mark.parametrize(
+    "given",
+    [
+        "s3://key:secret@bucket/path",
+        "s3://key:secret/path",
+        "s3://bucket/path?key=secret",
+        "s3://bucket/../path",
+        "s3://bucket//path",
+    ],
+)
 def test_a_url_that_says_more_is_refused_and_not_repeated(given: str) -> None:
     with pytest.raises(UsageError) as told:
         store_url(given)
     assert "secret" not in f"{told.value.message} {told.value.hint}"
+    assert told.value.message.startswith("--store ")
+
+
+def test_a_store_without_credentials_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    point_at({}, monkeypatch)
+    monkeypatch.setattr("esctl.cloud.credentials._is_in_cloud", lambda: False)
+    with pytest.raises(UnavailableError, match="az://container: no credentials were found"):
+        connect("az://container/path")
 
 
 @needs_objects
