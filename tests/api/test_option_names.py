@@ -37,6 +37,7 @@ OTHERWISE: dict[str, set[str]] = {
         "erasable",
         "follow",
         "from",
+        "jobs",
         "key",
         "max_expansion",
         "max_record",
@@ -48,7 +49,7 @@ OTHERWISE: dict[str, set[str]] = {
         "schema_dir",
         "snapshot",
         "until",
-    },  # those of systems that are followed, of a new store (Store.create), and limits (`options`)
+    },  # those of systems that are followed, of a store that is made (Store.create: jobs are its threads), and limits (`options`)
     "log": {"invalid", "duplicates", "erased", "conflicts", "ignored"},  # `only`
     "reconcile": {"exit_code"},
     "series": {"plot"},

@@ -67,4 +67,4 @@ def test_paths_of_this_machine_are_not_shown(tmp_path: Path) -> None:
     example = Example(1, "pwd", (), ("$ pwd",))
     with readme_examples.environment(tmp_path) as env:
         done = readme_examples.execute(example, tmp_path, env)
-    assert done.output == ("~",)
+    assert done.output == ("/srv/my-system",)

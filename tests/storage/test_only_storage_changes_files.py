@@ -33,6 +33,7 @@ ELSEWHERE = {
     "assistants/questions.py": "a temporary folder",
     "assistants/worker.py": "a temporary folder",
     "cli/help/layout.py": "no file: it writes help",
+    "cluster/remote.py": "a temporary folder",
     "engine/duckdb.py": "a temporary folder",
     "index/update.py": "a temporary folder",
     "ledger/check/index.py": "a temporary folder",
