@@ -49,7 +49,7 @@ OTHERWISE: dict[str, set[str]] = {
         "schema_dir",
         "snapshot",
         "until",
-    },  # those of systems that are followed, of a store that is made (Store.create: jobs are its threads), and limits (`options`)
+    },  # those of systems that are followed, of a store that is made (`create`, its threads), and limits (`options`)
     "log": {"invalid", "duplicates", "erased", "conflicts", "ignored"},  # `only`
     "reconcile": {"exit_code"},
     "series": {"plot"},
