@@ -14,7 +14,10 @@ from esctl.cloud.credentials import MISSING
 
 
 class Kind(Struct, frozen=True):
-    """A kind of failure: how a client tells it, and what is said of it. `{doing}`: what was asked for, as a verb."""
+    """A kind of failure: how a client tells it, and what is said of it. `{doing}`: what was asked for, as a verb.
+
+    The hint is left to who asks where that depends on what it is up to.
+    """
 
     sign: str
     message: str
@@ -83,7 +86,6 @@ ARCHIVED = Kind(r"InvalidObjectState|BlobArchived", "it is archived, and has no 
 DENIED = Kind(
     r"status:403|PermissionDenied|AccessDenied|AllAccessDisabled|AuthorizationPermissionMismatch|AuthorizationFailure",
     "the credentials do not allow to {doing} it",
-    "give them that right, or use others: {credentials}",
 )
 CHANGED = Kind(r"status:412|PreconditionError", "it changed since it was listed")
 GONE = Kind(

@@ -69,7 +69,10 @@ def _told_apart(url: str) -> str:
 
 
 def connect(url: str) -> Depot:
-    """Return the depot of a URL; nothing is asked of it yet. Raises UsageError where the extra is not installed."""
+    """Return the depot of a URL, of which nothing is asked yet but credentials.
+
+    Raises UsageError where the extra is not installed, UnavailableError where there are no credentials.
+    """
     from esctl.storage.objects import ObjectDepot
 
     try:
