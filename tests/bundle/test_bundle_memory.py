@@ -56,6 +56,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return bundled(base / "small", SMALL), bundled(base / "large", LARGE)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "command", ["verify-bundle out.zip", "verify-proof proof --event a.jsonl", "bundle * -o again.zip", "prove @1"]
 )

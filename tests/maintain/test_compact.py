@@ -107,6 +107,7 @@ def compacted(path: Path, files: Killing) -> None:
     compact_log(path, files)
 
 
+@pytest.mark.thorough
 def test_killed_at_every_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compacting, "ABANDONED", -1.0)
     whole = store(tmp_path / "whole", [[part(name, LINES[:5])] for name in "abc"])

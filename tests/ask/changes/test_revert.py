@@ -153,6 +153,7 @@ def sums(draw: DrawFn) -> Log:
     return Log(records, ENVELOPE, {"on": SUMS}, bounds, (len(records),), (0,) * len(records))
 
 
+@pytest.mark.thorough
 def test_reverting_sums_gives_the_sums_of_then() -> None:
     seen: Counter[str] = Counter()
 

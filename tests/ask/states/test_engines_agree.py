@@ -81,7 +81,7 @@ ODD: tuple[Any, ...] = ({"a": 1}, [1], True, "x", 1, None)
 
 
 @pytest.mark.parametrize("value", ODD, ids=repr)
-@pytest.mark.parametrize("way", ["patched", "wide"])
+@pytest.mark.parametrize("way", ["patched", pytest.param("wide", marks=pytest.mark.thorough)])
 def test_a_condition_on_values_without_an_order_is_met_or_refused_both_ways(value: Any, way: str) -> None:
     records = (record(0, "Set", "a-1", {"n": value}, "x"), record(1, "Add", "a-1", {"n": value, "m": 2}, "x"))
     told = []

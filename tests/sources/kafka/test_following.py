@@ -85,6 +85,7 @@ def events(first: int, last: int, partitions: int = 1) -> list[Record]:
     return [Record(event(i), f"a{i % 3}".encode(), partition=i % partitions) for i in range(first, last)]
 
 
+@pytest.mark.thorough
 def test_what_is_added_comes_and_so_do_partitions(broker: Broker, follow: Callable[..., Following]) -> None:
     topic = broker.topic(2)
     broker.produce(topic, events(0, 10, 2))
@@ -125,6 +126,7 @@ def test_a_topic_made_anew_stops_it(broker: Broker, follow: Callable[..., Follow
     }
 
 
+@pytest.mark.thorough
 def test_a_broker_that_goes_away_is_waited_for(tmp_path: Path, follow: Callable[..., Following]) -> None:
     broker = Broker(tmp_path / "data")
     try:

@@ -76,6 +76,7 @@ def test_a_user_in_a_url_is_refused_without_it(tmp_path: Path) -> None:
     assert PASSWORD not in said(done)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("mechanism", ["", "PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
 def test_topics_are_read_through_tls(tmp_path: Path, mechanism: str) -> None:
     authority = tmp_path / "ca.pem"

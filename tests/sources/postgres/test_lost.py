@@ -129,6 +129,7 @@ def copied(server: Server) -> None:
     server.start(**LOGICAL)
 
 
+@pytest.mark.thorough
 def test_a_server_that_goes_on_from_another_timeline(server: Server, tmp_path: Path) -> None:
     begin(server, tmp_path)
     copied(server)
@@ -216,6 +217,7 @@ class Follower:
         return said.decode()
 
 
+@pytest.mark.thorough
 def test_a_server_that_goes_away_is_waited_for(server: Server, tmp_path: Path) -> None:
     begin(server, tmp_path)
     follower = Follower(server, tmp_path)
@@ -231,6 +233,7 @@ def test_a_server_that_goes_away_is_waited_for(server: Server, tmp_path: Path) -
     assert [state for _, state in states(tmp_path)] == ["y"] * 3
 
 
+@pytest.mark.thorough
 def test_what_was_committed_is_confirmed_when_it_stops(server: Server, tmp_path: Path) -> None:
     begin(server, tmp_path)
     follower = Follower(server, tmp_path)
@@ -244,6 +247,7 @@ def test_what_was_committed_is_confirmed_when_it_stops(server: Server, tmp_path:
     assert int(row[0]) == lsn_number(source["lsn"])
 
 
+@pytest.mark.thorough
 def test_a_transaction_that_is_larger_than_a_commit(server: Server, tmp_path: Path) -> None:
     begin(server, tmp_path)
     run(server, "INSERT INTO t SELECT i, repeat('x', 500) FROM generate_series(10, 30000) i")
