@@ -210,3 +210,11 @@ def test_each_line_is_taken_in_exactly_once(tmp_path: Path, monkeypatch: pytest.
                 taken(folder, *names, strict=draw.random() < 0.3)
                 read |= _has(folder, names)
                 assert Counter(kept(folder)) == Counter(read)
+
+
+def test_a_document_that_is_one_record_has_no_beginning_that_is_another(tmp_path: Path) -> None:
+    (tmp_path / "whole.json").write_text("[1, 2]")
+    (tmp_path / "cut.json").write_text("[1, 2")
+    for names in (["whole.json", "cut.json"], ["cut.json"]):
+        good("ingest", *names, "--input-format", "json-document", cwd=tmp_path)
+    assert kept(tmp_path) == [b"[1, 2]", b"[1, 2"]

@@ -90,7 +90,8 @@ def begun(
     own = generations(source.name, known)
     is_sized = stream.size is not None and not stream.compressed
     least = max(len(head), stream.size or 0) if is_sized else len(head)
-    found = [one for one in _longer(head, known, known.kept, own) if one.cursor.offset > least and agrees(one.cursor)]
+    longer = (one for one in _longer(head, known, known.kept, own) if one.cursor.offset > least)
+    found = [one for one in longer if is_of_bytes(one.cursor) and agrees(one.cursor)]
     if not found:
         return None
     try:
@@ -127,5 +128,8 @@ def _longer(head: bytes, known: Known, kept: Kept, own: Collection[str]) -> list
 
 
 def is_of_bytes(cursor: Cursor | None) -> TypeGuard[FileCursor]:
-    """Return whether a cursor counts bytes, which the records of its source are."""
-    return isinstance(cursor, FileCursor) and cursor.format not in COLUMNAR and cursor.records > 0
+    """Return whether a cursor counts bytes, which the records of its source are.
+
+    A document that is one record has no beginning that is a record of it.
+    """
+    return isinstance(cursor, FileCursor) and cursor.format not in {*COLUMNAR, "json-document"} and cursor.records > 0
