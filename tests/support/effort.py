@@ -127,7 +127,7 @@ LIKE_CASES = {
     "tests/sources/test_prefixes.py": 2,
     "tests/sources/text/test_patterns.py": 2,
     "tests/sources/text/test_text_logs.py": 2,
-    "tests/storage/test_stores_in_objects.py": 2,
+    "tests/storage/test_stores_in_objects.py": 4,
     "tests/tui/test_browser.py": 2,
     "tests/tui/test_hostile_screens.py": 2,
     "tests/views/test_emit_to_topics.py": 3,
