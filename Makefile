@@ -5,7 +5,7 @@ VENV = .venv
 PYTHON = $(VENV)/bin/python
 LOWEST = .venv-lowest
 
-PYTEST = -m pytest -n 2 --dist worksteal
+PYTEST = -m pytest -n 4 --dist worksteal
 
 .PHONY: help demo test test-all test-lowest interop browser lint format samples examples docs docs-serve bench reliability mutants dist clean native native-if-cargo native-tests wheels demo-live apache live
 
