@@ -9,7 +9,8 @@ import duckdb
 import pytest
 from msgspec.structs import replace
 
-from esctl.ask.scope.scope import claims, event_rows, plan_for
+from esctl.ask.scope.plans import plan_for
+from esctl.ask.scope.scope import claims, event_rows
 from esctl.engine.duckdb import connect, explained
 from esctl.errors import UsageError
 from esctl.index.pruning import Predicate
