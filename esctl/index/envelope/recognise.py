@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from functools import cache
 from typing import Any, Literal
 
@@ -152,9 +152,10 @@ def _inside(samples: Sequence[object], total: int, unwrap: str) -> Iterator[tupl
 
 
 def _recognise_at(samples: Sequence[object], total: int, unwrap: str, presets: Collection[Preset]) -> Recognised | None:
-    few = [*samples[:_PROBED], *samples[:: max(len(samples) // _PROBED, 1)]]
+    few = [samples[i] for i in sorted({*range(min(_PROBED, len(samples))), *_spread(len(samples))})]
+    first = {part for sample in few for part in _first_parts(sample)}
     for preset in presets:
-        if not any(_meets(sample, preset) for sample in few):
+        if not (_may_meet(first, preset) and any(_meets(sample, preset) for sample in few)):
             continue
         matching = [sample for sample in samples if _meets(sample, preset)]
         if matching and 2 * len(matching) > total:
@@ -164,6 +165,20 @@ def _recognise_at(samples: Sequence[object], total: int, unwrap: str, presets: C
             fields = {"sequence": sequence, "order": order, "unwrap": unwrap, "opened": opened}
             return Recognised(replace(preset.stanza, **fields), len(matching))
     return None
+
+
+def _spread(count: int) -> range:
+    return range(0, count, max(count // _PROBED, 1))
+
+
+def _first_parts(sample: object) -> Iterable[str | int]:
+    """Return what paths into a record may begin with."""
+    return sample if isinstance(sample, dict) else range(len(sample)) if isinstance(sample, list) else ()
+
+
+def _may_meet(first: Set[str | int], preset: Preset) -> bool:
+    """Return whether some records may have what a preset needs, as far as the first parts of paths into them tell."""
+    return all(any(_parts(path)[0] in first for path in group) for group in preset.needs)
 
 
 def _meets(sample: object, preset: Preset) -> bool:
