@@ -24,6 +24,10 @@ class Reading:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """Be nothing in another process: the number is there another file's, which the end of this would close."""
+        return type(None), ()
+
     def __del__(self) -> None:
         with suppress(OSError):
             os.close(self._descriptor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,12 @@ def test_files_stay_where_readers_cannot_announce_themselves(merged: Path) -> No
     (index / readers.READERS).unlink()
     commits(merged, 2, 1)
     assert left(merged)
+
+
+def test_a_share_is_none_in_another_process(tmp_path: Path) -> None:
+    readers.admit(tmp_path)
+    share = readers.reading(tmp_path)
+    assert share is not None
+    assert pickle.loads(pickle.dumps(share)) is None
+    with readers.unread(tmp_path) as nobody:  # the share is still held
+        assert not nobody
