@@ -138,7 +138,7 @@ PLAIN: dict[str, Callable[[Sequence[Event]], Found]] = {
 def test_what_is_listed_is_what_a_plain_walk_finds() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(quick, max_examples=effort.examples(60, 40))  # so that each finding is drawn
+    @settings(quick, max_examples=80)  # so that each finding is drawn
     @seed(0)
     @given(logs())
     def check(log: Log) -> None:
@@ -162,7 +162,7 @@ def test_what_is_listed_is_what_a_plain_walk_finds() -> None:
 
 @pytest.mark.thorough
 @seed(1)
-@settings(quick, max_examples=effort.examples(20, 10))
+@settings(quick, max_examples=20)
 @given(logs())
 def test_the_summary_counts_what_is_listed(log: Log) -> None:
     with engine(log) as made:
