@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +67,8 @@ class Checked:
     def require_all(self, parts: Sequence[tuple[Path, int, Sequence[ByteRange]]], hint: str) -> None:
         """Check parts of several files (path, size, ranges), at once where they are kept elsewhere."""
         if len(parts) > 1 and mirror_of(parts[0][0], links=True):
+            from concurrent.futures import ThreadPoolExecutor
+
             with ThreadPoolExecutor(_AT_ONCE, "fetch") as pool:
                 list(pool.map(lambda part: self.require(part[0], part[1], part[2], hint), parts))
             return
@@ -149,6 +150,8 @@ def _first_odd(descriptor: int, ranges: Sequence[ByteRange]) -> ByteRange | None
 
     if sum(part.bytes for part in ranges) < _MUCH:
         return next(filter(differs, ranges), None)
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         odd = list(pool.map(differs, ranges))
     return next((part for part, wrong in zip(ranges, odd, strict=True) if wrong), None)

@@ -6,9 +6,6 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from esctl.cloud.address import SCHEMES, parse_address
-from esctl.cloud.client import Patience, open_bucket
-from esctl.cloud.credentials import place_of
 from esctl.config import kept_elsewhere
 from esctl.errors import InputError, UnavailableError, UsageError
 from esctl.storage.mirrors import register, registered
@@ -16,12 +13,14 @@ from esctl.storage.mirrors import register, registered
 if TYPE_CHECKING:
     from esctl.storage.protocol import Depot
 
-_PATIENCE = Patience(connect=20, silence=20, whole=3600, retries=4, retrying=30)
-
 
 def store_url(given: str) -> str:
     """Return the URL of a store that is kept in objects; empty for a path. Raises UsageError for one that is wrong."""
-    scheme, _, place = given.partition(":/")
+    scheme, found, place = given.partition(":/")
+    if not found:
+        return ""
+    from esctl.cloud.address import SCHEMES, parse_address
+
     place = place.strip("/")  # a Path has lost one slash
     if scheme.lower() not in SCHEMES or not place:
         return ""
@@ -65,6 +64,8 @@ def mirrors_folder() -> Path:
 
 def _told_apart(url: str) -> str:
     """Return what tells stores of one URL at different services apart."""
+    from esctl.cloud.credentials import place_of
+
     return f"{place_of(url.partition(':')[0])} {url}"
 
 
@@ -73,9 +74,12 @@ def connect(url: str) -> Depot:
 
     Raises UsageError where the extra is not installed, UnavailableError where there are no credentials.
     """
+    from esctl.cloud.address import parse_address
+    from esctl.cloud.client import Patience, open_bucket
     from esctl.storage.objects import ObjectDepot
 
+    patience = Patience(connect=20, silence=20, whole=3600, retries=4, retrying=30)
     try:
-        return ObjectDepot(open_bucket(parse_address(url), _PATIENCE, is_below=True), url)
+        return ObjectDepot(open_bucket(parse_address(url), patience, is_below=True), url)
     except InputError as error:
         raise UnavailableError(error.message, error.hint) from None

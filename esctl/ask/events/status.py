@@ -13,7 +13,6 @@ from esctl.engine.quoting import literal
 from esctl.log.store_state import StoreState
 from esctl.model import Answer, AsOf, Column, Cursor, FileCursor, PostgresCursor
 from esctl.saved_states import files as shelf
-from esctl.sources.postgres.lsn import lsn_text
 from esctl.storage.mirrors import shown
 
 COLUMNS = (
@@ -69,6 +68,8 @@ def _place(cursor: Cursor) -> dict[str, object]:
     if isinstance(cursor, FileCursor):
         return {"bytes": cursor.offset}
     if isinstance(cursor, PostgresCursor):
+        from esctl.sources.postgres.lsn import lsn_text
+
         place = {name: getattr(cursor, name) for name in ("system", "timeline", "database", "slot", "publications")}
         return place | {"lsn": lsn_text(cursor.lsn)}
     return {name: value for name, value in asdict(cursor).items() if name not in Cursor.__struct_fields__}

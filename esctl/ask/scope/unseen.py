@@ -8,7 +8,7 @@ from esctl.ask.scope.bounds import bound, entity_conditions, known_conditions
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
-from esctl.index.decode.rows.change import DELETE, TRUNCATE
+from esctl.index.decode.rows import DELETE, TRUNCATE
 from esctl.index.pruning import Test
 from esctl.index.scan import FOLDABLE
 from esctl.model import AsOf

@@ -13,6 +13,8 @@ DIALECTS = (
     *TRIGGERED, HISTORY,
 )  # fmt: skip
 """Who writes a change log; each is an encoding of whole records. The more particular come first."""
+INSERT, UPDATE, DELETE, READ, TRUNCATE = "insert", "update", "delete", "read", "truncate"
+"""What a change does, whoever tells it."""
 UNNAMED = "row"
 """The kind of rows whose table is not told."""
 ROWS = "$rows"

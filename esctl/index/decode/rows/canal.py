@@ -7,18 +7,8 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from esctl.index.decode.rows.change import (
-    DELETE,
-    INSERT,
-    TRUNCATE,
-    UPDATE,
-    Beside,
-    Row,
-    RowChange,
-    number,
-    plain,
-    text_of,
-)
+from esctl.index.decode.rows import DELETE, INSERT, TRUNCATE, UPDATE
+from esctl.index.decode.rows.change import Beside, Row, RowChange, number, plain, text_of
 from esctl.index.decode.rows.messages import message_of
 
 _TYPES = {"INSERT": INSERT, "UPDATE": UPDATE, "DELETE": DELETE, "TRUNCATE": TRUNCATE, "ERASE": TRUNCATE}

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from esctl.index.decode.rows import ROWS, UNNAMED, UNTIL
+from esctl.index.decode.rows import DELETE, ROWS, TRUNCATE, UNNAMED, UNTIL
 from esctl.index.decode.strict_json import canonical_number
 from esctl.model import MARK
 
@@ -20,7 +20,6 @@ Origin = tuple[str, ...]
 The database is empty too where it takes the place of a schema.
 """
 
-INSERT, UPDATE, DELETE, READ, TRUNCATE = "insert", "update", "delete", "read", "truncate"
 BESIDE = ("begin", "commit", "message", "tombstone", "heartbeat", "schema change")
 """Types of records that are no change of a row, but belong to such a log."""
 

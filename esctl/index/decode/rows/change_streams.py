@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from esctl.index.decode.rows.change import DELETE, INSERT, TRUNCATE, UPDATE, Beside, RowChange, plain, text_of
+from esctl.index.decode.rows import DELETE, INSERT, TRUNCATE, UPDATE
+from esctl.index.decode.rows.change import Beside, RowChange, plain, text_of
 from esctl.index.decode.rows.documents import columns_alone, document, patch, plain_value, timestamp
 from esctl.index.decode.rows.messages import message_of, opened, unwrapped
 

@@ -5,17 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from esctl.index.decode.rows.change import (
-    DELETE,
-    INSERT,
-    READ,
-    TRUNCATE,
-    UPDATE,
-    Beside,
-    RowChange,
-    plain,
-    text_of,
-)
+from esctl.index.decode.rows import DELETE, INSERT, READ, TRUNCATE, UPDATE
+from esctl.index.decode.rows.change import Beside, RowChange, plain, text_of
 from esctl.index.decode.rows.messages import message_of
 
 _TYPES = {"load": READ, "insert": INSERT, "update": UPDATE, "delete": DELETE}

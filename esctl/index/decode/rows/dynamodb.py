@@ -9,7 +9,8 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from esctl.index.decode.rows.change import DELETE, INSERT, UPDATE, Origin, Row, RowChange, number, plain, text_of
+from esctl.index.decode.rows import DELETE, INSERT, UPDATE
+from esctl.index.decode.rows.change import Origin, Row, RowChange, number, plain, text_of
 from esctl.index.decode.rows.messages import opened
 
 _TYPES = {"INSERT": INSERT, "MODIFY": UPDATE, "REMOVE": DELETE}

@@ -7,18 +7,8 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from esctl.index.decode.rows import DIALECTS, HISTORY
-from esctl.index.decode.rows.change import (
-    DELETE,
-    TRUNCATE,
-    Beside,
-    DomainEvent,
-    Origin,
-    Row,
-    RowChange,
-    full_name,
-    guessed_key,
-)
+from esctl.index.decode.rows import DELETE, DIALECTS, HISTORY, TRUNCATE
+from esctl.index.decode.rows.change import Beside, DomainEvent, Origin, Row, RowChange, full_name, guessed_key
 from esctl.index.decode.rows.reading import READERS, UNREADABLE
 from esctl.index.decode.rows.versions import learned_key
 

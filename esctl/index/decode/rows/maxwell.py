@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from esctl.index.decode.rows.change import DELETE, INSERT, READ, TRUNCATE, UPDATE, Beside, RowChange, plain, text_of
+from esctl.index.decode.rows import DELETE, INSERT, READ, TRUNCATE, UPDATE
+from esctl.index.decode.rows.change import Beside, RowChange, plain, text_of
 from esctl.index.decode.rows.messages import message_of
 
 _TYPES = {"insert": INSERT, "update": UPDATE, "delete": DELETE, "bootstrap-insert": READ}

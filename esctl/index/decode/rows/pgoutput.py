@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from esctl.index.decode.rows.change import DELETE, INSERT, READ, TRUNCATE, UPDATE, Beside, Row, RowChange, text_of
+from esctl.index.decode.rows import DELETE, INSERT, READ, TRUNCATE, UPDATE
+from esctl.index.decode.rows.change import Beside, Row, RowChange, text_of
 
 _TYPES = {"I": INSERT, "U": UPDATE, "D": DELETE, "T": TRUNCATE, "S": READ}
 _BESIDE = {"M": "message", "R": "schema change"}

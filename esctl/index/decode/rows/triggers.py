@@ -5,19 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from esctl.index.decode.rows import UNNAMED
-from esctl.index.decode.rows.change import (
-    DELETE,
-    INSERT,
-    READ,
-    TRUNCATE,
-    UPDATE,
-    Beside,
-    Row,
-    RowChange,
-    plain,
-    text_of,
-)
+from esctl.index.decode.rows import DELETE, INSERT, READ, TRUNCATE, UNNAMED, UPDATE
+from esctl.index.decode.rows.change import Beside, Row, RowChange, plain, text_of
 from esctl.index.decode.rows.messages import opened
 
 _KINDS = {"INSERT": INSERT, "UPDATE": UPDATE, "DELETE": DELETE, "TRUNCATE": TRUNCATE, "SNAPSHOT": READ}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from esctl.index.decode.rows.change import DELETE, INSERT, TRUNCATE, UPDATE, Beside, Row, RowChange, plain, text_of
+from esctl.index.decode.rows import DELETE, INSERT, TRUNCATE, UPDATE
+from esctl.index.decode.rows.change import Beside, Row, RowChange, plain, text_of
 from esctl.index.decode.rows.messages import opened
 
 _TYPES = {"I": INSERT, "U": UPDATE, "D": DELETE, "T": TRUNCATE}

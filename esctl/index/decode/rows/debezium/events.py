@@ -9,18 +9,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from esctl.index.decode.rows.change import (
-    DELETE,
-    INSERT,
-    READ,
-    TRUNCATE,
-    UPDATE,
-    Beside,
-    Row,
-    RowChange,
-    plain,
-    text_of,
-)
+from esctl.index.decode.rows import DELETE, INSERT, READ, TRUNCATE, UPDATE
+from esctl.index.decode.rows.change import Beside, Row, RowChange, plain, text_of
 from esctl.index.decode.rows.debezium.cells import written_cells
 from esctl.index.decode.rows.debezium.connect_types import Convert, converted_row, struct_converters, variable_scale
 from esctl.index.decode.rows.debezium.envelopes import as_value

@@ -6,18 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from esctl.index.decode.rows import UNNAMED
-from esctl.index.decode.rows.change import (
-    DELETE,
-    INSERT,
-    READ,
-    TRUNCATE,
-    UPDATE,
-    Beside,
-    Row,
-    RowChange,
-    plain,
-)
+from esctl.index.decode.rows import DELETE, INSERT, READ, TRUNCATE, UNNAMED, UPDATE
+from esctl.index.decode.rows.change import Beside, Row, RowChange, plain
 from esctl.index.decode.rows.debezium.connect_types import converted_row, struct_converters
 from esctl.index.decode.rows.debezium.events import is_unavailable
 from esctl.index.decode.rows.debezium.places import order_of, origin_of, time_of, transaction_of

@@ -7,7 +7,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from esctl.index.decode.rows.change import INSERT, READ, Beside, DomainEvent, RowChange, plain, text_of
+from esctl.index.decode.rows import INSERT, READ
+from esctl.index.decode.rows.change import Beside, DomainEvent, RowChange, plain, text_of
 from esctl.index.decode.rows.debezium import events
 from esctl.index.decode.rows.messages import Message, message_of, opened, unwrapped
 
