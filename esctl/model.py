@@ -119,6 +119,7 @@ class Stanza(Struct, frozen=True):
     name: str  # preset name or "custom"
     id: tuple[str, ...] = ()
     id_parts: tuple[str, ...] = ()  # several paths that together make the id (CloudEvents: source, id)
+    dedupe_by: tuple[str, ...] = ()  # in place of an id: paths whose values make an event the same one
     type: tuple[str, ...] = ()
     time: tuple[str, ...] = ()
     entity: tuple[str, ...] = ()

@@ -66,6 +66,7 @@ class Evidence(OpenStore):
         preset: str = "",
         time_format: str | Sequence[str] | None = None,
         pattern: str | Sequence[str] | None = None,
+        dedupe_by: str | Sequence[str] | None = None,
         input_format: str = "auto",
         records_path: str | None = None,
         encoding: str | None = None,
@@ -89,7 +90,7 @@ class Evidence(OpenStore):
         from esctl.intake.intake import IngestOptions, unobserved
         from esctl.sources.files.reading import SourceOptions
 
-        self._told(map, preset, time_format=time_format, pattern=pattern)
+        self._told(map, preset, time_format=time_format, pattern=pattern, dedupe_by=dedupe_by)
         read_as = SourceOptions(
             input_format, records_path, final, null=null, encoding=encoding, header=header, decimal=decimal
         )

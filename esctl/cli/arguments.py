@@ -112,6 +112,16 @@ LinePattern = Annotated[
     ),
 ]
 
+DedupeBy = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--dedupe-by",
+        metavar="PATH,...",
+        help="Where events have no id: those with the same values at all these paths are one event. Kept as --map is; "
+        "an empty one forgets it.",
+    ),
+]
+
 TimeFormat = Annotated[
     list[str] | None,
     typer.Option(

@@ -10,7 +10,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from esctl.errors import UsageError
-from esctl.index.envelope.mapping import parse_mapping, stanza_for, to_toml
+from esctl.index.envelope.mapping import parse_mapping, stanza_for
+from esctl.index.envelope.stanza_toml import to_toml
 from esctl.index.envelope.toml_text import toml_string
 from esctl.model import Stanza
 

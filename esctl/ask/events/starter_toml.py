@@ -10,7 +10,8 @@ from esctl.ask.events.source_stanzas import stanzas_text
 from esctl.ask.events.types import field_types
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained
-from esctl.index.envelope.mapping import CUSTOM, to_toml
+from esctl.index.envelope.mapping import CUSTOM
+from esctl.index.envelope.stanza_toml import to_toml
 from esctl.index.envelope.toml_text import toml_string
 from esctl.index.files.manifest import Manifest
 from esctl.model import TOMBSTONE, Stanza

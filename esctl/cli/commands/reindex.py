@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli import diagnostics
-from esctl.cli.arguments import MAP_HELP, LinePattern, TimeFormat
+from esctl.cli.arguments import MAP_HELP, DedupeBy, LinePattern, TimeFormat
 from esctl.cli.opening import open_store
 from esctl.cli.options import Shared, command
 from esctl.errors import shell_word
@@ -28,16 +28,18 @@ def run(
     ] = None,
     time_format: TimeFormat = None,
     pattern: LinePattern = None,
+    dedupe_by: DedupeBy = None,
 ) -> None:
     """Read the evidence again, under the mapping as it is now."""
     from esctl.cli.intake import telling as told
     from esctl.cli.intake.overruling import report_overruled
     from esctl.cli.intake.unsure import refuse_doubts, refuse_unsure
-    from esctl.index.envelope.map_options import with_options
+    from esctl.index.envelope.map_options import listed_paths, with_options
     from esctl.index.seen_ids.apart import apart
 
     store = open_store(shared)
-    said = with_options(store.overrides, mapping, time_format=time_format, pattern=pattern)
+    by = listed_paths(dedupe_by)
+    said = with_options(store.overrides, mapping, time_format=time_format, pattern=pattern, dedupe_by=by)
     if said is not None:
         _tell_forgotten([each for each in store.overrides if each not in said], mapping or (), shared)
         store.set_overrides([each for each in said if each])

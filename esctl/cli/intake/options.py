@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from esctl.cli.arguments import MAP_HELP, LinePattern, TimeFormat
+from esctl.cli.arguments import MAP_HELP, DedupeBy, LinePattern, TimeFormat
 from esctl.cli.groups import Group
 from esctl.errors import UsageError
 
@@ -109,19 +109,21 @@ class Meaning(Group, frozen=True):
     mapping: Map = None
     time_format: TimeFormat = None
     pattern: LinePattern = None
+    dedupe_by: DedupeBy = None
     preset: PresetName = None
 
     def overrides(self, shared: Shared) -> list[str] | None:
         """Return what a store has of such options, with these; None where none of these is given."""
         from esctl.config import find_store
-        from esctl.index.envelope.map_options import read_overrides, with_options
+        from esctl.index.envelope.map_options import listed_paths, read_overrides, with_options
 
         mapping = self.mapping if self.preset is None else [f"preset={self.preset}", *(self.mapping or ())]
-        if mapping is None and self.time_format is None and self.pattern is None:
+        if mapping is None and self.time_format is None and self.pattern is None and self.dedupe_by is None:
             return None
         found = find_store(shared.store)
         kept = read_overrides(found) if found is not None else ()
-        return with_options(kept, mapping, time_format=self.time_format, pattern=self.pattern)
+        by = listed_paths(self.dedupe_by)
+        return with_options(kept, mapping, time_format=self.time_format, pattern=self.pattern, dedupe_by=by)
 
 
 class Following(Group, frozen=True):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MOST = 10
 """Sources, or keys, that are listed."""
-_SHOWN = (*FIELDS, *TABLES, "tombstone", "unwrap", "time_format")
+_SHOWN = (*FIELDS, *TABLES, "dedupe_by", "tombstone", "unwrap", "time_format")
 
 
 def report_overruled(store: Store, quiet: bool) -> None:

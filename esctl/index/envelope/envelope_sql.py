@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence, Set
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.engine.exact_text import unmark_text_sql
 from esctl.engine.quoting import like_pattern, literal, text_list
@@ -247,11 +248,7 @@ def envelope_sql(stanza: Stanza, extractor: Extractor, listed: Set[int] = frozen
     In the roles that are `listed` an entity and its kind are a LIST each.
     """
     extractor.absent = stanza.absent
-    parts = [first_of(extractor, [part]) for part in stanza.id_parts]
-    identity = first_of(extractor, stanza.id) if stanza.id else (parts[-1] if parts else NOTHING)
-    others = [part for part in parts if part != identity]
-    if complete := " AND ".join(f"{part} IS NOT NULL" for part in others):
-        identity = f"CASE WHEN {complete} THEN {identity} END"
+    identity, others = _identity(stanza, extractor)
     sequence = [first_of(extractor, [part]) for part in stanza.sequence]
     kind = first_of(extractor, stanza.kind)
     columns = (
@@ -280,6 +277,18 @@ def envelope_sql(stanza: Stanza, extractor: Extractor, listed: Set[int] = frozen
         for number, entity in enumerate(found)
     )
     return EnvelopeSql(columns, entities)
+
+
+def _identity(stanza: Stanza, extractor: Extractor) -> tuple[str, list[str]]:
+    """Return an event's id, and the texts that are to be the same beside it; null where any of its parts is."""
+    if stanza.id:
+        return first_of(extractor, stanza.id), []
+    parts = [first_of(extractor, [part]) for part in stanza.id_parts or stanza.dedupe_by]
+    if len(parts) < 2:
+        return parts[0] if parts else NOTHING, []
+    complete = " AND ".join(f"{part} IS NOT NULL" for part in parts[:-1])
+    whole = parts[-1] if stanza.id_parts else " || ' ' || ".join(parts)
+    return f"CASE WHEN {complete} THEN {whole} END", parts[:-1]
 
 
 def _in_lower_case(entities: Sequence[str], listed: Set[int]) -> list[str]:
@@ -314,7 +323,7 @@ def payload_paths(stanza: Stanza) -> tuple[tuple[str | int, ...], ...]:
 
 def mapped_fields(stanza: Stanza) -> tuple[str, ...]:
     """List the record's top-level fields that the stanza maps whole, so that the rest is the payload."""
-    paths = map(record_path, mapped_paths(stanza))
+    paths = map(record_path, mapped_paths(replace(stanza, dedupe_by=())))  # what these name is content
     return tuple(dict.fromkeys(path[0] for path in paths if len(path) == 1 and isinstance(path[0], str)))
 
 
@@ -327,7 +336,7 @@ def looks_around(stanza: Stanza) -> bool:
 def mapped_paths(stanza: Stanza) -> tuple[str, ...]:
     """List the paths of a stanza, also those in templates, without the payload's."""
     groups = [stanza.id, stanza.id_parts, stanza.type, stanza.time, stanza.entity, stanza.kind, stanza.actor]
-    groups += [stanza.tenant]
+    groups += [stanza.tenant, stanza.dedupe_by]
     groups += [stanza.correlation, stanza.causation, stanza.sequence, *(paths for _, paths in stanza.entities)]
     given = (path.replace(EACH, "[0]") for group in groups for path in group if not path.startswith("="))
     return tuple(

@@ -49,7 +49,7 @@ def write_overrides(store: Path, overrides: Sequence[str]) -> None:
 def with_options(kept: Sequence[str], mapping: Sequence[str] | None, **said: Sequence[str] | None) -> list[str] | None:
     """Return what to keep of `--map`, and of options that stand for a key of it; None for what was there before.
 
-    `said` has what these say, by key: `time_format`, `pattern`.
+    `said` has what these say, by key: `time_format`, `pattern`, `dedupe_by`.
     """
     if mapping is not None:
         kept = _replaced(kept, mapping)
@@ -58,6 +58,11 @@ def with_options(kept: Sequence[str], mapping: Sequence[str] | None, **said: Seq
         return None if mapping is None else list(kept)
     own = [each for each in kept if each.partition("=")[0] not in given]
     return [*own, *(f"{key}={value}" for key, values in given.items() for value in values if value)]
+
+
+def listed_paths(given: Sequence[str] | None) -> list[str] | None:
+    """Return the paths of an option that takes several, parted by commas; None where it was not given."""
+    return None if given is None else [path.strip() for each in given for path in each.split(",")]
 
 
 def _replaced(kept: Sequence[str], mapping: Sequence[str]) -> list[str]:

@@ -15,10 +15,9 @@ from msgspec.structs import replace
 from esctl.errors import UsageError
 from esctl.index.envelope.paths import EACH, parse_path
 from esctl.index.envelope.payload_keys import KEYS as PAYLOAD_KEYS
-from esctl.index.envelope.payload_keys import read_encoding, read_flag, read_names, written_keys
-from esctl.index.envelope.text.keys import TEXT_KEYS, read_text_key, write_text_keys
-from esctl.index.envelope.times.keys import TIME_KEYS, read_time_key, write_time_keys
-from esctl.index.envelope.toml_text import toml_key, toml_string
+from esctl.index.envelope.payload_keys import read_encoding, read_flag, read_names
+from esctl.index.envelope.text.keys import TEXT_KEYS, read_text_key
+from esctl.index.envelope.times.keys import TIME_KEYS, read_time_key
 from esctl.model import MappingConfig, Stanza
 
 CUSTOM = "custom"
@@ -27,12 +26,14 @@ RECOGNISED = ""
 """Name of a stanza that leaves where fields are to what is recognised."""
 
 FIELDS = ("id", "type", "time", "entity", "tenant", "kind", "actor", "correlation", "causation", "sequence", "data")
-_NOTHING = Stanza(CUSTOM)
+NOTHING = Stanza(CUSTOM)
+"""What is laid under a mapping that rests on no preset."""
+_NO_ID: dict[str, Any] = {"id": (), "id_parts": (), "dedupe_by": ()}
 _PARTS = ("id", "sequence")  # a list of paths means parts here, alternatives elsewhere
 TABLES = ("entities", "aliases")
 _ORDERS = ("time", "position", "sequence")
 _SCOPES = ("source", "store")
-_BESIDE = ("scope", "ignore", "ignore_types", *TEXT_KEYS, *TIME_KEYS)
+_BESIDE = ("scope", "ignore", "ignore_types", "dedupe_by", *TEXT_KEYS, *TIME_KEYS)
 """What says nothing of where fields are, and so may stand beside what is recognised."""
 _KEYS = ("preset", *FIELDS, *TABLES, "tombstone", "order", "unwrap", *PAYLOAD_KEYS, *_BESIDE, "day_first")
 
@@ -78,9 +79,9 @@ def beside(stanza: Stanza, recognised: Stanza) -> Stanza:
     told = {
         name: value
         for name, value in said.items()
-        if name not in (*TIME_KEYS, *TEXT_KEYS) or value not in ((), None, "")
+        if name not in (*TIME_KEYS, *TEXT_KEYS, "dedupe_by") or value not in ((), None, "")
     }
-    return replace(recognised, **told)
+    return replace(recognised, **{**(_NO_ID if stanza.dedupe_by else {}), **told})
 
 
 _KEY = rf"(?:{'|'.join(_KEYS)})(?:\.[^=]*)?"
@@ -113,7 +114,7 @@ def override(stanza: Stanza | None, assignments: Sequence[str], source: str | No
     for glob, own in scopes.items():
         if own and (not glob or source is None or is_named(glob, source)):
             stanza = _overridden(stanza, own, f"--map {glob}" if glob else "--map")
-    return stanza or _NOTHING
+    return stanza or NOTHING
 
 
 def _overridden(stanza: Stanza | None, assignments: Sequence[str], where: str) -> Stanza:
@@ -155,16 +156,14 @@ def mapping_hash(config: MappingConfig) -> str:
 
 
 def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) -> Stanza:
-    for key in table:
-        if key not in _KEYS:
-            raise UsageError(f"{where}.{key} is not a mapping key", _did_you_mean(key, _KEYS))
+    _check_keys(table, where)
     if "preset" in table:
         base = _preset(table["preset"], where)
     changes: dict[str, Any] = {}
     for key, value in table.items():
         changes |= _change(key, value, f"{where}.{key}")
     if "encoding" in table:
-        data, unwrap = (changes.get(name, getattr(base or _NOTHING, name)) for name in ("data", "unwrap"))
+        data, unwrap = (changes.get(name, getattr(base or NOTHING, name)) for name in ("data", "unwrap"))
         changes["opened"] = read_encoding(table["encoding"], data, unwrap, f"{where}.encoding")
     # Whoever says anew what an event is about does not want the preset's view beside it.
     if base and "entities" in changes:
@@ -173,11 +172,19 @@ def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) ->
         changes["entities"] = ()
     if changes.get("sequence"):
         changes.setdefault("order", "sequence")
-    stanza = replace(base or _NOTHING, **changes)
+    stanza = replace(base or NOTHING, **changes)
     if stanza.order == "sequence" and not stanza.sequence and not _has_sequences(stanza.name):
         hint = f"add sequence = PATH beside {where}.order"
         raise UsageError(f'{where}.order is "sequence", but no sequence is mapped', hint)
     return stanza
+
+
+def _check_keys(table: Mapping[str, Any], where: str) -> None:
+    for key in table:
+        if key not in _KEYS:
+            raise UsageError(f"{where}.{key} is not a mapping key", _did_you_mean(key, _KEYS))
+    if {"id", "dedupe_by"} <= set(table):
+        raise UsageError(f"{where} has id and dedupe_by", "an event is the same one by its id, or else by its content")
 
 
 def _change(key: str, value: Any, where: str) -> dict[str, Any]:
@@ -186,8 +193,8 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
         return _field(key, value, where)
     if key in TABLES:
         return {key: _roles(value, where)}
-    if key == "tombstone":
-        return {key: _alternatives(value, where)}
+    if key in ("dedupe_by", "tombstone"):
+        return {**(_NO_ID if key == "dedupe_by" else {}), key: _alternatives(value, where)}
     if key in ("order", "scope"):
         return {key: _one_of(value, _ORDERS if key == "order" else _SCOPES, where)}
     if key in ("data_without", "ignore_types", "absent"):
@@ -229,11 +236,13 @@ def _field(key: str, value: Any, where: str) -> dict[str, Any]:
         value = value["parts"] if isinstance(value["parts"], list) else [value["parts"]]
     elif isinstance(value, Mapping) and set(value) == {"first"}:
         value = value["first"] if isinstance(value["first"], list) else [value["first"]]
-        return {key: _alternatives(value, where, each=key == "entity")} | ({"id_parts": ()} if key == "id" else {})
+        return {key: _alternatives(value, where, each=key == "entity")} | (
+            {"id_parts": (), "dedupe_by": ()} if key == "id" else {}
+        )
     found = _alternatives(value, where, each=key == "entity")
     if key != "id":
         return {key: found}
-    return {"id": found, "id_parts": ()} if len(found) < 2 else {"id": (), "id_parts": found}
+    return {"dedupe_by": (), **({"id": found, "id_parts": ()} if len(found) < 2 else {"id": (), "id_parts": found})}
 
 
 def _roles(value: Any, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -304,47 +313,3 @@ def _did_you_mean(name: str, choices: Sequence[str]) -> str:
 
     near = next(iter(difflib.get_close_matches(name, choices, n=1)), None)
     return f"one of: {', '.join(choices)}" if near is None else f"did you mean {near!r}?"
-
-
-def to_toml(stanza: Stanza, table: str = "mapping") -> str:
-    """Write a stanza as the `[mapping]` (or another) table of an `esctl.toml`; what a preset says is left to it."""
-    from esctl.index.envelope.presets import PRESETS
-
-    preset = PRESETS.get(stanza.name)
-    base = preset.stanza if preset else _NOTHING
-    lines = [f"[{table}]", *([f"preset = {toml_string(stanza.name)}"] if preset else [])]
-    for key in FIELDS:
-        value, parts = getattr(stanza, key), stanza.id_parts if key == "id" else ()
-        if value != getattr(base, key) or (key == "id" and parts != base.id_parts):
-            lines.append(f"{key} = {_write_field(key, value, parts)}")
-    implied = "sequence" if stanza.sequence and stanza.sequence != base.sequence else base.order
-    if stanza.order != implied:
-        lines.append(f"order = {toml_string(stanza.order)}")
-    lines += [
-        f"{key} = {toml_string(getattr(stanza, key))}"
-        for key in ("scope", "ignore", "unwrap")
-        if getattr(stanza, key) != getattr(base, key)
-    ]
-    lines += [f"tombstone = {_write_values(stanza.tombstone)}"] * (stanza.tombstone != base.tombstone)
-    lines += written_keys(stanza, base, toml_string)
-    lines += [*write_time_keys(stanza), *write_text_keys(stanza, base)]
-    for key in TABLES:
-        if getattr(stanza, key) != getattr(base, key):
-            lines += ["", f"[{table}.{key}]"]
-            lines += [f"{toml_key(role)} = {_write_values(paths)}" for role, paths in getattr(stanza, key)]
-    return "\n".join(lines) + "\n"
-
-
-def _write_field(key: str, value: tuple[str, ...], parts: tuple[str, ...]) -> str:
-    if parts:
-        return _write_values(parts) if len(parts) > 1 else f"{{ parts = {_write_values(parts)} }}"
-    if key == "id" and len(value) > 1:
-        return f"{{ first = {_write_values(value)} }}"
-    return _write_values(value)
-
-
-def _write_values(values: tuple[str, ...]) -> str:
-    written = [
-        f"{{ const = {toml_string(value[1:])} }}" if value.startswith("=") else toml_string(value) for value in values
-    ]
-    return written[0] if len(written) == 1 else f"[{', '.join(written)}]"

@@ -19,8 +19,8 @@ from esctl.index.envelope.presets import PRESETS
 from esctl.model import Stanza
 
 _LISTS = (
-    "id", "id_parts", "type", "time", "entity", "kind", "actor", "correlation", "causation", "sequence", "data",
-    "tenant", "tombstone",
+    "id", "id_parts", "dedupe_by", "type", "time", "entity", "kind", "actor", "correlation", "causation", "sequence",
+    "data", "tenant", "tombstone",
 )  # fmt: skip
 _ROLES = ("entities", "aliases")
 _FIELD = re.compile(r"\{([^{}]*)\}")

@@ -66,3 +66,53 @@ def test_overlapping_exports(tmp_path: Path) -> None:
     good("ingest", *case("41", tmp_path), cwd=tmp_path)
     done = esctl("doctor", "--repeats", cwd=tmp_path)
     assert (done.code, [row["position"] for row in done.rows]) == (1, [3])
+
+
+def states(folder: Path) -> list[tuple[str, Any, int]]:
+    return [(row["entity"], row["state"], row["version"]) for row in esctl("replay", cwd=folder).rows]
+
+
+BY = ("--dedupe-by", "time,account,amount")
+
+
+def test_events_of_the_same_content_are_one(tmp_path: Path) -> None:
+    done = good("ingest", *case("41", tmp_path), *BY, cwd=tmp_path)
+    assert (done.rows[0]["records"], done.rows[0]["duplicates"]) == (4, 1)
+    assert states(tmp_path) == [("a-1", {"amount": 3}, 3)]
+    assert "count twice" not in done.err
+    assert esctl("doctor", "--repeats", cwd=tmp_path).rows == []
+    good("reindex", "--dedupe-by", "", cwd=tmp_path)
+    assert states(tmp_path) == [("a-1", {"amount": 3}, 4)]
+
+
+def test_what_makes_events_one_stays_content_and_tells_conflicts(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", [event(1), event(2), event(2, note="again"), event(3), {**event(4), "amount": None}])
+    write(tmp_path / "esctl.toml", [])
+    (tmp_path / "esctl.toml").write_text('[mapping]\ndedupe_by = ["time", "amount"]\n')
+    done = good("ingest", "a.jsonl", cwd=tmp_path)
+    assert (done.rows[0]["duplicates"], done.rows[0]["conflicts"]) == (0, 1)
+    assert states(tmp_path) == [("a-1", {"amount": None}, 4)]
+    ids = [row["id"] for row in esctl("log", "--columns", "id", cwd=tmp_path).rows]
+    assert ids == [*(f"2024-03-0{day}T00:00:00Z {day}" for day in (1, 2, 2, 3)), None]
+
+
+def test_a_path_of_it_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", [event(1), event(1)])
+    told = good("ingest", "a.jsonl", "--dedupe-by", "time,konto", cwd=tmp_path).err
+    assert "the dedupe_by is said to be konto, which none of its first records has" in told
+    told = good("reindex", "--dedupe-by", "", "--map", "id=time", "--map", "id=konto", cwd=tmp_path).err
+    assert "the id is said to be konto, which none of its first records has" in told
+
+
+def test_id_and_content_are_not_both(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", [event(1)])
+    done = esctl("ingest", "a.jsonl", *BY, "--map", "id=account", cwd=tmp_path)
+    assert (done.code, "--map has id and dedupe_by" in done.err) == (2, True)
+    assert not (tmp_path / ".esctl" / "commits").exists()
+
+
+def test_in_python(tmp_path: Path) -> None:
+    files = case("41", tmp_path)
+    with Store.create(tmp_path / ".esctl", None, erasable=False) as store:
+        outcome = store.ingest(*(tmp_path / file for file in files), dedupe_by=["time", "account", "amount"])
+        assert (outcome.summary.duplicates, len(store.replay())) == (1, 1)

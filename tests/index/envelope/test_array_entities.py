@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from esctl.errors import UsageError
 from esctl.index import chunks
 from esctl.index.envelope.event_columns import MOST_ENTITIES
-from esctl.index.envelope.mapping import parse_mapping, to_toml
+from esctl.index.envelope.mapping import parse_mapping
+from esctl.index.envelope.stanza_toml import to_toml
 from tests.support import effort
 from tests.support.cli_harness import esctl, good
 from tests.support.drawn_values import HOUR, JANUARY, Log

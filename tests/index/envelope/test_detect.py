@@ -10,7 +10,8 @@ import pytest
 import zstandard
 
 from esctl.index.envelope.detect import Detection, detect
-from esctl.index.envelope.mapping import parse_mapping, to_toml
+from esctl.index.envelope.mapping import parse_mapping
+from esctl.index.envelope.stanza_toml import to_toml
 from esctl.model import MARK
 from tests.support.cli_harness import esctl, good
 

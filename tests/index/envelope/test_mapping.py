@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from esctl.engine.duckdb import connect
 from esctl.errors import UsageError
-from esctl.index.envelope.mapping import mapping_hash, override, parse_mapping, stanza_for, to_toml
+from esctl.index.envelope.mapping import mapping_hash, override, parse_mapping, stanza_for
 from esctl.index.envelope.paths import format_path, json_pointer, parse_path
 from esctl.index.envelope.presets import PRESETS
+from esctl.index.envelope.stanza_toml import to_toml
 from esctl.model import MARK, MappingConfig, Stanza
 
 
@@ -238,7 +239,8 @@ def stanzas(draw: st.DrawFn) -> Stanza:
         key: draw(alternatives) for key in ("type", "time", "entity", "kind", "actor", "data", "sequence")
     }
     parts = draw(alternatives)
-    changes |= {"id_parts": parts} if len(parts) > 1 else {"id": draw(alternatives)}
+    own = draw(st.sampled_from(["id", "dedupe_by"]))
+    changes |= {"id_parts": parts} if len(parts) > 1 else {own: draw(alternatives)}
     changes |= {"entities": tuple(draw(named)), "aliases": tuple(draw(named))}
     changes["order"] = draw(st.sampled_from(["time", "position", *(["sequence"] if changes["sequence"] else [])]))
     return Stanza("custom", **changes)

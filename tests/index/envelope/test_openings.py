@@ -22,8 +22,9 @@ from esctl.index.decode.encodings import Opening
 from esctl.index.decode.exact_json import judge
 from esctl.index.decode.opened import open_texts
 from esctl.index.envelope.detect import detect
-from esctl.index.envelope.mapping import override, parse_mapping, to_toml
+from esctl.index.envelope.mapping import override, parse_mapping
 from esctl.index.envelope.openings import find_openings, opened
+from esctl.index.envelope.stanza_toml import to_toml
 from esctl.model import Cursor
 from tests.support.cases import case
 from tests.support.cli_harness import esctl, good

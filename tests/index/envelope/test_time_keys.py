@@ -11,7 +11,8 @@ from esctl.errors import UsageError
 from esctl.index.decode.times.python import parse_instant
 from esctl.index.decode.times.reading import Reading
 from esctl.index.envelope.detect import detect
-from esctl.index.envelope.mapping import override, parse_mapping, to_toml
+from esctl.index.envelope.mapping import override, parse_mapping
+from esctl.index.envelope.stanza_toml import to_toml
 from esctl.index.envelope.times.of_sample import Told, told_of
 from esctl.model import Stanza
 

@@ -26,6 +26,9 @@ def unmet_of(stanza: Stanza, base: Stanza, sample: Sequence[Any]) -> tuple[tuple
 def _said(stanza: Stanza, base: Stanza) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
     for field in _FIELDS:
         yield field, getattr(stanza, field), getattr(base, field)
+    for field in ("id_parts", "dedupe_by"):
+        for part in getattr(stanza, field):
+            yield "id" if field == "id_parts" else field, (part,), (part,) if part in getattr(base, field) else ()
     known = dict(base.entities)
     for role, paths in stanza.entities:
         yield f"entities.{role}", paths, known.get(role, ())
