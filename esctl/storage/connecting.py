@@ -11,6 +11,7 @@ from esctl.errors import InputError, UnavailableError, UsageError
 from esctl.storage.mirrors import register, registered
 
 if TYPE_CHECKING:
+    from esctl.cloud.client import Patience
     from esctl.storage.protocol import Depot
 
 
@@ -69,17 +70,23 @@ def _told_apart(url: str) -> str:
     return f"{place_of(url.partition(':')[0])} {url}"
 
 
+def patience() -> Patience:
+    """Return how long a store in objects is waited for."""
+    from esctl.cloud.client import Patience
+
+    return Patience(connect=20, silence=20, whole=3600, retries=4, retrying=30)
+
+
 def connect(url: str) -> Depot:
     """Return the depot of a URL, of which nothing is asked yet but credentials.
 
     Raises UsageError where the extra is not installed, UnavailableError where there are no credentials.
     """
     from esctl.cloud.address import parse_address
-    from esctl.cloud.client import Patience, open_bucket
+    from esctl.cloud.client import open_bucket
     from esctl.storage.objects import ObjectDepot
 
-    patience = Patience(connect=20, silence=20, whole=3600, retries=4, retrying=30)
     try:
-        return ObjectDepot(open_bucket(parse_address(url), patience, is_below=True), url)
+        return ObjectDepot(open_bucket(parse_address(url), patience(), is_below=True), url)
     except InputError as error:
         raise UnavailableError(error.message, error.hint) from None

@@ -199,7 +199,7 @@ def test_what_a_server_refuses_is_one_line_without_secrets(
     told: str,
 ) -> None:
     monkeypatch.setenv(variable, value)
-    monkeypatch.setattr("esctl.storage.connecting._PATIENCE", Patience(retries=0))
+    monkeypatch.setattr("esctl.storage.connecting.patience", lambda: Patience(retries=0))
     depot = connect(f"s3://{environment.bucket()}/store")
     with pytest.raises(UnavailableError) as error:
         call(depot)

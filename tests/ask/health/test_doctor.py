@@ -138,8 +138,8 @@ PLAIN: dict[str, Callable[[Sequence[Event]], Found]] = {
 def test_what_is_listed_is_what_a_plain_walk_finds() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(quick, max_examples=80)  # so that each finding is drawn
-    @seed(0)
+    @settings(quick, max_examples=60)  # so that each finding is drawn
+    @seed(1)
     @given(logs())
     def check(log: Log) -> None:
         known_at = log.bounds[-1].get("known_at")
