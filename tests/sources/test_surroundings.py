@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +83,17 @@ def test_a_member_of_the_record_itself_stays(tmp_path: Path) -> None:
     (tmp_path / "esctl.toml").write_text('[mapping]\ntime = "eventTime"\nentity = "wrapper.page"\n')
     good("ingest", "a.json", cwd=tmp_path)
     assert good("log", "--columns", "entity", cwd=tmp_path).rows == [{"entity": "own"}]
+
+
+def test_what_names_the_thing_around_its_history_is_offered(tmp_path: Path) -> None:
+    def order(number: int) -> dict[str, Any]:
+        steps = [{"status": step, "at": f"2024-05-0{day}T00:00:00Z"} for day, step in enumerate(("placed", "sent"), 1)]
+        return {"orderNo": f"o-{number}", "page": 1, "history": steps}
+
+    (tmp_path / "orders.jsonl").write_text("".join(json.dumps(order(number)) + "\n" for number in range(4)))
+    done = esctl("ingest", "orders.jsonl", cwd=tmp_path)
+    assert done.code == 2
+    assert "candidates: wrapper.orderNo (4 values: o-0, o-1, o-2)" in done.err
+    line = next(line for line in done.err.splitlines() if line.startswith("hint: say which it is: esctl "))
+    esctl(*shlex.split(line.partition("esctl ")[2]), cwd=tmp_path)
+    assert [row["entity"] for row in esctl("replay", cwd=tmp_path).rows] == ["o-0", "o-1", "o-2", "o-3"]

@@ -82,8 +82,14 @@ def surrounded(record: Any, headers: Sequence[dict[str, Any]] | None) -> Any:
     return {**record, WRAPPER: Around(members)}
 
 
+def around_of(record: Any) -> Around | None:
+    """Return what stood around a parsed record; None where nothing did."""
+    found = record.get(WRAPPER) if isinstance(record, dict) else None
+    return found if isinstance(found, Around) else None
+
+
 def alone(record: Any) -> Any:
     """Return a parsed record without what stood around it."""
-    if not isinstance(record, dict) or not isinstance(record.get(WRAPPER), Around):
+    if around_of(record) is None:
         return record
     return {key: value for key, value in record.items() if key != WRAPPER}

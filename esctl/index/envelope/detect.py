@@ -10,13 +10,13 @@ from msgspec.structs import replace
 
 from esctl.index.decode.encodings import EXTENDED, Opening
 from esctl.index.decode.rows import DIALECTS
-from esctl.index.decode.surrounded import alone
+from esctl.index.decode.surrounded import WRAPPER, alone, around_of
 from esctl.index.envelope.finding import field_names
 from esctl.index.envelope.finding.actor import names_one, tells_a_doer
 from esctl.index.envelope.finding.bulk import beside_actions, documents
 from esctl.index.envelope.finding.finders import FINDERS, find_rest
 from esctl.index.envelope.finding.messages import body_of, tombstone_of
-from esctl.index.envelope.finding.options import Candidate, candidate, unlikeness
+from esctl.index.envelope.finding.options import Candidate, candidate, options, unlikeness
 from esctl.index.envelope.finding.sampled_fields import (
     SampledField,
     identifies,
@@ -77,6 +77,8 @@ def detect(samples: Sequence[object], pattern: str = "") -> Detection:
     openings, samples = find_openings(samples)
     known = recognise(samples)
     detection = _known(known, samples) if known else _unknown([alone(sample) for sample in samples], openings)
+    if not (known or detection.stanza.entity):
+        detection = replace(detection, candidates=(*detection.candidates, *_around(samples)))
     if not openings or (known and known.stanza.name in DIALECTS):
         return detection
     opened = tuple((format_path(path), encoding) for path, encoding in openings)
@@ -163,6 +165,12 @@ def _holder(paths: Sequence[str]) -> object:
 
 def _carriers(records: list[dict[str, Any]]) -> list[str]:
     return sorted({key for record in records for key in record if plain_name(key) in field_names.CARRIERS})
+
+
+def _around(samples: Sequence[object]) -> tuple[Candidate, ...]:
+    """Name the fields that stand around records, as around the history of each order, and could be the entity."""
+    found = [{WRAPPER: around} for each in samples if (around := around_of(each))]
+    return tuple(options(found, "entity"))
 
 
 def _known(known: Recognised, samples: Sequence[object]) -> Detection:
