@@ -17,6 +17,7 @@ from typer.core import TyperCommand
 from esctl.cli import failures
 from esctl.cli.help.catalogue import LINES, module_of
 from esctl.cli.help.layout import WIDTH, HelpfulCommand, HelpfulGroup, write_commands
+from esctl.cli.imports import leave_out_pandas
 from esctl.cli.options import DEBUG_KEY, root
 from esctl.errors import UsageError
 
@@ -141,6 +142,7 @@ def run(group: LazyGroup) -> None:
     codes: list[int] = []
     atexit.register(_leave, codes)  # the first to be registered runs last
     failures.watch_interrupts()
+    leave_out_pandas()
     code: Any = 0
     try:
         group.main(prog_name="esctl")

@@ -44,6 +44,30 @@ def test_help_loads_nothing_heavy(tmp_path: Path, arguments: list[str]) -> None:
     assert loaded(*arguments, cwd=tmp_path) == set()
 
 
+def test_arrow_does_not_load_pandas(tmp_path: Path) -> None:
+    write_lines(tmp_path / "a.jsonl", [{"id": 1, "type": "T", "time": "2024-01-01T00:00:00Z", "stream": "a-1"}])
+    write_lines(tmp_path / "table.jsonl", [{"stream": "a-1"}])
+    for arguments in (
+        ["ingest", "a.jsonl"],
+        ["verify", "--full"],
+        ["reindex"],
+        ["snapshot"],
+        ["report", "a-1", "-o", "report.html"],
+        ["reconcile", "table.jsonl", "--key", "stream"],
+    ):
+        assert "pandas" not in loaded(*arguments, cwd=tmp_path), arguments
+
+
+def test_code_of_a_projection_may_load_pandas(tmp_path: Path) -> None:
+    pytest.importorskip("pandas", reason="pip install pandas")
+    write_lines(tmp_path / "a.jsonl", [{"id": 1, "type": "T", "time": "2024-01-01T00:00:00Z", "stream": "a-1"}])
+    code = "def fold(state, event):\n    import pandas as pd\n    return {'n': int(pd.Series([1, 2]).sum())}\n"
+    (tmp_path / "own.py").write_text(code)
+    (tmp_path / "esctl.toml").write_text('[projections.p]\npython = "own.py:fold"\n')
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    assert [row["state"] for row in good("replay", cwd=tmp_path).rows] == [{"n": 3}]
+
+
 PLAIN = """
 [mapping]
 id = "id"
