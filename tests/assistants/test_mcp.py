@@ -212,6 +212,28 @@ def test_a_mistake_is_told(assistant: Assistant, tool: str, arguments: dict[str,
     assert told in assistant.error(tool, **arguments)
 
 
+@pytest.mark.parametrize(
+    ("tool", "name"),
+    [("replay", "where"), ("replay", "without"), ("diff", "without"), ("when", "predicate"), ("series", "expression")],
+)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "getenv('HOME') = '/root'",
+        "(select count(*) from read_text('/etc/passwd')) > 0",
+        "max((select content from read_text('/etc/passwd')))",
+        "balance > 0) or (select 1 from glob('/*')) is not null or (1 = 1",
+        "balance > 0; copy events to '/tmp/esctl-x.csv'",
+        "exists (from '/etc/passwd')",
+    ],
+)
+def test_conditions_are_within_the_same_walls(assistant: Assistant, tool: str, name: str, text: str) -> None:
+    needed = {"diff": {"a": "@1", "b": "@9"}, "series": {"every": "1mo"}}.get(tool, {})
+    told = assistant.error(tool, **needed, **{name: [text] if name == "without" else text})
+    assert "bug" not in told
+    assert not Path("/tmp/esctl-x.csv").exists()
+
+
 def test_what_is_committed_meanwhile_is_seen(tmp_path: Path) -> None:
     from esctl.api.read_only import ReadOnlyStore
 
