@@ -187,8 +187,18 @@ def _known(known: Recognised, samples: Sequence[object]) -> Detection:
     # What a change does to a row is told by roles that mean something to the dialect alone.
     for role, paths in () if stanza.name in DIALECTS else stanza.entities:
         rows.append(Choice("entity", _shortened(paths, " | "), f"preset {stanza.name}, as {role}"))
+    if stanza.row_keys and stanza.name in DIALECTS:
+        rows.append(Choice("row_keys", _tables(stanza.row_keys), _UNTOLD_KEYS))
     rows.append(Choice("order", stanza.order, f"preset {stanza.name}"))
     return Detection(stanza, tuple(rows))
+
+
+_UNTOLD_KEYS = "no record tells the key; to say one: --map row_keys.TABLE=COLUMN"
+
+
+def _tables(keys: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Write which columns name the rows of tables."""
+    return _shortened([f"{table or 'rows'}: {', '.join(names) or 'all columns'}" for table, names in keys], " | ")
 
 
 def _shortened(paths: Sequence[str], between: str) -> str:

@@ -6,7 +6,7 @@ import fnmatch
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import to_builtins
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from esctl.errors import UsageError
 from esctl.index.envelope.paths import EACH, parse_path
 from esctl.index.envelope.payload_keys import KEYS as PAYLOAD_KEYS
-from esctl.index.envelope.payload_keys import read_encoding, read_flag, read_names
+from esctl.index.envelope.payload_keys import TableKeys, read_encoding, read_flag, read_names, read_row_keys
 from esctl.index.envelope.text.keys import TEXT_KEYS, read_text_key
 from esctl.index.envelope.times.keys import TIME_KEYS, read_time_key
 from esctl.model import MappingConfig, Stanza
@@ -30,10 +30,10 @@ NOTHING = Stanza(CUSTOM)
 """What is laid under a mapping that rests on no preset."""
 _NO_ID: dict[str, Any] = {"id": (), "id_parts": (), "dedupe_by": ()}
 _PARTS = ("id", "sequence")  # a list of paths means parts here, alternatives elsewhere
-TABLES = ("entities", "aliases")
+TABLES = ("entities", "aliases", "row_keys")
 _ORDERS = ("time", "position", "sequence")
 _SCOPES = ("source", "store")
-_BESIDE = ("scope", "ignore", "ignore_types", "dedupe_by", *TEXT_KEYS, *TIME_KEYS)
+_BESIDE = ("scope", "ignore", "ignore_types", "dedupe_by", "row_keys", *TEXT_KEYS, *TIME_KEYS)
 """What says nothing of where fields are, and so may stand beside what is recognised."""
 _KEYS = ("preset", *FIELDS, *TABLES, "tombstone", "order", "unwrap", *PAYLOAD_KEYS, *_BESIDE, "day_first")
 
@@ -81,7 +81,13 @@ def beside(stanza: Stanza, recognised: Stanza) -> Stanza:
         for name, value in said.items()
         if name not in (*TIME_KEYS, *TEXT_KEYS, "dedupe_by") or value not in ((), None, "")
     }
+    told["row_keys"] = with_row_keys(recognised.row_keys, stanza.row_keys)
     return replace(recognised, **{**(_NO_ID if stanza.dedupe_by else {}), **told})
+
+
+def with_row_keys(known: TableKeys, said: TableKeys) -> TableKeys:
+    """Return the columns that name rows, by table: those that are known, and in their place those that are said."""
+    return tuple(sorted({**dict(known), **dict(said)}.items()))
 
 
 _KEY = rf"(?:{'|'.join(_KEYS)})(?:\.[^=]*)?"
@@ -170,6 +176,8 @@ def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) ->
         changes.setdefault("entity", ())
     elif base and "entity" in changes:
         changes["entities"] = ()
+    if base and "row_keys" in changes:
+        changes["row_keys"] = with_row_keys(base.row_keys, changes["row_keys"])
     if changes.get("sequence"):
         changes.setdefault("order", "sequence")
     stanza = replace(base or NOTHING, **changes)
@@ -191,18 +199,14 @@ def _change(key: str, value: Any, where: str) -> dict[str, Any]:
     """Read one key of a mapping; gives the fields of Stanza to change."""
     if key in FIELDS:
         return _field(key, value, where)
+    if key in _READ:
+        return {key: _READ[key](value, where)}
     if key in TABLES:
         return {key: _roles(value, where)}
     if key in ("dedupe_by", "tombstone"):
         return {**(_NO_ID if key == "dedupe_by" else {}), key: _alternatives(value, where)}
     if key in ("order", "scope"):
         return {key: _one_of(value, _ORDERS if key == "order" else _SCOPES, where)}
-    if key in ("data_without", "ignore_types", "absent"):
-        return {key: read_names(value, where)}
-    if key == "ignore_case":
-        return {key: read_flag(value, where)}
-    if key == "ignore":
-        return {key: _condition(value, where)}
     if key in TIME_KEYS or key == "day_first":
         return read_time_key(key, value, where)
     if key in TEXT_KEYS:
@@ -214,6 +218,16 @@ def _condition(value: object, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise UsageError(f"{where} is not a condition", "write it like ignore = \"type = 'marker'\"")
     return value
+
+
+_READ: Mapping[str, Callable[[Any, str], Any]] = {
+    "data_without": read_names,
+    "ignore_types": read_names,
+    "absent": read_names,
+    "ignore_case": read_flag,
+    "ignore": _condition,
+    "row_keys": read_row_keys,
+}
 
 
 def _has_sequences(name: str) -> bool:

@@ -10,6 +10,8 @@ from esctl.index.decode.encodings import ENCODINGS, WHOLE, Opening
 from esctl.index.envelope.paths import parse_path
 from esctl.model import Stanza
 
+TableKeys = tuple[tuple[str, tuple[str, ...]], ...]
+"""Tables, each with the columns that name its rows."""
 KEYS = ("encoding", "data_without", "absent", "ignore_case")
 _HINT = 'write encoding = "json" for what is in data, or encoding = { payload = "json", headers = "base64" }'
 
@@ -45,6 +47,15 @@ def read_names(value: object, where: str) -> tuple[str, ...]:
             f"{where} is not a list of names", f'write it like {where.rpartition(".")[2]} = ["one", "another"]'
         )
     return tuple(names)
+
+
+def read_row_keys(value: object, where: str) -> TableKeys:
+    """Read the columns that name the rows of tables, by table; none of a table without a key. Raises UsageError."""
+    if not isinstance(value, Mapping):
+        raise UsageError(f"{where} is not a table", 'write it like row_keys = { "shop.lines" = ["order_nr", "line"] }')
+    return tuple(
+        (table, () if names == [] else read_names(names, f"{where}.{table}")) for table, names in value.items()
+    )
 
 
 def read_flag(value: object, where: str) -> bool:

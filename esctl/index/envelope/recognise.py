@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from esctl.errors import UsageError
 from esctl.index.decode.rows import DIALECTS
 from esctl.index.decode.surrounded import WRAPPER
+from esctl.index.envelope.mapping import with_row_keys
 from esctl.index.envelope.paths import parse_path
 from esctl.index.envelope.presets import PRESETS, Preset
 from esctl.index.envelope.presets.respelled import respelled
@@ -118,7 +119,7 @@ def _fitted_rows(stanza: Stanza, samples: Sequence[object]) -> Stanza:
         stanza,
         sequence=stanza.sequence or told.sequence,
         order=stanza.order or told.order,
-        row_keys=stanza.row_keys or told.row_keys,
+        row_keys=with_row_keys(told.row_keys, stanza.row_keys),
         row_home=stanza.row_home or told.row_home,
     )
 

@@ -36,7 +36,8 @@ def to_toml(stanza: Stanza, table: str = "mapping") -> str:
     for key in TABLES:
         if getattr(stanza, key) != getattr(base, key):
             lines += ["", f"[{table}.{key}]"]
-            lines += [f"{toml_key(role)} = {_write_values(paths)}" for role, paths in getattr(stanza, key)]
+            write = _write_names if key == "row_keys" else _write_values
+            lines += [f"{toml_key(role)} = {write(paths)}" for role, paths in getattr(stanza, key)]
     return "\n".join(lines) + "\n"
 
 
@@ -46,6 +47,10 @@ def _write_field(key: str, value: tuple[str, ...], parts: tuple[str, ...]) -> st
     if key == "id" and len(value) > 1:
         return f"{{ first = {_write_values(value)} }}"
     return _write_values(value)
+
+
+def _write_names(names: tuple[str, ...]) -> str:
+    return f"[{', '.join(map(toml_string, names))}]"
 
 
 def _write_values(values: tuple[str, ...]) -> str:

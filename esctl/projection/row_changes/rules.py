@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from esctl.index.decode.rows import DIALECTS, OUTBOX, PATHS, ROWS, SET, TRUNCATED, UNSET, UNTIL
+from esctl.index.decode.rows import DIALECTS, MORE, OUTBOX, PATHS, ROWS, SET, TRUNCATED, UNSET, UNTIL
 from esctl.index.envelope.mapping import CUSTOM
 from esctl.projection.expressions import Expression
 from esctl.projection.spec import DEFAULT, TOMBSTONES, Operation, Projection, Rule
@@ -35,7 +35,7 @@ _RULES: tuple[tuple[str, str | None, tuple[Operation, ...]], ...] = (
 whatever columns that had."""
 
 
-_PARTS = frozenset({SET, UNSET, TRUNCATED, PATHS, ROWS, UNTIL})
+_PARTS = frozenset({SET, UNSET, TRUNCATED, PATHS, ROWS, MORE, UNTIL})
 """Members of payloads that are followed row by row, and no columns."""
 
 

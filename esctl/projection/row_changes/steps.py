@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from esctl.index.decode.rows import ROWS
+from esctl.index.decode.rows import MORE, ROWS
 from esctl.projection.json_values import loads
 from esctl.projection.row_changes.patches import patched
 from esctl.projection.row_changes.rules import COPIES
@@ -128,6 +128,9 @@ def _step(table: _Table, change: Change, told: bool) -> Edit:
 
 def _several(table: _Table, change: Change) -> Edit:
     """Let each of several rows that change at once be what the event says of it alone."""
+    more = (change.parts[0].data or {}).get(MORE)
+    if isinstance(more, dict):
+        return _several_copied(table, change, more)
     gone: list[int] = []
     come: list[Part] = []
     for part in change.parts:
@@ -140,6 +143,27 @@ def _several(table: _Table, change: Change) -> Edit:
             table.begin(part.entity, row)
             gone.append(part.role_order)
             come.append(Part(part.entity, None, part.role_order, part.kind, row, made=True))
+    return Edit(change.position, tuple(gone), tuple(come))
+
+
+def _several_copied(table: _Table, change: Change, more: dict[str, Any]) -> Edit:
+    """Count the rows without a key of several that change at once; `more`: how many more there are than before."""
+    gone: list[int] = []
+    come: list[Part] = []
+    for part in change.parts:
+        rows = (part.data or {}).get(ROWS)
+        row = rows.get(part.entity) if isinstance(rows, dict) and part.role != "ended" else None
+        row = row if isinstance(row, dict) else table.live.get(part.entity, {})
+        count = table.copies.get(part.entity, 0) + int(more.get(part.entity, 0))
+        if part.role == "each" and change.type != "delete":
+            count = max(count, 1)  # of rows that were never seen before
+        if count > 0:
+            table.copies[part.entity], table.live[part.entity] = count, row
+            gone.append(part.role_order)
+            come.append(Part(part.entity, COPIES, part.role_order, part.kind, _counted(row, count), made=True))
+        else:
+            table.copies.pop(part.entity, None)
+            table.live.pop(part.entity, None)
     return Edit(change.position, tuple(gone), tuple(come))
 
 

@@ -58,11 +58,14 @@ def test_a_log_replays_to_the_table(dialect: str, tmp_path_factory: Any, done: l
             assert replayed(folder, "--at", f"@{at}") == expected(rows)
 
 
+VALUES = st.integers(0, 2)
 KEYLESS = st.lists(
-    st.tuples(st.sampled_from(["c", "c", "c", "d", "u", "u", "t"]), st.integers(0, 2), st.integers(0, 2)),
+    st.tuples(st.sampled_from(["c", "c", "c", "d", "u", "u", "t"]), VALUES, VALUES, st.integers(1, 3)),
     min_size=1,
     max_size=25,
 )
+Rows = list[tuple[dict[str, Any] | None, dict[str, Any] | None]]
+"""Of each row that a statement changes: before and after."""
 
 
 def keyless(op: str, lsn: int, before: Any, after: Any) -> str:
@@ -72,26 +75,89 @@ def keyless(op: str, lsn: int, before: Any, after: Any) -> str:
     return json.dumps({"topic": "s.public.k", "key": None, "value": value, "headers": {}})
 
 
+def _debezium(op: str, lsn: int, rows: Rows) -> list[str]:
+    return [keyless(op, lsn + i, *row) for i, row in enumerate(rows or [(None, None)])]
+
+
+NAMES = {"c": "insert", "u": "update", "d": "delete", "t": "truncate"}
+
+
+def _was(before: Any, after: Any) -> dict[str, Any]:
+    """Return what MySQL's log says was changed."""
+    return {name: value for name, value in before.items() if value != after[name]}
+
+
+def _maxwell(op: str, lsn: int, rows: Rows) -> list[str]:
+    """Write records as Maxwell does where it is not told to tell keys."""
+    told = {"database": "shop", "table": "k", "type": NAMES[op], "ts": 1_700_000_000, "xid": lsn}
+    if op == "t":
+        return [json.dumps({**told, "type": "table-drop"})]
+    each = (
+        {**told, "data": after or before} | ({"old": _was(before, after)} if op == "u" else {})
+        for before, after in rows
+    )
+    return [json.dumps(record) for record in each]
+
+
+def _canal(op: str, lsn: int, rows: Rows) -> list[str]:
+    """Write one message of all the rows."""
+    told = {"database": "shop", "table": "k", "type": NAMES[op].upper(), "isDdl": op == "t", "pkNames": None}
+    told |= {"mysqlType": {"v": "int", "w": "int"}, "es": 1_700_000_000_000 + lsn, "id": lsn, "data": None, "old": None}
+    if op != "t":
+        told["data"] = [after or before for before, after in rows]
+    if op == "u":
+        told["old"] = [_was(before, after) for before, after in rows]
+    return [json.dumps(told)]
+
+
+KEYLESS_WRITERS = {"debezium": _debezium, "maxwell": _maxwell, "canal": _canal}
+
+
+@pytest.mark.parametrize("dialect", KEYLESS_WRITERS)
 @settings(max_examples=12, suppress_health_check=list(HealthCheck), deadline=None)
 @given(done=KEYLESS)
-def test_rows_without_a_key_are_counted(tmp_path_factory: Any, done: list[tuple[str, int, int]]) -> None:
+def test_rows_without_a_key_are_counted(
+    dialect: str, tmp_path_factory: Any, done: list[tuple[str, int, int, int]]
+) -> None:
     folder = tmp_path_factory.mktemp("keyless")
     held: Counter[int] = Counter()
     lines: list[str] = []
-    for op, one, other in done:
-        if op in "du" and not held[one]:
-            continue
+    for op, one, other, most in done:
+        times = min(most, held[one]) if op in "du" else most
         if op == "t":
             held.clear()
-        held += Counter({"c": {one: 1}, "u": {other: 1}}.get(op, {}))
-        held -= Counter({one: 1} if op in "du" else {})
-        before, after = ({"v": value, "w": None} for value in (one, one if op == "c" else other))
-        lines.append(keyless(op, len(lines) + 9, before if op in "du" else None, after if op in "cu" else None))
+        elif not times:
+            continue
+        if op in "du":
+            held[one] -= times
+        if op in "cu":
+            held[one if op == "c" else other] += times
+        before, after = ({"v": value, "w": value % 2} for value in (one, one if op == "c" else other))
+        row = (before if op in "du" else None, after if op in "cu" else None)
+        lines += KEYLESS_WRITERS[dialect](op, 10 * len(lines) + 9, [] if op == "t" else [row] * times)
+    (folder / "a.jsonl").write_text("\n".join(lines) + "\n")
     if not lines:
         return
-    (folder / "a.jsonl").write_text("\n".join(lines) + "\n")
-    good("ingest", "a.jsonl", "--preset", "debezium", cwd=folder)
-    assert replayed(folder) == expected([{"v": value, "w": None} for value in held.elements()])
+    good("ingest", "a.jsonl", "--preset", dialect, cwd=folder)
+    assert replayed(folder) == expected([{"v": value, "w": value % 2} for value in held.elements()])
+
+
+@pytest.mark.parametrize("named", ["id", "nr"])
+def test_what_an_update_changed_is_not_taken_for_the_key(named: str, tmp_path: Path) -> None:
+    def record(kind: str, number: int, balance: int, **more: Any) -> str:
+        told = {"database": "shop", "table": "acc", "type": kind, "ts": 1_700_000_000}
+        return json.dumps({**told, "data": {named: number, "owner": "a", "balance": balance}, **more})
+
+    old = {"balance": 5}
+    lines = [record("insert", 1, 5), record("insert", 2, 5), *(record("update", n, 7 + n, old=old) for n in (1, 2))]
+    (tmp_path / "a.jsonl").write_text("\n".join([*lines, record("delete", 2, 9)]) + "\n")
+    said = good("ingest", "a.jsonl", cwd=tmp_path).err
+    key = "id" if named == "id" else "all columns"
+    assert f"row_keys     shop.acc: {key}  (no record tells the key; to say one: --map row_keys.TABLE=COLUMN)" in said
+    assert replayed(tmp_path, "--at", "@2") == expected([{named: n, "owner": "a", "balance": 5} for n in (1, 2)])
+    good("reindex", "--map", f"row_keys.shop.acc={named}", cwd=tmp_path)
+    assert [row["entity"] for row in good("replay", cwd=tmp_path).rows] == ["shop.acc/1"]
+    assert [row["position"] for row in good("audit", "shop.acc/1", cwd=tmp_path).rows] == [1, 3]
 
 
 def test_a_row_of_which_copies_are_left_stays(tmp_path: Path) -> None:

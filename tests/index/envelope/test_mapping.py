@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from esctl.engine.duckdb import connect
 from esctl.errors import UsageError
-from esctl.index.envelope.mapping import mapping_hash, override, parse_mapping, stanza_for
+from esctl.index.envelope.mapping import beside, mapping_hash, override, parse_mapping, stanza_for
 from esctl.index.envelope.paths import format_path, json_pointer, parse_path
 from esctl.index.envelope.presets import PRESETS
 from esctl.index.envelope.stanza_toml import to_toml
@@ -242,6 +243,8 @@ def stanzas(draw: st.DrawFn) -> Stanza:
     own = draw(st.sampled_from(["id", "dedupe_by"]))
     changes |= {"id_parts": parts} if len(parts) > 1 else {own: draw(alternatives)}
     changes |= {"entities": tuple(draw(named)), "aliases": tuple(draw(named))}
+    columns = st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), max_size=2).map(tuple)
+    changes["row_keys"] = tuple(sorted(draw(st.dictionaries(st.sampled_from(["shop.acc", "t", '"']), columns)).items()))
     changes["order"] = draw(st.sampled_from(["time", "position", *(["sequence"] if changes["sequence"] else [])]))
     return Stanza("custom", **changes)
 
@@ -257,6 +260,16 @@ def test_toml_of_a_preset_is_its_name(name: str) -> None:
     assert to_toml(PRESETS[name].stanza) == f'[mapping]\npreset = "{name}"\n'
     changed = override(PRESETS[name].stanza, ["actor=who", "order=position"])
     assert default(to_toml(changed)) == changed
+
+
+def test_keys_of_tables_are_said_beside_what_is_recognised() -> None:
+    stanza = default('mapping.row_keys = { "shop.lines" = ["order_nr", "line"], b = "nr", c = [] }')
+    assert dict(stanza.row_keys) == {"shop.lines": ("order_nr", "line"), "b": ("nr",), "c": ()}
+    known = replace(PRESETS["maxwell"].stanza, row_keys=(("b", ("id",)), ("d", ("id",))))
+    laid = beside(stanza, known)
+    assert (laid.name, dict(laid.row_keys)["d"], dict(laid.row_keys)["b"]) == ("maxwell", ("id",), ("nr",))
+    with pytest.raises(UsageError, match="row_keys is not a table"):
+        default('mapping.row_keys = "nr"')
 
 
 def test_a_mapped_sequence_is_the_order_unless_said_otherwise() -> None:

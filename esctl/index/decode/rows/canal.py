@@ -42,12 +42,14 @@ def read(record: Any) -> RowChange | Beside | None:
         text_of(value.get("database")),
         text_of(value.get("table")),
         rows[0] if rows else {},
-        key=tuple(names) if isinstance(names, list) and names else None,
+        # Without a key it says so; without the member it says nothing.
+        key=tuple(names) if isinstance(names, list) else () if "pkNames" in value else None,
         old=olds[0] if olds else None,
         order=_order(value),
         time=time,
         transaction=text_of(value.get("gtid")) or None,
         others=tuple(zip(rows[1:], olds[1:], strict=False)),
+        tells_changed=True,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from esctl.index.decode.rows import DELETE, ROWS, TRUNCATE, UNNAMED, UNTIL
+from esctl.index.decode.rows import DELETE, MORE, ROWS, TRUNCATE, UNNAMED, UNTIL, UPDATE
 from esctl.index.decode.strict_json import canonical_number
 from esctl.model import MARK
 
@@ -31,6 +32,7 @@ class RowChange(Struct, frozen=True):
     values; `patched`: `row` says which parts of a document changed. `key` names the columns that tell rows apart;
     None: the log does not say. `old` are the values of these before a change of them. `match` are values that name
     the row where its key is not told; none at all: it is the row of the same table that ended right before.
+    `tells_changed`: `old` has whatever columns changed, and deletes have all: neither says which are the key.
     """
 
     type: str
@@ -52,6 +54,7 @@ class RowChange(Struct, frozen=True):
     until: int | str | None = None  # when the row ends, unless another version of it begins by then
     server: object = None  # whose log `order` is a place in
     origin: Origin = ("", "")
+    tells_changed: bool = False
 
 
 class Beside(Struct, frozen=True):
@@ -83,7 +86,8 @@ Told = RowChange | Beside | DomainEvent
 class Naming(Struct, frozen=True):
     """How rows are named.
 
-    `keys`: the columns that tell the rows of a table apart where no record says it, by the table's `full_name`. `home`:
+    `keys`: the columns that tell the rows of a table apart where no record says it, by the table's `full_name`, or by
+    its `table_name` where somebody says so. `home`:
     whose tables have no more in front of their names than a schema; None: all. `own`: whose those are of which records
     do not tell it.
     """
@@ -108,7 +112,12 @@ class Naming(Struct, frozen=True):
 
     def key_of(self, change: RowChange) -> Sequence[str] | None:
         """Return the columns that name the row of a change; None where nothing tells them."""
-        return self.keys.get(full_name(change), change.key)
+        short = table_name(change.schema, change.table)
+        found = self.keys.get(full_name(change), self.keys.get(short, change.key))
+        if found is None and change.tells_changed:  # so its old rows are known whole, and need no key to be found
+            named = id_column(change.row)
+            return () if named is None else (named,)
+        return found
 
 
 def full_name(change: RowChange) -> str:
@@ -131,7 +140,7 @@ def written(change: Told, naming: Naming) -> str:
     found |= zip(("seq", "seq2", "seq3"), change.order, strict=False)
     found["time"], found["tx"] = change.time, change.transaction
     if change.type != TRUNCATE:
-        found["row"] = {ROWS: _by_name(change, table, names)} if change.others else change.row
+        found["row"] = _rows(change, table, names) if change.others else change.row
     if change.until is not None:
         found["row"] = {**change.row, UNTIL: change.until}
     found |= {"id": change.id} if change.id is not None else {}
@@ -157,6 +166,22 @@ def _names(change: RowChange, names: Sequence[str] | None) -> tuple[str, ...]:
 def _by_name(change: RowChange, table: str, names: Sequence[str] | None) -> dict[str, Row]:
     used = _names(change, names)
     return {row_name(table, used, row): row for row, _ in _all_rows(change)}
+
+
+def _rows(change: RowChange, table: str, names: Sequence[str] | None) -> dict[str, Any]:
+    """Return the payload of a change of several rows: the rows by name; how many more of each, where they have no key.
+
+    No key is an empty one; where it is not known, all columns are taken for it.
+    """
+    found: dict[str, Any] = {ROWS: _by_name(change, table, names)}
+    if names is not None and not names:
+        more: Counter[str] = Counter()
+        for row, old in _all_rows(change):
+            more[row_name(table, tuple(row), row)] += -1 if change.type == DELETE else 1
+            if change.type == UPDATE:
+                more[row_name(table, tuple(row), {**row, **(old or {})})] -= 1
+        found[MORE] = dict(more)
+    return found
 
 
 def _several(change: RowChange, table: str, names: Sequence[str] | None) -> dict[str, list[str]]:
@@ -204,15 +229,18 @@ def _listed(values: Row) -> str:
     return _ENCODER.encode(values).decode()
 
 
-def guessed_key(row: Iterable[str]) -> tuple[str, ...]:
-    """Name the column that most likely tells rows apart where no record says it: `id`, or else all of them."""
+def id_column(row: Iterable[str]) -> str | None:
+    """Name the column that most likely tells rows apart where no record says it; None where none is called so."""
     lower: dict[str, str] = {}
     for name in row:
         lower.setdefault(name.lower(), name)
-    for name in ("id", "_id", "uuid", "guid"):
-        if name in lower:
-            return (lower[name],)
-    return tuple(row)
+    return next((lower[name] for name in ("id", "_id", "uuid", "guid") if name in lower), None)
+
+
+def guessed_key(row: Sequence[str] | Row) -> tuple[str, ...]:
+    """Name the columns that tell rows apart where no record says it: `id`, or else all of them."""
+    named = id_column(row)
+    return tuple(row) if named is None else (named,)
 
 
 def row_name(table: str, names: Sequence[str], row: Row) -> str:

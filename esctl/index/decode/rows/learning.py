@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from esctl.index.decode.rows import DELETE, DIALECTS, HISTORY, TRUNCATE
-from esctl.index.decode.rows.change import Beside, DomainEvent, Origin, Row, RowChange, full_name, guessed_key
+from esctl.index.decode.rows.change import Beside, DomainEvent, Origin, Row, RowChange, full_name, id_column
 from esctl.index.decode.rows.reading import READERS, UNREADABLE
 from esctl.index.decode.rows.versions import learned_key
 
@@ -75,7 +75,9 @@ def _keys(changes: Sequence[RowChange]) -> TableKeys:
         if change.key is not None or change.type == TRUNCATE:
             continue
         table = tables.setdefault(full_name(change), _Table())
-        if change.type == DELETE:
+        if change.tells_changed:
+            table.rows.append(change.row)
+        elif change.type == DELETE:
             table.old.append((change.row, None))
         else:
             table.rows.append(change.row)
@@ -91,9 +93,9 @@ def _key(table: _Table) -> tuple[str, ...]:
     kept = [name for name in named if not all(_is_default(old.get(name)) for old, _ in table.old)]
     if kept and len(kept) < len(columns) and not _is_full(table, columns):
         return tuple(kept)
-    guess = guessed_key(dict.fromkeys(columns))
-    if len(guess) == 1 or not table.old:
-        return guess if len(guess) == 1 else ()
+    called = id_column(columns)
+    if called is not None or not table.old:
+        return () if called is None else (called,)
     return _shortest(table.rows, columns)
 
 

@@ -42,6 +42,7 @@ def read(record: Any) -> RowChange | Beside | None:
         order=_order(record),
         time=plain(record.get("ts")),
         transaction=None if transaction is None else str(transaction),
+        tells_changed=True,
     )
 
 
