@@ -155,7 +155,7 @@ class Question:
         self._lookups = lookups
         self._engine = lookups[0].engine
         self._found: tuple[tuple[Once | Parted, ...], ...] = ()
-        self._spans = self._engine.spans(self._views[0].manifest)
+        self._spans = self._engine.spans(self._views[0].grouped())
         self.folder = pickler.folder
 
     @contextmanager

@@ -45,7 +45,7 @@ def extend(how: Understanding, snapshot: StoreState, fresh: Sequence[pa.Table] =
             return manifest
         manifest = empty(snapshot)  # of a log that is no more: begin anew
     if found is not None and found.redactions != manifest.redactions:
-        write_manifest(how.folder, manifest)
+        manifest = write_manifest(how.folder, manifest)
         sweep(how.folder, manifest, linger=0)  # what they say was erased
     sweep(how.folder, manifest)
     with explained():
@@ -64,7 +64,7 @@ def _built(how: Understanding, snapshot: StoreState, manifest: Manifest, at_hand
             if manifest.head < before.head:
                 retire(how.folder, before.names - manifest.names)
                 break
-            write_manifest(how.folder, manifest)
+            manifest = write_manifest(how.folder, manifest)
         at_hand = ()
     return manifest
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from esctl.index.files.levels import with_groups
 from esctl.index.files.manifest import IndexFile, Manifest, write_manifest
 from esctl.index.files.merge import due, merge, together
 from esctl.index.files.write import retire, sweep_unread
@@ -25,22 +26,24 @@ def merge_small(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: M
     files = list(manifest.files)
     while found := due(files, MOST_SMALL, SMALL_ROWS):
         start, stop = found
-        files[start:stop] = [merge(connection, folder, files[start:stop])]
+        files[start:stop] = [merge(connection, folder, with_groups(folder, files[start:stop], manifest.runs))]
     return _switched(folder, manifest, files) if len(files) < len(manifest.files) else manifest
 
 
 def merge_all(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> Manifest:
     """Merge all files into few large ones. The old ones linger for those who read them."""
     groups = together(manifest.files)
-    return _switched(
-        folder, manifest, [group[0] if len(group) == 1 else merge(connection, folder, group) for group in groups]
-    )
+    files = [
+        group[0] if len(group) == 1 else merge(connection, folder, with_groups(folder, group, manifest.runs))
+        for group in groups
+    ]
+    return _switched(folder, manifest, files)
 
 
 def _switched(folder: Path, before: Manifest, files: list[IndexFile]) -> Manifest:
     after = replace(before, files=tuple(files))
     if after.files != before.files:
         retire(folder, before.names - after.names)
-        write_manifest(folder, after)
+        after = write_manifest(folder, after)
         sweep_unread(folder, after)
     return after

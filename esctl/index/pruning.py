@@ -9,7 +9,8 @@ from typing import TypeVar
 from msgspec import Struct
 
 from esctl.engine.quoting import literal
-from esctl.index.files.manifest import IndexFile, RowGroup
+from esctl.index.files.groups import RowGroup
+from esctl.index.files.manifest import IndexFile
 
 T = TypeVar("T", int, str)
 
@@ -26,16 +27,14 @@ class Reach(Struct, frozen=True):
     max_entity: str | None = None
 
     def may_lie_in(self, file: IndexFile) -> bool:
-        """Return whether a file may have such an event."""
+        """Return whether a file may have such an event, by its positions and times."""
         if self.max_position is not None and file.first > self.max_position:
             return False
         if self.min_position is not None and file.last < self.min_position:
             return False
         if self.max_time is not None and file.min_time > self.max_time:
             return False
-        if self.min_time is not None and file.max_time < self.min_time:
-            return False
-        return any(map(self.may_lie_in_group, file.groups))
+        return self.min_time is None or file.max_time >= self.min_time
 
     def may_lie_in_group(self, group: RowGroup) -> bool:
         """Return whether a row group may have such an event."""

@@ -12,7 +12,10 @@ from esctl.engine.exact_text import json_string
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.edits import Edits
 from esctl.index.envelope.envelope_sql import ALIASES_TYPE, sortable_text
+from esctl.index.files.groups import RowGroup
 from esctl.index.files.layouts import Layout, layouts
+from esctl.index.files.levels import REBUILD as REBUILD
+from esctl.index.files.levels import groups_in, with_groups
 from esctl.index.files.manifest import IndexFile, Manifest, PayloadPath
 from esctl.index.files.payload_columns import PayloadColumn, json_of, json_type_of, null_mark, text_of
 from esctl.index.files.readers import Reading
@@ -41,7 +44,6 @@ _STORED_TYPES = {
 }  # fmt: skip
 """Of the envelope columns that are not text."""
 
-REBUILD = "the evidence may be whole; rebuild the index with: esctl reindex"
 OWN_TIME = "CASE WHEN undated IS NULL AND invalid IS NULL THEN time END AS time"
 """What is shown as the time of an event; without one of its own it is folded at that of a neighbour.
 
@@ -206,14 +208,24 @@ class IndexView(Struct, frozen=True):
         DuckDB leaves the same row groups out, by the bounds of names that stand in the footers. One file stays, so
         that a relation has its columns.
         """
-        files = tuple(file for file in self.manifest.files if file.file not in self.unread)
-        files = tuple(file for file in files if all(limit.may_lie_in(file) for limit in limits)) or files[:1]
+        files = [file for file in self.manifest.files if file.file not in self.unread]
+        near = [file for file in files if all(limit.may_lie_in(file) for limit in limits)] or files[:1]
+
+        def fits(group: RowGroup) -> bool:
+            return all(limit.may_lie_in_group(group) for limit in limits)
+
+        groups = groups_in(self.folder, near, self.manifest.runs, fits, self.checked)
+        reached = [file for file in near if groups[file.file]] or files[:1]
         parts = []
-        for file in files:
-            groups = [group.range for group in file.groups if all(limit.may_lie_in_group(group) for limit in limits)]
-            parts.append((self.folder / file.file, file.bytes, [*groups, file.footer]))
+        for file in reached:
+            ranges = [group.range for group in groups.get(file.file, ())]
+            parts.append((self.folder / file.file, file.bytes, [*ranges, file.footer]))
         self.checked.require_all(parts, REBUILD)
-        return files
+        return reached
+
+    def grouped(self) -> Manifest:
+        """Return the manifest with the row groups of all files. Raises InputError where a part of it is damaged."""
+        return replace(self.manifest, files=with_groups(self.folder, self.manifest.files, self.manifest.runs), runs=())
 
     def _select(
         self,

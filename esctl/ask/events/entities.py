@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from esctl.ask.scope.scope import Scope, check_entities, counted
 from esctl.engine.quoting import literal
+from esctl.index.files.levels import parts_of
 from esctl.index.pruning import ALWAYS, Predicate, Reach
 from esctl.index.scan import OWN_RANGE, IndexView
 from esctl.model import Answer, Column
@@ -33,11 +34,12 @@ def entities(scope: Scope, *, first: bool = False) -> Answer:
 
 
 def _among_first(view: IndexView) -> Predicate:
-    """Write the condition that a name comes no later than the first at which a row group ends.
+    """Write the condition that a name comes no later than the first at which a row group ends, or a part of many.
 
     Of the row groups whose names are known, only those that begin before it hold such names, and it lies in each.
     """
-    highs = [group.high for file in view.manifest.files for group in file.groups if group.high is not None]
+    listed = [group for file in view.manifest.files for group in file.groups] + parts_of(view.manifest)
+    highs = [group.high for group in listed if group.high is not None]
     if not highs:
         return ALWAYS
     end = min(highs)

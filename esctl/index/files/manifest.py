@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from msgspec import Struct, convert, field, to_builtins
-from msgspec.structs import replace
+from msgspec import Struct, field, to_builtins
+from msgspec import json as typed_json
+from msgspec.structs import asdict, replace
 
 from esctl.errors import InputError
+from esctl.index.files.groups import GroupRun, RowGroup
+from esctl.index.files.levels import SUFFIX, dropped, in_levels, parts_of
 from esctl.index.files.payload_columns import PayloadColumn
 from esctl.log.ranges import ByteRange
 from esctl.model import Stanza
@@ -25,8 +28,12 @@ PayloadPath = tuple[str | int, ...]
 MANIFEST = "manifest.json"
 LARGEST_MANIFEST = 1 << 30
 """Bytes."""
-_FILE_NAME = re.compile(r"\d{20}-\d{20}\.[0-9a-f]{8}\.(?:parquet|ids)", re.ASCII)
+FILES = (".parquet", ".ids", SUFFIX)
+"""How the names of files that a manifest names end."""
+_FILE_NAME = re.compile(r"\d{20}-\d{20}\.[0-9a-f]{8}\.(?:parquet|ids|groups)", re.ASCII)
 FORMAT = 12
+FORMAT_IN_LEVELS = 13
+"""Of a manifest whose row groups stand in parts; an older esctl would take its files to have none."""
 ERASED = "erased"
 """What the column `invalid` says of a record that was erased; it counts apart from those that could not be read."""
 NONE_NEEDED = "no time, as it needs none"
@@ -36,32 +43,11 @@ IS_ERASED, UNREADABLE = f"invalid = '{ERASED}'", f"invalid <> '{ERASED}'"
 _DIGEST = ',"sha256":"%s"}'  # the end of a manifest: the digest of all before it, closed by a brace
 
 
-class RowGroup(Struct, frozen=True):
-    """A row group of an index file: where its bytes are, and between which names its entities lie.
-
-    `low` and `high` are None where that is not kept, because a name is long or there is none.
-    """
-
-    range: ByteRange
-    low: str | None
-    high: str | None
-
-    def may_hold(self, names: Sequence[str]) -> bool:
-        """Return whether one of these names, which are sorted, may be in here."""
-        if self.low is None or self.high is None:
-            return True
-        at = bisect_left(names, self.low)
-        return at < len(names) and names[at] <= self.high
-
-    def may_reach(self, low: str | None, high: str | None) -> bool:
-        """Return whether a name between these two, themselves among them, may be in here; None: no limit."""
-        if self.low is None or self.high is None:
-            return True
-        return (low is None or low <= self.high) and (high is None or self.low <= high)
-
-
 class IndexFile(Struct, frozen=True):
-    """One Parquet file of the index. Counts of events count positions; `rows` counts role rows too."""
+    """One Parquet file of the index. Counts of events count positions; `rows` counts role rows too.
+
+    It has no `groups` where these stand in parts of the manifest (`levels.py`).
+    """
 
     file: str
     bytes: int
@@ -96,6 +82,8 @@ class IndexFile(Struct, frozen=True):
     @property
     def ranges(self) -> tuple[ByteRange, ...]:
         """Return the parts of the file, which follow one another and leave nothing out."""
+        if not self.groups:
+            raise RuntimeError(f"the row groups of {self.file} are listed elsewhere")
         return (*(group.range for group in self.groups), self.footer)
 
     def may_be_loose(self, path: PayloadPath) -> bool:
@@ -174,11 +162,13 @@ class Manifest(Struct, frozen=True, dict=True):
     moves: tuple[Move, ...] = ()  # in order
     judged: int = 0  # the end of the last commit after which a source changed its numbering
     unjudged: bool = False  # some ids of the last commit were known elsewhere, and it goes on beyond the head
+    runs: tuple[GroupRun, ...] = ()  # the row groups of files that have none themselves
 
     @property
     def names(self) -> frozenset[str]:
         """List the files that count."""
-        return frozenset([*(file.file for file in self.files), *(run.file for run in self.ids if run.count)])
+        ids, parts = (run.file for run in self.ids if run.count), (part.file for part in parts_of(self))
+        return frozenset([*(file.file for file in self.files), *ids, *parts])
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -214,6 +204,10 @@ class Manifest(Struct, frozen=True, dict=True):
         return sum(file.events for file in self.files)
 
 
+class _Format(Struct, frozen=True):
+    format: Any
+
+
 def read_manifest(folder: Path) -> Manifest | None:
     """Read the manifest of an index folder; None if there is none or it is of another format.
 
@@ -222,16 +216,19 @@ def read_manifest(folder: Path) -> Manifest | None:
     path = folder / MANIFEST
     try:
         text = read_regular(path, LARGEST_MANIFEST).decode("utf-8")
-        document = json.loads(text)
-        if document["format"] != FORMAT:
+        found = typed_json.decode(text, type=_Format).format
+        if found not in (FORMAT, FORMAT_IN_LEVELS):
             return None
         if not digest_holds(text):
             raise ValueError("its digest does not match")
-        manifest = convert(document, Manifest)
+        manifest = typed_json.decode(text, type=Manifest) if found == FORMAT else _from_levels(text)
         if not all(map(_FILE_NAME.fullmatch, manifest.names)):
             raise ValueError("a file in it does not belong to an index")
         if manifest.head < 0:
             raise ValueError("its head is before the first record")
+        listed = {first for run in manifest.runs for first in run.files}
+        if not all(file.groups or file.first in listed for file in manifest.files):
+            raise ValueError("the row groups of a file are listed nowhere")
         return manifest
     except FileNotFoundError:
         return None
@@ -239,11 +236,49 @@ def read_manifest(folder: Path) -> Manifest | None:
         raise InputError(f"{path}: not a readable index manifest", "rebuild the index with: esctl reindex") from error
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Replace the manifest atomically and durably."""
-    document = {"format": FORMAT, **to_builtins(manifest)}
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """Replace the manifest atomically and durably, its parts before; return it with its row groups where they are."""
+    written = in_levels(folder, manifest)
+    document = {"format": FORMAT_IN_LEVELS, **to_builtins(_shared(written))} if written.runs else _flat(written)
     text = with_digest(json.dumps(document, separators=(",", ":"), sort_keys=True))
     LocalDepot(folder).replace(MANIFEST, text.encode())
+    dropped(folder, manifest, written)
+    return written
+
+
+def _flat(manifest: Manifest) -> dict[str, Any]:
+    document = {"format": FORMAT, **to_builtins(manifest)}
+    del document["runs"]
+    return document
+
+
+class _Shared(Manifest, frozen=True, dict=True):
+    """A manifest of many files as it is kept: what is the same in most of them stands there once."""
+
+    shapes: tuple[_Shape, ...] = ()
+    shaped: tuple[int, ...] = ()  # the number of each file's shape
+
+
+class _Shape(Struct, frozen=True):
+    columns: tuple[PayloadColumn, ...] = ()
+    fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    loose: tuple[str, ...] = ()
+
+
+def _shared(manifest: Manifest) -> _Shared:
+    numbers: dict[_Shape, int] = {}
+    shapes = (_Shape(file.columns, file.fields, file.loose) for file in manifest.files)
+    shaped = tuple(numbers.setdefault(shape, len(numbers)) for shape in shapes)
+    files = tuple(replace(file, **asdict(_Shape())) for file in manifest.files)
+    return _Shared(**(asdict(manifest) | {"files": files}), shapes=tuple(numbers), shaped=shaped)
+
+
+def _from_levels(text: str) -> Manifest:
+    kept = typed_json.decode(text, type=_Shared)
+    shapes = [asdict(kept.shapes[number]) for number in kept.shaped]
+    files = tuple(replace(file, **shape) for file, shape in zip(kept.files, shapes, strict=True))
+    told = {name: getattr(kept, name) for name in Manifest.__struct_fields__}
+    return Manifest(**(told | {"files": files}))
 
 
 def with_digest(body: str) -> str:
@@ -253,7 +288,8 @@ def with_digest(body: str) -> str:
 
 def digest_holds(text: str) -> bool:
     """Return whether a manifest's text is that which was written."""
-    return text == with_digest(text[: -len(_DIGEST % _digest(""))] + "}")
+    end = len(_DIGEST % _digest(""))
+    return text.endswith(_DIGEST % _digest(text[:-end] + "}"))
 
 
 def _digest(text: str) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from esctl.errors import InputError
-from esctl.index.files.manifest import MANIFEST, Manifest, RowGroup, read_manifest
+from esctl.index.files.groups import RowGroup
+from esctl.index.files.manifest import FILES, MANIFEST, Manifest, read_manifest
 from esctl.index.files.readers import READERS, unread
 from esctl.log.ranges import ByteRange, parquet_ranges
 from esctl.storage.local import TEMPORARY, Filesystem, checked_lock, describe_failure, entries, remove, rights, staged
@@ -152,7 +153,7 @@ def sweep_unread(folder: Path, manifest: Manifest) -> None:
     """Remove index files that the manifest does not name, at once where no reader has announced itself."""
     with unread(folder) as nobody:
         for name in entries(folder) if nobody else ():
-            if name.endswith((".parquet", ".ids")) and not name.startswith(TEMPORARY) and name not in manifest.names:
+            if name.endswith(FILES) and not name.startswith(TEMPORARY) and name not in manifest.names:
                 with suppress(FileNotFoundError):
                     remove(folder / name)
 
@@ -167,7 +168,7 @@ def sweep(folder: Path, manifest: Manifest, linger: float = LINGER_SECONDS) -> N
 
 
 def _may_go(name: str) -> bool:
-    return name.startswith(TEMPORARY) or name.endswith((".parquet", ".ids"))
+    return name.startswith(TEMPORARY) or name.endswith(FILES)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from esctl.engine.duckdb import single_row
 from esctl.engine.quoting import literal
+from esctl.index.files.levels import with_groups
 from esctl.index.files.manifest import IdRun, Manifest
 from esctl.index.scan import require_files
 from esctl.index.seen_ids.numberings import by_stanza, families
@@ -93,7 +94,9 @@ class Ids(Struct):
         family = by_stanza(families(manifest.stanzas))
         for file in manifest.files:
             if first <= file.last and last >= file.first:
-                require_files(folder, [file])  # or an id would be missing where a file is damaged
+                require_files(
+                    folder, with_groups(folder, [file], manifest.runs)
+                )  # or an id would be missing where a file is damaged
             for start in range(max(first, file.first), min(last, file.last) + 1, REBUILT):
                 stop = min(start + REBUILT - 1, last, file.last)
                 rows = f"""(SELECT {"DISTINCT" if file.roles else ""} position, {family} AS stanza, scope, id

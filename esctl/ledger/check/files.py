@@ -10,7 +10,10 @@ from pathlib import Path
 
 from esctl.errors import InputError
 from esctl.index.envelope.map_options import FILE, read_overrides
+from esctl.index.files.groups import GroupPart
+from esctl.index.files.levels import parts_of, with_groups
 from esctl.index.files.manifest import (
+    FILES,
     LARGEST_MANIFEST,
     MANIFEST,
     IdRun,
@@ -118,7 +121,7 @@ def check_index_files(chain: Chain) -> Check:
             continue
         if manifest is None:
             continue
-        count += 1 + len(_named(manifest))
+        count += 1 + len(manifest.names)
         if chain.snapshot is not None and manifest.head > _newest(chain):
             message = f"it covers {manifest.head} records, the log has {chain.snapshot.head}"
             findings.append(Finding("rolled back", message, f"{place}/{MANIFEST}", chain.snapshot.head + 1))
@@ -134,7 +137,7 @@ def unnamed_files(folder: Path) -> list[str]:
     """List the index files that no manifest names: they stay for their readers for a while."""
     manifest = read_manifest(folder)
     named = manifest.names if manifest is not None else frozenset()
-    return [name for name in sorted(entries(folder)) if name.endswith((".parquet", ".ids")) and name not in named]
+    return [name for name in sorted(entries(folder)) if name.endswith(FILES) and name not in named]
 
 
 def index_problem(folder: Path, chain: Chain) -> str:
@@ -177,14 +180,20 @@ def _sealed_manifest(folder: Path) -> Manifest | None:
     return read_manifest(folder)
 
 
-def _named(manifest: Manifest) -> list[IndexFile | IdRun]:
-    return [*manifest.files, *(run for run in manifest.ids if run.count)]
-
-
 def _index_findings(folder: Path, place: str, manifest: Manifest) -> Sequence[Finding]:
+    """Find the parts of a manifest that are not as they were written; where all are, the files that it tells of."""
+    parts = [(part, 1) for part in parts_of(manifest)]
+    if found := _odd(folder, place, parts):
+        return found
+    files = with_groups(folder, manifest.files, manifest.runs)
+    runs = [(run, run.first) for run in manifest.ids if run.count]
+    return _odd(folder, place, [*((file, file.first) for file in files), *runs])
+
+
+def _odd(folder: Path, place: str, files: Iterable[tuple[GroupPart | IndexFile | IdRun, int]]) -> Sequence[Finding]:
     return [
-        Finding("index out of step", message, f"{place}/{file.file}", file.first)
-        for file in _named(manifest)
+        Finding("index out of step", message, f"{place}/{file.file}", first)
+        for file, first in files
         if (message := damage(folder / file.file, file.bytes, file.ranges))
     ]
 

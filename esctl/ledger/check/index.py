@@ -18,6 +18,7 @@ from esctl.errors import EsctlError, InputError
 from esctl.index.envelope.event_columns import batched
 from esctl.index.envelope.mapping import mapping_hash
 from esctl.index.files.freshness import in_zones
+from esctl.index.files.levels import with_groups
 from esctl.index.files.manifest import IndexFile, Manifest, read_manifest
 from esctl.index.files.payload_columns import PayloadColumn
 from esctl.index.files.readers import reading
@@ -78,7 +79,8 @@ def compare_index(snapshot: StoreState, mapping: MappingConfig) -> tuple[Sequenc
         return (), "its times were read in other time zones: the next question builds it anew", 0
     if came := _came_later(there, folder, snapshot):
         return (), f"schema {', '.join(came)} came after records that need it; to decode them: esctl reindex", 0
-    there = replace(there, files=tuple(file for file in there.files if file.first <= snapshot.head))
+    files = tuple(file for file in there.files if file.first <= snapshot.head)
+    there = replace(there, files=with_groups(folder, files, there.runs), runs=())
     temporary = Path(tempfile.mkdtemp(prefix="esctl-verify-"))
     try:
         for file in there.files:

@@ -240,7 +240,8 @@ def test_a_head_that_was_never_the_logs_is_found(few: Path) -> None:
 def test_an_index_out_of_step_is_found(few: Path) -> None:
     import pyarrow.parquet as pq
 
-    from esctl.index.files.manifest import RowGroup, read_manifest, write_manifest
+    from esctl.index.files.groups import RowGroup
+    from esctl.index.files.manifest import read_manifest, write_manifest
     from esctl.log.ranges import parquet_ranges
 
     (folder,) = (few / "index").iterdir()

@@ -1,0 +1,131 @@
+"""Row groups of index files, and the parts of a manifest that tell of them where they are many."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from esctl.log.ranges import ByteRange
+
+
+class RowGroup(Struct, frozen=True):
+    """A row group of an index file: where its bytes are, and between which names its entities lie.
+
+    `low` and `high` are None where that is not kept, because a name is long or there is none.
+    """
+
+    range: ByteRange
+    low: str | None
+    high: str | None
+
+    def may_hold(self, names: Sequence[str]) -> bool:
+        """Return whether one of these names, which are sorted, may be in here."""
+        if self.low is None or self.high is None:
+            return True
+        at = bisect_left(names, self.low)
+        return at < len(names) and names[at] <= self.high
+
+    def may_reach(self, low: str | None, high: str | None) -> bool:
+        """Return whether a name between these two, themselves among them, may be in here; None: no limit."""
+        if self.low is None or self.high is None:
+            return True
+        return (low is None or low <= self.high) and (high is None or self.low <= high)
+
+
+class GroupPart(RowGroup, frozen=True):
+    """A part of a manifest: a file that lists `groups` row groups, whose entities lie between its bounds.
+
+    Its range is the whole file.
+    """
+
+    file: str
+    groups: int
+
+    @property
+    def bytes(self) -> int:
+        """Return the size of the file."""
+        return self.range.bytes
+
+    @property
+    def ranges(self) -> tuple[ByteRange, ...]:
+        """Return the parts of the file that have a digest: all of it is one."""
+        return (self.range,)
+
+
+class GroupRun(Struct, frozen=True):
+    """The parts that together list the row groups of some index files, by their entities.
+
+    `files` are the first positions of these index files.
+    """
+
+    files: tuple[int, ...]
+    parts: tuple[GroupPart, ...]
+
+    @property
+    def groups(self) -> int:
+        """Count the row groups."""
+        return sum(part.groups for part in self.parts)
+
+
+class ListedGroup(Struct, frozen=True, array_like=True):
+    """A row group as a part lists it; `file` is the number of its file there."""
+
+    file: int
+    offset: int
+    bytes: int
+    sha256: str
+    low: str | None
+    high: str | None
+
+    @property
+    def group(self) -> RowGroup:
+        """Return the row group."""
+        return RowGroup(ByteRange(self.offset, self.bytes, self.sha256), self.low, self.high)
+
+
+class Listing(Struct, frozen=True):
+    """What a part has in its file."""
+
+    files: tuple[str, ...]
+    groups: tuple[ListedGroup, ...]
+
+
+Placed = tuple[str, RowGroup]
+"""A row group, and the index file that it is of."""
+
+
+def listing(placed: Sequence[Placed]) -> Listing:
+    """Return row groups as a part lists them."""
+    numbers: dict[str, int] = {}
+    groups = tuple(
+        ListedGroup(numbers.setdefault(file, len(numbers)), *_of(group.range), group.low, group.high)
+        for file, group in placed
+    )
+    return Listing(tuple(numbers), groups)
+
+
+def _of(part: ByteRange) -> tuple[int, int, str]:
+    return part.offset, part.bytes, part.sha256
+
+
+def by_entity(placed: Sequence[Placed], count: int) -> list[Sequence[Placed]]:
+    """Cut row groups into slices of at most `count` that follow one another by their entities.
+
+    Those whose bounds are not known come first, for whoever looks for an entity looks at all of them.
+    """
+    unknown = [each for each in placed if not _is_bounded(each[1])]
+    bounded = sorted((each for each in placed if _is_bounded(each[1])), key=lambda each: each[1].low or "")
+    return [some[start : start + count] for some in (unknown, bounded) for start in range(0, len(some), count)]
+
+
+def bounds_of(placed: Sequence[Placed]) -> tuple[str | None, str | None]:
+    """Return between which names the entities of row groups lie; None where that is not known of all."""
+    if not all(_is_bounded(group) for _, group in placed):
+        return None, None
+    return min(group.low or "" for _, group in placed), max(group.high or "" for _, group in placed)
+
+
+def _is_bounded(group: RowGroup) -> bool:
+    return group.low is not None and group.high is not None
