@@ -98,7 +98,10 @@ FACTS: dict[str, list[Facts]] = {
             options=("--map", "entity=konto", "--decimal", ","),
             events=dated("2024-03-01T09:00:00Z", "2024-03-13T10:00:00Z"),
         ),
-        Facts(code=2, told=("candidates: konto",)),
+        Facts(
+            told=("to read them as numbers, in a store of its own: --decimal ,",),
+            events=dated("2024-03-01T09:00:00Z", "2024-03-13T10:00:00Z"),
+        ),
     ],
     "22": [Facts(("sep.csv",), events=2), Facts(("ps.csv",), events=1), Facts(("preamble.csv",), events=2)],
     "24": [Facts((name,), events=3) for name in ("logs.tar.gz", "logs.zip")],

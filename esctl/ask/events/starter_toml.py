@@ -88,9 +88,13 @@ def _projection(kind: str, types: list[tuple[str, int]], fields: Mapping[str | N
         seen = ", ".join(
             f"{field} ({'|'.join(sorted(kinds))})" for field, kinds in list(fields.get(kind_type, {}).items())[:12]
         )
-        does = "delete = true" if kind_type == TOMBSTONE else 'merge = "data"'
+        inner = any("object" in kinds for kinds in fields.get(kind_type, {}).values())
+        does = "delete = true" if kind_type == TOMBSTONE else 'merge = "data"' + _WITHIN * inner
         lines += [f"# {count} events; fields: {_one_line(seen) or 'none'}", header, does, ""]
     return "\n".join(lines)
+
+
+_WITHIN = "  # an object replaces the one before; merge_patch merges within objects"
 
 
 def _one_line(text: str) -> str:

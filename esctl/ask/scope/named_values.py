@@ -51,8 +51,11 @@ def nearest(scope: Scope, column: str, name: str, unlike: str = "") -> str:
     values = scope.view.relation([column], None, [f"{column} IS NOT NULL"])
     low, asked = f"lower({column})", f"lower({literal(bare)})"
     similar = f"jaro_winkler_similarity({low}, {asked})"
-    sql = f"""SELECT {column}, {similar} FROM (SELECT DISTINCT {column} FROM ({values}))
+    alike = f"{_letters(asked)} <> '' AND ends_with({_letters(low)}, {_letters(asked)})"
+    sql = f"""SELECT {column}, CASE WHEN {alike} THEN 1 ELSE {similar} END
+        FROM (SELECT DISTINCT {column} FROM ({values}))
         ORDER BY {low} = {asked} DESC, {literal(bare)} <> '' AND contains({low}, {asked}) DESC,
+            {alike} DESC,
             {similar} DESC, {column} LIMIT 1"""
     with explained():
         row = single_row(scope.connection, sql)
@@ -64,6 +67,11 @@ def nearest(scope: Scope, column: str, name: str, unlike: str = "") -> str:
     if unlike and row[1] < _LIKE and not part:
         return unlike
     return did_you_mean(row[:1])
+
+
+def _letters(text: str) -> str:
+    """Write the letters and digits of a text alone: `ord-1003` is meant by ORD1003."""
+    return f"regexp_replace({text}, '[^\\pL\\pN]', '', 'g')"
 
 
 def nothing_named(scope: Scope, projection: str, claimed: str) -> tuple[str, ...]:

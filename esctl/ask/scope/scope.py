@@ -197,7 +197,9 @@ def _check_names(scope: Scope, names: list[str]) -> None:
         if not missing:
             return
     hint = nearest(scope, "entity", missing[0], "nothing is named like it: esctl entities")
-    raise NotFoundError(f"no entity {missing[0]!r}", hint or "the store has no entities; ingest some events")
+    raise NotFoundError(
+        f"no entity {missing[0]!r}", hint or "no event of the store has an entity: esctl doctor --homeless"
+    )
 
 
 def _missing(scope: Scope, view: IndexView, names: list[str]) -> list[str]:

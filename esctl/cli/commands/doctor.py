@@ -22,7 +22,7 @@ LISTS = {
     "invalid": "List records that could not be read.",
     "homeless": "List events of no entity.",
     "payloads": "List events whose payload is not an object.",
-    "late": "List events of a time before one that was already recorded of their entity.",
+    "late": "List events of a time before one of their entity that an earlier ingest recorded.",
     "clock": "List events of a time before that of the record before them in their source.",
     "gaps": "List where numbers are missing from a sequence, or records that a broker had no more.",
     "future": "List events that happened after they were recorded.",

@@ -204,10 +204,11 @@ def _check_understood(outcome: Outcome, store: Store, shared: Shared) -> None:
     InputError where nothing of a source could be read.
     """
     from esctl.cli.intake.telling import refuse_unread
-    from esctl.cli.intake.unsure import refuse_doubts, refuse_unsure
+    from esctl.cli.intake.unsure import refuse_doubts, refuse_unmet, refuse_unsure
 
     if outcome.summary.invalid:
         refuse_unread(store, [name for name, _ in outcome.detections], outcome.summary.head - outcome.summary.new)
+    refuse_unmet(store, outcome.detections, shared.store)
     refuse_unsure(store, outcome.detections, shared.store)
     refuse_doubts(store, outcome.detections, shared.store)
 

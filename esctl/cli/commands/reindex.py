@@ -33,7 +33,7 @@ def run(
     """Read the evidence again, under the mapping as it is now."""
     from esctl.cli.intake import telling as told
     from esctl.cli.intake.overruling import report_overruled
-    from esctl.cli.intake.unsure import refuse_doubts, refuse_unsure
+    from esctl.cli.intake.unsure import refuse_doubts, refuse_unmet, refuse_unsure
     from esctl.index.envelope.map_options import listed_paths, with_options
     from esctl.index.seen_ids.apart import apart
 
@@ -50,6 +50,7 @@ def run(
     report_overruled(store, shared.quiet)
     told.report_homeless(store, store.view.manifest.homeless, shared.quiet)
     told.report_undated(store, shared.quiet)
+    refuse_unmet(store, found, shared.store)
     refuse_unsure(store, found, shared.store)
     refuse_doubts(store, found, shared.store)
 

@@ -32,6 +32,8 @@ _READINGS = {
     ("prefix", "any"): "what stands before the JSON of each line is kept, and no part of the events",
     ("prefix", "cri"): "what a container runtime wrote before each line is no part of the events; "
     "parts of long lines are joined",
+    ("commas", "1"): "its numbers seem to have a decimal comma, and are texts; to read them as numbers, in a store of "
+    "its own: --decimal ,",
     ("prefix", "key"): "each line is a key, a tab and JSON: read as the fields key and payload",
 }
 """What is told of the dialect of a source."""
@@ -73,9 +75,12 @@ def report_detections(found: Sequence[tuple[str, Detection]], quiet: bool) -> No
 
 def _report_unmet(found: Sequence[tuple[str, Detection]]) -> None:
     """Print which paths of a mapping lead nowhere in the records of a source, and how to say them of others alone."""
-    unmet = [(name, field, path) for name, detection in found for field, path in detection.unmet]
-    for name, field, path in unmet[:MOST_TOLD]:
-        diagnostics.note(f"note: {name}: the {field} is said to be {path}, which none of its first records has")
+    unmet = [(name, each) for name, detection in found for each in detection.unmet if each.path]
+    for name, each in unmet[:MOST_TOLD]:
+        meant = f"; did you mean {each.near}?" if each.near else ""
+        diagnostics.note(
+            f"note: {name}: the {each.field} is said to be {each.path}, which none of its first records has{meant}"
+        )
     if len(unmet) > MOST_TOLD:
         diagnostics.note(f"note: so it is with {len(unmet) - MOST_TOLD} more paths")
     if unmet:

@@ -7,14 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from esctl.engine.duckdb import explained
+from esctl.engine.quoting import literal
 from esctl.errors import UsageError, shell_word
-from esctl.index.envelope.mapping import CUSTOM
+from esctl.index.envelope.mapping import CUSTOM, parted
 from esctl.index.envelope.toml_text import toml_string
 
 if TYPE_CHECKING:
     from esctl.api import Store
     from esctl.index.envelope.detect import Detection
     from esctl.index.envelope.finding.options import Candidate
+    from esctl.index.envelope.finding.unmet import Unmet
     from esctl.index.envelope.times.of_sample import Doubt
     from esctl.model import Stanza
 
@@ -130,6 +133,45 @@ def _order_options(store: Store, unsure: Sequence[tuple[str, Doubt]]) -> str:
         return f"--time-format {shell_word(next(iter(keys.values())))}"
     said = [f"{glob.escape(name)}:time_format={key}" for name, key in list(keys.items())[:_SHOWN]]
     return " ".join(f"--map {shell_word(each)}" for each in (*store.overrides, *said))
+
+
+def refuse_unmet(store: Store, found: Sequence[tuple[str, Detection]], given: Path | None) -> None:
+    """Raise UsageError where a mapping leaves all events of a new source without an entity, or without a time."""
+    for name, detection in found:
+        for each in detection.unmet:
+            if _is_lost(store, name, each):
+                raise UsageError(f"{name}: the events are kept, but {_why(each)}", _way_on(store, name, each, given))
+
+
+def _is_lost(store: Store, name: str, each: Unmet) -> bool:
+    """Return whether no event of a source has an entity, or a time, where that leads nowhere."""
+    group = each.field.partition(".")[0]
+    if group not in ("entity", "entities", "time"):
+        return False
+    has = "undated IS NULL" if group == "time" else "entity IS NOT NULL"
+    view = store.scope().view
+    rows = view.relation(["source", "entity", "undated"], None, ["invalid IS NULL", f"source = {literal(name)}"])
+    with explained():
+        found = store.connection.execute(f"SELECT bool_or({has}) FROM ({rows})").fetchone()
+    return found is not None and found[0] is False
+
+
+def _why(each: Unmet) -> str:
+    if not each.path:
+        return "[mapping] says where some fields are and so of all, and it says neither entity nor time"
+    return f"the {each.field} is said to be {each.path}, which none of its first records has"
+
+
+def _way_on(store: Store, name: str, each: Unmet, given: Path | None) -> str:
+    if not each.path:
+        return "to say one field beside what is recognised, in place of [mapping]: --map KEY=PATH, at ingest or reindex"
+    if not each.near:
+        return f"look at them: {command('esctl log --limit 3 --columns data', given)}; then --map {each.field}=PATH"
+    of_source = f"{glob.escape(name)}:" if len(store.view.manifest.sources) > 1 else ""
+    said = f"{of_source}{each.field}={each.near}"
+    kept = [option for option in store.overrides if of_source or parted(option)[1] != each.field]
+    options = " ".join(f"--map {shell_word(option)}" for option in (*kept, said))
+    return f"did you mean {each.near}? {command(f'esctl reindex {options}', given)}"
 
 
 def _short(text: str) -> str:

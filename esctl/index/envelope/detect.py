@@ -25,6 +25,7 @@ from esctl.index.envelope.finding.sampled_fields import (
 )
 from esctl.index.envelope.finding.search import Choice, Search
 from esctl.index.envelope.finding.times import told_inside
+from esctl.index.envelope.finding.unmet import Unmet
 from esctl.index.envelope.mapping import CUSTOM
 from esctl.index.envelope.openings import find_openings
 from esctl.index.envelope.paths import format_path, parse_path
@@ -57,7 +58,7 @@ class Detection(Struct, frozen=True):
     candidates: tuple[Candidate, ...] = ()
     times: tuple[Candidate, ...] = ()
     doubt: Doubt | None = None  # of a time whose day and month cannot be told apart
-    unmet: tuple[tuple[str, str], ...] = ()  # what is said of it and no record of the sample has: field and path
+    unmet: tuple[Unmet, ...] = ()  # what is said of it, and no record of the sample has
 
 
 def detect(samples: Sequence[object], pattern: str = "") -> Detection:

@@ -180,6 +180,8 @@ def _stanza(table: Mapping[str, Any], where: str, base: Stanza | None = None) ->
         changes["row_keys"] = with_row_keys(base.row_keys, changes["row_keys"])
     if changes.get("sequence"):
         changes.setdefault("order", "sequence")
+    elif changes.get("time") and base and not base.time and base.order == "position":
+        changes.setdefault("order", "time")  # it was by arrival only as no time was known
     stanza = replace(base or NOTHING, **changes)
     if stanza.order == "sequence" and not stanza.sequence and not _has_sequences(stanza.name):
         hint = f"add sequence = PATH beside {where}.order"

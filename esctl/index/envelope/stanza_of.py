@@ -11,9 +11,9 @@ from msgspec.structs import replace
 from esctl.index.decode.rows import DIALECTS
 from esctl.index.envelope.detect import Detection, detect, detected_by_preset
 from esctl.index.envelope.finding.search import Choice
-from esctl.index.envelope.finding.unmet import unmet_of
+from esctl.index.envelope.finding.unmet import Unmet, unmet_of
 from esctl.index.envelope.map_options import with_overrides
-from esctl.index.envelope.mapping import RECOGNISED, beside, override, stanza_for
+from esctl.index.envelope.mapping import CUSTOM, RECOGNISED, beside, override, stanza_for
 from esctl.index.envelope.openings import find_openings, opened, with_needed
 from esctl.index.envelope.payload_keys import openings_of
 from esctl.index.envelope.presets import PRESETS
@@ -76,6 +76,8 @@ def _with_unmet(
     if stanza == base or stanza.name in DIALECTS or cursor.format == MESSAGE:
         return detection
     unmet = unmet_of(stanza, base, sample())
+    if stanza.name == CUSTOM and base.name == CUSTOM and not (stanza.entity or stanza.entities or stanza.time):
+        unmet = (*unmet, Unmet("entity", ""))
     return replace(detection or Detection(stanza, ()), unmet=unmet) if unmet else detection
 
 

@@ -102,6 +102,8 @@ def read_verifiers(given: Sequence[str]) -> tuple[VerifierKey, ...]:
             keys += [parse_verifier(line) for line in _lines(text)]
         except (ValueError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
+            if text.count("+") < 2 and not Path(text).exists():
+                reason = "it is neither a key nor a file that there is"
             raise UsageError(
                 f"--trust {text}: {reason}", "give what `esctl key show` prints, or a file of it"
             ) from None

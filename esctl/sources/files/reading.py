@@ -29,7 +29,7 @@ from esctl.sources.formats.foreign import refusal
 from esctl.sources.formats.packed import PACKED, PackedReader
 from esctl.sources.formats.scripts import behind_script
 from esctl.sources.formats.shape import format_records_path, may_have_records, parse_records_path
-from esctl.sources.formats.tables import Dialect, find_dialect, width_of
+from esctl.sources.formats.tables import Dialect, find_dialect, has_commas, width_of
 from esctl.sources.formats.text.csvlog import CSVLOG, csvlog_columns
 from esctl.sources.formats.text.years import first_month
 from esctl.sources.formats.wrappers import find_shape
@@ -303,7 +303,8 @@ def _table(input_format: str, head: bytes, whole: bool, options: SourceOptions) 
     named = options.header is None and find_dialect(head, whole) is not None
     found = find_dialect(head, whole, named) or Dialect("\t" if input_format == "tsv" else ",")
     null = found.null if options.null is None else options.null
-    found = replace(found, null=null, decimal=options.decimal or "")
+    commas = options.decimal is None and has_commas(head, found, whole)
+    found = replace(found, null=null, decimal=options.decimal or "", commas=commas)
     return found if options.header is not False else replace(found, columns=width_of(head, found, whole))
 
 

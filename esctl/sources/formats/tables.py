@@ -38,7 +38,7 @@ class Dialect(Struct, frozen=True):
     doubled; `decimal` the mark of fractions; `names` what the columns are known by where no header says it.
     `fields` is the mark that the header begins with (`#fields`): then lines that begin with its first letter are
     comments, a row is a line, whose cells have quotes where it is `quoted`, and `path` is what the rows are of, which
-    each of them has as `_path`.
+    each of them has as `_path`. `commas`: numbers seem to have a decimal comma, and nobody said so: they are texts.
     """
 
     delimiter: str = ","
@@ -53,6 +53,7 @@ class Dialect(Struct, frozen=True):
     path: str = ""
     spaced: bool = False
     quoted: bool = False
+    commas: bool = False
 
     @property
     def has_quotes(self) -> bool:
@@ -73,6 +74,7 @@ class Dialect(Struct, frozen=True):
             "path": self.path,
             "spaced": "1" if self.spaced else "",
             "quoted": "1" if self.quoted else "",
+            "commas": "1" if self.commas else "",
         }
         found |= {key: text for key, text in given.items() if text}
         return found if self.null is None else {**found, "null": self.null}
@@ -93,6 +95,7 @@ def dialect_of(texts: Mapping[str, str]) -> Dialect:
         path=texts.get("path", ""),
         spaced="spaced" in texts,
         quoted="quoted" in texts,
+        commas="commas" in texts,
     )
 
 
@@ -226,6 +229,16 @@ def _rows(text: str, dialect: Dialect, whole: bool, strict: bool = False) -> lis
     if not (whole and text.endswith("\n")) and 1 < len(rows) < _ROWS:
         rows.pop()
     return rows
+
+
+_COMMA = re.compile(r"[-+]?(?:[0-9]{1,3}(?:[.][0-9]{3})+,[0-9]+|[0-9]+,(?:[0-9]{1,2}|[0-9]{4,}))")
+"""A number with a decimal comma; of three digits behind it, it may as well part thousands."""
+
+
+def has_commas(text: bytes, dialect: Dialect, whole: bool) -> bool:
+    """Return whether some cells are numbers with a decimal comma."""
+    rows = _rows(text.decode(errors="replace"), dialect, whole)
+    return any(_COMMA.fullmatch(cell) for row in rows for cell in row)
 
 
 def _finished(dialect: Dialect, text: str, whole: bool) -> Dialect:

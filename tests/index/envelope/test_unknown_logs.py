@@ -173,5 +173,5 @@ def test_a_hint_keeps_what_was_said_and_names_the_store(tmp_path: Path) -> None:
 
 
 def test_what_numbers_the_events_is_proposed_last(tmp_path: Path) -> None:
-    records = [{"Buchungsnr": f"B{n}", "Konto": f"DE{n % 3}", "Tag": f"2024-03-{n % 20 + 1:02d}"} for n in range(60)]
-    assert asked(tmp_path, records) == "reindex --map entity=Konto"
+    records = [{"Buchungsnr": f"B{n}", "Schrank": f"DE{n % 3}", "Tag": f"2024-03-{n % 20 + 1:02d}"} for n in range(60)]
+    assert asked(tmp_path, records) == "reindex --map entity=Schrank"

@@ -11,8 +11,15 @@ from esctl.index.envelope.finding.search import LIKELY, Search
 
 _DONE_BY = re.compile(r"[a-z]+(?:ed|en|un|de|nt|ut|ld|st|pt|ght|ne)by(?:id|name|user|userid|username|email|login)?")
 """By whom something was done: `accessedBy`, `written_by_id`."""
+_DONE_BY_ELSEWHERE = re.compile(
+    r"(?:\w*ge|be|er|ver|\w*über)\w+(?:t|en)(?:von|durch)|\w+(?:é|e|ee|ée)par|\w+(?:ado|ada|ido|ida)por"
+)
+"""So in German, French, Spanish and Portuguese: `gebucht von`, `modifié par`, `creado por`."""
 _PEOPLE = {*field_names.PEOPLE, *(f"{name}{tail}" for name in field_names.PEOPLE for tail in ("id", "name", "email"))}
 _INSIDE = {name: rank for rank, name in enumerate((*field_names.INSIDE_ACTOR[1:], field_names.INSIDE_ACTOR[0]))}
+
+
+_MOST = 0.9
 
 
 def find_actor(search: Search) -> SampledField | None:
@@ -72,19 +79,24 @@ def _ranked(search: Search) -> list[SampledField]:
     return [each for _, each in sorted(usable, key=lambda pair: (*pair[0], pair[1].steps))]
 
 
-def _rank(search: Search, each: SampledField) -> tuple[int, int, int, int] | None:
-    """Say how like an actor's a path is, the lowest first: which word for one, how deep, how it is named in there."""
+def _rank(search: Search, each: SampledField) -> tuple[int, int, bool, int, int] | None:
+    """Say how like an actor's a path is, the lowest first.
+
+    By which word for one, how deep, whether many records lack it that have another of the same object, and how it is
+    named in there.
+    """
     steps = _within(search, each)
     if not steps:
         return None
     if len(steps) == 1:
         word = _word_rank(steps[0])
-        return None if word is None else (word, len(each.steps), 0, -len(each.values))
+        return None if word is None else (word, len(each.steps), False, 0, -len(each.values))
     inside = _INSIDE.get(steps[-1])
     words = [word for name in steps[:-1] if (word := _word_rank(name)) is not None]
     if inside is None or not words:
         return None
-    return min(words), len(each.steps), inside, -len(each.values)
+    beside = (len(other.values) for other in search.fields if other.path[:-1] == each.path[:-1])
+    return min(words), len(each.steps), len(each.values) < _MOST * max(beside), inside, -len(each.values)
 
 
 def _within(search: Search, each: SampledField) -> list[str]:
@@ -99,7 +111,7 @@ def _word_rank(name: str) -> int | None:
         return field_names.ACTOR.index(name)
     if (doer := field_names.DOER.fullmatch(name)) is not None:
         return field_names.ACTOR.index(doer[1])
-    return _SURE - 1 if _DONE_BY.fullmatch(name) else None
+    return _SURE - 1 if _DONE_BY.fullmatch(name) or _DONE_BY_ELSEWHERE.fullmatch(name) else None
 
 
 def _word_of(search: Search, each: SampledField) -> str:

@@ -81,6 +81,8 @@ THINGS = _names(
     filepath package item sku product asset device sensor door meter vm container machine vehicle room card
     wallet account customer client patient player repo repository project host team company tenant
     organization user member employee student node
+    konto auftrag bestellung rechnung vertrag kunde artikel lieferung akte antrag
+    compte commande facture contrat dossier cuenta pedido factura contrato cliente conto ordine fattura
     """
 )
 """Things that logs are about: a field so named, alone or with `id`, `no`, `key`, ..., may be the entity."""
@@ -167,6 +169,7 @@ ACTOR = _names(
     updatedby createdby user userid username
     useremail author authorname agent committer orgresource employee employeeid login loginname email
     requestedby approvedby reviewedby verifiedby requester requestor byuser byuserid analyst technician
+    benutzer bearbeiter sachbearbeiter mitarbeiter nutzer anwender utilisateur auteur usuario autor utente gebruiker
     """
 )
 
@@ -234,5 +237,5 @@ WORDS_FOR_ANY = frozenset(("event", "events", "log", "audit", "auditlog", "recor
 
 def likeness(name: str) -> int:
     """Say how like an entity's a name is: it names a thing, or ends as numbers of things do."""
-    thing = re.sub(r"(?:id|uuid|no|nr|num|number|key|code|ref|name)$", "", name)
+    thing = re.sub(r"(?:id|uuid|no|nr|num|number|nummer|key|code|ref|name)$", "", name)
     return 3 * bool({name, thing} & {*ENTITY, *THINGS}) + 2 * (thing != name)

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from typing import Any
 
+from msgspec import Struct
+
+from esctl.index.envelope.finding.sampled_fields import plain_name
+from esctl.index.envelope.finding.search import Search
 from esctl.index.envelope.paths import parse_path
 from esctl.index.envelope.times.of_sample import texts_at
 from esctl.model import Stanza
@@ -12,11 +17,37 @@ from esctl.model import Stanza
 _FIELDS = ("id", "type", "time", "entity", "actor", "tenant", "correlation", "causation", "sequence", "data")
 
 
-def unmet_of(stanza: Stanza, base: Stanza, sample: Sequence[Any]) -> tuple[tuple[str, str], ...]:
-    """List what a mapping says, other than `base`, of which no sampled record has anything: field and path."""
+class Unmet(Struct, frozen=True):
+    """An envelope field that is said to be where no sampled record has anything, and what may be meant instead.
+
+    Where the mapping says neither entity nor time, that is `entity` at no path.
+    """
+
+    field: str
+    path: str
+    near: str = ""
+
+
+def unmet_of(stanza: Stanza, base: Stanza, sample: Sequence[Any]) -> tuple[Unmet, ...]:
+    """List what a mapping says, other than `base`, of which no sampled record has anything."""
+    found = [*_leading_nowhere(stanza, base, sample)]
+    if not found:
+        return ()
+    names = [each.text for each in Search([record for record in sample if isinstance(record, dict)]).fields]
+    return tuple(Unmet(field, " | ".join(paths), _near(paths, names)) for field, paths in found)
+
+
+def _near(paths: Sequence[str], names: Sequence[str]) -> str:
+    """Return the name that is likest to the first path; empty where none is."""
+    bare = {plain_name(name): name for name in reversed(names)}
+    found = get_close_matches(plain_name(paths[0]), bare, 1)
+    return bare[found[0]] if found else ""
+
+
+def _leading_nowhere(stanza: Stanza, base: Stanza, sample: Sequence[Any]) -> Iterator[tuple[str, Sequence[str]]]:
     opened = {parse_path(path)[0] for path, _ in stanza.opened}
-    return tuple(
-        (field, " | ".join(paths))
+    return (
+        (field, paths)
         for field, paths, before in _said(stanza, base)
         if paths and paths != before and not any(map(_is_elsewhere, paths)) and not _inside(paths, opened)
         if next(texts_at(stanza, paths, sample), None) is None
