@@ -4,20 +4,35 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
 from msgspec import convert
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
-from esctl.log.lines import sealed, unsealed
+from esctl.log.lines import from_line, sealed, to_line, unsealed
 from esctl.log.merkle import HASH, Frontier
 from esctl.log.ranges import ByteRange
-from esctl.log.store_state import SEGMENT_NAME, Commit, Redaction, SegmentEntry, StoreState, check_dense
+from esctl.log.segments import (
+    SEGMENT_NAME,
+    Chunk,
+    SegmentEntry,
+    SegmentPart,
+    bytes_of,
+    check_dense,
+    chunks_of,
+    digest_of_names,
+    of_chunks,
+)
+from esctl.log.store_state import Commit, Redaction, StoreState
 from esctl.model import CURSORS, Cursor
 
+PART_BYTES = 1 << 18
+"""Of segments as they are listed: so much of them goes into a file of its own, beside the summary."""
+PART_NAME = re.compile(r"segments-(\d{20})-(\d{20})\.[0-9a-f]{8}\.json", re.ASCII)
 _HEX64 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -87,7 +102,7 @@ def snapshot_to_json(snapshot: StoreState, identity: str) -> dict[str, Any]:
         "at": stored_time(snapshot.at),
         "commit_sha256": snapshot.commit_sha256,
         "tree": snapshot.tree.to_json(),
-        "segments": [_entry_to_json(entry) for entry in snapshot.segments],
+        "segments": [told for chunk in chunks_of(snapshot.segments) for told in _chunk_to_json(chunk)],
         "cursors": _cursors_to_json(snapshot.cursors),
     }
     return sealed(body | ({"redactions": redactions} if redactions else {}))
@@ -98,9 +113,10 @@ def snapshot_from_json(base: StoreState, value: Mapping[str, Any]) -> StoreState
     value = unsealed(value)
     if value["identity"] != base.commit_sha256:
         raise ValueError("it is of another store")
-    segments = tuple(_entry_from_json(entry) for entry in value["segments"])
+    listed = [_part_from_json(told) if "part" in told else _entry_from_json(told) for told in value["segments"]]
     tree = Frontier.from_json(value["tree"])
-    check_dense(segments, tree.size)
+    check_dense(listed, tree.size)
+    segments = of_chunks(base.path, [each if isinstance(each, SegmentPart) else (each,) for each in listed])
     return StoreState(
         base.path,
         base.store_id,
@@ -113,6 +129,72 @@ def snapshot_from_json(base: StoreState, value: Mapping[str, Any]) -> StoreState
         MappingProxyType(_cursors_from_json(value["cursors"])),
         tuple(_redaction_from_json(told) for told in value.get("redactions", ())),
     )
+
+
+def in_parts(snapshot: StoreState) -> tuple[StoreState, Mapping[str, bytes]]:
+    """Put segments into parts as far as there is enough for one; return the new ones, by the names of their files."""
+    chunks, files = list[Chunk](), dict[str, bytes]()
+    earlier = chunks_of(snapshot.segments)
+    for number, chunk in enumerate(earlier, 1):
+        if isinstance(chunk, SegmentPart):
+            chunks.append(chunk)
+            continue
+        for entries, is_full in _cut(chunk):
+            if is_full or number < len(earlier):
+                part, data = _part_of(entries)
+                files[part.file] = data
+                chunks.append(part)
+            else:
+                chunks.append(entries)
+    return replace(snapshot, segments=of_chunks(snapshot.path, chunks)), files
+
+
+def _cut(entries: Sequence[SegmentEntry]) -> Iterator[tuple[tuple[SegmentEntry, ...], bool]]:
+    """Cut segments into parts, from the first on, and what is not enough for one."""
+    start = size = 0
+    for number, entry in enumerate(entries, 1):
+        size += len(to_line(_entry_to_json(entry)))
+        if size >= PART_BYTES:
+            yield tuple(entries[start:number]), True
+            start, size = number, 0
+    if start < len(entries):
+        yield tuple(entries[start:]), False
+
+
+def _part_of(entries: Sequence[SegmentEntry]) -> tuple[SegmentPart, bytes]:
+    data = to_line({"segments": [_entry_to_json(entry) for entry in entries]})
+    digest, first, last = sha256(data).hexdigest(), entries[0].first, entries[-1].last
+    name, size = f"segments-{first:020d}-{last:020d}.{digest[:8]}.json", bytes_of(entries)
+    names = digest_of_names(entry.file for entry in entries)
+    return SegmentPart(name, len(data), digest, first, last, len(entries), size, names), data
+
+
+def part_from_bytes(part: SegmentPart, data: bytes) -> tuple[SegmentEntry, ...]:
+    """Read a part's file. Raises ValueError, KeyError or TypeError for anything else than what was written."""
+    if sha256(data).hexdigest() != part.sha256:
+        raise ValueError("it is not as it was written")
+    entries = tuple(_entry_from_json(told) for told in from_line(data)["segments"])
+    check_dense(entries, part.last, part.first - 1)
+    if len(entries) != part.count:
+        raise ValueError("it has another number of segments")
+    return entries
+
+
+def _chunk_to_json(chunk: Chunk) -> list[dict[str, Any]]:
+    if not isinstance(chunk, SegmentPart):
+        return [_entry_to_json(entry) for entry in chunk]
+    told = asdict(chunk)
+    return [{"part": told.pop("file"), **told}]
+
+
+def _part_from_json(value: Mapping[str, Any]) -> SegmentPart:
+    part = convert({**value, "file": value["part"]}, SegmentPart)
+    named = PART_NAME.fullmatch(part.file)
+    if not named or (part.first, part.last) != (int(named[1]), int(named[2])) or not 0 < part.first <= part.last:
+        raise ValueError("a part's name must tell its positions")
+    for number in (part.bytes, part.count, part.size):
+        _whole(number)
+    return part
 
 
 def _entry_to_json(entry: SegmentEntry) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The commit log: numbered, hash-chained files that say what a store consists of.
 
 A commit is durable before its name appears, and its name can appear only once: two writers cannot both make commit n.
-Every hundredth commit a summary is kept beside, so that opening reads about a hundred files however old the store.
+Every hundredth commit a summary is kept beside, and another of the last commit of a writer that made several, so that
+opening reads a few files however old the store. A summary names segments that are many by parts, which lie beside it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,17 @@ from hashlib import sha256
 from pathlib import Path
 
 from esctl.errors import InputError, UsageError
-from esctl.log.commit_json import commit_from_json, commit_to_json, snapshot_from_json, snapshot_to_json
+from esctl.log.commit_json import (
+    PART_BYTES,
+    commit_from_json,
+    commit_to_json,
+    in_parts,
+    part_from_bytes,
+    snapshot_from_json,
+    snapshot_to_json,
+)
 from esctl.log.lines import from_line, to_line
+from esctl.log.segments import SegmentEntry, SegmentPart, chunks_of
 from esctl.log.store_state import FORMAT, Commit, StoreState, commit_name, empty, identity, replay
 from esctl.storage.inside import require_plain
 from esctl.storage.local import (
@@ -32,7 +42,10 @@ from esctl.storage.protocol import ConflictError
 
 SUMMARY_EVERY = 100
 _COMMIT_NAME = re.compile(r"(\d{20})\.json", re.ASCII)
-_SUMMARY_NAME = re.compile(r"summary-(\d{20})\.json", re.ASCII)
+HEAD_AFTER = 8
+"""Commits after the newest summary that a writer leaves behind without another one: those that opening reads."""
+_SUMMARY_NAME = re.compile(r"(?:summary|head)-(\d{20})\.json", re.ASCII)
+_HEAD = "head-"
 _LARGEST_FILE = 1 << 30
 _FOLDERS = ("log", "commits")
 _DAMAGED = "the store is damaged: restore it from a copy"
@@ -46,6 +59,8 @@ class CommitLog:
         self.folder = path / "commits"
         self._empty = empty_snapshot
         self._files = files
+        self._summed, self._summed_bytes = 0, 0  # the newest summary that was read or written
+        self._last_bytes = 0
 
     @property
     def store_id(self) -> str:
@@ -85,9 +100,7 @@ class CommitLog:
         with describe_failure(f"write {target}"):
             write_exclusive(self._files, target, data, commit_name(commit.seq))
         note_erasures(self.path, len(after.redactions))
-        if after.seq % SUMMARY_EVERY == 0:
-            self._write_summary(after)
-        return after
+        return self._write_summary(after) if after.seq % SUMMARY_EVERY == 0 else after
 
     def sync(self) -> None:
         """Sync the names of all commits and segments to the disk, whoever made them. Raises InputError.
@@ -102,6 +115,15 @@ class CommitLog:
         """Return whether commit number `seq` was made, or may be: elsewhere it may still come after a failure."""
         return may_be_there(self.folder / commit_name(seq))
 
+    def keep_head(self, snapshot: StoreState) -> None:
+        """Write a summary of the last commit, where opening would read many after the newest one. For writers only.
+
+        A large one is written less often: it costs what it is long.
+        """
+        if snapshot.seq - self._summed >= HEAD_AFTER * (1 + self._summed_bytes // PART_BYTES):
+            with suppress(InputError):
+                self._write_summary(snapshot, _HEAD)
+
     def mend_summary(self, snapshot: StoreState) -> None:
         """Write the newest summary that there should be, if it is missing or damaged. For writers only."""
         due = snapshot.seq - snapshot.seq % SUMMARY_EVERY
@@ -110,36 +132,57 @@ class CommitLog:
 
     def missing_summaries(self, snapshot: StoreState) -> list[int]:
         """List the commits whose summary there should be, up to a snapshot, and is missing or damaged."""
-        return [seq for seq in range(SUMMARY_EVERY, snapshot.seq + 1, SUMMARY_EVERY) if self._read_summary(seq) is None]
+        whole: dict[SegmentPart, bool] = {}
+        due = range(SUMMARY_EVERY, snapshot.seq + 1, SUMMARY_EVERY)
+        return [seq for seq in due if not self._is_whole(self._read_summary(seq), whole)]
+
+    def _is_whole(self, summary: StoreState | None, known: dict[SegmentPart, bool]) -> bool:
+        if summary is None:
+            return False
+        for part in chunks_of(summary.segments):
+            if isinstance(part, SegmentPart) and part not in known:
+                try:
+                    known[part] = bool(read_part(self.path, part))
+                except InputError:
+                    known[part] = False
+        return all(known.get(part, True) for part in chunks_of(summary.segments) if isinstance(part, SegmentPart))
 
     def write_summary(self, seq: int) -> None:
         """Write the summary of the commits up to one. For writers only."""
         self._write_summary(self.read(seq, summaries=False))
 
-    def _write_summary(self, snapshot: StoreState) -> None:
-        data = summary_line(snapshot, self._empty.commit_sha256)
-        name = f"summary-{commit_name(snapshot.seq)}"
-        # On a conflict, another writer makes the same.
-        with describe_failure(f"write {self.folder / name}"), suppress(ConflictError):
-            write_replacing(self._files, self.folder / name, data, name)
+    def _write_summary(self, snapshot: StoreState, kind: str = "summary-") -> StoreState:
+        """Write a summary, the parts that it names before it; return the snapshot with these in place of segments."""
+        parted, parts = in_parts(snapshot)
+        data = summary_line(parted, self._empty.commit_sha256)
+        for name, content in {**parts, f"{kind}{commit_name(snapshot.seq)}": data}.items():
+            # On a conflict, another writer makes the same.
+            with describe_failure(f"write {self.folder / name}"), suppress(ConflictError):
+                write_replacing(self._files, self.folder / name, content, f"summary-{commit_name(snapshot.seq)}")
+        self._summed, self._summed_bytes = snapshot.seq, len(data)
+        return parted
 
     def _newest_summary(self, names: Iterable[str], stop: int) -> StoreState:
-        for seq in sorted(_numbers(_SUMMARY_NAME, names), reverse=True):
-            found = self._read_summary(seq) if seq <= stop else None
-            if found is not None:
-                return found
+        for seq, name in sorted(((seq, name) for name, seq in summary_names(names).items()), reverse=True):
+            summary = self._read_summary(seq, name) if seq <= stop else None
+            if summary is not None:
+                self._summed, self._summed_bytes = seq, self._last_bytes
+                return summary
         return self._empty
 
-    def _read_summary(self, seq: int) -> StoreState | None:
+    def _read_summary(self, seq: int, name: str = "") -> StoreState | None:
         """Read a summary; None for one that is missing, damaged or of another store: it can be derived again."""
         try:
-            value = from_line(read_regular(self.folder / f"summary-{commit_name(seq)}", _LARGEST_FILE))
-            summary = snapshot_from_json(self._empty, value)
+            data = read_regular(self.folder / (name or f"summary-{commit_name(seq)}"), _LARGEST_FILE)
+            summary = snapshot_from_json(self._empty, from_line(data))
             commit, digest = self._read_commit(seq)
         except (OSError, InputError, ValueError, KeyError, TypeError, AttributeError):
             return None
         told = (summary.seq, summary.commit_sha256, summary.tree, summary.at)
-        return summary if told == (seq, digest, commit.tree, commit.at) else None
+        if told != (seq, digest, commit.tree, commit.at):
+            return None
+        self._last_bytes = len(data)
+        return summary
 
     def _read_commit(self, seq: int) -> tuple[Commit, str]:
         path = self.folder / commit_name(seq)
@@ -166,9 +209,25 @@ def commit_numbers(names: Iterable[str]) -> Iterable[int]:
     return _numbers(_COMMIT_NAME, names)
 
 
-def summary_numbers(names: Iterable[str]) -> Iterable[int]:
-    """Return the numbers of the commits that have a summary."""
-    return _numbers(_SUMMARY_NAME, names)
+def read_part(store: Path, part: SegmentPart) -> tuple[SegmentEntry, ...]:
+    """Read a part of a summary of the store in a folder. Raises InputError, naming it, where it is damaged."""
+    path = store / "commits" / part.file
+    try:
+        return part_from_bytes(part, read_regular(path, part.bytes))
+    except (OSError, InputError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} is not as it was written", "write it anew with: esctl repair") from error
+
+
+def old_heads(names: Iterable[str]) -> list[str]:
+    """List the summaries of last commits that are so no more: there is a newer summary."""
+    found = summary_names(names)
+    newest = max(found.values(), default=0)
+    return [name for name, seq in found.items() if name.startswith(_HEAD) and seq < newest]
+
+
+def summary_names(names: Iterable[str]) -> dict[str, int]:
+    """Return the names of summaries among those in a folder, each with the number of its commit."""
+    return {name: int(match[1]) for name in names if (match := _SUMMARY_NAME.fullmatch(name))}
 
 
 def summary_line(snapshot: StoreState, identity: str) -> bytes:

@@ -19,6 +19,7 @@ from esctl.log.ranges import damage
 from esctl.log.reader import read_table
 from esctl.log.replacing import Replacement
 from esctl.log.segment import SEGMENT_ROWS, write_unnamed
+from esctl.log.segments import within
 from esctl.log.store_state import SegmentEntry, StoreState
 from esctl.log.writer import LogWriter
 from esctl.storage.local import TEMPORARY, Filesystem, entries, temporary_name
@@ -113,7 +114,8 @@ def _replace(
 ) -> None:
     try:
         with LogWriter(path, timeout=PATIENCE, files=files, connection=connection) as writer:
-            if set(group) <= set(writer.snapshot.segments):  # else another compaction, or a redaction, was here before
+            there = within(writer.snapshot.segments, group[0].first, group[-1].last)
+            if set(group) <= set(there):  # else another compaction, or a redaction, was here before
                 writer.replace(Replacement("compact", group, ready=[ready]))
     finally:
         _discard(ready[0], files)

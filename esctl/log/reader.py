@@ -21,6 +21,7 @@ from esctl.errors import InputError, NotFoundError, did_you_mean
 from esctl.log.commits import open_log
 from esctl.log.ranges import damage_at, open_parts
 from esctl.log.segment import SCHEMA
+from esctl.log.segments import within
 from esctl.log.store_state import SegmentEntry, StoreState
 from esctl.model import FileCursor
 
@@ -29,7 +30,7 @@ _DAMAGED = "the store is damaged: restore the file from a copy"
 
 def segments_for(snapshot: StoreState, first: int, last: int) -> tuple[SegmentEntry, ...]:
     """Return the segments that hold positions [first, last], in order."""
-    return tuple(segment for segment in snapshot.segments if segment.first <= last and segment.last >= first)
+    return within(snapshot.segments, first, last)
 
 
 def read_table(snapshot: StoreState, first: int, last: int, columns: Sequence[str] | None = None) -> pa.Table:
@@ -265,7 +266,7 @@ def _open_at(snapshot: StoreState, position: int) -> Iterator[_SegmentFile]:
 
     Where it was replaced since the snapshot was taken, the one that has its records now: they are the same.
     """
-    entry = next(segment for segment in snapshot.segments if segment.first <= position <= segment.last)
+    (entry,) = segments_for(snapshot, position, position)
     with ExitStack() as stack:
         try:
             file = stack.enter_context(_open(snapshot, entry))
@@ -313,7 +314,7 @@ def _replaced(snapshot: StoreState, segment: SegmentEntry) -> StoreState | None:
     Raises InputError where records of the segment were erased meanwhile.
     """
     now = open_log(snapshot.path).read()
-    if now.head < snapshot.head or segment in now.segments:
+    if now.head < snapshot.head or segment in segments_for(now, segment.first, segment.last):
         return None
     for redaction in now.redactions[len(snapshot.redactions) :]:
         if any(first <= segment.last and last >= segment.first for first, last in redaction.positions):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -10,37 +9,19 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.log.lines import to_line
 from esctl.log.merkle import Frontier
-from esctl.log.ranges import ByteRange
+from esctl.log.segments import SEGMENT_NAME as SEGMENT_NAME
+from esctl.log.segments import Growing, check_dense
+from esctl.log.segments import SegmentEntry as SegmentEntry
 from esctl.model import Cursor
 
 FORMAT = 1
-SEGMENT_NAME = re.compile(r"(\d{20})-(\d{20})\.[0-9a-f]{8}\.parquet", re.ASCII)
 _RESTORE_HINT = "the store is damaged: restore it from a copy"
 
 Kind = Literal["append", "compact", "redact"]
-
-
-class SegmentEntry(Struct, frozen=True):
-    """One segment as a commit names it. Positions are inclusive, times microseconds since the epoch (UTC)."""
-
-    file: str
-    size: int  # of the file, in bytes
-    sha256: str
-    first: int
-    last: int
-    min_recorded_at: int
-    max_recorded_at: int
-    ranges: tuple[ByteRange, ...]  # its row groups in order, then its footer
-    blocks: tuple[bytes, ...] = ()  # roots of the aligned 4,096-leaf blocks whose last leaf is in here
-
-    def with_blocks(self, blocks: tuple[bytes, ...]) -> SegmentEntry:
-        """Return the same entry with these block roots."""
-        return replace(self, blocks=blocks)
 
 
 class Redaction(Struct, frozen=True):
@@ -88,7 +69,7 @@ class StoreState(Struct, frozen=True):
     at: int  # its time, microseconds since the epoch; 0 without any commit
     commit_sha256: str  # what the next commit's `prev` must be
     tree: Frontier
-    segments: tuple[SegmentEntry, ...]  # in order of position
+    segments: Sequence[SegmentEntry]  # in order of position; some may be in parts that are read when needed
     cursors: Mapping[str, Cursor]  # by source name
     redactions: tuple[Redaction, ...] = ()  # in the order of their commits
 
@@ -133,7 +114,8 @@ def replay(snapshot: StoreState, commits: Sequence[tuple[Commit, str]]) -> Store
 
     Raises InputError, naming the commit, if one does not follow from what is before it.
     """
-    segments, cursors, redactions = list(snapshot.segments), dict(snapshot.cursors), list(snapshot.redactions)
+    segments = Growing(snapshot.path, snapshot.segments)
+    cursors, redactions = dict(snapshot.cursors), list(snapshot.redactions)
     seq, at, prev, tree = snapshot.seq, snapshot.at, snapshot.commit_sha256, snapshot.tree
     for commit, digest in commits:
         name = snapshot.path / "commits" / commit_name(seq + 1)
@@ -141,7 +123,7 @@ def replay(snapshot: StoreState, commits: Sequence[tuple[Commit, str]]) -> Store
             before = f"from {snapshot.path / 'format.json'}" if seq == 0 else "the commit before it"
             raise InputError(f"{name} does not follow {before}", _RESTORE_HINT)
         try:
-            segments = _next_segments(segments, tree, commit)
+            _grow(segments, tree, commit)
             if commit.at <= at:
                 raise ValueError("its time goes back")
             if commit.redaction is not None:
@@ -159,7 +141,7 @@ def replay(snapshot: StoreState, commits: Sequence[tuple[Commit, str]]) -> Store
         at,
         prev,
         tree,
-        tuple(segments),
+        segments.done(),
         MappingProxyType(cursors),
         tuple(redactions),
     )
@@ -170,31 +152,16 @@ def commit_name(seq: int) -> str:
     return f"{seq:020d}.json"
 
 
-def _next_segments(segments: list[SegmentEntry], tree: Frontier, commit: Commit) -> list[SegmentEntry]:
+def _grow(segments: Growing, tree: Frontier, commit: Commit) -> None:
     if commit.kind == "append":
         if commit.remove:
             raise ValueError("an append removes nothing")
         check_dense(commit.add, commit.tree.size, tree.size)
-        segments.extend(commit.add)
-        return segments
-    gone = set(commit.remove)
-    kept = [segment for segment in segments if segment.file not in gone]
-    if len(kept) + len(gone) != len(segments) or commit.tree != tree:
+        segments.append(commit.add)
+        return
+    if commit.tree != tree:
         raise ValueError("only segments that are there can be replaced, and by the same records")
-    replaced = sorted([*kept, *commit.add], key=lambda segment: segment.first)
-    check_dense(replaced, tree.size)
-    return replaced
-
-
-def check_dense(segments: Sequence[SegmentEntry], head: int, before: int = 0) -> None:
-    """Raise ValueError unless the segments cover the positions (before, head], each once."""
-    reached = before
-    for segment in segments:
-        if segment.first != reached + 1:
-            raise ValueError(f"position {reached + 1} is not in {segment.file}, which comes next")
-        reached = segment.last
-    if reached != head:
-        raise ValueError(f"the segments end at position {reached}, the tree at {head}")
+    segments.replace(commit.remove, commit.add)
 
 
 def _check_apart(ranges: Sequence[tuple[int, int]], head: int) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 
-from esctl.log.commits import CommitLog
+from esctl.log.commits import CommitLog, old_heads
+from esctl.log.segments import unnamed
 from esctl.log.store_state import SEGMENT_NAME, StoreState
 from esctl.storage.local import TEMPORARY, Filesystem, entries
 
@@ -20,19 +21,18 @@ def sweep(log: CommitLog, files: Filesystem) -> StoreState:
     """
     names = {folder: entries(log.path / folder) for folder in ("log", "commits", ".")}
     snapshot = log.read()  # after the listing: what this does not name, no commit will
-    named = {segment.file for segment in snapshot.segments}
+    left = unnamed(snapshot.segments, names["log"]) | {name for name in names["log"] if _UNFINISHED.fullmatch(name)}
     stale = [
         log.path / "log" / name
-        for name in names["log"]
-        if (found := SEGMENT_NAME.fullmatch(name) or _UNFINISHED.fullmatch(name))
-        and name not in named
-        and int(found[1]) <= snapshot.head
+        for name in sorted(left)
+        if (found := SEGMENT_NAME.fullmatch(name) or _UNFINISHED.fullmatch(name)) and int(found[1]) <= snapshot.head
     ]
     stale += [
         log.path / "commits" / name
         for name in names["commits"]
         if (found := _UNFINISHED.fullmatch(name)) and int(found[1]) <= snapshot.seq
     ]
+    stale += [log.path / "commits" / name for name in old_heads(names["commits"])]
     stale += [log.path / name for name in names["."] if name.startswith(TEMPORARY)]
     for path in stale:
         with suppress(OSError):

@@ -29,6 +29,7 @@ from esctl.log.segment import (
     iter_leaf_hashes,
     write_segment,
 )
+from esctl.log.segments import Growing
 from esctl.log.store_state import Commit, SegmentEntry, StoreState
 from esctl.log.sweeping import sweep
 from esctl.model import Cursor
@@ -106,6 +107,7 @@ class LogWriter:
             if self._pool:
                 self._pool.shutdown()
             if kind is None:
+                self._log.keep_head(self.snapshot)
                 sweep(self._log, self._files)
         finally:
             self._lock.release()
@@ -129,7 +131,9 @@ class LogWriter:
         if staged is None:
             return before
         cursors = {**before.cursors, **staged.cursors}
-        return replace(before, tree=staged.tree, segments=(*before.segments, *staged.segments), cursors=cursors)
+        segments = Growing(self.path, before.segments)
+        segments.append(staged.segments)
+        return replace(before, tree=staged.tree, segments=segments.done(), cursors=cursors)
 
     def append(self, parts: Sequence[Part], written: list[pa.Table] | None = None) -> StoreState:
         """Make one commit of these records; once it returns they are durable.

@@ -71,11 +71,10 @@ def _erasure_told(writer: LogWriter) -> Iterator[None]:
 
 def check_gone(snapshot: StoreState) -> None:
     """Raise InputError, naming it, for a segment that was replaced and is still there."""
-    from esctl.log.store_state import SEGMENT_NAME
+    from esctl.log.segments import unnamed
 
-    named = {segment.file for segment in snapshot.segments}
-    for name in sorted(set(entries(snapshot.path / "log")) - named):
-        if (found := SEGMENT_NAME.fullmatch(name)) and int(found[1]) <= snapshot.head:
+    for name in sorted(unnamed(snapshot.segments, entries(snapshot.path / "log"))):
+        if int(name[:20]) <= snapshot.head:
             raise InputError(
                 f"{snapshot.path / 'log' / name} still holds what was erased: it cannot be removed", _AGAIN
             )

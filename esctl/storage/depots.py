@@ -62,12 +62,11 @@ class LocalDepot:
         self._path(name)
         return next((found for found in self.list(folder or ".") if found.name == last), None)
 
-    def list(self, folder: str, after: str = "") -> Sequence[Found]:
+    def list(self, folder: str, after: str = "", most: int = 0) -> Sequence[Found]:
         """List the names of a folder's whole files; `.` is the store's own."""
         path, found = self._folder(folder), []
-        for name in entries(path):
-            if after and name.encode() <= after.encode():
-                continue
+        following = sorted(name for name in entries(path) if name.encode() > after.encode())
+        for name in following[:most] if most else following:
             with suppress(FileNotFoundError):
                 about = (path / name).lstat()
                 version = f"{about.st_ino}-{about.st_mtime_ns}"

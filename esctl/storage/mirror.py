@@ -28,6 +28,9 @@ RETIRED = "retired-"
 """Begins the names of marks: since when a file is out of use is the age of its mark."""
 _REPLACED = ("mapping.json", "views.json", "manifest.json", "lock")
 _NUMBERED = re.compile(r"\d{20}\.json", re.ASCII)
+_SUMMED = re.compile(r"(?:summary|head)-(\d{20})\.json", re.ASCII)
+_PAGE = 1000
+"""Names that one request lists."""
 IDENTITY = "format.json"
 _SMALL, _AT_ONCE = 1 << 30, 16
 """Bytes of a small file at most, and how many of them are fetched at once."""
@@ -52,19 +55,28 @@ class Mirror(Fetched):
         Only what follows the last one that was seen is asked for, and that one: is it gone, all are listed.
         """
         place, seen = self.name_of(folder), self._kept.tag(f"{self.name_of(folder)}/seen")
-        if seen.isdecimal() and int(seen) > 1:
-            before = f"{int(seen) - 1:020d}.json"
-            names = [found.name for found in self.depot.list(place, before)]
-            names = [f"{number:020d}.json" for number in range(1, int(seen))] + names
-        else:
-            names = []
-        if f"{int(seen or 0):020d}.json" not in names:
+        known = int(seen) if seen.isdecimal() else 0
+        names = self._from(place, known) if known > 1 else self._first_seen(place)
+        if known and f"{known:020d}.json" not in names:
             names = [found.name for found in self.depot.list(place)]
         numbers = {int(name[:-5]) for name in names if _NUMBERED.fullmatch(name)}
         last = max(numbers, default=0)
         if len(numbers) == last and str(last) != seen:
             self._kept.set_tag(f"{place}/seen", str(last))
         return names
+
+    def _first_seen(self, place: str) -> list[str]:
+        """List numbered files that were not seen yet: of many, those from the newest that others sum up."""
+        names = [found.name for found in self.depot.list(place, "0", _PAGE)]
+        if len(names) < _PAGE:
+            return names
+        others = [_SUMMED.fullmatch(found.name) for found in self.depot.list(place, "a")]
+        return self._from(place, max((int(found[1]) for found in others if found), default=1))
+
+    def _from(self, place: str, number: int) -> list[str]:
+        """List numbered files, of which those before a number are known to be there."""
+        names = [found.name for found in self.depot.list(place, f"{number - 1:020d}.json")]
+        return [f"{each:020d}.json" for each in range(1, number)] + names
 
     def folders(self, folder: Path) -> list[Path]:
         """List the folders in a folder, by name."""
@@ -258,8 +270,7 @@ class Mirror(Fetched):
 
 
 def _is_replaced(name: str) -> bool:
-    last = name.rpartition("/")[2]
-    return last in _REPLACED or last.startswith("summary-")
+    return name.rpartition("/")[2] in _REPLACED
 
 
 def _bytes(path: Path) -> bytes:

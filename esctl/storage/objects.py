@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -93,20 +94,21 @@ class ObjectDepot:
             return None
         return _found(about)
 
-    def list(self, folder: str, after: str = "") -> Sequence[Found]:
-        """List the objects right below a prefix; `after`: only those whose names follow."""
+    def list(self, folder: str, after: str = "", most: int = 0) -> Sequence[Found]:
+        """List the objects right below a prefix; `after`: only those whose names follow, `most`: so many of these."""
         if after:
-            return self._asked("list", folder, lambda: self._following(self._name(folder), after))
+            return self._asked("list", folder, lambda: self._following(self._name(folder), after, most))
         return [_found(about) for about in self._listed(folder)["objects"]]
 
     def folders(self, folder: str) -> Sequence[str]:
         """List the prefixes right below a prefix."""
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in self._listed(folder)["common_prefixes"])
 
-    def _following(self, folder: str, after: str) -> Sequence[Found]:
+    def _following(self, folder: str, after: str, most: int) -> Sequence[Found]:
         batches = self._api.list(self._store, folder, offset=f"{folder}/{self._name(after)}")
         below = len(folder) + 1
-        return [_found(about) for batch in batches for about in batch if "/" not in about["path"][below:]]
+        found = (_found(about) for batch in batches for about in batch if "/" not in about["path"][below:])
+        return [*(islice(found, most) if most else found)]
 
     def _listed(self, folder: str) -> Any:
         prefix = None if folder == "." else self._name(folder)

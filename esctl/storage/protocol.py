@@ -48,10 +48,10 @@ class Depot(Protocol):
     def head(self, name: str) -> Found | None:
         """Return what is known of a file without reading it; None if there is none."""
 
-    def list(self, folder: str, after: str = "") -> Sequence[Found]:
+    def list(self, folder: str, after: str = "", most: int = 0) -> Sequence[Found]:
         """List a folder's whole files, in no order; none if there is no such folder. `.` is the store's own.
 
-        `after`: only those whose names follow this one, as bytes compare.
+        `after`: only those whose names follow this one, as bytes compare; `most`: of these so many, the first by name.
         """
 
     def folders(self, folder: str) -> Sequence[str]:

@@ -138,6 +138,7 @@ class DepotContract:
         for name in ("1", "2", "10", "folder/3", "summary"):
             depot.replace(f"commits/{name}", b"")
         assert sorted(found.name for found in depot.list("commits", "10")) == ["2", "summary"]
+        assert [found.name for found in depot.list("commits", "10", 1)] == ["2"]
         assert list(depot.list("nowhere", "10")) == []
 
     def test_its_clock_goes_on_and_leaves_nothing(self, depot: Depot) -> None:

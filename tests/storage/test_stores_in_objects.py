@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from esctl.api import Store
 from esctl.errors import EsctlError, InputError
@@ -309,6 +310,28 @@ def test_one_entity_costs_few_requests_and_bytes(world: World, tmp_path: Path) -
     assert warm == written == (4, 0)
 
 
+def test_a_machine_that_comes_to_many_commits_lists_those_after_the_newest_summary(
+    world: World, begun: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from esctl.log.commits import open_log
+    from esctl.log.writer import LogWriter
+    from tests.support.log_helpers import part
+
+    monkeypatch.setattr("esctl.storage.mirror._PAGE", 5)
+    world.upload(begun)
+    with LogWriter(world.machine("writer")) as writer:
+        for number in range(20):
+            writer.append([part(f"s{number}", [b"{}\n"])])
+        expected = writer.snapshot
+    root = world.machine("reader")
+    assert replace(open_log(root).read(), path=expected.path) == expected
+    assert [name for call, name in world.depot.calls if call == "get"][-2:] == [
+        f"commits/head-{21:020d}.json",
+        f"commits/{21:020d}.json",
+    ]
+    assert world.depot.read["listed"] == 5 + 1 + 2
+
+
 @pytest.mark.thorough
 def test_a_store_that_was_verified_meanwhile_is_asked_on(world: World, begun: Path) -> None:
     world.upload(begun)
@@ -439,8 +462,9 @@ def test_of_many_commits_only_what_is_new_is_listed(world: World, begun: Path) -
     assert open_log(root).read().seq == 21
     world.depot.clear()
     assert open_log(root).read().seq == 21
-    assert world.depot.read["listed"] == 1
-    world.depot.delete(f"commits/{21:020d}.json")  # the store was put back
+    assert world.depot.read["listed"] == 2  # the last one, and its summary
+    for name in (f"{21:020d}.json", f"head-{21:020d}.json"):  # the store was put back
+        world.depot.delete(f"commits/{name}")
     assert open_log(root).read().seq == 20
     world.depot.delete(f"commits/{7:020d}.json")
     world.machine("other")

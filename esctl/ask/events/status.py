@@ -10,6 +10,7 @@ from esctl.ask.scope.ignored import count_ignored
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
+from esctl.log.segments import bytes_of
 from esctl.log.store_state import StoreState
 from esctl.model import Answer, AsOf, Column, Cursor, FileCursor, PostgresCursor
 from esctl.saved_states import files as shelf
@@ -46,7 +47,7 @@ def status(scope: Scope, snapshot: StoreState) -> Answer:
         "erased": snapshot.erased,
         "without_entity": sum(file.homeless for file in files) - declared,
         "ignored": declared,
-        "log_bytes": sum(segment.size for segment in snapshot.segments),
+        "log_bytes": bytes_of(snapshot.segments),
         "index_bytes": sum(file.bytes for file in files),
         "snapshots": len(kept),
         "snapshot_bytes": sum(found.cells.bytes + found.lines.bytes for found in kept),

@@ -16,6 +16,7 @@ from esctl.engine.quoting import is_text
 from esctl.errors import InputError, UsageError
 from esctl.index.envelope.mapping import mapping_hash
 from esctl.log.commits import CommitLog, open_log
+from esctl.log.segments import ending
 from esctl.log.store_state import StoreState
 from esctl.model import AsOf, Basis, Cursor, MappingConfig
 from esctl.named import read_named
@@ -135,7 +136,7 @@ def held(basis: Basis, path: Path, current: StoreState, mapping: MappingConfig) 
             f"it needs the root {basis.root}; look at: esctl status",
         )
     # Segments may have been replaced since; the records in them are the same, but for those that were erased.
-    segments = tuple(segment for segment in current.segments if segment.first <= basis.position)
+    segments = ending(current.segments, basis.position)
     found = replace(then, segments=segments, redactions=current.redactions)
     if found.erased != basis.erased:
         gone = found.erased - basis.erased

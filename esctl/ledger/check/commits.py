@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from hashlib import sha256
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.ledger.check.findings import Check, Finding
+from esctl.ledger.check.summaries import Summaries
 from esctl.ledger.sign.last_seen import Pin
 from esctl.log.commit_json import commit_from_json, commit_to_json
-from esctl.log.commits import SUMMARY_EVERY, CommitLog, commit_numbers, open_log, summary_line, summary_numbers
+from esctl.log.commits import SUMMARY_EVERY, CommitLog, commit_numbers, open_log
 from esctl.log.lines import from_line, to_line
 from esctl.log.merkle import BLOCK_LEVEL, Frontier
 from esctl.log.store_state import FORMAT, Commit, SegmentEntry, StoreState, commit_name, empty, identity, replay
@@ -33,7 +35,7 @@ class Chain(Struct, frozen=True):
     store_id: str
     commits: tuple[Commit, ...]
     digests: Mapping[int, str]  # SHA-256 of each commit file that is there
-    segments: tuple[SegmentEntry, ...]
+    segments: Sequence[SegmentEntry]
     snapshot: StoreState | None
     checks: tuple[Check, ...]
 
@@ -84,12 +86,13 @@ def walk(path: Path, pin: Pin | None = None) -> Chain:
         _read(run, seq, seq in numbers)
     _check_links(run, pin)
     intact = not run.findings
-    snapshot, summaries = _add_up(run, base) if intact else (None, {})
+    summaries = Summaries.of(path, names, base)
+    snapshot = _add_up(run, base, summaries) if intact else None
     commits = tuple(run.commits[seq] for seq in sorted(run.commits))
     checks = (
         identified,
         Check("commits", "the store's identity", len(numbers), tuple(run.findings)),
-        _check_summaries(path, names, summaries, snapshot is not None),
+        summaries.check(_due(run), max(run.commits, default=0), snapshot is not None),
     )
     segments = snapshot.segments if snapshot is not None else _loose_segments(commits)
     return Chain(path, base.store_id, commits, run.digests, segments, snapshot, checks)
@@ -187,25 +190,32 @@ def _check_links(run: _Walk, pin: Pin | None) -> None:
             told.add(f"commits/{commit_name(culprit)}")
 
 
-def _add_up(run: _Walk, base: StoreState) -> tuple[StoreState | None, dict[int, bytes]]:
-    """Replay the commits; return the head and the expected summaries, by number."""
-    snapshot, summaries = base, dict[int, bytes]()
-    for batch in _batches(sorted(run.commits)):
+def _add_up(run: _Walk, base: StoreState, summaries: Summaries) -> StoreState | None:
+    """Replay the commits, holding summaries against them; return the head."""
+    snapshot = base
+    for batch in _batches(sorted(run.commits), summaries.numbers):
         try:
             snapshot = replay(snapshot, [(run.commits[seq], run.digests[seq]) for seq in batch])
         except InputError as error:
             run.found(_first_bad(run, snapshot, batch), str(error.message).partition(": ")[2] or error.message)
-            return None, summaries
-        if snapshot.seq % SUMMARY_EVERY == 0:
-            summaries[snapshot.seq] = summary_line(snapshot, base.commit_sha256)
+            return None
+        summaries.look(snapshot)
     for seq, message in _odd_blocks(run):
         run.found(seq, message, commit=run.commits[seq])
-    return (None if run.findings else snapshot), summaries
+    return None if run.findings else snapshot
 
 
-def _batches(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    for start in range(0, len(numbers), SUMMARY_EVERY):
-        yield numbers[start : start + SUMMARY_EVERY]
+def _batches(numbers: Sequence[int], summed: AbstractSet[int]) -> Iterator[Sequence[int]]:
+    """Cut the numbers of commits behind each that has a summary."""
+    start = 0
+    for at, number in enumerate(numbers, 1):
+        if number in summed or at - start == SUMMARY_EVERY or at == len(numbers):
+            yield numbers[start:at]
+            start = at
+
+
+def _due(run: _Walk) -> set[int]:
+    return set(range(SUMMARY_EVERY, max(run.commits, default=0) + 1, SUMMARY_EVERY))
 
 
 def _first_bad(run: _Walk, snapshot: StoreState, batch: Sequence[int]) -> int:
@@ -240,26 +250,3 @@ def _loose_segments(commits: Sequence[Commit]) -> tuple[SegmentEntry, ...]:
         for name in commit.remove:
             held.pop(name, None)
     return tuple(sorted(held.values(), key=lambda entry: entry.first))
-
-
-def _check_summaries(path: Path, names: Sequence[str], due: Mapping[int, bytes], known: bool) -> Check:
-    present = sorted(summary_numbers(names))
-    if not known:
-        return Check("summaries", "the commits", len(present), skipped="the commits do not add up")
-    findings = []
-    for seq in present:
-        file = f"commits/summary-{commit_name(seq)}"
-        if seq not in due:
-            findings.append(Finding("rolled back", f"it is of commit {seq}, which is not there", file))
-        elif _bytes(path / file) != due[seq]:
-            findings.append(Finding("changed", "it is not what the commits add up to; the next ingest mends it", file))
-    missing = len(set(due) - set(present))
-    note = f"{missing} missing: written again by the next ingest" if missing else ""
-    return Check("summaries", "the commits", len(present), tuple(findings), note=note)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return read_regular(path, _LARGEST)
-    except (InputError, OSError):
-        return b""

@@ -1,0 +1,90 @@
+"""Hold the summaries of commits, and the parts that they name, against what the commits add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from msgspec import Struct, field
+from msgspec.structs import replace
+
+from esctl.errors import InputError
+from esctl.ledger.check.findings import Check, Finding
+from esctl.log.commit_json import snapshot_from_json
+from esctl.log.commits import read_part, summary_names
+from esctl.log.lines import from_line, to_line
+from esctl.log.segments import SegmentEntry, SegmentPart, chunks_of
+from esctl.log.store_state import StoreState
+from esctl.storage.local import read_regular
+
+_LARGEST = 1 << 30
+_OTHER = "it is not what the commits add up to; the next ingest mends it"
+
+
+class Summaries(Struct):
+    """The summaries of a store, as its commits are added up. `base` is the store without any commit."""
+
+    path: Path
+    names: dict[str, int]  # file names, with the number of the commit
+    base: StoreState
+    findings: dict[str, Finding] = field(default_factory=dict)
+    parts: dict[SegmentPart, Sequence[SegmentEntry] | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, path: Path, names: Sequence[str], base: StoreState) -> Summaries:
+        """Return those among the names of a folder's files."""
+        return cls(path, summary_names(names), base)
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """Return the numbers of the commits that have a summary."""
+        return frozenset(self.names.values())
+
+    def look(self, snapshot: StoreState) -> None:
+        """Hold the summaries of a commit against the store as it was then."""
+        for name in [name for name, seq in self.names.items() if seq == snapshot.seq]:
+            try:
+                data = read_regular(self.path / "commits" / name, _LARGEST)
+                value = from_line(data)
+                told = snapshot_from_json(self.base, value)
+                is_same = to_line(value) == data and self._is(told, snapshot)
+            except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
+                is_same = False
+            if not is_same:
+                self._found("changed", _OTHER, name)
+
+    def _is(self, told: StoreState, snapshot: StoreState) -> bool:
+        """Return whether a summary is of a store; a part that cannot be read is told of by itself."""
+        start = 0
+        for chunk in chunks_of(told.segments):
+            held = self._entries(chunk) if isinstance(chunk, SegmentPart) else chunk
+            count = chunk.count if isinstance(chunk, SegmentPart) else len(chunk)
+            if held is not None and tuple(held) != tuple(snapshot.segments[start : start + count]):
+                return False
+            start += count
+        return start == len(snapshot.segments) and replace(told, segments=()) == replace(snapshot, segments=())
+
+    def _entries(self, part: SegmentPart) -> Sequence[SegmentEntry] | None:
+        if part not in self.parts:
+            try:
+                self.parts[part] = read_part(self.path, part)
+            except InputError:
+                self.parts[part] = None
+                self._found("changed", "it is not as it was written; mend it with: esctl repair", part.file)
+        return self.parts[part]
+
+    def _found(self, kind: str, message: str, name: str) -> None:
+        file = f"commits/{name}"
+        self.findings.setdefault(file, Finding(kind, message, file))  # type: ignore[arg-type]
+
+    def check(self, due: set[int], last: int, known: bool) -> Check:
+        """Return what was found. `due`: the commits that should have one, `last` the last one there is."""
+        if not known:
+            return Check("summaries", "the commits", len(self.names), skipped="the commits do not add up")
+        for name, seq in self.names.items():
+            if seq > last:
+                self._found("rolled back", f"it is of commit {seq}, which is not there", name)
+        missing = len(due - self.numbers)
+        note = f"{missing} missing: written again by the next ingest" if missing else ""
+        findings = tuple(self.findings[file] for file in sorted(self.findings))
+        return Check("summaries", "the commits", len(self.names) + len(self.parts), findings, note=note)
