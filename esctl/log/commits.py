@@ -16,7 +16,6 @@ from pathlib import Path
 
 from esctl.errors import InputError, UsageError
 from esctl.log.commit_json import (
-    PART_BYTES,
     commit_from_json,
     commit_to_json,
     in_parts,
@@ -44,6 +43,8 @@ SUMMARY_EVERY = 100
 _COMMIT_NAME = re.compile(r"(\d{20})\.json", re.ASCII)
 HEAD_AFTER = 8
 """Commits after the newest summary that a writer leaves behind without another one: those that opening reads."""
+HEAD_BYTES = 1 << 18
+"""A summary that is so many times as large is written so many times less often."""
 _SUMMARY_NAME = re.compile(r"(?:summary|head)-(\d{20})\.json", re.ASCII)
 _HEAD = "head-"
 _LARGEST_FILE = 1 << 30
@@ -61,6 +62,7 @@ class CommitLog:
         self._files = files
         self._summed, self._summed_bytes = 0, 0  # the newest summary that was read or written
         self._last_bytes = 0
+        self._replaced = False  # some commit after it replaced segments, so that opening reads parts
 
     @property
     def store_id(self) -> str:
@@ -85,7 +87,9 @@ class CommitLog:
             raise InputError(f"{self.folder / commit_name(stop)} is missing", _DAMAGED)
         start = self._newest_summary(names, stop) if summaries else self._empty
         prefetch([self.folder / commit_name(seq) for seq in range(start.seq + 1, stop + 1)])
-        found = replay(start, [self._read_commit(seq) for seq in range(start.seq + 1, stop + 1)])
+        following = [self._read_commit(seq) for seq in range(start.seq + 1, stop + 1)]
+        self._replaced = any(commit.kind != "append" for commit, _ in following)
+        found = replay(start, following)
         note_erasures(self.path, len(found.redactions))
         return found
 
@@ -100,6 +104,7 @@ class CommitLog:
         with describe_failure(f"write {target}"):
             write_exclusive(self._files, target, data, commit_name(commit.seq))
         note_erasures(self.path, len(after.redactions))
+        self._replaced = self._replaced or commit.kind != "append"
         return self._write_summary(after) if after.seq % SUMMARY_EVERY == 0 else after
 
     def sync(self) -> None:
@@ -116,11 +121,12 @@ class CommitLog:
         return may_be_there(self.folder / commit_name(seq))
 
     def keep_head(self, snapshot: StoreState) -> None:
-        """Write a summary of the last commit, where opening would read many after the newest one. For writers only.
+        """Write a summary of the last commit, where opening would read much beside the newest one. For writers only.
 
         A large one is written less often: it costs what it is long.
         """
-        if snapshot.seq - self._summed >= HEAD_AFTER * (1 + self._summed_bytes // PART_BYTES):
+        most = (1 if self._replaced else HEAD_AFTER) * (1 + self._summed_bytes // HEAD_BYTES)
+        if snapshot.seq - self._summed >= most:
             with suppress(InputError):
                 self._write_summary(snapshot, _HEAD)
 
@@ -159,7 +165,7 @@ class CommitLog:
             # On a conflict, another writer makes the same.
             with describe_failure(f"write {self.folder / name}"), suppress(ConflictError):
                 write_replacing(self._files, self.folder / name, content, f"summary-{commit_name(snapshot.seq)}")
-        self._summed, self._summed_bytes = snapshot.seq, len(data)
+        self._summed, self._summed_bytes, self._replaced = snapshot.seq, len(data), False
         return parted
 
     def _newest_summary(self, names: Iterable[str], stop: int) -> StoreState:

@@ -152,6 +152,9 @@ def test_parts_are_read_where_something_in_them_is_replaced(store: Path, parts_r
         assert len(set(parts_read)) <= 3
         with pytest.raises(InputError, match="contradicts"):
             writer.replace(Replacement("compact", after.segments[:1], [table]))
+    parts_read.clear()
+    assert open_log(store).read().seq == after.seq
+    assert not parts_read  # as the writer left a summary, though it made few commits
     assert open_log(store).read() == open_log(store).read(summaries=False)
     with writing(store) as writer:
         for number in range(12):
@@ -226,7 +229,7 @@ def test_a_writer_of_several_commits_leaves_a_summary_of_the_last(
     heads = [path.name for path in (tmp_path / "commits").glob("head-*")]
     assert heads == [f"head-{21:020d}.json"]  # the one before is gone
     assert open_log(tmp_path).read() == open_log(tmp_path).read(summaries=False)
-    monkeypatch.setattr(commits, "PART_BYTES", 100)  # a large summary is not written as often
+    monkeypatch.setattr(commits, "HEAD_BYTES", 100)  # a large summary is not written as often
     with writing(tmp_path) as writer:
         for number in range(9):
             writer.append([part(f"last{number}", raws(number))])

@@ -310,6 +310,47 @@ def test_one_entity_costs_few_requests_and_bytes(world: World, tmp_path: Path) -
     assert warm == written == (4, 0)
 
 
+def _one_entity(world: World, machine: str) -> tuple[int, int]:
+    """Ask for the state of one entity on a machine; give the requests and bytes that it took."""
+    forget_machines()
+    world.machine(machine)
+    with Store.open(URL) as store:
+        (state,) = store.replay("a-77").rows()
+    assert state["version"] > 1
+    return world.depot.read["requests"], world.depot.read["bytes"]
+
+
+def test_one_entity_costs_as_few_of_a_store_fourteen_times_as_large(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Row groups, commits and parts are so small that there are many, as of ten million events and more."""
+    from esctl.maintain.compact import compact
+
+    monkeypatch.setattr("esctl.index.files.write.ROW_GROUP", 60)
+    monkeypatch.setattr("esctl.index.files.levels.LEAST", 64)
+    monkeypatch.setattr("esctl.index.files.levels.PART", 16)
+    monkeypatch.setattr("esctl.log.commit_json.PART_BYTES", 1000)
+    monkeypatch.setattr("esctl.intake.intake.COMMIT_PARTS", 1)
+    costs = []
+    for count in (1, 14):
+        folder = tmp_path / f"{count}"
+        sources = [log(tmp_path / f"{count}-{part}.jsonl", part * 600, 600, entities=500) for part in range(count)]
+        with Store.create(folder) as store:
+            store.ingest(*sources, map=MAP)
+        with Store.open(folder) as store:
+            compact(folder, store.updater())
+        for name in world.names():
+            world.depot.delete(name)
+        world.upload(folder)
+        costs.append([_one_entity(world, f"reader{count}") for _ in range(2)])
+    assert any(name.endswith(".groups") for name in world.names())
+    assert len([name for name in world.names() if name.startswith("commits/0")]) > 14
+    ((small, _), warm), ((large, _), warm_of_large) = costs
+    assert small <= 10
+    assert large <= small + 2
+    assert warm == warm_of_large == (4, 0)
+
+
 def test_a_machine_that_comes_to_many_commits_lists_those_after_the_newest_summary(
     world: World, begun: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
