@@ -40,7 +40,8 @@ _TOKENS = re.compile(
 )
 _KINDS = (
     (r"log/.*\.parquet", "segment"), (r"index/.*\.parquet", "index file"), (r"index/.*\.ids", "ids"),
-    (r"index/.*/manifest\.json", "manifest"), (r"commits/(summary|head|segments)-.*", "summary"),
+    (r"index/.*\.groups", "manifest part"), (r"index/.*/manifest\.json", "manifest"),
+    (r"commits/(summary|head|segments)-.*", "summary"),
     (r"commits/.*", "commit"),
     (r"checkpoints/.*", "checkpoint"), (r"format\.json", "format.json"), (r"mapping\.json", "mapping.json"),
     (r"snapshots/.*\.json", "snapshot manifest"), (r"snapshots/.*", "snapshot"),
