@@ -19,6 +19,7 @@ from esctl.store import OpenStore
 
 if TYPE_CHECKING:
     from esctl.bundle.make import Bundle
+    from esctl.engine.workers import Workers
     from esctl.intake.intake import IngestOptions, Observer, Outcome
     from esctl.ledger.check.verify import Verified
     from esctl.ledger.prove.proof_file import Proof
@@ -143,8 +144,20 @@ class Evidence(OpenStore):
         kept = None if since is None else Path(since)
         certificates = read_certificates([Path(each) for each in tsa_cert])
         wanted = Wanted(full, kept, read_verifiers(several(trust)), mapping, certificates)
-        verified = verify(self.path, wanted)
+        with self._workers(full) as workers:
+            verified = verify(self.path, wanted, workers)
         return VerifiedRelation(verification(self.session, verified), verified=verified)
+
+    @contextmanager
+    def _workers(self, wanted: bool) -> Iterator[Workers | None]:
+        """Lend the workers of the store's engine, where it has one and they are wanted."""
+        if self.engine is None or not wanted:
+            yield None
+            return
+        from esctl.cluster.calls import called
+
+        with called(self.engine, self.path) as workers:
+            yield workers
 
     def _readable_mapping(self) -> MappingConfig | None:
         """Return the mapping in force; None where what `--map` said is damaged, which is one of the findings."""

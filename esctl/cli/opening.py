@@ -30,7 +30,7 @@ def open_store(shared: Shared, engine: str | None = None) -> Store:
     tell_passed_over(shared, store)
     # A time that is typed is meant in the zone that times are shown in.
     store.tz = shared.tz or output_settings(store).get("tz") or "UTC"
-    store.engine = None if engine is None else _engine(shared, store, engine)
+    store.engine = None if engine is None else engine_for(shared, store, engine)
     if shared.basis_from is None:
         return store
     from esctl.ask.scope.basis import read_basis, zones_note
@@ -41,7 +41,7 @@ def open_store(shared: Shared, engine: str | None = None) -> Store:
     return store.on_basis(basis)
 
 
-def _engine(shared: Shared, store: Store, given: str) -> Engine | None:
+def engine_for(shared: Shared, store: Store, given: str) -> Engine | None:
     """Return the engine that an option, else a variable, else esctl.toml names."""
     configured = store.config.store.get("engine", "")
     origins = ("--engine", "ESCTL_ENGINE", f"{store.config.name}: store.engine")
@@ -53,8 +53,8 @@ def _engine(shared: Shared, store: Store, given: str) -> Engine | None:
     return None
 
 
-def closed_store(shared: Shared) -> Store:
-    """Find the store and its configuration without reading the store: it may be damaged.
+def closed_store(shared: Shared, engine: str | None = None) -> Store:
+    """Find the store and its configuration without reading the store: it may be damaged. `engine`: as for `open_store`.
 
     Raises InputError where there is none.
     """
@@ -68,6 +68,7 @@ def closed_store(shared: Shared) -> Store:
     config = read_config(find_config(shared.config, found))
     store = Store(found, config, shared.memory_limit, zone(shared))
     tell_passed_over(shared, store)
+    store.engine = None if engine is None else engine_for(shared, store, engine)
     return store
 
 

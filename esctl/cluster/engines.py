@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from esctl.cluster.spans import Span, spans_of
-from esctl.cluster.task import Failure, Part, Task, run
+from esctl.cluster.task import Failure, Part, Work
 from esctl.errors import UsageError
 from esctl.index.files.manifest import Manifest
 
@@ -29,14 +29,21 @@ class Engine(Protocol):
     def spans(self, manifest: Manifest) -> list[Span]:
         """Return the spans that a question is asked in."""
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Part | Failure]:
+    def parts(self, rows: int) -> int:
+        """Return how many parts so many rows are cut into, where any cut will do."""
+
+    def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
         """Run tasks, in any order; one whose worker is lost is run again. Raises InputError where that is in vain."""
+
+
+def parts_for(rows: int, workers: int) -> int:
+    """Return how many parts are worth the while for so many workers."""
+    return max(1, min(workers * SPANS_A_WORKER, rows // LEAST_ROWS))
 
 
 def spans_for(manifest: Manifest, workers: int) -> list[Span]:
     """Return spans for so many workers, each worth the while."""
-    rows = sum(file.rows for file in manifest.files)
-    return spans_of(manifest, max(1, min(workers * SPANS_A_WORKER, rows // LEAST_ROWS)))
+    return spans_of(manifest, parts_for(sum(file.rows for file in manifest.files), workers))
 
 
 class InProcess:
@@ -51,9 +58,13 @@ class InProcess:
         """Return the spans that a question is asked in."""
         return spans_for(manifest, 1)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Part | Failure]:
+    def parts(self, rows: int) -> int:
+        """Return how many parts so many rows are cut into."""
+        return parts_for(rows, 1)
+
+    def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
         """Run tasks in their order."""
-        return map(run, tasks)
+        return (task.run() for task in tasks)
 
 
 def engine_of(text: str, memory_limit: str | None, option: str) -> Engine | None:

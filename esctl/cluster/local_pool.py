@@ -12,9 +12,9 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from threading import Thread
 
-from esctl.cluster.engines import spans_for
+from esctl.cluster.engines import parts_for, spans_for
 from esctl.cluster.spans import Span
-from esctl.cluster.task import Failure, Part, Task, run
+from esctl.cluster.task import Failure, Part, Work
 from esctl.engine.sizes import parse_size
 from esctl.errors import InputError
 from esctl.index.files.manifest import Manifest
@@ -36,13 +36,17 @@ class LocalPool:
         """Return the spans that a question is asked in."""
         return spans_for(manifest, self.workers)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Part | Failure]:
+    def parts(self, rows: int) -> int:
+        """Return how many parts so many rows are cut into."""
+        return parts_for(rows, self.workers)
+
+    def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
         """Run tasks; those whose worker is lost are run again, in new processes. Raises InputError after a few times.
 
         A task names what it has made only at its end, so nothing of a lost one counts.
         """
         if len(tasks) == 1:
-            yield run(tasks[0])
+            yield tasks[0].run()
             return
         left = {task.number: task for task in tasks}
         for _ in range(ATTEMPTS):
@@ -50,17 +54,17 @@ class LocalPool:
             if not left:
                 return
         raise InputError(
-            f"{len(left)} of {len(tasks)} parts of the question lost their process {ATTEMPTS} times",
+            f"{len(left)} of {len(tasks)} parts lost their process {ATTEMPTS} times",
             "there may be too little memory: give fewer processes, --engine local:2",
         )
 
-    def _attempt(self, left: dict[int, Task], folder: Path) -> Iterator[Part | Failure]:
+    def _attempt(self, left: dict[int, Work], folder: Path) -> Iterator[Part | Failure]:
         """Run the tasks that are left, and take out those that came to an end."""
         context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
         others = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(min(self.workers, len(left)), context, _begin, (str(folder),))
         try:
-            waiting: list[Future[Part | Failure]] = [pool.submit(run, task) for task in left.values()]
+            waiting: list[Future[Part | Failure]] = [pool.submit(_run, task) for task in left.values()]
             for future in as_completed(waiting):
                 try:
                     result = future.result()
@@ -74,6 +78,10 @@ class LocalPool:
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _run(task: Work) -> Part | Failure:
+    return task.run()
 
 
 def _begin(folder: str) -> None:

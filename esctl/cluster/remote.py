@@ -20,15 +20,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from esctl.ask.scope.lookups import Spooled
-from esctl.cluster.engines import spans_for
+from esctl.cluster.engines import parts_for, spans_for
 from esctl.cluster.spans import Span
-from esctl.cluster.task import Failure, Part, Task, run
+from esctl.cluster.task import Failure, Part, Work
 from esctl.errors import (
     EsctlError,
     InputError,
     NotFoundError,
     OutOfMemoryError,
     TamperedError,
+    UnavailableError,
     UsageError,
 )
 from esctl.index.files.manifest import Manifest
@@ -50,12 +51,13 @@ Begun = tuple[int, Mapped, Callable[[], object]]
 
 def run_bytes(text: bytes) -> bytes:
     """Run a task on a worker: pickled by the driver. What came of it goes back as JSON, which can do nothing there."""
-    result = run(pickle.loads(text))
+    task: Work = pickle.loads(text)
+    result = task.run()
     told: dict[str, Any] = {"number": result.number}
     if isinstance(result, Part):
         told |= {"file": result.made.path.name, "names": sorted(result.made.names)}
     else:
-        told |= {"kind": result.kind.__name__, "message": result.message, "hint": result.hint}
+        told |= {"kind": _kind(result.kind), "message": result.message, "hint": result.hint}
         told["position"] = result.position
     return json.dumps(told).encode()
 
@@ -70,10 +72,18 @@ def _result(text: bytes, folder: Path) -> Part | Failure:
     return Part(told["number"], Spooled(folder / told["file"], frozenset(told["names"])))
 
 
+def _kind(error: type[EsctlError]) -> str:
+    """Return the name of the nearest kind of error that the driver knows."""
+    return next(kind.__name__ for kind in error.__mro__ if kind.__name__ in _ERRORS)
+
+
 _ERRORS = {
-    kind.__name__: kind for kind in (EsctlError, UsageError, InputError, OutOfMemoryError, NotFoundError, TamperedError)
-}
-_FILE = re.compile(r"[0-9a-f]{16}\.parquet", re.ASCII)
+    kind.__name__: kind
+    for kind in (
+        EsctlError, UsageError, InputError, UnavailableError, OutOfMemoryError, NotFoundError, TamperedError,
+    )
+}  # fmt: skip
+_FILE = re.compile(r"[0-9a-f]{16}\.(parquet|json)", re.ASCII)
 
 
 class Remote:
@@ -99,7 +109,11 @@ class Remote:
         """Return the spans that a question is asked in."""
         return spans_for(manifest, self.workers)
 
-    def run(self, tasks: Sequence[Task]) -> Iterator[Part | Failure]:
+    def parts(self, rows: int) -> int:
+        """Return how many parts so many rows are cut into."""
+        return parts_for(rows, self.workers)
+
+    def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
         """Run tasks. Raises InputError where the engine fails, or writes where this machine does not see it."""
         try:
             told = self._mapped([pickle.dumps(task) for task in tasks])

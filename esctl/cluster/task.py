@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import local
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -71,6 +71,30 @@ class Task(Struct, frozen=True):
     memory_limit: str | None = None
     versions: tuple[str, str] = ("", "")
 
+    def run(self) -> Part | Failure:
+        """Answer the question for the span; an error for people names the first event that is at fault."""
+        try:
+            check_versions(self.versions)
+            _check_store(self)
+            return Part(self.number, _answered(self))
+        except EsctlError as error:
+            return _failure(self, error)
+
+
+class Work(Protocol):
+    """What an engine runs: it can be pickled, and names what it has made only at its end."""
+
+    @property
+    def number(self) -> int:
+        """Return its place among those that are run together."""
+
+    @property
+    def folder(self) -> Path:
+        """Return where it writes."""
+
+    def run(self) -> Part | Failure:
+        """Do it, wherever this is; an error for people is returned."""
+
 
 class Part(Struct, frozen=True):
     """What came of a task: a file, and the names that were found for a spool."""
@@ -98,16 +122,6 @@ def versions() -> tuple[str, str]:
     return __version__, duckdb_version()
 
 
-def run(task: Task) -> Part | Failure:
-    """Answer a question for a span; an error for people is returned, with the first event that is at fault."""
-    try:
-        _check_versions(task)
-        _check_store(task)
-        return Part(task.number, _answered(task))
-    except EsctlError as error:
-        return _failure(task, error)
-
-
 def _check_store(task: Task) -> None:
     for view in task.views:
         if not view.folder.is_dir():
@@ -116,8 +130,9 @@ def _check_store(task: Task) -> None:
             )
 
 
-def _check_versions(task: Task) -> None:
-    for name, own, wanted in zip(("esctl", "DuckDB"), versions(), task.versions, strict=True):
+def check_versions(driver: tuple[str, str]) -> None:
+    """Raise UsageError where those of this worker are not the driver's."""
+    for name, own, wanted in zip(("esctl", "DuckDB"), versions(), driver, strict=True):
         if own != wanted:
             raise UsageError(
                 f"a worker has {name} {own}, and this is {wanted}", "install the same versions on all workers"

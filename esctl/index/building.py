@@ -122,20 +122,30 @@ def rebuild_as(how: Understanding, snapshot: StoreState, like: Manifest) -> Mani
 
 
 def understand_as(
-    how: Understanding, snapshot: StoreState, like: Manifest
+    how: Understanding,
+    snapshot: StoreState,
+    like: Manifest,
+    known: Manifest | None = None,
+    stretches: Sequence[tuple[IndexFile, int, int]] = (),
 ) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
     """Read the records again, each file of another index in one chunk or more, without writing a row.
 
     Gives the manifest so far, the file, and what is in the chunk. The files of the other index are in the folder too:
-    where an id was seen before is read in them.
+    where an id was seen before is read in them. `stretches`: some files, each from a position to another, instead of
+    all; `known` is then what is known of all before.
     """
-    manifest = replace(empty(snapshot), files=like.files, stanzas=like.stanzas)
-    for file in like.files:
-        for table in chunks(snapshot, file.first, min(file.last, snapshot.head)):
-            known, understood = how.events(snapshot, manifest, table, file.columns, like)
+    manifest = known or begun_as(snapshot, like)
+    for file, first, final in stretches or [(file, file.first, file.last) for file in like.files]:
+        for table in chunks(snapshot, first, min(final, snapshot.head)):
+            manifest, understood = how.events(snapshot, manifest, table, file.columns, like)
             last = ends(table)[1]
-            manifest = replace(known, head=last, ids=how.ids(known).add(understood.ids, last))
+            manifest = replace(manifest, head=last, ids=how.ids(manifest).add(understood.ids, last))
             yield manifest, file, understood
+
+
+def begun_as(snapshot: StoreState, like: Manifest) -> Manifest:
+    """Return what is known before the first record, where another index is there to be read in."""
+    return replace(empty(snapshot), files=like.files, stanzas=like.stanzas)
 
 
 def build_over(

@@ -52,14 +52,15 @@ class Understanding(Struct, frozen=True, dict=True):
     raws: Raws | None = None
 
     @cached_property
-    def _ids(self) -> Ids:
+    def ids_kept(self) -> Ids:
+        """Return what keeps the ids seen so far."""
         from esctl.index.seen_ids.runs import Ids
 
         return Ids(self.connection)
 
     def ids(self, manifest: Manifest) -> IdsBefore:
         """Return the ids seen so far."""
-        return self._ids.in_index(self.folder, manifest)
+        return self.ids_kept.in_index(self.folder, manifest)
 
     def events(
         self,
@@ -117,6 +118,14 @@ class Understanding(Struct, frozen=True, dict=True):
             or recognised(self._sampled(snapshot, source, first), self._cursor(snapshot.cursors, source)).stanza
         )
 
+    def knowing(self, snapshot: StoreState, manifest: Manifest, firsts: Mapping[str, int], like: Manifest) -> Manifest:
+        """Return a manifest that knows some sources, each given with the position of its first record, in order."""
+        for source, first in firsts.items():
+            if source not in manifest.sources:
+                stanza = self._stanza(snapshot, source, 0, first, None, first_sources(manifest))
+                manifest = with_sources(manifest, in_numberings(like, {source: (first, stanza)}))
+        return replace(manifest, zones={**manifest.zones, **zones_of(snapshot, firsts)})
+
     def _cursor(self, cursors: Mapping[str, Cursor], source: str) -> Cursor:
         """Return the cursor of a source, of a text log with what the mapping says of its lines."""
         cursor = cursors[source]
@@ -149,9 +158,9 @@ class Understanding(Struct, frozen=True, dict=True):
         return replace(manifest, zones={**manifest.zones, **zones_of(snapshot, new)})
 
     def _stanza(
-        self, snapshot: StoreState, source: str, row: int, first: int, rows: Rows, known: Mapping[Stanza, str]
+        self, snapshot: StoreState, source: str, row: int, first: int, rows: Rows | None, known: Mapping[Stanza, str]
     ) -> Stanza:
-        """Say how a source is read whose first record is in a row of a chunk, at position `first`.
+        """Say how a source is read whose first record is in a row of a chunk, if it is at hand, at position `first`.
 
         `known` are the stanzas before it, each with a source of it.
         """
@@ -162,7 +171,7 @@ class Understanding(Struct, frozen=True, dict=True):
         @cache
         def sample() -> list[Any]:
             count = min(cursor.sampled or SAMPLE_RECORDS, SAMPLE_RECORDS)
-            if row + count <= rows[1].num_rows:
+            if rows is not None and row + count <= rows[1].num_rows:
                 return self._parsed(cursor, rows, row, count)
             return self._sampled(snapshot, source, first)
 

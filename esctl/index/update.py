@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from esctl.index.builder import ChunkEvents
     from esctl.index.files.last_placed import Place
+    from esctl.index.seen_ids.runs import Ids
     from esctl.log.writer import Part
 
 
@@ -137,9 +138,24 @@ class Updater(Struct, frozen=True, dict=True):
         """Build an index in an empty folder that is laid out as another one is. Raises as `run` does."""
         return rebuild_as(self._how, snapshot, like)
 
-    def understand_as(self, snapshot: StoreState, like: Manifest) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
+    def understand_as(
+        self,
+        snapshot: StoreState,
+        like: Manifest,
+        known: Manifest | None = None,
+        stretches: Sequence[tuple[IndexFile, int, int]] = (),
+    ) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
         """Read the records again as another index has them, without writing a row. Raises as `run` does."""
-        return understand_as(self._how, snapshot, like)
+        return understand_as(self._how, snapshot, like, known, stretches)
+
+    def knowing(self, snapshot: StoreState, manifest: Manifest, firsts: Mapping[str, int], like: Manifest) -> Manifest:
+        """Return a manifest that knows some sources, each given with the position of its first record."""
+        return self._how.knowing(snapshot, manifest, firsts, like)
+
+    @property
+    def ids(self) -> Ids:
+        """Return what keeps the ids seen so far."""
+        return self._how.ids_kept
 
     def over(
         self,

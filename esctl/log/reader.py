@@ -136,6 +136,21 @@ def iter_firsts(snapshot: StoreState, size: int, columns: Sequence[str]) -> Iter
             yield batch.filter(pc.field("offset") < size)
 
 
+def first_positions(snapshot: StoreState) -> dict[str, int]:
+    """Return the position of the first record of each source, in order. Raises as `read_table` does."""
+    found: dict[str, int] = {}
+    for held in _held(snapshot, 1, snapshot.head):
+        (groups, start), file = _groups(held), held.segment_file
+        at = held.segment.first + start
+        for group in groups:
+            names = file.checked([group]).read_row_group(group, ["source"])["source"].combine_chunks()
+            for name in names.unique().to_pylist():
+                if name not in found:
+                    found[name] = at + pc.index(names, name).as_py()
+            at += len(names)
+    return found
+
+
 def _least_offset(file: pq.ParquetFile, group: int) -> int:
     statistics = file.metadata.row_group(group).column(SCHEMA.get_field_index("offset")).statistics
     return int(statistics.min) if statistics is not None and statistics.has_min_max else 0

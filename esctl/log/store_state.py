@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.log.lines import to_line
@@ -101,6 +102,11 @@ class StoreState(Struct, frozen=True):
 def identity(store_id: str, erasable: bool) -> dict[str, Any]:
     """Return the content of format.json."""
     return {"format": FORMAT, "store_id": store_id, "erasable": erasable}
+
+
+def sendable(state: StoreState) -> StoreState:
+    """Return a state that can be pickled."""
+    return replace(state, cursors=dict(state.cursors))
 
 
 def empty(path: Path, store_id: str, erasable: bool) -> StoreState:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from esctl.cli import diagnostics
-from esctl.cli.arguments import Trust
+from esctl.cli.arguments import Engine, Trust
 from esctl.cli.options import Shared, command
 
 TABLE = ("check", "result", "checked", "finding", "position", "file", "message")
@@ -31,13 +31,14 @@ def run(
             help="Certificates (PEM) of the authority that stamped checkpoints (repeat for more).",
         ),
     ] = None,
+    engine: Engine = "",
 ) -> None:
     """Check that nothing in the store was changed: exit 0 intact, 1 tampered or damaged, 3 cannot be judged."""
     from esctl.cli.opening import closed_store, output_settings
     from esctl.cli.render import render
     from esctl.storage.inside import require_plain
 
-    store = closed_store(shared)
+    store = closed_store(shared, engine if full else None)
     require_plain(store.path)
     found = store.verify(full=full, since=since, trust=trust or (), tsa_cert=tsa_cert or ())
     verified = found.verified

@@ -177,12 +177,29 @@ def _tail(path: Path, count: int) -> bytes:
     return hashes.view(_HASH)[::BLOCK].tobytes() + sums[0].tobytes() + sums[1].tobytes()
 
 
-def merge_runs(folder: Path, runs: Sequence[OpenRun]) -> IdRun:
-    """Write neighbouring runs as one, with little of them in memory at once. Raises as `OpenRun` and `write_run` do."""
-    first, last = runs[0].run, runs[-1].run
+def merge_runs(folder: Path, runs: Sequence[OpenRun], key: RunKey | None = None) -> IdRun:
+    """Write neighbouring runs as one, with little of them in memory at once. Raises as `OpenRun` and `write_run` do.
+
+    `key` says what it covers, where that is not just what they do.
+    """
     held = [run for run in runs if run.run.count]
-    key = RunKey(first.made_by, first.first, last.last)
-    return write_run(folder, key, _merged(held), sum(run.run.count for run in held))
+    key = key or RunKey(runs[0].run.made_by, runs[0].run.first, runs[-1].run.last)
+    return write_run(folder, key, _merged(held) if held else (), sum(run.run.count for run in held))
+
+
+def _bound(run: OpenRun, key: int) -> int:
+    return run.run.count if key >> 64 else run.bounds(np.array([key], np.uint64))[0]
+
+
+def in_several(runs: Sequence[OpenRun], low: int, high: int) -> list[int]:
+    """Return the numbers of the runs that have a hash of an earlier one, from `low` on and below `high`."""
+    parts = [run.rows(_bound(run, low), _bound(run, high))[0] for run in runs]
+    hashes = np.concatenate(parts) if parts else np.empty(0, np.uint64)
+    owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    order = np.argsort(hashes, kind="stable")
+    hashes, owners = hashes[order], owners[order]
+    again = (hashes[1:] == hashes[:-1]) & (owners[1:] != owners[:-1])
+    return sorted(set(owners[1:][again].tolist()))
 
 
 def _merged(runs: Sequence[OpenRun]) -> Iterator[HashedIds]:

@@ -122,6 +122,11 @@ class Ids(Struct):
         except DamagedRunError as error:  # the next lookup fills the gap
             return tuple(self.without(folder, held, error.run))
 
+    def as_one(self, folder: Path, runs: Sequence[IdRun], first: int, last: int) -> IdRun:
+        """Write runs as one that covers the positions from `first` to `last`. Raises DamagedRunError."""
+        held = [self.open(folder, run) for run in runs if run.count]
+        return merge_runs(folder, held, RunKey(self.made_by(), first, last))
+
     def without(self, folder: Path, runs: Sequence[IdRun], damaged: IdRun) -> list[IdRun]:
         """Return the runs without one that is not what was written."""
         self.opened.pop(folder / damaged.file, None)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+
+from msgspec import Struct
 
 from esctl.errors import InputError
 from esctl.index.envelope.map_options import FILE, read_overrides
@@ -23,15 +26,12 @@ from esctl.index.files.manifest import (
     read_manifest,
 )
 from esctl.ledger.check.commits import Chain
-from esctl.ledger.check.findings import Check, Finding
+from esctl.ledger.check.findings import Check, Digest, Finding
 from esctl.log.merkle import BLOCK
-from esctl.log.ranges import damage
+from esctl.log.ranges import ByteRange, damage
 from esctl.saved_states.files import listed
 from esctl.storage.local import entries, open_plain, read_regular, subfolders
 from esctl.storage.places import exists
-
-Digest = tuple[int, str]
-"""Size and SHA-256 of a file."""
 
 
 def digest_of(path: Path) -> Digest | None:
@@ -49,10 +49,11 @@ def digests_of(paths: Iterable[Path]) -> list[Digest | None]:
         return list(pool.map(digest_of, paths))
 
 
-def check_segments(chain: Chain) -> Check:
-    """Check the segments in force."""
+def check_segments(chain: Chain, digests: Sequence[Digest | None] | None = None) -> Check:
+    """Check the segments in force, whose digests may be known."""
     known = {entry.sha256: entry.file for commit in chain.commits for entry in commit.add}
-    digests = digests_of(chain.path / "log" / entry.file for entry in chain.segments)
+    if digests is None:
+        digests = digests_of(chain.path / "log" / entry.file for entry in chain.segments)
     findings = []
     for entry, digest in zip(chain.segments, digests, strict=True):
         if digest != (entry.size, entry.sha256):
@@ -108,11 +109,42 @@ def _unfit(place: Path) -> Finding:
     return Finding("index out of step", "it is not as it was written, and is not used: make it anew", str(place))
 
 
-def check_index_files(chain: Chain) -> Check:
-    """Check the files of all indexes, of whichever mapping."""
-    count, findings, notes = 0, list[Finding](), list[str]()
+class IndexPart(Struct, frozen=True):
+    """A file of an index, as its manifest has it."""
+
+    path: Path
+    bytes: int
+    ranges: tuple[ByteRange, ...]
+
+
+def damage_of(part: IndexPart) -> str:
+    """Return what is wrong with a file of an index; empty if nothing is."""
+    return damage(part.path, part.bytes, part.ranges)
+
+
+def index_parts(chain: Chain) -> list[IndexPart]:
+    """List the files of all indexes whose manifests can be read."""
+    found = []
+    for folder in _index_folders(chain):
+        with suppress(InputError):
+            manifest = _sealed_manifest(folder)
+            found += [_part(folder, file) for file in (_named(folder, manifest) if manifest is not None else ())]
+    return found
+
+
+def _part(folder: Path, file: GroupPart | IndexFile | IdRun) -> IndexPart:
+    return IndexPart(folder / file.file, file.bytes, tuple(file.ranges))
+
+
+def _index_folders(chain: Chain) -> list[Path]:
     index = chain.path / "index"
-    for folder in sorted([*subfolders(index), *(index / name for name in entries(index))]):  # a file does not belong
+    return sorted([*subfolders(index), *(index / name for name in entries(index))])  # a file does not belong
+
+
+def check_index_files(chain: Chain, damages: Mapping[Path, str] | None = None) -> Check:
+    """Check the files of all indexes, of whichever mapping. `damages`: what is wrong with files, if it is known."""
+    count, findings, notes = 0, list[Finding](), list[str]()
+    for folder in _index_folders(chain):
         place = f"index/{folder.name}"
         try:
             manifest = _sealed_manifest(folder)
@@ -129,7 +161,7 @@ def check_index_files(chain: Chain) -> Check:
             notes.append(f"{place} was built before records were erased: the next question builds it anew")
         elif manifest.head < chain.tree.size:
             notes.append(f"{place} ends at {manifest.head}: the next question brings it up to date")
-        findings += _index_findings(folder, place, manifest)
+        findings += _index_findings(folder, place, manifest, damages or {})
     return Check("index files", "the index's manifest", count, tuple(findings), note="; ".join(notes))
 
 
@@ -180,22 +212,30 @@ def _sealed_manifest(folder: Path) -> Manifest | None:
     return read_manifest(folder)
 
 
-def _index_findings(folder: Path, place: str, manifest: Manifest) -> Sequence[Finding]:
-    """Find the parts of a manifest that are not as they were written; where all are, the files that it tells of."""
-    parts = [(part, 1) for part in parts_of(manifest)]
-    if found := _odd(folder, place, parts):
-        return found
+def _named(folder: Path, manifest: Manifest) -> list[IndexFile | IdRun]:
+    """List the files of an index. Raises InputError for a part of its manifest that cannot be read."""
     files = with_groups(folder, manifest.files, manifest.runs)
-    runs = [(run, run.first) for run in manifest.ids if run.count]
-    return _odd(folder, place, [*((file, file.first) for file in files), *runs])
+    return [*files, *(run for run in manifest.ids if run.count)]
 
 
-def _odd(folder: Path, place: str, files: Iterable[tuple[GroupPart | IndexFile | IdRun, int]]) -> Sequence[Finding]:
-    return [
-        Finding("index out of step", message, f"{place}/{file.file}", first)
-        for file, first in files
-        if (message := damage(folder / file.file, file.bytes, file.ranges))
-    ]
+def _index_findings(
+    folder: Path, place: str, manifest: Manifest, known: Mapping[Path, str] | None = None
+) -> Sequence[Finding]:
+    """Find the parts of a manifest that are not as they were written; where all are, the files that it tells of."""
+    if found := _odd(folder, place, [(part, 1) for part in parts_of(manifest)], {}):
+        return found
+    return _odd(folder, place, [(file, file.first) for file in _named(folder, manifest)], known or {})
+
+
+def _odd(
+    folder: Path, place: str, files: Iterable[tuple[GroupPart | IndexFile | IdRun, int]], known: Mapping[Path, str]
+) -> Sequence[Finding]:
+    found = []
+    for file, first in files:
+        part = _part(folder, file)
+        if message := known[part.path] if part.path in known else damage_of(part):
+            found.append(Finding("index out of step", message, f"{place}/{file.file}", first))
+    return found
 
 
 def _line(error: InputError) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 from msgspec import Struct
@@ -62,3 +64,19 @@ class Check(Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     skipped: str = ""
     note: str = ""
+
+
+Digest = tuple[int, str]
+"""Size and SHA-256 of a file."""
+
+
+class FullChecks(Struct, frozen=True):
+    """The checks that read every record, and the roots that were found.
+
+    `digests` and `damages`: of segments and of index files, where they were found on the way.
+    """
+
+    checks: tuple[Check, ...]
+    roots: Mapping[int, bytes]
+    digests: Sequence[Digest | None] | None = None
+    damages: Mapping[Path, str] | None = None

@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.errors import InputError
 from esctl.ledger.check.commits import Chain
-from esctl.ledger.check.findings import Check, Finding
+from esctl.ledger.check.findings import Check, Finding, FullChecks
 from esctl.ledger.check.index import Difference, compare_index
 from esctl.ledger.check.records import Recomputed, odd_places, recompute
+from esctl.ledger.check.source_bytes import Judged
 from esctl.model import MappingConfig
 
-
-class FullChecks(Struct, frozen=True):
-    """The checks that read every record, and the roots that were found."""
-
-    checks: tuple[Check, ...]
-    roots: Mapping[int, bytes]
+if TYPE_CHECKING:
+    from esctl.engine.workers import Workers
 
 
-def check_records(chain: Chain, mapping: MappingConfig | None) -> FullChecks:
-    """Hash all records again and, at the same time, rebuild the index beside the present one."""
+Comparison = tuple[Sequence[Difference], str, int]
+"""Differences of an index from the records, why it could not be judged, how many records were compared."""
+
+
+def check_records(chain: Chain, mapping: MappingConfig | None, workers: Workers | None = None) -> FullChecks:
+    """Hash all records again and, at the same time or by workers, compare the index with what they say."""
+    if workers is not None and workers.parts(chain.tree.size) > 1:
+        from esctl.ledger.check.log_parts import hash_in_parts
+
+        hashed = hash_in_parts(workers, chain)
+        checked = _checked(chain, hashed.records, _compared(chain, mapping, workers))
+        return replace(checked, digests=hashed.digests, damages=hashed.damages)
     with ThreadPoolExecutor(1) as pool:
         comparing = pool.submit(_compared, chain, mapping)
         found = recompute(chain.path, chain.segments, chain.commits)
-        differences, unjudged, count = comparing.result()
+        return _checked(chain, found, comparing.result())
+
+
+def _checked(chain: Chain, found: Recomputed, compared: Comparison) -> FullChecks:
+    differences, unjudged, count = compared
     odd = odd_places(found, chain.commits, chain.segments)
     blocks = {finding.block for finding in (*odd, *found.order)}
     records = [*found.order, *(_explained(finding, differences) for finding in odd)]
@@ -39,25 +50,26 @@ def check_records(chain: Chain, mapping: MappingConfig | None) -> FullChecks:
                 "records", f"{len(found.blocks)} block roots and the roots of all commits", found.count, tuple(records)
             ),
             Check("times", "the commits", found.count, tuple(found.times)),
-            _cursors(found),
+            _cursors(found.judged),
             Check("index", "the records", count, tuple(own), unjudged),
         ),
         found.roots,
     )
 
 
-def _cursors(found: Recomputed) -> Check:
-    note = ""
-    if found.sources.unjudged:
-        note = f"{found.sources.unjudged} are of tabular, thinned or erased records, which only their leaves vouch for"
-    return Check("cursors", "the commits", found.sources.checked, tuple(found.sources.findings), note=note)
+def _cursors(judged: Sequence[Judged]) -> Check:
+    unjudged, note = sum(not each.checked for each in judged), ""
+    if unjudged:
+        note = f"{unjudged} are of tabular, thinned or erased records, which only their leaves vouch for"
+    findings = tuple(each.finding for each in judged if each.finding is not None)
+    return Check("cursors", "the commits", len(judged) - unjudged, findings, note=note)
 
 
-def _compared(chain: Chain, mapping: MappingConfig | None) -> tuple[Sequence[Difference], str, int]:
+def _compared(chain: Chain, mapping: MappingConfig | None, workers: Workers | None = None) -> Comparison:
     if mapping is None or chain.snapshot is None:
         return (), "the commits do not add up" if chain.snapshot is None else "no mapping", 0
     try:
-        return compare_index(chain.snapshot, mapping)
+        return compare_index(chain.snapshot, mapping, workers)
     except InputError as error:
         return (), error.message, 0
 

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ from esctl.model import MappingConfig, SchemasCursor
 if TYPE_CHECKING:
     import duckdb
 
+    from esctl.engine.workers import Workers
     from esctl.index.builder import ChunkEvents
 
 _EVENTS = "esctl_events"
@@ -63,10 +65,12 @@ class Difference(Struct, frozen=True):
     file: str
 
 
-def compare_index(snapshot: StoreState, mapping: MappingConfig) -> tuple[Sequence[Difference], str, int]:
+def compare_index(
+    snapshot: StoreState, mapping: MappingConfig, workers: Workers | None = None
+) -> tuple[Sequence[Difference], str, int]:
     """Compare the index of a mapping with the records: differences, why it could not be judged, how many were compared.
 
-    Raises InputError for segments or index files that cannot be read.
+    Where there are workers, they read the records. Raises InputError for segments or index files that cannot be read.
     """
     folder = snapshot.path / "index" / mapping_hash(mapping)
     reader = reading(folder)  # kept until all is compared
@@ -81,19 +85,49 @@ def compare_index(snapshot: StoreState, mapping: MappingConfig) -> tuple[Sequenc
         return (), f"schema {', '.join(came)} came after records that need it; to decode them: esctl reindex", 0
     files = tuple(file for file in there.files if file.first <= snapshot.head)
     there = replace(there, files=with_groups(folder, files, there.runs), runs=())
-    temporary = Path(tempfile.mkdtemp(prefix="esctl-verify-"))
     try:
-        for file in there.files:
-            (temporary / file.file).symlink_to(folder.resolve() / file.file)
-        updater = Updater(connect(temporary=temporary), mapping, temporary)
-        with explained():
-            found = list(_differences(updater, snapshot, folder, there))
+        with beside(folder, there) as temporary, explained():
+            updater = Updater(connect(temporary=temporary), mapping, temporary)
+            told = _told_by(workers, updater, snapshot, folder, there)
+            found = list(_differences(updater, snapshot, folder, there, told))
         return found, "", min(there.head, snapshot.head)
     except EsctlError as error:
         raise InputError(error.message, error.hint) from error
     finally:
         del reader
+
+
+@contextmanager
+def beside(folder: Path, there: Manifest, place: Path | None = None) -> Iterator[Path]:
+    """Lend a folder with links to the files of an index, in which another can be built; in a place that is given."""
+    temporary = Path(tempfile.mkdtemp(prefix="esctl-verify-", dir=place))
+    try:
+        for file in there.files:
+            (temporary / file.file).symlink_to(folder.resolve() / file.file)
+        yield temporary
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _told_by(
+    workers: Workers | None, updater: Updater, snapshot: StoreState, folder: Path, there: Manifest
+) -> tuple[Again, Manifest, dict[int, int]]:
+    """Return what the records give now, the manifest that knows their sources, and the stored sum of each block."""
+    if workers is not None:
+        from esctl.ledger.check.index_parts import told_in_parts
+
+        if told := told_in_parts(workers, updater, snapshot, folder, there):
+            return told
+    again, known = Again(), Manifest()
+    for manifest, file, understood in updater.understand_as(snapshot, there):
+        again.add(relational(updater.connection), file, understood)
+        known = manifest
+    return again, known, stored_sums(updater.connection, IndexView(folder, there, snapshot.head))
+
+
+def stored_sums(connection: duckdb.DuckDBPyConnection, view: IndexView) -> dict[int, int]:
+    """Return the content hash of each block of an index."""
+    return dict(relational(connection).execute(_stored_sums(view)).fetchall())
 
 
 def _came_later(there: Manifest, folder: Path, snapshot: StoreState) -> list[str]:
@@ -107,7 +141,7 @@ def _came_later(there: Manifest, folder: Path, snapshot: StoreState) -> list[str
     return sorted(key for key in known if (f"schema {key} is not known",) in found)
 
 
-class _Again(Struct):
+class Again(Struct):
     """What the records give now: the manifest entry of each index file, and the sum of each block's rows."""
 
     counts: dict[str, Counter[str]] = field(default_factory=dict)  # by file
@@ -125,6 +159,15 @@ class _Again(Struct):
         self.fields.setdefault(file.file, set()).update(_pairs(understood.fields))
         self.loose.setdefault(file.file, set()).update(understood.loose)
 
+    def merge(self, other: Again) -> None:
+        """Add what was read elsewhere."""
+        for name, counts in other.counts.items():
+            self.counts.setdefault(name, Counter()).update(counts)
+            self.fields.setdefault(name, set()).update(other.fields[name])
+            self.loose.setdefault(name, set()).update(other.loose[name])
+        for block, total in other.sums.items():
+            self.sums[block] += total
+
     def other_words(self, file: IndexFile) -> str:
         """Return how the manifest's description of a file differs from its records."""
         counts = self.counts[file.file]
@@ -139,11 +182,14 @@ def _pairs(fields: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, s
     return ((name, kind) for name, kinds in fields for kind in kinds)
 
 
-def _differences(updater: Updater, snapshot: StoreState, folder: Path, there: Manifest) -> Iterator[Difference]:
-    connection, again, known = relational(updater.connection), _Again(), Manifest()
-    for manifest, file, understood in updater.understand_as(snapshot, there):
-        again.add(connection, file, understood)
-        known = manifest
+def _differences(
+    updater: Updater,
+    snapshot: StoreState,
+    folder: Path,
+    there: Manifest,
+    found: tuple[Again, Manifest, dict[int, int]],
+) -> Iterator[Difference]:
+    connection, (again, known, stored) = relational(updater.connection), found
     told = set[int]()
     for file in there.files:
         # One that covers more than the log was told of already.
@@ -154,12 +200,10 @@ def _differences(updater: Updater, snapshot: StoreState, folder: Path, there: Ma
     if odd := _read_otherwise(there, known):
         message = f"it reads {', '.join(odd)} by another mapping"
         yield Difference(0, 1, "changed", message, f"index/{folder.name}")
-    view = IndexView(folder, there, snapshot.head)
-    stored = dict(connection.execute(_stored_sums(view)).fetchall())
     differing = sorted(block for block in stored.keys() | again.sums if stored.get(block) != again.sums.get(block))
     if blocks := [block for block in differing[:_MOST] if block not in told]:
         rebuilt = IndexView(updater.folder, replace(updater).rebuild_as(snapshot, there))
-        rows = _rows(view), _rows(rebuilt)
+        rows = _rows(IndexView(folder, there, snapshot.head)), _rows(rebuilt)
         yield from (_first_difference(connection, block, *rows, folder, there) for block in blocks)
 
 

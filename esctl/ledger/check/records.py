@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,8 +18,8 @@ from msgspec import Struct, field
 
 from esctl.engine.duckdb import connect
 from esctl.ledger.check.findings import Finding
-from esctl.ledger.check.source_bytes import SourceHashes
-from esctl.log.merkle import BLOCK, HASH, Frontier
+from esctl.ledger.check.source_bytes import Judged, SourceHashes
+from esctl.log.merkle import BLOCK, BLOCK_LEVEL, HASH, Frontier, block_roots
 from esctl.log.segment import SCHEMA, leaf_hashes
 from esctl.log.store_state import Commit, SegmentEntry
 from esctl.storage.places import fetched
@@ -32,13 +33,29 @@ _AHEAD = 2
 Positions = npt.NDArray[np.int64]
 
 
-class SegmentRead(Struct, frozen=True):
-    """A segment as it was read. `leaves` are empty where it could not be, or is not dense; `problem` says why."""
+Roots = tuple[tuple[int, bytes], ...]
+"""Roots of neighbouring complete subtrees laid end to end, each time with their level."""
 
-    entry: SegmentEntry
-    table: pa.Table | None
-    leaves: bytes
-    problem: Finding | None
+
+class Times(Struct, frozen=True):
+    """The times of recording of a segment, in microseconds; `back` is the first row whose time is before the last."""
+
+    first: int
+    least: int
+    most: int
+    back: int | None
+
+
+class SegmentRead(Struct, frozen=True):
+    """What a segment comes to. `roots` are None where it could not be read, or is not dense; `problem` says why.
+
+    Of none of them a subtree reaches across a size that was asked for.
+    """
+
+    rows: int | None = None
+    times: Times | None = None
+    roots: Roots | None = None
+    problem: Finding | None = None
 
 
 class Recomputed(Struct):
@@ -49,62 +66,120 @@ class Recomputed(Struct):
     count: int = 0
     order: list[Finding] = field(default_factory=list)
     times: list[Finding] = field(default_factory=list)
-    sources: SourceHashes = field(default_factory=SourceHashes)
+    judged: list[Judged] = field(default_factory=list)  # the cursors of commits
+    whole: int = 0  # up to here all records could be read
 
 
 def recompute(path: Path, segments: Sequence[SegmentEntry], commits: Sequence[Commit]) -> Recomputed:
     """Read all segments and hash their records. Works through damage: what can be read is hashed."""
-    found = Recomputed()
-    tree = _Tree(found, {commit.tree.size for commit in commits})
-    found.sources.expect(commits)
-    last_time = 0
-    for read in _in_order(path, segments):
-        if read.problem is not None:
-            found.order.append(read.problem)
-        if read.table is None:
-            tree.skip_to(read.entry.last)
-            continue
-        found.count += read.table.num_rows
-        last_time = _check_times(found, read, last_time)
-        if read.leaves:
-            tree.add(read.entry.first - 1, read.leaves)
-            found.sources.add(read.table, read.entry.first)
-        else:
-            tree.skip_to(read.entry.last)
+    sources = SourceHashes()
+    sources.expect(commits)
+    sizes = sizes_of(commits)
+
+    def reads() -> Iterator[SegmentRead]:
+        for entry, (read, table) in zip(segments, _in_order(path, segments, sizes), strict=True):
+            if table is not None and read.roots is not None:
+                sources.add(table, entry.first)
+            yield read
+
+    found = put_together(segments, commits, reads())
+    found.judged = sources.judged
     return found
 
 
-def _in_order(path: Path, segments: Sequence[SegmentEntry]) -> Iterator[SegmentRead]:
+def put_together(
+    segments: Sequence[SegmentEntry], commits: Sequence[Commit], reads: Iterable[SegmentRead]
+) -> Recomputed:
+    """Return what the records hash to, from what each segment comes to."""
+    found = Recomputed()
+    tree = _Tree(found, set(sizes_of(commits)))
+    last_time = 0
+    for entry, read in zip(segments, reads, strict=True):
+        if read.problem is not None:
+            found.order.append(read.problem)
+        if read.rows is None:
+            tree.skip_to(entry.last)
+            continue
+        found.count += read.rows
+        last_time = _check_times(found, entry, read.times, last_time)
+        if read.roots is None:
+            tree.skip_to(entry.last)
+            continue
+        tree.add(entry.first - 1, read.roots)
+        found.whole = entry.last if found.whole == entry.first - 1 else found.whole
+    return found
+
+
+def sizes_of(commits: Iterable[Commit]) -> list[int]:
+    """Return the sizes that the log had, in ascending order."""
+    return sorted({commit.tree.size for commit in commits})
+
+
+def _in_order(
+    path: Path, segments: Sequence[SegmentEntry], sizes: Sequence[int]
+) -> Iterator[tuple[SegmentRead, pa.Table | None]]:
     connections: SimpleQueue[duckdb.DuckDBPyConnection] = SimpleQueue()
     for _ in range(_AHEAD):
         connections.put(connect(threads=1))
+
+    def read(entry: SegmentEntry) -> tuple[SegmentRead, pa.Table | None]:
+        connection = connections.get()
+        try:
+            return read_segment(path, entry, sizes, connection)
+        finally:
+            connections.put(connection)
+
     with ThreadPoolExecutor(_AHEAD) as pool:
-        waiting: deque[Future[SegmentRead]] = deque()
+        waiting: deque[Future[tuple[SegmentRead, pa.Table | None]]] = deque()
         for entry in segments:
-            waiting.append(pool.submit(_read, path, entry, connections))
+            waiting.append(pool.submit(read, entry))
             if len(waiting) > _AHEAD:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _read(path: Path, entry: SegmentEntry, connections: SimpleQueue[duckdb.DuckDBPyConnection]) -> SegmentRead:
+def read_segment(
+    path: Path, entry: SegmentEntry, sizes: Sequence[int], connection: duckdb.DuckDBPyConnection
+) -> tuple[SegmentRead, pa.Table | None]:
+    """Read a segment and hash its records. `sizes`: those of the log at which its root is asked for."""
+    table = open_segment(path, entry)
+    if isinstance(table, str):
+        return SegmentRead(problem=_at(entry, entry.first, "changed", f"it cannot be read: {table}")), None
+    times = _times(table)
+    problem = _order_problem(table["position"].to_numpy(), entry)
+    if problem is not None:
+        return SegmentRead(table.num_rows, times, problem=problem), table
+    roots = subtree_roots(leaf_hashes(table, connection), entry.first - 1, sizes)
+    return SegmentRead(table.num_rows, times, roots), table
+
+
+def open_segment(path: Path, entry: SegmentEntry, columns: Sequence[str] | None = None) -> pa.Table | str:
+    """Read a segment, or some of its columns; where that cannot be done, return why."""
     try:
         with pq.ParquetFile(fetched(path / "log" / entry.file), page_checksum_verification=True) as file:
             if not file.schema_arrow.equals(SCHEMA):
                 raise pa.ArrowInvalid("its columns are not those of a segment")
-            table = file.read()
+            return file.read(columns)
     except (OSError, pa.ArrowException, ValueError, UnicodeDecodeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return SegmentRead(entry, None, b"", _at(entry, entry.first, "changed", f"it cannot be read: {reason}"))
-    problem = _order_problem(table["position"].to_numpy(), entry)
-    if problem is not None:
-        return SegmentRead(entry, table, b"", problem)
-    connection = connections.get()
-    try:
-        return SegmentRead(entry, table, leaf_hashes(table, connection), None)
-    finally:
-        connections.put(connection)
+        return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def subtree_roots(leaves: bytes, start: int, sizes: Sequence[int]) -> Roots:
+    """Return the roots of the largest complete subtrees, of a block at the most, of leaves from index `start` on."""
+    stop = start + len(leaves) // HASH
+    inside = sizes[bisect_right(sizes, start) : bisect_left(sizes, stop)]
+    found: list[tuple[int, bytes]] = []
+    at = start
+    for until in (*inside, stop):
+        while at < until:
+            level = min((at & -at).bit_length() - 1 if at else BLOCK_LEVEL, (until - at).bit_length() - 1, BLOCK_LEVEL)
+            count = (until - at) >> level if level == BLOCK_LEVEL else 1
+            part = leaves[(at - start) * HASH : (at - start + (count << level)) * HASH]
+            roots = b"".join(block_roots(part)) if level == BLOCK_LEVEL else Frontier().append(part).root()
+            found.append((level, roots))
+            at += count << level
+    return tuple(found)
 
 
 def _order_problem(positions: Positions, entry: SegmentEntry) -> Finding | None:
@@ -128,18 +203,24 @@ def _at(entry: SegmentEntry, position: int, kind: str, message: str) -> Finding:
     return Finding(kind, message, f"log/{entry.file}", position, (position - 1) // BLOCK)  # type: ignore[arg-type]
 
 
-def _check_times(found: Recomputed, read: SegmentRead, before: int) -> int:
-    assert read.table is not None
-    times = read.table["recorded_at"].cast(pa.int64()).to_numpy()
+def _times(table: pa.Table) -> Times | None:
+    times = table["recorded_at"].cast(pa.int64()).to_numpy()
     if not len(times):
+        return None
+    back = np.flatnonzero(np.diff(times) < 0)
+    first = int(back[0]) + 1 if len(back) else None
+    return Times(int(times[0]), int(times.min()), int(times.max()), first)
+
+
+def _check_times(found: Recomputed, entry: SegmentEntry, times: Times | None, before: int) -> int:
+    if times is None:
         return before
-    back = np.flatnonzero(np.diff(times, prepend=before) < 0)
-    entry = read.entry
-    if len(back):
-        found.times.append(_at(entry, entry.first + int(back[0]), "changed", "its time is before that of the last"))
-    elif (times.min(), times.max()) != (entry.min_recorded_at, entry.max_recorded_at):
+    back = 0 if times.first < before else times.back
+    if back is not None:
+        found.times.append(_at(entry, entry.first + back, "changed", "its time is before that of the last"))
+    elif (times.least, times.most) != (entry.min_recorded_at, entry.max_recorded_at):
         found.times.append(_at(entry, entry.first, "changed", "its times are not those that were committed"))
-    return int(times.max())
+    return times.most
 
 
 class _Tree:
@@ -147,27 +228,28 @@ class _Tree:
 
     def __init__(self, found: Recomputed, sizes: set[int]) -> None:
         self.found = found
-        self.stops = sorted(sizes, reverse=True)
+        self.sizes = sizes
         self.base = 0  # where the frontier begins: 0, or a block after a gap
         self.frontier = Frontier()
-        self.next = 0  # index of the next leaf
 
-    def add(self, start: int, leaves: bytes) -> None:
-        """Add the leaves from index `start` on; those before the next whole block are of no use after a gap."""
-        skip = max(self.base + self.frontier.size - start, 0)
-        at, stop = start + skip, start + len(leaves) // HASH
-        while at < stop:
-            while self.stops and self.stops[-1] <= at:
-                self.stops.pop()
-            until = min([stop, *self.stops[-1:]])
-            self._extend(leaves[(at - start) * HASH : (until - start) * HASH], until)
-            at = until
-
-    def _extend(self, leaves: bytes, until: int) -> None:
-        number = (self.base + self.frontier.size) // BLOCK
-        self.frontier, blocks = self.frontier.extend(leaves)
-        self.found.blocks.update(enumerate(blocks, number))
+    def add(self, start: int, roots: Roots) -> None:
+        """Add the subtrees from index `start` on; those before the next whole block are of no use after a gap."""
+        at = start
+        if at > self.base + self.frontier.size:
+            self.skip_to(at)
+        for level, hashes in roots:
+            skip = min(max(self.base + self.frontier.size - at, 0), len(hashes) // HASH << level)
+            at += len(hashes) // HASH << level
+            if left := hashes[(skip >> level) * HASH :]:
+                self._extend(left, level, at)
         if self.base == 0:
+            self.found.roots[at] = self.frontier.root()
+
+    def _extend(self, hashes: bytes, level: int, until: int) -> None:
+        number = (self.base + self.frontier.size) // BLOCK
+        self.frontier, blocks = self.frontier.extend(hashes, level)
+        self.found.blocks.update(enumerate(blocks, number))
+        if self.base == 0 and until in self.sizes:
             self.found.roots[until] = self.frontier.root()
 
     def skip_to(self, index: int) -> None:

@@ -6,7 +6,7 @@ import base64
 import binascii
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -33,12 +33,21 @@ class _Source(Struct):
     first: int = 0  # position of the first record since the last cursor
 
 
-class SourceHashes(Struct):
-    """The bytes of all sources, and what they contradict."""
+class Judged(Struct, frozen=True):
+    """The cursor of a source in a commit, held against the records before it; `checked`: by its digest."""
 
-    checked: int = 0
-    unjudged: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    commit: int
+    source: str
+    size: int  # of the log, with the commit
+    checked: bool
+    finding: Finding | None = None
+
+
+class SourceHashes(Struct):
+    """The bytes of sources, and what they contradict; `only`: of these sources, None of all."""
+
+    only: frozenset[str] | None = None
+    judged: list[Judged] = field(default_factory=list)
     _commits: list[Commit] = field(default_factory=list)  # still to come, the next one last
     _sources: dict[str, _Source] = field(default_factory=dict)
     _headers: dict[str, str] = field(default_factory=dict)
@@ -48,7 +57,9 @@ class SourceHashes(Struct):
         """Expect the cursors of these commits to match the records that are added."""
         self._commits = [commit for commit in reversed(commits) if commit.cursors]
         for commit in commits:
-            self._headers.update({name: cursor.header for name, cursor in commit.cursors.items() if cursor.header})
+            for name, cursor in commit.cursors.items():
+                if cursor.header:
+                    self._headers[name] = cursor.header
         self._judge(0)
 
     def add(self, table: pa.Table, first: int) -> None:
@@ -62,6 +73,8 @@ class SourceHashes(Struct):
             if self._commits:
                 stop = min(stop, start + max(self._commits[-1].tree.size - (first + start - 1), 0))
             for name, begin, end in runs_of(table.slice(start, stop - start)) if stop > start else ():
+                if self.only is not None and name not in self.only:
+                    continue
                 self._take(name, table["raw"].slice(start + begin, end - begin), table, start + begin, first)
             self._next = first + stop
             self._judge(self._next - 1)
@@ -104,10 +117,10 @@ class SourceHashes(Struct):
             or source.erased
             or source.length + len(tail) < cursor.offset
         ):
-            self.unjudged += 1
+            checked = False
             wrong = source.records > cursor.records
         else:
-            self.checked += 1
+            checked = True
             digest = source.digest.copy()
             digest.update(tail)
             head = (source.head + tail)[: cursor.head_size]
@@ -117,14 +130,9 @@ class SourceHashes(Struct):
                 or sha256(head).hexdigest() != cursor.head_sha256
                 or source.records != cursor.records
             )
-        if wrong:
-            message = f"the records of {name} are not the bytes that were read from it"
-            self.findings.append(Finding("changed", message, f"commits/{commit_name(commit.seq)}", position))
-
-
-def _is_hashed(cursor: Cursor) -> TypeGuard[FileCursor]:
-    """Return whether a cursor has a digest of bytes that the records are."""
-    return isinstance(cursor, FileCursor) and cursor.format not in _ROWS
+        message = f"the records of {name} are not the bytes that were read from it"
+        finding = Finding("changed", message, f"commits/{commit_name(commit.seq)}", position) if wrong else None
+        self.judged.append(Judged(commit.seq, name, commit.tree.size, checked, finding))
 
 
 def _unpacked(text: str) -> bytes:

@@ -12,13 +12,14 @@ from esctl.errors import InputError
 from esctl.ledger.check.backdating import check_back_dating
 from esctl.ledger.check.commits import Chain, walk
 from esctl.ledger.check.files import check_index_files, check_overrides, check_segments, check_states
-from esctl.ledger.check.findings import Anchor, Check
+from esctl.ledger.check.findings import Anchor, Check, FullChecks
 from esctl.ledger.check.heads import Heads, check_checkpoints, check_pin, check_since
 from esctl.ledger.sign.last_seen import Pin, advance, now, read_pin
 from esctl.ledger.sign.note import VerifierKey, parse_verifier
 from esctl.ledger.sign.timestamps import check_stamps
 
 if TYPE_CHECKING:
+    from esctl.engine.workers import Workers
     from esctl.model import MappingConfig
 
 _ATTEMPTS = 5
@@ -47,8 +48,10 @@ class Verified(Struct, frozen=True):
         return not any(check.findings for check in self.checks)
 
 
-def verify(path: Path, wanted: Wanted) -> Verified:
+def verify(path: Path, wanted: Wanted, workers: Workers | None = None) -> Verified:
     """Verify the store in a folder, and keep its head as last seen where nothing was found.
+
+    Where there are workers, they hash its files and its records for `full`.
 
     Where segments were replaced meanwhile it begins again: what was found may be no more than that.
 
@@ -56,7 +59,7 @@ def verify(path: Path, wanted: Wanted) -> Verified:
     trusted and there is nothing signed.
     """
     for _ in range(_ATTEMPTS):
-        verified, chain = _verified(path, wanted)
+        verified, chain = _verified(path, wanted, workers)
         if verified.is_intact or not _was_rewritten(chain):
             break
     return verified
@@ -72,27 +75,25 @@ def _was_rewritten(chain: Chain) -> bool:
         return False
 
 
-def _verified(path: Path, wanted: Wanted) -> tuple[Verified, Chain]:
+def _verified(path: Path, wanted: Wanted, workers: Workers | None) -> tuple[Verified, Chain]:
     started = now()
     pin = read_pin(path)
     trusted = wanted.trust or _pinned(pin)
     chain = walk(path, pin)
-    records: list[Check] = []
-    roots = chain.roots
+    records = FullChecks((), chain.roots)
     if wanted.full:
         from esctl.ledger.check.full import check_records
 
-        recomputed = check_records(chain, wanted.mapping)
-        records, roots = list(recomputed.checks), {**roots, **recomputed.roots}
-    heads = Heads(chain, roots)
-    checks = [*chain.checks, check_segments(chain), check_index_files(chain)]
+        records = check_records(chain, wanted.mapping, workers)
+    heads = Heads(chain, {**chain.roots, **records.roots})
+    checks = [*chain.checks, check_segments(chain, records.digests), check_index_files(chain, records.damages)]
     checks += [check for check in (check_states(path), check_overrides(path)) if check is not None]
     checks += [check_checkpoints(heads, trusted), check_pin(heads, pin)]
     checks += _check_times(chain, pin, wanted.authorities)
     if wanted.since is not None:
         checks.append(check_since(heads, wanted.since, trusted))
     _demand_signature(wanted, checks)
-    verified = Verified((*checks, *records), chain.tree.size, chain.tree.root().hex())
+    verified = Verified((*checks, *records.checks), chain.tree.size, chain.tree.root().hex())
     if verified.is_intact and chain.snapshot is not None:
         advance(chain.snapshot, keys=[key.text for key in wanted.trust], seen=started)
     return verified, chain

@@ -1,0 +1,96 @@
+"""Calls of functions, run by the workers of an engine."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from msgspec import MsgspecError, Struct
+from msgspec.json import decode, encode
+
+from esctl.ask.scope.lookups import Spooled
+from esctl.cluster.engines import Engine
+from esctl.cluster.task import Failure, Part, check_versions, versions
+from esctl.engine.workers import Call
+from esctl.errors import EsctlError, InputError, UsageError
+from esctl.index.files.manifest import Manifest
+from esctl.index.pruning import Predicate
+from esctl.storage.mirrors import mirror_of
+
+
+class Job(Struct, frozen=True):
+    """A call on its way to a worker. What it gives is written as JSON, which can do nothing where it is read."""
+
+    number: int
+    folder: Path
+    call: Call
+    versions: tuple[str, str]
+
+    def run(self) -> Part | Failure:
+        """Run the call and write what it gives to a file."""
+        try:
+            check_versions(self.versions)
+            if not self.folder.is_dir():
+                raise InputError(f"{self.folder}: a worker does not see it", "name a folder that all workers see")
+            given = self.call.function(*self.call.arguments)
+            path = self.folder / f"{secrets.token_hex(8)}.json"
+            path.write_bytes(encode(given))
+            return Part(self.number, Spooled(path))
+        except EsctlError as error:
+            return Failure(self.number, type(error), error.message, error.hint)
+
+
+class CalledWorkers:
+    """The workers of an engine, as `engine.workers.Workers`."""
+
+    def __init__(self, engine: Engine, folder: Path) -> None:
+        self.folder = folder
+        self._engine = engine
+
+    def parts(self, rows: int) -> int:
+        """Return how many parts so many rows are worth cutting into."""
+        return self._engine.parts(rows)
+
+    def spans(self, manifest: Manifest) -> list[Predicate]:
+        """Return conditions that cut the rows of an index by their entities."""
+        return [span.condition for span in self._engine.spans(manifest)]
+
+    def run(self, calls: Sequence[Call]) -> list[Any]:
+        """Run calls and return what they give, in their order. Raises the error of the first that fails."""
+        jobs = [Job(number, self.folder, call, versions()) for number, call in enumerate(calls)]
+        results = sorted(self._engine.run(jobs) if jobs else (), key=lambda result: result.number)
+        found = []
+        for result, call in zip(results, calls, strict=True):
+            if isinstance(result, Failure):
+                raise result.error()
+            found.append(_given(result.made.path, call))
+        return found
+
+
+def _given(path: Path, call: Call) -> Any:
+    try:
+        return decode(path.read_bytes(), type=call.returns)
+    except (MsgspecError, OSError, ValueError) as error:
+        raise InputError("a worker wrote what is not what it was asked for", "run the command again") from error
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def called(engine: Engine, store: Path) -> Iterator[CalledWorkers]:
+    """Lend the workers of an engine for work on a store. Raises UsageError for a store that is kept elsewhere."""
+    if mirror_of(store):
+        raise UsageError(
+            f"{store}: workers do not see this store, which this machine keeps a mirror of",
+            "leave the engine out: --engine off",
+        )
+    folder = Path(tempfile.mkdtemp(prefix="esctl-calls-", dir=engine.folder))
+    try:
+        yield CalledWorkers(engine, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

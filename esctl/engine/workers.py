@@ -1,0 +1,48 @@
+"""Calls of functions that may be run anywhere: in this process, or by the workers of an engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from esctl.index.files.manifest import Manifest
+    from esctl.index.pruning import Predicate
+
+
+class Call(Struct, frozen=True):
+    """A function that can be imported by its name, and its arguments, which can be pickled.
+
+    `returns` is the type of what it gives, which must do as JSON.
+    """
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    returns: Any
+
+
+class Workers(Protocol):
+    """Who runs calls."""
+
+    @property
+    def folder(self) -> Path:
+        """Return a folder that all of them see; what a call leaves there goes when the driver is done."""
+
+    def parts(self, rows: int) -> int:
+        """Return how many parts so many rows are worth cutting into."""
+
+    def spans(self, manifest: Manifest) -> list[Predicate]:
+        """Return conditions that cut the rows of an index by their entities, each worth the while."""
+
+    def run(self, calls: Sequence[Call]) -> list[Any]:
+        """Run calls and return what they give, in their order. Raises the EsctlError of the first that fails."""
+
+
+def cuts(count: int, parts: int) -> list[tuple[int, int]]:
+    """Cut the numbers from 1 to `count` into about so many ranges, first and last, none of them empty."""
+    bounds = sorted({count * part // parts for part in range(parts + 1)})
+    return [(low + 1, high) for low, high in pairwise(bounds)]

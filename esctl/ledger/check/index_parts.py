@@ -1,0 +1,200 @@
+"""Compare an index with the records in parts: each worker reads a stretch of the log again.
+
+A stretch is read as if no id in it had been given before. Those of which that turns out to be wrong, because an earlier
+stretch has a hash of theirs, are read once more, with the ids of all before.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.engine.duckdb import connect, explained, relational
+from esctl.engine.workers import Call, cuts
+from esctl.errors import EsctlError
+from esctl.index.building import begun_as
+from esctl.index.files.manifest import IdRun, IndexFile, Manifest
+from esctl.index.pruning import Predicate
+from esctl.index.scan import IndexView
+from esctl.index.seen_ids.run_file import OpenRun, in_several
+from esctl.index.update import Updater
+from esctl.ledger.check.index import Again, beside, stored_sums
+from esctl.log.reader import first_positions
+from esctl.log.store_state import StoreState, sendable
+from esctl.model import MappingConfig
+
+if TYPE_CHECKING:
+    from esctl.engine.workers import Workers
+
+_HASHES = 1 << 64
+
+
+class Stretch(Struct, frozen=True):
+    """Positions of the log that are read again: those of an index file, or some of them."""
+
+    file: IndexFile
+    first: int
+    last: int
+
+
+class Range(Struct, frozen=True):
+    """Neighbouring stretches that one worker reads."""
+
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def first(self) -> int:
+        """Return the first position."""
+        return self.stretches[0].first
+
+    @property
+    def last(self) -> int:
+        """Return the last position."""
+        return self.stretches[-1].last
+
+
+class Compared(Struct, frozen=True):
+    """An index, the log that it is of, and where workers write."""
+
+    folder: Path
+    there: Manifest
+    snapshot: StoreState
+    mapping: MappingConfig
+    known: Manifest
+    place: Path
+
+
+class Told(Struct, frozen=True):
+    """What the records of a range give, and their ids; nothing of it counts where there is a `problem`.
+
+    Sums are texts: they are longer than integers of JSON.
+    """
+
+    problem: str = ""
+    counts: Mapping[str, Mapping[str, int]] = {}
+    fields: Mapping[str, tuple[tuple[str, str], ...]] = {}
+    loose: Mapping[str, tuple[str, ...]] = {}
+    sums: Mapping[int, str] = {}
+    ids: IdRun | None = None
+
+
+def told_in_parts(
+    workers: Workers, updater: Updater, snapshot: StoreState, folder: Path, there: Manifest
+) -> tuple[Again, Manifest, dict[int, int]] | None:
+    """Return what `compare_index` asks, from workers; None where it is for one process to say what is wrong."""
+    try:
+        known = updater.knowing(snapshot, begun_as(snapshot, there), first_positions(snapshot), there)
+    except EsctlError:
+        return None
+    about = Compared(folder, there, sendable(snapshot), updater.config, known, workers.folder)
+    ranges = _ranges(there, workers.parts(snapshot.head), snapshot.head)
+    asked = [Call(read_again, (about, each, ()), Told) for each in ranges]
+    spans = [Call(stored_in_span, (about, span), dict[int, str]) for span in workers.spans(there)]
+    results = workers.run([*asked, *spans])
+    told: list[Told] = results[: len(asked)]
+    if any(each.problem for each in told) or any(_PROBLEM in sums for sums in results[len(asked) :]):
+        return None
+    told = _with_repeats(workers, about, ranges, told)
+    if any(each.problem for each in told):
+        return None
+    again, stored = Again(), Again()
+    for each in told:
+        again.merge(_again(each))
+    for sums in results[len(asked) :]:
+        stored.merge(_again(Told(sums=sums)))
+    return again, known, dict(stored.sums)
+
+
+_PROBLEM = -1
+"""Stands in the place of a block where sums could not be formed."""
+
+
+def _ranges(there: Manifest, parts: int, head: int) -> list[Range]:
+    """Cut the records that an index is of into ranges of about as many each."""
+    found = []
+    for low, high in cuts(min(there.head, head), parts):
+        inside = [file for file in there.files if file.first <= high and file.last >= low]
+        found.append(Range(tuple(Stretch(file, max(file.first, low), min(file.last, high)) for file in inside)))
+    return [each for each in found if each.stretches]
+
+
+def _with_repeats(workers: Workers, about: Compared, ranges: Sequence[Range], told: Sequence[Told]) -> list[Told]:
+    """Have those ranges read again whose ids were given before them."""
+    runs = tuple(each.ids for each in told if each.ids is not None)
+    parts = workers.parts(sum(run.count for run in runs))
+    bounds = [(_HASHES * part // parts, _HASHES * (part + 1) // parts) for part in range(parts)]
+    found = workers.run([Call(repeated, (about.place, runs, *bound), list[int]) for bound in bounds])
+    late = sorted({number for numbers in found for number in numbers})
+    fresh = workers.run([Call(read_again, (about, ranges[each], runs[:each]), Told) for each in late])
+    return [dict(zip(late, fresh, strict=True)).get(number, each) for number, each in enumerate(told)]
+
+
+def read_again(about: Compared, wanted: Range, before: Sequence[IdRun]) -> Told:
+    """Read the records of a range again, after events with the ids of some runs, in order."""
+    try:
+        with beside(about.folder, about.there, about.place) as own, explained():
+            for run in before:
+                if run.count:
+                    (own / run.file).symlink_to(about.place / run.file)
+            return _read_again(about, wanted, before, own)
+    except EsctlError as error:
+        return Told(problem=error.message)
+
+
+def _read_again(about: Compared, wanted: Range, before: Sequence[IdRun], own: Path) -> Told:
+    updater = Updater(connect(threads=1, temporary=own), about.mapping, own)
+    ids, first = updater.ids, wanted.first
+    unseen = (IdRun("", 0, "", "", 0, 1, 1, first - 1, ids.made_by()),) if first > 1 else ()
+    known = replace(about.known, head=first - 1, ids=tuple(before) or unseen)
+    again = Again()
+    stretches = [(each.file, each.first, each.last) for each in wanted.stretches]
+    for manifest, file, understood in updater.understand_as(about.snapshot, about.there, known, stretches):
+        again.add(relational(updater.connection), file, understood)
+        known = manifest
+    fresh = [run for run in known.ids if run.count and run.file not in {each.file for each in before}]
+    run = None if before else _kept(about.place, own, ids.as_one(own, fresh, first, wanted.last))
+    return Told(
+        counts=again.counts,
+        fields={name: tuple(sorted(pairs)) for name, pairs in again.fields.items()},
+        loose={name: tuple(sorted(names)) for name, names in again.loose.items()},
+        sums={block: str(total) for block, total in again.sums.items()},
+        ids=run,
+    )
+
+
+def _kept(place: Path, own: Path, run: IdRun) -> IdRun:
+    """Move a run to where all workers see it."""
+    if run.count:
+        (own / run.file).rename(place / run.file)
+    return run
+
+
+def _again(told: Told) -> Again:
+    again = Again()
+    for name, counts in told.counts.items():
+        again.counts[name] = Counter(counts)
+        again.fields[name] = set(told.fields[name])
+        again.loose[name] = set(told.loose[name])
+    again.sums.update({block: int(total) for block, total in told.sums.items()})
+    return again
+
+
+def stored_in_span(about: Compared, span: Predicate) -> dict[int, str]:
+    """Return the sums of the blocks of the rows of a span, as they are stored."""
+    try:
+        with explained():
+            view = IndexView(about.folder, about.there, about.snapshot.head, within=span)
+            return {block: str(total) for block, total in stored_sums(connect(threads=1), view).items()}
+    except EsctlError as error:
+        return {_PROBLEM: error.message}
+
+
+def repeated(place: Path, runs: Sequence[IdRun], low: int, high: int) -> list[int]:
+    """Return the numbers of the runs that have a hash of an earlier one, from `low` on and below `high`."""
+    numbers = [number for number, run in enumerate(runs) if run.count]
+    return [numbers[each] for each in in_several([OpenRun(place, runs[number]) for number in numbers], low, high)]
