@@ -96,8 +96,9 @@ class Evidence(OpenStore):
             input_format, records_path, final, null=null, encoding=encoding, header=header, decimal=decimal
         )
         how = self.reading_options(options or IngestOptions(read_as, strict, skip_duplicates, self.tz))
-        with _all_readers(sources, how) as found:
-            outcome = ingest(self.path, found, how, self.updater, observe or unobserved, self.connection)
+        in_parts = not (how.strict or how.skip_duplicates)
+        with _all_readers(sources, how) as found, self._workers(in_parts) as workers:
+            outcome = ingest(self.path, found, how, self.updater, observe or unobserved, self.connection, workers)
         self.refresh()
         return outcome
 

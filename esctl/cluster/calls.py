@@ -91,6 +91,7 @@ def called(engine: Engine, store: Path) -> Iterator[CalledWorkers]:
         )
     folder = Path(tempfile.mkdtemp(prefix="esctl-calls-", dir=engine.folder))
     try:
-        yield CalledWorkers(engine, folder)
+        with engine.kept():
+            yield CalledWorkers(engine, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

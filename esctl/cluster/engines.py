@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +32,9 @@ class Engine(Protocol):
 
     def parts(self, rows: int) -> int:
         """Return how many parts so many rows are cut into, where any cut will do."""
+
+    def kept(self) -> AbstractContextManager[None]:
+        """Keep what runs tasks at hand from one run to the next."""
 
     def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
         """Run tasks, in any order; one whose worker is lost is run again. Raises InputError where that is in vain."""
@@ -61,6 +65,10 @@ class InProcess:
     def parts(self, rows: int) -> int:
         """Return how many parts so many rows are cut into."""
         return parts_for(rows, 1)
+
+    def kept(self) -> AbstractContextManager[None]:
+        """Do nothing: this process is at hand."""
+        return nullcontext()
 
     def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
         """Run tasks in their order."""

@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Thread
 
@@ -31,6 +33,9 @@ class LocalPool:
     def __init__(self, workers: int, memory_limit: str | None = None) -> None:
         self.workers = workers
         self.memory_limit: str | None = _share(memory_limit, workers)
+        self._pool: ProcessPoolExecutor | None = None
+        self._keeps = False
+        self._others: set[BaseProcess] = set()
 
     def spans(self, manifest: Manifest) -> list[Span]:
         """Return the spans that a question is asked in."""
@@ -58,25 +63,48 @@ class LocalPool:
             "there may be too little memory: give fewer processes, --engine local:2",
         )
 
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Keep the processes from one run to the next, whose folder is then the same."""
+        self._keeps = True
+        try:
+            yield
+        finally:
+            self._keeps = False
+            self._end()
+
     def _attempt(self, left: dict[int, Work], folder: Path) -> Iterator[Part | Failure]:
         """Run the tasks that are left, and take out those that came to an end."""
-        context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
-        others = set(multiprocessing.active_children())
-        pool = ProcessPoolExecutor(min(self.workers, len(left)), context, _begin, (str(folder),))
+        pool, lost = self._begun(folder), False
         try:
             waiting: list[Future[Part | Failure]] = [pool.submit(_run, task) for task in left.values()]
             for future in as_completed(waiting):
                 try:
                     result = future.result()
                 except BrokenProcessPool:
+                    lost = True
                     continue
                 del left[result.number]
                 yield result
         except BaseException:
-            for process in set(multiprocessing.active_children()) - others:
+            for process in set(multiprocessing.active_children()) - self._others:
                 process.terminate()
+            lost = True
             raise
         finally:
+            if lost or not self._keeps:
+                self._end()
+
+    def _begun(self, folder: Path) -> ProcessPoolExecutor:
+        if self._pool is None:
+            context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
+            self._others = set(multiprocessing.active_children())
+            self._pool = ProcessPoolExecutor(self.workers, context, _begin, (str(folder),))
+        return self._pool
+
+    def _end(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
             pool.shutdown(wait=True, cancel_futures=True)
 
 

@@ -15,6 +15,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -112,6 +113,10 @@ class Remote:
     def parts(self, rows: int) -> int:
         """Return how many parts so many rows are cut into."""
         return parts_for(rows, self.workers)
+
+    def kept(self) -> AbstractContextManager[None]:
+        """Do nothing: the engine stays connected."""
+        return nullcontext()
 
     def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
         """Run tasks. Raises InputError where the engine fails, or writes where this machine does not see it."""

@@ -69,6 +69,26 @@ def _built(how: Understanding, snapshot: StoreState, manifest: Manifest, at_hand
     return manifest
 
 
+def extend_by_one(how: Understanding, snapshot: StoreState, manifest: Manifest, first: int, last: int) -> Manifest:
+    """Write what a manifest lacks up to a position, which it begins right before. The folder's lock is held."""
+    for table in chunks(snapshot, first, last):
+        before, manifest = manifest, _with_chunk(how, snapshot, manifest, table)
+        write_manifest(how.folder, manifest)
+        if manifest.head < before.head:
+            break
+    return manifest
+
+
+def with_entry(
+    how: Understanding, snapshot: StoreState, manifest: Manifest, understood: ChunkEvents, table: pa.Table
+) -> Manifest:
+    """Write a chunk in which no ids of several sources meet to its file, and add that to a manifest."""
+    from esctl.index.seen_ids.settle import settle
+
+    found = settle(snapshot, manifest, table, ())
+    return _with_file(how, replace(manifest, unjudged=False), understood, table, found.tallies)
+
+
 def _with_chunk(how: Understanding, snapshot: StoreState, manifest: Manifest, table: pa.Table) -> Manifest:
     """Understand a chunk and write it; or, where it shows ids not to be shared, give what to go on from."""
     from esctl.index.seen_ids.settle import settle, settled

@@ -118,12 +118,14 @@ class Understanding(Struct, frozen=True, dict=True):
             or recognised(self._sampled(snapshot, source, first), self._cursor(snapshot.cursors, source)).stanza
         )
 
-    def knowing(self, snapshot: StoreState, manifest: Manifest, firsts: Mapping[str, int], like: Manifest) -> Manifest:
+    def knowing(
+        self, snapshot: StoreState, manifest: Manifest, firsts: Mapping[str, int], like: Manifest | None = None
+    ) -> Manifest:
         """Return a manifest that knows some sources, each given with the position of its first record, in order."""
         for source, first in firsts.items():
             if source not in manifest.sources:
                 stanza = self._stanza(snapshot, source, 0, first, None, first_sources(manifest))
-                manifest = with_sources(manifest, in_numberings(like, {source: (first, stanza)}))
+                manifest = with_sources(manifest, in_numberings(like or manifest, {source: (first, stanza)}))
         return replace(manifest, zones={**manifest.zones, **zones_of(snapshot, firsts)})
 
     def _cursor(self, cursors: Mapping[str, Cursor], source: str) -> Cursor:

@@ -55,7 +55,8 @@ class Updater(Struct, frozen=True, dict=True):
     raws: Raws | None = None
 
     @cached_property
-    def _how(self) -> Understanding:
+    def understanding(self) -> Understanding:
+        """Return how records are read."""
         return Understanding(self.connection, self.config, self.folder, self.detected, self.raws)
 
     def run(self, snapshot: StoreState, fresh: Sequence[pa.Table] = ()) -> IndexView:
@@ -64,14 +65,14 @@ class Updater(Struct, frozen=True, dict=True):
         `fresh` are its last records, where they are at hand. A store that cannot be written gets its missing part in a
         temporary folder.
         """
-        if found := current_view(self.folder, snapshot):
-            return found
+        if (view := current_view(self.folder, snapshot)) is not None:
+            return view
         reader = reading(self.folder)
         manifest = usable(read_manifest(self.folder), snapshot)
         if is_current(manifest, snapshot):
             return self.at(snapshot)
         try:
-            self._make_folder()
+            self.make_folder()
             writable = is_writable(self.folder)
         except OSError:
             writable = False
@@ -80,7 +81,10 @@ class Updater(Struct, frozen=True, dict=True):
         del reader  # or it would keep what it replaces
         with locked(self.folder):
             return view_of(
-                self.folder, self._unraced(lambda: extend(self._how, snapshot, fresh)), snapshot, reading(self.folder)
+                self.folder,
+                self._unraced(lambda: extend(self.understanding, snapshot, fresh)),
+                snapshot,
+                reading(self.folder),
             )
 
     def at(self, snapshot: StoreState) -> IndexView:
@@ -110,11 +114,14 @@ class Updater(Struct, frozen=True, dict=True):
         Raises InputError where the store cannot be written.
         """
         try:
-            self._make_folder()
+            self.make_folder()
             with locked(self.folder):
                 remove(self.folder / MANIFEST)
                 return view_of(
-                    self.folder, self._unraced(lambda: extend(self._how, snapshot)), snapshot, reading(self.folder)
+                    self.folder,
+                    self._unraced(lambda: extend(self.understanding, snapshot)),
+                    snapshot,
+                    reading(self.folder),
                 )
         except PermissionError as error:
             raise InputError(
@@ -131,12 +138,12 @@ class Updater(Struct, frozen=True, dict=True):
             return self._unraced(lambda: self._merged(snapshot))
 
     def _merged(self, snapshot: StoreState) -> tuple[Manifest, Manifest]:
-        before = extend(self._how, snapshot)
+        before = extend(self.understanding, snapshot)
         return before, merge_all(self.connection, self.folder, before)
 
     def rebuild_as(self, snapshot: StoreState, like: Manifest) -> Manifest:
         """Build an index in an empty folder that is laid out as another one is. Raises as `run` does."""
-        return rebuild_as(self._how, snapshot, like)
+        return rebuild_as(self.understanding, snapshot, like)
 
     def understand_as(
         self,
@@ -146,16 +153,18 @@ class Updater(Struct, frozen=True, dict=True):
         stretches: Sequence[tuple[IndexFile, int, int]] = (),
     ) -> Iterator[tuple[Manifest, IndexFile, ChunkEvents]]:
         """Read the records again as another index has them, without writing a row. Raises as `run` does."""
-        return understand_as(self._how, snapshot, like, known, stretches)
+        return understand_as(self.understanding, snapshot, like, known, stretches)
 
-    def knowing(self, snapshot: StoreState, manifest: Manifest, firsts: Mapping[str, int], like: Manifest) -> Manifest:
+    def knowing(
+        self, snapshot: StoreState, manifest: Manifest, firsts: Mapping[str, int], like: Manifest | None = None
+    ) -> Manifest:
         """Return a manifest that knows some sources, each given with the position of its first record."""
-        return self._how.knowing(snapshot, manifest, firsts, like)
+        return self.understanding.knowing(snapshot, manifest, firsts, like)
 
     @property
     def ids(self) -> Ids:
         """Return what keeps the ids seen so far."""
-        return self._how.ids_kept
+        return self.understanding.ids_kept
 
     def over(
         self,
@@ -166,15 +175,15 @@ class Updater(Struct, frozen=True, dict=True):
         places: Mapping[int, Place] | None = None,
     ) -> IndexView:
         """Build an index of some records of a log, in an empty folder. Arguments as those of `build_over`."""
-        return IndexView(self.folder, build_over(self._how, snapshot, tables, stanzas, fields, places))
+        return IndexView(self.folder, build_over(self.understanding, snapshot, tables, stanzas, fields, places))
 
     def preview(self, snapshot: StoreState, parts: Sequence[Part]) -> ChunkEvents:
         """Read records as the events that they would be if they were kept now, and keep nothing."""
-        return self._how.preview(snapshot, self.run(snapshot).manifest, parts)
+        return self.understanding.preview(snapshot, self.run(snapshot).manifest, parts)
 
     def recognise(self, snapshot: StoreState, source: str, first: int) -> Stanza:
         """Return what is recognised in a source, whose first record is at position `first`, whatever is configured."""
-        return self._how.recognise(snapshot, source, first)
+        return self.understanding.recognise(snapshot, source, first)
 
     def _unraced(self, change: Callable[[], T]) -> T:
         """Change the index, anew where another machine changed it meanwhile. The folder's lock is held here."""
@@ -183,7 +192,8 @@ class Updater(Struct, frozen=True, dict=True):
                 return change()
         raise InputError(f"{self.folder}: other machines keep building the index", "run the command again")
 
-    def _make_folder(self) -> None:
+    def make_folder(self) -> None:
+        """Make the index's folder. Raises OSError."""
         make_folder(self.folder.parent)
         make_folder(self.folder)
 
@@ -194,4 +204,4 @@ class Updater(Struct, frozen=True, dict=True):
             (folder / name).symlink_to(self.folder.resolve() / name)
         if manifest.files:
             write_manifest(folder, manifest)
-        return IndexView(folder, extend(replace(self, folder=folder)._how, snapshot), reading=reader)
+        return IndexView(folder, extend(replace(self, folder=folder).understanding, snapshot), reading=reader)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as finished
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from esctl.engine.workers import Workers
     from esctl.index.background import BackgroundIndexer
     from esctl.index.builder import ChunkEvents
     from esctl.index.envelope.detect import Detection
+    from esctl.index.scan import IndexView
     from esctl.index.update import Updater
     from esctl.intake.kept import KeptBytes
+    from esctl.intake.spread import Spread
+    from esctl.log.store_state import StoreState
     from esctl.log.writer import LogWriter, Part
+    from esctl.sources.files.generations import Known
     from esctl.sources.protocol import Delivery, SourceReader
 
 
@@ -36,6 +41,7 @@ class _Run(Struct):
     intake: Intake
     pool: ThreadPoolExecutor
     kept: KeptBytes
+    spread: Spread | None = None  # what workers write
     skipped: int = 0
     names: list[str] = field(default_factory=list)  # of the sources that were read
     pending: list[tuple[str, int]] = field(default_factory=list)
@@ -48,12 +54,14 @@ def ingest(
     updater: Callable[[Callable[[str, Detection], None]], Updater],
     observe: Observer,
     connection: duckdb.DuckDBPyConnection,
+    workers: Workers | None = None,
 ) -> Outcome:
     """Read what is new in the sources into the store, and bring its index up to date.
 
-    The sources may be found while others are read: each is done with before the next is asked for. Killed anywhere, the
-    store stays whole and the same call resumes. Raises InputError for a source that cannot be read, and with `strict`
-    for the first invalid record, naming it; then nothing is kept.
+    Where there are workers, they write and index what is read, which is then one commit; not with `strict` or
+    `skip_duplicates`. The sources may be found while others are read: each is done with before the next is asked for.
+    Killed anywhere, the store stays whole and the same call resumes. Raises InputError for a source that cannot be
+    read, and with `strict` for the first invalid record, naming it; then nothing is kept.
     """
     from esctl.engine.duckdb import second_cursor
     from esctl.index.background import BackgroundIndexer
@@ -71,12 +79,32 @@ def ingest(
         known.begun, known.untold = intake.begun, intake.untold
         with BackgroundIndexer(build) as behind, ThreadPoolExecutor(1, "reading") as pool:
             run = _Run(writer, build, behind, intake, pool, kept)
-            _read(run, sources)
+            with _spread(workers, writer, known) as run.spread:
+                _read(run, sources)
         snapshot = writer.snapshot
-        view = build.run(snapshot)  # before another writer adds to what is counted
+        view = _indexed(workers, build, snapshot)  # before another writer adds to what is counted
     return before.outcome(
         intake, run.names, found, run.pending, (snapshot, view.manifest), skipped=run.skipped, ahead=ahead
     )  # fmt: skip
+
+
+def _indexed(workers: Workers | None, build: Updater, snapshot: StoreState) -> IndexView:
+    if workers is not None:
+        from esctl.index.in_parts import build_in_parts
+
+        build_in_parts(workers, build, snapshot)
+    return build.run(snapshot)
+
+
+def _spread(workers: Workers | None, writer: LogWriter, known: Known) -> AbstractContextManager[Spread | None]:
+    if workers is None:
+        return nullcontext()
+    from esctl.intake.spread import SettledBytes, Spread
+
+    spread = Spread(workers, writer)
+    assert known.kept is not None
+    known.kept = SettledBytes(known.kept, spread)
+    return spread
 
 
 @contextmanager
@@ -113,14 +141,22 @@ def _read(run: _Run, sources: Iterable[SourceReader]) -> None:
     except InputError:
         if not strict:
             _flush(run)  # what was read before a source failed is evidence all the same
+            _commit(run)
         raise
     _flush(run)
-    if strict:
-        run.writer.commit()
-        run.intake.tell_kept()
+    _commit(run)
     if refused:
         more = f" (and {len(refused) - 1} more sources)" if len(refused) > 1 else ""
         raise InputError(refused[0].message + more, refused[0].hint)
+
+
+def _commit(run: _Run) -> None:
+    """Commit what is staged: everything that was read, where all is to be one commit."""
+    if run.spread is not None:
+        run.spread.finish()
+    if run.spread is not None or run.intake.options.strict:
+        run.writer.commit()
+        run.intake.tell_kept()
 
 
 def _read_source(run: _Run, source: SourceReader) -> None:
@@ -162,7 +198,9 @@ def _flush_parts(run: _Run, parts: Sequence[Part]) -> None:
     parts = run.intake.with_samples(checked, run.writer.snapshot.cursors)
     if not parts:
         return
-    if options.strict:
+    if run.spread is not None:
+        run.spread.put(parts)
+    elif options.strict:
         run.writer.stage(parts)
     else:
         written: list[pa.Table] = []

@@ -6,7 +6,7 @@ separate objects would cost more than the hashing.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -22,6 +22,9 @@ BLOCK = 1 << BLOCK_LEVEL
 
 _MANY = 512
 """Pairs of nodes that are hashed in one go."""
+
+Roots = tuple[tuple[int, bytes], ...]
+"""Roots of neighbouring complete subtrees laid end to end, each time with their level."""
 
 EMPTY_ROOT = sha256(b"").digest()
 
@@ -127,6 +130,23 @@ def split(hashes: bytes) -> list[bytes]:
 def block_roots(hashes: bytes) -> tuple[bytes, ...]:
     """Return the roots of the complete 4,096-leaf blocks of leaf hashes that start on a block."""
     return Frontier().extend(hashes)[1]
+
+
+def subtree_roots(leaves: bytes, start: int, sizes: Sequence[int]) -> Roots:
+    """Return the roots of the largest complete subtrees, of a block at the most, of leaves from index `start` on."""
+    stop = start + len(leaves) // HASH
+    inside = sizes[bisect_right(sizes, start) : bisect_left(sizes, stop)]
+    found: list[tuple[int, bytes]] = []
+    at = start
+    for until in (*inside, stop):
+        while at < until:
+            level = min((at & -at).bit_length() - 1 if at else BLOCK_LEVEL, (until - at).bit_length() - 1, BLOCK_LEVEL)
+            count = (until - at) >> level if level == BLOCK_LEVEL else 1
+            part = leaves[(at - start) * HASH : (at - start + (count << level)) * HASH]
+            roots = b"".join(block_roots(part)) if level == BLOCK_LEVEL else Frontier().append(part).root()
+            found.append((level, roots))
+            at += count << level
+    return tuple(found)
 
 
 def tree_root(hashes: bytes) -> bytes:

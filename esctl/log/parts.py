@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 
 from esctl.errors import InputError
-from esctl.log.segment import DELIVERED, INSTANT, SCHEMA, SEGMENT_RAW_BYTES, SEGMENT_ROWS
+from esctl.log.segment import DELIVERED, INSTANT, SALT, SCHEMA, SEGMENT_RAW_BYTES, SEGMENT_ROWS
 from esctl.model import Cursor
 
 
@@ -64,6 +66,37 @@ def _raw_bytes(batch: pa.RecordBatch) -> int:
     raw = batch.column("raw")
     bounds = np.frombuffer(raw.buffers()[1], dtype=np.int64)
     return int(bounds[raw.offset + len(raw)] - bounds[raw.offset]) if len(raw) else 0
+
+
+def hand_over(table: pa.Table, path: Path) -> None:
+    """Write records in the log's columns to a file that another process reads back just so."""
+    known = table.select([name for name in DELIVERED if table[name].null_count < table.num_rows])
+    known = known.append_column("source", table["source"].dictionary_encode().unify_dictionaries())
+    with pa.ipc.new_file(path, known.schema) as writer:
+        writer.write_table(known)
+
+
+def handed_over(path: Path) -> pa.Table:
+    """Return what `hand_over` wrote, mapped into memory."""
+    with pa.memory_map(str(path)) as file:
+        known = pa.ipc.open_file(file).read_all()
+    count = known.num_rows
+    filled = {name: known[name] for name in known.column_names}
+    zeros = pa.repeat(0, count)
+    filled |= {"position": zeros, "recorded_at": zeros.cast(INSTANT)}
+    columns = [
+        filled[column.name].cast(column.type) if column.name in filled else pa.nulls(count, column.type)
+        for column in SCHEMA
+    ]
+    return pa.table(columns, schema=SCHEMA)
+
+
+def salted(table: pa.Table) -> pa.Table:
+    """Return records with a salt each, so that they can be erased."""
+    count = table.num_rows
+    bounds = pa.py_buffer(np.arange(0, (count + 1) * SALT, SALT, dtype=np.int32))
+    salts = pa.Array.from_buffers(pa.binary(), count, [None, bounds, pa.py_buffer(os.urandom(count * SALT))])
+    return table.set_column(SCHEMA.get_field_index("salt"), "salt", salts)
 
 
 def positioned(table: pa.Table, first: int, recorded_at: int) -> pa.Table:

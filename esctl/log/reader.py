@@ -136,19 +136,27 @@ def iter_firsts(snapshot: StoreState, size: int, columns: Sequence[str]) -> Iter
             yield batch.filter(pc.field("offset") < size)
 
 
-def first_positions(snapshot: StoreState) -> dict[str, int]:
-    """Return the position of the first record of each source, in order. Raises as `read_table` does."""
+def first_positions(snapshot: StoreState, first: int = 1) -> dict[str, int]:
+    """Return the position of each source's first record from a position on, in order. Raises as `read_table` does."""
     found: dict[str, int] = {}
-    for held in _held(snapshot, 1, snapshot.head):
+    for held in _held(snapshot, first, snapshot.head):
         (groups, start), file = _groups(held), held.segment_file
         at = held.segment.first + start
         for group in groups:
-            names = file.checked([group]).read_row_group(group, ["source"])["source"].combine_chunks()
-            for name in names.unique().to_pylist():
-                if name not in found:
-                    found[name] = at + pc.index(names, name).as_py()
-            at += len(names)
+            if name := _only_source(file.parquet, group):
+                found.setdefault(name, at)
+            else:
+                names = file.checked([group]).read_row_group(group, ["source"])["source"].combine_chunks()
+                for name in names.unique().to_pylist():
+                    found.setdefault(name, at + pc.index(names, name).as_py())
+            at += file.parquet.metadata.row_group(group).num_rows
     return found
+
+
+def _only_source(file: pq.ParquetFile, group: int) -> str:
+    """Return the source of all rows of a row group, as its footer has it; empty where there may be several."""
+    statistics = file.metadata.row_group(group).column(SCHEMA.get_field_index("source")).statistics
+    return str(statistics.min) if statistics and statistics.has_min_max and statistics.min == statistics.max else ""
 
 
 def _least_offset(file: pq.ParquetFile, group: int) -> int:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Struct, field
@@ -21,14 +19,9 @@ from esctl.errors import InputError
 from esctl.log.commits import open_log
 from esctl.log.lock import WriterLock
 from esctl.log.merkle import Frontier
-from esctl.log.parts import Part, positioned, segment_tables
+from esctl.log.parts import Part, positioned, salted, segment_tables
 from esctl.log.replacing import Replacement, replace_segments
-from esctl.log.segment import (
-    SALT,
-    SCHEMA,
-    iter_leaf_hashes,
-    write_segment,
-)
+from esctl.log.segment import SCHEMA, iter_leaf_hashes, name_segment, write_segment
 from esctl.log.segments import Growing
 from esctl.log.store_state import Commit, SegmentEntry, StoreState
 from esctl.log.sweeping import sweep
@@ -39,6 +32,8 @@ from esctl.storage.protocol import ConflictError
 
 if TYPE_CHECKING:
     import duckdb
+
+    from esctl.log.apart import WrittenApart
 
 _ATTEMPTS = 100
 __all__ = ["LogWriter", "Part", "system_clock"]
@@ -118,6 +113,11 @@ class LogWriter:
         return max(self.snapshot.at - self._clock(), 0) if self.snapshot.seq else 0
 
     @property
+    def erasable(self) -> bool:
+        """Return whether records of the store can be erased."""
+        return self._log.erasable
+
+    @property
     def snapshot(self) -> StoreState:
         """Return the store as this writer last committed or read it."""
         if self._snapshot is None:
@@ -165,10 +165,7 @@ class LogWriter:
             raise self._busy() from error
 
     def _stage(self, parts: Sequence[Part], written: list[pa.Table] | None = None) -> None:
-        if self._staged is None:
-            now = max(self.snapshot.at + 1, self._clock())
-            self._staged = _Staged(now, self.snapshot.tree)
-        staged = self._staged
+        staged = self._begun()
         try:
             for table in segment_tables(parts):
                 complete = self._complete(table, staged)
@@ -181,6 +178,33 @@ class LogWriter:
         for part in parts:
             if part.cursor != self.snapshot.cursors.get(part.source):
                 staged.cursors[part.source] = part.cursor
+
+    def place(self) -> tuple[int, int]:
+        """Return the position of the record that is staged next, and its time of recording in microseconds."""
+        staged = self._begun()
+        return staged.tree.size + 1, staged.recorded_at
+
+    def stage_apart(self, written: Sequence[WrittenApart], cursors: Mapping[str, Cursor]) -> None:
+        """Stage segments that were written elsewhere for the positions that come next. Raises as `stage` does."""
+        staged = self._begun()
+        try:
+            for each in written:
+                entry = name_segment(self.path / "log" / each.temporary, each.entry, self._files)
+                blocks: tuple[bytes, ...] = ()
+                for level, hashes in each.roots:
+                    staged.tree, completed = staged.tree.extend(hashes, level)
+                    blocks += completed
+                staged.segments.append(entry.with_blocks(blocks))
+        except BaseException:
+            self.abandon()
+            raise
+        staged.cursors.update({name: it for name, it in cursors.items() if it != self.snapshot.cursors.get(name)})
+
+    def _begun(self) -> _Staged:
+        if self._staged is None:
+            now = max(self.snapshot.at + 1, self._clock())
+            self._staged = _Staged(now, self.snapshot.tree)
+        return self._staged
 
     def commit(self) -> StoreState:
         """Make everything staged one commit, with one `recorded_at`.
@@ -280,12 +304,7 @@ class LogWriter:
 
     def _complete(self, table: pa.Table, staged: _Staged) -> pa.Table:
         """Add what the log knows of records: position, time, salt."""
-        count = table.num_rows
-        if self._log.erasable:
-            bounds = pa.py_buffer(np.arange(0, (count + 1) * SALT, SALT, dtype=np.int32))
-            salts = pa.Array.from_buffers(pa.binary(), count, [None, bounds, pa.py_buffer(os.urandom(count * SALT))])
-            table = table.set_column(SCHEMA.get_field_index("salt"), "salt", salts)
-        return staged.positioned(table)
+        return staged.positioned(salted(table) if self._log.erasable else table)
 
     def _write(self, staged: _Staged, table: pa.Table) -> None:
         """Write one segment while its leaves are hashed: both leave Python, so they share two cores."""

@@ -20,7 +20,12 @@ from esctl.cluster.question import in_parts, spread
 from esctl.cluster.remote import Remote
 from esctl.cluster.spans import spans_at
 from esctl.errors import InputError, UsageError
+from esctl.intake import intake
+from esctl.intake.intake import IngestOptions
+from esctl.sources.files.reading import SourceOptions
 from tests.cluster.test_tasks import event, killed, laid
+from tests.support.cli_harness import write_lines
+from tests.support.parts import Cut
 from tests.support.spans import rows_of
 
 CUTS = ["thing-10", "thing-20", "thing-21"]
@@ -67,6 +72,24 @@ def test_spark_connect_answers_in_parts(store: Store, sail: str) -> None:
     for ask in (lambda s: s.replay(), lambda s: s.audit("thing-1*"), lambda s: s.series("sum(total)", every="1mo")):
         assert rows_of(ask(parts)) == rows_of(ask(store))
     parts.engine.close()
+
+
+def test_spark_connect_verifies_and_takes_in_in_parts(
+    sail: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "COMMIT_ROWS", 50)
+    files = [write_lines(tmp_path / f"{name}.jsonl", [event(n) for n in range(at, at + 90)]) for name, at in EVENTS]
+    engine = engine_of(sail, None, "--engine")
+    engine.parts = Cut(3).parts  # type: ignore[union-attr]
+    with Store.create(tmp_path / "s") as store:
+        store.engine = engine
+        assert store.ingest(*files, options=IngestOptions(SourceOptions(batch_rows=40))).summary.duplicates == 10
+        assert (store.snapshot.seq, len(store.snapshot.segments)) == (1, 3)
+        assert store.verify(full=True).verified.is_intact
+        engine.close()  # type: ignore[union-attr]
+
+
+EVENTS = (("one", 0), ("two", 80))
 
 
 def by_hand(tasks: Any) -> list[bytes]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,6 +40,15 @@ Checkpoint = Annotated[
 Key = Annotated[str, typer.Option("--key", metavar="NAME", help="The key for --checkpoint.")]
 Erasable = Annotated[bool, typer.Option("--erasable", help="Make a new store in which records can be erased later.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", metavar="N", min=1, help="Use N processors; by default all.")]
+Engine = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="ENGINE",
+        help="Have what is read written and indexed side by side, as one commit: local:N by N processes, or on Spark, "
+        "Ray or Dask (sc://HOST, spark://HOST, ray://HOST, dask://HOST).",
+    ),
+]
 Ask = Annotated[
     bool | None,
     typer.Option("--ask/--no-ask", help="Ask how new sources are read; else only at a terminal, of what is unsure."),
@@ -59,6 +70,7 @@ def run(
     checkpoint: Checkpoint = False,
     key: Key = "",
     jobs: Jobs = None,
+    engine: Engine = "",
 ) -> None:
     """Read logs into the store, exactly once; what is known already is not taken in again."""
     from esctl.cli.intake.asking import check_asked, settled
@@ -67,6 +79,7 @@ def run(
     from esctl.maintain.save_states import keep
 
     check_asked(ask, sources, following.follow)
+    _check_engine(engine, follow=following.follow, strict=strict, skip_duplicates=skip_duplicates)
     signing = _begin(shared, key, checkpoint)
     pace = following.pace()
     options = _options(shared, strict, skip_duplicates, reading)
@@ -76,12 +89,37 @@ def run(
     tell_passed_over(shared, store)
     _tell_store(store, shared)
     _keep_private(store, found, shared)
-    outcome = (followed if following.follow else _ingested)(store, found, options, pace, shared)
+    with _in_parts(store, engine, shared):
+        outcome = (followed if following.follow else _ingested)(store, found, options, pace, shared)
     store, outcome, unsettled = settled(store, outcome, ask, shared)
     _report(outcome, shared, store)
     _vouch(outcome, signing)
     _check_understood(unsettled, store, shared)
     keep(store)
+
+
+def _check_engine(engine: str, **others: bool) -> None:
+    """Raise UsageError for an engine with what looks at each record before it is kept, or at records as they come."""
+    from esctl.errors import UsageError
+
+    for name, given in others.items():
+        if given and engine not in ("", "off"):
+            raise UsageError(
+                f"--engine cannot be combined with --{name.replace('_', '-')}", "leave one of them out: --engine off"
+            )
+
+
+@contextmanager
+def _in_parts(store: Store, engine: str, shared: Shared) -> Iterator[None]:
+    """Let an engine work for the store. It is not that of `ESCTL_ENGINE`: with one, everything is one commit."""
+    if engine:
+        from esctl.cluster.engines import engine_of
+
+        store.engine = engine_of(engine, shared.memory_limit, "--engine")
+    try:
+        yield
+    finally:
+        store.engine = None
 
 
 def _begin(shared: Shared, key: str, checkpoint: bool) -> SigningKey | None:

@@ -80,7 +80,7 @@ class Ids(Struct):
         reached = kept[-1].last if kept else 0
         kept += self._built(folder, manifest, reached + 1, manifest.head)
         try:
-            return self._merged(folder, kept) if len(kept) > len(given) else tuple(kept)
+            return self.merged(folder, kept) if len(kept) > len(given) else tuple(kept)
         except DamagedRunError as error:
             return self.covering(folder, manifest, self.without(folder, kept, error.run))
 
@@ -118,7 +118,7 @@ class Ids(Struct):
         key = RunKey(self.made_by(), runs[-1].last + 1 if runs else 1, last)
         held = [*runs, write_run(folder, key, [ids], len(ids[0]))]
         try:
-            return self._merged(folder, held)
+            return self.merged(folder, held)
         except DamagedRunError as error:  # the next lookup fills the gap
             return tuple(self.without(folder, held, error.run))
 
@@ -132,7 +132,8 @@ class Ids(Struct):
         self.opened.pop(folder / damaged.file, None)
         return [run for run in runs if run.file != damaged.file]
 
-    def _merged(self, folder: Path, runs: Sequence[IdRun]) -> tuple[IdRun, ...]:
+    def merged(self, folder: Path, runs: Sequence[IdRun]) -> tuple[IdRun, ...]:
+        """Merge neighbouring runs as they become many. Raises DamagedRunError."""
         held = list(runs)
         while due := _due(held):
             start, stop = due

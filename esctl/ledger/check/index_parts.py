@@ -21,7 +21,7 @@ from esctl.index.building import begun_as
 from esctl.index.files.manifest import IdRun, IndexFile, Manifest
 from esctl.index.pruning import Predicate
 from esctl.index.scan import IndexView
-from esctl.index.seen_ids.run_file import OpenRun, in_several
+from esctl.index.seen_ids.repeated import find_repeated, unseen_before
 from esctl.index.update import Updater
 from esctl.ledger.check.index import Again, beside, stored_sums
 from esctl.log.reader import first_positions
@@ -30,8 +30,6 @@ from esctl.model import MappingConfig
 
 if TYPE_CHECKING:
     from esctl.engine.workers import Workers
-
-_HASHES = 1 << 64
 
 
 class Stretch(Struct, frozen=True):
@@ -125,12 +123,9 @@ def _ranges(there: Manifest, parts: int, head: int) -> list[Range]:
 
 def _with_repeats(workers: Workers, about: Compared, ranges: Sequence[Range], told: Sequence[Told]) -> list[Told]:
     """Have those ranges read again whose ids were given before them."""
-    runs = tuple(each.ids for each in told if each.ids is not None)
-    parts = workers.parts(sum(run.count for run in runs))
-    bounds = [(_HASHES * part // parts, _HASHES * (part + 1) // parts) for part in range(parts)]
-    found = workers.run([Call(repeated, (about.place, runs, *bound), list[int]) for bound in bounds])
-    late = sorted({number for numbers in found for number in numbers})
-    fresh = workers.run([Call(read_again, (about, ranges[each], runs[:each]), Told) for each in late])
+    runs = [each.ids for each in told if each.ids is not None]
+    late = find_repeated(workers, about.place, runs)
+    fresh = workers.run([Call(read_again, (about, ranges[each], tuple(runs[:each])), Told) for each in late])
     return [dict(zip(late, fresh, strict=True)).get(number, each) for number, each in enumerate(told)]
 
 
@@ -149,8 +144,7 @@ def read_again(about: Compared, wanted: Range, before: Sequence[IdRun]) -> Told:
 def _read_again(about: Compared, wanted: Range, before: Sequence[IdRun], own: Path) -> Told:
     updater = Updater(connect(threads=1, temporary=own), about.mapping, own)
     ids, first = updater.ids, wanted.first
-    unseen = (IdRun("", 0, "", "", 0, 1, 1, first - 1, ids.made_by()),) if first > 1 else ()
-    known = replace(about.known, head=first - 1, ids=tuple(before) or unseen)
+    known = replace(about.known, head=first - 1, ids=tuple(before) or unseen_before(ids, first))
     again = Again()
     stretches = [(each.file, each.first, each.last) for each in wanted.stretches]
     for manifest, file, understood in updater.understand_as(about.snapshot, about.there, known, stretches):
@@ -192,9 +186,3 @@ def stored_in_span(about: Compared, span: Predicate) -> dict[int, str]:
             return {block: str(total) for block, total in stored_sums(connect(threads=1), view).items()}
     except EsctlError as error:
         return {_PROBLEM: error.message}
-
-
-def repeated(place: Path, runs: Sequence[IdRun], low: int, high: int) -> list[int]:
-    """Return the numbers of the runs that have a hash of an earlier one, from `low` on and below `high`."""
-    numbers = [number for number, run in enumerate(runs) if run.count]
-    return [numbers[each] for each in in_several([OpenRun(place, runs[number]) for number in numbers], low, high)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +18,7 @@ from msgspec import Struct, field
 from esctl.engine.duckdb import connect
 from esctl.ledger.check.findings import Finding
 from esctl.ledger.check.source_bytes import Judged, SourceHashes
-from esctl.log.merkle import BLOCK, BLOCK_LEVEL, HASH, Frontier, block_roots
+from esctl.log.merkle import BLOCK, HASH, Frontier, Roots, subtree_roots
 from esctl.log.segment import SCHEMA, leaf_hashes
 from esctl.log.store_state import Commit, SegmentEntry
 from esctl.storage.places import fetched
@@ -31,10 +30,6 @@ _AHEAD = 2
 """Segments read and hashed at once: as many as two cores keep busy."""
 
 Positions = npt.NDArray[np.int64]
-
-
-Roots = tuple[tuple[int, bytes], ...]
-"""Roots of neighbouring complete subtrees laid end to end, each time with their level."""
 
 
 class Times(Struct, frozen=True):
@@ -163,23 +158,6 @@ def open_segment(path: Path, entry: SegmentEntry, columns: Sequence[str] | None 
             return file.read(columns)
     except (OSError, pa.ArrowException, ValueError, UnicodeDecodeError) as error:
         return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def subtree_roots(leaves: bytes, start: int, sizes: Sequence[int]) -> Roots:
-    """Return the roots of the largest complete subtrees, of a block at the most, of leaves from index `start` on."""
-    stop = start + len(leaves) // HASH
-    inside = sizes[bisect_right(sizes, start) : bisect_left(sizes, stop)]
-    found: list[tuple[int, bytes]] = []
-    at = start
-    for until in (*inside, stop):
-        while at < until:
-            level = min((at & -at).bit_length() - 1 if at else BLOCK_LEVEL, (until - at).bit_length() - 1, BLOCK_LEVEL)
-            count = (until - at) >> level if level == BLOCK_LEVEL else 1
-            part = leaves[(at - start) * HASH : (at - start + (count << level)) * HASH]
-            roots = b"".join(block_roots(part)) if level == BLOCK_LEVEL else Frontier().append(part).root()
-            found.append((level, roots))
-            at += count << level
-    return tuple(found)
 
 
 def _order_problem(positions: Positions, entry: SegmentEntry) -> Finding | None:

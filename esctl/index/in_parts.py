@@ -1,0 +1,151 @@
+"""Build what an index lacks in parts: each worker reads a range of the log and writes its files.
+
+A range is read as if no id in it had been given before. Those of which that turns out to be wrong are read once more,
+with the ids of all before. What depends on more of what came before (ids that sources share, records without a time
+between others) is left, with all that follows, to one process, which `building.extend` is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.engine.duckdb import connect, explained
+from esctl.engine.workers import Call
+from esctl.errors import EsctlError, InputError
+from esctl.index.building import extend, extend_by_one, with_entry
+from esctl.index.chunks import CHUNK_BYTES, CHUNK_ROWS, chunks
+from esctl.index.files.freshness import usable
+from esctl.index.files.manifest import IdRun, IndexFile, Manifest, read_manifest, write_manifest
+from esctl.index.files.readers import admit
+from esctl.index.files.write import locked
+from esctl.index.seen_ids.numberings import is_divided
+from esctl.index.seen_ids.repeated import find_repeated, unseen_before
+from esctl.index.update import Updater
+from esctl.log.reader import first_positions
+from esctl.log.store_state import StoreState, sendable
+from esctl.model import MappingConfig
+
+if TYPE_CHECKING:
+    from esctl.engine.workers import Workers
+
+
+class About(Struct, frozen=True):
+    """The log and the mapping of an index, the folder that it is in, and what is known before the ranges."""
+
+    snapshot: StoreState
+    mapping: MappingConfig
+    folder: Path
+    known: Manifest
+
+
+class Built(Struct, frozen=True):
+    """The files of a range, and its ids; None of either where one process has to see to it."""
+
+    files: tuple[IndexFile, ...] = ()
+    ids: IdRun | None = None
+
+
+Range = tuple[int, int]
+
+
+def build_in_parts(workers: Workers, updater: Updater, snapshot: StoreState) -> None:
+    """Bring an index up to the head of a log, by workers as far as that can be done in parts."""
+    updater.make_folder()
+    how = updater.understanding
+    with locked(updater.folder), explained():
+        found = read_manifest(updater.folder)
+        if found is None:
+            admit(updater.folder)  # nobody can have read it before
+        manifest = usable(found, snapshot)
+        ranges = _ranges(snapshot, manifest.head + 1)
+        is_fresh = found is None or (found.redactions, found.head) == (manifest.redactions, manifest.head)
+        if is_fresh and not manifest.unjudged and len(ranges) > 2 and workers.parts(snapshot.head - manifest.head) > 1:
+            # The first range tells how payloads are laid out, and what most sources are.
+            manifest = extend_by_one(how, snapshot, manifest, *ranges[0])
+            if manifest.head == ranges[0][1] and not manifest.unjudged:
+                manifest = updater.knowing(snapshot, manifest, first_positions(snapshot, manifest.head + 1))
+                manifest = replace(manifest, ids=how.ids(manifest).runs)
+                about = About(sendable(snapshot), updater.config, updater.folder, manifest)
+                manifest = _joined(manifest, _built(workers, about, ranges[1:]))
+                manifest = replace(manifest, ids=how.ids_kept.merged(updater.folder, manifest.ids))
+                write_manifest(updater.folder, manifest)
+        extend(how, snapshot)
+
+
+def _ranges(snapshot: StoreState, first: int) -> list[Range]:
+    """Cut the log from a position on, at segments: each range is about what is understood at once."""
+    found: list[Range] = []
+    rows = size = 0
+    for entry in snapshot.segments:
+        if entry.last < first:
+            continue
+        start = max(entry.first, first)
+        count = entry.last - start + 1
+        if found and rows + count <= CHUNK_ROWS and size + entry.size <= CHUNK_BYTES // 4:
+            found[-1] = (found[-1][0], entry.last)
+            rows, size = rows + count, size + entry.size
+        else:
+            found.append((start, entry.last))
+            rows, size = count, entry.size
+    return found
+
+
+def _built(workers: Workers, about: About, ranges: Sequence[Range]) -> Iterable[Built]:
+    built: list[Built] = workers.run([Call(build_range, (about, each, ()), Built) for each in ranges])
+    sound = next((number for number, each in enumerate(built) if each.ids is None), len(built))
+    before = about.known.ids
+    runs = (*before, *(each.ids for each in built[:sound] if each.ids is not None))
+    late = [number - len(before) for number in find_repeated(workers, about.folder, runs) if number >= len(before)]
+    if late and is_divided(about.known.stanzas):
+        return built[: late[0]]
+    calls = []
+    for number in late:
+        files = (*about.known.files, *(file for each in built[:number] for file in each.files))
+        known = replace(about.known, files=files)
+        calls.append(
+            Call(build_range, (replace(about, known=known), ranges[number], runs[: len(before) + number]), Built)
+        )
+    again = dict(zip(late, workers.run(calls), strict=True))
+    settled = [again.get(number, each) for number, each in enumerate(built[:sound])]
+    return settled[: next((number for number, each in enumerate(settled) if each.ids is None), sound)]
+
+
+def _joined(manifest: Manifest, built: Iterable[Built]) -> Manifest:
+    for each in built:
+        assert each.ids is not None
+        files, ids = (*manifest.files, *each.files), (*manifest.ids, each.ids)
+        manifest = replace(manifest, files=files, ids=ids, head=each.files[-1].last)
+    return manifest
+
+
+def build_range(about: About, wanted: Range, before: Sequence[IdRun]) -> Built:
+    """Understand the records of a range, after events with the ids of some runs, and write their files.
+
+    Raises InputError where the folder cannot be written.
+    """
+    if not about.folder.is_dir():
+        raise InputError(f"{about.folder}: a worker does not see the store", "put it where all workers see it")
+    first, last = wanted
+    connection = connect(threads=1)
+    how = Updater(connection, about.mapping, about.folder).understanding
+    unseen = unseen_before(how.ids_kept, first)
+    manifest = replace(about.known, head=first - 1, ids=tuple(before) or unseen)
+    files: list[IndexFile] = []
+    try:
+        with explained():
+            for table in chunks(about.snapshot, first, last):
+                known, understood = how.events(about.snapshot, manifest, table)
+                if understood.meetings or understood.undated != understood.untimed:
+                    return Built()
+                manifest = with_entry(how, about.snapshot, known, understood, table)
+                files.append(manifest.files[-1])
+    except EsctlError:
+        return Built()  # one process says what is wrong
+    given = {run.file for run in before}
+    fresh = [run for run in manifest.ids if run.count and run.file not in given]
+    return Built(tuple(files), how.ids_kept.as_one(about.folder, fresh, first, last))

@@ -1,0 +1,113 @@
+"""Have what was read written and hashed by workers, while more is read: one order, and in the end one commit."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from esctl.engine.workers import Call
+from esctl.log.apart import Place, WrittenApart, left_behind, write_apart
+from esctl.log.parts import hand_over, segment_tables
+from esctl.model import Cursor
+from esctl.storage.local import remove
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from esctl.engine.workers import Workers
+    from esctl.log.writer import LogWriter, Part
+    from esctl.sources.files.beginnings import Kept
+
+_WITHOUT_END = 1 << 62
+
+
+class Spread:
+    """What is on its way into the log of a writer through workers, from `with` to its end.
+
+    Some segments are written at once: meanwhile those that come after them are read and handed over.
+    """
+
+    def __init__(self, workers: Workers, writer: LogWriter) -> None:
+        self._workers = workers
+        self._writer = writer
+        self._run = secrets.token_hex(8)
+        self._next, self._recorded_at = writer.place()
+        self._most = workers.parts(_WITHOUT_END)
+        self._calls: list[Call] = []
+        self._cursors: dict[str, Cursor] = {}
+        self._running: tuple[Future[list[WrittenApart]], Sequence[Call], Mapping[str, Cursor]] | None = None
+        self._pool = ThreadPoolExecutor(1, "workers")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown()
+        for path in left_behind(self._writer.path, self._run):  # by processes that were lost, or of what failed
+            with suppress(OSError):
+                remove(path)
+
+    def put(self, parts: Sequence[Part]) -> None:
+        """Hand records over. Raises what went wrong with those before."""
+        for table in segment_tables(parts):
+            file = self._workers.folder / f"{self._next:020d}.arrow"
+            hand_over(table, file)
+            place = Place(self._writer.path, self._run, self._next, self._recorded_at, self._writer.erasable)
+            self._calls.append(Call(write_apart, (place, file), WrittenApart))
+            self._next += table.num_rows
+        self._cursors.update({part.source: part.cursor for part in parts})
+        if len(self._calls) >= self._most:
+            self._send()
+
+    def finish(self) -> None:
+        """Wait until everything is staged. Raises what went wrong."""
+        self._send()
+        self._take()
+
+    def has(self, source: str) -> bool:
+        """Return whether records of a source are not staged yet."""
+        return source in self._cursors or (self._running is not None and source in self._running[2])
+
+    def _send(self) -> None:
+        self._take()
+        calls, self._calls = self._calls, []
+        cursors, self._cursors = self._cursors, {}
+        self._running = self._pool.submit(self._workers.run, calls), calls, cursors
+
+    def _take(self) -> None:
+        """Stage what the workers have written, once they have."""
+        if self._running is None:
+            return
+        (future, calls, cursors), self._running = self._running, None
+        self._writer.stage_apart(future.result(), cursors)
+        for call in calls:
+            with suppress(OSError):
+                remove(call.arguments[1])
+
+
+class SettledBytes:
+    """The bytes of sources as `KeptBytes` has them, where some may still be with workers."""
+
+    def __init__(self, kept: Kept, spread: Spread) -> None:
+        self._kept = kept
+        self._spread = spread
+        self._gathered = False
+
+    def find(self, stream: bytes, own: Collection[str]) -> Iterable[str]:
+        """Name the sources that may begin with a stream."""
+        if not self._gathered:  # they are gathered from the log now, and noted from here on
+            self._spread.finish()
+            self._gathered = True
+        return self._kept.find(stream, own)
+
+    def digest(self, name: str, size: int) -> str | None:
+        """Return the SHA-256 (hex) of the first bytes of a source; None where records of it were erased."""
+        if self._spread.has(name):
+            self._spread.finish()
+        return self._kept.digest(name, size)

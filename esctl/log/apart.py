@@ -1,0 +1,60 @@
+"""Write a segment apart from its writer, who names it and makes the commit that it belongs to."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from msgspec import Struct
+
+from esctl.engine.duckdb import connect
+from esctl.errors import InputError
+from esctl.log.merkle import Roots, subtree_roots
+from esctl.log.parts import handed_over, positioned, salted
+from esctl.log.segment import iter_leaf_hashes, write_unnamed
+from esctl.log.store_state import SegmentEntry
+from esctl.storage.local import Filesystem, entries, temporary_name
+
+
+class Place(Struct, frozen=True):
+    """Where records go in a log, and when they are recorded, in microseconds.
+
+    `run` tells the files of one ingest from those of all others.
+    """
+
+    store: Path
+    run: str
+    first: int
+    recorded_at: int
+    erasable: bool
+
+
+class WrittenApart(Struct, frozen=True):
+    """A segment under a temporary name, and the roots of its largest subtrees in the tree of the log."""
+
+    temporary: str
+    entry: SegmentEntry
+    roots: Roots
+
+
+def write_apart(place: Place, file: Path) -> WrittenApart:
+    """Write the records that a file hands over as a segment. Raises InputError where that cannot be done."""
+    folder = place.store / "log"
+    if not folder.is_dir():
+        raise InputError(f"{folder}: a worker does not see the store", "put it where all workers see it")
+    try:
+        table = handed_over(file)
+    except OSError as error:
+        raise InputError(f"{file}: a worker does not see it", "name a folder that all workers see") from error
+    table = positioned(salted(table) if place.erasable else table, place.first, place.recorded_at)
+    temporary = temporary_name(folder, f"{place.first:020d}-{place.run}")
+    with ThreadPoolExecutor(1, "segment") as pool:
+        writing = pool.submit(write_unnamed, temporary, table, Filesystem())
+        leaves = b"".join(iter_leaf_hashes(table, connect(threads=1)))
+        _, entry = writing.result()
+    return WrittenApart(temporary.name, entry, subtree_roots(leaves, place.first - 1, ()))
+
+
+def left_behind(store: Path, run: str) -> list[Path]:
+    """List the temporary files of an ingest."""
+    return [store / "log" / name for name in entries(store / "log") if f"-{run}." in name]

@@ -1,0 +1,324 @@
+"""Ingest by workers: the log, its index and what is said of it are those of one process."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from esctl import Store
+from esctl.cluster.engines import Engine
+from esctl.cluster.local_pool import LocalPool
+from esctl.errors import EsctlError, InputError, UsageError
+from esctl.index import chunks, in_parts
+from esctl.index.scan import Read
+from esctl.intake import intake, spread
+from esctl.intake.intake import IngestOptions, Outcome
+from esctl.log import apart, writer
+from esctl.log.reader import export_raw, read_table
+from esctl.sources.files.reading import SourceOptions
+from tests.support import effort
+from tests.support.cli_harness import esctl, good, plain_event, write_lines
+from tests.support.parts import Cut
+
+NAMES = ["position", "source", "id", "entity", "time", "type", "invalid", "duplicate_of", "conflict", "recorded_at"]
+
+
+@pytest.fixture(autouse=True)
+def stopped_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer.time, "time_ns", lambda: 1_704_067_200_000_000_000)
+
+
+def told(outcome: Outcome) -> tuple[Any, ...]:
+    """Give what an ingest says, without how long it took."""
+    summary = replace(outcome.summary, seconds=0, events_per_second=0)
+    return summary, outcome.detections, outcome.pending, outcome.same, outcome.begun, outcome.apart, outcome.homeless
+
+
+def asked_of(store: Store) -> dict[str, Any]:
+    """Give what a store says where it is asked."""
+    status = dict(store.status().rows()[0])
+    return {
+        "status": {name: status[name] for name in status if name not in ("store", "log_bytes", "index_bytes")},
+        "doctor": store.doctor().rows(),
+        "states": store.replay().rows(),
+        "intact": [row["check"] for row in store.verify(full=True) if row["result"] == "failed"],
+    }
+
+
+def kept(store: Store, asked: bool = effort.ALL) -> dict[str, Any]:
+    """Give everything that a store has, and where it is asked, all that it says, however its files are cut."""
+    store.refresh()
+    rows = store.view.relation(NAMES, {"data": Read((), "json")})
+    said = asked_of(store) if asked else {}
+    return said | {
+        "tree": store.snapshot.tree,
+        "cursors": dict(store.snapshot.cursors),
+        "blocks": store.snapshot.blocks,
+        "events": store.connection.execute(f"SELECT * FROM ({rows}) ORDER BY position").fetchall(),
+        "bytes": {name: b"".join(export_raw(store.snapshot, name)) for name in store.snapshot.cursors},
+        "files": sorted(set(os.listdir(store.path / "log")) - {entry.file for entry in store.snapshot.segments}),
+    }
+
+
+@pytest.fixture
+def lots(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Let few records be many: so many that a commit is full."""
+    with monkeypatch.context() as patch:
+        patch.setattr(chunks, "CHUNK_ROWS", 10)
+        patch.setattr(in_parts, "CHUNK_ROWS", 10)
+        patch.setattr(intake, "COMMIT_ROWS", 10)
+        yield patch
+
+
+def ingested(
+    folder: Path, rounds: Sequence[Sequence[Path]], engine: Engine | None, asked: bool = effort.ALL, **made: Any
+) -> list[Any]:
+    """Ingest files, some at a time; give what was said, and the store."""
+    said: list[Any] = []
+    with Store.create(folder, **made) as store:
+        for files in rounds:
+            store.engine = engine
+            options = IngestOptions(SourceOptions(batch_rows=4))
+            said.append(told(store.ingest(*files, options=options)))
+            store.engine = None
+        said.append(kept(store, asked))
+    return said
+
+
+def agree(
+    folder: Path, rounds: Sequence[Sequence[Path]], parts: Sequence[int] = (3,), asked: bool = effort.ALL
+) -> list[Any]:
+    """Hold ingests in parts to that of one process, which is one commit too; give what that says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(intake, "COMMIT_ROWS", 1 << 30)
+        whole = ingested(folder / "whole", rounds, None, asked)
+    for count in parts:
+        apart_ = ingested(folder / f"parts-{count}", rounds, Cut(count), asked)
+        for one, other in zip(whole, apart_, strict=True):
+            assert other == one, count
+    return whole
+
+
+Record = dict[str, Any]
+RECORDS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "id": st.integers(0, 60).map("e{}".format),
+            "type": st.sampled_from(("Opened", "Noted")),
+            "time": st.sampled_from(("2024-01-01T00:00:00Z", "2024-01-01T00:00:00.5Z", "soon")),
+            "stream": st.sampled_from(("a-1", "a-2", "b")),
+            "data": st.sampled_from(({"n": 1}, {"n": "1"}, {"m": [1]}, {})),
+        }
+    )
+    | st.just({}),
+    max_size=30,
+)
+
+
+def test_logs_of_several_files_and_commits_come_to_the_same(
+    tmp_path_factory: pytest.TempPathFactory, lots: pytest.MonkeyPatch
+) -> None:
+    @settings(max_examples=effort.examples(40, 3), phases=effort.PHASES)
+    @given(st.lists(st.tuples(RECORDS, st.sampled_from(("", ".gz"))), min_size=1, max_size=5), st.integers(1, 3))
+    def check(files: list[tuple[list[Record], str]], first: int) -> None:
+        folder = tmp_path_factory.mktemp("log")
+        paths = []
+        for number, (records, packed) in enumerate(files):
+            lines = "".join(json.dumps(record) + "\n" for record in records).encode()
+            paths.append(folder / f"f{number}.jsonl{packed}")
+            paths[-1].write_bytes(gzip.compress(lines, mtime=0) if packed else lines)
+        agree(folder, [paths[:first], paths[first:] or paths[:1]], (1, 2, 7) if effort.ALL else (2,))
+        shutil.rmtree(folder)
+
+    check()
+
+
+def events(start: int, count: int, **more: Any) -> list[dict[str, Any]]:
+    return [plain_event(number, f"thing-{number % 7}", n=number, **more) for number in range(start, start + count)]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Give files of events: of two of them the ids come again, some with other content."""
+    again = [*events(3, 2), {**plain_event(9), "data": {"n": -1}}]
+    return [
+        write_lines(tmp_path / "a.jsonl", [*events(0, 60), *again]),
+        write_lines(tmp_path / "b.jsonl", [*events(100, 30), {"no": "event"}]),
+        write_lines(tmp_path / "c.jsonl", events(200, 40, deep={"a": [1]})),
+    ]
+
+
+@pytest.mark.parametrize("parts", (1, 2, 7, 64) if effort.ALL else (7,))
+def test_ids_that_come_again_are_found_whoever_has_the_first(
+    tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch, parts: int
+) -> None:
+    whole = agree(tmp_path, [files], (parts,), asked=True)
+    assert (whole[0][0].duplicates, whole[0][0].conflicts, whole[0][0].invalid) == (2, 1, 0)
+
+
+def test_workers_write_all_and_index_most(tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    for module, name in ((spread, "write_apart"), (in_parts, "build_range")):
+        made = getattr(module, name)
+        lots.setattr(module, name, lambda *given, made=made: (seen.append(made.__name__), made(*given))[1])
+    lots.setattr(
+        in_parts,
+        "extend",
+        lambda how, snapshot, extend=in_parts.extend: (seen.append("extend"), extend(how, snapshot))[1],
+    )
+    ingested(tmp_path / "s", [files[2:]], Cut(4))
+    assert seen.count("write_apart") == 4
+    assert seen.count("build_range") == 3
+    with Store.open(tmp_path / "s") as store:
+        assert store.snapshot.seq == 1
+        assert len(store.snapshot.segments) == 4
+
+
+def test_what_is_known_is_not_taken_again_though_workers_still_have_it(
+    tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch
+) -> None:
+    """A copy of a file of the same ingest, its beginning, and what was added to it."""
+    text = files[0].read_bytes()
+    copy, beginning, longer = (tmp_path / name for name in ("copy.jsonl", "beginning.jsonl", "longer.jsonl"))
+    copy.write_bytes(text)
+    beginning.write_bytes(b"".join(text.splitlines(keepends=True)[:30]))
+    longer.write_bytes(text + json.dumps(plain_event(900)).encode() + b"\n")
+    whole = agree(tmp_path, [[*files, copy, beginning, longer], [copy, *files]])
+    assert whole[0][0].records == sum(path.read_bytes().count(b"\n") for path in files) + 1
+    assert [name for name, _ in whole[0][4]] == [str(beginning)]
+
+
+def test_what_was_read_before_a_source_failed_is_kept(
+    tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch
+) -> None:
+    damaged = tmp_path / "d.jsonl.gz"
+    damaged.write_bytes(gzip.compress(files[2].read_bytes(), 1)[:-30])
+    found = []
+    for name, engine in (("one", None), ("parts", Cut(3))):
+        with Store.create(tmp_path / name) as store:
+            store.engine = engine
+            with pytest.raises(InputError, match="damaged or cut-off") as error:
+                store.ingest(files[0], damaged)
+            store.engine = None
+            found.append((str(error.value), kept(store)["bytes"]))
+    assert found[0] == found[1]
+
+
+def test_an_erasable_store_has_a_salt_for_each_record(
+    tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch
+) -> None:
+    ingested(tmp_path / "s", [files], Cut(3), erasable=True)
+    with Store.open(tmp_path / "s") as store:
+        column = read_table(store.snapshot, 1, store.snapshot.head, ["salt"])["salt"]
+        assert len(column.unique()) == store.snapshot.head
+        assert not [row for row in store.verify(full=True) if row["result"] == "failed"]
+
+
+class Failing(Cut):
+    """An engine that fails at its n-th run, after its work is done."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(2)
+        self.left = at
+
+    def run(self, tasks: Any) -> Iterator[Any]:
+        """Run tasks."""
+        done = list(super().run(tasks))
+        self.left -= 1
+        if self.left < 0:
+            raise InputError("the engine is gone")
+        return iter(done)
+
+
+@pytest.mark.parametrize("at", [0, 2, 5])
+def test_an_engine_that_fails_leaves_nothing_half_written(
+    tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch, at: int
+) -> None:
+    with Store.create(tmp_path / "s") as store:
+        store.ingest(files[1])
+        before = kept(store)
+        store.engine = Failing(at)
+        with pytest.raises(EsctlError, match="the engine is gone"):
+            store.ingest(files[0], files[2])
+        store.engine = None
+        after = kept(store)
+        assert after["files"] == []
+        if at < 4:  # else all was committed, and the index is for the next question to build
+            assert after == before
+        store.ingest(files[0], files[2])
+        assert kept(store)["bytes"].keys() == {str(path) for path in files}
+
+
+class Pool(LocalPool):
+    """Two processes that do what is cut into three parts."""
+
+    parts = Cut(3).parts
+
+
+@pytest.mark.thorough
+def test_processes_write_and_index_as_one_process_does(
+    tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch
+) -> None:
+    assert ingested(tmp_path / "parts", [files], Pool(2)) == agree(tmp_path, [files], ())
+
+
+def write_or_die(place: apart.Place, file: Path) -> apart.WrittenApart:
+    """Write a segment, in a process that is killed once, when it has written."""
+    written = apart.write_apart(place, file)
+    mark = place.store.parent / "mark"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return written
+
+
+def test_a_killed_worker_leaves_nothing_and_its_part_is_written_again(
+    tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch
+) -> None:
+    whole = agree(tmp_path, [files], ())
+    lots.setattr(spread, "write_apart", write_or_die)
+    assert ingested(tmp_path / "parts", [files], Pool(2)) == whole
+    assert (tmp_path / "mark").exists()
+
+
+def test_what_a_killed_ingest_left_is_swept(tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch) -> None:
+    """Workers that had no one to give their segments to: they are temporary files at places that others take."""
+    with Store.create(tmp_path / "s") as store:
+        lots.setattr(spread, "left_behind", lambda path, run: [])
+        store.engine = Failing(1)
+        with pytest.raises(EsctlError, match="the engine is gone"):
+            store.ingest(*files)
+        store.engine = None
+        assert kept(store)["files"]
+        store.ingest(*files)
+        assert kept(store)["files"] == []
+
+
+def test_the_command_takes_an_engine_and_not_what_looks_at_each_record(tmp_path: Path, files: list[Path]) -> None:
+    assert good("ingest", "a.jsonl", "--engine", "local:2", cwd=tmp_path).row["duplicates"] == 2
+    for option in ("--strict", "--skip-duplicates", "--follow"):
+        done = esctl("ingest", "b.jsonl", "--engine", "local:2", option, cwd=tmp_path)
+        assert (done.code, f"--engine cannot be combined with {option}" in done.err) == (2, True)
+    assert esctl("ingest", "b.jsonl", "--engine", "cloud:1", cwd=tmp_path).code == 2
+    good("ingest", "b.jsonl", cwd=tmp_path, ESCTL_ENGINE="cloud:1")
+
+
+def test_a_store_behind_a_bucket_is_written_by_one_process(
+    tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.create(tmp_path / "s") as store:
+        monkeypatch.setattr("esctl.cluster.calls.mirror_of", lambda path: object())
+        store.engine = Cut(2)
+        with pytest.raises(UsageError, match="do not see this store"):
+            store.ingest(files[0])
