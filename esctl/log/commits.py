@@ -93,6 +93,10 @@ class CommitLog:
         note_erasures(self.path, len(found.redactions))
         return found
 
+    def head(self, seq: int) -> int:
+        """Return the position at which commit number `seq` says that it left the log. Raises InputError as `read`."""
+        return self._read_commit(seq)[0].tree.size if seq else 0
+
     def append(self, snapshot: StoreState, commit: Commit) -> StoreState:
         """Make a commit durable; what it names must be so already. Gives the store as it is after.
 

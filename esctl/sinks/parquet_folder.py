@@ -9,16 +9,17 @@ import re
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import msgspec
 from msgspec import Struct
 
 from esctl.ask.scope.basis import parse_basis, to_json
 from esctl.engine.attached import told
-from esctl.engine.duckdb import Session, explained, relational, single_row
+from esctl.engine.duckdb import Session, explained, single_row
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.errors import InputError, UsageError
 from esctl.sinks.columns import Field
@@ -34,6 +35,11 @@ FILE_ROWS = 100_000
 _LARGEST = 64 << 20
 _OWN = re.compile(rf"[0-9a-f]{{32}}\.parquet|{re.escape(TEMPORARY)}.*")
 _HINT = "drop the view, and make it anew"
+_ROOM = "it must be a folder that you may write, with room left"
+_CHANGED = "esctl_changed"
+"""The table of the new rows."""
+_SORTED = "esctl_sorted"
+"""The table of the rows that are being written: it keeps their order, so that files are runs of its row numbers."""
 
 
 class Part(Struct, frozen=True):
@@ -167,62 +173,70 @@ class ParquetFolder:
         """Write what is new; return the files that count from now on."""
         types = {field.column: column_type(field) for field in fields}
         cells = f"SELECT * REPLACE (timezone('UTC', time) AS time) FROM ({staged.cells(fields, types)})"
+        if not parts:
+            return tuple(self._files_of(cells, staged.count))
+        stay = f"(kind, entity) NOT IN (SELECT kind, entity FROM ({staged.touched}))"
+        with explained():
+            self._session.connection.execute(f"CREATE OR REPLACE TEMP TABLE {_CHANGED} AS {cells}")
         listed: list[Part] = []
-        for run, touched in self._runs(staged, parts):
-            if not touched:
+        for run, changes in self._runs(staged, parts):
+            if not changes:
                 listed += run
                 continue
-            bounds = _bounds(parts, run)
-            rows = f"SELECT * FROM ({cells}) WHERE {bounds}"
-            if run:
-                stay = f"(kind, entity) NOT IN (SELECT kind, entity FROM ({staged.touched}))"
-                rows = f"SELECT * FROM {self._source(run)} WHERE {stay} UNION ALL BY NAME {rows}"
-            listed += self._files_of(f"{rows} ORDER BY kind, entity")
+            old = f"SELECT * FROM {self._source(run)} WHERE {stay}"
+            new = f"SELECT * FROM {_CHANGED} WHERE {_bounds(parts, run)}"
+            most = changes + sum(part.rows for part in run)
+            listed += self._files_of(f"{old} UNION ALL BY NAME {new} ORDER BY kind, entity", most)
+        self._session.connection.execute(f"DROP TABLE {_CHANGED}")
         return tuple(listed)
 
-    def _runs(self, staged: Staged, parts: tuple[Part, ...]) -> Iterator[tuple[tuple[Part, ...], bool]]:
-        """Group neighbouring files by whether a change falls into them."""
-        if not parts:
-            yield (), True
-            return
+    def _runs(self, staged: Staged, parts: tuple[Part, ...]) -> Iterator[tuple[tuple[Part, ...], int]]:
+        """Group neighbouring files that stay, or are written anew together; with how many changes fall into them."""
         firsts = ", ".join(f"({literal(part.kind)}, {literal(part.entity)})" for part in parts[1:])
         place = f"(SELECT count(*) FROM (VALUES {firsts}) f(k, e) WHERE (f.k, f.e) <= (t.kind, t.entity))"
-        sql = f"SELECT DISTINCT {place if firsts else '0'} FROM ({staged.touched}) t"
+        sql = f"SELECT {place if firsts else '0'} AS p, count(*) FROM ({staged.touched}) t GROUP BY p"
         with explained():
-            hit = {number for (number,) in self._session.connection.execute(sql).fetchall()}
-        run: list[Part] = []
-        for number, part in enumerate(parts):
-            if run and ((number in hit) != (number - 1 in hit)):
-                yield tuple(run), number - 1 in hit
-                run = []
-            run.append(part)
-        yield tuple(run), len(parts) - 1 in hit
+            hits: dict[int, int] = dict(self._session.connection.execute(sql).fetchall())
 
-    def _files_of(self, rows: str) -> list[Part]:
-        """Write rows, sorted, to files of about equal size."""
-        with explained():
-            row = single_row(self._session.connection, f"SELECT count(*) FROM ({rows})")
+        def together(number: int) -> tuple[bool, int]:
+            # One that stays large enough is written by itself, which takes no more than its own rows at once.
+            alone = number in hits and parts[number].rows - hits[number] >= FILE_ROWS // 2
+            return number in hits, number if alone else -1
+
+        for _, numbers in groupby(range(len(parts)), together):
+            run = list(numbers)
+            yield tuple(parts[number] for number in run), sum(hits.get(number, 0) for number in run)
+
+    def _files_of(self, rows: str, most: int) -> list[Part]:
+        """Write rows, sorted, to files of about equal size. `most`: there are no more of them."""
+        connection = self._session.connection
+        with told(self._folder, _ROOM):
+            if most < 2 * FILE_ROWS:
+                return self._file(rows)
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {_SORTED} AS {rows}")
+            row = single_row(connection, f"SELECT count(*) FROM {_SORTED}")
             assert row is not None
-            size = -(-row[0] // max(row[0] // FILE_ROWS, 1))
-            reader = relational(self._session.connection).sql(rows).to_arrow_reader(min(size, 65_536) or 1)
-        found, batches = [], _cut(reader, size)
-        while (first := next(batches, None)) is not None:
-            found.append(self._file(f"{secrets.token_hex(16)}.parquet", first, batches, size))
+            size = -(-row[0] // max(row[0] // FILE_ROWS, 1)) or 1
+            found = []
+            for start in range(0, row[0], size):
+                found += self._file(f"SELECT * FROM {_SORTED} WHERE rowid >= {start} AND rowid < {start + size}")
+            connection.execute(f"DROP TABLE {_SORTED}")
         return found
 
-    def _file(self, name: str, first: Any, more: Iterator[Any], size: int) -> Part:
-        """Write a file of `size` rows, or as many as are left."""
-        import pyarrow.parquet as pq
-
-        count = first.num_rows
-        with create_new(self._folder / name) as file:
-            with pq.ParquetWriter(file, first.schema, compression="zstd") as writer:
-                writer.write_batch(first)
-                while count < size and (batch := next(more, None)) is not None:
-                    writer.write_batch(batch)
-                    count += batch.num_rows
+    def _file(self, rows: str) -> list[Part]:
+        """Write a file of rows, if there are any."""
+        path = self._folder / f"{secrets.token_hex(16)}.parquet"
+        create_new(path).close()  # with the rights of its folder
+        target = f"{literal(str(path))} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
+        connection = self._session.connection
+        written = single_row(connection, f"COPY ({rows}) TO {target}")
+        first = single_row(connection, f"SELECT kind, entity FROM read_parquet({literal(str(path))}) LIMIT 1")
+        if written is None or first is None:
+            return []  # what no manifest names is swept
+        with path.open("rb+") as file:
             self._files.sync(file)
-        return Part(name, first.column("kind")[0].as_py(), first.column("entity")[0].as_py(), count)
+        kind, entity = first
+        return [Part(path.name, kind, entity, written[0])]
 
     def _undo(self) -> None:
         """Remove what was written, unless the manifest names it already: what failed then came after that."""
@@ -279,22 +293,8 @@ def from_text(data: bytes, where: str) -> tuple[Kept, tuple[Part, ...]]:
 
 def _bounds(parts: Sequence[Part], run: Sequence[Part]) -> str:
     """Write the condition that a key falls into some neighbouring files of all."""
-    if not run:
-        return "true"
     start, end = parts.index(run[0]), parts.index(run[-1]) + 1
     tests = [f"(kind, entity) >= ({literal(run[0].kind)}, {literal(run[0].entity)})"] if start else []
     if end < len(parts):
         tests.append(f"(kind, entity) < ({literal(parts[end].kind)}, {literal(parts[end].entity)})")
     return " AND ".join(tests) or "true"
-
-
-def _cut(reader: Any, size: int) -> Iterator[Any]:
-    """Yield the rows of a reader in batches, none of which reaches over the end of a file of `size` rows."""
-    left = size
-    for batch in reader:
-        at = 0
-        while at < batch.num_rows:
-            piece = batch.slice(at, left)
-            yield piece
-            at += piece.num_rows
-            left = left - piece.num_rows or size

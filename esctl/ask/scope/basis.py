@@ -167,7 +167,7 @@ def ended_at(log: CommitLog, current: StoreState, position: int) -> StoreState |
     low, high = 0, current.seq
     while low < high:
         middle = (low + high + 1) // 2
-        if log.read(middle).head <= position:
+        if log.head(middle) <= position:
             low = middle
         else:
             high = middle - 1
