@@ -19,7 +19,7 @@ from esctl.ask.scope.scope import Scope, check_entities
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.index.files.manifest import IS_ERASED, UNREADABLE, PayloadPath
-from esctl.index.pruning import Test
+from esctl.index.pruning import Predicate, Reach, Test, all_of
 from esctl.index.scan import OWN_TIME, Read
 from esctl.model import Answer, Column
 from esctl.projection.expressions import Expression
@@ -35,6 +35,10 @@ COLUMNS = (
     Column("correlation", "text"), Column("causation", "text"), Column("data", "json"), Column("invalid", "text"),
     Column("duplicate_of", "integer"),
 )  # fmt: skip
+
+
+SCANNED_BYTES = 64 << 20
+"""Size of an index up to which it takes longer to load what looks an id up than to look at all events."""
 
 
 class EventFilters(Struct, frozen=True):
@@ -97,22 +101,36 @@ def find_event(scope: Scope, event: str) -> list[int]:
     Where no event has it for its id, those that have it as a part of it or as an alias.
     """
     if re.fullmatch(r"@[0-9]{1,18}", event):
-        return _positions(scope, f"position = {int(event[1:])}")
+        return _positions(scope, _at([int(event[1:])]))
     names = [event, event.removeprefix("id:")]
-    return _positions(scope, f"id IN ({text_values(names)})") or _positions(scope, part_condition(names))
+    found = _looked_up(scope, names)
+    if found is None:
+        found = _positions(scope, f"id IN ({text_values(names)})")
+    return found or _positions(scope, part_condition(names))
 
 
-def _positions(scope: Scope, condition: str) -> list[int]:
+def _looked_up(scope: Scope, ids: list[str]) -> list[int] | None:
+    """Return the positions of the events with one of some ids; None where a scan is faster, or tells what is wrong."""
+    if sum(file.bytes for file in scope.view.manifest.files) < SCANNED_BYTES:
+        return None
+    from esctl.index.seen_ids.lookup import positions_of
+
+    with explained():
+        return positions_of(scope.connection, scope.view, ids)
+
+
+def _positions(scope: Scope, condition: Test) -> list[int]:
     rows = scope.view.relation(["position"], None, [condition])
     with explained():
         found = scope.connection.execute(f"SELECT DISTINCT position FROM ({rows}) ORDER BY 1").fetchall()
     return [position for (position,) in found]
 
 
-def namesakes(scope: Scope, event: str) -> str:
-    """Return the events an id names where these are several, each of another numbering; else nothing."""
+def namesakes(scope: Scope, event: str, positions: list[int]) -> str:
+    """Return the events that an id names, of those found at some positions, where each is of another numbering."""
     ids = [event, event.removeprefix("id:")]
-    return several(ids[1], events_of(scope.connection, scope.view, ids, "duplicate_of IS NULL AND invalid IS NULL"))
+    folded = all_of([_at(positions), "duplicate_of IS NULL AND invalid IS NULL"])
+    return several(ids[1], events_of(scope.connection, scope.view, ids, folded))
 
 
 def with_raw(answer: Answer, raws: Mapping[int, str | None]) -> Answer:
@@ -126,7 +144,13 @@ def with_raw(answer: Answer, raws: Mapping[int, str | None]) -> Answer:
 
 def events_at(scope: Scope, positions: list[int]) -> Answer:
     """Return the rows of the events at some positions."""
-    return _listed(scope, [f"position IN ({', '.join(str(int(p)) for p in positions) or 'NULL'})"], EventFilters())
+    return _listed(scope, [_at(positions)], EventFilters())
+
+
+def _at(positions: list[int]) -> Predicate:
+    test = f"position IN ({', '.join(str(int(p)) for p in positions) or 'NULL'})"
+    reach = Reach(min_position=min(positions, default=None), max_position=max(positions, default=None))
+    return Predicate(test, reach)
 
 
 def _listed(scope: Scope, conditions: list[Test], wanted: EventFilters) -> Answer:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from esctl.engine.duckdb import explained
 from esctl.engine.quoting import literal
 from esctl.errors import NotFoundError, UsageError
+from esctl.index.pruning import Test
 from esctl.index.scan import IndexView
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Named(Struct, frozen=True, order=True):
     source: str
 
 
-def events_of(connection: duckdb.DuckDBPyConnection, view: IndexView, ids: Sequence[str], folded: str) -> list[Named]:
+def events_of(connection: duckdb.DuckDBPyConnection, view: IndexView, ids: Sequence[str], folded: Test) -> list[Named]:
     """List the events, for which a condition holds, that have one of some ids, in order of position."""
     return _listed(connection, view, f"id IN ({text_values(ids)})", folded)
 
@@ -62,7 +63,7 @@ def text_values(texts: Sequence[str]) -> str:
     return ", ".join(literal(each) for each in texts)
 
 
-def _listed(connection: duckdb.DuckDBPyConnection, view: IndexView, *conditions: str) -> list[Named]:
+def _listed(connection: duckdb.DuckDBPyConnection, view: IndexView, *conditions: Test) -> list[Named]:
     rows = view.relation(["position", "source"], None, list(conditions))
     with explained():
         found = connection.execute(f"SELECT DISTINCT position, source FROM ({rows}) ORDER BY position").fetchall()

@@ -37,7 +37,7 @@ def run(
     from esctl.log.reader import raw_of
 
     raws = raw_of(store.snapshot, positions)
-    if told := namesakes(scope, event):
+    if told := namesakes(scope, event, positions):
         if raw:
             raise UsageError(told, f"name one of them by its position: esctl show --raw @{positions[0]}")
         diagnostics.note(f"note: {told}", shared.quiet)

@@ -1,0 +1,101 @@
+"""Find the events that have an id in a large index without a scan: by the runs of hashes, and what repeats these.
+
+A run knows the first event of an id, of all that are neither invalid nor repeat one; the rest is found in columns that
+are mostly empty. Of these, and of the first's own file, pages are read that carry checksums of their own: the digests
+of whole row groups, which other questions hold them against, cost most of a scan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from esctl.engine.quoting import literal
+from esctl.index.files.manifest import IndexFile
+from esctl.index.pruning import ALWAYS
+from esctl.index.scan import REBUILD, IndexView
+from esctl.index.seen_ids.numberings import families
+from esctl.index.seen_ids.run_file import DamagedRunError, Positions
+from esctl.index.seen_ids.runs import Ids, hashes_in
+from esctl.storage.mirrors import mirror_of
+
+if TYPE_CHECKING:
+    import duckdb
+
+_FIND = ["position", "duplicate_of", "invalid"]
+_NULL = "CAST(NULL AS VARCHAR)"
+
+
+def positions_of(connection: duckdb.DuckDBPyConnection, view: IndexView, names: Sequence[str]) -> list[int] | None:
+    """Return the positions of the events with one of these ids; None where only a scan can tell, or tell of damage."""
+    whole = view.edits is None and not view.unread and view.within == ALWAYS
+    plain = not any(stanza.id_parts for stanza in view.manifest.stanzas)  # else a hash is of more than the id
+    if not whole or not plain or mirror_of(view.folder, links=True):
+        return None
+    try:
+        firsts = _firsts(connection, view, names)
+        if firsts is None:
+            return None
+        found = {position for file in view.manifest.files for position in _confirmed(view, file, firsts, names)}
+    except (DamagedRunError, OSError, pa.ArrowException):
+        return None
+    return sorted(position for position in found if view.upto is None or position <= view.upto)
+
+
+def _firsts(connection: duckdb.DuckDBPyConnection, view: IndexView, names: Sequence[str]) -> Positions | None:
+    """Return the positions of the events whose id has the hash of one of these; None where the runs have a gap."""
+    ids, runs, reached = Ids(connection), view.manifest.ids, 0
+    for run in runs:
+        if run.first != reached + 1 or run.made_by != ids.made_by():
+            return None
+        reached = run.last
+    if reached != view.manifest.head:
+        return None
+    values = ", ".join(
+        f"(0, {family}, {_NULL}, {literal(name)})" for family in set(families(view.manifest.stanzas)) for name in names
+    )
+    hashes = np.unique(hashes_in(connection, f"(VALUES {values}) t(position, stanza, scope, id)")[0])
+    found = [ids.open(view.folder, run).find(hashes)[1] for run in runs if run.count]
+    return np.concatenate([np.empty(0, np.int64), *found])
+
+
+def _confirmed(view: IndexView, file: IndexFile, firsts: Positions, names: Sequence[str]) -> Iterator[int]:
+    """Return the positions in a file with one of these ids: among the firsts, repeating them, or invalid."""
+    covered = bool(((firsts >= file.first) & (firsts <= file.last)).any())
+    repeats = bool(file.duplicates + file.conflicts) and bool((firsts < file.last).any())
+    if not (covered or repeats or file.invalid):
+        return
+    path = view.folder / file.file
+    view.checked.require(path, file.bytes, [file.footer], REBUILD)
+    with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
+        for group in range(parquet.num_row_groups):
+            if covered or _may_matter(parquet.metadata, group, firsts):
+                yield from _rows_with(parquet, group, firsts, names)
+
+
+def _may_matter(metadata: pq.FileMetaData, group: int, firsts: Positions) -> bool:
+    """Return whether a row group may have an invalid event, or one that repeats any of the firsts."""
+    columns = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
+    rows = metadata.row_group(group)
+    invalid, repeats = (rows.column(columns[name]).statistics for name in ("invalid", "duplicate_of"))
+    if invalid is None or repeats is None or invalid.null_count != rows.num_rows:
+        return True
+    if not repeats.has_min_max:
+        return bool(repeats.null_count != rows.num_rows)
+    return bool(((firsts >= repeats.min) & (firsts <= repeats.max)).any())
+
+
+def _rows_with(parquet: pq.ParquetFile, group: int, firsts: Positions, names: Sequence[str]) -> Iterator[int]:
+    table = parquet.read_row_group(group, _FIND, use_threads=False)
+    # pa.array() and to_numpy() import pandas where it is installed, which takes longer than all of this.
+    wanted = pa.Array.from_buffers(pa.int64(), len(firsts), [None, pa.py_buffer(firsts.tobytes())])
+    matches = pc.or_(*(pc.is_in(table[name], wanted) for name in ("position", "duplicate_of")))
+    matches = pc.or_(matches, pc.is_valid(table["invalid"]))
+    if pc.any(matches).as_py():
+        table = parquet.read_row_group(group, ["position", "id"], use_threads=False).filter(matches)
+        yield from (row["position"] for row in table.to_pylist() if row["id"] in names)
