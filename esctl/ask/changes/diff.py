@@ -114,21 +114,27 @@ def differences(before: Side, after: Side, claim: Claim) -> str:
     scope = before.scope
     apart = apart_conditions(before, after)
     events = scope.view.relation(["kind", "entity"], None, [FOLDABLE, entity_conditions(scope.entities), *apart])
-    # Two columns, not one of pairs, take less memory for each row that is looked up.
-    narrowed = Claim(
-        claim.projection, f"{claim.condition} AND (kind, entity) IN (SELECT DISTINCT kind, entity FROM ({events}))"
-    )
     try:
-        return _folded(before, after, claim, narrowed, events)
+        return _folded(before, after, claim, events)
     except NeedsStreamError:
+        narrowed = _narrowed(claim, events)
         one, other = (_all_fields(side, [narrowed]) for side in (before, after))
         return _joined(one, other, _touched(before, after, claim, narrowed, apart))
 
 
-def _folded(before: Side, after: Side, claim: Claim, narrowed: Claim, events: str) -> str:
+def _narrowed(claim: Claim, events: str, count: int | None = None) -> Claim:
+    """Return a claim on just the entities of some events; `count`: how many these are, if that is known."""
+    # The limit cuts nothing off. Without it DuckDB takes the entities for more than the rows that are looked up among
+    # them, and keeps these instead. Two columns, not one of pairs, take less memory for each row.
+    limited = "" if count is None else f" LIMIT {count}"
+    entities = f"SELECT DISTINCT kind, entity FROM ({events}){limited}"
+    return Claim(claim.projection, f"{claim.condition} AND (kind, entity) IN ({entities})")
+
+
+def _folded(before: Side, after: Side, claim: Claim, events: str) -> str:
     """Select the differences in one fold within both bounds. Raises NeedsStreamError where there is none.
 
-    `narrowed`: the claim on just the entities with `events` in one side alone.
+    `events`: those in one side alone.
     """
     inside = [_inside(side) for side in (before, after)]
     if claim.projection.python or claim.projection.sql or None in inside:
@@ -139,9 +145,10 @@ def _folded(before: Side, after: Side, claim: Claim, narrowed: Claim, events: st
     bounds = (before.at, after.at) if bounded else (None, None)
     sides = [f"{test} AS {name}" for test, name in zip(inside, SIDES.values(), strict=True)]
     # To find the entities first takes longer than to fold all, unless they are few; but no other one may fail.
-    few = plan.may_fail or shared.lookups.once(lambda: _are_few(shared, events))
-    condition = narrowed.condition if few else claim.condition
-    rows = event_rows(shared, plan.reads, [condition], bounds[0], also=bounds[1], more=sides)
+    count = shared.lookups.once(lambda: _count(shared, events))
+    few = plan.may_fail or count * NARROW_RATIO < shared.view.manifest.events
+    concerned = _narrowed(claim, events, count) if few else claim
+    rows = event_rows(shared, plan.reads, [concerned.condition], bounds[0], also=bounds[1], more=sides)
     hold_checks(shared, plan, rows)
     none = "CAST(NULL AS VARCHAR)"
     numbers = range(len(plan.fields))
@@ -161,10 +168,10 @@ def _folded(before: Side, after: Side, claim: Claim, narrowed: Claim, events: st
         FROM ({listed}) WHERE f IS NOT NULL"""
 
 
-def _are_few(scope: Scope, events: str) -> bool:
+def _count(scope: Scope, events: str) -> int:
     with explained():
         found = single_row(scope.connection, f"SELECT count(*) FROM ({events})")
-    return found is not None and int(found[0]) * NARROW_RATIO < scope.view.manifest.events
+    return 0 if found is None else int(found[0])
 
 
 def _member(field: str, before: str, after: str, positions: str, resets: str) -> str:
