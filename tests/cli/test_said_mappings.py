@@ -72,6 +72,17 @@ def test_what_was_said_for_one_log_is_refused_for_another(tmp_path: Path) -> Non
     assert "to say a path of some sources only: --map 'SOURCE:KEY=PATH'" in done.err
 
 
+def test_of_several_logs_each_is_asked_about(tmp_path: Path) -> None:
+    (tmp_path / "bank.csv").write_text(BOOKED.replace("Konto", "Schrank") + "5;15.01.2024;15.01.2024;DE-2;6;K. Lang\n")
+    events = [{"type": "T", "time": f"2024-01-0{day}T00:00:00Z", "order_id": "o-1", "Saldo": day} for day in (1, 2)]
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    done = esctl("ingest", "bank.csv", "b.jsonl", cwd=tmp_path)
+    while done.code == 2:
+        done = typed(done, tmp_path)
+    assert done.code == 0, done.err
+    assert states(tmp_path) == {"DE-1": "30", "DE-2": "6", "o-1": 2}
+
+
 def test_a_stanza_that_says_too_little_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bank.csv").write_text(BOOKED)
     (tmp_path / "esctl.toml").write_text("""[mapping]\nactor = '"Gebucht von"'\n""")

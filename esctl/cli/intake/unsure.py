@@ -25,6 +25,8 @@ LONGEST = 60
 """Characters of a path or sample value that are shown."""
 _SHOWN = 4
 """Candidates that an error names."""
+_SEVERAL = 5
+"""So many records with times are a log."""
 
 
 _Open = tuple[str, str, tuple["Candidate", ...]]
@@ -34,8 +36,9 @@ _Open = tuple[str, str, tuple["Candidate", ...]]
 def refuse_unsure(store: Store, found: Sequence[tuple[str, Detection]], given: Path | None) -> None:
     """Raise UsageError, with candidates and sample values, where the entity or time of a new source is open.
 
-    A source of no entity among others that have one may be no log of events: its events are counted, and no error.
-    `given` is the store as it was named by an option.
+    A source of no entity among others that have one may be no log of events, as what lies beside an export: unless its
+    records have times and types, or are several, they are counted, and no error. `given` is the store as it was named
+    by an option.
     """
     for name, open_fields in _unsure(store, found).items():
         raise UsageError(_told(name, open_fields), _hint(store, name, open_fields, [each for each, _ in found], given))
@@ -52,8 +55,20 @@ def _unsure(store: Store, found: Sequence[tuple[str, Detection]]) -> dict[str, l
     manifest = store.view.manifest
     stanzas = {name: manifest.stanzas[manifest.sources[name]] for name, _ in found if name in manifest.sources}
     is_any = any(stanza.entity or stanza.entities for stanza in stanzas.values())
-    fields = {name: list(_open_fields(detection, stanzas.get(name), is_any)) for name, detection in found}
+    fields = {
+        name: list(
+            _open_fields(detection, stanzas.get(name), is_any and not _are_events(store, name, stanzas.get(name)))
+        )
+        for name, detection in found
+    }
     return {name: each for name, each in fields.items() if each}
+
+
+def _are_events(store: Store, name: str, stanza: Stanza | None) -> bool:
+    """Return whether records that are of no entity are events all the same."""
+    cursor = store.snapshot.cursors.get(name)
+    several = cursor is not None and cursor.records >= _SEVERAL
+    return stanza is not None and bool(stanza.time) and (several or stanza.type[:1] != ("=event",))
 
 
 def _open_fields(detection: Detection, stanza: Stanza | None, is_any: bool) -> Iterator[_Open]:
