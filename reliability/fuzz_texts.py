@@ -24,7 +24,7 @@ from esctl.ledger.prove.judge import Trust, judge, read_proof
 from esctl.ledger.prove.proof_file import Proof, content_of
 from esctl.ledger.sign.checkpoint import Head, parse_checkpoint, sign
 from esctl.ledger.sign.note import SigningKey, parse_note, parse_signing, parse_verifier
-from esctl.log.leaf import Leaf, digest
+from esctl.log.leaves.leaf import Leaf, digest
 from esctl.log.merkle import leaf_hash, verify_inclusion
 from esctl.projection.expressions import Expression
 from esctl.projection.expressions import Path as Names

@@ -92,12 +92,11 @@ class Evidence(OpenStore):
         from esctl.sources.files.reading import SourceOptions
 
         self._told(map, preset, time_format=time_format, pattern=pattern, dedupe_by=dedupe_by)
-        read_as = SourceOptions(
+        own = SourceOptions(
             input_format, records_path, final, null=null, encoding=encoding, header=header, decimal=decimal
         )
-        how = self.reading_options(options or IngestOptions(read_as, strict, skip_duplicates, self.tz))
-        in_parts = not (how.strict or how.skip_duplicates)
-        with _all_readers(sources, how) as found, self._workers(in_parts) as workers:
+        how = self.reading_options(options or IngestOptions(own, strict, skip_duplicates, self.tz))
+        with _all_readers(sources, how) as found, self._workers(not (how.strict or how.skip_duplicates)) as workers:
             outcome = ingest(self.path, found, how, self.updater, observe or unobserved, self.connection, workers)
         self.refresh()
         return outcome

@@ -31,7 +31,7 @@ from esctl.ledger.check.findings import Check, Finding
 from esctl.ledger.prove.judge import Trust, judge, read_proof, trust_in
 from esctl.ledger.sign.checkpoint import Checkpoint, parse_checkpoint
 from esctl.ledger.sign.note import VerifierKey
-from esctl.log.leaf import digest
+from esctl.log.leaves.leaf import digest
 
 if TYPE_CHECKING:
     from esctl.bundle.replayed import Record

@@ -42,7 +42,7 @@ from esctl.index.envelope.envelope_sql import looks_around
 from esctl.index.files.last_placed import TIE_SHIFT
 from esctl.ledger.prove.proof_file import parse_content
 from esctl.ledger.prove.prove import choose_checkpoint, prove
-from esctl.log.leaf import headers_bytes
+from esctl.log.leaves.leaf import headers_bytes
 from esctl.log.reader import records_at
 from esctl.model import MESSAGE
 from esctl.output import Target, write

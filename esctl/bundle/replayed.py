@@ -32,7 +32,7 @@ from esctl.index.decode.log_rows import trimmed
 from esctl.index.envelope.envelope_sql import looks_around
 from esctl.index.update import Updater
 from esctl.ledger.check.findings import Check, Finding
-from esctl.log.leaf import NOTHING, parse_headers
+from esctl.log.leaves.leaf import NOTHING, parse_headers
 from esctl.log.merkle import Frontier
 from esctl.log.segment import SCHEMA
 from esctl.log.store_state import StoreState

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 
 from esctl.engine import native
 from esctl.engine.duckdb import connect, relational
-from esctl.log.header_bytes import headers_bytes
-from esctl.log.plain_leaves import is_plain, plain_leaf_hashes
+from esctl.log.leaves.header_bytes import headers_bytes
+from esctl.log.leaves.plain import is_plain, plain_leaf_hashes
 from esctl.log.ranges import ByteRange
 from esctl.log.store_state import SegmentEntry
 from esctl.storage.local import Filesystem, describe_failure, publish, temporary_name

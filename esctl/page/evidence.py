@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from esctl.ledger.prove.proof_file import Content, Proof, parse_content
 from esctl.ledger.sign.checkpoint import Checkpoint
-from esctl.log.leaf import NOTHING
+from esctl.log.leaves.leaf import NOTHING
 from esctl.page.tables import Names
 
 _USUAL = (None, NOTHING, NOTHING, "")

@@ -11,7 +11,7 @@ import pytest
 
 from esctl.bundle.archive import write_archive
 from esctl.bundle.contents import FileEntry, headers_name, parse_manifest
-from esctl.log.leaf import headers_bytes, parse_headers
+from esctl.log.leaves.leaf import headers_bytes, parse_headers
 from tests.support.cli_harness import esctl, good
 
 KEYS: dict[str, str] = {}

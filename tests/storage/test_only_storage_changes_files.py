@@ -33,10 +33,13 @@ ELSEWHERE = {
     "assistants/questions.py": "a temporary folder",
     "assistants/worker.py": "a temporary folder",
     "cli/help/layout.py": "no file: it writes help",
+    "cluster/calls.py": "the folder of an engine, which is no store",
     "cluster/remote.py": "a temporary folder",
     "engine/duckdb.py": "a temporary folder",
+    "index/files/levels.py": "a file that is being written",
     "index/update.py": "a temporary folder",
     "ledger/check/index.py": "a temporary folder",
+    "ledger/check/index_parts.py": "a temporary folder",
 }
 
 
@@ -78,10 +81,13 @@ BY_THEMSELVES = {
     "bundle/archive.py": "an archive that is made",
     "bundle/contents.py": "an archive that is made",
     "index/files/write.py": "a file that is being written",
+    "index/in_parts.py": "the store's folder, as a worker sees it",
+    "index/seen_ids/lookup.py": "a file whose footer was found in order",
     "index/seen_ids/run_file.py": "a file that is being written, or was opened by `open_plain`",
     "ledger/check/records.py": "a segment that `fetched` has",
     "ledger/sign/keys.py": "the user's own keys",
     "ledger/sign/last_seen.py": "the user's own state",
+    "log/apart.py": "the store's folder, as a worker sees it",
     "log/commits.py": "the folder that a store is made in",
     "log/compacting.py": "a segment whose footer was found in order, and what was being written",
     "log/reader.py": "a segment whose parts were found in order",

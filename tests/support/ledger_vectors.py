@@ -9,7 +9,7 @@ from typing import Any
 from esctl.ledger.prove.proof_file import Content, Proof, content_of
 from esctl.ledger.sign.checkpoint import Head, sign
 from esctl.ledger.sign.note import SigningKey
-from esctl.log.leaf import leaf_of
+from esctl.log.leaves.leaf import leaf_of
 from esctl.log.merkle import inclusion_proof, memory_tree, tree_root
 from tests.support import log_helpers as logs
 

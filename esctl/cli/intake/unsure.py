@@ -162,7 +162,7 @@ def _is_lost(store: Store, name: str, each: Unmet) -> bool:
     """Return whether no event of a source has an entity, or a time, where that leads nowhere."""
     group = each.field.partition(".")[0]
     if group not in ("entity", "entities", "time"):
-        return False
+        return group == "row_keys"
     has = "undated IS NULL" if group == "time" else "entity IS NOT NULL"
     view = store.scope().view
     rows = view.relation(["source", "entity", "undated"], None, ["invalid IS NULL", f"source = {literal(name)}"])
@@ -172,13 +172,17 @@ def _is_lost(store: Store, name: str, each: Unmet) -> bool:
 
 
 def _why(each: Unmet) -> str:
+    if each.field.startswith("row_keys."):
+        return (
+            f"nothing says which row of {each.field.partition('.')[2]} an update is of: the columns of its key are open"
+        )
     if not each.path:
         return "[mapping] says where some fields are and so of all, and it says neither entity nor time"
     return f"the {each.field} is said to be {each.path}, which none of its first records has"
 
 
 def _way_on(store: Store, name: str, each: Unmet, given: Path | None) -> str:
-    if not each.path:
+    if not each.path and not each.near:
         return "to say one field beside what is recognised, in place of [mapping]: --map KEY=PATH, at ingest or reindex"
     if not each.near:
         return f"look at them: {command('esctl log --limit 3 --columns data', given)}; then --map {each.field}=PATH"
@@ -186,7 +190,8 @@ def _way_on(store: Store, name: str, each: Unmet, given: Path | None) -> str:
     said = f"{of_source}{each.field}={each.near}"
     kept = [option for option in store.overrides if of_source or parted(option)[1] != each.field]
     options = " ".join(f"--map {shell_word(option)}" for option in (*kept, said))
-    return f"did you mean {each.near}? {command(f'esctl reindex {options}', given)}"
+    asked = f"did you mean {each.near}?" if each.path else "say which:"
+    return f"{asked} {command(f'esctl reindex {options}', given)}"
 
 
 def _short(text: str) -> str:

@@ -87,7 +87,13 @@ def beside(stanza: Stanza, recognised: Stanza) -> Stanza:
 
 def with_row_keys(known: TableKeys, said: TableKeys) -> TableKeys:
     """Return the columns that name rows, by table: those that are known, and in their place those that are said."""
-    return tuple(sorted({**dict(known), **dict(said)}.items()))
+    kept = {table: names for table, names in known if not any(is_table(table, one) for one, _ in said)}
+    return tuple(sorted({**kept, **dict(said)}.items()))
+
+
+def is_table(full: str, said: str) -> bool:
+    """Return whether a table is said by its full name, or by the end of it."""
+    return full == said or full.endswith(f".{said}")
 
 
 _KEY = rf"(?:{'|'.join(_KEYS)})(?:\.[^=]*)?"

@@ -55,6 +55,14 @@ def _row_changes(samples: Sequence[object], presets: Collection[str]) -> Recogni
     return Recognised(stanza, learned.matching)
 
 
+def open_keys(preset: str, samples: Sequence[object]) -> tuple[tuple[str, str], ...]:
+    """List the tables of a change log whose key is needed and told by nothing, each with a column that may be it."""
+    from esctl.index.decode.rows.learning import learn
+
+    learned = learn(samples, [preset])
+    return learned.open_keys if learned is not None else ()
+
+
 def recognise_lines(pattern: str, samples: Sequence[object]) -> Recognised | None:
     """Return the preset of the text log whose lines a source has, by the name of their pattern."""
     preset = PRESETS.get(pattern)

@@ -13,11 +13,11 @@ from esctl.index.envelope.detect import Detection, detect, detected_by_preset
 from esctl.index.envelope.finding.search import Choice
 from esctl.index.envelope.finding.unmet import Unmet, unmet_of
 from esctl.index.envelope.map_options import with_overrides
-from esctl.index.envelope.mapping import CUSTOM, RECOGNISED, beside, override, stanza_for
+from esctl.index.envelope.mapping import CUSTOM, RECOGNISED, beside, is_table, override, stanza_for
 from esctl.index.envelope.openings import find_openings, opened, with_needed
 from esctl.index.envelope.payload_keys import openings_of
 from esctl.index.envelope.presets import PRESETS
-from esctl.index.envelope.recognise import fitted
+from esctl.index.envelope.recognise import fitted, open_keys
 from esctl.index.envelope.times.of_sample import Blocks, Told, reaches_back, told_of
 from esctl.log.store_state import StoreState
 from esctl.model import MESSAGE, SCHEMA, Cursor, MappingConfig, Stanza
@@ -73,12 +73,22 @@ def _with_unmet(
     stanza: Stanza, detection: Detection | None, base: Stanza, cursor: Cursor, sample: Sample
 ) -> Detection | None:
     """Say which paths that were given, other than those of `base`, no record of the sample has."""
-    if stanza == base or stanza.name in DIALECTS or cursor.format == MESSAGE:
+    if stanza.name in DIALECTS:
+        told = [Unmet(f"row_keys.{table}", "", column) for table, column in open_keys(stanza.name, sample())]
+        unmet = tuple(each for each in told if not _is_said(stanza, each))
+        return replace(detection or Detection(stanza, ()), unmet=unmet) if detection or unmet else None
+    if stanza == base or cursor.format == MESSAGE:
         return detection
     unmet = unmet_of(stanza, base, sample())
     if stanza.name == CUSTOM and base.name == CUSTOM and not (stanza.entity or stanza.entities or stanza.time):
         unmet = (*unmet, Unmet("entity", ""))
     return replace(detection or Detection(stanza, ()), unmet=unmet) if unmet else detection
+
+
+def _is_said(stanza: Stanza, each: Unmet) -> bool:
+    """Return whether a stanza says the key of a table that the records leave open."""
+    table = each.field.partition(".")[2]
+    return any(names and is_table(table, said) for said, names in stanza.row_keys)
 
 
 def _chosen(

@@ -34,7 +34,9 @@ _NULL = "CAST(NULL AS VARCHAR)"
 def positions_of(connection: duckdb.DuckDBPyConnection, view: IndexView, names: Sequence[str]) -> list[int] | None:
     """Return the positions of the events with one of these ids; None where only a scan can tell, or tell of damage."""
     whole = view.edits is None and not view.unread and view.within == ALWAYS
-    plain = not any(stanza.id_parts for stanza in view.manifest.stanzas)  # else a hash is of more than the id
+    plain = not any(
+        stanza.id_parts or stanza.dedupe_by for stanza in view.manifest.stanzas
+    )  # else a hash is of more than the id
     if not whole or not plain or mirror_of(view.folder, links=True):
         return None
     try:

@@ -14,7 +14,7 @@ from esctl.ledger.sign.checkpoint import Checkpoint, parse_checkpoint
 from esctl.ledger.sign.keys import own_verifiers
 from esctl.ledger.sign.last_seen import pinned_keys
 from esctl.ledger.sign.note import VerifierKey, verified_by
-from esctl.log.leaf import NOTHING, digest
+from esctl.log.leaves.leaf import NOTHING, digest
 from esctl.log.merkle import verify_inclusion
 
 Result = Literal["proven", "refuted", "erased", "not judged"]

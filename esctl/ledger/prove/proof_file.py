@@ -8,7 +8,7 @@ import re
 from msgspec import Struct
 
 from esctl.ledger.sign.note import decoded
-from esctl.log.leaf import NOTHING, Leaf, parse_leaf
+from esctl.log.leaves.leaf import NOTHING, Leaf, parse_leaf
 from esctl.log.merkle import HASH
 
 FIRST_LINE = "c2sp.org/tlog-proof@v1"

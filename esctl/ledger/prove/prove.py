@@ -12,7 +12,7 @@ from esctl.ledger.prove.proof_file import Content, Proof, content_of
 from esctl.ledger.prove.tree import rows_of, store_tree
 from esctl.ledger.sign.checkpoint import Checkpoint, origin_of
 from esctl.ledger.sign.checkpoints import FOLDER, checkpoint_files, read_checkpoint
-from esctl.log.leaf import leaf_of
+from esctl.log.leaves.leaf import leaf_of
 from esctl.log.merkle import inclusion_proofs, verify_inclusion
 from esctl.log.reader import records_at
 from esctl.log.store_state import StoreState

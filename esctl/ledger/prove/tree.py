@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from esctl.log.leaf import leaf_of
+from esctl.log.leaves.leaf import leaf_of
 from esctl.log.merkle import BLOCK, BLOCK_LEVEL, HASH, Tree
 from esctl.log.store_state import StoreState
 

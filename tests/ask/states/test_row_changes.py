@@ -160,6 +160,31 @@ def test_what_an_update_changed_is_not_taken_for_the_key(named: str, tmp_path: P
     assert [row["position"] for row in good("audit", "shop.acc/1", cwd=tmp_path).rows] == [1, 3]
 
 
+def _bare(op: str, lsn: int, before: Any, after: Any) -> str:
+    """Write a change as Debezium does without keys, of a table that is not named by `id`."""
+    source = {"connector": "postgresql", "name": "srv", "db": "shop", "schema": "public", "table": "acc", "lsn": lsn}
+    return json.dumps({"before": before, "after": after, "source": source, "op": op, "ts_ms": 1_700_000_000_000 + lsn})
+
+
+@pytest.mark.parametrize(
+    "configured", [None, 'preset = "debezium"\n', 'preset = "debezium"\nrow_keys = { acc = "nr" }\n']
+)
+def test_a_key_that_nothing_tells_is_asked_for(configured: str | None, tmp_path: Path) -> None:
+    rows = [{"nr": n, "owner": "a", "balance": b} for n, b in ((1, 5), (2, 5), (1, 7))]
+    lines = [_bare(op, 9 + at, None, row) for at, (op, row) in enumerate(zip("ccu", rows, strict=True))]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    if configured:
+        (tmp_path / "esctl.toml").write_text(f"[mapping]\n{configured}\n")
+    done = esctl("ingest", "a.jsonl", cwd=tmp_path)
+    if configured is None or "row_keys" not in configured:
+        told = "nothing says which row of srv.shop.public.acc an update is of: the columns of its key are open"
+        assert (done.code, told in done.err) == (2, True)
+        assert "hint: say which: esctl reindex --map row_keys.srv.shop.public.acc=nr\n" in done.err
+        done = esctl("reindex", "--map", "row_keys.public.acc=nr", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert replayed(tmp_path) == expected(rows[1:])
+
+
 def test_a_row_of_which_copies_are_left_stays(tmp_path: Path) -> None:
     row = {"v": 1}
     done = [("c", None, row), ("c", None, row), ("c", None, row), ("d", row, None)]

@@ -24,7 +24,7 @@ from esctl.ledger.sign import checkpoints
 from esctl.ledger.sign.checkpoint import Head, parse_checkpoint, sign
 from esctl.ledger.sign.note import SigningKey, VerifierKey
 from esctl.log import merkle
-from esctl.log.leaf import Leaf, leaf_of, parse_leaf
+from esctl.log.leaves.leaf import Leaf, leaf_of, parse_leaf
 from esctl.log.merkle import inclusion_proof, inclusion_proofs, memory_tree
 from tests.log.test_segment import rows
 from tests.support import forgery

@@ -87,7 +87,7 @@ class Naming(Struct, frozen=True):
     """How rows are named.
 
     `keys`: the columns that tell the rows of a table apart where no record says it, by the table's `full_name`, or by
-    its `table_name` where somebody says so. `home`:
+    the end of that where somebody says so. `home`:
     whose tables have no more in front of their names than a schema; None: all. `own`: whose those are of which records
     do not tell it.
     """
@@ -112,8 +112,8 @@ class Naming(Struct, frozen=True):
 
     def key_of(self, change: RowChange) -> Sequence[str] | None:
         """Return the columns that name the row of a change; None where nothing tells them."""
-        short = table_name(change.schema, change.table)
-        found = self.keys.get(full_name(change), self.keys.get(short, change.key))
+        names = full_name(change), table_name(change.schema, change.table), change.table
+        found = next((self.keys[name] for name in names if name in self.keys), change.key)
         if found is None and change.tells_changed:  # so its old rows are known whole, and need no key to be found
             named = id_column(change.row)
             return () if named is None else (named,)

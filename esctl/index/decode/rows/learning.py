@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct, field
 
-from esctl.index.decode.rows import DELETE, DIALECTS, HISTORY, TRUNCATE
+from esctl.index.decode.rows import DELETE, DIALECTS, HISTORY, TRUNCATE, UPDATE
 from esctl.index.decode.rows.change import Beside, DomainEvent, Origin, Row, RowChange, full_name, id_column
 from esctl.index.decode.rows.reading import READERS, UNREADABLE
 from esctl.index.decode.rows.versions import learned_key
@@ -23,6 +23,7 @@ class Learned(Struct, frozen=True):
     keys: TableKeys
     order: int  # parts of the place in the database's log that all changes have
     home: Origin = ()  # whose the first table is that says so
+    open_keys: tuple[tuple[str, str], ...] = ()  # (table, a column) where nothing says which row an update is of
 
 
 class _Table(Struct):
@@ -30,6 +31,7 @@ class _Table(Struct):
 
     rows: list[Row] = field(default_factory=list)
     old: list[tuple[Row, Row | None]] = field(default_factory=list)  # before, and after where it was updated
+    is_open: bool = False  # some change does not tell the whole row of before
 
 
 def learn(samples: Sequence[object], dialects: Iterable[str] = DIALECTS) -> Learned | None:
@@ -40,8 +42,9 @@ def learn(samples: Sequence[object], dialects: Iterable[str] = DIALECTS) -> Lear
         changes = [each for each in found if not isinstance(each, Beside)]
         if changes and 2 * len(found) > len(whole):
             rows = [each for each in changes if isinstance(each, RowChange)]
-            keys = _of_versions(whole) if dialect == HISTORY else _keys(rows)
-            return Learned(dialect, len(found), keys, _order_parts(changes), _home(rows))
+            tables = {} if dialect == HISTORY else _tables(rows)
+            keys = _of_versions(whole) if dialect == HISTORY else _keys(tables)
+            return Learned(dialect, len(found), keys, _order_parts(changes), _home(rows), _open_keys(tables, keys))
     return None
 
 
@@ -69,12 +72,13 @@ def _read(dialect: str, sample: Any) -> Any:
         return None
 
 
-def _keys(changes: Sequence[RowChange]) -> TableKeys:
+def _tables(changes: Sequence[RowChange]) -> dict[str, _Table]:
     tables: dict[str, _Table] = {}
     for change in changes:
         if change.key is not None or change.type == TRUNCATE:
             continue
         table = tables.setdefault(full_name(change), _Table())
+        table.is_open |= change.type == UPDATE and not change.tells_changed and not _is_told(change)
         if change.tells_changed:
             table.rows.append(change.row)
         elif change.type == DELETE:
@@ -82,7 +86,24 @@ def _keys(changes: Sequence[RowChange]) -> TableKeys:
         else:
             table.rows.append(change.row)
             table.old += [(change.old, change.row)] if change.old else []
+    return tables
+
+
+def _is_told(change: RowChange) -> bool:
+    """Return whether an update tells the row that it is of: whole, or by values that name it."""
+    return change.match is not None or (change.old is not None and change.row.keys() <= change.old.keys())
+
+
+def _keys(tables: Mapping[str, _Table]) -> TableKeys:
     return tuple((name, _key(table)) for name, table in sorted(tables.items()))
+
+
+def _open_keys(tables: Mapping[str, _Table], keys: TableKeys) -> tuple[tuple[str, str], ...]:
+    """List the tables without a key of which an update leaves its row open, with the column that is likest to a key."""
+    found = [
+        (name, tables[name].rows) for name, columns in keys if not columns and name in tables and tables[name].is_open
+    ]
+    return tuple((name, next(iter(_shortest(rows, tuple(rows[0]))), next(iter(rows[0]), ""))) for name, rows in found)
 
 
 def _key(table: _Table) -> tuple[str, ...]:

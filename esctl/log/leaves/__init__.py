@@ -1,0 +1,1 @@
+"""The leaves of the tree: what is hashed of a record."""
