@@ -2,7 +2,8 @@
 
 A run knows the first event of an id, of all that are neither invalid nor repeat one; the rest is found in columns that
 are mostly empty. Of these, and of the first's own file, pages are read that carry checksums of their own: the digests
-of whole row groups, which other questions hold them against, cost most of a scan.
+of whole row groups, which other questions hold them against, cost most of a scan. Row groups in which something is
+found are held against theirs, and where what a run knows is not found, a scan tells.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from esctl.engine.quoting import literal
+from esctl.index.files.levels import with_groups
 from esctl.index.files.manifest import IndexFile
 from esctl.index.pruning import ALWAYS
 from esctl.index.scan import REBUILD, IndexView
@@ -46,6 +48,8 @@ def positions_of(connection: duckdb.DuckDBPyConnection, view: IndexView, names: 
         found = {position for file in view.manifest.files for position in _confirmed(view, file, firsts, names)}
     except (DamagedRunError, OSError, pa.ArrowException):
         return None
+    if not found.issuperset(firsts.tolist()):
+        return None  # another id has the same hash, or a page is not as it was written
     return sorted(position for position in found if view.upto is None or position <= view.upto)
 
 
@@ -77,7 +81,7 @@ def _confirmed(view: IndexView, file: IndexFile, firsts: Positions, names: Seque
     with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
         for group in range(parquet.num_row_groups):
             if covered or _may_matter(parquet.metadata, group, firsts):
-                yield from _rows_with(parquet, group, firsts, names)
+                yield from _rows_with(view, file, parquet, group, firsts, names)
 
 
 def _may_matter(metadata: pq.FileMetaData, group: int, firsts: Positions) -> bool:
@@ -92,12 +96,16 @@ def _may_matter(metadata: pq.FileMetaData, group: int, firsts: Positions) -> boo
     return bool(((firsts >= repeats.min) & (firsts <= repeats.max)).any())
 
 
-def _rows_with(parquet: pq.ParquetFile, group: int, firsts: Positions, names: Sequence[str]) -> Iterator[int]:
+def _rows_with(
+    view: IndexView, file: IndexFile, parquet: pq.ParquetFile, group: int, firsts: Positions, names: Sequence[str]
+) -> Iterator[int]:
     table = parquet.read_row_group(group, _FIND, use_threads=False)
     # pa.array() and to_numpy() import pandas where it is installed, which takes longer than all of this.
     wanted = pa.Array.from_buffers(pa.int64(), len(firsts), [None, pa.py_buffer(firsts.tobytes())])
     matches = pc.or_(*(pc.is_in(table[name], wanted) for name in ("position", "duplicate_of")))
     matches = pc.or_(matches, pc.is_valid(table["invalid"]))
     if pc.any(matches).as_py():
+        (whole,) = with_groups(view.folder, (file,), view.manifest.runs)
+        view.checked.require(view.folder / file.file, file.bytes, [whole.groups[group].range], REBUILD)
         table = parquet.read_row_group(group, ["position", "id"], use_threads=False).filter(matches)
         yield from (row["position"] for row in table.to_pylist() if row["id"] in names)
