@@ -8,6 +8,8 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from esctl.cluster.spans import Span, spans_of
 from esctl.cluster.task import Failure, Part, Work
 from esctl.errors import UsageError
@@ -59,8 +61,8 @@ class InProcess:
         self.memory_limit = memory_limit
 
     def spans(self, manifest: Manifest) -> list[Span]:
-        """Return the spans that a question is asked in."""
-        return spans_for(manifest, 1)
+        """Return the spans that a question is asked in; pieces of them would be folded one after the other."""
+        return [replace(span, pieces=1) for span in spans_for(manifest, 1)]
 
     def parts(self, rows: int) -> int:
         """Return how many parts so many rows are cut into."""

@@ -15,9 +15,12 @@ from msgspec.structs import replace
 from esctl.ask.scope.lookups import Lookups, Spooled
 from esctl.cluster.engines import Engine
 from esctl.cluster.joins import joined, rows_sql, types_of
-from esctl.cluster.task import Failure, Once, Part, Parted, Task, place_of, versions
+from esctl.cluster.pieces import pieces_of
+from esctl.cluster.spans import Span
+from esctl.cluster.task import Entry, Failure, Once, Part, Parted, Pieces, Task, place_of, versions
 from esctl.engine.duckdb import Session, explained
 from esctl.engine.quoting import literal
+from esctl.index.pruning import ALWAYS, Predicate
 from esctl.index.scan import IndexView
 from esctl.log.ranges import Checked
 from esctl.log.store_state import StoreState
@@ -90,7 +93,7 @@ class SpanLookups(Lookups):
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.question: Question | None = None
-        self.entries: list[Once | Parted] = []
+        self.entries: list[Entry] = []
         self.is_whole = False  # some of the rows are computed on one node
         self._inner = False
 
@@ -124,6 +127,12 @@ class SpanLookups(Lookups):
         self.entries.append(Parted(tuple(parts)))
         return parts
 
+    def pieces(self, view: IndexView, connection: Any, partial: Callable[[], str]) -> list[str]:
+        """Have the partial states of pieces made in tasks, of spans in which one entity has most events."""
+        if self.question is not None and not self._inner:
+            self.entries.append(self.question.cut(view, connection))
+        return []
+
     def whole(self, session: Session, select: Callable[[], tuple[str, T]]) -> tuple[str, T]:
         """Run a SELECT over all entities once, and return the one that reads its rows."""
         if self.question is None or self._inner:
@@ -154,7 +163,7 @@ class Question:
         self._views = tuple(replace(view, checked=Checked()) for view in pickler.views)
         self._lookups = lookups
         self._engine = lookups[0].engine
-        self._found: tuple[tuple[Once | Parted, ...], ...] = ()
+        self._found: tuple[tuple[Entry, ...], ...] = ()
         self._spans = self._engine.spans(self._views[0].grouped())
         self.folder = pickler.folder
 
@@ -170,25 +179,58 @@ class Question:
             for lookups in self._lookups:
                 lookups.question = None
 
-    def _entries(self) -> tuple[tuple[Once | Parted, ...], ...]:
+    def cut(self, view: IndexView, connection: Any) -> Pieces:
+        """Have the partial states of pieces of spans made; of none where an error comes up: all of it will tell it."""
+        cuts = {} if len(self._views) > 1 else self._cuts(view, connection)
+        tasks = [
+            self._task(number, span, self._entries(), piece=piece)
+            for number, span in enumerate(self._spans)
+            for piece in cuts.get(number, ())
+        ]
+        numbered = [replace(task, number=number) for number, task in enumerate(tasks)]
+        made = {result.number: result for result in self._engine.run(numbered)} if tasks else {}
+        files: dict[int, tuple[Path, ...]] = {}
+        for number, task in enumerate(tasks):
+            result = made[number]
+            if isinstance(result, Failure):
+                return Pieces()
+            files[task.number] = (*files.get(task.number, ()), result.made.path)
+        return Pieces(files)
+
+    def _cuts(self, view: IndexView, connection: Any) -> dict[int, list[Predicate]]:
+        found = {
+            number: pieces_of(view, span, connection) for number, span in enumerate(self._spans) if span.pieces > 1
+        }
+        return {number: pieces for number, pieces in found.items() if len(pieces) > 1}
+
+    def _entries(self) -> tuple[tuple[Entry, ...], ...]:
         return tuple(tuple(lookups.entries) for lookups in self._lookups)
 
     def run(self, types: tuple[str, ...] = (), *, flat: bool = False) -> list[Spooled]:
         """Run a task a span; return what they made, in the order of the spans. Raises the error of the first event."""
         found = self._found or self._entries()
-        tasks = [
-            Task(
-                number, self._text, self._views, _of_span(found, number), span, self.folder, types, flat,
-                self._engine.memory_limit, versions(),
-            )
-            for number, span in enumerate(self._spans)
-        ]  # fmt: skip
+        tasks = [self._task(number, span, found, types, flat=flat) for number, span in enumerate(self._spans)]
         results = list(self._engine.run(tasks))
         failures = [result for result in results if isinstance(result, Failure)]
         if failures:
             raise min(failures, key=_rank).error()
         parts = {result.number: result.made for result in results if isinstance(result, Part)}
         return [parts[number] for number, _ in enumerate(tasks)]
+
+    def _task(
+        self,
+        number: int,
+        span: Span,
+        found: Sequence[Sequence[Entry]],
+        types: tuple[str, ...] = (),
+        *,
+        flat: bool = False,
+        piece: Predicate = ALWAYS,
+    ) -> Task:
+        return Task(
+            number, self._text, self._views, _of_span(found, number), span, self.folder, types, flat,
+            self._engine.memory_limit, versions(), piece,
+        )  # fmt: skip
 
     def gathered(self, answer: Answer) -> Answer:
         """Return the answer with its rows read from what the tasks write, once they are asked for."""
@@ -217,7 +259,7 @@ _ONE_NODE = "note: this question is answered on one node: what its parts come to
 _WHOLE = ("note: states of a projection that is an SQL query are computed on one node: it may look at all events",)
 
 
-def _of_span(found: Sequence[Sequence[Once | Parted]], number: int) -> tuple[tuple[Once | Parted, ...], ...]:
+def _of_span(found: Sequence[Sequence[Entry]], number: int) -> tuple[tuple[Entry, ...], ...]:
     """Return what was found, with the files of one span only."""
     return tuple(
         tuple(Parted((entry.parts[number],)) if isinstance(entry, Parted) else entry for entry in entries)

@@ -6,9 +6,13 @@ from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from esctl.index.files.manifest import Manifest
 from esctl.index.pruning import Predicate, between
+
+_NEXT = "\x01"
+"""Makes of a name one that follows it, with nothing between them but names that go on with NUL."""
 
 
 class Span(Struct, frozen=True):
@@ -16,6 +20,7 @@ class Span(Struct, frozen=True):
 
     low: str | None = None
     high: str | None = None
+    pieces: int = 1  # into which its events may be cut, as one entity has most of them
 
     @property
     def condition(self) -> Predicate:
@@ -29,22 +34,38 @@ def spans_at(cuts: Iterable[str]) -> list[Span]:
 
 
 def spans_of(manifest: Manifest, count: int) -> list[Span]:
-    """Return at most so many spans of an index, cut where its row groups begin.
+    """Return about so many spans of an index, cut where its row groups begin.
 
-    An entity is in one span only, whatever part of the rows it has.
+    An entity is in one span only; one that has as many rows as a span should have is in a span with pieces.
     """
     weighed = sorted(_weighed(manifest))
     whole = sum(rows for _, rows in weighed)
-    return spans_at(_cuts(weighed, whole, count))
+    hot = {name: round(rows * count / whole) for name, rows in _alone(manifest).items() if rows * count > whole}
+    cuts = {*_cuts(weighed, whole, count), *(cut for name in hot for cut in (name, name + _NEXT))}
+    return [replace(span, pieces=max(hot.get(span.low or "", 1), 1)) for span in spans_at(cuts)]
+
+
+def _alone(manifest: Manifest) -> dict[str, float]:
+    """Return about how many rows entities have that fill several row groups."""
+    found: dict[str, list[float]] = {}
+    for name, high, rows in _sized(manifest):
+        if name == high:
+            found.setdefault(name, []).append(rows)
+    return {name: sum(each) for name, each in found.items() if len(each) > 1}
 
 
 def _weighed(manifest: Manifest) -> Iterable[tuple[str, float]]:
-    """Yield the first name of each row group, with about how many rows it has: as its bytes are of its file's."""
+    """Return the first name of each row group, with about how many rows it has."""
+    return ((low, rows) for low, _, rows in _sized(manifest))
+
+
+def _sized(manifest: Manifest) -> Iterable[tuple[str, str | None, float]]:
+    """Yield the bounds of each row group, with about how many rows it has: as its bytes are of its file's."""
     for file in manifest.files:
         size = sum(group.range.bytes for group in file.groups)
         for group in file.groups:
             if group.low is not None and size:
-                yield group.low, file.rows * group.range.bytes / size
+                yield group.low, group.high, file.rows * group.range.bytes / size
 
 
 def _cuts(weighed: Sequence[tuple[str, float]], whole: float, count: int) -> Iterable[str]:

@@ -10,7 +10,7 @@ import io
 import pickle
 import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from esctl.cluster.spans import Span
 from esctl.engine.duckdb import Session, duckdb_version, explained, open_session
 from esctl.engine.quoting import literal
 from esctl.errors import EsctlError, InputError, UsageError
-from esctl.index.pruning import Predicate, Reach, all_of
+from esctl.index.pruning import ALWAYS, Predicate, Reach, all_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from esctl.index.scan import IndexView
 
 T = TypeVar("T")
+_KEYS = ("low", "high")
 _NAMES_EVENT = re.compile(r"\bevent @([0-9]{1,18})\b")
 
 
@@ -51,10 +52,19 @@ def place_of(compute: Callable[[], Any]) -> str:
     return f"{function.__module__}.{function.__qualname__}"
 
 
+class Pieces(Struct, frozen=True):
+    """The files of partial states of pieces of the events, by the number of the span; of no span: it is not cut."""
+
+    files: Mapping[int, tuple[Path, ...]] = {}
+
+
 class Parted(Struct, frozen=True):
     """The files of rows that were stepped through, one a span."""
 
     parts: tuple[Spooled, ...]
+
+
+Entry = Once | Parted | Pieces
 
 
 class Task(Struct, frozen=True):
@@ -63,13 +73,20 @@ class Task(Struct, frozen=True):
     number: int
     question: bytes
     views: tuple[IndexView, ...]
-    found: tuple[tuple[Once | Parted, ...], ...]  # by the lookups of the question
+    found: tuple[tuple[Entry, ...], ...]  # by the lookups of the question
     span: Span
     folder: Path  # for what is written
     types: tuple[str, ...] = ()  # of the answer's columns, as the driver has them
     flat: bool = False
     memory_limit: str | None = None
     versions: tuple[str, str] = ("", "")
+    piece: Predicate = ALWAYS  # of the span's events, where partial states of it are asked for
+
+    @property
+    def uncut(self) -> Task:
+        """Return the same task without what was folded in pieces."""
+        found = tuple(tuple(Pieces() if isinstance(each, Pieces) else each for each in one) for one in self.found)
+        return replace(self, found=found)
 
     def run(self) -> Part | Failure:
         """Answer the question for the span; an error for people names the first event that is at fault."""
@@ -78,6 +95,8 @@ class Task(Struct, frozen=True):
             _check_store(self)
             return Part(self.number, _answered(self))
         except EsctlError as error:
+            if self.uncut != self:  # so that the first event at fault is found
+                return self.uncut.run()
             return _failure(self, error)
 
 
@@ -174,9 +193,9 @@ def _answered(task: Task, upto: int | None = None) -> Spooled:
     session = _session(task.memory_limit)
     guarded = Guarded(session.connection)
     own = Session(guarded, task.folder)  # type: ignore[arg-type]
-    within = task.span.condition if upto is None else all_of([task.span.condition, _up_to(upto)])
+    within = all_of([task.span.condition, task.piece, *([] if upto is None else [_up_to(upto)])])
     views = tuple(replace(view, within=within) for view in task.views)
-    known = [Given(guarded, entries, task.span) for entries in task.found]
+    known = [Given(guarded, entries, task) for entries in task.found]
     function, arguments, named = _Unpickler(task.question, own, views, known).load()
     try:
         answer = function(*arguments, **named)
@@ -255,10 +274,10 @@ class Stopped(Exception):  # noqa: N818  # no error: the question is asked up to
 class Given(Lookups):
     """Answers lookups with what the driver found; the first spool that it has not is what the task is to make."""
 
-    def __init__(self, guarded: Guarded, entries: Sequence[Once | Parted], span: Span) -> None:
+    def __init__(self, guarded: Guarded, entries: Sequence[Entry], task: Task) -> None:
         self._guarded = guarded
         self._entries = iter(entries)
-        self._span = span
+        self._task = task
 
     def once(self, compute: Callable[[], T]) -> T:
         """Return what the driver found."""
@@ -283,10 +302,20 @@ class Given(Lookups):
             raise _out_of_step()
         return list(entry.parts)
 
+    def pieces(self, view: IndexView, connection: Any, partial: Callable[[], str]) -> list[str]:
+        """Return the span's partial states by pieces, or make those of a piece and stop."""
+        entry = next(self._entries, None)
+        if entry is None:
+            with self._guarded.opened():
+                raise Stopped(Spooled(_write_cells(partial(), self._task, connection)))
+        if not isinstance(entry, Pieces):
+            raise _out_of_step()
+        return [cells_in(path) for path in entry.files.get(self._task.number, ())]
+
     def whole(self, session: Session, select: Callable[[], tuple[str, T]]) -> tuple[str, T]:
         """Return the rows of the span's entities."""
         sql, known = self.once(select)
-        return f"SELECT * FROM ({sql}) WHERE {self._span.condition.sql}", known
+        return f"SELECT * FROM ({sql}) WHERE {self._task.span.condition.sql}", known
 
 
 def _out_of_step() -> EsctlError:
@@ -294,6 +323,23 @@ def _out_of_step() -> EsctlError:
         "a part of a question goes another way than all of it",
         "this is a bug in esctl: leave out --engine, and report it",
     )
+
+
+def _write_cells(sql: str, task: Task, connection: Any) -> Path:
+    """Write partial states to a file. Fold keys are wider than what Parquet has, so they are text there."""
+    path = task.folder / f"{secrets.token_hex(8)}.parquet"
+    keys = ", ".join(f"CAST({name} AS VARCHAR) AS {name}" for name in _KEYS)
+    with explained():
+        connection.execute(f"COPY (SELECT * REPLACE ({keys}) FROM ({sql})) TO {literal(str(path))} (FORMAT parquet)")
+        if types_of(connection, cells_in(path)) != types_of(connection, sql):
+            raise _out_of_step()
+    return path
+
+
+def cells_in(path: Path) -> str:
+    """Write the SELECT of partial states that are in a file."""
+    keys = ", ".join(f"CAST({name} AS HUGEINT) AS {name}" for name in _KEYS)
+    return f"SELECT * REPLACE ({keys}) FROM read_parquet({literal(str(path))})"
 
 
 def _write(answer: Any, task: Task, session: Session) -> Path:

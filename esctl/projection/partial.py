@@ -98,6 +98,25 @@ def joined_sql(plan: Plan, earlier: str, later: str, events: int, more: Sequence
     return f"SELECT {', '.join(items)} FROM ({later}) b LEFT JOIN ({earlier}) a USING (kind, entity)"
 
 
+def chained_sql(plan: Plan, parts: Sequence[str], events: int) -> str:
+    """Write the partial states of all events, in `columns`, from those of ranges of the fold order.
+
+    Each is as `partial_sql` gives it. They follow one another; an entity may have no event in some of them.
+    """
+    names = ", ".join(columns(plan))
+    steps = [f"chain0 AS MATERIALIZED (SELECT {names} FROM ({parts[0]}))"]
+    for number, part in enumerate(parts[1:], 1):
+        earlier = f"SELECT * FROM chain{number - 1}"
+        known = f"SELECT 1 FROM part{number} b WHERE b.kind = a.kind AND b.entity = a.entity"
+        steps.append(f"part{number} AS MATERIALIZED ({part})")
+        steps.append(
+            f"""chain{number} AS MATERIALIZED (
+            SELECT {names} FROM chain{number - 1} a WHERE NOT EXISTS ({known})
+            UNION ALL SELECT {names} FROM ({joined_sql(plan, earlier, f"SELECT * FROM part{number}", events)}))"""
+        )
+    return f"WITH {', '.join(steps)} SELECT {names} FROM chain{len(parts) - 1}"
+
+
 def _both(i: int, field: FieldPlan, events: int) -> str:
     a, b = f"a.acc{i}", f"b.acc{i}"
     if field.family == "list":

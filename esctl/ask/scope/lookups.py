@@ -14,6 +14,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     from esctl.engine.duckdb import Session
+    from esctl.index.scan import IndexView
 
 T = TypeVar("T")
 
@@ -39,6 +40,13 @@ class Lookups:
     def spool(self, make: Callable[[], Spooled]) -> list[Spooled]:
         """Return the files of the rows that events step through, of the entities that are asked about."""
         return [make()]
+
+    def pieces(self, view: IndexView, connection: Any, partial: Callable[[], str]) -> list[str]:
+        """Return SELECTs of partial states of ranges of the fold order that follow one another; none: fold at once.
+
+        `partial` writes the partial states of the events that are asked about.
+        """
+        return []
 
     def whole(self, session: Session, select: Callable[[], tuple[str, T]]) -> tuple[str, T]:
         """Return a SELECT, with an `entity`, whose rows may depend on all others, and what is known of it."""

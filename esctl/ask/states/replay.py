@@ -12,6 +12,7 @@ from esctl.ask.scope.named_values import no_field
 from esctl.ask.scope.plans import completed, plan_for
 from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, event_rows, hold_checks, unheard_notes
 from esctl.ask.states.field_types import field_text, field_value
+from esctl.ask.states.pieces import cells_of_pieces
 from esctl.ask.states.resume import Resumed, ready, resumed, states_of, unfit_notes
 from esctl.ask.states.state_fields import WHOLE, StateField, States
 from esctl.engine.duckdb import explained, single_row
@@ -24,6 +25,7 @@ from esctl.projection.compiler import Resolve
 from esctl.projection.conversions import convert, declared_scale
 from esctl.projection.expressions import Expression
 from esctl.projection.fold import MOST_FIELDS, NeedsStreamError, Plan
+from esctl.projection.partial import composed_sql
 from esctl.projection.reads import digits_sql
 from esctl.projection.spec import Projection
 from esctl.projection.sql import field_column, states_sql, total_shape
@@ -106,6 +108,8 @@ def states(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = F
             raise NeedsStreamError
         plan = plan_for(scope, claim.projection, calculating=calculating)
         rows = event_rows(scope, plan.reads, [claim.condition], at)
+        if cells := cells_of_pieces(scope, plan, rows, at):
+            return States(composed_sql(plan, cells, rows.count), state_fields(plan, rows.count))
         hold_checks(scope, plan, rows)
         return States(states_sql(plan, rows), state_fields(plan, rows.count))
     except NeedsStreamError:

@@ -14,6 +14,7 @@ from esctl.ask.scope.bounds import bound
 from esctl.ask.scope.fold_order import check_order
 from esctl.ask.scope.plans import plan_for
 from esctl.ask.scope.scope import Claim, Scope, claims, event_rows
+from esctl.ask.states.pieces import cells_of_pieces
 from esctl.ask.states.replay import COLUMNS, state_fields, state_row
 from esctl.ask.states.resume import place, resumed, whole_claim
 from esctl.ask.states.state_fields import States
@@ -163,7 +164,8 @@ def partial_states(scope: Scope, claim: Claim, at: AsOf | None) -> Answer:
     keys = scope.view.key_parts("high")
     items = ", ".join([*names, *(f"{part} AS {name}" for name, part in keys.items())])
     told = tuple(Column(name, "value") for name in (*names, *keys))
-    return Answer(scope.session, f"SELECT {items} FROM ({partial_sql(plan, rows)})", told, order=("kind", "entity"))
+    cells = cells_of_pieces(scope, plan, rows, at) or partial_sql(plan, rows)
+    return Answer(scope.session, f"SELECT {items} FROM ({cells})", told, order=("kind", "entity"))
 
 
 def _extent(scope: Scope, shelf: Shelf, claim: Claim, at: AsOf | None) -> Extent | None:
