@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -81,6 +81,8 @@ class CommitLog:
         unreadable or does not follow from the one before.
         """
         names = numbered(self.folder)
+        if first_missing(names):
+            names = numbered(self.folder)  # commits were made while the names were listed, or one is missing
         last = self._last_seq(names)
         stop = last if upto is None else upto
         if stop > last:
@@ -205,13 +207,22 @@ class CommitLog:
             raise InputError(f"{path} is not a commit file: {_reason(error)}", _DAMAGED) from error
 
     def _last_seq(self, names: list[str]) -> int:
-        present = set(_numbers(_COMMIT_NAME, names))
-        last = max(present, default=0)
-        missing = next((seq for seq in range(1, last + 1) if seq not in present), 0)
-        newest_summary = max(_numbers(_SUMMARY_NAME, names), default=0)
-        if missing or newest_summary > last:
-            raise InputError(f"{self.folder / commit_name(missing or last + 1)} is missing", _DAMAGED)
-        return last
+        if missing := first_missing(names):
+            raise InputError(f"{self.folder / commit_name(missing)} is missing", _DAMAGED)
+        return max(_numbers(_COMMIT_NAME, names), default=0)
+
+
+def first_missing(names: Sequence[str]) -> int:
+    """Return the first commit that is not among the names in a folder, where a later one or a summary is; else 0."""
+    present = set(_numbers(_COMMIT_NAME, names))
+    last = max(present, default=0)
+    missing = next((seq for seq in range(1, last + 1) if seq not in present), 0)
+    return missing or (last + 1 if max(_numbers(_SUMMARY_NAME, names), default=0) > last else 0)
+
+
+def is_head(name: str) -> bool:
+    """Return whether a summary is one of a last commit, which goes when there is a newer one."""
+    return name.startswith(_HEAD)
 
 
 def commit_numbers(names: Iterable[str]) -> Iterable[int]:
@@ -232,7 +243,7 @@ def old_heads(names: Iterable[str]) -> list[str]:
     """List the summaries of last commits that are so no more: there is a newer summary."""
     found = summary_names(names)
     newest = max(found.values(), default=0)
-    return [name for name, seq in found.items() if name.startswith(_HEAD) and seq < newest]
+    return [name for name, seq in found.items() if is_head(name) and seq < newest]
 
 
 def summary_names(names: Iterable[str]) -> dict[str, int]:

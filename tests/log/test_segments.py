@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from esctl.api import Store
 from esctl.config import read_config
 from esctl.errors import InputError
+from esctl.ledger.check.summaries import Summaries
 from esctl.ledger.check.verify import Wanted, verify
 from esctl.log import commit_json, commits
 from esctl.log.commits import create_store, open_log, summary_names
@@ -235,6 +236,34 @@ def test_a_writer_of_several_commits_leaves_a_summary_of_the_last(
             writer.append([part(f"last{number}", raws(number))])
     assert heads == [path.name for path in (tmp_path / "commits").glob("head-*")]
     assert open_log(tmp_path).read() == open_log(tmp_path).read(summaries=False)
+
+
+def test_a_commit_that_was_made_while_names_were_listed_is_not_missed(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = open_log(store)
+    head = log.read().head
+    names = [path.name for path in (store / "commits").iterdir()]
+    for lost in (f"{max(summary_names(names).values()):020d}.json", f"{7:020d}.json"):
+        listings = iter([[name for name in names if name != lost], names])
+        monkeypatch.setattr(commits, "numbered", lambda folder, listings=listings: next(listings))
+        assert log.read().head == head
+        monkeypatch.setattr(commits, "numbered", lambda folder, lost=lost: [name for name in names if name != lost])
+        with pytest.raises(InputError, match=f"{lost} is missing"):
+            log.read()
+
+
+def test_a_summary_of_a_last_commit_may_go_while_all_is_verified(store: Path) -> None:
+    with writing(store) as writer:
+        writer.append([part("more", raws(1))])
+    snapshot = open_log(store).read()
+    names = ["head-00000000000000000038.json", f"summary-{snapshot.seq:020d}.json"]
+    found = Summaries.of(store, names, open_log(store).read(0))
+    found.names = dict.fromkeys(names, snapshot.seq)
+    for name in names:
+        (store / "commits" / name).unlink(missing_ok=True)
+    found.look(snapshot)
+    assert list(found.findings) == [f"commits/{names[1]}"]
 
 
 def test_wherever_a_writer_fails_the_store_is_whole(made: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from esctl.ledger.check.findings import Check, Finding
 from esctl.ledger.check.summaries import Summaries
 from esctl.ledger.sign.last_seen import Pin
 from esctl.log.commit_json import commit_from_json, commit_to_json
-from esctl.log.commits import SUMMARY_EVERY, CommitLog, commit_numbers, open_log
+from esctl.log.commits import SUMMARY_EVERY, CommitLog, commit_numbers, first_missing, open_log
 from esctl.log.lines import from_line, to_line
 from esctl.log.merkle import BLOCK_LEVEL, Frontier
 from esctl.log.store_state import FORMAT, Commit, SegmentEntry, StoreState, commit_name, empty, identity, replay
@@ -78,10 +78,12 @@ def walk(path: Path, pin: Pin | None = None) -> Chain:
     """
     forget_fetched(path)
     names = entries(path / "commits")
+    if first_missing(names):
+        names = entries(path / "commits")  # commits were made while the names were listed, or one is missing
     numbers = set(commit_numbers(names))
     base, identified = _identity(path, bool(numbers), pin)
     run = _Walk(path, base.commit_sha256)
-    prefetch([path / "commits" / commit_name(seq) for seq in sorted(numbers)])
+    prefetch([path / "commits" / name for name in sorted(names) if name.endswith(".json")])
     for seq in range(1, max(numbers, default=0) + 1):
         _read(run, seq, seq in numbers)
     _check_links(run, pin)

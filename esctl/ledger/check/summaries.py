@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from esctl.errors import InputError
 from esctl.ledger.check.findings import Check, Finding
 from esctl.log.commit_json import snapshot_from_json
-from esctl.log.commits import read_part, summary_names
+from esctl.log.commits import is_head, read_part, summary_names
 from esctl.log.lines import from_line, to_line
 from esctl.log.segments import SegmentEntry, SegmentPart, chunks_of
 from esctl.log.store_state import StoreState
@@ -48,6 +48,8 @@ class Summaries(Struct):
                 value = from_line(data)
                 told = snapshot_from_json(self.base, value)
                 is_same = to_line(value) == data and self._is(told, snapshot)
+            except FileNotFoundError:
+                is_same = is_head(name)  # it may have gone meanwhile
             except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
                 is_same = False
             if not is_same:
