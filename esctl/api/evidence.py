@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -14,7 +14,7 @@ from msgspec import Struct
 from esctl.api.relation import Relation
 from esctl.errors import InputError, NotFoundError
 from esctl.given import several
-from esctl.model import MappingConfig
+from esctl.model import Cursor, MappingConfig
 from esctl.store import OpenStore
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Evidence(OpenStore):
             input_format, records_path, final, null=null, encoding=encoding, header=header, decimal=decimal
         )
         how = self.reading_options(options or IngestOptions(own, strict, skip_duplicates, self.tz))
-        with _all_readers(sources, how) as found, self._workers(not (how.strict or how.skip_duplicates)) as workers:
+        with self._workers(how.takes_all) as workers, _all_readers(sources, how, workers, self) as found:
             outcome = ingest(self.path, found, how, self.updater, observe or unobserved, self.connection, workers)
         self.refresh()
         return outcome
@@ -259,9 +259,13 @@ class Evidence(OpenStore):
 
 @contextmanager
 def _all_readers(
-    sources: Sequence[str | Path | Source | SourceReader | Connection], how: IngestOptions
+    sources: Sequence[str | Path | Source | SourceReader | Connection],
+    how: IngestOptions,
+    workers: Workers | None,
+    store: OpenStore,
 ) -> Iterator[Iterable[SourceReader]]:
-    found = [_readers(source, how) for source in sources]
+    known = store.snapshot.cursors if workers is not None else {}
+    found = [_readers(several, how, workers, known) for several in _neighbours(sources)]
     try:
         yield chain.from_iterable(found)
     finally:
@@ -269,16 +273,42 @@ def _all_readers(
             getattr(each, "close", lambda: None)()
 
 
-def _readers(source: str | Path | Source | SourceReader | Connection, how: IngestOptions) -> Iterable[SourceReader]:
-    """Return what reads a source: a file, glob, folder or URL, or what was found or made already."""
+def _neighbours(
+    sources: Iterable[str | Path | Source | SourceReader | Connection],
+) -> list[list[Source] | SourceReader | Connection]:
+    """Find what is named, neighbouring files together."""
     from esctl.sources.files.finding import Source, expand
-    from esctl.sources.files.reading import file_readers
     from esctl.sources.live import connect, from_url, kind_of
 
-    if isinstance(source, str) and kind_of(source):
-        source = connect(from_url(source, {}, {}), lambda text: None)
-    if isinstance(source, str | Path):
-        return file_readers(expand([str(source)]), how.source)
-    if isinstance(source, Source):
-        return file_readers([source], how.source)
-    return source.readers(how.source) if hasattr(source, "readers") else [source]
+    found: list[list[Source] | SourceReader | Connection] = []
+    for source in sources:
+        if isinstance(source, str) and kind_of(source):
+            found.append(connect(from_url(source, {}, {}), lambda text: None))
+            continue
+        if not isinstance(source, str | Path | Source):
+            found.append(source)
+            continue
+        files = [source] if isinstance(source, Source) else expand([str(source)])
+        if found and isinstance(found[-1], list):
+            found[-1] += files
+        else:
+            found.append(files)
+    return found
+
+
+def _readers(
+    source: list[Source] | SourceReader | Connection,
+    how: IngestOptions,
+    workers: Workers | None,
+    known: Mapping[str, Cursor],
+) -> Iterable[SourceReader]:
+    """Return what reads files, or a source that was made already; by workers where there are any."""
+    from esctl.sources.files.reading import file_readers
+
+    if not isinstance(source, list):
+        return source.readers(how.source) if hasattr(source, "readers") else [source]
+    if workers is None:
+        return file_readers(source, how.source)
+    from esctl.sources.files.elsewhere import readers_ahead
+
+    return readers_ahead(source, how.source, workers, known)

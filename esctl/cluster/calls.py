@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from msgspec import MsgspecError, Struct
@@ -51,6 +52,7 @@ class CalledWorkers:
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.folder = folder
         self._engine = engine
+        self._lock = Lock()
 
     def parts(self, rows: int) -> int:
         """Return how many parts so many rows are worth cutting into."""
@@ -62,6 +64,10 @@ class CalledWorkers:
 
     def run(self, calls: Sequence[Call]) -> list[Any]:
         """Run calls and return what they give, in their order. Raises the error of the first that fails."""
+        with self._lock:  # two at once would have as many processes each
+            return self._run(calls)
+
+    def _run(self, calls: Sequence[Call]) -> list[Any]:
         jobs = [Job(number, self.folder, call, versions()) for number, call in enumerate(calls)]
         results = sorted(self._engine.run(jobs) if jobs else (), key=lambda result: result.number)
         found = []

@@ -46,6 +46,11 @@ class IngestOptions(Struct, frozen=True):
     skip_duplicates: bool = False
     tz: str = "UTC"
 
+    @property
+    def takes_all(self) -> bool:
+        """Return whether records are kept whatever they are, so that none need be looked at before."""
+        return not (self.strict or self.skip_duplicates)
+
 
 class Outcome(Struct, frozen=True):
     """What an ingest did. `pending` are bytes at the end of sources that are in no record yet, by source name.

@@ -54,7 +54,7 @@ class Spread:
                 remove(path)
 
     def put(self, parts: Sequence[Part]) -> None:
-        """Hand records over. Raises what went wrong with those before."""
+        """Hand records over. Raises what went wrong with those before, and again whatever is asked then."""
         for table in segment_tables(parts):
             file = self._workers.folder / f"{self._next:020d}.arrow"
             hand_over(table, file)
@@ -84,8 +84,10 @@ class Spread:
         """Stage what the workers have written, once they have."""
         if self._running is None:
             return
-        (future, calls, cursors), self._running = self._running, None
+        future, calls, cursors = self._running
+        # Where it fails it fails for good: nothing that comes after what is missing may be staged.
         self._writer.stage_apart(future.result(), cursors)
+        self._running = None
         for call in calls:
             with suppress(OSError):
                 remove(call.arguments[1])

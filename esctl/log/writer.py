@@ -189,6 +189,8 @@ class LogWriter:
         staged = self._begun()
         try:
             for each in written:
+                if each.entry.first != staged.tree.size + 1:
+                    raise RuntimeError("segments are to be staged in the order of their positions")
                 entry = name_segment(self.path / "log" / each.temporary, each.entry, self._files)
                 blocks: tuple[bytes, ...] = ()
                 for level, hashes in each.roots:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from esctl.intake import intake, spread
 from esctl.intake.intake import IngestOptions, Outcome
 from esctl.log import apart, writer
 from esctl.log.reader import export_raw, read_table
+from esctl.sources.files import elsewhere, reading
 from esctl.sources.files.reading import SourceOptions
 from tests.support import effort
 from tests.support.cli_harness import esctl, good, plain_event, write_lines
@@ -45,13 +46,21 @@ def told(outcome: Outcome) -> tuple[Any, ...]:
     return summary, outcome.detections, outcome.pending, outcome.same, outcome.begun, outcome.apart, outcome.homeless
 
 
+def answered(ask: Callable[[], Any]) -> Any:
+    """Give an answer, or the error in its place."""
+    try:
+        return ask()
+    except EsctlError as error:
+        return str(error)
+
+
 def asked_of(store: Store) -> dict[str, Any]:
     """Give what a store says where it is asked."""
     status = dict(store.status().rows()[0])
     return {
         "status": {name: status[name] for name in status if name not in ("store", "log_bytes", "index_bytes")},
         "doctor": store.doctor().rows(),
-        "states": store.replay().rows(),
+        "states": answered(lambda: store.replay().rows()),
         "intact": [row["check"] for row in store.verify(full=True) if row["result"] == "failed"],
     }
 
@@ -89,8 +98,7 @@ def ingested(
     with Store.create(folder, **made) as store:
         for files in rounds:
             store.engine = engine
-            options = IngestOptions(SourceOptions(batch_rows=4))
-            said.append(told(store.ingest(*files, options=options)))
+            said.append(told(store.ingest(*files, options=IN_FOURS)))
             store.engine = None
         said.append(kept(store, asked))
     return said
@@ -157,6 +165,26 @@ def files(tmp_path: Path) -> list[Path]:
         write_lines(tmp_path / "b.jsonl", [*events(100, 30), {"no": "event"}]),
         write_lines(tmp_path / "c.jsonl", events(200, 40, deep={"a": [1]})),
     ]
+
+
+def test_workers_read_new_files_alone(tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch) -> None:
+    """What may have to do with a known file is read by the process that knows it; so is what cannot be read."""
+    copy, packed = tmp_path / "copy.jsonl", tmp_path / "packed.jsonl.gz"
+    copy.write_bytes(files[0].read_bytes())
+    packed.write_bytes(gzip.compress(write_lines(tmp_path / "p.jsonl", events(500, 30)).read_bytes()))
+    read: list[str] = []
+    for module, name in ((elsewhere.ReaderAhead, "_deliveries"), (reading, "read")):
+        made = getattr(module, name)
+        lots.setattr(module, name, lambda *given, made=made: (read.append(made.__name__), made(*given))[1])
+    with Store.create(tmp_path / "s") as store:
+        store.engine = Cut(2)
+        assert store.ingest(*files, copy, packed).summary.records == 164
+        assert read.count("_deliveries") == 4
+        assert read.count("read") == 5 + 1
+        read.clear()
+        files[0].write_bytes(files[0].read_bytes() + json.dumps(plain_event(901)).encode() + b"\n")
+        assert store.ingest(*files).summary.new == 1
+        assert read == ["read"] * 3  # by this process, which knows them by their names
 
 
 @pytest.mark.parametrize("parts", (1, 2, 7, 64) if effort.ALL else (7,))
@@ -226,35 +254,39 @@ def test_an_erasable_store_has_a_salt_for_each_record(
 
 
 class Failing(Cut):
-    """An engine that fails at its n-th run, after its work is done."""
+    """An engine that fails, and goes on failing, after the n-th run with a call of some function."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, name: str, at: int = 1) -> None:
         super().__init__(2)
-        self.left = at
+        self.name, self.left = name, at
 
     def run(self, tasks: Any) -> Iterator[Any]:
         """Run tasks."""
         done = list(super().run(tasks))
-        self.left -= 1
-        if self.left < 0:
+        self.left -= any(task.call.function.__name__ == self.name for task in tasks)
+        if self.left <= 0:
             raise InputError("the engine is gone")
         return iter(done)
 
 
-@pytest.mark.parametrize("at", [0, 2, 5])
+IN_FOURS = IngestOptions(SourceOptions(batch_rows=4))
+STEPS = [("read_ahead", 1), ("write_apart", 1), ("write_apart", 3), ("build_range", 1), ("repeated", 1)]
+
+
+@pytest.mark.parametrize("step", effort.some(STEPS, 3))
 def test_an_engine_that_fails_leaves_nothing_half_written(
-    tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch, at: int
+    tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch, step: tuple[str, int]
 ) -> None:
     with Store.create(tmp_path / "s") as store:
         store.ingest(files[1])
         before = kept(store)
-        store.engine = Failing(at)
+        store.engine = Failing(*step)
         with pytest.raises(EsctlError, match="the engine is gone"):
-            store.ingest(files[0], files[2])
+            store.ingest(files[0], files[2], options=IN_FOURS)
         store.engine = None
         after = kept(store)
         assert after["files"] == []
-        if at < 4:  # else all was committed, and the index is for the next question to build
+        if step[0] in ("read_ahead", "write_apart"):  # else all was committed: the index is the next question's
             assert after == before
         store.ingest(files[0], files[2])
         assert kept(store)["bytes"].keys() == {str(path) for path in files}
@@ -296,9 +328,9 @@ def test_what_a_killed_ingest_left_is_swept(tmp_path: Path, files: list[Path], l
     """Workers that had no one to give their segments to: they are temporary files at places that others take."""
     with Store.create(tmp_path / "s") as store:
         lots.setattr(spread, "left_behind", lambda path, run: [])
-        store.engine = Failing(1)
+        store.engine = Failing("write_apart", 2)
         with pytest.raises(EsctlError, match="the engine is gone"):
-            store.ingest(*files)
+            store.ingest(*files, options=IN_FOURS)
         store.engine = None
         assert kept(store)["files"]
         store.ingest(*files)

@@ -16,6 +16,7 @@ from esctl.errors import InputError
 from esctl.model import Cursor, FileCursor
 from esctl.sources.files.finding import Source, open_stream
 from esctl.sources.files.generations import COLUMNAR, HEAD_SIZE, Candidate, Known, digests, read_files
+from esctl.sources.formats.detect import HEAD
 from esctl.sources.names import generations
 from esctl.sources.pieces import BLANKS
 from esctl.sources.streams import ByteStream, Limits
@@ -106,6 +107,21 @@ def begun(
         if there is None:
             known.untold.append((source.name, one.name))
     return None
+
+
+def is_new(source: Source, limits: Limits, known: Mapping[str, Cursor]) -> bool:
+    """Return whether a file surely has nothing to do with any known source, by its name and its first bytes.
+
+    Raises InputError where it cannot be read.
+    """
+    if not isinstance(known, Known) or known.kept is None or (own := generations(source.name, known)):
+        return False
+    stream = open_stream(source, limits)
+    try:
+        head = stream.read(HEAD)
+    finally:
+        stream.close()
+    return bool(head.strip(BLANKS)) and not _longer(head, known, known.kept, own)
 
 
 def _read_through(source: Source, limits: Limits) -> tuple[int, str]:

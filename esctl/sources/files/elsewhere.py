@@ -1,0 +1,174 @@
+"""New files that workers read ahead. What they find is what this process would, which looks whether they are new."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from msgspec import Struct
+from msgspec.structs import replace
+
+from esctl.engine.workers import Call
+from esctl.errors import EsctlError
+from esctl.model import Cursor, FileCursor
+from esctl.sources.files.beginnings import is_new
+from esctl.sources.files.finding import Source
+from esctl.sources.files.generations import COLUMNAR
+from esctl.sources.files.reading import FileReader, SourceOptions, file_readers
+from esctl.sources.names import generations
+from esctl.sources.protocol import Delivery, SourceReader
+
+if TYPE_CHECKING:
+    from esctl.engine.workers import Workers
+
+LARGEST = 256 << 20
+"""Bytes of a file, and of its records, up to which a worker reads it: they are written once more on the way."""
+_TOGETHER = 16 << 20
+_FILES = 200
+_WITHOUT_END = 1 << 62
+
+
+class Handed(Struct, frozen=True):
+    """A delivery whose records are in a file."""
+
+    file: str
+    cursor: FileCursor
+    read: int
+
+
+class ReadAhead(Struct, frozen=True):
+    """What a worker found in a file, as one of which nothing is known; None for what is not for it."""
+
+    deliveries: tuple[Handed, ...] | None = None
+    pending: int = 0
+
+
+def read_ahead(folder: Path, sources: Sequence[Source], options: SourceOptions) -> list[ReadAhead]:
+    """Read files, and write their records to a folder."""
+    return [_read_ahead(folder, source, options) for source in sources]
+
+
+def _read_ahead(folder: Path, source: Source, options: SourceOptions) -> ReadAhead:
+    reader, found, left = FileReader(source, options), list[Handed](), LARGEST
+    try:
+        for delivery in reader.open({}):
+            left -= delivery.batch.nbytes
+            if left < 0 or delivery.cursor.format in COLUMNAR or not isinstance(delivery.cursor, FileCursor):
+                return ReadAhead()
+            name = f"{secrets.token_hex(8)}.arrow"
+            with pa.ipc.new_file(folder / name, delivery.batch.schema) as writer:
+                writer.write_batch(delivery.batch)
+            found.append(Handed(name, delivery.cursor, delivery.read))
+    except (EsctlError, OSError):
+        return ReadAhead()  # it is told where the file's turn comes
+    return ReadAhead(tuple(found), reader.pending)
+
+
+class ReaderAhead:
+    """A file that may have been read by a worker, as a SourceReader."""
+
+    def __init__(self, source: Source, options: SourceOptions, folder: Path, found: Callable[[], ReadAhead]) -> None:
+        self._source, self._options, self._folder = source, options, folder
+        self._near = FileReader(source, options)
+        self._found = found
+        self._pending: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Return the name that its records are kept under."""
+        return self._near.name
+
+    @property
+    def pending(self) -> int:
+        """Return the bytes at the end that are in no record yet."""
+        return self._near.pending if self._pending is None else self._pending
+
+    @property
+    def may_wait(self) -> bool:
+        """Return whether it is not a plain file."""
+        return self._near.may_wait
+
+    def open(self, known: Mapping[str, Cursor]) -> Iterator[Delivery]:
+        """Open what is new in it. Raises as a FileReader does."""
+        found = self._found()
+        if found.deliveries is None or not is_new(self._source, self._options.limits, known):
+            return self._near.open(known)
+        self._pending = found.pending
+        return self._deliveries(found.deliveries)
+
+    def _deliveries(self, found: Sequence[Handed]) -> Iterator[Delivery]:
+        for each in found:
+            path = self._folder / each.file
+            with pa.memory_map(str(path)) as file:
+                batch = pa.ipc.open_file(file).get_batch(0)
+            with suppress(OSError):
+                path.unlink()  # it stays readable for as long as it is mapped
+            yield Delivery(self.name, batch, each.cursor, each.read)
+
+
+def readers_ahead(
+    sources: Sequence[Source], options: SourceOptions, workers: Workers, known: Mapping[str, Cursor]
+) -> Iterator[SourceReader]:
+    """Return the readers of some files, the next of which workers read while those before are dealt with.
+
+    Not those that are `known` by name: of them, most bytes may be.
+    """
+    fit = [source for source in sources if _is_fit(source) and not generations(source.name, known)]
+    if len(fit) < 2:
+        yield from file_readers(sources, options)
+        return
+    rounds = _rounds(fit, workers.parts(_WITHOUT_END))
+    with ThreadPoolExecutor(1, "ahead") as pool:
+        found = _one_by_one(pool, workers, rounds, options)
+        for source in sources:
+            is_fit = source in fit[:1] and bool(fit.pop(0))
+            yield ReaderAhead(source, options, workers.folder, next(found)) if is_fit else FileReader(source, options)
+
+
+def _one_by_one(
+    pool: ThreadPoolExecutor, workers: Workers, rounds: Sequence[Sequence[Sequence[Source]]], options: SourceOptions
+) -> Iterator[Callable[[], ReadAhead]]:
+    """Give what waits for what was found in each file; a round is begun when the one before it is asked for."""
+    coming: list[Future[list[ReadAhead]]] = []
+    for number, groups in enumerate(rounds):
+        coming += [pool.submit(_run, workers, each, options) for each in rounds[len(coming) : number + 2]]
+        for place in range(sum(map(len, groups))):
+            yield partial(_taken, coming[number], place)
+
+
+def _taken(found: Future[list[ReadAhead]], place: int) -> ReadAhead:
+    return found.result()[place]
+
+
+def _run(workers: Workers, groups: Sequence[Sequence[Source]], options: SourceOptions) -> list[ReadAhead]:
+    calls = [Call(read_ahead, (workers.folder, group, options), list[ReadAhead]) for group in groups]
+    return [each for found in workers.run(calls) for each in found]
+
+
+def _is_fit(source: Source) -> bool:
+    """Return whether a source is a file that a worker can read as this process does, and not too large."""
+    if source.path is None or source.member is not None or not source.reopenable:
+        return False
+    with suppress(OSError):
+        return source.path.stat().st_size <= LARGEST
+    return False
+
+
+def _rounds(sources: Sequence[Source], most: int) -> list[list[list[Source]]]:
+    """Put neighbouring files into groups that are worth a call, and so many groups into a round."""
+    groups: list[list[Source]] = []
+    size = _TOGETHER
+    for source in sources:
+        assert source.path is not None
+        if size >= _TOGETHER or len(groups[-1]) == _FILES:
+            groups.append([])
+            size = 0
+        groups[-1].append(replace(source, path=source.path.absolute()))
+        size += source.path.stat().st_size
+    return [groups[at : at + most] for at in range(0, len(groups), most)]
