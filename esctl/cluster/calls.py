@@ -51,6 +51,7 @@ class CalledWorkers:
 
     def __init__(self, engine: Engine, folder: Path) -> None:
         self.folder = folder
+        self.memory_limit = engine.memory_limit
         self._engine = engine
         self._lock = Lock()
 
@@ -61,6 +62,10 @@ class CalledWorkers:
     def spans(self, manifest: Manifest) -> list[Predicate]:
         """Return conditions that cut the rows of an index by their entities."""
         return [span.condition for span in self._engine.spans(manifest)]
+
+    def stop(self) -> None:
+        """End what runs now: nobody waits for it any more."""
+        self._engine.stop()
 
     def run(self, calls: Sequence[Call]) -> list[Any]:
         """Run calls and return what they give, in their order. Raises the error of the first that fails."""

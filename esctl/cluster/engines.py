@@ -38,6 +38,9 @@ class Engine(Protocol):
     def kept(self) -> AbstractContextManager[None]:
         """Keep what runs tasks at hand from one run to the next."""
 
+    def stop(self) -> None:
+        """End the tasks that run, in another thread, as far as that can be done."""
+
     def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
         """Run tasks, in any order; one whose worker is lost is run again. Raises InputError where that is in vain."""
 
@@ -71,6 +74,9 @@ class InProcess:
     def kept(self) -> AbstractContextManager[None]:
         """Do nothing: this process is at hand."""
         return nullcontext()
+
+    def stop(self) -> None:
+        """Do nothing: a task is run to its end."""
 
     def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
         """Run tasks in their order."""

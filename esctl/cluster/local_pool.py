@@ -34,7 +34,7 @@ class LocalPool:
         self.workers = workers
         self.memory_limit: str | None = _share(memory_limit, workers)
         self._pool: ProcessPoolExecutor | None = None
-        self._keeps = False
+        self._keeps = self._stopped = False
         self._others: set[BaseProcess] = set()
 
     def spans(self, manifest: Manifest) -> list[Span]:
@@ -55,6 +55,8 @@ class LocalPool:
             return
         left = {task.number: task for task in tasks}
         for _ in range(ATTEMPTS):
+            if self._stopped:
+                break
             yield from self._attempt(left, tasks[0].folder)
             if not left:
                 return
@@ -66,12 +68,21 @@ class LocalPool:
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Keep the processes from one run to the next, whose folder is then the same."""
-        self._keeps = True
+        self._keeps, self._stopped = True, False
         try:
             yield
         finally:
             self._keeps = False
             self._end()
+
+    def stop(self) -> None:
+        """End the processes that run tasks; those are not run again."""
+        self._stopped = True
+        self._kill()
+
+    def _kill(self) -> None:
+        for process in set(multiprocessing.active_children()) - self._others if self._pool is not None else ():
+            process.terminate()
 
     def _attempt(self, left: dict[int, Work], folder: Path) -> Iterator[Part | Failure]:
         """Run the tasks that are left, and take out those that came to an end."""
@@ -87,8 +98,7 @@ class LocalPool:
                 del left[result.number]
                 yield result
         except BaseException:
-            for process in set(multiprocessing.active_children()) - self._others:
-                process.terminate()
+            self._kill()
             lost = True
             raise
         finally:
@@ -99,7 +109,7 @@ class LocalPool:
         if self._pool is None:
             context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
             self._others = set(multiprocessing.active_children())
-            self._pool = ProcessPoolExecutor(self.workers, context, _begin, (str(folder),))
+            self._pool = ProcessPoolExecutor(self.workers, context, _begin, (str(folder), os.getcwd()))
         return self._pool
 
     def _end(self) -> None:
@@ -112,11 +122,12 @@ def _run(task: Work) -> Part | Failure:
     return task.run()
 
 
-def _begin(folder: str) -> None:
-    """Prepare a worker: it leaves interrupts to the driver, and ends when that is gone.
+def _begin(folder: str, here: str) -> None:
+    """Prepare a worker: it is where the driver is, leaves interrupts to that, and ends when that is gone.
 
     Its temporary files are in a folder that the driver removes, however the worker ends.
     """
+    os.chdir(here)
     tempfile.tempdir = folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

@@ -118,6 +118,9 @@ class Remote:
         """Do nothing: the engine stays connected."""
         return nullcontext()
 
+    def stop(self) -> None:
+        """Do nothing: what the engine has begun, it ends."""
+
     def run(self, tasks: Sequence[Work]) -> Iterator[Part | Failure]:
         """Run tasks. Raises InputError where the engine fails, or writes where this machine does not see it."""
         try:

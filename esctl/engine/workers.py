@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
+from esctl.engine.duckdb import open_session
+
 if TYPE_CHECKING:
+    import duckdb
+
     from esctl.index.files.manifest import Manifest
     from esctl.index.pruning import Predicate
 
@@ -29,6 +34,10 @@ class Workers(Protocol):
     """Who runs calls."""
 
     @property
+    def memory_limit(self) -> str | None:
+        """Return the memory that one call may take."""
+
+    @property
     def folder(self) -> Path:
         """Return a folder that all of them see; what a call leaves there goes when the driver is done."""
 
@@ -38,8 +47,21 @@ class Workers(Protocol):
     def spans(self, manifest: Manifest) -> list[Predicate]:
         """Return conditions that cut the rows of an index by their entities, each worth the while."""
 
+    def stop(self) -> None:
+        """End what runs now, in another thread: nobody waits for it any more."""
+
     def run(self, calls: Sequence[Call]) -> list[Any]:
         """Run calls and return what they give, in their order. Raises the EsctlError of the first that fails."""
+
+
+@contextmanager
+def own_connection(memory_limit: str | None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Lend a connection to DuckDB for one call, with one thread; it spills to a folder that goes with it."""
+    session = open_session(memory_limit, threads=1)
+    try:
+        yield session.connection
+    finally:
+        session.close()
 
 
 def cuts(count: int, parts: int) -> list[tuple[int, int]]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.engine.duckdb import connect, explained
-from esctl.engine.workers import Call
+from esctl.engine.duckdb import explained
+from esctl.engine.workers import Call, own_connection
 from esctl.errors import EsctlError, InputError
 from esctl.index.building import extend, extend_by_one, with_entry
 from esctl.index.chunks import CHUNK_BYTES, CHUNK_ROWS, chunks
@@ -25,6 +25,7 @@ from esctl.index.files.readers import admit
 from esctl.index.files.write import locked
 from esctl.index.seen_ids.numberings import is_divided
 from esctl.index.seen_ids.repeated import find_repeated, unseen_before
+from esctl.index.understand import Understanding
 from esctl.index.update import Updater
 from esctl.log.reader import first_positions
 from esctl.log.store_state import StoreState, sendable
@@ -41,6 +42,7 @@ class About(Struct, frozen=True):
     mapping: MappingConfig
     folder: Path
     known: Manifest
+    memory_limit: str | None
 
 
 class Built(Struct, frozen=True):
@@ -70,7 +72,7 @@ def build_in_parts(workers: Workers, updater: Updater, snapshot: StoreState) -> 
             if manifest.head == ranges[0][1] and not manifest.unjudged:
                 manifest = updater.knowing(snapshot, manifest, first_positions(snapshot, manifest.head + 1))
                 manifest = replace(manifest, ids=how.ids(manifest).runs)
-                about = About(sendable(snapshot), updater.config, updater.folder, manifest)
+                about = About(sendable(snapshot), updater.config, updater.folder, manifest, workers.memory_limit)
                 manifest = _joined(manifest, _built(workers, about, ranges[1:]))
                 manifest = replace(manifest, ids=how.ids_kept.merged(updater.folder, manifest.ids))
                 write_manifest(updater.folder, manifest)
@@ -130,22 +132,24 @@ def build_range(about: About, wanted: Range, before: Sequence[IdRun]) -> Built:
     """
     if not about.folder.is_dir():
         raise InputError(f"{about.folder}: a worker does not see the store", "put it where all workers see it")
+    try:
+        with own_connection(about.memory_limit) as connection, explained():
+            return _build(Updater(connection, about.mapping, about.folder).understanding, about, wanted, before)
+    except EsctlError:
+        return Built()  # one process says what is wrong
+
+
+def _build(how: Understanding, about: About, wanted: Range, before: Sequence[IdRun]) -> Built:
     first, last = wanted
-    connection = connect(threads=1)
-    how = Updater(connection, about.mapping, about.folder).understanding
     unseen = unseen_before(how.ids_kept, first)
     manifest = replace(about.known, head=first - 1, ids=tuple(before) or unseen)
     files: list[IndexFile] = []
-    try:
-        with explained():
-            for table in chunks(about.snapshot, first, last):
-                known, understood = how.events(about.snapshot, manifest, table)
-                if understood.meetings or understood.undated != understood.untimed:
-                    return Built()
-                manifest = with_entry(how, about.snapshot, known, understood, table)
-                files.append(manifest.files[-1])
-    except EsctlError:
-        return Built()  # one process says what is wrong
+    for table in chunks(about.snapshot, first, last):
+        known, understood = how.events(about.snapshot, manifest, table)
+        if understood.meetings or understood.undated != understood.untimed:
+            return Built()
+        manifest = with_entry(how, about.snapshot, known, understood, table)
+        files.append(manifest.files[-1])
     given = {run.file for run in before}
     fresh = [run for run in manifest.ids if run.count and run.file not in given]
     return Built(tuple(files), how.ids_kept.as_one(about.folder, fresh, first, last))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from esctl.sources.files.beginnings import Kept
 
 _WITHOUT_END = 1 << 62
+_MOMENT = 0.1  # seconds
 
 
 class Spread:
@@ -48,17 +49,29 @@ class Spread:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self._stop()
         self._pool.shutdown()
         for path in left_behind(self._writer.path, self._run):  # by processes that were lost, or of what failed
             with suppress(OSError):
                 remove(path)
+
+    def _stop(self) -> None:
+        """End what the workers do, which may only just be beginning."""
+        waiting = [] if self._running is None else [self._running[0]]
+        self._workers.stop()
+        while wait(waiting, _MOMENT).not_done:
+            self._workers.stop()
 
     def put(self, parts: Sequence[Part]) -> None:
         """Hand records over. Raises what went wrong with those before, and again whatever is asked then."""
         for table in segment_tables(parts):
             file = self._workers.folder / f"{self._next:020d}.arrow"
             hand_over(table, file)
-            place = Place(self._writer.path, self._run, self._next, self._recorded_at, self._writer.erasable)
+            place = Place(
+                self._writer.path, self._run, self._next, self._recorded_at, self._writer.erasable,
+                self._workers.memory_limit,
+            )  # fmt: skip
             self._calls.append(Call(write_apart, (place, file), WrittenApart))
             self._next += table.num_rows
         self._cursors.update({part.source: part.cursor for part in parts})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from esctl.engine.duckdb import connect
+from esctl.engine.workers import own_connection
 from esctl.errors import InputError
 from esctl.log.merkle import Roots, subtree_roots
 from esctl.log.parts import handed_over, positioned, salted
@@ -27,6 +27,7 @@ class Place(Struct, frozen=True):
     first: int
     recorded_at: int
     erasable: bool
+    memory_limit: str | None = None
 
 
 class WrittenApart(Struct, frozen=True):
@@ -48,9 +49,9 @@ def write_apart(place: Place, file: Path) -> WrittenApart:
         raise InputError(f"{file}: a worker does not see it", "name a folder that all workers see") from error
     table = positioned(salted(table) if place.erasable else table, place.first, place.recorded_at)
     temporary = temporary_name(folder, f"{place.first:020d}-{place.run}")
-    with ThreadPoolExecutor(1, "segment") as pool:
+    with ThreadPoolExecutor(1, "segment") as pool, own_connection(place.memory_limit) as connection:
         writing = pool.submit(write_unnamed, temporary, table, Filesystem())
-        leaves = b"".join(iter_leaf_hashes(table, connect(threads=1)))
+        leaves = b"".join(iter_leaf_hashes(table, connection))
         _, entry = writing.result()
     return WrittenApart(temporary.name, entry, subtree_roots(leaves, place.first - 1, ()))
 

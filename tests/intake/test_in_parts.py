@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -322,6 +323,30 @@ def test_a_killed_worker_leaves_nothing_and_its_part_is_written_again(
     lots.setattr(spread, "write_apart", write_or_die)
     assert ingested(tmp_path / "parts", [files], Pool(2)) == whole
     assert (tmp_path / "mark").exists()
+
+
+def write_never(place: apart.Place, file: Path) -> apart.WrittenApart:
+    """Write a segment, and come to no end."""
+    apart.write_apart(place, file)
+    time.sleep(3600)
+    raise AssertionError
+
+
+def test_an_interrupt_ends_the_processes(tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch) -> None:
+    lots.setattr(spread, "write_apart", write_never)
+    told: list[int] = []
+
+    def interrupted(read: int, records: int) -> None:
+        told.append(records)
+        if sum(told) > 60:
+            raise KeyboardInterrupt
+
+    with Store.create(tmp_path / "s") as store:
+        store.engine = Pool(2)
+        with pytest.raises(KeyboardInterrupt):
+            store.ingest(files[0], options=IN_FOURS, observe=interrupted)
+        store.engine = None
+        assert (store.snapshot.seq, kept(store)["files"]) == (0, [])
 
 
 def test_what_a_killed_ingest_left_is_swept(tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch) -> None:

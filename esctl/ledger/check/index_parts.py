@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from esctl.engine.duckdb import connect, explained, relational
-from esctl.engine.workers import Call, cuts
+from esctl.engine.workers import Call, cuts, own_connection
 from esctl.errors import EsctlError
 from esctl.index.building import begun_as
 from esctl.index.files.manifest import IdRun, IndexFile, Manifest
@@ -65,6 +65,7 @@ class Compared(Struct, frozen=True):
     mapping: MappingConfig
     known: Manifest
     place: Path
+    memory_limit: str | None
 
 
 class Told(Struct, frozen=True):
@@ -89,7 +90,7 @@ def told_in_parts(
         known = updater.knowing(snapshot, begun_as(snapshot, there), first_positions(snapshot), there)
     except EsctlError:
         return None
-    about = Compared(folder, there, sendable(snapshot), updater.config, known, workers.folder)
+    about = Compared(folder, there, sendable(snapshot), updater.config, known, workers.folder, workers.memory_limit)
     ranges = _ranges(there, workers.parts(snapshot.head), snapshot.head)
     asked = [Call(read_again, (about, each, ()), Told) for each in ranges]
     spans = [Call(stored_in_span, (about, span), dict[int, str]) for span in workers.spans(there)]
@@ -142,7 +143,7 @@ def read_again(about: Compared, wanted: Range, before: Sequence[IdRun]) -> Told:
 
 
 def _read_again(about: Compared, wanted: Range, before: Sequence[IdRun], own: Path) -> Told:
-    updater = Updater(connect(threads=1, temporary=own), about.mapping, own)
+    updater = Updater(connect(about.memory_limit, 1, own), about.mapping, own)
     ids, first = updater.ids, wanted.first
     known = replace(about.known, head=first - 1, ids=tuple(before) or unseen_before(ids, first))
     again = Again()
@@ -181,8 +182,8 @@ def _again(told: Told) -> Again:
 def stored_in_span(about: Compared, span: Predicate) -> dict[int, str]:
     """Return the sums of the blocks of the rows of a span, as they are stored."""
     try:
-        with explained():
+        with own_connection(about.memory_limit) as connection, explained():
             view = IndexView(about.folder, about.there, about.snapshot.head, within=span)
-            return {block: str(total) for block, total in stored_sums(connect(threads=1), view).items()}
+            return {block: str(total) for block, total in stored_sums(connection, view).items()}
     except EsctlError as error:
         return {_PROBLEM: error.message}

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.engine.duckdb import connect
-from esctl.engine.workers import Call, cuts
+from esctl.engine.workers import Call, cuts, own_connection
 from esctl.ledger.check.commits import Chain
 from esctl.ledger.check.files import IndexPart, damage_of, digest_of, index_parts
 from esctl.ledger.check.findings import Digest
@@ -49,7 +48,10 @@ def hash_in_parts(workers: Workers, chain: Chain) -> HashedStore:
     folders = [files[low - 1 : high] for low, high in cuts(len(files), parts)]
     results = workers.run(
         [
-            *(Call(hash_segments, (chain.path, each, _within(sizes, each)), list[HashedSegment]) for each in stretches),
+            *(
+                Call(hash_segments, (chain.path, each, _within(sizes, each), workers.memory_limit), list[HashedSegment])
+                for each in stretches
+            ),
             *(Call(judge_sources, (chain.path, segments, *group), list[Judged]) for group in groups),
             *(Call(find_damage, (each,), list[str]) for each in folders),
         ]
@@ -94,13 +96,15 @@ def _in_order(judged: Sequence[Judged], commits: Sequence[Commit], whole: int) -
     return sorted(kept, key=lambda each: (each.commit, places[each.commit, each.source]))
 
 
-def hash_segments(path: Path, segments: Sequence[SegmentEntry], sizes: Sequence[int]) -> list[HashedSegment]:
+def hash_segments(
+    path: Path, segments: Sequence[SegmentEntry], sizes: Sequence[int], memory_limit: str | None
+) -> list[HashedSegment]:
     """Hash segments: their files, and their records."""
-    connection = connect(threads=1)
-    return [
-        HashedSegment(digest_of(path / "log" / entry.file), read_segment(path, entry, sizes, connection)[0])
-        for entry in segments
-    ]
+    with own_connection(memory_limit) as connection:
+        return [
+            HashedSegment(digest_of(path / "log" / entry.file), read_segment(path, entry, sizes, connection)[0])
+            for entry in segments
+        ]
 
 
 def judge_sources(
