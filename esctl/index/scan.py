@@ -143,6 +143,11 @@ class IndexView(Struct, frozen=True):
         """Return whether fold keys are structs of a text and a number, for sequences that no number holds."""
         return self.has_text_sequences and "sequence" in self.orderings
 
+    @property
+    def has_places(self) -> bool:
+        """Return whether fold keys are numbers that end in position and role."""
+        return not (self.has_ties or self.has_struct_keys)
+
     def split(self) -> tuple[IndexView, ...]:
         """Return the view of the largest file, where most is found, and that of the others, if any."""
         files = sorted(self.manifest.files, key=lambda file: file.rows)
@@ -245,6 +250,8 @@ class IndexView(Struct, frozen=True):
             key = sequence_key_as(self.sequence_form, layout.sequence_key)
             source = f"(SELECT * REPLACE ({key} AS sequence_key) FROM {source})"
         gone = [] if self.edits is None else [self.edits.stays]
+        if all(file.is_foldable for file in layout.files):
+            where = [test for test in where if test.sql != FOLDABLE]  # to ask costs reading three columns
         return f"SELECT {', '.join(items)} FROM {source}{self._filters(where, gone)}"
 
     def _filters(self, where: Sequence[Predicate], more: Sequence[str]) -> str:

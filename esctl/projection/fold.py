@@ -128,7 +128,7 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
         tests.append(f"coalesce({test}, false)")
     if rule.role is not None:
         reads.columns["role"] = None
-        tests.append(f"coalesce(role = {literal(rule.role)}, false)" if rule.role else "role IS NULL")
+        tests.append(_of_role(rule.role))
     if rule.stanzas is not None:
         reads.columns["stanza"] = None
         tests.append(f"stanza IN ({', '.join(map(str, sorted(rule.stanzas)))})")
@@ -145,8 +145,16 @@ def guard_sql(rule: Rule, reads: Reads) -> str:
     return "(" + " AND ".join(tests) + ")" if tests else ALWAYS.sql
 
 
+def _of_role(role: str | tuple[str, ...]) -> str:
+    if isinstance(role, tuple):
+        # Most rows of tables have none, and of these nothing else is asked.
+        named = ", ".join(literal(name) for name in role if name)
+        return f"(CASE WHEN role IS NULL THEN {literal('' in role)} ELSE role IN ({named}) END)"
+    return f"coalesce(role = {literal(role)}, false)" if role else "role IS NULL"
+
+
 def _take(builder: _Builder, rule: Rule, guard: str, operation: Operation) -> None:
-    only = (None if rule.is_glob else rule.pattern, rule.role)
+    only = (None if rule.is_glob else rule.pattern, rule.role if isinstance(rule.role, str) else None)
     if operation.name == "delete":
         builder.dead.append(guard)
     elif operation.name == "merge_patch" and not builder.stepped:

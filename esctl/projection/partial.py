@@ -175,7 +175,7 @@ def meaning(plan: Plan) -> Meaning:
     return Meaning(fields, _digest(operation for operation in told.values() if operation[3] == "delete"))
 
 
-def _operations(projection: Projection) -> dict[int, tuple[str | None, ...]]:
+def _operations(projection: Projection) -> dict[int, tuple[str | tuple[str, ...] | None, ...]]:
     """Return each operation of a projection as it was written, with its condition, by its number."""
     pairs = [(rule, operation) for rule in projection.rules for operation in rule.operations]
     return {

@@ -43,10 +43,10 @@ class Operation(Struct, frozen=True):
 
 
 class Rule(Struct, frozen=True):
-    """What events of one type do; `role` None matches every role."""
+    """What events of one type do; `role` None matches every role, a tuple several, "" is none."""
 
     pattern: str
-    role: str | None
+    role: str | tuple[str, ...] | None
     when: Expression | None
     operations: tuple[Operation, ...]
     where: str

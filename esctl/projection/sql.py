@@ -23,7 +23,8 @@ class EventRows(Struct, frozen=True):
     sql: str
     roles: bool  # an event may have several rows of one entity
     count: int  # no more rows than this
-    by_time: bool = False  # `key` is a number that is made of time, position and role
+    by_place: bool = False  # `key` is a number that ends in position and role
+    by_time: bool = False  # and begins with the time
     few: bool = False  # so that it is cheaper to keep what was made of them than to read them again
 
     @property
@@ -39,7 +40,7 @@ class EventRows(Struct, frozen=True):
 
 POSITION_OF_KEY = f"CAST({{}} & {2**63 - 1}::HUGEINT AS BIGINT) >> 8"
 TIME_OF_KEY = "make_timestamp(CAST({} >> 63 AS BIGINT))"
-"""What a fold key that is made of time, position and role tells."""
+"""What a fold key tells that is made of position and role, of time, position and role."""
 
 
 def field_column(number: int) -> str:
@@ -99,8 +100,8 @@ def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, trace
     checks = "".join(f" + count(check{i})" for i in range(len(plan.checks)))
     items = ["kind", "entity", f"{version}{checks} AS version", *_last(rows, dies=dies), *extra]
     if dies:
-        items.append("max(dead_before) AS dead_at" if limited else f"max({rows.event}) FILTER (dead) AS dead_at")
-    items += ["max(key) FILTER (dead) AS dead_key"] if traced else []
+        items.append("max(dead_before) AS dead_at" if limited else f"max({only(rows.event, 'dead')}) AS dead_at")
+    items += [f"max({only('key', 'dead')}) AS dead_key"] if traced else []
     for i, field in enumerate(plan.fields):
         filled = filled_sql(i, field, dies=dies)
         items += _aggregates(i, field, filled, rows, dies=dies, limited=limited)
@@ -120,20 +121,20 @@ def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, trace
 
 def _last(rows: EventRows, *, dies: bool) -> list[str]:
     """Write the aggregates that identify the last event."""
-    if rows.by_time:
-        return ["max(key) AS last_key"]
+    if rows.by_place:
+        return ["max(key) AS last_key", *([] if rows.by_time else ["arg_max(time, key) AS time"])]
     last = [f"max({rows.event}) AS last_event"] if dies else []
     return ["arg_max(position, key) AS position", "arg_max(time, key) AS time", *last]
 
 
 def _placed(rows: EventRows, *, dies: bool) -> list[str]:
-    """Write what a fold key made of time, position and role tells of the last event."""
-    if not rows.by_time:
+    """Write what the fold key of the last event tells of it."""
+    if not rows.by_place:
         return []
     event = "last_key - (last_key & 255)" if rows.roles else "last_key"
     return [
         f"{POSITION_OF_KEY.format('last_key')} AS position",
-        f"{TIME_OF_KEY.format('last_key')} AS time",
+        *([f"{TIME_OF_KEY.format('last_key')} AS time"] if rows.by_time else []),
         *([f"{event} AS last_event"] if dies else []),
     ]
 

@@ -242,8 +242,9 @@ def event_rows(
         ]
         sql = f"SELECT * FROM ({sql}) QUALIFY {' OR '.join(within)}"
     named = bool(scope.entities) and not any(is_glob(name) for name in scope.entities)
-    by_time = scope.view.orderings <= {"time"} and not scope.view.has_ties
-    return EventRows(sql, scope.view.has_twice, scope.view.manifest.events, by_time, named)
+    by_place = scope.view.has_places
+    by_time = by_place and scope.view.orderings <= {"time"}
+    return EventRows(sql, scope.view.has_twice, scope.view.manifest.events, by_place, by_time, named)
 
 
 def hold_checks(scope: Scope, plan: Plan, rows: EventRows) -> None:

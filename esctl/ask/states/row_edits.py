@@ -47,7 +47,7 @@ class _Asked(Struct, frozen=True):
     truncated: frozenset[str]
     identities: Mapping[str, tuple[str, ...]]
     matches: bool  # values name rows somewhere
-    rows: str  # a SELECT of the entities to follow, empty: none
+    rows: str  # a SELECT of the entities to follow, and until which fold key (NULL: to their ends); empty: none
 
 
 def with_row_edits(scope: Scope) -> Scope:
@@ -76,11 +76,11 @@ def _asked(scope: Scope, tests: Sequence[Any], events: str) -> _Asked | None:
     rows = _rows(scope, events, roles, types)
     if not rows and not roles & {"copy", "match"} and not {"truncate"} & types:
         return None
+    told = "true" if "match" in roles else "type = 'truncate'" + " OR role = 'copy'" * ("copy" in roles)
     found = scope.connection.execute(f"""SELECT tab, bool_or(coalesce(role = 'copy', false)),
             bool_or({_MATCHES}) AND {_ALL_MATCHED if "match" in roles else "false"},
             bool_or({_TRUNCATES}), bool_or({_MATCHES})
-        FROM ({events}) WHERE {_TRUNCATES} OR {"true" if "match" in roles else "coalesce(role = 'copy', false)"}
-        GROUP BY tab ORDER BY tab""").fetchall()
+        FROM ({events}) WHERE {told} GROUP BY tab ORDER BY tab""").fetchall()
     followed = frozenset(tab for tab, copies, matches, *_ in found if copies or matches)
     matched = [tab for tab, _, matches, *_ in found if matches]
     truncated = frozenset(tab for tab, _, _, truncates, _ in found if truncates)
@@ -94,14 +94,16 @@ _ALL_MATCHED = """count(DISTINCT position) FILTER (type = 'delete')
 
 
 def _rows(scope: Scope, events: str, roles: AbstractSet[str | None], types: AbstractSet[str | None]) -> str:
-    """Return a SELECT of the entities of rows to follow one by one, from a file of them; empty where there are none."""
+    """Return a SELECT of the rows to follow one by one, from a file of them; empty where there are none.
+
+    Columns: entity; `until`: the fold key of the last of its events that concerns it, NULL where all do. What a new key
+    does depends on the rows that it is taken from and given to, and so on their events until then: what comes after
+    the last such event of a row stands for itself.
+    """
     parts = []
     if "read" in types:
         again = "max(key) FILTER (type = 'read') > min(key)"
         parts.append(f"SELECT entity FROM ({events}) GROUP BY entity HAVING {again}")
-    if "old" in roles:
-        moved = f"SELECT position FROM ({events}) WHERE role = 'old'"
-        parts.append(f"SELECT entity FROM ({events}) WHERE position IN ({moved})")
     if roles & {"patch", "each"}:
         parts.append(f"SELECT entity FROM ({events}) WHERE role IN ('patch', 'each')")
     if "match" in roles:
@@ -110,12 +112,23 @@ def _rows(scope: Scope, events: str, roles: AbstractSet[str | None], types: Abst
         rows = f"SELECT position, entity, {before} FROM ({events}) WHERE role IS DISTINCT FROM 'match'"
         parts.append(f"SELECT entity FROM ({events}) WHERE position IN ({heirs})")
         parts.append(f"SELECT before AS entity FROM ({rows}) WHERE position IN ({heirs})")
+    parts = [f"SELECT entity, NULL AS until FROM ({part})" for part in parts]
+    if "old" in roles:
+        moved = f"SELECT position FROM ({events}) WHERE role = 'old'"
+        is_plain = roles <= {None, "partial", "old", "table"} and not scope.view.has_struct_keys
+        until = f"CAST(max(key) AS {_KEPT_KEY})" if is_plain else "NULL"
+        parts.append(f"SELECT entity, {until} AS until FROM ({events}) WHERE position IN ({moved}) GROUP BY entity")
     if not parts:
         return ""
     file = scope.session.folder / f"{uuid.uuid4().hex}.parquet"
-    sql = f"COPY ({' UNION '.join(parts)}) TO {literal(str(file))} (FORMAT parquet)"
-    (count,) = scope.connection.execute(sql).fetchone() or (0,)
-    return f"SELECT entity FROM read_parquet({literal(str(file))})" if count else ""
+    until = f"CASE WHEN count(*) = count(until) THEN max(until) END::{_KEPT_KEY} AS until"
+    sql = f"SELECT entity, {until} FROM ({' UNION ALL '.join(parts)}) GROUP BY entity"
+    (count,) = scope.connection.execute(f"COPY ({sql}) TO {literal(str(file))} (FORMAT parquet)").fetchone() or (0,)
+    return f"SELECT entity, until FROM read_parquet({literal(str(file))})" if count else ""
+
+
+_KEPT_KEY = "DECIMAL(38,0)"
+"""Holds a fold key that is a number, also in a file."""
 
 
 def _identities(scope: Scope, events: str, matched: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -153,11 +166,14 @@ def _changes(scope: Scope, asked: _Asked, tests: Sequence[Any]) -> Iterator[Chan
         [
             "type = 'truncate'",
             *([_within(asked.tables)] if asked.tables else []),
-            *([f"entity IN ({asked.rows})"] if asked.rows else []),
+            *([f"entity IN (SELECT entity FROM ({asked.rows}))"] if asked.rows else []),
         ]
     )
     reads = {"data": Read((), "json")}
-    rows = scope.view.relation(_ROWS, reads, [*tests, f"({within})"], f"{scope.view.event_key()} AS event_key")
+    keys = f"{scope.view.event_key()} AS event_key, {scope.view.key()} AS key"
+    rows = scope.view.relation(_ROWS, reads, [*tests, f"({within})"], keys)
+    if asked.rows and not asked.tables and not scope.view.has_struct_keys:
+        rows = _concerning(rows, asked.rows)
     cursor = scope.connection.cursor()
     cursor.execute(f"SELECT {', '.join(_ROWS)}, data FROM ({rows}) ORDER BY event_key, role_order")
     rows_found = chain.from_iterable(iter(lambda: cursor.fetchmany(_FETCHED), []))
@@ -167,6 +183,16 @@ def _changes(scope: Scope, asked: _Asked, tests: Sequence[Any]) -> Iterator[Chan
 
 
 _FETCHED = 10_000
+
+
+def _concerning(rows: str, followed: str) -> str:
+    """Leave out what concerns no other row: what comes after `until`, and what a whole row takes the place of next."""
+    known = f"SELECT entity, CAST(until AS HUGEINT) AS until FROM ({followed})"
+    joined = f"SELECT * FROM ({rows}) LEFT JOIN ({known}) USING (entity) WHERE until IS NULL OR key <= until"
+    replaced = "lead(role IS NULL AND type <> 'delete', 1, false) OVER (PARTITION BY entity ORDER BY key)"
+    moves = "bool_or(coalesce(role = 'old', false)) OVER (PARTITION BY position)"
+    told = f"SELECT *, coalesce({replaced}, false) AS replaced, {moves} AS moves FROM ({joined})"
+    return f"SELECT * FROM ({told}) WHERE until IS NULL OR moves OR NOT replaced"
 
 
 def _part(row: tuple[Any, ...]) -> Part:

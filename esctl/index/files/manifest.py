@@ -86,6 +86,11 @@ class IndexFile(Struct, frozen=True):
             raise RuntimeError(f"the row groups of {self.file} are listed elsewhere")
         return (*(group.range for group in self.groups), self.footer)
 
+    @property
+    def is_foldable(self) -> bool:
+        """Return whether every row is of an event that is folded: valid, new, of an entity."""
+        return not (self.duplicates or self.conflicts or self.invalid or self.homeless or self.erased)
+
     def may_be_loose(self, path: PayloadPath) -> bool:
         """Return whether a payload path may be found in `data`."""
         if not self.untyped or not path:

@@ -24,12 +24,12 @@ _REPLACE = (Operation("replace", "", _ROW, lenient=True),)
 _MERGE = (Operation("merge", "", _ROW, lenient=True),)
 _DELETE = (Operation("delete"),)
 
-_RULES: tuple[tuple[str, str | None, tuple[Operation, ...]], ...] = (
-    *(("*", role, _REPLACE) for role in ("", "copy", COPIES)),
+_RULES: tuple[tuple[str, str | tuple[str, ...] | None, tuple[Operation, ...]], ...] = (
+    ("*", ("", "copy", COPIES), _REPLACE),
     ("*", "partial", _MERGE),
-    *(("delete", role, _DELETE) for role in ("", "partial", "copy", "each")),  # not where other copies are left
+    ("delete", ("", "partial", "copy", "each"), _DELETE),  # not where other copies are left
     ("truncate", None, _DELETE),
-    *(("*", role, _DELETE) for role in ("old", "ended")),
+    ("*", ("old", "ended"), _DELETE),
 )
 """By type and role of an event, few as each is asked of each. A row that is whole takes the place of the one before,
 whatever columns that had."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -267,3 +268,44 @@ def test_values_that_named_a_row_once_may_name_another(tmp_path: Path) -> None:
         {"action": "D", **how, "old": {"code": "z"}},
         {"action": "U", **how, "row": {"id": 3, "code": "x"}},
     ) == expected([{"id": 1, "code": "y"}, {"id": 3, "code": "x"}])
+
+
+def test_new_keys_inherit_what_was_not_changed(tmp_path: Path) -> None:
+    """Many tables of few keys, each of which is taken, left, ended and begun again."""
+    drawn, lines = random.Random(5), list[str]()
+    tables: list[dict[int, dict[str, Any]]] = [{} for _ in range(60)]
+    for lsn in range(1, 2_401):
+        number = drawn.randrange(60)
+        held = tables[number]
+        key, new, unchanged = drawn.choice([*held, 0]), drawn.randrange(1, 6), drawn.randrange(3) > 0
+        row: dict[str, Any] = {"id": new, "n": lsn, "note": f"note {lsn}"}
+        op = drawn.choice("dumm") if key else "c"
+        if op in "cm" and new in held:
+            op = "t" if drawn.randrange(20) == 0 else "u"
+            key = new
+        row["id"] = key if op == "u" else new
+        lines.append(keyed(number, op, lsn, row, key, unchanged=unchanged and op in "um"))
+        before = held.pop(key, row)
+        if op == "t":
+            held.clear()
+        elif op != "d":
+            held[row["id"]] = row | ({"note": before["note"]} if unchanged else {})
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    good("ingest", "a.jsonl", "--preset", "debezium", cwd=tmp_path)
+    assert replayed(tmp_path) == expected([row for held in tables for row in held.values()])
+
+
+def keyed(table: int, op: str, lsn: int, row: dict[str, Any], key: int, *, unchanged: bool) -> str:
+    """Write a change of a row with a key as Debezium does; `m`: it gets another one than `key`."""
+    source = {
+        "connector": "postgresql",
+        "schema": "public",
+        "table": f"t{table}",
+        "lsn": lsn,
+        "ts_ms": 1_700_000_000_000,
+    }
+    after = None if op in "dt" else row | ({"note": "__debezium_unavailable_value"} if unchanged else {})
+    value = {"before": None, "after": after, "source": source, "op": "c" if op == "m" else op, "ts_ms": 1}
+    headers = {"__debezium.oldkey": {"id": key}} if op == "m" else {}
+    named = None if op == "t" else {"id": key if op == "d" else row["id"]}
+    return json.dumps({"topic": f"s.public.t{table}", "key": named, "value": value, "headers": headers})
