@@ -114,9 +114,10 @@ class Shelf(Struct, frozen=True):
         self.unfit.extend(str(path) for path, found in kept.items() if found not in fit)
         return [found for found in fit if found.extent.position <= self.log.head]
 
-    def is_whole(self, folder: Path, snapshot: StateSnapshot) -> bool:
-        """Check a snapshot's files against their digests; one that is damaged is `unfit`."""
-        damaged = [part.file for part in (snapshot.cells, snapshot.lines) if not _is_whole(folder, part)]
+    def is_whole(self, folder: Path, snapshot: StateSnapshot, *, lines: bool) -> bool:
+        """Check a snapshot's files, those that will be read, against their digests; a damaged one is `unfit`."""
+        parts = (snapshot.cells, snapshot.lines) if lines else (snapshot.cells,)
+        damaged = [part.file for part in parts if not _is_whole(folder, part)]
         self.unfit.extend(str(folder / name) for name in damaged)
         return not damaged
 

@@ -227,7 +227,7 @@ class ParquetFolder:
         """Write a file of rows, if there are any."""
         path = self._folder / f"{secrets.token_hex(16)}.parquet"
         create_new(path).close()  # with the rights of its folder
-        target = f"{literal(str(path))} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
+        target = f"{literal(str(path))} (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, USE_TMP_FILE false)"
         connection = self._session.connection
         written = single_row(connection, f"COPY ({rows}) TO {target}")
         first = single_row(connection, f"SELECT kind, entity FROM read_parquet({literal(str(path))}) LIMIT 1")

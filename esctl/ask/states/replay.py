@@ -83,7 +83,7 @@ def resumed_states(scope: Scope, claim: Claim, position: int) -> States | None:
 
     Only those are sure to be there that have an event after a position.
     """
-    found = resumed(scope, claim, None)
+    found = resumed(scope, claim, None, lines=False)
     if found is None:
         return None
     extent = found.snapshot.extent

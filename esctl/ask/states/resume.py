@@ -6,6 +6,7 @@ which one lies before the snapshot's last event, in fold order, are folded anew 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -58,10 +59,15 @@ class Resumed(Struct, frozen=True):
     new: int = 0  # of these, not in the snapshot
 
 
-def resumed(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> Resumed | None:
+_LINES = ("line_start", "line_end")
+
+
+def resumed(
+    scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False, lines: bool = True
+) -> Resumed | None:
     """Return the partial states at a bound by way of the best snapshot; None where there is none to be used.
 
-    Raises what the fold of the other events raises.
+    `lines`: they are asked for as well, for `ready`. Raises what the fold of the other events raises.
     """
     if scope.shelf is None or scope.without or claim.projection.sql or claim.projection.python:
         return None
@@ -69,14 +75,17 @@ def resumed(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = 
     if named and not scope.shelf.always:
         return None  # the index finds an entity's events faster
     try:
-        found = best(scope, claim, at, calculating=calculating)
-        return None if found is None else _joined(scope, claim, at, found)
+        places = _LINES if lines else ()
+        found = best(scope, claim, at, calculating=calculating, places=places)
+        return None if found is None else _joined(scope, claim, at, found, places)
     except NeedsStreamError:
         return None
 
 
-def best(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False) -> Resumed | None:
-    """Return the partial states of the snapshot that covers most of the events that count.
+def best(
+    scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = False, places: Sequence[str] = _LINES
+) -> Resumed | None:
+    """Return the partial states of the snapshot that covers most of the events that count, with the places of lines.
 
     Raises NeedsStreamError where the projection is not a set-wise fold.
     """
@@ -90,8 +99,8 @@ def best(scope: Scope, claim: Claim, at: AsOf | None, *, calculating: bool = Fal
         measured = _measured(scope, found)
         plan = plan_for(scope, claim.projection, calculating=calculating, before=measured)
         same = found.text_keys == scope.view.has_struct_keys and goes_on(meaning_of(found), plan, events)
-        if same and scope.shelf.is_whole(folder, found):
-            return Resumed(plan, events, found, folder, _kept(scope, claim, plan, found, folder))
+        if same and scope.shelf.is_whole(folder, found, lines=bool(places)):
+            return Resumed(plan, events, found, folder, _kept(scope, claim, plan, found, folder, places))
     return None
 
 
@@ -146,17 +155,16 @@ def _within(point: AsOf | None, time: int, position: int) -> bool:
     return greatest <= limit if point.inclusive else greatest < limit
 
 
-def _kept(scope: Scope, claim: Claim, plan: Plan, snapshot: StateSnapshot, folder: Path) -> str:
+def _kept(scope: Scope, claim: Claim, plan: Plan, snapshot: StateSnapshot, folder: Path, places: Sequence[str]) -> str:
     test = all_of([claim.condition, entity_conditions(scope.entities)])
     where = "" if test == ALWAYS else f" WHERE {test.sql}"
     source = f"read_parquet({literal(str(folder / snapshot.cells.file))}){where}"
     key = "CAST(high AS HUGEINT)"
     high = f"{{'s': high_text, 'n': {key}}}" if snapshot.text_keys else key
-    fields, places = meaning_of(snapshot).fields, ("line_start", "line_end")
-    return kept_sql(plan, fields, source, high, scope.view.manifest.events, places)
+    return kept_sql(plan, meaning_of(snapshot).fields, source, high, scope.view.manifest.events, places)
 
 
-def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed) -> Resumed:
+def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed, places: Sequence[str]) -> Resumed:
     extent, beyond = kept.snapshot.extent, _beyond(scope, kept.snapshot.extent)
     if len(beyond.view.unread) == len(scope.view.manifest.files):
         return kept
@@ -165,13 +173,13 @@ def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed) -> Resum
 
     later = f"later_{secrets.token_hex(4)}"
     # What has changed is worked out once, with the place of each line, as it is asked for in more than one way.
-    more = ["coalesce(a.high >= b.low, false) AS late", "a.line_start", "a.line_end"]
+    more = ["coalesce(a.high >= b.low, false) AS late", "a.entity IS NULL AS new", *(f"a.{name}" for name in places)]
     joined = joined_sql(kept.plan, kept.cells, partial_sql(kept.plan, rows), kept.events, more)
     with explained():
         scope.connection.execute(f"CREATE TEMP TABLE {later} AS {joined}")
         counts = single_row(
             scope.connection,
-            f"SELECT count(*), count(*) FILTER (late), count(*) FILTER (line_start IS NULL) FROM {later}",
+            f"SELECT count(*), count(*) FILTER (late), count(*) FILTER (new) FROM {later}",
         )
     assert counts is not None
     if not counts[0]:
@@ -179,7 +187,10 @@ def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed) -> Resum
     names = ", ".join(columns(kept.plan))
     changed, again = f"SELECT {names} FROM {later} WHERE NOT late", ""
     if counts[1]:
-        whole = event_rows(scope, kept.plan.reads, [claim.condition, _late(scope, later, counts[1])], at)
+        # They were of the scope's entities; to ask that again takes as long as to look for them.
+        named = replace(scope, entities=())
+        whole = event_rows(named, kept.plan.reads, [claim.condition, _late(scope, later, counts[1])], at)
+        whole = replace(whole, few=counts[1] <= MOST_NAMED)
         again = f"SELECT {names} FROM ({partial_sql(kept.plan, whole)})"
         changed += f" UNION ALL {again}"
     known = f"SELECT 1 FROM {later} b WHERE b.kind = a.kind AND b.entity = a.entity"

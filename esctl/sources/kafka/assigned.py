@@ -149,12 +149,14 @@ class Assigned:
 
     def _consumed(self, messages: Sequence[Message]) -> list[Delivery]:
         ended: dict[Spot, int] = {}
-        read: list[Message] = []
-        for message in messages:
-            if (error := message.error()) is None:
-                read.append(message)
-            elif (at := self._end_at(error, message)) is not None:
-                ended[message.topic(), message.partition()] = at
+        errors = [*map(type(messages[0]).error, messages)] if messages else []
+        read = [*messages]
+        if any(errors):
+            told = list(zip(messages, errors, strict=True))
+            read = [message for message, error in told if not error]
+            for message, error in told:
+                if error and (at := self._end_at(error, message)) is not None:
+                    ended[message.topic(), message.partition()] = at
         good = self._by_partition(read)
         found = [delivery for spot, each in good.items() for delivery in self._delivered(spot, each)]
         found += [delivery for spot, at in ended.items() for delivery in self._moved(spot, at)]
