@@ -12,18 +12,22 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 500_000
 CHUNK_BYTES = 48 << 20
+READ_ROWS = 65_536
+"""Rows that are read at once: segments may be larger than a chunk."""
+FRESH_ROWS = 1_000_000
+"""Rows of a chunk of records that are at hand: a commit is as large as its bytes allow."""
 
 
 def chunks(snapshot: StoreState, first: int, last: int) -> Iterator[pa.Table]:
-    """Read positions [first, last] of the log, a segment at a time, small ones together until there is half a chunk."""
+    """Read positions [first, last] of the log, a chunk at a time."""
     import pyarrow as pa
 
     from esctl.log.reader import iter_batches
 
     held: list[pa.RecordBatch] = []
-    for batch in iter_batches(snapshot, first, last, CHUNK_ROWS):
+    for batch in iter_batches(snapshot, first, last, min(READ_ROWS, CHUNK_ROWS)):
         held.append(batch)
-        if 2 * sum(b.num_rows for b in held) >= CHUNK_ROWS or 2 * sum(b.nbytes for b in held) >= CHUNK_BYTES:
+        if sum(b.num_rows for b in held) >= CHUNK_ROWS or sum(b.nbytes for b in held) >= CHUNK_BYTES:
             yield pa.Table.from_batches(held)
             held = []
     if held:
@@ -38,7 +42,7 @@ def fresh_chunks(fresh: Sequence[pa.Table], first: int, snapshot: StoreState) ->
     if not count or (fresh[0]["position"][0].as_py(), count) != (first, snapshot.head + 1 - first):
         return []
     table = pa.concat_tables(fresh)
-    return [table.slice(start, CHUNK_ROWS) for start in range(0, count, CHUNK_ROWS)]
+    return [table.slice(start, FRESH_ROWS) for start in range(0, count, FRESH_ROWS)]
 
 
 def ends(table: pa.Table) -> tuple[int, int]:

@@ -15,18 +15,24 @@ from esctl.index.files.write import retire, sweep_unread
 if TYPE_CHECKING:
     import duckdb
 
-SMALL_ROWS = 1_000_000
-"""Files with fewer rows are merged as the log grows."""
+SMALL_ROWS = 500_000
+"""Files with fewer rows are merged as the log grows: a long ingest writes larger ones."""
+MOST_FILES = 32
+"""Of a log so long that this would leave more, larger ones are merged too."""
 MOST_SMALL = 8
 """So many neighbours of one size become one."""
+MERGED_ROWS = 2_000_000
+"""Where files of so many rows were merged, the rest waits for the next commit."""
 
 
 def merge_small(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> Manifest:
     """Merge small neighbouring files as they become many. The old ones linger for those who read them."""
-    files = list(manifest.files)
-    while found := due(files, MOST_SMALL, SMALL_ROWS):
+    files, merged = list(manifest.files), 0
+    large = max(SMALL_ROWS, sum(file.rows for file in files) // MOST_FILES)
+    while merged < MERGED_ROWS and (found := due(files, MOST_SMALL, large)):
         start, stop = found
         files[start:stop] = [merge(connection, folder, with_groups(folder, files[start:stop], manifest.runs))]
+        merged += files[start].rows
     return _switched(folder, manifest, files) if len(files) < len(manifest.files) else manifest
 
 

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 COMMIT_BYTES = 48 << 20
 COMMIT_ROWS = 500_000
+LONG = 3
+"""Commits after which an ingest is a long one."""
+LARGER = 2
+"""How much larger its commits are from then on: the files of an index are large as they are written, not by merging."""
 COMMIT_PARTS = 1000
 """So many small files make a commit: what was read of many is kept, whatever becomes of the rest."""
 
@@ -92,6 +96,7 @@ class Intake(Struct):
     parts: list[Part] = field(default_factory=list)
     rows: int = 0
     bytes: int = 0
+    commits: int = 0
     records: int = 0  # taken in all
     same: list[tuple[str, str]] = field(default_factory=list)  # sources, and the known ones whose bytes they have
     begun: list[tuple[str, str]] = field(default_factory=list)  # and those that they are the beginning of
@@ -121,11 +126,14 @@ class Intake(Struct):
     @property
     def is_full(self) -> bool:
         """Return whether what waits is enough for a commit."""
-        return self.rows >= COMMIT_ROWS or self.bytes >= COMMIT_BYTES or len(self.parts) >= COMMIT_PARTS
+        times = LARGER if self.commits >= LONG else 1
+        full = self.rows >= times * COMMIT_ROWS or self.bytes >= times * COMMIT_BYTES
+        return full or len(self.parts) >= COMMIT_PARTS
 
     def empty(self) -> Sequence[Part]:
         """Hand over what waits."""
         parts, self.parts, self.rows, self.bytes = self.parts, [], 0, 0
+        self.commits += 1
         return parts
 
     def tell_kept(self) -> None:

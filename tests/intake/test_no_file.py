@@ -127,6 +127,14 @@ def test_a_batch(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert kept.cursors[NAME].sampled == 3
 
 
+def test_the_commits_of_a_long_ingest_are_larger(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "COMMIT_ROWS", 3)
+    monkeypatch.setattr(intake, "LONG", 2)
+    ingest(store.path, [Reader([record(n) for n in range(20)])], OPTIONS, store.updater, unobserved, store.connection)
+    assert [segment.last for segment in open_log(store.path).read().segments] == [3, 6, 12, 18, 20]
+    assert [file.last for file in store.view.manifest.files] == [3, 6, 12, 18, 20]
+
+
 def never() -> bool:
     return False
 

@@ -30,6 +30,7 @@ class Scattered:
     def cut(self, patch: pytest.MonkeyPatch) -> None:
         """Let the index be cut so: a merged file is of another size than those that it is made of."""
         patch.setattr(chunks, "CHUNK_ROWS", self.rows)
+        patch.setattr(chunks, "FRESH_ROWS", self.rows)
         patch.setattr(merging, "MOST_SMALL", self.fan)
         patch.setattr(merge, "SMALLEST", 1)
 

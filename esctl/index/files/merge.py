@@ -69,7 +69,7 @@ def due(files: Sequence[IndexFile], fan: int, large: int) -> tuple[int, int] | N
         if before_larger and common_columns(files[start : stop + 1]) is not None:
             return start, stop + 1
         if size >= 0 and stop - start >= fan:
-            return start, stop
+            return start, start + fan
     return None
 
 

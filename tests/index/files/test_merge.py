@@ -7,10 +7,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from esctl import Store
 from esctl.engine.duckdb import connect
+from esctl.index import merging
 from esctl.index.files import merge
 from esctl.index.files.manifest import read_manifest
-from tests.support.cli_harness import good, uncompacted, write_lines
+from tests.support.cli_harness import good, plain_event, uncompacted, write_lines
 
 NAMES = ["account-1", "account-2", "account-10", "item-9", "item-91", "zoo", "", "'; --", "a\x00b", "~"]
 
@@ -42,3 +44,27 @@ def test_parts_are_no_other_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert table.equals(whole)
     assert merged.rows == table.num_rows
     assert (len(merged.groups) > 1) == (rows < table.num_rows // 2)  # each part has row groups of its own
+
+
+@uncompacted
+@pytest.mark.parametrize(
+    ("small", "most", "merged", "expected"),
+    [
+        (1000, 1000, 1000, [24]),  # all that are small
+        (1000, 1000, 12, [12, 6, 6]),  # and the rest after the next commit
+        (6, 4, 1000, [6, 6, 6, 6]),  # as many as may be
+        (6, 3, 1000, [12, 12]),  # one too many: what was large is small
+    ],
+)
+def test_a_row_is_merged_as_the_log_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int, most: int, merged: int, expected: list[int]
+) -> None:
+    monkeypatch.setattr(merge, "SMALLEST", 1)
+    for name, value in (("SMALL_ROWS", small), ("MOST_FILES", most), ("MERGED_ROWS", merged)):
+        monkeypatch.setattr(merging, name, value)
+    for number in range(4):
+        monkeypatch.setattr(merging, "MOST_SMALL", 1000 if number < 3 else 2)
+        events = [plain_event(6 * number + at, f"thing-{at}") for at in range(6)]
+        with Store.create(tmp_path / ".esctl") as store:
+            store.ingest(write_lines(tmp_path / f"{number}.jsonl", events))
+    assert [file.rows for file in store.view.manifest.files] == expected
