@@ -139,6 +139,7 @@ reliability: $(VENV)/.dev
 	$(PYTHON) -m reliability.race
 	$(PYTHON) -m reliability.fuzz
 	$(PYTHON) -m reliability.roads
+	$(PYTHON) -m reliability.hostile
 	$(PYTHON) -m reliability.curves
 	$(PYTHON) -m reliability.report
 
