@@ -23,6 +23,8 @@ from esctl.cluster.question import spread as ask
 from esctl.cluster.spans import Span, spans_at, spans_of
 from esctl.cluster.task import Failure, Part, Task
 from esctl.errors import EsctlError
+from esctl.index import building
+from esctl.index.files import merge
 from esctl.index.files import write as write_index
 from esctl.index.files.manifest import Manifest
 from esctl.index.pruning import ALWAYS
@@ -86,6 +88,7 @@ def test_each_way_to_fold_comes_to_the_same_bytes(way: str, tmp_path: Path) -> N
 
 
 EVENTS = 1_500
+assert building.ROW_GROUP == merge.ROW_GROUP == write_index.ROW_GROUP  # imported before it is another
 RULES = """
 [projections.account]
 entities = "account-*"

@@ -324,9 +324,12 @@ def test_one_entity_costs_as_few_of_a_store_fourteen_times_as_large(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Row groups, commits and parts are so small that there are many, as of ten million events and more."""
+    from esctl.index import building
+    from esctl.index.files import merge, write
     from esctl.maintain.compact import compact
 
-    monkeypatch.setattr("esctl.index.files.write.ROW_GROUP", 60)
+    assert building.ROW_GROUP == merge.ROW_GROUP  # imported before it is another
+    monkeypatch.setattr(write, "ROW_GROUP", 60)
     monkeypatch.setattr("esctl.index.files.levels.LEAST", 64)
     monkeypatch.setattr("esctl.index.files.levels.PART", 16)
     monkeypatch.setattr("esctl.log.commit_json.PART_BYTES", 1000)

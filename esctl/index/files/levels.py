@@ -28,7 +28,8 @@ from esctl.index.files.groups import (
     listing,
 )
 from esctl.log.ranges import ByteRange, Checked
-from esctl.storage.local import open_here, staged, told
+from esctl.storage.depots import LocalDepot
+from esctl.storage.local import open_here, told
 from esctl.storage.places import retire
 
 if TYPE_CHECKING:
@@ -84,8 +85,7 @@ def _written(folder: Path, files: Sequence[IndexFile], placed: Sequence[Placed])
     """Write a part. It is whole and durable before a manifest names it."""
     data = json.encode(listing(placed))
     name = f"{files[0].first:020d}-{files[-1].last:020d}.{secrets.token_hex(4)}{SUFFIX}"
-    with staged(folder / name, durable=True) as temporary:
-        temporary.write_bytes(data)
+    LocalDepot(folder).create(name, data)
     low, high = bounds_of(placed)
     return GroupPart(ByteRange(0, len(data), hashlib.sha256(data).hexdigest()), low, high, name, len(placed))
 

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 
 from esctl.api import Store
 from esctl.errors import InputError
-from esctl.index.files import levels, manifest, write
+from esctl.index import building, merging
+from esctl.index.files import levels, manifest, merge, write
 from esctl.index.files.groups import GroupRun, RowGroup
 from esctl.index.files.levels import groups_in, in_levels, parts_of, with_groups
 from esctl.index.files.manifest import FORMAT, FORMAT_IN_LEVELS, IndexFile, Manifest, read_manifest, write_manifest
@@ -33,13 +34,16 @@ from tests.support.effort import some
 EVENTS, COMMITS = 1200, 3
 
 
+assert building.ROW_GROUP == merge.ROW_GROUP == write.ROW_GROUP  # imported before it is another
+
+
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make row groups, parts and manifests so small that there are many of them."""
     monkeypatch.setattr(write, "ROW_GROUP", 40)
     monkeypatch.setattr(levels, "LEAST", 8)
     monkeypatch.setattr(levels, "PART", 2)
-    monkeypatch.setattr("esctl.index.merging.MOST_SMALL", 1000)
+    monkeypatch.setattr(merging, "MOST_SMALL", 1000)
 
 
 def raws(commit: int) -> list[bytes]:
