@@ -8,6 +8,7 @@ between others) is left, with all that follows, to one process, which `building.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from esctl.index.files.readers import admit
 from esctl.index.files.write import locked
 from esctl.index.seen_ids.numberings import is_divided
 from esctl.index.seen_ids.repeated import find_repeated, unseen_before
+from esctl.index.seen_ids.run_file import DamagedRunError
 from esctl.index.understand import Understanding
 from esctl.index.update import Updater
 from esctl.log.reader import first_positions
@@ -74,7 +76,8 @@ def build_in_parts(workers: Workers, updater: Updater, snapshot: StoreState) -> 
                 manifest = replace(manifest, ids=how.ids(manifest).runs)
                 about = About(sendable(snapshot), updater.config, updater.folder, manifest, workers.memory_limit)
                 manifest = _joined(manifest, _built(workers, about, ranges[1:]))
-                manifest = replace(manifest, ids=how.ids_kept.merged(updater.folder, manifest.ids))
+                with suppress(DamagedRunError):
+                    manifest = replace(manifest, ids=how.ids_kept.merged(updater.folder, manifest.ids))
                 write_manifest(updater.folder, manifest)
         extend(how, snapshot)
 
@@ -102,7 +105,10 @@ def _built(workers: Workers, about: About, ranges: Sequence[Range]) -> Iterable[
     sound = next((number for number, each in enumerate(built) if each.ids is None), len(built))
     before = about.known.ids
     runs = (*before, *(each.ids for each in built[:sound] if each.ids is not None))
-    late = [number - len(before) for number in find_repeated(workers, about.folder, runs) if number >= len(before)]
+    repeated = find_repeated(workers, about.folder, runs)
+    if repeated is None:
+        return []
+    late = [number - len(before) for number in repeated if number >= len(before)]
     if late and is_divided(about.known.stanzas):
         return built[: late[0]]
     calls = []
@@ -135,7 +141,7 @@ def build_range(about: About, wanted: Range, before: Sequence[IdRun]) -> Built:
     try:
         with own_connection(about.memory_limit) as connection, explained():
             return _build(Updater(connection, about.mapping, about.folder).understanding, about, wanted, before)
-    except EsctlError:
+    except (EsctlError, DamagedRunError):
         return Built()  # one process says what is wrong
 
 

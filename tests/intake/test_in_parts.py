@@ -188,6 +188,30 @@ def test_workers_read_new_files_alone(tmp_path: Path, files: list[Path], lots: p
         assert read == ["read"] * 3  # by this process, which knows them by their names
 
 
+def test_a_damaged_run_of_known_ids_is_built_again(tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch) -> None:
+    with Store.create(tmp_path / "s") as store:
+        store.ingest(files[0])
+        for run in store.index_folder.glob("*.ids"):
+            data = bytearray(run.read_bytes())
+            data[0] ^= 1
+            run.write_bytes(data)
+        store.engine = Cut(3)
+        again = write_lines(tmp_path / "again.jsonl", [*events(900, 40), *events(20, 3)])
+        assert store.ingest(again, options=IN_FOURS).summary.duplicates == 3
+
+
+def test_segments_are_those_of_one_process(tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch) -> None:
+    """With --strict, one process makes one commit too."""
+    made = []
+    for name, engine in (("one", None), ("parts", Cut(3))):
+        with Store.create(tmp_path / name) as store:
+            store.engine = engine
+            store.ingest(files[2], options=replace(IN_FOURS, strict=engine is None))
+            made.append([(each.sha256, each.ranges, each.blocks) for each in store.snapshot.segments])
+    assert made[0] == made[1]
+    assert len(made[0]) == 4
+
+
 @pytest.mark.parametrize("parts", (1, 2, 7, 64) if effort.ALL else (7,))
 def test_ids_that_come_again_are_found_whoever_has_the_first(
     tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch, parts: int

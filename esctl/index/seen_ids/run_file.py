@@ -89,6 +89,27 @@ class OpenRun:
             self._check(part, np.ones(len(self._fence), np.bool_))
         return [int(row) for row in np.searchsorted(self.hashes, keys)]
 
+    def between(self, low: int, high: int) -> Hashes:
+        """Return the hashes from `low` on and below `high`. Only the blocks that they are in are checked."""
+        start, stop = self._row(low), self._row(high)
+        wanted = np.zeros(len(self._fence), np.bool_)
+        wanted[start // BLOCK : -(-stop // BLOCK)] = True
+        self._check(0, wanted)
+        return self.hashes[start:stop]
+
+    def _row(self, key: int) -> int:
+        """Return the row of the first hash that is not below a key, which those beside it, once checked, bear out."""
+        if key >> 64:
+            return self.run.count
+        row = int(np.searchsorted(self.hashes, np.uint64(key)))
+        beside = [at for at in (row - 1, row) if 0 <= at < self.run.count]
+        wanted = np.zeros(len(self._fence), np.bool_)
+        wanted[[at // BLOCK for at in beside]] = True
+        self._check(0, wanted)
+        if any((int(self.hashes[at]) < key) != (at < row) for at in beside):
+            raise DamagedRunError(self.run)
+        return row
+
     def rows(self, start: int, stop: int) -> HashedIds:
         """Return the hashes and positions of some rows."""
         return self.hashes[start:stop], self._places[start:stop].astype(np.int64) + self.run.base
@@ -187,13 +208,9 @@ def merge_runs(folder: Path, runs: Sequence[OpenRun], key: RunKey | None = None)
     return write_run(folder, key, _merged(held) if held else (), sum(run.run.count for run in held))
 
 
-def _bound(run: OpenRun, key: int) -> int:
-    return run.run.count if key >> 64 else run.bounds(np.array([key], np.uint64))[0]
-
-
 def in_several(runs: Sequence[OpenRun], low: int, high: int) -> list[int]:
     """Return the numbers of the runs that have a hash of an earlier one, from `low` on and below `high`."""
-    parts = [run.rows(_bound(run, low), _bound(run, high))[0] for run in runs]
+    parts = [run.between(low, high) for run in runs]
     hashes = np.concatenate(parts) if parts else np.empty(0, np.uint64)
     owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
     order = np.argsort(hashes, kind="stable")

@@ -22,6 +22,7 @@ from esctl.index.files.manifest import IdRun, IndexFile, Manifest
 from esctl.index.pruning import Predicate
 from esctl.index.scan import IndexView
 from esctl.index.seen_ids.repeated import find_repeated, unseen_before
+from esctl.index.seen_ids.run_file import DamagedRunError
 from esctl.index.update import Updater
 from esctl.ledger.check.index import Again, beside, stored_sums
 from esctl.log.reader import first_positions
@@ -98,11 +99,11 @@ def told_in_parts(
     told: list[Told] = results[: len(asked)]
     if any(each.problem for each in told) or any(_PROBLEM in sums for sums in results[len(asked) :]):
         return None
-    told = _with_repeats(workers, about, ranges, told)
-    if any(each.problem for each in told):
+    settled = _with_repeats(workers, about, ranges, told)
+    if settled is None or any(each.problem for each in settled):
         return None
     again, stored = Again(), Again()
-    for each in told:
+    for each in settled:
         again.merge(_again(each))
     for sums in results[len(asked) :]:
         stored.merge(_again(Told(sums=sums)))
@@ -122,10 +123,14 @@ def _ranges(there: Manifest, parts: int, head: int) -> list[Range]:
     return [each for each in found if each.stretches]
 
 
-def _with_repeats(workers: Workers, about: Compared, ranges: Sequence[Range], told: Sequence[Told]) -> list[Told]:
-    """Have those ranges read again whose ids were given before them."""
+def _with_repeats(
+    workers: Workers, about: Compared, ranges: Sequence[Range], told: Sequence[Told]
+) -> list[Told] | None:
+    """Have those ranges read again whose ids were given before them; None where that cannot be told."""
     runs = [each.ids for each in told if each.ids is not None]
     late = find_repeated(workers, about.place, runs)
+    if late is None:
+        return None
     fresh = workers.run([Call(read_again, (about, ranges[each], tuple(runs[:each])), Told) for each in late])
     return [dict(zip(late, fresh, strict=True)).get(number, each) for number, each in enumerate(told)]
 
@@ -138,8 +143,8 @@ def read_again(about: Compared, wanted: Range, before: Sequence[IdRun]) -> Told:
                 if run.count:
                     (own / run.file).symlink_to(about.place / run.file)
             return _read_again(about, wanted, before, own)
-    except EsctlError as error:
-        return Told(problem=error.message)
+    except (EsctlError, DamagedRunError) as error:
+        return Told(problem=str(error))
 
 
 def _read_again(about: Compared, wanted: Range, before: Sequence[IdRun], own: Path) -> Told:
