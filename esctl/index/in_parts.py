@@ -7,7 +7,7 @@ between others) is left, with all that follows, to one process, which `building.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,7 @@ from esctl.errors import EsctlError, InputError
 from esctl.index.building import extend, extend_by_one, with_entry
 from esctl.index.chunks import CHUNK_BYTES, CHUNK_ROWS, chunks
 from esctl.index.files.freshness import usable
+from esctl.index.files.last_placed import Place, placed_before
 from esctl.index.files.manifest import IdRun, IndexFile, Manifest, read_manifest, write_manifest
 from esctl.index.files.readers import admit
 from esctl.index.files.write import locked
@@ -35,6 +36,7 @@ from esctl.model import MappingConfig
 
 if TYPE_CHECKING:
     from esctl.engine.workers import Workers
+    from esctl.index.envelope.detect import Detection
 
 
 class About(Struct, frozen=True):
@@ -44,6 +46,7 @@ class About(Struct, frozen=True):
     mapping: MappingConfig
     folder: Path
     known: Manifest
+    begun: Mapping[str, int]  # the first positions of the sources that begin after what is known
     memory_limit: str | None
 
 
@@ -72,14 +75,26 @@ def build_in_parts(workers: Workers, updater: Updater, snapshot: StoreState) -> 
             # The first range tells how payloads are laid out, and what most sources are.
             manifest = extend_by_one(how, snapshot, manifest, *ranges[0])
             if manifest.head == ranges[0][1] and not manifest.unjudged:
-                manifest = updater.knowing(snapshot, manifest, first_positions(snapshot, manifest.head + 1))
-                manifest = replace(manifest, ids=how.ids(manifest).runs)
-                about = About(sendable(snapshot), updater.config, updater.folder, manifest, workers.memory_limit)
-                manifest = _joined(manifest, _built(workers, about, ranges[1:]))
-                with suppress(DamagedRunError):
-                    manifest = replace(manifest, ids=how.ids_kept.merged(updater.folder, manifest.ids))
-                write_manifest(updater.folder, manifest)
+                _build_rest(workers, updater, snapshot, manifest, ranges[1:])
         extend(how, snapshot)
+
+
+def _build_rest(
+    workers: Workers, updater: Updater, snapshot: StoreState, manifest: Manifest, ranges: Sequence[Range]
+) -> None:
+    found: list[tuple[str, Detection]] = []
+    how = replace(updater, detected=lambda name, detection: found.append((name, detection))).understanding
+    firsts = first_positions(snapshot, manifest.head + 1)
+    begun = {name: first for name, first in firsts.items() if name not in manifest.sources}
+    known = replace(how.knowing(snapshot, manifest, begun), ids=how.ids(manifest).runs)
+    about = About(sendable(snapshot), updater.config, updater.folder, known, begun, workers.memory_limit)
+    manifest = _joined(manifest, known, _built(workers, about, ranges), begun)
+    with suppress(DamagedRunError):
+        manifest = replace(manifest, ids=how.ids_kept.merged(updater.folder, manifest.ids))
+    write_manifest(updater.folder, manifest)
+    for name, detection in found:
+        if updater.detected is not None and name in manifest.sources:
+            updater.detected(name, detection)
 
 
 def _ranges(snapshot: StoreState, first: int) -> list[Range]:
@@ -123,12 +138,26 @@ def _built(workers: Workers, about: About, ranges: Sequence[Range]) -> Iterable[
     return settled[: next((number for number, each in enumerate(settled) if each.ids is None), sound)]
 
 
-def _joined(manifest: Manifest, built: Iterable[Built]) -> Manifest:
+def _joined(manifest: Manifest, known: Manifest, built: Iterable[Built], begun: Mapping[str, int]) -> Manifest:
+    """Add what was built to a manifest, and the sources that begin there, as they are known."""
+    files, ids = list(manifest.files), list(known.ids)
     for each in built:
         assert each.ids is not None
-        files, ids = (*manifest.files, *each.files), (*manifest.ids, each.ids)
-        manifest = replace(manifest, files=files, ids=ids, head=each.files[-1].last)
-    return manifest
+        files += each.files
+        ids.append(each.ids)
+    head = files[-1].last
+    sources = {name: number for name, number in known.sources.items() if begun.get(name, 0) <= head}
+    most = max([len(manifest.stanzas), *(number + 1 for number in sources.values())])
+    zones = {name: zone for name, zone in known.zones.items() if name in sources}
+    return replace(
+        manifest,
+        files=tuple(files),
+        ids=tuple(ids),
+        head=head,
+        sources=sources,
+        stanzas=known.stanzas[:most],
+        zones=zones,
+    )
 
 
 def build_range(about: About, wanted: Range, before: Sequence[IdRun]) -> Built:
@@ -141,8 +170,12 @@ def build_range(about: About, wanted: Range, before: Sequence[IdRun]) -> Built:
     try:
         with own_connection(about.memory_limit) as connection, explained():
             return _build(Updater(connection, about.mapping, about.folder).understanding, about, wanted, before)
-    except (EsctlError, DamagedRunError):
-        return Built()  # one process says what is wrong
+    except (_UnknownBeforeError, EsctlError, DamagedRunError):
+        return Built()  # one process finds it, or says what is wrong
+
+
+class _UnknownBeforeError(Exception):
+    """Tell that a record stands where the last one before the range does."""
 
 
 def _build(how: Understanding, about: About, wanted: Range, before: Sequence[IdRun]) -> Built:
@@ -150,9 +183,17 @@ def _build(how: Understanding, about: About, wanted: Range, before: Sequence[IdR
     unseen = unseen_before(how.ids_kept, first)
     manifest = replace(about.known, head=first - 1, ids=tuple(before) or unseen)
     files: list[IndexFile] = []
+
+    def find(source: str, position: int) -> Place | None:
+        own = replace(manifest, files=tuple(files))
+        found = placed_before(how.connection, about.folder, own)(source, position)
+        if found is None and about.begun.get(source, 0) < first:
+            raise _UnknownBeforeError
+        return found
+
     for table in chunks(about.snapshot, first, last):
-        known, understood = how.events(about.snapshot, manifest, table)
-        if understood.meetings or understood.undated != understood.untimed:
+        known, understood = how.events(about.snapshot, manifest, table, find=find)
+        if understood.meetings:
             return Built()
         manifest = with_entry(how, about.snapshot, known, understood, table)
         files.append(manifest.files[-1])

@@ -14,7 +14,7 @@ from esctl.index.decode.framed import schemas_in, with_decoded_keys
 from esctl.index.decode.log_rows import JudgedRows, judge_rows, judged_chunk, runs_of, trimmed_raws
 from esctl.index.envelope.homes import at_home
 from esctl.index.files.freshness import zones_of
-from esctl.index.files.last_placed import Before, Place, placed_before
+from esctl.index.files.last_placed import Before, FindPlace, Place, placed_before
 from esctl.index.files.manifest import Manifest, first_sources, with_sources
 from esctl.index.seen_ids.numberings import in_numberings
 from esctl.log.store_state import StoreState
@@ -70,11 +70,13 @@ class Understanding(Struct, frozen=True, dict=True):
         layout: tuple[PayloadColumn, ...] | None = None,
         like: Manifest | None = None,
         places: Mapping[int, Place] | None = None,
+        find: FindPlace | None = None,
     ) -> tuple[Manifest, ChunkEvents]:
         """Read a chunk as events; the manifest returned knows its sources.
 
         `layout` is that of the file to be written, None where it is found. `like` tells which numberings sources are
-        in, `places` where undated records stand between others.
+        in, `places` where undated records stand between others, `find` where the last record of a source before a
+        position stands, where the index does not tell.
         """
         from esctl.index.builder import build
 
@@ -85,7 +87,7 @@ class Understanding(Struct, frozen=True, dict=True):
         chunk, groups = judged_chunk(self.connection, table, judged, snapshot.cursors, manifest)
         earlier = self._earlier(snapshot, manifest, table)
         reuse = manifest.files[-1].columns if manifest.files else ()
-        before = Before(placed_before(self.connection, self.folder, manifest), places or {})
+        before = Before(find or placed_before(self.connection, self.folder, manifest), places or {})
         understood = build(self.connection, chunk, groups, earlier, reuse, layout, before)
         return replace(manifest, ids=earlier.ids.runs), understood
 

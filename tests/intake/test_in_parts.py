@@ -33,7 +33,20 @@ from tests.support import effort
 from tests.support.cli_harness import esctl, good, plain_event, write_lines
 from tests.support.parts import Cut
 
-NAMES = ["position", "source", "id", "entity", "time", "type", "invalid", "duplicate_of", "conflict", "recorded_at"]
+IN_FOURS = IngestOptions(SourceOptions(batch_rows=4))
+NAMES = [
+    "position",
+    "source",
+    "id",
+    "entity",
+    "time",
+    "type",
+    "invalid",
+    "duplicate_of",
+    "conflict",
+    "recorded_at",
+    "tie",
+]
 
 
 @pytest.fixture(autouse=True)
@@ -92,28 +105,33 @@ def lots(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
 
 
 def ingested(
-    folder: Path, rounds: Sequence[Sequence[Path]], engine: Engine | None, asked: bool = effort.ALL, **made: Any
+    folder: Path,
+    rounds: Sequence[Sequence[Path]],
+    engine: Engine | None,
+    asked: bool = effort.ALL,
+    options: IngestOptions = IN_FOURS,
+    **made: Any,
 ) -> list[Any]:
     """Ingest files, some at a time; give what was said, and the store."""
     said: list[Any] = []
     with Store.create(folder, **made) as store:
         for files in rounds:
             store.engine = engine
-            said.append(told(store.ingest(*files, options=IN_FOURS)))
+            said.append(told(store.ingest(*files, options=options)))
             store.engine = None
         said.append(kept(store, asked))
     return said
 
 
 def agree(
-    folder: Path, rounds: Sequence[Sequence[Path]], parts: Sequence[int] = (3,), asked: bool = effort.ALL
+    folder: Path, rounds: Sequence[Sequence[Path]], parts: Sequence[int] = (3,), asked: bool = effort.ALL, **more: Any
 ) -> list[Any]:
     """Hold ingests in parts to that of one process, which is one commit too; give what that says."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(intake, "COMMIT_ROWS", 1 << 30)
-        whole = ingested(folder / "whole", rounds, None, asked)
+        whole = ingested(folder / "whole", rounds, None, asked, **more)
     for count in parts:
-        apart_ = ingested(folder / f"parts-{count}", rounds, Cut(count), asked)
+        apart_ = ingested(folder / f"parts-{count}", rounds, Cut(count), asked, **more)
         for one, other in zip(whole, apart_, strict=True):
             assert other == one, count
     return whole
@@ -198,6 +216,33 @@ def test_a_damaged_run_of_known_ids_is_built_again(tmp_path: Path, files: list[P
         store.engine = Cut(3)
         again = write_lines(tmp_path / "again.jsonl", [*events(900, 40), *events(20, 3)])
         assert store.ingest(again, options=IN_FOURS).summary.duplicates == 3
+
+
+def test_sources_that_count_for_themselves_are_told_apart(tmp_path: Path, lots: pytest.MonkeyPatch) -> None:
+    """Numberings are settled record by record: what begins behind that is not to be known before."""
+    own = [[{**plain_event(at, f"{name}-{at}"), "data": {"of": name}} for at in range(24)] for name in "abc"]
+    other = [{"event_id": f"x{at}", "kind": "Moved", "when": "2024-01-01T00:00:00Z", "what": "w"} for at in range(20)]
+    records = [own[0], events(500, 20), own[1], other, own[2]]
+    files = [write_lines(tmp_path / f"{at}.jsonl", each) for at, each in enumerate(records)]
+    whole = agree(tmp_path, [files])
+    assert len(whole[0][5]) > 1
+
+
+def clock(minute: int) -> str:
+    """Give what a clock in Berlin shows so many minutes after half past one, in the night when it is set back."""
+    shown = 90 + minute - (60 if minute >= 90 else 0)
+    return f"2024-10-27 {shown // 60:02}:{shown % 60:02}:00"
+
+
+def test_times_that_hang_on_the_records_before_are_found(tmp_path: Path, lots: pytest.MonkeyPatch) -> None:
+    """A clock shows an hour twice; some records have no time, and some need none."""
+    twice = [{**plain_event(number, "a"), "time": clock(number * 2)} for number in range(80)]
+    none = [{**plain_event(100 + number, "b"), "time": f"2024-01-01 00:{number:02}:00"} for number in range(50)]
+    for number in range(9, 33):
+        none[number]["time"] = "soon"
+    files = [write_lines(tmp_path / "twice.jsonl", twice), write_lines(tmp_path / "none.jsonl", none)]
+    whole = agree(tmp_path, [files], (3,), options=replace(IN_FOURS, tz="Europe/Berlin"))
+    assert len({row[4] for row in whole[-1]["events"][:80]}) == 80
 
 
 def test_segments_are_those_of_one_process(tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch) -> None:
@@ -294,7 +339,6 @@ class Failing(Cut):
         return iter(done)
 
 
-IN_FOURS = IngestOptions(SourceOptions(batch_rows=4))
 STEPS = [("read_ahead", 1), ("write_apart", 1), ("write_apart", 3), ("build_range", 1), ("repeated", 1)]
 
 

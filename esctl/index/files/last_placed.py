@@ -24,16 +24,18 @@ Place = tuple[int, int]
 """Microseconds since the epoch, and nanoseconds."""
 
 
+FindPlace = Callable[[str, int], Place | None]
+"""Finds where the last record of a source before a position stands; None where there is none."""
+
+
 class Before(Struct, frozen=True):
     """Where the record before a position stands in a source (`find`), and where some positions themselves do."""
 
-    find: Callable[[str, int], Place | None]
+    find: FindPlace
     fixed: Mapping[int, Place] = {}
 
 
-def placed_before(
-    connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest
-) -> Callable[[str, int], Place | None]:
+def placed_before(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> FindPlace:
     """Return a function that finds it, in microseconds since the epoch and nanoseconds; None where there is none."""
 
     def find(source: str, position: int) -> Place | None:
