@@ -1,7 +1,8 @@
 """Measure views of a log, made anew and refreshed after 1,000 entities had an event: `python bench/views.py [EVENTS]`.
 
 Processor time of whole commands, and of the smallest one (`view list`) to compare with. Views are made anew from the
-states that an ingest saved, and from the log alone; a share is of the latter.
+states that an ingest saved, and from the log alone; a share is of the latter. The work of PostgreSQL itself, where it
+is installed, is not counted.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from generate import accounts_of, generate
 
 HERE = Path(__file__).parent
-TARGETS = ("duckdb:view.db/accounts", "sqlite:view.sqlite/accounts", "parquet:view")
+sys.path.insert(0, str(HERE.parent))
+FILES = ("duckdb:view.db/accounts", "sqlite:view.sqlite/accounts", "parquet:view")
 TOUCHED = 1000
 
 
@@ -43,15 +47,28 @@ def touch(log: Path, accounts: int, kind: str) -> None:
             file.write(json.dumps({**event, "data": {"account": account, "amount": 1.25}}) + "\n")
 
 
-def measure(folder: Path, events: int) -> None:
+@contextmanager
+def targets() -> Iterator[tuple[str, ...]]:
+    """Yield what views are kept in, with a server's table where there is one."""
+    from tests.support.postgres import USER, server, why_not
+
+    if why_not():
+        print(f"no PostgreSQL: {why_not()}")
+        yield FILES
+        return
+    with server() as host:
+        yield (*FILES, f"postgres://{USER}@/postgres/public.accounts{host}")
+
+
+def measure(folder: Path, events: int, targets: tuple[str, ...]) -> None:
     """Print what each view takes, made anew and refreshed."""
     log = folder / "log.jsonl"
     with log.open("wb") as file:
         generate(events, file)
     spent(folder, "ingest", "log.jsonl")
-    for target in TARGETS:
+    for target in targets:
         spent(folder, "view", "create", target.partition(":")[0], "-p", "account", "--to", target)
-    refreshed: dict[str, dict[str, float]] = {target: {} for target in TARGETS}
+    refreshed: dict[str, dict[str, float]] = {target: {} for target in targets}
     for kind in ("newest", "late"):
         touch(log, accounts_of(events), kind)
         spent(folder, "ingest", "log.jsonl")
@@ -59,7 +76,7 @@ def measure(folder: Path, events: int) -> None:
         for target, found in refreshed.items():
             found[kind] = spent(folder, "view", "refresh", target.partition(":")[0])
     print(f"{'view list':<10} {spent(folder, 'view', 'list'):8.2f} s")
-    names = [target.partition(":")[0] for target in TARGETS]
+    names = [target.partition(":")[0] for target in targets]
     saved = [spent(folder, "view", "rebuild", name) for name in names]
     shutil.rmtree(folder / ".esctl" / "snapshots", ignore_errors=True)
     folded = [spent(folder, "view", "rebuild", name) for name in names]
@@ -69,5 +86,5 @@ def measure(folder: Path, events: int) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as name:
-        measure(Path(name), int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    with tempfile.TemporaryDirectory() as name, targets() as found:
+        measure(Path(name), int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, found)
