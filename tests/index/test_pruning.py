@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from esctl.api import Relation, Store
+from esctl.engine.quoting import literal
 from esctl.index.files import write
+from esctl.index.scan import FOLDABLE
 from tests.support import log_helpers
+from tests.support.cli_harness import good
 
 EVENTS = 9_000
 ENTITIES = 400
@@ -75,3 +79,27 @@ def test_both_bounds_together_read_less_than_either(asked: Store) -> None:
     both = bytes_read(asked, asked.replay("thing-123", at="2024-01-05"))
     assert 0 < both < bytes_read(asked, asked.replay("thing-123"))
     assert both < bytes_read(asked, asked.replay(at="2024-01-05"))
+
+
+def test_only_files_with_something_else_are_asked_what_is_folded(tmp_path: Path) -> None:
+    event = {"id": "e1", "type": "Noted", "stream": "thing", "data": {"n": 1}}
+    odd = {
+        "new": event,
+        "again": event,
+        "conflicting": event | {"data": {"n": 2}},
+        "invalid": None,
+        "of nobody": {name: value for name, value in event.items() if name != "stream"} | {"id": "e5"},
+    }
+    for line in odd.values():
+        with (tmp_path / "a.jsonl").open("a") as file:
+            file.write("{\n" if line is None else json.dumps({"time": "2024-01-01T00:00:00Z", **line}) + "\n")
+        good("ingest", "a.jsonl", "--map", "entity=stream", cwd=tmp_path)
+    with Store.open(tmp_path / ".esctl") as store:
+        files = store.view.manifest.files
+        assert len(files) == len(odd)
+        for file in files:
+            source = f"read_parquet({literal(str(store.view.folder / file.file))})"
+            rows = store.connection.execute(f"SELECT {FOLDABLE} FROM {source}").fetchall()
+            assert file.is_foldable == all(is_folded for (is_folded,) in rows)
+        assert [file.is_foldable for file in files] == [True, False, False, False, False]
+    assert good("replay", cwd=tmp_path).row["version"] == 1
