@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from esctl.ask.scope.ignored import count_ignored
 from esctl.ask.scope.scope import Scope
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.quoting import literal
+from esctl.index.files.manifest import IndexFile
+from esctl.index.pruning import ALWAYS, Predicate, Reach, Test
+from esctl.index.scan import IndexView
 from esctl.log.segments import bytes_of
 from esctl.log.store_state import StoreState
 from esctl.model import Answer, AsOf, Column, Cursor, FileCursor, PostgresCursor
@@ -78,15 +81,30 @@ def _place(cursor: Cursor) -> dict[str, object]:
 
 def last_instant(scope: Scope) -> int | None:
     """Return the latest event's time in microseconds since the epoch; None without events."""
-    rows = scope.view.relation(["time", "undated"], None, ["invalid IS NULL"])
-    with explained():
-        row = single_row(scope.connection, f"SELECT epoch_us(max(time) FILTER (undated IS NULL)) FROM ({rows})")
-    return row[0] if row else None
+    view = scope.view
+    told = [file for file in view.manifest.files if _all_dated(view, file)]
+    latest = [file.max_time for file in told]
+    if len(told) < len(view.manifest.files):
+        rest = replace(view, unread=view.unread.union(file.file for file in told))
+        rows = rest.relation(["time", "undated"], None, ["invalid IS NULL"])
+        with explained():
+            row = single_row(scope.connection, f"SELECT epoch_us(max(time) FILTER (undated IS NULL)) FROM ({rows})")
+        latest += [row[0]] if row and row[0] is not None else []
+    return max(latest, default=None)
+
+
+def _all_dated(view: IndexView, file: IndexFile) -> bool:
+    """Return whether all that a file has are events of the view, with times of their own: the manifest has the last."""
+    whole = view.edits is None and view.within == ALWAYS and file.file not in view.unread
+    known = view.upto is None or file.last <= view.upto
+    return whole and known and not (file.undated or file.invalid or file.erased)
 
 
 def placed_at(scope: Scope, at: AsOf) -> tuple[int, int] | None:
     """Return the time (microseconds since the epoch) and position of the event a bound names; None if there is none."""
-    named = f"id = {literal(at.value)}" if at.kind == "event" else f"position = {int(at.number or 0)}"
+    place = int(at.number or 0)
+    named: Test = Predicate(f"position = {place}", Reach(min_position=place, max_position=place))
+    named = f"id = {literal(at.value)}" if at.kind == "event" else named
     rows = scope.view.relation(["time", "position"], None, [named, "invalid IS NULL", "duplicate_of IS NULL"])
     with explained():
         row = single_row(
