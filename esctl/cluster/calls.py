@@ -16,7 +16,7 @@ from msgspec.json import decode, encode
 
 from esctl.ask.scope.lookups import Spooled
 from esctl.cluster.engines import Engine
-from esctl.cluster.task import Failure, Part, check_versions, versions
+from esctl.cluster.work import Failure, Part, check_versions, versions
 from esctl.engine.workers import Call
 from esctl.errors import EsctlError, InputError, UsageError
 from esctl.index.files.manifest import Manifest

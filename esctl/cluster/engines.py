@@ -11,7 +11,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from esctl.cluster.spans import Span, spans_of
-from esctl.cluster.task import Failure, Part, Work
+from esctl.cluster.work import Failure, Part, Work
 from esctl.errors import UsageError
 from esctl.index.files.manifest import Manifest
 

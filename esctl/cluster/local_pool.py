@@ -16,7 +16,7 @@ from threading import Thread
 
 from esctl.cluster.engines import parts_for, spans_for
 from esctl.cluster.spans import Span
-from esctl.cluster.task import Failure, Part, Work
+from esctl.cluster.work import Failure, Part, Work
 from esctl.engine.sizes import parse_size
 from esctl.errors import InputError
 from esctl.index.files.manifest import Manifest

@@ -17,7 +17,8 @@ from esctl.cluster.engines import Engine
 from esctl.cluster.joins import joined, rows_sql, types_of
 from esctl.cluster.pieces import pieces_of
 from esctl.cluster.spans import Span
-from esctl.cluster.task import Entry, Failure, Once, Part, Parted, Pieces, Task, place_of, versions
+from esctl.cluster.task import Entry, Once, Parted, Pieces, Task, place_of
+from esctl.cluster.work import Failure, Part, versions
 from esctl.engine.duckdb import Session, explained
 from esctl.engine.quoting import literal
 from esctl.index.pruning import ALWAYS, Predicate

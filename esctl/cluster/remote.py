@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from esctl.ask.scope.lookups import Spooled
 from esctl.cluster.engines import parts_for, spans_for
 from esctl.cluster.spans import Span
-from esctl.cluster.task import Failure, Part, Work
+from esctl.cluster.work import Failure, Part, Work
 from esctl.errors import (
     EsctlError,
     InputError,

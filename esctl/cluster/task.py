@@ -15,18 +15,18 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from threading import local
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl import __version__
 from esctl.ask.scope.lookups import Lookups, Spooled
 from esctl.cluster.joins import rows_sql, stored_items, stored_types, types_of
 from esctl.cluster.spans import Span
-from esctl.engine.duckdb import Session, duckdb_version, explained, open_session
+from esctl.cluster.work import Failure, Part, check_versions
+from esctl.engine.duckdb import Session, explained, open_session
 from esctl.engine.quoting import literal
-from esctl.errors import EsctlError, InputError, UsageError
+from esctl.errors import EsctlError, InputError
 from esctl.index.pruning import ALWAYS, Predicate, Reach, all_of
 
 if TYPE_CHECKING:
@@ -100,61 +100,11 @@ class Task(Struct, frozen=True):
             return _failure(self, error)
 
 
-class Work(Protocol):
-    """What an engine runs: it can be pickled, and names what it has made only at its end."""
-
-    @property
-    def number(self) -> int:
-        """Return its place among those that are run together."""
-
-    @property
-    def folder(self) -> Path:
-        """Return where it writes."""
-
-    def run(self) -> Part | Failure:
-        """Do it, wherever this is; an error for people is returned."""
-
-
-class Part(Struct, frozen=True):
-    """What came of a task: a file, and the names that were found for a spool."""
-
-    number: int
-    made: Spooled
-
-
-class Failure(Struct, frozen=True):
-    """Why a task failed: an error for people, and the event that it names, if any."""
-
-    number: int
-    kind: type[EsctlError]
-    message: str
-    hint: str
-    position: int | None = None
-
-    def error(self) -> EsctlError:
-        """Return the error to be raised."""
-        return self.kind(self.message, self.hint)
-
-
-def versions() -> tuple[str, str]:
-    """Return the versions that a driver and its workers must have in common: of esctl and of DuckDB."""
-    return __version__, duckdb_version()
-
-
 def _check_store(task: Task) -> None:
     for view in task.views:
         if not view.folder.is_dir():
             raise InputError(
                 f"{view.folder}: a worker does not see the index", "put the store where all workers see it"
-            )
-
-
-def check_versions(driver: tuple[str, str]) -> None:
-    """Raise UsageError where those of this worker are not the driver's."""
-    for name, own, wanted in zip(("esctl", "DuckDB"), versions(), driver, strict=True):
-        if own != wanted:
-            raise UsageError(
-                f"a worker has {name} {own}, and this is {wanted}", "install the same versions on all workers"
             )
 
 

@@ -21,7 +21,8 @@ from esctl.cluster.pieces import pieces_of
 from esctl.cluster.question import in_parts
 from esctl.cluster.question import spread as ask
 from esctl.cluster.spans import Span, spans_at, spans_of
-from esctl.cluster.task import Failure, Part, Task
+from esctl.cluster.task import Task
+from esctl.cluster.work import Failure, Part
 from esctl.errors import EsctlError
 from esctl.index import building
 from esctl.index.files import merge

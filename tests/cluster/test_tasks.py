@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from esctl.api import Store
 from esctl.ask.scope.scope import Scope
 from esctl.ask.states.replay import replay
-from esctl.cluster import task
+from esctl.cluster import task, work
 from esctl.cluster.engines import InProcess, engine_of
 from esctl.cluster.local_pool import ATTEMPTS, LocalPool
 from esctl.cluster.question import in_parts, spread
@@ -169,10 +169,10 @@ def test_the_first_event_at_fault_is_named(tmp_path: Path, cuts: list[str], rule
 def test_a_worker_of_another_version_refuses(
     store: Store, monkeypatch: pytest.MonkeyPatch, number: int, name: str
 ) -> None:
-    own = task.versions()
+    own = work.versions()
     store.engine = CutAt(["thing-20"])
     relation = store.replay()
-    monkeypatch.setattr(task, "versions", lambda: ("9.9", own[1]) if number == 0 else (own[0], "9.9"))
+    monkeypatch.setattr(work, "versions", lambda: ("9.9", own[1]) if number == 0 else (own[0], "9.9"))
     with pytest.raises(UsageError, match=f"a worker has {name} 9.9, and this is {own[number]}"):
         rows_of(relation)
 

@@ -36,7 +36,6 @@ ELSEWHERE = {
     "cluster/calls.py": "the folder of an engine, which is no store",
     "cluster/remote.py": "a temporary folder",
     "engine/duckdb.py": "a temporary folder",
-    "index/files/levels.py": "a file that is being written",
     "index/update.py": "a temporary folder",
     "ledger/check/index.py": "a temporary folder",
     "ledger/check/index_parts.py": "a temporary folder",
