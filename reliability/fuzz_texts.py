@@ -18,8 +18,9 @@ from esctl.engine.duckdb import connect
 from esctl.engine.sizes import parse_size
 from esctl.engine.zones import find_zone
 from esctl.errors import EsctlError
-from esctl.index.envelope.mapping import mapping_hash, override, parse_mapping, to_toml
+from esctl.index.envelope.mapping import mapping_hash, override, parse_mapping
 from esctl.index.envelope.paths import format_path, parse_path
+from esctl.index.envelope.stanza_toml import to_toml
 from esctl.ledger.prove.judge import Trust, judge, read_proof
 from esctl.ledger.prove.proof_file import Proof, content_of
 from esctl.ledger.sign.checkpoint import Head, parse_checkpoint, sign

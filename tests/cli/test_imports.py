@@ -117,7 +117,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = ingest_samples(tmp_path_factory.mktemp("completion"))
     names = ["odd\x1b[31m", "odd\nline", "odd name", "odd'quote"]
     write_lines(folder / "odd.jsonl", [{"id": i, "type": "odd", "stream": name} for i, name in enumerate(names)])
-    good("ingest", "odd.jsonl", "--map", "entity=stream", "-q", cwd=folder)
+    good("ingest", "odd.jsonl", "--map", "odd.jsonl:entity=stream", "-q", cwd=folder)
     return folder
 
 

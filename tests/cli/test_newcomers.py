@@ -89,7 +89,7 @@ def test_a_bundle_that_is_not_there_is_no_file(shop: Path) -> None:
     assert "none.zip: no such file" in esctl("verify-bundle", "none.zip", cwd=shop).err
 
 
-GERMAN = "Nr;Tag;Konto;Betrag\r\n" + "".join(
+GERMAN = "Nr;Tag;Fach;Betrag\r\n" + "".join(
     f"B{n};{n % 28 + 1:02d}.03.2024;K{n % 3};1.234,{n:02d} M\xfcnzen\r\n" for n in range(40)
 )
 
@@ -102,9 +102,9 @@ def postings(tmp_path: Path) -> Path:
 
 def test_what_map_said_before_is_told_when_it_is_replaced(postings: Path) -> None:
     assert esctl("ingest", "p.csv", cwd=postings).code == 2
-    assert "replaced" not in good("reindex", "--map", "entity=Konto", cwd=postings).err
+    assert "replaced" not in good("reindex", "--map", "entity=Fach", cwd=postings).err
     done = esctl("reindex", "--map", "id=Nr", cwd=postings)
-    assert "note: replaced by what --map says now: --map entity=Konto" in done.err
+    assert "note: replaced by what --map says now: --map entity=Fach" in done.err
     (both,) = re.findall(r"^note: for both: esctl (.*)$", done.err, re.M)
     assert "replaced" not in good(*shlex.split(both), cwd=postings).err
     assert "replaced" not in good("reindex", "--map", "id=Nr", "--map", "entity=Tag", cwd=postings).err
@@ -122,14 +122,14 @@ def test_what_was_not_found_is_told_and_left_to_be_filled_in(postings: Path) -> 
 
 
 def test_an_option_of_reading_that_comes_too_late_is_told(postings: Path) -> None:
-    good("ingest", "p.csv", "--map", "entity=Konto", cwd=postings)
+    good("ingest", "p.csv", "--map", "entity=Fach", cwd=postings)
     done = good("ingest", "p.csv", "--decimal", ",", cwd=postings)
     assert "note: --decimal , does not apply to p.csv" in done.err
     assert "does not apply" not in good("ingest", "p.csv", "--decimal", ".", cwd=postings).err
 
 
 def test_a_record_of_another_encoding_is_told_as_text(postings: Path) -> None:
-    good("ingest", "p.csv", "--map", "entity=Konto", "--map", "id=Nr", cwd=postings)
+    good("ingest", "p.csv", "--map", "entity=Fach", "--map", "id=Nr", cwd=postings)
     done = good("show", "B7", cwd=postings)
     assert "note: @8, read as utf-8 or cp1252: B7;08.03.2024;K1;1.234,07 M\xfcnzen" in done.err
     assert str(done.rows[0]["raw"]).startswith("base64:")

@@ -37,8 +37,8 @@ def refuse_unsure(store: Store, found: Sequence[tuple[str, Detection]], given: P
     """Raise UsageError, with candidates and sample values, where the entity or time of a new source is open.
 
     A source of no entity among others that have one may be no log of events, as what lies beside an export: unless its
-    records have times and types, or are several, they are counted, and no error. `given` is the store as it was named
-    by an option.
+    records have times, types and a field that could be the entity, they are counted, and no error. `given` is the store
+    as it was named by an option.
     """
     for name, open_fields in _unsure(store, found).items():
         raise UsageError(_told(name, open_fields), _hint(store, name, open_fields, [each for each, _ in found], given))
@@ -55,29 +55,25 @@ def _unsure(store: Store, found: Sequence[tuple[str, Detection]]) -> dict[str, l
     manifest = store.view.manifest
     stanzas = {name: manifest.stanzas[manifest.sources[name]] for name, _ in found if name in manifest.sources}
     is_any = any(stanza.entity or stanza.entities for stanza in stanzas.values())
-    fields = {
-        name: list(
-            _open_fields(detection, stanzas.get(name), is_any and not _are_events(store, name, stanzas.get(name)))
-        )
-        for name, detection in found
-    }
+    fields = {name: list(_open_fields(store, name, detection, stanzas.get(name), is_any)) for name, detection in found}
     return {name: each for name, each in fields.items() if each}
 
 
-def _are_events(store: Store, name: str, stanza: Stanza | None) -> bool:
-    """Return whether records that are of no entity are events all the same."""
+def _are_events(store: Store, name: str, detection: Detection, stanza: Stanza) -> bool:
+    """Return whether records that are of no entity are events of things all the same: one of them comes again."""
     cursor = store.snapshot.cursors.get(name)
-    several = cursor is not None and cursor.records >= _SEVERAL
-    return stanza is not None and bool(stanza.time) and (several or stanza.type[:1] != ("=event",))
+    count = 0 if cursor is None else cursor.records
+    told = bool(stanza.time) and (count >= _SEVERAL or stanza.type[:1] != ("=event",))
+    return told and any(1 < each.distinct < count for each in detection.candidates)
 
 
-def _open_fields(detection: Detection, stanza: Stanza | None, is_any: bool) -> Iterator[_Open]:
-    """Yield the fields that are open: name, why, candidates."""
+def _open_fields(store: Store, name: str, detection: Detection, stanza: Stanza | None, is_any: bool) -> Iterator[_Open]:
+    """Yield the fields that are open: name, why, candidates. `is_any`: some source has an entity."""
     if stanza is None:
         return
     if detection.candidates and not (stanza.entity or stanza.entities):
         between = any(row.field == "entity" for row in detection.rows)
-        if between or not is_any:
+        if between or not is_any or _are_events(store, name, detection, stanza):
             why = "any of several fields could be the entity" if between else "no field was recognised as the entity"
             yield "entity", why, detection.candidates
     elif not (stanza.entity or stanza.entities or stanza.time or is_any) and stanza.type[:1] == ("=event",):

@@ -108,7 +108,8 @@ def _chosen(
     stanza = found if configured is None else beside(configured, found)
     told = None if detection is None else with_overrides(detection, stanza, "esctl.toml says so")
     stanza = _finished(config, source, stanza, cursor, sample, found)
-    return stanza, None if told is None else _with_unmet(stanza, with_overrides(told, stanza), found, cursor, sample)
+    base = PRESETS[stanza.name].stanza if stanza.name in PRESETS else found
+    return stanza, None if told is None else _with_unmet(stanza, with_overrides(told, stanza), base, cursor, sample)
 
 
 def _finished(

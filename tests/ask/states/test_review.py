@@ -278,8 +278,8 @@ def test_what_map_says_is_told_where_it_counts(tmp_path: Path) -> None:
     assert good("entities", cwd=tmp_path).row["entity"] == "a-1"
     good("reindex", "--map", "", cwd=tmp_path)
     assert [row["entity"] for row in good("entities", cwd=tmp_path).rows] == ["s-0", "s-1", "s-2"]
-    told = good("reindex", "--map", "entity=nowhere", cwd=tmp_path).err
-    assert "note: 3 events of no entity: esctl doctor --homeless" in told
+    done = esctl("reindex", "--map", "entity=nowhere", cwd=tmp_path)
+    assert (done.code, "note: 3 events of no entity: esctl doctor --homeless" in done.err) == (2, True)
 
 
 def test_a_second_source_gets_its_entity_as_the_hint_says(tmp_path: Path) -> None:
