@@ -62,6 +62,17 @@ def test_an_entity_that_no_record_has_is_refused(how: str, tmp_path: Path) -> No
     assert states(tmp_path) == {"DE-1": "30", "DE-2": "5"}
 
 
+def test_the_object_that_a_path_leads_through_is_not_proposed(tmp_path: Path) -> None:
+    events = [{"type": "T", "time": f"2024-01-0{n}T00:00:00Z", "stream": "a", "data": {"sum": n}} for n in (1, 2)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    told = good("ingest", "a.jsonl", "--map", "entities.of=stream", "--map", "entities.from=data.x", cwd=tmp_path).err
+    assert "the entities.from is said to be data.x, which none of its first records has\n" in told
+    told = good("reindex", "--map", "entities.of=stream", "--map", "entities.from=data.sun", cwd=tmp_path).err
+    assert (
+        "the entities.from is said to be data.sun, which none of its first records has; did you mean data.sum?" in told
+    )
+
+
 def test_what_was_said_for_one_log_is_refused_for_another(tmp_path: Path) -> None:
     (tmp_path / "bank.csv").write_text(BOOKED)
     good("ingest", "bank.csv", "--map", "time=Buchungstag", cwd=tmp_path)

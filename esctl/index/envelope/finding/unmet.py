@@ -38,9 +38,12 @@ def unmet_of(stanza: Stanza, base: Stanza, sample: Sequence[Any]) -> tuple[Unmet
 
 
 def _near(paths: Sequence[str], names: Sequence[str]) -> str:
-    """Return the name that is likest to the first path; empty where none is."""
-    bare = {plain_name(name): name for name in reversed(names)}
-    found = get_close_matches(plain_name(paths[0]), bare, 1)
+    """Return the path whose last name is likest to that of the first path, beside it if it can be; empty for none."""
+    inside, _, asked = paths[0].rpartition(".")
+    bare: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: name.rpartition(".")[0] == inside):
+        bare[plain_name(name.rpartition(".")[2])] = name
+    found = get_close_matches(plain_name(asked), bare, 1)
     return bare[found[0]] if found else ""
 
 
