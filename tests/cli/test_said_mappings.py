@@ -73,6 +73,17 @@ def test_the_object_that_a_path_leads_through_is_not_proposed(tmp_path: Path) ->
     )
 
 
+def test_a_slip_that_was_said_for_all_logs_is_taken_back_by_the_hint(tmp_path: Path) -> None:
+    events = [{"type": "T", "time": f"2024-01-0{n}T00:00:00Z", "order_id": "o-1", "Saldo": n} for n in (1, 2)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    good("ingest", "a.jsonl", cwd=tmp_path)
+    (tmp_path / "bank.csv").write_text(BOOKED)
+    done = esctl("ingest", "bank.csv", "--map", "entity=Kontonr", "--map", "bank.csv:time=Buchungstag", cwd=tmp_path)
+    assert (done.code, "bank.csv: the events are kept, but the entity is said to be Kontonr" in done.err) == (2, True)
+    assert typed(done, tmp_path).code == 0
+    assert states(tmp_path) == {"DE-1": "30", "DE-2": "5", "o-1": 2}
+
+
 def test_what_was_said_for_one_log_is_refused_for_another(tmp_path: Path) -> None:
     (tmp_path / "bank.csv").write_text(BOOKED)
     good("ingest", "bank.csv", "--map", "time=Buchungstag", cwd=tmp_path)

@@ -148,10 +148,10 @@ def _order_options(store: Store, unsure: Sequence[tuple[str, Doubt]]) -> str:
 
 def refuse_unmet(store: Store, found: Sequence[tuple[str, Detection]], given: Path | None) -> None:
     """Raise UsageError where a mapping leaves all events of a new source without an entity, or without a time."""
-    for name, detection in found:
-        for each in detection.unmet:
-            if _is_lost(store, name, each):
-                raise UsageError(f"{name}: the events are kept, but {_why(each)}", _way_on(store, name, each, given))
+    unmet = [(name, each) for name, detection in found for each in detection.unmet]
+    for name, each in sorted(unmet, key=lambda pair: not pair[1].near):  # what may be meant is the likeliest slip
+        if _is_lost(store, name, each):
+            raise UsageError(f"{name}: the events are kept, but {_why(each)}", _way_on(store, name, each, given))
 
 
 def _is_lost(store: Store, name: str, each: Unmet) -> bool:
@@ -159,12 +159,16 @@ def _is_lost(store: Store, name: str, each: Unmet) -> bool:
     group = each.field.partition(".")[0]
     if group not in ("entity", "entities", "time"):
         return group == "row_keys"
+    return _has(store, group, f"source = {literal(name)}") is False
+
+
+def _has(store: Store, group: str, sources: str) -> bool | None:
+    """Return whether any event of some sources has an entity, or a time; None where there is no event of theirs."""
     has = "undated IS NULL" if group == "time" else "entity IS NOT NULL"
-    view = store.scope().view
-    rows = view.relation(["source", "entity", "undated"], None, ["invalid IS NULL", f"source = {literal(name)}"])
+    rows = store.scope().view.relation(["source", "entity", "undated"], None, ["invalid IS NULL", sources])
     with explained():
         found = store.connection.execute(f"SELECT bool_or({has}) FROM ({rows})").fetchone()
-    return found is not None and found[0] is False
+    return found[0] if found is not None else None
 
 
 def _why(each: Unmet) -> str:
@@ -184,8 +188,13 @@ def _way_on(store: Store, name: str, each: Unmet, given: Path | None) -> str:
         return f"look at them: {command('esctl log --limit 3 --columns data', given)}; then --map {each.field}=PATH"
     of_source = f"{glob.escape(name)}:" if len(store.view.manifest.sources) > 1 else ""
     said = f"{of_source}{each.field}={each.near}"
-    kept = [option for option in store.overrides if of_source or parted(option)[1] != each.field]
-    options = " ".join(f"--map {shell_word(option)}" for option in (*kept, said))
+    # What was said for all sources stays where it is of use to others.
+    is_of_use = bool(of_source) and bool(_has(store, each.field.partition(".")[0], f"source <> {literal(name)}"))
+    kept = [one for one in store.overrides if parted(one)[1] != each.field or parted(one)[0] or is_of_use]
+    forgets = (
+        [""] if of_source and len(kept) < len(store.overrides) else []
+    )  # what is bound to sources replaces no other
+    options = " ".join(f"--map {shell_word(option)}" for option in (*forgets, *kept, said))
     asked = f"did you mean {each.near}?" if each.path else "say which:"
     return f"{asked} {command(f'esctl reindex {options}', given)}"
 

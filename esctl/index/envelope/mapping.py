@@ -258,13 +258,9 @@ def _field(key: str, value: Any, where: str) -> dict[str, Any]:
         value = value["parts"] if isinstance(value["parts"], list) else [value["parts"]]
     elif isinstance(value, Mapping) and set(value) == {"first"}:
         value = value["first"] if isinstance(value["first"], list) else [value["first"]]
-        return {key: _alternatives(value, where, each=key == "entity")} | (
-            {"id_parts": (), "dedupe_by": ()} if key == "id" else {}
-        )
+        return {**(_NO_ID if key == "id" else {}), key: _alternatives(value, where, each=key == "entity")}
     found = _alternatives(value, where, each=key == "entity")
-    if key != "id":
-        return {key: found}
-    return {"dedupe_by": (), **({"id": found, "id_parts": ()} if len(found) < 2 else {"id": (), "id_parts": found})}
+    return {**_NO_ID, "id" if len(found) < 2 else "id_parts": found} if key == "id" else {key: found}
 
 
 def _roles(value: Any, where: str) -> tuple[tuple[str, tuple[str, ...]], ...]:

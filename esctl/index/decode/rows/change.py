@@ -175,11 +175,11 @@ def _rows(change: RowChange, table: str, names: Sequence[str] | None) -> dict[st
     """
     found: dict[str, Any] = {ROWS: _by_name(change, table, names)}
     if names is not None and not names:
-        more: Counter[str] = Counter()
+        more, used = Counter[str](), _names(change, names)
         for row, old in _all_rows(change):
-            more[row_name(table, tuple(row), row)] += -1 if change.type == DELETE else 1
+            more[row_name(table, used, row)] += -1 if change.type == DELETE else 1
             if change.type == UPDATE:
-                more[row_name(table, tuple(row), {**row, **(old or {})})] -= 1
+                more[row_name(table, used, {**row, **(old or {})})] -= 1
         found[MORE] = dict(more)
     return found
 
