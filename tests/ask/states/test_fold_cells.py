@@ -210,6 +210,15 @@ def test_a_bound_by_the_first_part_of_a_sequence_takes_in_all_that_begin_with_it
         assert states(log, {"sequence": bound})["thing-1"]["a"] == last, bound
 
 
+def test_a_trail_is_in_the_order_of_text_sequences_step_by_step_too() -> None:
+    for rules in (MERGE, {"*": {"merge_patch": "data"}}):
+        log = log_of(rules, *((kind, {"a": kind}) for kind in "bca"))
+        log = replace(log, mapping={**ENVELOPE, "sequence": "type", "order": "sequence"})
+        with engine(log, eager=True) as made:
+            assert not disagreements(log, made)
+            assert [row.type for row in made.audit({})["thing", "thing-1"]] == ["a", "b", "c"]
+
+
 # --- diff ------------------------------------------------------------------------------------------------------------
 
 
