@@ -46,6 +46,8 @@ _FIXED = (
     "correlation",
     "causation",
 )
+_ENTITY, _EVENT, _KEY = slice(2), slice(2, 4), slice(len(_FIXED), len(_FIXED) + 2)
+"""Where rows have the kind and name, the position and time, and the fold key."""
 
 
 class _Source(Struct, frozen=True):
@@ -68,7 +70,7 @@ def stream_states(scope: Scope, claim: Claim, at: AsOf | None) -> str:
 def _state_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
     last: Stepped | None = None
     for stepped in lives:
-        if last is not None and last.row[:2] != stepped.row[:2]:
+        if last is not None and last.row[_ENTITY] != stepped.row[_ENTITY]:
             yield _state_row(last)
         last = stepped
     if last is not None:
@@ -78,7 +80,7 @@ def _state_rows(lives: Iterator[Stepped]) -> Iterator[tuple[Any, ...]]:
 def _state_row(stepped: Stepped) -> tuple[Any, ...]:
     row = stepped.row
     text = None if stepped.state is None else dumps(settled(stepped.state))
-    return (row[0], row[1], stepped.version, row[2], row[3], stepped.state is None, text)
+    return (*row[_ENTITY], stepped.version, *row[_EVENT], stepped.state is None, text)
 
 
 def stream_trail(
@@ -134,7 +136,7 @@ def _history_rows(lives: Iterator[Stepped], only: Set[str] | None, names: set[st
         if state is not None and only is not None:
             state = {name: state[name] for name in only if name in state}
         told = None if state is None else dumps(settled(state))
-        yield (row[0], row[1], row[11], row[12], stepped.version, state is None, row[2], row[3], *row[4:10], told)
+        yield (*row[_ENTITY], *row[_KEY], stepped.version, state is None, *row[_EVENT], *row[4:10], told)
 
 
 def stream_touches(scope: Scope, claim: Claim, at: AsOf | None, fields: Sequence[str] = ()) -> str:
@@ -162,14 +164,14 @@ def _touch_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[An
     for stepped in lives:
         if stepped.state is None:
             row = next(row for row, applied in reversed(stepped.parts) if applied.deletes)
-            yield (*row[:2], *row[11:13], None, None, None, True)
+            yield (*row[_ENTITY], *row[_KEY], None, None, None, True)
         else:
-            if last is None or last.state is None or last.row[:2] != stepped.row[:2]:
-                yield (*stepped.row[:2], *stepped.row[11:13], None, None, None, False)
+            if last is None or last.state is None or last.row[_ENTITY] != stepped.row[_ENTITY]:
+                yield (*stepped.row[_ENTITY], *stepped.row[_KEY], None, None, None, False)
             for row, applied in stepped.parts:
                 for name in applied.touched if not fields else applied.touched & fields:
                     value = dumps(applied.values[name]) if name in applied.values else None
-                    yield (*row[:2], *row[11:13], name, value, applied.resets.get(name), False)
+                    yield (*row[_ENTITY], *row[_KEY], name, value, applied.resets.get(name), False)
         last = stepped
 
 
@@ -183,7 +185,7 @@ def _trail_rows(lives: Iterator[Stepped], fields: set[str]) -> Iterator[tuple[An
         before, after = _only(stepped.before, fields), settled(_only(stepped.after, fields))
         changes = differences(before, after)
         names = sorted(stepped.touched & fields if fields else stepped.touched)
-        yield (row[0], row[1], row[11], row[12], stepped.version, row[2], row[3], *row[4:11], dumps(changes), names)
+        yield (*row[_ENTITY], *row[_KEY], stepped.version, *row[_EVENT], *row[4 : len(_FIXED)], dumps(changes), names)
 
 
 def _only(state: State, fields: Set[str]) -> State:
@@ -204,7 +206,7 @@ def _lives(scope: Scope, source: _Source) -> Iterator[Stepped]:
                 return
             yield from batch
 
-    return steps(rows(), source.step, lambda row: row[:2], lambda row: row[2])
+    return steps(rows(), source.step, lambda row: row[_ENTITY], lambda row: row[2])
 
 
 def _source(scope: Scope, claim: Claim, at: AsOf | None, also: AsOf | None = None) -> _Source:
