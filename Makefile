@@ -7,6 +7,9 @@ LOWEST = .venv-lowest
 
 PYTEST = -m pytest -n 4 --dist worksteal
 
+# Compiled modules are kept, also where the surroundings say otherwise: the tests start the program a thousand times.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help demo test test-all test-lowest interop browser lint format samples examples docs docs-serve bench reliability mutants dist clean native native-if-cargo native-tests wheels demo-live apache live
 
 help:
