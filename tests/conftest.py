@@ -22,12 +22,12 @@ if os.environ.get("ESCTL_COMPACT") == "always":
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is marked `thorough`, and most of many like cases, but where everything is to be tried."""
-    left_out = [] if effort.ALL else [item for item in items if item.get_closest_marker("thorough")]
-    left_out += effort.like_cases(items)
+    left_out = set() if effort.ALL else {item for item in items if item.get_closest_marker("thorough")}
+    left_out.update(effort.like_cases(items))
     effort.draw_fewer(items)
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=[item for item in items if item in left_out])
+        items[:] = [item for item in items if item not in left_out]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
