@@ -235,6 +235,16 @@ def test_a_diff_reads_no_entity_without_events_in_between() -> None:
             made.diff({"position": 0}, {"position": 3})
 
 
+def test_a_diff_between_versions_names_events_that_only_take_away() -> None:
+    rules = {"Set": {"set": {"a": "data.a"}}, "Cleared": {"unset": ["a"]}, "Closed": {"delete": True}}
+    events = ("Set", {"a": 1}), ("Cleared", {}), ("Set", {"a": 2}, "thing-2"), ("Closed", {}, "thing-2")
+    with engine(log_of(rules, *events)) as made:
+        assert made.diff({"version": 1}, {"version": 2}) == [
+            ("thing", "thing-1", "changed", "a", 1, ..., (2,)),
+            ("thing", "thing-2", "deleted", "a", 2, ..., (4,)),
+        ]
+
+
 def test_a_summary_counts_entities_once_and_fields_each() -> None:
     others = ("A", {"a": 1}, "thing-2"), ("A", {"c": 1}, "else-1"), ("A", {}, "else-2")
     with engine(log_of(MERGE, ("A", {"a": 1}), ("A", {"a": 2, "b": 1}), *others)) as made:
