@@ -13,6 +13,7 @@ import pytest
 from esctl.api import Store
 from esctl.errors import InputError
 from esctl.index import chunks
+from esctl.ledger.check.findings import Check
 from esctl.ledger.check.verify import Wanted, verify
 from esctl.ledger.sign import checkpoints, last_seen
 from esctl.ledger.sign.note import SigningKey
@@ -292,6 +293,15 @@ def test_nothing_is_judged_where_there_is_nothing_to_judge(few: Path, tmp_path: 
     other = forgery.make(tmp_path / "other", commits=1, first=3)
     with pytest.raises(InputError, match="another log"):
         judge(few, since=checkpoints.checkpoint_files(other)[0])
+
+
+def test_why_an_index_is_not_judged_is_said(few: Path) -> None:
+    def index(path: Path) -> Check:
+        return next(each for each in verify(path, Wanted(full=True)).checks if each.rule == "index")
+
+    assert index(few).skipped == "no mapping"
+    (few / "commits" / commit_name(1)).unlink()
+    assert index(few).skipped == "the commits do not add up"
 
 
 def test_a_lost_identity_is_found_and_the_rest_still_judged(few: Path) -> None:
