@@ -42,14 +42,20 @@ def parse(text: str, where: str) -> exp.Expr:
     logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it would warn on stderr, in its own words
     try:
         trees = sqlglot.parse(_quote_members(text))
-    except (sqlglot.errors.SqlglotError, RecursionError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except RecursionError:
+        raise _nested_too_deeply(where) from None
+    except (sqlglot.errors.SqlglotError, AttributeError, LookupError, TypeError, ValueError) as error:
         # The parser stumbles over some of what is not SQL, and does not say so.
         raise UsageError(f"{where}: {text!r} is not an SQL expression", _told(error, text)) from None
     if len(trees) != 1 or trees[0] is None:
         raise UsageError(f"{where}: {text!r} is not one SQL expression", "write text in single quotes: \"'open'\"")
     if _too_deep(trees[0]):
-        raise UsageError(f"{where}: the expression is nested too deeply", f"it may have {_DEEPEST} levels")
+        raise _nested_too_deeply(where)
     return trees[0]
+
+
+def _nested_too_deeply(where: str) -> UsageError:
+    return UsageError(f"{where}: the expression is nested too deeply", f"it may have {_DEEPEST} levels")
 
 
 def _too_deep(tree: exp.Expr) -> bool:

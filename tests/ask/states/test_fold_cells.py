@@ -16,6 +16,7 @@ from esctl.errors import UsageError
 from esctl.index import chunks
 from esctl.model import AsOf
 from esctl.projection.sql import limits_sql
+from esctl.projection.syntax import parse
 from tests.support.drawn_values import HOUR, JANUARY, Log
 from tests.support.engine_harness import Bounds, Engine, disagreements, engine, fetch, render
 
@@ -184,6 +185,13 @@ def test_a_condition_that_cannot_be_read_stands_in_no_filter() -> None:
     assert not filters(log_of(rules, ("Set", {"sure": "perhaps", "n": 5}), ("Added", {"n": 1})))
     none = ("Unlike", {"sure": "perhaps"})
     assert states(log_of(rules, ("Set", {"sure": True, "n": 5}), none, ("Added", {"n": 1}))) == {"thing-1": {"n": 6}}
+
+
+def test_an_expression_is_nested_within_bounds_and_as_long_as_it_likes() -> None:
+    for deep in ("a" + " + 1" * 300, "not " * 150 + "a", "(" * 500 + "a" + ")" * 500):
+        with pytest.raises(UsageError, match="--where: the expression is nested too deeply"):
+            parse(deep, "--where")
+    parse(" and ".join(["a = 1"] * 3_000), "--where")
 
 
 # --- sequences -------------------------------------------------------------------------------------------------------
