@@ -10,7 +10,7 @@ PYTEST = -m pytest -n 4 --dist worksteal
 # Compiled modules are kept, also where the surroundings say otherwise: the tests start the program a thousand times.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo test test-all test-lowest interop browser lint format samples examples docs docs-serve bench reliability mutants dist clean native native-if-cargo native-tests wheels demo-live apache live
+.PHONY: help demo test test-all test-lowest interop browser lint format samples examples docs docs-serve bench reliability mutants dist clean native native-if-cargo native-tests wheels demo-live apache apicurio live
 
 help:
 	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
@@ -26,7 +26,7 @@ help:
 	@echo "make native       build the native core and install it into $(VENV) (needs cargo)"
 	@echo "make wheels       build the wheels of esctl and of the native core that can be built here"
 	@echo "make interop      build, for the tests, what checks proofs independently, a Kafka broker and an object store (needs Go)"
-	@echo "make live         hold esctl to Apache Kafka (from Maven Central) and PostgreSQL (Debian's) on loopback"
+	@echo "make live         hold esctl to Apache Kafka and Apicurio (from Maven Central) and PostgreSQL (Debian's) on loopback"
 	@echo "make browser      install Chromium (Debian's), in which the tests look at reports"
 	@echo "make bench N=1000000  time esctl against DuckDB SQL by hand and a plain script"
 	@echo "make reliability  kill, starve, damage and race stores; the figures go into docs/reliability.md"
@@ -124,7 +124,14 @@ build/apache-kafka: tests/interop/apache/pom.xml
 	mvn -q -B -f tests/interop/apache/pom.xml dependency:copy-dependencies -DoutputDirectory="$$PWD/$@.part"
 	@rm -rf $@ && mv $@.part $@
 
-live: $(VENV)/.dev interop apache
+apicurio: build/apicurio
+
+build/apicurio: tests/interop/apicurio/pom.xml
+	@mkdir -p build && rm -rf $@.part
+	mvn -q -B -f tests/interop/apicurio/pom.xml dependency:unpack-dependencies -DoutputDirectory="$$PWD/$@.part"
+	@rm -rf $@ && mv $@.part $@
+
+live: $(VENV)/.dev interop apache apicurio
 	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends postgresql; }
 	$(PYTHON) -m reliability.live
 	$(PYTHON) -m reliability.report

@@ -1,7 +1,8 @@
 """Hold esctl to real servers: `python -m reliability.live`, where `make live` has installed them.
 
 The scenarios are the tests' own, those that run against the fakes in every change, with Apache Kafka in the broker's
-place (`tests/support/apache.py`) and PostgreSQL as the tests start it.
+place (`tests/support/apache.py`), Apicurio in the registry's (`tests/support/apicurio.py`), and PostgreSQL as the tests
+start it.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from reliability.report import FOLDER, ROOT, keep
 
 READING, FOLLOWING = "tests/sources/kafka/test_reading.py", "tests/sources/kafka/test_following.py"
 TOPIC, SENDING = "tests/sinks/test_kafka_topic.py", "tests/views/test_emit_to_topics.py"
+SCHEMAS, REGISTRY = "tests/sources/kafka/test_schemas.py", "tests/sources/kafka/test_registry.py"
 SENDERS = "tests/views/test_kills_of_senders.py"
 POSTGRES = "tests/sinks/test_postgres.py"
 SCENARIOS: Mapping[str, Sequence[str]] = {
@@ -48,6 +50,17 @@ SCENARIOS: Mapping[str, Sequence[str]] = {
         f"{READING}::test_records_come_as_they_were_sent", f"{READING}::test_each_partition_is_a_source",
         f"{READING}::test_nothing_is_committed_to_the_broker", "tests/sources/kafka/test_secrets.py",
     ],
+    "a registry: Avro, Protobuf, JSON, references, schemas that evolve or are missing": [
+        SCHEMAS, f"{REGISTRY}::test_a_schema_evolves", f"{REGISTRY}::test_protobuf_and_json_of_a_registry",
+        f"{REGISTRY}::test_what_a_registry_lacks_is_asked_for_once_and_decoded_when_it_is_there",
+    ],
+    "a registry that goes away, is killed, is none": [
+        f"{REGISTRY}::test_a_registry_that_goes_away_is_waited_for", f"{REGISTRY}::test_what_is_no_registry_is_told",
+        f"{REGISTRY}::test_a_registry_that_stays_away_ends_it_and_the_next_run_goes_on",
+        f"{REGISTRY}::test_a_registry_that_is_busy_is_waited_for",
+        f"{REGISTRY}::test_a_follower_waits_for_its_registry",
+    ],
+    "a registry's password is told nowhere": [f"{REGISTRY}::test_its_password_is_told_nowhere"],
     "a sender killed at every step": [SENDERS, f"{SENDING}::test_what_a_sender_left_that_was_killed_is_never_seen"],
     "two senders: the first is fenced": [f"{SENDING}::test_who_comes_second_takes_over_and_the_first_is_told"],
     "target missing, of another policy, made anew": [
@@ -119,10 +132,13 @@ def run(tests: Sequence[str]) -> tuple[Counter[str], list[str]]:
 def versions() -> dict[str, str]:
     """Return the servers' versions."""
     from tests.support.apache import JARS
+    from tests.support.apicurio import FOLDER as REGISTRY_FOLDER
     from tests.support.postgres import programs
 
     jar = next(JARS.glob("kafka-clients-*.jar"))
     found = {"Apache Kafka": jar.stem.rpartition("-")[2]}
+    for program in REGISTRY_FOLDER.glob("*-app-*-runner.jar"):
+        found["Apicurio Registry"] = program.stem.removesuffix("-runner").rpartition("-")[2]
     if (where := programs()) is not None:
         told = subprocess.run([where / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
         found["PostgreSQL"] = told.split()[2]

@@ -1,29 +1,26 @@
 """Apache Kafka on loopback, one node in KRaft mode, where `make apache` has fetched it, as a `Broker` of the tests.
 
-The registry is that of the other broker's program.
+Its registry is Apicurio (`tests/support/apicurio.py`).
 """
 
 from __future__ import annotations
 
-import ctypes
-import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
-from tests.support.kafka import BINARY, Broker
+import pytest
+
+from tests.support import apicurio
+from tests.support.apicurio import Apicurio
+from tests.support.java import SECONDS, SMALL, Server, free_ports
+from tests.support.kafka import Broker
 
 JARS = Path(__file__).parents[2] / "build" / "apache-kafka"
-_SECONDS = 120
-_JAVA = ["-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+_JAVA = ["-Xmx384m", *SMALL, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{JARS}/*"]
 _SETTINGS = """\
 process.roles=broker,controller
 node.id=1
@@ -64,22 +61,36 @@ class Apache(Broker):
     """A node of Apache Kafka in a process of its own; its topics outlive a kill."""
 
     def __init__(self, folder: Path | None = None, user: str = "", mechanism: str = "PLAIN") -> None:
-        self._own = Path(tempfile.mkdtemp(prefix="esctl-kafka-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
-        self._user, self._mechanism, self._authority, self._node = user, mechanism, None, None
-        self._registry = subprocess.Popen([str(BINARY)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.registry = json.loads(cast(IO[str], self._registry.stdout).readline())["registry"]
+        self._user, self._mechanism, self._authority = user, mechanism, None
+        self._schemas: Apicurio | None = None
         port, controller = free_ports(2)
         self.address = f"127.0.0.1:{port}"
+        self._node = Server("Apache Kafka", [], self._answers)
+        file, own = self._node.folder / "server.properties", self._node.folder / "data"
         name, _, password = user.partition(":")
         text = _SETTINGS.format(
-            port=port, controller=controller, folder=self._own, protocol="SASL_PLAINTEXT" if user else "PLAINTEXT"
+            port=port, controller=controller, folder=own, protocol="SASL_PLAINTEXT" if user else "PLAINTEXT"
         )
-        self._file = self._own / "server.properties"
         sasl = _OAUTH if mechanism == "OAUTHBEARER" else _SASL.format(name=name, password=password)
-        self._file.write_text(text + (sasl if user else ""))
-        tool = [*self._java(), "kafka.tools.StorageTool", "format", "-t", "esctl-tests", "-c", self._file]
-        subprocess.run([*map(str, tool)], check=True, capture_output=True, timeout=_SECONDS)
+        file.write_text(text + (sasl if user else ""))
+        tool = ["java", *_JAVA, "kafka.tools.StorageTool", "format", "-t", "esctl-tests", "-c", str(file)]
+        subprocess.run(tool, check=True, capture_output=True, timeout=SECONDS)
+        self._node.command = [*_JAVA, "kafka.Kafka", str(file)]
         self.start()
+
+    @property
+    def registry(self) -> str:  # type: ignore[override]  # started when it is asked for
+        """Return where the registry is, as a URL."""
+        return self.schemas.url
+
+    @property
+    def schemas(self) -> Apicurio:
+        """Return the registry, which is started with its first use."""
+        if self._schemas is None:
+            if not apicurio.is_there():
+                pytest.skip("no registry is there: make apicurio")
+            self._schemas = Apicurio()
+        return self._schemas
 
     @property
     def settings(self) -> dict[str, str]:
@@ -90,20 +101,9 @@ class Apache(Broker):
         kept = {name: text for name, text in super().settings.items() if name != "sasl.password"}
         return {**{name: text for name, text in kept.items() if name != "sasl.username"}, **own}
 
-    def _java(self) -> list[str]:
-        return ["java", *_JAVA, "-cp", f"{JARS}/*"]
-
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        with (self._own / "log").open("ab") as log:
-            self._node = subprocess.Popen(
-                [*self._java(), "kafka.Kafka", str(self._file)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_end_with_us,
-            )  # fmt: skip
-        until = time.monotonic() + _SECONDS
-        while not self._answers():
-            if self._node.poll() is not None or time.monotonic() > until:
-                raise RuntimeError(f"Apache Kafka did not start:\n{(self._own / 'log').read_text()[-3000:]}")
+        self._node.start()
 
     def _answers(self) -> bool:
         from confluent_kafka import KafkaException
@@ -116,22 +116,13 @@ class Apache(Broker):
 
     def kill(self) -> None:
         """End it as a crash does."""
-        self._end(signal.SIGKILL)
+        self._node.kill()
 
     def stop(self) -> None:
-        """End it, and remove its folder."""
-        self._end(signal.SIGKILL)
-        if self._registry.poll() is None:
-            self._registry.terminate()
-            self._registry.wait(_SECONDS)
-        for pipe in (self._registry.stdin, self._registry.stdout):
-            cast(IO[str], pipe).close()
-        shutil.rmtree(self._own, ignore_errors=True)
-
-    def _end(self, how: signal.Signals) -> None:
-        if self._node is not None and self._node.poll() is None:
-            self._node.send_signal(how)
-            self._node.wait(_SECONDS)
+        """End it, and the registry, and remove their folders."""
+        self._node.stop()
+        if self._schemas is not None:
+            self._schemas.stop()
 
     def ask(self, command: str) -> None:
         """Compact topics, or let retention go over them, and wait until that is done."""
@@ -194,32 +185,10 @@ class Apache(Broker):
     def _until(self, topic: str, holds: Any) -> None:
         from confluent_kafka.admin import AdminClient
 
-        admin, until = AdminClient(self.settings), time.monotonic() + _SECONDS
+        admin, until = AdminClient(self.settings), time.monotonic() + SECONDS
         while not holds(admin.list_topics(timeout=10).topics):
             assert time.monotonic() < until, topic
             time.sleep(0.05)
-
-
-def _end_with_us() -> None:
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # whatever becomes of the tests, nothing stays
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nobody listens at."""
-    with _bound(count) as found:
-        return [each.getsockname()[1] for each in found]
-
-
-@contextmanager
-def _bound(count: int) -> Iterator[list[socket.socket]]:
-    found = [socket.socket() for _ in range(count)]
-    try:
-        for each in found:
-            each.bind(("127.0.0.1", 0))
-        yield found
-    finally:
-        for each in found:
-            each.close()
 
 
 def is_there() -> bool:

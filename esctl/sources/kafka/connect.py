@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from esctl.sources.kafka.assigned import Assigned, Plan, ReplanNeeded
 from esctl.sources.kafka.framing import Framing, with_registry
 from esctl.sources.kafka.places import Partition, Place, Start, begin, first, parse_place, source_name
 from esctl.sources.kafka.properties import client_properties, expand
-from esctl.sources.kafka.registry import Schemas, schemas_of
+from esctl.sources.kafka.registry import RegistryAwayError, Schemas, schemas_of
 from esctl.sources.kafka.topics import BrokerAwayError, Brokers, Topic
 from esctl.sources.live import Live, Note, without_secrets
 from esctl.sources.names import generations, next_name
@@ -199,17 +200,24 @@ class KafkaReader:
                 known[delivery.source] = delivery.cursor
                 yield delivery
             assigned.begin(plan, known)
-            while not assigned.is_done:
-                for delivery in framing.with_schemas(self._taken(assigned, known, plan), known):
+            while not assigned.is_done or framing.is_held_up:
+                taken = self._taken(assigned, known, plan) if not framing.is_held_up else []
+                for delivery in framing.with_schemas(taken, known):
                     known[delivery.source] = delivery.cursor
                     yield delivery
-                if assigned.away > PATIENCE:
-                    raise BrokerAwayError(
-                        f"{self._source.brokers.where}: no broker answers for {PATIENCE:.0f} s",
-                        "run the same command again when one does: it goes on from there",
-                    )
+                self._be_patient(assigned, framing)
         finally:
             assigned.close()
+
+    def _be_patient(self, assigned: Assigned, framing: Framing) -> None:
+        """Wait for a registry that went away. Raises InputError where it, or all brokers, stay away."""
+        again = "run the same command again when one does: it goes on from there"
+        if assigned.away > PATIENCE:
+            raise BrokerAwayError(f"{self._source.brokers.where}: no broker answers for {PATIENCE:.0f} s", again)
+        if framing.away > PATIENCE:
+            raise RegistryAwayError(f"{framing.registry}: the registry has not answered for {PATIENCE:.0f} s", again)
+        if framing.is_held_up:
+            time.sleep(_WAIT)
 
     def _taken(self, assigned: Assigned, known: Mapping[str, Cursor], plan: Plan) -> list[Delivery]:
         try:
@@ -251,7 +259,8 @@ class FollowedTopics:
             yield from self._framing.begin(known, self._assigned.names)
         size = 0
         for _ in range(_TAKES):
-            found = self._framing.with_schemas(self._taken(self._assigned, known), known)
+            taken = self._taken(self._assigned, known) if not self._framing.is_held_up else []
+            found = self._framing.with_schemas(taken, known)
             yield from found
             size += sum(each.batch.nbytes for each in found)
             if not found or size >= limit:

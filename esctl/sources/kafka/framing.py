@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
@@ -13,11 +14,14 @@ from msgspec.structs import replace
 
 from esctl.model import SCHEMA as SCHEMA_RECORDS
 from esctl.model import Cursor, KafkaCursor, SchemasCursor
-from esctl.sources.kafka.registry import Schemas
+from esctl.sources.kafka.registry import RegistryAwayError, RegistryBusyError, Schemas
 from esctl.sources.pieces import SCHEMA
 from esctl.sources.protocol import Delivery
 
 SCHEMA_HEADERS = ("__value_schema_id", "__key_schema_id")
+_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+"""Seconds between two questions to a registry that went away; the pauses grow up to this."""
 
 
 def schema_keys(batch: pa.RecordBatch) -> set[str]:
@@ -45,11 +49,24 @@ class Framing:
         self._schemas, self._note = schemas, note
         self._missing: set[str] = set()
         self._waiting: dict[str, frozenset[str]] = {}  # by source, the schemas that its records wait for
+        self._held: deque[Delivery] = deque()
+        self._has_answered = False
+        self._away_since, self._ask_at, self._pause = 0.0, 0.0, _PAUSE
 
     @property
     def registry(self) -> str:
         """Return the name of the registry, "" where there is none."""
         return self._schemas.name if self._schemas is not None else ""
+
+    @property
+    def is_held_up(self) -> bool:
+        """Return whether deliveries wait for a registry that went away: no others may come meanwhile."""
+        return bool(self._held)
+
+    @property
+    def away(self) -> float:
+        """Return for how many seconds the registry has not answered."""
+        return time.monotonic() - self._away_since if self._away_since else 0.0
 
     def begin(self, known: Mapping[str, Cursor], sources: Iterable[str]) -> list[Delivery]:
         """Return the schemas that records which are known wait for, and those that are all at hand."""
@@ -66,25 +83,54 @@ class Framing:
         return found
 
     def with_schemas(self, deliveries: Iterable[Delivery], known: Mapping[str, Cursor]) -> list[Delivery]:
-        """Return deliveries, after the schemas that they need, and with what they wait for in their cursors."""
+        """Return deliveries, after the schemas that they need, and with what they wait for in their cursors.
+
+        Those whose schemas cannot be asked for now are held until they can. Raises InputError.
+        """
+        self._held.extend(deliveries)
         told: list[Delivery] = []
         known = dict(known)
-        for each in deliveries:
+        while self._held and time.monotonic() >= self._ask_at:
+            each = self._held[0]
             keys = schema_keys(each.batch) if each.batch.num_rows else set()
-            if keys and self._schemas is not None:
-                for schema in self._found(keys, known):
-                    known[schema.source] = schema.cursor
-                    told.append(schema)
-            there = self._ids(known)
-            lacking = keys - there
-            before = self._waiting.get(each.source, frozenset())
-            waiting = self._waiting[each.source] = frozenset((before | lacking) - there)
-            if lacking - before:
-                self._tell_lacking(each.source, sorted(lacking - before))
-            dialect = {name: text for name, text in each.cursor.dialect.items() if name != "waiting"}
-            more = {"waiting": ",".join(sorted(waiting))} if waiting else {}
-            told.append(Delivery(each.source, each.batch, replace(each.cursor, dialect={**dialect, **more}), each.read))
+            try:
+                found = self._found(keys, known) if keys and self._schemas is not None else []
+            except RegistryAwayError as error:
+                self._wait(error)
+                break
+            for schema in found:
+                known[schema.source] = schema.cursor
+            told += [*found, self._told(self._held.popleft(), keys, known)]
         return told
+
+    def _told(self, delivery: Delivery, keys: set[str], known: Mapping[str, Cursor]) -> Delivery:
+        """Return a delivery with what its source waits for in its cursor."""
+        there = self._ids(known)
+        lacking = keys - there
+        before = self._waiting.get(delivery.source, frozenset())
+        waiting = self._waiting[delivery.source] = frozenset((before | lacking) - there)
+        if lacking - before:
+            self._tell_lacking(delivery.source, sorted(lacking - before))
+        cursor = delivery.cursor
+        dialect = {name: text for name, text in cursor.dialect.items() if name != "waiting"}
+        more = {"waiting": ",".join(sorted(waiting))} if waiting else {}
+        return Delivery(delivery.source, delivery.batch, replace(cursor, dialect={**dialect, **more}), delivery.read)
+
+    def _wait(self, error: RegistryAwayError) -> None:
+        """Ask again after a while, where there was a registry at all."""
+        if not self._has_answered and not isinstance(error, RegistryBusyError):
+            raise error
+        if not self._away_since:
+            self._away_since = time.monotonic()
+            self._note(f"{error.message}: waiting for it")
+        self._ask_at = time.monotonic() + self._pause
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+
+    def _answered(self) -> None:
+        self._has_answered = True
+        if self._away_since:
+            self._away_since, self._ask_at, self._pause = 0.0, 0.0, _PAUSE
+            self._note(f"{self.registry}: the registry answers again")
 
     def _tell_lacking(self, source: str, keys: list[str]) -> None:
         what = "not known: --registry, --schema-dir" if self._schemas is None else f"not in {self.registry}"
@@ -105,6 +151,7 @@ class Framing:
         records = []
         for key in sorted(set(keys) - set(cursor.ids) - self._missing):
             record = self._schemas.find(key)
+            self._answered()
             if record is None:
                 self._missing.add(key)
                 continue

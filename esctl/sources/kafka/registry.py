@@ -7,9 +7,10 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.parse import quote, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
@@ -22,8 +23,19 @@ from esctl.sources.live import without_secrets
 _LARGEST = 16 << 20
 _SECONDS = 15.0
 _MOST_REFERENCES = 1000
+_BUSY = frozenset({429, 500, 502, 503, 504})
+_UNKNOWN = re.compile(rb'"error_code"\s*:\s*404[0-9]{2}\b')
+_KIND = "is it one of Confluent's kind? Its URL may need a path, as Apicurio's /apis/ccompat/v7"
 _KINDS = {".avsc": "AVRO", ".json": "JSON", ".proto": "PROTOBUF"}
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class RegistryAwayError(InputError):
+    """Report that a registry does not answer (exit code 3)."""
+
+
+class RegistryBusyError(RegistryAwayError):
+    """Report that a registry answers, but not now."""
 
 
 class Schemas(Protocol):
@@ -34,7 +46,10 @@ class Schemas(Protocol):
         """Return what tells it from others, without secrets."""
 
     def find(self, key: str) -> bytes | None:
-        """Return the schema of an id or GUID as a record, None where it is not there. Raises InputError."""
+        """Return the schema of an id or GUID as a record, None where it is not there.
+
+        Raises RegistryAwayError where nobody can say that now, InputError.
+        """
 
     def all(self) -> Sequence[str]:
         """List the ids of all schemas, where they need not be asked for one by one."""
@@ -92,24 +107,42 @@ class Registry(Struct):
         return told
 
     def _get(self, path: str) -> Mapping[str, Any] | None:
+        is_there, body = self._answer(path)
+        if not is_there:
+            told = path.startswith("schemas/guids/") or _UNKNOWN.search(body)  # GUIDs are newer than some registries
+            if not told and not self._answer("subjects")[0]:
+                raise InputError(f"{self.name} is no registry", _KIND)
+            return None
+        try:
+            found = json.loads(body)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or "schema" not in found:
+            raise InputError(f"{self.name}: the registry answers what is no schema", _KIND)
+        return found
+
+    def _answer(self, path: str) -> tuple[bool, bytes]:
+        """Return whether there is something at a path, and what it says. Raises RegistryAwayError, InputError."""
         headers = {"Accept": "application/vnd.schemaregistry.v1+json"}
         if self.authorization:
             headers["Authorization"] = self.authorization
         try:
             request = Request(f"{self.url.rstrip('/')}/{path}", headers=headers)
             with build_opener(_NoRedirects).open(request, timeout=_SECONDS) as answer:
-                found = json.loads(answer.read(_LARGEST))
+                return True, answer.read(_LARGEST)
         except HTTPError as error:
+            what = f"{self.name}: the registry answers {error.code}"
             if error.code == 404:
-                return None
+                return False, error.read(_LARGEST)
+            if error.code in _BUSY:
+                raise RegistryBusyError(what, "run the same command again later: it goes on from there") from None
             hint = "its user goes into the URL: --registry 'https://${USER}:${PASSWORD}@host'"
-            raise InputError(f"{self.name}: the registry answers {error.code}", hint) from None
-        except (URLError, OSError, ValueError) as error:
+            raise InputError(what, hint) from None
+        except (OSError, HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or type(error).__name__
-            raise InputError(f"{self.name}: the registry does not answer: {reason}", "is its URL right?") from None
-        if not isinstance(found, dict) or "schema" not in found:
-            raise InputError(f"{self.name}: the registry answers what is no schema", "is it one of Confluent's kind?")
-        return found
+            raise RegistryAwayError(
+                f"{self.name}: the registry does not answer: {reason}", "is its URL right?"
+            ) from None
 
 
 class Folder(Struct):
