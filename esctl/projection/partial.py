@@ -2,7 +2,8 @@
 
 An earlier partial state and a later one join field by field: where the later one set the field, or the entity ended in
 it, it stands alone; else it goes on from the earlier one. Both must be of ranges of the fold order that follow one
-another, which `low` and `high` tell.
+another, which `low` and `high` tell; or the later ones slip in between, where no order among them shows: they only add
+to fields, and come after all that set these anew (`settled`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from esctl.projection.spec import Projection
 from esctl.projection.sql import EventRows, compose, field_column, started_sql, total_shape
 
 OWN = ("kind", "entity", "version", "position", "time", "deleted")
+_BEFORE_ALL = "(-10000000000000000000000000000000000000)::HUGEINT"
+"""Less than all fold keys that are numbers."""
 
 
 class KeptField(Struct, frozen=True):
@@ -41,8 +44,8 @@ class Meaning(Struct, frozen=True):
 
 
 def columns(plan: Plan) -> list[str]:
-    """List the columns of partial states that are kept: OWN, high, and per field start0 and acc0, count0, first0."""
-    return [*OWN, "high", *(name for i, field in enumerate(plan.fields) for name in _columns(i, field))]
+    """List the columns of partial states that are kept: OWN, high, settled; a field's start0, acc0, count0, first0."""
+    return [*OWN, "high", "settled", *(name for i, field in enumerate(plan.fields) for name in _columns(i, field))]
 
 
 def _columns(i: int, field: FieldPlan) -> list[str]:
@@ -52,17 +55,36 @@ def _columns(i: int, field: FieldPlan) -> list[str]:
 def partial_sql(plan: Plan, rows: EventRows) -> str:
     """Write the partial states of some events: `columns`, low, and anew0, ...: the field does not go on from before.
 
-    `low` and `high` are the first and the last fold key.
+    `low` and `high` are the first and the last fold key, `settled` the last of an event that ended the entity, or set a
+    field anew to which others add; NULL where keys are no numbers.
     """
     dies = plan.dead != NEVER
-    extra = ["min(key) AS low", "max(key) AS high"]
+    extra = ["min(key) AS low", "max(key) AS high", f"{_settled(plan, rows, dies)} AS settled"]
     extra += [f"bool_or(reset{i}) AS again{i}" for i, field in enumerate(plan.fields) if field.resets]
-    items = [*OWN[:-1], f"{'coalesce(dead_at = last_event, false)' if dies else 'false'} AS deleted", "high", "low"]
+    items = [*OWN[:-1], f"{'coalesce(dead_at = last_event, false)' if dies else 'false'} AS deleted"]
+    items += ["high", "settled", "low"]
     for i, field in enumerate(plan.fields):
         items += [f"start{i}", f"({_anew(i, field, dies)}) AS anew{i}"]
         if field.family:
             items += [f"{_held(f'acc{i}', field, rows.count)} AS acc{i}", f"count{i}", f"first{i}"]
     return f"SELECT {', '.join(items)} FROM ({started_sql(plan, rows, extra)})"
+
+
+def _settled(plan: Plan, rows: EventRows, dies: bool) -> str:
+    if not rows.by_place:
+        return "NULL::HUGEINT"
+    tests = [*(["dead"] if dies else []), *(f"reset{i}" for i, f in enumerate(plan.fields) if f.family and f.resets)]
+    last = f"max(CASE WHEN {' OR '.join(tests)} THEN key END)" if tests else "NULL"
+    return f"coalesce({last}, {_BEFORE_ALL})"
+
+
+def slips_in_sql(plan: Plan) -> str:
+    """Write whether `b`, whose events may lie before some of `a`, comes to the same at its place as behind them."""
+    tests = ["b.low > a.settled", f"b.settled = {_BEFORE_ALL}"]
+    for i, field in enumerate(plan.fields):
+        tests += [f"NOT b.anew{i}"] if field.resets else []
+        tests += [f"b.count{i} = 0"] if field.family == "list" else []
+    return f"coalesce({' AND '.join(tests)}, false)"
 
 
 def _anew(i: int, field: FieldPlan, dies: bool) -> str:
@@ -78,12 +100,15 @@ def _held(acc: str, field: FieldPlan, events: int) -> str:
 
 
 def joined_sql(plan: Plan, earlier: str, later: str, events: int, more: Sequence[str] = ()) -> str:
-    """Write the join of two relations of partial states, for the entities of the later one.
+    """Write the join of two relations of partial states, for the entities of the later one, which may slip in.
 
     `events`: no more events than this were counted. `more`: further columns over the two, `a` and `b`.
     """
-    items = ["b.kind", "b.entity", "coalesce(a.version, 0) + b.version AS version", "b.position", "b.time", "b.deleted"]
-    items += ["b.high AS high", *more]
+    items = ["b.kind", "b.entity", "coalesce(a.version, 0) + b.version AS version"]
+    last = ("position", "time", "deleted", "high")
+    items += [f"CASE WHEN a.high > b.high THEN a.{name} ELSE b.{name} END AS {name}" for name in last]
+    settled = "CASE WHEN a.settled + b.settled IS NOT NULL THEN greatest(a.settled, b.settled) END"
+    items += [f"CASE WHEN a.entity IS NULL THEN b.settled ELSE {settled} END AS settled", *more]
     for i, field in enumerate(plan.fields):
         fresh = f"(b.anew{i} OR a.entity IS NULL)"
         items.append(f"CASE WHEN {fresh} THEN b.start{i} ELSE a.start{i} END AS start{i}")
@@ -144,7 +169,7 @@ def kept_sql(
     `high`: SQL of the last fold key as it is kept; `more`: further columns.
     """
     kept = {field.name: field.number for field in fields}
-    items = [*OWN, f"{high} AS high", *more]
+    items = [*OWN, f"{high} AS high", "CAST(settled AS HUGEINT) AS settled", *more]
     for i, field in enumerate(plan.fields):
         j = kept.get(field.name)
         items.append(f"{'CAST(NULL AS VARCHAR)' if j is None else f'start{j}'} AS start{i}")

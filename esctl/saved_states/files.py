@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "snapshots"
-FORMAT = 2
+FORMAT = 3
 """Raise it with what a fold makes of the same operations, too: kept states are told by these, not by generated SQL."""
 LINGER_SECONDS = 600
 """How long files that no manifest names stay, for readers that opened it before and writers that are not done."""

@@ -29,6 +29,8 @@ FOLDS = {
     "merge": '[projections.p.on."*"]\nmerge = "data"\n[projections.p.on.Closed]\ndelete = true\n',
     "typed": '[projections.p]\ntypes = { n = "decimal(30,3)" }\n[projections.p.on."*"]\nset = { n = "data.n" }\n',
     "sums": '[projections.p.on."*"]\nadd = { n = "data.n" }\nset = { last = "type" }\n',
+    "anew": '[projections.p.on.Changed]\nadd = { n = "data.n" }\nmax = { most = "data.n" }\n'
+    '[projections.p.on.Closed]\nset = { n = 5, o = "data.o" }\n',
     "some": '[projections.p]\nentities = "a*"\n[projections.p.on."*"]\nset = { n = "data.n", o = "data.o" }\n',
     "all of them": '[projections.p]\nsql = "select entity, count(*) over () as events from events group by entity"\n',
 }
@@ -178,6 +180,31 @@ def test_states_that_were_saved_are_gone_on_from(tmp_path: Path, monkeypatch: py
     log.take([("a2", "Closed", {}, 9), ("a1", "Closed", {}, 9), ("a1", "Changed", {"n": 1}, 9)])
     assert log.open().find_view("v").refresh().how == "changes"
     assert_is(log, to)
+
+
+def test_late_events_that_only_add_are_taken_without_those_around_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    log, to = Log(tmp_path), "sqlite:a.db/v"
+    found: list[Resumed | None] = []
+    monkeypatch.setattr(asked, "resumed", lambda *given, **more: found.append(resumed(*given, **more)) or found[-1])
+    log.take("anew")
+    log.take([(name, kind, {"n": 1}, day) for name in ("a1", "a2") for kind, day in (("Closed", 3), ("Changed", 6))])
+    log.take("saved")
+    log.open().create_view("v", to=to, projection="p")
+    for late, is_folded_again in (
+        (("a1", "Changed", {"n": 7}, 4), False),
+        (("a2", "Changed", {"n": 9}, 2), True),  # before what set it anew
+        (("a2", "Closed", {"n": 1}, 4), True),  # sets it anew
+        (("b'1", "Changed", {"n": 1}, 1), False),
+    ):
+        log.take([late])
+        found.clear()
+        assert log.open().find_view("v").refresh().how == "changes"
+        assert [each is not None and bool(each.again) for each in found] == [is_folded_again], late
+        assert_is(log, to)
+        log.take("saved")
 
 
 @pytest.mark.parametrize("to", TARGETS)

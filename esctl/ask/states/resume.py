@@ -1,7 +1,8 @@
 """Replay from a snapshot: its partial states, joined with what the events that it does not have come to.
 
 A snapshot can be used where all its events count for the question. The others are folded by themselves; entities of
-which one lies before the snapshot's last event, in fold order, are folded anew from their first event.
+which one lies before the snapshot's last event, in fold order, are folded anew from their first event, unless it comes
+to the same behind it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from esctl.projection.partial import (
     joined_sql,
     kept_sql,
     partial_sql,
+    slips_in_sql,
 )
 from esctl.projection.reads import Measured
 from esctl.projection.values import Shape
@@ -173,7 +175,14 @@ def _joined(scope: Scope, claim: Claim, at: AsOf | None, kept: Resumed, places: 
 
     later = f"later_{secrets.token_hex(4)}"
     # What has changed is worked out once, with the place of each line, as it is asked for in more than one way.
-    more = ["coalesce(a.high >= b.low, false) AS late", "a.entity IS NULL AS new", *(f"a.{name}" for name in places)]
+    earlier = "coalesce(a.high >= b.low, false)"
+    slips_in = "false" if kept.snapshot.text_keys else slips_in_sql(kept.plan)
+    more = [
+        f"{earlier} AND NOT {slips_in} AS late",
+        f"{earlier} AS earlier",
+        "a.entity IS NULL AS new",
+        *(f"a.{name}" for name in places),
+    ]
     joined = joined_sql(kept.plan, kept.cells, partial_sql(kept.plan, rows), kept.events, more)
     with explained():
         scope.connection.execute(f"CREATE TEMP TABLE {later} AS {joined}")

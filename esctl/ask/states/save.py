@@ -196,7 +196,8 @@ def _answer(scope: Scope, plan: Plan, table: str, events: int) -> Answer:
 
 def _batches(scope: Scope, plan: Plan, table: str) -> Iterator[pa.RecordBatch]:
     """Read partial states as they are kept: fold keys as decimals, which Parquet has."""
-    names = [name for name in columns(plan) if name != "high"]
+    names = [name for name in columns(plan) if name not in ("high", "settled")]
+    names.append("CAST(settled AS DECIMAL(38,0)) AS settled")
     if scope.view.has_struct_keys:
         names += ["high.s AS high_text", "CAST(high.n AS DECIMAL(38,0)) AS high"]
     else:
