@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +10,9 @@ from msgspec.structs import replace
 
 from esctl.index.files.levels import with_groups
 from esctl.index.files.manifest import IndexFile, Manifest, write_manifest
-from esctl.index.files.merge import due, merge, together
+from esctl.index.files.merge import COMPACT_ROWS, due, full, merge, together, worth_it
 from esctl.index.files.write import retire, sweep_unread
+from esctl.storage.mirrors import mirror_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -26,24 +28,54 @@ MERGED_ROWS = 2_000_000
 
 
 def merge_small(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> Manifest:
-    """Merge small neighbouring files as they become many. The old ones linger for those who read them."""
+    """Merge small neighbouring files as they become many. The old ones linger for those who read them.
+
+    Of a store that is kept elsewhere, where each file costs its readers a request, also those that fill a large one.
+    """
     files, merged = list(manifest.files), 0
     large = max(SMALL_ROWS, sum(file.rows for file in files) // MOST_FILES)
     while merged < MERGED_ROWS and (found := due(files, MOST_SMALL, large)):
         start, stop = found
-        files[start:stop] = [merge(connection, folder, with_groups(folder, files[start:stop], manifest.runs))]
+        files[start:stop] = [_merged(connection, folder, manifest, files[start:stop])]
         merged += files[start].rows
+    if mirror_of(folder):
+        files = _with(connection, folder, manifest, files, full(together(files, COMPACT_ROWS)))
     return _switched(folder, manifest, files) if len(files) < len(manifest.files) else manifest
+
+
+def merge_rest(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> Manifest:
+    """Merge the files to which a log adds, where that is worth it as nothing is added for now."""
+    files = list(manifest.files)
+    last = together(files, COMPACT_ROWS)[-1:]
+    due_now = [group for group in last if worth_it(group, SMALL_ROWS)]
+    return _switched(folder, manifest, _with(connection, folder, manifest, files, due_now))
 
 
 def merge_all(connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest) -> Manifest:
     """Merge all files into few large ones. The old ones linger for those who read them."""
-    groups = together(manifest.files)
-    files = [
-        group[0] if len(group) == 1 else merge(connection, folder, with_groups(folder, group, manifest.runs))
-        for group in groups
-    ]
-    return _switched(folder, manifest, files)
+    groups = [group for group in together(manifest.files) if len(group) > 1]
+    return _switched(folder, manifest, _with(connection, folder, manifest, manifest.files, groups))
+
+
+def _with(
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    manifest: Manifest,
+    files: Sequence[IndexFile],
+    groups: Sequence[list[IndexFile]],
+) -> list[IndexFile]:
+    """Return files with groups of them merged."""
+    left = list(files)
+    for group in groups:
+        at = left.index(group[0])
+        left[at : at + len(group)] = [_merged(connection, folder, manifest, group)]
+    return left
+
+
+def _merged(
+    connection: duckdb.DuckDBPyConnection, folder: Path, manifest: Manifest, files: Sequence[IndexFile]
+) -> IndexFile:
+    return merge(connection, folder, with_groups(folder, files, manifest.runs))
 
 
 def _switched(folder: Path, before: Manifest, files: list[IndexFile]) -> Manifest:

@@ -21,13 +21,14 @@ from esctl.index.files.freshness import in_zones, is_current, usable
 from esctl.index.files.manifest import MANIFEST, IndexFile, Manifest, read_manifest, write_manifest
 from esctl.index.files.readers import Reading, reading
 from esctl.index.files.write import locked
-from esctl.index.merging import merge_all
+from esctl.index.merging import merge_all, merge_rest
 from esctl.index.scan import IndexView
 from esctl.index.seen_ids.numberings import as_of
 from esctl.index.understand import Detected, Raws, Understanding
 from esctl.log.store_state import StoreState
 from esctl.model import MappingConfig, Stanza
 from esctl.storage.local import make_folder, remove
+from esctl.storage.mirrors import mirror_of
 from esctl.storage.places import is_writable
 from esctl.storage.protocol import ConflictError
 
@@ -136,6 +137,21 @@ class Updater(Struct, frozen=True, dict=True):
         self.run(snapshot)
         with locked(self.folder):
             return self._unraced(lambda: self._merged(snapshot))
+
+    def settle(self, snapshot: StoreState) -> IndexView:
+        """Bring the index up to date as an ingest ends. Raises as `rebuild` does.
+
+        Of a store that is kept elsewhere, files are merged that would otherwise wait for more to be added.
+        """
+        view = self.run(snapshot)
+        if mirror_of(self.folder):
+            with locked(self.folder):
+                rest = self._unraced(lambda: self._settled(snapshot))
+                view = view_of(self.folder, rest, snapshot, reading(self.folder))
+        return view
+
+    def _settled(self, snapshot: StoreState) -> Manifest:
+        return merge_rest(self.connection, self.folder, extend(self.understanding, snapshot))
 
     def _merged(self, snapshot: StoreState) -> tuple[Manifest, Manifest]:
         before = extend(self.understanding, snapshot)

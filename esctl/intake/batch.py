@@ -82,18 +82,18 @@ def ingest(
             with _spread(workers, writer, known) as run.spread:
                 _read(run, sources)
         snapshot = writer.snapshot
-        view = _indexed(workers, build, snapshot)  # before another writer adds to what is counted
+        view = _indexed(workers, build, snapshot, before.snapshot.head)  # before another writer adds to what is counted
     return before.outcome(
         intake, run.names, found, run.pending, (snapshot, view.manifest), skipped=run.skipped, ahead=ahead
     )  # fmt: skip
 
 
-def _indexed(workers: Workers | None, build: Updater, snapshot: StoreState) -> IndexView:
+def _indexed(workers: Workers | None, build: Updater, snapshot: StoreState, before: int) -> IndexView:
     if workers is not None:
         from esctl.index.in_parts import build_in_parts
 
         build_in_parts(workers, build, snapshot)
-    return build.run(snapshot)
+    return build.settle(snapshot) if snapshot.head > before else build.run(snapshot)
 
 
 def _spread(workers: Workers | None, writer: LogWriter, known: Known) -> AbstractContextManager[Spread | None]:

@@ -354,6 +354,35 @@ def test_one_entity_costs_as_few_of_a_store_fourteen_times_as_large(
     assert warm == warm_of_large == (4, 0)
 
 
+def test_one_entity_costs_as_few_of_a_large_store_as_an_ingest_leaves_it(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Commits are as large, beside what is merged, as those of ten million events; no footer is near its row group."""
+    from esctl.index import building, merging
+    from esctl.index.files import merge, write
+
+    assert building.ROW_GROUP == merge.ROW_GROUP  # imported before it is another
+    monkeypatch.setattr(write, "ROW_GROUP", 60)
+    monkeypatch.setattr("esctl.storage.objects._APART", 0)
+    monkeypatch.setattr("esctl.intake.intake.COMMIT_PARTS", 1)
+    monkeypatch.setattr(merging, "SMALL_ROWS", 600)
+    monkeypatch.setattr(merging, "COMPACT_ROWS", 600 * 7)
+    costs = []
+    for count, left in ((1, 1), (11, 2)):
+        for name in world.names():
+            world.depot.delete(name)
+        forget_machines()
+        world.machine(f"writer{count}")
+        ingest(*(log(tmp_path / f"{count}-{part}.jsonl", part * 600, 600, entities=500) for part in range(count)))
+        with Store.open(URL) as store:
+            assert len(store.view.manifest.files) == left
+        costs.append([_one_entity(world, f"reader{count}") for _ in range(2)])
+    ((small, _), warm), ((large, _), warm_of_large) = costs
+    assert small <= 8
+    assert large <= 10
+    assert warm == warm_of_large == (4, 0)
+
+
 def test_a_machine_that_comes_to_many_commits_lists_those_after_the_newest_summary(
     world: World, begun: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,17 @@ def due(files: Sequence[IndexFile], fan: int, large: int) -> tuple[int, int] | N
     return None
 
 
+def full(groups: Sequence[list[IndexFile]]) -> list[list[IndexFile]]:
+    """Return those of several files into which nothing more fits: all but the last, to which a log adds."""
+    return [group for group in groups[:-1] if len(group) > 1]
+
+
+def worth_it(group: Sequence[IndexFile], least: int) -> bool:
+    """Return whether to merge a group costs about what it takes in: of one file that is most of it, more."""
+    rows = [file.rows for file in group]
+    return sum(rows) >= max(least, 2 * max(rows))
+
+
 def together(files: Sequence[IndexFile], most: int = COMPACT_ROWS) -> list[list[IndexFile]]:
     """Cut files into groups that can become one file each, of at most so many rows."""
     groups: list[list[IndexFile]] = []

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from esctl import Store
 from esctl.engine.duckdb import connect
 from esctl.index import merging
 from esctl.index.files import merge
-from esctl.index.files.manifest import read_manifest
+from esctl.index.files.manifest import IndexFile, read_manifest
 from tests.support.cli_harness import good, plain_event, uncompacted, write_lines
 
 NAMES = ["account-1", "account-2", "account-10", "item-9", "item-91", "zoo", "", "'; --", "a\x00b", "~"]
@@ -68,3 +69,22 @@ def test_a_row_is_merged_as_the_log_grows(
         with Store.create(tmp_path / ".esctl") as store:
             store.ingest(write_lines(tmp_path / f"{number}.jsonl", events))
     assert [file.rows for file in store.view.manifest.files] == expected
+
+
+def test_a_large_file_is_written_once_it_is_full_and_the_rest_as_it_doubles(tmp_path: Path) -> None:
+    with Store.create(tmp_path / ".esctl") as store:
+        store.ingest(write_lines(tmp_path / "a.jsonl", [plain_event(0, "thing")]))
+    like = store.view.manifest.files[0]
+    files, written = list[IndexFile](), 0
+    for number in range(1, 201):
+        files.append(replace(like, rows=11, first=number))
+        groups = merge.together(files, 80)
+        for group in [*merge.full(groups), *([groups[-1]] if merge.worth_it(groups[-1], 10) else [])]:
+            at, rows = files.index(group[0]), sum(file.rows for file in group)
+            files[at : at + len(group)] = [replace(group[0], rows=rows)]
+            written += rows
+        assert len(files) <= number // 7 + 4
+    assert {file.rows for file in files[:-4]} == {77}
+    assert written <= 4 * 200 * 11
+    assert not merge.worth_it([replace(like, rows=4)] * 2, 10)
+    assert not merge.worth_it(files[:1], 10)
