@@ -144,19 +144,19 @@ class Evidence(OpenStore):
         kept = None if since is None else Path(since)
         certificates = read_certificates([Path(each) for each in tsa_cert])
         wanted = Wanted(full, kept, read_verifiers(several(trust)), mapping, certificates)
-        with self._workers(full) as workers:
+        with self._workers(full, anew=True) as workers:
             verified = verify(self.path, wanted, workers)
         return VerifiedRelation(verification(self.session, verified), verified=verified)
 
     @contextmanager
-    def _workers(self, wanted: bool) -> Iterator[Workers | None]:
+    def _workers(self, wanted: bool, *, anew: bool = False) -> Iterator[Workers | None]:
         """Lend the workers of the store's engine, where it has one and they are wanted."""
         if self.engine is None or not wanted:
             yield None
             return
         from esctl.cluster.calls import called
 
-        with called(self.engine, self.path) as workers:
+        with called(self.engine, anew=anew) as workers:
             yield workers
 
     def _readable_mapping(self) -> MappingConfig | None:

@@ -15,13 +15,13 @@ from msgspec import MsgspecError, Struct
 from msgspec.json import decode, encode
 
 from esctl.ask.scope.lookups import Spooled
+from esctl.cluster.carried import carried
 from esctl.cluster.engines import Engine
 from esctl.cluster.work import Failure, Part, check_versions, versions
 from esctl.engine.workers import Call
-from esctl.errors import EsctlError, InputError, UsageError
+from esctl.errors import EsctlError, InputError
 from esctl.index.files.manifest import Manifest
 from esctl.index.pruning import Predicate
-from esctl.storage.mirrors import mirror_of
 
 
 class Job(Struct, frozen=True):
@@ -49,8 +49,9 @@ class Job(Struct, frozen=True):
 class CalledWorkers:
     """The workers of an engine, as `engine.workers.Workers`."""
 
-    def __init__(self, engine: Engine, folder: Path) -> None:
+    def __init__(self, engine: Engine, folder: Path, mirrors: str = "") -> None:
         self.folder = folder
+        self._mirrors = mirrors
         self.memory_limit = engine.memory_limit
         self._engine = engine
         self._lock = Lock()
@@ -74,7 +75,8 @@ class CalledWorkers:
 
     def _run(self, calls: Sequence[Call]) -> list[Any]:
         jobs = [Job(number, self.folder, call, versions()) for number, call in enumerate(calls)]
-        results = sorted(self._engine.run(jobs) if jobs else (), key=lambda result: result.number)
+        works = carried(jobs, self._mirrors)
+        results = sorted(self._engine.run(works) if works else (), key=lambda result: result.number)
         found = []
         for result, call in zip(results, calls, strict=True):
             if isinstance(result, Failure):
@@ -93,16 +95,15 @@ def _given(path: Path, call: Call) -> Any:
 
 
 @contextmanager
-def called(engine: Engine, store: Path) -> Iterator[CalledWorkers]:
-    """Lend the workers of an engine for work on a store. Raises UsageError for a store that is kept elsewhere."""
-    if mirror_of(store):
-        raise UsageError(
-            f"{store}: workers do not see this store, which this machine keeps a mirror of",
-            "leave the engine out: --engine off",
-        )
+def called(engine: Engine, *, anew: bool = False) -> Iterator[CalledWorkers]:
+    """Lend the workers of an engine. `anew`: they fetch what is kept elsewhere, whatever they have of it.
+
+    Those of this machine have the mirrors of this process, which sees to that.
+    """
     folder = Path(tempfile.mkdtemp(prefix="esctl-calls-", dir=engine.folder))
+    mirrors = secrets.token_hex(8) if anew and engine.folder is not None else ""
     try:
         with engine.kept():
-            yield CalledWorkers(engine, folder)
+            yield CalledWorkers(engine, folder, mirrors)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -109,7 +109,7 @@ class LocalPool:
         if self._pool is None:
             context = multiprocessing.get_context("forkserver" if hasattr(os, "fork") else "spawn")
             self._others = set(multiprocessing.active_children())
-            self._pool = ProcessPoolExecutor(self.workers, context, _begin, (str(folder), os.getcwd()))
+            self._pool = ProcessPoolExecutor(self.workers, context, _begin, (str(folder), os.getcwd(), {**os.environ}))
         return self._pool
 
     def _end(self) -> None:
@@ -122,12 +122,15 @@ def _run(task: Work) -> Part | Failure:
     return task.run()
 
 
-def _begin(folder: str, here: str) -> None:
+def _begin(folder: str, here: str, environment: Mapping[str, str]) -> None:
     """Prepare a worker: it is where the driver is, leaves interrupts to that, and ends when that is gone.
 
-    Its temporary files are in a folder that the driver removes, however the worker ends.
+    Its temporary files are in a folder that the driver removes, however the worker ends. What it is made from may have
+    begun with other credentials in its environment.
     """
     os.chdir(here)
+    os.environ.clear()
+    os.environ.update(environment)
     tempfile.tempdir = folder
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec.structs import replace
 
 from esctl.ask.scope.lookups import Lookups, Spooled
+from esctl.cluster.carried import carried
 from esctl.cluster.engines import Engine
 from esctl.cluster.joins import joined, rows_sql, types_of
 from esctl.cluster.pieces import pieces_of
@@ -189,7 +190,7 @@ class Question:
             for piece in cuts.get(number, ())
         ]
         numbered = [replace(task, number=number) for number, task in enumerate(tasks)]
-        made = {result.number: result for result in self._engine.run(numbered)} if tasks else {}
+        made = {result.number: result for result in self._engine.run(carried(numbered))} if tasks else {}
         files: dict[int, tuple[Path, ...]] = {}
         for number, task in enumerate(tasks):
             result = made[number]
@@ -211,7 +212,7 @@ class Question:
         """Run a task a span; return what they made, in the order of the spans. Raises the error of the first event."""
         found = self._found or self._entries()
         tasks = [self._task(number, span, found, types, flat=flat) for number, span in enumerate(self._spans)]
-        results = list(self._engine.run(tasks))
+        results = list(self._engine.run(carried(tasks)))
         failures = [result for result in results if isinstance(result, Failure)]
         if failures:
             raise min(failures, key=_rank).error()

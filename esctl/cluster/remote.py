@@ -13,6 +13,7 @@ import pickle
 import re
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -177,6 +178,8 @@ def _spark(address: str) -> Begun:
         spark = builder.remote(address).getOrCreate()
         workers = DEFAULT_WORKERS
     else:
+        if "://" not in address:
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # or it is whichever `python3` comes first
         spark = builder.master(address if "://" in address else address.removeprefix("spark:")).getOrCreate()
         workers = spark.sparkContext.defaultParallelism
 

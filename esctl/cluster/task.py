@@ -28,6 +28,7 @@ from esctl.engine.duckdb import Session, explained, open_session
 from esctl.engine.quoting import literal
 from esctl.errors import EsctlError, InputError
 from esctl.index.pruning import ALWAYS, Predicate, Reach, all_of
+from esctl.storage.places import is_seen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,7 +103,7 @@ class Task(Struct, frozen=True):
 
 def _check_store(task: Task) -> None:
     for view in task.views:
-        if not view.folder.is_dir():
+        if not is_seen(view.folder):
             raise InputError(
                 f"{view.folder}: a worker does not see the index", "put the store where all workers see it"
             )

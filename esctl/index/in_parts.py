@@ -33,6 +33,7 @@ from esctl.index.update import Updater
 from esctl.log.reader import first_positions
 from esctl.log.store_state import StoreState, sendable
 from esctl.model import MappingConfig
+from esctl.storage.places import is_seen
 
 if TYPE_CHECKING:
     from esctl.engine.workers import Workers
@@ -165,7 +166,7 @@ def build_range(about: About, wanted: Range, before: Sequence[IdRun]) -> Built:
 
     Raises InputError where the folder cannot be written.
     """
-    if not about.folder.is_dir():
+    if not is_seen(about.folder):
         raise InputError(f"{about.folder}: a worker does not see the store", "put it where all workers see it")
     try:
         with own_connection(about.memory_limit) as connection, explained():

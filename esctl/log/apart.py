@@ -11,9 +11,11 @@ from esctl.engine.workers import own_connection
 from esctl.errors import InputError
 from esctl.log.merkle import Roots, subtree_roots
 from esctl.log.parts import handed_over, positioned, salted
-from esctl.log.segment import iter_leaf_hashes, write_unnamed
+from esctl.log.segment import iter_leaf_hashes, name_segment, write_unnamed
 from esctl.log.store_state import SegmentEntry
 from esctl.storage.local import Filesystem, entries, temporary_name
+from esctl.storage.mirrors import mirror_of
+from esctl.storage.places import is_seen
 
 
 class Place(Struct, frozen=True):
@@ -31,7 +33,10 @@ class Place(Struct, frozen=True):
 
 
 class WrittenApart(Struct, frozen=True):
-    """A segment under a temporary name, and the roots of its largest subtrees in the tree of the log."""
+    """A segment under a temporary name, and the roots of its largest subtrees in the tree of the log.
+
+    A segment of a store that is kept elsewhere has its own name there already.
+    """
 
     temporary: str
     entry: SegmentEntry
@@ -41,7 +46,7 @@ class WrittenApart(Struct, frozen=True):
 def write_apart(place: Place, file: Path) -> WrittenApart:
     """Write the records that a file hands over as a segment. Raises InputError where that cannot be done."""
     folder = place.store / "log"
-    if not folder.is_dir():
+    if not is_seen(folder):
         raise InputError(f"{folder}: a worker does not see the store", "put it where all workers see it")
     try:
         table = handed_over(file)
@@ -53,6 +58,8 @@ def write_apart(place: Place, file: Path) -> WrittenApart:
         writing = pool.submit(write_unnamed, temporary, table, Filesystem())
         leaves = b"".join(iter_leaf_hashes(table, connection))
         _, entry = writing.result()
+    if mirror_of(folder):
+        name_segment(temporary, entry, Filesystem())
     return WrittenApart(temporary.name, entry, subtree_roots(leaves, place.first - 1, ()))
 
 

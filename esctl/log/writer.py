@@ -27,6 +27,7 @@ from esctl.log.store_state import Commit, SegmentEntry, StoreState
 from esctl.log.sweeping import sweep
 from esctl.model import Cursor
 from esctl.storage.local import Filesystem, describe_failure
+from esctl.storage.mirrors import mirror_of
 from esctl.storage.places import fetched
 from esctl.storage.protocol import ConflictError
 
@@ -191,7 +192,9 @@ class LogWriter:
             for each in written:
                 if each.entry.first != staged.tree.size + 1:
                     raise RuntimeError("segments are to be staged in the order of their positions")
-                entry = name_segment(self.path / "log" / each.temporary, each.entry, self._files)
+                entry = each.entry
+                if not mirror_of(self.path):
+                    entry = name_segment(self.path / "log" / each.temporary, entry, self._files)
                 blocks: tuple[bytes, ...] = ()
                 for level, hashes in each.roots:
                     staged.tree, completed = staged.tree.extend(hashes, level)

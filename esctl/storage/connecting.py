@@ -33,9 +33,10 @@ def store_url(given: str) -> str:
         raise UsageError(f"--store {scheme}://... names no place", f"write it like {scheme}://bucket/path") from None
 
 
-def located(given: Path | str) -> Path:
+def located(given: Path | str, mirrors: str = "") -> Path:
     """Return the folder of a store: its mirror for the URL of one that is kept in objects.
 
+    `mirrors` names a set of mirrors apart from those that this machine has of old.
     Raises UsageError where the extra that reaches it is not installed, or the URL is wrong.
     """
     url = store_url(str(given))
@@ -43,7 +44,7 @@ def located(given: Path | str) -> Path:
         return Path(given)
     from hashlib import sha256
 
-    root = mirrors_folder() / sha256(_told_apart(url).encode()).hexdigest()[:32] / "store"
+    root = mirrors_folder() / sha256((_told_apart(url) + mirrors).encode()).hexdigest()[:32] / "store"
     if not registered(root):
         attach(root, url, connect(url))
     return root

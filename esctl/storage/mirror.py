@@ -32,6 +32,7 @@ _SUMMED = re.compile(r"(?:summary|head)-(\d{20})\.json", re.ASCII)
 _PAGE = 1000
 """Names that one request lists."""
 IDENTITY = "format.json"
+_ERASURES = "erasures"
 _SMALL, _AT_ONCE = 1 << 30, 16
 """Bytes of a small file at most, and how many of them are fetched at once."""
 
@@ -251,11 +252,15 @@ class Mirror(Fetched):
 
     def note_erasures(self, count: int) -> None:
         """Remove what is here of records and what was derived from them, where more erasures than before are known."""
-        mark = self.root.parent / "erasures"
-        known = _bytes(mark).strip()
-        if count > (int(known) if known.isdigit() else 0):
+        if count > self.erasures:
             self.purge(("log", "index", "snapshots"))
-            mark.write_text(str(count))
+            (self.root.parent / _ERASURES).write_text(str(count))
+
+    @property
+    def erasures(self) -> int:
+        """Return how many erasures are known."""
+        known = _bytes(self.root.parent / _ERASURES).strip()
+        return int(known) if known.isdigit() else 0
 
     def purge(self, folders: Sequence[str] = ()) -> None:
         """Remove what is here of some folders, or of all the store."""

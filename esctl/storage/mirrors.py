@@ -25,6 +25,11 @@ def registered(root: Path) -> bool:
     return root in _MIRRORS
 
 
+def are_there() -> bool:
+    """Return whether any folder is a mirror."""
+    return bool(_MIRRORS)
+
+
 def forget(root: Path) -> None:
     """Let paths in a folder be plain files again."""
     _MIRRORS.pop(root, None)

@@ -100,6 +100,13 @@ def retire(path: Path) -> None:
         os.utime(path, follow_symlinks=False)
 
 
+def is_seen(folder: Path) -> bool:
+    """Return whether a worker sees a folder of a store; of one that is kept elsewhere, it has it in its mirror now."""
+    if mirror_of(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder.is_dir()
+
+
 def is_writable(folder: Path) -> bool:
     """Return whether files can be made in a folder of a store."""
     mirror = mirror_of(folder)

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from esctl import Store
 from esctl.cluster.engines import Engine
 from esctl.cluster.local_pool import LocalPool
-from esctl.errors import EsctlError, InputError, UsageError
+from esctl.errors import EsctlError, InputError
 from esctl.index import chunks, in_parts
 from esctl.index.scan import Read
 from esctl.intake import intake, spread
@@ -437,13 +437,3 @@ def test_the_command_takes_an_engine_and_not_what_looks_at_each_record(tmp_path:
         assert (done.code, f"--engine cannot be combined with {option}" in done.err) == (2, True)
     assert esctl("ingest", "b.jsonl", "--engine", "cloud:1", cwd=tmp_path).code == 2
     good("ingest", "b.jsonl", cwd=tmp_path, ESCTL_ENGINE="cloud:1")
-
-
-def test_a_store_behind_a_bucket_is_written_by_one_process(
-    tmp_path: Path, files: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with Store.create(tmp_path / "s") as store:
-        monkeypatch.setattr("esctl.cluster.calls.mirror_of", lambda path: object())
-        store.engine = Cut(2)
-        with pytest.raises(UsageError, match="do not see this store"):
-            store.ingest(files[0])

@@ -95,23 +95,29 @@ class World:
 
         self.objects = obstore.store.MemoryStore()
         self._api: Any = obstore
-        self._folder, self._patch = folder, monkeypatch
+        self.folder, self._patch = folder, monkeypatch
+        self.name = "one"
         self.depot = Watched(ObjectDepot(self.objects, URL))
         monkeypatch.setattr(connecting, "connect", lambda url: self.depot)
 
     def machine(self, name: str = "one", *, probed: bool = True) -> Path:
         """Work on a machine from now on; gives the store's mirror there."""
-        self._patch.setenv("XDG_CACHE_HOME", str(self._folder / name))
-        self.depot = Watched(ObjectDepot(self.objects, URL))
-        root = connecting.mirrors_folder() / "it" / "store"
-        self._patch.setattr(connecting, "located", lambda given: root if str(given) == URL else Path(given))
-        self._patch.setattr("esctl.store.located", connecting.located)
-        if mirrors.registered(root):
-            self.depot = mirrors.mirror_of(root).depot  # type: ignore[union-attr,assignment]
-        else:
-            connecting.attach(root, URL, self.depot)
+        self.name = name
+        self._patch.setenv("XDG_CACHE_HOME", str(self.folder / name))
+        self._patch.setattr(connecting, "located", self._located)
+        self._patch.setattr("esctl.store.located", self._located)
+        root = self._located(URL)
+        self.depot = mirrors.mirror_of(root).depot  # type: ignore[union-attr,assignment]
         if probed:
             (root.parent / "probed").touch()
+        return root
+
+    def _located(self, given: str | Path, apart: str = "") -> Path:
+        if str(given) != URL:
+            return Path(given)
+        root = connecting.mirrors_folder() / f"it{apart}" / "store"
+        if not mirrors.registered(root):
+            connecting.attach(root, URL, Watched(ObjectDepot(self.objects, URL)))
         return root
 
     def names(self) -> list[str]:

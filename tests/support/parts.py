@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from esctl.cluster.calls import CalledWorkers, called
 from esctl.cluster.engines import InProcess
@@ -29,7 +28,7 @@ class Cut(InProcess):
 
 
 @contextmanager
-def workers(store: Path, count: int) -> Iterator[CalledWorkers]:
+def workers(count: int) -> Iterator[CalledWorkers]:
     """Lend workers who do so many parts."""
-    with called(Cut(count), store) as lent:
+    with called(Cut(count)) as lent:
         yield lent

@@ -19,7 +19,7 @@ from esctl.api import Store
 from esctl.cluster.calls import called
 from esctl.cluster.local_pool import ATTEMPTS, LocalPool
 from esctl.engine.workers import Call
-from esctl.errors import InputError, UsageError
+from esctl.errors import InputError
 from esctl.index import chunks
 from esctl.index.files import write as write_index
 from esctl.ledger.check import index as check_index
@@ -67,7 +67,7 @@ def judged(path: Path, count: int = 1) -> Verified:
     try:
         if count == 1:
             return verify(path, FULL)
-        with workers(path, count) as lent:
+        with workers(count) as lent:
             return verify(path, FULL, lent)
     finally:
         last_seen.pin_path(path).unlink(missing_ok=True)
@@ -90,7 +90,7 @@ def test_a_whole_store_is_intact_and_workers_read_all_of_it(
     assert (whole := judged(store)).is_intact
     monkeypatch.setattr(check_index.Updater, "rebuild_as", None)
     seen: list[Call] = []
-    with workers(store, count) as lent:
+    with workers(count) as lent:
         run = lent.run
         monkeypatch.setattr(lent, "run", lambda calls: (seen.extend(calls), run(calls))[1])
         assert verify(store, FULL, lent) == whole
@@ -235,7 +235,7 @@ def test_processes_find_what_one_process_finds(store: Path) -> None:
             data[len(data) // 2] ^= 1
             segment.write_bytes(data)
         whole = judged(store)
-        with called(Pool(2), store) as lent:
+        with called(Pool(2)) as lent:
             assert verify(store, FULL, lent) == whole
         assert whole.is_intact != damaged
 
@@ -259,7 +259,7 @@ def killed(marks: Path, times: int) -> int:
 
 
 def test_a_call_whose_process_is_lost_is_run_again_or_given_up(tmp_path: Path) -> None:
-    with called(LocalPool(2), tmp_path) as lent:
+    with called(LocalPool(2)) as lent:
         other = Call(killed, (tmp_path, 0), int)
         assert lent.run([Call(killed, (tmp_path, ATTEMPTS - 1), int), other]) == [ATTEMPTS - 1, 0]
         if effort.ALL:
@@ -267,9 +267,3 @@ def test_a_call_whose_process_is_lost_is_run_again_or_given_up(tmp_path: Path) -
                 lent.run([Call(killed, (tmp_path, 99), int), other])
         with pytest.raises(InputError, match="not what it was asked for"):
             lent.run([Call(killed, (tmp_path, 0), str)])
-
-
-def test_a_store_that_is_kept_elsewhere_is_not_for_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("esctl.cluster.calls.mirror_of", lambda path: object())
-    with pytest.raises(UsageError, match="do not see this store"), called(Cut(2), tmp_path):
-        pass

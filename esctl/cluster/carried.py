@@ -1,0 +1,100 @@
+"""Work on its way to a worker: a path in a store that is kept elsewhere goes as the store's URL and the name in it.
+
+The worker reaches the store itself, with credentials that it finds where it is, and has a mirror of its own.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from esctl.cluster.work import Failure, Part
+from esctl.errors import EsctlError
+from esctl.index.scan import IndexView
+from esctl.storage import connecting
+from esctl.storage.mirrors import are_there, mirror_of
+from esctl.storage.places import note_erasures
+
+if TYPE_CHECKING:
+    from esctl.cluster.work import Work
+    from esctl.storage.mirror import Mirror
+
+
+class Carried(Struct, frozen=True):
+    """Work as bytes, and the stores that it is of: how many erasures are known in each, by URL.
+
+    `run` names mirrors that are made for it; empty: those that a machine has of old will do.
+    """
+
+    number: int
+    folder: Path
+    work: bytes
+    stores: dict[str, int]
+    mirrors: str = ""
+
+    def run(self) -> Part | Failure:
+        """Reach the stores, and do the work."""
+        try:
+            roots = {url: _reached(url, erasures, self.mirrors) for url, erasures in self.stores.items()}
+        except EsctlError as error:
+            return Failure(self.number, type(error), f"a worker: {error.message}", error.hint)
+        work: Work = _Unpickler(self.work, roots).load()
+        return work.run()
+
+
+def carried(works: Sequence[Work], mirrors: str = "") -> list[Work]:
+    """Return work in the form in which it can go to workers."""
+    return [_packed(work, mirrors) if are_there() else work for work in works]
+
+
+def _packed(work: Work, mirrors: str) -> Work:
+    pickler = _Pickler()
+    pickler.dump(work)
+    if not pickler.stores:
+        return work
+    return Carried(work.number, work.folder, pickler.text.getvalue(), pickler.stores, mirrors)
+
+
+def _reached(url: str, erasures: int, mirrors: str) -> Path:
+    root = connecting.located(url, mirrors)
+    note_erasures(root, erasures)
+    return root
+
+
+class _Pickler(pickle.Pickler):
+    """Writes work, with references in the place of paths in mirrors."""
+
+    def __init__(self) -> None:
+        self.text = io.BytesIO()
+        super().__init__(self.text)
+        self.stores: dict[str, int] = {}
+
+    def persistent_id(self, value: Any) -> tuple[str, str] | None:
+        """Return what stands for a value; None where it is written as it is."""
+        if isinstance(value, IndexView) and value.manifest.files:  # which may be links, in a folder of the driver's
+            self._noted(mirror_of(value.folder / value.manifest.files[0].file, links=True))
+        mirror = self._noted(mirror_of(value)) if isinstance(value, Path) else None
+        return None if mirror is None else (mirror.url, value.relative_to(mirror.root).as_posix())
+
+    def _noted(self, mirror: Mirror | None) -> Mirror | None:
+        if mirror is not None:
+            self.stores[mirror.url] = mirror.erasures
+        return mirror
+
+
+class _Unpickler(pickle.Unpickler):
+    """Reads work, with the paths in the mirrors of this machine."""
+
+    def __init__(self, work: bytes, roots: dict[str, Path]) -> None:
+        super().__init__(io.BytesIO(work))
+        self._roots = roots
+
+    def persistent_load(self, pid: tuple[str, str]) -> Path:
+        """Return the path that a reference stands for."""
+        url, name = pid
+        return self._roots[url] / name
