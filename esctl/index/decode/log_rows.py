@@ -272,7 +272,10 @@ def runs_of(table: pa.Table) -> list[tuple[str, int, int]]:
     """Cut log rows where the source changes: (source, start, stop)."""
     import numpy as np
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    if len(table) and pc.all(pc.equal(table["source"], table["source"][0])).as_py():
+        return [(table["source"][0].as_py(), 0, len(table))]
     column = table["source"].combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0)

@@ -105,9 +105,9 @@ class Search:
         self.connection, self.events, self.earlier = connection, events, earlier
         self.positions: Numbers = events["position"].to_numpy()
         keys = events.select(["scope", "id"]).add_column(0, "stanza", _numbered(events, families(earlier.stanzas)))
-        self.codes, self.count = _codes(keys)
-        self.keys = keys.take(pa.array(leading(self.codes, self.count)))
-        self.hashes, self.hashed = _hashed(connection, self.keys)
+        self.codes, self.count, (self.hashes, self.hashed) = _hashed_once(connection, keys)
+        once = self.count == len(keys)
+        self.keys = keys if once else keys.take(pa.array(leading(self.codes, self.count)))
         self.known = self._earlier_firsts() if self.count else _nothing_known()
 
     def plain(self) -> Repeats:
@@ -223,6 +223,25 @@ def _numbered(events: pa.Table, numbers: Sequence[int]) -> pa.Array:
     return pa.array(np.array(numbers, np.uint16)[column.to_numpy()])
 
 
+def _hashed_once(connection: duckdb.DuckDBPyConnection, keys: pa.Table) -> tuple[Numbers, int, HashedIds]:
+    """Return a code for the key of each row, the number of different keys, and their hashes with these codes.
+
+    Keys are compared only where their hashes are equal, which those of few are.
+    """
+    hashes, rows = _hashed(connection, keys)
+    again = np.flatnonzero(hashes[1:] == hashes[:-1])
+    first = np.arange(len(keys))  # row with the same key
+    if not len(again):
+        return first, len(keys), (hashes, rows)
+    alike = np.sort(rows[np.union1d(again, again + 1)])
+    codes, count = _codes(keys.take(pa.array(alike)))
+    first[alike] = alike[leading(codes, count)[codes]]
+    leads = first == np.arange(len(keys))
+    numbers = np.cumsum(leads) - 1
+    kept = leads[rows]
+    return numbers[first], int(leads.sum()), (hashes[kept], numbers[rows[kept]])
+
+
 def _codes(keys: pa.Table) -> tuple[Numbers, int]:
     """Return a code for the key of each row, and the number of different keys."""
     codes, count = np.zeros(len(keys), np.int64), 1
@@ -239,7 +258,7 @@ def _codes(keys: pa.Table) -> tuple[Numbers, int]:
 
 
 def _hashed(connection: duckdb.DuckDBPyConnection, keys: pa.Table) -> tuple[Hashes, Numbers]:
-    """Hash each different key: hashes in ascending order, and the codes that they belong to."""
+    """Hash the key of each row: hashes in ascending order, and the rows that they belong to."""
     connection.register(_IDS, keys.append_column("position", pa.array(np.arange(len(keys)))))
     try:
         return hashes_in(connection, _IDS)
