@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
 def integers(values: Sequence[int], kind: pa.DataType) -> pa.Array:
     """Return integers as an array of an integer type."""
+    import numpy as np
     import pyarrow as pa
 
     raw = np.array(values, dtype=kind.to_pandas_dtype())
@@ -21,6 +20,7 @@ def integers(values: Sequence[int], kind: pa.DataType) -> pa.Array:
 
 def texts(values: Sequence[str | None]) -> pa.Array:
     """Return texts, or None, as an array of large_string."""
+    import numpy as np
     import pyarrow as pa
 
     encoded = [b"" if value is None else value.encode() for value in values]

@@ -276,9 +276,7 @@ def runs_of(table: pa.Table) -> list[tuple[str, int, int]]:
 
     if len(table) and pc.all(pc.equal(table["source"], table["source"][0])).as_py():
         return [(table["source"][0].as_py(), 0, len(table))]
-    column = table["source"].combine_chunks()
-    if isinstance(column, pa.ChunkedArray):
-        column = column.chunk(0)
+    column = one_array(table["source"])
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     codes = encoded.indices.to_numpy(zero_copy_only=False)
     starts = np.concatenate([[0], np.flatnonzero(np.diff(codes)) + 1, [len(codes)]])

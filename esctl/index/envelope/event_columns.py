@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from esctl.engine import native
+from esctl.engine.arrow_lists import one_array
 from esctl.index.decode.times.columns import read_nanos, read_times, times_of_none
 from esctl.index.decode.times.reading import reading_of
 from esctl.index.envelope.clock_changes import wall_columns
@@ -56,12 +57,12 @@ def read_events(
     positions = found["position"].to_numpy()
     if not (np.diff(positions) > 0).all():
         found = found.take(pa.array(np.argsort(positions, kind="stable")))
-    known = {name: chunk[name].combine_chunks() for name in ("position", "recorded_at", "source", "offset")}
-    known["invalid"] = chunk["invalid"].combine_chunks()
+    known = {name: one_array(chunk[name]) for name in ("position", "recorded_at", "source", "offset")}
+    known["invalid"] = one_array(chunk["invalid"])
     if listed:
         found, known["invalid"] = _without_crowds(found, known["invalid"], roles, listed)
     known |= placed(chunk, found, groups, before)
-    rest = {name: found[name].combine_chunks() for name in found.schema.names if name not in _CONSUMED}
+    rest = {name: one_array(found[name]) for name in found.schema.names if name not in _CONSUMED}
     return pa.table({**known, **rest})
 
 
@@ -75,7 +76,7 @@ def _group_events(
 ) -> pa.Table:
     found = _group_rows(connection, chunk, group, columns, roles, listed)
     count = found.num_rows
-    texts = found["time_text"].combine_chunks()
+    texts = one_array(found["time_text"])
     reading = reading_of(group.stanza)
     times = read_times(connection, texts, group.tz, reading)
     none = None if group.stanza.old_times else times_of_none(times)
@@ -111,7 +112,7 @@ def _without_crowds(found: pa.Table, invalid: pa.Array, roles: int, listed: Set[
     if not pc.any(crowded).as_py():
         return found, invalid
     for name in [f"{part}_{i}" for i in range(roles) for part in ("entity", "kind")]:
-        column = found[name].combine_chunks()
+        column = one_array(found[name])
         none = pa.nulls(len(column), column.type)
         found = found.set_column(found.schema.get_field_index(name), name, pc.if_else(crowded, none, column))
     told = pc.binary_join_element_wise(

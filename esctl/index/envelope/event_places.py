@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from esctl.engine.arrow_lists import one_array
 from esctl.index.decode.times.epochs import FIRST
 from esctl.index.envelope.clock_changes import settled
 from esctl.index.envelope.event_sql import Group
@@ -27,17 +28,17 @@ def placed(chunk: pa.Table, found: pa.Table, groups: Sequence[Group], before: Be
     its source, at the beginning of time where none is before it, and when it was recorded where its source has no times
     at all. `tie` orders the events of one microsecond, null where that is by arrival.
     """
-    own = pc.coalesce(found["event_time"], chunk["source_time"]).combine_chunks()
-    valid = chunk["invalid"].is_null().combine_chunks()
+    own = one_array(pc.coalesce(found["event_time"], chunk["source_time"]))
+    valid = one_array(chunk["invalid"].is_null())
     lacking = pc.and_(own.is_null(), valid)
-    instants = pc.coalesce(own, chunk["recorded_at"].combine_chunks())
+    instants = pc.coalesce(own, one_array(chunk["recorded_at"]))
     nothing = pa.nulls(len(own), pa.string())
     undated = lacking.to_numpy(zero_copy_only=False)
     newest_first = _marked(groups, found, lambda group: bool(group.stanza.newest_first))
     if found["second_pass"].null_count < len(own):
         instants = _passes(chunk, found, instants, before)
     columns = {"time": instants, "undated": nothing, "tie": pa.nulls(len(own), pa.int64())}
-    nanos = pc.fill_null(found["nanos"].combine_chunks(), 0).to_numpy().astype(np.int64)
+    nanos = pc.fill_null(one_array(found["nanos"]), 0).to_numpy().astype(np.int64)
     if undated.any():
         columns["undated"] = pc.if_else(lacking, pc.coalesce(_lacking_as(found, groups), NO_TIME), nothing)
         timed = _marked(groups, found, lambda group: bool(group.stanza.time))
@@ -51,11 +52,11 @@ def placed(chunk: pa.Table, found: pa.Table, groups: Sequence[Group], before: Be
 
 def _lacking_as(found: pa.Table, groups: Sequence[Group]) -> pa.Array:
     """Return what is said of an event without a time, null where that is just so."""
-    said = found["unreadable"].combine_chunks()
+    said = one_array(found["unreadable"])
     ignoring = [group for group in groups if group.stanza.ignore_types and group.stanza.time]
     if not ignoring:
         return said
-    kinds, stanzas = found["type"].combine_chunks(), found["stanza"].combine_chunks()
+    kinds, stanzas = one_array(found["type"]), one_array(found["stanza"])
     needless = pa.array(np.zeros(len(found), np.bool_))
     for group in ignoring:
         for glob in group.stanza.ignore_types:
@@ -67,7 +68,7 @@ def _lacking_as(found: pa.Table, groups: Sequence[Group]) -> pa.Array:
 
 def _passes(chunk: pa.Table, found: pa.Table, instants: pa.Array, before: Before | None) -> pa.Array:
     """Take the second pass of times that a clock shows twice, where the order of records says so."""
-    encoded = chunk["source"].combine_chunks().dictionary_encode()
+    encoded = one_array(chunk["source"]).dictionary_encode()
     positions = chunk["position"].to_numpy()
 
     def earlier(code: int, row: int) -> int | None:
@@ -75,7 +76,7 @@ def _passes(chunk: pa.Table, found: pa.Table, instants: pa.Array, before: Before
         return None if found is None else found[0]
 
     micros = instants.cast(pa.int64()).to_numpy()
-    seconds, codes = found["second_pass"].combine_chunks(), encoded.indices.to_numpy()
+    seconds, codes = one_array(found["second_pass"]), encoded.indices.to_numpy()
     return pa.array(settled(micros, seconds, codes, earlier)).cast(instants.type)
 
 
@@ -105,7 +106,7 @@ def _carried(
     """Give undated events the time and nanosecond of the record before them in their source."""
     micros, nanos = instants.cast(pa.int64()).to_numpy().copy(), nanos.copy()
     valid = chunk["invalid"].is_null().to_numpy()
-    encoded = chunk["source"].combine_chunks().dictionary_encode()
+    encoded = one_array(chunk["source"]).dictionary_encode()
     codes, positions = encoded.indices.to_numpy(), chunk["position"].to_numpy()
     for code in np.unique(codes[undated & timed]):
         rows = np.flatnonzero((codes == code) & valid & timed)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from msgspec import Struct
 
+from esctl.engine.arrow_lists import one_array
 from esctl.engine.quoting import identifier, literal
 from esctl.index.envelope.envelope_sql import kind_sql
 
@@ -129,7 +130,7 @@ def _of_roles(events: pa.Table, roles: int) -> _RoleRows:
     entityless = np.ones(len(events), np.bool_)
     before: Numbers | None = None  # rows of each event for the roles so far; a role without an entity keeps its number
     for i in range(roles):
-        entity, kind = events[f"entity_{i}"].combine_chunks(), events[f"kind_{i}"].combine_chunks()
+        entity, kind = one_array(events[f"entity_{i}"]), one_array(events[f"kind_{i}"])
         present = entity.is_valid()
         there = np.flatnonzero(present.to_numpy(zero_copy_only=False))
         entityless[there] = False
@@ -226,13 +227,13 @@ def _usual_kinds(connection: duckdb.DuckDBPyConnection, entities: pa.Array) -> p
         found = connection.sql(f"SELECT {kind_sql('e')} AS kind FROM {_ENTITIES} ORDER BY i").to_arrow_table()
     finally:
         connection.unregister(_ENTITIES)
-    return found["kind"].combine_chunks()
+    return one_array(found["kind"])
 
 
 def _coded(events: pa.Table) -> pa.Table:
     """Encode texts that repeat as a dictionary, so that they are copied and compared once."""
     for name in _CODED:
-        column = events[name].combine_chunks()
+        column = one_array(events[name])
         if pa.types.is_dictionary(column.type) or column.null_count == len(column):
             continue
         encoded = column.dictionary_encode()

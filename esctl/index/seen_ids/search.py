@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from msgspec import DecodeError, Struct
 from msgspec.json import Decoder, Encoder
 
+from esctl.engine.arrow_lists import one_array
 from esctl.engine.duckdb import relational
 from esctl.engine.quoting import text_list
 from esctl.index.seen_ids.numberings import by_stanza, families, numberings
@@ -132,7 +133,7 @@ class Search:
         """Return the sources of events of the chunk, or that are known as first."""
         inside = np.searchsorted(self.positions, positions).clip(max=max(len(self.positions) - 1, 0))
         here = self.positions[inside] == positions
-        sources = self.events["source"].combine_chunks().cast(pa.string())
+        sources = one_array(self.events["source"]).cast(pa.string())
         found = sources.take(pa.array(inside, mask=~here))
         if here.all():
             return found
@@ -170,7 +171,7 @@ class Search:
             self.connection.unregister(_IDS)
             self.connection.unregister(_CANDIDATES)
         codes, numbers, firsts = (found[name].to_numpy().astype(np.int64) for name in ("code", "numbering", "position"))
-        return Known(codes, numbers, firsts, found["source"].to_pylist(), found["time"].combine_chunks())
+        return Known(codes, numbers, firsts, found["source"].to_pylist(), one_array(found["time"]))
 
 
 def met(search: Search, rows: Numbers, firsts: Numbers, same: npt.NDArray[np.bool_]) -> tuple[Meeting, ...]:
@@ -180,14 +181,14 @@ def met(search: Search, rows: Numbers, firsts: Numbers, same: npt.NDArray[np.boo
     stanzas = search.earlier.stanzas
     shared = np.array([not stanza.scope for stanza in stanzas])
     own = search.events.select(["recorded_at", "source", "stanza"]).take(pa.array(rows))
-    sources = own["source"].combine_chunks().cast(pa.string())
+    sources = one_array(own["source"]).cast(pa.string())
     stanza = own["stanza"].to_numpy()
     remote = pc.not_equal(sources, search.sources_of(firsts)).to_numpy(zero_copy_only=False) & shared[stanza]
     if not remote.any():
         return ()
     table = pa.table(
         {
-            "commit": own["recorded_at"].combine_chunks().cast(pa.int64()),
+            "commit": one_array(own["recorded_at"]).cast(pa.int64()),
             "source": sources,
             "numbering": np.array(numberings(stanzas))[stanza],
             "same": same.astype(np.int64),
@@ -217,7 +218,7 @@ def leading(codes: Numbers, count: int) -> Numbers:
 
 
 def _numbered(events: pa.Table, numbers: Sequence[int]) -> pa.Array:
-    column = events["stanza"].combine_chunks()
+    column = one_array(events["stanza"])
     if tuple(numbers) == tuple(range(len(numbers))):
         return column
     return pa.array(np.array(numbers, np.uint16)[column.to_numpy()])
@@ -246,7 +247,7 @@ def _codes(keys: pa.Table) -> tuple[Numbers, int]:
     """Return a code for the key of each row, and the number of different keys."""
     codes, count = np.zeros(len(keys), np.int64), 1
     for name in ("stanza", "scope", "id"):
-        column = keys[name].combine_chunks()
+        column = one_array(keys[name])
         if column.null_count == len(column):
             continue
         encoded = column.dictionary_encode(null_encoding="encode")
