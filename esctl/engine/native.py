@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Struct
 
 import esctl
+from esctl.engine.arrow_lists import one_array
 from esctl.engine.processors import processors
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 B = TypeVar("B")
-INTERFACE = 4
+INTERFACE = 5
 """Of the functions of the core that this module calls: another core is not used."""
 SWITCH = "ESCTL_NATIVE"
 _WINDOW = 8192  # records handed over at once: enough to make calls cheap, few enough to stay in the cache
@@ -69,7 +70,7 @@ def _window_hashes(table: pa.Table) -> bytes:
     import numpy as np
     import pyarrow as pa
 
-    known = {name: table[name].combine_chunks() for name in table.schema.names if table[name].null_count < len(table)}
+    known = {name: one_array(table[name]) for name in table.schema.names if table[name].null_count < len(table)}
     sources = known["source"].dictionary_encode()
     numbers = (*(_numbers(known[name]) for name in ("position", "recorded_at", "offset")), _numbers(sources.indices))
     time = known.get("source_time")
@@ -143,34 +144,70 @@ def each(work: Callable[[A], B], parts: Sequence[A]) -> list[B]:
         return list(pool.map(work, parts))
 
 
+class Member(Struct, frozen=True):
+    """A member of a payload that gets a column: where it is, and what `payload_columns` says of it.
+
+    `mark` is what is noted of it where it is null.
+    """
+
+    pointer: str
+    kind: str
+    type: pa.DataType
+    mark: str
+    precision: int = 0
+    scale: int = 0
+
+
 class Places(Struct, frozen=True):
     """Where to look in JSON texts: at JSON Pointers, and for the members of the object at `payload`, but some."""
 
     pointers: tuple[str, ...]
     payload: str
     excluded: tuple[str, ...]
+    members: tuple[Member, ...] = ()
 
 
-def read(texts: pa.Array, marked: pa.Array, places: Places) -> tuple[list[tuple[pa.Array, pa.Array]], pa.Array]:
+class Found(Struct, frozen=True):
+    """What stands there: texts (string), and whether one of each is empty; which payloads fit their columns, and these.
+
+    `nulls` are the marks of the null members of payloads that fit (string).
+    """
+
+    texts: list[pa.Array]
+    blank: list[bool]
+    fits: pa.Array
+    nulls: pa.Array
+    members: list[pa.Array]
+
+
+def read(texts: pa.Array, marked: pa.Array, places: Places) -> Found:
     """Read judged texts (large_string) as DuckDB's JSON functions do, those that are marked without their marks.
 
-    Gives for each pointer `json_extract_string` and `json_type` (dictionary), and how many members the
-    payloads have (int64).
+    A payload is in the columns of its members wholly and exactly or not at all.
     """
-    import numpy as np
     import pyarrow as pa
 
-    core, rows = _found()[0], len(texts)
-    marks = marked.to_numpy(zero_copy_only=False).tobytes()
-    columns, members = core.read(_contents(texts), marks, list(places.pointers), places.payload, list(places.excluded))
-    types = pa.array(core.KINDS, pa.string())
-    found = []
-    for valid, bounds, data, kinds in columns:
-        buffers = [pa.py_buffer(part) for part in (valid, bounds, data)]
-        codes = np.frombuffer(kinds, np.int8)
-        kind = pa.DictionaryArray.from_arrays(pa.array(codes - 1, mask=codes == 0), types)
-        found.append((pa.Array.from_buffers(pa.string(), rows, buffers), kind))
-    return found, pa.Array.from_buffers(pa.int64(), rows, [None, pa.py_buffer(members)])
+    marks, rows = marked.to_numpy(zero_copy_only=False).tobytes(), len(texts)
+    members = [(each.pointer, each.kind, each.precision, each.scale, each.mark) for each in places.members]
+    told, fits, nulls, columns = _found()[0].read(
+        _contents(texts), marks, list(places.pointers), members, places.payload, list(places.excluded)
+    )
+
+    def array(kind: pa.DataType, values: tuple[bytes, bytes, bytes]) -> pa.Array:
+        valid, *rest = (pa.py_buffer(part) for part in values)
+        if pa.types.is_boolean(kind):
+            import numpy as np
+
+            rest = [None, pa.py_buffer(np.packbits(np.frombuffer(values[2], np.uint8), bitorder="little").tobytes())]
+        return pa.Array.from_buffers(kind, rows, [valid, *(rest if pa.types.is_string(kind) else rest[1:])])
+
+    return Found(
+        [array(pa.string(), values) for values, _ in told],
+        [is_blank for _, is_blank in told],
+        pa.Array.from_buffers(pa.bool_(), rows, [None, pa.py_buffer(fits)]),
+        array(pa.string(), nulls),
+        [array(member.type, values) for member, values in zip(places.members, columns, strict=True)],
+    )
 
 
 def _numbers(column: pa.Array) -> bytes:

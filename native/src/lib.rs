@@ -11,7 +11,7 @@ use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 
 /// Counts changes of what the functions take and give: esctl uses a core of its own number only.
-const INTERFACE: u32 = 4;
+const INTERFACE: u32 = 5;
 
 /// A column of bytes: a byte for each value (0: null) or nothing where all are there, bounds, data.
 type Column = (Option<PyBackedBytes>, PyBackedBytes, PyBackedBytes);
@@ -115,8 +115,13 @@ fn judge<'py>(py: Python<'py>, texts: Column, rows: usize) -> PyResult<Judged<'p
     Ok((bytes(&packed(&judged.rows)), bytes(&packed(&judged.bounds)), bytes(&judged.text), judged.invalid))
 }
 
-/// A bit for each value, the bounds of texts, these, and the number of each value's type.
-type Texts<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+/// A bit for each value, the bounds of texts, and these or other values.
+type Values<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
+/// A column of the payload: its pointer, kind, precision and scale, and what is noted of a null.
+type Member = (PyBackedStr, PyBackedStr, usize, usize, PyBackedStr);
+/// Texts, each with whether one of them is empty; payloads: which fit, which members are null, their columns.
+type Found<'py> = (Vec<(Values<'py>, bool)>, Bound<'py, PyBytes>, Values<'py>, Vec<Values<'py>>);
+type Packed = (Vec<u8>, Vec<u8>, Vec<u8>);
 
 #[pyfunction]
 fn read<'py>(
@@ -124,24 +129,35 @@ fn read<'py>(
     texts: Column,
     marked: PyBackedBytes,
     pointers: Vec<PyBackedStr>,
+    members: Vec<Member>,
     payload: PyBackedStr,
     excluded: Vec<PyBackedStr>,
-) -> PyResult<(Vec<Texts<'py>>, Bound<'py, PyBytes>)> {
-    let found = apart(py, || {
+) -> PyResult<Found<'py>> {
+    let (columns, fits, nulls, fields) = apart(py, || {
         let texts = Contents::new(texts.0.as_deref(), &texts.1, &texts.2, marked.len())?;
         let pointers: Vec<&str> = pointers.iter().map(|each| &**each).collect();
         let excluded: Vec<&str> = excluded.iter().map(|each| &**each).collect();
-        let read = json::read(&texts, &marked, &json::Places::new(&pointers, &payload, &excluded)?)?;
-        let columns = read
-            .columns
-            .into_iter()
-            .map(|column| (bits(&column.valid), packed32(&column.bounds), column.data, column.kinds));
-        Ok((columns.collect::<Vec<_>>(), packed(&read.members)))
+        let places: Vec<&str> = members.iter().map(|member| &*member.0).collect();
+        let places = json::Places::new(&pointers, &places, &payload, &excluded)?;
+        let fields = members
+            .iter()
+            .map(|(_, kind, precision, scale, mark)| {
+                Ok(json::Field::new(json::Kind::new(kind, *precision, *scale)?, mark))
+            })
+            .collect::<Result<_, Misfit>>()?;
+        let read = json::read(&texts, &marked, &places, fields)?;
+        let columns =
+            read.columns.into_iter().map(|it| ((bits(&it.valid), packed32(&it.bounds), it.data), it.is_blank));
+        let payloads = read.payloads;
+        let is_null: Vec<bool> = payloads.null_bounds.windows(2).map(|pair| pair[0] < pair[1]).collect();
+        let nulls = (bits(&is_null), packed32(&payloads.null_bounds), payloads.nulls);
+        let fields = payloads.fields.into_iter().map(|it| (bits(&it.valid), packed32(&it.bounds), it.data));
+        Ok((columns.collect::<Vec<_>>(), bits(&payloads.fits), nulls, fields.collect::<Vec<_>>()))
     })?;
     let bytes = |content: &[u8]| PyBytes::new(py, content);
-    let columns =
-        found.0.iter().map(|(valid, bounds, data, kinds)| (bytes(valid), bytes(bounds), bytes(data), bytes(kinds)));
-    Ok((columns.collect(), bytes(&found.1)))
+    let values = |(valid, bounds, data): &Packed| (bytes(valid), bytes(bounds), bytes(data));
+    let texts = columns.iter().map(|(column, is_blank)| (values(column), *is_blank)).collect();
+    Ok((texts, bytes(&fits), values(&nulls), fields.iter().map(values).collect()))
 }
 
 /// Pack a bit for each value, the first of eight lowest.
@@ -150,7 +166,9 @@ fn bits(values: &[bool]) -> Vec<u8> {
 }
 
 fn packed32(numbers: &[i32]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+    let mut bytes = Vec::with_capacity(numbers.len() * 4);
+    numbers.iter().for_each(|number| bytes.extend_from_slice(&number.to_le_bytes()));
+    bytes
 }
 
 fn packed(numbers: &[i64]) -> Vec<u8> {
@@ -167,7 +185,6 @@ fn esctl_native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(leaf_hashes, module)?)?;
     module.add_function(wrap_pyfunction!(pair_up, module)?)?;
     module.add_function(wrap_pyfunction!(read, module)?)?;
-    module.add("KINDS", json::KINDS)?;
     module.add_function(wrap_pyfunction!(record_ends, module)?)?;
     Ok(())
 }

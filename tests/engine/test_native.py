@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 from collections.abc import Iterator
@@ -17,10 +18,13 @@ import esctl
 from esctl.engine import native
 from esctl.engine.duckdb import connect
 from esctl.engine.exact_text import unmark_text_sql
-from esctl.engine.quoting import literal, text_list
+from esctl.engine.quoting import text_list
 from esctl.index.decode.exact_json import judge
+from esctl.index.envelope.event_read import read_rows
+from esctl.index.envelope.event_sql import Group, event_select
+from esctl.index.files.payload_columns import PayloadColumn
 from esctl.log import merkle
-from esctl.model import Cursor
+from esctl.model import Cursor, Stanza
 from esctl.sources.formats import lines
 from tests.support import effort
 from tests.support.hostile_json import record
@@ -142,22 +146,62 @@ def test_what_stands_in_texts_is_read_alike(seed: int) -> None:
         judged = judge(pa.array([record(drawn) for _ in range(size)], pa.large_binary()), Cursor(format="jsonl"))
         pointers = tuple(drawn.sample(PLACES, drawn.randint(1, len(PLACES))))
         payload, excluded = drawn.choice(PLACES), tuple(drawn.sample(("a", "b", ""), drawn.randint(0, 2)))
-        columns, members = native.read(judged.text, judged.marked, native.Places(pointers, payload, excluded))
+        read = native.read(judged.text, judged.marked, native.Places(pointers, payload, excluded))
         connection.register("judged", pa.table({"j": judged.text, "marked": judged.marked, "n": range(size)}))
         texts = f"json_extract_string(j, {text_list(list(pointers))})"
         found = connection.sql(f"""SELECT
-            CASE WHEN marked THEN list_transform({texts}, lambda e: {unmark_text_sql("e")}) ELSE {texts} END,
-            json_type(j, {text_list(list(pointers))}),
-            coalesce(len(list_filter(json_keys(j, {literal(payload)}),
-                lambda k: NOT list_contains({text_list(list(excluded))}::VARCHAR[], k))), 0)
+            CASE WHEN marked THEN list_transform({texts}, lambda e: {unmark_text_sql("e")}) ELSE {texts} END
             FROM judged ORDER BY n""").fetchall()
         connection.unregister("judged")
-        expected = [row if row[0] is not None else ([None] * len(pointers),) * 2 + (0,) for row in found]
-        assert members.to_pylist() == [row[2] for row in expected]
+        expected = [texts if texts is not None else [None] * len(pointers) for (texts,) in found]
         for at in range(len(pointers)):
-            text, kind = columns[at]
-            assert text.to_pylist() == [row[0][at] for row in expected], pointers[at]
-            assert kind.to_pylist() == [row[1][at] for row in expected], pointers[at]
+            column = [texts[at] for texts in expected]
+            assert read.texts[at].to_pylist() == column, pointers[at]
+            assert read.blank[at] == ("" in column), pointers[at]
+
+
+KINDS = (
+    ("boolean", 0, 0), ("bigint", 0, 0), ("string", 0, 0), ("container", 0, 0),
+    ("decimal", 18, 0), ("decimal", 18, 2), ("decimal", 38, 2), ("decimal", 38, 20),
+)  # fmt: skip
+MEMBERS = (
+    "null", "true", "false", '""', '"x"', '"1.5"', "0", "-7", "9223372036854775807", "9223372036854775808",
+    "1.50", "-0.05", "0.125", "2.0", "123456789012345.6", "0.30000000000000004", "1e2", "-0", "12345678901234567",
+    "[]", '{"b":1.0,"c":["2.0",3.50]}', '[1.0,-2.50,"\\u00e9"]', "99999999999999999.5", "-9223372036854775809",
+)  # fmt: skip
+
+
+@core
+@pytest.mark.parametrize("seed", effort.seeds(7))
+def test_payloads_are_in_their_columns_alike(seed: int) -> None:
+    drawn = random.Random(seed)
+    connection = connect(threads=1)
+    for _ in range(effort.examples(60, 4)):
+        names = drawn.sample(("a", "b", "c", "d/e", "é"), drawn.randint(1, 4))
+        columns = [PayloadColumn(name, *drawn.choice(KINDS)) for name in names]  # type: ignore[arg-type]
+        raws = [payload_record(drawn, names) for _ in range(300)]
+        judged = judge(pa.array(raws, pa.large_binary()), Cursor(format="jsonl"))
+        chunk = {"position": range(300), "text": judged.text, "marked": judged.marked, "grp": pa.repeat(0, 300)}
+        without = drawn.choice(((), ("b",)))
+        stanza = Stanza(name="drawn", id=("i",), data=drawn.choice((("p",), ())), data_without=without)
+        group = Group(0, stanza, 0, "UTC")
+        connection.register("chunk", pa.table(chunk))
+        expected = connection.sql(event_select(group, columns, 1).sql()).to_arrow_table()
+        found = read_rows(connection, pa.table(chunk), group, columns, 1, frozenset())
+        if found is not None:
+            assert found.schema.names == expected.schema.names
+            for name in found.schema.names[1:]:
+                assert found[name].type == expected[name].type or name == "aliases", name
+                assert found[name].to_pylist() == expected[name].to_pylist(), name
+
+
+def payload_record(drawn: random.Random, names: list[str]) -> bytes:
+    """Write a record with a payload whose members may fit columns of these names, or a payload of another kind."""
+    if drawn.random() < 0.05:
+        return b'{"i":"x","p":%s}' % drawn.choice(MEMBERS).encode()
+    own = drawn.sample([*names, "other"] if drawn.random() < 0.1 else names, drawn.randint(0, len(names)))
+    members = ",".join(f"{json.dumps(name)}:{drawn.choice(MEMBERS)}" for name in own)
+    return f'{{"i":"x","p":{{{members}}}}}'.encode()
 
 
 @core

@@ -32,17 +32,15 @@ class TextSql(str):
 class PlainSql(str):
     """SQL of a column that is a text as it stands, or null: what has the texts needs no query for it.
 
-    `text` names the column of the text, empty where all is null; null besides is what is empty, or, where `if_fits`,
-    every row that does not fit.
+    `text` names the column of the text, empty where all is null; null besides is what is empty.
     """
 
-    __slots__ = ("if_fits", "text")
+    __slots__ = ("text",)
     text: str
-    if_fits: bool
 
-    def __new__(cls, sql: str, text: str = "", *, if_fits: bool = False) -> PlainSql:  # noqa: D102
+    def __new__(cls, sql: str, text: str = "") -> PlainSql:  # noqa: D102
         made = super().__new__(cls, sql)
-        made.text, made.if_fits = text, if_fits
+        made.text = text
         return made
 
 
@@ -50,6 +48,7 @@ NOTHING = PlainSql("CAST(NULL AS VARCHAR)")
 
 ALIASES_TYPE = "STRUCT(name VARCHAR, value VARCHAR)[]"
 """Of the index column `aliases`: the further ids of an event, in mapping order; NULL where it has none."""
+NO_ALIASES = f"CAST(NULL AS {ALIASES_TYPE})"
 TRACEPARENT = "traceparent"
 """The alias whose value is read as W3C Trace Context says: what ties is its trace id."""
 _TRACE_ID = "^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}"
@@ -212,7 +211,7 @@ def sortable_text(text: str) -> str:
 def aliases_sql(extractor: Extractor, aliases: Sequence[tuple[str, Sequence[str]]]) -> str:
     """Return SQL for the list of an event's aliases that are present; NULL for none."""
     if not aliases:
-        return f"CAST(NULL AS {ALIASES_TYPE})"
+        return NO_ALIASES
     items = [
         f"{{'name': {literal(name)}, 'value': {_alias(name, first_of(extractor, paths))}}}" for name, paths in aliases
     ]

@@ -1,26 +1,38 @@
-"""Read the events of a group with the native core: texts that are taken as they stand go through no query."""
+"""Read the events of a group with the native core: what is taken as it stands goes through no query."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from msgspec.structs import replace
+from msgspec import Struct
 
 from esctl.engine import native
+from esctl.engine.arrow_lists import one_array
 from esctl.engine.native import Places
-from esctl.index.envelope.envelope_sql import PlainSql
-from esctl.index.envelope.event_sql import READ, Group, event_select, places_of, read_columns
-from esctl.index.files.payload_columns import PayloadColumn
+from esctl.index.envelope.envelope_sql import NO_ALIASES, PlainSql
+from esctl.index.envelope.event_sql import READ, Group, loose_select, places_of, read_select
+from esctl.index.files.payload_columns import PayloadColumn, null_mark
 
 if TYPE_CHECKING:
     import duckdb
 
-_ROWS = 16_384  # read at once; DuckDB's threads take whole batches too
+_ROWS = 16_384  # read at once: they stay in the processor's cache
+_ALIASES = pa.list_(pa.struct([("name", pa.string()), ("value", pa.string())]))
+
+
+class _Rows(Struct, frozen=True):
+    """Records of a group, and what the core has read from them; `blank`: texts of which one is empty."""
+
+    records: pa.Table
+    texts: Mapping[str, pa.Array]
+    blank: Set[str]
+    fits: pa.Array
+    nulls: pa.Array
+    members: Sequence[pa.Array]
 
 
 def read_rows(
@@ -41,42 +53,74 @@ def read_rows(
         own = own.filter(pc.equal(own["grp"], group.number))
     if places is None or not len(own):
         return None
-    read = pa.Table.from_batches(native.each(partial(_read, places), own.combine_chunks().to_batches(_ROWS)))
-    select = event_select(group, columns, roles, listed, is_read=True)
-    plain = {name: sql for name, sql in select.columns if isinstance(sql, PlainSql)}
-    asked = replace(select, columns=(*select.columns, ("fits", "fits"))).sql(plain)
-    connection.register(READ, read)
+    rows = _read(own.select(["position", "marked", "text"]), places)
+    found = {"position": own["position"], **_envelopes(connection, rows, group, roles, listed)}
+    found |= {"data": _loose(connection, rows, group), "nulls": rows.nulls}
+    typed = {member.mark: column for member, column in zip(places.members, rows.members, strict=True)}
+    for column in columns:
+        values = typed.get(null_mark(column))
+        found[column.name] = pa.nulls(len(own), column.arrow_type) if values is None else values
+    return pa.table(found)
+
+
+def _read(records: pa.Table, places: Places) -> _Rows:
+    read = native.each(
+        lambda batch: native.read(batch["text"], batch["marked"], places), records.to_batches(max_chunksize=_ROWS)
+    )
+
+    def whole(parts: Sequence[pa.Array]) -> pa.Array:
+        return one_array(pa.chunked_array(parts))
+
+    names = [f"x_{i}" for i in range(1, len(places.pointers) + 1)]
+    return _Rows(
+        records,
+        {name: whole([part.texts[i] for part in read]) for i, name in enumerate(names)},
+        {name for i, name in enumerate(names) if any(part.blank[i] for part in read)},
+        whole([part.fits for part in read]),
+        whole([part.nulls for part in read]),
+        [whole([part.members[i] for part in read]) for i in range(len(places.members))],
+    )
+
+
+def _envelopes(
+    connection: duckdb.DuckDBPyConnection, rows: _Rows, group: Group, roles: int, listed: Set[int]
+) -> dict[str, pa.ChunkedArray | pa.Array]:
+    select = read_select(group, roles, listed)
+    taken = {name: _taken(rows, sql) for name, sql in select.columns if isinstance(sql, PlainSql)}
+    taken |= {name: pa.nulls(len(rows.fits), _ALIASES) for name, sql in select.columns if sql == NO_ALIASES}
+    if len(taken) + 1 < len(select.columns):
+        asked = _in_order(connection, pa.table({**_named(rows.records), **rows.texts}), select.sql(taken))
+        taken |= _named(asked)
+    return {name: taken[name] for name, _ in select.columns if name != "position"}
+
+
+def _named(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    return dict(zip(table.column_names, table.columns, strict=True))
+
+
+def _taken(rows: _Rows, sql: PlainSql) -> pa.Array:
+    """Return a column that is texts as they stand, null where they are empty."""
+    if not sql.text:
+        return pa.nulls(len(rows.fits), pa.string())
+    text = rows.texts[sql.text]
+    return pc.if_else(pc.equal(text, ""), None, text) if sql.text in rows.blank else text
+
+
+def _loose(connection: duckdb.DuckDBPyConnection, rows: _Rows, group: Group) -> pa.Array:
+    """Return the payloads that fit no columns as JSON text."""
+    nothing, loose = pa.nulls(len(rows.fits), pa.string()), pc.invert(rows.fits)
+    if not pc.any(loose).as_py():
+        return nothing
+    told = _in_order(connection, rows.records.filter(loose), loose_select(group).sql())
+    return pc.replace_with_mask(nothing, loose, one_array(told["data"]))
+
+
+def _in_order(connection: duckdb.DuckDBPyConnection, read: pa.Table, sql: str) -> pa.Table:
+    """Query what was read; the answer is in order of position."""
+    connection.register(READ, pa.Table.from_batches(read.to_batches(max_chunksize=_ROWS), read.schema))
     try:
-        found = connection.sql(asked).to_arrow_table()
+        found = connection.sql(sql).to_arrow_table()
     finally:
         connection.unregister(READ)
     positions = found["position"].to_numpy()
-    if not (np.diff(positions) > 0).all():
-        found = found.take(pa.array(np.argsort(positions, kind="stable")))
-    columns_by_name = {name: found[name] for name in found.schema.names} | _taken(read, found["fits"], plain)
-    return pa.table({name: columns_by_name[name] for name, _ in select.columns})
-
-
-def _taken(
-    read: pa.Table, fits: pa.ChunkedArray, plain: Mapping[str, PlainSql]
-) -> dict[str, pa.ChunkedArray | pa.Array]:
-    """Return the columns that are texts as they stand."""
-    nothing = pa.nulls(len(read), pa.string())
-    all_fit = pc.all(fits).as_py()
-    taken = {}
-    for name, sql in plain.items():
-        text = read[sql.text] if sql.text else nothing
-        if sql.if_fits and not all_fit:
-            text = pc.if_else(fits.combine_chunks(), text.combine_chunks(), None)
-        elif not sql.if_fits and pc.any(pc.equal(text, "")).as_py():
-            text = pc.if_else(pc.equal(text, ""), None, text)
-        taken[name] = text
-    return taken
-
-
-def _read(places: Places, batch: pa.RecordBatch) -> pa.RecordBatch:
-    found, members = native.read(batch["text"], batch["marked"], places)
-    columns = {name: batch[name] for name in ("position", "marked", "text")} | {"keys": members}
-    for names, pair in zip(read_columns(places), found, strict=True):
-        columns |= dict(zip(names, pair, strict=True))
-    return pa.RecordBatch.from_pydict(columns)
+    return found if (np.diff(positions) > 0).all() else found.take(pa.array(np.argsort(positions, kind="stable")))

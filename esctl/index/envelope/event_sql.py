@@ -9,14 +9,12 @@ from msgspec import Struct
 
 from esctl.engine.chains import chained
 from esctl.engine.exact_text import canonical_json_sql, member_sql, members_sql, unmark_text_sql
-from esctl.engine.native import Places
+from esctl.engine.native import Member, Places
 from esctl.engine.quoting import identifier, literal, text_list
 from esctl.index.envelope.envelope_sql import (
     NOTHING,
     EnvelopeSql,
     Extractor,
-    PlainSql,
-    TextSql,
     envelope_sql,
     mapped_fields,
     payload_paths,
@@ -128,16 +126,14 @@ def places_of(group: Group, columns: Sequence[PayloadColumn], listed: Set[int] =
     """Return the places that the events of a group are read from; None where that takes more than one reading."""
     payload, texts = Payload(group.stanza), Extractor()
     envelope_sql(group.stanza, texts, listed)
-    for column in _own(payload, columns):
-        texts.at(payload.field_pointer(column.field))
-    if payload.several or group.stanza.unwrap or any("\0" in pointer for pointer in texts.pointers):
+    own = [(column, payload.field_pointer(column.field)) for column in _own(payload, columns)]
+    if payload.several or group.stanza.unwrap or any("\0" in at for at in (*texts.pointers, *(at for _, at in own))):
         return None
-    return Places(tuple(texts.pointers), payload.prefix, tuple(payload.excluded))
-
-
-def read_columns(places: Places) -> list[tuple[str, str]]:
-    """Name the columns of the texts and types at each of these places in the table `READ`."""
-    return [(f"x_{i}", f"type_{i}") for i in range(1, len(places.pointers) + 1)]
+    members = tuple(
+        Member(at, column.kind, column.arrow_type, null_mark(column), column.precision, column.scale)
+        for column, at in own
+    )
+    return Places(tuple(texts.pointers), payload.prefix, tuple(payload.excluded), members)
 
 
 class EventSelect(Struct, frozen=True):
@@ -153,19 +149,12 @@ class EventSelect(Struct, frozen=True):
 
 
 def event_select(
-    group: Group,
-    columns: Sequence[PayloadColumn],
-    roles: int,
-    listed: Set[int] = frozenset(),
-    *,
-    is_read: bool = False,
+    group: Group, columns: Sequence[PayloadColumn], roles: int, listed: Set[int] = frozenset()
 ) -> EventSelect:
     """Write the query of a group's events in the registered table `chunk`.
 
     Columns: `position`, those of `EnvelopeSql`, `entity_<i>` and `kind_<i>` (null where it is the default one) of
-    `roles` roles (LISTs in those that are `listed`), `data`, `nulls`, and the payload columns. Where it `is_read`, the
-    registered table `READ` has the group's records (position, marked, text) with what stands at `places_of` them
-    (`read_columns`) and the number of the payload's members (keys).
+    `roles` roles (LISTs in those that are `listed`), `data`, `nulls`, and the payload columns.
     """
     payload, texts = Payload(group.stanza), Extractor()
     envelope = _with_tombstones(group.stanza, envelope_sql(group.stanza, texts, listed))
@@ -174,23 +163,33 @@ def event_select(
     # One parse reads envelope and payload, unless the payload has its own JSON text.
     held = Extractor("v") if payload.several else texts
     values = list(map(held.at, pointers))
-    inner = _as_read(group, texts, pointers) if is_read else _as_extracted(group, payload, texts, held, pointers)
     source = f"""SELECT *, CASE WHEN fits THEN NULL ELSE {payload.whole("j")} END AS p
         FROM (SELECT *, coalesce(NOT marked AND keys > 0 AND ({_kept(own, values)}) = keys, false) AS fits
-            FROM ({inner}))"""
-    return EventSelect(_selected(envelope, roles, listed, columns, dict(zip(own, values, strict=True))), source)
+            FROM ({_as_extracted(group, payload, texts, held, pointers)}))"""
+    typed = _payload_columns(columns, dict(zip(own, values, strict=True)))
+    return EventSelect((*_envelope_columns(envelope, roles, listed), *typed), source)
+
+
+def read_select(group: Group, roles: int, listed: Set[int] = frozenset()) -> EventSelect:
+    """Write the query of `position` and the envelopes of a group's events, the first columns of `event_select`.
+
+    The registered table `READ` has their records (position, marked, text) and the texts at `places_of` them (x_1, ...).
+    """
+    texts = Extractor()
+    envelope = _with_tombstones(group.stanza, envelope_sql(group.stanza, texts, listed))
+    found = ["position", "marked", "text AS j", *(f"x_{i}" for i in range(1, len(texts.pointers) + 1))]
+    source = f"SELECT {', '.join(found)}{_gone(group.stanza)} FROM {READ}"
+    return EventSelect(_envelope_columns(envelope, roles, listed), source)
+
+
+def loose_select(group: Group) -> EventSelect:
+    """Write the query of `position` and `data` of the records in the table `READ`, none of which fits the columns."""
+    source = f"SELECT position, {Payload(group.stanza).whole('text')} AS p FROM {READ}"
+    return EventSelect((("position", "position"), ("data", canonical_json_sql(_by_name("p")))), source)
 
 
 def _own(payload: Payload, columns: Sequence[PayloadColumn]) -> list[PayloadColumn]:
     return [column for column in columns if column.field not in payload.excluded]
-
-
-def _as_read(group: Group, texts: Extractor, pointers: Sequence[str]) -> str:
-    """Select the texts and types that stand in the table `READ`."""
-    numbers = [texts.pointers.index(pointer) + 1 for pointer in pointers]
-    types = [f"type_{number} AS t_{i}" for i, number in enumerate(numbers, 1)]
-    found = ["position", "marked", "text AS j", "keys", *(f"x_{i}" for i in range(1, len(texts.pointers) + 1))]
-    return f"SELECT {', '.join([*found, *types])}{_gone(group.stanza)} FROM {READ}"
 
 
 def _as_extracted(group: Group, payload: Payload, texts: Extractor, held: Extractor, pointers: Sequence[str]) -> str:
@@ -220,28 +219,17 @@ def _with_tombstones(stanza: Stanza, envelope: EnvelopeSql) -> EnvelopeSql:
     return EnvelopeSql(tuple(columns.items()), envelope.entities)
 
 
-def _selected(
-    envelope: EnvelopeSql,
-    roles: int,
-    listed: Set[int],
-    columns: Sequence[PayloadColumn],
-    values: dict[PayloadColumn, str],
-) -> tuple[tuple[str, str], ...]:
+def _envelope_columns(envelope: EnvelopeSql, roles: int, listed: Set[int]) -> tuple[tuple[str, str], ...]:
+    return (("position", "position"), *envelope.columns, *_entity_columns(envelope, roles, listed))
+
+
+def _payload_columns(columns: Sequence[PayloadColumn], values: dict[PayloadColumn, str]) -> tuple[tuple[str, str], ...]:
     typed = {column: _typed_value(column, values[column]) if column in values else "NULL" for column in columns}
     return (
-        ("position", "position"),
-        *envelope.columns,
-        *_entity_columns(envelope, roles, listed),
         ("data", f"CASE WHEN NOT fits THEN {canonical_json_sql(_by_name('p'))} END"),
         ("nulls", f"CASE WHEN fits THEN {_null_marks(list(values))} END"),
-        *((column.name, _if_fits(column, sql)) for column, sql in typed.items()),
+        *((column.name, f"CASE WHEN fits THEN CAST({sql} AS {column.sql_type}) END") for column, sql in typed.items()),
     )
-
-
-def _if_fits(column: PayloadColumn, value: str) -> str:
-    sql = f"CASE WHEN fits THEN CAST({value} AS {column.sql_type}) END"
-    is_text = isinstance(value, TextSql) and column.sql_type == "VARCHAR"
-    return PlainSql(sql, value, if_fits=True) if is_text else sql
 
 
 def _apart(payload: Payload, held: Extractor) -> list[str]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
 from esctl.engine.exact_text import is_number_mark_sql, json_string, unmark
 from esctl.engine.quoting import identifier, literal
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Kind = Literal["boolean", "bigint", "decimal", "string", "container"]
 
@@ -41,6 +44,15 @@ class PayloadColumn(Struct, frozen=True):
         if self.kind == "decimal":
             return f"DECIMAL({self.precision},{self.scale})"
         return {"boolean": "BOOLEAN", "bigint": "BIGINT"}.get(self.kind, "VARCHAR")
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """Return the column's Arrow type."""
+        import pyarrow as pa
+
+        if self.kind == "decimal":
+            return pa.decimal128(self.precision, self.scale)
+        return {"boolean": pa.bool_(), "bigint": pa.int64()}.get(self.kind, pa.string())
 
     @property
     def json_kind(self) -> str:

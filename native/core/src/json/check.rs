@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{MARK, MAX_DEPTH, needs_mark};
+use super::{MARK, MAX_DEPTH, needs_mark, plain_length};
 
 /// Keys of an object up to which each is compared with all others.
 const FEW: usize = 24;
@@ -139,6 +139,7 @@ impl Check<'_, '_> {
         }
         let mut escaped = false;
         loop {
+            self.at += plain_length(self.text.get(self.at..)?);
             let byte = *self.text.get(self.at)?;
             self.at += 1;
             match byte {
@@ -153,8 +154,7 @@ impl Check<'_, '_> {
                         _ => return None,
                     }
                 }
-                0..32 => return None,
-                _ => {}
+                _ => return None,
             }
         }
     }

@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::MARK;
 use super::examine::unescape;
-use super::write::{push_compact, push_number};
+use super::fields::{Field, Fields};
+use super::places::{Node, Places};
+use super::write::{number_kind, push_compact, push_number};
+use super::{MARK, plain_length};
 use crate::columns::{Contents, Misfit};
 
-/// Tokens that a pointer may have: the walk down is a recursion.
-const MOST_TOKENS: usize = 64;
-
-/// The type of a value, as a number: 0 is nothing there.
+/// The type of a value as a number, of those that DuckDB tells: 0 is nothing there.
+#[cfg(test)]
 pub const KINDS: [&str; 8] = ["NULL", "BOOLEAN", "VARCHAR", "BIGINT", "UBIGINT", "DOUBLE", "OBJECT", "ARRAY"];
 const NULL: u8 = 1;
 
@@ -21,6 +21,8 @@ pub struct Column {
     pub bounds: Vec<i32>,
     pub data: Vec<u8>,
     pub kinds: Vec<u8>,
+    /// Whether some text is empty.
+    pub is_blank: bool,
 }
 
 impl Column {
@@ -30,95 +32,42 @@ impl Column {
     }
 }
 
-/// What was read: a column for each pointer, and how many members the payload of each row has.
+/// What was read: the texts at each pointer, and the payloads.
 pub struct Read {
     pub columns: Vec<Column>,
-    pub members: Vec<i64>,
-}
-
-/// The places to look at, as a tree.
-pub struct Places {
-    nodes: Vec<Node>,
-    count: usize,
-}
-
-#[derive(Default)]
-struct Node {
-    children: Vec<(Box<str>, Option<usize>, usize)>,
-    column: Option<usize>,
-    /// Whether the members of an object here are counted, and the names of those that are not.
-    counted: Option<Vec<Box<str>>>,
-}
-
-impl Places {
-    /// Take JSON Pointers, each of a column; the object at `payload` has its members counted, but for some names.
-    pub fn new(pointers: &[&str], payload: &str, excluded: &[&str]) -> Result<Self, Misfit> {
-        let mut places = Self { nodes: vec![Node::default()], count: pointers.len() };
-        for (column, pointer) in pointers.iter().enumerate() {
-            let at = places.node(pointer)?;
-            if places.nodes[at].column.replace(column).is_some() {
-                return Err(Misfit("a place is asked for twice"));
-            }
-        }
-        let at = places.node(payload)?;
-        places.nodes[at].counted = Some(excluded.iter().map(|&name| name.into()).collect());
-        Ok(places)
-    }
-
-    fn node(&mut self, pointer: &str) -> Result<usize, Misfit> {
-        let mut at = 0;
-        let mut tokens = pointer.split('/');
-        if tokens.next() != Some("") || pointer.matches('/').count() > MOST_TOKENS {
-            return Err(Misfit("no JSON Pointer"));
-        }
-        for token in tokens {
-            let name = token.replace("~1", "/").replace("~0", "~");
-            at = match self.nodes[at].children.iter().find(|child| *child.0 == *name) {
-                Some(child) => child.2,
-                None => {
-                    let next = self.nodes.len();
-                    let is_index = name == "0" || (!name.starts_with('0') && name.bytes().all(|b| b.is_ascii_digit()));
-                    let index = if is_index { name.parse().ok() } else { None };
-                    self.nodes[at].children.push((name.into(), index, next));
-                    self.nodes.push(Node::default());
-                    next
-                }
-            };
-        }
-        Ok(at)
-    }
+    pub payloads: Fields,
 }
 
 /// Read texts, null ones aside, which `judge` has found to be JSON.
 ///
-/// In rows that are `marked` a string is told without its mark.
-pub fn read(texts: &Contents, marked: &[u8], places: &Places) -> Result<Read, Misfit> {
+/// In rows that are `marked` a string is told without its mark. `fields` are those that `places` has pointers of.
+pub fn read(texts: &Contents, marked: &[u8], places: &Places, fields: Vec<Field>) -> Result<Read, Misfit> {
     let rows = texts.len();
     if marked.len() != rows {
         return Err(Misfit("columns are of different lengths"));
     }
     let mut read = Read {
-        columns: (0..places.count)
+        columns: (0..places.columns)
             .map(|_| Column {
                 valid: Vec::with_capacity(rows),
                 bounds: Vec::with_capacity(rows + 1),
                 data: Vec::with_capacity(rows * 12),
                 kinds: Vec::with_capacity(rows),
+                is_blank: false,
             })
             .collect(),
-        members: Vec::with_capacity(rows),
+        payloads: Fields::new(fields, rows),
     };
     read.columns.iter_mut().for_each(|column| column.bounds.push(0));
     for (row, &mark) in marked.iter().enumerate() {
+        let mut members = 0;
         if let Some(text) = texts.get(row)? {
             let whole = str::from_utf8(text).map_err(|_| Misfit("a text is no UTF-8"))?;
-            let columns = &mut read.columns;
-            let mut walk = Walk { whole, text, at: 0, places, columns, members: 0, row, marked: mark != 0 };
+            let mut walk = Walk { whole, text, at: 0, places, read: &mut read, members, row, marked: mark != 0 };
             walk.visit(0).ok_or(Misfit("a text is no JSON"))?;
-            read.members.push(walk.members);
-        } else {
-            read.members.push(0);
+            members = walk.members;
         }
+        read.payloads.end_row(members, mark != 0)?;
         for column in &mut read.columns {
             if column.kinds.len() == row {
                 column.valid.push(false);
@@ -135,7 +84,7 @@ struct Walk<'a, 'r> {
     text: &'a [u8],
     at: usize,
     places: &'a Places,
-    columns: &'r mut [Column],
+    read: &'r mut Read,
     members: i64,
     row: usize,
     marked: bool,
@@ -152,8 +101,8 @@ impl<'a> Walk<'a, '_> {
             b'[' if here.children.iter().any(|child| child.1.is_some()) => self.array(here)?,
             _ => self.skip()?,
         };
-        if let Some(column) = here.column {
-            self.store(column, self.whole.get(start..self.at)?, escaped)?;
+        if here.column.is_some() || here.field.is_some() {
+            self.store(here, self.whole.get(start..self.at)?, escaped)?;
         }
         Some(())
     }
@@ -257,6 +206,7 @@ impl<'a> Walk<'a, '_> {
     fn string(&mut self) -> Option<bool> {
         let mut escaped = false;
         loop {
+            self.at += plain_length(self.text.get(self.at..)?);
             match *self.text.get(self.at)? {
                 b'"' => {
                     self.at += 1;
@@ -283,30 +233,37 @@ impl<'a> Walk<'a, '_> {
         }
     }
 
-    fn store(&mut self, column: usize, span: &str, escaped: bool) -> Option<()> {
-        let column = self.columns.get_mut(column)?;
+    fn store(&mut self, here: &Node, span: &str, escaped: bool) -> Option<()> {
+        let (first, mut text) = (*span.as_bytes().first()?, Cow::Borrowed(span));
+        if first == b'"' {
+            let inside = span.get(1..span.len() - 1)?;
+            text = if escaped { unescape(inside)? } else { Cow::Borrowed(inside) };
+        }
+        let told = if self.marked && first == b'"' { text.strip_prefix(MARK).unwrap_or(&text) } else { &text };
+        let kind = match first {
+            b'"' => 3,
+            b'{' => 7,
+            b'[' => 8,
+            b'n' => NULL,
+            b't' | b'f' => 2,
+            _ => number_kind(span.as_bytes()),
+        };
+        if let Some(field) = here.field {
+            self.read.payloads.fields.get_mut(field)?.take(kind, span, told)?;
+        }
+        let Some(column) = here.column.and_then(|column| self.read.columns.get_mut(column)) else {
+            return Some(());
+        };
         if column.kinds.len() != self.row {
             return Some(()); // the first of two equal keys, as DuckDB has it; judged texts have none
         }
-        let kind = match *span.as_bytes().first()? {
-            b'"' => {
-                let inside = span.get(1..span.len() - 1)?;
-                let text = if escaped { unescape(inside)? } else { Cow::Borrowed(inside) };
-                let told = if self.marked { text.strip_prefix(MARK).unwrap_or(&text) } else { &text };
-                column.data.extend_from_slice(told.as_bytes());
-                3
-            }
-            b'{' | b'[' => {
-                push_compact(&mut column.data, span.as_bytes())?;
-                if span.starts_with('{') { 7 } else { 8 }
-            }
-            b'n' => NULL,
-            b't' | b'f' => {
-                column.data.extend_from_slice(span.as_bytes());
-                2
-            }
+        match kind {
+            NULL => {}
+            2 | 3 => column.data.extend_from_slice(told.as_bytes()),
+            7 | 8 => push_compact(&mut column.data, span.as_bytes())?,
             _ => push_number(&mut column.data, span.as_bytes()),
-        };
+        }
+        column.is_blank |= kind == 3 && told.is_empty();
         column.valid.push(kind != NULL);
         column.kinds.push(kind);
         column.end().ok()
@@ -315,30 +272,45 @@ impl<'a> Walk<'a, '_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fields::Kind;
     use super::*;
 
-    fn at(text: &str, pointers: &[&str]) -> (Vec<Option<String>>, i64) {
+    fn at(text: &str, pointers: &[&str], fields: &[(&str, Kind)]) -> Read {
         let bounds = [0i64.to_le_bytes(), (text.len() as i64).to_le_bytes()].concat();
         let texts = Contents::new(None, &bounds, text.as_bytes(), 1).unwrap();
-        let read = read(&texts, &[0], &Places::new(pointers, "", &["id"]).unwrap()).unwrap();
-        let told = |column: &Column| column.valid[0].then(|| String::from_utf8(column.data.clone()).unwrap());
-        (read.columns.iter().map(told).collect(), read.members[0])
+        let places: Vec<&str> = fields.iter().map(|field| field.0).collect();
+        let places = Places::new(pointers, &places, "", &["id"]).unwrap();
+        read(&texts, &[0], &places, fields.iter().map(|field| Field::new(field.1, field.0)).collect()).unwrap()
     }
 
     #[test]
     fn texts_are_those_of_their_places() {
         let text = r#"{"id": "\u00e9", "a" : {"b": [1, {"c/d": 1.50}], "n":null}, "x": true}"#;
-        let (found, members) = at(text, &["/id", "/a/b/1/c~1d", "/a/b/0", "/a/n", "/x", "/y", "/a"]);
+        let read = at(text, &["/id", "/a/b/1/c~1d", "/a/b/0", "/a/n", "/x", "/y", "/a"], &[]);
+        let told = |column: &Column| column.valid[0].then(|| String::from_utf8(column.data.clone()).unwrap());
         let expected =
             [Some("é"), Some("1.5"), Some("1"), None, Some("true"), None, Some(r#"{"b":[1,{"c/d":1.5}],"n":null}"#)];
-        assert_eq!(found, expected.map(|text| text.map(str::to_owned)));
-        assert_eq!(members, 2);
+        assert_eq!(read.columns.iter().map(told).collect::<Vec<_>>(), expected.map(|text| text.map(str::to_owned)));
+        assert!(!read.payloads.fits[0]);
     }
 
     #[test]
-    fn what_is_no_object_has_no_members() {
-        for text in ["5", "[]", "[ ]", "\"x\"", "{}", "{ }"] {
-            assert_eq!(at(text, &["/a", "/0"]), (vec![None, None], 0), "{text}");
+    fn a_payload_fits_its_columns_wholly_or_not_at_all() {
+        let fields = [("/a", Kind::Bigint), ("/b", Kind::Container), ("/c", Kind::Text)];
+        for (text, fits) in [
+            (r#"{"a":1,"b":[2.0],"id":3}"#, true),
+            (r#"{"a":1.5,"b":[2]}"#, false),
+            (r#"{"a":1,"d":2}"#, false),
+            ("{}", false),
+            ("[1]", false),
+            ("5", false),
+        ] {
+            assert_eq!(at(text, &["/a"], &fields).payloads.fits[0], fits, "{text}");
         }
+        let read = at(r#"{"a":null,"b":[2.0],"c":"x"}"#, &[], &fields).payloads;
+        assert_eq!(
+            (read.nulls, &*read.fields[1].data, &*read.fields[2].data),
+            (b"/a".to_vec(), &b"[2]"[..], &b"x"[..])
+        );
     }
 }

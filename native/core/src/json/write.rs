@@ -4,6 +4,15 @@ use super::examine::unescape;
 
 /// Write the text of an array or object without blanks; `None` where it is no JSON.
 pub fn push_compact(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+    push_json(out, text, false)
+}
+
+/// Write the same with no zeros behind the point that say nothing: `1.0` as `1`.
+pub fn push_canonical(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+    push_json(out, text, true)
+}
+
+fn push_json(out: &mut Vec<u8>, text: &[u8], canonical: bool) -> Option<()> {
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
         let length = match byte {
@@ -17,6 +26,9 @@ pub fn push_compact(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
                 let is_part = |byte: &&u8| matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
                 let length = text.get(at..)?.iter().take_while(is_part).count();
                 push_number(out, text.get(at..at + length)?);
+                if canonical && out.ends_with(b".0") {
+                    out.truncate(out.len() - 2);
+                }
                 length
             }
             _ => {
@@ -70,23 +82,27 @@ fn push_string(out: &mut Vec<u8>, quoted: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Write a number that needs no mark, and return its type as `read::KINDS` has it.
-pub fn push_number(out: &mut Vec<u8>, number: &[u8]) -> u8 {
-    let Some(point) = number.iter().position(|&byte| byte == b'.') else {
-        out.extend_from_slice(number);
-        let is_negative = number.first() == Some(&b'-');
-        let fits = !is_negative || str::from_utf8(number).is_ok_and(|text| text.parse::<i64>().is_ok());
-        return if !is_negative {
-            5
-        } else if fits {
-            4
-        } else {
-            6
-        };
-    };
-    let kept = number.iter().rposition(|&byte| byte != b'0').unwrap_or(0).max(point + 1);
-    out.extend_from_slice(number.get(..=kept).unwrap_or(number));
-    6
+/// Return the type of a number that needs no mark, as `read::KINDS` has it.
+pub fn number_kind(number: &[u8]) -> u8 {
+    if number.contains(&b'.') {
+        return 6;
+    }
+    let is_negative = number.first() == Some(&b'-');
+    let fits = || str::from_utf8(number).is_ok_and(|text| text.parse::<i64>().is_ok());
+    match is_negative {
+        false => 5,
+        true if fits() => 4,
+        true => 6,
+    }
+}
+
+/// Write a number that needs no mark.
+pub fn push_number(out: &mut Vec<u8>, number: &[u8]) {
+    let kept = number
+        .iter()
+        .position(|&byte| byte == b'.')
+        .map_or(number.len(), |point| number.iter().rposition(|&byte| byte != b'0').unwrap_or(0).max(point + 1) + 1);
+    out.extend_from_slice(number.get(..kept).unwrap_or(number));
 }
 
 #[cfg(test)]
@@ -101,8 +117,15 @@ mod tests {
     }
 
     #[test]
+    fn the_last_zero_goes_where_it_says_nothing() {
+        let mut out = Vec::new();
+        push_canonical(&mut out, br#"[1.50, 2.00, 10, {"a": "3.0"}]"#).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), r#"[1.5,2,10,{"a":"3.0"}]"#);
+    }
+
+    #[test]
     fn numbers_have_the_types_that_duckdb_gives_them() {
-        let kind = |text: &str| super::super::KINDS[usize::from(push_number(&mut Vec::new(), text.as_bytes())) - 1];
+        let kind = |text: &str| super::super::read::KINDS[usize::from(number_kind(text.as_bytes())) - 1];
         assert_eq!(kind("0"), "UBIGINT");
         assert_eq!(kind("-9223372036854775808"), "BIGINT");
         assert_eq!(kind("-9223372036854775809"), "DOUBLE");
