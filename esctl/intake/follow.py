@@ -106,19 +106,29 @@ def _poll(run: _Run, sources: Sequence[FollowedSource]) -> bool:
     """Read what was added, and commit if it is time to. Tells whether there may be more to read at once."""
     more = False
     for source in sources:
-        size = 0
-        for delivery in source.poll(run.intake.known, COMMIT_BYTES // 4):
-            if not run.intake.parts:
-                run.waiting_since = time.monotonic()
-            run.intake.take(delivery)
-            run.callbacks.observe(delivery.read, delivery.batch.num_rows)
-            size += delivery.batch.nbytes
+        try:
+            size = _take(run, source)
+        except InputError:
+            _commit(run)  # it may be gone, and what was read of it is nowhere else then
+            raise
         run.names.update(dict.fromkeys(source.names))
         more = more or size >= COMMIT_BYTES // 4
     is_late = bool(run.intake.parts) and time.monotonic() - run.waiting_since >= run.pace.seconds
     if is_late or run.intake.rows >= run.pace.records or run.intake.bytes >= COMMIT_BYTES:
         _commit(run)
     return more
+
+
+def _take(run: _Run, source: FollowedSource) -> int:
+    """Read what was added to a source; return its size."""
+    size = 0
+    for delivery in source.poll(run.intake.known, COMMIT_BYTES // 4):
+        if not run.intake.parts:
+            run.waiting_since = time.monotonic()
+        run.intake.take(delivery)
+        run.callbacks.observe(delivery.read, delivery.batch.num_rows)
+        size += delivery.batch.nbytes
+    return size
 
 
 def _commit(run: _Run) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 from esctl.api import Store
+from esctl.errors import InputError
 from esctl.intake import intake
 from esctl.intake.batch import ingest
 from esctl.intake.follow import Callbacks, Pace, follow
@@ -160,6 +161,20 @@ def test_following(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     outcome = follow(store.path, [again], OPTIONS, Pace(3600, 4), store.updater, store.connection, callbacks)
     assert outcome.summary.new == 0
     assert len(asked) == 3
+
+
+def test_what_was_read_is_kept_where_the_source_is_lost(store: Store) -> None:
+    class Lost(Followed):
+        def poll(self, known: Mapping[str, Cursor], limit: int) -> Iterator[Delivery]:
+            yield from super().poll(known, limit)
+            raise InputError("it is another one now", "")
+
+    callbacks = Callbacks(never, unobserved, nothing, nothing)
+    source = Lost([record(number) for number in range(4)], [])
+    with pytest.raises(InputError, match="another one"):
+        follow(store.path, [source], OPTIONS, Pace(3600, 100), store.updater, store.connection, callbacks)
+    assert source.closed
+    assert open_log(store.path).read().head == 4
 
 
 def test_what_was_read_is_let_go_of(store: Store) -> None:
