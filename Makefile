@@ -4,13 +4,14 @@
 VENV = .venv
 PYTHON = $(VENV)/bin/python
 LOWEST = .venv-lowest
+CLUSTER = .venv-cluster
 
 PYTEST = -m pytest -n 4 --dist worksteal
 
 # Compiled modules are kept, also where the surroundings say otherwise: the tests start the program a thousand times.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo test test-all test-lowest interop browser lint format samples examples docs docs-serve bench reliability mutants dist clean native native-if-cargo native-tests wheels demo-live apache apicurio live
+.PHONY: help demo test test-all test-lowest interop browser lint format samples examples docs docs-serve bench reliability mutants dist clean native native-if-cargo native-tests wheels demo-live apache apicurio live cluster
 
 help:
 	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
@@ -27,6 +28,7 @@ help:
 	@echo "make wheels       build the wheels of esctl and of the native core that can be built here"
 	@echo "make interop      build, for the tests, what checks proofs independently, a Kafka broker and an object store (needs Go)"
 	@echo "make live         hold esctl to Apache Kafka and Apicurio (from Maven Central) and PostgreSQL (Debian's) on loopback"
+	@echo "make cluster      hold Spark, Ray and Dask to the answers of one process (fetches them from PyPI)"
 	@echo "make browser      install Chromium (Debian's), in which the tests look at reports"
 	@echo "make bench N=1000000  time esctl against DuckDB SQL by hand and a plain script"
 	@echo "make reliability  kill, starve, damage and race stores; the figures go into docs/reliability.md"
@@ -136,6 +138,12 @@ live: $(VENV)/.dev interop apache apicurio
 	$(PYTHON) -m reliability.live
 	$(PYTHON) -m reliability.report
 
+cluster: $(VENV)/.dev
+	@sh .ci/venv $(CLUSTER) -e '.[cloud]' pytest
+	@for each in pyspark ray distributed; do sh .ci/venv $(CLUSTER) $$each || echo "$$each cannot be installed: it is not tried"; done
+	$(CLUSTER)/bin/python -m reliability.cluster $(EVENTS)
+	$(PYTHON) -m reliability.report
+
 browser:
 	@command -v chromium >/dev/null || { apt-get update -q && apt-get install -y -q --no-install-recommends chromium; }
 
@@ -164,5 +172,5 @@ dist: $(VENV)/.dev
 	$(PYTHON) -m build --outdir dist
 
 clean:
-	rm -rf build dist $(VENV) $(LOWEST) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist $(VENV) $(LOWEST) $(CLUSTER) .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
