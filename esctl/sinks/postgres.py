@@ -101,7 +101,10 @@ class PostgresTable:
         with self._told():
             try:
                 self._begin()
-                if self._kept is None:
+                is_other = self._kept is not None and fresh and not self._is_as_made(known)
+                if is_other:
+                    self._run(f"DROP TABLE IF EXISTS {self._table}")
+                if self._kept is None or is_other:
                     self._run(f"CREATE TABLE {self._table} ({_columns(fields)}, PRIMARY KEY ({_KEY}))")
                 else:
                     self._alter(known, fields)
@@ -151,6 +154,12 @@ class PostgresTable:
     def _has(self, name: str) -> bool:
         row = self._run("SELECT to_regclass(%s) IS NOT NULL", [f"{self._prefix}{identifier(name)}"]).fetchone()
         return bool(row and row[0])
+
+    def _is_as_made(self, known: Sequence[Field]) -> bool:
+        """Return whether the table still has all the columns that it was given."""
+        listed = "SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped"
+        there = {name for (name,) in self._run(listed, [self._table])}
+        return there >= {"entity", "kind", *(field.column for field in known), *_AFTER}
 
     def _alter(self, known: Sequence[Field], fields: Sequence[Field]) -> None:
         """Change the columns from those that are known; one whose values may be others is made anew."""
@@ -220,12 +229,14 @@ class PostgresTable:
                     "keep them in another kind of target",
                 ) from error
             raise self._failure(error) from error
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+            raise self._failure(error, "others changed it; to make it anew: esctl view rebuild") from error
         except psycopg.Error as error:
             raise self._failure(error) from error
 
-    def _failure(self, error: Exception) -> InputError:
+    def _failure(self, error: Exception, hint: str = "look at --to") -> InputError:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        return InputError(f"{self._where}: {lines[0] if lines else 'it cannot be reached'}", "look at --to")
+        return InputError(f"{self._where}: {lines[0] if lines else 'it cannot be reached'}", hint)
 
     def _with_nul(self) -> str:
         """Name the first entity that has a text with NUL, as far as it was computed."""

@@ -82,6 +82,26 @@ def test_a_view_in_a_database(host: str, tmp_path: Path, monkeypatch: pytest.Mon
         assert_is(log, to)
 
 
+@pytest.mark.parametrize(
+    "change", ["DROP TABLE t", "ALTER TABLE t RENAME COLUMN n TO m", "ALTER TABLE t DROP COLUMN version"]
+)
+def test_what_others_changed_is_told_and_made_anew(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table = f"changed{len(change)}"
+    to = f"postgres://{USER}@/postgres/public.{table}{host}"
+    log = Log(tmp_path)
+    log.open().create_view("v", to=to, projection="p")
+    ask(host, change.replace(" t", f" {table}", 1))
+    log.take([("a1", "Changed", {"n": 7}, 9)])
+    with pytest.raises(InputError) as told:
+        log.open().find_view("v").refresh()
+    assert told.value.hint == "others changed it; to make it anew: esctl view rebuild"
+    log.open().find_view("v").refresh(anew=True)
+    assert_is(log, to)
+
+
 def test_a_text_that_no_database_holds_is_named(host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     to = f"postgres://{USER}@/postgres/nul{host}"
