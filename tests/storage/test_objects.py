@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,28 @@ class TestOnAServer(DepotContract):
     @pytest.fixture
     def depot(self, environment: ObjectServer) -> Depot:
         return connect(f"s3://{environment.bucket()}/some/path")
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[str]:
+    """Give the address of another server that speaks S3."""
+    module = pytest.importorskip("moto.server", reason="moto is not installed: pip install 'moto[server]'")
+    running = module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    yield "http://{}:{}".format(*running.get_host_and_port())
+    running.stop()
+
+
+class TestOnMoto(DepotContract):
+    @pytest.fixture
+    def depot(self, moto: str, monkeypatch: pytest.MonkeyPatch) -> Depot:
+        point_at(amazon(moto, "a-key", "a-secret"), monkeypatch)
+        for method, place in (("POST", "moto-api/reset"), ("PUT", "bucket")):
+            urllib.request.urlopen(urllib.request.Request(f"{moto}/{place}", method=method)).close()
+        return connect("s3://bucket/some/path")
+
+    def test_it_passes_the_probe(self, depot: Depot) -> None:
+        probe(depot, "s3://it")
 
 
 @needs_objects
