@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from esctl.index.pruning import Predicate
 
 
+WITHOUT_END = 1 << 62
+"""Rows of what is still being read: worth as many parts as there can be."""
+
+
 class Call(Struct, frozen=True):
     """A function that can be imported by its name, and its arguments, which can be pickled.
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from esctl.engine.workers import Call
+from esctl.engine.workers import WITHOUT_END, Call
 from esctl.log.apart import Place, WrittenApart, left_behind, write_apart
 from esctl.log.parts import hand_over, segment_tables
 from esctl.model import Cursor
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from esctl.log.writer import LogWriter, Part
     from esctl.sources.files.beginnings import Kept
 
-_WITHOUT_END = 1 << 62
 _MOMENT = 0.1  # seconds
 
 
@@ -37,7 +36,7 @@ class Spread:
         self._writer = writer
         self._run = secrets.token_hex(8)
         self._next, self._recorded_at = writer.place()
-        self._most = workers.parts(_WITHOUT_END)
+        self._most = workers.parts(WITHOUT_END)
         self._calls: list[Call] = []
         self._cursors: dict[str, Cursor] = {}
         self._running: tuple[Future[list[WrittenApart]], Sequence[Call], Mapping[str, Cursor]] | None = None

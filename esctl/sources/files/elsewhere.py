@@ -14,7 +14,7 @@ import pyarrow as pa
 from msgspec import Struct
 from msgspec.structs import replace
 
-from esctl.engine.workers import Call
+from esctl.engine.workers import WITHOUT_END, Call
 from esctl.errors import EsctlError
 from esctl.model import Cursor, FileCursor
 from esctl.sources.files.beginnings import is_new
@@ -31,7 +31,6 @@ LARGEST = 256 << 20
 """Bytes of a file, and of its records, up to which a worker reads it: they are written once more on the way."""
 _TOGETHER = 16 << 20
 _FILES = 200
-_WITHOUT_END = 1 << 62
 
 
 class Handed(Struct, frozen=True):
@@ -123,7 +122,7 @@ def readers_ahead(
     if len(fit) < 2:
         yield from file_readers(sources, options)
         return
-    rounds = _rounds(fit, workers.parts(_WITHOUT_END))
+    rounds = _rounds(fit, workers.parts(WITHOUT_END))
     with ThreadPoolExecutor(1, "ahead") as pool:
         found = _one_by_one(pool, workers, rounds, options)
         for source in sources:
