@@ -11,7 +11,7 @@ PYTEST = -m pytest -n 4 --dist worksteal
 # Compiled modules are kept, also where the surroundings say otherwise: the tests start the program a thousand times.
 export PYTHONDONTWRITEBYTECODE =
 
-.PHONY: help demo test test-all test-lowest interop browser lint format samples examples docs docs-serve bench reliability mutants dist clean native native-if-cargo native-tests wheels demo-live apache apicurio live cluster
+.PHONY: help demo test test-all test-lowest interop azurite browser lint format samples examples docs docs-serve bench reliability mutants dist clean native native-if-cargo native-tests wheels demo-live apache apicurio live cluster
 
 help:
 	@echo "make demo         install into $(VENV) and run esctl on the sample logs"
@@ -27,6 +27,7 @@ help:
 	@echo "make native       build the native core and install it into $(VENV) (needs cargo)"
 	@echo "make wheels       build the wheels of esctl and of the native core that can be built here"
 	@echo "make interop      build, for the tests, what checks proofs independently, a Kafka broker and an object store (needs Go)"
+	@echo "make azurite      install, for the tests, an emulator of Azure's object store (needs npm)"
 	@echo "make live         hold esctl to Apache Kafka and Apicurio (from Maven Central) and PostgreSQL (Debian's) on loopback"
 	@echo "make cluster      hold Spark, Ray and Dask to the answers of one process (fetches them from PyPI)"
 	@echo "make browser      install Chromium (Debian's), in which the tests look at reports"
@@ -118,6 +119,13 @@ build/kafka: tests/interop/kafka/main.go tests/interop/kafka/certificate.go test
 build/s3: tests/interop/s3/main.go tests/interop/s3/go.mod tests/interop/s3/go.sum
 	@mkdir -p build
 	cd tests/interop/s3 && go build -o ../../../build/s3 .
+
+azurite: build/azurite
+
+build/azurite:
+	@mkdir -p build && rm -rf $@.part
+	npm install --silent --no-audit --no-fund --prefix $@.part azurite@3.35.0
+	@mv $@.part $@
 
 apache: build/apache-kafka
 

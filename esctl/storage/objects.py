@@ -105,9 +105,10 @@ class ObjectDepot:
         return sorted(prefix.rstrip("/").rpartition("/")[2] for prefix in self._listed(folder)["common_prefixes"])
 
     def _following(self, folder: str, after: str, most: int) -> Sequence[Found]:
-        batches = self._api.list(self._store, folder, offset=f"{folder}/{self._name(after)}")
-        below = len(folder) + 1
-        found = (_found(about) for batch in batches for about in batch if "/" not in about["path"][below:])
+        start, below = f"{folder}/{self._name(after)}", len(folder) + 1
+        listed = (about for batch in self._api.list(self._store, folder, offset=start) for about in batch)
+        # Azurite, and Azure by its older interfaces, list from the first name whatever the offset.
+        found = (_found(each) for each in listed if each["path"] > start and "/" not in each["path"][below:])
         return [*(islice(found, most) if most else found)]
 
     def _listed(self, folder: str) -> Any:
@@ -194,7 +195,10 @@ def _found(about: Any) -> Found:
 
 def _tag(about: Any) -> str:
     """Return what tells a version from others: its ETag, and its number where the service counts (Google's does)."""
-    return "|".join(filter(None, (about["e_tag"], about["version"])))
+    e_tag = about["e_tag"]
+    if e_tag and e_tag.startswith("0x"):
+        e_tag = f'"{e_tag}"'  # as Azure tells it of one object; in lists it leaves the quotes out
+    return "|".join(filter(None, (e_tag, about["version"])))
 
 
 def _version(tag: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from esctl.storage.objects import ObjectDepot
 from esctl.storage.probe import probe
 from esctl.storage.protocol import ConflictError, Depot
 from tests.storage.contract import DepotContract
+from tests.support.azurite import Azurite, needs_azurite
 from tests.support.clouds import amazon, point_at
 from tests.support.s3 import ObjectServer, needs_objects
 from tests.support.s3_proxy import CarelessServer, S3Proxy
@@ -66,6 +67,24 @@ class TestOnMoto(DepotContract):
 
     def test_it_passes_the_probe(self, depot: Depot) -> None:
         probe(depot, "s3://it")
+
+
+@pytest.fixture(scope="module")
+def azurite() -> Iterator[Azurite]:
+    server = Azurite()
+    yield server
+    server.stop()
+
+
+@needs_azurite
+class TestOnAzure(DepotContract):
+    @pytest.fixture
+    def depot(self, azurite: Azurite, monkeypatch: pytest.MonkeyPatch) -> Depot:
+        point_at(azurite.environment, monkeypatch)
+        return connect(f"az://{azurite.container()}/some/path")
+
+    def test_it_passes_the_probe(self, depot: Depot) -> None:
+        probe(depot, "az://it")
 
 
 @needs_objects
