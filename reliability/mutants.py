@@ -94,6 +94,7 @@ class Tree:
         self.folder = folder
         self._writes = 0
         self._checked = set[tuple[str, ...]]()
+        self.took_too_long = False
         shutil.rmtree(folder, ignore_errors=True)
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -143,6 +144,7 @@ class Tree:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(child, signal.SIGKILL)  # what a test started and left behind
         code = os.waitstatus_to_exitcode(status)
+        self.took_too_long = code in (-signal.SIGALRM, -signal.SIGXCPU)
         if code not in (0, 1, 2) and code >= 0:  # passed, failed, could not be imported, or took too long
             raise SystemExit(f"pytest ends with {code}:\n{self.out.read_text(errors='replace')[-2000:]}")
         return code == 0
@@ -186,7 +188,8 @@ def campaign(count: int, seed: int, part: str = "") -> tuple[Counter[str], list[
             noticed = tree.is_noticed(mutant)
             tried.append(mutant)
             survivors += [] if noticed else [mutant]
-            told = "noticed " if noticed else "SURVIVES"
+            # What takes too long counts as noticed, but on a machine that is busy with other work it may not be.
+            told = "SURVIVES" if not noticed else "TOO LONG" if tree.took_too_long else "noticed "
             print(f"{number}/{len(mutants)} {told} {time.monotonic() - started:4.0f} s  {mutant}", flush=True)
     except KeyboardInterrupt:
         print(f"interrupted after {len(tried)} changes: these count")
