@@ -49,7 +49,7 @@ class TestOnAServer(DepotContract):
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    """Give the address of another server that speaks S3."""
+    """Give the address of another server that speaks S3; of writers that race there two may win."""
     module = pytest.importorskip("moto.server", reason="moto is not installed: pip install 'moto[server]'")
     running = module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     running.start()
@@ -64,9 +64,6 @@ class TestOnMoto(DepotContract):
         for method, place in (("POST", "moto-api/reset"), ("PUT", "bucket")):
             urllib.request.urlopen(urllib.request.Request(f"{moto}/{place}", method=method)).close()
         return connect("s3://bucket/some/path")
-
-    def test_it_passes_the_probe(self, depot: Depot) -> None:
-        probe(depot, "s3://it")
 
 
 @pytest.fixture(scope="module")
