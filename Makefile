@@ -147,7 +147,7 @@ live: $(VENV)/.dev interop apache apicurio
 	$(PYTHON) -m reliability.report
 
 cluster: $(VENV)/.dev
-	@sh .ci/venv $(CLUSTER) -e '.[cloud]' pytest
+	@sh .ci/venv $(CLUSTER) -e '.[cloud,pandas]' pytest
 	@for each in pyspark ray distributed; do sh .ci/venv $(CLUSTER) $$each || echo "$$each cannot be installed: it is not tried"; done
 	$(CLUSTER)/bin/python -m reliability.cluster $(EVENTS)
 	$(PYTHON) -m reliability.report
