@@ -21,6 +21,8 @@ _BETWEEN = 0.01
 class Reading:
     """The share of one reader in the lock of an index, which ends with this object."""
 
+    _close = staticmethod(os.close)  # at the end of the interpreter a module's names are gone before its objects
+
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
@@ -29,8 +31,10 @@ class Reading:
         return type(None), ()
 
     def __del__(self) -> None:
-        with suppress(OSError):
-            os.close(self._descriptor)
+        try:  # noqa: SIM105
+            self._close(self._descriptor)
+        except OSError:
+            pass
 
 
 def reading(folder: Path) -> Reading | None:

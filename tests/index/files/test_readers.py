@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pickle
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +97,18 @@ def test_a_share_is_none_in_another_process(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(share)) is None
     with readers.unread(tmp_path) as nobody:  # the share is still held
         assert not nobody
+
+
+def test_a_share_ends_after_its_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readers.admit(tmp_path)
+    share = readers.reading(tmp_path)
+    assert share is not None
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    with monkeypatch.context() as ending:
+        for name in vars(readers).copy():  # as the interpreter does at its end
+            ending.setattr(readers, name, None)
+        del share
+    assert told == []
+    with readers.unread(tmp_path) as nobody:
+        assert nobody
