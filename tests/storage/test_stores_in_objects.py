@@ -320,6 +320,7 @@ def _one_entity(world: World, machine: str) -> tuple[int, int]:
     return world.depot.read["requests"], world.depot.read["bytes"]
 
 
+@pytest.mark.thorough
 def test_one_entity_costs_as_few_of_a_store_fourteen_times_as_large(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,7 @@ def replayed(log: Log) -> dict[bytes | None, Any]:
     return {row["entity"].encode(): dict(row["state"]) for row in log.open().replay(projection="p").rows()}
 
 
+@pytest.mark.thorough
 def test_a_refresh_that_ends_anywhere(broker: Broker, tmp_path: Path) -> None:
     topic = broker.topic(2, cleanup_policy="compact")
     log = Log(tmp_path)

@@ -299,6 +299,7 @@ def test_other_readings_of_a_table_are_said_as_to_ingest(clinic: Path) -> None:
     assert good("reconcile", "told.json", "k-5", "--records-path", "page.rows", cwd=clinic).out == b""
 
 
+@pytest.mark.thorough
 def test_streamed_states_are_compared_field_by_field(tmp_path: Path) -> None:
     write_lines(tmp_path / "events.jsonl", [plain_event(i, f"x-{i}", n=i, deep={"k": i}) for i in (1, 2)])
     (tmp_path / "esctl.toml").write_text('[projections.patch.on."*"]\nmerge_patch = "data"\n')

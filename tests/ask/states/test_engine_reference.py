@@ -48,6 +48,8 @@ def hold(
 
 RARE = {"shadowed error", "dotted twin"}
 """What a few hundred logs need not show; that the strategies draw it is tested with them."""
+SHORT = (19, 36, 69)
+"""Seeds of which few logs show all else."""
 
 
 @pytest.mark.parametrize("number", effort.numbers(3))
@@ -59,7 +61,7 @@ def test_states_are_those_of_the_reference(number: int) -> None:
         with engine(log) as made:
             assert not disagreements(replace(log, bounds=log.bounds[-2:]), made, ["replay"])
 
-    hold(check, 210, number)
+    hold(check, effort.examples(210, 48), SHORT[number], always=True)
     assert not sorted(LABELS - RARE - seen.keys())
 
 
@@ -136,7 +138,7 @@ def test_payloads_come_back_as_they_were() -> None:
                 found = given[position]
                 assert found is ... if data is MISSING else found is not ... and same(found, data), (data, found)
 
-    hold(check, 100, 500, logs(max_records=30))
+    hold(check, effort.examples(100, 20), 500, logs(max_records=30), always=True)
 
 
 @pytest.mark.thorough
@@ -147,7 +149,7 @@ def test_a_stream_folds_as_a_set_does(monkeypatch: pytest.MonkeyPatch) -> None:
         with engine(log) as made:
             assert not disagreements(replace(log, bounds=log.bounds[-1:]), made)
 
-    hold(check, 80, 600)
+    hold(check, effort.examples(80, 16), 600, always=True)
 
 
 PORT = """

@@ -24,6 +24,7 @@ from tests.ask.over_time import test_when_reference as moments
 from tests.ask.states.test_engine_reference import hold
 from tests.reference import Reference
 from tests.reference.fold import Entity
+from tests.support import effort
 from tests.support.engine_harness import (
     Bounds,
     Engine,
@@ -143,8 +144,9 @@ def test_states_go_on_from_saved_ones_at_the_instants_of_events(monkeypatch: pyt
             seen.update(way for bounds in drawn.log.bounds for way in ways(made, bounds))
             assert not disagreements(drawn.log, made, ["replay"])
 
-    hold(check, 18, 1110, scattered(), always=True)  # type: ignore[arg-type]
-    assert all(seen[label] > 2 for label in ("saved", "gone on from", "not used", "up to the bound")), seen
+    hold(check, effort.examples(18, 8), 1114, scattered(), always=True)  # type: ignore[arg-type]
+    least = effort.examples(3, 1)
+    assert all(seen[label] >= least for label in ("saved", "gone on from", "not used", "up to the bound")), seen
 
 
 def ways(made: Engine, bounds: Bounds) -> set[str]:

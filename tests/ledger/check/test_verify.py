@@ -20,7 +20,7 @@ from esctl.ledger.sign.note import SigningKey
 from esctl.log.commits import create_store
 from esctl.log.store_state import commit_name
 from esctl.log.writer import LogWriter
-from tests.support import forgery
+from tests.support import effort, forgery
 from tests.support import log_helpers as logs
 from tests.support.cli_harness import good, plain_event, write_lines
 from tests.support.forgery import KEY, forge, judge
@@ -79,7 +79,7 @@ def test_a_store_that_nobody_touched_is_intact(store: Path) -> None:
 
 def test_every_flipped_bit_is_found_in_its_file(store: Path) -> None:
     rng = random.Random(7)
-    for file, bit in forgery.places(forgery.files(store, rng, 12), rng, 2):
+    for file, bit in forgery.places(forgery.files(store, rng, effort.examples(12, 6)), rng, 2):
         whole = file.read_bytes()
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -96,7 +96,7 @@ def test_every_flipped_bit_is_found_in_its_file(store: Path) -> None:
 
 def test_every_cut_and_missing_file_is_found(store: Path) -> None:
     rng = random.Random(8)
-    for file in forgery.files(store, rng, 8):
+    for file in forgery.files(store, rng, effort.examples(8, 4)):
         whole, place = file.read_bytes(), str(file.relative_to(store))
         for left in (0, 1, rng.randrange(len(whole)), len(whole) - 1):
             file.write_bytes(whole[:left])

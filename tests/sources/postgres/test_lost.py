@@ -66,6 +66,7 @@ def test_a_slot_that_was_dropped(server: Server, tmp_path: Path) -> None:
     assert gap["source"] == "postgres:postgres/other"
 
 
+@pytest.mark.thorough
 def test_a_slot_that_was_made_anew(server: Server, tmp_path: Path) -> None:
     begin(server, tmp_path)
     run(server, "SELECT pg_drop_replication_slot('s')")
@@ -77,6 +78,7 @@ def test_a_slot_that_was_made_anew(server: Server, tmp_path: Path) -> None:
     assert "what was committed in between is lost" in message
 
 
+@pytest.mark.thorough
 def test_a_slot_that_another_program_reads(server: Server, tmp_path: Path) -> None:
     begin(server, tmp_path)
     run(server, "INSERT INTO t VALUES (4, 'd')")
