@@ -136,6 +136,13 @@ class OpenRun:
             sound[block] = True
 
 
+def ascending(hashes: Hashes) -> Positions:
+    """Return the rows of hashes in ascending order; equal ones, which are few, stay in the order that they have."""
+    order = np.argsort(hashes)  # half the time of a stable sort
+    found = hashes[order]
+    return np.argsort(hashes, kind="stable") if (found[1:] == found[:-1]).any() else order
+
+
 def _matches(hashes: Hashes, needles: Hashes, hit: Mask) -> Positions:
     """Return the rows of hashes that are among the needles (both ascending), and set `hit` for those needles."""
     if len(hashes) <= len(needles):
@@ -213,7 +220,7 @@ def in_several(runs: Sequence[OpenRun], low: int, high: int) -> list[int]:
     parts = [run.between(low, high) for run in runs]
     hashes = np.concatenate(parts) if parts else np.empty(0, np.uint64)
     owners = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    order = np.argsort(hashes, kind="stable")
+    order = ascending(hashes)
     hashes, owners = hashes[order], owners[order]
     again = (hashes[1:] == hashes[:-1]) & (owners[1:] != owners[:-1])
     return sorted(set(owners[1:][again].tolist()))
@@ -226,5 +233,5 @@ def _merged(runs: Sequence[OpenRun]) -> Iterator[HashedIds]:
     for part in range(len(cuts) + 1):
         rows = [run.rows(bound[part], bound[part + 1]) for run, bound in zip(runs, bounds, strict=True)]
         hashes, positions = (np.concatenate([row[i] for row in rows]) for i in (0, 1))
-        order = np.argsort(hashes, kind="stable")
+        order = ascending(hashes)
         yield hashes[order], positions[order]

@@ -30,6 +30,7 @@ from esctl.index.seen_ids.run_file import (
     OpenRun,
     Positions,
     RunKey,
+    ascending,
     merge_runs,
     write_run,
 )
@@ -55,7 +56,7 @@ def hashes_in(connection: duckdb.DuckDBPyConnection, rows: str) -> HashedIds:
     """Hash the ids of a relation's rows (position, stanza, scope, id): hashes in ascending order, and positions."""
     found = connection.execute(f"SELECT {hash_sql()} AS h, position FROM {rows}").fetchnumpy()
     hashes, positions = np.asarray(found["h"], np.uint64), np.asarray(found["position"], np.int64)
-    order = np.argsort(hashes, kind="stable")
+    order = ascending(hashes)
     return hashes[order], positions[order]
 
 

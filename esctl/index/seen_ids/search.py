@@ -145,11 +145,11 @@ class Search:
     def _earlier_firsts(self) -> Known:
         """Find the earlier events that are first with an id of the chunk. A hash that matches is not enough."""
         before = self.earlier.ids
-        different, inverse = np.unique(self.hashes, return_inverse=True)
-        hit, positions = before.find(different)
+        is_new = np.append(True, self.hashes[1:] != self.hashes[:-1])  # they are in ascending order
+        hit, positions = before.find(self.hashes[is_new])
         if not len(positions):
             return _nothing_known()
-        suspects = self.hashed[hit[inverse]]
+        suspects = self.hashed[hit[np.cumsum(is_new) - 1]]
         stanzas = self.earlier.stanzas
         self.connection.register(_IDS, self.keys.take(pa.array(suspects)).append_column("code", pa.array(suspects)))
         self.connection.register(_CANDIDATES, pa.table({"position": positions}))
