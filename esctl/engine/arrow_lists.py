@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_MOST_BYTES = 2**31 - 1
+"""Of the texts of one array."""
+
 
 def integers(values: Sequence[int], kind: pa.DataType) -> pa.Array:
     """Return integers as an array of an integer type."""
@@ -29,6 +32,18 @@ def texts(values: Sequence[str | None]) -> pa.Array:
     valid = np.packbits(np.array([value is not None for value in values], np.bool_), bitorder="little")
     buffers = [pa.py_buffer(part) for part in (valid.tobytes(), offsets.tobytes(), b"".join(encoded))]
     return pa.Array.from_buffers(pa.large_string(), len(values), buffers)
+
+
+def repeated(text: str, count: int) -> pa.Array:
+    """Return a text so many times, which `pa.repeat` puts together one by one. Raises UnicodeEncodeError."""
+    import numpy as np
+    import pyarrow as pa
+
+    encoded = text.encode()
+    if len(encoded) * count > _MOST_BYTES:
+        return pa.repeat(text, count)
+    bounds = np.arange(count + 1, dtype=np.int32) * np.int32(len(encoded))
+    return pa.Array.from_buffers(pa.string(), count, [None, pa.py_buffer(bounds), pa.py_buffer(encoded * count)])
 
 
 def one_array(column: pa.ChunkedArray | pa.Array) -> pa.Array:

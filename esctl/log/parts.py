@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from msgspec import Struct
 
+from esctl.engine.arrow_lists import repeated
 from esctl.errors import InputError
 from esctl.log.segment import DELIVERED, INSTANT, SALT, SCHEMA, SEGMENT_RAW_BYTES, SEGMENT_ROWS
 from esctl.model import Cursor
@@ -50,7 +51,7 @@ def _in_columns(delivered: pa.RecordBatch | pa.Table, source: str) -> pa.Table:
         name: delivered.column(name) for name in DELIVERED if name in delivered.schema.names
     }
     try:
-        present = {**present, "source": pa.repeat(source, count)}
+        present = {**present, "source": repeated(source, count)}
     except UnicodeEncodeError as error:
         raise InputError(f"the source name {source!r} is not Unicode text", "rename the file") from error
     zeros = pa.repeat(0, count)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from esctl.engine import native
-from esctl.engine.arrow_lists import one_array
+from esctl.engine.arrow_lists import one_array, repeated
 from esctl.index.decode.times.columns import read_nanos, read_times, times_of_none
 from esctl.index.decode.times.reading import reading_of
 from esctl.index.envelope.clock_changes import wall_columns
@@ -87,7 +87,7 @@ def _group_events(
     walls, seconds = wall_columns(connection, texts, times, group.tz, reading)
     found = found.append_column("wall", walls).append_column("second_pass", seconds)
     found = found.append_column("stanza", pa.repeat(pa.scalar(group.stanza_number, pa.uint16()), count))
-    return found.append_column("ordering", pa.repeat(group.stanza.order, count))
+    return found.append_column("ordering", repeated(group.stanza.order, count))
 
 
 def _group_rows(

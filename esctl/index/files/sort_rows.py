@@ -71,8 +71,10 @@ class Rows(Struct, frozen=True):
         stanza = self.events["stanza"].to_numpy()[self.event[part]].astype(np.int64)
         named = pa.array(self.named[part], mask=self.named[part] == len(self.entities))
 
+        nothing: dict[pa.DataType, pa.Array] = {}  # of each type, for all columns that are null throughout
+
         def taken(names: Sequence[str]) -> dict[str, pa.Array]:
-            return {name: _taken(self.events[name], event) for name in names}
+            return {name: _taken(self.events[name], event, nothing) for name in names}
 
         columns = taken(_SOURCES)
         label = stanza * self.roles + role
@@ -242,7 +244,9 @@ def _coded(events: pa.Table) -> pa.Table:
     return events
 
 
-def _taken(column: pa.ChunkedArray, rows: pa.Array) -> pa.Array:
-    if column.null_count == len(column):
-        return pa.nulls(len(rows), column.type)
-    return column.take(rows)
+def _taken(column: pa.ChunkedArray, rows: pa.Array, nothing: dict[pa.DataType, pa.Array]) -> pa.Array:
+    if column.null_count < len(column):
+        return column.take(rows)
+    if column.type not in nothing:
+        nothing[column.type] = pa.nulls(len(rows), column.type)
+    return nothing[column.type]
