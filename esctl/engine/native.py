@@ -7,7 +7,7 @@ Each function takes and gives what its twin in Python does, and gives the same b
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -62,16 +62,21 @@ def description() -> str:
 
 def leaf_hashes(table: pa.Table) -> bytes:
     """Return the leaf hash of each record of a log table, as `log.segment.leaf_hashes` describes it."""
-    parts = (table.slice(start, _WINDOW) for start in range(0, table.num_rows, _WINDOW))
-    return b"".join(map(_window_hashes, parts))
+    known = {name: one_array(table[name]) for name in table.schema.names if table[name].null_count < len(table)}
+    if not len(table):
+        return b""
+    known["source"] = known["source"].dictionary_encode()
+    starts = range(0, table.num_rows, _WINDOW)
+    windows = ({name: column.slice(at, _WINDOW) for name, column in known.items()} for at in starts)
+    return b"".join(map(_window_hashes, windows))
 
 
-def _window_hashes(table: pa.Table) -> bytes:
+def _window_hashes(known: Mapping[str, pa.Array]) -> bytes:
     import numpy as np
     import pyarrow as pa
 
-    known = {name: one_array(table[name]) for name in table.schema.names if table[name].null_count < len(table)}
-    sources = known["source"].dictionary_encode()
+    known = {name: column for name, column in known.items() if column.null_count < len(column)}
+    sources = known["source"]
     numbers = (*(_numbers(known[name]) for name in ("position", "recorded_at", "offset")), _numbers(sources.indices))
     time = known.get("source_time")
     hashed: bytes = _found()[0].leaf_hashes(
