@@ -126,11 +126,14 @@ def _begin(shared: Shared, key: str, checkpoint: bool) -> SigningKey | None:
     """Check what would be found wrong too late; give the key to sign with, if there is to be a checkpoint."""
     from esctl.cli.opening import zone
     from esctl.engine.zones import find_zone
-    from esctl.ledger.sign.keys import read_key
 
     failures.say_when_interrupted("what is committed is kept; the same command goes on from there")
     find_zone(zone(shared))  # it is kept with the sources
-    return read_key(key) if checkpoint or key else None
+    if not (checkpoint or key):
+        return None
+    from esctl.ledger.sign.keys import read_key
+
+    return read_key(key)
 
 
 def _made(shared: Shared, found: Named, meaning: Meaning, *, erasable: bool, jobs: int | None) -> Store:
@@ -253,10 +256,11 @@ def _check_understood(outcome: Outcome, store: Store, shared: Shared) -> None:
 
 def _vouch(outcome: Outcome, key: SigningKey | None) -> None:
     """Keep the new head as last seen, and sign it where that is wanted."""
-    from esctl.ledger.sign.checkpoints import make_checkpoint
     from esctl.ledger.sign.last_seen import advance
 
     if not advance(outcome.snapshot, anew=outcome.first):
         diagnostics.note("warning: the store does not continue what was last seen of it here: esctl verify")
     if key is not None:
+        from esctl.ledger.sign.checkpoints import make_checkpoint
+
         make_checkpoint(outcome.snapshot.path, key)

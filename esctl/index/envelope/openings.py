@@ -163,13 +163,22 @@ def _encoding(path: Sequence[str], values: Sequence[str]) -> str | None:
     """Name the encoding in which enough of some texts hold JSON; None for plain texts."""
     needed = _MANY if path and plain_name(path[-1]) in _PAYLOADS else _NEARLY_ALL
     for encoding, start in _STARTS:
-        likely = sum(bool(start.match(value)) for value in values)
-        if likely >= needed * len(values):
+        if _begin_so(values, start, needed):
             held = [inner for inner in map(_DECODERS[encoding], values) if _is_held(inner)]
             # Short ids (e30, 7b7d) are also the code of an object without members.
             if any(held) and len(held) >= needed * len(values):
                 return encoding
     return None
+
+
+def _begin_so(values: Sequence[str], start: re.Pattern[str], needed: float) -> bool:
+    """Return whether enough of some texts begin as a pattern says; no more are looked at than it takes to deny it."""
+    likely = len(values)
+    for value in values:
+        likely -= not start.match(value)
+        if likely < needed * len(values):
+            return False
+    return True
 
 
 def _is_held(value: object) -> bool:
