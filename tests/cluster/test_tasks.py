@@ -8,6 +8,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,7 @@ def test_a_task_that_is_always_killed_is_given_up(store: Store, tmp_path: Path) 
 
 
 def test_processes_leave_nothing_behind(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    get_temp_dir()  # of what processes are forked from, which this process keeps
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with Store.open(folder / ".esctl") as store:
         store.engine = Pool()
