@@ -36,6 +36,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"fresh examples: ESCTL_SEED={effort.SEED} draws them again")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _folders_of_a_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what the program keeps for a user out of the folders of whoever runs the tests.
+
+    Heads that were last seen there would be held against stores of another run, at the same paths.
+    """
+    folder = tmp_path_factory.mktemp("user")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("STATE", "CONFIG", "CACHE"):
+            patch.setenv(f"XDG_{name}_HOME", str(folder / name.lower()))
+        yield
+
+
 @pytest.fixture(scope="session")
 def real_logs() -> Path:
     """Folder of real logs with oracles: $ESCTL_REAL_LOGS, else ../shared/real beside the checkout; skips without."""
