@@ -65,7 +65,6 @@ def leaf_hashes(table: pa.Table) -> bytes:
     known = {name: one_array(table[name]) for name in table.schema.names if table[name].null_count < len(table)}
     if not len(table):
         return b""
-    known["source"] = known["source"].dictionary_encode()
     starts = range(0, table.num_rows, _WINDOW)
     windows = ({name: column.slice(at, _WINDOW) for name, column in known.items()} for at in starts)
     return b"".join(map(_window_hashes, windows))
@@ -76,7 +75,7 @@ def _window_hashes(known: Mapping[str, pa.Array]) -> bytes:
     import pyarrow as pa
 
     known = {name: column for name, column in known.items() if column.null_count < len(column)}
-    sources = known["source"]
+    sources = known["source"].dictionary_encode()  # of the window: a log may have a source for each record
     numbers = (*(_numbers(known[name]) for name in ("position", "recorded_at", "offset")), _numbers(sources.indices))
     time = known.get("source_time")
     hashed: bytes = _found()[0].leaf_hashes(

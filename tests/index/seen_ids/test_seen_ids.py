@@ -210,3 +210,9 @@ def test_a_manifest_without_runs_gets_them(tmp_path: Path) -> None:
     hashes, _ = ids.hashes_in(made.connection, one)
     assert found.find(hashes)[1].tolist() == [[key for _, key, _ in done].index("id-3") + 1]
     assert known.in_index(made.folder, Manifest()).runs == ()
+
+
+@given(st.lists(st.integers(0, 9)))
+def test_equal_hashes_stay_in_the_order_that_they_have(hashes: list[int]) -> None:
+    found = np.asarray(hashes, np.uint64)
+    assert run_file.ascending(found).tolist() == sorted(range(len(hashes)), key=hashes.__getitem__)
