@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from json.encoder import encode_basestring
 
+from esctl.engine.once import once
 from esctl.engine.quoting import literal
 from esctl.model import MARK
 
@@ -38,8 +39,11 @@ def json_string(text: str) -> str:
 
 def json_string_sql(expr: str) -> str:
     """Write SQL for a text as JSON text, as `json_string` does; SQL NULL stays NULL."""
-    escaped = f"CASE WHEN starts_with({expr}, {literal(MARK)}) THEN {literal(MARK)} || {expr} ELSE {expr} END"
-    return f"CAST(to_json({escaped}) AS VARCHAR)"
+    return f"CAST(to_json({once(expr, _escaped)}) AS VARCHAR)"
+
+
+def _escaped(text: str) -> str:
+    return f"CASE WHEN starts_with({text}, {literal(MARK)}) THEN {literal(MARK)} || {text} ELSE {text} END"
 
 
 def pointer_token(name: str) -> str:
@@ -146,6 +150,10 @@ def mark_json_sql(expr: str) -> str:
 
 def time_text(sql: str) -> str:
     """Write a UTC TIMESTAMP as RFC 3339 text, with a fraction only where there is one."""
+    return once(sql, _time_text)
+
+
+def _time_text(sql: str) -> str:
     whole = f"date_part('microseconds', {sql}) % 1000000 = 0"
     fraction = f"CASE WHEN {whole} THEN '' ELSE strftime({sql}, '.%f') END"
     return f"(strftime({sql}, '%Y-%m-%dT%H:%M:%S') || {fraction} || 'Z')"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Literal
 
 from msgspec import Struct
@@ -70,12 +71,11 @@ def field_plan(name: str, steps: Sequence[FieldStep], declared: str) -> FieldPla
     """Write the cell of one field from the steps that concern it, in their order; `declared` is its type, if any."""
     resets = [step for step in steps if step.kind in ("set", "unset")]
     accs = [step for step in steps if step not in resets]
-    branches = "".join(f" WHEN {s.guard} THEN {s.json if s.kind == 'set' else 'NULL'}" for s in reversed(resets))
     shape = _joined_shape(steps)
     plain = FieldPlan(
         name,
         reset=any_guard(step.guard for step in resets),
-        base=f"CASE{branches} END" if resets else "CAST(NULL AS VARCHAR)",
+        base=_base(resets),
         shape=shape,
         declared=declared,
         orders=tuple(step.order for step in steps),
@@ -96,6 +96,15 @@ def field_plan(name: str, steps: Sequence[FieldStep], declared: str) -> FieldPla
     acc = _number_acc(active, kind, shape, numeric)
     static = "" if numeric or any(step.kind == "set" for step in resets) else "STRING"
     return replace(plain, family=kind, acc=acc, numeric=numeric, number=number, static=static)
+
+
+def _base(resets: Sequence[FieldStep]) -> str:
+    """Write what a cell starts anew with: what the last of the resets gives whose guard holds."""
+    branches = "".join(
+        f" WHEN {any_guard(step.guard for step in steps).sql} THEN {json}"
+        for json, steps in groupby(reversed(resets), lambda step: step.json if step.kind == "set" else "NULL")
+    )
+    return f"CASE{branches} END" if resets else "CAST(NULL AS VARCHAR)"
 
 
 def _touch(step: FieldStep) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from msgspec.structs import replace
 
 from esctl.engine.duckdb import EVENT_ERROR
+from esctl.engine.once import once
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.projection import wide
@@ -85,9 +86,8 @@ def to_time(value: Value) -> Value:
     if value.type == "null":
         return Value(time, "time")
     wrong = event_error("{} is not a time", f"CAST(to_json(left({text}, 60)) AS VARCHAR)")
-    # Written once, since it is a lot of SQL to plan.
-    read = f"list_transform([{time}], lambda i: CASE WHEN i IS NULL AND {text} IS NOT NULL THEN {wrong} ELSE i END)[1]"
-    return Value(read, "time")
+    told = once(time, lambda time: f"CASE WHEN {time} IS NULL AND {text} IS NOT NULL THEN {wrong} ELSE {time} END")
+    return Value(told, "time")
 
 
 def nullable(value: Value) -> str:
@@ -169,22 +169,33 @@ def as_double(number: Value) -> str:
     shape = number.shape or INTEGER
     if shape.is_float or (not shape.is_wide and shape.whole + shape.scale <= EXACT_DIGITS):
         return f"CAST({number.sql} AS DOUBLE)"
-    double = f"CAST({number_digits(number.sql, shape)} AS DOUBLE)"
     if not shape.is_wide:
-        return double
-    lost = f"NOT isfinite({double}) OR ({double} = 0 AND {number.sql} <> {wide.number_key(literal('0'))})"
-    wrong = event_error("{} is beyond what a double holds", number_digits(number.sql, shape))
-    return f"CASE WHEN {lost} THEN {wrong} ELSE {double} END"
+        return f"CAST({number_digits(number.sql, shape)} AS DOUBLE)"
+
+    def held(digits: str) -> str:
+        wrong = event_error("{} is beyond what a double holds", digits)
+        kept = f"isfinite(CAST({digits} AS DOUBLE)) AND (CAST({digits} AS DOUBLE) <> 0 OR {digits} = '0')"
+        return f"CASE WHEN {kept} THEN CAST({digits} AS DOUBLE) WHEN {digits} IS NOT NULL THEN {wrong} END"
+
+    return once(number_digits(number.sql, shape), held)
 
 
 def _to_double(value: Value, *, lenient: bool) -> Value:
     number = to_number(value, lenient=lenient)
-    shape, double = number.shape or INTEGER, as_double(number)
-    if not shape.is_float and (shape.is_wide or shape.whole + shape.scale > EXACT_DIGITS):
-        same = f"{as_shape(Value(double, 'number', FLOATING), WIDE)} IS NOT DISTINCT FROM {as_shape(number, WIDE)}"
-        wrong = "NULL" if lenient else event_error("{} does not fit double", number_digits(number.sql, shape))
-        double = f"CASE WHEN {same} THEN {double} ELSE {wrong} END"
-    return Value(double, "number", FLOATING)
+    shape = number.shape or INTEGER
+
+    def same(number: str) -> str:
+        given = Value(number, "number", shape)
+        wrong = "NULL" if lenient else event_error("{} does not fit double", number_digits(number, shape))
+
+        def told(double: str) -> str:
+            again = as_shape(Value(double, "number", FLOATING), WIDE)
+            return f"CASE WHEN {again} IS NOT DISTINCT FROM {as_shape(given, WIDE)} THEN {double} ELSE {wrong} END"
+
+        return once(as_double(given), told)
+
+    exact = shape.is_float or (not shape.is_wide and shape.whole + shape.scale <= EXACT_DIGITS)
+    return Value(as_double(number) if exact else once(number.sql, same), "number", FLOATING)
 
 
 def decimal(number: Value) -> Value:
@@ -242,11 +253,26 @@ def _to_decimal(value: Value, shape: Shape, name: str, *, lenient: bool) -> Valu
     room = {"bigint": 18, "int": 9, "integer": 9}.get(name, shape.whole)
     if not own.is_wide and own.whole <= room and own.scale <= shape.scale:
         return Value(f"CAST({number.sql} AS {shape.sql_type})", "number", shape)
-    digits = number_digits(number.sql, own)
-    cast = f"try_cast({digits if own.is_wide else number.sql} AS {shape.sql_type})"
-    fits = compare("=", Value(cast, "number", shape), number)
-    if name in _INTEGERS:
-        fits = f"({fits} AND {cast} BETWEEN -{2 ** _INTEGERS[name]}::HUGEINT AND {2 ** _INTEGERS[name] - 1}::HUGEINT)"
-    wrong = "NULL" if lenient else event_error(f"{{}} does not fit {name}", digits)
-    sql = f"CASE WHEN {number.sql} IS NULL OR {fits} THEN {cast} ELSE {wrong} END"
-    return Value(sql, "number", shape)
+
+    def converted(number: str) -> str:
+        digits = number_digits(number, own)
+        exact = _exact_decimal(Value(number, "number", own), shape)
+        if name in _INTEGERS:
+            low, high = -(2 ** _INTEGERS[name]), 2 ** _INTEGERS[name] - 1
+            exact = once(exact, lambda n: f"CASE WHEN {n} BETWEEN {low}::HUGEINT AND {high}::HUGEINT THEN {n} END")
+        if lenient:
+            return exact
+        wrong = event_error(f"{{}} does not fit {name}", digits)
+        return once(exact, lambda n: f"CASE WHEN {n} IS NULL AND {number} IS NOT NULL THEN {wrong} ELSE {n} END")
+
+    return Value(once(number.sql, converted), "number", shape)
+
+
+def _exact_decimal(number: Value, shape: Shape) -> str:
+    """Write a number as a DECIMAL; NULL where one of that shape does not hold all its digits."""
+    own = number.shape or INTEGER
+    if own.is_wide:
+        fits, text = wide.fits(number.sql, shape.whole, shape.scale), number_digits(number.sql, own)
+        return f"CASE WHEN {fits} THEN CAST({text} AS {shape.sql_type}) END"
+    cast = f"try_cast({number.sql} AS {shape.sql_type})"
+    return f"CASE WHEN {compare('=', Value(cast, 'number', shape), number)} THEN {cast} END"

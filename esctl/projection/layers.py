@@ -32,13 +32,22 @@ class Layers(Struct):
     def _name(self, sql: str, prefix: str) -> str:
         if sql not in self.names:
             name = self.names[sql] = f"{prefix}{len(self.names)}"
-            used = re.findall(r"\b(?:guard|value)[0-9]+\b", sql)
-            self.levels[name] = 1 + max((self.levels.get(other, 0) for other in used), default=0)
+            self.levels[name] = 1 + max((self.levels.get(other, 0) for other in _named(sql)), default=0)
         return self.names[sql]
 
-    def over(self, rows: str) -> str:
-        """Add the columns to a SELECT of events."""
-        for level in sorted(set(self.levels.values())):
-            items = [f"{sql} AS {name}" for sql, name in self.names.items() if self.levels[name] == level]
+    def over(self, rows: str, sql: str) -> str:
+        """Add to a SELECT of events the columns that some SQL over it names, and those that they are made of."""
+        made = {name: written for written, name in self.names.items()}
+        wanted: set[str] = set()
+        ahead = set(_named(sql))
+        while ahead:
+            wanted |= ahead
+            ahead = {other for name in ahead for other in _named(made[name])} - wanted
+        for level in sorted({self.levels[name] for name in wanted}):
+            items = [f"{made[name]} AS {name}" for name in made if name in wanted and self.levels[name] == level]
             rows = f"SELECT *, {', '.join(items)} FROM ({rows})"
         return rows
+
+
+def _named(sql: str) -> list[str]:
+    return re.findall(r"\b(?:guard|value)[0-9]+\b", sql)

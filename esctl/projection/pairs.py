@@ -5,7 +5,7 @@ from __future__ import annotations
 from esctl.index.pruning import NEVER
 from esctl.projection.cells import FieldPlan
 from esctl.projection.fold import Plan
-from esctl.projection.sql import EventRows, accumulated, cells_sql, compose, filled_sql, limits_sql, only
+from esctl.projection.sql import EventRows, accumulated, cells_sql, compose, filled_sql, limited_sql, only
 
 SIDES = {"_a": "in_a", "_b": "in_b"}
 """The suffix of a side's columns, and the column of a row that says whether it is in the side."""
@@ -21,10 +21,9 @@ def pair_sql(plan: Plan, rows: EventRows) -> str:
     dies = plan.dead != NEVER
     names = ("position", *SIDES.values(), *(["event_key"] if rows.roles else []))
     cells = cells_sql(plan, rows, names, touch=True)
-    source = "cell"
+    first, source = "", f"({cells})"
     if dies or any(field.family and field.resets for field in plan.fields):
-        cells = f"{cells}), limits AS ({limits_sql(plan, rows, SIDES)}"
-        source = f"(SELECT *{_alive(rows) if dies else ''} FROM cell LEFT JOIN limits USING (kind, entity))"
+        first, source = limited_sql(plan, rows, cells, _alive(rows) if dies else [], SIDES)
     items, values = ["kind", "entity", "bool_or(in_a <> in_b) AS apart"], ["kind", "entity", "there_a", "there_b"]
     for side, test in SIDES.items():
         items.append(f"{_there(rows, side, test, dies=dies)} AS there{side}")
@@ -37,7 +36,7 @@ def pair_sql(plan: Plan, rows: EventRows) -> str:
         before, after = (_value(i, field, rows, side) for side in SIDES)
         values += [f"{before} AS before{i}", f"{after} AS after{i}", f"touched{i}", f"resets{i}"]
     folds = f"SELECT {', '.join(items)} FROM {source} GROUP BY kind, entity"
-    return f"WITH cell AS {rows.kept} ({cells}) SELECT {', '.join(values)} FROM ({folds}) WHERE apart"
+    return f"{first}SELECT {', '.join(values)} FROM ({folds}) WHERE apart"
 
 
 FEW_LISTS = 32
@@ -52,10 +51,8 @@ def _positions(touches: str, fields: int) -> str:
     return f"CAST(string_split(string_agg({only('CAST(position AS VARCHAR)', touches)}, ','), ',') AS BIGINT[])"
 
 
-def _alive(rows: EventRows) -> str:
-    return "".join(
-        f", (dead_before{side} IS NULL OR {rows.event} > dead_before{side}) AS alive{side}" for side in SIDES
-    )
+def _alive(rows: EventRows) -> list[str]:
+    return [f"(dead_before{side} IS NULL OR {rows.event} > dead_before{side}) AS alive{side}" for side in SIDES]
 
 
 def _there(rows: EventRows, side: str, test: str, *, dies: bool) -> str:

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 
 from esctl.engine.duckdb import explained, single_row
 from esctl.engine.exact_text import json_string_sql
+from esctl.engine.once import once
 from esctl.engine.quoting import identifier
 from esctl.errors import UsageError
 from esctl.index.envelope.paths import format_path
@@ -216,10 +217,15 @@ def _measured(
     return found
 
 
+_DIGITS = r"^-?0*([0-9]+)(?:[.]([0-9]*?)0*)?(?:[eE][+]?(-?[0-9]+))?$"
+
+
 def digits_sql(text: str) -> str:
     """Write how many digits numbers in a column of texts have before and after the point at most."""
-    exponent = f"coalesce(try_cast(nullif(regexp_extract({text}, '[eE][+]?(-?[0-9]+)$', 1), '') AS HUGEINT), 0)"
-    whole = f"length(ltrim(regexp_extract({text}, '^-?([0-9]+)', 1), '0')) + {exponent}"
-    scale = f"length(rtrim(regexp_extract({text}, '^-?[0-9]+[.]([0-9]+)', 1), '0')) - {exponent}"
-    numeric = f"FILTER (regexp_matches({text}, '{NUMBER_TEXT}'))"
-    return f"max({whole}) {numeric}, max({scale}) {numeric}"
+    found = f"regexp_extract({text}, '{_DIGITS}', ['w', 'f', 'e'])"
+
+    def most(digits: str, sign: str) -> str:
+        exponent = "coalesce(try_cast(nullif({}.e, '') AS HUGEINT), 0)"
+        return f"max({once(found, lambda n: f'length({n}.{digits}) {sign} {exponent.format(n)}')})"
+
+    return f"{most('w', '+')}, {most('f', '-')}"

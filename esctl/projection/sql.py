@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from esctl.engine.exact_text import json_string_sql, shown_json, unmark_json_sql
+from esctl.engine.once import once
 from esctl.engine.quoting import literal, may_fail
 from esctl.index.pruning import NEVER
 from esctl.index.scan import read_json
@@ -26,11 +27,6 @@ class EventRows(Struct, frozen=True):
     by_place: bool = False  # `key` is a number that ends in position and role
     by_time: bool = False  # and begins with the time
     few: bool = False  # so that it is cheaper to keep what was made of them than to read them again
-
-    @property
-    def kept(self) -> str:
-        """Return the SQL word for keeping rows for a second pass (MATERIALIZED or not): keeping takes memory."""
-        return "MATERIALIZED" if self.few else "NOT MATERIALIZED"
 
     @property
     def event(self) -> str:
@@ -109,14 +105,12 @@ def started_sql(plan: Plan, rows: EventRows, extra: Sequence[str] = (), *, trace
     starts = [_start(i, field, dies=dies, limited=limited, roles=rows.roles) for i, field in enumerate(plan.fields)]
     shown = [*_placed(rows, dies=dies), *starts]
     cells = cells_sql(plan, rows, ("position", "time", *(["event_key"] if rows.roles else [])))
-    source = "cell"
+    first, source = "", f"({cells})"
     if limited:
-        # Pass 1 reads a few columns, of a few rows mostly: that is cheaper than to keep all cells for pass 2.
-        cells = f"{cells}), limits AS ({limits_sql(plan, rows)}"
-        alive = f", (dead_before IS NULL OR {rows.event} > dead_before) AS alive" if dies else ""
-        source = f"(SELECT *{alive} FROM cell LEFT JOIN limits USING (kind, entity))"
+        alive = [f"(dead_before IS NULL OR {rows.event} > dead_before) AS alive"] if dies else []
+        first, source = limited_sql(plan, rows, cells, alive)
     folds = f"SELECT {', '.join(items)} FROM {source} GROUP BY kind, entity"
-    return f"WITH cell AS {rows.kept} ({cells}) SELECT *{''.join(', ' + item for item in shown)} FROM ({folds})"
+    return f"{first}SELECT *{''.join(', ' + item for item in shown)} FROM ({folds})"
 
 
 def _last(rows: EventRows, *, dies: bool) -> list[str]:
@@ -157,17 +151,46 @@ def cells_sql(plan: Plan, rows: EventRows, columns: Sequence[str], *, touch: boo
         items += [f"{field.acc} AS acc{i}"] if field.family else []
         items += [f"{field.touch.sql} AS touch{i}"] if touch else []
     items += [f"{check} AS check{i}" for i, check in enumerate(plan.checks)]
-    return f"SELECT {', '.join(items)} FROM ({plan.layers.over(rows.sql)})"
+    return _over(plan, rows, items)
 
 
-def limits_sql(plan: Plan, rows: EventRows, within: Mapping[str, str] | None = None) -> str:
-    """Write pass 1: the last deletion `dead_before`, and the last reset `from0`, ... of each field that accumulates.
+def _over(plan: Plan, rows: EventRows, items: Sequence[str]) -> str:
+    listed = ", ".join(items)
+    return f"SELECT {listed} FROM ({plan.layers.over(rows.sql, listed)})"
 
-    `within`: names of sides, with the condition on the rows that are in one; each then has its own columns.
+
+def limited_sql(
+    plan: Plan, rows: EventRows, cells: str, alive: Sequence[str], within: Mapping[str, str] | None = None
+) -> tuple[str, str]:
+    """Write cells beside the limits of their entities: what stands before the query, and what it selects from.
+
+    `alive` are more columns. `within`: names of sides, with the column that tells which rows are in one; each then has
+    its own limits.
     """
+    first, cell, limiting = f"WITH cell AS MATERIALIZED ({cells}) ", "cell", "cell"
+    if not rows.few:
+        # Pass 1 reads a few columns, of a few rows mostly: that is cheaper than to keep all cells for pass 2.
+        first, cell, limiting = "", f"({cells})", f"({_limiting_sql(plan, rows, within or {})})"
+    limits = limits_sql(plan, rows, limiting, within)
+    return first, f"(SELECT {', '.join(['*', *alive])} FROM {cell} LEFT JOIN ({limits}) USING (kind, entity))"
+
+
+def _folded(plan: Plan) -> list[int]:
+    """Number the fields that accumulate and can start anew."""
+    return [i for i, field in enumerate(plan.fields) if field.family and field.resets]
+
+
+def _limiting_sql(plan: Plan, rows: EventRows, within: Mapping[str, str]) -> str:
+    resets = [f"{plan.fields[i].reset.sql} AS reset{i}" for i in _folded(plan)]
+    columns = ["kind", "entity", "key", *within.values(), *(["event_key"] if rows.roles else [])]
+    return _over(plan, rows, [*columns, f"{plan.dead.sql} AS dead", *resets])
+
+
+def limits_sql(plan: Plan, rows: EventRows, cell: str, within: Mapping[str, str] | None = None) -> str:
+    """Write pass 1: the last deletion `dead_before`, and the last reset `from0`, ... of each field that accumulates."""
     dies = plan.dead != NEVER
     sided = within or {"": ""}
-    folded = [i for i, field in enumerate(plan.fields) if field.family and field.resets]
+    folded = _folded(plan)
     items = ["kind", "entity"]
     for side, test in sided.items():
         inside = f" AND {test}" if test else ""
@@ -178,7 +201,7 @@ def limits_sql(plan: Plan, rows: EventRows, within: Mapping[str, str] | None = N
     failing = any(guard.may_fail for guard in guards) or any(map(may_fail, plan.layers.names))
     # A condition that may raise an error stands in no filter: DuckDB might put it to rows that others leave out.
     where = "" if failing else f" WHERE {' OR '.join(resetting)}"
-    return f"SELECT {', '.join(items)} FROM cell{where} GROUP BY kind, entity"
+    return f"SELECT {', '.join(items)} FROM {cell}{where} GROUP BY kind, entity"
 
 
 def filled_sql(i: int, field: FieldPlan, *, dies: bool, side: str = "") -> str:
@@ -288,9 +311,13 @@ def _total_text(total: str, field: FieldPlan, shape: Shape, position: str) -> st
 def _declared(total: str, field: FieldPlan, shape: Shape, position: str) -> str:
     if not field.declared.lower().startswith(("decimal", "numeric", "bigint", "int")):
         return total
-    told = number_digits(total, shape)
-    overflow = event_error(f"{field.name} is {{}}, which does not fit {field.declared}", told, position=position)
-    return f"CASE WHEN try_cast({total} AS {field.declared}) IS NULL THEN {overflow} ELSE {total} END"
+
+    def fitting(total: str) -> str:
+        told = number_digits(total, shape)
+        overflow = event_error(f"{field.name} is {{}}, which does not fit {field.declared}", told, position=position)
+        return f"CASE WHEN try_cast({total} AS {field.declared}) IS NULL THEN {overflow} ELSE {total} END"
+
+    return once(total, fitting)
 
 
 def _base_number(base: str, name: str, shape: Shape, position: str) -> str:

@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from esctl.engine.duckdb import EVENT_ERROR, HINT
 from esctl.engine.exact_text import json_string_sql, shown_json, time_text
+from esctl.engine.once import once
 from esctl.engine.quoting import literal
 from esctl.errors import UsageError
 from esctl.model import MARK
@@ -138,14 +139,15 @@ def to_number(value: Value, *, lenient: bool = False) -> Value:
     if value.type == "null":
         return Value("CAST(NULL AS DECIMAL(1,0))", "number", Shape(1, 0))
     if value.type == "text":
-        wrong = (
-            "NULL" if lenient else event_error("{} is not a number", f"CAST(to_json(left({value.sql}, 60)) AS VARCHAR)")
-        )
-        sql = f"coalesce({wide.number_key(value.sql)}, CASE WHEN {value.sql} IS NOT NULL THEN {wrong} END)"
-        return Value(sql, "number", WIDE)
+        return Value(once(value.sql, lambda text: _text_number(text, lenient=lenient)), "number", WIDE)
     if value.type == "dynamic":
         return _dynamic_number(value, lenient=lenient)
     raise UsageError(f"a {value.type} value is not a number")
+
+
+def _text_number(text: str, *, lenient: bool) -> str:
+    wrong = "NULL" if lenient else event_error("{} is not a number", f"CAST(to_json(left({text}, 60)) AS VARCHAR)")
+    return f"coalesce({wide.number_key(text)}, CASE WHEN {text} IS NOT NULL THEN {wrong} END)"
 
 
 def _dynamic_number(value: Value, *, lenient: bool) -> Value:
@@ -211,19 +213,26 @@ def element_json(value: Value, missing: str = "'null'") -> str:
     text = json_text(value)
     shape = value.shape or INTEGER
     if value.type == "number" and shape.whole + shape.scale > EXACT_DIGITS:
-        digits = f"length(replace(replace({text}, '-', ''), '.', ''))"
-        text = f"CASE WHEN {digits} > {EXACT_DIGITS} THEN {literal(chr(34) + MARK)} || {text} || '\"' ELSE {text} END"
+        text = once(text, _marked_beyond)
     return text if missing == "NULL" else f"coalesce({text}, {missing})"
+
+
+def _marked_beyond(text: str) -> str:
+    digits = f"length(replace(replace({text}, '-', ''), '.', ''))"
+    return f"CASE WHEN {digits} > {EXACT_DIGITS} THEN {literal(chr(34) + MARK)} || {text} || '\"' ELSE {text} END"
 
 
 def number_text(sql: str, shape: Shape) -> str:
     """Write a number as JSON text without trailing zeros; one that DuckDB's JSON functions might round is marked."""
     if not shape.is_wide:
         return number_digits(sql, shape)
-    digits = "replace(replace(w, '-', ''), '.', '')"
-    marked = f"length({digits}) > {EXACT_DIGITS} OR contains(w, 'e') OR starts_with({digits}, '00000')"
-    text = f"CASE WHEN {marked} THEN {literal(chr(34) + MARK)} || w || '\"' ELSE w END"
-    return f"list_transform([{wide.key_text(sql)}], lambda w: {text})[1]"
+
+    def marked(text: str) -> str:
+        digits = f"replace(replace({text}, '-', ''), '.', '')"
+        rounds = f"length({digits}) > {EXACT_DIGITS} OR contains({text}, 'e') OR starts_with({digits}, '00000')"
+        return f"CASE WHEN {rounds} THEN {literal(chr(34) + MARK)} || {text} || '\"' ELSE {text} END"
+
+    return once(wide.key_text(sql), marked)
 
 
 def scaled_text(sql: str, shape: Shape) -> str:
@@ -231,9 +240,8 @@ def scaled_text(sql: str, shape: Shape) -> str:
 
     The shape is that of a DECIMAL.
     """
-    text = f"CAST(CAST({sql} AS {shape.sql_type}) AS VARCHAR)"
-    marked = f"CASE WHEN ends_with(w, '0') THEN {literal(chr(34) + MARK)} || w || '\"' ELSE w END"
-    return f"list_transform([{text}], lambda w: {marked})[1]"
+    text, mark = f"CAST(CAST({sql} AS {shape.sql_type}) AS VARCHAR)", literal(chr(34) + MARK)
+    return once(text, lambda text: f"CASE WHEN ends_with({text}, '0') THEN {mark} || {text} || '\"' ELSE {text} END")
 
 
 def number_digits(sql: str, shape: Shape) -> str:
@@ -241,8 +249,8 @@ def number_digits(sql: str, shape: Shape) -> str:
     if shape.is_wide:
         return wide.key_text(sql)
     if shape.is_float:
-        plain = f"regexp_replace(CAST({sql} AS VARCHAR), '[.]0$', '')"
-        return f"CASE WHEN isfinite({sql}) THEN {plain} END"
+        plain = "CASE WHEN isfinite({0}) THEN regexp_replace(CAST({0} AS VARCHAR), '[.]0$', '') END"
+        return once(sql, plain.format)
     text = f"CAST({sql} AS VARCHAR)"
     return f"rtrim(rtrim({text}, '0'), '.')" if shape.scale else text
 

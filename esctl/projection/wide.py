@@ -125,6 +125,11 @@ def key_units(key: str, scale: str) -> str:
     return _bound(f"{{'a': {key}, 's': CAST({scale} AS BIGINT)}}", apart, units)
 
 
+def fits(key: str, whole: int, scale: int) -> str:
+    """Write whether a DECIMAL of so many digits before and after the point holds a number."""
+    return _bound(key, _apart("w"), f"w.e <= {whole} AND {_scale('w')} <= {scale}")
+
+
 def within_digits(key: str, beyond: str) -> str:
     """Write a number's key; `beyond` (an `error()`) where it has too many digits to be added up with any other."""
     half = MOST_EXACT_DIGITS // 2

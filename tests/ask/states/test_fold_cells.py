@@ -169,7 +169,7 @@ def filters(log: Log) -> bool:
     with engine(log) as made:
         (claim,) = claims(made.scope())
         plan = plan_for(made.scope(), claim.projection)
-        return "WHERE" in limits_sql(plan, event_rows(made.scope(), plan.reads, [claim.condition], None))
+        return "WHERE" in limits_sql(plan, event_rows(made.scope(), plan.reads, [claim.condition], None), "cell")
 
 
 def test_a_condition_that_cannot_be_read_stands_in_no_filter() -> None:
