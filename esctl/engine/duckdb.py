@@ -92,7 +92,7 @@ def _compiled() -> Any:
     return _duckdb
 
 
-_CONFIG = {
+CONFIG = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "allow_community_extensions": "false",
@@ -113,7 +113,7 @@ class _Opening(Thread):
 
     def run(self) -> None:
         with suppress(Exception):  # who needs the connection tries again, and sees why
-            self.connection = _compiled().connect(config=_CONFIG)
+            self.connection = _compiled().connect(config=CONFIG)
 
 
 _begun: list[_Opening] = []
@@ -121,6 +121,8 @@ _begun: list[_Opening] = []
 
 def open_ahead() -> None:
     """Open DuckDB in a thread, for the first who needs it: that takes as long as loading what asks the questions."""
+    if _begun:
+        return
     opening = _Opening()
     with suppress(RuntimeError):  # no more threads
         opening.start()
@@ -133,7 +135,7 @@ def _opened(module: Any) -> duckdb.DuckDBPyConnection:
         opening.join()
         if opening.connection is not None:
             return opening.connection
-    opened: duckdb.DuckDBPyConnection = module.connect(config=_CONFIG)
+    opened: duckdb.DuckDBPyConnection = module.connect(config=CONFIG)
     return opened
 
 

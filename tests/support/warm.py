@@ -6,6 +6,7 @@ for shells, which run `warm_client.py SOCKET` as they would run esctl.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import select
@@ -79,15 +80,33 @@ def listen(place: str) -> None:
             asking.close()
 
 
+class _Opened:
+    """DuckDB, opened without the threads that a fork would lose: they begin when it is used."""
+
+    def __init__(self) -> None:
+        import _duckdb
+
+        from esctl.engine.duckdb import CONFIG
+
+        self.connection = _duckdb.connect(config={**CONFIG, "threads": "1", "async_threads": "0"})
+
+    def join(self) -> None:
+        self.connection.execute("RESET threads; RESET async_threads")
+
+
 def _load() -> None:
     import rich.console
     import rich.table  # noqa: F401
     import sqlglot.dialects.duckdb  # noqa: F401
 
     import reliability.loaded  # noqa: F401
+    from esctl.engine import duckdb
     from esctl.index.envelope.detect import detect
 
     detect([{"id": 1, "type": "T", "time": "2024-01-01T00:00:00Z", "stream": "a-1"}])  # compiles most patterns
+    duckdb._begun[:] = [_Opened()]  # type: ignore[list-item]
+    gc.collect()
+    gc.freeze()  # a process that is forked looks for no garbage in what is here, which would copy it
 
 
 def _answer(asking: socket.socket) -> bool:
