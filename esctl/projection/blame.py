@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from esctl.engine.quoting import literal
 from esctl.projection.cells import FieldPlan
+from esctl.projection.composed import compose
 from esctl.projection.fold import Plan
-from esctl.projection.sql import EventRows, cells_sql, compose, field_column, has_acc, only, start_sql, states_sql
+from esctl.projection.sql import EventRows, cells_sql, field_column, has_acc, only, start_sql, states_sql
 
 _UNPACKED = "SELECT kind, entity, f.field, f.value, f.key, f.anew, f.made"
 

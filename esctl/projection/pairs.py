@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from esctl.index.pruning import NEVER
 from esctl.projection.cells import FieldPlan
+from esctl.projection.composed import compose
 from esctl.projection.fold import Plan
-from esctl.projection.sql import EventRows, accumulated, cells_sql, compose, filled_sql, limited_sql, only
+from esctl.projection.sql import EventRows, accumulated, cells_sql, filled_sql, limited_sql, only
 
 SIDES = {"_a": "in_a", "_b": "in_b"}
 """The suffix of a side's columns, and the column of a row that says whether it is in the side."""

@@ -16,9 +16,10 @@ from msgspec import Struct
 
 from esctl.index.pruning import NEVER
 from esctl.projection.cells import FieldPlan
+from esctl.projection.composed import compose, total_shape
 from esctl.projection.fold import Plan
 from esctl.projection.spec import Projection
-from esctl.projection.sql import EventRows, compose, field_column, started_sql, total_shape
+from esctl.projection.sql import EventRows, field_column, started_sql
 
 OWN = ("kind", "entity", "version", "position", "time", "deleted")
 _BEFORE_ALL = "(-10000000000000000000000000000000000000)::HUGEINT"

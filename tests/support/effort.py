@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -60,100 +59,27 @@ def some(each: Sequence[T], most: int) -> Sequence[T]:
     return [each[at * (len(each) - 1) // max(most - 1, 1)] for at in range(most)]
 
 
-LIKE_CASES = {
-    "tests/api/test_examples.py": 3,
-    "tests/ask/changes/test_blame.py": 2,
-    "tests/ask/compare/test_live_table.py": 3,
-    "tests/ask/compare/test_reconcile.py": 4,
-    "tests/ask/scope/test_basis.py": 4,
-    "tests/ask/scope/test_named_values.py": 2,
-    "tests/ask/scope/test_what_if.py": 4,
-    "tests/ask/sql/test_sql.py": 2,
-    "tests/ask/states/test_engines_agree.py": 6,
-    "tests/ask/states/test_fold_cells.py": 2,
-    "tests/ask/states/test_review.py": 4,
-    "tests/ask/states/test_wide_numbers.py": 4,
-    "tests/assistants/test_mcp.py": 4,
-    "tests/bundle/test_bundles.py": 2,
-    "tests/cli/test_api.py": 5,
-    "tests/cli/test_asking.py": 3,
-    "tests/cli/test_cases.py": 4,
-    "tests/cli/test_cli_blame.py": 4,
-    "tests/cli/test_cli_ingest.py": 4,
-    "tests/cli/test_cli_presets.py": 2,
-    "tests/cli/test_cli_sql.py": 4,
-    "tests/cli/test_cli_time.py": 4,
-    "tests/cli/test_every_command.py": 4,
-    "tests/cli/test_every_format.py": 8,
-    "tests/cli/test_failures.py": 4,
-    "tests/cli/test_hostile.py": 4,
-    "tests/cli/test_hostile_outputs.py": 5,
-    "tests/cli/test_interrupts.py": 3,
-    "tests/cli/test_moments.py": 4,
-    "tests/cli/test_ownership.py": 4,
-    "tests/cli/test_raw_fields.py": 2,
-    "tests/cli/test_read_times.py": 4,
-    "tests/cli/test_scaled_numbers.py": 2,
-    "tests/cli/test_shell.py": 2,
-    "tests/engine/test_zones.py": 3,
-    "tests/index/envelope/test_log_positions.py": 2,
-    "tests/index/envelope/test_openings.py": 3,
-    "tests/index/envelope/test_preset_samples.py": 8,
-    "tests/index/envelope/test_shapeless.py": 2,
-    "tests/index/envelope/test_unknown_logs.py": 8,
-    "tests/index/seen_ids/test_numberings.py": 4,
-    "tests/ledger/check/test_verify.py": 3,
-    "tests/log/test_crash.py": 2,
-    "tests/oracles/test_bare_changes.py": 5,
-    "tests/oracles/test_change_logs.py": 4,
-    "tests/oracles/test_git.py": 3,
-    "tests/oracles/test_perturbed.py": 3,
-    "tests/output/test_formats.py": 2,
-    "tests/page/test_reports.py": 2,
-    "tests/project/test_reference.py": 4,
-    "tests/reliability/test_curves.py": 4,
-    "tests/reliability/test_reliability.py": 3,
-    "tests/sinks/test_duckdb_file.py": 3,
-    "tests/sinks/test_kafka_topic.py": 4,
-    "tests/sinks/test_parquet_folder.py": 4,
-    "tests/sinks/test_postgres.py": 4,
-    "tests/sinks/test_sqlite.py": 3,
-    "tests/sources/kafka/test_mapping.py": 20,
-    "tests/sources/kafka/test_reading.py": 4,
-    "tests/sources/kafka/test_secrets.py": 3,
-    "tests/sources/postgres/test_contract.py": 2,
-    "tests/sources/postgres/test_lost.py": 4,
-    "tests/sources/test_archives.py": 2,
-    "tests/sources/test_encodings.py": 3,
-    "tests/sources/test_limits.py": 4,
-    "tests/sources/test_prefixes.py": 2,
-    "tests/sources/text/test_patterns.py": 2,
-    "tests/sources/text/test_text_logs.py": 2,
-    "tests/storage/test_stores_in_objects.py": 4,
-    "tests/tui/test_browser.py": 2,
-    "tests/tui/test_hostile_screens.py": 2,
-    "tests/views/test_emit_to_topics.py": 3,
-    "tests/views/test_kills.py": 6,
-    "tests/views/test_refresh.py": 4,
-}
-"""Files of many like cases, of which the fast run tries the first of each test and one in so many of the rest."""
-SLOW_FOLDERS = (
-    *("tests/ask/", "tests/cli/", "tests/index/envelope/", "tests/intake/", "tests/maintain/", "tests/oracles/"),
-    *("tests/page/", "tests/sinks/", "tests/sources/kafka/", "tests/sources/postgres/", "tests/views/"),
+EACH = (
+    *("tests/index/decode/", "tests/ledger/prove/", "tests/log/test_merkle.py"),
+    *("tests/project/", "tests/reference/"),
 )
-"""Folders whose cases cost most: of their other files one in four is tried."""
+"""Folders and files of which the fast run tries each case: cases that cost next to nothing, or are a document each."""
 
 
 def like_cases(items: Sequence[pytest.Item]) -> list[pytest.Item]:
-    """Return the cases that the fast run leaves out; the same in every run, of a test the first never."""
-    left_out: list[pytest.Item] = []
-    seen: Counter[str] = Counter()
+    """Return the cases that the fast run leaves out: of a test's like cases all but one in four, twelve at most.
+
+    The same in every run; the first and the last are tried.
+    """
+    tests: dict[str, list[pytest.Item]] = {}
     for item in [] if ALL else items:
-        file, _, name = item.nodeid.partition("::")
-        if "[" in name:
-            test = f"{file}::{name.partition('[')[0]}"
-            left_out += [item] if seen[test] % LIKE_CASES.get(file, 4 if file.startswith(SLOW_FOLDERS) else 1) else []
-            seen[test] += 1
+        test, bracket, _ = item.nodeid.partition("[")
+        if bracket and not test.startswith(EACH):
+            tests.setdefault(test, []).append(item)
+    left_out: list[pytest.Item] = []
+    for cases in tests.values():
+        tried = set(some(range(len(cases)), min(-(-len(cases) // 4), 12)))
+        left_out += [item for at, item in enumerate(cases) if at not in tried]
     return left_out
 
 

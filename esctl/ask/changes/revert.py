@@ -9,9 +9,9 @@ from esctl.ask.scope.scope import Claim, Scope, check_entities, claims, counted,
 from esctl.engine.exact_text import json_string_sql, unmark_json_sql
 from esctl.engine.quoting import literal
 from esctl.model import Answer, AsOf, Column
+from esctl.projection.composed import total_shape
 from esctl.projection.conversions import declared_scale
 from esctl.projection.fold import NeedsStreamError
-from esctl.projection.sql import total_shape
 from esctl.projection.values import Shape, number_text, scaled_text
 
 COLUMNS = (

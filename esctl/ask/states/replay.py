@@ -22,13 +22,14 @@ from esctl.index.scan import read_json
 from esctl.model import Answer, AsOf, Column
 from esctl.projection.cells import FieldPlan
 from esctl.projection.compiler import Resolve
+from esctl.projection.composed import total_shape
 from esctl.projection.conversions import convert, declared_scale
 from esctl.projection.expressions import Expression
 from esctl.projection.fold import MOST_FIELDS, NeedsStreamError, Plan
 from esctl.projection.partial import composed_sql
 from esctl.projection.reads import digits_sql
 from esctl.projection.spec import Projection
-from esctl.projection.sql import field_column, states_sql, total_shape
+from esctl.projection.sql import field_column, states_sql
 from esctl.projection.syntax import Path
 from esctl.projection.values import NULL, WIDE, Shape, Value, from_json, number_from_json
 

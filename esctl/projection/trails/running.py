@@ -9,16 +9,9 @@ from __future__ import annotations
 
 from esctl.index.pruning import NEVER
 from esctl.projection.cells import FieldPlan
+from esctl.projection.composed import compose, total_shape
 from esctl.projection.fold import NeedsStreamError, Plan
-from esctl.projection.sql import (
-    POSITION_OF_KEY,
-    TIME_OF_KEY,
-    EventRows,
-    cells_sql,
-    compose,
-    has_acc,
-    total_shape,
-)
+from esctl.projection.sql import POSITION_OF_KEY, TIME_OF_KEY, EventRows, cells_sql, has_acc
 from esctl.projection.values import MOST_DIGITS
 
 _SO_FAR = "OVER (ROWS UNBOUNDED PRECEDING)"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from esctl.index.pruning import NEVER
 from esctl.projection.cells import FieldPlan
+from esctl.projection.composed import compose
 from esctl.projection.fold import Plan
-from esctl.projection.sql import EventRows, cells_sql, compose, has_acc
+from esctl.projection.sql import EventRows, cells_sql, has_acc
 from esctl.projection.trails.running import running_sql, runs_along
 
 TRAIL_COLUMNS = ("position", "time", "recorded_at", "role", "type", "actor", "id", "correlation", "causation")
