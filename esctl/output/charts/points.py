@@ -51,11 +51,6 @@ def read_lines(answer: Answer, tz: str, what: str) -> Lines:
     Raises UsageError for values that are no numbers, and for more points or groups than can be told apart.
     """
     columns, rows = to_texts(answer, MOST_POINTS + 1, tz, rfc3339=True)
-    if len(rows) > MOST_POINTS:
-        raise UsageError(
-            f"{what} draws at most {MOST_POINTS:,} points, and there are more",
-            "give a longer --every, or --from and --to",
-        )
     grouped = len(columns) > 2
     found: dict[str, list[Point]] = {}
     for row in rows:
@@ -64,7 +59,12 @@ def read_lines(answer: Answer, tz: str, what: str) -> Lines:
     named = [(name, tuple(points)) for name, points in found.items() if any(p.height is not None for p in points)]
     if len(named) > MOST_LINES:
         raise UsageError(
-            f"{what} draws at most {MOST_LINES} groups, and there are {len(named)}", "name entities, or another --by"
+            f"{what} draws at most {MOST_LINES} groups, and there are more", "name entities, or another --by"
+        )
+    if len(rows) > MOST_POINTS:
+        raise UsageError(
+            f"{what} draws at most {MOST_POINTS:,} points, and there are more",
+            "give a longer --every, or --from and --to",
         )
     return Lines(tuple(named), columns[-1].kind == "integer")
 
