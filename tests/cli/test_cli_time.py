@@ -64,13 +64,19 @@ def test_a_date_is_a_day_of_the_zone(text: str, zone: str, end: str, start: str)
 
 @pytest.mark.parametrize(
     "text",
-    ["", "soon", "@", "@-1", "@1.5", "@١", "seq:", "version:x", "id:", "2024-13-01", "2024-02-30", "2h", "-2h ago",
+    ["", "soon", "@", "@-1", "@1.5", "@١", "seq:", "version:x", "id:", "2024-13-01", "2024-02-30", "-2h ago",
      "99999999999999 days ago", "\x1b[31m", "2024-02-01T25:00:00Z"],
 )  # fmt: skip
 def test_what_is_no_point_is_refused_by_name(text: str) -> None:
     with pytest.raises(UsageError, match=r"^--before .* is not a point in time$") as caught:
         parse_as_of(text, "--before", now=lambda: NOW)
     assert "@123" in caught.value.hint
+
+
+def test_a_duration_alone_may_be_meant_as_so_long_ago() -> None:
+    with pytest.raises(UsageError, match=r"^--before '2h' is not a point in time$") as caught:
+        parse_as_of("2h", "--before", now=lambda: NOW)
+    assert caught.value.hint == "did you mean '2h ago'?"
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ def test_wrong_usage_is_2(small: Path, arguments: list[str], at_fault: str, hint
     ("arguments", "at_fault", "hint"),
     [
         (["replay", "thing-2"], "'thing-2'", "did you mean thing-"),
-        (["audit", "nobody"], "'nobody'", "thing-"),
+        (["audit", "nobody"], "'nobody'", "esctl entities"),
         (["log", "thing-3"], "'thing-3'", "thing-"),
         (["entities", "thing-3"], "'thing-3'", "thing-"),
         (["diff", "@1", "@5", "thing-3"], "'thing-3'", "thing-"),

@@ -115,14 +115,18 @@ def _pool(search: Search, names: Sequence[str], around: Sequence[str]) -> list[S
 def _one_for_all(search: Search, names: Sequence[str], around: Sequence[str]) -> SampledField | None:
     """Choose the one thing of all records, where no other field may name things."""
     chosen, *others = search.all_named(names, _settles, (*around, *field_names.DATA)) or (None,)
-    rivals = (each for each in search.fields if _may_name(search, each, field_names.TECHNICAL))
-    if chosen is None or any(True for _ in rivals) or _varied(_other_ids(search)):
+    if chosen is None or _varied(_other_ids(search)):
+        return None
+    if any(_may_name(search, each, field_names.TECHNICAL) for each in search.fields):
         return None
     if _is_where_people_are(search, chosen, around):
         return None
-    inside = [each for each in others if plain_name(each.steps[0]) in field_names.DATA]
-    if len(chosen.steps) == 1 and inside:
-        search.doubt("entity", "events may be about any of these", (chosen, *inside))
+    rivals = [each for each in others if plain_name(each.steps[0]) in field_names.DATA and len(chosen.steps) == 1]
+    if len(search.records) < _SHOWN and field_names.NO_THINGS & {*words(chosen.steps[-1])}:
+        # A client may be who is served, or what people do it with.
+        rivals += search.all_named(_ids(field_names.PEOPLE), _settles, around)[:1]
+    if rivals:
+        search.doubt("entity", "events may be about any of these", (chosen, *rivals))
         return None
     search.why = f"named {chosen.path[-1]!r}, {describe(chosen)}"
     return chosen

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from esctl.index.envelope.envelope_sql import record_path
-from esctl.index.envelope.paths import EACH
+from esctl.index.envelope.paths import EACH, parse_path
 from esctl.index.envelope.presets.preset import Preset
 
 _SHOWN = ("id", "type", "time", "entity", "tenant", "kind", "actor", "correlation", "causation")
@@ -25,21 +26,23 @@ def example(preset: Preset) -> dict[str, Any]:
     for parts in preset.sequences[:1]:
         for part in parts:
             _put(record, part, 1)
-    for group in preset.needs:
-        if not any(_has(record, path) for path in group):
-            _put(record, group[0], "...")
+    for group in preset.needs:  # told as records have them: a member called `record` is not the record itself
+        if not any(_has(record, parse_path(path)) for path in group):
+            _put(record, group[0], "...", parse_path)
     for path in [path for path in stanza.data if record_path(path)][:1]:
-        if not _has(record, path):
+        if not _has(record, record_path(path)):
             _put(record, path, {"...": "..."})
     return record
 
 
-def _put(record: dict[str, Any], text: str, value: Any) -> None:
+def _put(
+    record: dict[str, Any], text: str, value: Any, parts_of: Callable[[str], tuple[str | int, ...]] = record_path
+) -> None:
     """Put a value at each path of a template, where nothing stands yet."""
     if text.startswith("="):
         return
     for path in re.findall(r"\{([^{}]*)\}", text) or [text]:
-        parts = record_path(path.replace(EACH, "[0]"))
+        parts = parts_of(path.replace(EACH, "[0]"))
         at: Any = record
         for part, following in zip(parts, (*parts[1:], None), strict=True):
             empty: Any = value if following is None else [] if isinstance(following, int) else {}
@@ -52,8 +55,8 @@ def _put(record: dict[str, Any], text: str, value: Any) -> None:
                 break
 
 
-def _has(record: Any, path: str) -> bool:
-    for part in record_path(path):
+def _has(record: Any, path: Sequence[str | int]) -> bool:
+    for part in path:
         members = dict(enumerate(record)) if isinstance(record, list) else record
         if not isinstance(members, dict) or part not in members:
             return False
