@@ -130,9 +130,23 @@ class Reference:
         """Give what each event of each entity left it in, in fold order."""
         return dict(self._folds(self._included(bounds)))
 
+    def _sides(self, *sides: Mapping[str, Any]) -> list[dict[Entity, State]]:
+        """Give the states of both sides; an error may name what is wrong in either."""
+        found, failed = [], []
+        for bounds in sides:
+            try:
+                found.append(self.replay(**bounds))
+            except FoldError as error:
+                failed.append(error)
+        if failed:
+            first, problems = failed[0], [problem for error in failed for problem in error.problems]
+            shadowed = all(error.shadowed for error in failed)
+            raise FoldError(first.position, first.entity, first.message, shadowed, problems)
+        return found
+
     def diff(self, a: Mapping[str, Any], b: Mapping[str, Any]) -> dict[tuple[str, str], FieldDiff]:
         """Give what differs from bounds `a` to bounds `b`, per entity and field of its live states."""
-        before, after = self.replay(**a), self.replay(**b)
+        before, after = self._sides(a, b)
         one, other = self._included(a), self._included(b)
         trails = {
             entity: [step for step in steps if (entity, step.rows[0].position) in one ^ other]

@@ -29,7 +29,8 @@ def apply(operation: Operation, state: Fields, event: Event, types: Mapping[str,
     if value is MISSING:
         return set()
     after = value if name == "set" else _accumulate(name, state.get(field, MISSING), value, types.get(field))
-    state[field] = convert(after, types[field]) if field in types and not isinstance(after, list) else after
+    is_list = name in ("append", "remove")  # of which a declared type says nothing
+    state[field] = convert(after, types[field]) if field in types and not is_list else after
     return {field}
 
 

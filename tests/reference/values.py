@@ -65,6 +65,7 @@ class FoldError(Exception):
         super().__init__(f"event at position {position} of {entity!r}: {message}")
         self.position = position
         self.entity = entity
+        self.message = message
         self.shadowed = shadowed
         self.problems = problems  # all that a fold may name, in whatever order it comes upon them
 

@@ -29,7 +29,7 @@ def test_one_entity_of_a_large_store_opens_a_small_part(tmp_path: Path, events: 
     assert told.kept > events / 50
     assert told.memory < 16 * MB
     assert told.bytes < min(told.kept / 8, 16 * MB)
-    assert told.groups == told.files == -(-events // growth.COMMIT * growth.COMMIT // rows)
+    assert told.groups == told.files == -(-(events // growth.COMMIT * growth.COMMIT) // rows)
 
 
 def test_a_small_store_opens_as_it_is(tmp_path: Path) -> None:

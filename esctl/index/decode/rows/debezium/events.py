@@ -106,7 +106,8 @@ def _change(
     before = _side(value.get("before"), converters.get("before"), is_document)
     after = _side(value.get("after"), of_after, is_document)
     cells = written_cells(value.get("after")) if has_cells else None
-    told = _told(value, kind, before, after, key) if cells is None else _cells(cells, of_after)
+    held = source.get("connector") in _WHOLE_BEFORE
+    told = _told(value, kind, before, after, key, held=held) if cells is None else _cells(cells, of_after)
     if told is None:
         return None
     return RowChange(
@@ -152,11 +153,17 @@ def _cells(cells: Row, converters: Mapping[str, Convert] | None) -> _Told:
     return _Told(_converted(cells, converters), partial=True, cells=True)
 
 
-def _told(value: Mapping[str, Any], kind: str, before: Row | None, after: Row | None, key: Any) -> _Told | None:
+_WHOLE_BEFORE = ("mysql", "mariadb", "sqlserver", "oracle", "db2", "informix")
+"""Connectors that tell all of a row that is deleted: a key of 0 is one."""
+
+
+def _told(
+    value: Mapping[str, Any], kind: str, before: Row | None, after: Row | None, key: Any, *, held: bool
+) -> _Told | None:
     """Return what a change tells of its row; None where it does not tell what became of it."""
     if kind == DELETE:
         row, match = _deleted(before, key)
-        return _Told(row, match=match)
+        return _Told(row, match=None if held else match)
     if after is not None:
         row = {name: item for name, item in after.items() if item not in _PLACEHOLDERS}
         return _Told(row, partial=len(row) < len(after))
