@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from itertools import count
+from contextvars import ContextVar
 
-_NAMED = re.compile(r'"?[A-Za-z_]\w*"?(?:\.\w+)?|\x01[0-9]+\x01')
-_GIVEN = re.compile(r"\bonce([0-9]+)\b")
-_places = count()
+_NAMED = re.compile(r'"?[A-Za-z_]\w*"?(?:\.\w+)?')
+_depth = ContextVar("depth", default=0)
 
 
 def once(value: str, written: Callable[[str], str]) -> str:
     """Write SQL that uses a value more than once; a name stays as it is, anything else is bound to one.
 
-    DuckDB plans each copy of an expression anew, and copies within copies multiply.
+    DuckDB plans each copy of an expression anew, and copies within copies multiply. Names tell how deep they are bound:
+    what is written within one binds others, and what was written before uses its own alone.
     """
     if _NAMED.fullmatch(value):
         return written(value)
-    place = f"\x01{next(_places)}\x01"  # of the name, until all that is within is written
-    body = written(place)
-    name = f"once{1 + max(map(int, _GIVEN.findall(body)), default=-1)}"
-    return f"list_transform([{value}], lambda {name}: {body.replace(place, name)})[1]"
+    depth = _depth.get()
+    token = _depth.set(depth + 1)
+    try:
+        return f"list_transform([{value}], lambda once{depth}: {written(f'once{depth}')})[1]"
+    finally:
+        _depth.reset(token)
