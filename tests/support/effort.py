@@ -69,7 +69,7 @@ EACH = (
 def like_cases(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Return the cases that the fast run leaves out: of a test's like cases all but one in four, twelve at most.
 
-    The same in every run; the first and the last are tried.
+    The same in every run: the first, and where more than one is tried the last, with even steps between.
     """
     tests: dict[str, list[pytest.Item]] = {}
     for item in [] if ALL else items:
