@@ -19,8 +19,8 @@ def read_named(path: Path, limit: int, *, streams: bool = True) -> bytes:
     descriptor = open_named(path, streams=streams)
     with open(descriptor, "rb") as file:
         size = os.fstat(descriptor).st_size  # of a pipe 0, and what is asked for is set aside first
-        data = file.read((size if size and size < limit else limit) + 1)
-    if len(data) > limit:
+        data = b"" if size > limit else file.read((size or limit) + 1)
+    if max(size, len(data)) > limit:
         raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", str(path))
     return data
 

@@ -287,8 +287,8 @@ def read_regular(path: Path, limit: int) -> bytes:
     if mirror := mirror_of(path):
         return mirror.read(path, limit)
     with told(path), open(open_plain(path), "rb") as file:
-        # What is asked for is set aside first, so no more than there is.
-        data = file.read(min(os.fstat(file.fileno()).st_size, limit) + 1)
-    if len(data) > limit:
+        size = os.fstat(file.fileno()).st_size
+        data = b"" if size > limit else file.read(size + 1)  # what is asked for is set aside first
+    if max(size, len(data)) > limit:
         raise InputError(f"{path} is not a file of at most {limit:,} bytes", MISPLACED)
     return data

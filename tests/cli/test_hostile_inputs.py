@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from esctl.named import read_named
 from tests.support.cli_harness import esctl, good, plain_event, surroundings, write_lines
 from tests.support.odd_files import Canary, device, put
 
@@ -73,6 +74,14 @@ def test_what_is_too_long_is_refused(work: Path, tmp_path: Path) -> None:
             continue
         done = esctl(*shlex.split(option.format(path)), cwd=work, **surrounded(work))
         assert done.code in (2, 3), (option, done.err)
+
+
+def test_a_file_that_is_too_long_is_not_read_to_know_it(tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    path.touch()
+    os.truncate(path, 1 << 40)
+    with pytest.raises(OSError, match="it has more than"):
+        read_named(path, (1 << 40) - 1)  # more than there is memory for
 
 
 def test_what_a_shell_hands_over_is_read_where_once_is_enough(work: Path) -> None:

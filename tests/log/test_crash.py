@@ -76,7 +76,7 @@ def test_killed_at_every_step(tmp_path: Path, name: str) -> None:
     assert expected["raw"].to_pylist() == LINES
     context = get_context("forkserver")
     context.set_forkserver_preload(["tests.support.log_helpers"])
-    for step in effort.some(range(steps), 12):
+    for step in effort.some(range(steps), 6):
         path = tmp_path / str(step)
         process = context.Process(target=run, args=(path, Killing(step)))
         process.start()

@@ -26,7 +26,7 @@ SEED = int(os.environ.setdefault("ESCTL_SEED", str(secrets.randbits(32)))) if AL
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example, HealthCheck.filter_too_much]
 _SAME = settings(deadline=None, database=None, suppress_health_check=_SLOW)
-settings.register_profile("fast", _SAME, derandomize=True, max_examples=25)
+settings.register_profile("fast", _SAME, derandomize=True, max_examples=16)
 settings.register_profile("thorough", _SAME, derandomize=False)
 PHASES = (Phase.generate, Phase.shrink) if ALL else (Phase.generate,)
 """For properties that are slow to try: what fails in every run need not be made small in each."""
@@ -48,8 +48,8 @@ def examples(count: int, few: int) -> int:
 
 
 def share(count: int) -> int:
-    """Return how many of so many examples of a property to draw: about a third, or all."""
-    return count if ALL else -(-count * 7 // 20)
+    """Return how many of so many examples of a property to draw: a quarter, or all."""
+    return count if ALL else -(-count // 4)
 
 
 def some(each: Sequence[T], most: int) -> Sequence[T]:
@@ -84,7 +84,7 @@ def like_cases(items: Sequence[pytest.Item]) -> list[pytest.Item]:
 
 
 def draw_fewer(items: Sequence[pytest.Item]) -> None:
-    """Let properties that say how many examples they draw draw one in four in the fast run, but ten at least."""
+    """Let properties that say how many examples they draw draw one in six in the fast run, but eight at least."""
     seen: set[int] = set()
     for item in [] if ALL else items:
         function = getattr(getattr(item, "obj", None), "__func__", getattr(item, "obj", None))
@@ -94,7 +94,7 @@ def draw_fewer(items: Sequence[pytest.Item]) -> None:
             setattr(
                 function,
                 _SETTINGS,
-                settings(own, max_examples=max(own.max_examples // 4, min(own.max_examples, 10))),
+                settings(own, max_examples=max(own.max_examples // 6, min(own.max_examples, 8))),
             )
 
 

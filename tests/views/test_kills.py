@@ -62,7 +62,7 @@ def test_a_refresh_that_ends_anywhere(to: str, fault: Fault, tmp_path: Path) -> 
     assert before < after
     places = [number for number, call in enumerate(calls, 1) if ".esctl" not in call]
     assert len(places) > 2
-    for number in effort.some(places, 4):
+    for number in effort.some(places, 2):
         work = tmp_path / "work"
         shutil.copytree(start, work)
         ran = esctl(work, ["view", "refresh"], fault, number)

@@ -84,7 +84,7 @@ def test_what_was_changed_is_found_and_nothing_else(number: int, tmp_path: Path)
                 assert differences(made, path) == expected
                 seen.update(row[2] for row in expected)
 
-    hold(check, 25, 950 + number, always=True)
+    hold(check, effort.examples(25, 10), 950 + number, always=True)
     assert seen["missing"] > 1
     assert seen["different"] > 5
     assert seen["extra"] > 1

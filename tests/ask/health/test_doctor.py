@@ -138,7 +138,7 @@ PLAIN: dict[str, Callable[[Sequence[Event]], Found]] = {
 def test_what_is_listed_is_what_a_plain_walk_finds() -> None:
     seen: Counter[str] = Counter()
 
-    @settings(quick, max_examples=effort.examples(60, 24))
+    @settings(quick, max_examples=effort.examples(60, 14))
     @seed(5)
     @given(logs())
     def check(log: Log) -> None:
@@ -243,7 +243,7 @@ def missing(rows: Sequence[Event]) -> set[int]:
 def test_gaps_are_told_where_a_counter_leaves_none() -> None:
     seen: Counter[bool] = Counter()
 
-    @settings(quick, max_examples=effort.examples(60, 24))
+    @settings(quick, max_examples=effort.examples(60, 14))
     @seed(3)
     @given(sequences())
     def check(records: list[dict[str, Any]]) -> None:

@@ -184,7 +184,7 @@ def test_moments_are_those_of_the_reference(streamed: bool, monkeypatch: pytest.
             if (told := folded(log, made)) is not None:
                 agrees(made.scope(), *told, seen)
 
-    hold(check, 10 if streamed else 30, 900 + streamed)
+    hold(check, 10 if streamed else 44, 900 + streamed)
     assert streamed or seen.keys() >= {"open", "closed", "deleted", "tied", "roles", "reopened"}, seen
 
 
@@ -223,5 +223,5 @@ def test_moments_without_some_events() -> None:
             agrees(scope, steps, whole[1][:1], Counter())
             gone.update([True])
 
-    hold(check, 12, 920)
+    hold(check, 17, 920)
     assert gone[True] > effort.share(5)

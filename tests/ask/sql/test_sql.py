@@ -118,7 +118,7 @@ def test_a_projection_gives_the_states_that_replay_gives(number: int) -> None:
             for bounds in log.bounds[-2:]:
                 assert not states_differ(made, bounds, seen)
 
-    hold(check, 12, 900 + number)
+    hold(check, 17, 900 + number)
     assert {"Decimal", "str"} <= seen.keys()
 
 

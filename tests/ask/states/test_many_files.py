@@ -144,7 +144,7 @@ def test_states_go_on_from_saved_ones_at_the_instants_of_events(monkeypatch: pyt
             seen.update(way for bounds in drawn.log.bounds for way in ways(made, bounds))
             assert not disagreements(drawn.log, made, ["replay"])
 
-    hold(check, effort.examples(18, 8), 1114, scattered(), always=True)  # type: ignore[arg-type]
+    hold(check, effort.examples(18, 5), 1114, scattered(), always=True)  # type: ignore[arg-type]
     least = effort.examples(3, 1)
     assert all(seen[label] >= least for label in ("saved", "gone on from", "not used", "up to the bound")), seen
 

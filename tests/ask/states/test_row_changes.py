@@ -52,7 +52,7 @@ def test_a_key_of_zero_is_one(dialect: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("dialect", WRITERS)
-@settings(max_examples=12 if effort.ALL else 4, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=effort.examples(12, 3), suppress_health_check=list(HealthCheck), deadline=None)
 @given(done=st.lists(work(), min_size=1, max_size=25))
 def test_a_log_replays_to_the_table(dialect: str, tmp_path_factory: Any, done: list[Work]) -> None:
     folder = tmp_path_factory.mktemp("rows")

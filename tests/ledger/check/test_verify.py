@@ -79,7 +79,7 @@ def test_a_store_that_nobody_touched_is_intact(store: Path) -> None:
 
 def test_every_flipped_bit_is_found_in_its_file(store: Path) -> None:
     rng = random.Random(7)
-    for file, bit in forgery.places(forgery.files(store, rng, effort.examples(12, 6)), rng, 2):
+    for file, bit in forgery.places(forgery.files(store, rng, effort.examples(12, 4)), rng, 2):
         whole = file.read_bytes()
         damaged = bytearray(whole)
         damaged[bit // 8] ^= 1 << bit % 8
@@ -96,7 +96,7 @@ def test_every_flipped_bit_is_found_in_its_file(store: Path) -> None:
 
 def test_every_cut_and_missing_file_is_found(store: Path) -> None:
     rng = random.Random(8)
-    for file in forgery.files(store, rng, effort.examples(8, 4)):
+    for file in forgery.files(store, rng, effort.examples(8, 2)):
         whole, place = file.read_bytes(), str(file.relative_to(store))
         for left in (0, 1, rng.randrange(len(whole)), len(whole) - 1):
             file.write_bytes(whole[:left])
