@@ -47,9 +47,9 @@ def escape_json(text: str) -> str:
 
     `text` is JSON, one or many lines, in which C0 characters are escaped already (RFC 8259, section 7).
     """
-    if _harmless(text):
-        return text
-    return re.sub(_IN_JSON, _escape_json, text)
+    # Of the acting characters of ASCII, JSON writes only DEL as itself.
+    harmless = "\x7f" not in text if text.isascii() else _harmless(text)
+    return text if harmless else re.sub(_IN_JSON, _escape_json, text)
 
 
 def visible_lines(text: str) -> str:
