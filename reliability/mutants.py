@@ -57,6 +57,13 @@ TESTS: dict[str, tuple[str, ...]] = {
     "esctl/ask/over_time": ("tests/ask/over_time", "tests/cli/test_cli_when.py", *_CLI),
     "esctl/ask/scope": (*_FOLDS, "tests/ask/scope", "tests/cli/test_moments.py", "tests/cli/test_cli_time.py", *_CLI),
     "esctl/ask/sql": ("tests/ask/sql", "tests/cli/test_cli_sql.py"),
+    "esctl/ask/states/row_": (
+        "tests/ask/states/test_row_changes.py", "tests/ask/states/test_row_versions.py",
+        "tests/oracles/test_change_logs.py", "tests/oracles/test_bare_changes.py", *_CLI,
+    ),
+    "esctl/ask/states/event_by_event.py": (
+        *_FOLDS, "tests/ask/changes/test_blame.py", "tests/ask/over_time/test_when_reference.py", *_ENGINE, *_CLI,
+    ),
     "esctl/ask/states": (
         *_FOLDS, "tests/ask/states/test_snapshots.py", "tests/cli/test_cli_snapshot.py",
         "tests/ask/states/test_review.py", *_ENGINE, *_CLI,

@@ -40,6 +40,10 @@ def added(values: Values) -> Decimal | None:
         return sum(map(Decimal, values), Decimal()) if values else None
 
 
+def negated(a: Decimal | None) -> Decimal | None:
+    return None if a is None else a.copy_negate()  # a minus would round to 28 digits
+
+
 def divided(a: Decimal | None, b: Decimal | int | None) -> Decimal | None:
     with localcontext(prec=80):
         return None if a is None or not b else (a / b).quantize(Decimal("1e-12"), ROUND_HALF_UP)
@@ -61,7 +65,7 @@ def totals(name: str, numeric: bool) -> Iterator[tuple[str, Total]]:
     yield f"min({q})", lambda s: min(values(s), default=None)
     yield f"max({q})", lambda s: max(values(s), default=None)
     yield f"sum({q}) / count(*)", lambda s: divided(added(values(s)), len(s))
-    yield f"coalesce(-sum({q}), count(*))", lambda s: -(added(values(s)) or 0) if values(s) else len(s)
+    yield f"coalesce(-sum({q}), count(*))", lambda s: negated(added(values(s))) if values(s) else len(s)
     yield f"count(*) filter ({q} > 1)", lambda s: sum(1 for value in values(s) if value > 1)
 
 

@@ -51,6 +51,26 @@ def test_a_key_of_zero_is_one(dialect: str, tmp_path: Path) -> None:
     assert replayed(tmp_path) == expected(model.rows())
 
 
+def test_a_row_that_moves_keeps_its_place_within_a_microsecond(tmp_path: Path) -> None:
+    """The row comes to a key right after that was deleted, in the same microsecond but not in the same nanosecond."""
+
+    def change(nanos: int, op: str, before: Any, after: Any) -> str:
+        source = {"connector": "postgresql", "db": "d", "schema": "s", "table": "t", "lsn": 100 + nanos, "txId": 1}
+        return json.dumps(
+            {"before": before, "after": after, "op": op, "ts_ns": 10**18, "source": {**source, "ts_ns": 10**18 + nanos}}
+        )
+
+    lines = [
+        change(0, "c", None, {"id": 2, "v": "x"}),
+        change(1, "c", None, {"id": 1, "v": "a"}),
+        change(2, "d", {"id": 2, "v": None}, None),
+        change(5, "u", {"id": 1, "v": None}, {"id": 2, "v": "__debezium_unavailable_value"}),
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    good("ingest", "a.jsonl", "--preset", "debezium", "--map", "order=time", "--map", "row_keys.d.s.t=id", cwd=tmp_path)
+    assert replayed(tmp_path) == expected([{"id": 2, "v": "a"}])
+
+
 @pytest.mark.parametrize("dialect", WRITERS)
 @settings(max_examples=effort.examples(12, 3), suppress_health_check=list(HealthCheck), deadline=None)
 @given(done=st.lists(work(), min_size=1, max_size=25))
