@@ -52,7 +52,10 @@ TESTS: dict[str, tuple[str, ...]] = {
     "esctl/projection": (*_FOLDS, "tests/ask/states/test_review.py", *_ENGINE, *_CLI),
     "esctl/ask/changes": (*_FOLDS, "tests/ask/changes", "tests/ask/scope", *_CLI, "tests/cli/test_cli_blame.py"),
     "esctl/ask/compare": ("tests/ask/compare", *_CLI),
-    "esctl/ask/events": ("tests/ask/events", "tests/maintain/test_redact.py", *_CLI, "tests/cli/test_cli_init.py"),
+    "esctl/ask/events": (
+        "tests/ask/events", "tests/cli/test_looking.py", "tests/maintain/test_redact.py", *_CLI,
+        "tests/cli/test_cli_init.py",
+    ),
     "esctl/ask/health": ("tests/ask/health", "tests/cli/test_cli_doctor.py", *_CLI),
     "esctl/ask/over_time": ("tests/ask/over_time", "tests/cli/test_cli_when.py", *_CLI),
     "esctl/ask/scope": (*_FOLDS, "tests/ask/scope", "tests/cli/test_moments.py", "tests/cli/test_cli_time.py", *_CLI),
