@@ -171,6 +171,19 @@ def test_a_deleted_entity_that_the_file_still_has_names_its_deletion(store: Path
     assert (row["difference"], row["type"]) == ("extra", "AccountClosed")
 
 
+def test_entities_of_one_event_are_told_once_each(tmp_path: Path) -> None:
+    roles = '[mapping.entities]\ngiver = "data.giver"\ntaker = "data.taker"\n'
+    (tmp_path / "esctl.toml").write_text(f'[mapping]\nid = "id"\ntype = "type"\ntime = "time"\ndata = "data"\n{roles}')
+    moves = [plain_event(1, giver="a", taker="b"), plain_event(2, giver="b", taker="c")]
+    write_lines(tmp_path / "moves.jsonl", moves)
+    good("ingest", "moves.jsonl", "-q", cwd=tmp_path)
+    write_lines(tmp_path / "told.jsonl", [{"entity": "d", "giver": "x"}])
+    done = esctl("reconcile", "told.jsonl", cwd=tmp_path)
+    assert [(row["entity"], row["difference"], row["position"]) for row in done.rows] == [
+        ("a", "missing", 1), ("b", "missing", 2), ("c", "missing", 2), ("d", "extra", None),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("content", "arguments", "code", "told"),
     [

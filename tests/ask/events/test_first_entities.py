@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from esctl import Store
-from tests.support.cli_harness import good, write_lines
+from tests.support.cli_harness import good, plain_event, refused, write_lines
 
 
 def test_the_first_entities_begin_the_list_of_all(tmp_path: Path) -> None:
@@ -22,3 +22,10 @@ def test_the_first_entities_begin_the_list_of_all(tmp_path: Path) -> None:
     assert first == everything[: len(first)]
     assert 0 < len(first) <= len(everything)
     assert store.first_entities("thing-0*").rows() == [row for row in first if row["entity"].startswith("thing-0")]
+
+
+def test_a_name_that_is_no_entity_is_told(tmp_path: Path) -> None:
+    write_lines(tmp_path / "a.jsonl", [plain_event(1, "thing-1")])
+    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+    assert good("entities", "thing-1", cwd=tmp_path).row["entity"] == "thing-1"
+    assert "thing-2" in refused("entities", "thing-1", "thing-2", code=4, cwd=tmp_path)[0]

@@ -7,8 +7,10 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from esctl.api import Store
 from esctl.errors import InputError
@@ -190,6 +192,17 @@ def test_a_changed_value_in_a_valid_file_is_found_at_its_position(few: Path) -> 
     assert judged.of("index") == []
 
 
+@pytest.mark.parametrize("told", [{"head_sha256": "0" * 64}, {"sha256": "0" * 64}, {"records": 7}], ids=str)
+def test_each_of_what_a_commit_says_of_its_source_is_held_to_the_records(
+    few: Path, told: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true = forgery.cursor
+    monkeypatch.setattr(forgery, "cursor", lambda data, records: replace(true(data, records), **told))
+    forge(few, forgery.edited(lambda raws: raws), cursors=True)
+    last_seen.pin_path(few).unlink()
+    assert judge(few, full=True).of("cursors")
+
+
 @pytest.mark.parametrize(("edit", "kind"), EDITS)
 def test_records_forged_with_the_whole_tree_are_found(
     few: Path, edit: Callable[[list[bytes]], list[bytes]], kind: str, tmp_path: Path
@@ -256,8 +269,6 @@ def test_an_index_out_of_step_is_found(few: Path) -> None:
     forged = table.set_column(table.schema.get_field_index("actor"), "actor", [actors])
     pq.write_table(forged, folder / entry.file)
     assert judge(few).of("index files") == [("index out of step", entry.first)]
-    from msgspec.structs import replace
-
     *ranges, footer = parquet_ranges(folder / entry.file, pq.read_metadata(folder / entry.file))
     groups = tuple(RowGroup(part, old.low, old.high) for part, old in zip(ranges, entry.groups, strict=True))
     patched = replace(entry, bytes=footer.offset + footer.bytes, groups=groups, footer=footer)

@@ -1,0 +1,37 @@
+"""Events of one entity that sources put in different orders are not folded, and the orders are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.cli_harness import good, refused, write_lines
+
+ORDERS = {
+    "n": 'order = "sequence"\nsequence = "n"\ntime = "at"\n',
+    "t": 'order = "time"\ntime = "at"\n',
+    "p": 'order = "position"\ntime = "at"\n',
+    "u": 'order = "position"\n',
+}
+
+
+TOLD = {
+    "nt": ("n.jsonl (by sequence, n) and t.jsonl (by time, at)", 'the same order = in [mapping.sources."n.jsonl"]'),
+    "tp": ("p.jsonl (by position) and t.jsonl (by time, at)", 'the same order = in [mapping.sources."p.jsonl"]'),
+    "tu": ("u.jsonl (by position, no time was recognised) and t.jsonl (by time, at)", "say where its time is"),
+}
+
+
+def test_sources_in_different_orders_are_told(tmp_path: Path) -> None:
+    stanza = 'id = "id"\ntype = "type"\nentity = "stream"\ndata = "data"\n'
+    for sources, (told, hint) in TOLD.items():
+        folder = tmp_path / sources
+        folder.mkdir()
+        tables = [f'[mapping.sources."{name}.jsonl"]\n{stanza}{ORDERS[name]}' for name in sources]
+        (folder / "esctl.toml").write_text("".join(tables))
+        for name in sources:
+            event = {"id": name, "n": 1, "type": "T", "at": "2024-01-01T00:00:00Z", "stream": "x-1", "data": {name: 1}}
+            write_lines(folder / f"{name}.jsonl", [event])
+            good("ingest", f"{name}.jsonl", "-q", cwd=folder)
+        message, given = refused("replay", code=2, cwd=folder)
+        assert message == f"entity 'x-1' is fed by sources with different orders: {told}"
+        assert hint in given
