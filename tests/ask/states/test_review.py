@@ -134,6 +134,15 @@ def test_a_hugeint_holds_more_digits_than_a_bigint(tmp_path: Path) -> None:
     assert state(kept(tmp_path, [event(1, {"n": 10**25})], toml=toml).replay()) == {"total": 10**25}
 
 
+def test_a_double_beside_a_whole_number_keeps_its_fraction(tmp_path: Path) -> None:
+    each = "case when data.n > 2 then cast(data.n + 0.25 as double) else data.n end"
+    toml = (
+        f'[projections.p.on.Happened]\nset = {{ v = "{each}" }}\nmax = {{ m = "{each}" }}\nadd = {{ t = "{each}" }}\n'
+    )
+    store = kept(tmp_path, [event(1, {"n": 1}), event(2, {"n": 3})], toml=toml)
+    assert state(store.replay()) == {"v": 3.25, "m": 3.25, "t": 4.25}
+
+
 # --- stores ----------------------------------------------------------------------------------------------------------
 
 
