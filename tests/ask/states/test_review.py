@@ -143,6 +143,14 @@ def test_a_double_beside_a_whole_number_keeps_its_fraction(tmp_path: Path) -> No
     assert state(store.replay()) == {"v": 3.25, "m": 3.25, "t": 4.25}
 
 
+def test_doubles_add_up_to_what_they_show_and_exact_numbers_to_all_their_digits(tmp_path: Path) -> None:
+    toml = """[projections.p.on.Happened]
+add = { double = "cast(data.n as double)", exact = "data.small" }\n"""
+    events = [event(number, {"n": n, "small": 1e-15}) for number, n in enumerate((0.1, 0.2, 0.6), 1)]
+    found = state(kept(tmp_path, events, toml=toml).replay())
+    assert {name: str(value) for name, value in found.items()} == {"double": "0.9", "exact": "3E-15"}
+
+
 # --- stores ----------------------------------------------------------------------------------------------------------
 
 
