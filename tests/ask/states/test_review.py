@@ -151,6 +151,17 @@ add = { double = "cast(data.n as double)", exact = "data.small" }\n"""
     assert {name: str(value) for name, value in found.items()} == {"double": "0.9", "exact": "3E-15"}
 
 
+def test_quotients_are_of_all_digits_of_their_parts(tmp_path: Path) -> None:
+    kept(tmp_path, [event(1, {"small": 2e-15, "smaller": 1e-15, "half": 0.5})])
+
+    def last(expression: str) -> Any:
+        return good("series", expression, "--every", "1d", cwd=tmp_path).rows[-1]["value"]
+
+    assert last("sum(small) / sum(smaller)") == 2
+    assert last("sum(half) / cast(4 as double)") == 0.125
+    assert last("avg(cast(half as double))") == 0.5
+
+
 # --- stores ----------------------------------------------------------------------------------------------------------
 
 
