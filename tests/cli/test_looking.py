@@ -36,29 +36,29 @@ def positions(folder: Path, *options: str) -> list[int]:
     return [row["position"] for row in good("log", *options, "--columns", "position", "-q", cwd=folder).rows]
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        (["--tail", "3"], [9, 10, 11]),
-        (["--tail", "0"], []),
-        (["--tail", "99"], list(range(1, 12))),
-        (["--reverse"], list(range(11, 0, -1))),
-        (["--reverse", "--tail", "2"], [11, 10]),
-        (["--reverse", "--limit", "2"], [11, 10]),
-        (["--tail", "3", "--limit", "1"], [9]),
-        (["x-1", "--tail", "2"], [4, 6]),
-        (["--where", "data.n < 3", "--tail", "1"], [3]),
-        (["--grep", "Mü"], [7, 8, 9]),
-        (["--grep", "Müller"], [7]),
-        (["--grep", 'r "M"'], [7]),
-        (["--grep", "odd name", "x-0", "--reverse"], [5, 3, 1]),
-        (["--grep", "not "], [11]),
-        (["--grep", "nowhere"], []),
-        (["--invalid", "--reverse", "--tail", "1"], [11]),
-    ],
+LISTED: tuple[tuple[list[str], list[int]], ...] = (
+    (["--tail", "3"], [9, 10, 11]),
+    (["--tail", "0"], []),
+    (["--tail", "99"], list(range(1, 12))),
+    (["--reverse"], list(range(11, 0, -1))),
+    (["--reverse", "--tail", "2"], [11, 10]),
+    (["--reverse", "--limit", "2"], [11, 10]),
+    (["--tail", "3", "--limit", "1"], [9]),
+    (["x-1", "--tail", "2"], [4, 6]),
+    (["--where", "data.n < 3", "--tail", "1"], [3]),
+    (["--grep", "Mü"], [7, 8, 9]),
+    (["--grep", "Müller"], [7]),
+    (["--grep", 'r "M"'], [7]),
+    (["--grep", "odd name", "x-0", "--reverse"], [5, 3, 1]),
+    (["--grep", "not "], [11]),
+    (["--grep", "nowhere"], []),
+    (["--invalid", "--reverse", "--tail", "1"], [11]),
 )
-def test_events_are_listed_from_the_end_and_by_a_text(folder: Path, options: list[str], expected: list[int]) -> None:
-    assert positions(folder, *options) == expected
+
+
+def test_events_are_listed_from_the_end_and_by_a_text(folder: Path) -> None:
+    for options, expected in LISTED:
+        assert positions(folder, *options) == expected, options
 
 
 def test_the_rows_of_one_event_are_turned_too(tmp_path: Path) -> None:
