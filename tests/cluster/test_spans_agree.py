@@ -187,6 +187,7 @@ class Spans(InProcess):
         return spans_of(manifest, self.count)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("count", SPANS if effort.ALL else (7,))
 def test_one_entity_with_most_events(store: Store, count: int) -> None:
     def asked(opened: Store) -> Iterator[bytes]:

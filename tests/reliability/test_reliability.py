@@ -49,6 +49,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build / "fault.so"
 
 
+@pytest.mark.thorough
 def test_the_kernel_sees_just_the_calls_that_are_counted(tmp_path: Path, library: Path) -> None:
     work, trace = tmp_path / "work", tmp_path / "trace"
     work.mkdir()

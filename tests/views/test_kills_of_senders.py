@@ -95,6 +95,7 @@ def test_a_refresh_that_ends_anywhere(broker: Broker, tmp_path: Path) -> None:
         assert states(broker, topic) == replayed(log)
 
 
+@pytest.mark.thorough
 def test_events_whose_sender_ends_anywhere(broker: Broker, tmp_path: Path) -> None:
     topic = broker.topic(2)
     log = Log(tmp_path)

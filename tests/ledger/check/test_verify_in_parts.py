@@ -102,6 +102,7 @@ def test_a_whole_store_is_intact_and_workers_read_all_of_it(
     assert names.count("stored_in_span") > 1
 
 
+@pytest.mark.thorough
 def test_a_flipped_bit_anywhere_is_found_alike(store: Path) -> None:
     rng = random.Random(5)
     some = [file for file in forgery.files(store, rng, 2) if file.suffix in (".parquet", ".json")]
