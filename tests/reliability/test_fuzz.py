@@ -31,7 +31,7 @@ from reliability.fuzz import run_target, shares
 from reliability.targets import Target, all_targets
 from tests.support import effort
 
-INPUTS = effort.examples(3000, 1000)
+INPUTS = effort.examples(3000, 600)
 
 
 @pytest.fixture(scope="module")

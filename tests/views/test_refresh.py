@@ -125,7 +125,7 @@ Place = Callable[[str], str]
 
 @pytest.mark.parametrize("to", TARGETS)
 def test_a_view_is_what_replay_gives(to: str, place: Place) -> None:
-    @settings(max_examples=effort.examples(60, 3), phases=effort.PHASES)
+    @settings(max_examples=effort.examples(60, 2), phases=effort.PHASES)
     @given(st.lists(STEPS, min_size=2, max_size=5))
     def holds(steps: list[Any]) -> None:
         with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:

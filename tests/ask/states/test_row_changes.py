@@ -72,7 +72,7 @@ def test_a_row_that_moves_keeps_its_place_within_a_microsecond(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("dialect", WRITERS)
-@settings(max_examples=effort.examples(12, 3), suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=effort.examples(12, 2), suppress_health_check=list(HealthCheck), deadline=None)
 @given(done=st.lists(work(), min_size=1, max_size=25))
 def test_a_log_replays_to_the_table(dialect: str, tmp_path_factory: Any, done: list[Work]) -> None:
     folder = tmp_path_factory.mktemp("rows")

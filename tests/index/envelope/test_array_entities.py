@@ -73,7 +73,7 @@ def log_of(records: list[dict[str, Any]], mapping: str, rules: str, batches: tup
 
 def test_states_and_trails_are_those_of_the_reference() -> None:
     @seed(17)
-    @settings(max_examples=effort.examples(300, 8), phases=effort.PHASES)
+    @settings(max_examples=effort.examples(300, 5), phases=effort.PHASES)
     @given(st.lists(record, min_size=1, max_size=6), st.sampled_from([*MAPPINGS]), st.sampled_from([*RULES]))
     def run(records: list[dict[str, Any]], mapping: str, rules: str) -> None:
         log = log_of(records, mapping, rules)

@@ -167,7 +167,7 @@ events = st.lists(st.tuples(st.integers(1, 9), st.integers(0, 2)), min_size=1, m
 deliveries = st.lists(st.tuples(st.sampled_from(["a", "b", "c.log", "c.log.1"]), events), min_size=1, max_size=4)
 
 
-@settings(max_examples=effort.examples(25, 4), derandomize=True, deadline=None, phases=[Phase.generate])
+@settings(max_examples=effort.examples(25, 3), derandomize=True, deadline=None, phases=[Phase.generate])
 @given(commits=st.lists(deliveries, min_size=1, max_size=5), size=st.sampled_from([1, 3, 7, 100]))
 def test_the_log_alone_decides(commits: list[list[Delivery]], size: int) -> None:
     with pytest.MonkeyPatch.context() as patch, store_folder() as folder:

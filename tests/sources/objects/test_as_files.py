@@ -83,7 +83,7 @@ def packed(key: str, data: bytes) -> bytes:
     return gzip.compress(data, mtime=0) if key.endswith(".gz") else data
 
 
-@settings(max_examples=examples(60, 6), suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=examples(60, 4), suppress_health_check=list(HealthCheck), deadline=None)
 @given(STEPS)
 def test_nothing_of_a_bucket_is_lost_or_read_again(
     server: ObjectServer, steps: list[tuple[str, str, int, int, int | None]]
