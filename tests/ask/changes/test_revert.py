@@ -125,7 +125,7 @@ def test_reverting_gives_the_states_of_then() -> None:
             assert not disagreements(log, made)
             seen.update(operations(made, log.bounds[1]))
 
-    hold(check, 20, 1000)
+    hold(check, 24, 1000)
     assert seen.keys() >= OPERATIONS - {"add"}
 
 
