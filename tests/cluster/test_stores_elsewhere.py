@@ -173,7 +173,6 @@ def test_a_worker_that_does_not_reach_the_store_says_so(
         assert engine.world is world
 
 
-@pytest.mark.thorough
 def test_workers_write_into_a_store_elsewhere(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (chunks, in_parts):
         monkeypatch.setattr(module, "CHUNK_ROWS", 40)

@@ -234,7 +234,6 @@ def clock(minute: int) -> str:
     return f"2024-10-27 {shown // 60:02}:{shown % 60:02}:00"
 
 
-@pytest.mark.thorough
 def test_times_that_hang_on_the_records_before_are_found(tmp_path: Path, lots: pytest.MonkeyPatch) -> None:
     """A clock shows an hour twice; some records have no time, and some need none."""
     twice = [{**plain_event(number, "a"), "time": clock(number * 2)} for number in range(80)]
@@ -314,7 +313,6 @@ def test_what_was_read_before_a_source_failed_is_kept(
     assert found[0] == found[1]
 
 
-@pytest.mark.thorough
 def test_an_erasable_store_has_a_salt_for_each_record(
     tmp_path: Path, files: list[Path], lots: pytest.MonkeyPatch
 ) -> None:

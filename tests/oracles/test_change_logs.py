@@ -154,7 +154,7 @@ def point(checkpoint: Any, by: str, log: str) -> str:
 @pytest.mark.parametrize("by", ["line", "lsn", "time"])
 @pytest.mark.parametrize("log", LOGS)
 def test_every_table_at_every_checkpoint_is_that_of_the_server(log: str, by: str, shop: Shop) -> None:
-    for checkpoint in effort.some(shop.checkpoints, 2):
+    for checkpoint in effort.some(shop.checkpoints, 3):
         replayed = shop.replayed(checkpoint, log, point(checkpoint, by, log))
         for table, rows in replayed.items():
             held = shop.held(table, checkpoint, log)

@@ -96,7 +96,6 @@ def test_other_deliveries_hold_the_same_events(real_logs: Path, records: Rows, t
     }
 
 
-@pytest.mark.thorough
 def test_the_same_events_in_another_shape_are_duplicates_by_id(real_logs: Path, records: Rows, tmp_path: Path) -> None:
     load(tmp_path, [lines_file(real_logs)])
     store, summary = load(tmp_path, [real_logs / "cloudtrail_stratus" / "docs"])

@@ -117,7 +117,6 @@ def test_a_tree_between_checkpoints_is_the_fold_by_hand(history: History) -> Non
     assert tree_of(history.store, before=f"seq:{len(events) // 3 + 1}") == tree
 
 
-@pytest.mark.thorough
 def test_trails_are_the_commits_that_git_log_lists(history: History) -> None:
     trails = document(history.folder / "trails.json")
     assert any(not trail["exists"] for trail in trails)

@@ -219,7 +219,6 @@ def refusing(made: Engine, log: Log) -> bool:
     return False
 
 
-@pytest.mark.thorough
 def test_an_error_outside_the_bounds_is_none() -> None:
     """An event that no bound lets in, of a type no rule takes, or behind a false `when` is never read."""
     bad = {"type": "Bad", "stream": "account-1", "time": "2024-01-09T00:00:00Z", "data": {"amount": "abc", "flag": 5}}
