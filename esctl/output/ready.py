@@ -9,7 +9,7 @@ from esctl.model import Answer, Column, Ready
 from esctl.output.cells import object_sql
 from esctl.output.rows import pieces
 from esctl.output.target import Target, Written
-from esctl.output.text import escape_json
+from esctl.output.text import encode_json
 from esctl.output.zone import Zone
 
 
@@ -46,7 +46,7 @@ def _changes(
     with pieces(connection, sql) as found:
         for piece in found:
             for text, start, end in piece:
-                made = None if text is None else (escape_json(text) + "\n").encode()
+                made = None if text is None else encode_json(text) + b"\n"
                 yield made, int(start or 0), int(end or 0)
 
 

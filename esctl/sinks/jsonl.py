@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from esctl.output.sink import open_sink
-from esctl.output.text import escape_json
+from esctl.output.text import encode_json
 from esctl.sinks.protocol import Message
 
 
@@ -30,7 +30,7 @@ class JsonLines:
         count = 0
         with open_sink(self._path) as sink:
             for message in messages:
-                sink.write(escape_json(line(message)).encode() + b"\n")
+                sink.write(encode_json(line(message)) + b"\n")
                 count += 1
         return count
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import unicodedata
 from functools import cache
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from esctl.engine.duckdb import connect
 from esctl.engine.exact_text import printable_json_sql, unmark
 from esctl.model import MARK
+from esctl.output import text as texts
 from esctl.output.text import escape_json, visible, visible_lines
 from esctl.output.writers.changes import Change, parse_changes
 
@@ -48,6 +50,12 @@ def test_every_acting_character_of_unicode_is_known() -> None:
     assert not [hex(ord(c)) for c in acting if visible(c) == c]
     assert not [hex(ord(c)) for c in acting if visible_lines(c) == c and c not in "\n\t"]
     assert not [hex(ord(c)) for c in acting if ord(c) >= 0x7F and escape_json(c) == c]
+
+
+def test_a_look_at_the_bytes_finds_whatever_the_patterns_find() -> None:
+    every = [chr(code) for code in range(sys.maxunicode + 1)]
+    assert not [hex(ord(c)) for c in every if re.search(texts._IN_JSON, c) and escape_json(f"a{c}b") == f"a{c}b"]
+    assert not [hex(ord(c)) for c in every if re.search(texts._IN_LINES, c) and visible_lines(f"a{c}b") == f"a{c}b"]
 
 
 @given(any_text)
@@ -94,6 +102,10 @@ def test_printed_json_has_the_same_value(value: object) -> None:
         ("100", "100"),
         ("10.010", "10.01"),
         ("1.500e10", "1.5e10"),
+        ("[1.50]", "[1.5]"),
+        ("[-0]", "[0]"),
+        ('{"a":1.50,"b":-0.5}', '{"a":1.5,"b":-0.5}'),
+        ('{"a":1,"b":2.0}', '{"a":1,"b":2}'),
         ('["1.50",1.50,"-0.0",-0.0,{"a":2.0}]', '["1.50",1.5,"-0.0",0,{"a":2}]'),
         ('{"1.0":"a\\"1.0,","b":1.0}', '{"1.0":"a\\"1.0,","b":1}'),
         ('{"a":\n1}', '{"a": 1}'),

@@ -12,7 +12,7 @@ from esctl.output.cells import field_sql, field_text
 from esctl.output.rows import pieces
 from esctl.output.selection import Selection
 from esctl.output.target import Target, Written
-from esctl.output.text import visible_lines
+from esctl.output.text import encode_lines
 from esctl.output.zone import Zone
 
 
@@ -33,10 +33,10 @@ def _write(
     fields = [field_sql(expr, column, zone, delimiter) for expr, column in selection.cells]
     line = f" || {literal(delimiter)} || ".join(fields)
     count = 0
-    sink.write((visible_lines(names) + "\n").encode())
+    sink.write(encode_lines(names) + b"\n")
     with pieces(connection, selection.select([line], target.limit)) as rows:
         for piece in rows:
             text = "\n".join([row[0] or "" for row in piece])
-            sink.write((visible_lines(text) + "\n").encode())
+            sink.write(encode_lines(text) + b"\n")
             count += len(piece)
     return Written(count)

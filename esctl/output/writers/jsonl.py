@@ -8,7 +8,7 @@ from esctl.output.cells import object_sql
 from esctl.output.rows import pieces
 from esctl.output.selection import Selection
 from esctl.output.target import Target, Written
-from esctl.output.text import escape_json
+from esctl.output.text import encode_json
 from esctl.output.zone import Zone
 
 
@@ -34,7 +34,7 @@ def write_objects(
     with pieces(connection, sql) as rows:
         for piece in rows:
             text = between.join([row[0] or "" for row in piece])
-            sink.write(((between if count else opening) + escape_json(text)).encode())
+            sink.write((between if count else opening).encode() + encode_json(text))
             count += len(piece)
     sink.write((closing if count else nothing).encode())
     return Written(count)
