@@ -1,7 +1,8 @@
-"""Measure `ingest --follow` at a steady rate, with queries beside it: `python bench/follow.py [RATE] [SECONDS]`.
+"""Measure `ingest --follow` with queries beside it: `python bench/follow.py [RATE] [SECONDS] [EVERY]`.
 
-A writer appends RATE events a second (default 50,000, for 60 seconds) to a file that is followed; every few seconds one
-entity and all states are replayed. Twice a second it is asked how many of the written events are not committed yet.
+A writer appends RATE events a second (default 50,000, for 60 seconds) to a file that is followed; every so many seconds
+(default 5; 0: never) one entity or all states are replayed. Twice a second it is asked how many of the written events
+are not committed yet.
 """
 
 from __future__ import annotations
@@ -41,7 +42,13 @@ def head(store: Path) -> int:
     return open_log(store).read().head if (store / "commits").exists() else 0
 
 
-def measure(folder: Path, rate: int, seconds: int) -> None:
+def peak(pid: int) -> int:
+    """Give the most memory that a process had, in MiB; not `ru_maxrss`, in which this one counts that started it."""
+    told = Path(f"/proc/{pid}/status").read_text().partition("VmHWM:")[2]
+    return int(told.split()[0]) // 1024
+
+
+def measure(folder: Path, rate: int, seconds: int, every: int) -> None:
     """Print how far behind the commits are, and what the queries took."""
     with (folder / "all.jsonl").open("wb") as file:
         generate(rate * seconds, file)
@@ -60,7 +67,7 @@ def measure(folder: Path, rate: int, seconds: int) -> None:
     while writer.is_alive():
         time.sleep(0.5)
         behind.append(written[0] - head(store))
-        if time.monotonic() - asked > 5 and head(store):
+        if every and time.monotonic() - asked > every and head(store):
             asked = time.monotonic()
             question = ["replay", "account-7"] if len(queries) % 2 else ["replay", "-o", str(folder / "states.jsonl")]
             subprocess.run([*esctl, *question], env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -69,6 +76,7 @@ def measure(folder: Path, rate: int, seconds: int) -> None:
     while head(store) < len(lines):
         time.sleep(0.05)
     caught_up = time.monotonic() - started - wrote
+    most = peak(follower.pid)
     follower.send_signal(signal.SIGTERM)
     _, status, usage = os.wait4(follower.pid, 0)
     spent = usage.ru_utime + usage.ru_stime
@@ -77,7 +85,7 @@ def measure(folder: Path, rate: int, seconds: int) -> None:
         f"behind: median {statistics.median(behind) / rate:.1f} s, worst {max(behind) / rate:.1f} s of events; ", end=""
     )
     print(f"all committed {caught_up:.1f} s after the last write")
-    print(f"follower: {spent:.0f} s of processor time, {usage.ru_maxrss / 1024:.0f} MiB")
+    print(f"follower: {spent:.0f} s of processor time, {most} MiB")
     for name in sorted({name for name, _ in queries}):
         took = [each for asked, each in queries if asked == name]
         print(f"replay {name}: {len(took)} times, median {statistics.median(took):.2f} s, worst {max(took):.2f} s")
@@ -87,6 +95,6 @@ if __name__ == "__main__":
     work = Path(tempfile.mkdtemp(prefix="esctl-follow-"))
     try:
         given = [int(text) for text in sys.argv[1:]]
-        measure(work, *(given + [50_000, 60][len(given) :]))
+        measure(work, *(given + [50_000, 60, 5][len(given) :]))
     finally:
         shutil.rmtree(work)

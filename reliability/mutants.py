@@ -18,8 +18,12 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
+from multiprocessing import get_context
 from pathlib import Path
+
+from msgspec import Struct
 
 from reliability.mutant_operators import Mutant, mutants_of
 from reliability.report import ROOT, keep
@@ -28,6 +32,8 @@ SAMPLE, SEED = 100, 1
 MODULES = ("esctl/projection", "esctl/ask", "esctl/ledger", "esctl/log/writer.py")
 CPU_SECONDS = 600
 """What a run may take at most: a change may make a loop that does not end."""
+MEMORY = 12 << 30
+"""Bytes of addresses that a process may have at most: or a loop that makes rows."""
 BROKEN = 99
 FEWER = ("-k", "not [1] and not [2]")  # of properties that are tried with several seeds, the first
 QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # of what is preloaded
@@ -170,42 +176,70 @@ class Tree:
         os.setsid()
         signal.alarm(3 * CPU_SECONDS)  # for what waits and does not work
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         nothing = os.open(self.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(nothing, stream)
         os.chdir(self.folder)
         os.environ["PYTHONPATH"] = str(self.folder)
+        os.environ.setdefault("ESCTL_REAL_LOGS", str(ROOT.parent / "shared" / "real"))
         sys.path[:] = [str(self.folder), *(place for place in sys.path if place and Path(place) != ROOT)]
         for name in [name for name in sys.modules if name.partition(".")[0] in ("esctl", "tests", "reliability")]:
             del sys.modules[name]
         return int(pytest.main(["-x", "-q", "-n", "0", "-p", "no:cacheprovider", *QUIET, *FEWER, *tests]))
 
 
-def campaign(count: int, seed: int, part: str = "") -> tuple[Counter[str], list[Mutant]]:
-    """Try changes until all are or an interrupt comes; gives how many of each part, and those that no test noticed.
+class Tried(Struct, frozen=True):
+    """What became of a change."""
 
-    Raises SystemExit where tests fail on the code as it is.
+    mutant: Mutant
+    noticed: bool
+    took_too_long: bool
+    seconds: float
+
+    def __str__(self) -> str:
+        # What takes too long counts as noticed, but on a machine that is busy with other work it may not be.
+        told = "SURVIVES" if not self.noticed else "TOO LONG" if self.took_too_long else "noticed "
+        return f"{told} {self.seconds:4.0f} s  {self.mutant}"
+
+
+_trees: list[Tree] = []  # of a process that tries changes, its one
+
+
+def _begin(home: Path) -> None:
+    _trees.append(Tree(home / str(os.getpid())))
+
+
+def _try(mutant: Mutant) -> Tried:
+    (tree,) = _trees
+    tree.check_unchanged(related_tests(mutant.file))
+    started = time.monotonic()
+    noticed = tree.is_noticed(mutant)
+    return Tried(mutant, noticed, tree.took_too_long, time.monotonic() - started)
+
+
+def campaign(count: int, seed: int, part: str = "") -> tuple[Counter[str], list[Mutant]]:
+    """Try changes, one on each processor, until all are or an interrupt comes.
+
+    Gives how many of each part, and those that no test noticed. Raises SystemExit where tests fail on the code as it
+    is.
     """
     for name in PRELOADED:
         with suppress(ImportError):
             importlib.import_module(name)
-    mutants, survivors, tried = drawn(count, seed, part), list[Mutant](), list[Mutant]()
-    tree = Tree(ROOT / "build" / "mutants" / str(os.getpid()))
+    mutants, tried = drawn(count, seed, part), list[Tried]()
+    home = ROOT / "build" / "mutants" / str(os.getpid())
+    pool = ProcessPoolExecutor(os.cpu_count(), get_context("fork"), _begin, (home,))
     try:
-        for number, mutant in enumerate(mutants, 1):
-            tree.check_unchanged(related_tests(mutant.file))
-            started = time.monotonic()
-            noticed = tree.is_noticed(mutant)
-            tried.append(mutant)
-            survivors += [] if noticed else [mutant]
-            # What takes too long counts as noticed, but on a machine that is busy with other work it may not be.
-            told = "SURVIVES" if not noticed else "TOO LONG" if tree.took_too_long else "noticed "
-            print(f"{number}/{len(mutants)} {told} {time.monotonic() - started:4.0f} s  {mutant}", flush=True)
+        for done in as_completed([pool.submit(_try, mutant) for mutant in mutants]):
+            tried.append(done.result())
+            print(f"{len(tried)}/{len(mutants)} {tried[-1]}", flush=True)
     except KeyboardInterrupt:
         print(f"interrupted after {len(tried)} changes: these count")
     finally:
-        shutil.rmtree(tree.folder, ignore_errors=True)
-    return Counter(part_of(one.file) for one in tried), survivors
+        pool.shutdown(cancel_futures=True)
+        shutil.rmtree(home, ignore_errors=True)
+    return Counter(part_of(one.mutant.file) for one in tried), [one.mutant for one in tried if not one.noticed]
 
 
 def part_of(file: str) -> str:

@@ -52,6 +52,11 @@ class BackgroundIndexer:
         self.wait()
         self._running = self._pool.submit(self._updater.run, snapshot, fresh)
 
+    def check(self) -> None:
+        """Raise what has gone wrong since the last call, without waiting for what is not done."""
+        if self._running is not None and self._running.done():
+            self.wait()
+
     def wait(self) -> None:
         """Wait until all that was put is understood."""
         running, self._running = self._running, None

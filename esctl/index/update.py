@@ -20,7 +20,7 @@ from esctl.index.current import current_view, view_of
 from esctl.index.files.freshness import in_zones, is_current, usable
 from esctl.index.files.manifest import MANIFEST, IndexFile, Manifest, read_manifest, write_manifest
 from esctl.index.files.readers import Reading, reading
-from esctl.index.files.write import locked
+from esctl.index.files.write import locked, locked_unless
 from esctl.index.merging import merge_all, merge_rest
 from esctl.index.scan import IndexView
 from esctl.index.seen_ids.numberings import as_of
@@ -80,8 +80,8 @@ class Updater(Struct, frozen=True, dict=True):
         if not writable:
             return self._beside(snapshot, manifest, reader)
         del reader  # or it would keep what it replaces
-        with locked(self.folder):
-            return view_of(
+        with locked_unless(self.folder, lambda: current_view(self.folder, snapshot)) as view:
+            return view or view_of(
                 self.folder,
                 self._unraced(lambda: extend(self.understanding, snapshot, fresh)),
                 snapshot,

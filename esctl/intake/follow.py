@@ -14,7 +14,9 @@ from esctl.intake.intake import COMMIT_BYTES, Before, IngestOptions, Intake, Obs
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
+    from esctl.index.background import BackgroundIndexer
     from esctl.index.envelope.detect import Detection
     from esctl.index.update import Updater
     from esctl.log.store_state import StoreState
@@ -29,7 +31,7 @@ class Pace(Struct, frozen=True):
     """When to commit: so many seconds after the first record that waits, or at so many records."""
 
     seconds: float = 1.0
-    records: int = 100_000
+    records: int = 500_000
 
 
 class Callbacks(Struct, frozen=True):
@@ -47,8 +49,8 @@ class _Run(Struct):
     intake: Intake
     pace: Pace
     callbacks: Callbacks
-    updater: Updater
-    connection: duckdb.DuckDBPyConnection
+    behind: BackgroundIndexer
+    connection: duckdb.DuckDBPyConnection  # the writer's own
     snapshot: StoreState
     names: dict[str, None] = field(default_factory=dict)  # of sources that were held
     waiting_since: float = 0.0
@@ -69,6 +71,8 @@ def follow(
     The store's lock is held for the commits alone, so that others can write to it in between. What is complete when it
     is asked to stop is committed. The sources are closed. Raises as `ingest` does.
     """
+    from esctl.engine.duckdb import second_cursor
+    from esctl.index.background import BackgroundIndexer
     from esctl.log.commits import open_log
 
     started = time.monotonic()
@@ -82,8 +86,9 @@ def follow(
     build = updater(detected)
     before = Before(snapshot, build.run(snapshot).manifest, started)
     intake = Intake(options, callbacks.observe, dict(snapshot.cursors))
-    run = _Run(store, sources, intake, pace, callbacks, build, connection, snapshot)
-    pending = _read(run)
+    with BackgroundIndexer(build) as behind:
+        run = _Run(store, sources, intake, pace, callbacks, behind, second_cursor(connection), snapshot)
+        pending = _read(run)
     after = build.run(run.snapshot).manifest
     return before.outcome(intake, run.names, found, pending, (run.snapshot, after), ahead=run.ahead)
 
@@ -93,6 +98,7 @@ def _read(run: _Run) -> list[tuple[str, int]]:
     try:
         while not run.callbacks.is_asked_to_stop() and not all(source.ended for source in run.sources):
             if not _poll(run, run.sources):
+                run.behind.check()
                 time.sleep(POLL_SECONDS)
         _poll(run, [source for source in run.sources if not source.ended])
         _commit(run)
@@ -114,7 +120,7 @@ def _poll(run: _Run, sources: Sequence[FollowedSource]) -> bool:
         run.names.update(dict.fromkeys(source.names))
         more = more or size >= COMMIT_BYTES // 4
     is_late = bool(run.intake.parts) and time.monotonic() - run.waiting_since >= run.pace.seconds
-    if is_late or run.intake.rows >= run.pace.records or run.intake.bytes >= COMMIT_BYTES:
+    if is_late or run.intake.rows >= run.pace.records or run.intake.is_full:
         _commit(run)
     return more
 
@@ -132,13 +138,14 @@ def _take(run: _Run, source: FollowedSource) -> int:
 
 
 def _commit(run: _Run) -> None:
-    """Make what was read durable, then understand it."""
+    """Make what was read durable, then have it understood while more is read."""
     from esctl.log.writer import LogWriter
 
     parts = run.intake.with_samples(run.intake.empty(), run.snapshot.cursors)
     if not parts:
         return
     run.callbacks.before_commit()
+    written: list[pa.Table] = []
     with LogWriter(run.store, timeout=PATIENCE, connection=run.connection) as writer:
         for name in {part.source for part in parts}:
             if writer.snapshot.cursors.get(name) != run.snapshot.cursors.get(name):
@@ -147,6 +154,6 @@ def _commit(run: _Run) -> None:
                     "nothing was recorded twice; run the same command again",
                 )
         run.ahead = max(run.ahead, writer.ahead)
-        run.snapshot = writer.append(parts)
+        run.snapshot = writer.append(parts, written)
     run.intake.tell_kept()
-    run.updater.run(run.snapshot)
+    run.behind.put(run.snapshot, written)

@@ -131,7 +131,7 @@ class Following(Group, frozen=True):
 
     follow: Follow = False
     commit_every: CommitEvery = "1s"
-    commit_records: CommitRecords = 100_000
+    commit_records: CommitRecords = 500_000
 
     def pace(self) -> Pace:
         """Return how often to commit. Raises UsageError for what is no time."""

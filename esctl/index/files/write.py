@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
 
@@ -22,11 +22,14 @@ from esctl.storage.places import retire as set_aside
 if TYPE_CHECKING:
     import pyarrow as pa
 
+T = TypeVar("T")
+
 ROW_GROUP = 65_536
 LONGEST_BOUND = 256
 """Characters of an entity's name up to which a row group's bounds are kept: Parquet has none for very long texts."""
 LOCK = "lock"
 LOCK_SECONDS = 600
+LOOK_SECONDS = 0.2
 LINGER_SECONDS = 600
 """How long a merged file stays for readers that opened the manifest before, where there may be any."""
 
@@ -174,12 +177,29 @@ def _may_go(name: str) -> bool:
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Keep other builders out of an index folder. Raises InputError where one has been at work for ten minutes."""
+    with locked_unless(folder, lambda: None):
+        yield
+
+
+@contextmanager
+def locked_unless(folder: Path, find: Callable[[], T | None]) -> Iterator[T | None]:
+    """Keep other builders out of an index folder, unless what was to be built is found while they are waited for.
+
+    Who builds for long takes the lock again as soon as it is free: those who wait would wait to the end. Raises
+    InputError where others have been at work for ten minutes.
+    """
     from filelock import FileLock, Timeout
 
+    lock, found, tries = FileLock(checked_lock(folder / LOCK), mode=rights(folder)), None, 0
+    while not lock.is_locked and found is None:
+        with suppress(Timeout):
+            lock.acquire(LOOK_SECONDS)
+            break
+        tries += 1
+        if tries * LOOK_SECONDS >= LOCK_SECONDS:
+            raise InputError(f"{folder}: another process has been building the index for ten minutes", "wait for it")
+        found = find()
     try:
-        with FileLock(checked_lock(folder / LOCK), LOCK_SECONDS, rights(folder)):
-            yield
-    except Timeout:
-        raise InputError(
-            f"{folder}: another process has been building the index for ten minutes", "wait for it"
-        ) from None
+        yield found
+    finally:
+        lock.release()

@@ -140,6 +140,16 @@ def test_an_end_that_stands_for_none_ends_nothing(end: Any, tmp_path: Path) -> N
     assert rows(tmp_path) == like(version)
 
 
+def test_a_row_may_end_when_unix_time_begins(tmp_path: Path) -> None:
+    version = {"id": 1, "n": "a", "_valid_from": "1969-12-31 23:00:00+00", "_valid_to": "1970-01-01 00:00:00+00"}
+    ingested(tmp_path, version, {**version, "id": 2, "_valid_to": None})
+    trail = good("audit", "1", cwd=tmp_path).rows
+    assert [(row["time"], row["role"]) for row in trail] == [
+        ("1969-12-31T23:00:00Z", None),
+        ("1970-01-01T00:00:00Z", "ended"),
+    ]
+
+
 def test_ends_that_are_inclusive_are_no_gaps(tmp_path: Path) -> None:
     versions = [
         {"id": 1, "n": "a", "_valid_from": "2024-03-01", "_valid_to": "2024-03-04"},
