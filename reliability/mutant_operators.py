@@ -98,8 +98,10 @@ class _Changes:
             yield from self._in_text(node)
             return
         yield from self._own(node)
+        told = (getattr(node, "returns", None), getattr(node, "annotation", None))  # to the type checker
         for child in ast.iter_child_nodes(node):
-            yield from self.of(child)
+            if child not in told:
+                yield from self.of(child)
 
     def _span(self, node: ast.AST) -> tuple[int, int]:
         return self._place(node.lineno, node.col_offset), self._place(node.end_lineno, node.end_col_offset)

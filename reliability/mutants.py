@@ -50,6 +50,9 @@ _CLI = ("tests/cli/test_every_command.py", "tests/project/test_readme.py")
 TESTS: dict[str, tuple[str, ...]] = {
     "esctl/projection/blame.py": ("tests/ask/changes/test_blame.py",),
     "esctl/projection/partial.py": ("tests/ask/states/test_many_files.py", "tests/ask/states/test_snapshots.py"),
+    "esctl/projection/reads.py": (
+        "tests/index/test_loose_fields.py", *_FOLDS, "tests/ask/states/test_review.py", *_ENGINE, *_CLI,
+    ),
     "esctl/projection/spec.py": ("tests/ask/states/test_review.py", *_FOLDS, *_CLI, "tests/cli/test_failures.py"),
     "esctl/projection/stepping.py": (
         *_FOLDS, "tests/oracles/test_merge_patch.py", "tests/ask/changes/test_blame.py",

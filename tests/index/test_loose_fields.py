@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -64,3 +66,17 @@ def test_the_manifest_names_the_fields_of_loose_payloads(store: Store) -> None:
     told = {name for file in store.view.manifest.files for name in file.loose}
     assert {name for name in names if MARK not in name} == {name for name in told if MARK not in name}
     assert "rare" in told
+
+
+def test_numbers_beside_the_columns_keep_their_digits(tmp_path: Path) -> None:
+    amounts = ["0.25"] * 300 + ["12.345", "1234567890123456789012.5"]
+    lines = [f'{{"id":"{i}","entity":"e","type":"Put","data":{{"amount":{text}}}}}\n' for i, text in enumerate(amounts)]
+    (tmp_path / "a.jsonl").write_text("".join(lines))
+    (tmp_path / "esctl.toml").write_text('[projections.p.on.Put]\nadd = { total = "data.amount" }\n')
+    good("ingest", "a.jsonl", "--map", "entity=entity", "--map", "data=data", cwd=tmp_path)
+    with Store.open(tmp_path / ".esctl") as store:
+        assert any(file.may_be_loose(("amount",)) for file in store.view.manifest.files), "or nothing is looked for"
+    total = Decimal("1234567890123456789099.845")
+    assert f'{{"total":{total}}}' in good("replay", "-p", "p", cwd=tmp_path).text
+    late = [good("log", "--where", f"data.amount = {text}", cwd=tmp_path).rows[0]["position"] for text in amounts[-2:]]
+    assert late == [301, 302]

@@ -10,13 +10,14 @@ from reliability.mutants import ROOT, TESTS, drawn, related_tests
 SOURCE = b'''
 """A module where a < b is said of a docstring."""
 
-def f(a: int, b: int = 1, *, c: bool = True) -> str:
+def f(a: int, b: int = 1, *, c: bool = True) -> str | None:
     """Give it: 1 = 1 AND 2."""
     assert a < 3
     if a < b and not c:
         raise ValueError("a < b AND NOT c = 5")
     for each in range(a):
         note(each)
+        d: int | None = None
     return f"SELECT \xc3\xa9, min({a + b}) FILTER (x <= {a}) FROM t WHERE {{'k': 1}} AND y"
 '''
 
@@ -26,7 +27,7 @@ def test_python_is_changed_and_the_sql_in_strings() -> None:
     assert made == {
         (4, "1", "2"), (4, "True", "False"), (7, "<", "<="), (7, "and", "or"), (7, "not", ""),
         (7, "a < b and not c", "not (a < b and not c)"), (10, "note(each)", "pass"),
-        (11, "min(", "max("), (11, "<=", "<"), (11, "AND", "OR"),
+        (12, "min(", "max("), (12, "<=", "<"), (12, "AND", "OR"),
     }  # fmt: skip
 
 
