@@ -244,6 +244,7 @@ def test_staged_records_move_behind_those_of_the_winner(path: Path) -> None:
         second.stage([part("c", [b"c\n"])])
         first.append([part("a", [b"1\n", b"2\n"])])
         snapshot = second.commit()
+        assert stray_files(snapshot) == [], "what was written for other positions is gone at once"
     table = check(snapshot)
     assert table["raw"].to_pylist() == [b"1\n", b"2\n", *LINES, b"c\n"]
     assert table["recorded_at"].cast(pa.int64()).unique().to_pylist() == [NOW, NOW + 1]

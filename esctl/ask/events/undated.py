@@ -26,5 +26,5 @@ def count_changed(scope: Scope, after: int = 0) -> tuple[int, int]:
     tests = ("wall = 'twice'", "wall = 'never'")
     items = ", ".join(f"count(DISTINCT position) FILTER ({test})" for test in tests)
     with explained():
-        row = single_row(scope.connection, f"SELECT {items} FROM ({rows})")
-    return (row[0], row[1]) if row is not None else (0, 0)
+        ((twice, never),) = scope.connection.execute(f"SELECT {items} FROM ({rows})").fetchall()
+    return twice, never

@@ -22,6 +22,7 @@ from tests.ask.states.test_engine_reference import PORT, hold
 from tests.reference import FoldError, Reference, State, canonical_json
 from tests.reference.values import to_text
 from tests.support import effort
+from tests.support.cli_harness import good, plain_event, write_lines
 from tests.support.drawn_values import HOUR, INSTANTS
 from tests.support.engine_harness import Engine, as_of, engine, fetch, micros
 from tests.support.strategies import Log
@@ -229,3 +230,16 @@ def test_values_of_a_python_projection(tmp_path: Path) -> None:
                 agrees(made.scope(), told, "1d", "kind", None, len(log.records))
 
     hold(check, 10, 970)
+
+
+def test_whole_numbers_that_fit_no_bigint_keep_their_digits(tmp_path: Path) -> None:
+    for digits in (18, 19, 20, 39):
+        most, folder = int("9" * digits), tmp_path / str(digits)
+        folder.mkdir()
+        write_lines(
+            folder / "a.jsonl", [plain_event(number, f"thing-{number}", n=n) for number, n in enumerate((most, -most))]
+        )
+        good("ingest", "a.jsonl", "-q", cwd=folder)
+        for question, value in (("max(n)", most), ("min(n)", -most), ("sum(abs(n))", 2 * most)):
+            rows = good("series", question, "--every", "1d", cwd=folder).rows
+            assert {row["value"] for row in rows[-1:]} == {value}, (digits, question)

@@ -21,17 +21,32 @@ TOLD = {
 }
 
 
-def test_sources_in_different_orders_are_told(tmp_path: Path) -> None:
+def prepared(folder: Path, sources: str) -> None:
+    """Make a configuration of some sources, and a file of each with one event of x-1."""
     stanza = 'id = "id"\ntype = "type"\nentity = "stream"\ndata = "data"\n'
+    folder.mkdir(exist_ok=True)
+    tables = [f'[mapping.sources."{name}.jsonl"]\n{stanza}{ORDERS[name]}' for name in sources]
+    (folder / "esctl.toml").write_text("".join(tables))
+    for name in sources:
+        event = {"id": name, "n": 1, "type": "T", "at": "2024-01-01T00:00:00Z", "stream": "x-1", "data": {name: 1}}
+        write_lines(folder / f"{name}.jsonl", [event])
+
+
+def test_sources_in_different_orders_are_told(tmp_path: Path) -> None:
     for sources, (told, hint) in TOLD.items():
         folder = tmp_path / sources
-        folder.mkdir()
-        tables = [f'[mapping.sources."{name}.jsonl"]\n{stanza}{ORDERS[name]}' for name in sources]
-        (folder / "esctl.toml").write_text("".join(tables))
+        prepared(folder, sources)
         for name in sources:
-            event = {"id": name, "n": 1, "type": "T", "at": "2024-01-01T00:00:00Z", "stream": "x-1", "data": {name: 1}}
-            write_lines(folder / f"{name}.jsonl", [event])
             good("ingest", f"{name}.jsonl", "-q", cwd=folder)
         message, given = refused("replay", code=2, cwd=folder)
         assert message == f"entity 'x-1' is fed by sources with different orders: {told}"
         assert hint in given
+
+
+def test_a_view_takes_no_events_in_another_order(tmp_path: Path) -> None:
+    prepared(tmp_path, "nt")
+    good("ingest", "n.jsonl", "-q", cwd=tmp_path)
+    good("view", "create", "v", "--to", "sqlite:v.db/t", cwd=tmp_path)
+    good("ingest", "t.jsonl", "-q", cwd=tmp_path)
+    message, _ = refused("view", "refresh", "v", cwd=tmp_path, code=2)
+    assert message.endswith(TOLD["nt"][0])

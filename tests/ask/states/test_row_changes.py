@@ -336,6 +336,27 @@ def test_new_keys_inherit_what_was_not_changed(tmp_path: Path) -> None:
     assert replayed(tmp_path) == expected([row for held in tables for row in held.values()])
 
 
+def test_a_new_key_inherits_over_many_changes_what_none_of_them_told(tmp_path: Path) -> None:
+    """Of each table a row is changed some times, gets another key, and its old key is begun and left once more."""
+    lines, left = list[str](), list[dict[str, Any]]()
+
+    def told(table: int, op: str, key: int, new: int, *, note: str = "") -> dict[str, Any]:
+        row = {"id": new, "n": len(lines), "note": note}
+        lines.append(keyed(table, op, len(lines) + 1, row, key, unchanged=not note))
+        return row
+
+    for table in range(12):
+        first = told(table, "c", 1, 1, note=f"first of {table}")
+        for _ in range(table):
+            told(table, "u", 1, 1)
+        left.append(told(table, "m", 1, 2) | {"note": first["note"]})
+        second = told(table, "c", 1, 1, note=f"second of {table}")
+        left.append(told(table, "m", 1, 3) | {"note": second["note"]})
+    (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
+    good("ingest", "a.jsonl", "--preset", "debezium", cwd=tmp_path)
+    assert replayed(tmp_path) == expected(left)
+
+
 def keyed(table: int, op: str, lsn: int, row: dict[str, Any], key: int, *, unchanged: bool) -> str:
     """Write a change of a row with a key as Debezium does; `m`: it gets another one than `key`."""
     source = {
