@@ -203,6 +203,16 @@ def test_each_of_what_a_commit_says_of_its_source_is_held_to_the_records(
     assert judge(few, full=True).of("cursors")
 
 
+def test_blanks_behind_the_last_record_are_bytes_of_its_source(tmp_path: Path) -> None:
+    for name, blanks in (("none", b""), ("line", b"\n"), ("lines", b"\n \n\t\r\n")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "a.jsonl").write_bytes(json.dumps(plain_event(1)).encode() + b"\n" + blanks)
+        good("ingest", "a.jsonl", "-q", cwd=folder)
+        told = {row["check"]: row["checked"] for row in good("verify", "--full", cwd=folder).rows}
+        assert told["cursors"] == 1, name
+
+
 @pytest.mark.parametrize(("edit", "kind"), EDITS)
 def test_records_forged_with_the_whole_tree_are_found(
     few: Path, edit: Callable[[list[bytes]], list[bytes]], kind: str, tmp_path: Path
