@@ -57,6 +57,20 @@ def test_the_signer_needs_no_trust_option(folder: Path) -> None:
     assert good("verify-proof", "proof", "--event", "event", cwd=folder, **user).row["signed_by"] == "ann"
 
 
+def test_signatures_that_no_known_key_made_are_said_to_be_unjudged(folder: Path, tmp_path: Path) -> None:
+    def told(where: Path, *options: str) -> str | None:
+        stranger = mine(tmp_path / "stranger")
+        rows = good("verify", *options, "-f", "jsonl", cwd=where, **stranger).rows
+        (message,) = (row["message"] for row in rows if row["check"] == "checkpoints")
+        return message  # type: ignore[no-any-return]
+
+    assert told(folder) == "no key is known that signatures could be held against: give --trust"
+    assert told(folder, "--trust", "ann.pub") is None
+    shutil.copy(SAMPLES / "bank.jsonl", tmp_path)
+    good("ingest", "bank.jsonl", "-q", cwd=tmp_path)
+    assert told(tmp_path) is None, "there is no signature"
+
+
 def test_several_proofs_go_into_a_folder(folder: Path, tmp_path: Path) -> None:
     user = mine(folder)
     ids = [row["id"] for row in good("log", "--limit", "2", cwd=folder, **user).rows]
