@@ -62,7 +62,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "esctl/ask/changes": (*_FOLDS, "tests/ask/changes", "tests/ask/scope", *_CLI, "tests/cli/test_cli_blame.py"),
     "esctl/ask/compare": ("tests/ask/compare", *_CLI),
     "esctl/ask/events": (
-        "tests/ask/events", "tests/cli/test_looking.py", "tests/maintain/test_redact.py", *_CLI,
+        "tests/ask/events", "tests/cli/test_looking.py", "tests/cli/test_raw_fields.py", "tests/maintain/test_redact.py", *_CLI,
         "tests/cli/test_cli_init.py",
     ),
     "esctl/ask/health": ("tests/ask/health", "tests/cli/test_cli_doctor.py", *_CLI),

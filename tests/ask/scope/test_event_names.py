@@ -42,8 +42,16 @@ def test_a_part_of_an_id_names_the_events_that_have_it(audited: Path, asked: lis
 
 
 def test_an_id_that_there_is_not_is_told(audited: Path) -> None:
-    assert "no event has the id 'zz'" in esctl("replay", "--at", "id:zz", cwd=audited).err
-    assert "no event has the id 'zz'" in esctl("replay", "--without", "zz", cwd=audited).err
+    assert "no event has the id 'zz'\n" in esctl("replay", "--at", "id:zz", cwd=audited).err
+    assert "no event has the id 'zz'\n" in esctl("replay", "--without", "zz", cwd=audited).err
+
+
+def test_one_of_several_values_that_are_an_id_names_the_events_that_have_it(tmp_path: Path) -> None:
+    write_lines(tmp_path / "a.jsonl", [{"of": of, "n": n, "stream": "s-1"} for of in ("x", "y") for n in (1, 2)])
+    good("ingest", "a.jsonl", "-q", "--dedupe-by", "of,n", "--map", "entity=stream", cwd=tmp_path)
+    assert esctl("replay", "--at", "id:zz", cwd=tmp_path).err.startswith("esctl: error: no event has the id 'zz'\n")
+    assert "'y' alone: it is part of the ids of @3, @4\n" in esctl("replay", "--at", "id:y", cwd=tmp_path).err
+    assert [row["position"] for row in good("show", "x", cwd=tmp_path).rows] == [1, 2]
 
 
 def test_an_error_about_an_event_says_how_to_see_it(tmp_path: Path) -> None:
