@@ -46,43 +46,51 @@ PRELOADED = (
 
 _FOLDS = ("tests/ask/states/test_fold_cells.py", "tests/ask/states/test_many_files.py")
 _ENGINE = ("tests/ask/states/test_engine_reference.py",)
+_STATES = ("tests/ask/states/test_review.py", *_ENGINE, "tests/ask/states")
 _CLI = ("tests/cli/test_every_command.py", "tests/project/test_readme.py")
+_ROWS = (
+    "tests/ask/states/test_row_changes.py", "tests/ask/states/test_row_versions.py",
+    "tests/oracles/test_change_logs.py", "tests/oracles/test_bare_changes.py", "tests/oracles/test_told_changes.py",
+    "tests/ask/health/test_row_checks.py", "tests/views/test_row_views.py", *_CLI,
+)  # fmt: skip
 TESTS: dict[str, tuple[str, ...]] = {
-    "esctl/projection/blame.py": ("tests/ask/changes/test_blame.py",),
-    "esctl/projection/partial.py": ("tests/ask/states/test_many_files.py", "tests/ask/states/test_snapshots.py"),
-    "esctl/projection/reads.py": (
-        "tests/index/test_loose_fields.py", *_FOLDS, "tests/ask/states/test_review.py", *_ENGINE, *_CLI,
-    ),
-    "esctl/projection/spec.py": ("tests/ask/states/test_review.py", *_FOLDS, *_CLI, "tests/cli/test_failures.py"),
+    "esctl/projection/blame.py": ("tests/ask/changes/test_blame.py", "tests/oracles/test_blame.py"),
+    "esctl/projection/partial.py": ("tests/ask/states/test_many_files.py", "tests/ask/states"),
+    "esctl/projection/reads.py": ("tests/index/test_loose_fields.py", *_FOLDS, *_STATES, *_CLI),
+    "esctl/projection/row_changes": _ROWS,
+    "esctl/projection/spec.py": (*_FOLDS, *_CLI, "tests/cli/test_failures.py", *_STATES),
     "esctl/projection/stepping.py": (
         *_FOLDS, "tests/oracles/test_merge_patch.py", "tests/ask/changes/test_blame.py",
-        "tests/ask/over_time/test_when_reference.py", *_ENGINE,
+        "tests/ask/over_time/test_when_reference.py", *_STATES,
     ),
-    "esctl/projection": (*_FOLDS, "tests/ask/states/test_review.py", *_ENGINE, *_CLI),
-    "esctl/ask/changes": (*_FOLDS, "tests/ask/changes", "tests/ask/scope", *_CLI, "tests/cli/test_cli_blame.py"),
+    "esctl/projection": (
+        "tests/ask/scope/test_carried.py", *_FOLDS, *_STATES, "tests/cli/test_scaled_numbers.py",
+        "tests/ask/over_time", *_CLI,
+    ),
+    "esctl/ask/changes": (
+        *_FOLDS, "tests/ask/changes", "tests/ask/scope", *_CLI, "tests/cli/test_cli_blame.py",
+        "tests/views/test_refresh.py",
+    ),
     "esctl/ask/compare": ("tests/ask/compare", *_CLI),
     "esctl/ask/events": (
-        "tests/ask/events", "tests/cli/test_looking.py", "tests/cli/test_raw_fields.py", "tests/maintain/test_redact.py", *_CLI,
-        "tests/cli/test_cli_init.py",
+        "tests/ask/events", "tests/cli/test_looking.py", "tests/cli/test_raw_fields.py",
+        "tests/maintain/test_redact.py", *_CLI, "tests/cli/test_cli_init.py",
     ),
     "esctl/ask/health": ("tests/ask/health", "tests/cli/test_cli_doctor.py", *_CLI),
-    "esctl/ask/over_time": ("tests/ask/over_time", "tests/cli/test_cli_when.py", *_CLI),
-    "esctl/ask/scope": (*_FOLDS, "tests/ask/scope", "tests/cli/test_moments.py", "tests/cli/test_cli_time.py", *_CLI),
-    "esctl/ask/sql": ("tests/ask/sql", "tests/cli/test_cli_sql.py"),
-    "esctl/ask/states/row_": (
-        "tests/ask/states/test_row_changes.py", "tests/ask/states/test_row_versions.py",
-        "tests/oracles/test_change_logs.py", "tests/oracles/test_bare_changes.py", *_CLI,
+    "esctl/ask/over_time": ("tests/ask/over_time", "tests/cli/test_cli_when.py", *_CLI, "tests/output/test_charts.py"),
+    "esctl/ask/scope": (
+        *_FOLDS, "tests/ask/scope", "tests/cli/test_moments.py", "tests/cli/test_cli_time.py", *_CLI,
+        "tests/views/test_refresh.py",
     ),
+    "esctl/ask/sql": ("tests/ask/sql", "tests/cli/test_cli_sql.py"),
+    "esctl/ask/states/row_": _ROWS,
     "esctl/ask/states/event_by_event.py": (
         *_FOLDS, "tests/ask/changes/test_blame.py", "tests/ask/over_time/test_when_reference.py", *_ENGINE, *_CLI,
     ),
-    "esctl/ask/states": (
-        *_FOLDS, "tests/ask/states/test_snapshots.py", "tests/cli/test_cli_snapshot.py",
-        "tests/ask/states/test_review.py", *_ENGINE, *_CLI,
-    ),
+    "esctl/ask/states": (*_FOLDS, "tests/cli/test_cli_snapshot.py", *_STATES, *_CLI, "tests/views/test_refresh.py"),
     "esctl/ledger": (
         "tests/ledger/check/test_chain.py", "tests/ledger", "tests/cli/test_cli_proofs.py",
-        "tests/maintain/test_repair.py", "tests/bundle",
+        "tests/maintain/test_repair.py", "tests/bundle", "tests/maintain/test_redact.py",
     ),
     "esctl/log/writer.py": ("tests/log/test_writer.py", "tests/log", "tests/intake", "tests/maintain/test_compact.py"),
 }  # fmt: skip
