@@ -60,7 +60,7 @@ def some(each: Sequence[T], most: int) -> Sequence[T]:
 
 
 EACH = (
-    *("tests/index/decode/", "tests/ledger/prove/", "tests/log/test_merkle.py"),
+    *("tests/ask/over_time/test_grid.py", "tests/index/decode/", "tests/ledger/prove/", "tests/log/test_merkle.py"),
     *("tests/project/", "tests/reference/"),
 )
 """Folders and files of which the fast run tries each case: cases that cost next to nothing, or are a document each."""

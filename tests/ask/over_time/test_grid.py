@@ -52,6 +52,21 @@ def test_points_lie_where_the_clock_shows_a_start(
     assert points(step, first, last, tz) == expected
 
 
+@pytest.mark.parametrize(
+    ("step", "last", "expected"),
+    [
+        ("1d", "0001-01-02T00:00", ["0001-01-01T00:00", "0001-01-02T00:00"]),
+        ("1w", "0001-01-08T00:00", ["0001-01-01T00:00", "0001-01-08T00:00"]),  # a Monday
+        ("1mo", "0001-02-01T00:00", ["0001-01-01T00:00", "0001-02-01T00:00"]),
+        ("7mo", "0001-11-01T00:00", ["0001-03-01T00:00", "0001-10-01T00:00", "0002-05-01T00:00"]),
+        ("1y", "0002-01-01T00:00", ["0001-01-01T00:00", "0002-01-01T00:00"]),
+        ("5y", "0010-01-01T00:00", ["0005-01-01T00:00", "0010-01-01T00:00"]),
+    ],
+)
+def test_the_first_point_is_the_first_that_the_calendar_has(step: str, last: str, expected: list[str]) -> None:
+    assert points(step, "0001-01-01T00:00", last) == expected
+
+
 def test_a_bound_keeps_points_beyond_it_out() -> None:
     assert points("1d", "2024-01-01T00:00", "2024-01-02T12:00", beyond=False) == [
         "2024-01-01T00:00",

@@ -8,7 +8,9 @@ import random
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,6 +38,19 @@ from tests.support.parts import Cut, workers
 
 FULL = Wanted(full=True, mapping=MappingConfig())
 PARTS = (2, 7, 64)
+
+
+def test_each_record_is_in_one_range_however_files_and_ranges_meet() -> None:
+    for lasts in ((3,), (1, 2, 3, 9), (5, 6, 7, 20), (10, 20, 30)):
+        files = [SimpleNamespace(first=first + 1, last=last) for first, last in pairwise((0, *lasts))]
+        for head in range(1, lasts[-1] + 2):
+            for parts in range(1, 8):
+                there: Any = SimpleNamespace(files=files, head=lasts[-1])
+                ranges = index_parts._ranges(there, parts, head)
+                stretches = [stretch for each in ranges for stretch in each.stretches]
+                read = [at for stretch in stretches for at in range(stretch.first, stretch.last + 1)]
+                assert read == list(range(1, min(head, lasts[-1]) + 1)), (lasts, head, parts)
+                assert all(s.file.first <= s.first <= s.last <= s.file.last for s in stretches)
 
 
 @pytest.fixture(scope="module")
