@@ -20,6 +20,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import suppress
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -120,7 +121,6 @@ class Tree:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._writes = 0
-        self._checked = set[tuple[str, ...]]()
         self.took_too_long = False
         shutil.rmtree(folder, ignore_errors=True)
         listed = subprocess.run(
@@ -144,10 +144,17 @@ class Tree:
             self._write(mutant.file, source)
 
     def check_unchanged(self, tests: tuple[str, ...]) -> None:
-        """Hold, once, that tests pass where nothing was changed: else whatever is changed seems to be noticed."""
-        if tests not in self._checked and not self.passes(tests):
+        """Hold, once, that tests pass where nothing was changed: else whatever is changed seems to be noticed.
+
+        Once for all trees of a campaign, which goes on meanwhile, and ends where they do not.
+        """
+        name = sha256("\n".join(tests).encode()).hexdigest()[:16]
+        try:
+            self.folder.with_name(f"{name}.checked").touch(exist_ok=False)
+        except FileExistsError:
+            return
+        if not self.passes(tests):
             raise SystemExit(f"without any change a test fails: {self.out.read_text(errors='replace')[-1000:]}")
-        self._checked.add(tests)
 
     def _write(self, name: str, source: bytes) -> None:
         # Python takes compiled code for current by the second of the file's time and its size.
