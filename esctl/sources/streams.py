@@ -166,12 +166,20 @@ class _Layer(io.RawIOBase):
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
+        self._damage: Exception | None = None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        return cast(int, self._inner.readinto1(memoryview(buffer).cast("B")))
+        # What failed once is not asked again: from Python 3.14 on, bz2 then says no more what is wrong.
+        if self._damage is not None:
+            raise self._damage
+        try:
+            return cast(int, self._inner.readinto1(memoryview(buffer).cast("B")))
+        except _DAMAGE as error:
+            self._damage = error
+            raise
 
 
 def _unpacked(packed: Any) -> tuple[str, IO[bytes]]:

@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esctl.errors import InputError
+from esctl.sources import streams
 from esctl.sources.files.finding import Source
 from esctl.sources.files.reading import SourceOptions, read
 from esctl.sources.inflate import Inflated
@@ -235,3 +236,21 @@ def test_what_people_have(tmp_path: Path, real_logs: Path) -> None:
     assert "1,990 new records are in the log" in told
     twice = real_logs / "cases" / "53-double-gzip" / "twice.json.gz"
     assert good("ingest", twice, "--store", "other", cwd=tmp_path).row["records"] == 2
+
+
+def test_a_decompressor_that_failed_is_not_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Damage at the beginning is met by the first look, before anything is read; bz2 of Python 3.14 tells it once."""
+
+    class Damaged:
+        asked = 0
+
+        def readinto1(self, view: memoryview) -> int:
+            self.asked += 1
+            raise OSError("Invalid data stream") if self.asked == 1 else ValueError("Decompressor is unusable")
+
+    known = streams._decoder
+    monkeypatch.setattr(streams, "_decoder", lambda magic: (known(magic)[0], lambda raw: Damaged()))
+    stream = streams.ByteStream("a.bz2", io.BytesIO(bz2.compress(b"{}")), 20)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"a\.bz2: damaged or cut-off bzip2 data: Invalid data stream"):
+            stream.read(10)
