@@ -21,7 +21,7 @@ from esctl.ledger.sign.note import SigningKey
 from esctl.log.commit_json import commit_from_json, commit_to_json
 from esctl.log.commits import create_store, open_log
 from esctl.log.lines import to_line
-from esctl.log.merkle import Frontier
+from esctl.log.merkle import BLOCK, Frontier
 from esctl.log.reader import read_table
 from esctl.log.segment import leaf_hashes, write_segment
 from esctl.log.store_state import Commit, commit_name, empty
@@ -124,14 +124,17 @@ class Judged:
 
 
 def judge(path: Path, *, full: bool = False, since: Path | None = None, trust: tuple[SigningKey, ...] = ()) -> Judged:
-    """Verify a store as it is, whatever was last seen of it staying as it was."""
+    """Verify a store as it is, whatever was last seen of it staying as it was; each block is that of its position."""
     remembered = last_seen.pin_path(path).read_bytes() if last_seen.pin_path(path).exists() else None
     mapping = MappingConfig() if full else None
     try:
-        return Judged(verify(path, Wanted(full, since, tuple(key.verifier for key in trust), mapping)))
+        judged = Judged(verify(path, Wanted(full, since, tuple(key.verifier for key in trust), mapping)))
     finally:
         if remembered is not None:
             last_seen.pin_path(path).write_bytes(remembered)
+    for finding in (finding for check in judged.verified.checks for finding in check.findings):
+        assert finding.block is None or finding.position is None or finding.block == (finding.position - 1) // BLOCK
+    return judged
 
 
 Edit = Callable[[pa.Table], pa.Table]

@@ -192,6 +192,15 @@ def test_a_changed_value_in_a_valid_file_is_found_at_its_position(few: Path) -> 
     assert judged.of("index") == []
 
 
+def test_a_changed_value_is_found_in_its_block(few: Path) -> None:
+    def early(raws: list[bytes]) -> list[bytes]:
+        return [*raws[:4], raws[4].replace(b'"n": 100004', b'"n": 900004'), *raws[5:]]
+
+    forge(few, forgery.edited(early), trees=False)
+    last_seen.pin_path(few).unlink()
+    assert judge(few, full=True).of("records") == [("changed", 5)]
+
+
 @pytest.mark.parametrize("told", [{"head_sha256": "0" * 64}, {"sha256": "0" * 64}, {"records": 7}], ids=str)
 def test_each_of_what_a_commit_says_of_its_source_is_held_to_the_records(
     few: Path, told: dict[str, Any], monkeypatch: pytest.MonkeyPatch
