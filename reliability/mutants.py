@@ -34,7 +34,7 @@ MODULES = ("esctl/projection", "esctl/ask", "esctl/ledger", "esctl/log/writer.py
 CPU_SECONDS = 600
 """What a run may take at most: a change may make a loop that does not end."""
 MEMORY = 12 << 30
-"""Bytes of addresses that a process may have at most: or a loop that makes rows."""
+"""Bytes that a process may have at most: a change may make a loop that gathers rows."""
 BROKEN = 99
 FEWER = ("-k", "not [1] and not [2]")  # of properties that are tried with several seeds, the first
 QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")  # of what is preloaded
@@ -194,7 +194,7 @@ class Tree:
         os.setsid()
         signal.alarm(3 * CPU_SECONDS)  # for what waits and does not work
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
         nothing = os.open(self.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(nothing, stream)
