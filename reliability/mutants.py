@@ -77,6 +77,9 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/ask/events", "tests/cli/test_looking.py", "tests/cli/test_raw_fields.py",
         "tests/maintain/test_redact.py", *_CLI, "tests/cli/test_cli_init.py",
     ),
+    "esctl/ask/health/check_topics.py": (
+        "tests/sources/kafka/test_reading.py", "tests/ask/health", "tests/cli/test_cli_doctor.py", *_CLI,
+    ),
     "esctl/ask/health": ("tests/ask/health", "tests/cli/test_cli_doctor.py", *_CLI),
     "esctl/ask/over_time": ("tests/ask/over_time", "tests/cli/test_cli_when.py", *_CLI, "tests/output/test_charts.py"),
     "esctl/ask/scope": (

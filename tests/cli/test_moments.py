@@ -190,3 +190,20 @@ def test_without_the_extra_it_says_how_to_get_it(samples: Path, monkeypatch: pyt
     with pytest.raises(UsageError, match="not installed") as caught:
         plot(answer, "count(*)", 80, 16, "UTC", color=False)
     assert "esctl-audit[plot]" in caught.value.hint
+
+
+def test_a_condition_on_a_state_knows_what_it_is_of_and_when_it_is(tmp_path: Path) -> None:
+    write_lines(tmp_path / "a.jsonl", [plain_event(n, f"thing-{1 + n % 2}", n=n) for n in range(3)])
+    good("ingest", "a.jsonl", "-q", cwd=tmp_path)
+    for condition, found in (
+        ("time < '2024-01-02T00:02:00Z'", ["thing-2"]),
+        ("time = '2024-01-02T00:02:00Z'", ["thing-1"]),
+        ("version = 2", ["thing-1"]),
+        ("position = 2", ["thing-2"]),
+        ("entity = 'thing-2' and kind = 'thing'", ["thing-2"]),
+        ("entity like '%1' or n = 1", ["thing-1", "thing-2"]),
+    ):
+        rows = good("replay", "--where", condition, cwd=tmp_path).rows
+        assert [row["entity"] for row in rows] == found, condition
+    late = good("when", "time >= '2024-01-02T00:02:00Z'", cwd=tmp_path).rows
+    assert [(row["entity"], row["position"]) for row in late] == [("thing-1", 3)]

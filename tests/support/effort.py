@@ -66,16 +66,20 @@ EACH = (
 """Folders and files of which the fast run tries each case: cases that cost next to nothing, or are a document each."""
 
 
+OTHER_FOLD = "event by event"
+"""In the names of cases in which states are folded in Python: these are not like those of the fold in SQL."""
+
+
 def like_cases(items: Sequence[pytest.Item]) -> list[pytest.Item]:
     """Return the cases that the fast run leaves out: of a test's like cases all but one in four, nine at most.
 
     The same in every run: the first, and where more than one is tried the last, with even steps between.
     """
-    tests: dict[str, list[pytest.Item]] = {}
+    tests: dict[tuple[str, bool], list[pytest.Item]] = {}
     for item in [] if ALL else items:
-        test, bracket, _ = item.nodeid.partition("[")
+        test, bracket, case = item.nodeid.partition("[")
         if bracket and not test.startswith(EACH):
-            tests.setdefault(test, []).append(item)
+            tests.setdefault((test, OTHER_FOLD in case), []).append(item)
     left_out: list[pytest.Item] = []
     for cases in tests.values():
         tried = set(some(range(len(cases)), min(-(-len(cases) // 4), 9)))
