@@ -30,6 +30,7 @@ LONGEST_BOUND = 256
 LOCK = "lock"
 LOCK_SECONDS = 600
 LOOK_SECONDS = 0.2
+"""How long who waits for the lock waits before looking whether it is still needed."""
 LINGER_SECONDS = 600
 """How long a merged file stays for readers that opened the manifest before, where there may be any."""
 
