@@ -8,6 +8,7 @@ answer is the same bytes under every Python.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 _ACTING = (
     r"\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890-\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
@@ -41,13 +42,17 @@ def _is_harmless(text: str, encoded: bytes) -> bool:
     return not encoded.translate(None, _HARMLESS) or text.replace("\n", "").isprintable()
 
 
+def _encoded(text: str, acting: str, escape: Callable[[re.Match[str]], str]) -> bytes:
+    encoded = text.encode("utf-8", "surrogatepass")
+    return encoded if _is_harmless(text, encoded) else re.sub(acting, escape, text).encode()
+
+
 def encode_json(text: str) -> bytes:
     """Return JSON text as UTF-8, with every acting character written as `\\uXXXX`; the JSON value stays the same.
 
     `text` is JSON, one or many lines, in which C0 characters are escaped already (RFC 8259, section 7).
     """
-    encoded = text.encode("utf-8", "surrogatepass")
-    return encoded if _is_harmless(text, encoded) else re.sub(_IN_JSON, _escape_json, text).encode()
+    return _encoded(text, _IN_JSON, _escape_json)
 
 
 def escape_json(text: str) -> str:
@@ -57,8 +62,7 @@ def escape_json(text: str) -> str:
 
 def encode_lines(text: str) -> bytes:
     """Return text as UTF-8, with acting characters as `visible_lines` shows them."""
-    encoded = text.encode("utf-8", "surrogatepass")
-    return encoded if _is_harmless(text, encoded) else re.sub(_IN_LINES, _escape_visibly, text).encode()
+    return _encoded(text, _IN_LINES, _escape_visibly)
 
 
 def visible_lines(text: str) -> str:

@@ -7,12 +7,14 @@ import re
 import sys
 import unicodedata
 from functools import cache
+from itertools import product
 
 import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from esctl.engine import exact_text
 from esctl.engine.duckdb import connect
 from esctl.engine.exact_text import printable_json_sql, unmark
 from esctl.model import MARK
@@ -89,6 +91,14 @@ def test_printed_json_has_the_same_value(value: object) -> None:
     # The mark is taken off by printing: values that begin with it are the business of the marked texts below.
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace(MARK, "")
     assert json.loads(printed(text)) == json.loads(text)
+
+
+def test_a_search_finds_whatever_the_pattern_for_untidy_numbers_finds() -> None:
+    texts = ("".join(each) for length in range(1, 6) for each in product('01.-,]}eE"', repeat=length))
+    untidy = [text for text in texts if re.search(exact_text._UNTIDY.replace("$", r"\Z"), text)]
+    assert len(untidy) > 1000
+    parts = exact_text._MAYBE_UNTIDY
+    assert not [text for text in untidy if not text.endswith("0") and not any(part in text for part in parts)]
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,6 @@ EACH = (
     *("tests/project/", "tests/reference/"),
 )
 """Folders and files of which the fast run tries each case: cases that cost next to nothing, or are a document each."""
-
-
 OTHER_FOLD = "event by event"
 """In the names of cases in which states are folded in Python: these are not like those of the fold in SQL."""
 

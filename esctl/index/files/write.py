@@ -192,7 +192,7 @@ def locked_unless(folder: Path, find: Callable[[], T | None]) -> Iterator[T | No
     from filelock import FileLock, Timeout
 
     lock, found, tries = FileLock(checked_lock(folder / LOCK), mode=rights(folder)), None, 0
-    while not lock.is_locked and found is None:
+    while found is None:
         with suppress(Timeout):
             lock.acquire(LOOK_SECONDS)
             break
